@@ -1,1 +1,23 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod codec;
+mod dataset;
+mod error;
+pub mod layout;
+mod manifest;
+pub mod order;
+mod shard;
+mod verify;
+mod writer;
+
+/// The format, normative.
+#[doc = include_str!("../format-spec.md")]
+pub mod format {}
+
+pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
+pub use dataset::Dataset;
+pub use error::{Error, Result};
+pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec, Subset};
+pub use shard::{ClipRecords, Record, Shard};
+pub use verify::{VerifyDepth, VerifyReport, verify};
+pub use writer::{ShardClip, ShardMetadata, ShardWriter};

@@ -1,0 +1,193 @@
+//! Codec 1, `jpeg`: a JPEG file as it was found. Decoded by zune-jpeg to the channels that the index states:
+//! 1 gives the luma plane, 3 gives RGB.
+
+use super::ImageSize;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+/// Why bytes are not a JPEG file that can be stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JpegFault {
+    /// No bytes at all.
+    #[error("the file is empty")]
+    Empty,
+    /// Another kind of file.
+    #[error("not a JPEG file (it starts with {0:02x?})")]
+    NotJpeg(Vec<u8>),
+    /// The file ends before the image does.
+    #[error("the JPEG file is truncated ({0})")]
+    Truncated(&'static str),
+    /// A kind of JPEG that the decoder does not read, or numbers that make no sense.
+    #[error("the JPEG file cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// Walks the markers of a JPEG file and returns the size of its image: 1 channel for grey, 3 for colour.
+/// Nothing is decoded. The end marker must be there (zero bytes may follow it).
+pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
+    if bytes.is_empty() {
+        return Err(JpegFault::Empty);
+    }
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return Err(JpegFault::NotJpeg(bytes[..bytes.len().min(4)].to_vec()));
+    }
+    let mut size = None;
+    let mut at = 2;
+    loop {
+        let marker = loop {
+            match bytes.get(at..at + 2) {
+                Some([0xff, 0xff]) => at += 1,
+                Some([0xff, marker]) => break *marker,
+                Some(_) => return Err(JpegFault::Unusable(format!("no marker at byte {at}"))),
+                None => return Err(JpegFault::Truncated("it ends before its image data")),
+            }
+        };
+        at += 2;
+        if matches!(marker, 0x01 | 0xd0..=0xd8) {
+            continue;
+        }
+        if marker == 0xd9 {
+            return Err(JpegFault::Truncated("it ends before its image data"));
+        }
+        let length = match bytes.get(at..at + 2) {
+            Some(&[high, low]) => u16::from_be_bytes([high, low]) as usize,
+            _ => return Err(JpegFault::Truncated("it ends inside a segment")),
+        };
+        let Some(segment) = bytes.get(at + 2..at + length.max(2)) else {
+            return Err(JpegFault::Truncated("it ends inside a segment"));
+        };
+        match marker {
+            // Start of frame: baseline, extended and progressive Huffman.
+            0xc0..=0xc2 => size = Some(frame_size(segment)?),
+            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                return Err(JpegFault::Unusable(format!("JPEG process {marker:02x} is not supported")));
+            }
+            0xda => break,
+            _ => {}
+        }
+        at += length.max(2);
+    }
+    let end = bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
+    if !bytes[..end].ends_with(&[0xff, 0xd9]) {
+        return Err(JpegFault::Truncated("it lacks the end marker"));
+    }
+    size.ok_or_else(|| JpegFault::Unusable("no frame header before the image data".into()))
+}
+
+/// Precision, height, width and components of a start-of-frame segment (ITU-T T.81, B.2.2).
+fn frame_size(segment: &[u8]) -> Result<ImageSize, JpegFault> {
+    let &[precision, h1, h0, w1, w0, components, ..] = segment else {
+        return Err(JpegFault::Truncated("it ends inside its frame header"));
+    };
+    let size =
+        ImageSize { width: u16::from_be_bytes([w1, w0]), height: u16::from_be_bytes([h1, h0]), channels: components };
+    if precision != 8 || !matches!(components, 1 | 3) || !size.is_storable() {
+        return Err(JpegFault::Unusable(format!(
+            "{}x{} pixels, {components} components of {precision} bits; 1 or 3 components of 8 bits are expected",
+            size.width, size.height
+        )));
+    }
+    Ok(size)
+}
+
+/// Decodes into `out`, which holds exactly `size.bytes()`; 1 channel is luma, 3 is RGB.
+pub(super) fn decode_into(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Result<(), JpegFault> {
+    let colour = match size.channels {
+        1 => ColorSpace::Luma,
+        3 => ColorSpace::RGB,
+        n => return Err(JpegFault::Unusable(format!("JPEG records have 1 or 3 channels, not {n}"))),
+    };
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(size.width as usize)
+        .set_max_height(size.height as usize)
+        .jpeg_set_out_colorspace(colour);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let unusable = |e: zune_jpeg::errors::DecodeErrors| JpegFault::Unusable(e.to_string());
+    decoder.decode_headers().map_err(unusable)?;
+    let info = decoder.info().ok_or_else(|| JpegFault::Unusable("no frame header".into()))?;
+    if (info.width, info.height) != (size.width, size.height) || decoder.output_buffer_size() != Some(out.len()) {
+        return Err(JpegFault::Unusable(format!(
+            "it has {}x{} pixels where {size} are stated",
+            info.width, info.height
+        )));
+    }
+    decoder.decode_into(out).map_err(unusable)
+}
+
+/// Decodes a whole file as RGB.
+pub fn decode_rgb(bytes: &[u8]) -> Result<(ImageSize, Vec<u8>), JpegFault> {
+    decode_as(bytes, 3)
+}
+
+/// Decodes a whole file as luma.
+pub fn decode_grey(bytes: &[u8]) -> Result<(ImageSize, Vec<u8>), JpegFault> {
+    decode_as(bytes, 1)
+}
+
+fn decode_as(bytes: &[u8], channels: u8) -> Result<(ImageSize, Vec<u8>), JpegFault> {
+    let size = ImageSize { channels, ..check_header(bytes)? };
+    let mut pixels = vec![0; size.bytes()];
+    decode_into(bytes, size, &mut pixels)?;
+    Ok((size, pixels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
+
+    fn jpeg(width: u16, height: u16, colour: ExtendedColorType) -> Vec<u8> {
+        let channels = colour.bits_per_pixel() as usize / 8;
+        let pixels: Vec<u8> = (0..width as usize * height as usize * channels).map(|i| (i * 3 % 251) as u8).collect();
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, 90).encode(&pixels, width.into(), height.into(), colour).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn header_gives_size_and_channels() {
+        let colour = check_header(&jpeg(31, 17, ExtendedColorType::Rgb8)).unwrap();
+        assert_eq!(colour, ImageSize { width: 31, height: 17, channels: 3 });
+        let grey = check_header(&jpeg(340, 256, ExtendedColorType::L8)).unwrap();
+        assert_eq!(grey, ImageSize { width: 340, height: 256, channels: 1 });
+    }
+
+    #[test]
+    fn each_kind_of_bad_file_has_its_fault() {
+        let good = jpeg(16, 16, ExtendedColorType::Rgb8);
+        assert_eq!(check_header(&[]), Err(JpegFault::Empty));
+        assert!(matches!(check_header(b"GIF89a"), Err(JpegFault::NotJpeg(_))));
+        for cut in [2, 10, 200, good.len() - 1] {
+            assert!(matches!(check_header(&good[..cut]), Err(JpegFault::Truncated(_))), "cut at {cut}");
+        }
+        let mut arithmetic = good.clone();
+        let sof = arithmetic.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        arithmetic[sof + 1] = 0xc9;
+        assert!(matches!(check_header(&arithmetic), Err(JpegFault::Unusable(_))));
+        let mut padded = good;
+        padded.extend([0; 7]);
+        assert!(check_header(&padded).is_ok());
+    }
+
+    #[test]
+    fn decoded_pixels_match_another_decoder() {
+        let bytes = jpeg(64, 48, ExtendedColorType::L8);
+        let (size, pixels) = decode_grey(&bytes).unwrap();
+        let other = image::load_from_memory(&bytes).unwrap().to_luma8();
+        assert_eq!((size.width as u32, size.height as u32), other.dimensions());
+        let worst = pixels.iter().zip(other.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(worst <= 1, "{worst}");
+    }
+
+    #[test]
+    fn a_stated_size_that_is_not_the_files_is_refused() {
+        let bytes = jpeg(16, 16, ExtendedColorType::Rgb8);
+        for (width, height, channels) in [(15, 16, 3), (16, 17, 3), (16, 16, 2)] {
+            let size = ImageSize { width, height, channels };
+            assert!(decode_into(&bytes, size, &mut vec![0; size.bytes()]).is_err());
+        }
+    }
+}

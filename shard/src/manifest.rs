@@ -1,0 +1,333 @@
+//! `manifest.json`: what a data set holds. JSON for people and other programs, with a checksum.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Name of the manifest in a data set's folder.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// A manifest is not larger than this: 13,320 clips take 2 MB.
+const MAX_MANIFEST_BYTES: u64 = 1 << 30;
+const CHECKSUM_KEY: &str = "\"checksum\":\"crc32:";
+
+/// What a clip is for in one split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subset {
+    /// Learnt from.
+    Train,
+    /// Tested on.
+    Test,
+    /// Neither.
+    Unused,
+}
+
+/// One clip of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clip {
+    /// Its name, unique in the data set.
+    pub id: String,
+    /// Its class, by place in [`Manifest::classes`].
+    pub label: u32,
+    /// One for each of [`Manifest::splits`].
+    pub subsets: Vec<Subset>,
+    /// Frames, by stream name.
+    pub frames: BTreeMap<String, u32>,
+}
+
+/// What the records of a stream are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSpec {
+    /// `rgb`, `flow` or any other name of up to 16 ASCII letters, digits, `-`, `_`.
+    pub name: String,
+    /// Records a frame: 1 for RGB; 2 for flow, x then y.
+    pub planes: u8,
+    /// Channels of each record: 3 for RGB, 1 for a flow plane.
+    pub channels: u8,
+}
+
+/// A shard as the manifest knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardInfo {
+    /// File name in the data set's folder.
+    pub file: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Its clips.
+    pub clips: u32,
+    /// Its records.
+    pub records: u64,
+    /// The checksum in its trailer, which covers header, clip table and metadata.
+    pub trailer_crc32: u32,
+}
+
+/// A stream and the shards that hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// What its records are.
+    #[serde(flatten)]
+    pub spec: StreamSpec,
+    /// Its shards.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// What a data set holds.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Name of the data set, for people.
+    pub dataset: String,
+    /// Class names; a label is a place in this list.
+    pub classes: Vec<String>,
+    /// Names of the splits, for example `1`, `2`, `3`.
+    pub splits: Vec<String>,
+    /// What decided the content when it was packed: options, encoder and decoder versions.
+    pub build: BTreeMap<String, Value>,
+    /// The streams.
+    pub streams: Vec<Stream>,
+    /// The clips, in the order that numbers them.
+    pub clips: Vec<Clip>,
+}
+
+/// The envelope of a manifest, read before its content is looked at.
+#[derive(Deserialize)]
+struct Envelope {
+    clipshard: String,
+    #[serde(default)]
+    required_features: Vec<String>,
+}
+
+impl Manifest {
+    /// Reads and checks the manifest of the data set in `dir`.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(MANIFEST_FILE);
+        let bytes = match std::fs::metadata(&path) {
+            Ok(meta) if meta.len() <= MAX_MANIFEST_BYTES => {
+                std::fs::read(&path).map_err(Error::io(&path, "read it"))?
+            }
+            Ok(meta) => {
+                let expected = format!("at most {MAX_MANIFEST_BYTES} are expected");
+                return Err(Error::Length { path, expected, found: meta.len() });
+            }
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                return Err(Error::NoManifest { dir: dir.to_owned() });
+            }
+            Err(e) => return Err(Error::io(&path, "read it")(e)),
+        };
+        Self::parse(&path, &bytes)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let fault = |fault: String| Error::Manifest { path: path.to_owned(), fault };
+        let json = |e: serde_json::Error| fault(format!("not a manifest: {e}"));
+        let envelope: Envelope = serde_json::from_slice(bytes).map_err(json)?;
+        let major = envelope.clipshard.split('.').next().and_then(|v| v.parse().ok());
+        let minor = envelope.clipshard.split('.').nth(1).and_then(|v| v.parse().ok());
+        match (major, minor) {
+            (Some(crate::layout::VERSION_MAJOR), Some(_)) => {}
+            (Some(major), Some(minor)) => return Err(Error::Version { path: path.to_owned(), major, minor }),
+            _ => return Err(fault(format!("unreadable format version {:?}", envelope.clipshard))),
+        }
+        if !envelope.required_features.is_empty() {
+            return Err(Error::Feature { path: path.to_owned(), unknown: envelope.required_features.join(", ") });
+        }
+        let (stated, found) =
+            checksums(bytes).ok_or_else(|| fault("it has no \"checksum\":\"crc32:xxxxxxxx\"".to_owned()))?;
+        if stated != found {
+            return Err(Error::ManifestChecksum { path: path.to_owned(), stated, found });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(json)?;
+        manifest.check().map_err(fault)?;
+        Ok(manifest)
+    }
+
+    /// The rules that the parts of a manifest keep among each other.
+    fn check(&self) -> Result<(), String> {
+        let mut ids = HashSet::with_capacity(self.clips.len());
+        for clip in &self.clips {
+            if clip.id.is_empty() || clip.id.len() > u16::MAX.into() || !ids.insert(clip.id.as_str()) {
+                return Err(format!("clip id {:?} is empty, too long or there twice", clip.id));
+            }
+            if clip.label as usize >= self.classes.len() {
+                return Err(format!("clip {} has label {} of {} classes", clip.id, clip.label, self.classes.len()));
+            }
+            if clip.subsets.len() != self.splits.len() {
+                let (n, m) = (clip.subsets.len(), self.splits.len());
+                return Err(format!("clip {} has {n} subsets for {m} splits", clip.id));
+            }
+            if let Some(name) = clip.frames.keys().find(|name| self.stream(name).is_none()) {
+                return Err(format!("clip {} has frames of a stream {name:?} that is not listed", clip.id));
+            }
+        }
+        let mut names = HashSet::new();
+        for stream in &self.streams {
+            stream.spec.check()?;
+            if !names.insert(&stream.spec.name) {
+                return Err(format!("stream {:?} is there twice", stream.spec.name));
+            }
+            for shard in &stream.shards {
+                let file = Path::new(&shard.file);
+                if file.file_name() != Some(file.as_os_str()) {
+                    return Err(format!("shard {:?} is not a plain file name", shard.file));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The stream of this name.
+    pub fn stream(&self, name: &str) -> Option<&Stream> {
+        self.streams.iter().find(|stream| stream.spec.name == name)
+    }
+
+    /// The manifest as JSON with its checksum, one clip a line.
+    pub fn to_json(&self) -> String {
+        let json = |value: &dyn erased::Json| value.json();
+        let mut text = format!(
+            "{{\"clipshard\":\"{}.{}\",\n {CHECKSUM_KEY}00000000\",\n \"required_features\":[],\n \"dataset\":{},\n \"classes\":{},\n \"splits\":{},\n \"build\":{},\n",
+            crate::layout::VERSION_MAJOR,
+            crate::layout::VERSION_MINOR,
+            json(&self.dataset),
+            json(&self.classes),
+            json(&self.splits),
+            json(&self.build),
+        );
+        let list = |items: Vec<String>| items.join(",\n  ");
+        let streams = list(self.streams.iter().map(|s| json(s)).collect());
+        let clips = list(self.clips.iter().map(|c| json(c)).collect());
+        let _ = writeln!(text, " \"streams\":[\n  {streams}],\n \"clips\":[\n  {clips}]}}");
+        let crc32 = crc32fast::hash(text.as_bytes());
+        text.replacen(&format!("{CHECKSUM_KEY}00000000"), &format!("{CHECKSUM_KEY}{crc32:08x}"), 1)
+    }
+
+    /// Writes `DIR/manifest.json`, whole or not at all.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(MANIFEST_FILE);
+        self.check().map_err(|fault| Error::Manifest { path: path.clone(), fault })?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".manifest-")
+            .tempfile_in(dir)
+            .map_err(Error::io(dir, "create a file in it"))?;
+        file.write_all(self.to_json().as_bytes()).map_err(Error::io(&path, "write it"))?;
+        crate::writer::persist(file, &path)
+    }
+}
+
+impl StreamSpec {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if self.name.is_empty() || self.name.len() > 16 || !self.name.bytes().all(plain) {
+            return Err(format!("stream name {:?} is not 1 to 16 letters, digits, - or _", self.name));
+        }
+        if self.planes == 0 || !(1..=4).contains(&self.channels) {
+            return Err(format!("stream {} has {} planes of {} channels", self.name, self.planes, self.channels));
+        }
+        Ok(())
+    }
+}
+
+/// The stated checksum, and that of the bytes with the stated digits as zeros.
+fn checksums(bytes: &[u8]) -> Option<(u32, u32)> {
+    let key = CHECKSUM_KEY.as_bytes();
+    let head = &bytes[..bytes.len().min(4096)];
+    let at = head.windows(key.len()).position(|w| w == key)? + key.len();
+    let digits = std::str::from_utf8(bytes.get(at..at + 8)?).ok()?;
+    let stated = u32::from_str_radix(digits, 16).ok()?;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..at]);
+    hasher.update(b"00000000");
+    hasher.update(&bytes[at + 8..]);
+    Some((stated, hasher.finalize()))
+}
+
+/// Serialising plain data into a string cannot fail; this says so once.
+mod erased {
+    use serde::Serialize;
+
+    pub(super) trait Json {
+        fn json(&self) -> String;
+    }
+
+    impl<T: Serialize> Json for T {
+        fn json(&self) -> String {
+            serde_json::to_string(self).expect("plain data serialises")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn example() -> Manifest {
+        let clip = |id: &str, label, subsets: &[Subset]| Clip {
+            id: id.into(),
+            label,
+            subsets: subsets.to_vec(),
+            frames: BTreeMap::from([("rgb".into(), 12)]),
+        };
+        Manifest {
+            dataset: "example".into(),
+            classes: vec!["Wave".into(), "Jump".into()],
+            splits: vec!["1".into(), "2".into()],
+            build: BTreeMap::from([("rgb-codec".into(), "jpeg".into())]),
+            streams: vec![Stream {
+                spec: StreamSpec { name: "rgb".into(), planes: 1, channels: 3 },
+                shards: vec![ShardInfo {
+                    file: "rgb-00000.clipshard".into(),
+                    bytes: 4096,
+                    clips: 2,
+                    records: 24,
+                    trailer_crc32: 7,
+                }],
+            }],
+            clips: vec![
+                clip("v_Wave_g01_c01", 0, &[Subset::Train, Subset::Test]),
+                clip("v_Jump_g02_c01", 1, &[Subset::Unused, Subset::Train]),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_manifest_comes_back_as_written() {
+        let dir = tempfile::tempdir().unwrap();
+        example().write(dir.path()).unwrap();
+        assert_eq!(Manifest::read(dir.path()).unwrap(), example());
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed() {
+        let text = example().to_json();
+        let edited = text.replace("\"Jump\"", "\"Dive\"");
+        let error = Manifest::parse(Path::new("m"), edited.as_bytes()).unwrap_err();
+        assert!(matches!(error, Error::ManifestChecksum { .. }), "{error}");
+    }
+
+    #[test]
+    fn each_rule_of_a_manifest_is_enforced() {
+        let broken = |change: fn(&mut Manifest)| {
+            let mut manifest = example();
+            change(&mut manifest);
+            Manifest::parse(Path::new("m"), manifest.to_json().as_bytes()).unwrap_err().to_string()
+        };
+        assert!(broken(|m| m.clips[1].id = m.clips[0].id.clone()).contains("twice"));
+        assert!(broken(|m| m.clips[0].label = 2).contains("label 2 of 2"));
+        assert!(broken(|m| m.clips[0].subsets.clear()).contains("0 subsets for 2 splits"));
+        assert!(broken(|m| m.streams[0].shards[0].file = "../x".into()).contains("plain file name"));
+        assert!(broken(|m| m.streams[0].spec.name = "rgb colour".into()).contains("stream name"));
+        assert!(broken(|m| m.streams[0].spec.planes = 0).contains("0 planes"));
+        assert!(broken(|m| m.streams[0].spec.name = "depth".into()).contains("not listed"));
+    }
+
+    #[test]
+    fn later_versions_and_unknown_features_are_refused() {
+        let parse = |text: String| Manifest::parse(Path::new("m"), text.as_bytes()).unwrap_err();
+        let text = example().to_json();
+        assert!(matches!(parse(text.replacen("1.0", "2.0", 1)), Error::Version { major: 2, .. }));
+        assert!(matches!(parse(text.replacen("features\":[]", "features\":[\"x\"]", 1)), Error::Feature { .. }));
+        assert!(matches!(parse("{}".into()), Error::Manifest { .. }));
+    }
+}

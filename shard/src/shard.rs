@@ -1,0 +1,424 @@
+//! Reads a shard from a read-only memory map. Opening checks the small parts; a clip's index is checked when the clip is
+//! first touched, a record's bytes each time before they are decoded. Each step has its own type, so that unchecked bytes
+//! cannot be decoded.
+
+use crate::codec::{Codec, Decoder, Filter, ImageSize};
+use crate::error::{Error, Result};
+use crate::layout::{
+    CLIP_ENTRY_BYTES, ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, INDEX_ENTRY_BYTES, IndexEntry, MAGIC,
+    TRAILER_BYTES, Trailer, VERSION_MAJOR,
+};
+use crate::manifest::StreamSpec;
+use crate::writer::ShardMetadata;
+use memmap2::Mmap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use zerocopy::FromBytes;
+
+/// An open shard: header, trailer, clip table and metadata are as their checksums say.
+pub struct Shard {
+    path: PathBuf,
+    map: Mmap,
+    spec: StreamSpec,
+    trailer: Trailer,
+    /// Where the index, the clip table and the names start.
+    index_at: usize,
+    clips_at: usize,
+    names_at: usize,
+    /// Clips whose index was checked already.
+    checked: Box<[AtomicBool]>,
+}
+
+impl Shard {
+    /// Opens a shard. Nothing is read but its header, clip table, metadata and trailer.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io(path, "open it"))?;
+        let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
+        let mut start = [0; MAGIC.len()];
+        let has_start = length >= start.len() as u64
+            && std::io::Read::read_exact(&mut &file, &mut start).map_err(Error::io(path, "read it")).is_ok();
+        if !has_start || start != MAGIC {
+            return Err(Error::NotAShard { path: path.to_owned() });
+        }
+        let short = |expected: &str| Error::Length { path: path.to_owned(), expected: expected.into(), found: length };
+        if length < (HEADER_BYTES + TRAILER_BYTES) as u64 {
+            return Err(short("a header and a trailer take 128"));
+        }
+        // SAFETY: the map is read-only, and shards get their name only when they are complete and are never written again.
+        // Somebody who shortens the file while it is open makes the system raise SIGBUS; the crate's documentation says so.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path, "map it into memory"))?;
+        Self::check(path.to_owned(), map)
+    }
+
+    fn check(path: PathBuf, map: Mmap) -> Result<Self> {
+        let damaged = |part, fault: &str| Error::Damaged { path: path.clone(), part, fault: fault.into() };
+        let header = read::<Header>(&map, 0);
+        if header.crc32.get() != header.compute_crc32() {
+            return Err(damaged("header", "its checksum does not fit"));
+        }
+        if header.major.get() != VERSION_MAJOR {
+            let (major, minor) = (header.major.get(), header.minor.get());
+            return Err(Error::Version { path, major, minor });
+        }
+        if header.required_features.get() != 0 {
+            return Err(Error::Feature { path, unknown: format!("{:#x}", header.required_features.get()) });
+        }
+        let name_bytes = header.stream.iter().position(|&b| b == 0).unwrap_or(header.stream.len());
+        let spec = StreamSpec {
+            name: String::from_utf8_lossy(&header.stream[..name_bytes]).into_owned(),
+            planes: header.planes,
+            channels: header.channels,
+        };
+        spec.check().map_err(|fault| damaged("header", &fault))?;
+
+        let length = map.len() as u64;
+        let trailer = read::<Trailer>(&map, map.len() - TRAILER_BYTES);
+        if trailer.end_magic != END_MAGIC {
+            let expected = "the end mark is missing".into();
+            return Err(Error::Length { path, expected, found: length });
+        }
+        if trailer.crc32.get() != trailer.compute_crc32() || trailer.reserved != [0; 4] {
+            return Err(damaged("trailer", "its checksum does not fit"));
+        }
+        if trailer.file_bytes.get() != length {
+            let expected = format!("{} are stated", trailer.file_bytes);
+            return Err(Error::Length { path, expected, found: length });
+        }
+        if trailer.header_crc32 != header.crc32 {
+            return Err(damaged("trailer", "it belongs to another header"));
+        }
+        // All sizes come from the file: the sum is made where it cannot overflow, and must be the file's size exactly.
+        let (records, clips) = (trailer.records.get(), u64::from(trailer.clips.get()));
+        let tail = u128::from(records) * INDEX_ENTRY_BYTES as u128
+            + u128::from(clips) * CLIP_ENTRY_BYTES as u128
+            + u128::from(trailer.names_bytes.get())
+            + u128::from(trailer.metadata_bytes.get())
+            + TRAILER_BYTES as u128;
+        let index_offset = trailer.index_offset.get();
+        let fits = u128::from(index_offset) + tail == u128::from(length)
+            && index_offset >= HEADER_BYTES as u64
+            && index_offset.is_multiple_of(INDEX_ALIGN);
+        if !fits || clips == 0 || records < clips {
+            return Err(damaged("trailer", "its sizes do not add up to the file's"));
+        }
+        let index_at = index_offset as usize;
+        let clips_at = index_at + records as usize * INDEX_ENTRY_BYTES;
+        let names_at = clips_at + clips as usize * CLIP_ENTRY_BYTES;
+        let metadata_at = names_at + trailer.names_bytes.get() as usize;
+        if crc32fast::hash(&map[clips_at..metadata_at]) != trailer.clip_table_crc32.get() {
+            return Err(damaged("clip table", "its checksum does not fit"));
+        }
+        if crc32fast::hash(&map[metadata_at..map.len() - TRAILER_BYTES]) != trailer.metadata_crc32.get() {
+            return Err(damaged("metadata", "its checksum does not fit"));
+        }
+        let checked = (0..clips).map(|_| AtomicBool::new(false)).collect();
+        let shard = Self { path, map, spec, trailer, index_at, clips_at, names_at, checked };
+        shard.check_clip_table()?;
+        shard.check_padding()?;
+        Ok(shard)
+    }
+
+    /// Clips and names follow each other without holes, and cover the index.
+    fn check_clip_table(&self) -> Result<()> {
+        let damaged = |fault: String| Error::Damaged { path: self.path.clone(), part: "clip table", fault };
+        let (mut record, mut name) = (0_u64, 0_u64);
+        for (i, clip) in self.clip_table().iter().enumerate() {
+            let records = u64::from(clip.records.get());
+            let starts_right = clip.first_record.get() == record && u64::from(clip.name_offset.get()) == name;
+            if !starts_right || records == 0 || records % u64::from(self.spec.planes) != 0 {
+                return Err(damaged(format!("clip {i} does not follow the one before")));
+            }
+            record += records;
+            name += u64::from(clip.name_bytes.get());
+        }
+        if record != self.trailer.records.get() || name != u64::from(self.trailer.names_bytes.get()) {
+            return Err(damaged("its clips do not cover the index".into()));
+        }
+        for clip in 0..self.clips() {
+            let entry = &self.clip_table()[clip];
+            let at = self.names_at + entry.name_offset.get() as usize;
+            if std::str::from_utf8(&self.map[at..at + entry.name_bytes.get() as usize]).map_or(true, str::is_empty) {
+                return Err(damaged(format!("the id of clip {clip} is not text")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Between the last record and the index there are only zeros, fewer than [`INDEX_ALIGN`].
+    fn check_padding(&self) -> Result<()> {
+        let last = &self.index()[self.index().len() - 1];
+        let end = last.offset.get().checked_add(u64::from(last.stored_bytes.get()));
+        let index_at = self.index_at as u64;
+        match end {
+            Some(end) if end.checked_next_multiple_of(INDEX_ALIGN) == Some(index_at) => {
+                if self.map[end as usize..self.index_at].iter().any(|&b| b != 0) {
+                    let fault = "the bytes between records and index are not zero".into();
+                    return Err(Error::Damaged { path: self.path.clone(), part: "padding", fault });
+                }
+                Ok(())
+            }
+            // The last clip's index is damaged: name it as that.
+            _ => match self.clip(self.clips() - 1) {
+                Err(error) => Err(error),
+                Ok(_) => Err(Error::Damaged {
+                    path: self.path.clone(),
+                    part: "index",
+                    fault: "its last record does not end where the index starts".into(),
+                }),
+            },
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The stream that the shard holds.
+    pub fn spec(&self) -> &StreamSpec {
+        &self.spec
+    }
+
+    /// Size of the file.
+    pub fn file_bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// Records in the shard.
+    pub fn records(&self) -> u64 {
+        self.trailer.records.get()
+    }
+
+    /// The trailer's checksum, by which the manifest knows the shard.
+    pub fn trailer_crc32(&self) -> u32 {
+        self.trailer.crc32.get()
+    }
+
+    /// Clips in the shard.
+    pub fn clips(&self) -> usize {
+        self.trailer.clips.get() as usize
+    }
+
+    /// Id of a clip of this shard.
+    pub fn clip_id(&self, clip: usize) -> &str {
+        let entry = &self.clip_table()[clip];
+        let at = self.names_at + entry.name_offset.get() as usize;
+        std::str::from_utf8(&self.map[at..at + entry.name_bytes.get() as usize]).expect("checked when opened")
+    }
+
+    /// Frames of a clip of this shard.
+    pub fn frames(&self, clip: usize) -> u32 {
+        self.clip_table()[clip].records.get() / u32::from(self.spec.planes)
+    }
+
+    /// What the shard says about data set, classes and its clips.
+    pub fn metadata(&self) -> Result<ShardMetadata> {
+        let at = self.names_at + self.trailer.names_bytes.get() as usize;
+        let bytes = &self.map[at..self.map.len() - TRAILER_BYTES];
+        let metadata: ShardMetadata = serde_json::from_slice(bytes).map_err(|e| Error::Damaged {
+            path: self.path.clone(),
+            part: "metadata",
+            fault: e.to_string(),
+        })?;
+        if metadata.clips.len() != self.clips() {
+            let fault = format!("it describes {} clips of {}", metadata.clips.len(), self.clips());
+            return Err(Error::Damaged { path: self.path.clone(), part: "metadata", fault });
+        }
+        Ok(metadata)
+    }
+
+    fn clip_table(&self) -> &[ClipEntry] {
+        <[ClipEntry]>::ref_from_bytes(&self.map[self.clips_at..self.names_at]).expect("sizes checked when opened")
+    }
+
+    fn index(&self) -> &[IndexEntry] {
+        <[IndexEntry]>::ref_from_bytes(&self.map[self.index_at..self.clips_at]).expect("sizes checked when opened")
+    }
+
+    /// The records of a clip; its index is checked the first time.
+    pub fn clip(&self, clip: usize) -> Result<ClipRecords<'_>> {
+        let entry = &self.clip_table()[clip];
+        let first = entry.first_record.get() as usize;
+        let entries = &self.index()[first..first + entry.records.get() as usize];
+        if !self.checked[clip].load(Ordering::Relaxed) {
+            self.check_entries(clip, entry, entries).map_err(|fault| Error::ClipIndex {
+                path: self.path.clone(),
+                clip: self.clip_id(clip).to_owned(),
+                first: first as u64,
+                last: (first + entries.len() - 1) as u64,
+                fault,
+            })?;
+            self.checked[clip].store(true, Ordering::Relaxed);
+        }
+        Ok(ClipRecords { shard: self, clip, first, entries })
+    }
+
+    fn check_entries(&self, clip: usize, table: &ClipEntry, entries: &[IndexEntry]) -> Result<(), String> {
+        use zerocopy::IntoBytes;
+        let found = crc32fast::hash(entries.as_bytes());
+        if found != table.index_crc32.get() {
+            return Err(format!("checksum {found:08x} differs from {:08x}", table.index_crc32));
+        }
+        let first_offset = entries[0].offset.get();
+        let mut offset = if clip == 0 { HEADER_BYTES as u64 } else { first_offset };
+        for (position, entry) in entries.iter().enumerate() {
+            let fault = |what: &str| Err(format!("record {position} of the clip: {what}"));
+            let (Some(codec), Some(filter)) = (Codec::from_byte(entry.codec), Filter::from_byte(entry.filter)) else {
+                return fault("unknown codec or filter");
+            };
+            if matches!(codec, Codec::Raw | Codec::Jpeg) && filter != Filter::None {
+                return fault("a filter where none can be");
+            }
+            if entry.clip.get() as usize != clip || entry.position.get() as usize != position || entry.reserved != 0 {
+                return fault("it says that it is another record");
+            }
+            let size = entry.size();
+            if !size.is_storable() || size.channels != self.spec.channels {
+                return fault("an impossible image size");
+            }
+            if codec == Codec::Raw && entry.stored_bytes.get() as usize != size.bytes() {
+                return fault("raw pixels of another size than the image");
+            }
+            if entry.offset.get() != offset || offset < HEADER_BYTES as u64 || entry.stored_bytes.get() == 0 {
+                return fault("it does not follow the one before");
+            }
+            offset = match offset.checked_add(u64::from(entry.stored_bytes.get())) {
+                Some(end) if end <= self.index_at as u64 => end,
+                _ => return fault("it reaches beyond the records"),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Reads a structure at a place that is known to be inside the file.
+fn read<T: FromBytes>(map: &Mmap, at: usize) -> T {
+    T::read_from_bytes(&map[at..at + size_of::<T>()]).expect("the slice has the structure's size")
+}
+
+impl IndexEntry {
+    fn size(&self) -> ImageSize {
+        ImageSize { width: self.width.get(), height: self.height.get(), channels: self.channels }
+    }
+}
+
+/// The records of one clip, whose index is as its checksum says and keeps the format's rules.
+#[derive(Clone, Copy)]
+pub struct ClipRecords<'a> {
+    shard: &'a Shard,
+    clip: usize,
+    first: usize,
+    entries: &'a [IndexEntry],
+}
+
+/// The stored bytes of one record, as their checksum says.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The stored bytes.
+    pub bytes: &'a [u8],
+    /// Size of the decoded image.
+    pub size: ImageSize,
+    /// What the bytes are.
+    pub codec: Codec,
+    /// What was done to the pixels before they were compressed.
+    pub filter: Filter,
+}
+
+impl<'a> ClipRecords<'a> {
+    /// The clip's id.
+    pub fn id(&self) -> &'a str {
+        self.shard.clip_id(self.clip)
+    }
+
+    /// Frames.
+    pub fn frames(&self) -> usize {
+        self.entries.len() / self.planes()
+    }
+
+    /// Records a frame.
+    pub fn planes(&self) -> usize {
+        self.shard.spec.planes as usize
+    }
+
+    /// Size of a decoded record. Panics where there is no such record.
+    pub fn size(&self, frame: usize, plane: usize) -> ImageSize {
+        self.entries[frame * self.planes() + plane].size()
+    }
+
+    /// Stored bytes, codec and filter of a record, without reading it. Panics where there is no such record.
+    pub fn stored(&self, frame: usize, plane: usize) -> (u32, Codec, Filter) {
+        let entry = &self.entries[frame * self.planes() + plane];
+        let codec = Codec::from_byte(entry.codec).expect("checked with the clip's index");
+        let filter = Filter::from_byte(entry.filter).expect("checked with the clip's index");
+        (entry.stored_bytes.get(), codec, filter)
+    }
+
+    /// The record of a frame and plane, both from 0, its bytes checked against their checksum.
+    pub fn record(&self, frame: usize, plane: usize) -> Result<Record<'a>> {
+        if frame >= self.frames() || plane >= self.planes() {
+            let (id, frames) = (self.id(), self.frames());
+            let stream = &self.shard.spec.name;
+            return Err(Error::Usage(format!(
+                "{id} has {frames} {stream} frames; frame {frame} plane {plane} is none of them"
+            )));
+        }
+        let entry = &self.entries[frame * self.planes() + plane];
+        let start = entry.offset.get() as usize;
+        let bytes = &self.shard.map[start..start + entry.stored_bytes.get() as usize];
+        let found = crc32fast::hash(bytes);
+        if found != entry.crc32.get() {
+            return Err(self.damage(frame, plane, format!("checksum {found:08x} differs from {:08x}", entry.crc32)));
+        }
+        let (_, codec, filter) = self.stored(frame, plane);
+        Ok(Record { bytes, size: entry.size(), codec, filter })
+    }
+
+    /// Decodes one record into `out`, `size(frame, plane).bytes()` long: rows, channels interleaved.
+    pub fn decode(&self, frame: usize, plane: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
+        let record = self.record(frame, plane)?;
+        if out.len() != record.size.bytes() {
+            let (id, size) = (self.id(), record.size);
+            return Err(Error::Usage(format!("{id}: a buffer of {} bytes for an image of {size}", out.len())));
+        }
+        decoder
+            .decode(record.bytes, record.size, record.codec, record.filter, out)
+            .map_err(|fault| self.damage(frame, plane, format!("its checksum fits but it cannot be decoded: {fault}")))
+    }
+
+    /// Decodes `frames` frames from `start` on, all planes, one after the other: for flow the stack
+    /// `[2 * frames, height, width]`, x and y of each frame adjacent. All records must have the same size.
+    pub fn decode_stack(&self, start: usize, frames: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
+        let records = frames * self.planes();
+        if records == 0 || start.saturating_add(frames) > self.frames() || !out.len().is_multiple_of(records) {
+            let (id, n, have) = (self.id(), out.len(), self.frames());
+            return Err(Error::Usage(format!("{id} has {have} frames; {frames} from {start} on do not fit {n} bytes")));
+        }
+        let image_bytes = out.len() / records;
+        for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
+            self.decode(start + i / self.planes(), i % self.planes(), decoder, out)?;
+        }
+        Ok(())
+    }
+
+    fn damage(&self, frame: usize, plane: usize, fault: String) -> Error {
+        Error::Record {
+            path: self.shard.path.clone(),
+            record: (self.first + frame * self.planes() + plane) as u64,
+            clip: self.id().to_owned(),
+            stream: self.shard.spec.name.clone(),
+            frame,
+            plane,
+            fault,
+        }
+    }
+}
+
+impl ClipRecords<'_> {
+    /// Where the clip's records start and end in the file: one contiguous range.
+    pub fn byte_range(&self) -> (u64, u64) {
+        let last = &self.entries[self.entries.len() - 1];
+        (self.entries[0].offset.get(), last.offset.get() + u64::from(last.stored_bytes.get()))
+    }
+}

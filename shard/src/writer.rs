@@ -1,0 +1,218 @@
+//! Writes a shard: records as they come, then index, clip table, names, metadata and trailer. The file has its final
+//! name only when all of it is on the disk.
+
+use crate::codec::EncodedRecord;
+use crate::error::{Error, Result};
+use crate::layout::{
+    ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, IndexEntry, MAGIC, TRAILER_BYTES, Trailer,
+};
+use crate::layout::{VERSION_MAJOR, VERSION_MINOR};
+use crate::manifest::{ShardInfo, StreamSpec, Subset};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+use zerocopy::IntoBytes;
+
+/// What a shard says about its clips beyond their ids, so that a lost manifest can be made again from the shards.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+pub struct ShardMetadata {
+    /// As in the manifest.
+    pub dataset: String,
+    /// As in the manifest.
+    pub classes: Vec<String>,
+    /// As in the manifest.
+    pub splits: Vec<String>,
+    /// As in the manifest.
+    pub build: BTreeMap<String, Value>,
+    /// One for each clip of the shard, in the clip table's order.
+    pub clips: Vec<ShardClip>,
+}
+
+/// Label and subsets of one clip of a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardClip {
+    /// As in the manifest.
+    pub label: u32,
+    /// As in the manifest.
+    pub subsets: Vec<Subset>,
+}
+
+/// Writes one shard. Dropped before [`ShardWriter::finish`], it leaves nothing behind.
+pub struct ShardWriter {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+    spec: StreamSpec,
+    header_crc32: u32,
+    offset: u64,
+    index: Vec<IndexEntry>,
+    clips: Vec<ClipEntry>,
+    names: String,
+}
+
+impl ShardWriter {
+    /// Starts a shard that will be `path`; until it is finished it is a temporary file beside it.
+    pub fn create(path: &Path, spec: &StreamSpec) -> Result<Self> {
+        spec.check().map_err(Error::Usage)?;
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new()
+            .prefix(".shard-")
+            .suffix(".partial")
+            .tempfile_in(dir)
+            .map_err(Error::io(dir, "create a file in it"))?;
+        let mut stream = [0; 16];
+        stream[..spec.name.len()].copy_from_slice(spec.name.as_bytes());
+        let mut header = Header {
+            magic: MAGIC,
+            major: VERSION_MAJOR.into(),
+            minor: VERSION_MINOR.into(),
+            required_features: 0.into(),
+            optional_features: 0.into(),
+            stream,
+            planes: spec.planes,
+            channels: spec.channels,
+            reserved: [0; 22],
+            crc32: 0.into(),
+        };
+        let header_crc32 = header.compute_crc32();
+        header.crc32 = header_crc32.into();
+        let mut writer = Self {
+            path: path.to_owned(),
+            file: BufWriter::with_capacity(1 << 20, file),
+            spec: spec.clone(),
+            header_crc32,
+            offset: HEADER_BYTES as u64,
+            index: Vec::new(),
+            clips: Vec::new(),
+            names: String::new(),
+        };
+        writer.write(header.as_bytes())?;
+        Ok(writer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(Error::io(&self.path, "write it"))
+    }
+
+    /// Clips written so far.
+    pub fn clips(&self) -> usize {
+        self.clips.len()
+    }
+
+    /// Adds a clip: frame after frame, plane after plane.
+    pub fn add_clip(&mut self, id: &str, records: &[EncodedRecord]) -> Result<()> {
+        let usage = |what: String| Err(Error::Usage(format!("{id}: {what}")));
+        let Ok(name_bytes) = u16::try_from(id.len()) else { return usage("the clip id is too long".into()) };
+        if id.is_empty() || records.is_empty() || !records.len().is_multiple_of(self.spec.planes as usize) {
+            return usage(format!("{} records are not frames of {} planes", records.len(), self.spec.planes));
+        }
+        let (Ok(clip), Ok(name_offset)) = (u32::try_from(self.clips.len()), u32::try_from(self.names.len())) else {
+            return usage("the shard holds too many clips".into());
+        };
+        let Ok(count) = u32::try_from(records.len()) else { return usage("the clip has too many frames".into()) };
+        let first = self.index.len();
+        for (position, record) in (0..count).zip(records) {
+            let size = record.size;
+            if !size.is_storable() || size.channels != self.spec.channels || record.bytes.is_empty() {
+                return usage(format!("an image of {size} does not belong into stream {}", self.spec.name));
+            }
+            let Ok(stored_bytes) = u32::try_from(record.bytes.len()) else {
+                return usage("an image is too large".into());
+            };
+            self.write(&record.bytes)?;
+            self.index.push(IndexEntry {
+                offset: self.offset.into(),
+                stored_bytes: stored_bytes.into(),
+                crc32: record.crc32.into(),
+                width: size.width.into(),
+                height: size.height.into(),
+                channels: size.channels,
+                codec: record.codec as u8,
+                filter: record.filter as u8,
+                reserved: 0,
+                clip: clip.into(),
+                position: position.into(),
+            });
+            self.offset += u64::from(stored_bytes);
+        }
+        self.names.push_str(id);
+        self.clips.push(ClipEntry {
+            first_record: (first as u64).into(),
+            records: count.into(),
+            index_crc32: crc32fast::hash(self.index[first..].as_bytes()).into(),
+            name_offset: name_offset.into(),
+            name_bytes: name_bytes.into(),
+            reserved: [0; 10],
+        });
+        Ok(())
+    }
+
+    /// Writes what comes after the records, brings everything to the disk and gives the file its name.
+    pub fn finish(mut self, metadata: &ShardMetadata) -> Result<ShardInfo> {
+        if self.clips.is_empty() || metadata.clips.len() != self.clips.len() {
+            let (have, told) = (self.clips.len(), metadata.clips.len());
+            return Err(Error::Usage(format!("{}: {have} clips, metadata for {told}", self.path.display())));
+        }
+        let metadata = serde_json::to_vec(metadata).map_err(|e| Error::Usage(format!("metadata: {e}")))?;
+        let too_large = |_| Error::Usage(format!("{}: the shard holds too much", self.path.display()));
+        let metadata_bytes = u32::try_from(metadata.len()).map_err(too_large)?;
+        let index_offset = self.offset.next_multiple_of(INDEX_ALIGN);
+        let padding = [0; INDEX_ALIGN as usize];
+        let mut table = self.clips.as_bytes().to_vec();
+        table.extend(self.names.as_bytes());
+        let index = std::mem::take(&mut self.index);
+        let after_records = index.as_bytes().len() + table.len() + metadata.len() + TRAILER_BYTES;
+        let file_bytes = index_offset + after_records as u64;
+        let mut trailer = Trailer {
+            file_bytes: file_bytes.into(),
+            index_offset: index_offset.into(),
+            records: (index.len() as u64).into(),
+            clips: (self.clips.len() as u32).into(),
+            names_bytes: (self.names.len() as u32).into(),
+            metadata_bytes: metadata_bytes.into(),
+            clip_table_crc32: crc32fast::hash(&table).into(),
+            metadata_crc32: crc32fast::hash(&metadata).into(),
+            header_crc32: self.header_crc32.into(),
+            crc32: 0.into(),
+            reserved: [0; 4],
+            end_magic: END_MAGIC,
+        };
+        trailer.crc32 = trailer.compute_crc32().into();
+        for part in
+            [&padding[..(index_offset - self.offset) as usize], index.as_bytes(), &table, &metadata, trailer.as_bytes()]
+        {
+            self.write(part)?;
+        }
+        let Self { path, file, clips, .. } = self;
+        let file = file.into_inner().map_err(|e| Error::io(&path, "write it")(e.into_error()))?;
+        persist(file, &path)?;
+        Ok(ShardInfo {
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            bytes: file_bytes,
+            clips: clips.len() as u32,
+            records: index.len() as u64,
+            trailer_crc32: trailer.crc32.get(),
+        })
+    }
+}
+
+/// Brings a temporary file to the disk, gives it its name, and brings the name to the disk.
+pub(crate) fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary files are private; a data set is as readable as any other new file of the usual umask.
+        let mode = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(mode).map_err(Error::io(path, "set its permissions"))?;
+    }
+    file.as_file().sync_all().map_err(Error::io(path, "bring it to the disk"))?;
+    file.persist(path).map_err(|e| Error::io(path, "give the finished file its name")(e.error))?;
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        // Where a folder cannot be synced (Windows), the rename itself is all there is.
+        let _ = File::open(dir).and_then(|dir| dir.sync_all());
+    }
+    Ok(())
+}
