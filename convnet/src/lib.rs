@@ -1,1 +1,29 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod batch_norm;
+mod conv;
+mod dense;
+mod gather;
+mod init;
+mod linear;
+mod loss;
+mod matmul;
+mod model;
+mod parallel;
+mod pool;
+mod relu;
+mod resnet;
+mod sgd;
+mod weight_grad;
+mod weights;
+
+pub use batch_norm::{BatchNorm2d, BatchNormConfig};
+pub use conv::{Conv2d, Conv2dConfig, conv2d};
+pub use linear::{Linear, linear};
+pub use loss::cross_entropy;
+pub use model::Model;
+pub use pool::{MaxPool2dConfig, global_avg_pool, max_pool2d};
+pub use relu::{add_relu, relu};
+pub use resnet::{Depth, ParseDepthError, ResNet, ResNetConfig};
+pub use sgd::{Sgd, SgdConfig};
+pub use weights::{WeightsError, read_weights};

@@ -146,6 +146,19 @@ impl Manifest {
 
     /// The rules that the parts of a manifest keep among each other.
     fn check(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        for stream in &self.streams {
+            stream.spec.check()?;
+            if !names.insert(&stream.spec.name) {
+                return Err(format!("stream {:?} is there twice", stream.spec.name));
+            }
+            for shard in &stream.shards {
+                let file = Path::new(&shard.file);
+                if file.file_name() != Some(file.as_os_str()) {
+                    return Err(format!("shard {:?} is not a plain file name", shard.file));
+                }
+            }
+        }
         let mut ids = HashSet::with_capacity(self.clips.len());
         for clip in &self.clips {
             if clip.id.is_empty() || clip.id.len() > u16::MAX.into() || !ids.insert(clip.id.as_str()) {
@@ -160,19 +173,6 @@ impl Manifest {
             }
             if let Some(name) = clip.frames.keys().find(|name| self.stream(name).is_none()) {
                 return Err(format!("clip {} has frames of a stream {name:?} that is not listed", clip.id));
-            }
-        }
-        let mut names = HashSet::new();
-        for stream in &self.streams {
-            stream.spec.check()?;
-            if !names.insert(&stream.spec.name) {
-                return Err(format!("stream {:?} is there twice", stream.spec.name));
-            }
-            for shard in &stream.shards {
-                let file = Path::new(&shard.file);
-                if file.file_name() != Some(file.as_os_str()) {
-                    return Err(format!("shard {:?} is not a plain file name", shard.file));
-                }
             }
         }
         Ok(())

@@ -65,9 +65,10 @@ pub fn verify(dir: &Path, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -
     }
     // What only the whole shows: shards that are not the listed ones, clips that are missing or doubled.
     if report.damage.is_empty()
-        && let Err(error) = crate::Dataset::open(dir) {
-            report.damage.push(error.to_string());
-        }
+        && let Err(error) = crate::Dataset::open(dir)
+    {
+        report.damage.push(error.to_string());
+    }
     let stored: u64 = manifest.clips.iter().map(|clip| clip.frames.len() as u64).sum();
     if report.damage.is_empty() && stored != listed {
         report.damage.push(format!("{}: the manifest lists {stored} clip streams, its shards {listed}", dir.display()));

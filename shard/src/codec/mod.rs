@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     fn textured(size: ImageSize) -> Vec<u8> {
-        (0..size.bytes()).map(|i| (crate::order::mix64(i as u64) % 17) as u8 * 3 + (i / 40) as u8).collect()
+        (0..size.bytes()).map(|i| ((crate::order::mix64(i as u64) % 17) as usize * 3 + i / 40) as u8).collect()
     }
 
     #[test]
