@@ -1,1 +1,4 @@
-//! Under construction.
+//! Trains, evaluates and fuses two-stream action recognition networks straight from clip shards.
+
+pub mod fusion;
+pub mod scores;

@@ -1,0 +1,1 @@
+//! Combines the scores of several streams.
