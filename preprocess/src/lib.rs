@@ -1,1 +1,21 @@
-//! Under construction.
+//! Packs trees of RGB frames and optical-flow JPEGs into a few memory-mapped shards, and looks after what was packed.
+//!
+//! A [`source::Source`] finds the clips of a tree, [`lists::Lists`] say what they are, [`plan`] decides which clip goes
+//! into which shard, and [`build::build`] encodes clips in parallel and writes them in order. The same tree gives the same
+//! bytes, whatever the number of threads and the machine. [`synth`] makes data sets up, for tests and trials.
+
+pub mod build;
+pub mod encode;
+mod error;
+pub mod lists;
+mod output;
+mod pipeline;
+pub mod plan;
+pub mod progress;
+pub mod quantity;
+pub mod resize;
+pub mod source;
+pub mod stream;
+pub mod versions;
+
+pub use error::{Error, NotWhole, Result, Skipped};

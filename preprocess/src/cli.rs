@@ -1,0 +1,148 @@
+//! What can be typed. What it means is decided in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ucfpack::quantity::parse_bytes;
+
+/// Packs trees of RGB frames and optical flow into a few memory-mapped shards.
+///
+/// Results go to stdout, progress and warnings to stderr.
+/// Exit status: 0 done, 1 the data is bad, 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "ucfpack", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Pack a tree of frames
+    Build(Box<BuildArgs>),
+}
+
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Folder of the data set to make
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Folder of the official lists: classInd.txt, trainlist0N.txt, testlist0N.txt
+    #[arg(long, value_name = "DIR")]
+    pub lists: PathBuf,
+    /// Root that holds RGB frames and flow (jpegs_256/ and tvl1_flow/)
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rgb", "flow"], required_unless_present_any = ["rgb", "flow"])]
+    pub tree: Option<PathBuf>,
+    /// RGB frames apart: the folder that holds jpegs_256/ or the clip folders
+    #[arg(long, value_name = "DIR")]
+    pub rgb: Option<PathBuf>,
+    /// Flow apart: the folder that holds tvl1_flow/, or u/ and v/
+    #[arg(long, value_name = "DIR")]
+    pub flow: Option<PathBuf>,
+    /// How the tree is laid out
+    #[arg(long, value_enum, default_value_t = LayoutArg::Auto)]
+    pub layout: LayoutArg,
+    /// Whose lists these are
+    #[arg(long, value_enum, default_value_t = DatasetArg::Ucf101)]
+    pub dataset: DatasetArg,
+    /// Pack these classes only; they are the whole class list, in the order of classInd.txt
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub classes: Option<Vec<String>>,
+    /// How RGB frames are stored; jpeg keeps the source bytes
+    #[arg(long, value_enum, value_name = "CODEC", default_value_t = CodecArg::Jpeg)]
+    pub rgb_codec: CodecArg,
+    /// How flow is stored; jpeg keeps the source bytes and size
+    #[arg(long, value_enum, value_name = "CODEC", default_value_t = CodecArg::Zstd)]
+    pub flow_codec: CodecArg,
+    /// Compression of zstd (1 to 22) or lz4 (1 to 12) [default: 9]
+    #[arg(long, value_name = "N")]
+    pub level: Option<i32>,
+    /// Squash flow to N x N, or keep its size with `native` [default: 224, or native with --flow-codec jpeg]
+    #[arg(long, value_name = "N|native", value_parser = parse_flow_size)]
+    pub flow_size: Option<FlowSize>,
+    /// Resize RGB frames to this shorter side (with --rgb-codec zstd, lz4 or raw)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub rgb_short_side: Option<u16>,
+    /// How much is checked of JPEG files that are stored as they are
+    #[arg(long, value_enum, default_value_t = CheckArg::Header)]
+    pub check: CheckArg,
+    /// Size of a shard, about
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_bytes)]
+    pub shard_size: u64,
+    /// Encoding threads [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Pack what is whole, list what is left out
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Replace the data set that is there, once the new one is whole
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Look at lists and tree and show the plan; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayoutArg {
+    /// Recognise it
+    Auto,
+    /// jpegs_256/v_X/frame%06d.jpg and tvl1_flow/{u,v}/v_X/frame%06d.jpg
+    Feichtenhofer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DatasetArg {
+    Ucf101,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CodecArg {
+    Jpeg,
+    Zstd,
+    Lz4,
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckArg {
+    /// Markers, size, components and the end marker
+    Header,
+    /// Decode every one
+    Decode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowSize {
+    Native,
+    Square(u16),
+}
+
+fn parse_flow_size(text: &str) -> Result<FlowSize, String> {
+    match text.parse() {
+        Ok(side @ 1..) => Ok(FlowSize::Square(side)),
+        _ if text == "native" => Ok(FlowSize::Native),
+        _ => Err("write the side of a square in pixels, e.g. 224, or native".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flow_sizes_are_native_or_a_side() {
+        assert_eq!(parse_flow_size("native"), Ok(FlowSize::Native));
+        assert_eq!(parse_flow_size("112"), Ok(FlowSize::Square(112)));
+        assert!(parse_flow_size("0").is_err() && parse_flow_size("224x224").is_err());
+    }
+}

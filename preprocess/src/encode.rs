@@ -1,0 +1,234 @@
+//! From the files of a clip to its records: read, check, decode, resize, encode.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
+
+use crate::error::{Error, Result};
+use crate::resize::Resizer;
+use crate::source::{ClipFiles, StreamFiles};
+use crate::stream::StreamKind;
+
+/// The size that images are stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Geometry {
+    /// As found.
+    Source,
+    /// Squashed to a square of this side, as the network takes it.
+    Square(u16),
+    /// The shorter side resized to this, the aspect ratio kept.
+    ShortSide(u16),
+}
+
+impl Geometry {
+    /// As written in manifests: `source`, `224x224`, `short side 256`.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Source => "source".into(),
+            Self::Square(side) => format!("{side}x{side}"),
+            Self::ShortSide(side) => format!("short side {side}"),
+        }
+    }
+
+    /// Stored width and height of an image of `width` x `height`.
+    fn extent(self, width: u16, height: u16) -> (u16, u16) {
+        match self {
+            Self::Source => (width, height),
+            Self::Square(side) => (side, side),
+            Self::ShortSide(side) => {
+                let short = u32::from(width.min(height));
+                // Rounded to nearest, halves up, in integers.
+                let long = |n: u16| {
+                    let scaled = (2 * u64::from(n) * u64::from(side) + u64::from(short)) / (2 * u64::from(short));
+                    scaled.min(u64::from(u16::MAX)) as u16
+                };
+                (long(width), long(height))
+            }
+        }
+    }
+}
+
+/// How one stream is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// `jpeg` keeps the source bytes.
+    pub codec: Codec,
+    /// Ignored for `jpeg` and `raw`.
+    pub filter: Filter,
+    /// zstd 1 to 22, LZ4-HC 1 to 12; ignored for `jpeg` and `raw`.
+    pub level: i32,
+    /// `Source` for `jpeg`.
+    pub geometry: Geometry,
+}
+
+/// How much is checked of a JPEG that is stored as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Markers, size, components and the end marker.
+    Header,
+    /// It is decoded, too.
+    Decode,
+}
+
+/// A clip ready to be written.
+#[derive(Debug, Default)]
+pub(crate) struct EncodedClip {
+    /// For each stream the records of all frames. Empty where the clip was only checked.
+    pub streams: Vec<Vec<EncodedRecord>>,
+    /// Bytes of the source files.
+    pub bytes_in: u64,
+    /// Source files.
+    pub images: u64,
+    /// Whether some image had another number of channels than its stream has (colour flow, grey RGB).
+    pub odd_channels: bool,
+}
+
+/// Encodes clips; each thread has one.
+pub(crate) struct ClipEncoder<'a> {
+    streams: Vec<StreamEncoder>,
+    cancel: &'a AtomicBool,
+}
+
+impl<'a> ClipEncoder<'a> {
+    pub fn new(streams: &[(StreamKind, StreamOptions)], check: Check, cancel: &'a AtomicBool) -> Result<Self> {
+        let streams = streams.iter().map(|(kind, options)| StreamEncoder::new(*kind, *options, check));
+        Ok(Self { streams: streams.collect::<Result<_>>()?, cancel })
+    }
+
+    /// Encodes a clip, or only checks it where it is not to be stored. The inner error is what is wrong with the clip.
+    pub fn encode(&mut self, clip: &ClipFiles, store: bool) -> Result<Result<EncodedClip, String>> {
+        let mut encoded = EncodedClip::default();
+        for (files, encoder) in clip.streams.iter().zip(&mut self.streams) {
+            match encoder.encode(files, store, self.cancel, &mut encoded)? {
+                Ok(records) => encoded.streams.push(records),
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        Ok(Ok(encoded))
+    }
+}
+
+struct StreamEncoder {
+    kind: StreamKind,
+    options: StreamOptions,
+    check: Check,
+    encoder: Option<Encoder>,
+    resizer: Resizer,
+    resized: Vec<u8>,
+}
+
+impl StreamEncoder {
+    fn new(kind: StreamKind, options: StreamOptions, check: Check) -> Result<Self> {
+        let StreamOptions { codec, filter, level, .. } = options;
+        let filter = if codec == Codec::Raw { Filter::None } else { filter };
+        let encoder =
+            (codec != Codec::Jpeg).then(|| Encoder::new(EncodeOptions { codec, filter, level })).transpose()?;
+        Ok(Self { kind, options, check, encoder, resizer: Resizer::default(), resized: Vec::new() })
+    }
+
+    fn encode(
+        &mut self,
+        files: &StreamFiles,
+        store: bool,
+        cancel: &AtomicBool,
+        totals: &mut EncodedClip,
+    ) -> Result<Result<Vec<EncodedRecord>, String>> {
+        let mut records = Vec::new();
+        let mut clip_size: Option<ImageSize> = None;
+        for frame in 0..files.frames {
+            for plane in &files.planes {
+                if cancel.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                let path = plane.path(frame);
+                let fault = |what: String| Ok(Err(format!("{}: {what}", path.display())));
+                let bytes = match read(&path) {
+                    Ok(bytes) => bytes,
+                    Err(error) => return fault(format!("cannot read it: {error}")),
+                };
+                let size = match jpeg::check_header(&bytes) {
+                    Ok(size) => size,
+                    Err(error) => return fault(error.to_string()),
+                };
+                totals.bytes_in += bytes.len() as u64;
+                totals.images += 1;
+                totals.odd_channels |= size.channels != self.kind.channels();
+                let size = ImageSize { channels: self.kind.channels(), ..size };
+                // Squashed images come out alike whatever they were.
+                let first = *clip_size.get_or_insert(size);
+                if first != size && !matches!(self.options.geometry, Geometry::Square(_)) {
+                    return fault(format!(
+                        "it has {}x{} pixels, the clip's first image {}x{}; a clip has one size",
+                        size.width, size.height, first.width, first.height
+                    ));
+                }
+                match self.record(bytes, size, store)? {
+                    Ok(record) => records.extend(record),
+                    Err(what) => return fault(what),
+                }
+            }
+        }
+        Ok(Ok(records))
+    }
+
+    /// One image as a record; none where it is only checked.
+    fn record(
+        &mut self,
+        bytes: Vec<u8>,
+        size: ImageSize,
+        store: bool,
+    ) -> Result<Result<Option<EncodedRecord>, String>> {
+        let decode = match self.kind {
+            StreamKind::Rgb => jpeg::decode_rgb,
+            StreamKind::Flow => jpeg::decode_grey,
+        };
+        let Some(encoder) = &mut self.encoder else {
+            if self.check == Check::Decode
+                && let Err(error) = decode(&bytes)
+            {
+                return Ok(Err(error.to_string()));
+            }
+            let record = match EncodedRecord::from_jpeg(bytes) {
+                // Decoders turn it into the channels of the stream.
+                Ok(record) => EncodedRecord { size, ..record },
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            return Ok(Ok(store.then_some(record)));
+        };
+        let pixels = match decode(&bytes) {
+            Ok((_, pixels)) => pixels,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        if !store {
+            return Ok(Ok(None));
+        }
+        let (width, height) = self.options.geometry.extent(size.width, size.height);
+        if (width, height) == (size.width, size.height) {
+            return Ok(Ok(Some(encoder.encode(&pixels, size)?)));
+        }
+        let extent = |w: u16, h: u16| (usize::from(w), usize::from(h));
+        let (from, to) = (extent(size.width, size.height), extent(width, height));
+        self.resizer.resize(&pixels, from, to, size.channels.into(), &mut self.resized);
+        Ok(Ok(Some(encoder.encode(&self.resized, ImageSize { width, height, ..size })?)))
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    fs::read(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_side_decides_and_the_aspect_is_kept() {
+        assert_eq!(Geometry::ShortSide(128).extent(342, 256), (171, 128));
+        assert_eq!(Geometry::ShortSide(128).extent(256, 341), (128, 171));
+        assert_eq!(Geometry::ShortSide(300).extent(100, 100), (300, 300));
+        assert_eq!(Geometry::Square(224).extent(342, 256), (224, 224));
+        assert_eq!(Geometry::Source.extent(7, 9), (7, 9));
+    }
+}

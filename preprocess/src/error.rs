@@ -1,0 +1,116 @@
+//! What can go wrong, each error with what was expected and what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// An error of this crate. [`Error::is_usage`] tells a wrong command from bad data.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong: options that contradict each other, an unknown class, an output that exists.
+    #[error("{0}")]
+    Usage(String),
+    /// A file or folder could not be read or written.
+    #[error("{}: {what}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done, e.g. "cannot read the list".
+        what: &'static str,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// A line of an official list does not say what it should.
+    #[error("{}: line {line}: {what}", path.display())]
+    List {
+        /// The list file.
+        path: PathBuf,
+        /// 1-based.
+        line: usize,
+        /// What is wrong and what was expected.
+        what: String,
+    },
+    /// The input is not what it was said to be (a wrong path, an empty tree, lists that do not fit).
+    #[error("{0}")]
+    Input(String),
+    /// Clips that the lists name are missing or damaged.
+    #[error("{0}")]
+    NotWhole(NotWhole),
+    /// A packed data set is damaged.
+    #[error("{}: damaged in {count} {}; see the list above", path.display(), if *count == 1 { "place" } else { "places" })]
+    Damaged {
+        /// The data set.
+        path: PathBuf,
+        /// Number of findings.
+        count: usize,
+    },
+    /// The shard format refused something.
+    #[error(transparent)]
+    Format(#[from] clipshard::Error),
+    /// An image could not be encoded or written.
+    #[error("{}: {source}", path.display())]
+    Image {
+        /// The image file.
+        path: PathBuf,
+        /// The encoder's own words.
+        source: image::ImageError,
+    },
+    /// Ctrl-C or a termination signal.
+    #[error("interrupted; nothing was written")]
+    Interrupted,
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether the command is wrong rather than the data: exit status 2 instead of 1.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>, what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, what, source }
+    }
+}
+
+/// A clip that is left out of the data set, and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Skipped {
+    /// Canonical clip id, e.g. `v_Archery_g01_c03`.
+    pub clip: String,
+    /// The reason in words, with the file where there is one.
+    pub reason: String,
+}
+
+/// The clips that keep a tree from being whole.
+#[derive(Debug)]
+pub struct NotWhole {
+    /// Every damaged or missing clip, in order of ids.
+    pub faults: Vec<Skipped>,
+    /// Number of clips that the lists ask for.
+    pub asked: usize,
+    /// The tree, as the user knows it.
+    pub tree: String,
+}
+
+/// How many clips an error names before it only counts.
+const NAMED: usize = 10;
+
+impl fmt::Display for NotWhole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not whole: {} of {} clips cannot be packed", self.tree, self.faults.len(), self.asked)?;
+        for fault in self.faults.iter().take(NAMED) {
+            write!(f, "\n  {}: {}", fault.clip, fault.reason)?;
+        }
+        if self.faults.len() > NAMED {
+            write!(f, "\n  ... and {} more", self.faults.len() - NAMED)?;
+        }
+        write!(f, "\nmend the tree, or pack the rest with --keep-going")
+    }
+}
+
+/// `path` as the user typed it, for messages.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

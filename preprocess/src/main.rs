@@ -1,0 +1,22 @@
+//! The program `ucfpack`.
+
+mod cli;
+mod commands;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let outcome = commands::run(cli::Cli::parse());
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    // A reader that has seen enough (`ucfpack inspect DIR | head`) is no error.
+    let closed_pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    if error.downcast_ref::<io::Error>().is_some_and(closed_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error:#}");
+    let usage = error.downcast_ref::<ucfpack::Error>().is_some_and(ucfpack::Error::is_usage);
+    ExitCode::from(if usage { 2 } else { 1 })
+}

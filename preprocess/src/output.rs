@@ -1,0 +1,217 @@
+//! A data set appears whole or not at all: it is built in a folder beside its place and takes the place at the end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clipshard::MANIFEST_FILE;
+use tempfile::TempDir;
+
+use crate::error::{Error, Result};
+
+/// A data set that is being built. Dropped before [`Staging::commit`], it leaves nothing.
+pub(crate) struct Staging {
+    dir: TempDir,
+    out: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing is there, or an empty folder.
+    Free,
+    /// A data set that is to be replaced.
+    Taken,
+    /// An empty folder on a disk of its own, which no rename reaches.
+    OtherDisk,
+}
+
+impl Staging {
+    /// Starts a data set that will be `out`.
+    pub fn new(out: &Path, overwrite: bool) -> Result<Self> {
+        let place = inspect(out, overwrite)?;
+        let parent = match (place, out.parent()) {
+            (Place::OtherDisk, _) => out,
+            (_, Some(parent)) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        let mut builder = tempfile::Builder::new();
+        let prefix = format!(".{name}.partial-");
+        builder.prefix(&prefix);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Less the usual umask; temporary folders are private otherwise.
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        let dir = builder.tempdir_in(parent).map_err(Error::io(parent, "cannot create a folder in it"))?;
+        Ok(Self { dir, out: out.into(), place })
+    }
+
+    /// Where to build.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Puts the data set into its place. What was there before stays until then and is removed after.
+    pub fn commit(self) -> Result<()> {
+        let fault = |what| Error::io(self.out.clone(), what);
+        match self.place {
+            Place::Free => {
+                fs::rename(self.dir.path(), &self.out).map_err(fault("cannot put the finished data set there"))?;
+            }
+            Place::Taken => {
+                exchange(self.dir.path(), &self.out).map_err(fault("cannot replace the data set"))?;
+            }
+            Place::OtherDisk => {
+                let mut names = Vec::new();
+                for entry in fs::read_dir(self.dir.path()).map_err(fault("cannot list the finished files"))? {
+                    names.push(entry.map_err(fault("cannot list the finished files"))?.file_name());
+                }
+                // The manifest comes last: without it no reader takes the folder for a data set.
+                names.sort_by_key(|name| (name == MANIFEST_FILE, name.clone()));
+                for name in names {
+                    fs::rename(self.dir.path().join(&name), self.out.join(&name))
+                        .map_err(fault("cannot put the finished files there"))?;
+                }
+            }
+        }
+        if let Some(parent) = self.out.parent().filter(|p| !p.as_os_str().is_empty()) {
+            // Where a folder cannot be synced, the rename is all there is.
+            let _ = fs::File::open(parent).and_then(|dir| dir.sync_all());
+        }
+        Ok(())
+    }
+}
+
+/// Refuses places that must not be written to. Nothing is changed.
+pub(crate) fn check(out: &Path, overwrite: bool) -> Result<()> {
+    inspect(out, overwrite).map(|_| ())
+}
+
+fn inspect(out: &Path, overwrite: bool) -> Result<Place> {
+    if out.file_name().is_none() {
+        return Err(Error::Usage(format!("--out {}: name a folder of its own", out.display())));
+    }
+    if !out.exists() {
+        return Ok(Place::Free);
+    }
+    if !out.is_dir() {
+        return Err(Error::Usage(format!("--out {} is a file; name a folder", out.display())));
+    }
+    let mut empty = true;
+    for entry in fs::read_dir(out).map_err(Error::io(out, "cannot list the folder"))? {
+        let name = entry.map_err(Error::io(out, "cannot list the folder"))?.file_name();
+        let name = name.to_string_lossy();
+        if name == "lost+found" {
+            continue;
+        }
+        empty = false;
+        if !overwrite {
+            return Err(Error::Usage(format!(
+                "--out {} exists and is not empty; name another folder, or replace it with --overwrite",
+                out.display()
+            )));
+        }
+        if !belongs_to_data_set(&name) {
+            return Err(Error::Usage(format!(
+                "--overwrite replaces a data set, but {} also holds {name}; move that away first",
+                out.display()
+            )));
+        }
+    }
+    match (is_mount_point(out), empty) {
+        (false, true) => Ok(Place::Free),
+        (false, false) => Ok(Place::Taken),
+        (true, true) => Ok(Place::OtherDisk),
+        (true, false) => Err(Error::Usage(format!(
+            "--out {} is a disk of its own, which cannot be replaced in one step; empty it first, or name a folder in it",
+            out.display()
+        ))),
+    }
+}
+
+fn belongs_to_data_set(name: &str) -> bool {
+    name == MANIFEST_FILE
+        || name.ends_with(".clipshard")
+        || name.starts_with(".shard-")
+        || name.starts_with(".manifest-")
+}
+
+#[cfg(unix)]
+fn is_mount_point(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).ok();
+    folder.canonicalize().ok().and_then(|f| Some(device(&f)? != device(f.parent()?)?)).unwrap_or(false)
+}
+
+#[cfg(not(unix))]
+fn is_mount_point(_: &Path) -> bool {
+    false
+}
+
+/// Exchanges two folders, in one step where the system can.
+fn exchange(new: &Path, old: &Path) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(());
+        }
+    }
+    let aside = new.with_extension("replaced");
+    fs::rename(old, &aside)?;
+    if let Err(error) = fs::rename(new, old) {
+        fs::rename(&aside, old)?;
+        return Err(error);
+    }
+    // Where the new one was the old one goes, to be removed with it.
+    fs::rename(&aside, new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(out: &Path, overwrite: bool, text: &str) -> Result<()> {
+        let staging = Staging::new(out, overwrite)?;
+        fs::write(staging.path().join(MANIFEST_FILE), text).unwrap();
+        staging.commit()
+    }
+
+    #[test]
+    fn a_data_set_takes_a_free_place_and_is_replaced_only_on_demand() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("deep/set");
+        finished(&out, false, "one").unwrap();
+        assert!(matches!(finished(&out, false, "two"), Err(Error::Usage(_))));
+        drop(Staging::new(&out, true).unwrap());
+        assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "one");
+        finished(&out, true, "two").unwrap();
+        assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "two");
+        let left: Vec<_> = fs::read_dir(root.path().join("deep")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["set"]);
+    }
+
+    #[test]
+    fn overwrite_spares_folders_that_are_no_data_set() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("thesis.tex"), "").unwrap();
+        let error = Staging::new(root.path(), true).err().unwrap().to_string();
+        assert!(error.contains("also holds thesis.tex"), "{error}");
+    }
+
+    #[test]
+    fn folders_are_exchanged() {
+        let root = tempfile::tempdir().unwrap();
+        let (a, b) = (root.path().join("a"), root.path().join("b"));
+        for (dir, text) in [(&a, "from a"), (&b, "from b")] {
+            fs::create_dir(dir).unwrap();
+            fs::write(dir.join("x"), text).unwrap();
+        }
+        exchange(&a, &b).unwrap();
+        assert_eq!(fs::read_to_string(a.join("x")).unwrap(), "from b");
+        assert_eq!(fs::read_to_string(b.join("x")).unwrap(), "from a");
+    }
+}

@@ -1,0 +1,23 @@
+//! Versions of the libraries that decide the bytes of a shard. A test holds them against the lock file.
+
+/// The zstd library (zstd-sys).
+pub const ZSTD: &str = "1.5.7";
+/// The LZ4 library (lz4-sys).
+pub const LZ4: &str = "1.10.0";
+/// The JPEG decoder.
+pub const ZUNE_JPEG: &str = "0.5.15";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_are_those_of_the_lock_file() {
+        let lock = include_str!("../../Cargo.lock");
+        let version = |package: &str| {
+            let at = lock.find(&format!("name = \"{package}\"\n")).unwrap();
+            lock[at..].split('"').nth(3).unwrap()
+        };
+        assert!(version("zstd-sys").ends_with(&format!("zstd.{}", super::ZSTD)), "{}", version("zstd-sys"));
+        assert!(version("lz4-sys").ends_with(&format!("lz4-{}", super::LZ4)), "{}", version("lz4-sys"));
+        assert_eq!(version("zune-jpeg"), super::ZUNE_JPEG);
+    }
+}
