@@ -1,7 +1,7 @@
 //! A data set: the manifest and the shards that it lists.
 
 use crate::error::{Error, Result};
-use crate::manifest::{Manifest, StreamSpec};
+use crate::manifest::{Manifest, ShardInfo, StreamSpec, Subset};
 use crate::shard::{ClipRecords, Shard};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,10 +32,7 @@ impl Dataset {
             for info in &stream.shards {
                 let path = dir.join(&info.file);
                 let shard = Shard::open(&path)?;
-                let differs = shard.trailer_crc32() != info.trailer_crc32
-                    || shard.file_bytes() != info.bytes
-                    || shard.spec() != &stream.spec;
-                if differs {
+                if !info.is(&shard, &stream.spec) {
                     let fault = format!("{} is not the shard that the manifest lists (another build?)", info.file);
                     return Err(Error::Manifest { path: dir.join(crate::MANIFEST_FILE), fault });
                 }
@@ -110,8 +107,29 @@ impl Dataset {
         open.shards[place.0 as usize].clip(place.1 as usize)
     }
 
+    /// Numbers of the clips that are `subset` in the split of this name, in the manifest's order.
+    pub fn clips_of(&self, split: &str, subset: Subset) -> Result<Vec<usize>> {
+        let place = self.manifest.splits.iter().position(|name| name == split).ok_or_else(|| {
+            let what = format!("no split {split:?} in this data set; it has {}", self.manifest.splits.join(", "));
+            Error::Absent { dir: self.dir.clone(), what }
+        })?;
+        let clips = self.manifest.clips.iter().enumerate();
+        Ok(clips.filter(|(_, clip)| clip.subsets[place] == subset).map(|(number, _)| number).collect())
+    }
+
     /// Where a clip's records lie: shard and place in it, for reading in the order of the disk.
     pub fn place(&self, stream: &str, clip: usize) -> Option<(u32, u32)> {
         self.streams[self.stream_number(stream).ok()?].places.get(clip).copied().flatten()
+    }
+}
+
+impl ShardInfo {
+    /// Whether an opened shard is the one that the manifest lists.
+    pub(crate) fn is(&self, shard: &Shard, spec: &StreamSpec) -> bool {
+        shard.trailer_crc32() == self.trailer_crc32
+            && shard.file_bytes() == self.bytes
+            && shard.clips() == self.clips as usize
+            && shard.records() == self.records
+            && shard.spec() == spec
     }
 }

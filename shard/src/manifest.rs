@@ -146,16 +146,19 @@ impl Manifest {
 
     /// The rules that the parts of a manifest keep among each other.
     fn check(&self) -> Result<(), String> {
-        let mut names = HashSet::new();
+        let (mut names, mut files) = (HashSet::new(), HashSet::new());
         for stream in &self.streams {
             stream.spec.check()?;
             if !names.insert(&stream.spec.name) {
                 return Err(format!("stream {:?} is there twice", stream.spec.name));
             }
             for shard in &stream.shards {
-                let file = Path::new(&shard.file);
-                if file.file_name() != Some(file.as_os_str()) {
+                // Judged alike on every system: no separator of any of them.
+                if matches!(shard.file.as_str(), "" | "." | "..") || shard.file.contains(['/', '\\', ':', '\0']) {
                     return Err(format!("shard {:?} is not a plain file name", shard.file));
+                }
+                if !files.insert(&shard.file) {
+                    return Err(format!("shard {:?} is listed twice", shard.file));
                 }
             }
         }
@@ -235,6 +238,9 @@ fn checksums(bytes: &[u8]) -> Option<(u32, u32)> {
     let head = &bytes[..bytes.len().min(4096)];
     let at = head.windows(key.len()).position(|w| w == key)? + key.len();
     let digits = std::str::from_utf8(bytes.get(at..at + 8)?).ok()?;
+    if !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
     let stated = u32::from_str_radix(digits, 16).ok()?;
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&bytes[..at]);

@@ -14,7 +14,7 @@ use memmap2::Mmap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// An open shard: header, trailer, clip table and metadata are as their checksums say.
 pub struct Shard {
@@ -36,9 +36,10 @@ impl Shard {
         let file = File::open(path).map_err(Error::io(path, "open it"))?;
         let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
         let mut start = [0; MAGIC.len()];
-        let has_start = length >= start.len() as u64
-            && std::io::Read::read_exact(&mut &file, &mut start).map_err(Error::io(path, "read it")).is_ok();
-        if !has_start || start != MAGIC {
+        if length >= start.len() as u64 {
+            std::io::Read::read_exact(&mut &file, &mut start).map_err(Error::io(path, "read it"))?;
+        }
+        if start != MAGIC {
             return Err(Error::NotAShard { path: path.to_owned() });
         }
         let short = |expected: &str| Error::Length { path: path.to_owned(), expected: expected.into(), found: length };
@@ -72,6 +73,9 @@ impl Shard {
             channels: header.channels,
         };
         spec.check().map_err(|fault| damaged("header", &fault))?;
+        if header.stream[name_bytes..].iter().any(|&b| b != 0) {
+            return Err(damaged("header", "its stream name is not padded with zeros"));
+        }
 
         let length = map.len() as u64;
         let trailer = read::<Trailer>(&map, map.len() - TRAILER_BYTES);
@@ -97,11 +101,14 @@ impl Shard {
             + u128::from(trailer.metadata_bytes.get())
             + TRAILER_BYTES as u128;
         let index_offset = trailer.index_offset.get();
-        let fits = u128::from(index_offset) + tail == u128::from(length)
-            && index_offset >= HEADER_BYTES as u64
-            && index_offset.is_multiple_of(INDEX_ALIGN);
-        if !fits || clips == 0 || records < clips {
+        if u128::from(index_offset) + tail != u128::from(length) {
             return Err(damaged("trailer", "its sizes do not add up to the file's"));
+        }
+        if index_offset < HEADER_BYTES as u64 || !index_offset.is_multiple_of(INDEX_ALIGN) {
+            return Err(damaged("trailer", "its index starts inside the header or not at a multiple of 8"));
+        }
+        if clips == 0 || records < clips {
+            return Err(damaged("trailer", "it has no clips, or fewer records than clips"));
         }
         let index_at = index_offset as usize;
         let clips_at = index_at + records as usize * INDEX_ENTRY_BYTES;
@@ -126,21 +133,23 @@ impl Shard {
         let (mut record, mut name) = (0_u64, 0_u64);
         for (i, clip) in self.clip_table().iter().enumerate() {
             let records = u64::from(clip.records.get());
-            let starts_right = clip.first_record.get() == record && u64::from(clip.name_offset.get()) == name;
-            if !starts_right || records == 0 || records % u64::from(self.spec.planes) != 0 {
+            if clip.first_record.get() != record || u64::from(clip.name_offset.get()) != name {
                 return Err(damaged(format!("clip {i} does not follow the one before")));
+            }
+            if records == 0 || records % u64::from(self.spec.planes) != 0 {
+                return Err(damaged(format!("clip {i} has {records} records, not frames of {}", self.spec.planes)));
             }
             record += records;
             name += u64::from(clip.name_bytes.get());
         }
         if record != self.trailer.records.get() || name != u64::from(self.trailer.names_bytes.get()) {
-            return Err(damaged("its clips do not cover the index".into()));
+            return Err(damaged("its clips do not cover the index and the names".into()));
         }
         for clip in 0..self.clips() {
             let entry = &self.clip_table()[clip];
             let at = self.names_at + entry.name_offset.get() as usize;
             if std::str::from_utf8(&self.map[at..at + entry.name_bytes.get() as usize]).map_or(true, str::is_empty) {
-                return Err(damaged(format!("the id of clip {clip} is not text")));
+                return Err(damaged(format!("the id of clip {clip} is empty or not UTF-8")));
             }
         }
         Ok(())
@@ -201,14 +210,14 @@ impl Shard {
         self.trailer.clips.get() as usize
     }
 
-    /// Id of a clip of this shard.
+    /// Id of a clip of this shard. Panics where there is no such clip.
     pub fn clip_id(&self, clip: usize) -> &str {
         let entry = &self.clip_table()[clip];
         let at = self.names_at + entry.name_offset.get() as usize;
         std::str::from_utf8(&self.map[at..at + entry.name_bytes.get() as usize]).expect("checked when opened")
     }
 
-    /// Frames of a clip of this shard.
+    /// Frames of a clip of this shard. Panics where there is no such clip.
     pub fn frames(&self, clip: usize) -> u32 {
         self.clip_table()[clip].records.get() / u32::from(self.spec.planes)
     }
@@ -237,7 +246,7 @@ impl Shard {
         <[IndexEntry]>::ref_from_bytes(&self.map[self.index_at..self.clips_at]).expect("sizes checked when opened")
     }
 
-    /// The records of a clip; its index is checked the first time.
+    /// The records of a clip; its index is checked the first time. Panics where there is no such clip.
     pub fn clip(&self, clip: usize) -> Result<ClipRecords<'_>> {
         let entry = &self.clip_table()[clip];
         let first = entry.first_record.get() as usize;
@@ -256,40 +265,58 @@ impl Shard {
     }
 
     fn check_entries(&self, clip: usize, table: &ClipEntry, entries: &[IndexEntry]) -> Result<(), String> {
-        use zerocopy::IntoBytes;
         let found = crc32fast::hash(entries.as_bytes());
         if found != table.index_crc32.get() {
             return Err(format!("checksum {found:08x} differs from {:08x}", table.index_crc32));
         }
-        let first_offset = entries[0].offset.get();
-        let mut offset = if clip == 0 { HEADER_BYTES as u64 } else { first_offset };
+        let mut offset = self.start_of(clip).unwrap_or(entries[0].offset.get());
         for (position, entry) in entries.iter().enumerate() {
             let fault = |what: &str| Err(format!("record {position} of the clip: {what}"));
-            let (Some(codec), Some(filter)) = (Codec::from_byte(entry.codec), Filter::from_byte(entry.filter)) else {
-                return fault("unknown codec or filter");
+            let Some(codec) = Codec::from_byte(entry.codec) else {
+                return fault(&format!("unknown codec {}", entry.codec));
+            };
+            let Some(filter) = Filter::from_byte(entry.filter) else {
+                return fault(&format!("unknown filter {}", entry.filter));
             };
             if matches!(codec, Codec::Raw | Codec::Jpeg) && filter != Filter::None {
-                return fault("a filter where none can be");
+                return fault(&format!("filter {} with codec {}", filter.name(), codec.name()));
             }
-            if entry.clip.get() as usize != clip || entry.position.get() as usize != position || entry.reserved != 0 {
-                return fault("it says that it is another record");
+            if entry.clip.get() as usize != clip || entry.position.get() as usize != position {
+                return fault(&format!("it says that it is record {} of clip {}", entry.position, entry.clip));
             }
             let size = entry.size();
             if !size.is_storable() || size.channels != self.spec.channels {
-                return fault("an impossible image size");
+                return fault(&format!("an image of {size} cannot be in stream {}", self.spec.name));
             }
-            if codec == Codec::Raw && entry.stored_bytes.get() as usize != size.bytes() {
-                return fault("raw pixels of another size than the image");
+            if codec == Codec::Jpeg && !matches!(size.channels, 1 | 3) {
+                return fault(&format!("a JPEG image of {} channels", size.channels));
             }
-            if entry.offset.get() != offset || offset < HEADER_BYTES as u64 || entry.stored_bytes.get() == 0 {
-                return fault("it does not follow the one before");
+            let stored = entry.stored_bytes.get();
+            if stored == 0 || (codec == Codec::Raw && stored as usize != size.bytes()) {
+                return fault(&format!("{stored} bytes for a {} image of {size}", codec.name()));
             }
-            offset = match offset.checked_add(u64::from(entry.stored_bytes.get())) {
+            if entry.offset.get() != offset || offset < HEADER_BYTES as u64 {
+                return fault(&format!("it starts at byte {}, not where the one before ends", entry.offset));
+            }
+            offset = match offset.checked_add(u64::from(stored)) {
                 Some(end) if end <= self.index_at as u64 => end,
                 _ => return fault("it reaches beyond the records"),
             };
         }
         Ok(())
+    }
+
+    /// Where the first record of a clip has to start: where the record before it ends. None where the index of the clip
+    /// before is damaged; that is not this clip's fault, and its own records can still be read.
+    fn start_of(&self, clip: usize) -> Option<u64> {
+        let Some(before) = clip.checked_sub(1) else { return Some(HEADER_BYTES as u64) };
+        let table = &self.clip_table()[before];
+        let first = table.first_record.get() as usize;
+        let entries = &self.index()[first..first + table.records.get() as usize];
+        let last = entries.last()?;
+        let whole = self.checked[before].load(Ordering::Relaxed)
+            || crc32fast::hash(entries.as_bytes()) == table.index_crc32.get();
+        last.offset.get().checked_add(u64::from(last.stored_bytes.get())).filter(|_| whole)
     }
 }
 
@@ -390,14 +417,22 @@ impl<'a> ClipRecords<'a> {
     /// Decodes `frames` frames from `start` on, all planes, one after the other: for flow the stack
     /// `[2 * frames, height, width]`, x and y of each frame adjacent. All records must have the same size.
     pub fn decode_stack(&self, start: usize, frames: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
-        let records = frames * self.planes();
-        if records == 0 || start.saturating_add(frames) > self.frames() || !out.len().is_multiple_of(records) {
-            let (id, n, have) = (self.id(), out.len(), self.frames());
-            return Err(Error::Usage(format!("{id} has {have} frames; {frames} from {start} on do not fit {n} bytes")));
+        let (id, have) = (self.id(), self.frames());
+        if frames == 0 || start.saturating_add(frames) > have {
+            return Err(Error::Usage(format!("{id} has {have} frames, not {frames} from frame {start} on")));
         }
-        let image_bytes = out.len() / records;
-        for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
-            self.decode(start + i / self.planes(), i % self.planes(), decoder, out)?;
+        let size = self.size(start, 0);
+        if out.len() != frames * self.planes() * size.bytes() {
+            let n = out.len();
+            return Err(Error::Usage(format!("{id}: a buffer of {n} bytes for {frames} frames of {size}")));
+        }
+        for (i, out) in out.chunks_exact_mut(size.bytes()).enumerate() {
+            let (frame, plane) = (start + i / self.planes(), i % self.planes());
+            let other = self.size(frame, plane);
+            if other != size {
+                return Err(Error::Usage(format!("{id}: frame {frame} is {other}, frame {start} is {size}: no stack")));
+            }
+            self.decode(frame, plane, decoder, out)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Writes a shard: records as they come, then index, clip table, names, metadata and trailer. The file has its final
 //! name only when all of it is on the disk.
 
-use crate::codec::EncodedRecord;
+use crate::codec::{Codec, EncodedRecord, Filter};
 use crate::error::{Error, Result};
 use crate::layout::{
     ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, IndexEntry, MAGIC, TRAILER_BYTES, Trailer,
@@ -51,13 +51,15 @@ pub struct ShardWriter {
     index: Vec<IndexEntry>,
     clips: Vec<ClipEntry>,
     names: String,
+    /// A write failed: nobody knows what the file holds, so it must not be finished.
+    failed: bool,
 }
 
 impl ShardWriter {
     /// Starts a shard that will be `path`; until it is finished it is a temporary file beside it.
     pub fn create(path: &Path, spec: &StreamSpec) -> Result<Self> {
         spec.check().map_err(Error::Usage)?;
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = folder_of(path);
         let file = tempfile::Builder::new()
             .prefix(".shard-")
             .suffix(".partial")
@@ -88,13 +90,16 @@ impl ShardWriter {
             index: Vec::new(),
             clips: Vec::new(),
             names: String::new(),
+            failed: false,
         };
         writer.write(header.as_bytes())?;
         Ok(writer)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io(&self.path, "write it"))
+        let written = self.file.write_all(bytes).map_err(Error::io(&self.path, "write it"));
+        self.failed |= written.is_err();
+        written
     }
 
     /// Clips written so far.
@@ -102,12 +107,27 @@ impl ShardWriter {
         self.clips.len()
     }
 
-    /// Adds a clip: frame after frame, plane after plane.
+    /// Adds a clip: frame after frame, plane after plane. Refuses it as a whole where one record cannot be stored.
     pub fn add_clip(&mut self, id: &str, records: &[EncodedRecord]) -> Result<()> {
         let usage = |what: String| Err(Error::Usage(format!("{id}: {what}")));
         let Ok(name_bytes) = u16::try_from(id.len()) else { return usage("the clip id is too long".into()) };
         if id.is_empty() || records.is_empty() || !records.len().is_multiple_of(self.spec.planes as usize) {
             return usage(format!("{} records are not frames of {} planes", records.len(), self.spec.planes));
+        }
+        // All records are judged before the first is written: a clip that is refused leaves the shard as it was.
+        for record in records {
+            let EncodedRecord { bytes, size, codec, filter, .. } = record;
+            if !size.is_storable() || size.channels != self.spec.channels {
+                return usage(format!("an image of {size} does not belong into stream {}", self.spec.name));
+            }
+            if bytes.is_empty() || u32::try_from(bytes.len()).is_err() {
+                return usage(format!("{} bytes are no image", bytes.len()));
+            }
+            let filtered = matches!(codec, Codec::Raw | Codec::Jpeg) && *filter != Filter::None;
+            if filtered || (*codec == Codec::Raw && bytes.len() != size.bytes()) {
+                let (codec, filter, n) = (codec.name(), filter.name(), bytes.len());
+                return usage(format!("{n} bytes, codec {codec}, filter {filter} are not an image of {size}"));
+            }
         }
         let (Ok(clip), Ok(name_offset)) = (u32::try_from(self.clips.len()), u32::try_from(self.names.len())) else {
             return usage("the shard holds too many clips".into());
@@ -115,13 +135,7 @@ impl ShardWriter {
         let Ok(count) = u32::try_from(records.len()) else { return usage("the clip has too many frames".into()) };
         let first = self.index.len();
         for (position, record) in (0..count).zip(records) {
-            let size = record.size;
-            if !size.is_storable() || size.channels != self.spec.channels || record.bytes.is_empty() {
-                return usage(format!("an image of {size} does not belong into stream {}", self.spec.name));
-            }
-            let Ok(stored_bytes) = u32::try_from(record.bytes.len()) else {
-                return usage("an image is too large".into());
-            };
+            let (size, stored_bytes) = (record.size, record.bytes.len() as u32);
             self.write(&record.bytes)?;
             self.index.push(IndexEntry {
                 offset: self.offset.into(),
@@ -152,6 +166,9 @@ impl ShardWriter {
 
     /// Writes what comes after the records, brings everything to the disk and gives the file its name.
     pub fn finish(mut self, metadata: &ShardMetadata) -> Result<ShardInfo> {
+        if self.failed {
+            return Err(Error::Usage(format!("{}: an earlier write failed; start again", self.path.display())));
+        }
         if self.clips.is_empty() || metadata.clips.len() != self.clips.len() {
             let (have, told) = (self.clips.len(), metadata.clips.len());
             return Err(Error::Usage(format!("{}: {have} clips, metadata for {told}", self.path.display())));
@@ -159,6 +176,7 @@ impl ShardWriter {
         let metadata = serde_json::to_vec(metadata).map_err(|e| Error::Usage(format!("metadata: {e}")))?;
         let too_large = |_| Error::Usage(format!("{}: the shard holds too much", self.path.display()));
         let metadata_bytes = u32::try_from(metadata.len()).map_err(too_large)?;
+        let names_bytes = u32::try_from(self.names.len()).map_err(too_large)?;
         let index_offset = self.offset.next_multiple_of(INDEX_ALIGN);
         let padding = [0; INDEX_ALIGN as usize];
         let mut table = self.clips.as_bytes().to_vec();
@@ -171,7 +189,7 @@ impl ShardWriter {
             index_offset: index_offset.into(),
             records: (index.len() as u64).into(),
             clips: (self.clips.len() as u32).into(),
-            names_bytes: (self.names.len() as u32).into(),
+            names_bytes: names_bytes.into(),
             metadata_bytes: metadata_bytes.into(),
             clip_table_crc32: crc32fast::hash(&table).into(),
             metadata_crc32: crc32fast::hash(&metadata).into(),
@@ -199,6 +217,10 @@ impl ShardWriter {
     }
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Brings a temporary file to the disk, gives it its name, and brings the name to the disk.
 pub(crate) fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
     #[cfg(unix)]
@@ -210,9 +232,7 @@ pub(crate) fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
     }
     file.as_file().sync_all().map_err(Error::io(path, "bring it to the disk"))?;
     file.persist(path).map_err(|e| Error::io(path, "give the finished file its name")(e.error))?;
-    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        // Where a folder cannot be synced (Windows), the rename itself is all there is.
-        let _ = File::open(dir).and_then(|dir| dir.sync_all());
-    }
+    // Where a folder cannot be synced (Windows), the rename itself is all there is.
+    let _ = File::open(folder_of(path)).and_then(|dir| dir.sync_all());
     Ok(())
 }

@@ -9,7 +9,10 @@ pub(super) fn encode(pixels: &[u8], level: i32) -> Result<Vec<u8>> {
 }
 
 pub(super) fn decode(bytes: &[u8], out: &mut [u8]) -> Result<(), String> {
-    // An image has at most 2^28 bytes, so its size fits an i32.
+    // The library takes both sizes as i32: an image has at most 2^28 bytes, but stored bytes are as many as the file says.
+    if i32::try_from(bytes.len()).is_err() {
+        return Err(format!("LZ4 block of {} stored bytes", bytes.len()));
+    }
     match lz4::block::decompress_to_buffer(bytes, Some(out.len() as i32), out) {
         Ok(n) if n == out.len() => Ok(()),
         Ok(n) => Err(format!("LZ4 block of {n} bytes where the image has {}", out.len())),

@@ -99,7 +99,9 @@ impl ImageSize {
 
     /// Whether the format can store it: no empty image, 1 to 4 channels, at most [`MAX_IMAGE_BYTES`].
     pub fn is_storable(self) -> bool {
-        self.width > 0 && self.height > 0 && (1..=4).contains(&self.channels) && self.bytes() <= MAX_IMAGE_BYTES
+        // In 64 bits, because 65535 x 65535 x 4 overflows a usize of 32.
+        let bytes = u64::from(self.width) * u64::from(self.height) * u64::from(self.channels);
+        bytes > 0 && self.channels <= 4 && bytes <= MAX_IMAGE_BYTES as u64
     }
 }
 

@@ -19,6 +19,16 @@ pub(super) fn decode(
     bytes: &[u8],
     out: &mut [u8],
 ) -> Result<(), String> {
+    // The library would accept frames of unknown size and several frames in a row; the format has one that states its size.
+    match zstd::zstd_safe::get_frame_content_size(bytes) {
+        Ok(Some(n)) if n == out.len() as u64 => {}
+        Ok(Some(n)) => return Err(format!("zstd frame of {n} bytes where the image has {}", out.len())),
+        Ok(None) => return Err("zstd frame that does not state its content size".into()),
+        Err(_) => return Err("not a zstd frame".into()),
+    }
+    if zstd::zstd_safe::find_frame_compressed_size(bytes) != Ok(bytes.len()) {
+        return Err("more or less than one whole zstd frame".into());
+    }
     match decompressor.decompress_to_buffer(bytes, out) {
         Ok(n) if n == out.len() => Ok(()),
         Ok(n) => Err(format!("zstd frame of {n} bytes where the image has {}", out.len())),
