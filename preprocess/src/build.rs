@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::encode::{Check, ClipEncoder, EncodedClip, StreamOptions};
 use crate::error::{Error, NotWhole, Result, Skipped};
 use crate::lists::{ListedClip, Lists};
-use crate::output::{self, Staging};
+use crate::output::{self, Contents, Staging};
 use crate::pipeline::run_ordered;
 use crate::plan::{StreamPlan, assign, nominal_clip_bytes, shard_file};
 use crate::progress::{Watch, Work};
@@ -186,7 +186,7 @@ impl<'a> Job<'a> {
     }
 
     fn pack(&mut self, watch: Watch<'_>) -> Result<()> {
-        let staging = Staging::new(&self.options.out, self.options.overwrite)?;
+        let staging = Staging::new(&self.options.out, self.options.overwrite, Contents::DataSet)?;
         let mut writer = Writer::new(staging.path(), &self.streams, &self.plans, &self.metadata);
         let mut faults = Vec::new();
         let mut totals = EncodedClip::default();

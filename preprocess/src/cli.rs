@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ucfpack::quantity::parse_bytes;
+use ucfpack::quantity::{parse_bytes, parse_count, parse_width_height};
 
 /// Packs trees of RGB frames and optical flow into a few memory-mapped shards.
 ///
@@ -20,6 +20,8 @@ pub struct Cli {
 pub enum Command {
     /// Pack a tree of frames
     Build(Box<BuildArgs>),
+    /// Make a data set up: a frame tree with lists
+    Synth(SynthArgs),
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +86,31 @@ pub struct BuildArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SynthArgs {
+    /// Folder to make: jpegs_256/, tvl1_flow/ and lists/
+    #[arg(long, value_name = "TREE")]
+    pub out: PathBuf,
+    /// Classes: appearances that only RGB shows times motions that only flow shows [default: 9]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub classes: Option<u64>,
+    /// Clips a class [default: 24]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub clips: Option<u64>,
+    /// Size of the images [default: 96x72]
+    #[arg(long, value_name = "WxH", value_parser = parse_width_height)]
+    pub size: Option<(u16, u16)>,
+    /// Another number makes other clips of the same classes [default: 0]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Replace what an earlier run made there
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -13,9 +13,10 @@ use ucfpack::encode::{Check, Geometry, StreamOptions};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::source::{Layout, Location};
+use ucfpack::synth::{TreeOptions, make_tree};
 use ucfpack::{Error, Skipped};
 
-use crate::cli::{BuildArgs, CheckArg, Cli, CodecArg, Command, DatasetArg, FlowSize, LayoutArg};
+use crate::cli::{BuildArgs, CheckArg, Cli, CodecArg, Command, DatasetArg, FlowSize, LayoutArg, SynthArgs};
 
 /// Level of zstd and LZ4-HC where none is asked for.
 const DEFAULT_LEVEL: i32 = 9;
@@ -28,6 +29,7 @@ const NAMED: usize = 10;
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Build(args) => run_build(&args),
+        Command::Synth(args) => run_synth(&args),
     }
 }
 
@@ -50,6 +52,42 @@ fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
     } else {
         show_build(&mut out, &report, args)?;
     }
+    Ok(())
+}
+
+fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
+    use_threads(args.jobs.map_or_else(processors, usize::from))?;
+    let cancel = cancel_on_signals()?;
+    let progress = Progress::on_stderr();
+    let watch = Watch { progress: &progress, cancel: &cancel };
+    let (width, height) = args.size.unwrap_or((96, 72));
+    let options = TreeOptions {
+        out: args.out.clone(),
+        classes: args.classes.unwrap_or(9) as usize,
+        clips: args.clips.unwrap_or(24) as usize,
+        width,
+        height,
+        seed: args.seed.unwrap_or(0),
+        overwrite: args.overwrite,
+    };
+    let report = make_tree(&options, watch)?;
+    let mut out = io::stdout().lock();
+    let (appearances, motions) = report.factors;
+    writeln!(
+        out,
+        "made {} clips, {} images of {width}x{height}, {} in {}",
+        show_count(report.clips),
+        show_count(report.images),
+        show_bytes(report.bytes),
+        args.out.display()
+    )?;
+    writeln!(
+        out,
+        "{} classes: {appearances} appearances (seen in RGB) x {motions} motions (seen in flow)",
+        report.classes.len()
+    )?;
+    let tree = args.out.display();
+    writeln!(out, "pack them: ucfpack build --tree {tree} --lists {tree}/lists --out DIR")?;
     Ok(())
 }
 

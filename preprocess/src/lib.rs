@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod resize;
 pub mod source;
 pub mod stream;
+pub mod synth;
 pub mod versions;
 
 pub use error::{Error, NotWhole, Result, Skipped};

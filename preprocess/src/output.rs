@@ -15,6 +15,15 @@ pub(crate) struct Staging {
     place: Place,
 }
 
+/// What the folder holds, so that `--overwrite` replaces nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// Shards and their manifest.
+    DataSet,
+    /// A made-up frame tree with lists.
+    Tree,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Nothing is there, or an empty folder.
@@ -27,8 +36,8 @@ enum Place {
 
 impl Staging {
     /// Starts a data set that will be `out`.
-    pub fn new(out: &Path, overwrite: bool) -> Result<Self> {
-        let place = inspect(out, overwrite)?;
+    pub fn new(out: &Path, overwrite: bool, contents: Contents) -> Result<Self> {
+        let place = inspect(out, overwrite, contents)?;
         let parent = match (place, out.parent()) {
             (Place::OtherDisk, _) => out,
             (_, Some(parent)) if !parent.as_os_str().is_empty() => parent,
@@ -87,10 +96,10 @@ impl Staging {
 
 /// Refuses places that must not be written to. Nothing is changed.
 pub(crate) fn check(out: &Path, overwrite: bool) -> Result<()> {
-    inspect(out, overwrite).map(|_| ())
+    inspect(out, overwrite, Contents::DataSet).map(|_| ())
 }
 
-fn inspect(out: &Path, overwrite: bool) -> Result<Place> {
+fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
     if out.file_name().is_none() {
         return Err(Error::Usage(format!("--out {}: name a folder of its own", out.display())));
     }
@@ -114,9 +123,10 @@ fn inspect(out: &Path, overwrite: bool) -> Result<Place> {
                 out.display()
             )));
         }
-        if !belongs_to_data_set(&name) {
+        if !contents.include(&name) {
             return Err(Error::Usage(format!(
-                "--overwrite replaces a data set, but {} also holds {name}; move that away first",
+                "--overwrite replaces {}, but {} also holds {name}; move that away first",
+                contents.name(),
                 out.display()
             )));
         }
@@ -132,11 +142,25 @@ fn inspect(out: &Path, overwrite: bool) -> Result<Place> {
     }
 }
 
-fn belongs_to_data_set(name: &str) -> bool {
-    name == MANIFEST_FILE
-        || name.ends_with(".clipshard")
-        || name.starts_with(".shard-")
-        || name.starts_with(".manifest-")
+impl Contents {
+    fn name(self) -> &'static str {
+        match self {
+            Self::DataSet => "a data set",
+            Self::Tree => "a made-up tree",
+        }
+    }
+
+    fn include(self, name: &str) -> bool {
+        match self {
+            Self::DataSet => {
+                name == MANIFEST_FILE
+                    || name.ends_with(".clipshard")
+                    || name.starts_with(".shard-")
+                    || name.starts_with(".manifest-")
+            }
+            Self::Tree => ["jpegs_256", "tvl1_flow", "lists"].contains(&name),
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -175,7 +199,7 @@ mod tests {
     use super::*;
 
     fn finished(out: &Path, overwrite: bool, text: &str) -> Result<()> {
-        let staging = Staging::new(out, overwrite)?;
+        let staging = Staging::new(out, overwrite, Contents::DataSet)?;
         fs::write(staging.path().join(MANIFEST_FILE), text).unwrap();
         staging.commit()
     }
@@ -186,7 +210,7 @@ mod tests {
         let out = root.path().join("deep/set");
         finished(&out, false, "one").unwrap();
         assert!(matches!(finished(&out, false, "two"), Err(Error::Usage(_))));
-        drop(Staging::new(&out, true).unwrap());
+        drop(Staging::new(&out, true, Contents::DataSet).unwrap());
         assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "one");
         finished(&out, true, "two").unwrap();
         assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "two");
@@ -198,7 +222,7 @@ mod tests {
     fn overwrite_spares_folders_that_are_no_data_set() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("thesis.tex"), "").unwrap();
-        let error = Staging::new(root.path(), true).err().unwrap().to_string();
+        let error = Staging::new(root.path(), true, Contents::DataSet).err().unwrap().to_string();
         assert!(error.contains("also holds thesis.tex"), "{error}");
     }
 

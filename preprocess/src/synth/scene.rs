@@ -1,0 +1,235 @@
+//! One clip as a scene: a body of the class, two small distractors, a background, a shaking camera, changing light.
+
+use clipshard::order::Draws;
+
+use super::motion::{Motion, Path, Pose};
+use super::texture::{Texture, hsl};
+
+/// Frames of a clip: at least this many, and up to [`MORE_FRAMES`] more.
+const MIN_FRAMES: usize = 22;
+const MORE_FRAMES: u64 = 5;
+
+/// What the class says of a scene.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject {
+    pub texture: Texture,
+    /// Middle of the class's hues, in turns.
+    pub hue: f32,
+    /// How far a clip's hue may be from it.
+    pub hue_spread: f32,
+    pub motion: Motion,
+}
+
+/// The random numbers of a scene, apart by topic: what moves draws the same numbers whatever the appearance.
+#[derive(Debug, Clone)]
+pub struct Look {
+    pub background: Draws,
+    pub geometry: Draws,
+    pub colour: Draws,
+    pub noise_key: u64,
+}
+
+/// A clip before it is drawn.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// RGB frames; flow has one less.
+    pub frames: usize,
+    /// From bottom to top; the last is the body of the class.
+    pub(super) bodies: Vec<Body>,
+    pub(super) background: Background,
+    /// Where the camera is in each frame, in pixels.
+    pub(super) camera: Vec<(f32, f32)>,
+    /// Brightness of each frame, about 1.
+    pub(super) light: Vec<f32>,
+    pub(super) noise_key: u64,
+}
+
+/// A moving blob.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    /// Mean distance of its outline from its center at scale 1, in pixels.
+    pub radius: f32,
+    /// Two waves on the outline: phase of the 2nd and 3rd harmonic.
+    pub outline: (f32, f32),
+    pub path: Path,
+    pub texture: Texture,
+    pub shades: [[f32; 3]; 2],
+}
+
+/// Smooth colour noise on a torus of the image's size.
+#[derive(Debug, Clone)]
+pub(super) struct Background {
+    width: usize,
+    height: usize,
+    pixels: Vec<[f32; 3]>,
+}
+
+impl Scene {
+    /// Draws up a scene.
+    pub(super) fn new(size: (u16, u16), subject: Subject, look: &mut Look) -> Self {
+        let geometry = &mut look.geometry;
+        let frames = MIN_FRAMES + geometry.below(MORE_FRAMES + 1) as usize;
+        let unit = f32::from(size.0.min(size.1)) / 72.0;
+        let mut bodies = Vec::new();
+        for _ in 0..2 {
+            let direction = within(geometry, 0.0, std::f32::consts::TAU);
+            let speed = within(geometry, 0.5, 2.5) * unit;
+            let still = Motion::Still.path(size, frames, geometry);
+            let path = Path { velocity: (speed * direction.cos(), speed * direction.sin()), ..still };
+            let texture = Texture::ALL[look.colour.below(Texture::ALL.len() as u64) as usize];
+            let hue = within(&mut look.colour, 0.0, 1.0);
+            bodies.push(Body::new(within(geometry, 4.0, 6.0) * unit, path, texture, hue, geometry, &mut look.colour));
+        }
+        let path = subject.motion.path(size, frames, geometry);
+        let radius = within(geometry, 14.0, 18.0) * unit;
+        let hue = subject.hue + within(&mut look.colour, -subject.hue_spread, subject.hue_spread);
+        bodies.push(Body::new(radius, path, subject.texture, hue, geometry, &mut look.colour));
+        let (mut camera, mut at) = (Vec::new(), (0.0, 0.0));
+        let (mut light, mut gain) = (Vec::new(), within(&mut look.colour, 0.85, 1.1));
+        for _ in 0..frames {
+            camera.push(at);
+            at = (0.6 * at.0 + 0.7 * unit * normal(geometry), 0.6 * at.1 + 0.7 * unit * normal(geometry));
+            light.push(gain);
+            gain = (gain + 0.02 * normal(&mut look.colour)).clamp(0.75, 1.2);
+        }
+        Self {
+            width: size.0.into(),
+            height: size.1.into(),
+            frames,
+            bodies,
+            background: Background::new(size, unit, &mut look.background),
+            camera,
+            light,
+            noise_key: look.noise_key,
+        }
+    }
+
+    /// The body on top at a pixel and the way from its center to the pixel, in pixels; `None` is the background.
+    pub(super) fn body_at(&self, poses: &[Pose], x: f32, y: f32) -> Option<(usize, (f32, f32))> {
+        for (i, (body, pose)) in self.bodies.iter().zip(poses).enumerate().rev() {
+            let offset = self.offset(pose.center, (x, y));
+            if body.covers(pose, offset) {
+                return Some((i, offset));
+            }
+        }
+        None
+    }
+
+    /// Poses of all bodies as the camera sees them.
+    pub(super) fn poses(&self, frame: usize) -> Vec<Pose> {
+        let (cx, cy) = self.camera[frame];
+        let seen = |pose: Pose| Pose { center: (pose.center.0 + cx, pose.center.1 + cy), ..pose };
+        self.bodies.iter().map(|body| seen(body.path.pose(frame))).collect()
+    }
+
+    /// The shortest way on the torus.
+    fn offset(&self, from: (f32, f32), to: (f32, f32)) -> (f32, f32) {
+        let wrap = |d: f32, n: usize| (d + n as f32 / 2.0).rem_euclid(n as f32) - n as f32 / 2.0;
+        (wrap(to.0 - from.0, self.width), wrap(to.1 - from.1, self.height))
+    }
+}
+
+impl Body {
+    fn new(radius: f32, path: Path, texture: Texture, hue: f32, geometry: &mut Draws, colour: &mut Draws) -> Self {
+        let phase = |draws: &mut Draws| within(draws, 0.0, std::f32::consts::TAU);
+        let outline = (phase(geometry), phase(geometry));
+        let (mut light, mut dark) = (within(colour, 0.62, 0.78), within(colour, 0.2, 0.34));
+        if colour.coin() {
+            std::mem::swap(&mut light, &mut dark);
+        }
+        let saturation = within(colour, 0.6, 0.95);
+        Self { radius, outline, path, texture, shades: [hsl(hue, saturation, light), hsl(hue, saturation, dark)] }
+    }
+
+    /// A way from the center in the body's own coordinates: turned back, in radii.
+    fn local(&self, pose: &Pose, (x, y): (f32, f32)) -> (f32, f32) {
+        let (sin, cos) = pose.angle.sin_cos();
+        let size = self.radius * pose.scale;
+        ((cos * x + sin * y) / size, (cos * y - sin * x) / size)
+    }
+
+    fn covers(&self, pose: &Pose, offset: (f32, f32)) -> bool {
+        let reach = 1.25 * self.radius * pose.scale;
+        if offset.0 * offset.0 + offset.1 * offset.1 > reach * reach {
+            return false;
+        }
+        let (x, y) = self.local(pose, offset);
+        let angle = y.atan2(x);
+        let edge = 1.0 + 0.13 * (2.0 * angle + self.outline.0).sin() + 0.09 * (3.0 * angle + self.outline.1).sin();
+        x.hypot(y) < edge
+    }
+
+    pub fn colour(&self, pose: &Pose, offset: (f32, f32)) -> [f32; 3] {
+        let (x, y) = self.local(pose, offset);
+        self.shades[usize::from(self.texture.is_marked(x, y))]
+    }
+
+    /// Where a point goes from one pose to the next, in pixels.
+    pub fn shift(now: &Pose, next: &Pose, (x, y): (f32, f32)) -> (f32, f32) {
+        let (sin, cos) = (next.angle - now.angle).sin_cos();
+        let grown = next.scale / now.scale;
+        let (dx, dy) = (next.center.0 - now.center.0, next.center.1 - now.center.1);
+        (grown * (cos * x - sin * y) - x + dx, grown * (sin * x + cos * y) - y + dy)
+    }
+}
+
+impl Background {
+    /// Noise of three octaves around a dull colour.
+    fn new((width, height): (u16, u16), unit: f32, draws: &mut Draws) -> Self {
+        let (width, height) = (usize::from(width), usize::from(height));
+        let hue = within(draws, 0.0, 1.0);
+        let (a, b) =
+            (hsl(hue, 0.3, within(draws, 0.25, 0.4)), hsl(hue + within(draws, 0.1, 0.4), 0.3, within(draws, 0.5, 0.7)));
+        let mut shade = vec![0.0; width * height];
+        for (cell, weight) in [(16.0, 0.5), (8.0, 0.3), (4.0, 0.3)] {
+            add_noise(&mut shade, width, height, cell * unit, weight, draws);
+        }
+        let mix = |s: f32| [0, 1, 2].map(|c| a[c] + (b[c] - a[c]) * s.clamp(0.0, 1.0));
+        Self { width, height, pixels: shade.into_iter().map(mix).collect() }
+    }
+
+    /// Bilinear sample on the torus.
+    pub fn sample(&self, x: f32, y: f32) -> [f32; 3] {
+        let (left, top) = (x.floor(), y.floor());
+        let (fx, fy) = (x - left, y - top);
+        let column = |x: f32| x.rem_euclid(self.width as f32) as usize % self.width;
+        let row = |y: f32| y.rem_euclid(self.height as f32) as usize % self.height;
+        let at = |x: f32, y: f32| &self.pixels[row(y) * self.width + column(x)];
+        let (p, q, r, s) = (at(left, top), at(left + 1.0, top), at(left, top + 1.0), at(left + 1.0, top + 1.0));
+        [0, 1, 2].map(|c| {
+            let upper = p[c] + (q[c] - p[c]) * fx;
+            let lower = r[c] + (s[c] - r[c]) * fx;
+            upper + (lower - upper) * fy
+        })
+    }
+}
+
+/// Adds value noise with cells of about `cell` pixels that closes at the edges of the image.
+fn add_noise(shade: &mut [f32], width: usize, height: usize, cell: f32, weight: f32, draws: &mut Draws) {
+    let cells = |n: usize| ((n as f32 / cell).round() as usize).max(1);
+    let (columns, rows) = (cells(width), cells(height));
+    let nodes: Vec<f32> = (0..columns * rows).map(|_| draws.unit() as f32).collect();
+    for (i, shade) in shade.iter_mut().enumerate() {
+        let x = (i % width) as f32 * columns as f32 / width as f32;
+        let y = (i / width) as f32 * rows as f32 / height as f32;
+        let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
+        let (fx, fy) = (smooth(x.fract()), smooth(y.fract()));
+        let at = |dx: usize, dy: usize| nodes[(y as usize + dy) % rows * columns + (x as usize + dx) % columns];
+        let upper = at(0, 0) + (at(1, 0) - at(0, 0)) * fx;
+        let lower = at(0, 1) + (at(1, 1) - at(0, 1)) * fx;
+        *shade += weight * (upper + (lower - upper) * fy);
+    }
+}
+
+fn within(draws: &mut Draws, low: f32, high: f32) -> f32 {
+    low + (high - low) * draws.unit() as f32
+}
+
+/// About normal with variance 1: the sum of twelve uniform numbers less six.
+fn normal(draws: &mut Draws) -> f32 {
+    (0..12).map(|_| draws.unit() as f32).sum::<f32>() - 6.0
+}
