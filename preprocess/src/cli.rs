@@ -20,6 +20,10 @@ pub struct Cli {
 pub enum Command {
     /// Pack a tree of frames
     Build(Box<BuildArgs>),
+    /// Check every record of a packed data set
+    Verify(VerifyArgs),
+    /// Show what is inside a packed data set
+    Inspect(InspectArgs),
     /// Make a data set up: a frame tree with lists
     Synth(SynthArgs),
 }
@@ -84,6 +88,36 @@ pub struct BuildArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The data set
+    pub dir: PathBuf,
+    /// Check manifest, headers and indexes only, not the images
+    #[arg(long)]
+    pub quick: bool,
+    /// Threads [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The data set
+    pub dir: PathBuf,
+    /// Show this clip
+    #[arg(long, value_name = "ID")]
+    pub clip: Option<String>,
+    /// Also draw a contact sheet of RGB frames and coloured flow
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
+    /// Print as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -36,7 +36,7 @@ pub enum Error {
     #[error("{0}")]
     NotWhole(NotWhole),
     /// A packed data set is damaged.
-    #[error("{}: damaged in {count} {}; see the list above", path.display(), if *count == 1 { "place" } else { "places" })]
+    #[error("{}: damaged in {count} {}", path.display(), if *count == 1 { "place" } else { "places" })]
     Damaged {
         /// The data set.
         path: PathBuf,

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod encode;
 mod error;
+pub mod inspect;
 pub mod lists;
 mod output;
 mod pipeline;
@@ -14,9 +15,11 @@ pub mod plan;
 pub mod progress;
 pub mod quantity;
 pub mod resize;
+pub mod sheet;
 pub mod source;
 pub mod stream;
 pub mod synth;
+pub mod verify;
 pub mod versions;
 
 pub use error::{Error, NotWhole, Result, Skipped};

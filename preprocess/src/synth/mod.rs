@@ -26,7 +26,7 @@ use crate::progress::{Watch, Work};
 pub use draw::{flow_level, flow_pixels};
 pub use motion::Motion;
 pub use scene::Scene;
-pub use texture::Texture;
+pub use texture::{Texture, hsl};
 
 /// JPEG quality of RGB frames and of flow, as in trees people have.
 const RGB_QUALITY: u8 = 90;

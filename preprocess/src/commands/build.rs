@@ -1,11 +1,8 @@
-//! What the typed commands mean, and how their results are shown.
+//! `ucfpack build`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
-use anyhow::Context;
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
 use ucfpack::build::{BuildOptions, BuildReport, build};
@@ -13,10 +10,10 @@ use ucfpack::encode::{Check, Geometry, StreamOptions};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::source::{Layout, Location};
-use ucfpack::synth::{TreeOptions, make_tree};
 use ucfpack::{Error, Skipped};
 
-use crate::cli::{BuildArgs, CheckArg, Cli, CodecArg, Command, DatasetArg, FlowSize, LayoutArg, SynthArgs};
+use super::{cancel_on_signals, processors, use_threads};
+use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowSize, LayoutArg};
 
 /// Level of zstd and LZ4-HC where none is asked for.
 const DEFAULT_LEVEL: i32 = 9;
@@ -25,15 +22,7 @@ const DEFAULT_FLOW_SIDE: u16 = 224;
 /// Left-out clips that a summary names.
 const NAMED: usize = 10;
 
-/// Runs the command that was typed.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Command::Build(args) => run_build(&args),
-        Command::Synth(args) => run_synth(&args),
-    }
-}
-
-fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
+pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
     let options = build_options(args)?;
     use_threads(options.jobs)?;
     let cancel = cancel_on_signals()?;
@@ -52,42 +41,6 @@ fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
     } else {
         show_build(&mut out, &report, args)?;
     }
-    Ok(())
-}
-
-fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
-    use_threads(args.jobs.map_or_else(processors, usize::from))?;
-    let cancel = cancel_on_signals()?;
-    let progress = Progress::on_stderr();
-    let watch = Watch { progress: &progress, cancel: &cancel };
-    let (width, height) = args.size.unwrap_or((96, 72));
-    let options = TreeOptions {
-        out: args.out.clone(),
-        classes: args.classes.unwrap_or(9) as usize,
-        clips: args.clips.unwrap_or(24) as usize,
-        width,
-        height,
-        seed: args.seed.unwrap_or(0),
-        overwrite: args.overwrite,
-    };
-    let report = make_tree(&options, watch)?;
-    let mut out = io::stdout().lock();
-    let (appearances, motions) = report.factors;
-    writeln!(
-        out,
-        "made {} clips, {} images of {width}x{height}, {} in {}",
-        show_count(report.clips),
-        show_count(report.images),
-        show_bytes(report.bytes),
-        args.out.display()
-    )?;
-    writeln!(
-        out,
-        "{} classes: {appearances} appearances (seen in RGB) x {motions} motions (seen in flow)",
-        report.classes.len()
-    )?;
-    let tree = args.out.display();
-    writeln!(out, "pack them: ucfpack build --tree {tree} --lists {tree}/lists --out DIR")?;
     Ok(())
 }
 
@@ -185,9 +138,12 @@ fn build_json(report: &BuildReport) -> Value {
 
 fn show_build(out: &mut impl Write, report: &BuildReport, args: &BuildArgs) -> io::Result<()> {
     let images: u64 = report.records.values().sum();
-    let streams: Vec<String> = report.records.iter().map(|(name, n)| format!("{} {name}", show_count(*n))).collect();
-    let shards: Vec<String> = report.shards.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    let (streams, shards) = (streams.join(", "), shards.join(", "));
+    let by_stream = |counts: &BTreeMap<String, u64>| {
+        let known =
+            ["rgb", "flow"].into_iter().filter_map(|name| Some(format!("{} {name}", show_count(*counts.get(name)?))));
+        known.collect::<Vec<_>>().join(", ")
+    };
+    let (streams, shards) = (by_stream(&report.records), by_stream(&report.shards));
     if args.dry_run {
         writeln!(out, "would pack {} clips, {} images ({streams})", show_count(report.clips), show_count(images))?;
         writeln!(out, "into shards: {shards}; about {}", show_bytes(report.bytes_out))?;
@@ -231,21 +187,4 @@ fn show_skipped(out: &mut impl Write, skipped: &[Skipped]) -> io::Result<()> {
         writeln!(out, "  ... and {} more (--json lists all)", show_count((skipped.len() - NAMED) as u64))?;
     }
     Ok(())
-}
-
-fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Lets everything that runs in parallel use this many threads.
-fn use_threads(jobs: usize) -> anyhow::Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot start threads")
-}
-
-/// A flag that Ctrl-C and termination set: work ends at the next image and takes its files away.
-fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancel);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
-    Ok(cancel)
 }

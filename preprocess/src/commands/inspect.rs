@@ -1,0 +1,215 @@
+//! `ucfpack verify` and `ucfpack inspect`.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use clipshard::{Dataset, VerifyDepth};
+use serde_json::json;
+use ucfpack::Error;
+use ucfpack::inspect::{ClipSummary, RecordSummary, Summary, find_clip, summarise, summarise_clip};
+use ucfpack::progress::Progress;
+use ucfpack::quantity::{show_bytes, show_count};
+use ucfpack::sheet::write_sheet;
+use ucfpack::verify::verify;
+
+use super::{processors, use_threads};
+use crate::cli::{InspectArgs, VerifyArgs};
+
+/// Longer class lists are counted, not printed.
+const CLASSES_SHOWN: usize = 24;
+/// Longer shard lists are counted, not printed.
+const SHARDS_SHOWN: usize = 12;
+
+pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
+    use_threads(args.jobs.map_or_else(processors, usize::from))?;
+    let started = Instant::now();
+    let depth = if args.quick { VerifyDepth::Quick } else { VerifyDepth::Deep };
+    let report = verify(&args.dir, depth, &Progress::on_stderr())?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut out = io::stdout().lock();
+    if args.json {
+        let document = json!({
+            "records": report.records,
+            "bytes": report.bytes,
+            "seconds": seconds,
+            "damage": report.damage,
+        });
+        writeln!(out, "{document}")?;
+    } else {
+        for damage in &report.damage {
+            writeln!(out, "{damage}")?;
+        }
+        let what = if args.quick { "indexes of" } else { "every pixel of" };
+        let rate = show_bytes((report.bytes as f64 / seconds.max(1e-3)) as u64);
+        let verdict = if report.damage.is_empty() { "no damage" } else { "damaged" };
+        writeln!(
+            out,
+            "checked {what} {} records, {} in {seconds:.1} s ({rate}/s): {verdict}",
+            show_count(report.records),
+            show_bytes(report.bytes)
+        )?;
+    }
+    if !report.damage.is_empty() {
+        return Err(Error::Damaged { path: args.dir.clone(), count: report.damage.len() }.into());
+    }
+    Ok(())
+}
+
+pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
+    let data = Dataset::open(&args.dir)?;
+    let clip = args.clip.as_deref().map(|id| find_clip(&data, id)).transpose()?;
+    let mut out = io::stdout().lock();
+    match clip {
+        Some(number) => {
+            let summary = summarise_clip(&data, number)?;
+            if args.json {
+                writeln!(out, "{}", json!(summary))?;
+            } else {
+                show_clip(&mut out, &summary)?;
+            }
+        }
+        None => {
+            let summary = summarise(&data)?;
+            if args.json {
+                writeln!(out, "{}", json!(summary))?;
+            } else {
+                show_summary(&mut out, &summary)?;
+            }
+        }
+    }
+    if let Some(path) = &args.sheet {
+        write_sheet(&data, clip, path)?;
+        eprintln!("contact sheet: {}", path.display());
+    }
+    Ok(())
+}
+
+fn show_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    let Summary { dataset, clips, classes, splits, streams, build } = summary;
+    writeln!(
+        out,
+        "{dataset}: {} clips, {} classes, {} splits, {} streams",
+        show_count(*clips as u64),
+        classes.len(),
+        splits.len(),
+        streams.len()
+    )?;
+    writeln!(
+        out,
+        "\n{:<8}{:>8}{:>12}{:>12}{:>12}{:>12}{:>8}  stored as",
+        "stream", "clips", "frames", "records", "bytes", "a record", "shards"
+    )?;
+    for stream in streams {
+        let RecordSummary { frames, records, .. } = stream.records;
+        let total: u64 = stream.shards.iter().map(|shard| shard.bytes).sum();
+        writeln!(
+            out,
+            "{:<8}{:>8}{:>12}{:>12}{:>12}{:>12}{:>8}  {}",
+            stream.name,
+            show_count(stream.clips as u64),
+            show_count(frames),
+            show_count(records),
+            show_bytes(total),
+            show_bytes(stream.records.mean_bytes()),
+            stream.shards.len(),
+            stored_as(&stream.records)
+        )?;
+    }
+    writeln!(out, "\n{:<8}{:>8}{:>8}{:>8}", "split", "train", "test", "unused")?;
+    for split in splits {
+        writeln!(
+            out,
+            "{:<8}{:>8}{:>8}{:>8}",
+            split.name,
+            show_count(split.train as u64),
+            show_count(split.test as u64),
+            show_count(split.unused as u64)
+        )?;
+    }
+    if classes.len() <= CLASSES_SHOWN {
+        writeln!(out, "\n{:>5}  {:<28}{:>8}", "label", "class", "clips")?;
+        for (label, class) in classes.iter().enumerate() {
+            writeln!(out, "{label:>5}  {:<28}{:>8}", class.name, show_count(class.clips as u64))?;
+        }
+    } else {
+        let count = |class: &&ucfpack::inspect::ClassSummary| class.clips;
+        if let (Some(least), Some(most)) = (classes.iter().min_by_key(count), classes.iter().max_by_key(count)) {
+            writeln!(
+                out,
+                "\n{} classes from {} to {} (--json lists all); fewest clips: {} {}, most: {} {}",
+                classes.len(),
+                classes[0].name,
+                classes[classes.len() - 1].name,
+                least.name,
+                least.clips,
+                most.name,
+                most.clips
+            )?;
+        }
+    }
+    let shards: Vec<_> = streams.iter().flat_map(|stream| &stream.shards).collect();
+    if shards.len() <= SHARDS_SHOWN {
+        writeln!(out, "\n{:<28}{:>8}{:>12}{:>12}", "shard", "clips", "records", "bytes")?;
+        for shard in shards {
+            writeln!(
+                out,
+                "{:<28}{:>8}{:>12}{:>12}",
+                shard.file,
+                show_count(shard.clips.into()),
+                show_count(shard.records),
+                show_bytes(shard.bytes)
+            )?;
+        }
+    } else {
+        writeln!(out, "\n{} shards (--json lists all)", shards.len())?;
+    }
+    writeln!(out, "\npacked with")?;
+    for (key, value) in build {
+        let text = value.as_str().map_or_else(|| plain(value), str::to_owned);
+        writeln!(out, "  {key}: {text}")?;
+    }
+    Ok(())
+}
+
+fn show_clip(out: &mut impl Write, clip: &ClipSummary) -> io::Result<()> {
+    writeln!(out, "{}: class {} {}", clip.clip, clip.label, clip.class)?;
+    let subsets: Vec<String> =
+        clip.subsets.iter().map(|(split, subset)| format!("{split} {}", plain(&json!(subset)))).collect();
+    writeln!(out, "splits: {}", subsets.join(", "))?;
+    for stream in &clip.streams {
+        let records = &stream.records;
+        writeln!(
+            out,
+            "{}: {} frames, {} records in {}, {}, {} to {} bytes a record, {} in all",
+            stream.name,
+            show_count(records.frames),
+            show_count(records.records),
+            stream.shard,
+            stored_as(records),
+            show_count(records.smallest.into()),
+            show_count(records.largest.into()),
+            show_bytes(records.bytes)
+        )?;
+    }
+    Ok(())
+}
+
+/// Codecs and sizes: `jpeg 342x256x3`; of several the most frequent, and how many more there are.
+fn stored_as(records: &RecordSummary) -> String {
+    let most = |counts: &std::collections::BTreeMap<String, u64>| {
+        let name = counts.iter().max_by_key(|(_, n)| **n).map_or("nothing", |(name, _)| name.as_str());
+        if counts.len() > 1 { format!("{name} and {} more", counts.len() - 1) } else { name.to_owned() }
+    };
+    format!("{} {}", most(&records.codecs), most(&records.sizes))
+}
+
+/// A JSON value without braces and quotes.
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(map) => {
+            map.iter().map(|(key, value)| format!("{key} {}", plain(value))).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}

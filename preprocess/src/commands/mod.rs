@@ -1,0 +1,40 @@
+//! What the typed commands mean, and how their results are shown.
+
+mod build;
+mod inspect;
+mod synth;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::Context;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command that was typed.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Build(args) => build::run_build(&args),
+        Command::Verify(args) => inspect::run_verify(&args),
+        Command::Inspect(args) => inspect::run_inspect(&args),
+        Command::Synth(args) => synth::run_synth(&args),
+    }
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Lets everything that runs in parallel use this many threads.
+fn use_threads(jobs: usize) -> anyhow::Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot start threads")
+}
+
+/// A flag that Ctrl-C and termination set: work ends at the next image and takes its files away.
+fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancel);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    Ok(cancel)
+}

@@ -1,0 +1,248 @@
+//! Contact sheets: what a data set looks like, as a PNG.
+//!
+//! RGB frames above, flow as colours below: the hue is the direction, the saturation the speed, white is no motion.
+
+mod canvas;
+mod font;
+mod wheel;
+
+use std::path::Path;
+
+use clipshard::{ClipRecords, Dataset, Decoder, ImageSize};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+
+use crate::error::{Error, Result};
+use crate::resize::Resizer;
+use canvas::Canvas;
+
+/// Thumbnails a row.
+const COLUMNS: usize = 8;
+/// Rows of a sheet of the whole data set.
+const ROWS: usize = 10;
+/// Rows of a sheet of one clip.
+const CLIP_ROWS: usize = 6;
+/// Pixels.
+const THUMB_WIDTH: usize = 144;
+const GAP: usize = 4;
+const MARGIN: usize = 16;
+const LABEL: usize = 24;
+const ROW_GAP: usize = 14;
+const HEADER: usize = 84;
+/// Flow that is at least this fast (in levels from 128) is full colour, however slow a clip is.
+const MIN_SCALE: f32 = 6.0;
+/// Pixels a frame that one level stands for.
+const PIXELS_A_LEVEL: f32 = 40.0 / 255.0;
+const INK: [u8; 3] = [30, 30, 34];
+const FAINT: [u8; 3] = [110, 110, 118];
+
+/// One row of a sheet.
+struct Row {
+    clip: usize,
+    title: String,
+    detail: String,
+    frames: Vec<usize>,
+}
+
+/// Draws a sheet of clips from all over the data set, or of the frames of one clip, and writes it as a PNG.
+pub fn write_sheet(data: &Dataset, clip: Option<usize>, path: &Path) -> Result<()> {
+    let canvas = draw(data, clip)?;
+    let mut png = Vec::new();
+    let (width, height) = (canvas.width as u32, canvas.height as u32);
+    PngEncoder::new(&mut png)
+        .write_image(&canvas.pixels, width, height, ExtendedColorType::Rgb8)
+        .map_err(|source| Error::Image { path: path.into(), source })?;
+    std::fs::write(path, png).map_err(Error::io(path, "cannot write the contact sheet"))
+}
+
+fn draw(data: &Dataset, clip: Option<usize>) -> Result<Canvas> {
+    let rows = match clip {
+        Some(clip) => clip_rows(data, clip),
+        None => spread_rows(data),
+    };
+    let mut painter = Painter { decoder: Decoder::new()?, resizer: Resizer::default() };
+    let mut strips = Vec::new();
+    for row in &rows {
+        strips.push(painter.strip(data, row)?);
+    }
+    let width = 2 * MARGIN + COLUMNS * (THUMB_WIDTH + GAP) - GAP;
+    let height = HEADER + MARGIN + strips.iter().map(|strip| LABEL + strip.height + ROW_GAP).sum::<usize>();
+    let mut canvas = Canvas::new(width, height, [255, 255, 255]);
+    header(&mut canvas, data, clip.is_some());
+    let mut y = HEADER;
+    for (row, strip) in rows.iter().zip(&strips) {
+        let x = canvas.text(MARGIN, y, 2, INK, &row.title);
+        let detail = format!("{}{}", row.detail, strip.scale_note);
+        canvas.text(x + 12, y + 5, 1, FAINT, &detail);
+        y += LABEL;
+        for (column, thumb) in &strip.thumbs {
+            canvas.place(MARGIN + column * (THUMB_WIDTH + GAP), y + thumb.y, &thumb.pixels, thumb.width, thumb.height);
+        }
+        y += strip.height + ROW_GAP;
+    }
+    Ok(canvas)
+}
+
+fn header(canvas: &mut Canvas, data: &Dataset, one_clip: bool) {
+    let manifest = data.manifest();
+    canvas.text(MARGIN, MARGIN, 2, INK, &manifest.dataset);
+    let what = if one_clip {
+        "one clip, its frames from left to right and top to bottom".to_owned()
+    } else {
+        let (clips, classes) = (manifest.clips.len(), manifest.classes.len());
+        format!("{clips} clips of {classes} classes; a row is a clip, its frames evenly spaced")
+    };
+    canvas.text(MARGIN, MARGIN + 24, 1, FAINT, &what);
+    if manifest.stream("flow").is_some() {
+        let key = "flow: the hue is the direction as on this wheel, the saturation the speed; white is no motion";
+        canvas.text(MARGIN, MARGIN + 38, 1, FAINT, key);
+        let side = HEADER - 24;
+        let x = canvas.width - MARGIN - side;
+        for j in 0..side {
+            for i in 0..side {
+                let half = side as f32 / 2.0;
+                let (dx, dy) = ((i as f32 + 0.5 - half) / half, (j as f32 + 0.5 - half) / half);
+                if dx.hypot(dy) <= 1.0 {
+                    canvas.set(x + i, 8 + j, wheel::colour(dx, dy));
+                }
+            }
+        }
+    }
+}
+
+/// Rows of clips from all over the data set: as many classes as there are rows, and more clips a class where there are fewer.
+fn spread_rows(data: &Dataset) -> Vec<Row> {
+    let manifest = data.manifest();
+    let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); manifest.classes.len()];
+    for (number, clip) in manifest.clips.iter().enumerate() {
+        by_class[clip.label as usize].push(number);
+    }
+    by_class.retain(|clips| !clips.is_empty());
+    let classes = by_class.len().min(ROWS);
+    let mut chosen = Vec::new();
+    for i in 0..classes {
+        let clips = &by_class[i * by_class.len() / classes];
+        let wanted = (ROWS / classes + usize::from(i < ROWS % classes)).min(clips.len()).max(1);
+        chosen.extend((0..wanted).map(|k| clips[(2 * k + 1) * clips.len() / (2 * wanted)]));
+    }
+    chosen.into_iter().map(|clip| row(data, clip, None)).collect()
+}
+
+/// Rows of one clip: all of its frames, or as many as fit, evenly spaced.
+fn clip_rows(data: &Dataset, clip: usize) -> Vec<Row> {
+    let frames = frames_of(data, clip);
+    let shown = spaced(frames, COLUMNS * CLIP_ROWS);
+    shown.chunks(COLUMNS).map(|frames| row(data, clip, Some(frames.to_vec()))).collect()
+}
+
+fn row(data: &Dataset, number: usize, frames: Option<Vec<usize>>) -> Row {
+    let manifest = data.manifest();
+    let clip = &manifest.clips[number];
+    let count = frames_of(data, number);
+    let (title, detail) = match &frames {
+        Some(frames) => {
+            let (first, last) = (frames.first().map_or(0, |f| f + 1), frames.last().map_or(0, |f| f + 1));
+            (clip.id.clone(), format!("frames {first} to {last} of {count}"))
+        }
+        None => {
+            (clip.id.clone(), format!("class {} {}, {count} frames", clip.label, manifest.classes[clip.label as usize]))
+        }
+    };
+    Row { clip: number, title, detail, frames: frames.unwrap_or_else(|| spaced(count, COLUMNS)) }
+}
+
+/// Frames that every stream of the clip has.
+fn frames_of(data: &Dataset, clip: usize) -> usize {
+    data.manifest().clips[clip].frames.values().min().copied().unwrap_or(0) as usize
+}
+
+/// `wanted` of 0..count, evenly spaced, or all.
+fn spaced(count: usize, wanted: usize) -> Vec<usize> {
+    let wanted = wanted.min(count);
+    (0..wanted).map(|i| (2 * i + 1) * count / (2 * wanted)).collect()
+}
+
+struct Strip {
+    thumbs: Vec<(usize, Thumb)>,
+    height: usize,
+    scale_note: String,
+}
+
+struct Thumb {
+    y: usize,
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+struct Painter {
+    decoder: Decoder,
+    resizer: Resizer,
+}
+
+impl Painter {
+    fn strip(&mut self, data: &Dataset, row: &Row) -> Result<Strip> {
+        let clip = &data.manifest().clips[row.clip];
+        let open = |name: &str| clip.frames.contains_key(name).then(|| data.clip(name, row.clip)).transpose();
+        let (rgb, flow) = (open("rgb")?, open("flow")?);
+        let Some(size) = rgb.as_ref().or(flow.as_ref()).map(|records| records.size(0, 0)) else {
+            return Ok(Strip { thumbs: Vec::new(), height: 0, scale_note: String::new() });
+        };
+        // Flow that was squashed to a square is shown with the frame's own proportions.
+        let thumb_height =
+            (THUMB_WIDTH * usize::from(size.height)).div_ceil(size.width.into()).clamp(16, 2 * THUMB_WIDTH);
+        let mut strip = Strip { thumbs: Vec::new(), height: 0, scale_note: String::new() };
+        if let Some(rgb) = rgb {
+            for (column, &frame) in row.frames.iter().enumerate() {
+                let (size, pixels) = self.decode(&rgb, frame, 0)?;
+                let pixels = self.thumb(&pixels, size, thumb_height);
+                strip.thumbs.push((column, Thumb { y: 0, width: THUMB_WIDTH, height: thumb_height, pixels }));
+            }
+            strip.height = thumb_height;
+        }
+        if let Some(flow) = flow {
+            let y = if strip.height > 0 { strip.height + GAP } else { 0 };
+            let mut fields = Vec::new();
+            for &frame in &row.frames {
+                let mut plane = |plane| {
+                    let (size, pixels) = self.decode(&flow, frame, plane)?;
+                    Ok::<_, Error>(self.thumb(&pixels, size, thumb_height))
+                };
+                fields.push((plane(0)?, plane(1)?));
+            }
+            let scale = wheel::scale(&fields).max(MIN_SCALE);
+            for (column, (x, y_plane)) in fields.iter().enumerate() {
+                let pixels = wheel::colour_field(x, y_plane, scale);
+                strip.thumbs.push((column, Thumb { y, width: THUMB_WIDTH, height: thumb_height, pixels }));
+            }
+            strip.height = y + thumb_height;
+            strip.scale_note = format!(", full colour = {:.1} pixels a frame", scale * PIXELS_A_LEVEL);
+        }
+        Ok(strip)
+    }
+
+    fn decode(&mut self, clip: &ClipRecords<'_>, frame: usize, plane: usize) -> Result<(ImageSize, Vec<u8>)> {
+        let size = clip.size(frame, plane);
+        let mut pixels = vec![0; size.bytes()];
+        clip.decode(frame, plane, &mut self.decoder, &mut pixels)?;
+        Ok((size, pixels))
+    }
+
+    fn thumb(&mut self, pixels: &[u8], size: ImageSize, height: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let from = (usize::from(size.width), usize::from(size.height));
+        self.resizer.resize(pixels, from, (THUMB_WIDTH, height), size.channels.into(), &mut out);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_spaced_evenly() {
+        assert_eq!(spaced(16, 8), [1, 3, 5, 7, 9, 11, 13, 15]);
+        assert_eq!(spaced(3, 8), [0, 1, 2]);
+        assert!(spaced(0, 8).is_empty());
+    }
+}
