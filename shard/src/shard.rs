@@ -83,8 +83,11 @@ impl Shard {
             let expected = "the end mark is missing".into();
             return Err(Error::Length { path, expected, found: length });
         }
-        if trailer.crc32.get() != trailer.compute_crc32() || trailer.reserved != [0; 4] {
+        if trailer.crc32.get() != trailer.compute_crc32() {
             return Err(damaged("trailer", "its checksum does not fit"));
+        }
+        if trailer.reserved != [0; 4] {
+            return Err(damaged("trailer", "its reserved bytes, which no checksum covers, are not zero"));
         }
         if trailer.file_bytes.get() != length {
             let expected = format!("{} are stated", trailer.file_bytes);

@@ -1,0 +1,138 @@
+//! What opening costs in memory, counted rather than timed.
+#![allow(unsafe_code, reason = "a global allocator that counts")]
+
+mod sample;
+
+use clipshard::{Clip, Codec, Dataset, Filter, ImageSize, Manifest, Shard, ShardWriter, Stream, StreamSpec, Subset};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count(bytes: usize) {
+    // While a thread ends its counters are gone; nothing is counted then.
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(bytes)));
+}
+
+// SAFETY: everything is handed on to the system's allocator unchanged; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`; the memory came from `System`.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        count(bytes);
+        // SAFETY: the caller keeps the contract of `realloc`; the memory came from `System`.
+        unsafe { System.realloc(at, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many allocations this thread makes in `work`, and the largest in bytes.
+fn allocations<T>(work: impl FnOnce() -> T) -> (u64, usize) {
+    COUNT.set(0);
+    LARGEST.set(0);
+    let result = work();
+    let counted = (COUNT.get(), LARGEST.get());
+    drop(result);
+    counted
+}
+
+/// A data set of as many clips as UCF101 has, each of `frames` images of one pixel.
+fn build(dir: &Path, clips: usize, frames: u32) {
+    let size = ImageSize { width: 1, height: 1, channels: 1 };
+    let records = vec![sample::record(Codec::Raw, Filter::None, size, vec![7]); frames as usize];
+    let spec = StreamSpec { name: "dot".into(), planes: 1, channels: 1 };
+    let mut writer = ShardWriter::create(&dir.join("dot-00000.clipshard"), &spec).unwrap();
+    let clip = |number| Clip {
+        id: format!("v_{number:05}"),
+        label: 0,
+        subsets: vec![Subset::Train],
+        frames: [("dot".to_owned(), frames)].into(),
+    };
+    let clips: Vec<_> = (0..clips).map(clip).collect();
+    for clip in &clips {
+        writer.add_clip(&clip.id, &records).unwrap();
+    }
+    let shards = vec![writer.finish(&sample::metadata(&clips)).unwrap()];
+    let streams = vec![Stream { spec, shards }];
+    let (classes, splits) = (vec!["Dot".into()], vec!["1".into()]);
+    Manifest { classes, splits, streams, clips, ..Manifest::default() }.write(dir).unwrap();
+}
+
+#[test]
+fn opening_13320_clips_allocates_the_same_for_any_number_of_records() {
+    let counted = [1, 30].map(|frames| {
+        let dir = tempfile::tempdir().unwrap();
+        build(dir.path(), 13_320, frames);
+        allocations(|| Dataset::open(dir.path()).unwrap())
+    });
+    let [(few, _), (many, _)] = counted;
+    assert_eq!(few, many);
+    // A clip of the manifest has five parts: id, subsets, frames (a tree and a name), and its share of the lists.
+    assert!(many < 6 * 13_320, "{many}");
+}
+
+#[test]
+fn opening_a_shard_takes_a_handful_of_allocations_for_any_number_of_records() {
+    let dir = tempfile::tempdir().unwrap();
+    build(dir.path(), 2, 50_000);
+    let path = dir.path().join("dot-00000.clipshard");
+    let (count, largest) = allocations(|| Shard::open(&path).unwrap());
+    assert!(count < 20 && largest < 1024, "{count} allocations, the largest of {largest} bytes");
+    let shard = Shard::open(&path).unwrap();
+    let (count, largest) = allocations(|| shard.clip(1).unwrap().record(49_999, 0).unwrap().size);
+    assert_eq!((count, largest), (0, 0));
+}
+
+#[test]
+fn decoding_into_a_buffer_allocates_nothing_for_zstd_lz4_and_raw() {
+    let data = Dataset::open(&sample::golden()).unwrap();
+    let mut decoder = clipshard::Decoder::new().unwrap();
+    let mut out = vec![0; sample::RGB_SIZE.bytes()];
+    let mut plane = vec![0; sample::FLOW_SIZE.bytes()];
+    let rgb = data.clip("rgb", 0).unwrap();
+    let [wave, jump] = [0, 1].map(|clip| data.clip("flow", clip).unwrap());
+    let (count, _) = allocations(|| {
+        rgb.decode(1, 0, &mut decoder, &mut out).unwrap();
+        rgb.decode(2, 0, &mut decoder, &mut out).unwrap();
+        wave.decode(0, 1, &mut decoder, &mut plane).unwrap();
+        jump.decode(1, 0, &mut decoder, &mut plane).unwrap();
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn hostile_sizes_make_no_large_allocation() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hostile.clipshard");
+    let parts = sample::Parts::of(&sample::golden().join("flow-00000.clipshard"));
+    let changes: [fn(&mut clipshard::layout::Trailer); 5] = [
+        |t| t.records = (1_u64 << 63).into(),
+        |t| t.clips = u32::MAX.into(),
+        |t| t.names_bytes = u32::MAX.into(),
+        |t| t.metadata_bytes = u32::MAX.into(),
+        |t| t.index_offset = u64::MAX.into(),
+    ];
+    for change in changes {
+        std::fs::write(&path, parts.seal(change)).unwrap();
+        let (_, largest) = allocations(|| assert!(Shard::open(&path).is_err()));
+        assert!(largest < 1024, "{largest}");
+    }
+}

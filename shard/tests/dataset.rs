@@ -1,0 +1,233 @@
+//! A data set opens only where manifest and shards belong together, and `verify` lists all that is wrong.
+
+mod sample;
+
+use clipshard::layout::{INDEX_ENTRY_BYTES, Trailer};
+use clipshard::{Dataset, Error, Manifest, ShardWriter, Subset, VerifyDepth, VerifyReport, verify};
+use sample::{JUMP, WAVE, build};
+use std::path::Path;
+use zerocopy::FromBytes;
+
+fn open_error(dir: &Path) -> Error {
+    Dataset::open(dir).map(|_| ()).expect_err("it must not open")
+}
+
+#[track_caller]
+fn assert_manifest(error: &Error, expected: &str) {
+    assert!(matches!(error, Error::Manifest { fault, .. } if fault.contains(expected)), "{error}");
+}
+
+/// Writes the manifest of a data set with a change.
+fn with_manifest(change: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut manifest = build(dir.path());
+    change(&mut manifest);
+    manifest.write(dir.path()).unwrap();
+    dir
+}
+
+fn check(dir: &Path, depth: VerifyDepth) -> VerifyReport {
+    verify(dir, depth, &|_| ()).unwrap()
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 0x10;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_folder_without_a_manifest_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(open_error(dir.path()), Error::NoManifest { .. }));
+    assert!(matches!(open_error(&dir.path().join("absent")), Error::NoManifest { .. }));
+}
+
+#[test]
+fn a_missing_shard_is_named() {
+    let dir = with_manifest(|_| ());
+    std::fs::remove_file(dir.path().join("flow-00001.clipshard")).unwrap();
+    let error = open_error(dir.path());
+    assert!(matches!(&error, Error::Io { path, .. } if path.ends_with("flow-00001.clipshard")), "{error}");
+}
+
+#[test]
+fn a_shard_of_another_build_is_refused() {
+    let dir = with_manifest(|_| ());
+    let shard = dir.path().join("flow-00001.clipshard");
+    let mut writer = ShardWriter::create(&shard, &sample::flow()).unwrap();
+    let plane = |n| sample::encoded(clipshard::Codec::Raw, clipshard::Filter::None, sample::FLOW_SIZE, n);
+    writer.add_clip(JUMP, &[plane(0), plane(1), plane(2), plane(3)]).unwrap();
+    let manifest = Manifest::read(dir.path()).unwrap();
+    writer.finish(&sample::metadata(&manifest.clips[1..])).unwrap();
+    assert_manifest(&open_error(dir.path()), "flow-00001.clipshard is not the shard that the manifest lists");
+}
+
+#[test]
+fn each_number_of_the_manifest_about_a_shard_is_compared() {
+    let changes: [fn(&mut Manifest); 5] = [
+        |m| m.streams[1].shards[0].bytes += 1,
+        |m| m.streams[1].shards[0].clips += 1,
+        |m| m.streams[1].shards[0].records += 2,
+        |m| m.streams[1].shards[0].trailer_crc32 ^= 1,
+        |m| m.streams[1].spec.planes = 1,
+    ];
+    for change in changes {
+        assert_manifest(&open_error(with_manifest(change).path()), "flow-00000.clipshard is not the shard");
+    }
+    // Two shards under each other's names.
+    let swapped = with_manifest(|m| {
+        let shards = &mut m.streams[1].shards;
+        let file = std::mem::replace(&mut shards[0].file, "flow-00001.clipshard".into());
+        shards[1].file = file;
+    });
+    assert_manifest(&open_error(swapped.path()), "is not the shard that the manifest lists");
+}
+
+#[test]
+fn a_clip_that_no_shard_holds_is_named() {
+    let lost = with_manifest(|m| drop(m.streams[1].shards.pop()));
+    assert_manifest(&open_error(lost.path()), "clip v_Jump_g02_c01 is listed with flow frames that no shard holds");
+}
+
+#[test]
+fn a_clip_that_the_manifest_does_not_list_so_is_named() {
+    let removed = with_manifest(|m| drop(m.clips.pop()));
+    assert_manifest(&open_error(removed.path()), "clip v_Jump_g02_c01 is not listed so");
+    let shorter = with_manifest(|m| *m.clips[1].frames.get_mut("flow").unwrap() = 1);
+    assert_manifest(&open_error(shorter.path()), "flow-00001.clipshard: clip v_Jump_g02_c01 is not listed so");
+    let without = with_manifest(|m| m.clips[0].frames.retain(|stream, _| stream != "rgb"));
+    assert_manifest(&open_error(without.path()), "rgb-00000.clipshard: clip v_Wave_g01_c01 is not listed so");
+}
+
+#[test]
+fn a_clip_in_two_shards_is_refused() {
+    let dir = with_manifest(|_| ());
+    std::fs::copy(dir.path().join("flow-00001.clipshard"), dir.path().join("flow-00002.clipshard")).unwrap();
+    let mut manifest = Manifest::read(dir.path()).unwrap();
+    let mut copy = manifest.streams[1].shards[1].clone();
+    copy.file = "flow-00002.clipshard".into();
+    manifest.streams[1].shards.push(copy);
+    manifest.write(dir.path()).unwrap();
+    assert_manifest(
+        &open_error(dir.path()),
+        "flow-00002.clipshard: clip v_Jump_g02_c01 is not listed so, or there twice",
+    );
+}
+
+#[test]
+fn a_shard_is_listed_once_and_by_a_plain_name() {
+    for name in ["", ".", "..", "a/b", "/etc/passwd", "a\\b", "C:x", "flow-00000.clipshard"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = build(dir.path());
+        manifest.streams[0].shards[0].file = name.into();
+        assert!(matches!(manifest.write(dir.path()), Err(Error::Manifest { .. })), "{name:?}");
+    }
+}
+
+#[test]
+fn clips_streams_and_splits_that_are_not_there_are_named_with_those_that_are() {
+    let dir = with_manifest(|m| m.streams.truncate(2));
+    let data = Dataset::open(dir.path()).unwrap();
+    let message = |result: clipshard::Result<()>| result.unwrap_err().to_string();
+    assert!(
+        message(data.clip("depth", 0).map(|_| ())).contains("no stream \"depth\" in this data set; it has rgb, flow")
+    );
+    assert!(message(data.clip("rgb", 2).map(|_| ())).contains("clip number 2 of 2"));
+    assert!(
+        message(data.clips_of("3", Subset::Train).map(|_| ())).contains("no split \"3\" in this data set; it has 1, 2")
+    );
+    assert_eq!((data.find_clip(JUMP), data.find_clip("v_Run")), (Some(1), None));
+    assert_eq!((data.place("flow", 1), data.place("flow", 2), data.place("depth", 0)), (Some((1, 0)), None, None));
+}
+
+#[test]
+fn frames_and_buffers_that_do_not_fit_are_usage_errors() {
+    let data = Dataset::open(&sample::golden()).unwrap();
+    let mut decoder = clipshard::Decoder::new().unwrap();
+    let flow = data.clip("flow", 0).unwrap();
+    let plane = sample::FLOW_SIZE.bytes();
+    let mut refused = |start, frames, bytes| {
+        let error = flow.decode_stack(start, frames, &mut decoder, &mut vec![0; bytes]).unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+    };
+    refused(0, 0, 0);
+    refused(0, 4, 8 * plane);
+    refused(2, 2, 4 * plane);
+    refused(usize::MAX, 2, 4 * plane);
+    refused(0, usize::MAX, 4 * plane);
+    refused(0, 2, 4 * plane - 1);
+    assert!(matches!(flow.record(3, 0), Err(Error::Usage(_))));
+    assert!(matches!(flow.record(0, 2), Err(Error::Usage(_))));
+    assert!(matches!(flow.decode(0, 0, &mut decoder, &mut [0; 3]), Err(Error::Usage(_))));
+}
+
+#[test]
+fn frames_of_different_sizes_are_no_stack() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sizes.clipshard");
+    let turned = clipshard::ImageSize { width: 12, height: 16, channels: 3 };
+    let image = |size| sample::encoded(clipshard::Codec::Raw, clipshard::Filter::None, size, 0);
+    let mut writer = ShardWriter::create(&path, &sample::rgb()).unwrap();
+    writer.add_clip(WAVE, &[image(sample::RGB_SIZE), image(turned)]).unwrap();
+    writer.finish(&sample::metadata(&build(dir.path()).clips[..1])).unwrap();
+    let shard = clipshard::Shard::open(&path).unwrap();
+    let mut out = vec![0; 2 * turned.bytes()];
+    let mut decoder = clipshard::Decoder::new().unwrap();
+    let error = shard.clip(0).unwrap().decode_stack(0, 2, &mut decoder, &mut out).unwrap_err();
+    assert!(error.to_string().contains("frame 1 is 12x16x3, frame 0 is 16x12x3: no stack"), "{error}");
+}
+
+#[test]
+fn verify_finds_nothing_in_a_whole_data_set_and_counts_it() {
+    for depth in [VerifyDepth::Quick, VerifyDepth::Deep] {
+        let report = check(&sample::golden(), depth);
+        let shards = Manifest::read(&sample::golden()).unwrap().streams.into_iter().flat_map(|s| s.shards);
+        let bytes = shards.map(|shard| shard.bytes).sum();
+        assert_eq!((report.records, report.bytes, report.damage), (15, bytes, Vec::new()));
+    }
+}
+
+#[test]
+fn verify_lists_every_damage() {
+    let dir = with_manifest(|_| ());
+    let rgb = dir.path().join("rgb-00000.clipshard");
+    let second_record = 64 + clipshard::Shard::open(&rgb).unwrap().clip(0).unwrap().stored(0, 0).0 as usize;
+    let bytes = std::fs::read(&rgb).unwrap();
+    let (_, trailer) = Trailer::read_from_suffix(&bytes).unwrap();
+    // The checksum in the fifth index entry, which is of the last clip.
+    let last_entry = trailer.index_offset.get() as usize + 4 * INDEX_ENTRY_BYTES + 12;
+    for at in [64, second_record, last_entry] {
+        flip(&rgb, at);
+    }
+    std::fs::remove_file(dir.path().join("flow-00000.clipshard")).unwrap();
+    flip(&dir.path().join("flow-00001.clipshard"), 10);
+    let named = |depth, expected: &[&str]| {
+        let damage = check(dir.path(), depth).damage;
+        assert_eq!(damage.len(), expected.len(), "{damage:#?}");
+        for (found, expected) in damage.iter().zip(expected) {
+            assert!(found.contains(expected), "{found}");
+        }
+    };
+    let records = ["record 0 (v_Wave_g01_c01 rgb 0 plane 0)", "record 1 (v_Wave_g01_c01 rgb 1 plane 0)"];
+    let others =
+        ["index of clip v_Jump_g02_c01 (records 3 to 4)", "flow-00000.clipshard", "flow-00001.clipshard: header"];
+    named(VerifyDepth::Quick, &others);
+    named(VerifyDepth::Deep, &[&records[..], &others].concat());
+}
+
+#[test]
+fn verify_names_shards_of_another_build_beside_other_damage() {
+    let dir = with_manifest(|m| m.streams[1].shards[1].trailer_crc32 ^= 1);
+    flip(&dir.path().join("rgb-00000.clipshard"), 64);
+    let damage = check(dir.path(), VerifyDepth::Deep).damage;
+    assert!(damage.len() == 2 && damage[0].contains("record 0"), "{damage:#?}");
+    assert!(damage[1].contains("flow-00001.clipshard: not the shard that the manifest lists"), "{damage:#?}");
+}
+
+#[test]
+fn verify_finds_a_lost_clip() {
+    let dir = with_manifest(|m| drop(m.streams[1].shards.pop()));
+    let damage = check(dir.path(), VerifyDepth::Quick).damage;
+    assert!(damage.len() == 1 && damage[0].contains("clip v_Jump_g02_c01 is listed with flow frames"), "{damage:#?}");
+}

@@ -1,0 +1,207 @@
+//! The small data set that the tests share (it is the golden one), and the means to change a shard and make every
+//! checksum fit again.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use clipshard::layout::{CLIP_ENTRY_BYTES, ClipEntry, HEADER_BYTES, Header, INDEX_ENTRY_BYTES, IndexEntry, Trailer};
+use clipshard::{
+    Clip, Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Error, Filter, ImageSize, Manifest, Result, Shard,
+    ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec, Subset,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use zerocopy::{FromBytes, IntoBytes};
+
+pub const WAVE: &str = "v_Wave_g01_c01";
+pub const JUMP: &str = "v_Jump_g02_c01";
+pub const RGB_SIZE: ImageSize = ImageSize { width: 16, height: 12, channels: 3 };
+pub const FLOW_SIZE: ImageSize = ImageSize { width: 14, height: 10, channels: 1 };
+/// A JPEG file of [`RGB_SIZE`], and its pixels as libjpeg-turbo decodes them.
+pub const JPEG: &[u8] = include_bytes!("../golden/wave.jpg");
+pub const JPEG_PIXELS: &[u8] = include_bytes!("../golden/wave.rgb");
+
+pub fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+pub fn rgb() -> StreamSpec {
+    StreamSpec { name: "rgb".into(), planes: 1, channels: 3 }
+}
+
+pub fn flow() -> StreamSpec {
+    StreamSpec { name: "flow".into(), planes: 2, channels: 1 }
+}
+
+/// A gradient with some texture, another for each `number`.
+pub fn pixels(size: ImageSize, number: usize) -> Vec<u8> {
+    let (w, c) = (size.width as usize, size.channels as usize);
+    let value = |i: usize| 9 * (i / (w * c)) + 5 * (i / c % w) + 40 * (i % c) + 23 * number + (i * i) % 3;
+    (0..size.bytes()).map(|i| value(i) as u8).collect()
+}
+
+pub fn encoded(codec: Codec, filter: Filter, size: ImageSize, number: usize) -> EncodedRecord {
+    Encoder::new(EncodeOptions { codec, filter, level: 9 }).unwrap().encode(&pixels(size, number), size).unwrap()
+}
+
+/// A record with whatever bytes, its checksum right.
+pub fn record(codec: Codec, filter: Filter, size: ImageSize, bytes: Vec<u8>) -> EncodedRecord {
+    EncodedRecord { crc32: crc32fast::hash(&bytes), bytes, size, codec, filter }
+}
+
+pub fn jpeg() -> EncodedRecord {
+    EncodedRecord::from_jpeg(JPEG.to_vec()).unwrap()
+}
+
+pub fn metadata(clips: &[Clip]) -> ShardMetadata {
+    let clips = clips.iter().map(|clip| ShardClip { label: clip.label, subsets: clip.subsets.clone() }).collect();
+    ShardMetadata { clips, ..ShardMetadata::default() }
+}
+
+/// Writes the data set: `rgb` with JPEG, zstd and raw records in one shard, `flow` with zstd and LZ4 records in two.
+pub fn build(dir: &Path) -> Manifest {
+    let clip = |id: &str, label, subsets: [Subset; 2], rgb, flow| Clip {
+        id: id.into(),
+        label,
+        subsets: subsets.to_vec(),
+        frames: BTreeMap::from([("flow".into(), flow), ("rgb".into(), rgb)]),
+    };
+    let clips =
+        vec![clip(WAVE, 0, [Subset::Train, Subset::Test], 3, 3), clip(JUMP, 1, [Subset::Test, Subset::Unused], 2, 2)];
+    let text = |s: &str| s.to_owned();
+    let build = BTreeMap::from([
+        (text("lz4"), lz4::version().into()),
+        (text("zstd"), ::zstd::zstd_safe::version_string().into()),
+    ]);
+    let told = |clips: &[Clip]| ShardMetadata {
+        dataset: text("golden"),
+        classes: vec![text("Wave"), text("Jump")],
+        splits: vec![text("1"), text("2")],
+        build: build.clone(),
+        ..metadata(clips)
+    };
+    let shard = |file: &str, spec: &StreamSpec, content: &[(usize, Vec<EncodedRecord>)]| {
+        let mut writer = ShardWriter::create(&dir.join(file), spec).unwrap();
+        for (clip, records) in content {
+            writer.add_clip(&clips[*clip].id, records).unwrap();
+        }
+        let listed: Vec<_> = content.iter().map(|(clip, _)| clips[*clip].clone()).collect();
+        writer.finish(&told(&listed)).unwrap()
+    };
+    let image = |codec, filter, number| encoded(codec, filter, RGB_SIZE, number);
+    let rgb_records = [
+        (0, vec![jpeg(), image(Codec::Zstd, Filter::Up, 1), image(Codec::Raw, Filter::None, 2)]),
+        (1, vec![image(Codec::Zstd, Filter::None, 10), jpeg()]),
+    ];
+    let planes = |codec, filter, numbers: std::ops::Range<usize>| -> Vec<_> {
+        numbers.map(|number| encoded(codec, filter, FLOW_SIZE, number)).collect()
+    };
+    let streams = vec![
+        Stream { spec: rgb(), shards: vec![shard("rgb-00000.clipshard", &rgb(), &rgb_records)] },
+        Stream {
+            spec: flow(),
+            shards: vec![
+                shard("flow-00000.clipshard", &flow(), &[(0, planes(Codec::Zstd, Filter::Up, 0..6))]),
+                shard("flow-00001.clipshard", &flow(), &[(1, planes(Codec::Lz4, Filter::Up, 10..14))]),
+            ],
+        },
+    ];
+    let manifest = Manifest {
+        dataset: text("golden"),
+        classes: told(&[]).classes,
+        splits: told(&[]).splits,
+        build: build.clone(),
+        streams,
+        clips: clips.clone(),
+    };
+    manifest.write(dir).unwrap();
+    manifest
+}
+
+/// Every image of a shard, clip after clip, frame after frame, plane after plane.
+pub fn read_all(path: &Path) -> Result<Vec<Result<Vec<u8>>>> {
+    let shard = Shard::open(path)?;
+    shard.metadata()?;
+    let mut decoder = Decoder::new()?;
+    let mut images = Vec::new();
+    for clip in 0..shard.clips() {
+        let (frames, planes) = (shard.frames(clip) as usize, shard.spec().planes as usize);
+        for i in 0..frames * planes {
+            images.push(shard.clip(clip).and_then(|records| {
+                let (frame, plane) = (i / planes, i % planes);
+                let mut out = vec![0; records.size(frame, plane).bytes()];
+                records.decode(frame, plane, &mut decoder, &mut out).map(|()| out)
+            }));
+        }
+    }
+    Ok(images)
+}
+
+/// The first error of opening and reading a whole shard.
+pub fn first_error(path: &Path) -> Option<Error> {
+    match read_all(path) {
+        Err(error) => Some(error),
+        Ok(images) => images.into_iter().find_map(Result::err),
+    }
+}
+
+/// A shard taken apart. [`Parts::seal`] puts it together with all checksums right, whatever was changed.
+#[derive(Clone)]
+pub struct Parts {
+    pub header: Header,
+    /// The records' bytes and the padding.
+    pub records: Vec<u8>,
+    pub index: Vec<IndexEntry>,
+    pub clips: Vec<ClipEntry>,
+    pub names: Vec<u8>,
+    pub metadata: Vec<u8>,
+    trailer: Trailer,
+}
+
+impl Parts {
+    pub fn of(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let (header, rest) = Header::read_from_prefix(&bytes).unwrap();
+        let (rest, trailer) = Trailer::read_from_suffix(rest).unwrap();
+        let (records, rest) = rest.split_at(trailer.index_offset.get() as usize - HEADER_BYTES);
+        let (index, rest) = rest.split_at(trailer.records.get() as usize * INDEX_ENTRY_BYTES);
+        let (clips, rest) = rest.split_at(trailer.clips.get() as usize * CLIP_ENTRY_BYTES);
+        let (names, metadata) = rest.split_at(trailer.names_bytes.get() as usize);
+        Self {
+            header,
+            records: records.to_vec(),
+            index: <[IndexEntry]>::ref_from_bytes(index).unwrap().to_vec(),
+            clips: <[ClipEntry]>::ref_from_bytes(clips).unwrap().to_vec(),
+            names: names.to_vec(),
+            metadata: metadata.to_vec(),
+            trailer,
+        }
+    }
+
+    /// The shard's bytes; `change` gets the trailer, its sizes already those of the parts, before its checksum is made.
+    pub fn seal(&self, change: impl FnOnce(&mut Trailer)) -> Vec<u8> {
+        let mut parts = self.clone();
+        parts.header.crc32 = parts.header.compute_crc32().into();
+        for clip in &mut parts.clips {
+            let first = clip.first_record.get() as usize;
+            if let Some(entries) = self.index.get(first..first.saturating_add(clip.records.get() as usize)) {
+                clip.index_crc32 = crc32fast::hash(entries.as_bytes()).into();
+            }
+        }
+        let table = [parts.clips.as_bytes(), &parts.names].concat();
+        let mut bytes =
+            [parts.header.as_bytes(), &parts.records, parts.index.as_bytes(), &table, &parts.metadata].concat();
+        let mut trailer = parts.trailer;
+        trailer.file_bytes = ((bytes.len() + size_of::<Trailer>()) as u64).into();
+        trailer.index_offset = ((HEADER_BYTES + parts.records.len()) as u64).into();
+        trailer.records = (parts.index.len() as u64).into();
+        trailer.clips = (parts.clips.len() as u32).into();
+        trailer.names_bytes = (parts.names.len() as u32).into();
+        trailer.metadata_bytes = (parts.metadata.len() as u32).into();
+        trailer.clip_table_crc32 = crc32fast::hash(&table).into();
+        trailer.metadata_crc32 = crc32fast::hash(&parts.metadata).into();
+        trailer.header_crc32 = parts.header.crc32;
+        change(&mut trailer);
+        trailer.crc32 = trailer.compute_crc32().into();
+        bytes.extend(trailer.as_bytes());
+        bytes
+    }
+}

@@ -1,0 +1,134 @@
+//! A shard is there whole or not at all.
+
+mod sample;
+
+use clipshard::{Codec, EncodedRecord, Error, Filter, ImageSize, Shard, ShardWriter, StreamSpec};
+use sample::{FLOW_SIZE, RGB_SIZE, encoded, flow, metadata, rgb};
+use std::path::Path;
+
+fn image(number: usize) -> EncodedRecord {
+    encoded(Codec::Raw, Filter::None, RGB_SIZE, number)
+}
+
+fn clips(n: usize) -> clipshard::ShardMetadata {
+    let clip = clipshard::Clip { id: "c".into(), label: 0, subsets: Vec::new(), frames: Default::default() };
+    metadata(&vec![clip; n])
+}
+
+fn files(dir: &Path) -> Vec<String> {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_writer_that_is_dropped_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = ShardWriter::create(&dir.path().join("a.clipshard"), &rgb()).unwrap();
+    writer.add_clip("c", &[image(0)]).unwrap();
+    assert_eq!(files(dir.path()).len(), 1);
+    drop(writer);
+    assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn the_file_has_its_name_only_when_it_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.clipshard");
+    let mut writer = ShardWriter::create(&path, &rgb()).unwrap();
+    writer.add_clip("c", &[image(0), image(1)]).unwrap();
+    assert!(!path.exists());
+    let info = writer.finish(&clips(1)).unwrap();
+    assert_eq!(files(dir.path()), ["a.clipshard"]);
+    let shard = Shard::open(&path).unwrap();
+    assert_eq!((info.bytes, info.clips, info.records), (shard.file_bytes(), 1, 2));
+    assert_eq!((info.file.as_str(), info.trailer_crc32), ("a.clipshard", shard.trailer_crc32()));
+}
+
+#[test]
+fn finishing_replaces_an_older_file_whose_readers_keep_what_they_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.clipshard");
+    let write = |number| {
+        let mut writer = ShardWriter::create(&path, &rgb()).unwrap();
+        writer.add_clip("c", &[image(number)]).unwrap();
+        writer.finish(&clips(1)).unwrap();
+    };
+    write(0);
+    let old = Shard::open(&path).unwrap();
+    write(1);
+    assert_eq!(old.clip(0).unwrap().record(0, 0).unwrap().bytes, image(0).bytes);
+    assert_eq!(Shard::open(&path).unwrap().clip(0).unwrap().record(0, 0).unwrap().bytes, image(1).bytes);
+}
+
+#[test]
+fn a_shard_without_clips_or_with_other_metadata_is_not_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.clipshard");
+    let empty = ShardWriter::create(&path, &rgb()).unwrap();
+    assert!(matches!(empty.finish(&clips(0)), Err(Error::Usage(_))));
+    let mut writer = ShardWriter::create(&path, &rgb()).unwrap();
+    writer.add_clip("c", &[image(0)]).unwrap();
+    assert!(matches!(writer.finish(&clips(2)), Err(Error::Usage(_))));
+    assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn a_refused_clip_leaves_the_shard_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.clipshard");
+    let mut writer = ShardWriter::create(&path, &rgb()).unwrap();
+    let grey = encoded(Codec::Raw, Filter::None, FLOW_SIZE, 0);
+    let short = EncodedRecord { bytes: vec![0; 5], ..image(0) };
+    let filtered = EncodedRecord { filter: Filter::Up, ..image(0) };
+    let nothing = EncodedRecord { bytes: Vec::new(), codec: Codec::Zstd, ..image(0) };
+    let size = ImageSize { width: u16::MAX, height: u16::MAX, channels: 3 };
+    let huge = EncodedRecord { size, codec: Codec::Zstd, ..image(0) };
+    for bad in [grey, short, filtered, nothing, huge] {
+        let error = writer.add_clip("bad", &[image(0), bad]).unwrap_err();
+        assert!(matches!(&error, Error::Usage(what) if what.starts_with("bad: ")), "{error}");
+    }
+    assert!(writer.add_clip("", &[image(0)]).is_err());
+    assert!(writer.add_clip(&"x".repeat(1 << 16), &[image(0)]).is_err());
+    assert!(writer.add_clip("none", &[]).is_err());
+    writer.add_clip("good", &[image(7)]).unwrap();
+    assert_eq!(writer.clips(), 1);
+    writer.finish(&clips(1)).unwrap();
+    let shard = Shard::open(&path).unwrap();
+    assert_eq!((shard.records(), shard.clip_id(0)), (1, "good"));
+    assert_eq!(shard.clip(0).unwrap().record(0, 0).unwrap().bytes, image(7).bytes);
+}
+
+#[test]
+fn a_clip_has_whole_frames_when_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = ShardWriter::create(&dir.path().join("a.clipshard"), &flow()).unwrap();
+    let planes = [0, 1, 2].map(|n| encoded(Codec::Zstd, Filter::Up, FLOW_SIZE, n));
+    assert!(matches!(writer.add_clip("c", &planes), Err(Error::Usage(_))));
+    assert!(writer.add_clip("c", &planes[..2]).is_ok());
+}
+
+#[test]
+fn a_stream_that_cannot_be_read_back_is_not_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let create = |name: &str, planes, channels| {
+        let spec = StreamSpec { name: name.into(), planes, channels };
+        ShardWriter::create(&dir.path().join("a.clipshard"), &spec).map(|_| ())
+    };
+    for (name, planes, channels) in
+        [("", 1, 3), ("rgb ", 1, 3), ("seventeen-letters", 1, 3), ("rgb", 0, 3), ("rgb", 1, 5)]
+    {
+        assert!(matches!(create(name, planes, channels), Err(Error::Usage(_))), "{name}");
+    }
+    assert!(create("sixteen-letters_", 1, 3).is_ok());
+}
+
+#[test]
+fn the_same_content_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = ["a.clipshard", "b.clipshard"].map(|file| {
+        let mut writer = ShardWriter::create(&dir.path().join(file), &rgb()).unwrap();
+        writer.add_clip("c", &[encoded(Codec::Zstd, Filter::Up, RGB_SIZE, 0), image(1)]).unwrap();
+        writer.finish(&clips(1)).unwrap();
+        std::fs::read(dir.path().join(file)).unwrap()
+    });
+    assert!(bytes[0] == bytes[1]);
+}
