@@ -1,0 +1,244 @@
+//! 2-D convolution of NHWC images with OIHW weights, with gradients.
+//!
+//! `y[n, i, j, o] = sum over c, a, b of x[n, i·s + a - p, j·s + b - p, c] · w[o, c, a, b]` (s stride, p zero padding), as
+//! [`torch.nn.functional.conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html) without
+//! bias, dilation and groups.
+
+use crate::dense;
+use crate::gather::{Class, Gather, Images, Taps};
+use crate::weight_grad::WeightGrad;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_nn::VarBuilder;
+use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
+use rayon::prelude::*;
+
+/// Geometry of a convolution; the kernel's size comes from the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2dConfig {
+    /// Step between output pixels, in input pixels, along both axes; at least 1.
+    pub stride: usize,
+    /// Zeros added on each side of both axes, in pixels.
+    pub padding: usize,
+}
+
+impl Default for Conv2dConfig {
+    fn default() -> Self {
+        Self { stride: 1, padding: 0 }
+    }
+}
+
+/// Convolution without bias, as a ResNet uses it.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    weight: Tensor,
+    config: Conv2dConfig,
+}
+
+impl Conv2d {
+    /// Takes `weight` [out_channels, in_channels, kernel, kernel] from `vb`. A new one is drawn from the Kaiming normal
+    /// distribution by fan-out, as torchvision does for ResNet.
+    pub fn new(
+        in_channels: usize,
+        out_channels: usize,
+        kernel: usize,
+        config: Conv2dConfig,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
+        let init =
+            Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
+        let weight = vb.get_with_hints((out_channels, in_channels, kernel, kernel), "weight", init)?;
+        Ok(Self { weight, config })
+    }
+
+    /// The weights [out_channels, in_channels, kernel, kernel].
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// `x` [N, H, W, in_channels] -> [N, H', W', out_channels] with H' = (H + 2·padding - kernel) / stride + 1.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        conv2d(x, &self.weight, self.config)
+    }
+
+    /// The same layer on the same weights, outside the autograd graph.
+    pub(crate) fn detached(&self) -> Self {
+        Self { weight: self.weight.detach(), config: self.config }
+    }
+}
+
+/// Convolves `x` [N, H, W, C] f32 with `weight` [O, C, KH, KW] f32 -> [N, H', W', O].
+///
+/// Gradients reach `x` and `weight`; the one of `x` is left out when `x` is a plain input that nothing trainable led to.
+/// Results are bit-identical for any number of threads.
+pub fn conv2d(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+    x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp(config))
+}
+
+/// Shapes of one convolution.
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    input: Images,
+    output: Images,
+    kernel: (usize, usize),
+    config: Conv2dConfig,
+}
+
+impl Geometry {
+    fn new(x: &Shape, weight: &Shape, config: Conv2dConfig) -> Result<Self> {
+        let (n, h, w, c) = x.dims4()?;
+        let (o, weight_c, kh, kw) = weight.dims4()?;
+        let Conv2dConfig { stride, padding } = config;
+        if weight_c != c {
+            bail!("conv2d: images {x:?} (NHWC) have {c} channels, weights {weight:?} (OIHW) expect {weight_c}");
+        }
+        if stride == 0 || kh == 0 || kw == 0 {
+            bail!("conv2d: stride {stride} and kernel {kh}x{kw} must be at least 1");
+        }
+        if h + 2 * padding < kh || w + 2 * padding < kw {
+            bail!("conv2d: kernel {kh}x{kw} is larger than the {h}x{w} image with padding {padding}");
+        }
+        let (out_h, out_w) = ((h + 2 * padding - kh) / stride + 1, (w + 2 * padding - kw) / stride + 1);
+        Ok(Self {
+            input: Images { n, h, w, c },
+            output: Images { n, h: out_h, w: out_w, c: o },
+            kernel: (kh, kw),
+            config,
+        })
+    }
+
+    fn taps(&self, count: usize) -> Taps {
+        Taps { first: -(self.config.padding as isize), count, step: self.config.stride }
+    }
+
+    fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        let (kh, kw) = self.kernel;
+        let class = Class {
+            offset: (0, 0),
+            rows: self.taps(kh),
+            cols: self.taps(kw),
+            weights: pack_forward(weight, self.output.c, self.input.c, kh * kw),
+        };
+        Gather { src: self.input, dst: self.output, step: 1, classes: vec![class] }.run(x)
+    }
+
+    fn data_grad(&self, weight: &[f32], grad: &[f32]) -> Vec<f32> {
+        let stride = self.config.stride;
+        let mut classes = Vec::with_capacity(stride * stride);
+        for row in 0..stride {
+            for col in 0..stride {
+                let (rows, taps_y) = self.class_taps(row, self.kernel.0);
+                let (cols, taps_x) = self.class_taps(col, self.kernel.1);
+                let weights = self.pack_data_grad(weight, &taps_y, &taps_x);
+                classes.push(Class { offset: (row, col), rows, cols, weights });
+            }
+        }
+        Gather { src: self.output, dst: self.input, step: stride, classes }.run(grad)
+    }
+
+    /// The kernel positions that reach input positions `offset + i·stride`, in the order of the output positions that they
+    /// come from: output `i + (offset + padding - position) / stride`.
+    fn class_taps(&self, offset: usize, kernel: usize) -> (Taps, Vec<usize>) {
+        let Conv2dConfig { stride, padding } = self.config;
+        let positions: Vec<usize> = (0..kernel).rev().filter(|k| (offset + padding) % stride == k % stride).collect();
+        let first = positions.first().map_or(0, |&k| ((offset + padding) as isize - k as isize) / stride as isize);
+        (Taps { first, count: positions.len(), step: 1 }, positions)
+    }
+
+    /// [taps, O, C] from OIHW.
+    fn pack_data_grad(&self, weight: &[f32], taps_y: &[usize], taps_x: &[usize]) -> Vec<f32> {
+        let ((kh, kw), c, o) = (self.kernel, self.input.c, self.output.c);
+        let mut packed = vec![0f32; taps_y.len() * taps_x.len() * o * c];
+        packed.par_chunks_mut((o * c).max(1)).enumerate().for_each(|(tap, packed)| {
+            let position = taps_y[tap / taps_x.len()] * kw + taps_x[tap % taps_x.len()];
+            for (packed, weight) in packed.chunks_exact_mut(c).zip(weight.chunks_exact(c * kh * kw)) {
+                for (to, &from) in packed.iter_mut().zip(weight[position..].iter().step_by(kh * kw)) {
+                    *to = from;
+                }
+            }
+        });
+        packed
+    }
+
+    fn weight_grad(&self, x: &[f32], grad: &[f32]) -> Vec<f32> {
+        let (kh, kw) = self.kernel;
+        WeightGrad { input: self.input, output: self.output, rows: self.taps(kh), cols: self.taps(kw) }.run(x, grad)
+    }
+}
+
+/// [taps, C, O] from OIHW.
+fn pack_forward(weight: &[f32], o: usize, c: usize, taps: usize) -> Vec<f32> {
+    let mut by_tap = vec![0f32; weight.len()];
+    // Eight channels at a time: reads are whole cache lines, and the rows that are written stay in cache.
+    let mut rows: Vec<(usize, &mut [f32])> = by_tap.chunks_exact_mut(o.max(1)).enumerate().collect();
+    rows.sort_by_key(|(row, _)| (row % c, row / c));
+    rows.par_chunks_mut(8 * taps).for_each(|rows| {
+        for out in 0..o {
+            let weight = &weight[out * c * taps..][..c * taps];
+            for (row, to) in rows.iter_mut() {
+                to[out] = weight[*row % c * taps + *row / c];
+            }
+        }
+    });
+    by_tap
+}
+
+struct Conv2dOp(Conv2dConfig);
+
+impl CustomOp2 for Conv2dOp {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.0)?;
+        let out = geometry.forward(dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let Images { n, h, w, c } = geometry.output;
+        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let config = self.0;
+        let data = x.track_op().then(|| weight.apply_op2_no_bwd(&grad, &DataGrad { config, input: x.shape().clone() }));
+        let weights = weight
+            .track_op()
+            .then(|| x.apply_op2_no_bwd(&grad, &WeightGradOp { config, weight: weight.shape().clone() }));
+        Ok((data.transpose()?, weights.transpose()?))
+    }
+}
+
+/// (weight, output gradient) -> input gradient.
+struct DataGrad {
+    config: Conv2dConfig,
+    input: Shape,
+}
+
+impl CustomOp2 for DataGrad {
+    fn name(&self) -> &'static str {
+        "conv2d-data-gradient"
+    }
+
+    fn cpu_fwd(&self, w: &CpuStorage, wl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(&self.input, wl.shape(), self.config)?;
+        let out = geometry.data_grad(dense::slice(w, wl, self.name())?, dense::slice(grad, gl, self.name())?);
+        Ok((CpuStorage::F32(out), self.input.clone()))
+    }
+}
+
+/// (input, output gradient) -> weight gradient, OIHW.
+struct WeightGradOp {
+    config: Conv2dConfig,
+    weight: Shape,
+}
+
+impl CustomOp2 for WeightGradOp {
+    fn name(&self) -> &'static str {
+        "conv2d-weight-gradient"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), &self.weight, self.config)?;
+        let out = geometry.weight_grad(dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+        Ok((CpuStorage::F32(out), self.weight.clone()))
+    }
+}

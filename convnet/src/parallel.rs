@@ -1,0 +1,46 @@
+//! Work split into fixed blocks.
+//!
+//! Where a block starts and ends follows from the shapes alone, never from the number of threads, and partial sums are
+//! added in block order. So every result is bit-identical for any number of threads and any schedule.
+
+use rayon::prelude::*;
+
+/// Cuts `data` into consecutive blocks of the given lengths, which must add up to `data.len()`.
+pub(crate) fn split_by_lengths<T>(mut data: &mut [T], lengths: impl Iterator<Item = usize>) -> Vec<&mut [T]> {
+    let mut blocks = Vec::new();
+    for length in lengths {
+        let (block, rest) = data.split_at_mut(length);
+        blocks.push(block);
+        data = rest;
+    }
+    debug_assert!(data.is_empty());
+    blocks
+}
+
+/// Elements in a block of element-wise work: small enough to share out, large enough to hide the cost of a task.
+pub(crate) const ELEMENTWISE_BLOCK: usize = 1 << 15;
+
+/// `out[i] = f(a[i])`, in parallel.
+pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
+    let mut out = vec![0f32; a.len()];
+    out.par_chunks_mut(ELEMENTWISE_BLOCK).zip(a.par_chunks(ELEMENTWISE_BLOCK)).for_each(|(out, a)| {
+        for (out, &a) in out.iter_mut().zip(a) {
+            *out = f(a);
+        }
+    });
+    out
+}
+
+/// `out[i] = f(a[i], b[i])`, in parallel.
+pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+    let mut out = vec![0f32; a.len()];
+    out.par_chunks_mut(ELEMENTWISE_BLOCK)
+        .zip(a.par_chunks(ELEMENTWISE_BLOCK))
+        .zip(b.par_chunks(ELEMENTWISE_BLOCK))
+        .for_each(|((out, a), b)| {
+            for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                *out = f(a, b);
+            }
+        });
+    out
+}

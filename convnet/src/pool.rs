@@ -1,0 +1,188 @@
+//! Max pooling with padding and overlap, and global average pooling, of NHWC images.
+
+use crate::dense;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Window of a max pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPool2dConfig {
+    /// Height and width of the window, in pixels; 1 to 16.
+    pub kernel: usize,
+    /// Step between windows, in pixels; at least 1.
+    pub stride: usize,
+    /// Pixels added on each side, never the maximum; at most half the kernel.
+    pub padding: usize,
+}
+
+/// Maximum over windows: `x` [N, H, W, C] f32 -> [N, H', W', C] with H' = (H + 2·padding - kernel) / stride + 1.
+///
+/// As PyTorch: the gradient goes to the first maximum of a window in row order, and a NaN is the maximum of its window.
+pub fn max_pool2d(x: &Tensor, config: MaxPool2dConfig) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(MaxPool { config, argmax: Argmax::default() })
+}
+
+/// Mean over all pixels: `x` [N, H, W, C] f32 -> [N, C].
+pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(GlobalAvgPool)
+}
+
+/// Position of each maximum in its window (row · kernel + column), as found by the forward pass.
+type Argmax = Arc<Mutex<Vec<u8>>>;
+
+struct MaxPool {
+    config: MaxPool2dConfig,
+    argmax: Argmax,
+}
+
+impl MaxPool {
+    fn output(&self, x: &Shape) -> Result<(usize, usize, usize, usize)> {
+        let (n, h, w, c) = x.dims4()?;
+        let MaxPool2dConfig { kernel, stride, padding } = self.config;
+        if kernel == 0 || kernel > 16 || stride == 0 || padding > kernel / 2 {
+            bail!(
+                "max-pool2d: kernel {kernel}, stride {stride}, padding {padding}: expected 1 <= kernel <= 16, stride >= 1, padding <= kernel / 2"
+            );
+        }
+        if h + 2 * padding < kernel || w + 2 * padding < kernel {
+            bail!("max-pool2d: kernel {kernel} is larger than the {h}x{w} image with padding {padding}");
+        }
+        Ok((n, (h + 2 * padding - kernel) / stride + 1, (w + 2 * padding - kernel) / stride + 1, c))
+    }
+}
+
+/// The part of a window, `first..end` in its own coordinates, that lies inside `0..size`, and the window's start.
+fn window(at: usize, size: usize, config: MaxPool2dConfig) -> (usize, usize, isize) {
+    let start = (at * config.stride) as isize - config.padding as isize;
+    let first = (-start).max(0) as usize;
+    let end = (size as isize - start).clamp(first as isize, config.kernel as isize) as usize;
+    (first, end, start)
+}
+
+impl CustomOp1 for MaxPool {
+    fn name(&self) -> &'static str {
+        "max-pool2d"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = dense::slice(x, layout, self.name())?;
+        let (_, h, w, c) = layout.shape().dims4()?;
+        let (n, out_h, out_w, _) = self.output(layout.shape())?;
+        let mut out = vec![f32::NEG_INFINITY; n * out_h * out_w * c];
+        let mut argmax = vec![0u8; out.len()];
+        let row_len = (out_w * c).max(1);
+        out.par_chunks_mut(row_len).zip(argmax.par_chunks_mut(row_len)).enumerate().for_each(|(row, (out, argmax))| {
+            let image = &x[row / out_h * h * w * c..][..h * w * c];
+            let (y_first, y_end, y0) = window(row % out_h, h, self.config);
+            for (i, (out, argmax)) in out.chunks_exact_mut(c).zip(argmax.chunks_exact_mut(c)).enumerate() {
+                let (x_first, x_end, x0) = window(i, w, self.config);
+                argmax.fill((y_first * self.config.kernel + x_first) as u8);
+                for y in y_first..y_end {
+                    for x in x_first..x_end {
+                        let position = (y * self.config.kernel + x) as u8;
+                        let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
+                        for ((out, argmax), &value) in out.iter_mut().zip(argmax.iter_mut()).zip(&image[pixel..]) {
+                            // Not `>=`: the first maximum wins. A NaN replaces any number, and the last NaN stays.
+                            let take = value > *out || value.is_nan();
+                            *out = if take { value } else { *out };
+                            *argmax = if take { position } else { *argmax };
+                        }
+                    }
+                }
+            }
+        });
+        *self.argmax.lock().unwrap_or_else(PoisonError::into_inner) = argmax;
+        Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let op = MaxPoolGrad { input: x.shape().clone(), config: self.config, argmax: self.argmax.clone() };
+        Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&op)?))
+    }
+}
+
+struct MaxPoolGrad {
+    input: Shape,
+    config: MaxPool2dConfig,
+    argmax: Argmax,
+}
+
+impl CustomOp1 for MaxPoolGrad {
+    fn name(&self) -> &'static str {
+        "max-pool2d-gradient"
+    }
+
+    fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grad = dense::slice(grad, layout, self.name())?;
+        let (n, h, w, c) = self.input.dims4()?;
+        let (_, out_h, out_w, _) = layout.shape().dims4()?;
+        let MaxPool2dConfig { kernel, stride, padding } = self.config;
+        let argmax = self.argmax.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = vec![0f32; n * h * w * c];
+        // One task an image: windows overlap, so that rows of one image share input pixels.
+        out.par_chunks_mut((h * w * c).max(1)).enumerate().for_each(|(image, out)| {
+            let start = image * out_h * out_w * c;
+            let pixels = grad[start..].chunks_exact(c).zip(argmax[start..].chunks_exact(c)).take(out_h * out_w);
+            for (pixel, (grad, argmax)) in pixels.enumerate() {
+                let (y0, x0) = (pixel / out_w * stride, pixel % out_w * stride);
+                for (channel, (&grad, &position)) in grad.iter().zip(argmax).enumerate() {
+                    let (y, x) = (y0 + position as usize / kernel - padding, x0 + position as usize % kernel - padding);
+                    out[(y * w + x) * c + channel] += grad;
+                }
+            }
+        });
+        Ok((CpuStorage::F32(out), self.input.clone()))
+    }
+}
+
+struct GlobalAvgPool;
+
+impl CustomOp1 for GlobalAvgPool {
+    fn name(&self) -> &'static str {
+        "global-avg-pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = dense::slice(x, layout, self.name())?;
+        let (n, h, w, c) = layout.shape().dims4()?;
+        if h * w == 0 {
+            bail!("global-avg-pool: images of {h}x{w} pixels have no mean");
+        }
+        let mut out = vec![0f32; n * c];
+        out.par_chunks_mut(c.max(1)).zip(x.par_chunks((h * w * c).max(1))).for_each(|(out, image)| {
+            let mut sums = vec![0f64; c];
+            for pixel in image.chunks_exact(c) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = (sum / (h * w) as f64) as f32);
+        });
+        Ok((CpuStorage::F32(out), (n, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(grad.contiguous()?.apply_op2_no_bwd(x, &GlobalAvgPoolGrad)?))
+    }
+}
+
+/// (output gradient [N, C], input [N, H, W, C], of which only the shape matters) -> input gradient.
+struct GlobalAvgPoolGrad;
+
+impl CustomOp2 for GlobalAvgPoolGrad {
+    fn name(&self) -> &'static str {
+        "global-avg-pool-gradient"
+    }
+
+    fn cpu_fwd(&self, grad: &CpuStorage, gl: &Layout, _: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grad = dense::slice(grad, gl, self.name())?;
+        let (n, h, w, c) = xl.shape().dims4()?;
+        let mut out = vec![0f32; n * h * w * c];
+        let scale = 1. / (h * w) as f32;
+        out.par_chunks_mut((h * w * c).max(1)).zip(grad.par_chunks(c.max(1))).for_each(|(image, grad)| {
+            for pixel in image.chunks_exact_mut(c) {
+                pixel.iter_mut().zip(grad).for_each(|(out, &grad)| *out = grad * scale);
+            }
+        });
+        Ok((CpuStorage::F32(out), xl.shape().clone()))
+    }
+}

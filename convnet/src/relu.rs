@@ -1,0 +1,75 @@
+//! Rectified linear unit, alone and after a residual sum.
+//!
+//! As PyTorch: the gradient at 0 is 0 (candle's own `relu` passes it on), a NaN stays a NaN and passes the gradient on.
+
+use crate::{dense, parallel};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+
+/// `max(x, 0)` of an f32 tensor of any shape.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Relu)
+}
+
+/// `max(a + b, 0)` of two f32 tensors of the same shape: the end of a residual block.
+pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.shape() != b.shape() {
+        candle_core::bail!("add_relu: shapes {:?} and {:?} differ", a.shape(), b.shape());
+    }
+    a.contiguous()?.apply_op2(&b.contiguous()?, AddRelu)
+}
+
+/// NaN-preserving `max(x, 0)`.
+#[inline(always)]
+pub(crate) fn rectify(x: f32) -> f32 {
+    if x <= 0. { 0. } else { x }
+}
+
+struct Relu;
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let out = parallel::map1(dense::slice(x, layout, self.name())?, rectify);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(y.apply_op2_no_bwd(&grad.contiguous()?, &ReluGrad)?))
+    }
+}
+
+struct AddRelu;
+
+impl CustomOp2 for AddRelu {
+    fn name(&self) -> &'static str {
+        "add-relu"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (a, b) = (dense::slice(a, al, self.name())?, dense::slice(b, bl, self.name())?);
+        Ok((CpuStorage::F32(parallel::map2(a, b, |a, b| rectify(a + b))), al.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = y.apply_op2_no_bwd(&grad.contiguous()?, &ReluGrad)?;
+        Ok((Some(grad.clone()), Some(grad)))
+    }
+}
+
+/// (output, output gradient) -> gradient before the rectification.
+struct ReluGrad;
+
+impl CustomOp2 for ReluGrad {
+    fn name(&self) -> &'static str {
+        "relu-gradient"
+    }
+
+    fn cpu_fwd(&self, y: &CpuStorage, yl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (y, grad) = (dense::slice(y, yl, self.name())?, dense::slice(grad, gl, self.name())?);
+        let out = parallel::map2(y, grad, |y, grad| if y <= 0. { 0. } else { grad });
+        Ok((CpuStorage::F32(out), yl.shape().clone()))
+    }
+}

@@ -1,0 +1,204 @@
+//! Stochastic gradient descent with momentum, weight decay and Nesterov's variant.
+
+use crate::dense;
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, Layout, Result, Tensor, Var, bail};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+/// Hyper-parameters, as [`torch.optim.SGD`](https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdConfig {
+    /// Step size.
+    pub lr: f64,
+    /// Share of the previous update that is kept; 0 for none.
+    pub momentum: f64,
+    /// L2 penalty added to the gradient.
+    pub weight_decay: f64,
+    /// Whether to look ahead along the momentum.
+    pub nesterov: bool,
+}
+
+impl Default for SgdConfig {
+    /// Momentum 0.9, no weight decay, learning rate 0.01.
+    fn default() -> Self {
+        Self { lr: 0.01, momentum: 0.9, weight_decay: 0., nesterov: false }
+    }
+}
+
+/// The optimiser: named variables, their momentum, and the rule.
+///
+/// For each variable p with gradient g: `g += weight_decay · p; buf = momentum · buf + g; p -= lr · buf` (Nesterov:
+/// `p -= lr · (g + momentum · buf)`); `buf` starts at 0.
+#[derive(Debug)]
+pub struct Sgd {
+    vars: BTreeMap<String, Var>,
+    momentum: BTreeMap<String, Tensor>,
+    config: SgdConfig,
+}
+
+impl Sgd {
+    /// An optimiser of `vars`, which are stepped in the order of their names.
+    pub fn new(vars: Vec<(String, Var)>, config: SgdConfig) -> Self {
+        Self { vars: vars.into_iter().collect(), momentum: BTreeMap::new(), config }
+    }
+
+    /// Moves every variable that has a gradient in `grads`, in place; the others, and their momentum, stay.
+    pub fn step(&mut self, grads: &GradStore) -> Result<()> {
+        let SgdConfig { lr, momentum, weight_decay, nesterov } = self.config;
+        let (lr, momentum, weight_decay) = (lr as f32, momentum as f32, weight_decay as f32);
+        for (name, var) in &self.vars {
+            let Some(grad) = grads.get(var) else { continue };
+            let grad = grad.contiguous()?;
+            if momentum == 0. {
+                var.inplace_op2(&grad, &Plain { lr, weight_decay })?;
+                continue;
+            }
+            if !self.momentum.contains_key(name) {
+                self.momentum.insert(name.clone(), var.zeros_like()?);
+            }
+            let buffer = &self.momentum[name];
+            buffer.inplace_op3(&grad, var, &Accumulate { momentum, weight_decay })?;
+            if nesterov {
+                var.inplace_op3(&grad, buffer, &Nesterov { lr, momentum, weight_decay })?;
+            } else {
+                var.inplace_op2(buffer, &Plain { lr, weight_decay: 0. })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The learning rate of the next step.
+    pub fn lr(&self) -> f64 {
+        self.config.lr
+    }
+
+    /// Changes the learning rate; the momentum stays as it is, as in PyTorch.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.config.lr = lr;
+    }
+
+    /// The hyper-parameters.
+    pub fn config(&self) -> &SgdConfig {
+        &self.config
+    }
+
+    /// The momentum of every variable that has been stepped, sorted by name. The tensors share the optimiser's storage and so
+    /// show later steps too; [`Tensor::copy`] keeps a snapshot.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        self.momentum.iter().map(|(name, buffer)| (name.clone(), buffer.clone())).collect()
+    }
+
+    /// Continues from `state`, as [`Sgd::state`] gave it. An error names a variable that does not exist here or has another
+    /// shape; nothing has changed then.
+    pub fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
+        let mut momentum = BTreeMap::new();
+        for (name, buffer) in state {
+            let Some(var) = self.vars.get(name) else { bail!("momentum of {name}: no such variable is being trained") };
+            if var.shape() != buffer.shape() || var.dtype() != buffer.dtype() {
+                bail!(
+                    "momentum of {name}: expected {:?} {:?}, found {:?} {:?}",
+                    var.dtype(),
+                    var.shape(),
+                    buffer.dtype(),
+                    buffer.shape()
+                );
+            }
+            momentum.insert(name.clone(), buffer.to_device(var.device())?.contiguous()?.copy()?);
+        }
+        self.momentum = momentum;
+        Ok(())
+    }
+}
+
+const BLOCK: usize = crate::parallel::ELEMENTWISE_BLOCK;
+
+/// p -= lr · (g + weight_decay · p)
+struct Plain {
+    lr: f32,
+    weight_decay: f32,
+}
+
+impl candle_core::InplaceOp2 for Plain {
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    fn cpu_fwd(&self, var: &mut CpuStorage, vl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<()> {
+        let var = dense::slice_mut(var, vl, self.name())?;
+        let grad = dense::slice(grad, gl, self.name())?;
+        var.par_chunks_mut(BLOCK).zip(grad.par_chunks(BLOCK)).for_each(|(var, grad)| {
+            for (p, g) in var.iter_mut().zip(grad) {
+                *p -= self.lr * (g + self.weight_decay * *p);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// buf = momentum · buf + g + weight_decay · p
+struct Accumulate {
+    momentum: f32,
+    weight_decay: f32,
+}
+
+impl candle_core::InplaceOp3 for Accumulate {
+    fn name(&self) -> &'static str {
+        "sgd-momentum"
+    }
+
+    fn cpu_fwd(
+        &self,
+        buffer: &mut CpuStorage,
+        bl: &Layout,
+        grad: &CpuStorage,
+        gl: &Layout,
+        var: &CpuStorage,
+        vl: &Layout,
+    ) -> Result<()> {
+        let buffer = dense::slice_mut(buffer, bl, self.name())?;
+        let (grad, var) = (dense::slice(grad, gl, self.name())?, dense::slice(var, vl, self.name())?);
+        buffer.par_chunks_mut(BLOCK).zip(grad.par_chunks(BLOCK)).zip(var.par_chunks(BLOCK)).for_each(
+            |((buffer, grad), var)| {
+                for ((buffer, g), p) in buffer.iter_mut().zip(grad).zip(var) {
+                    *buffer = self.momentum * *buffer + (g + self.weight_decay * p);
+                }
+            },
+        );
+        Ok(())
+    }
+}
+
+/// p -= lr · (g + weight_decay · p + momentum · buf)
+struct Nesterov {
+    lr: f32,
+    momentum: f32,
+    weight_decay: f32,
+}
+
+impl candle_core::InplaceOp3 for Nesterov {
+    fn name(&self) -> &'static str {
+        "sgd-nesterov"
+    }
+
+    fn cpu_fwd(
+        &self,
+        var: &mut CpuStorage,
+        vl: &Layout,
+        grad: &CpuStorage,
+        gl: &Layout,
+        buffer: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<()> {
+        let var = dense::slice_mut(var, vl, self.name())?;
+        let (grad, buffer) = (dense::slice(grad, gl, self.name())?, dense::slice(buffer, bl, self.name())?);
+        var.par_chunks_mut(BLOCK).zip(grad.par_chunks(BLOCK)).zip(buffer.par_chunks(BLOCK)).for_each(
+            |((var, grad), buffer)| {
+                for ((p, g), buffer) in var.iter_mut().zip(grad).zip(buffer) {
+                    *p -= self.lr * (g + self.weight_decay * *p + self.momentum * buffer);
+                }
+            },
+        );
+        Ok(())
+    }
+}
