@@ -1,4 +1,5 @@
 //! What opening costs in memory, counted rather than timed.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 
 mod sample;

@@ -1,4 +1,5 @@
 //! A data set opens only where manifest and shards belong together, and `verify` lists all that is wrong.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
 

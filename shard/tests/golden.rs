@@ -1,5 +1,6 @@
 //! The golden data set in `tests/golden` was written once by format 1.0 and must be readable for ever.
 //! `UPDATE_GOLDEN=1 cargo test -p clipshard --test golden` writes it anew: only while the format is not released.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
 

@@ -1,4 +1,5 @@
 //! A shard is there whole or not at all.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
 
@@ -11,7 +12,8 @@ fn image(number: usize) -> EncodedRecord {
 }
 
 fn clips(n: usize) -> clipshard::ShardMetadata {
-    let clip = clipshard::Clip { id: "c".into(), label: 0, subsets: Vec::new(), frames: Default::default() };
+    let clip =
+        clipshard::Clip { id: "c".into(), label: 0, subsets: Vec::new(), frames: std::collections::BTreeMap::new() };
     metadata(&vec![clip; n])
 }
 
