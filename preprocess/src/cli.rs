@@ -24,7 +24,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show what is inside a packed data set
     Inspect(InspectArgs),
-    /// Make a data set up: a frame tree with lists
+    /// Make a data set up: a frame tree with lists, or a packed set like UCF101
     Synth(SynthArgs),
 }
 
@@ -124,16 +124,19 @@ pub struct InspectArgs {
 
 #[derive(Debug, Args)]
 pub struct SynthArgs {
-    /// Folder to make: jpegs_256/, tvl1_flow/ and lists/
-    #[arg(long, value_name = "TREE")]
+    /// Folder to make: jpegs_256/, tvl1_flow/ and lists/; with --like a packed data set
+    #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Instead of a tree, a packed set with this one's names, splits and frame counts, and tiny images of one colour
+    #[arg(long, value_enum, value_name = "DATASET", conflicts_with_all = ["classes", "clips", "seed"])]
+    pub like: Option<DatasetArg>,
     /// Classes: appearances that only RGB shows times motions that only flow shows [default: 9]
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub classes: Option<u64>,
     /// Clips a class [default: 24]
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub clips: Option<u64>,
-    /// Size of the images [default: 96x72]
+    /// Size of the images [default: 96x72, with --like 8x8]
     #[arg(long, value_name = "WxH", value_parser = parse_width_height)]
     pub size: Option<(u16, u16)>,
     /// Another number makes other clips of the same classes [default: 0]

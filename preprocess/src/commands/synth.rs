@@ -4,16 +4,35 @@ use std::io::{self, Write};
 
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
+use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
 use ucfpack::synth::{TreeOptions, make_tree};
 
 use super::{cancel_on_signals, processors, use_threads};
-use crate::cli::SynthArgs;
+use crate::cli::{DatasetArg, SynthArgs};
 
 pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
-    use_threads(args.jobs.map_or_else(processors, usize::from))?;
+    let jobs = args.jobs.map_or_else(processors, usize::from);
+    use_threads(jobs)?;
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
     let watch = Watch { progress: &progress, cancel: &cancel };
+    let mut out = io::stdout().lock();
+    if let Some(DatasetArg::Ucf101) = args.like {
+        let (width, height) = args.size.unwrap_or((8, 8));
+        let options = LikeOptions { out: args.out.clone(), width, height, jobs, overwrite: args.overwrite };
+        let report = make_like_ucf101(&options, watch)?;
+        let images = report.records.values().sum();
+        writeln!(
+            out,
+            "made {} clips, {} images of {width}x{height}, {} in {} ({:.1} s)",
+            show_count(report.clips),
+            show_count(images),
+            show_bytes(report.bytes_out),
+            args.out.display(),
+            report.seconds
+        )?;
+        return Ok(());
+    }
     let (width, height) = args.size.unwrap_or((96, 72));
     let options = TreeOptions {
         out: args.out.clone(),
@@ -25,7 +44,6 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
         overwrite: args.overwrite,
     };
     let report = make_tree(&options, watch)?;
-    let mut out = io::stdout().lock();
     let (appearances, motions) = report.factors;
     writeln!(
         out,

@@ -32,8 +32,10 @@ const HEADER: usize = 84;
 const MIN_SCALE: f32 = 6.0;
 /// Pixels a frame that one level stands for.
 const PIXELS_A_LEVEL: f32 = 40.0 / 255.0;
+/// Grey, so that the white of still flow stands out.
+const PAGE: [u8; 3] = [234, 234, 237];
 const INK: [u8; 3] = [30, 30, 34];
-const FAINT: [u8; 3] = [110, 110, 118];
+const FAINT: [u8; 3] = [92, 92, 100];
 
 /// One row of a sheet.
 struct Row {
@@ -66,7 +68,7 @@ fn draw(data: &Dataset, clip: Option<usize>) -> Result<Canvas> {
     }
     let width = 2 * MARGIN + COLUMNS * (THUMB_WIDTH + GAP) - GAP;
     let height = HEADER + MARGIN + strips.iter().map(|strip| LABEL + strip.height + ROW_GAP).sum::<usize>();
-    let mut canvas = Canvas::new(width, height, [255, 255, 255]);
+    let mut canvas = Canvas::new(width, height, PAGE);
     header(&mut canvas, data, clip.is_some());
     let mut y = HEADER;
     for (row, strip) in rows.iter().zip(&strips) {

@@ -6,6 +6,7 @@
 //! and only both together can be right always. Everything is a function of the seed.
 
 mod draw;
+pub mod like_ucf101;
 mod motion;
 mod scene;
 mod texture;

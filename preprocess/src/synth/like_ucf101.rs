@@ -1,0 +1,190 @@
+//! A packed set with UCF101's clips, classes, splits and frame counts, and tiny made-up images: what a program does with
+//! the whole data set can be tried in seconds, without the data.
+//!
+//! Every image has one colour, which says what it is, so that tests can tell where a sample came from. RGB is
+//! (label, frame modulo 256, frame / 256); flow x is the frame modulo 256, flow y its 256s. Frames count from 0.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset};
+use serde_json::json;
+
+use crate::build::{BuildReport, Writer};
+use crate::encode::{Geometry, StreamOptions};
+use crate::error::{Error, Result};
+use crate::lists::{ListedClip, Lists};
+use crate::output::{Contents, Staging};
+use crate::pipeline::run_ordered;
+use crate::plan::assign;
+use crate::progress::{Watch, Work};
+use crate::stream::StreamKind;
+
+/// Names and frame counts, made by `data/make_ucf101.py`.
+const TABLE: &str = include_str!("../../data/ucf101.txt");
+/// Splits of UCF101, and how many groups each tests.
+const SPLITS: usize = 3;
+const TEST_GROUPS: usize = 7;
+/// Shards are made this large, about, so that there are several of each stream.
+const SHARD_BYTES: u64 = 64 << 20;
+/// A record of a plain image with its index entry.
+const NOMINAL_RECORD_BYTES: u64 = 64;
+/// The images say nothing, so the fastest level does.
+const OPTIONS: StreamOptions =
+    StreamOptions { codec: Codec::Zstd, filter: Filter::None, level: 1, geometry: Geometry::Source };
+
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct LikeOptions {
+    /// The data set to make.
+    pub out: PathBuf,
+    /// Pixels of all images.
+    pub width: u16,
+    /// Pixels of all images.
+    pub height: u16,
+    /// Encoding threads.
+    pub jobs: usize,
+    /// Replace a data set that is there.
+    pub overwrite: bool,
+}
+
+/// The lists of UCF101 as built in, and the number of flow frames of each clip.
+pub fn ucf101() -> (Lists, Vec<u32>) {
+    let mut lists =
+        Lists { classes: Vec::new(), splits: (1..=SPLITS).map(|split| split.to_string()).collect(), clips: Vec::new() };
+    let mut clips: Vec<(ListedClip, u32)> = Vec::new();
+    for (label, line) in TABLE.lines().enumerate() {
+        let mut words = line.split(' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (class, name, groups) = (word(), word(), word());
+        lists.classes.push(class.to_owned());
+        for (group, counts) in groups.split(';').enumerate() {
+            let subset = |split| if group / TEST_GROUPS == split { Subset::Test } else { Subset::Train };
+            let subsets: Vec<Subset> = (0..SPLITS).map(subset).collect();
+            for (number, frames) in counts.split(',').enumerate() {
+                let id = format!("v_{name}_g{:02}_c{:02}", group + 1, number + 1);
+                let clip = ListedClip { id, label: label as u32, subsets: subsets.clone() };
+                clips.push((clip, frames.parse().expect("the built-in table holds numbers")));
+            }
+        }
+    }
+    clips.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+    let (clips, frames) = clips.into_iter().unzip();
+    lists.clips = clips;
+    (lists, frames)
+}
+
+/// Makes the set. On any error nothing is left of it.
+pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<BuildReport> {
+    let started = Instant::now();
+    let (lists, flow_frames) = ucf101();
+    let streams = [(StreamKind::Rgb, OPTIONS), (StreamKind::Flow, OPTIONS)];
+    let frames = |kind: StreamKind, flow: u32| if kind == StreamKind::Rgb { flow + 1 } else { flow };
+    let records = |kind: StreamKind, flow: u32| u64::from(frames(kind, flow)) * u64::from(kind.planes());
+    let plans = streams.map(|(kind, _)| {
+        assign(flow_frames.iter().map(|&flow| records(kind, flow) * NOMINAL_RECORD_BYTES), SHARD_BYTES)
+    });
+    let images = |flow: u32| streams.iter().map(|&(kind, _)| records(kind, flow)).sum::<u64>();
+    let weights: Vec<u64> = flow_frames.iter().map(|&flow| images(flow) * NOMINAL_RECORD_BYTES).collect();
+    let metadata = ShardMetadata {
+        dataset: "ucf101".into(),
+        classes: lists.classes.clone(),
+        splits: lists.splits.clone(),
+        build: BTreeMap::from([
+            ("packer".to_owned(), json!(concat!("ucfpack ", env!("CARGO_PKG_VERSION")))),
+            ("layout".to_owned(), json!("made up: names, splits and frame counts of UCF101, plain images")),
+        ]),
+        clips: Vec::new(),
+    };
+    let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
+    let mut writer = Writer::new(staging.path(), &streams, &plans, &metadata);
+    let total =
+        Work { clips: lists.clips.len() as u64, images: flow_frames.iter().map(|&flow| images(flow)).sum(), bytes: 0 };
+    watch.progress.begin("making", total);
+    run_ordered(
+        &weights,
+        options.jobs,
+        watch.cancel,
+        || PlainImages::new(options.width, options.height),
+        |images, clip| {
+            if watch.cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            images.clip(lists.clips[clip].label, flow_frames[clip])
+        },
+        |clip, records| {
+            writer.add(clip, &lists.clips[clip], &records)?;
+            let images = records.iter().map(|stream| stream.len() as u64).sum();
+            watch.progress.add(Work { clips: 1, images, bytes: 0 });
+            Ok(())
+        },
+    )?;
+    watch.progress.end();
+    let manifest = writer.finish()?;
+    manifest.write(staging.path())?;
+    staging.commit()?;
+    let mut report = BuildReport { clips: manifest.clips.len() as u64, ..BuildReport::default() };
+    for stream in &manifest.streams {
+        let name = &stream.spec.name;
+        report.records.insert(name.clone(), stream.shards.iter().map(|shard| shard.records).sum());
+        report.shards.insert(name.clone(), stream.shards.len() as u64);
+        report.bytes_out += stream.shards.iter().map(|shard| shard.bytes).sum::<u64>();
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Encodes images of one colour.
+struct PlainImages {
+    encoder: Encoder,
+    rgb: ImageSize,
+    pixels: Vec<u8>,
+    /// All 256 grey images.
+    grey: Vec<EncodedRecord>,
+}
+
+impl PlainImages {
+    fn new(width: u16, height: u16) -> Result<Self> {
+        let StreamOptions { codec, filter, level, .. } = OPTIONS;
+        let mut encoder = Encoder::new(EncodeOptions { codec, filter, level })?;
+        let (rgb, grey) = (ImageSize { width, height, channels: 3 }, ImageSize { width, height, channels: 1 });
+        let grey = (0..=255).map(|level| encoder.encode(&vec![level; grey.bytes()], grey)).collect::<Result<_, _>>()?;
+        Ok(Self { encoder, rgb, pixels: Vec::new(), grey })
+    }
+
+    fn clip(&mut self, label: u32, flow_frames: u32) -> Result<Vec<Vec<EncodedRecord>>> {
+        let pixels = usize::from(self.rgb.width) * usize::from(self.rgb.height);
+        let mut rgb = Vec::with_capacity(flow_frames as usize + 1);
+        for frame in 0..=flow_frames {
+            let colour = [label as u8, frame as u8, (frame >> 8) as u8];
+            self.pixels.clear();
+            self.pixels.extend(std::iter::repeat_n(colour, pixels).flatten());
+            rgb.push(self.encoder.encode(&self.pixels, self.rgb)?);
+        }
+        let planes = (0..flow_frames).flat_map(|frame| [frame as u8, (frame >> 8) as u8]);
+        let flow = planes.map(|level| self.grey[usize::from(level)].clone()).collect();
+        Ok(vec![rgb, flow])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_table_is_ucf101() {
+        let (lists, frames) = ucf101();
+        assert_eq!((lists.classes.len(), lists.clips.len()), (101, 13_320));
+        assert_eq!(frames.iter().map(|&f| u64::from(f)).sum::<u64>(), 2_469_975);
+        assert_eq!((frames.iter().min(), frames.iter().max()), (Some(&28), Some(&1775)));
+        for (split, expected) in [(0, (9_537, 3_783)), (1, (9_586, 3_734)), (2, (9_624, 3_696))] {
+            let count = |subset| lists.clips.iter().filter(|clip| clip.subsets[split] == subset).count();
+            assert_eq!((count(Subset::Train), count(Subset::Test)), expected);
+        }
+        assert!(lists.clips.is_sorted_by(|a, b| a.id < b.id));
+        let handstand = lists.clips.iter().find(|clip| clip.id == "v_HandStandPushups_g01_c01").unwrap();
+        assert_eq!(lists.classes[handstand.label as usize], "HandstandPushups");
+    }
+}
