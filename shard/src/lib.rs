@@ -1,3 +1,5 @@
+// The first definition of a link counts: here the module, on the repository's pages the file.
+//! [The format]: crate::format
 #![doc = include_str!("../README.md")]
 
 mod codec;

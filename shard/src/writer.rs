@@ -236,3 +236,31 @@ pub(crate) fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
     let _ = File::open(folder_of(path)).and_then(|dir| dir.sync_all());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{EncodeOptions, Encoder, ImageSize};
+
+    #[test]
+    fn after_a_failed_write_no_shard_can_be_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.clipshard");
+        let spec = StreamSpec { name: "grey".into(), planes: 1, channels: 1 };
+        let mut writer = ShardWriter::create(&path, &spec).unwrap();
+        // A full disk, played by a file that was opened for reading.
+        let temporary = NamedTempFile::new_in(dir.path()).unwrap().into_temp_path();
+        let read_only = NamedTempFile::from_parts(File::open(&temporary).unwrap(), temporary);
+        writer.file = BufWriter::with_capacity(8, read_only);
+        let options = EncodeOptions { codec: Codec::Raw, filter: Filter::None, level: 0 };
+        let image = ImageSize { width: 8, height: 8, channels: 1 };
+        let record = Encoder::new(options).unwrap().encode(&[0; 64], image).unwrap();
+        assert!(matches!(writer.add_clip("c", std::slice::from_ref(&record)), Err(Error::Io { .. })));
+        let told = ShardClip { label: 0, subsets: Vec::new() };
+        let metadata = ShardMetadata { clips: vec![told], ..ShardMetadata::default() };
+        writer.file = BufWriter::new(NamedTempFile::new_in(dir.path()).unwrap());
+        writer.add_clip("d", &[record]).unwrap();
+        assert!(writer.finish(&metadata).unwrap_err().to_string().contains("an earlier write failed"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

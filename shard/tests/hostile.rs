@@ -434,3 +434,36 @@ fn no_number_in_any_field_makes_the_reader_panic() {
     }
     assert!(opened > 0);
 }
+
+#[test]
+fn no_stored_bytes_make_a_decoder_panic() {
+    let zstd = sample::encoded(Codec::Zstd, Filter::Up, RGB_SIZE, 0);
+    let lz4 = sample::encoded(Codec::Lz4, Filter::Up, RGB_SIZE, 0);
+    for good in [sample::jpeg(), zstd, lz4] {
+        // Each bit flipped, each length cut, and many bytes at once, all with right checksums.
+        let mut variants = Vec::new();
+        for bit in 0..good.bytes.len() * 8 {
+            let mut bytes = good.bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            variants.push(bytes);
+        }
+        variants.extend((1..good.bytes.len()).map(|length| good.bytes[..length].to_vec()));
+        for seed in 0..2000 {
+            let mut bytes = good.bytes.clone();
+            let mut draws = clipshard::order::Draws::new(seed, 0, 0);
+            for _ in 0..draws.between(2, 40) {
+                let at = draws.below(bytes.len() as u64) as usize;
+                bytes[at] = draws.bits() as u8;
+            }
+            variants.push(bytes);
+        }
+        let records: Vec<_> =
+            variants.into_iter().map(|bytes| record(good.codec, good.filter, good.size, bytes)).collect();
+        let case = Case::new();
+        let mut writer = ShardWriter::create(&case.path(), &rgb()).unwrap();
+        writer.add_clip("v", &records).unwrap();
+        writer.finish(&sample::metadata(&[clip()])).unwrap();
+        let refused = sample::read_all(&case.path()).unwrap().iter().filter(|image| image.is_err()).count();
+        assert!(refused > 0, "{:?}", good.codec);
+    }
+}
