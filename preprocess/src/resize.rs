@@ -84,7 +84,9 @@ fn window(center: f64, support: f64, length: usize) -> (usize, Vec<i32>) {
         (from..to).map(|x| (1.0 - ((x as f64 - center + 0.5) / support).abs()).max(0.0)).collect();
     let sum = weights.iter().fold(0.0, |sum, weight| sum + weight);
     if sum != 0.0 {
-        weights.iter_mut().for_each(|weight| *weight /= sum);
+        for weight in &mut weights {
+            *weight /= sum;
+        }
     }
     (from, weights.iter().map(|weight| (0.5 + weight * f64::from(1 << PRECISION_BITS)) as i32).collect())
 }

@@ -86,7 +86,7 @@ impl Classes {
         if !(2..=most).contains(&count) {
             return Err(Error::Usage(format!("--classes {count}: 2 to {most} classes can be made up")));
         }
-        let root = (1..).find(|n| n * n >= count).unwrap_or(count);
+        let root = (1..=count).find(|n| n * n >= count).unwrap_or(count);
         let divisor = (1..=root).rev().find(|a| count.is_multiple_of(*a) && count / a <= 2 * a);
         let (a, b) = divisor.map_or((root, count.div_ceil(root)), |a| (a, count / a));
         let (appearances, motions) = (a.min(b), a.max(b));
@@ -180,19 +180,20 @@ fn write_lists(folder: &Path, classes: &Classes, clips: &[PlannedClip], per_clas
         fs::write(&path, text).map_err(Error::io(path, "cannot write the list"))
     };
     let groups = per_class.min(MAX_GROUPS);
-    write("classInd.txt".into(), (0..classes.count).map(|l| format!("{} {}\n", l + 1, classes.name(l))).collect())?;
+    let names = (0..classes.count).map(|label| format!("{} {}\n", label + 1, classes.name(label)));
+    write("classInd.txt".into(), names.collect::<Vec<_>>().concat())?;
     for split in 0..SPLITS {
-        let (mut train, mut test) = (String::new(), String::new());
+        let (mut train, mut test) = (Vec::new(), Vec::new());
         for clip in clips {
             let file = format!("{}/{}.avi", classes.name(clip.label), clip.id);
             if is_test(clip.group, split, groups) {
-                test += &format!("{file}\n");
+                test.push(format!("{file}\n"));
             } else {
-                train += &format!("{file} {}\n", clip.label + 1);
+                train.push(format!("{file} {}\n", clip.label + 1));
             }
         }
-        write(format!("trainlist0{}.txt", split + 1), train)?;
-        write(format!("testlist0{}.txt", split + 1), test)?;
+        write(format!("trainlist0{}.txt", split + 1), train.concat())?;
+        write(format!("testlist0{}.txt", split + 1), test.concat())?;
     }
     Ok(())
 }

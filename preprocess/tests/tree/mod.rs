@@ -1,0 +1,97 @@
+//! Small made-up trees in the feichtenhofer layout.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+use tempfile::TempDir;
+
+pub const RGB_FRAMES: u32 = 14;
+pub const CLIPS: [&str; 6] = [
+    "v_Archery_g01_c01",
+    "v_Archery_g08_c01",
+    "v_HandStandPushups_g01_c01",
+    "v_HandStandPushups_g08_c01",
+    "v_Rowing_g01_c01",
+    "v_Rowing_g08_c01",
+];
+
+/// A tree and its lists, removed at the end.
+pub struct Tree {
+    dir: TempDir,
+}
+
+impl Tree {
+    /// Three classes of two clips, one to learn from and one to test on; lists with CRLF.
+    pub fn new() -> Self {
+        let tree = Self { dir: tempfile::tempdir().unwrap() };
+        for (i, clip) in CLIPS.into_iter().enumerate() {
+            tree.add_clip(clip, RGB_FRAMES, i as u32);
+        }
+        let lists = tree.lists();
+        fs::create_dir(&lists).unwrap();
+        fs::write(lists.join("classInd.txt"), "1 Archery\r\n2 HandstandPushups\r\n3 Rowing\r\n").unwrap();
+        let list = |group: &str, with_label: bool| -> String {
+            let classes = ["Archery", "HandstandPushups", "Rowing"];
+            let chosen = CLIPS.iter().enumerate().filter(|(_, clip)| clip.contains(group));
+            let line = |(i, clip): (usize, &&str)| {
+                let label = if with_label { format!(" {}", i / 2 + 1) } else { String::new() };
+                format!("{}/{clip}.avi{label}\r\n", classes[i / 2])
+            };
+            chosen.map(line).collect()
+        };
+        fs::write(lists.join("trainlist01.txt"), list("_g08_", true)).unwrap();
+        fs::write(lists.join("testlist01.txt"), list("_g01_", false)).unwrap();
+        tree
+    }
+
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn lists(&self) -> PathBuf {
+        self.root().join("lists")
+    }
+
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.root().join(relative)
+    }
+
+    /// Adds a clip; `salt` makes its images its own.
+    pub fn add_clip(&self, clip: &str, rgb_frames: u32, salt: u32) {
+        for frame in 1..=rgb_frames {
+            write_jpeg(
+                &self.path(&format!("jpegs_256/{clip}/frame{frame:06}.jpg")),
+                (42, 32),
+                true,
+                salt * 100 + frame,
+            );
+            if frame < rgb_frames {
+                for plane in ["u", "v"] {
+                    let path = self.path(&format!("tvl1_flow/{plane}/{clip}/frame{frame:06}.jpg"));
+                    write_jpeg(&path, (42, 32), false, salt * 100 + frame + u32::from(plane == "v") * 50);
+                }
+            }
+        }
+    }
+}
+
+/// Writes a JPEG of smooth made-up pixels.
+pub fn write_jpeg(path: &Path, (width, height): (u32, u32), colour: bool, salt: u32) {
+    let channels = if colour { 3 } else { 1 };
+    let mut pixels = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            for c in 0..channels {
+                let wave = ((x + salt) as f32 * 0.3).sin() + (y as f32 * (0.2 + 0.01 * c as f32)).cos();
+                pixels.push((128.0 + wave * 50.0) as u8);
+            }
+        }
+    }
+    let kind = if colour { ExtendedColorType::Rgb8 } else { ExtendedColorType::L8 };
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, 90).encode(&pixels, width, height, kind).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
