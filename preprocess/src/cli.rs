@@ -1,4 +1,7 @@
 //! What can be typed. What it means is decided in `commands`.
+//!
+//! Comments here are the help texts, which have no markup; each switch is a field of its own.
+#![allow(clippy::doc_markdown, clippy::struct_excessive_bools)]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! Packing: what comes out, that it is always the same, and what is said of trees that are not whole.
+// Helper functions of tests may unwrap as tests do.
+#![allow(clippy::unwrap_used)]
 
 mod tree;
 

@@ -8,7 +8,7 @@ fn pixels(width: u64, height: u64, channels: u64) -> Vec<u8> {
     for y in 0..height {
         for x in 0..width {
             for c in 0..channels {
-                let noise = (x * 2_654_435_761 + y * 40_503 + c * 97).wrapping_mul(2_246_822_519) % (1 << 32) >> 24;
+                let noise = (x * 2_654_435_761 + y * 40_503 + c * 97).wrapping_mul(2_246_822_519) >> 24 & 0xff;
                 out.push(((x * 7 + y * 13 + c * 50 + noise / 2) % 256) as u8);
             }
         }

@@ -59,23 +59,12 @@ pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let data = Dataset::open(&args.dir)?;
     let clip = args.clip.as_deref().map(|id| find_clip(&data, id)).transpose()?;
     let mut out = io::stdout().lock();
-    match clip {
-        Some(number) => {
-            let summary = summarise_clip(&data, number)?;
-            if args.json {
-                writeln!(out, "{}", json!(summary))?;
-            } else {
-                show_clip(&mut out, &summary)?;
-            }
-        }
-        None => {
-            let summary = summarise(&data)?;
-            if args.json {
-                writeln!(out, "{}", json!(summary))?;
-            } else {
-                show_summary(&mut out, &summary)?;
-            }
-        }
+    if let Some(number) = clip {
+        let summary = summarise_clip(&data, number)?;
+        if args.json { writeln!(out, "{}", json!(summary))? } else { show_clip(&mut out, &summary)? }
+    } else {
+        let summary = summarise(&data)?;
+        if args.json { writeln!(out, "{}", json!(summary))? } else { show_summary(&mut out, &summary)? }
     }
     if let Some(path) = &args.sheet {
         write_sheet(&data, clip, path)?;

@@ -1,0 +1,142 @@
+//! The program itself: exit status, standard output, signals.
+// Helper functions of tests may unwrap as tests do.
+#![allow(clippy::unwrap_used)]
+
+mod tree;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tree::{CLIPS, Tree};
+
+fn ucfpack() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ucfpack"))
+}
+
+fn build(tree: &Tree, out: &Path) -> Command {
+    let mut command = ucfpack();
+    command.arg("build").arg("--tree").arg(tree.root()).arg("--lists").arg(tree.lists()).arg("--out").arg(out);
+    command.args(["--flow-size", "28"]);
+    command
+}
+
+fn ended(output: &Output, status: i32, words: &str) {
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    assert!(text.contains(words), "expected {words:?} in: {text}");
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn build_verify_and_inspect_agree_on_what_is_there() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("out");
+    fs::remove_dir_all(tree.path(&format!("jpegs_256/{}", CLIPS[2]))).unwrap();
+    ended(&build(&tree, &out).output().unwrap(), 1, "1 of 6 clips cannot be packed");
+    let built = build(&tree, &out).args(["--keep-going", "--json"]).output().unwrap();
+    ended(&built, 0, "");
+    let built = json(&built);
+    let keys: Vec<_> = built.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["bytes_in", "bytes_out", "clips", "records", "seconds", "skipped"]);
+    assert_eq!((built["clips"].as_u64(), built["records"]["rgb"].as_u64()), (Some(5), Some(70)));
+    assert_eq!(built["skipped"][0]["clip"], CLIPS[2]);
+
+    let verified = ucfpack().arg("verify").arg(&out).arg("--json").output().unwrap();
+    ended(&verified, 0, "");
+    assert_eq!(json(&verified)["records"], 70 + 5 * 26);
+    ended(&ucfpack().args(["verify", "--quick"]).arg(&out).output().unwrap(), 0, "checked indexes of 200 records");
+
+    let sheet = place.path().join("sheet.png");
+    let inspected = ucfpack().arg("inspect").arg(&out).arg("--json").arg("--sheet").arg(&sheet).output().unwrap();
+    ended(&inspected, 0, "contact sheet");
+    let inspected = json(&inspected);
+    assert_eq!(inspected["splits"][0]["train"], 3);
+    assert_eq!(inspected["streams"][1]["codecs"]["zstd+up"], 130);
+    assert_eq!(inspected["streams"][1]["sizes"]["28x28x1"], 130);
+    assert!(fs::read(&sheet).unwrap().starts_with(b"\x89PNG"));
+    let clip = ucfpack().arg("inspect").arg(&out).args(["--clip", "Rowing/v_rowing_g01_c01.avi"]).output().unwrap();
+    ended(&clip, 0, "v_Rowing_g01_c01: class 2 Rowing");
+    ended(
+        &ucfpack().arg("inspect").arg(&out).args(["--clip", "v_Rowing_g99"]).output().unwrap(),
+        2,
+        "there is e.g. v_Rowing",
+    );
+
+    let shard = out.join("flow-00000.clipshard");
+    let mut bytes = fs::read(&shard).unwrap();
+    bytes[1_000] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let damaged = ucfpack().arg("verify").arg(&out).arg("--json").output().unwrap();
+    ended(&damaged, 1, "damaged in 1 place");
+    assert_eq!(json(&damaged)["damage"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn wrong_usage_ends_with_status_2_and_says_what_to_do() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("out");
+    let with = |args: &[&str]| build(&tree, &out).args(args).output().unwrap();
+    ended(&with(&["--rgb-short-side", "128"]), 2, "name --rgb-codec zstd, lz4 or raw");
+    ended(
+        &with(&["--rgb-codec", "jpeg", "--flow-codec", "raw", "--level", "3"]),
+        2,
+        "--level goes with the codecs zstd and lz4",
+    );
+    ended(&with(&["--flow-codec", "lz4", "--level", "13"]), 2, "lz4 has levels 1 to 12");
+    ended(&with(&["--classes", "Rowinf"]), 2, "near: Rowing");
+    ended(&with(&["--shard-size", "many"]), 2, "does not start with a number");
+    let jpeg = ucfpack()
+        .args(["build", "--tree", "t", "--lists", "l", "--out", "o", "--flow-codec", "jpeg", "--flow-size", "112"])
+        .output();
+    ended(&jpeg.unwrap(), 2, "--flow-size native only");
+    ended(&ucfpack().args(["build", "--lists", "l", "--out", "o"]).output().unwrap(), 2, "--tree");
+    ended(
+        &ucfpack().args(["synth", "--like", "ucf101", "--classes", "3", "--out", "o"]).output().unwrap(),
+        2,
+        "cannot be used with",
+    );
+    assert!(!out.exists());
+    fs::create_dir(&out).unwrap();
+    ended(&with(&[]), 0, "packed 6 clips");
+    ended(&with(&[]), 2, "replace it with --overwrite");
+    ended(&with(&["--overwrite", "--dry-run"]), 0, "would pack 6 clips");
+    ended(&ucfpack().arg("verify").arg(tree.root()).output().unwrap(), 1, "name the folder that `ucfpack build` wrote");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let mut child =
+        build(&tree, &place.path().join("out")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    ended(&output, 0, "");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_nothing_behind() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = ucfpack();
+    command.args(["synth", "--classes", "9", "--clips", "200", "--out"]).arg(place.path().join("tree"));
+    let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let started = std::time::Instant::now();
+    while fs::read_dir(place.path()).unwrap().count() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    ended(&child.wait_with_output().unwrap(), 1, "interrupted; nothing was written");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
