@@ -1,0 +1,145 @@
+//! Whole networks against torchvision's in float64.
+//!
+//! A gradient jumps where the input of a rectifier crosses zero, and rounding moves inputs that lie within 1e-6 of it. The
+//! runs' inputs were chosen so that PyTorch's own float32 stays well inside the tolerances; `make_goldens.py` prints by how
+//! much.
+
+use crate::values::{Goldens, assert_close, flat, scaled};
+use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
+use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+
+/// A network with the weights that `make_goldens.py` gives its own.
+pub fn known(depth: Depth, in_channels: usize) -> Model {
+    let model = Model::random(&ResNetConfig { depth, in_channels, classes: 10 }, 0, &Device::Cpu).unwrap();
+    let tensors: HashMap<String, Tensor> = model
+        .tensors()
+        .into_iter()
+        .map(|(name, tensor)| {
+            let dims = tensor.dims();
+            let (scale, offset) = match (name.rsplit('.').next().unwrap(), dims.len()) {
+                ("weight", 4) => ((6. / (dims[0] * dims[2] * dims[3]) as f64).sqrt(), 0.),
+                ("weight", 2) => (1. / (dims[1] as f64).sqrt(), 0.),
+                ("bias", _) if name == "fc.bias" => (1. / (depth.features() as f64).sqrt(), 0.),
+                ("weight", _) => (0.2, 1.),
+                ("bias" | "running_mean", _) => (0.1, 0.),
+                ("running_var", _) => (0.5, 1.),
+                (other, _) => panic!("{other}"),
+            };
+            let value = scaled(&name, dims, scale, offset);
+            (name, value)
+        })
+        .collect();
+    model.load_tensors(&tensors).unwrap();
+    model
+}
+
+struct Run {
+    name: &'static str,
+    inputs: &'static str,
+    channels: usize,
+    passes: usize,
+    label_smoothing: f64,
+    sgd: SgdConfig,
+}
+
+fn check_training(run: &Run) {
+    let goldens = Goldens::read(&format!("{}.safetensors", run.name));
+    let model = known(Depth::R18, run.channels);
+    let vars = model.trainable();
+    let mut sgd = Sgd::new(vars.clone(), run.sgd);
+    let labels = Tensor::from_vec((0..8).map(|i| i * 3 % 10).collect::<Vec<u32>>(), 8, &Device::Cpu).unwrap();
+    for step in 0..5 {
+        let logits: Vec<Tensor> = (0..run.passes)
+            .map(|k| scaled(&format!("{}/{step}/{k}", run.inputs), (8, 64, 64, run.channels), 2., 0.))
+            .map(|x| model.net.forward_t(&x, true).unwrap())
+            .collect();
+        let total = logits.iter().skip(1).fold(logits[0].clone(), |a, b| (a + b).unwrap());
+        let loss = cross_entropy(&total, &labels, run.label_smoothing).unwrap();
+        goldens.check(&format!("loss/{step}"), &loss, 1e-3);
+        let grads = loss.backward().unwrap();
+        if step == 0 {
+            for (k, logits) in logits.iter().enumerate() {
+                goldens.check(&format!("logits/{k}"), logits, 1e-4);
+            }
+            assert_eq!(vars.len(), goldens.names("grad/").len());
+            for (name, var) in &vars {
+                let error = goldens.digest_error(&format!("grad/{name}"), name, grads.get(var).unwrap());
+                assert!(error <= 1e-3, "gradient of {name}: error {error:.2e}");
+            }
+            let running: Vec<_> = model.tensors().into_iter().filter(|(name, _)| name.contains("running")).collect();
+            assert_eq!(running.len(), goldens.names("running/").len());
+            for (name, tensor) in &running {
+                let error = goldens.digest_error(&format!("running/{name}"), name, tensor);
+                assert!(error <= 1e-5, "{name}: error {error:.2e}");
+            }
+        }
+        sgd.step(&grads).unwrap();
+    }
+    for (name, var) in &vars {
+        let error = goldens.digest_error(&format!("after/{name}"), name, var);
+        assert!(error <= 1e-3, "{name} after five steps: error {error:.2e}");
+    }
+}
+
+#[test]
+fn resnet18_on_rgb_trains_as_pytorch_on_the_summed_logits_of_three_passes() {
+    check_training(&Run {
+        name: "resnet18-rgb",
+        inputs: "resnet18-rgb/x/0",
+        channels: 3,
+        passes: 3,
+        label_smoothing: 0.,
+        sgd: SgdConfig { lr: 5e-4, ..SgdConfig::default() },
+    });
+}
+
+#[test]
+fn resnet18_on_flow_trains_as_pytorch_with_smoothing_decay_and_nesterov() {
+    check_training(&Run {
+        name: "resnet18-flow",
+        inputs: "resnet18-flow/x/0",
+        channels: 20,
+        passes: 1,
+        label_smoothing: 0.1,
+        sgd: SgdConfig { lr: 1e-3, weight_decay: 5e-4, nesterov: true, ..SgdConfig::default() },
+    });
+}
+
+#[test]
+fn resnet50_agrees_with_pytorch_in_both_modes() {
+    let goldens = Goldens::read("resnet50.safetensors");
+    let model = known(Depth::R50, 3);
+    let x = scaled("resnet50/x", (4, 64, 64, 3), 2., 0.);
+    let eval = model.net.forward_t(&x, false).unwrap();
+    assert_close("evaluation", &flat(&eval), &goldens.get("eval"), 1e-4);
+    assert_close("again", &flat(&model.net.forward_t(&x, false).unwrap()), &flat(&eval), 0.);
+    assert_close("training", &flat(&model.net.forward_t(&x, true).unwrap()), &goldens.get("train"), 1e-3);
+}
+
+#[test]
+fn every_depth_has_torchvisions_number_of_parameters() {
+    let counts = [11_689_512, 21_797_672, 25_557_032, 44_549_160, 60_192_808];
+    for (depth, count) in Depth::ALL.into_iter().zip(counts) {
+        let model = Model::random(&ResNetConfig { depth, in_channels: 3, classes: 1000 }, 0, &Device::Cpu).unwrap();
+        assert_eq!(model.trainable().iter().map(|(_, var)| var.elem_count()).sum::<usize>(), count, "{depth}");
+    }
+}
+
+#[test]
+fn depths_have_names() {
+    for depth in Depth::ALL {
+        assert_eq!(depth.to_string().parse::<Depth>().unwrap(), depth);
+    }
+    assert!("resnet20".parse::<Depth>().unwrap_err().to_string().contains("resnet152"));
+}
+
+#[test]
+fn evaluation_leaves_no_graph_and_no_trace() {
+    let model = known(Depth::R18, 3);
+    let before: Vec<_> = model.tensors().iter().map(|(_, t)| flat(t)).collect();
+    let logits = model.net.forward_t(&scaled("x", (2, 33, 47, 3), 1., 0.), false).unwrap();
+    let grads = logits.sum_all().unwrap().backward().unwrap();
+    assert!(model.trainable().iter().all(|(_, var)| grads.get(var).is_none()));
+    assert_eq!(before, model.tensors().iter().map(|(_, t)| flat(t)).collect::<Vec<_>>());
+}

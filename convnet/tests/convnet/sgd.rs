@@ -1,0 +1,70 @@
+//! SGD against PyTorch, and its state.
+
+use crate::values::{Goldens, tensor, var};
+use candle_convnet::{Sgd, SgdConfig};
+use candle_core::Var;
+use candle_core::backprop::GradStore;
+use std::collections::HashMap;
+
+/// A store in which `var` has the gradient `name`.
+fn gradient(var: &Var, name: &str) -> GradStore {
+    (var.as_tensor() * tensor(name, var.shape())).unwrap().sum_all().unwrap().backward().unwrap()
+}
+
+#[test]
+fn four_steps_with_a_changing_rate_agree_with_pytorch() {
+    let goldens = Goldens::read("ops.safetensors");
+    let base = SgdConfig { lr: 0.1, momentum: 0.9, weight_decay: 0.05, nesterov: false };
+    for (name, config) in [
+        ("plain", SgdConfig { momentum: 0., weight_decay: 0., ..base }),
+        ("momentum", SgdConfig { weight_decay: 0., ..base }),
+        ("decay", base),
+        ("nesterov", SgdConfig { nesterov: true, ..base }),
+    ] {
+        let p = var(&tensor("sgd/p", 37));
+        let mut sgd = Sgd::new(vec![("p".to_owned(), p.clone())], config);
+        for step in 0..4 {
+            if step == 2 {
+                sgd.set_lr(0.03);
+            }
+            sgd.step(&gradient(&p, &format!("sgd/g{step}"))).unwrap();
+            goldens.check(&format!("sgd/{name}/{step}"), &p, 1e-6);
+        }
+        assert_eq!(sgd.lr(), 0.03);
+    }
+}
+
+#[test]
+fn a_variable_without_a_gradient_stays() {
+    let (p, q) = (var(&tensor("p", 5)), var(&tensor("q", 5)));
+    let before = q.to_vec1::<f32>().unwrap();
+    let mut sgd = Sgd::new(vec![("q".to_owned(), q.clone()), ("p".to_owned(), p.clone())], SgdConfig::default());
+    sgd.step(&gradient(&p, "g")).unwrap();
+    assert_eq!(q.to_vec1::<f32>().unwrap(), before);
+    assert_eq!(sgd.state().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["p"]);
+}
+
+#[test]
+fn a_reloaded_state_continues_to_the_bit() {
+    let config = SgdConfig { nesterov: true, weight_decay: 1e-3, ..SgdConfig::default() };
+    let p = var(&tensor("p", (3, 4)));
+    let mut sgd = Sgd::new(vec![("p".to_owned(), p.clone())], config);
+    sgd.step(&gradient(&p, "g0")).unwrap();
+    let saved = var(&p.copy().unwrap().detach());
+    let state: HashMap<_, _> = sgd.state().into_iter().map(|(name, t)| (name, t.copy().unwrap())).collect();
+    sgd.step(&gradient(&p, "g1")).unwrap();
+    let mut resumed = Sgd::new(vec![("p".to_owned(), saved.clone())], config);
+    resumed.load_state(&state).unwrap();
+    resumed.step(&gradient(&saved, "g1")).unwrap();
+    assert_eq!(p.to_vec2::<f32>().unwrap(), saved.to_vec2::<f32>().unwrap());
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_named() {
+    let mut sgd = Sgd::new(vec![("p".to_owned(), var(&tensor("p", 5)))], SgdConfig::default());
+    let unknown = sgd.load_state(&HashMap::from([("q".to_owned(), tensor("q", 5))])).unwrap_err().to_string();
+    assert!(unknown.contains("momentum of q: no such variable"), "{unknown}");
+    let shape = sgd.load_state(&HashMap::from([("p".to_owned(), tensor("q", 6))])).unwrap_err().to_string();
+    assert!(shape.contains("momentum of p: expected F32 [5], found F32 [6]"), "{shape}");
+    assert!(sgd.state().is_empty());
+}

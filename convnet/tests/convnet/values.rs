@@ -1,0 +1,109 @@
+//! Numbers that `scripts/make_goldens.py` makes too, and how errors are measured.
+
+use candle_core::{Device, Shape, Tensor, Var};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Numbers in [-1, 1) from a name: SplitMix64 of the name's FNV-1a hash and the index.
+pub fn values(name: &str, count: usize) -> impl Iterator<Item = f64> + use<> {
+    let key = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |key, byte| (key ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    (1..=count as u64).map(move |i| {
+        let bits = mix(i.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(key)) >> 11;
+        bits as f64 / (1u64 << 52) as f64 - 1.
+    })
+}
+
+pub fn scaled(name: &str, shape: impl Into<Shape>, scale: f64, offset: f64) -> Tensor {
+    let shape = shape.into();
+    let data: Vec<f32> = values(name, shape.elem_count()).map(|v| (v * scale + offset) as f32).collect();
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap()
+}
+
+pub fn tensor(name: &str, shape: impl Into<Shape>) -> Tensor {
+    scaled(name, shape, 1., 0.)
+}
+
+pub fn var(tensor: &Tensor) -> Var {
+    Var::from_tensor(tensor).unwrap()
+}
+
+pub fn flat(x: &Tensor) -> Vec<f64> {
+    x.to_dtype(candle_core::DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest difference over largest reference; fails on a NaN.
+pub fn error(found: &[f64], reference: &[f64]) -> f64 {
+    assert_eq!(found.len(), reference.len());
+    let difference = found.iter().zip(reference).map(|(a, b)| (a - b).abs());
+    let largest = |numbers: &mut dyn Iterator<Item = f64>| {
+        numbers.fold(0f64, |max, x| if x.is_nan() || max.is_nan() { f64::NAN } else { max.max(x) })
+    };
+    let (difference, size) = (largest(&mut { difference }), largest(&mut reference.iter().map(|x| x.abs())));
+    if difference == 0. { 0. } else { difference / size }
+}
+
+#[track_caller]
+pub fn assert_close(what: &str, found: &[f64], reference: &[f64], tolerance: f64) {
+    let error = error(found, reference);
+    assert!(error <= tolerance, "{what}: error {error:.2e}, allowed {tolerance:.0e}");
+}
+
+pub struct Goldens(HashMap<String, Tensor>);
+
+impl Goldens {
+    pub fn read(file: &str) -> Self {
+        Self(candle_core::safetensors::load(golden_path(file), &Device::Cpu).unwrap())
+    }
+
+    pub fn get(&self, name: &str) -> Vec<f64> {
+        flat(self.0.get(name).unwrap_or_else(|| panic!("no golden {name}; run scripts/make_goldens.py")))
+    }
+
+    pub fn names(&self, prefix: &str) -> Vec<String> {
+        let mut names: Vec<String> = self.0.keys().filter_map(|n| n.strip_prefix(prefix)).map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    #[track_caller]
+    pub fn check(&self, name: &str, found: &Tensor, tolerance: f64) {
+        assert_close(name, &flat(found), &self.get(name), tolerance);
+    }
+
+    /// Compares with a digest: max|x|, four projections on known vectors, evenly spaced elements. Returns the largest error
+    /// relative to the largest element of the reference; a projection's error is taken over the square root of its length.
+    pub fn digest_error(&self, golden: &str, name: &str, found: &Tensor) -> f64 {
+        let reference = self.get(golden);
+        let found = flat(found);
+        let largest = found.iter().fold(0f64, |max, x| max.max(x.abs()));
+        let mut error = (largest - reference[0]).abs() / reference[0];
+        for (k, projection) in reference[1..5].iter().enumerate() {
+            let direction = values(&format!("projection/{k}/{name}"), found.len());
+            let ours: f64 = found.iter().zip(direction).map(|(x, v)| x * v).sum();
+            error = nan_max(error, (ours - projection).abs() / (found.len() as f64).sqrt() / reference[0]);
+        }
+        let stride = found.len().div_ceil(48).max(1);
+        let samples: Vec<f64> = found.iter().copied().step_by(stride).collect();
+        assert_eq!(samples.len(), reference.len() - 5, "{golden}");
+        for (ours, sample) in samples.iter().zip(&reference[5..]) {
+            error = nan_max(error, (ours - sample).abs() / reference[0]);
+        }
+        error
+    }
+}
+
+fn nan_max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+pub fn golden_path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(file)
+}

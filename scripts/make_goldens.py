@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""Writes convnet/tests/goldens/*.safetensors and tiny.pth: what PyTorch computes, for candle-convnet's tests.
+
+    python3 -m venv venv && venv/bin/pip install torch torchvision
+    venv/bin/python scripts/make_goldens.py
+
+PyTorch computes in float64 on one thread. Weights and inputs are not stored: `values` below makes them from a name and an
+index, and convnet/tests/convnet/values.rs has the same formula. Of large results only a few numbers are kept (`digest`).
+The last lines compare PyTorch's own float32 with its float64, the error that a float32 implementation must be allowed.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import struct
+
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+
+GOLDEN = 0x9E3779B97F4A7C15
+SAMPLES = 48
+PROJECTIONS = 4
+
+
+def mix(z):
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def values(name, count):
+    """`count` float64 numbers in [-1, 1): SplitMix64 of the name's FNV-1a hash and the index."""
+    key = 0xCBF29CE484222325
+    for byte in name.encode():
+        key = (key ^ byte) * 0x100000001B3 % 2**64
+    with np.errstate(over="ignore"):
+        counters = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN) + np.uint64(key)
+        return (mix(counters) >> np.uint64(11)).astype(np.float64) / 2.0**52 - 1.0
+
+
+def tensor(name, shape, scale=1.0, offset=0.0):
+    """A float64 tensor whose numbers are float32 numbers."""
+    numbers = (values(name, math.prod(shape)) * scale + offset).astype(np.float32)
+    return torch.from_numpy(numbers.astype(np.float64)).reshape(shape)
+
+
+def digest(name, x):
+    """max|x|, projections on known vectors, and evenly spaced elements."""
+    flat = x.detach().double().reshape(-1).numpy()
+    projections = [flat @ values(f"projection/{k}/{name}", flat.size) for k in range(PROJECTIONS)]
+    stride = max(1, -(-flat.size // SAMPLES))
+    return np.array([np.abs(flat).max(), *projections, *flat[::stride]])
+
+
+def nchw(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def nhwc(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def save(path, tensors):
+    """A safetensors file with its names in order."""
+    header, data = {}, b""
+    for name, x in sorted(tensors.items()):
+        x = np.ascontiguousarray(x, dtype=np.float64)
+        header[name] = {"dtype": "F64", "shape": list(x.shape), "data_offsets": [len(data), len(data) + x.nbytes]}
+        data += x.tobytes()
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    print(f"{path}: {path.stat().st_size} bytes")
+
+
+# Convolutions: name, N, H, W, C, O, kernel, stride, padding.
+CONVS = [
+    ("stem-rgb", 2, 17, 15, 3, 8, 7, 2, 3),
+    ("stem-flow", 1, 14, 19, 20, 5, 7, 2, 3),
+    ("same", 3, 9, 7, 6, 10, 3, 1, 1),
+    ("half", 2, 9, 8, 5, 7, 3, 2, 1),
+    ("point", 2, 5, 6, 12, 9, 1, 1, 0),
+    ("point-half", 2, 7, 6, 4, 11, 1, 2, 0),
+    ("one-pixel", 1, 1, 1, 3, 2, 3, 1, 1),
+    ("third", 1, 11, 13, 2, 3, 5, 3, 1),
+]
+# Max poolings: name, N, H, W, C, kernel, stride, padding.
+POOLS = [("resnet", 2, 11, 8, 5, 3, 2, 1), ("plain", 1, 6, 7, 3, 2, 2, 0), ("overlap", 1, 5, 5, 4, 3, 1, 1)]
+
+
+def ops():
+    out = {}
+    for name, n, h, w, c, o, kernel, stride, padding in CONVS:
+        x = tensor(f"conv/{name}/x", (n, h, w, c)).requires_grad_()
+        weight = tensor(f"conv/{name}/w", (o, c, kernel, kernel)).requires_grad_()
+        y = nhwc(F.conv2d(nchw(x), weight, stride=stride, padding=padding))
+        (y * tensor(f"conv/{name}/g", y.shape)).sum().backward()
+        out |= {f"conv/{name}/y": y, f"conv/{name}/dx": x.grad, f"conv/{name}/dw": weight.grad}
+    for name, n, h, w, c, kernel, stride, padding in POOLS:
+        # A coarse grid of values, so that windows have ties.
+        x = (tensor(f"pool/{name}/x", (n, h, w, c)) * 4).round().requires_grad_()
+        y = nhwc(F.max_pool2d(nchw(x), kernel, stride, padding))
+        (y * tensor(f"pool/{name}/g", y.shape)).sum().backward()
+        out |= {f"pool/{name}/y": y, f"pool/{name}/dx": x.grad}
+    for train in (True, False):
+        name = f"norm/{'train' if train else 'eval'}"
+        x = tensor(f"{name}/x", (3, 4, 5, 6), 2, 3).requires_grad_()
+        norm = nn.BatchNorm2d(6).double().train(train)
+        set_norm(norm, name)
+        y = nhwc(norm(nchw(x)))
+        (y * tensor(f"{name}/g", y.shape)).sum().backward()
+        out |= {f"{name}/y": y, f"{name}/dx": x.grad, f"{name}/dw": norm.weight.grad, f"{name}/db": norm.bias.grad}
+        out |= {f"{name}/mean": norm.running_mean, f"{name}/var": norm.running_var}
+    for smoothing in (0.0, 0.1):
+        logits = tensor("loss/logits", (7, 11), 5).requires_grad_()
+        labels = torch.arange(7) * 3 % 11
+        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        loss.backward()
+        out |= {f"loss/{smoothing}/loss": loss, f"loss/{smoothing}/dx": logits.grad}
+    for name, options in SGDS.items():
+        p = nn.Parameter(tensor("sgd/p", (37,)))
+        optimiser = torch.optim.SGD([p], lr=0.1, **options)
+        for step in range(4):
+            p.grad = tensor(f"sgd/g{step}", (37,))
+            optimiser.param_groups[0]["lr"] = 0.1 if step < 2 else 0.03
+            optimiser.step()
+            out[f"sgd/{name}/{step}"] = p.detach().clone()
+    return {name: x.detach().numpy() for name, x in out.items()}
+
+
+SGDS = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "decay": {"momentum": 0.9, "weight_decay": 0.05},
+    "nesterov": {"momentum": 0.9, "weight_decay": 0.05, "nesterov": True},
+}
+
+
+def set_norm(norm, name):
+    with torch.no_grad():
+        norm.weight.copy_(tensor(f"{name}.weight", norm.weight.shape, 0.2, 1))
+        norm.bias.copy_(tensor(f"{name}.bias", norm.bias.shape, 0.1))
+        norm.running_mean.copy_(tensor(f"{name}.running_mean", norm.bias.shape, 0.1))
+        norm.running_var.copy_(tensor(f"{name}.running_var", norm.bias.shape, 0.5, 1))
+
+
+def network(kind, channels, classes=10):
+    net = getattr(torchvision.models, kind)(num_classes=classes)
+    if channels != 3:
+        net.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    net = net.double()
+    for name, module in net.named_modules():
+        with torch.no_grad():
+            if isinstance(module, nn.Conv2d):
+                o, _, kh, kw = module.weight.shape
+                module.weight.copy_(tensor(f"{name}.weight", module.weight.shape, math.sqrt(6 / (o * kh * kw))))
+            elif isinstance(module, nn.BatchNorm2d):
+                set_norm(module, name)
+            elif isinstance(module, nn.Linear):
+                bound = 1 / math.sqrt(module.in_features)
+                module.weight.copy_(tensor(f"{name}.weight", module.weight.shape, bound))
+                module.bias.copy_(tensor(f"{name}.bias", module.bias.shape, bound))
+    return net
+
+
+# Training runs: channels, images, size, forward passes whose logits are summed, label smoothing, SGD.
+# A gradient jumps where the input of a rectifier crosses zero, and float32 moves inputs that lie within 1e-6 of it. So the
+# number at the end of INPUTS is one of few under which PyTorch's own float32 stays far inside the tests' tolerances.
+RUNS = {
+    "resnet18-rgb": (3, 8, 64, 3, 0.0, {"lr": 5e-4, "momentum": 0.9}),
+    "resnet18-flow": (20, 8, 64, 1, 0.1, {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}),
+}
+INPUTS = {"resnet18-rgb": "resnet18-rgb/x/0", "resnet18-flow": "resnet18-flow/x/0"}
+
+
+def training(run, dtype):
+    channels, images, size, passes, smoothing, options = RUNS[run]
+    net = network("resnet18", channels).to(dtype).train()
+    optimiser = torch.optim.SGD(net.parameters(), **options)
+    labels = torch.arange(images) * 3 % 10
+    out = {}
+    for step in range(5):
+        total = 0
+        for k in range(passes):
+            x = nchw(tensor(f"{INPUTS[run]}/{step}/{k}", (images, size, size, channels), 2)).to(dtype)
+            logits = net(x)
+            out |= {f"logits/{k}": logits} if step == 0 else {}
+            total = total + logits
+        loss = F.cross_entropy(total, labels, label_smoothing=smoothing)
+        out[f"loss/{step}"] = loss
+        optimiser.zero_grad()
+        loss.backward()
+        if step == 0:
+            out |= {f"grad/{name}": digest(name, p.grad) for name, p in net.named_parameters()}
+            out |= {f"running/{name}": digest(name, b) for name, b in net.named_buffers() if "running" in name}
+        optimiser.step()
+    out |= {f"after/{name}": digest(name, p) for name, p in net.named_parameters()}
+    return plain(out)
+
+
+def resnet50(dtype):
+    net = network("resnet50", 3).to(dtype)
+    x = nchw(tensor("resnet50/x", (4, 64, 64, 3), 2)).to(dtype)
+    with torch.no_grad():
+        return plain({"eval": net.eval()(x), "train": net.train()(x)})
+
+
+def plain(tensors):
+    return {k: v.detach().double().numpy() if isinstance(v, torch.Tensor) else v for k, v in tensors.items()}
+
+
+def report(name, single, double):
+    """The largest error of float32 in each group of results, relative to the largest number of each result."""
+    worst = {}
+    for key, reference in double.items():
+        group = key.split("/")[0]
+        # Of a digest, compare the samples.
+        skip = 1 + PROJECTIONS if group in ("grad", "running", "after") else 0
+        error = np.abs(single[key] - reference).reshape(-1)[skip:].max() / np.abs(reference).reshape(-1)[skip:].max()
+        worst[group] = max(worst.get(group, 0), float(error))
+    print(f"{name}: float32 against float64:", ", ".join(f"{k} {v:.1e}" for k, v in worst.items()))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = pathlib.Path(__file__).resolve().parent.parent
+    parser.add_argument("--out", type=pathlib.Path, default=root / "convnet/tests/goldens")
+    out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    save(out / "ops.safetensors", ops())
+    for name in RUNS:
+        double = training(name, torch.float64)
+        save(out / f"{name}.safetensors", double)
+        report(name, training(name, torch.float32), double)
+    double = resnet50(torch.float64)
+    save(out / "resnet50.safetensors", double)
+    report("resnet50", resnet50(torch.float32), double)
+    weights = {
+        "module.half": tensor("tiny/half", (2, 3)).half(),
+        "module.brain": tensor("tiny/brain", (4,)).bfloat16(),
+        "module.single": tensor("tiny/single", (2, 2, 1)).float(),
+        "module.bn1.num_batches_tracked": torch.tensor(7),
+    }
+    torch.save({"epoch": 3, "state_dict": weights}, out / "tiny.pth")
+
+
+if __name__ == "__main__":
+    main()
