@@ -2,3 +2,4 @@
 
 pub mod fusion;
 pub mod scores;
+pub mod usage;

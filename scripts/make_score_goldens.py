@@ -1,0 +1,151 @@
+#!/usr/bin/env python
+"""Makes the score files that the tests of train/src/scores and train/src/fusion.rs read, with the answers numpy gives.
+
+    python make_score_goldens.py pickles TAG        dictionaries in each pickle protocol of this Python and numpy
+    python make_score_goldens.py fusion             score files and fusion.json
+
+`pickles` runs under Python 2.7 too. The files in train/tests/goldens come from
+    python2-numpy1: Python 2.7.18, numpy 1.13.3;  numpy1: Python 3.11, numpy 1.26.4;  numpy2: Python 3.11, numpy 2.4.6.
+"""
+from __future__ import print_function
+
+import collections
+import json
+import os
+import pickle
+import sys
+
+import numpy as np
+
+GOLDENS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "train", "tests", "goldens")
+
+
+def write(name, content):
+    with open(os.path.join(GOLDENS, name), "wb") as file:
+        file.write(content)
+
+
+def plain():
+    """What the reference code pickles; the bits hold line feeds, quotes, backslashes and bytes above 127."""
+    rows = [
+        [0.1, -0.0, 1e30, -1.5],
+        list(np.frombuffer(b"\n'\\\"" b"\r\x1a\x7f@" b"\x80\xff\xfeB" b"\x00\x00\x80\xc0", "<f4")),
+        [1e-45, 1e38, -1e38, 7.0],
+    ]
+    names = ["ApplyEyeMakeup_g01_c01", "HandstandPushups_g07_c02", "YoYo_g25_c05"]
+    return collections.OrderedDict((name, np.array([row, row], np.float32)[1]) for name, row in zip(names, rows))
+
+
+def kinds():
+    """One row, (1, -2.5, 0.125), in all forms that are read."""
+    row = [1.0, -2.5, 0.125]
+    forms = [
+        ("half", np.array(row, np.float16)),
+        ("double", np.array(row, np.float64)),
+        ("big_endian", np.array(row, ">f4")),
+        ("floats", row),
+        ("tuple", tuple(row)),
+        ("scalars", [np.float32(x) for x in row]),
+        ("strided", np.array(row * 2, np.float32).reshape(2, 3).T[:, 0]),
+        ("one_row", np.array([row], np.float32)),
+        ("one_column", np.array([row], np.float32).T),
+        ("integers", [1, -2.5, 0.125]),
+    ]
+    return collections.OrderedDict(forms)
+
+
+def pickles(tag):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        write("{}-protocol{}.pickle".format(tag, protocol), pickle.dumps(dict(plain()), protocol))
+        write("{}-kinds-protocol{}.pickle".format(tag, protocol), pickle.dumps(kinds(), protocol))
+    if tag == "numpy2":
+        np.save(os.path.join(GOLDENS, "dictionary.npy"), dict(plain()))
+
+
+def combine(strategy, ratio, streams):
+    """All float32, as the reference code's numpy does it."""
+    if strategy == "max":
+        return np.maximum.reduce(streams)
+    weights = [float(part) for part in ratio.split(":")]
+    if strategy == "single":
+        return streams[weights.index(1)]
+    if strategy == "average":
+        return sum(streams[1:], streams[0])
+    return sum((w * s for w, s in zip(weights[1:], streams[1:])), weights[0] * streams[0])
+
+
+def softmax(logits, samples):
+    mean = logits.astype(np.float64) / samples[:, None]
+    power = np.exp(mean - mean.max(axis=1, keepdims=True))
+    return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def percent_right(scores, labels, k):
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return 100.0 * int((best == labels[:, None]).any(axis=1).sum()) / len(labels)
+
+
+def case(name, clips, classes, streams, ratios, seed, ties):
+    rng = np.random.default_rng(seed)
+    names = np.array(["v_Clip_g{:02d}_c{:02d}".format(i // 7, i % 7) for i in range(clips)])
+    labels = rng.integers(0, classes, clips)
+    samples = rng.integers(1, 26, clips).astype(np.uint32)
+    tables = []
+    for stream in range(streams):
+        if ties:
+            table = rng.integers(-2, 3, (clips, classes)).astype(np.float32)
+        else:
+            table = rng.normal(0, 1 + 2 * stream, (clips, classes)) * samples[:, None]
+            table[np.arange(clips), labels] += 1.5 * samples * (1 + 2 * stream)
+            table = table.astype(np.float32)
+        tables.append(table)
+        # Each file in an order of its own; names of the second as the reference code has them.
+        order = np.arange(clips) if stream == 0 else rng.permutation(clips)
+        spelt = names if stream != 1 else np.char.replace(names, "v_", "")
+        arrays = {"names": spelt[order], "logits": table[order], "samples": samples[order]}
+        if stream == 0:
+            arrays["labels"] = labels
+        if stream == 1:
+            arrays["logits"] = np.asfortranarray(arrays["logits"])
+        save = np.savez_compressed if stream == 2 else np.savez
+        save(os.path.join(GOLDENS, "{}-{}.npz".format(name, "abc"[stream])), **arrays)
+
+    unit = [":".join("1" if i == j else "0" for j in range(streams)) for i in range(streams)]
+    strategies = [("single", ratio) for ratio in unit]
+    strategies += [("average", ":".join(["1"] * streams)), ("max", None)] + [("weighted", ratio) for ratio in ratios]
+    answers = []
+    for space in ("logits", "softmax"):
+        inputs = [softmax(t, samples) if space == "softmax" else t for t in tables]
+        results = []
+        for strategy, ratio in strategies:
+            scores = combine(strategy, ratio, inputs)
+            assert scores.dtype == np.float32
+            top1, top5 = (percent_right(scores, labels, min(k, classes)) for k in (1, 5))
+            results.append({"strategy": strategy, "ratio": ratio, "top1": top1, "top5": top5})
+            if space == "logits" and name == "random1":
+                write("random1-{}.f32".format((ratio or strategy).replace(":", "-")), scores.astype("<f4").tobytes())
+        answers.append({"space": space, "results": results})
+    return {"name": name, "streams": streams, "ratios": ratios, "clips": clips, "answers": answers}
+
+
+def fusion():
+    cases = [
+        case("random1", 40, 12, 2, ["1:2", "2:1", "1:1.5", "0.1:0.7"], 1, False),
+        case("random2", 61, 9, 2, ["1:2", "2:1"], 2, False),
+        case("three", 30, 8, 3, ["1:2:3", "2:0.5:1"], 3, False),
+        case("ties", 50, 10, 2, ["1:2", "2:1"], 4, True),
+        case("few", 20, 3, 2, ["1:2", "2:1"], 5, False),
+    ]
+    text = json.dumps(cases, indent=1) + "\n"
+    write("fusion.json", text.encode())
+
+
+if __name__ == "__main__":
+    if not os.path.isdir(GOLDENS):
+        os.makedirs(GOLDENS)
+    if sys.argv[1:2] == ["pickles"] and len(sys.argv) == 3:
+        pickles(sys.argv[2])
+    elif sys.argv[1:] == ["fusion"]:
+        fusion()
+    else:
+        sys.exit(__doc__)

@@ -1,0 +1,187 @@
+//! Element types of numpy arrays, as npy headers and pickles name them, and their values.
+//!
+//! The names are those of <https://numpy.org/doc/stable/reference/arrays.interface.html#python-side>: byte order, kind, size.
+
+use std::fmt;
+
+/// What an element is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Float,
+    Int,
+    Uint,
+    /// UTF-32, zeros at the end.
+    Unicode,
+    /// Bytes, zeros at the end.
+    Bytes,
+    /// Python objects: the data is a pickle.
+    Object,
+}
+
+/// The type of an array's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DType {
+    pub(super) kind: Kind,
+    /// Bytes an element; 0 for objects.
+    pub(super) bytes: usize,
+    big_endian: bool,
+}
+
+impl DType {
+    /// Reads a name such as `<f4`, `f8`, `|S7` or `>U12`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (order, rest) = match text.chars().next()? {
+            order @ ('<' | '>' | '|' | '=') => (order, &text[1..]),
+            _ => ('=', text),
+        };
+        let mut chars = rest.chars();
+        let (kind, unit) = match chars.next()? {
+            'f' => (Kind::Float, 1),
+            'i' => (Kind::Int, 1),
+            'u' => (Kind::Uint, 1),
+            'U' => (Kind::Unicode, 4),
+            'S' | 'a' => (Kind::Bytes, 1),
+            'O' => (Kind::Object, 0),
+            _ => return None,
+        };
+        let count = match chars.as_str() {
+            "" if kind == Kind::Object => 0,
+            digits => digits.parse::<u32>().ok()? as usize,
+        };
+        Self { kind, bytes: count.checked_mul(unit)?, big_endian: false }.with_order(order)
+    }
+
+    /// The same type with another byte order: `<`, `>`, `|` (it does not matter) or `=` (this machine's).
+    pub(super) fn with_order(self, order: char) -> Option<Self> {
+        let big_endian = match order {
+            '<' => false,
+            '>' => true,
+            '|' | '=' => cfg!(target_endian = "big"),
+            _ => return None,
+        };
+        Some(Self { big_endian, ..self })
+    }
+
+    /// The values of 16, 32 or 64 bit floats; `None` for any other type. 64 bits are rounded to 32.
+    pub(super) fn floats(self, data: &[u8]) -> Option<Vec<f32>> {
+        let Self { kind: Kind::Float, bytes, big_endian: big } = self else { return None };
+        let values = match bytes {
+            2 => data.chunks_exact(2).map(|c| half(u16::from_le_bytes(little(c, big)))).collect(),
+            4 => data.chunks_exact(4).map(|c| f32::from_le_bytes(little(c, big))).collect(),
+            8 => data.chunks_exact(8).map(|c| f64::from_le_bytes(little(c, big)) as f32).collect(),
+            _ => return None,
+        };
+        Some(values)
+    }
+
+    /// The values of integers of 8 to 64 bits; `None` for any other type and where one does not fit.
+    pub(super) fn integers(self, data: &[u8]) -> Option<Vec<i64>> {
+        let big = self.big_endian;
+        match (self.kind, self.bytes) {
+            (Kind::Int, 1) => Some(data.iter().map(|&b| i64::from(b as i8)).collect()),
+            (Kind::Int, 2) => Some(data.chunks_exact(2).map(|c| i16::from_le_bytes(little(c, big)).into()).collect()),
+            (Kind::Int, 4) => Some(data.chunks_exact(4).map(|c| i32::from_le_bytes(little(c, big)).into()).collect()),
+            (Kind::Int, 8) => Some(data.chunks_exact(8).map(|c| i64::from_le_bytes(little(c, big))).collect()),
+            (Kind::Uint, 1) => Some(data.iter().map(|&b| b.into()).collect()),
+            (Kind::Uint, 2) => Some(data.chunks_exact(2).map(|c| u16::from_le_bytes(little(c, big)).into()).collect()),
+            (Kind::Uint, 4) => Some(data.chunks_exact(4).map(|c| u32::from_le_bytes(little(c, big)).into()).collect()),
+            (Kind::Uint, 8) => {
+                data.chunks_exact(8).map(|c| u64::from_le_bytes(little(c, big)).try_into().ok()).collect()
+            }
+            _ => None,
+        }
+    }
+
+    /// The values of text; `None` for any other type and where one is not valid Unicode.
+    pub(super) fn texts(self, data: &[u8]) -> Option<Vec<String>> {
+        if self.bytes == 0 {
+            return None;
+        }
+        let items = data.chunks_exact(self.bytes);
+        match self.kind {
+            Kind::Bytes => {
+                items.map(|item| Some(std::str::from_utf8(item).ok()?.trim_end_matches('\0').into())).collect()
+            }
+            Kind::Unicode => {
+                let text = |item: &[u8]| {
+                    let codes = item.chunks_exact(4).map(|c| u32::from_le_bytes(little(c, self.big_endian)));
+                    let text: String = codes.map(char::from_u32).collect::<Option<_>>()?;
+                    Some(text.trim_end_matches('\0').to_owned())
+                };
+                items.map(text).collect()
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = self.bytes * 8;
+        match self.kind {
+            Kind::Float => write!(f, "float{bits}"),
+            Kind::Int => write!(f, "int{bits}"),
+            Kind::Uint => write!(f, "uint{bits}"),
+            Kind::Unicode => write!(f, "text of {}", self.bytes / 4),
+            Kind::Bytes => write!(f, "bytes of {}", self.bytes),
+            Kind::Object => write!(f, "object"),
+        }
+    }
+}
+
+/// An element's bytes, the lowest first.
+fn little<const N: usize>(chunk: &[u8], big_endian: bool) -> [u8; N] {
+    let mut bytes: [u8; N] = chunk.try_into().expect("chunks have the element's size");
+    if big_endian {
+        bytes.reverse();
+    }
+    bytes
+}
+
+/// IEEE 754 binary16: 1 bit sign, 5 bits exponent, 10 bits fraction. Each has its exact binary32.
+fn half(bits: u16) -> f32 {
+    let fraction = f32::from(bits & 0x3ff);
+    let magnitude = match bits >> 10 & 0x1f {
+        0 => fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        exponent => (1024.0 + fraction) * 2f32.powi(i32::from(exponent) - 25),
+    };
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_have_their_values() {
+        let pairs =
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 5.960_464_5e-8), (0x0400, 6.103_515_6e-5)];
+        for (bits, value) in pairs {
+            assert_eq!(half(bits).to_bits(), f32::to_bits(value), "{bits:04x}");
+        }
+        assert!(half(0x7e00).is_nan());
+        assert_eq!(half(0xfc00).to_bits(), f32::NEG_INFINITY.to_bits());
+    }
+
+    #[test]
+    fn names_of_types_are_read() {
+        let dtype = |text| DType::parse(text).map(|d| (d.kind, d.bytes, d.big_endian));
+        assert_eq!(dtype("<f4"), Some((Kind::Float, 4, false)));
+        assert_eq!(dtype(">U12"), Some((Kind::Unicode, 48, true)));
+        assert_eq!(dtype("|O"), Some((Kind::Object, 0, false)));
+        for text in ["", "<", "f", "V8", "<c8", "f4x", "<M8[s]", "é4"] {
+            assert_eq!(dtype(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn both_byte_orders_give_the_same_values() {
+        let little = DType::parse("<i2").unwrap().integers(&[1, 2, 255, 255]).unwrap();
+        let big = DType::parse(">i2").unwrap().integers(&[2, 1, 255, 255]).unwrap();
+        assert_eq!((little.as_slice(), big.as_slice()), ([513, -1].as_slice(), [513, -1].as_slice()));
+        assert_eq!(DType::parse("<u8").unwrap().integers(&[255; 8]), None);
+        assert_eq!(DType::parse(">U2").unwrap().texts(&[0, 0, 0, 97, 0, 0, 0, 0]).unwrap(), ["a"]);
+    }
+}

@@ -1,0 +1,267 @@
+//! The right class of each clip: from a packed data set or from a folder of official lists.
+//!
+//! The official lists of UCF101: `classInd.txt` with `<id from 1> <Name>` and `testlist0N.txt` with `Class/v_X_gNN_cNN.avi`, one
+//! a line, ending in CRLF or LF. The class of a clip is its directory's.
+
+use super::{Scores, clip_key, first_few};
+use anyhow::{Context, Result, bail};
+use clipshard::{MANIFEST_FILE, Manifest, Subset};
+use std::collections::HashMap;
+use std::path::Path;
+
+const CLASS_LIST_FILE: &str = "classInd.txt";
+
+/// The right class of each clip of some scores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// One for each clip, in the order of the scores.
+    pub labels: Vec<u32>,
+    /// The split whose test list the clips are of.
+    pub split: String,
+    /// How many clips of that test list have no scores; not 0 only where the split was asked for.
+    pub unscored: usize,
+}
+
+/// The test list of one split.
+struct TestList {
+    split: String,
+    /// Labels by [`clip_key`].
+    clips: HashMap<String, u32>,
+}
+
+/// What a data set or a folder of lists says.
+struct Source {
+    classes: usize,
+    tests: Vec<TestList>,
+}
+
+impl Labels {
+    /// Looks up the clips of `scores` in `dir`: in the test list of `split`, or of the split that has exactly these clips.
+    pub fn find(dir: &Path, scores: &Scores, split: Option<&str>) -> Result<Self> {
+        let shown = dir.display();
+        let source = if dir.join(MANIFEST_FILE).is_file() {
+            Source::of_dataset(dir)?
+        } else if dir.join(CLASS_LIST_FILE).is_file() {
+            Source::of_lists(dir)?
+        } else {
+            bail!(
+                "{shown}: neither a packed data set ({MANIFEST_FILE}) nor official lists ({CLASS_LIST_FILE}, testlist01.txt ...)"
+            );
+        };
+        let known = || source.tests.iter().map(|test| test.split.as_str()).collect::<Vec<_>>().join(", ");
+        let places = scores.places();
+        let test = match split {
+            Some(split) => {
+                let test = source.tests.iter().find(|test| test.split == split);
+                test.with_context(|| format!("{shown}: no split {split} there, only {}", known()))?
+            }
+            None => match source.tests.iter().find(|test| test.has_exactly(&places)) {
+                Some(test) => test,
+                None => bail!("{}", source.no_match(dir, &places)),
+            },
+        };
+        let lacking: Vec<&str> =
+            scores.names.iter().filter(|name| !test.clips.contains_key(&clip_key(name))).map(String::as_str).collect();
+        if !lacking.is_empty() {
+            let (n, few, split) = (lacking.len(), first_few(&lacking), &test.split);
+            bail!("{shown}: {n} clips with scores are not in the test list of split {split}: {few}");
+        }
+        if source.classes != scores.classes {
+            bail!("{shown}: {} classes there, but scores of {}", source.classes, scores.classes);
+        }
+        let labels = scores.names.iter().map(|name| test.clips[&clip_key(name)]).collect();
+        Ok(Self { labels, split: test.split.clone(), unscored: test.clips.len() - scores.names.len() })
+    }
+}
+
+impl TestList {
+    fn has_exactly<V>(&self, clips: &HashMap<String, V>) -> bool {
+        self.clips.len() == clips.len() && clips.keys().all(|key| self.clips.contains_key(key))
+    }
+}
+
+impl Source {
+    fn of_dataset(dir: &Path) -> Result<Self> {
+        let manifest = Manifest::read(dir)?;
+        let test = |(at, split): (usize, &String)| {
+            let clips = manifest.clips.iter().filter(|clip| clip.subsets[at] == Subset::Test);
+            let clips = clips.map(|clip| (clip_key(&clip.id), clip.label)).collect();
+            TestList { split: split.clone(), clips }
+        };
+        Ok(Self { classes: manifest.classes.len(), tests: manifest.splits.iter().enumerate().map(test).collect() })
+    }
+
+    fn of_lists(dir: &Path) -> Result<Self> {
+        let numbers = class_numbers(&dir.join(CLASS_LIST_FILE))?;
+        let mut tests = Vec::new();
+        for entry in std::fs::read_dir(dir).with_context(|| format!("{}: cannot list it", dir.display()))? {
+            let file = entry?.file_name().to_string_lossy().into_owned();
+            let number = file.strip_prefix("testlist").and_then(|rest| rest.strip_suffix(".txt"));
+            let Some(number) = number.map(|n| n.trim_start_matches('0')).filter(|n| !n.is_empty()) else { continue };
+            let clips = test_clips(&dir.join(&file), &numbers)?;
+            tests.push(TestList { split: number.to_owned(), clips });
+        }
+        if tests.is_empty() {
+            bail!("{}: {CLASS_LIST_FILE} is there, but no testlist01.txt", dir.display());
+        }
+        tests.sort_by(|a, b| a.split.cmp(&b.split));
+        Ok(Self { classes: numbers.len(), tests })
+    }
+
+    /// Why no split will do.
+    fn no_match(&self, dir: &Path, places: &HashMap<String, usize>) -> String {
+        let split = |test: &TestList| {
+            let common = places.keys().filter(|key| test.clips.contains_key(*key)).count();
+            format!("split {} has {} clips, {common} of them these", test.split, test.clips.len())
+        };
+        let splits = self.tests.iter().map(split).collect::<Vec<_>>().join("; ");
+        let n = places.len();
+        format!("{}: no test list there has exactly the {n} clips with scores ({splits}); say --split N", dir.display())
+    }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))
+}
+
+/// Labels from 0 by class name in lower case.
+fn class_numbers(path: &Path) -> Result<HashMap<String, u32>> {
+    let mut numbers = HashMap::new();
+    let text = read_text(path)?;
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let fields = line.split_once(char::is_whitespace);
+        let class = fields.and_then(|(id, name)| Some((id.trim().parse::<u32>().ok()?.checked_sub(1)?, name.trim())));
+        let Some((label, name)) = class else {
+            bail!("{}, line {}: {line:?} is not of the form \"1 ApplyEyeMakeup\"", path.display(), at + 1);
+        };
+        if numbers.insert(name.to_lowercase(), label).is_some() {
+            bail!("{}, line {}: class {name} is there twice", path.display(), at + 1);
+        }
+    }
+    let mut labels: Vec<u32> = numbers.values().copied().collect();
+    labels.sort_unstable();
+    if labels.is_empty() || labels.iter().zip(0..).any(|(&label, at)| label != at) {
+        bail!("{}: its classes are not numbered 1 to {}", path.display(), labels.len());
+    }
+    Ok(numbers)
+}
+
+/// The labels of a test list, by clip.
+fn test_clips(path: &Path, numbers: &HashMap<String, u32>) -> Result<HashMap<String, u32>> {
+    let mut clips = HashMap::new();
+    let text = read_text(path)?;
+    for (at, line) in text.lines().enumerate() {
+        // Training lists have the class's number after the name.
+        let Some(entry) = line.split_whitespace().next() else { continue };
+        let Some((class, file)) = entry.rsplit_once('/') else {
+            bail!("{}, line {}: {entry:?} is not of the form Class/clip.avi", path.display(), at + 1);
+        };
+        let class = class.rsplit('/').next().unwrap_or(class);
+        let Some(&label) = numbers.get(&class.to_lowercase()) else {
+            bail!("{}, line {}: class {class:?} is not in {CLASS_LIST_FILE}", path.display(), at + 1);
+        };
+        if clips.insert(clip_key(file), label).is_some() {
+            bail!("{}, line {}: clip {file} is there twice", path.display(), at + 1);
+        }
+    }
+    Ok(clips)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clipshard::Clip;
+    use std::fs;
+
+    fn scores(names: &[&str], classes: usize) -> Scores {
+        let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+        Scores { logits: vec![0.0; names.len() * classes], names, classes, ..Scores::default() }
+    }
+
+    fn lists() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("classInd.txt"), "1 Archery\r\n2 HandstandPushups\r\n").unwrap();
+        let first = "Archery/v_Archery_g01_c01.avi\r\nHandstandPushups/v_HandStandPushups_g01_c01.avi\r\n";
+        fs::write(dir.path().join("testlist01.txt"), first).unwrap();
+        fs::write(dir.path().join("testlist02.txt"), "handstandpushups/v_HandStandPushups_g02_c01.avi\n\n").unwrap();
+        fs::write(dir.path().join("trainlist01.txt"), "Unread/x 1\n").unwrap();
+        dir
+    }
+
+    #[test]
+    fn official_lists_give_labels_and_split() {
+        let dir = lists();
+        let find = |names: &[&str]| Labels::find(dir.path(), &scores(names, 2), None).unwrap();
+        let expected = Labels { labels: vec![1, 0], split: "1".into(), unscored: 0 };
+        assert_eq!(find(&["HandstandPushups_g01_c01", "v_archery_g01_c01.AVI"]), expected);
+        assert_eq!(find(&["HandStandPushups_g02_c01"]).split, "2");
+    }
+
+    #[test]
+    fn a_split_asked_for_may_have_more_clips_but_not_fewer() {
+        let dir = lists();
+        let find = |names: &[&str], split| Labels::find(dir.path(), &scores(names, 2), split);
+        let expected = Labels { labels: vec![0], split: "1".into(), unscored: 1 };
+        assert_eq!(find(&["Archery_g01_c01"], Some("1")).unwrap(), expected);
+        let error = |names: &[&str], split| find(names, split).unwrap_err().to_string();
+        let message = error(&["Archery_g01_c01"], None);
+        assert!(message.contains("split 1 has 2 clips, 1 of them these; split 2 has 1 clips, 0"), "{message}");
+        let message = error(&["Archery_g01_c01"], Some("2"));
+        assert!(
+            message.contains("1 clips with scores are not in the test list of split 2: Archery_g01_c01"),
+            "{message}"
+        );
+        assert!(error(&["Archery_g01_c01"], Some("3")).contains("no split 3 there, only 1, 2"));
+    }
+
+    #[test]
+    fn faults_of_lists_are_named_with_their_line() {
+        let fault = |file: &str, text: &str| {
+            let dir = lists();
+            fs::write(dir.path().join(file), text).unwrap();
+            Labels::find(dir.path(), &scores(&["a"], 2), Some("1")).unwrap_err().to_string()
+        };
+        assert!(fault("classInd.txt", "1 Archery\n0 Handstand\n").contains("line 2"));
+        assert!(fault("classInd.txt", "1 Archery\n2 archery\n").contains("line 2: class archery is there twice"));
+        assert!(fault("classInd.txt", "1 Archery\n3 HandstandPushups\n").contains("not numbered 1 to 2"));
+        assert!(fault("testlist01.txt", "v_Archery_g01_c01.avi\n").contains("line 1"));
+        assert!(fault("testlist01.txt", "\nSurfing/v_Surfing_g01_c01.avi\n").contains("line 2: class \"Surfing\""));
+        assert!(fault("testlist01.txt", "Archery/v_a.avi\nArchery/A\n").contains("line 2: clip A is there twice"));
+    }
+
+    #[test]
+    fn a_packed_data_set_gives_labels_and_split() {
+        let dir = tempfile::tempdir().unwrap();
+        let clip = |id: &str, label, subsets: [Subset; 2]| Clip {
+            id: id.into(),
+            label,
+            subsets: subsets.to_vec(),
+            frames: std::collections::BTreeMap::new(),
+        };
+        let manifest = Manifest {
+            classes: vec!["Archery".into(), "Surfing".into()],
+            splits: vec!["1".into(), "2".into()],
+            clips: vec![
+                clip("v_Archery_g01_c01", 0, [Subset::Test, Subset::Train]),
+                clip("v_Surfing_g01_c01", 1, [Subset::Test, Subset::Test]),
+                clip("v_Surfing_g02_c01", 1, [Subset::Train, Subset::Unused]),
+            ],
+            ..Manifest::default()
+        };
+        manifest.write(dir.path()).unwrap();
+        let find = |names: &[&str], classes| Labels::find(dir.path(), &scores(names, classes), None);
+        let expected = Labels { labels: vec![1, 0], split: "1".into(), unscored: 0 };
+        assert_eq!(find(&["Surfing_g01_c01", "Archery_g01_c01"], 2).unwrap(), expected);
+        assert_eq!(find(&["Surfing_g01_c01"], 2).unwrap().split, "2");
+        assert!(
+            find(&["Surfing_g01_c01"], 101).unwrap_err().to_string().contains("2 classes there, but scores of 101")
+        );
+    }
+
+    #[test]
+    fn a_folder_of_neither_kind_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Labels::find(dir.path(), &scores(&["a"], 2), None).unwrap_err().to_string();
+        assert!(error.contains("neither a packed data set (manifest.json) nor official lists"), "{error}");
+    }
+}

@@ -1,0 +1,102 @@
+//! npy files: a header with type and shape, then the elements.
+//!
+//! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is Python source; only what
+//! numpy itself writes is understood, so a hostile one has nothing to work on.
+
+use super::dtype::{DType, Kind};
+
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+/// Headers of plain arrays take 128 bytes.
+const MAX_HEADER_BYTES: usize = 1 << 16;
+
+/// An array in a file's bytes. Its data has the length that type and shape say.
+pub(super) struct Npy<'a> {
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<usize>,
+    /// The first index runs fastest, not the last.
+    pub(super) fortran_order: bool,
+    pub(super) data: &'a [u8],
+}
+
+impl<'a> Npy<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or("it does not start as npy files do")?;
+        let short = "it ends within its header: is the file whole?";
+        let (&[version, _], rest) = rest.split_first_chunk().ok_or(short)?;
+        let (length, rest) = match version {
+            1 => rest.split_first_chunk().map(|(n, rest)| (usize::from(u16::from_le_bytes(*n)), rest)),
+            2 | 3 => rest.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n) as usize, rest)),
+            _ => return Err(format!("it has version {version} of the npy format; 1 to 3 are known")),
+        }
+        .ok_or(short)?;
+        if length > MAX_HEADER_BYTES {
+            return Err(format!("its header has {length} bytes; at most {MAX_HEADER_BYTES} are expected"));
+        }
+        let (header, data) = rest.split_at_checked(length).ok_or(short)?;
+        let header = std::str::from_utf8(header).map_err(|_| "its header is not text")?;
+        let (dtype, fortran_order, shape) = fields(header)?;
+        let items = shape.iter().try_fold(1_usize, |n, &m| n.checked_mul(m));
+        let expected = items.and_then(|n| n.checked_mul(dtype.bytes));
+        if dtype.kind != Kind::Object && expected != Some(data.len()) {
+            return Err(format!("it holds {} bytes of data, which {shape:?} of {dtype} do not take", data.len()));
+        }
+        Ok(Self { dtype, shape, fortran_order, data })
+    }
+}
+
+/// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`
+fn fields(header: &str) -> Result<(DType, bool, Vec<usize>), String> {
+    let value = |key: &str| {
+        let after = header.split_once(&format!("'{key}'")).map(|(_, after)| after.trim_start());
+        let value = after.and_then(|after| after.strip_prefix(':'));
+        value.map(str::trim_start).ok_or_else(|| format!("its header has no {key:?}"))
+    };
+    let descr = value("descr")?;
+    let name = descr.strip_prefix('\'').and_then(|text| text.split_once('\'')).map(|(name, _)| name);
+    let name = name.ok_or("its elements are records, not plain numbers or text")?;
+    let dtype = DType::parse(name).ok_or_else(|| format!("its elements are of type {name:?}, which is not read"))?;
+    let fortran_order = value("fortran_order")?.starts_with("True");
+    let shape = value("shape")?.strip_prefix('(').and_then(|text| text.split_once(')')).map(|(shape, _)| shape);
+    let sizes = shape.unwrap_or("?").split(',').map(str::trim).filter(|size| !size.is_empty());
+    // Python 2 wrote its long integers as 3L.
+    let shape: Option<Vec<usize>> = sizes.map(|size| size.strip_suffix('L').unwrap_or(size).parse().ok()).collect();
+    Ok((dtype, fortran_order, shape.ok_or("its header has no readable shape")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        let length = (header.len() as u16).to_le_bytes();
+        [MAGIC, &[1, 0], &length, header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn a_header_of_numpy_is_read() {
+        let bytes = file("{'descr': '<f4', 'fortran_order': True, 'shape': (1L, 2), }  \n", &[0; 8]);
+        let npy = Npy::parse(&bytes).unwrap();
+        assert_eq!((npy.shape.as_slice(), npy.fortran_order, npy.data), ([1, 2].as_slice(), true, [0; 8].as_slice()));
+        let bytes = file("{'descr': '<i8', 'fortran_order': False, 'shape': (), }", &[0; 8]);
+        assert!(Npy::parse(&bytes).unwrap().shape.is_empty());
+    }
+
+    #[test]
+    fn each_fault_of_a_header_has_its_message() {
+        let fault = |bytes: &[u8]| Npy::parse(bytes).err().unwrap();
+        let header = |descr: &str, shape: &str| {
+            file(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"), &[0; 8])
+        };
+        assert!(fault(b"PK").contains("start"));
+        assert!(fault(b"\x93NUMPY\x01\x00\xff").contains("whole"));
+        assert!(fault(b"\x93NUMPY\x01\x00\xff\x00{}").contains("whole"));
+        assert!(fault(b"\x93NUMPY\x02\x00\xff\xff\xff\xff").contains("4294967295"));
+        assert!(fault(b"\x93NUMPY\x09\x00\x00\x00").contains("version 9"));
+        assert!(fault(&file("{}", b"")).contains("descr"));
+        assert!(fault(&header("[('a', '<f4')]", "(2,)")).contains("records"));
+        assert!(fault(&header("'<c8'", "(1,)")).contains("<c8"));
+        assert!(fault(&header("'<f4'", "(3,)")).contains("8 bytes"));
+        assert!(fault(&header("'<f4'", "(-2,)")).contains("shape"));
+        assert!(fault(&header("'<f4'", "(4294967296, 4294967296)")).contains("8 bytes"));
+    }
+}

@@ -1,0 +1,160 @@
+//! Score files of ours: npz, a zip archive of one npy file an array.
+
+use super::Scores;
+use super::dtype::Kind;
+use super::npy::Npy;
+use npyz::npz::{NpzWriter, array_name_from_file_name, file_name_from_array_name};
+use npyz::zip::read::ZipArchive;
+use npyz::zip::result::ZipError;
+use npyz::zip::write::FileOptions;
+use npyz::zip::{CompressionMethod, DateTime};
+use npyz::{DType, Serialize, WriterBuilder};
+use std::fs::File;
+use std::io::{self, Cursor, Read, Write};
+use std::path::Path;
+
+/// No array is larger unpacked, whatever the archive says.
+const MAX_ARRAY_BYTES: u64 = 1 << 30;
+
+type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+
+/// Reads `names`, `logits` and, where there, `labels` and `samples`. The rules of [`Scores`] are not checked yet.
+pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not a whole zip archive: {e}"))?;
+    let file = required(&mut archive, "names")?;
+    let names = within("names", || {
+        let npy = Npy::parse(&file)?;
+        if npy.dtype.kind == Kind::Object {
+            return Err("it holds Python objects; save it as text, np.array(names, dtype=str)".to_owned());
+        }
+        let names = npy.dtype.texts(npy.data).ok_or_else(|| format!("it holds {}, not text", npy.dtype))?;
+        if npy.shape.len() == 1 { Ok(names) } else { Err(format!("it has shape {:?}, not [clips]", npy.shape)) }
+    })?;
+    let file = required(&mut archive, "logits")?;
+    let (classes, logits) = within("logits", || logits(&file, names.len()))?;
+    let labels = integers(&mut archive, "labels", names.len())?;
+    let samples = integers(&mut archive, "samples", names.len())?;
+    Ok(Scores { names, classes, logits, labels, samples })
+}
+
+fn within<T>(array: &str, read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    read().map_err(|fault| format!("array {array:?}: {fault}"))
+}
+
+/// Number of classes and logits `[clips, classes]`.
+fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), String> {
+    let npy = Npy::parse(file)?;
+    let values = npy.dtype.floats(npy.data).ok_or_else(|| format!("it holds {}, not floats", npy.dtype))?;
+    let &[rows, classes] = npy.shape.as_slice() else {
+        return Err(format!("it has shape {:?}, not [clips, classes]", npy.shape));
+    };
+    if rows != clips {
+        return Err(format!("it has {rows} rows for {clips} names"));
+    }
+    if !npy.fortran_order {
+        return Ok((classes, values));
+    }
+    let transposed = (0..rows * classes).map(|at| values[at % classes * rows + at / classes]).collect();
+    Ok((classes, transposed))
+}
+
+/// Whole numbers `[clips]`, or one number for all clips; `None` where there is no such array.
+fn integers(archive: &mut Archive<'_>, name: &str, clips: usize) -> Result<Option<Vec<u32>>, String> {
+    let Some(file) = array(archive, name)? else { return Ok(None) };
+    within(name, || {
+        let npy = Npy::parse(&file)?;
+        let values = npy.dtype.integers(npy.data);
+        let values = values.ok_or_else(|| format!("it holds {}, not whole numbers", npy.dtype))?;
+        let number = |value| u32::try_from(value).map_err(|_| format!("{value} is out of range"));
+        match npy.shape.as_slice() {
+            [] => Ok(vec![number(values[0])?; clips]),
+            [_] => values.into_iter().map(number).collect(),
+            shape => Err(format!("it has shape {shape:?}, not [clips]")),
+        }
+    })
+    .map(Some)
+}
+
+fn required(archive: &mut Archive<'_>, name: &str) -> Result<Vec<u8>, String> {
+    if let Some(file) = array(archive, name)? {
+        return Ok(file);
+    }
+    let mut found: Vec<_> = archive.file_names().filter_map(array_name_from_file_name).collect();
+    found.sort_unstable();
+    let found = super::first_few(&found);
+    Err(format!("no array {name:?} in it; score files have `names` and `logits` (found: {found})"))
+}
+
+/// The npy file of an array, unpacked.
+fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, String> {
+    let mut entry = match archive.by_name(&file_name_from_array_name(name)) {
+        Ok(entry) => entry,
+        Err(ZipError::FileNotFound) => return Ok(None),
+        Err(e) => return Err(format!("array {name:?}: {e}")),
+    };
+    let mut bytes = Vec::new();
+    // The size that the archive states is not believed: what is really there is read, up to the limit.
+    entry.by_ref().take(MAX_ARRAY_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("array {name:?}: {e}"))?;
+    if bytes.len() as u64 > MAX_ARRAY_BYTES {
+        return Err(format!("array {name:?} has more than {MAX_ARRAY_BYTES} bytes"));
+    }
+    Ok(Some(bytes))
+}
+
+/// The scores as npz, uncompressed as `np.savez` does; `np.load(..., allow_pickle=False)` reads it.
+pub(super) fn encode(scores: &Scores) -> io::Result<Vec<u8>> {
+    let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
+    let (clips, classes) = (scores.names.len() as u64, scores.classes as u64);
+    let width = scores.names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
+    let names = scores.names.iter().map(String::as_str);
+    write_array::<str, _>(&mut npz, "names", &format!("<U{width}"), &[clips], names)?;
+    if let Some(labels) = &scores.labels {
+        let labels: Vec<i64> = labels.iter().map(|&label| label.into()).collect();
+        write_array(&mut npz, "labels", "<i8", &[clips], &labels)?;
+    }
+    write_array(&mut npz, "logits", "<f4", &[clips, classes], &scores.logits)?;
+    if let Some(samples) = &scores.samples {
+        write_array(&mut npz, "samples", "<u4", &[clips], samples)?;
+    }
+    Ok(npz.zip_writer().finish()?.into_inner())
+}
+
+fn write_array<'v, T, I>(
+    npz: &mut NpzWriter<Cursor<Vec<u8>>>,
+    name: &str,
+    dtype: &str,
+    shape: &[u64],
+    items: I,
+) -> io::Result<()>
+where
+    T: Serialize + ?Sized + 'v,
+    I: IntoIterator<Item = &'v T>,
+{
+    // Without a date of its own the entry would get the present one.
+    let options =
+        FileOptions::default().compression_method(CompressionMethod::Stored).last_modified_time(DateTime::default());
+    let dtype = DType::new_scalar(dtype.parse().expect("a type that numpy has"));
+    let mut writer = npz.array::<T>(name, options)?.dtype(dtype).shape(shape).begin_nd()?;
+    for item in items {
+        writer.push(item)?;
+    }
+    writer.finish()
+}
+
+/// Puts a file in place, whole or not at all: a temporary one beside it, on the disk, renamed.
+pub(super) fn persist(bytes: &[u8], path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".scores-").tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Temporary files are private; scores are as readable as any other new file of the usual umask.
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    // Where a folder cannot be synced (Windows), the rename itself is all there is.
+    let _ = File::open(dir).and_then(|dir| dir.sync_all());
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! The objects of a pickle: Python's plain ones, and what numpy writes of an array.
+//!
+//! numpy pickles an array as `_reconstruct(ndarray, (0,), b'b')` and then, by `BUILD`, `(1, shape, dtype, fortran, data)`; with
+//! protocol 5 as `_frombuffer(data, dtype, shape, order)`; a scalar as `scalar(dtype, data)`; a type as `dtype('f4', 0, 1)` and,
+//! by `BUILD`, `(3, '<', None, None, None, -1, -1, 0)`. Python 3 writes bytes in protocols 0 to 2 as `_codecs.encode(text, 'latin1')`.
+
+use super::super::dtype::{DType, Kind};
+use super::{Id, Machine, PickleError, Result};
+use std::borrow::Cow;
+
+/// All functions and classes that a pickle may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Global {
+    Reconstruct,
+    Scalar,
+    FromBuffer,
+    Ndarray,
+    Dtype,
+    Encode,
+    OrderedDict,
+}
+
+impl Global {
+    /// numpy 2 renamed `numpy.core` to `numpy._core`.
+    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::Reconstruct,
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::Scalar,
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::FromBuffer,
+            ("numpy", "ndarray") => Self::Ndarray,
+            ("numpy", "dtype") => Self::Dtype,
+            ("_codecs", "encode") => Self::Encode,
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            _ => return None,
+        })
+    }
+}
+
+/// An object. Those that hold others name them by number.
+#[derive(Debug)]
+pub(super) enum Node<'a> {
+    None,
+    /// Whole numbers and truth values.
+    Int(i64),
+    Float(f64),
+    Bytes(Cow<'a, [u8]>),
+    Text(Cow<'a, str>),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    /// Keys and values in the order of their setting.
+    Dict(Vec<(Id, Id)>),
+    Global(Global),
+    Dtype(DType),
+    /// `None` between `_reconstruct` and `BUILD`.
+    Array(Option<Box<Array>>),
+}
+
+/// An array, or a numpy scalar as one without dimensions.
+#[derive(Clone, Debug)]
+pub(super) struct Array {
+    dtype: DType,
+    shape: Vec<usize>,
+    /// Its bytes; for an array of objects the list of them.
+    data: Id,
+}
+
+impl<'a> Machine<'a> {
+    fn node(&self, id: Id) -> &Node<'a> {
+        &self.nodes[id as usize]
+    }
+
+    /// Text; Python 2 writes it as bytes.
+    pub(super) fn str(&self, id: Id) -> Option<&str> {
+        match self.node(id) {
+            Node::Text(text) => Some(text),
+            Node::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The result of a call; `callable` and `arguments` are any objects.
+    pub(super) fn reduce(&mut self, callable: Id, arguments: Id) -> Result<Node<'a>> {
+        let Node::Global(callable) = *self.node(callable) else {
+            return self.malformed("REDUCE of what is no function");
+        };
+        let Node::Tuple(arguments) = self.node(arguments) else {
+            return self.malformed("a function's arguments are no tuple");
+        };
+        match (callable, arguments.as_slice()) {
+            (Global::Reconstruct, &[class, _, _]) if matches!(self.node(class), Node::Global(Global::Ndarray)) => {
+                Ok(Node::Array(None))
+            }
+            (Global::Scalar, &[dtype, data]) => self.array(dtype, Vec::new(), data),
+            (Global::FromBuffer, &[data, dtype, shape, _order]) => {
+                let shape = self.shape(shape)?;
+                self.array(dtype, shape, data)
+            }
+            (Global::Dtype, &[name, ..]) if arguments.len() <= 3 => {
+                let name = self.str(name).unwrap_or_default();
+                match DType::parse(name) {
+                    Some(dtype) => Ok(Node::Dtype(dtype)),
+                    None => self.malformed(format!("an array of type {}; only floats are read", excerpt(name))),
+                }
+            }
+            (Global::Encode, &[text, encoding]) if matches!(self.str(encoding), Some("latin1" | "latin-1")) => {
+                self.encode(text)
+            }
+            (Global::OrderedDict, &[]) => Ok(Node::Dict(Vec::new())),
+            (Global::OrderedDict, &[pairs]) => self.pairs(pairs),
+            _ => self.malformed(format!("{callable:?} with arguments that plain arrays do not have")),
+        }
+    }
+
+    /// Gives an object its state.
+    pub(super) fn build(&mut self, target: Id, state: Id) -> Result<()> {
+        let Node::Tuple(state) = self.node(state) else {
+            return self.malformed("an object's state is no tuple");
+        };
+        let node = match (self.node(target), state.as_slice()) {
+            (Node::Array(None), &[_, shape, dtype, _, data] | &[shape, dtype, _, data]) => {
+                let shape = self.shape(shape)?;
+                self.array(dtype, shape, data)?
+            }
+            (Node::Dtype(dtype), &[_, order, subtype, names, fields, ..]) => {
+                let plain = [subtype, names, fields].iter().all(|&id| matches!(self.node(id), Node::None));
+                let order = self.str(order).and_then(|order| order.chars().next());
+                match order.and_then(|order| dtype.with_order(order)) {
+                    Some(dtype) if plain => Node::Dtype(dtype),
+                    _ => return self.malformed("a numpy type that is not plain"),
+                }
+            }
+            _ => return self.malformed("BUILD of what is no new array"),
+        };
+        self.nodes[target as usize] = node;
+        Ok(())
+    }
+
+    fn shape(&self, id: Id) -> Result<Vec<usize>> {
+        const MAX_DIMENSIONS: usize = 64;
+        let Node::Tuple(sizes) = self.node(id) else { return self.malformed("an array's shape is no tuple") };
+        let size = |&id| match *self.node(id) {
+            Node::Int(size) => usize::try_from(size).ok(),
+            _ => None,
+        };
+        let shape = if sizes.len() <= MAX_DIMENSIONS { sizes.iter().map(size).collect() } else { None };
+        shape.map_or_else(|| self.malformed("an array's shape is not of whole numbers"), Ok)
+    }
+
+    /// An array whose data has the length that type and shape say.
+    fn array(&self, dtype: Id, shape: Vec<usize>, data: Id) -> Result<Node<'a>> {
+        let Node::Dtype(dtype) = *self.node(dtype) else { return self.malformed("an array without a type") };
+        let items = shape.iter().try_fold(1_usize, |n, &m| n.checked_mul(m));
+        let (found, expected) = match self.node(data) {
+            Node::Bytes(bytes) if dtype.bytes > 0 => (bytes.len(), items.and_then(|n| n.checked_mul(dtype.bytes))),
+            Node::List(list) if dtype.kind == Kind::Object => (list.len(), items),
+            _ => return self.malformed(format!("an array of {dtype} without data")),
+        };
+        if expected != Some(found) {
+            return self
+                .malformed(format!("an array's data has length {found}, which {shape:?} of {dtype} do not take"));
+        }
+        Ok(Node::Array(Some(Box::new(Array { dtype, shape, data }))))
+    }
+
+    fn encode(&mut self, text: Id) -> Result<Node<'a>> {
+        let Node::Text(text) = self.node(text) else { return self.malformed("what it encodes is no text") };
+        // Each array has its own text in the file; one text in many arrays is counted.
+        let length = text.chars().count();
+        let bytes: Option<Vec<u8>> =
+            if length <= self.budget { text.chars().map(|c| u8::try_from(c).ok()).collect() } else { None };
+        self.spend(length)?;
+        bytes.map_or_else(
+            || self.malformed("what it encodes is not Latin-1"),
+            |bytes| Ok(Node::Bytes(Cow::Owned(bytes))),
+        )
+    }
+
+    /// `OrderedDict([[key, value], ...])`, as Python 2 writes it.
+    fn pairs(&mut self, list: Id) -> Result<Node<'a>> {
+        let Node::List(list) = self.node(list) else { return self.malformed("OrderedDict of what is no list") };
+        let pair = |&id| match self.node(id) {
+            Node::List(pair) | Node::Tuple(pair) => <[Id; 2]>::try_from(pair.as_slice()).ok().map(|[k, v]| (k, v)),
+            _ => None,
+        };
+        let length = list.len();
+        let dict: Option<Vec<_>> = if length <= self.budget { list.iter().map(pair).collect() } else { None };
+        self.spend(length)?;
+        dict.map_or_else(|| self.malformed("OrderedDict of what are no pairs"), |dict| Ok(Node::Dict(dict)))
+    }
+
+    /// Counts what is copied out of objects that may be shared.
+    fn spend(&mut self, amount: usize) -> Result<()> {
+        self.budget = self.budget.checked_sub(amount).ok_or(PickleError::Expands)?;
+        Ok(())
+    }
+
+    /// The clips of the dictionary that the pickle is.
+    pub(super) fn rows(&mut self, top: Id) -> Result<Vec<(String, Vec<f32>)>> {
+        let top = match self.node(top) {
+            // np.save puts what is no array into an array of one object.
+            Node::Array(Some(array)) if array.shape.is_empty() => match self.node(array.data) {
+                Node::List(list) => list[0],
+                _ => top,
+            },
+            _ => top,
+        };
+        let Node::Dict(dict) = self.node(top) else {
+            return Err(PickleError::NotScores(format!("{}, not a dictionary", self.describe(top))));
+        };
+        let dict = dict.clone();
+        // Each letter of a name and each number takes a byte of the file or more, unless clips share them.
+        self.budget = self.input.at();
+        let mut rows = Vec::with_capacity(dict.len());
+        for (key, value) in dict {
+            let Some(name) = self.str(key) else {
+                return Err(PickleError::NotScores(format!("a dictionary with {} among its keys", self.describe(key))));
+            };
+            let name = name.to_owned();
+            self.spend(name.len())?;
+            let row = self.row(&name, value)?;
+            rows.push((name, row));
+        }
+        Ok(rows)
+    }
+
+    /// The scores `[classes]` of a clip.
+    fn row(&mut self, name: &str, value: Id) -> Result<Vec<f32>> {
+        let not_scores = |what: String| {
+            let name = excerpt(name);
+            Err(PickleError::NotScores(format!("a dictionary in which {name} is {what}")))
+        };
+        match self.node(value) {
+            Node::Array(Some(array)) => {
+                let array = array.clone();
+                let items = array.shape.iter().product();
+                self.spend(items)?;
+                if array.shape.iter().filter(|&&size| size != 1).count() > 1 || array.shape.is_empty() {
+                    return not_scores(format!("an array of shape {:?}", array.shape));
+                }
+                match self.floats(&array) {
+                    Some(values) => Ok(values),
+                    None => not_scores(format!("an array of {}", array.dtype)),
+                }
+            }
+            Node::List(items) | Node::Tuple(items) => {
+                let values: Option<Vec<f32>> = if items.len() <= self.budget {
+                    items.iter().map(|&item| self.number_of(item)).collect()
+                } else {
+                    None
+                };
+                self.spend(items.len())?;
+                values.map_or_else(|| not_scores("a list of what are no numbers".to_owned()), Ok)
+            }
+            _ => not_scores(self.describe(value)),
+        }
+    }
+
+    fn floats(&self, array: &Array) -> Option<Vec<f32>> {
+        let Node::Bytes(bytes) = self.node(array.data) else { return None };
+        array.dtype.floats(bytes)
+    }
+
+    /// A plain number or a numpy scalar.
+    fn number_of(&self, id: Id) -> Option<f32> {
+        match self.node(id) {
+            Node::Int(value) => Some(*value as f32),
+            Node::Float(value) => Some(*value as f32),
+            Node::Array(Some(array)) if array.shape.is_empty() => self.floats(array)?.first().copied(),
+            _ => None,
+        }
+    }
+
+    fn describe(&self, id: Id) -> String {
+        match self.node(id) {
+            Node::None => "None".to_owned(),
+            Node::Int(_) | Node::Float(_) => "a number".to_owned(),
+            Node::Bytes(_) | Node::Text(_) => "text".to_owned(),
+            Node::Tuple(_) => "a tuple".to_owned(),
+            Node::List(_) => "a list".to_owned(),
+            Node::Dict(_) => "a dictionary".to_owned(),
+            Node::Global(global) => format!("{global:?} itself"),
+            Node::Dtype(_) => "a numpy type".to_owned(),
+            Node::Array(Some(array)) => format!("an array of shape {:?}", array.shape),
+            Node::Array(None) => "an unfinished array".to_owned(),
+        }
+    }
+}
+
+/// Text of a file, fit for a message.
+fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 80;
+    text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
+}

@@ -1,0 +1,236 @@
+//! Pickles of each protocol, from Python 2 and 3 and numpy 1 and 2 (made by `scripts/make_score_goldens.py`), and hostile ones.
+
+use super::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn goldens(part: &str) -> Vec<(String, Vec<u8>)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
+    let mut found = Vec::new();
+    for (maker, protocols) in [("python2-numpy1", 3), ("numpy1", 6), ("numpy2", 6)] {
+        for protocol in 0..protocols {
+            let name = format!("{maker}-{part}protocol{protocol}.pickle");
+            found.push((name.clone(), std::fs::read(dir.join(&name)).expect(&name)));
+        }
+    }
+    found
+}
+
+/// The rows of `plain()` in the script, as bits.
+fn plain_rows() -> BTreeMap<String, Vec<u32>> {
+    let bits = |row: [f32; 4]| row.map(f32::to_bits).to_vec();
+    let odd = [*b"\n'\\\"", *b"\r\x1a\x7f@", *b"\x80\xff\xfeB", *b"\x00\x00\x80\xc0"];
+    BTreeMap::from([
+        ("ApplyEyeMakeup_g01_c01".into(), bits([0.1, -0.0, 1e30, -1.5])),
+        ("HandstandPushups_g07_c02".into(), bits(odd.map(f32::from_le_bytes))),
+        ("YoYo_g25_c05".into(), bits([1e-45, 1e38, -1e38, 7.0])),
+    ])
+}
+
+fn bits(rows: Vec<(String, Vec<f32>)>) -> BTreeMap<String, Vec<u32>> {
+    rows.into_iter().map(|(name, row)| (name, row.into_iter().map(f32::to_bits).collect())).collect()
+}
+
+#[test]
+fn score_files_of_the_reference_code_are_read_in_each_protocol() {
+    for (name, bytes) in goldens("") {
+        assert_eq!(bits(read(&bytes).expect(&name)), plain_rows(), "{name}");
+    }
+}
+
+#[test]
+fn each_form_of_a_row_is_read_in_each_protocol() {
+    for (name, bytes) in goldens("kinds-") {
+        let rows = read(&bytes).expect(&name);
+        assert_eq!(rows.len(), 10, "{name}");
+        assert_eq!(rows[0].0, "half", "an OrderedDict keeps its order: {name}");
+        for (form, row) in rows {
+            assert_eq!(row, [1.0, -2.5, 0.125], "{form} in {name}");
+        }
+    }
+}
+
+#[test]
+fn a_dictionary_of_np_save_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/dictionary.npy");
+    let scores = crate::scores::Scores::load(&path).unwrap();
+    assert_eq!((scores.names.len(), scores.classes), (3, 4));
+}
+
+#[test]
+fn a_file_cut_anywhere_is_an_error() {
+    for (name, bytes) in goldens("").into_iter().chain(goldens("kinds-")) {
+        for end in 0..bytes.len() {
+            assert!(read(&bytes[..end]).is_err(), "{name} cut to {end} bytes");
+        }
+    }
+}
+
+#[test]
+fn damaged_files_neither_panic_nor_run_away() {
+    for (_, bytes) in goldens("").into_iter().chain(goldens("kinds-")) {
+        for at in 0..bytes.len() {
+            for value in [0, 1, b'.', b'(', b'R', b'b', b'h', 0x7f, 0x94, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[at] = value;
+                if let Ok(rows) = read(&damaged) {
+                    let held: usize = rows.iter().map(|(name, row)| name.len() + row.len()).sum();
+                    assert!(held <= damaged.len());
+                }
+            }
+        }
+    }
+}
+
+fn fault(bytes: &[u8]) -> String {
+    read(bytes).unwrap_err().to_string()
+}
+
+#[test]
+fn functions_are_named_and_never_called() {
+    let calls = |bytes: &[u8], name: &str| {
+        assert_eq!(read(bytes).unwrap_err(), PickleError::Calls(name.to_owned()), "{bytes:?}");
+    };
+    calls(b"cos\nsystem\n(S'id'\ntR.", "os.system");
+    calls(b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.", "os.system");
+    calls(b"(S'id'\nios\nsystem\n.", "os.system");
+    calls(b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncposix\nsystem\nK\x00\x85C\x01b\x87R.", "posix.system");
+    calls(b"c__builtin__\neval\n(S'1'\ntR.", "__builtin__.eval");
+    calls(b"cbuiltins\ngetattr\n.", "builtins.getattr");
+    calls(b"cnumpy\nload\n.", "numpy.load");
+    // A dotted name would be looked up attribute by attribute.
+    calls(b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.tobytes\x93.", "numpy.ndarray.tobytes");
+    calls(b"\x80\x04\x8c\x07_codecs\x8c\x06decode\x93.", "_codecs.decode");
+    let message = PickleError::Calls("os.system".into()).to_string();
+    assert_eq!(message, "the pickle calls os.system; only plain dictionaries of numpy arrays are read");
+}
+
+#[test]
+fn what_a_file_names_does_not_reach_the_terminal_unless_it_is_a_name() {
+    assert!(fault(b"c\x1b[2J\nsystem\n.").contains("no name of a function"));
+    let long = [b"c".as_slice(), &[b'a'; 300], b"\nb\n."].concat();
+    assert!(fault(&long).contains("no name of a function"));
+    let message = fault(b"\x80\x02}X\x04\x00\x00\x00\x1b[2JNs.");
+    assert!(message.contains("\\u{1b}[2J is None"), "{message}");
+}
+
+#[test]
+fn other_ways_to_run_code_are_refused() {
+    assert!(fault(b"\x80\x02\x82\x01.").contains("extension code"));
+    assert!(fault(b"Pfile\n.").contains("outside of it"));
+    assert!(fault(b"\x80\x02K\x01Q.").contains("outside of it"));
+    assert!(fault(b"\x80\x05\x97.").contains("buffer_callback"));
+    // NEWOBJ, NEWOBJ_EX, OBJ.
+    for bytes in [&b"\x80\x02cnumpy\nndarray\n)\x81."[..], b"\x80\x04cnumpy\nndarray\n)}\x92.", b"(cnumpy\nndarray\no."]
+    {
+        assert!(matches!(read(bytes).unwrap_err(), PickleError::Opcode { .. }), "{bytes:?}");
+    }
+    assert!(fault(b"(inumpy\nndarray\n.").contains("INST of Ndarray"));
+    // Calls of what is no function, of classes, and with arguments of other sorts.
+    assert!(fault(b"K\x01)R.").contains("REDUCE of what is no function"));
+    assert!(fault(b"cnumpy\nndarray\n)R.").contains("Ndarray with arguments"));
+    assert!(fault(b"ccollections\nOrderedDict\n]R.").contains("no tuple"));
+    assert!(fault(b"c_codecs\nencode\n(S'a'\nS'zlib'\ntR.").contains("Encode with arguments"));
+    assert!(fault(b"c_codecs\nencode\n(V\\u0142\nS'latin1'\ntR.").contains("not Latin-1"));
+}
+
+#[test]
+fn build_gives_state_to_new_arrays_and_plain_types_only() {
+    let array = "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR";
+    let dtype = "cnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb";
+    let rows = |state: &str| read(format!("(dS'a'\n{array}{state}bs.").as_bytes());
+    let row = |state: &str| rows(state).map(|rows| rows[0].1.clone());
+    assert_eq!(row(&format!("(I1\n(I1\nt{dtype}I00\nS'\\x00\\x00\\x80?'\nt")).unwrap(), [1.0]);
+    let fault = |state: &str| rows(state).unwrap_err().to_string();
+    assert!(fault(&format!("(I1\n(I2\nt{dtype}I00\nS'\\x00\\x00\\x80?'\nt")).contains("length 4"));
+    assert!(fault(&format!("(I1\n(I-1\nt{dtype}I00\nS''\nt")).contains("whole numbers"));
+    let huge = "(I4611686018427387904\nI4611686018427387904\nt";
+    assert!(fault(&format!("(I1\n{huge}{dtype}I00\nS''\nt")).contains("do not take"));
+    assert!(fault(&format!("(I1\n(I1\nt{dtype}I00\nNt")).contains("without data"));
+    assert!(fault("(I1\n(I1\ntS'f4'\nI00\nS''\nt").contains("without a type"));
+    assert!(fault("(dS'__class__'\nNs").contains("state is no tuple"));
+    let full = format!("(I1\n(I1\nt{dtype}I00\nS'\\x00\\x00\\x80?'\nt");
+    assert!(fault(&format!("{full}b{full}")).contains("BUILD of what is no new array"));
+    let fields = dtype.replace("NNN", "N(S'a'\ntN");
+    assert!(fault(&format!("(I1\n(I1\nt{fields}I00\nS''\nt")).contains("not plain"));
+    assert!(read(b"(d(NNtb.").unwrap_err().to_string().contains("BUILD of what"));
+    assert!(fault(&full.replace("'f4'", "'V4'")).contains("only floats"));
+}
+
+#[test]
+fn lengths_beyond_the_file_take_no_memory() {
+    for head in [&b"X\xff\xff\xff\xff"[..], b"B\xff\xff\xff\xff", b"T\xff\xff\xff\x7f", b"\x8b\xff\xff\xff\x7f"] {
+        assert!(matches!(read(head).unwrap_err(), PickleError::Truncated { .. }), "{head:?}");
+    }
+    for code in [0x8d, 0x8e, 0x96] {
+        let bytes = [&[code], u64::MAX.to_le_bytes().as_slice()].concat();
+        assert!(matches!(read(&bytes).unwrap_err(), PickleError::Truncated { .. }), "{code:x}");
+    }
+    assert!(fault(b"Nr\xff\xff\xff\xffj\xff\xff\xff\xff.").contains("is None"), "the memo is no table by number");
+}
+
+#[test]
+fn objects_that_hold_themselves_are_refused_in_time() {
+    assert!(fault(b"]q\x00h\x00a.").contains("a list, not a dictionary"));
+    assert!(fault(b"}q\x00h\x00h\x00s.").contains("a dictionary among its keys"));
+    assert!(fault(b"}q\x00X\x01\x00\x00\x00ah\x00s.").contains("a is a dictionary"));
+    assert!(fault(b"}X\x01\x00\x00\x00a]q\x00h\x00as.").contains("no numbers"));
+    let mut deep = vec![b']'; 1_000_000];
+    deep.extend(vec![b'a'; 999_999]);
+    deep.push(b'.');
+    assert!(fault(&deep).contains("a list, not a dictionary"));
+}
+
+#[test]
+fn sharing_does_not_multiply_memory() {
+    // One list of numbers as the scores of many clips.
+    let mut bytes = b"\x80\x02}](".to_vec();
+    bytes.extend(b"K\x01".repeat(1000));
+    bytes.extend(b"eq\x000(");
+    for clip in 0..1000 {
+        bytes.extend(format!("S'{clip}'\nh\x00").as_bytes());
+    }
+    bytes.extend(b"u.");
+    assert_eq!(read(&bytes).unwrap_err(), PickleError::Expands);
+
+    // One text encoded again and again.
+    let mut bytes = format!("c_codecs\nencode\np0\n0(V{}\nS'latin1'\ntp1\n0", "a".repeat(1000)).into_bytes();
+    bytes.extend(b"g0\ng1\nR0".repeat(1000));
+    bytes.extend(b"}.");
+    assert_eq!(read(&bytes).unwrap_err(), PickleError::Expands);
+
+    // One list of pairs in dictionary after dictionary.
+    let mut bytes = b"ccollections\nOrderedDict\np0\n0((l".to_vec();
+    bytes.extend(b"(NNla".repeat(1000));
+    bytes.extend(b"tp1\n0");
+    bytes.extend(b"g0\ng1\nR0".repeat(1000));
+    bytes.extend(b"}.");
+    assert_eq!(read(&bytes).unwrap_err(), PickleError::Expands);
+}
+
+#[test]
+fn marks_and_stack_are_guarded() {
+    assert!(fault(b".").contains("nothing is on the stack"));
+    assert!(fault(b"t.").contains("no mark"));
+    assert!(fault(b"N(a.").contains("fewer than 1"));
+    assert!(fault(b"N(.").contains("nothing is on the stack"), "what is below a mark is out of reach");
+    assert!(fault(b"Ns.").contains("fewer than 2"));
+    assert!(fault(b"}(Nu.").contains("a key without a value"));
+    assert!(fault(b"NNa.").contains("no list"));
+    assert!(fault(b"NNNs.").contains("no dictionary"));
+    assert!(fault(b"h\x07.").contains("place 7 of the memo is empty"));
+    assert!(fault(b"\x80\x06.").contains("protocol 6"));
+    assert!(read(b"}N0(01(10.").is_err());
+    assert!(fault(b"}N0(0(N1N2000.").contains("nothing is on the stack"));
+    assert!(read(b"}N0(0(N1N200.").unwrap().is_empty());
+}
+
+#[test]
+fn dictionaries_of_other_things_are_described() {
+    let value = |code: &str| fault(format!("(dS'a'\n{code}s.").as_bytes());
+    assert!(value("N").contains("a is None"));
+    assert!(value("F1.5\n").contains("a is a number"));
+    assert!(value("S'b'\n").contains("a is text"));
+    assert!(value("(S'b'\nt").contains("no numbers"));
+    assert!(fault(b"(dI1\nNs.").contains("a number among its keys"));
+}
