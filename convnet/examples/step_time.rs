@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
         let loss = cross_entropy(&model.net.forward_t(&x, true)?, &labels, 0.)?;
         let forward = start.elapsed();
         let grads = loss.backward()?;
-        let backward = start.elapsed();
+        let backward = start.elapsed().saturating_sub(forward);
         sgd.step(&grads)?;
         drop((loss, grads));
         let whole = start.elapsed();
@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
         model.net.forward_t(&x, false)?;
         let evaluation = start.elapsed();
         if step > 0 {
-            for (times, time) in times.iter_mut().zip([forward, backward - forward, whole, evaluation]) {
+            for (times, time) in times.iter_mut().zip([forward, backward, whole, evaluation]) {
                 times.push(time);
             }
         }

@@ -198,12 +198,12 @@ struct BatchNormGrad<'a> {
 
 impl BatchNormGrad<'_> {
     /// The gradient before the rectifier.
-    #[inline(always)]
+    #[inline]
     fn masked(&self, y: f32, grad: f32) -> f32 {
         if self.relu && y <= 0. { 0. } else { grad }
     }
 
-    /// Per channel: sum of g and of g · (x - mean) · inv_std.
+    /// Per channel: sum of g and of `g · (x - mean) · inv_std`.
     fn sums(&self, x: &[f32], y: &[f32], grad: &[f32]) -> Vec<(f64, f64)> {
         let Statistics { mean, inv_std, .. } = self.statistics;
         let c = mean.len();

@@ -35,7 +35,7 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// Takes `weight` [out_channels, in_channels, kernel, kernel] from `vb`. A new one is drawn from the Kaiming normal
+    /// Takes `weight` `[out_channels, in_channels, kernel, kernel]` from `vb`. A new one is drawn from the Kaiming normal
     /// distribution by fan-out, as torchvision does for ResNet.
     pub fn new(
         in_channels: usize,
@@ -50,12 +50,12 @@ impl Conv2d {
         Ok(Self { weight, config })
     }
 
-    /// The weights [out_channels, in_channels, kernel, kernel].
+    /// The weights `[out_channels, in_channels, kernel, kernel]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// `x` [N, H, W, in_channels] -> [N, H', W', out_channels] with H' = (H + 2·padding - kernel) / stride + 1.
+    /// `x` `[N, H, W, in_channels]` -> `[N, H', W', out_channels]` with H' = (H + 2·padding - kernel) / stride + 1.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         conv2d(x, &self.weight, self.config)
     }

@@ -91,7 +91,8 @@ mod tests {
             for i in 0..m {
                 for j in 0..n {
                     let expected: f32 = 1. + (0..k).map(|l| a[i * k + l] * b[j * k + l]).sum::<f32>();
-                    assert_eq!(dst[i * n + j], expected, "{m}x{n}x{k} at ({i}, {j})");
+                    // Small whole numbers: every order of summing is exact.
+                    assert!((dst[i * n + j] - expected).abs() < 1e-6, "{m}x{n}x{k} at ({i}, {j})");
                 }
             }
         }
@@ -101,7 +102,7 @@ mod tests {
     fn an_empty_inner_dimension_gives_zeros() {
         let mut dst = vec![3f32; 4];
         matmul(&mut dst, Mat::new(&[], 2, 0, 0), Mat::new(&[], 0, 2, 2), false);
-        assert_eq!(dst, [0.; 4]);
+        assert!(dst.iter().all(|&x| x == 0.));
     }
 
     #[test]

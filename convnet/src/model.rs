@@ -6,7 +6,7 @@ use crate::{ResNet, ResNetConfig};
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder, VarMap};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -97,11 +97,11 @@ impl Model {
                 Some(_) => {}
             }
         }
-        let names: BTreeMap<&str, ()> = vars.iter().map(|(name, _)| (name.as_str(), ())).collect();
+        let names: BTreeSet<&str> = vars.iter().map(|(name, _)| name.as_str()).collect();
         problems.extend(
             tensors
                 .keys()
-                .filter(|name| !name.ends_with("num_batches_tracked") && !names.contains_key(name.as_str()))
+                .filter(|name| !name.ends_with("num_batches_tracked") && !names.contains(name.as_str()))
                 .map(|name| Problem::Unknown { name: name.clone() }),
         );
         WeightsError::check(Path::new("the given tensors"), problems)?;

@@ -19,7 +19,7 @@ pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 /// NaN-preserving `max(x, 0)`.
-#[inline(always)]
+#[inline]
 pub(crate) fn rectify(x: f32) -> f32 {
     if x <= 0. { 0. } else { x }
 }

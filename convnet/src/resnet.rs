@@ -92,6 +92,7 @@ pub struct ResNet {
 
 impl ResNet {
     /// Takes all parameters and running statistics from `vb` by torchvision's names.
+    #[expect(clippy::needless_pass_by_value, reason = "as candle's own modules take it")]
     pub fn new(config: &ResNetConfig, vb: VarBuilder<'_>) -> Result<Self> {
         let training = Layers::new(config, &vb)?;
         let inference = training.detached();
@@ -119,7 +120,7 @@ const MAX_POOL: MaxPool2dConfig = MaxPool2dConfig { kernel: 3, stride: 2, paddin
 impl Layers {
     fn new(config: &ResNetConfig, vb: &VarBuilder<'_>) -> Result<Self> {
         let shape = ConvShape { inputs: config.in_channels, outputs: 64, kernel: 7, stride: 2 };
-        let stem = ConvNorm::new(shape, true, vb.pp("conv1"), vb.pp("bn1"))?;
+        let stem = ConvNorm::new(shape, true, &vb.pp("conv1"), &vb.pp("bn1"))?;
         let mut blocks = Vec::new();
         let mut channels = 64;
         for (stage, &count) in config.depth.blocks().iter().enumerate() {
@@ -178,11 +179,11 @@ impl Block {
         let last = shapes.len();
         let branch = (1..)
             .zip(shapes)
-            .map(|(i, shape)| ConvNorm::new(shape, i < last, vb.pp(format!("conv{i}")), vb.pp(format!("bn{i}"))))
+            .map(|(i, shape)| ConvNorm::new(shape, i < last, &vb.pp(format!("conv{i}")), &vb.pp(format!("bn{i}"))))
             .collect::<Result<_>>()?;
         let shape = ConvShape { inputs, outputs, kernel: 1, stride };
         let shortcut = (stride != 1 || inputs != outputs)
-            .then(|| ConvNorm::new(shape, false, vb.pp("downsample.0"), vb.pp("downsample.1")))
+            .then(|| ConvNorm::new(shape, false, &vb.pp("downsample.0"), &vb.pp("downsample.1")))
             .transpose()?;
         Ok(Self { branch, shortcut, outputs })
     }
@@ -223,12 +224,12 @@ struct ConvNorm {
 }
 
 impl ConvNorm {
-    fn new(shape: ConvShape, relu: bool, conv: VarBuilder<'_>, norm: VarBuilder<'_>) -> Result<Self> {
+    fn new(shape: ConvShape, relu: bool, conv: &VarBuilder<'_>, norm: &VarBuilder<'_>) -> Result<Self> {
         let ConvShape { inputs, outputs, kernel, stride } = shape;
         let geometry = Conv2dConfig { stride, padding: kernel / 2 };
         Ok(Self {
-            conv: Conv2d::new(inputs, outputs, kernel, geometry, &conv)?,
-            norm: BatchNorm2d::new(outputs, BatchNormConfig { relu, ..BatchNormConfig::default() }, &norm)?,
+            conv: Conv2d::new(inputs, outputs, kernel, geometry, conv)?,
+            norm: BatchNorm2d::new(outputs, BatchNormConfig { relu, ..BatchNormConfig::default() }, norm)?,
         })
     }
 

@@ -113,7 +113,7 @@ impl Sgd {
 
 const BLOCK: usize = crate::parallel::ELEMENTWISE_BLOCK;
 
-/// p -= lr · (g + weight_decay · p)
+/// `p -= lr · (g + weight_decay · p)`
 struct Plain {
     lr: f32,
     weight_decay: f32,
@@ -136,7 +136,7 @@ impl candle_core::InplaceOp2 for Plain {
     }
 }
 
-/// buf = momentum · buf + g + weight_decay · p
+/// `buf = momentum · buf + g + weight_decay · p`
 struct Accumulate {
     momentum: f32,
     weight_decay: f32,
@@ -169,7 +169,7 @@ impl candle_core::InplaceOp3 for Accumulate {
     }
 }
 
-/// p -= lr · (g + weight_decay · p + momentum · buf)
+/// `p -= lr · (g + weight_decay · p + momentum · buf)`
 struct Nesterov {
     lr: f32,
     momentum: f32,

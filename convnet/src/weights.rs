@@ -162,9 +162,8 @@ fn read_pth(path: &Path) -> candle_core::Result<Vec<(String, Tensor)>> {
         // A missing key is an error of the reader's; the next key may be there.
         match pickle::read_all_with_key(path, key) {
             Ok(tensors) if !tensors.is_empty() => return Ok(tensors),
-            Ok(_) => {}
             Err(error) if key.is_none() => return Err(error),
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
     candle_core::bail!("no tensor found, neither at the top nor under state_dict, model or model_state_dict")

@@ -1,4 +1,5 @@
 //! Tests of `candle-convnet` against PyTorch's results, finite differences and plain definitions.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod determinism;
 mod finite_differences;

@@ -10,7 +10,7 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Numbers in [-1, 1) from a name: SplitMix64 of the name's FNV-1a hash and the index.
+/// Numbers in [-1, 1) from a name: `SplitMix64` of the name's FNV-1a hash and the index.
 pub fn values(name: &str, count: usize) -> impl Iterator<Item = f64> + use<> {
     let key = name
         .bytes()
