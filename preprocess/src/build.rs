@@ -79,8 +79,14 @@ pub fn build(options: &BuildOptions, watch: Watch<'_>) -> Result<BuildReport> {
         lists.keep_classes(classes)?;
     }
     let source = Source::open(&options.location, options.layout)?;
-    let scan = source.scan(&lists.clips)?;
+    let scan = source.scan(&lists.clips, watch)?;
     let mut job = Job::new(options, &source, lists, scan)?;
+    for folder in output::leftovers(&options.out) {
+        let folder = folder.display();
+        job.report
+            .notes
+            .push(format!("{folder} is of a build that was cut off, or still runs; remove it if none does"));
+    }
     if !options.dry_run {
         job.pack(watch)?;
     }

@@ -76,7 +76,7 @@ pub struct BuildArgs {
     #[arg(long, value_enum, default_value_t = CheckArg::Header)]
     pub check: CheckArg,
     /// Size of a shard, about
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_shard_size)]
     pub shard_size: u64,
     /// Encoding threads [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -186,6 +186,13 @@ pub enum CheckArg {
 pub enum FlowSize {
     Native,
     Square(u16),
+}
+
+fn parse_shard_size(text: &str) -> Result<u64, String> {
+    match parse_bytes(text)? {
+        0 => Err("a shard holds at least one byte".into()),
+        bytes => Ok(bytes),
+    }
 }
 
 fn parse_flow_size(text: &str) -> Result<FlowSize, String> {

@@ -44,9 +44,8 @@ impl Staging {
             _ => Path::new("."),
         };
         fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
-        let name = out.file_name().unwrap_or_default().to_string_lossy();
         let mut builder = tempfile::Builder::new();
-        let prefix = format!(".{name}.partial-");
+        let prefix = partial_prefix(out);
         builder.prefix(&prefix);
         #[cfg(unix)]
         {
@@ -92,6 +91,18 @@ impl Staging {
         }
         Ok(())
     }
+}
+
+/// Folders that builds of `out` left when they were killed.
+pub(crate) fn leftovers(out: &Path) -> Vec<PathBuf> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
+    let left = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&partial_prefix(out)));
+    left.map(|entry| entry.path()).collect()
+}
+
+fn partial_prefix(out: &Path) -> String {
+    format!(".{}.partial-", out.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// Refuses places that must not be written to. Nothing is changed.

@@ -48,7 +48,8 @@ fn a_made_up_tree_is_whole_and_its_splits_share_no_group() {
     assert_eq!(report.classes[3], "SpottedBlobDown");
     let lists = Lists::read_ucf101(&out.join("lists")).unwrap();
     assert_eq!((lists.classes, lists.splits.len(), lists.clips.len()), (report.classes, 3, 16));
-    let scan = Source::open(&Location::Tree(out), None).unwrap().scan(&lists.clips).unwrap();
+    let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) };
+    let scan = Source::open(&Location::Tree(out), None).unwrap().scan(&lists.clips, watch).unwrap();
     assert!(scan.clips.iter().all(|clip| clip.files.is_ok()));
     for split in 0..3 {
         let groups = |subset| -> Vec<&str> {

@@ -1,10 +1,11 @@
 //! The layout of Feichtenhofer's published frames: `jpegs_256/v_X/frame%06d.jpg` and
 //! `tvl1_flow/{u,v}/v_X/frame%06d.jpg`. Files such as `tvl1_flow/u/v_X.bin` are ignored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
@@ -12,6 +13,7 @@ use super::numbering::{FrameName, Numbers, list};
 use super::{Absence, ClipFiles, Location, MIN_FLOW_FRAMES, PlaneFiles, Scan, ScannedClip, StreamFiles};
 use crate::error::{Error, Result};
 use crate::lists::{ListedClip, clip_key};
+use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 
 /// Frames are numbered from 1.
@@ -68,7 +70,7 @@ impl Folders {
         folder.map_or(Ok(None), |folder| Ok(clip_folders(folder)?.min()))
     }
 
-    pub fn scan(&self, clips: &[ListedClip]) -> Result<Scan> {
+    pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
         let name = Arc::new(FrameName { prefix: "frame".into(), digits: 6, ending: ".jpg".into() });
         let planes: Vec<Plane> = self
             .rgb
@@ -77,8 +79,17 @@ impl Folders {
             .map(|folder| Plane::read(folder, &name))
             .collect::<Result<_>>()?;
         let streams = self.streams();
-        let found = clips.par_iter().map(|clip| scan_clip(clip, &streams, &planes)).collect();
-        let listed: std::collections::HashSet<String> = clips.iter().map(|clip| clip_key(&clip.id)).collect();
+        watch.progress.begin("listing", Work { clips: clips.len() as u64, ..Work::default() });
+        let scan_one = |clip| {
+            if watch.cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            watch.progress.add(Work { clips: 1, ..Work::default() });
+            Ok(scan_clip(clip, &streams, &planes))
+        };
+        let found = clips.par_iter().map(scan_one).collect::<Result<_>>()?;
+        watch.progress.end();
+        let listed: HashSet<String> = clips.iter().map(|clip| clip_key(&clip.id)).collect();
         let unlisted = planes.first().map_or(0, |p| p.clips.keys().filter(|&key| !listed.contains(key)).count());
         Ok(Scan { clips: found, unlisted })
     }

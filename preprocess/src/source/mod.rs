@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::lists::ListedClip;
+use crate::progress::Watch;
 use crate::stream::StreamKind;
 
 pub use numbering::FrameName;
@@ -160,8 +161,8 @@ impl Source {
     }
 
     /// Lists the files of the clips that are asked for, several folders at a time. Nothing is read but folders.
-    pub fn scan(&self, clips: &[ListedClip]) -> Result<Scan> {
-        let scan = self.folders.scan(clips)?;
+    pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
+        let scan = self.folders.scan(clips, watch)?;
         let at_hand = scan.clips.iter().any(|clip| clip.nominal_frames.iter().any(|&n| n > 0));
         if at_hand {
             return Ok(scan);

@@ -8,6 +8,7 @@ use super::scene::{Body, Scene};
 const FLOW_BOUND: f32 = 20.0;
 /// Where a pixel is sampled.
 const SAMPLES: [(f32, f32); 4] = [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)];
+const MIDDLE: [(f32, f32); 1] = [(0.0, 0.0)];
 /// Noise of the camera, in levels.
 const RGB_NOISE: f32 = 5.0;
 /// Noise of the flow, in pixels a frame, in blocks of [`NOISE_BLOCK`] pixels as estimators make it.
@@ -28,7 +29,9 @@ pub(super) fn rgb_pixels(scene: &Scene, frame: usize) -> Vec<u8> {
     for y in 0..scene.height {
         for x in 0..scene.width {
             let mut sum = [0.0; 3];
-            for (dx, dy) in SAMPLES {
+            // The background is smooth: one sample does where no body is near.
+            let samples = if scene.is_near_body(&poses, x as f32, y as f32) { &SAMPLES[..] } else { &MIDDLE[..] };
+            for (dx, dy) in samples {
                 let (px, py) = (x as f32 + dx, y as f32 + dy);
                 let colour = match scene.body_at(&poses, px, py) {
                     Some((i, offset)) => scene.bodies[i].colour(&poses[i], offset),
@@ -41,7 +44,9 @@ pub(super) fn rgb_pixels(scene: &Scene, frame: usize) -> Vec<u8> {
             let bits = mix64(scene.noise_key ^ pixel_key(frame, y, x));
             for (channel, sum) in sum.into_iter().enumerate() {
                 let noise = ((bits >> (16 * channel)) & 0xffff) as f32 / 65_535.0 - 0.5;
-                pixels.push((sum * 0.25 * light + 2.0 * RGB_NOISE * noise).round().clamp(0.0, 255.0) as u8);
+                pixels.push(
+                    (sum / samples.len() as f32 * light + 2.0 * RGB_NOISE * noise).round().clamp(0.0, 255.0) as u8
+                );
             }
         }
     }
@@ -53,11 +58,13 @@ pub fn flow_pixels(scene: &Scene, frame: usize) -> [Vec<u8>; 2] {
     let (poses, next) = (scene.poses(frame), scene.poses(frame + 1));
     let (now_camera, next_camera) = (scene.camera[frame], scene.camera[frame + 1]);
     let pan = (next_camera.0 - now_camera.0, next_camera.1 - now_camera.1);
+    let moves: Vec<(f32, f32)> =
+        poses.iter().zip(&next).map(|(now, next)| scene.offset(now.center, next.center)).collect();
     let mut planes = [Vec::new(), Vec::new()];
     for y in 0..scene.height {
         for x in 0..scene.width {
             let flow = match scene.body_at(&poses, x as f32, y as f32) {
-                Some((i, offset)) => Body::shift(&poses[i], &next[i], offset),
+                Some((i, offset)) => Body::shift(&poses[i], &next[i], moves[i], offset),
                 None => pan,
             };
             let bits = mix64(!scene.noise_key ^ pixel_key(frame, y / NOISE_BLOCK, x / NOISE_BLOCK));

@@ -8,6 +8,8 @@ use super::texture::{Texture, hsl};
 /// Frames of a clip: at least this many, and up to [`MORE_FRAMES`] more.
 const MIN_FRAMES: usize = 22;
 const MORE_FRAMES: u64 = 5;
+/// Height of the two waves on an outline, in radii.
+const WAVES: (f32, f32) = (0.13, 0.09);
 
 /// What the class says of a scene.
 #[derive(Debug, Clone, Copy)]
@@ -119,16 +121,37 @@ impl Scene {
         None
     }
 
+    /// Whether a pixel may be covered, in part or whole, by a body.
+    pub(super) fn is_near_body(&self, poses: &[Pose], x: f32, y: f32) -> bool {
+        self.bodies.iter().zip(poses).any(|(body, pose)| {
+            let reach = (1.0 + WAVES.0 + WAVES.1) * body.radius * pose.scale + 1.0;
+            square(self.offset(pose.center, (x, y))) < reach * reach
+        })
+    }
+
     /// Poses of all bodies as the camera sees them.
     pub(super) fn poses(&self, frame: usize) -> Vec<Pose> {
         let (cx, cy) = self.camera[frame];
-        let seen = |pose: Pose| Pose { center: (pose.center.0 + cx, pose.center.1 + cy), ..pose };
+        let (width, height) = (self.width as f32, self.height as f32);
+        let seen = |pose: Pose| {
+            let center = ((pose.center.0 + cx).rem_euclid(width), (pose.center.1 + cy).rem_euclid(height));
+            Pose { center, ..pose }
+        };
         self.bodies.iter().map(|body| seen(body.path.pose(frame))).collect()
     }
 
-    /// The shortest way on the torus.
-    fn offset(&self, from: (f32, f32), to: (f32, f32)) -> (f32, f32) {
-        let wrap = |d: f32, n: usize| (d + n as f32 / 2.0).rem_euclid(n as f32) - n as f32 / 2.0;
+    /// The shortest way on the torus between points of the image or just outside.
+    pub(super) fn offset(&self, from: (f32, f32), to: (f32, f32)) -> (f32, f32) {
+        let wrap = |d: f32, n: usize| {
+            let (n, half) = (n as f32, n as f32 / 2.0);
+            if d >= half {
+                d - n
+            } else if d < -half {
+                d + n
+            } else {
+                d
+            }
+        };
         (wrap(to.0 - from.0, self.width), wrap(to.1 - from.1, self.height))
     }
 }
@@ -153,14 +176,17 @@ impl Body {
     }
 
     fn covers(&self, pose: &Pose, offset: (f32, f32)) -> bool {
-        let reach = 1.25 * self.radius * pose.scale;
-        if offset.0 * offset.0 + offset.1 * offset.1 > reach * reach {
-            return false;
+        // Most points are surely inside or outside; only those near the outline need it.
+        let (size, distance) = (self.radius * pose.scale, square(offset));
+        let (inner, outer) = ((1.0 - WAVES.0 - WAVES.1) * size, (1.0 + WAVES.0 + WAVES.1) * size);
+        if distance < inner * inner || distance > outer * outer {
+            return distance < inner * inner;
         }
         let (x, y) = self.local(pose, offset);
         let angle = y.atan2(x);
-        let edge = 1.0 + 0.13 * (2.0 * angle + self.outline.0).sin() + 0.09 * (3.0 * angle + self.outline.1).sin();
-        x.hypot(y) < edge
+        let edge =
+            1.0 + WAVES.0 * (2.0 * angle + self.outline.0).sin() + WAVES.1 * (3.0 * angle + self.outline.1).sin();
+        square((x, y)) < edge * edge
     }
 
     pub fn colour(&self, pose: &Pose, offset: (f32, f32)) -> [f32; 3] {
@@ -168,11 +194,10 @@ impl Body {
         self.shades[usize::from(self.texture.is_marked(x, y))]
     }
 
-    /// Where a point goes from one pose to the next, in pixels.
-    pub fn shift(now: &Pose, next: &Pose, (x, y): (f32, f32)) -> (f32, f32) {
+    /// Where a point goes from one pose to the next while its center goes by `(dx, dy)`, in pixels.
+    pub fn shift(now: &Pose, next: &Pose, (dx, dy): (f32, f32), (x, y): (f32, f32)) -> (f32, f32) {
         let (sin, cos) = (next.angle - now.angle).sin_cos();
         let grown = next.scale / now.scale;
-        let (dx, dy) = (next.center.0 - now.center.0, next.center.1 - now.center.1);
         (grown * (cos * x - sin * y) - x + dx, grown * (sin * x + cos * y) - y + dy)
     }
 }
@@ -196,10 +221,16 @@ impl Background {
     pub fn sample(&self, x: f32, y: f32) -> [f32; 3] {
         let (left, top) = (x.floor(), y.floor());
         let (fx, fy) = (x - left, y - top);
-        let column = |x: f32| x.rem_euclid(self.width as f32) as usize % self.width;
-        let row = |y: f32| y.rem_euclid(self.height as f32) as usize % self.height;
-        let at = |x: f32, y: f32| &self.pixels[row(y) * self.width + column(x)];
-        let (p, q, r, s) = (at(left, top), at(left + 1.0, top), at(left, top + 1.0), at(left + 1.0, top + 1.0));
+        let wrap = |i: i32, n: usize| {
+            let n = n as i32;
+            let i = if i < 0 { i + n } else { i };
+            (if i >= n { i % n } else { i.max(0) }) as usize
+        };
+        let (x, y) = (left as i32, top as i32);
+        let (x, right) = (wrap(x, self.width), wrap(x + 1, self.width));
+        let (y, below) = (wrap(y, self.height) * self.width, wrap(y + 1, self.height) * self.width);
+        let at = |x: usize, row: usize| &self.pixels[row + x];
+        let (p, q, r, s) = (at(x, y), at(right, y), at(x, below), at(right, below));
         [0, 1, 2].map(|c| {
             let upper = p[c] + (q[c] - p[c]) * fx;
             let lower = r[c] + (s[c] - r[c]) * fx;
@@ -223,6 +254,11 @@ fn add_noise(shade: &mut [f32], width: usize, height: usize, cell: f32, weight: 
         let lower = at(0, 1) + (at(1, 1) - at(0, 1)) * fx;
         *shade += weight * (upper + (lower - upper) * fy);
     }
+}
+
+/// Squared length.
+fn square((x, y): (f32, f32)) -> f32 {
+    x * x + y * y
 }
 
 fn within(draws: &mut Draws, low: f32, high: f32) -> f32 {
