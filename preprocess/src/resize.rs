@@ -1,8 +1,12 @@
-//! Antialiased bilinear resizing, equal to PIL's `Image.resize(size, Image.BILINEAR)` bit for bit.
+//! Antialiased bilinear resizing, as Pillow's `Image.resize(size, Image.BILINEAR)` does it.
 //!
 //! A triangle filter whose support grows with the shrink factor, in two passes, the horizontal one first. Weights are
 //! 22-bit fixed-point numbers and sums are 32-bit integers (Pillow, `src/libImaging/Resample.c`), so the result is the
 //! same on every machine, whatever its vector units: shards made from it are byte-identical anywhere.
+//!
+//! It equals Pillow bit for bit as long as Pillow takes the horizontal pass first, too: always in the versions that two-stream
+//! networks were trained with, and still for usual frames. Pillow 13 takes some tall or widened images the other way
+//! round; there it differs by one level at most.
 
 /// Bits after the point of a weight: 32 less 8 of a sample less 2 for sums beyond 255.
 const PRECISION_BITS: u32 = 22;

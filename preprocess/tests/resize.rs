@@ -27,9 +27,12 @@ fn resized_images_equal_those_of_pillow() {
         let (expected, rest) = rest.split_at(to.0 * to.1 * channels);
         let mut out = Vec::new();
         resizer.resize(&pixels(from.0 as u64, from.1 as u64, channels as u64), from, to, channels, &mut out);
-        assert_eq!(out, expected, "{from:?} to {to:?}, {channels} channels");
+        let worst = out.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        // Pillow 13 takes the vertical pass of tall images first, and rounds after it.
+        let tolerance = u8::from(from.1 > from.0);
+        assert!(worst <= tolerance, "{from:?} to {to:?}, {channels} channels: {worst}");
         goldens = rest;
         cases += 1;
     }
-    assert_eq!(cases, 11);
+    assert_eq!(cases, 12);
 }
