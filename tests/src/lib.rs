@@ -1,1 +1,58 @@
-//! Under construction.
+//! Runs the built programs, as a user would. Build them first: `cargo build --workspace --bins` (`scripts/test.sh` does).
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program `name` of the same build as the running test.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test has a path");
+    let profile = test.ancestors().nth(2).expect("tests run in target/<profile>/deps");
+    let path = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.is_file(), "{} is not built; run scripts/test.sh, or cargo build --workspace --bins", path.display());
+    path
+}
+
+/// What a program did.
+pub struct Done {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs a program to its end.
+pub fn run<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Done {
+    let Output { status, stdout, stderr } =
+        Command::new(program(name)).args(args).output().expect("the program can be started");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
+    Done { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+impl Done {
+    /// Standard output of a program that must have succeeded.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "stderr: {}", self.stderr);
+        self.stdout
+    }
+
+    /// Standard output as the one JSON document that it must be.
+    pub fn json(self) -> serde_json::Value {
+        let text = self.ok();
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+
+    /// Standard error of a program that must have failed with this code, with one clear sentence and no panic.
+    pub fn error(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "stdout: {} stderr: {}", self.stdout, self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self.stderr
+    }
+}
+
+/// Arguments of a command line, split at blanks, with `{}` standing for `dir`.
+pub fn args(dir: &Path, line: &str) -> Vec<String> {
+    line.split_whitespace().map(|word| word.replace("{}", &dir.display().to_string())).collect()
+}

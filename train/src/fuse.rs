@@ -1,7 +1,9 @@
 //! `ucftrain fuse`: reads the scores of several streams, combines them and says how often each way is right.
 
-use crate::fusion::{Accuracy, Ratio, Strategy, accuracy, softmax};
+use crate::accuracy::{Accuracy, accuracy};
+use crate::fusion::{Ratio, Strategy, softmax};
 use crate::scores::{Labels, SCORES_FILE, Scores, clip_key, first_few};
+use crate::table::table;
 use crate::usage::Usage;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -242,19 +244,16 @@ impl Report {
     pub fn write_table(&self, out: &mut dyn Write) -> std::io::Result<()> {
         let name =
             |(at, outcome): (usize, &Outcome)| self.streams.get(at).map_or(outcome.strategy, String::as_str).to_owned();
-        let names: Vec<String> = self.results.iter().enumerate().map(name).collect();
-        let ratios: Vec<&str> = self.results.iter().map(|outcome| outcome.ratio.as_deref().unwrap_or("-")).collect();
-        let width = |texts: &mut dyn Iterator<Item = usize>, least: usize| texts.max().unwrap_or(0).max(least);
-        let wide = width(&mut names.iter().map(|name| name.chars().count()), "strategy".len());
-        let narrow = width(&mut ratios.iter().map(|ratio| ratio.len()), "ratio".len());
         let best = self.best();
+        let row = |(at, outcome): (usize, &Outcome)| {
+            let mark = if Some(at) == best { "best" } else { "" };
+            let ratio = outcome.ratio.as_deref().unwrap_or("-");
+            let (top1, top5) = (format!("{:.4}", outcome.top1), format!("{:.4}", outcome.top5));
+            vec![name((at, outcome)), ratio.into(), top1, top5, mark.into()]
+        };
+        let rows: Vec<_> = self.results.iter().enumerate().map(row).collect();
         writeln!(out, "{}\n", self.heading)?;
-        writeln!(out, "{:wide$}  {:>narrow$}  {:>8}  {:>8}", "strategy", "ratio", "top-1", "top-5")?;
-        for (at, outcome) in self.results.iter().enumerate() {
-            let (name, ratio) = (&names[at], ratios[at]);
-            let mark = if Some(at) == best { "  best" } else { "" };
-            writeln!(out, "{name:wide$}  {ratio:>narrow$}  {:8.4}  {:8.4}{mark}", outcome.top1, outcome.top5)?;
-        }
+        write!(out, "{}", table(&["strategy", "ratio", "top-1", "top-5", ""], &rows))?;
         Ok(())
     }
 

@@ -1,6 +1,28 @@
 //! Trains, evaluates and fuses two-stream action recognition networks straight from clip shards.
+//!
+//! From the shards to a score: [`videos`] (the clips of a split) -> [`sampler`] (which frames) -> [`input`] (pixels, in threads
+//! ahead of the step) -> [`engine`] (steps and epochs) -> [`evaluate`] (19 samples a clip) -> [`scores`] -> [`fusion`].
 
+pub mod accuracy;
+pub mod checkpoint;
+pub mod console;
+pub mod engine;
+pub mod eval;
+pub mod evaluate;
 pub mod fuse;
 pub mod fusion;
+pub mod input;
+pub mod meters;
+pub mod pixels;
+pub mod plateau;
+pub mod run_folder;
+pub mod sampler;
 pub mod scores;
+pub mod settings;
+pub mod stop;
+pub mod stream;
+pub mod table;
+pub mod train;
 pub mod usage;
+pub mod videos;
+pub mod whole_file;

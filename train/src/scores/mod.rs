@@ -16,6 +16,7 @@ pub use labels::Labels;
 pub use names::clip_key;
 pub(crate) use names::first_few;
 
+use crate::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::path::Path;
@@ -140,7 +141,7 @@ impl Scores {
         let shown = path.display();
         self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
         let bytes = npz::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
-        npz::persist(&bytes, path).with_context(|| format!("{shown}: cannot write it"))
+        write_whole(path, &bytes).with_context(|| format!("{shown}: cannot write it"))
     }
 
     /// Each clip's place, by its [`clip_key`].

@@ -9,9 +9,7 @@ use npyz::zip::result::ZipError;
 use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, DateTime};
 use npyz::{DType, Serialize, WriterBuilder};
-use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
-use std::path::Path;
+use std::io::{self, Cursor, Read};
 
 /// No array is larger unpacked, whatever the archive says.
 const MAX_ARRAY_BYTES: u64 = 1 << 30;
@@ -139,22 +137,4 @@ where
         writer.push(item)?;
     }
     writer.finish()
-}
-
-/// Puts a file in place, whole or not at all: a temporary one beside it, on the disk, renamed.
-pub(super) fn persist(bytes: &[u8], path: &Path) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".scores-").tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are private; scores are as readable as any other new file of the usual umask.
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    // Where a folder cannot be synced (Windows), the rename itself is all there is.
-    let _ = File::open(dir).and_then(|dir| dir.sync_all());
-    Ok(())
 }

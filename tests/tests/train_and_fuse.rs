@@ -1,0 +1,196 @@
+//! From a tree of frames to a fused score on a small made-up data set; repeated, stopped and resumed.
+
+use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+use whole_program_tests::{Done, args, run};
+
+/// A packed data set of 4 classes that all tests share.
+fn data() -> &'static Path {
+    static DATA: OnceLock<TempDir> = OnceLock::new();
+    let temp = DATA.get_or_init(|| {
+        let temp = tempfile::tempdir().unwrap();
+        run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 4 --clips 6 --size 44x36 --seed 5")).ok();
+        let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32";
+        run("ucfpack", &args(temp.path(), build)).ok();
+        temp
+    });
+    temp.path()
+}
+
+fn packed() -> PathBuf {
+    data().join("packed")
+}
+
+const COMMON: &str = "--weights none --input-size 32 --batch-size 4 --epochs 2 --lr 0.01 --seed 3 --threads 2";
+
+/// Trains into `dir`/`run` on the shared data.
+fn train(dir: &Path, run_name: &str, stream: &str, more: &str) -> Done {
+    let line = format!("{stream} --data {} --run {}/{run_name} {COMMON} {more}", packed().display(), dir.display());
+    run("ucftrain", &args(dir, &line))
+}
+
+fn tensors(path: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+}
+
+/// Bit patterns of all numbers of a file, by tensor name.
+fn bits(path: &Path) -> Vec<(String, Vec<u32>)> {
+    let numbers = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|x| x.to_bits()).collect();
+    let mut all: Vec<_> = tensors(path).into_iter().map(|(name, tensor)| (name, numbers(tensor))).collect();
+    all.sort();
+    all
+}
+
+/// The state beside the tensors, without times, which differ from run to run.
+fn state(path: &Path) -> serde_json::Value {
+    let bytes = fs::read(path).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let mut state: serde_json::Value = serde_json::from_str(&header.metadata().as_ref().unwrap()["ucftrain"]).unwrap();
+    state.as_object_mut().unwrap().remove("seconds");
+    for epoch in state["history"].as_array_mut().unwrap() {
+        epoch.as_object_mut().unwrap().retain(|key, _| !key.ends_with("_seconds"));
+    }
+    state
+}
+
+fn assert_same_checkpoint(one: &Path, other: &Path) {
+    assert_eq!(state(one), state(other));
+    assert!(bits(one) == bits(other), "tensors of {} and {} differ", one.display(), other.display());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
+    let temp = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        train(temp.path(), name, "spatial", "").ok();
+    }
+    let file = |name: &str| temp.path().join(name).join("checkpoint.safetensors");
+    assert_same_checkpoint(&file("a"), &file("b"));
+    train(temp.path(), "c", "spatial", "--overwrite --limit-steps 2").ok();
+    train(temp.path(), "d", "spatial", "--limit-steps 2").ok();
+    assert_same_checkpoint(&file("c"), &file("d"));
+    let line = format!("spatial --data {} --run {{}}/e {COMMON} --limit-steps 2", packed().display());
+    run("ucftrain", &args(temp.path(), &line.replace("--seed 3", "--seed 4"))).ok();
+    assert!(bits(&file("d")) != bits(&file("e")));
+}
+
+#[test]
+fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
+    let temp = tempfile::tempdir().unwrap();
+    for stream in ["spatial", "temporal"] {
+        let whole = format!("{stream}-whole");
+        train(temp.path(), &whole, stream, "").ok();
+        for first in [1, 3, 5] {
+            let name = format!("{stream}-{first}");
+            let text = train(temp.path(), &name, stream, &format!("--limit-steps {first}")).ok();
+            assert!(text.contains(&format!("stopped after {first} steps")) && text.contains("--resume"), "{text}");
+            let resume = format!("{stream} --run {{}}/{name} --resume");
+            let text = run("ucftrain", &args(temp.path(), &format!("{resume} --limit-steps {}", first + 1))).ok();
+            assert!(text.contains(&format!("stopped after {} steps", first + 1)), "{text}");
+            run("ucftrain", &args(temp.path(), &resume)).ok();
+            for file in ["checkpoint.safetensors", "best.safetensors"] {
+                let (one, other) = (temp.path().join(&whole).join(file), temp.path().join(&name).join(file));
+                assert!(bits(&one) == bits(&other), "{file} after {first} steps");
+            }
+            let checkpoint = |run: &str| temp.path().join(run).join("checkpoint.safetensors");
+            assert_same_checkpoint(&checkpoint(&whole), &checkpoint(&name));
+            let scores = |run: &str| fs::read(temp.path().join(run).join("scores.npz")).unwrap();
+            assert!(scores(&whole) == scores(&name));
+        }
+    }
+}
+
+#[test]
+fn both_streams_train_evaluate_and_fuse() {
+    let temp = tempfile::tempdir().unwrap();
+    for stream in ["spatial", "temporal"] {
+        let report = train(temp.path(), stream, stream, "--json").json();
+        assert_eq!(report["finished"], true);
+        let history = report["history"].as_array().unwrap();
+        assert_eq!(history.len(), 2);
+        let csv = fs::read_to_string(temp.path().join(stream).join("train.csv")).unwrap();
+        assert!(csv.starts_with("Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n0,"), "{csv}");
+        assert_eq!(csv.lines().count(), 3);
+        let csv = fs::read_to_string(temp.path().join(stream).join("test.csv")).unwrap();
+        assert!(csv.starts_with("Epoch,Batch Time,Loss,Prec@1,Prec@5\n0,"), "{csv}");
+
+        // The best network gives the best epoch's result again.
+        let line = format!("eval --run {{}}/{stream} --data {} --json --batch-size 7", packed().display());
+        let eval = run("ucftrain", &args(temp.path(), &line)).json();
+        assert_eq!(eval["top1"], report["best"]["test"]["top1"]);
+        let (one, other) = (eval["loss"].as_f64().unwrap(), report["best"]["test"]["loss"].as_f64().unwrap());
+        assert!((one / other - 1.0).abs() < 1e-4, "{one} {other}");
+    }
+    let fused = run("ucftrain", &args(temp.path(), "fuse {}/spatial {}/temporal --json")).json();
+    let strategies: Vec<_> = fused["results"].as_array().unwrap().iter().map(|r| r["strategy"].as_str().unwrap()).collect();
+    assert_eq!(strategies, ["single", "single", "average", "max", "weighted", "weighted"]);
+    let again = format!("fuse {{}}/spatial {{}}/temporal --json --labels {}", packed().display());
+    assert_eq!(run("ucftrain", &args(temp.path(), &again)).json(), fused);
+    let lists = format!("fuse {{}}/spatial {{}}/temporal --json --labels {}/tree/lists", data().display());
+    assert_eq!(run("ucftrain", &args(temp.path(), &lists)).json(), fused);
+}
+
+#[test]
+fn config_toml_repeats_a_run() {
+    let temp = tempfile::tempdir().unwrap();
+    train(temp.path(), "a", "temporal", "--limit-steps 2").ok();
+    run("ucftrain", &args(temp.path(), "temporal --config {}/a/config.toml --run {}/b --limit-steps 2")).ok();
+    let file = |name: &str| temp.path().join(name).join("checkpoint.safetensors");
+    assert_same_checkpoint(&file("a"), &file("b"));
+}
+
+#[test]
+fn what_cannot_be_done_is_said_before_anything_is_touched() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    let data = packed();
+    let data = data.display();
+    let fails = |code: i32, line: &str, words: &[&str]| {
+        let error = run("ucftrain", &args(dir, line)).error(code);
+        assert!(words.iter().all(|word| error.contains(word)), "{line}: {error}");
+    };
+    fails(1, "spatial --data {}/nowhere --run {}/r --weights none", &["nowhere", "manifest.json", "ucfpack build"]);
+    fails(2, &format!("spatial --data {data} --run {{}}/r"), &["--weights", "none", "torchvision"]);
+    fails(2, &format!("spatial --data {data} --run {{}}/r --weights none"), &["36", "--input-size"]);
+    fails(1, &format!("spatial --data {data} --run {{}}/r --input-size 32 --weights {{}}/w.pth"), &["w.pth"]);
+    fails(2, &format!("spatial --data {data} --run {{}}/r --weights none --batch-size 0"), &["--batch-size 0"]);
+    fails(2, &format!("temporal --data {data} --run {{}}/r --weights none --device cuda:0 --input-size 32"), &["cuda:0"]);
+    fails(1, &format!("spatial --data {data} --run {{}}/r --weights none --input-size 32 --resume"), &["no run to go on with"]);
+    assert!(!dir.join("r").exists());
+    train(dir, "r", "spatial", "--limit-steps 1").ok();
+    fails(2, &format!("spatial --data {data} --run {{}}/r {COMMON}"), &["--resume", "--overwrite"]);
+    fails(2, "spatial --run {}/r --resume --lr 1", &["config.toml"]);
+    fails(2, "temporal --run {}/r --resume", &["ucftrain spatial"]);
+    fs::write(dir.join("r/checkpoint.safetensors"), b"damaged").unwrap();
+    fails(1, "spatial --run {}/r --resume", &["checkpoint.safetensors", "safetensors file"]);
+    fs::create_dir(dir.join("other")).unwrap();
+    fs::write(dir.join("other/thesis.tex"), b"precious").unwrap();
+    fails(1, &format!("spatial --data {data} --run {{}}/other {COMMON} --overwrite"), &["not a run folder"]);
+    assert!(dir.join("other/thesis.tex").exists());
+}
+
+#[test]
+fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
+    let temp = tempfile::tempdir().unwrap();
+    let copy = temp.path().join("packed");
+    fs::create_dir(&copy).unwrap();
+    for entry in fs::read_dir(packed()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+    }
+    let shard = copy.join("rgb-00000.clipshard");
+    let mut bytes = fs::read(&shard).unwrap();
+    // Something in the middle of most records, so that the first batch meets one.
+    let records_end = bytes.len() * 9 / 10;
+    for at in (200..records_end).step_by(301) {
+        bytes[at] ^= 4;
+    }
+    fs::write(&shard, bytes).unwrap();
+    let line = format!("spatial --data {} --run {{}}/r {COMMON}", copy.display());
+    let error = run("ucftrain", &args(temp.path(), &line)).error(1);
+    assert!(error.contains("rgb-00000.clipshard: record ") && error.contains("checksum"), "{error}");
+}

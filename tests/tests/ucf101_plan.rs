@@ -1,0 +1,35 @@
+//! The plan of a run on a data set with UCF101's names, splits and frame counts.
+
+use serde_json::Value;
+use std::path::Path;
+use whole_program_tests::{args, run};
+
+fn plan(dir: &Path, stream: &str, split: u32) -> Value {
+    run("ucftrain", &args(dir, &format!("{stream} --data {{}} --split {split} --dry-run --json"))).json()
+}
+
+#[test]
+fn clips_samples_and_steps_on_ucf101_are_the_seeds() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("ucf101");
+    run("ucfpack", &args(&dir, "synth --like ucf101 --out {} --size 8x8")).ok();
+
+    for (stream, train_steps, test_steps) in [("temporal", 299, 2247), ("spatial", 382, 2876)] {
+        let plan = plan(&dir, stream, 1);
+        let number = |key: &str| plan[key].as_u64().unwrap();
+        assert_eq!((number("train_clips"), number("test_clips"), number("test_samples")), (9537, 3783, 71_877));
+        assert_eq!((number("train_steps"), number("test_steps")), (train_steps, test_steps));
+        assert_eq!(plan["left_out"].as_array().map(Vec::len), Some(0));
+    }
+    for (split, train, test) in [(2, 9586, 3734), (3, 9624, 3696)] {
+        let plan = plan(&dir, "temporal", split);
+        assert_eq!((plan["train_clips"].as_u64(), plan["test_clips"].as_u64()), (Some(train), Some(test)));
+    }
+
+    let text = run("ucftrain", &args(&dir, "temporal --data {} --dry-run")).ok();
+    for line in ["==> (Training video, Validation video):( 9537 3783 )", "==> Training data : 9537 videos (20, 224, 224)"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let error = run("ucftrain", &args(&dir, "temporal --data {} --split 4 --dry-run")).error(2);
+    assert!(error.contains("no split 4; it has 1, 2, 3"), "{error}");
+}

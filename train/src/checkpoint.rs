@@ -1,0 +1,195 @@
+//! The whole state of a run in one safetensors file, so that it goes on as if it had never stopped: network, optimiser,
+//! scheduler, place in the epoch, meters. And the network alone, as other programs read it.
+
+use crate::meters::Mean;
+use crate::plateau::Plateau;
+use crate::stream::Stream;
+use crate::whole_file::write_whole;
+use anyhow::{Context, Result, anyhow, bail};
+use candle_core::Tensor;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Key of the one metadata entry; its value is JSON. One key only: safetensors writes several in hash order.
+const METADATA_KEY: &str = "ucftrain";
+const MODEL: &str = "model.";
+const MOMENTUM: &str = "momentum.";
+
+/// What a network is, beside its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// The stream it reads.
+    pub stream: Stream,
+    /// resnet18 to resnet152.
+    pub arch: String,
+    /// Class names; a label is a place in this list.
+    pub classes: Vec<String>,
+    /// Side of its input in pixels.
+    pub input_size: usize,
+    /// The split that it was trained on.
+    pub split: String,
+}
+
+/// Place in the run: the next step of an epoch. A step that is the number of steps means that the test pass comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Step in the epoch, from 0.
+    pub step: usize,
+    /// Steps of the whole run so far.
+    pub steps_done: u64,
+}
+
+/// Train meters of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainMeters {
+    /// Loss.
+    pub loss: Mean,
+    /// Percentage of clips whose class came first.
+    pub top1: Mean,
+    /// Percentage of clips whose class was among the first five.
+    pub top5: Mean,
+}
+
+/// Seconds, the only part of the state that is not the same in every repetition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Seconds {
+    /// A step (or a test batch), mean.
+    pub batch: Mean,
+    /// Waiting for pixels in it, mean.
+    pub data: Mean,
+}
+
+/// Result of one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochResult {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Learning rate of its steps.
+    pub lr: f64,
+    /// On the training batches, in training mode.
+    pub train: Scored,
+    /// On the test clips.
+    pub test: Scored,
+    /// Times of the training steps.
+    pub train_seconds: Seconds,
+    /// Times of the test batches.
+    pub test_seconds: Seconds,
+}
+
+/// Loss and precisions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Percent.
+    pub top1: f64,
+    /// Percent.
+    pub top5: f64,
+}
+
+/// Everything but tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// What the network is.
+    pub network: Network,
+    /// CRC-32 of the manifest that the run reads, so that it does not go on with other data.
+    pub manifest_crc32: u32,
+    /// Where the run is.
+    pub cursor: Cursor,
+    /// Learning rate and what decides it.
+    pub plateau: Plateau,
+    /// Meters of the epoch that is under way.
+    pub meters: TrainMeters,
+    /// Times of the epoch that is under way.
+    pub seconds: Seconds,
+    /// Epochs that are over.
+    pub history: Vec<EpochResult>,
+}
+
+impl State {
+    /// The epoch with the highest test top-1, the first among equals.
+    pub fn best(&self) -> Option<&EpochResult> {
+        self.history.iter().reduce(|best, other| if other.test.top1 > best.test.top1 { other } else { best })
+    }
+}
+
+/// Writes a checkpoint, whole or not at all.
+pub fn save(path: &Path, state: &State, model: &[(String, Tensor)], momentum: &[(String, Tensor)]) -> Result<()> {
+    let model = model.iter().map(|(name, tensor)| (format!("{MODEL}{name}"), tensor));
+    let momentum = momentum.iter().map(|(name, tensor)| (format!("{MOMENTUM}{name}"), tensor));
+    write(path, model.chain(momentum), &serde_json::to_string(state)?)
+}
+
+/// Writes the network alone, with torchvision's names, whole or not at all.
+pub fn save_network(path: &Path, network: &Network, model: &[(String, Tensor)]) -> Result<()> {
+    write(path, model.iter().map(|(name, tensor)| (name.clone(), tensor)), &serde_json::to_string(network)?)
+}
+
+fn write<'a>(path: &Path, tensors: impl Iterator<Item = (String, &'a Tensor)>, metadata: &str) -> Result<()> {
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
+    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+    write_whole(path, &bytes).with_context(|| format!("{}: cannot write it", path.display()))
+}
+
+/// Tensors of a checkpoint.
+pub struct Loaded {
+    /// Everything but tensors.
+    pub state: State,
+    /// Network, by torchvision's names.
+    pub model: HashMap<String, Tensor>,
+    /// Momentum, by the parameters' names.
+    pub momentum: HashMap<String, Tensor>,
+}
+
+/// Reads a checkpoint.
+pub fn load(path: &Path) -> Result<Loaded> {
+    let (state, tensors) = read(path)?;
+    let mut loaded = Loaded { state, model: HashMap::new(), momentum: HashMap::new() };
+    for (name, tensor) in tensors {
+        if let Some(name) = name.strip_prefix(MODEL) {
+            loaded.model.insert(name.to_owned(), tensor);
+        } else if let Some(name) = name.strip_prefix(MOMENTUM) {
+            loaded.momentum.insert(name.to_owned(), tensor);
+        } else {
+            bail!("{}: unknown tensor {name}; is it a checkpoint of ucftrain?", path.display());
+        }
+    }
+    Ok(loaded)
+}
+
+/// Reads a network: `best.safetensors`, or the network of a checkpoint.
+pub fn load_network(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Checkpoint(Box<State>),
+        Network(Network),
+    }
+    let (metadata, tensors): (Any, _) = read(path)?;
+    Ok(match metadata {
+        Any::Network(network) => (network, tensors),
+        Any::Checkpoint(state) => {
+            let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(MODEL)?.to_owned(), tensor));
+            (state.network, tensors.into_iter().filter_map(of_model).collect())
+        }
+    })
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<(T, HashMap<String, Tensor>)> {
+    let name = || path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("{}: cannot read it", name()))?;
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
+        .map_err(|e| anyhow!("{}: not a whole safetensors file ({e}); restore it or start the run again", name()))?;
+    let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
+    let Some(metadata) = metadata else {
+        bail!("{}: not written by ucftrain (it has no {METADATA_KEY:?} entry)", name());
+    };
+    let metadata = serde_json::from_str(metadata).with_context(|| format!("{}: unreadable state", name()))?;
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu)
+        .with_context(|| format!("{}: unreadable tensors", name()))?;
+    Ok((metadata, tensors))
+}

@@ -1,0 +1,253 @@
+//! The training loop: epochs of steps and a test pass after each.
+
+use crate::accuracy::{Accuracy, accuracy};
+use crate::checkpoint::{self, Cursor, EpochResult, Scored, Seconds, State, TrainMeters};
+use crate::console::Console;
+use crate::evaluate::{Evaluation, Outcome};
+use crate::input::{InputRange, Plan, TrainSource, to_tensors, with_batches};
+use crate::run_folder::RunFolder;
+use crate::settings::Settings;
+use crate::stop::Stop;
+use crate::stream::STACK_FRAMES;
+use crate::table::table;
+use crate::videos::Videos;
+use anyhow::{Result, bail};
+use candle_convnet::{Model, Sgd, cross_entropy};
+use candle_core::{DType, Device, Tensor};
+use clipshard::Dataset;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// A run: what it reads, what it learns, where it is.
+pub struct Engine<'a> {
+    /// All settings.
+    pub settings: &'a Settings,
+    /// The packed data set.
+    pub data: &'a Dataset,
+    /// The clips of the split.
+    pub videos: &'a Videos,
+    /// Where results go.
+    pub folder: &'a RunFolder,
+    /// Where the network is.
+    pub device: &'a Device,
+    /// What a person sees.
+    pub console: Console,
+    /// The network.
+    pub model: Model,
+    /// The optimiser.
+    pub sgd: Sgd,
+    /// Everything else that a checkpoint holds.
+    pub state: State,
+    /// Steps of the whole run after which it stops.
+    pub limit_steps: Option<u64>,
+    /// Asked by a signal.
+    pub stop: Stop,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All epochs are over.
+    Finished,
+    /// A signal, or the limit of steps: the checkpoint goes on from here.
+    Stopped,
+}
+
+impl Engine<'_> {
+    fn steps(&self) -> usize {
+        self.videos.train.len().div_ceil(self.settings.batch_size)
+    }
+
+    /// Trains until all epochs are over or something stops it.
+    pub fn run(&mut self) -> Result<End> {
+        while self.state.cursor.epoch < self.settings.epochs {
+            let Cursor { epoch, step, .. } = self.state.cursor;
+            if step < self.steps() {
+                self.console.say(&format!("==> Epoch:[{epoch}/{}][training stage]", self.settings.epochs))?;
+                if self.train_epoch()? == End::Stopped {
+                    self.save_checkpoint()?;
+                    return Ok(End::Stopped);
+                }
+                self.save_checkpoint()?;
+            }
+            self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs))?;
+            let Some(outcome) = self.evaluation().run(&self.model.net, self.console, &self.stop)? else {
+                return Ok(End::Stopped);
+            };
+            self.end_epoch(&outcome)?;
+        }
+        Ok(End::Finished)
+    }
+
+    fn evaluation(&self) -> Evaluation<'_> {
+        Evaluation {
+            data: self.data,
+            videos: &self.videos.test,
+            stream: self.settings.stream,
+            side: self.settings.input_size,
+            classes: self.state.network.classes.len(),
+            batch_size: self.settings.batch_size,
+            threads: self.settings.threads,
+            device: self.device,
+        }
+    }
+
+    fn is_at_limit(&self) -> bool {
+        self.stop.is_asked() || self.limit_steps.is_some_and(|limit| self.state.cursor.steps_done >= limit)
+    }
+
+    /// The steps of the epoch from the cursor on.
+    fn train_epoch(&mut self) -> Result<End> {
+        let Settings { stream, input_size, batch_size, threads, seed, .. } = *self.settings;
+        let Cursor { epoch, step, .. } = self.state.cursor;
+        let (data, videos, steps) = (self.data, self.videos, self.steps());
+        let source = TrainSource::new(data, &videos.train, stream, input_size, seed, epoch as u64);
+        let range = InputRange::new(stream, input_size);
+        let plan = Plan { batch_size, first_batch: step, threads, ring: 3 };
+        self.sgd.set_lr(self.state.plateau.lr);
+        let mut progress = self.console.progress(&format!("epoch {epoch}"), steps, step);
+        let between_checkpoints = Duration::from_secs_f64(self.settings.checkpoint_minutes * 60.0);
+        with_batches(&source, plan, |batches| {
+            let mut last_checkpoint = Instant::now();
+            let mut waited_before = 0.0;
+            loop {
+                if self.is_at_limit() {
+                    return Ok(End::Stopped);
+                }
+                let start = Instant::now();
+                let Some(batch) = batches.next_batch()? else { return Ok(End::Finished) };
+                let labels: Vec<u32> = batch.samples.clone().map(|i| source.label(i)).collect();
+                let inputs = to_tensors(&batch, stream.train_views(), &range, self.device)?;
+                drop(batch);
+                self.step(&inputs, &labels)?;
+                self.state.cursor.step += 1;
+                self.state.cursor.steps_done += 1;
+                let waited = batches.waited.as_secs_f64();
+                self.state.seconds.batch.add(start.elapsed().as_secs_f64(), 1);
+                self.state.seconds.data.add(waited - waited_before, 1);
+                waited_before = waited;
+                progress.step(&self.progress_message());
+                if !between_checkpoints.is_zero() && last_checkpoint.elapsed() >= between_checkpoints {
+                    self.save_checkpoint()?;
+                    last_checkpoint = Instant::now();
+                }
+            }
+        })
+    }
+
+    /// Forward passes of all views, loss of the summed logits, one backward pass, one update.
+    fn step(&mut self, inputs: &[Tensor], labels: &[u32]) -> Result<()> {
+        let mut logits = self.model.net.forward_t(&inputs[0], true)?;
+        for input in &inputs[1..] {
+            logits = (logits + self.model.net.forward_t(input, true)?)?;
+        }
+        let classes = self.state.network.classes.len();
+        let targets = Tensor::new(labels, self.device)?;
+        let loss = cross_entropy(&logits, &targets, 0.0)?;
+        let gradients = loss.backward()?;
+        self.sgd.step(&gradients)?;
+        let loss = f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?);
+        if !loss.is_finite() {
+            let Cursor { epoch, step, .. } = self.state.cursor;
+            bail!(
+                "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower --lr"
+            );
+        }
+        let scores = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        let Accuracy { top1, top5 } = accuracy(&scores, classes, labels);
+        let TrainMeters { loss: loss_mean, top1: top1_mean, top5: top5_mean } = &mut self.state.meters;
+        loss_mean.add(loss, labels.len());
+        top1_mean.add(top1, labels.len());
+        top5_mean.add(top5, labels.len());
+        Ok(())
+    }
+
+    fn progress_message(&self) -> String {
+        let (seconds, meters) = (self.state.seconds, self.state.meters);
+        format!(
+            "Time [{:.3}] Data [{:.3}] Loss [{:.5}] Prec@1 [{:.4}] Prec@5 [{:.4}]",
+            seconds.batch.get(),
+            seconds.data.get(),
+            meters.loss.get(),
+            meters.top1.get(),
+            meters.top5.get()
+        )
+    }
+
+    /// Takes the results of an epoch in: history, scheduler, best network, files, tables.
+    fn end_epoch(&mut self, outcome: &Outcome) -> Result<()> {
+        let meters = self.state.meters;
+        let train = Scored { loss: meters.loss.get(), top1: meters.top1.get(), top5: meters.top5.get() };
+        let result = EpochResult {
+            epoch: self.state.cursor.epoch,
+            lr: self.state.plateau.lr,
+            train,
+            test: outcome.scored,
+            train_seconds: self.state.seconds,
+            test_seconds: outcome.seconds,
+        };
+        let is_best = self.state.best().is_none_or(|best| result.test.top1 > best.test.top1);
+        self.state.history.push(result);
+        self.state.plateau.step(outcome.scored.loss);
+        self.state.cursor.epoch += 1;
+        self.state.cursor.step = 0;
+        self.state.meters = TrainMeters::default();
+        self.state.seconds = Seconds::default();
+        // Best network and scores come before the checkpoint that says that the epoch is over: a run that is killed in between does the epoch's test again.
+        if is_best {
+            checkpoint::save_network(&self.folder.best(), &self.state.network, &self.model.tensors())?;
+            outcome.scores.write_npz(&self.folder.scores())?;
+        }
+        self.folder.write_csv(&self.state.history)?;
+        self.folder.log(&json!({ "event": "epoch", "result": result, "best": is_best }))?;
+        self.save_checkpoint()?;
+        self.print_epoch(&result, is_best)
+    }
+
+    fn print_epoch(&self, result: &EpochResult, is_best: bool) -> Result<()> {
+        let EpochResult { epoch, lr, train, test, train_seconds, test_seconds } = result;
+        let seconds = |mean: crate::meters::Mean| format!("{:.3}", mean.get());
+        let row = vec![
+            epoch.to_string(),
+            seconds(train_seconds.batch),
+            seconds(train_seconds.data),
+            format!("{:.5}", train.loss),
+            format!("{:.4}", train.top1),
+            format!("{:.4}", train.top5),
+            format!("{lr:e}"),
+        ];
+        let head = ["Epoch", "Batch Time", "Data Time", "Loss", "Prec@1", "Prec@5", "lr"];
+        self.console.say(&table(&head, &[row]))?;
+        let row = vec![
+            epoch.to_string(),
+            seconds(test_seconds.batch),
+            format!("{:.5}", test.loss),
+            format!("{:.3}", test.top1),
+            format!("{:.3}", test.top5),
+        ];
+        self.console.say(&table(&["Epoch", "Batch Time", "Loss", "Prec@1", "Prec@5"], &[row]))?;
+        if is_best {
+            self.console
+                .say(&format!("best so far: epoch {epoch} with {:.3} % of the test clips right\n", test.top1))?;
+        }
+        Ok(())
+    }
+
+    fn save_checkpoint(&self) -> Result<()> {
+        checkpoint::save(&self.folder.checkpoint(), &self.state, &self.model.tensors(), &self.sgd.state())
+    }
+}
+
+/// The lines that people know from the seed run.
+pub fn seed_lines(settings: &Settings, videos: &Videos) -> [String; 3] {
+    let (train, test, side) = (videos.train.len(), videos.test.len(), settings.input_size);
+    let shape = match settings.stream {
+        crate::stream::Stream::Spatial => format!("(3, {side}, {side})"),
+        crate::stream::Stream::Temporal => format!("({}, {side}, {side})", 2 * STACK_FRAMES),
+    };
+    [
+        format!("==> (Training video, Validation video):( {train} {test} )"),
+        format!("==> Training data : {train} videos {shape}"),
+        format!("==> Validation data : {} samples {shape}", videos.test_samples()),
+    ]
+}

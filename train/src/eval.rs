@@ -1,0 +1,112 @@
+//! `ucftrain eval`: the test pass of a trained network.
+
+use crate::checkpoint;
+use crate::console::Console;
+use crate::evaluate::Evaluation;
+use crate::input::check_geometry;
+use crate::settings::Given;
+use crate::stop::Stop;
+use crate::table::table;
+use crate::train::{device, set_threads};
+use crate::usage::Usage;
+use crate::videos::Videos;
+use anyhow::{Context, Result, bail};
+use candle_convnet::{Model, ResNetConfig};
+use clipshard::Dataset;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// What is typed after `eval`.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("network").required(true).args(["run", "checkpoint"])))]
+pub struct EvalArgs {
+    /// Run folder: its best network is evaluated
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// A best.safetensors or checkpoint.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Packed data set
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Split whose test clips are used [default: the one that the network was trained on]
+    #[arg(long, value_name = "N")]
+    pub split: Option<String>,
+    /// Also write the scores to this file
+    #[arg(long, value_name = "FILE.npz")]
+    pub scores: Option<PathBuf>,
+    /// Samples a batch
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub batch_size: u32,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &EvalArgs) -> Result<()> {
+    let console = Console { json: args.json };
+    let path = match (&args.run, &args.checkpoint) {
+        (Some(dir), _) => dir.join("best.safetensors"),
+        (_, Some(file)) => file.clone(),
+        _ => bail!(Usage("give --run DIR or --checkpoint FILE".into())),
+    };
+    let (network, tensors) = checkpoint::load_network(&path)?;
+    let data = Dataset::open(&args.data)?;
+    if data.manifest().classes != network.classes {
+        let (own, other) = (network.classes.len(), data.manifest().classes.len());
+        bail!("{}: the network knows {own} classes, {} has {other}, or others", path.display(), args.data.display());
+    }
+    let split = args.split.as_ref().unwrap_or(&network.split);
+    let videos = Videos::of(&data, split, network.stream)?;
+    check_geometry(&data, &videos.test, network.stream, 1)?;
+    let device = device(&args.device)?;
+    let threads =
+        args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
+    set_threads(threads)?;
+    let arch = Given { arch: Some(network.arch.clone()), data: Some(args.data.clone()), ..Given::default() };
+    let depth = arch.complete(network.stream, true)?.depth()?;
+    let config = ResNetConfig { depth, in_channels: network.stream.channels(), classes: network.classes.len() };
+    let model = Model::random(&config, 0, &device)?;
+    model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
+    let evaluation = Evaluation {
+        data: &data,
+        videos: &videos.test,
+        stream: network.stream,
+        side: network.input_size,
+        classes: network.classes.len(),
+        batch_size: args.batch_size as usize,
+        threads,
+        device: &device,
+    };
+    let Some(outcome) = evaluation.run(&model.net, console, &Stop::on_signals()?)? else {
+        bail!("stopped before the end; nothing was written");
+    };
+    if let Some(path) = &args.scores {
+        outcome.scores.write_npz(path)?;
+    }
+    let scored = outcome.scored;
+    if args.json {
+        let document = json!({
+            "stream": network.stream, "split": split, "clips": videos.test.len(),
+            "loss": scored.loss, "top1": scored.top1, "top5": scored.top5,
+        });
+        println!("{document}");
+        return Ok(());
+    }
+    let row = vec![
+        network.stream.to_string(),
+        split.clone(),
+        videos.test.len().to_string(),
+        format!("{:.5}", scored.loss),
+        format!("{:.3}", scored.top1),
+        format!("{:.3}", scored.top5),
+    ];
+    console.say(table(&["Stream", "Split", "Clips", "Loss", "Prec@1", "Prec@5"], &[row]).trim_end())
+}

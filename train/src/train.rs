@@ -1,0 +1,273 @@
+//! `ucftrain spatial` and `ucftrain temporal`.
+
+use crate::checkpoint::{self, Cursor, Network, Seconds, State, TrainMeters};
+use crate::console::Console;
+use crate::engine::{End, Engine, seed_lines};
+use crate::input::check_geometry;
+use crate::plateau::Plateau;
+use crate::run_folder::{Existing, RunFolder};
+use crate::settings::{Given, Settings};
+use crate::stop::Stop;
+use crate::stream::Stream;
+use crate::usage::Usage;
+use crate::videos::Videos;
+use anyhow::{Context, Result, anyhow, bail};
+use candle_convnet::{Model, ResNetConfig, Sgd, SgdConfig};
+use candle_core::Device;
+use clipshard::{Dataset, MANIFEST_FILE};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What is typed after `spatial` or `temporal`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
+pub struct TrainArgs {
+    /// Folder for the run's results
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    pub run: Option<PathBuf>,
+    /// Settings from a file, for example another run's config.toml; options that are typed win
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub given: Given,
+    /// Stop after so many steps of the whole run, resumed ones included
+    #[arg(long, value_name = "N")]
+    pub limit_steps: Option<u64>,
+    /// Go on with the run in --run as if it had never stopped
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Replace the run in --run
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print what would be done: clips, samples, steps an epoch
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
+    let start = Instant::now();
+    let console = Console { json: args.json };
+    let settings = settings(stream, args)?;
+    let data = Dataset::open(&settings.data)?;
+    let videos = Videos::of(&data, &settings.split, stream)?;
+    if !videos.left_out.is_empty() {
+        let (n, ids) = (videos.left_out.len(), videos.left_out.join(", "));
+        eprintln!("{n} clips are left out, having fewer than 10 flow frames: {ids}");
+    }
+    if args.dry_run {
+        return dry_run(&settings, &videos, console);
+    }
+    let Some(dir) = &args.run else { bail!(Usage("give --run DIR, a folder for the results".into())) };
+    for videos in [&videos.train, &videos.test] {
+        check_geometry(&data, videos, stream, settings.input_size)?;
+    }
+    let device = device(&settings.device)?;
+    set_threads(settings.threads)?;
+    let state = State {
+        network: Network {
+            stream,
+            arch: settings.arch.clone(),
+            classes: data.manifest().classes.clone(),
+            input_size: settings.input_size,
+            split: settings.split.clone(),
+        },
+        manifest_crc32: manifest_crc32(&data)?,
+        cursor: Cursor::default(),
+        plateau: Plateau::new(settings.lr),
+        meters: TrainMeters::default(),
+        seconds: Seconds::default(),
+        history: Vec::new(),
+    };
+    let stop = Stop::on_signals()?;
+    let (folder, model, sgd, state) = if args.resume {
+        resumed(dir, &settings, &device, &state)?
+    } else {
+        // The weights are read before the folder is touched: a wrong path must not cost an older run.
+        let model = first_model(&settings, state.network.classes.len(), &device)?;
+        let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
+        let folder = RunFolder::open(dir, existing)?;
+        let sgd = Sgd::new(model.trainable(), sgd_config(&settings));
+        (folder, model, sgd, state)
+    };
+    folder.write_config(&settings)?;
+    folder.log(&json!({
+        "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),
+        "jpeg_decoder": "zune-jpeg", "threads": settings.threads, "device": "cpu",
+        "build": data.manifest().build,
+    }))?;
+    for line in seed_lines(&settings, &videos) {
+        console.say(&line)?;
+    }
+    let mut engine = Engine {
+        settings: &settings,
+        data: &data,
+        videos: &videos,
+        folder: &folder,
+        device: &device,
+        console,
+        model,
+        sgd,
+        state,
+        limit_steps: args.limit_steps,
+        stop,
+    };
+    let end = engine.run()?;
+    report(&engine, end, start.elapsed().as_secs_f64())
+}
+
+fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
+    let mut given = args.given.clone();
+    if let Some(path) = &args.config {
+        given = given.over(Given::from_file(path)?);
+    }
+    if let (true, Some(dir)) = (args.resume, &args.run) {
+        let folder = RunFolder::open(dir, Existing::Resume)?;
+        let file = Given::from_file(&folder.config())?;
+        let first = file.clone().complete(stream, args.dry_run)?;
+        let now = given.over(file).complete(stream, args.dry_run)?;
+        // What may differ when a run goes on: where the data lie, how long and how fast it runs. All else decides its result.
+        let same = Settings {
+            data: first.data.clone(),
+            epochs: first.epochs,
+            device: first.device.clone(),
+            threads: first.threads,
+            checkpoint_minutes: first.checkpoint_minutes,
+            ..now.clone()
+        };
+        if same != first {
+            let config = folder.config();
+            bail!(Usage(format!(
+                "{}: a run goes on with the settings that it began with; leave out what differs from them",
+                config.display()
+            )));
+        }
+        return Ok(now);
+    }
+    given.complete(stream, args.dry_run)
+}
+
+fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()> {
+    let train_steps = videos.train.len().div_ceil(settings.batch_size);
+    let test_steps = videos.test_samples().div_ceil(settings.batch_size);
+    if console.json {
+        let plan = json!({
+            "stream": settings.stream, "split": settings.split,
+            "train_clips": videos.train.len(), "test_clips": videos.test.len(), "test_samples": videos.test_samples(),
+            "train_steps": train_steps, "test_steps": test_steps, "left_out": videos.left_out,
+        });
+        println!("{plan}");
+        return Ok(());
+    }
+    for line in seed_lines(settings, videos) {
+        console.say(&line)?;
+    }
+    console.say(&format!(
+        "an epoch: {train_steps} training steps of {} clips, {test_steps} test steps of {} samples",
+        settings.batch_size, settings.batch_size
+    ))
+}
+
+/// The device of a name. This version computes on the CPU.
+pub fn device(name: &str) -> Result<Device> {
+    match name {
+        "auto" | "cpu" => Ok(Device::Cpu),
+        _ if name.starts_with("cuda") => {
+            bail!(Usage(format!("--device {name}: this version trains on the CPU only; use --device cpu")))
+        }
+        _ => bail!(Usage(format!("--device {name}: there is auto, cpu and cuda:N"))),
+    }
+}
+
+/// Sets the threads that compute, once a program.
+pub fn set_threads(threads: usize) -> Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
+}
+
+fn sgd_config(settings: &Settings) -> SgdConfig {
+    SgdConfig { lr: settings.lr, momentum: 0.9, weight_decay: 0.0, nesterov: false }
+}
+
+/// A network of these settings with weights to start from.
+fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
+    let config = ResNetConfig { depth: settings.depth()?, in_channels: settings.stream.channels(), classes };
+    if settings.weights == "none" {
+        return Ok(Model::random(&config, settings.seed, device)?);
+    }
+    Ok(Model::from_pretrained(&config, Path::new(&settings.weights), settings.seed, device)?)
+}
+
+/// Checksum of the manifest, by which a run knows its data again.
+fn manifest_crc32(data: &Dataset) -> Result<u32> {
+    let path = data.dir().join(MANIFEST_FILE);
+    let bytes = std::fs::read(&path).with_context(|| format!("{}: cannot read it", path.display()))?;
+    Ok(crc32fast::hash(&bytes))
+}
+
+/// The run in `dir`, as its checkpoint holds it. `fresh` says what it must be.
+fn resumed(dir: &Path, settings: &Settings, device: &Device, fresh: &State) -> Result<(RunFolder, Model, Sgd, State)> {
+    let folder = RunFolder::open(dir, Existing::Resume)?;
+    let path = folder.checkpoint();
+    let loaded = checkpoint::load(&path)?;
+    if loaded.state.network != fresh.network {
+        bail!("{}: it is of another network or data set than these settings say", path.display());
+    }
+    if loaded.state.manifest_crc32 != fresh.manifest_crc32 {
+        bail!(
+            "{}: the run read another data set than {} holds now; give --data the one that it began with, or start a new run",
+            path.display(),
+            settings.data.display()
+        );
+    }
+    let config = ResNetConfig {
+        depth: settings.depth()?,
+        in_channels: settings.stream.channels(),
+        classes: fresh.network.classes.len(),
+    };
+    let model = Model::random(&config, 0, device)?;
+    model.load_tensors(&loaded.model).with_context(|| path.display().to_string())?;
+    let mut sgd = Sgd::new(model.trainable(), sgd_config(settings));
+    sgd.load_state(&loaded.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+    Ok((folder, model, sgd, loaded.state))
+}
+
+/// The last words of a run.
+fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
+    let (state, console, dir) = (&engine.state, engine.console, engine.folder.dir());
+    let sum = |of: fn(&Seconds) -> f64| -> f64 { state.history.iter().map(|e| of(&e.train_seconds)).sum() };
+    let (batch, data) = (sum(|s| s.batch.get()), sum(|s| s.data.get()));
+    let data_percent = if batch > 0.0 { 100.0 * data / batch } else { 0.0 };
+    if console.json {
+        let document = json!({
+            "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done, "epochs": state.history.len(),
+            "best": state.best(), "history": state.history, "data_wait_percent": data_percent, "seconds": seconds,
+        });
+        println!("{document}");
+        return Ok(());
+    }
+    if let Some(best) = state.best() {
+        console.say(&format!(
+            "best epoch {} of {}: Prec@1 {:.3}, Prec@5 {:.3} on {} test clips; {:.1} % of the training time was waiting for data",
+            best.epoch,
+            state.history.len(),
+            best.test.top1,
+            best.test.top5,
+            engine.videos.test.len(),
+            data_percent
+        ))?;
+    }
+    if end == End::Stopped {
+        console.say(&format!(
+            "stopped after {} steps; go on with: ucftrain {} --run {} --resume",
+            state.cursor.steps_done,
+            engine.settings.stream,
+            dir.display()
+        ))?;
+    }
+    Ok(())
+}
