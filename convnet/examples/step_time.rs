@@ -28,6 +28,7 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
+    candle_convnet::keep_freed_memory();
     let args = Args::parse();
     let device = Device::Cpu;
     let config = ResNetConfig { depth: args.net, in_channels: args.channels, classes: 101 };

@@ -4,6 +4,7 @@ mod batch_norm;
 mod conv;
 mod dense;
 mod gather;
+mod heap;
 mod init;
 mod linear;
 mod loss;
@@ -19,6 +20,7 @@ mod weights;
 
 pub use batch_norm::{BatchNorm2d, BatchNormConfig};
 pub use conv::{Conv2d, Conv2dConfig, conv2d};
+pub use heap::keep_freed_memory;
 pub use linear::{Linear, linear};
 pub use loss::cross_entropy;
 pub use model::Model;

@@ -32,6 +32,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    candle_convnet::keep_freed_memory();
     let result = match Cli::parse().command {
         Command::Spatial(args) => train::run(Stream::Spatial, &args),
         Command::Temporal(args) => train::run(Stream::Temporal, &args),

@@ -86,11 +86,11 @@ fn check_training(run: &Run) {
 fn resnet18_on_rgb_trains_as_pytorch_on_the_summed_logits_of_three_passes() {
     check_training(&Run {
         name: "resnet18-rgb",
-        inputs: "resnet18-rgb/x/0",
+        inputs: "resnet18-rgb/x/10",
         channels: 3,
         passes: 3,
         label_smoothing: 0.,
-        sgd: SgdConfig { lr: 5e-4, ..SgdConfig::default() },
+        sgd: SgdConfig { lr: 1e-4, ..SgdConfig::default() },
     });
 }
 
@@ -98,11 +98,11 @@ fn resnet18_on_rgb_trains_as_pytorch_on_the_summed_logits_of_three_passes() {
 fn resnet18_on_flow_trains_as_pytorch_with_smoothing_decay_and_nesterov() {
     check_training(&Run {
         name: "resnet18-flow",
-        inputs: "resnet18-flow/x/0",
+        inputs: "resnet18-flow/x/11",
         channels: 20,
         passes: 1,
         label_smoothing: 0.1,
-        sgd: SgdConfig { lr: 1e-3, weight_decay: 5e-4, nesterov: true, ..SgdConfig::default() },
+        sgd: SgdConfig { lr: 2e-4, weight_decay: 5e-4, nesterov: true, ..SgdConfig::default() },
     });
 }
 
