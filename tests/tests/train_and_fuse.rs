@@ -126,7 +126,8 @@ fn both_streams_train_evaluate_and_fuse() {
         assert!((one / other - 1.0).abs() < 1e-4, "{one} {other}");
     }
     let fused = run("ucftrain", &args(temp.path(), "fuse {}/spatial {}/temporal --json")).json();
-    let strategies: Vec<_> = fused["results"].as_array().unwrap().iter().map(|r| r["strategy"].as_str().unwrap()).collect();
+    let strategies: Vec<_> =
+        fused["results"].as_array().unwrap().iter().map(|r| r["strategy"].as_str().unwrap()).collect();
     assert_eq!(strategies, ["single", "single", "average", "max", "weighted", "weighted"]);
     let again = format!("fuse {{}}/spatial {{}}/temporal --json --labels {}", packed().display());
     assert_eq!(run("ucftrain", &args(temp.path(), &again)).json(), fused);
@@ -158,8 +159,16 @@ fn what_cannot_be_done_is_said_before_anything_is_touched() {
     fails(2, &format!("spatial --data {data} --run {{}}/r --weights none"), &["36", "--input-size"]);
     fails(1, &format!("spatial --data {data} --run {{}}/r --input-size 32 --weights {{}}/w.pth"), &["w.pth"]);
     fails(2, &format!("spatial --data {data} --run {{}}/r --weights none --batch-size 0"), &["--batch-size 0"]);
-    fails(2, &format!("temporal --data {data} --run {{}}/r --weights none --device cuda:0 --input-size 32"), &["cuda:0"]);
-    fails(1, &format!("spatial --data {data} --run {{}}/r --weights none --input-size 32 --resume"), &["no run to go on with"]);
+    fails(
+        2,
+        &format!("temporal --data {data} --run {{}}/r --weights none --device cuda:0 --input-size 32"),
+        &["cuda:0"],
+    );
+    fails(
+        1,
+        &format!("spatial --data {data} --run {{}}/r --weights none --input-size 32 --resume"),
+        &["no run to go on with"],
+    );
     assert!(!dir.join("r").exists());
     train(dir, "r", "spatial", "--limit-steps 1").ok();
     fails(2, &format!("spatial --data {data} --run {{}}/r {COMMON}"), &["--resume", "--overwrite"]);

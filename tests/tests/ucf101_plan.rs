@@ -27,7 +27,9 @@ fn clips_samples_and_steps_on_ucf101_are_the_seeds() {
     }
 
     let text = run("ucftrain", &args(&dir, "temporal --data {} --dry-run")).ok();
-    for line in ["==> (Training video, Validation video):( 9537 3783 )", "==> Training data : 9537 videos (20, 224, 224)"] {
+    for line in
+        ["==> (Training video, Validation video):( 9537 3783 )", "==> Training data : 9537 videos (20, 224, 224)"]
+    {
         assert!(text.contains(line), "{text}");
     }
     let error = run("ucftrain", &args(&dir, "temporal --data {} --split 4 --dry-run")).error(2);
