@@ -1,5 +1,7 @@
 //! From a tree of frames to a fused score on a small made-up data set; repeated, stopped and resumed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::fs;

@@ -27,7 +27,7 @@ pub fn known(depth: Depth, in_channels: usize) -> Model {
                 (other, _) => panic!("{other}"),
             };
             let mut value = scaled(&name, dims, scale, offset);
-            if name.ends_with(".bias") && name != "fc.bias" {
+            if name.rsplit('.').next() == Some("bias") && name != "fc.bias" {
                 value = (value + away_from_zero(&name, dims[0])).unwrap();
             }
             (name, value)
@@ -40,7 +40,7 @@ pub fn known(depth: Depth, in_channels: usize) -> Model {
 /// What is added to the offsets of a batch norm: up or down by channel, only up before a sum with the block's input.
 fn away_from_zero(name: &str, channels: usize) -> Tensor {
     let up = (name.contains("bn2") && name.contains("layer")) || name.contains("bn3") || name.contains("downsample");
-    let offset = |c: usize| if up || c % 3 != 0 { 1.6_f32 } else { -1.6 };
+    let offset = |c: usize| if up || !c.is_multiple_of(3) { 1.6_f32 } else { -1.6 };
     Tensor::from_vec((0..channels).map(offset).collect::<Vec<_>>(), channels, &Device::Cpu).unwrap()
 }
 
