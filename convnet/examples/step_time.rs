@@ -1,7 +1,6 @@
 //! Times a training step and an evaluation forward pass.
 //!
 //! `cargo run --release -p candle-convnet --example step_time -- --batch 25 --size 224 --channels 3`
-//! and the same in PyTorch: `python scripts/step_time.py --batch 25 --size 224 --channels 3`.
 
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
 use candle_core::{Device, Tensor};
