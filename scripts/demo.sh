@@ -15,11 +15,11 @@ rm -rf "$out"
 mkdir -p "$out"
 touch "$out/.ucf-demo"
 start=$(date +%s)
-"$bin/ucfpack" synth --out "$out/tree"
+"$bin/ucfpack" synth --out "$out/tree" --classes 4 --clips 60
 "$bin/ucfpack" build --tree "$out/tree" --lists "$out/tree/lists" --out "$out/packed" --flow-size 64
 "$bin/ucfpack" inspect "$out/packed" --sheet "$out/sheet.png"
-common=(--data "$out/packed" --weights none --input-size 64)
-"$bin/ucftrain" spatial "${common[@]}" --run "$out/spatial" --batch-size 25 --lr 0.01 --epochs 8
-"$bin/ucftrain" temporal "${common[@]}" --run "$out/temporal" --batch-size 16 --lr 0.02 --epochs 12
+common=(--data "$out/packed" --weights none --input-size 64 --batch-size 8 --epochs 7)
+"$bin/ucftrain" spatial "${common[@]}" --run "$out/spatial" --lr 1e-3
+"$bin/ucftrain" temporal "${common[@]}" --run "$out/temporal" --lr 5e-3
 "$bin/ucftrain" fuse "$out/spatial" "$out/temporal"
 echo "done in $(($(date +%s) - start)) s; look at $out/sheet.png, and at the runs in $out/spatial and $out/temporal"
