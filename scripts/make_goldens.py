@@ -158,7 +158,7 @@ def keep_from_zero(norm, name):
     norm.bias += torch.tensor([1.6 if up or c % 3 else -1.6 for c in range(norm.bias.numel())])
 
 
-def network(kind, channels, classes=10):
+def network(kind, channels, ordinary=False, classes=10):
     net = getattr(torchvision.models, kind)(num_classes=classes)
     if channels != 3:
         net.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
@@ -170,7 +170,8 @@ def network(kind, channels, classes=10):
                 module.weight.copy_(tensor(f"{name}.weight", module.weight.shape, math.sqrt(6 / (o * kh * kw))))
             elif isinstance(module, nn.BatchNorm2d):
                 set_norm(module, name)
-                keep_from_zero(module, name)
+                if not ordinary:
+                    keep_from_zero(module, name)
             elif isinstance(module, nn.Linear):
                 bound = 1 / math.sqrt(module.in_features)
                 module.weight.copy_(tensor(f"{name}.weight", module.weight.shape, bound))
@@ -182,12 +183,14 @@ def network(kind, channels, classes=10):
 RUNS = {
     "resnet18-rgb": (3, 8, 64, 3, 0.0, {"lr": 5e-4, "momentum": 0.9}),
     "resnet18-flow": (20, 8, 64, 1, 0.1, {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}),
+    # Ordinary batch norms, whose rectifiers mix: a few gradients' elements jump, so its test judges by root mean squares.
+    "resnet18-ordinary": (20, 8, 64, 1, 0.0, {"lr": 1e-3, "momentum": 0.9}),
 }
 
 
 def training(run, dtype):
     channels, images, size, passes, smoothing, options = RUNS[run]
-    net = network("resnet18", channels).to(dtype).train()
+    net = network("resnet18", channels, ordinary=run.endswith("ordinary")).to(dtype).train()
     optimiser = torch.optim.SGD(net.parameters(), **options)
     labels = torch.arange(images) * 3 % 10
     out = {}

@@ -1,6 +1,7 @@
 //! Times a training step and an evaluation forward pass.
 //!
-//! `cargo run --release -p candle-convnet --example step_time -- --batch 25 --size 224 --channels 3`
+//! `cargo run --release -p candle-convnet --example step_time -- --batch 25 --size 224 --channels 3`;
+//! `scripts/bench_step.py` runs PyTorch beside it.
 
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
 use candle_core::{Device, Tensor};
@@ -24,11 +25,16 @@ struct Args {
     /// Steps to time after one that is not counted.
     #[arg(long, default_value_t = 5)]
     steps: usize,
+    /// Let the allocator take and give back memory as it does by default.
+    #[arg(long)]
+    fresh_memory: bool,
 }
 
 fn main() -> anyhow::Result<()> {
-    candle_convnet::keep_freed_memory();
     let args = Args::parse();
+    if !args.fresh_memory {
+        candle_convnet::keep_freed_memory();
+    }
     let device = Device::Cpu;
     let config = ResNetConfig { depth: args.net, in_channels: args.channels, classes: 101 };
     let model = Model::random(&config, 1, &device)?;

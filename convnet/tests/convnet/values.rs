@@ -98,6 +98,16 @@ impl Goldens {
         }
         error
     }
+
+    /// Root mean square of the differences of a digest's elements, relative to that of the elements: what a few elements that
+    /// jump hardly change.
+    pub fn digest_rms_error(&self, golden: &str, found: &Tensor) -> f64 {
+        let reference = &self.get(golden)[5..];
+        let found = flat(found);
+        let samples = found.iter().copied().step_by(found.len().div_ceil(48).max(1));
+        let squares = samples.zip(reference).map(|(ours, sample)| (ours - sample).powi(2)).sum::<f64>();
+        (squares / reference.iter().map(|sample| sample.powi(2)).sum::<f64>()).sqrt()
+    }
 }
 
 fn nan_max(a: f64, b: f64) -> f64 {
