@@ -15,7 +15,7 @@ use crate::output::{self, Contents, Staging};
 use crate::pipeline::run_ordered;
 use crate::plan::{StreamPlan, assign, nominal_clip_bytes, shard_file};
 use crate::progress::{Watch, Work};
-use crate::source::{Absence, ClipFiles, Layout, Location, Scan, Source};
+use crate::source::{Absence, ClipFiles, Layout, Location, Scan, Tree};
 use crate::stream::StreamKind;
 
 /// Everything that a build is told.
@@ -23,8 +23,10 @@ use crate::stream::StreamKind;
 pub struct BuildOptions {
     /// The data set to make.
     pub out: PathBuf,
-    /// Folder of the official lists.
-    pub lists: PathBuf,
+    /// Whose lists these are.
+    pub dataset: DatasetKind,
+    /// Folder of the lists, or the CSV file of custom data; without one the classes of custom data are folders.
+    pub lists: Option<PathBuf>,
     /// Where the images are.
     pub location: Location,
     /// `None`: recognise it.
@@ -47,6 +49,33 @@ pub struct BuildOptions {
     pub overwrite: bool,
     /// Plan only; `out` is not written.
     pub dry_run: bool,
+}
+
+/// Whose lists say what the clips are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatasetKind {
+    /// classInd.txt, trainlist0N.txt, testlist0N.txt.
+    Ucf101,
+    /// `<class>_test_splitN.txt`.
+    Hmdb51,
+    /// A CSV file `path,label,split[,group]`, or a class a folder.
+    Custom,
+}
+
+impl DatasetKind {
+    fn read_lists(self, lists: Option<&Path>, tree: &Tree) -> Result<Lists> {
+        match (self, lists) {
+            (Self::Ucf101, Some(folder)) => Lists::read_ucf101(folder),
+            (Self::Hmdb51, Some(folder)) => Lists::read_hmdb51(folder),
+            (Self::Custom, Some(file)) => Lists::read_csv(file),
+            (Self::Custom, None) => Lists::from_folders(&tree.classed_folders()?, tree.shown()),
+            (Self::Ucf101 | Self::Hmdb51, None) => Err(lists_missing()),
+        }
+    }
+}
+
+fn lists_missing() -> Error {
+    Error::Usage("--lists DIR is missing: the folder of the official lists; only --dataset custom goes without".into())
 }
 
 /// What a build did.
@@ -74,11 +103,14 @@ pub struct BuildReport {
 pub fn build(options: &BuildOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
     output::check(&options.out, options.overwrite)?;
-    let mut lists = Lists::read_ucf101(&options.lists)?;
+    if options.lists.is_none() && options.dataset != DatasetKind::Custom {
+        return Err(lists_missing());
+    }
+    let source = Tree::open(&options.location, options.layout)?;
+    let mut lists = options.dataset.read_lists(options.lists.as_deref(), &source)?;
     if let Some(classes) = &options.classes {
         lists.keep_classes(classes)?;
     }
-    let source = Source::open(&options.location, options.layout)?;
     let scan = source.scan(&lists.clips, watch)?;
     let mut job = Job::new(options, &source, lists, scan)?;
     for folder in output::leftovers(&options.out) {
@@ -110,7 +142,7 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Plans a build from what was listed and found.
-    fn new(options: &'a BuildOptions, source: &'a Source, lists: Lists, scan: Scan) -> Result<Self> {
+    fn new(options: &'a BuildOptions, source: &'a Tree, lists: Lists, scan: Scan) -> Result<Self> {
         let streams: Vec<(StreamKind, StreamOptions)> = source
             .streams()
             .into_iter()
@@ -126,6 +158,7 @@ impl<'a> Job<'a> {
             .collect();
         let weights = clips.map(|clip| (0..streams.len()).map(|stream| nominal(stream, clip)).sum()).collect();
         let mut report = BuildReport::default();
+        report.notes.extend(source.found().iter().chain(&scan.notes).chain(&lists.notes).cloned());
         if scan.unlisted > 0 && options.classes.is_none() {
             report.notes.push(format!(
                 "{} clip folders of {} are in no list; they are left out",
@@ -147,10 +180,10 @@ impl<'a> Job<'a> {
             files.push(None);
         }
         let metadata = ShardMetadata {
-            dataset: "ucf101".into(),
+            dataset: lists.dataset.into(),
             classes: lists.classes.clone(),
             splits: lists.splits.clone(),
-            build: content_options(options, source.layout(), &streams),
+            build: content_options(options, &source.layout(), &streams),
             clips: Vec::new(),
         };
         let mut job = Self { options, shown: source.shown(), streams, plans, lists, files, weights, metadata, report };
@@ -341,7 +374,7 @@ impl StreamWriter {
 /// What decides the content of the shards, for the manifest: never paths, jobs or times.
 fn content_options(
     options: &BuildOptions,
-    layout: Layout,
+    layout: &str,
     streams: &[(StreamKind, StreamOptions)],
 ) -> BTreeMap<String, Value> {
     let check = match options.check {
@@ -350,7 +383,7 @@ fn content_options(
     };
     let mut map = BTreeMap::from([
         ("packer".to_owned(), json!(concat!("ucfpack ", env!("CARGO_PKG_VERSION")))),
-        ("layout".to_owned(), json!(layout.name())),
+        ("layout".to_owned(), json!(layout)),
         ("check".to_owned(), json!(check)),
         ("shard_bytes".to_owned(), json!(options.shard_bytes)),
     ]);

@@ -36,16 +36,16 @@ pub struct BuildArgs {
     /// Folder of the data set to make
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Folder of the official lists: classInd.txt, trainlist0N.txt, testlist0N.txt
+    /// Folder of the official lists; of custom data a CSV file path,label,split[,group], or without it a class a folder
     #[arg(long, value_name = "DIR")]
-    pub lists: PathBuf,
-    /// Root that holds RGB frames and flow (jpegs_256/ and tvl1_flow/)
+    pub lists: Option<PathBuf>,
+    /// Root that holds RGB frames and flow
     #[arg(long, value_name = "DIR", conflicts_with_all = ["rgb", "flow"], required_unless_present_any = ["rgb", "flow"])]
     pub tree: Option<PathBuf>,
-    /// RGB frames apart: the folder that holds jpegs_256/ or the clip folders
+    /// RGB frames apart: the root of their tree, or the folder that holds the clip folders
     #[arg(long, value_name = "DIR")]
     pub rgb: Option<PathBuf>,
-    /// Flow apart: the folder that holds tvl1_flow/, or u/ and v/
+    /// Flow apart: the root of its tree, or the folder that holds u/ and v/, or x/ and y/
     #[arg(long, value_name = "DIR")]
     pub flow: Option<PathBuf>,
     /// How the tree is laid out
@@ -132,7 +132,7 @@ pub struct SynthArgs {
     pub out: PathBuf,
     /// Instead of a tree, a packed set with this one's names, splits and frame counts, and tiny images of one colour
     #[arg(long, value_enum, value_name = "DATASET", conflicts_with_all = ["classes", "clips", "seed"])]
-    pub like: Option<DatasetArg>,
+    pub like: Option<LikeArg>,
     /// Classes: appearances that only RGB shows times motions that only flow shows [default: 9]
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub classes: Option<u64>,
@@ -155,14 +155,33 @@ pub struct SynthArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LayoutArg {
-    /// Recognise it
+    /// Recognise it, and say by what
     Auto,
     /// jpegs_256/v_X/frame%06d.jpg and tvl1_flow/{u,v}/v_X/frame%06d.jpg
     Feichtenhofer,
+    /// rgb/v_X/frame%06d.jpg and {x,y}/v_X/frame%06d.jpg
+    GpuFlow,
+    /// CLASS/separated_images/v_X/v_X_%d.jpg, no flow
+    Jeffreyyihuang,
+    /// v_X/img_%05d.jpg with flow_x_%05d.jpg and flow_y_%05d.jpg beside
+    Tsn,
+    /// CLASS/v_X/img_%05d.jpg with flow_x_%05d.jpg or x_%05d.jpg beside
+    Mmaction2,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DatasetArg {
+    /// classInd.txt, trainlist0N.txt, testlist0N.txt
+    Ucf101,
+    /// CLASS_test_splitN.txt
+    Hmdb51,
+    /// A CSV file, or a class a folder
+    Custom,
+}
+
+/// Data sets that can be made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LikeArg {
     Ucf101,
 }
 

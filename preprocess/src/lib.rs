@@ -1,6 +1,6 @@
 //! Packs trees of RGB frames and optical-flow JPEGs into a few memory-mapped shards, and looks after what was packed.
 //!
-//! A [`source::Source`] finds the clips of a tree, [`lists::Lists`] say what they are, [`plan`] decides which clip goes
+//! A [`source::Tree`] finds the clips, [`lists::Lists`] say what they are, [`plan`] decides which clip goes
 //! into which shard, and [`build::build`] encodes clips in parallel and writes them in order. The same tree gives the same
 //! bytes, whatever the number of threads and the machine. [`synth`] makes data sets up, for tests and trials.
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
-use ucfpack::build::{BuildOptions, BuildReport, build};
+use ucfpack::build::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::encode::{Check, Geometry, StreamOptions};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
@@ -45,7 +45,6 @@ pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
 }
 
 fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
-    let DatasetArg::Ucf101 = args.dataset;
     let location = match &args.tree {
         Some(root) => Location::Tree(root.clone()),
         None => Location::Apart { rgb: args.rgb.clone(), flow: args.flow.clone() },
@@ -79,11 +78,20 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
     };
     Ok(BuildOptions {
         out: args.out.clone(),
+        dataset: match args.dataset {
+            DatasetArg::Ucf101 => DatasetKind::Ucf101,
+            DatasetArg::Hmdb51 => DatasetKind::Hmdb51,
+            DatasetArg::Custom => DatasetKind::Custom,
+        },
         lists: args.lists.clone(),
         location,
         layout: match args.layout {
             LayoutArg::Auto => None,
             LayoutArg::Feichtenhofer => Some(Layout::Feichtenhofer),
+            LayoutArg::GpuFlow => Some(Layout::GpuFlow),
+            LayoutArg::Jeffreyyihuang => Some(Layout::Jeffreyyihuang),
+            LayoutArg::Tsn => Some(Layout::Tsn),
+            LayoutArg::Mmaction2 => Some(Layout::Mmaction2),
         },
         classes: args.classes.clone(),
         rgb: stream(rgb_codec, rgb_geometry),

@@ -8,7 +8,7 @@ use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
 use ucfpack::synth::{TreeOptions, make_tree};
 
 use super::{cancel_on_signals, processors, use_threads};
-use crate::cli::{DatasetArg, SynthArgs};
+use crate::cli::{LikeArg, SynthArgs};
 
 pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
     let jobs = args.jobs.map_or_else(processors, usize::from);
@@ -17,7 +17,7 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
     let progress = Progress::on_stderr();
     let watch = Watch { progress: &progress, cancel: &cancel };
     let mut out = io::stdout().lock();
-    if let Some(DatasetArg::Ucf101) = args.like {
+    if let Some(LikeArg::Ucf101) = args.like {
         let (width, height) = args.size.unwrap_or((8, 8));
         let options = LikeOptions { out: args.out.clone(), width, height, jobs, overwrite: args.overwrite };
         let report = make_like_ucf101(&options, watch)?;

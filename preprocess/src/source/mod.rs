@@ -1,10 +1,21 @@
-//! Frame trees on disk: one module a layout, each turning a tree into clips with numbered image files.
+//! Frame trees on disk: one module a layout, each finding the folders and names of its images. What is found is listed and
+//! judged alike for all.
 
+mod apart;
 mod feichtenhofer;
+mod folders;
+mod gpu_flow;
+mod jeffreyyihuang;
+mod mmaction2;
 mod numbering;
+mod scan;
+mod together;
+mod tsn;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use folders::ClipFolders;
 
 use crate::error::{Error, Result};
 use crate::lists::ListedClip;
@@ -19,8 +30,16 @@ pub const MIN_FLOW_FRAMES: u32 = 10;
 /// How a tree is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// `jpegs_256/v_X/frame%06d.jpg`, `tvl1_flow/{u,v}/v_X/frame%06d.jpg`, from 1, one flow frame less than RGB frames.
+    /// `jpegs_256/v_X/frame%06d.jpg`, `tvl1_flow/{u,v}/v_X/frame%06d.jpg`.
     Feichtenhofer,
+    /// `rgb/v_X/frame%06d.jpg`, `{x,y}/v_X/frame%06d.jpg`.
+    GpuFlow,
+    /// `<Class>/separated_images/v_X/v_X_<n>.jpg`, no flow.
+    Jeffreyyihuang,
+    /// `v_X/img_%05d.jpg` with `flow_x_%05d.jpg`, `flow_y_%05d.jpg` in the same folder.
+    Tsn,
+    /// `<Class>/v_X/img_%05d.jpg` with `flow_x_%05d.jpg` or `x_%05d.jpg` in the same folder.
+    Mmaction2,
 }
 
 impl Layout {
@@ -28,8 +47,68 @@ impl Layout {
     pub fn name(self) -> &'static str {
         match self {
             Self::Feichtenhofer => "feichtenhofer",
+            Self::GpuFlow => "gpu-flow",
+            Self::Jeffreyyihuang => "jeffreyyihuang",
+            Self::Tsn => "tsn",
+            Self::Mmaction2 => "mmaction2",
         }
     }
+}
+
+/// A layout: how to find its images. One small file each.
+trait Source: Sync {
+    /// Which one it is.
+    fn layout(&self) -> Layout;
+
+    /// How many flow frames its clips have, where a tree does not say.
+    fn flow_count(&self) -> FlowCount {
+        FlowCount::OneLess
+    }
+
+    /// What `root` is as a tree of this layout. Looks into a few folders only.
+    fn find(&self, root: &Path, wanted: Wanted) -> Result<Finding>;
+}
+
+/// All layouts, in the order in which they are tried.
+const SOURCES: [&dyn Source; 5] = [
+    &feichtenhofer::Feichtenhofer,
+    &gpu_flow::GpuFlow,
+    &jeffreyyihuang::Jeffreyyihuang,
+    &tsn::Tsn,
+    &mmaction2::Mmaction2,
+];
+
+/// Which streams are looked for under a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Both,
+    Rgb,
+    Flow,
+}
+
+impl Wanted {
+    fn includes(self, stream: StreamKind) -> bool {
+        self == Self::Both || self == if stream == StreamKind::Rgb { Self::Rgb } else { Self::Flow }
+    }
+}
+
+/// What a layout makes of a root.
+enum Finding {
+    /// A tree of this layout, and by what it was recognised.
+    Tree { folders: Vec<ClipFolders>, why: String },
+    /// A tree of this layout that lacks something: a whole sentence.
+    Broken(String),
+    /// Another thing: what it lacks to be one.
+    Other(String),
+}
+
+/// Flow frames of a clip with N RGB frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FlowCount {
+    /// N - 1.
+    OneLess,
+    /// N.
+    AsRgb,
 }
 
 /// Where the user says that the images are.
@@ -55,14 +134,26 @@ impl Location {
         };
         paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" with ")
     }
+
+    fn roots(&self) -> Vec<(&Path, Wanted)> {
+        match self {
+            Self::Tree(root) => vec![(root, Wanted::Both)],
+            Self::Apart { rgb, flow } => {
+                let rgb = rgb.as_deref().map(|root| (root, Wanted::Rgb));
+                rgb.into_iter().chain(flow.as_deref().map(|root| (root, Wanted::Flow))).collect()
+            }
+        }
+    }
 }
 
 /// A tree whose layout is known and whose folders were found.
 #[derive(Debug)]
-pub struct Source {
-    layout: Layout,
-    folders: feichtenhofer::Folders,
+pub struct Tree {
+    layouts: Vec<Layout>,
+    flow_count: FlowCount,
+    folders: Vec<ClipFolders>,
     shown: String,
+    found: Vec<String>,
 }
 
 /// What a scan found: one entry for each clip that was asked for, in the same order.
@@ -72,6 +163,8 @@ pub struct Scan {
     pub clips: Vec<ScannedClip>,
     /// Clip folders that no list names.
     pub unlisted: usize,
+    /// What is worth a word about the numbering and the counts.
+    pub notes: Vec<String>,
 }
 
 /// One listed clip as the tree has it.
@@ -79,7 +172,7 @@ pub struct Scan {
 pub struct ScannedClip {
     /// Its files, or why it cannot be packed.
     pub files: Result<ClipFiles, Absence>,
-    /// Frames of each stream for the plan, also of a clip that cannot be packed: the highest number found.
+    /// Frames of each stream for the plan, also of a clip that cannot be packed: as many as the highest number says.
     pub nominal_frames: Vec<u32>,
 }
 
@@ -95,7 +188,7 @@ pub enum Absence {
 /// The images of one clip.
 #[derive(Debug, Clone)]
 pub struct ClipFiles {
-    /// One for each of [`Source::streams`].
+    /// One for each of [`Tree::streams`].
     pub streams: Vec<StreamFiles>,
 }
 
@@ -128,31 +221,65 @@ impl PlaneFiles {
     }
 }
 
-impl Source {
+/// A clip folder with its class folder, for data sets whose classes are their folders.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClassedFolder {
+    /// Name of the class folder.
+    pub class: String,
+    /// Name of the clip folder.
+    pub clip: String,
+}
+
+impl Tree {
     /// Finds the folders of a tree. Without a layout it is recognised.
     pub fn open(location: &Location, layout: Option<Layout>) -> Result<Self> {
-        let roots: Vec<&Path> = match location {
-            Location::Tree(root) => vec![root],
-            Location::Apart { rgb, flow } => rgb.iter().chain(flow).map(PathBuf::as_path).collect(),
-        };
-        if let Some(missing) = roots.iter().find(|root| !root.is_dir()) {
+        let roots = location.roots();
+        if let Some((missing, _)) = roots.iter().find(|(root, _)| !root.is_dir()) {
             return Err(Error::Input(format!("{}: no such folder", missing.display())));
         }
-        let layout = layout.unwrap_or(Layout::Feichtenhofer);
-        let folders = match layout {
-            Layout::Feichtenhofer => feichtenhofer::Folders::find(location)?,
+        let mut tree = Self {
+            layouts: Vec::new(),
+            flow_count: FlowCount::OneLess,
+            folders: Vec::new(),
+            shown: location.shown(),
+            found: Vec::new(),
         };
-        Ok(Self { layout, folders, shown: location.shown() })
+        for (root, wanted) in roots {
+            let (source, folders, why) = match layout {
+                None => recognise(root, wanted)?,
+                Some(layout) => given(root, wanted, layout)?,
+            };
+            if layout.is_none() {
+                tree.found.push(format!("{}: layout {}, for it has {why}", root.display(), source.layout().name()));
+            }
+            tree.layouts.push(source.layout());
+            tree.flow_count = source.flow_count();
+            tree.folders.extend(folders);
+        }
+        if let (Location::Tree(root), [only]) = (location, tree.streams().as_slice()) {
+            tree.found.push(format!("{}: {} is packed alone", root.display(), only.name()));
+        }
+        Ok(tree)
     }
 
-    /// The layout, given or recognised.
-    pub fn layout(&self) -> Layout {
-        self.layout
+    /// The layout, given or recognised, for manifests; of streams apart in two layouts both.
+    pub fn layout(&self) -> String {
+        match self.layouts[..] {
+            [rgb, flow] if rgb != flow => format!("rgb {}, flow {}", rgb.name(), flow.name()),
+            _ => self.layouts.first().map_or_else(String::new, |layout| layout.name().to_owned()),
+        }
     }
 
-    /// The streams that are there.
+    /// What was recognised, and by what; empty where the layout was given.
+    pub fn found(&self) -> &[String] {
+        &self.found
+    }
+
+    /// The streams that are there: RGB before flow.
     pub fn streams(&self) -> Vec<StreamKind> {
-        self.folders.streams()
+        let planes = || self.folders.iter().flat_map(|folders| &folders.planes);
+        let there = |kind: &StreamKind| planes().any(|plane| plane.stream == *kind);
+        [StreamKind::Rgb, StreamKind::Flow].into_iter().filter(there).collect()
     }
 
     /// The tree as the user named it, for messages.
@@ -160,22 +287,100 @@ impl Source {
         &self.shown
     }
 
+    /// All clip folders with their classes. An error where the layout has no class folders.
+    pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
+        let mut classed = Vec::new();
+        for folder in self.folders.first().map_or_else(|| Ok(Vec::new()), ClipFolders::all)? {
+            let Some(class) = folder.class else {
+                return Err(Error::Input(format!(
+                    "{}: layout {} has no class folders; name the classes in a CSV file (path,label,split) by --lists",
+                    self.shown,
+                    self.layout()
+                )));
+            };
+            classed.push(ClassedFolder { class, clip: folder.name });
+        }
+        classed.sort_unstable();
+        Ok(classed)
+    }
+
     /// Lists the files of the clips that are asked for, several folders at a time. Nothing is read but folders.
     pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
-        let scan = self.folders.scan(clips, watch)?;
-        let at_hand = scan.clips.iter().any(|clip| clip.nominal_frames.iter().any(|&n| n > 0));
-        if at_hand {
+        let scan = scan::scan(&self.folders, &self.streams(), self.flow_count, clips, watch)?;
+        if scan.clips.iter().any(|clip| clip.nominal_frames.iter().any(|&n| n > 0)) {
             return Ok(scan);
         }
         let example = clips.first().map_or("", |clip| clip.id.as_str());
-        let holds = self.folders.example()?.map_or_else(
-            || "it holds no clip folders".to_owned(),
-            |name| format!("it holds other folders, such as {name}"),
-        );
+        let mut holds = "it holds no clip folders".to_owned();
+        if let Some(folders) = self.folders.first()
+            && let Some(folder) = folders.all()?.into_iter().map(|folder| folder.name).min()
+        {
+            holds = format!("it holds other folders, such as {folder}");
+        }
         Err(Error::Input(format!(
             "none of the {} clips that the lists name (such as {example}) is under {}: {holds}; name the tree that these lists belong to",
             clips.len(),
             self.shown
         )))
+    }
+}
+
+type Recognised = (&'static dyn Source, Vec<ClipFolders>, String);
+
+/// The one layout that a root has.
+fn recognise(root: &Path, wanted: Wanted) -> Result<Recognised> {
+    let (mut trees, mut broken, mut others): (Vec<Recognised>, Vec<String>, Vec<String>) = Default::default();
+    for source in SOURCES {
+        match source.find(root, wanted)? {
+            Finding::Tree { folders, why } => {
+                // Streams apart may be of either sibling; the folder that both mean is the same.
+                let known = |(_, other, _): &Recognised| other.iter().zip(&folders).all(|(a, b)| a.root == b.root);
+                if wanted == Wanted::Both || !trees.iter().any(known) {
+                    trees.push((source, folders, why));
+                }
+            }
+            Finding::Broken(sentence) => broken.push(sentence),
+            Finding::Other(lack) => others.push(format!("{}: {lack}", source.layout().name())),
+        }
+    }
+    if trees.len() > 1 {
+        let seen: Vec<_> = trees.iter().map(|(source, _, why)| format!("{} ({why})", source.layout().name())).collect();
+        return Err(Error::Usage(format!(
+            "{} looks like {}; say which by --layout",
+            root.display(),
+            seen.join(" and like ")
+        )));
+    }
+    if let Some(tree) = trees.pop() {
+        return Ok(tree);
+    }
+    if let Some(sentence) = broken.into_iter().next() {
+        return Err(Error::Input(sentence));
+    }
+    Err(Error::Input(unknown(root, wanted, &others)))
+}
+
+fn unknown(root: &Path, wanted: Wanted, lacks: &[String]) -> String {
+    let (streams, option) = match wanted {
+        Wanted::Both => {
+            ("frames and flow", "--tree wants the folder that holds them, or name them by --rgb and --flow")
+        }
+        Wanted::Rgb => ("frames", "--rgb wants the folder that holds them"),
+        Wanted::Flow => ("flow", "--flow wants the folder that holds it"),
+    };
+    format!("{} holds no {streams} in a known layout ({}); {option}", root.display(), lacks.join("; "))
+}
+
+/// The folders of a root whose layout was given.
+fn given(root: &Path, wanted: Wanted, layout: Layout) -> Result<Recognised> {
+    let Some(source) = SOURCES.into_iter().find(|source| source.layout() == layout) else {
+        return Err(Error::Usage(format!("no layout {}", layout.name())));
+    };
+    match source.find(root, wanted)? {
+        Finding::Tree { folders, why } => Ok((source, folders, why)),
+        Finding::Broken(sentence) => Err(Error::Input(sentence)),
+        Finding::Other(lack) => {
+            Err(Error::Input(unknown(root, wanted, &[format!("{}: {lack}", source.layout().name())])))
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Numbered image files in a folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 /// How the images of a plane are called: a prefix, a number padded with zeros, an ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,107 +17,242 @@ pub struct FrameName {
 }
 
 impl FrameName {
+    /// A name that ends in `.jpg`.
+    pub(super) fn jpg(prefix: &str, digits: usize) -> Arc<Self> {
+        Arc::new(Self { prefix: prefix.into(), digits, ending: ".jpg".into() })
+    }
+
     /// The file name of a number.
     pub fn file(&self, number: u32) -> String {
         format!("{}{number:0digits$}{}", self.prefix, self.ending, digits = self.digits)
     }
 
-    /// The number of a file name, if it is one of these.
-    pub fn number(&self, file: &str) -> Option<u32> {
-        let digits = file.strip_prefix(&self.prefix)?.strip_suffix(&self.ending)?;
-        let padded = digits.len() == self.digits || digits.len() > self.digits && !digits.starts_with('0');
-        (padded && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
-    }
-
     /// As in documents: `frame%06d.jpg`.
     pub fn pattern(&self) -> String {
-        format!("{}%0{}d{}", self.prefix, self.digits, self.ending)
+        let digits = if self.digits > 1 { format!("0{}", self.digits) } else { String::new() };
+        format!("{}%{digits}d{}", self.prefix, self.ending)
     }
 }
 
-/// Which numbers a folder holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Numbers {
-    /// Files found.
-    pub count: u32,
-    /// The highest number.
-    pub highest: u32,
-    /// What is wrong with the numbering, in words.
-    pub fault: Option<String>,
+/// How a layout calls the images of a plane.
+#[derive(Debug, Clone)]
+pub(super) enum NameRule {
+    /// Alike in all folders; the number of digits is that of the files.
+    Fixed(Arc<FrameName>),
+    /// The folder's own name, `_`, a number without padding; upper and lower case count as the same.
+    Folder,
 }
 
-/// Lists the numbered files of `folder`, which should run from `first` without holes. Other files are ignored.
-/// A folder that cannot be listed or holds no such file is a fault in words.
-pub(super) fn list(folder: &Path, name: &FrameName, first: u32) -> Result<Numbers, String> {
+impl NameRule {
+    /// As in documents.
+    pub fn pattern(&self) -> String {
+        match self {
+            Self::Fixed(name) => name.pattern(),
+            Self::Folder => "v_X_%d.jpg".into(),
+        }
+    }
+
+    /// Prefix as it is in this file, and digits, if the file is one of these.
+    fn split<'f>(&self, folder: &str, file: &'f str) -> Option<(&'f str, &'f str)> {
+        let (prefix, ending) = match self {
+            Self::Fixed(name) => (name.prefix.as_str(), name.ending.as_str()),
+            Self::Folder => (folder, ".jpg"),
+        };
+        let (found, mut rest) = file.split_at_checked(prefix.len())?;
+        let mut length = prefix.len();
+        match self {
+            Self::Fixed(_) if found == prefix => {}
+            Self::Folder if found.eq_ignore_ascii_case(prefix) && rest.starts_with('_') => {
+                rest = &rest[1..];
+                length += 1;
+            }
+            _ => return None,
+        }
+        let digits = rest.strip_suffix(ending)?;
+        let numeric = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        numeric.then(|| (&file[..length], digits))
+    }
+}
+
+/// Which numbers of one plane a folder holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Numbers {
+    /// How the files are called.
+    pub name: Arc<FrameName>,
+    /// Files found; none where there is no such file.
+    pub count: u32,
+    /// The lowest number.
+    pub lowest: u32,
+    /// The highest number.
+    pub highest: u32,
+    /// The first number above the lowest that is missing below the highest.
+    pub hole: Option<u32>,
+}
+
+impl Numbers {
+    /// What is wrong with the numbering where it should run from `first`, in words.
+    pub fn fault(&self, folder: &Path, first: u32) -> Option<String> {
+        let folder = folder.display();
+        if self.lowest < first {
+            let (lowest, pattern) = (self.lowest, self.name.pattern());
+            return Some(format!(
+                "{folder}: numbering of {pattern} starts at {lowest}, in the other clips of this tree at {first}"
+            ));
+        }
+        let span = self.highest - first + 1;
+        if span == self.count {
+            return None;
+        }
+        let missing = if self.lowest > first { first } else { self.hole.unwrap_or(first) };
+        let holes = span - self.count;
+        let more = if holes > 1 { format!(" and {} more", holes - 1) } else { String::new() };
+        Some(format!("{folder}: {}{more} missing (the highest is {})", self.name.file(missing), self.highest))
+    }
+}
+
+/// Lists the numbered files of `folder`, once for all planes that it holds: one entry for each rule, a fault in words where
+/// there is no such file. Other files are ignored. A folder that cannot be listed is a fault for all.
+pub(super) fn list(folder: &Path, rules: &[NameRule]) -> Result<Vec<Result<Numbers, String>>, String> {
     let unreadable = |e: std::io::Error| format!("{}: cannot list it: {e}", folder.display());
-    let mut numbers = Vec::new();
+    let own = folder.file_name().unwrap_or_default().to_string_lossy();
+    let mut found: Vec<Vec<(u32, u8)>> = vec![Vec::new(); rules.len()];
+    let mut prefixes: Vec<Option<String>> = vec![None; rules.len()];
     let mut other = None;
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let file = entry.map_err(unreadable)?.file_name();
-        match file.to_str().and_then(|file| name.number(file)) {
-            Some(number) => numbers.push(number),
-            None => other = other.or(Some(file)),
+        let Some(text) = file.to_str() else { continue };
+        let matched = rules.iter().enumerate().find_map(|(i, rule)| Some((i, rule.split(&own, text)?)));
+        match matched.and_then(|(i, (prefix, digits))| Some((i, prefix, digits, digits.parse().ok()?))) {
+            Some((i, prefix, digits, number)) => {
+                if *prefixes[i].get_or_insert_with(|| prefix.to_owned()) == prefix {
+                    found[i].push((number, padded_width(digits)));
+                }
+            }
+            None => other = other.or(Some(text.to_owned())),
         }
     }
+    let holds = other.map_or("it is empty".into(), |file| format!("it holds e.g. {file}"));
+    let describe = |rule: &NameRule, numbers: Vec<(u32, u8)>, prefix: Option<String>| {
+        let none = || format!("{}: no {} in it; {holds}", folder.display(), rule.pattern());
+        numbers_of(rule, &prefix.ok_or_else(none)?, numbers)
+    };
+    let planes = rules.iter().zip(found).zip(prefixes);
+    Ok(planes.map(|((rule, numbers), prefix)| describe(rule, numbers, prefix)).collect())
+}
+
+/// Digits that a padded number shows; 0 where it shows no padding.
+fn padded_width(digits: &str) -> u8 {
+    if digits.len() > 1 && digits.starts_with('0') { digits.len().min(255) as u8 } else { 0 }
+}
+
+fn numbers_of(rule: &NameRule, prefix: &str, found: Vec<(u32, u8)>) -> Result<Numbers, String> {
+    // The most frequent padding is the padding; numbers that are padded otherwise are strays.
+    let mut widths: BTreeMap<u8, u32> = BTreeMap::new();
+    for &(_, width) in found.iter().filter(|(_, width)| *width > 0) {
+        *widths.entry(width).or_default() += 1;
+    }
+    let usual = match rule {
+        NameRule::Fixed(name) => name.digits,
+        NameRule::Folder => 1,
+    };
+    let unpadded = found.iter().filter(|(n, _)| *n > 0).map(|(n, _)| n.ilog10() as usize + 1).min().unwrap_or(1);
+    let digits = match widths.iter().max_by_key(|&(&width, &count)| (count, width)) {
+        Some((&width, _)) => width.into(),
+        // No number shows its padding: all have as many digits as they are padded to, or none are padded.
+        None => unpadded.min(usual),
+    };
+    let belongs = |number: u32, width: u8| {
+        let shown = if width > 0 { width.into() } else { number.checked_ilog10().unwrap_or(0) as usize + 1 };
+        if width > 0 { shown == digits } else { shown >= digits }
+    };
+    let mut numbers: Vec<u32> = found.into_iter().filter(|&(n, width)| belongs(n, width)).map(|(n, _)| n).collect();
     numbers.sort_unstable();
     let (Some(&lowest), Some(&highest)) = (numbers.first(), numbers.last()) else {
-        let holds = other.map_or("it is empty".into(), |file| format!("it holds e.g. {}", file.to_string_lossy()));
-        return Err(format!("{}: no {} in it; {holds}", folder.display(), name.pattern()));
+        return Err(format!("no {} among the files", rule.pattern()));
     };
-    let count = numbers.len() as u32;
-    let fault = if lowest < first {
-        Some(format!("{}: numbering starts at {lowest}, this layout starts at {first}", folder.display()))
-    } else if highest - first + 1 > count {
-        let missing = numbers.iter().zip(first..).find(|&(&n, expected)| n != expected).map_or(first, |(_, n)| n);
-        let holes = highest - first + 1 - count;
-        let more = if holes > 1 { format!(" and {} more", holes - 1) } else { String::new() };
-        Some(format!("{}: {}{more} missing (the highest is {highest})", folder.display(), name.file(missing)))
-    } else {
-        None
+    let hole = numbers.iter().zip(lowest..).find(|&(&n, expected)| n != expected).map(|(_, expected)| expected);
+    let name = match rule {
+        NameRule::Fixed(name) if name.digits == digits => Arc::clone(name),
+        _ => FrameName::jpg(prefix, digits),
     };
-    Ok(Numbers { count, highest, fault })
+    Ok(Numbers { name, count: numbers.len() as u32, lowest, highest, hole })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn frame() -> FrameName {
-        FrameName { prefix: "frame".into(), digits: 6, ending: ".jpg".into() }
+    fn folder(name: &str, files: &[&str]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        for file in files {
+            fs::write(folder.join(file), "").unwrap();
+        }
+        (dir, folder)
+    }
+
+    fn fixed(prefix: &str, digits: usize) -> NameRule {
+        NameRule::Fixed(FrameName::jpg(prefix, digits))
+    }
+
+    fn one(rule: NameRule, name: &str, files: &[&str]) -> Result<Numbers, String> {
+        let (_dir, folder) = folder(name, files);
+        list(&folder, &[rule]).unwrap().remove(0)
     }
 
     #[test]
-    fn only_padded_numbers_are_frames() {
-        assert_eq!(frame().number("frame000012.jpg"), Some(12));
-        assert_eq!(frame().number("frame1234567.jpg"), Some(1_234_567));
-        for stray in
-            ["frame12.jpg", "frame0000012.jpg", "frame000012.png", "._frame000012.jpg", "frame00001x.jpg", "Thumbs.db"]
-        {
-            assert_eq!(frame().number(stray), None, "{stray}");
-        }
-        assert_eq!(frame().file(12), "frame000012.jpg");
-        assert_eq!(frame().pattern(), "frame%06d.jpg");
+    fn only_numbers_padded_as_most_are_frames() {
+        let strays =
+            ["frame12.jpg", "frame0000012.jpg", "frame000012.png", "._frame000012.jpg", "frame00001x.jpg", "Thumbs.db"];
+        let frames = ["frame000001.jpg", "frame000002.jpg", "frame1234567.jpg"];
+        let found = one(fixed("frame", 6), "v", &[&strays[..], &frames].concat()).unwrap();
+        assert_eq!((found.count, found.lowest, found.highest, found.hole), (3, 1, 1_234_567, Some(3)));
+        assert_eq!((found.name.file(12), found.name.pattern()), ("frame000012.jpg".into(), "frame%06d.jpg".into()));
+    }
+
+    #[test]
+    fn the_padding_is_that_of_the_files() {
+        let digits = |files: &[&str]| one(fixed("img_", 5), "v", files).unwrap().name.digits;
+        assert_eq!(digits(&["img_00001.jpg", "img_00002.jpg"]), 5);
+        assert_eq!(digits(&["img_0001.jpg", "img_0002.jpg"]), 4);
+        assert_eq!(digits(&["img_1.jpg", "img_10.jpg"]), 1);
+        assert_eq!(digits(&["img_0.jpg", "img_1.jpg"]), 1);
+        assert_eq!(digits(&["img_12345.jpg", "img_100000.jpg"]), 5);
+    }
+
+    #[test]
+    fn files_named_after_their_folder_are_found_in_either_case() {
+        let files = ["v_Handstandpushups_g01_1.jpg", "v_Handstandpushups_g01_2.jpg", "v_Other_3.jpg"];
+        let found = one(NameRule::Folder, "v_HandStandPushups_g01", &files).unwrap();
+        assert_eq!((found.count, found.name.file(10)), (2, "v_Handstandpushups_g01_10.jpg".into()));
+    }
+
+    #[test]
+    fn planes_of_one_folder_are_told_apart() {
+        let (_dir, folder) = folder("v", &["img_00001.jpg", "img_00002.jpg", "flow_x_00001.jpg", "flow_z_00001.jpg"]);
+        let found = list(&folder, &[fixed("img_", 5), fixed("flow_x_", 5), fixed("flow_y_", 5)]).unwrap();
+        let counts: Vec<_> = found.iter().map(|n| n.as_ref().map_or(0, |n| n.count)).collect();
+        assert_eq!(counts, [2, 1, 0]);
+        assert!(found[2].as_ref().unwrap_err().contains("no flow_y_%05d.jpg in it; it holds e.g. flow_z_00001.jpg"));
     }
 
     #[test]
     fn holes_and_wrong_starts_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let make = |names: &[&str]| {
-            for entry in fs::read_dir(dir.path()).unwrap() {
-                fs::remove_file(entry.unwrap().path()).unwrap();
-            }
-            for name in names {
-                fs::write(dir.path().join(name), "").unwrap();
-            }
-            list(dir.path(), &frame(), 1)
+        let faults = |files: &[&str], first| {
+            let (_dir, folder) = folder("v", files);
+            list(&folder, &[fixed("frame", 6)]).unwrap().remove(0).unwrap().fault(&folder, first)
         };
-        let whole = make(&["frame000001.jpg", "frame000002.jpg", "notes.txt"]).unwrap();
-        assert_eq!((whole.count, whole.fault), (2, None));
-        let holes = make(&["frame000002.jpg", "frame000003.jpg", "frame000006.jpg"]).unwrap();
-        assert!(holes.fault.unwrap().contains("frame000001.jpg and 2 more missing (the highest is 6)"));
-        let zero = make(&["frame000000.jpg", "frame000001.jpg"]).unwrap();
-        assert!(zero.fault.unwrap().contains("starts at 0, this layout starts at 1"));
-        assert!(make(&["img_00001.jpg"]).unwrap_err().contains("no frame%06d.jpg in it; it holds e.g. img_00001.jpg"));
-        assert!(make(&[]).unwrap_err().contains("it is empty"));
+        assert_eq!(faults(&["frame000001.jpg", "frame000002.jpg", "notes.txt"], 1), None);
+        assert_eq!(faults(&["frame000000.jpg", "frame000001.jpg"], 0), None);
+        let holes = faults(&["frame000002.jpg", "frame000003.jpg", "frame000006.jpg"], 1).unwrap();
+        assert!(holes.contains("frame000001.jpg and 2 more missing (the highest is 6)"), "{holes}");
+        let hole = faults(&["frame000001.jpg", "frame000003.jpg"], 1).unwrap();
+        assert!(hole.contains("frame000002.jpg missing (the highest is 3)"), "{hole}");
+        let zero = faults(&["frame000000.jpg", "frame000001.jpg"], 1).unwrap();
+        assert!(zero.contains("starts at 0, in the other clips of this tree at 1"), "{zero}");
+        let none = one(fixed("frame", 6), "v", &["img_00001.jpg"]).unwrap_err();
+        assert!(none.contains("no frame%06d.jpg in it; it holds e.g. img_00001.jpg"), "{none}");
+        assert!(one(fixed("frame", 6), "v", &[]).unwrap_err().contains("it is empty"));
     }
 }

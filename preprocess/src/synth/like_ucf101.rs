@@ -52,8 +52,13 @@ pub struct LikeOptions {
 
 /// The lists of UCF101 as built in, and the number of flow frames of each clip.
 pub fn ucf101() -> (Lists, Vec<u32>) {
-    let mut lists =
-        Lists { classes: Vec::new(), splits: (1..=SPLITS).map(|split| split.to_string()).collect(), clips: Vec::new() };
+    let mut lists = Lists {
+        dataset: "ucf101",
+        classes: Vec::new(),
+        splits: (1..=SPLITS).map(|split| split.to_string()).collect(),
+        clips: Vec::new(),
+        notes: Vec::new(),
+    };
     let mut clips: Vec<(ListedClip, u32)> = Vec::new();
     for (label, line) in TABLE.lines().enumerate() {
         let mut words = line.split(' ');
@@ -65,7 +70,13 @@ pub fn ucf101() -> (Lists, Vec<u32>) {
             let subsets: Vec<Subset> = (0..SPLITS).map(subset).collect();
             for (number, frames) in counts.split(',').enumerate() {
                 let id = format!("v_{name}_g{:02}_c{:02}", group + 1, number + 1);
-                let clip = ListedClip { id, label: label as u32, subsets: subsets.clone() };
+                let clip = ListedClip {
+                    folder: id.clone(),
+                    id,
+                    class_folder: None,
+                    label: label as u32,
+                    subsets: subsets.clone(),
+                };
                 clips.push((clip, frames.parse().expect("the built-in table holds numbers")));
             }
         }

@@ -1,6 +1,4 @@
 //! Made-up data sets: the same for a seed, whole, and packable.
-// Helper functions of tests may unwrap as tests do.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use clipshard::{Dataset, Decoder, Subset};
 use ucfpack::lists::Lists;
 use ucfpack::progress::{Progress, Watch};
-use ucfpack::source::{Location, Source};
+use ucfpack::source::{Location, Tree};
 use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
 use ucfpack::synth::{TreeOptions, TreeReport, make_tree};
 
@@ -49,7 +47,7 @@ fn a_made_up_tree_is_whole_and_its_splits_share_no_group() {
     let lists = Lists::read_ucf101(&out.join("lists")).unwrap();
     assert_eq!((lists.classes, lists.splits.len(), lists.clips.len()), (report.classes, 3, 16));
     let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) };
-    let scan = Source::open(&Location::Tree(out), None).unwrap().scan(&lists.clips, watch).unwrap();
+    let scan = Tree::open(&Location::Tree(out), None).unwrap().scan(&lists.clips, watch).unwrap();
     assert!(scan.clips.iter().all(|clip| clip.files.is_ok()));
     for split in 0..3 {
         let groups = |subset| -> Vec<&str> {

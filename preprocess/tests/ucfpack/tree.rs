@@ -58,6 +58,28 @@ impl Tree {
         self.root().join(relative)
     }
 
+    /// Moves the images of every clip: the new places of RGB, x and y under the root, with `{class}`, `{clip}` and `{n}`,
+    /// where `{n}` is `format(number)`.
+    pub fn rearrange(&self, places: [&str; 3], format: impl Fn(u32) -> String) {
+        let old = ["jpegs_256", "tvl1_flow/u", "tvl1_flow/v"];
+        for clip in CLIPS {
+            let class = clip.split('_').nth(1).unwrap().replace("HandStand", "Handstand");
+            for (old, new) in old.iter().zip(places).filter(|(_, new)| !new.is_empty()) {
+                for number in 1..=RGB_FRAMES {
+                    let from = self.path(&format!("{old}/{clip}/frame{number:06}.jpg"));
+                    let to = new.replace("{class}", &class).replace("{clip}", clip).replace("{n}", &format(number));
+                    if from.exists() {
+                        let to = self.path(&to);
+                        fs::create_dir_all(to.parent().unwrap()).unwrap();
+                        fs::rename(from, to).unwrap();
+                    }
+                }
+            }
+        }
+        fs::remove_dir_all(self.path("jpegs_256")).unwrap();
+        fs::remove_dir_all(self.path("tvl1_flow")).unwrap();
+    }
+
     /// Adds a clip; `salt` makes its images its own.
     pub fn add_clip(&self, clip: &str, rgb_frames: u32, salt: u32) {
         for frame in 1..=rgb_frames {

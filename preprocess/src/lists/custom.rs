@@ -1,0 +1,270 @@
+//! People's own data: a CSV file `path,label,split[,group]`, or no list at all and a class a folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use clipshard::Subset;
+
+use super::{Clips, Lists, strip_extension};
+use crate::error::{Error, Result, shown};
+use crate::source::ClassedFolder;
+
+/// What a row of the file says.
+struct Row {
+    line: usize,
+    name: String,
+    class_folder: Option<String>,
+    label: String,
+    part: Part,
+    group: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Train,
+    Test,
+    Validation,
+    Unused,
+}
+
+impl Lists {
+    /// Reads a CSV file with rows `path,label,split[,group]`, with or without a line that names the columns; or a folder
+    /// with one such file. Labels are the names in byte order, or, if all are whole numbers, in their order. With a
+    /// validation part split 1 is train against test and split 2 train against validation.
+    pub fn read_csv(path: &Path) -> Result<Self> {
+        let path = find_csv(path)?;
+        let rows = read_rows(&path)?;
+        let names: BTreeSet<&str> = rows.iter().map(|row| row.label.as_str()).collect();
+        let mut classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        if let Some(numbers) = classes.iter().map(|name| name.parse().ok()).collect::<Option<Vec<u64>>>() {
+            let mut numbered: Vec<_> = numbers.into_iter().zip(classes).collect();
+            numbered.sort_unstable();
+            classes = numbered.into_iter().map(|(_, name)| name).collect();
+        }
+        let parts: BTreeSet<Part> = rows.iter().map(|row| row.part).collect();
+        let mut held_out = vec![];
+        for part in [Part::Test, Part::Validation] {
+            if parts.contains(&part) {
+                held_out.push(part);
+            }
+        }
+        let mut notes = leaks(&rows);
+        match held_out.as_slice() {
+            [] => {
+                notes.push(format!("{}: all clips are for training, none for testing", shown(&path)));
+                held_out.push(Part::Test);
+            }
+            [_, _] => notes.push("split 1 tests on the test clips, split 2 on the validation clips".into()),
+            _ => {}
+        }
+        let mut clips = Clips::default();
+        for row in &rows {
+            let fault = |what: String| Error::List { path: path.clone(), line: row.line, what };
+            let label = classes.iter().position(|name| *name == row.label).unwrap_or_default();
+            let class_folder = row.class_folder.as_deref().unwrap_or(&row.label);
+            let mut named = false;
+            for (split, part) in held_out.iter().enumerate() {
+                let subset = match row.part {
+                    Part::Train => Subset::Train,
+                    held if held == *part => Subset::Test,
+                    _ => continue,
+                };
+                clips.add(&row.name, label, class_folder, split, subset, &classes).map_err(fault)?;
+                named = true;
+            }
+            if !named {
+                clips.add(&row.name, label, class_folder, 0, Subset::Unused, &classes).map_err(fault)?;
+            }
+        }
+        let clips = clips.finish(held_out.len());
+        let splits = (1..=held_out.len()).map(|n| n.to_string()).collect();
+        Ok(Self { dataset: "custom", classes, splits, clips, notes })
+    }
+
+    /// A data set whose classes are the folders of its tree, in byte order of their names. All clips are for training.
+    pub fn from_folders(folders: &[ClassedFolder], tree: &str) -> Result<Self> {
+        let names: BTreeSet<&str> = folders.iter().map(|folder| folder.class.as_str()).collect();
+        let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let mut clips = Clips::default();
+        for folder in folders {
+            let label = classes.iter().position(|name| *name == folder.class).unwrap_or_default();
+            clips.add(&folder.clip, label, &folder.class, 0, Subset::Train, &classes).map_err(|_| {
+                Error::Input(format!("{tree}: {}/{} is there twice, in other case", folder.class, folder.clip))
+            })?;
+        }
+        let clips = clips.finish(1);
+        if clips.is_empty() {
+            return Err(Error::Input(format!("{tree} holds no clip folders")));
+        }
+        let notes = vec![format!(
+            "classes are the {} folders of {tree}, all clips for training; to test, name a CSV file (path,label,split) by --lists",
+            classes.len()
+        )];
+        Ok(Self { dataset: "custom", classes, splits: vec!["1".into()], clips, notes })
+    }
+}
+
+fn find_csv(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let fault = |e| Error::io(path, "cannot list the folder")(e);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(fault)? {
+        let file = entry.map_err(fault)?.path();
+        if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+            found.push(file);
+        }
+    }
+    match found.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Err(Error::Input(format!(
+            "{} holds {} CSV files; --lists wants the file, with rows path,label,split",
+            shown(path),
+            found.len()
+        ))),
+    }
+}
+
+fn read_rows(path: &Path) -> Result<Vec<Row>> {
+    let file = File::open(path).map_err(Error::io(path, "cannot read the list"))?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(file);
+    let mut columns = [Some(0), Some(1), Some(2), Some(3)];
+    let mut rows = Vec::new();
+    for (i, record) in reader.records().enumerate() {
+        let fault = |line: usize, what: String| Error::List { path: path.into(), line, what };
+        let record = record.map_err(|e| fault(e.position().map_or(i + 1, |p| p.line() as usize), e.to_string()))?;
+        let line = record.position().map_or(i + 1, |position| position.line() as usize);
+        let names: Vec<String> =
+            record.iter().map(|name| name.trim_start_matches('\u{feff}').to_ascii_lowercase()).collect();
+        if i == 0 && names.iter().any(|name| name == "path") && names.iter().any(|name| name == "label") {
+            columns = ["path", "label", "split", "group"].map(|name| names.iter().position(|n| n == name));
+            continue;
+        }
+        let field = |column: usize| columns[column].and_then(|at| record.get(at)).filter(|text| !text.is_empty());
+        let (Some(clip), Some(label), Some(split)) = (field(0), field(1), field(2)) else {
+            return Err(fault(line, "a row needs path,label,split".into()));
+        };
+        let clip = clip.trim_start_matches('\u{feff}').replace('\\', "/");
+        let mut components = clip.trim_end_matches('/').rsplit('/');
+        let name = strip_extension(components.next().unwrap_or_default()).to_owned();
+        if name.is_empty() {
+            return Err(fault(line, format!("`{clip}` names no clip")));
+        }
+        let part = match split.to_ascii_lowercase().as_str() {
+            "train" | "training" => Part::Train,
+            "test" | "testing" => Part::Test,
+            "val" | "valid" | "validation" => Part::Validation,
+            "unused" | "none" => Part::Unused,
+            _ => return Err(fault(line, format!("split `{split}` is none of train, test, val, unused"))),
+        };
+        rows.push(Row {
+            line,
+            name,
+            class_folder: components.next().map(str::to_owned),
+            label: label.to_owned(),
+            part,
+            group: field(3).map(str::to_owned),
+        });
+    }
+    if rows.is_empty() {
+        return Err(Error::Input(format!("{} names no clip", shown(path))));
+    }
+    Ok(rows)
+}
+
+/// Groups (one actor, one recording) that are learnt from and tested on make tests too easy.
+fn leaks(rows: &[Row]) -> Vec<String> {
+    let mut parts: BTreeMap<&str, BTreeSet<Part>> = BTreeMap::new();
+    for row in rows {
+        if let Some(group) = &row.group {
+            parts.entry(group).or_default().insert(row.part);
+        }
+    }
+    let both = |parts: &BTreeSet<Part>| {
+        parts.contains(&Part::Train) && (parts.contains(&Part::Test) || parts.contains(&Part::Validation))
+    };
+    let torn: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
+    let Some(first) = torn.first() else { return Vec::new() };
+    vec![format!("{} groups (such as {first}) have clips to learn from and clips to test on", torn.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::folder;
+    use super::*;
+
+    fn read(text: &str) -> Result<Lists> {
+        let dir = folder(&[("clips.csv", text)]);
+        Lists::read_csv(dir.path())
+    }
+
+    type Seen<'a> = Vec<(&'a str, u32, Vec<Subset>)>;
+
+    fn seen(lists: &Lists) -> Seen<'_> {
+        lists.clips.iter().map(|c| (c.id.as_str(), c.label, c.subsets.clone())).collect()
+    }
+
+    #[test]
+    fn rows_give_clips_classes_and_splits_with_or_without_a_header() {
+        let rows = "run/a.mp4,run,train,1\r\njump/\"b, or c\",jump,test,2\r\n";
+        let plain = read(&rows.replace("jump/\"b, or c\"", "\"jump/b, or c\"")).unwrap();
+        assert_eq!(
+            (plain.classes.as_slice(), plain.splits.as_slice()),
+            (&["jump".into(), "run".into()][..], &["1".into()][..])
+        );
+        assert_eq!(seen(&plain), [("a", 1, vec![Subset::Train]), ("b, or c", 0, vec![Subset::Test])]);
+        assert!(plain.notes.is_empty(), "{:?}", plain.notes);
+        let named =
+            read("\u{feff}split,group,label,path\ntrain,1,run,run/a.mp4\ntest,2,jump,\"jump/b, or c\"\n").unwrap();
+        assert_eq!(named, plain);
+    }
+
+    #[test]
+    fn numbers_as_labels_keep_their_order() {
+        let lists = read("a,10,train\nb,9,test\nc,0,train\n").unwrap();
+        assert_eq!(lists.classes, ["0", "9", "10"]);
+        assert_eq!(seen(&lists)[0], ("a", 2, vec![Subset::Train]));
+    }
+
+    #[test]
+    fn a_validation_part_is_a_split_of_its_own() {
+        let lists = read("a,x,train\nb,x,val\nc,x,test\nd,x,unused\n").unwrap();
+        let (train, test, unused) = (Subset::Train, Subset::Test, Subset::Unused);
+        assert_eq!(lists.splits, ["1", "2"]);
+        let subsets: Vec<_> = lists.clips.iter().map(|c| c.subsets.clone()).collect();
+        assert_eq!(subsets, [vec![train, train], vec![unused, test], vec![test, unused], vec![unused, unused]]);
+    }
+
+    #[test]
+    fn groups_on_both_sides_are_noted() {
+        let notes = read("a,x,train,7\nb,x,test,7\nc,x,test,8\n").unwrap().notes;
+        assert_eq!(notes, ["1 groups (such as 7) have clips to learn from and clips to test on"]);
+    }
+
+    #[test]
+    fn folders_are_classes() {
+        let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into() };
+        let lists = Lists::from_folders(&[folder("run", "1"), folder("jump", "1"), folder("jump", "2")], "t").unwrap();
+        assert_eq!(lists.classes, ["jump", "run"]);
+        let train = || vec![Subset::Train];
+        assert_eq!(seen(&lists), [("2", 0, train()), ("jump__1", 0, train()), ("run__1", 1, train())]);
+    }
+
+    #[test]
+    fn each_bad_file_has_its_error() {
+        for (text, expected) in [
+            ("", "names no clip"),
+            ("a,x\n", "line 1: a row needs path,label,split"),
+            ("a,x,train\nb,x,maybe\n", "line 2: split `maybe` is none of train, test, val, unused"),
+            ("a,x,train\na,x,test\n", "line 2: a is named twice"),
+            ("/,x,train\n", "names no clip"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} should contain {expected}");
+        }
+        let two = folder(&[("a.csv", ""), ("b.csv", "")]);
+        assert!(Lists::read_csv(two.path()).unwrap_err().to_string().contains("holds 2 CSV files"));
+    }
+}

@@ -1,0 +1,137 @@
+//! HMDB51's lists: `<class>_test_splitN.txt` with lines `name.avi N`, where 1 is train, 2 is test and 0 is neither.
+//! Labels are the classes in alphabetical order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clipshard::Subset;
+
+use super::{Clips, Lists, lines, strip_extension};
+use crate::error::{Error, Result, shown};
+
+impl Lists {
+    /// Reads every `<class>_test_splitN.txt` in `folder`.
+    pub fn read_hmdb51(folder: &Path) -> Result<Self> {
+        let files = find_lists(folder)?;
+        let classes: Vec<String> =
+            files.keys().map(|(class, _)| class.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+        let splits: Vec<u32> = files.keys().map(|(_, split)| *split).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut clips = Clips::default();
+        for (place, split) in splits.iter().enumerate() {
+            for (label, class) in classes.iter().enumerate() {
+                let Some(path) = files.get(&(class.clone(), *split)) else {
+                    return Err(Error::Input(format!(
+                        "{} has lists of split {split} but no {class}_test_split{split}.txt; a split needs every class",
+                        shown(folder)
+                    )));
+                };
+                for (line, text) in lines(path)? {
+                    let fault = |what: String| Error::List { path: path.clone(), line, what };
+                    let (file, subset) = match text.rsplit_once(char::is_whitespace) {
+                        Some((file, "1")) => (file, Subset::Train),
+                        Some((file, "2")) => (file, Subset::Test),
+                        Some((file, "0")) => (file, Subset::Unused),
+                        _ => return Err(fault(format!("`{text}` is not `<name>.avi` with 0, 1 or 2"))),
+                    };
+                    let name = strip_extension(file.trim());
+                    if name.is_empty() {
+                        return Err(fault(format!("`{text}` names no clip")));
+                    }
+                    clips.add(name, label, class, place, subset, &classes).map_err(fault)?;
+                }
+            }
+        }
+        let splits: Vec<String> = splits.iter().map(u32::to_string).collect();
+        let clips = clips.finish(splits.len());
+        if clips.is_empty() {
+            return Err(Error::Input(format!("the lists in {} name no clip", shown(folder))));
+        }
+        Ok(Self { dataset: "hmdb51", classes, splits, clips, notes: Vec::new() })
+    }
+}
+
+/// The lists by class and split.
+fn find_lists(folder: &Path) -> Result<BTreeMap<(String, u32), PathBuf>> {
+    let fault = |e| Error::io(folder, "cannot list the folder")(e);
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name();
+        let class_and_split = name.to_str().and_then(|name| name.strip_suffix(".txt")?.rsplit_once("_test_split"));
+        if let Some((class, split)) = class_and_split
+            && let Ok(split @ 1..=9) = split.parse()
+        {
+            files.insert((class.to_owned(), split), folder.join(&name));
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::Input(format!(
+            "found no <class>_test_splitN.txt in {}; --lists wants the folder of HMDB51's lists (testTrainMulti_7030_splits)",
+            shown(folder)
+        )));
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::folder;
+    use super::*;
+
+    #[test]
+    fn numbers_mean_train_test_and_neither_and_labels_are_alphabetical() {
+        let dir = folder(&[
+            ("wave_test_split1.txt", "a_wave_#1.avi 1 \r\nb_wave.avi 2 \r\nunused.avi 0\r\n"),
+            ("brush_hair_test_split1.txt", "c_(x)_brush_hair.avi 2\n"),
+            ("wave_test_split2.txt", "a_wave_#1.avi 2\nb_wave.avi 0\nunused.avi 0\n"),
+            ("brush_hair_test_split2.txt", "c_(x)_brush_hair.avi 1\n"),
+            ("readme.txt", "not a list"),
+        ]);
+        let lists = Lists::read_hmdb51(dir.path()).unwrap();
+        assert_eq!(
+            (lists.classes, lists.splits),
+            (vec!["brush_hair".into(), "wave".into()], vec!["1".into(), "2".into()])
+        );
+        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label, c.subsets.clone())).collect();
+        let (train, test, unused) = (Subset::Train, Subset::Test, Subset::Unused);
+        assert_eq!(
+            got,
+            [
+                ("a_wave_#1", 1, vec![train, test]),
+                ("b_wave", 1, vec![test, unused]),
+                ("c_(x)_brush_hair", 0, vec![test, train]),
+                ("unused", 1, vec![unused, unused]),
+            ]
+        );
+    }
+
+    #[test]
+    fn clips_of_one_name_in_two_classes_carry_their_class() {
+        let dir = folder(&[("hit_test_split1.txt", "same.avi 1\n"), ("kick_test_split1.txt", "same.avi 2\n")]);
+        let clips = Lists::read_hmdb51(dir.path()).unwrap().clips;
+        let got: Vec<_> = clips.iter().map(|c| (c.id.as_str(), c.folder.as_str(), c.class_folder.as_deref())).collect();
+        assert_eq!(got, [("hit__same", "same", Some("hit")), ("kick__same", "same", Some("kick"))]);
+    }
+
+    #[test]
+    fn each_bad_list_has_its_error() {
+        let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[("classInd.txt", "1 Archery\n")], "found no <class>_test_splitN.txt"),
+            (&[("hit_test_split1.txt", "a.avi 3\n")], "line 1: `a.avi 3` is not `<name>.avi` with 0, 1 or 2"),
+            (&[("hit_test_split1.txt", "a.avi 1\na.avi 2\n")], "line 2: a is named twice"),
+            (
+                &[
+                    ("hit_test_split1.txt", "a.avi 1\n"),
+                    ("hit_test_split2.txt", "a.avi 1\n"),
+                    ("kick_test_split1.txt", "b.avi 1\n"),
+                ],
+                "no kick_test_split2.txt",
+            ),
+            (&[("hit_test_split1.txt", "\n")], "name no clip"),
+        ];
+        for (files, expected) in cases {
+            let error = Lists::read_hmdb51(folder(files).path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} should contain {expected}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! UCF101's lists: `classInd.txt` (`<1-based id> <Name>`), `trainlist0N.txt` (`Class/v_X_gNN_cNN.avi <id>`) and
+//! `testlist0N.txt` (the same without the id). The label of a clip comes from its class directory through classInd.
+
+use std::path::Path;
+
+use clipshard::Subset;
+
+use super::{Clips, Lists, lines, strip_extension};
+use crate::error::{Error, Result, shown};
+
+impl Lists {
+    /// Reads classInd.txt and every `trainlist0N.txt`, `testlist0N.txt` (N = 1 to 9) in `folder`.
+    pub fn read_ucf101(folder: &Path) -> Result<Self> {
+        let class_file = folder.join("classInd.txt");
+        if !class_file.is_file() {
+            return Err(Error::Input(format!(
+                "found no classInd.txt in {}; --lists wants the folder of the official lists (classInd.txt, trainlist01.txt, testlist01.txt, ...)",
+                shown(folder)
+            )));
+        }
+        let classes = read_classes(&class_file)?;
+        let mut clips = Clips::default();
+        let mut splits = Vec::new();
+        for n in 1..=9 {
+            let (train, test) = (folder.join(format!("trainlist0{n}.txt")), folder.join(format!("testlist0{n}.txt")));
+            match (train.is_file(), test.is_file()) {
+                (true, true) => {}
+                (false, false) => continue,
+                (has_train, _) => {
+                    let (there, missing) = if has_train { (&train, &test) } else { (&test, &train) };
+                    return Err(Error::Input(format!(
+                        "{} is there but {} is not; a split needs both",
+                        shown(there),
+                        shown(missing)
+                    )));
+                }
+            }
+            read_list(&classes, &mut clips, &train, splits.len(), Subset::Train)?;
+            read_list(&classes, &mut clips, &test, splits.len(), Subset::Test)?;
+            splits.push(n.to_string());
+        }
+        let clips = clips.finish(splits.len());
+        if splits.is_empty() {
+            return Err(Error::Input(format!(
+                "found no trainlist0N.txt with its testlist0N.txt in {}; --lists wants the folder of the official lists",
+                shown(folder)
+            )));
+        }
+        if let Some(clip) = clips.iter().find(|clip| clip.id != clip.folder) {
+            return Err(Error::Input(format!(
+                "the lists in {} name {} in several classes; a clip has one",
+                shown(folder),
+                clip.folder
+            )));
+        }
+        if clips.is_empty() {
+            return Err(Error::Input(format!("the lists in {} name no clip", shown(folder))));
+        }
+        Ok(Self { dataset: "ucf101", classes, splits, clips, notes: Vec::new() })
+    }
+}
+
+fn read_classes(path: &Path) -> Result<Vec<String>> {
+    let mut classes: Vec<String> = Vec::new();
+    for (line, text) in lines(path)? {
+        let fault = |what: String| Error::List { path: path.into(), line, what };
+        let (id, name) = text
+            .split_once(char::is_whitespace)
+            .and_then(|(id, name)| Some((id.parse::<usize>().ok()?, name.trim())))
+            .ok_or_else(|| fault(format!("`{text}` is not `<number> <ClassName>`")))?;
+        if id != classes.len() + 1 {
+            return Err(fault(format!("class {name} has number {id}, expected {}", classes.len() + 1)));
+        }
+        if classes.iter().any(|c| c.eq_ignore_ascii_case(name)) {
+            return Err(fault(format!("class {name} is listed twice")));
+        }
+        classes.push(name.to_owned());
+    }
+    if classes.is_empty() {
+        return Err(Error::Input(format!("{} names no class", shown(path))));
+    }
+    Ok(classes)
+}
+
+fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, subset: Subset) -> Result<()> {
+    for (line, text) in lines(path)? {
+        let fault = |what: String| Error::List { path: path.into(), line, what };
+        let mut words = text.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let Some((class, file)) =
+            name.rsplit_once('/').map(|(dir, file)| (dir.rsplit('/').next().unwrap_or(dir), file))
+        else {
+            return Err(fault(format!("`{name}` has no class directory; expected `Class/v_Class_g01_c01.avi`")));
+        };
+        let label = classes
+            .iter()
+            .position(|c| c.eq_ignore_ascii_case(class))
+            .ok_or_else(|| fault(format!("class {class} is not in classInd.txt")))?;
+        if let Some(number) = words.next()
+            && number.parse() != Ok(label + 1)
+        {
+            return Err(fault(format!("class {class} has number {} in classInd.txt, not {number}", label + 1)));
+        }
+        let id = strip_extension(file);
+        if id.is_empty() {
+            return Err(fault(format!("`{name}` names no clip")));
+        }
+        clips.add(id, label, class, split, subset, classes).map_err(fault)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::folder;
+    use super::*;
+
+    const CLASSES: &str = "1 Archery\r\n2 HandstandPushups\r\n3 Rowing\r\n";
+
+    #[test]
+    fn crlf_lists_and_either_spelling_give_one_clip() {
+        let dir = folder(&[
+            ("classInd.txt", CLASSES),
+            (
+                "trainlist01.txt",
+                "HandstandPushups/v_HandStandPushups_g08_c01.avi 2\r\nArchery/v_Archery_g08_c01.avi 1\r\n",
+            ),
+            ("testlist01.txt", "HandstandPushups/v_HandStandPushups_g01_c01.avi\r\n\r\n"),
+            ("trainlist02.txt", "HandStandPushups/v_HandstandPushups_g01_c01.avi 2\n"),
+            ("testlist02.txt", "Archery/v_Archery_g08_c01.avi\n"),
+        ]);
+        let lists = Lists::read_ucf101(dir.path()).unwrap();
+        assert_eq!(lists.classes, ["Archery", "HandstandPushups", "Rowing"]);
+        assert_eq!(lists.splits, ["1", "2"]);
+        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label, c.subsets.clone())).collect();
+        assert_eq!(
+            got,
+            [
+                ("v_Archery_g08_c01", 0, vec![Subset::Train, Subset::Test]),
+                ("v_HandStandPushups_g01_c01", 1, vec![Subset::Test, Subset::Train]),
+                ("v_HandStandPushups_g08_c01", 1, vec![Subset::Train, Subset::Unused]),
+            ]
+        );
+    }
+
+    #[test]
+    fn chosen_classes_are_the_whole_class_list_in_its_order() {
+        let dir = folder(&[
+            ("classInd.txt", CLASSES),
+            ("trainlist01.txt", "Rowing/v_Rowing_g08_c01.avi 3\nArchery/v_Archery_g08_c01.avi 1\n"),
+            ("testlist01.txt", "HandstandPushups/v_HandStandPushups_g01_c01.avi\n"),
+        ]);
+        let mut lists = Lists::read_ucf101(dir.path()).unwrap();
+        lists.keep_classes(&["rowing".into(), "HandstandPushups".into()]).unwrap();
+        assert_eq!(lists.classes, ["HandstandPushups", "Rowing"]);
+        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label)).collect();
+        assert_eq!(got, [("v_HandStandPushups_g01_c01", 0), ("v_Rowing_g08_c01", 1)]);
+    }
+
+    #[test]
+    fn an_unknown_class_is_a_usage_error_that_names_near_ones() {
+        let dir = folder(&[
+            ("classInd.txt", CLASSES),
+            ("trainlist01.txt", "Rowing/v_Rowing_g08_c01.avi 3\n"),
+            ("testlist01.txt", "Rowing/v_Rowing_g01_c01.avi\n"),
+        ]);
+        let error = Lists::read_ucf101(dir.path()).unwrap().keep_classes(&["Archrey".into()]).unwrap_err();
+        assert!(error.is_usage());
+        assert!(error.to_string().contains("no `Archrey`; near: Archery"), "{error}");
+    }
+
+    #[test]
+    fn each_bad_list_has_its_error() {
+        let test = ("testlist01.txt", "Archery/v_Archery_g01_c01.avi\n");
+        let good = ("trainlist01.txt", "Archery/v_Archery_g08_c01.avi 1\n");
+        let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[], "found no classInd.txt"),
+            (&[("classInd.txt", CLASSES)], "found no trainlist0N.txt"),
+            (&[("classInd.txt", CLASSES), good], "a split needs both"),
+            (&[("classInd.txt", "1 Archery\n3 Rowing\n"), good, test], "line 2: class Rowing has number 3, expected 2"),
+            (
+                &[("classInd.txt", CLASSES), ("trainlist01.txt", "v_Archery_g08_c01.avi 1\n"), test],
+                "no class directory",
+            ),
+            (
+                &[("classInd.txt", CLASSES), ("trainlist01.txt", "Archery/v_Archery_g08_c01.avi 2\n"), test],
+                "has number 1 in classInd.txt, not 2",
+            ),
+            (
+                &[("classInd.txt", CLASSES), ("trainlist01.txt", "Bowls/v_Bowls_g08_c01.avi 2\n"), test],
+                "class Bowls is not in classInd.txt",
+            ),
+            (
+                &[("classInd.txt", CLASSES), ("trainlist01.txt", "Archery/v_Archery_g01_c01.avi 1\n"), test],
+                "named twice in this split",
+            ),
+            (&[("classInd.txt", CLASSES), ("trainlist01.txt", ""), ("testlist01.txt", "\n")], "name no clip"),
+        ];
+        for (files, expected) in cases {
+            let dir = folder(files);
+            let error = Lists::read_ucf101(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} should contain {expected}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Lists the images of all clips, several folders at a time, and judges each clip by what the tree's other clips do.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use rayon::prelude::*;
+
+use super::folders::{ClipFolders, FolderIndex, Plane};
+use super::numbering::{NameRule, Numbers, list};
+use super::{Absence, ClipFiles, FlowCount, MIN_FLOW_FRAMES, PlaneFiles, Scan, ScannedClip, StreamFiles};
+use crate::error::{Error, Result};
+use crate::lists::{ListedClip, clip_key};
+use crate::progress::{Watch, Work};
+use crate::stream::StreamKind;
+
+/// Lists the clips. `usual` is what the layout's flow counts are where the tree does not say.
+pub(super) fn scan(
+    folders: &[ClipFolders],
+    streams: &[StreamKind],
+    usual: FlowCount,
+    clips: &[ListedClip],
+    watch: Watch<'_>,
+) -> Result<Scan> {
+    let roots: Vec<Root> = folders.iter().map(Root::read).collect::<Result<_>>()?;
+    watch.progress.begin("listing", Work { clips: clips.len() as u64, ..Work::default() });
+    let list_one = |clip| {
+        if watch.cancel.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        let listed = roots.iter().map(|root| root.list(clip)).collect();
+        watch.progress.add(Work { clips: 1, ..Work::default() });
+        Ok(listed)
+    };
+    let found: Vec<Vec<Listing>> = clips.par_iter().map(list_one).collect::<Result<_>>()?;
+    watch.progress.end();
+    let convention = Convention::of(&roots, streams, usual, &found);
+    let listed: HashSet<String> = clips.iter().map(|clip| clip_key(&clip.folder)).collect();
+    let unlisted = roots.first().map_or(0, |root| root.index.keys().filter(|&key| !listed.contains(key)).count());
+    let clips = found.into_iter().map(|listings| {
+        let nominal_frames = convention.nominal_frames(&roots, streams, &listings);
+        ScannedClip { files: judge(&roots, streams, &convention, listings), nominal_frames }
+    });
+    Ok(Scan { clips: clips.collect(), unlisted, notes: convention.notes(streams, usual) })
+}
+
+/// A root with its clip folders.
+struct Root<'a> {
+    folders: &'a ClipFolders,
+    index: FolderIndex,
+    names: Vec<NameRule>,
+}
+
+/// What a root has of one clip: `None` without a folder; else the folder and the numbers of each plane.
+type Listing = Result<Option<(PathBuf, Vec<Result<Numbers, String>>)>, String>;
+
+impl<'a> Root<'a> {
+    fn read(folders: &'a ClipFolders) -> Result<Self> {
+        let names = folders.planes.iter().map(|plane| plane.name.clone()).collect();
+        Ok(Self { folders, index: FolderIndex::read(folders)?, names })
+    }
+
+    fn list(&self, clip: &ListedClip) -> Listing {
+        let Some(folder) = self.index.find(clip)? else { return Ok(None) };
+        Ok(Some((folder.path.clone(), list(&folder.path, &self.names)?)))
+    }
+}
+
+/// The planes of a stream, each with what a clip has of it.
+fn planes_of<'a>(
+    roots: &'a [Root<'_>],
+    listings: &'a [Listing],
+    stream: StreamKind,
+) -> impl Iterator<Item = (&'a Plane, &'a Numbers)> {
+    roots.iter().zip(listings).flat_map(move |(root, listing)| {
+        let planes = listing.as_ref().ok().and_then(Option::as_ref).map_or(&[][..], |(_, planes)| planes);
+        let numbered = root.folders.planes.iter().zip(planes).filter(move |(plane, _)| plane.stream == stream);
+        numbered.filter_map(|(plane, numbers)| Some((plane, numbers.as_ref().ok()?)))
+    })
+}
+
+/// How most clips of a tree are numbered and counted; the others are measured by it.
+struct Convention {
+    /// First number of each stream, in the order of the streams.
+    first: Vec<u32>,
+    flow_count: FlowCount,
+}
+
+impl Convention {
+    fn of(roots: &[Root<'_>], streams: &[StreamKind], usual: FlowCount, found: &[Vec<Listing>]) -> Self {
+        let first: Vec<u32> = streams
+            .iter()
+            .map(|&stream| {
+                let lowest = |listings: &Vec<Listing>| planes_of(roots, listings, stream).map(|(_, n)| n.lowest).min();
+                let (mut zero, mut one) = (0, 0);
+                for lowest in found.iter().filter_map(lowest) {
+                    zero += u64::from(lowest == 0);
+                    one += u64::from(lowest == 1);
+                }
+                u32::from(zero <= one)
+            })
+            .collect();
+        let (mut equal, mut one_less) = (0, 0);
+        for listings in found {
+            let count = |stream| planes_of(roots, listings, stream).map(|(_, n)| n.count).max();
+            if let (Some(rgb), Some(flow)) = (count(StreamKind::Rgb), count(StreamKind::Flow)) {
+                equal += u64::from(rgb == flow);
+                one_less += u64::from(rgb == flow + 1);
+            }
+        }
+        let flow_count = match equal.cmp(&one_less) {
+            std::cmp::Ordering::Greater => FlowCount::AsRgb,
+            std::cmp::Ordering::Less => FlowCount::OneLess,
+            std::cmp::Ordering::Equal => usual,
+        };
+        Self { first, flow_count }
+    }
+
+    /// Frames for the plan, also of a clip that cannot be packed: as many as the highest number says.
+    fn nominal_frames(&self, roots: &[Root<'_>], streams: &[StreamKind], listings: &[Listing]) -> Vec<u32> {
+        let frames = |(&stream, &first): (&StreamKind, &u32)| {
+            let highest = planes_of(roots, listings, stream).map(|(_, numbers)| numbers.highest).max();
+            highest.map_or(0, |highest| (highest + 1).saturating_sub(first))
+        };
+        streams.iter().zip(&self.first).map(frames).collect()
+    }
+
+    fn notes(&self, streams: &[StreamKind], usual: FlowCount) -> Vec<String> {
+        let mut notes = Vec::new();
+        let from_zero: Vec<_> =
+            streams.iter().zip(&self.first).filter(|(_, first)| **first == 0).map(|(s, _)| s.name()).collect();
+        if !from_zero.is_empty() {
+            notes.push(format!("{} frames are numbered from 0", from_zero.join(" and ")));
+        }
+        if streams.len() > 1 && self.flow_count != usual {
+            notes.push(format!("most clips have {}; that is taken as this tree's rule", self.flow_count.words()));
+        }
+        notes
+    }
+}
+
+impl FlowCount {
+    fn words(self) -> &'static str {
+        match self {
+            Self::OneLess => "one flow frame less than RGB frames",
+            Self::AsRgb => "as many flow frames as RGB frames",
+        }
+    }
+
+    fn expected(self, rgb: u32) -> u32 {
+        match self {
+            Self::OneLess => rgb.saturating_sub(1),
+            Self::AsRgb => rgb,
+        }
+    }
+}
+
+fn judge(
+    roots: &[Root<'_>],
+    streams: &[StreamKind],
+    convention: &Convention,
+    listings: Vec<Listing>,
+) -> Result<ClipFiles, Absence> {
+    let missing: Vec<String> = listings
+        .iter()
+        .zip(roots)
+        .filter(|(listing, _)| matches!(listing, Ok(None)))
+        .map(|(_, root)| root.folders.root.display().to_string())
+        .collect();
+    if missing.len() == roots.len() {
+        return Err(Absence::Fault("not in the tree".into()));
+    }
+    let mut planes = Vec::new();
+    for (root, listing) in roots.iter().zip(listings) {
+        let Some((folder, numbers)) = listing.map_err(Absence::Fault)? else { continue };
+        for (plane, numbers) in root.folders.planes.iter().zip(numbers) {
+            planes.push((plane, folder.clone(), numbers.map_err(Absence::Fault)?));
+        }
+    }
+    if !missing.is_empty() {
+        return Err(Absence::Fault(format!("no folder of it in {}", missing.join(", "))));
+    }
+    let mut clip = ClipFiles { streams: Vec::new() };
+    for (&kind, &first) in streams.iter().zip(&convention.first) {
+        let own: Vec<_> = planes.iter().filter(|(plane, ..)| plane.stream == kind).collect();
+        if let Some(fault) = own.iter().find_map(|(_, folder, numbers)| numbers.fault(folder, first)) {
+            return Err(Absence::Fault(fault));
+        }
+        if let [(x, _, nx), (y, _, ny)] = own[..]
+            && nx.count != ny.count
+        {
+            let (u, v) = (nx.count, ny.count);
+            return Err(Absence::Fault(format!("{u} flow frames in {} but {v} in {}", x.label, y.label)));
+        }
+        let files = own.iter().map(|(_, folder, n)| PlaneFiles { folder: folder.clone(), name: n.name.clone(), first });
+        let frames = own.first().map_or(0, |(_, _, numbers)| numbers.count);
+        clip.streams.push(StreamFiles { kind, frames, planes: files.collect() });
+    }
+    if let [rgb, flow] = &clip.streams[..] {
+        let expected = convention.flow_count.expected(rgb.frames);
+        if flow.frames != expected {
+            return Err(Absence::Fault(format!(
+                "{} flow frames for {} RGB frames, expected {expected}: this tree has {}",
+                flow.frames,
+                rgb.frames,
+                convention.flow_count.words()
+            )));
+        }
+    }
+    let steps = clip.streams.last().map_or(0, |last| match last.kind {
+        StreamKind::Rgb => last.frames.saturating_sub(1),
+        StreamKind::Flow => last.frames,
+    });
+    if steps < MIN_FLOW_FRAMES {
+        return Err(Absence::Short(format!("too short: {steps} flow frames, {MIN_FLOW_FRAMES} are needed")));
+    }
+    Ok(clip)
+}
