@@ -27,6 +27,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show what is inside a packed data set
     Inspect(InspectArgs),
+    /// Turn a packed data set back into a frame tree
+    Export(ExportArgs),
     /// Make a data set up: a frame tree with lists, or a packed set like UCF101
     Synth(SynthArgs),
 }
@@ -102,6 +104,9 @@ pub struct VerifyArgs {
     /// Check manifest, headers and indexes only, not the images
     #[arg(long)]
     pub quick: bool,
+    /// Make a lost or damaged manifest again from the shards, then check
+    #[arg(long)]
+    pub rebuild_manifest: bool,
     /// Threads [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -123,6 +128,35 @@ pub struct InspectArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The data set
+    pub dir: PathBuf,
+    /// Tree to make: jpegs_256/, tvl1_flow/ and lists/
+    #[arg(long, value_name = "TREE")]
+    pub out: PathBuf,
+    /// Export this clip, not all; can be given several times
+    #[arg(long, value_name = "ID")]
+    pub clip: Vec<String>,
+    /// How images are written that were not stored as jpeg
+    #[arg(long, value_enum, default_value_t = PixelsArg::Jpeg)]
+    pub pixels: PixelsArg,
+    /// Threads [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Replace what an earlier run made there
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PixelsArg {
+    /// JPEG of quality 95
+    Jpeg,
+    /// PNG, exact
+    Png,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod encode;
 mod error;
+pub mod export;
 pub mod inspect;
 pub mod lists;
 mod output;

@@ -1,10 +1,11 @@
 //! Checks a packed data set from its manifest to its last pixel.
 
+use std::fs;
 use std::path::Path;
 
-use clipshard::{Error as FormatError, Manifest, VerifyDepth, VerifyReport};
+use clipshard::{Error as FormatError, MANIFEST_FILE, Manifest, VerifyDepth, VerifyReport};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::{Progress, Work};
 
 /// Checks the data set in `dir` and lists all damage. A folder without a manifest is an error; a damaged manifest is damage.
@@ -19,4 +20,46 @@ pub fn verify(dir: &Path, depth: VerifyDepth, progress: &Progress) -> Result<Ver
     let report = clipshard::verify(dir, depth, &|bytes| progress.add(Work { bytes, ..Work::default() }));
     progress.end();
     Ok(report?)
+}
+
+/// What [`rebuild_manifest`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// The manifest is whole; nothing was touched.
+    Whole,
+    /// It was lost or damaged and is there again.
+    Written {
+        /// What is worth a word: clips without a stream that others have.
+        notes: Vec<String>,
+    },
+}
+
+/// Makes a lost or damaged manifest again from the shards in `dir`. A damaged one is kept as `manifest.json.damaged`.
+pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
+    let path = dir.join(MANIFEST_FILE);
+    match Manifest::read(dir) {
+        Ok(_) => return Ok(Rebuilt::Whole),
+        Err(error @ (FormatError::Io { .. } | FormatError::Version { .. } | FormatError::Feature { .. })) => {
+            return Err(error.into());
+        }
+        Err(_) => {}
+    }
+    let manifest = Manifest::rebuild(dir)?;
+    if path.exists() {
+        let aside = dir.join(format!("{MANIFEST_FILE}.damaged"));
+        fs::hard_link(&path, &aside)
+            .or_else(|_| fs::copy(&path, &aside).map(|_| ()))
+            .map_err(Error::io(aside, "cannot keep the damaged manifest"))?;
+    }
+    manifest.write(dir)?;
+    let mut notes = Vec::new();
+    for stream in &manifest.streams {
+        let name = &stream.spec.name;
+        let lacking: Vec<&str> =
+            manifest.clips.iter().filter(|clip| !clip.frames.contains_key(name)).map(|clip| clip.id.as_str()).collect();
+        if let Some(first) = lacking.first() {
+            notes.push(format!("{} clips (such as {first}) have no {name}: a shard of it may be lost", lacking.len()));
+        }
+    }
+    Ok(Rebuilt::Written { notes })
 }

@@ -8,6 +8,7 @@ mod error;
 pub mod layout;
 mod manifest;
 pub mod order;
+mod rebuild;
 mod shard;
 mod verify;
 mod writer;

@@ -145,7 +145,7 @@ impl Manifest {
     }
 
     /// The rules that the parts of a manifest keep among each other.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let (mut names, mut files) = (HashSet::new(), HashSet::new());
         for stream in &self.streams {
             stream.spec.check()?;

@@ -31,29 +31,38 @@ pub struct VerifyReport {
 pub fn verify(dir: &Path, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
     let manifest = Manifest::read(dir)?;
     let mut report = VerifyReport::default();
+    // What is wrong with each shard as a whole comes before its clips.
+    let (mut shards, mut damage) = (Vec::new(), Vec::new());
     for (stream, info) in manifest.streams.iter().flat_map(|stream| stream.shards.iter().map(move |i| (stream, i))) {
+        let mut of_shard = Vec::new();
         match Shard::open(&dir.join(&info.file)) {
             Ok(shard) => {
                 report.bytes += shard.file_bytes();
                 if !info.is(&shard, &stream.spec) {
                     let path = shard.path().display();
-                    report.damage.push(format!("{path}: not the shard that the manifest lists (another build?)"));
+                    of_shard.push(format!("{path}: not the shard that the manifest lists (another build?)"));
                 }
                 if let Err(error) = shard.metadata() {
-                    report.damage.push(error.to_string());
+                    of_shard.push(error.to_string());
                 }
-                let clips: Vec<_> = (0..shard.clips())
-                    .into_par_iter()
-                    .map_init(Decoder::new, |decoder, clip| check_clip(&shard, clip, depth, decoder, progress))
-                    .collect();
-                for (records, damage) in clips {
-                    report.records += records;
-                    report.damage.extend(damage);
-                }
+                shards.push((damage.len(), shard));
             }
-            Err(error) => report.damage.push(error.to_string()),
+            Err(error) => of_shard.push(error.to_string()),
         }
+        damage.push(of_shard);
     }
+    // The clips of all shards at once: a small or nearly finished shard keeps no processor idle.
+    let clips: Vec<(usize, &Shard, usize)> =
+        shards.iter().flat_map(|(at, shard)| (0..shard.clips()).map(move |clip| (*at, shard, clip))).collect();
+    let checked: Vec<_> = clips
+        .into_par_iter()
+        .map_init(Decoder::new, |decoder, (at, shard, clip)| (at, check_clip(shard, clip, depth, decoder, progress)))
+        .collect();
+    for (at, (records, of_clip)) in checked {
+        report.records += records;
+        damage[at].extend(of_clip);
+    }
+    report.damage = damage.concat();
     // What only the whole shows: clips that are missing or doubled.
     if report.damage.is_empty()
         && let Err(error) = crate::Dataset::open(dir)

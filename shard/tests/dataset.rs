@@ -232,3 +232,43 @@ fn verify_finds_a_lost_clip() {
     let damage = check(dir.path(), VerifyDepth::Quick).damage;
     assert!(damage.len() == 1 && damage[0].contains("clip v_Jump_g02_c01 is listed with flow frames"), "{damage:#?}");
 }
+
+#[test]
+fn a_lost_manifest_is_made_again_from_the_shards_byte_for_byte() {
+    let dir = with_manifest(|_| ());
+    let path = dir.path().join("manifest.json");
+    let lost = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    Manifest::rebuild(dir.path()).unwrap().write(dir.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().into_bytes(), lost);
+    // A lost shard takes its clips' stream with it.
+    std::fs::remove_file(dir.path().join("flow-00001.clipshard")).unwrap();
+    let rest = Manifest::rebuild(dir.path()).unwrap();
+    let streams: Vec<_> = rest.clips.iter().map(|clip| clip.frames.keys().cloned().collect::<Vec<_>>()).collect();
+    assert_eq!(streams, [vec!["flow", "rgb"], vec!["rgb"]]);
+}
+
+#[test]
+fn shards_that_do_not_belong_together_give_no_manifest() {
+    let error = |change: &dyn Fn(&Path)| {
+        let dir = with_manifest(|_| ());
+        change(dir.path());
+        Manifest::rebuild(dir.path()).unwrap_err().to_string()
+    };
+    let copied = error(&|dir| {
+        std::fs::copy(dir.join("rgb-00000.clipshard"), dir.join("rgb-00001.clipshard")).unwrap();
+    });
+    assert!(copied.contains("rgb-00001.clipshard: clip v_Wave_g01_c01 is in another shard of rgb, too"), "{copied}");
+    let damaged = error(&|dir| flip(&dir.join("flow-00000.clipshard"), 30));
+    assert!(damaged.contains("flow-00000.clipshard: header damaged"), "{damaged}");
+    let other = error(&|dir| {
+        let mut writer = ShardWriter::create(&dir.join("rgb-00001.clipshard"), &sample::rgb()).unwrap();
+        writer.add_clip("v_Other_g01_c01", &[sample::jpeg()]).unwrap();
+        let told = clipshard::ShardClip { label: 0, subsets: vec![Subset::Train] };
+        let metadata = clipshard::ShardMetadata { dataset: "other".into(), clips: vec![told], ..Default::default() };
+        writer.finish(&metadata).unwrap();
+    });
+    assert!(other.contains("has another data set than"), "{other}");
+    let empty = tempfile::tempdir().unwrap();
+    assert!(Manifest::rebuild(empty.path()).unwrap_err().to_string().contains("no *.clipshard here"));
+}

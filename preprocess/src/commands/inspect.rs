@@ -10,7 +10,7 @@ use ucfpack::inspect::{ClipSummary, RecordSummary, Summary, find_clip, summarise
 use ucfpack::progress::Progress;
 use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::sheet::write_sheet;
-use ucfpack::verify::verify;
+use ucfpack::verify::{Rebuilt, rebuild_manifest, verify};
 
 use super::{processors, use_threads};
 use crate::cli::{InspectArgs, VerifyArgs};
@@ -24,6 +24,17 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
     use_threads(args.jobs.map_or_else(processors, usize::from))?;
     let started = Instant::now();
     let depth = if args.quick { VerifyDepth::Quick } else { VerifyDepth::Deep };
+    if args.rebuild_manifest {
+        match rebuild_manifest(&args.dir)? {
+            Rebuilt::Whole => eprintln!("note: the manifest is whole; nothing was rebuilt"),
+            Rebuilt::Written { notes } => {
+                eprintln!("note: the manifest was made again from the shards");
+                for note in notes {
+                    eprintln!("note: {note}");
+                }
+            }
+        }
+    }
     let report = verify(&args.dir, depth, &Progress::on_stderr())?;
     let seconds = started.elapsed().as_secs_f64();
     let mut out = io::stdout().lock();

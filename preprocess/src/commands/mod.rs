@@ -1,6 +1,7 @@
 //! What the typed commands mean, and how their results are shown.
 
 mod build;
+mod export;
 mod inspect;
 mod synth;
 
@@ -18,6 +19,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Build(args) => build::run_build(&args),
         Command::Verify(args) => inspect::run_verify(&args),
         Command::Inspect(args) => inspect::run_inspect(&args),
+        Command::Export(args) => export::run_export(&args),
         Command::Synth(args) => synth::run_synth(&args),
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod build;
+mod export;
 mod layouts;
 mod pack;
 mod program;

@@ -1,0 +1,39 @@
+//! `ucfpack export`.
+
+use std::io::{self, Write};
+
+use ucfpack::export::{ExportOptions, PixelFormat, export};
+use ucfpack::progress::{Progress, Watch};
+use ucfpack::quantity::{show_bytes, show_count};
+
+use super::{cancel_on_signals, processors, use_threads};
+use crate::cli::{ExportArgs, PixelsArg};
+
+pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {
+    use_threads(args.jobs.map_or_else(processors, usize::from))?;
+    let cancel = cancel_on_signals()?;
+    let progress = Progress::on_stderr();
+    let options = ExportOptions {
+        out: args.out.clone(),
+        clips: args.clip.clone(),
+        pixels: match args.pixels {
+            PixelsArg::Jpeg => PixelFormat::Jpeg,
+            PixelsArg::Png => PixelFormat::Png,
+        },
+        overwrite: args.overwrite,
+    };
+    let report = export(&args.dir, &options, Watch { progress: &progress, cancel: &cancel })?;
+    for note in &report.notes {
+        eprintln!("note: {note}");
+    }
+    writeln!(
+        io::stdout().lock(),
+        "exported {} clips, {} images byte for byte, {} encoded from pixels, {} to {}",
+        show_count(report.clips),
+        show_count(report.untouched),
+        show_count(report.encoded),
+        show_bytes(report.bytes),
+        args.out.display()
+    )?;
+    Ok(())
+}

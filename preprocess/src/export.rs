@@ -1,0 +1,227 @@
+//! Back from shards to a frame tree in the feichtenhofer layout, with lists. `jpeg` records come back byte for byte.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use clipshard::{ClipRecords, Codec, Dataset, Decoder, Manifest, Stream, Subset};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
+use image::{ImageEncoder, ImageResult};
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::inspect::find_clip;
+use crate::output::{Contents, Staging};
+use crate::progress::{Watch, Work};
+
+/// How images are written whose source files were not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PixelFormat {
+    /// JPEG of quality 95, as trees have it; not exact.
+    Jpeg,
+    /// PNG, exact; no frame tree has these.
+    Png,
+}
+
+/// What to export.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// The tree to make.
+    pub out: PathBuf,
+    /// These clips only; empty means all.
+    pub clips: Vec<String>,
+    /// For records that are not `jpeg`.
+    pub pixels: PixelFormat,
+    /// Replace a tree that an earlier run made.
+    pub overwrite: bool,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExportReport {
+    /// Clips.
+    pub clips: u64,
+    /// Files that are byte for byte what was packed.
+    pub untouched: u64,
+    /// Files that were encoded anew from pixels.
+    pub encoded: u64,
+    /// Size of all images.
+    pub bytes: u64,
+    /// Things worth a word that are no errors.
+    pub notes: Vec<String>,
+}
+
+/// JPEG quality of images whose source files were not kept.
+const QUALITY: u8 = 95;
+
+/// Writes the tree. On any error nothing is left of it.
+pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<ExportReport> {
+    let data = Dataset::open(dir)?;
+    let mut clips = options.clips.iter().map(|id| find_clip(&data, id)).collect::<Result<Vec<_>>>()?;
+    if clips.is_empty() {
+        clips = (0..data.manifest().clips.len()).collect();
+    }
+    clips.sort_unstable();
+    clips.dedup();
+    for &clip in &clips {
+        check_name(&data.manifest().clips[clip].id)?;
+    }
+    let staging = Staging::new(&options.out, options.overwrite, Contents::Tree)?;
+    let images = |clip: usize| -> u64 {
+        let frames = &data.manifest().clips[clip].frames;
+        let planes =
+            |stream: &Stream| u64::from(stream.spec.planes) * u64::from(*frames.get(&stream.spec.name).unwrap_or(&0));
+        data.manifest().streams.iter().map(planes).sum()
+    };
+    let total = Work { clips: clips.len() as u64, images: clips.iter().map(|&clip| images(clip)).sum(), bytes: 0 };
+    watch.progress.begin("exporting", total);
+    let reports: Vec<ExportReport> = clips
+        .par_iter()
+        .map_init(Decoder::new, |decoder, &clip| {
+            let decoder = decoder.as_mut().map_err(|e| Error::Usage(e.to_string()))?;
+            let report = export_clip(&data, clip, staging.path(), options.pixels, decoder, watch)?;
+            watch.progress.add(Work { clips: 1, images: images(clip), bytes: report.bytes });
+            Ok(report)
+        })
+        .collect::<Result<_>>()?;
+    watch.progress.end();
+    let mut report = ExportReport::default();
+    for clip in reports {
+        report.clips += 1;
+        report.untouched += clip.untouched;
+        report.encoded += clip.encoded;
+        report.bytes += clip.bytes;
+    }
+    report.notes.extend(write_lists(data.manifest(), &clips, &staging.path().join("lists"))?);
+    staging.commit()?;
+    Ok(report)
+}
+
+/// A clip's id becomes a folder: it must be a name and not a path.
+fn check_name(id: &str) -> Result<()> {
+    if matches!(id, "" | "." | "..") || id.contains(['/', '\\', ':', '\0']) {
+        return Err(Error::Input(format!("clip {id:?} cannot be exported: its id is not a plain folder name")));
+    }
+    Ok(())
+}
+
+fn export_clip(
+    data: &Dataset,
+    clip: usize,
+    root: &Path,
+    pixels: PixelFormat,
+    decoder: &mut Decoder,
+    watch: Watch<'_>,
+) -> Result<ExportReport> {
+    let mut report = ExportReport::default();
+    let listed = &data.manifest().clips[clip];
+    for stream in &data.manifest().streams {
+        let name = &stream.spec.name;
+        if !listed.frames.contains_key(name) {
+            continue;
+        }
+        let records = data.clip(name, clip)?;
+        for plane in 0..records.planes() {
+            let folder = root.join(plane_folder(name, records.planes(), plane)).join(&listed.id);
+            fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create the folder"))?;
+            for frame in 0..records.frames() {
+                if watch.cancel.load(Ordering::Relaxed) {
+                    return Err(Error::Interrupted);
+                }
+                let stem = folder.join(format!("frame{:06}", frame + 1));
+                report.bytes += export_record(&records, (frame, plane), &stem, pixels, decoder, &mut report)?;
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// Where the feichtenhofer layout has a plane; other streams go by their names.
+fn plane_folder(stream: &str, planes: usize, plane: usize) -> String {
+    match (stream, planes, plane) {
+        ("rgb", 1, _) => "jpegs_256".into(),
+        ("flow", 2, 0) => "tvl1_flow/u".into(),
+        ("flow", 2, _) => "tvl1_flow/v".into(),
+        (_, 1, _) => stream.into(),
+        _ => format!("{stream}/{plane}"),
+    }
+}
+
+/// Writes one image and returns its size.
+fn export_record(
+    records: &ClipRecords<'_>,
+    (frame, plane): (usize, usize),
+    stem: &Path,
+    format: PixelFormat,
+    decoder: &mut Decoder,
+    report: &mut ExportReport,
+) -> Result<u64> {
+    let record = records.record(frame, plane)?;
+    if record.codec == Codec::Jpeg {
+        report.untouched += 1;
+        return write(&stem.with_extension("jpg"), record.bytes);
+    }
+    report.encoded += 1;
+    let mut pixels = vec![0; record.size.bytes()];
+    records.decode(frame, plane, decoder, &mut pixels)?;
+    let path = stem.with_extension(if format == PixelFormat::Png { "png" } else { "jpg" });
+    let (width, height) = (record.size.width.into(), record.size.height.into());
+    let colour = match record.size.channels {
+        1 => ExtendedColorType::L8,
+        3 => ExtendedColorType::Rgb8,
+        channels => {
+            return Err(Error::Input(format!("{}: images of {channels} channels cannot be exported", records.id())));
+        }
+    };
+    let mut bytes = Vec::new();
+    let encoded: ImageResult<()> = match format {
+        PixelFormat::Jpeg => {
+            JpegEncoder::new_with_quality(&mut bytes, QUALITY).write_image(&pixels, width, height, colour)
+        }
+        PixelFormat::Png => PngEncoder::new(&mut bytes).write_image(&pixels, width, height, colour),
+    };
+    encoded.map_err(|source| Error::Image { path: path.clone(), source })?;
+    write(&path, &bytes)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<u64> {
+    fs::write(path, bytes).map_err(Error::io(path, "cannot write the image"))?;
+    Ok(bytes.len() as u64)
+}
+
+/// Writes lists as UCF101 has them, so that the tree can be packed again. Where names do not fit into them, a note.
+fn write_lists(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<Option<String>> {
+    let blank = |name: &String| name.is_empty() || name.contains(char::is_whitespace) || name.contains('/');
+    let odd = manifest.classes.iter().find(|name| blank(name));
+    let odd = odd.or_else(|| clips.iter().map(|&clip| &manifest.clips[clip].id).find(|id| blank(id)));
+    if let Some(name) = odd {
+        return Ok(Some(format!(
+            "no lists: {name:?} does not fit into one; write a CSV file (path,label,split) by hand"
+        )));
+    }
+    if manifest.splits.len() > 9 {
+        return Ok(Some(format!("no lists: there are {} splits, lists have 9 at most", manifest.splits.len())));
+    }
+    fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create the folder"))?;
+    let write = |name: &str, lines: Vec<String>| {
+        let path = folder.join(name);
+        fs::write(&path, lines.concat()).map_err(Error::io(path, "cannot write the list"))
+    };
+    let classes = manifest.classes.iter().enumerate();
+    write("classInd.txt", classes.map(|(label, class)| format!("{} {class}\n", label + 1)).collect())?;
+    for split in 0..manifest.splits.len() {
+        for (subset, name) in [(Subset::Train, "trainlist"), (Subset::Test, "testlist")] {
+            let of_subset =
+                clips.iter().map(|&clip| &manifest.clips[clip]).filter(|clip| clip.subsets[split] == subset);
+            let line = |clip: &clipshard::Clip| {
+                let class = &manifest.classes[clip.label as usize];
+                let label = if subset == Subset::Train { format!(" {}", clip.label + 1) } else { String::new() };
+                format!("{class}/{}.avi{label}\n", clip.id)
+            };
+            write(&format!("{name}{:02}.txt", split + 1), of_subset.map(line).collect())?;
+        }
+    }
+    Ok(None)
+}

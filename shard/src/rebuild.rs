@@ -1,0 +1,122 @@
+//! Makes a lost manifest again: every shard says what data set it belongs to and what its clips are.
+
+use crate::error::{Error, Result};
+use crate::manifest::{Clip, Manifest, ShardInfo, Stream};
+use crate::shard::Shard;
+use crate::writer::ShardMetadata;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+impl Manifest {
+    /// The manifest of the shards in `dir`, not yet written. Shards come by their names; the stream `rgb` comes first, the
+    /// others by theirs; clips come as the first stream has them. All shards must be whole and of one build.
+    ///
+    /// A shard that is lost is not missed: its clips are not in the data set, or lack a stream.
+    pub fn rebuild(dir: &Path) -> Result<Self> {
+        let shards = open_all(dir)?;
+        let mut manifest = Self::default();
+        let mut first: Option<(&Shard, ShardMetadata)> = None;
+        let mut numbers: HashMap<String, usize> = HashMap::new();
+        for (file, shard) in &shards {
+            let metadata = shard.metadata()?;
+            if let Some((one, expected)) = &first {
+                if let Some(part) = difference(expected, &metadata) {
+                    let what = format!(
+                        "{file} has another {part} than {}: they are of two builds; move the shards of one away",
+                        one.path().file_name().unwrap_or_default().to_string_lossy()
+                    );
+                    return Err(Error::Absent { dir: dir.to_owned(), what });
+                }
+            } else {
+                let ShardMetadata { dataset, classes, splits, build, .. } = metadata.clone();
+                manifest = Self { dataset, classes, splits, build, ..Self::default() };
+            }
+            add_clips(&mut manifest, &mut numbers, dir, file, shard, &metadata)?;
+            first.get_or_insert((shard, metadata));
+        }
+        let path = dir.join(crate::MANIFEST_FILE);
+        manifest.check().map_err(|fault| Error::Manifest { path, fault })?;
+        Ok(manifest)
+    }
+}
+
+/// All shards of a folder, those of `rgb` first, each stream by file names.
+fn open_all(dir: &Path) -> Result<Vec<(String, Shard)>> {
+    let mut shards = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir, "list it"))? {
+        let name = entry.map_err(Error::io(dir, "list it"))?.file_name();
+        if let Some(name) = name.to_str().filter(|name| name.ends_with(".clipshard")) {
+            shards.push((name.to_owned(), Shard::open(&dir.join(name))?));
+        }
+    }
+    if shards.is_empty() {
+        let what = "no *.clipshard here to make a manifest from; name the folder of the shards".into();
+        return Err(Error::Absent { dir: dir.to_owned(), what });
+    }
+    shards.sort_by_cached_key(|(file, shard)| {
+        let stream = shard.spec().name.clone();
+        (stream != "rgb", stream, file.clone())
+    });
+    Ok(shards)
+}
+
+fn difference(a: &ShardMetadata, b: &ShardMetadata) -> Option<&'static str> {
+    let parts = [
+        ("data set", a.dataset != b.dataset),
+        ("class list", a.classes != b.classes),
+        ("list of splits", a.splits != b.splits),
+    ];
+    let build = [("build (options or encoder versions)", a.build != b.build)];
+    parts.into_iter().chain(build).find(|(_, differ)| *differ).map(|(part, _)| part)
+}
+
+fn add_clips(
+    manifest: &mut Manifest,
+    numbers: &mut HashMap<String, usize>,
+    dir: &Path,
+    file: &str,
+    shard: &Shard,
+    metadata: &ShardMetadata,
+) -> Result<()> {
+    let (spec, fault) = (shard.spec(), |what: String| Error::Absent { dir: dir.to_owned(), what });
+    match manifest.streams.iter_mut().find(|stream| stream.spec.name == spec.name) {
+        Some(stream) if stream.spec != *spec => {
+            return Err(fault(format!("{file} has other planes or channels than the shards before")));
+        }
+        Some(stream) => stream.shards.push(ShardInfo::of(file, shard)),
+        None => manifest.streams.push(Stream { spec: spec.clone(), shards: vec![ShardInfo::of(file, shard)] }),
+    }
+    for (place, told) in metadata.clips.iter().enumerate() {
+        let id = shard.clip_id(place);
+        let number = *numbers.entry(id.to_owned()).or_insert_with(|| {
+            manifest.clips.push(Clip {
+                id: id.to_owned(),
+                label: told.label,
+                subsets: told.subsets.clone(),
+                frames: BTreeMap::new(),
+            });
+            manifest.clips.len() - 1
+        });
+        let clip = &mut manifest.clips[number];
+        if clip.label != told.label || clip.subsets != told.subsets {
+            return Err(fault(format!("{file}: clip {id} has another label or other subsets than in another shard")));
+        }
+        if clip.frames.insert(spec.name.clone(), shard.frames(place)).is_some() {
+            return Err(fault(format!("{file}: clip {id} is in another shard of {}, too; move one away", spec.name)));
+        }
+    }
+    Ok(())
+}
+
+impl ShardInfo {
+    /// What a manifest says of an opened shard.
+    pub(crate) fn of(file: &str, shard: &Shard) -> Self {
+        Self {
+            file: file.to_owned(),
+            bytes: shard.file_bytes(),
+            clips: shard.clips() as u32,
+            records: shard.records(),
+            trailer_crc32: shard.trailer_crc32(),
+        }
+    }
+}
