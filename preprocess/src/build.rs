@@ -1,25 +1,34 @@
-//! Packs a tree of frames: lists and tree give a plan, threads encode clips, one writer fills the shards in order.
+//! Packs a tree of frames: lists and tree give a plan, threads read and encode clips, one writer fills the shards in order.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use clipshard::{Clip, Codec, EncodedRecord, Manifest, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Stream};
+use clipshard::{Codec, Dataset, Disk, Manifest, ShardMetadata, Storage};
 use serde_json::{Value, json};
 
-use crate::encode::{Check, ClipEncoder, EncodedClip, StreamOptions};
+use crate::encode::{Check, ClipEncoder, EncodedClip, ReadClip, StreamOptions};
 use crate::error::{Error, NotWhole, Result, Skipped};
-use crate::lists::{ListedClip, Lists};
-use crate::output::{self, Contents, Staging};
-use crate::pipeline::run_ordered;
-use crate::plan::{StreamPlan, assign, nominal_clip_bytes, shard_file};
+use crate::estimate::{Estimate, Sample};
+use crate::finished::{FinishedShards, find_finished};
+use crate::lists::Lists;
+use crate::merge::PartRecord;
+use crate::output::{self, Place};
+use crate::partial::{self, Leftover, PartialBuild};
+use crate::pipeline::{Threads, run_ordered};
+use crate::plan::{
+    BuildPlan, Part, PlannedClip, StreamPlan, assign, nominal_clip_bytes, nominal_source_bytes, shard_file,
+};
 use crate::progress::{Watch, Work};
 use crate::source::{Absence, ClipFiles, Layout, Location, Scan, Tree};
 use crate::stream::StreamKind;
+use crate::writer::Writer;
 
 /// Everything that a build is told.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch that is typed or not, apart from the others")]
 pub struct BuildOptions {
     /// The data set to make.
     pub out: PathBuf,
@@ -43,10 +52,16 @@ pub struct BuildOptions {
     pub shard_bytes: u64,
     /// Encoding threads.
     pub jobs: usize,
+    /// Clips that are read at the same time: 1 for a spinning disk.
+    pub readers: usize,
+    /// Make this part only.
+    pub part: Option<Part>,
     /// Pack the whole clips of a tree that is not whole.
     pub keep_going: bool,
     /// Replace a data set that is there.
     pub overwrite: bool,
+    /// Go on with a build that was cut off.
+    pub resume: bool,
     /// Plan only; `out` is not written.
     pub dry_run: bool,
 }
@@ -89,8 +104,10 @@ pub struct BuildReport {
     pub shards: BTreeMap<String, u64>,
     /// Bytes of the source images.
     pub bytes_in: u64,
-    /// Bytes of all shards; of a dry run their nominal size.
+    /// Bytes of all shards.
     pub bytes_out: u64,
+    /// Of a dry run, what the build would take.
+    pub estimate: Option<Estimate>,
     /// Time taken.
     pub seconds: f64,
     /// Clips left out, by id.
@@ -99,10 +116,16 @@ pub struct BuildReport {
     pub notes: Vec<String>,
 }
 
-/// Packs a tree. On any error nothing is left at [`BuildOptions::out`], or what was there before.
+/// Packs a tree. Fails without touching what is at [`BuildOptions::out`]; finished shards are kept beside it for
+/// [`BuildOptions::resume`].
 pub fn build(options: &BuildOptions, watch: Watch<'_>) -> Result<BuildReport> {
+    build_in(&(Arc::new(Disk) as Arc<dyn Storage>), options, watch)
+}
+
+/// The same in any storage.
+pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
-    output::check(&options.out, options.overwrite)?;
+    let place = output::place(&options.out, options.overwrite || options.resume)?;
     if options.lists.is_none() && options.dataset != DatasetKind::Custom {
         return Err(lists_missing());
     }
@@ -115,12 +138,20 @@ pub fn build(options: &BuildOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let mut job = Job::new(options, &source, lists, scan)?;
     for folder in output::leftovers(&options.out) {
         let folder = folder.display();
-        job.report
-            .notes
-            .push(format!("{folder} is of a build that was cut off, or still runs; remove it if none does"));
+        job.report.notes.push(format!("{folder} is of a run that was cut off, or still runs; remove it if none does"));
     }
-    if !options.dry_run {
-        job.pack(watch)?;
+    if options.dry_run {
+        job.estimate(watch)?;
+    } else if options.resume && place == Place::Taken && job.is_made() {
+        partial::remove_leftover(&options.out, place);
+        job.report.notes.push(format!("{} is whole already; nothing was left to do", options.out.display()));
+    } else if place == Place::Taken && !options.overwrite {
+        return Err(Error::Usage(format!(
+            "--resume: {} is there and is not what this command makes; name another folder, or replace it with --overwrite",
+            options.out.display()
+        )));
+    } else {
+        job.pack(storage, place, watch)?;
     }
     job.report.seconds = started.elapsed().as_secs_f64();
     Ok(job.report)
@@ -135,9 +166,21 @@ struct Job<'a> {
     lists: Lists,
     /// One for each listed clip; `None` is left out.
     files: Vec<Option<ClipFiles>>,
-    weights: Vec<u64>,
+    /// Nominal frames of each clip in each stream.
+    frames: Vec<Vec<u32>>,
     metadata: ShardMetadata,
     report: BuildReport,
+}
+
+/// What is to be done with a clip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Task {
+    /// The streams that are read.
+    read: Vec<bool>,
+    /// Whether it goes into shards, or is only looked at because a finished shard lacks it.
+    store: bool,
+    /// A finished shard that holds it.
+    in_finished: Option<String>,
 }
 
 impl<'a> Job<'a> {
@@ -156,7 +199,6 @@ impl<'a> Job<'a> {
         let plans: Vec<StreamPlan> = (0..streams.len())
             .map(|stream| assign(clips.clone().map(|clip| nominal(stream, clip)), options.shard_bytes))
             .collect();
-        let weights = clips.map(|clip| (0..streams.len()).map(|stream| nominal(stream, clip)).sum()).collect();
         let mut report = BuildReport::default();
         report.notes.extend(source.found().iter().chain(&scan.notes).chain(&lists.notes).cloned());
         if scan.unlisted > 0 && options.classes.is_none() {
@@ -166,8 +208,9 @@ impl<'a> Job<'a> {
                 source.shown()
             ));
         }
-        let (mut files, mut faults) = (Vec::new(), Vec::new());
+        let (mut files, mut frames, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
+            frames.push(scanned.nominal_frames);
             let skipped = |reason| Skipped { clip: listed.id.clone(), reason };
             match scanned.files {
                 Ok(found) => {
@@ -186,7 +229,8 @@ impl<'a> Job<'a> {
             build: content_options(options, &source.layout(), &streams),
             clips: Vec::new(),
         };
-        let mut job = Self { options, shown: source.shown(), streams, plans, lists, files, weights, metadata, report };
+        let shown = source.shown();
+        let mut job = Self { options, shown, streams, plans, lists, files, frames, metadata, report };
         job.leave_out(faults)?;
         job.count();
         Ok(job)
@@ -212,50 +256,182 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
+    /// Whether this run makes a shard: all, or those of its part.
+    fn makes(&self, stream: usize, shard: u32) -> bool {
+        self.options.part.is_none_or(|part| part.makes(shard, self.plans[stream].shards()))
+    }
+
+    /// Whether this run makes the shard of a clip in a stream.
+    fn makes_clip(&self, stream: usize, clip: usize) -> bool {
+        self.makes(stream, self.plans[stream].shard_of[clip])
+    }
+
     /// Counts what the plan holds, for dry runs and the progress bar.
     fn count(&mut self) {
-        self.report.clips = self.files.iter().flatten().count() as u64;
+        let mut clips = vec![false; self.files.len()];
         for (stream, (kind, _)) in self.streams.iter().enumerate() {
-            let frames = self.files.iter().flatten().map(|clip| u64::from(clip.streams[stream].frames));
-            self.report.records.insert(kind.name().into(), frames.sum::<u64>() * u64::from(kind.planes()));
-            let plan = &self.plans[stream];
-            self.report.shards.insert(kind.name().into(), plan.shard_of.last().map_or(0, |&last| u64::from(last) + 1));
-            self.report.bytes_out += plan.nominal_bytes;
+            let mut records = 0;
+            for (clip, files) in self.files.iter().enumerate().filter(|(clip, _)| self.makes_clip(stream, *clip)) {
+                let frames = files.as_ref().map_or(0, |files| files.streams[stream].frames);
+                clips[clip] |= files.is_some();
+                records += u64::from(frames) * u64::from(kind.planes());
+            }
+            let shards = (0..self.plans[stream].shards()).filter(|&shard| self.makes(stream, shard)).count();
+            self.report.records.insert(kind.name().into(), records);
+            self.report.shards.insert(kind.name().into(), shards as u64);
+        }
+        self.report.clips = clips.into_iter().filter(|made| *made).count() as u64;
+    }
+
+    /// Everything that decides what comes out.
+    fn build_plan(&self) -> BuildPlan {
+        let clips = self.lists.clips.iter().zip(&self.files).zip(&self.frames);
+        let planned = clips.map(|((listed, files), frames)| PlannedClip {
+            id: listed.id.clone(),
+            label: listed.label,
+            subsets: listed.subsets.clone(),
+            frames: frames.clone(),
+            whole: files.is_some(),
+        });
+        BuildPlan {
+            dataset: self.metadata.dataset.clone(),
+            classes: self.metadata.classes.clone(),
+            splits: self.metadata.splits.clone(),
+            build: self.metadata.build.clone(),
+            streams: self.streams.iter().map(|(kind, _)| kind.name().to_owned()).collect(),
+            clips: planned.collect(),
+            part: self.options.part,
         }
     }
 
-    fn pack(&mut self, watch: Watch<'_>) -> Result<()> {
-        let staging = Staging::new(&self.options.out, self.options.overwrite, Contents::DataSet)?;
-        let mut writer = Writer::new(staging.path(), &self.streams, &self.plans, &self.metadata);
-        let mut faults = Vec::new();
-        let mut totals = EncodedClip::default();
-        let mut odd_clips = 0;
-        let total = Work { clips: self.report.clips, images: self.report.records.values().sum(), bytes: 0 };
+    /// Whether the data set that is there is the one that this build makes; then the report tells of it.
+    fn is_made(&mut self) -> bool {
+        let Ok(data) = Dataset::open(&self.options.out) else { return false };
+        let manifest = data.manifest();
+        let alike = manifest.dataset == self.metadata.dataset
+            && (&manifest.classes, &manifest.splits) == (&self.metadata.classes, &self.metadata.splits)
+            && manifest.build == self.metadata.build
+            && PartRecord::read(&self.options.out).ok().flatten().and_then(|record| record.plan.part)
+                == self.options.part;
+        let listed: BTreeMap<&str, usize> =
+            self.lists.clips.iter().enumerate().map(|(i, clip)| (clip.id.as_str(), i)).collect();
+        let planned = |clip: &clipshard::Clip| {
+            listed.get(clip.id.as_str()).is_some_and(|&i| {
+                let expected = &self.lists.clips[i];
+                (clip.label, &clip.subsets) == (expected.label, &expected.subsets) && self.files[i].is_some()
+            })
+        };
+        let whole = manifest.clips.len() as u64 == self.report.clips || self.options.keep_going;
+        let made = alike && whole && manifest.clips.iter().all(planned);
+        if made {
+            self.summarise(manifest, 0, 0);
+        }
+        made
+    }
+
+    /// What the build would take, from a sample.
+    fn estimate(&mut self, watch: Watch<'_>) -> Result<()> {
+        let makes = |stream: usize, clip: usize| self.makes_clip(stream, clip);
+        let sample = Sample::take(&self.streams, &self.files, makes, self.options.check, watch)?;
+        let estimate = sample.estimate(&self.report.records, self.options.jobs, self.options.readers);
+        (self.report.bytes_in, self.report.bytes_out) = (estimate.bytes_in, estimate.bytes_out);
+        self.report.estimate = Some(estimate);
+        Ok(())
+    }
+
+    fn pack(&mut self, storage: &Arc<dyn Storage>, place: Place, watch: Watch<'_>) -> Result<()> {
+        let leftover = match (self.options.resume, self.options.overwrite) {
+            (true, _) => Leftover::Resume,
+            (false, true) => Leftover::Discard,
+            (false, false) => Leftover::Refuse,
+        };
+        let plan = self.build_plan();
+        let partial = PartialBuild::open(Arc::clone(storage), &self.options.out, place, leftover, &plan)?;
+        match self.fill(storage, &partial.set(), plan, watch) {
+            Ok((manifest, totals)) => {
+                partial.commit()?;
+                self.summarise(&manifest, totals.bytes_in, u64::from(totals.odd_channels));
+                Ok(())
+            }
+            Err(error) => Err(partial.abandon(error)),
+        }
+    }
+
+    /// Makes the shards that are not finished, and the manifest.
+    fn fill(
+        &mut self,
+        storage: &Arc<dyn Storage>,
+        set: &Path,
+        plan: BuildPlan,
+        watch: Watch<'_>,
+    ) -> Result<(Manifest, Totals)> {
+        let finished: Vec<FinishedShards> = (self.streams.iter().zip(&self.plans))
+            .map(|((kind, _), plan)| find_finished(set, *kind, plan, &self.lists.clips, &self.metadata))
+            .collect::<Result<_>>()?;
+        let (plans, metadata) = (self.plans.clone(), self.metadata.clone());
+        let kinds = self.streams.iter().map(|(kind, _)| *kind);
+        let mut writer = Writer::new(Arc::clone(storage), set, kinds, &plans, &metadata);
+        for (stream, shards) in finished.iter().enumerate() {
+            for (&number, shard) in shards {
+                writer.keep_shard(stream, number, shard.info.clone());
+                for (&clip, &frames) in &shard.frames {
+                    writer.keep_clip(clip, &self.lists.clips[clip], stream, frames);
+                }
+            }
+        }
+        let kept: usize = finished.iter().map(FinishedShards::len).sum();
+        if kept > 0 {
+            self.report.notes.push(format!("{kept} shards were finished already"));
+        }
+        let tasks: Vec<Option<Task>> = (0..self.files.len()).map(|clip| self.task(clip, &finished)).collect();
+        let weights: Vec<u64> = tasks.iter().enumerate().map(|(clip, task)| self.weight(clip, task.as_ref())).collect();
+        let total = Work {
+            clips: tasks.iter().flatten().count() as u64,
+            images: tasks.iter().enumerate().map(|(clip, task)| self.images(clip, task.as_ref())).sum(),
+            bytes: 0,
+        };
         watch.progress.begin("packing", total);
         // Once the build cannot succeed, the remaining clips are only checked, so that the error names all of them.
         let storing = AtomicBool::new(true);
+        let (mut totals, mut faults) = (Totals::default(), Vec::new());
         let outcome = run_ordered(
-            &self.weights,
-            self.options.jobs,
+            &weights,
+            Threads { readers: self.options.readers, jobs: self.options.jobs },
             watch.cancel,
+            |clip| match (&tasks[clip], &self.files[clip]) {
+                (Some(task), Some(files)) => {
+                    ReadClip::read(files, &task.read, |frames| 0..frames, watch.cancel).map(Some)
+                }
+                _ => Ok(None),
+            },
             || ClipEncoder::new(&self.streams, self.options.check, watch.cancel),
-            |encoder, clip| match &self.files[clip] {
-                Some(files) => encoder.encode(files, storing.load(Ordering::Relaxed)).map(Some),
-                None => Ok(None),
+            |encoder, clip, read| match (read, &tasks[clip]) {
+                (Some(read), Some(task)) => {
+                    encoder.encode(read, task.store && storing.load(Ordering::Relaxed)).map(Some)
+                }
+                _ => Ok(None),
             },
             |clip, encoded| {
-                let Some(encoded) = encoded else { return Ok(()) };
+                let (Some(encoded), Some(task)) = (encoded, &tasks[clip]) else { return Ok(()) };
                 let listed = &self.lists.clips[clip];
                 match encoded {
                     Ok(encoded) => {
-                        totals.bytes_in += encoded.bytes_in;
-                        odd_clips += u64::from(encoded.odd_channels);
+                        if !task.store {
+                            return Err(self.mended(clip, &finished));
+                        }
+                        totals.add(&encoded);
                         watch.progress.add(Work { clips: 1, images: encoded.images, bytes: encoded.bytes_in });
                         if storing.load(Ordering::Relaxed) {
                             writer.add(clip, listed, &encoded.streams)?;
                         }
                     }
                     Err(reason) => {
+                        if let Some(shard) = &task.in_finished {
+                            return Err(Error::Input(format!(
+                                "{}: {reason}; it was whole when {shard} was finished: mend it, or start again with --overwrite",
+                                listed.id
+                            )));
+                        }
                         storing.store(self.options.keep_going, Ordering::Relaxed);
                         faults.push(Skipped { clip: listed.id.clone(), reason });
                     }
@@ -265,17 +441,70 @@ impl<'a> Job<'a> {
         );
         watch.progress.end();
         outcome?;
-        let manifest = if storing.into_inner() { Some(writer.finish()?) } else { None };
         self.leave_out(faults)?;
-        if let Some(manifest) = manifest {
-            manifest.write(staging.path())?;
-            if watch.cancel.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            staging.commit()?;
-            self.summarise(&manifest, totals.bytes_in, odd_clips);
+        let manifest = writer.finish()?;
+        if self.options.part.is_some() {
+            let record = PartRecord { plan, skipped: self.report.skipped.clone() };
+            record.write(&**storage, set)?;
         }
-        Ok(())
+        manifest.write_in(&**storage, set)?;
+        if watch.cancel.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        Ok((manifest, totals))
+    }
+
+    /// What is to be done with a clip, given the shards that are finished.
+    fn task(&self, clip: usize, finished: &[FinishedShards]) -> Option<Task> {
+        self.files[clip].as_ref()?;
+        let (mut make, mut lacking, mut in_finished) = (vec![false; self.streams.len()], false, None);
+        for (stream, shards) in finished.iter().enumerate() {
+            let number = self.plans[stream].shard_of[clip];
+            match shards.get(&number) {
+                Some(shard) if shard.frames.contains_key(&clip) => {
+                    in_finished = Some(shard_file(self.streams[stream].0, number));
+                }
+                Some(_) => lacking = true,
+                None => make[stream] = self.makes(stream, number),
+            }
+        }
+        if lacking {
+            // It was left out of a finished shard, so it is left out of all. What was wrong is found once more.
+            let local = |stream| self.makes_clip(stream, clip);
+            return Some(Task { read: (0..self.streams.len()).map(local).collect(), store: false, in_finished: None });
+        }
+        make.contains(&true).then_some(Task { read: make, store: true, in_finished })
+    }
+
+    /// A clip that was left out of a finished shard is whole now.
+    fn mended(&self, clip: usize, finished: &[FinishedShards]) -> Error {
+        let lacks = finished.iter().enumerate().find_map(|(stream, shards)| {
+            let number = self.plans[stream].shard_of[clip];
+            let shard = shards.get(&number).filter(|shard| !shard.frames.contains_key(&clip))?;
+            Some(shard.info.file.clone())
+        });
+        Error::Input(format!(
+            "{} is whole now but was left out when {} was finished; start again with --overwrite",
+            self.lists.clips[clip].id,
+            lacks.unwrap_or_default()
+        ))
+    }
+
+    /// Bytes that a clip holds on its way, about.
+    fn weight(&self, clip: usize, task: Option<&Task>) -> u64 {
+        let Some(task) = task else { return 0 };
+        let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
+        let bytes = streams.map(|(stream, (kind, options))| {
+            let frames = self.frames[clip][stream];
+            nominal_clip_bytes(*kind, options, frames) + nominal_source_bytes(*kind, frames)
+        });
+        bytes.sum()
+    }
+
+    fn images(&self, clip: usize, task: Option<&Task>) -> u64 {
+        let (Some(task), Some(files)) = (task, &self.files[clip]) else { return 0 };
+        let streams = files.streams.iter().zip(&task.read).filter(|(_, read)| **read);
+        streams.map(|(stream, _)| u64::from(stream.frames) * u64::from(stream.kind.planes())).sum()
     }
 
     fn summarise(&mut self, manifest: &Manifest, bytes_in: u64, odd_clips: u64) {
@@ -296,78 +525,17 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Writes clips into the planned shards.
-pub(crate) struct Writer<'a> {
-    dir: &'a Path,
-    metadata: &'a ShardMetadata,
-    plans: &'a [StreamPlan],
-    streams: Vec<StreamWriter>,
-    clips: Vec<Clip>,
+/// What a run read.
+#[derive(Debug, Default)]
+struct Totals {
+    bytes_in: u64,
+    odd_channels: u32,
 }
 
-struct StreamWriter {
-    kind: StreamKind,
-    open: Option<(u32, ShardWriter, Vec<ShardClip>)>,
-    done: Vec<ShardInfo>,
-}
-
-impl<'a> Writer<'a> {
-    /// A writer of shards in `dir`. The clips of `metadata` stay empty; each shard gets its own.
-    pub fn new(
-        dir: &'a Path,
-        streams: &[(StreamKind, StreamOptions)],
-        plans: &'a [StreamPlan],
-        metadata: &'a ShardMetadata,
-    ) -> Self {
-        let streams = streams.iter().map(|&(kind, _)| StreamWriter { kind, open: None, done: Vec::new() }).collect();
-        Self { dir, metadata, plans, streams, clips: Vec::new() }
-    }
-
-    /// Adds a clip, which is number `clip` of the plan; numbers rise.
-    pub fn add(&mut self, clip: usize, listed: &ListedClip, records: &[Vec<EncodedRecord>]) -> Result<()> {
-        let mut frames = BTreeMap::new();
-        for ((stream, plan), records) in self.streams.iter_mut().zip(self.plans).zip(records) {
-            let shard = plan.shard_of[clip];
-            if stream.open.as_ref().is_some_and(|(open, ..)| *open != shard) {
-                stream.close(self.metadata)?;
-            }
-            let (_, writer, clips) = match &mut stream.open {
-                Some(open) => open,
-                none => {
-                    let path = self.dir.join(shard_file(stream.kind, shard));
-                    none.insert((shard, ShardWriter::create(&path, &stream.kind.spec())?, Vec::new()))
-                }
-            };
-            writer.add_clip(&listed.id, records)?;
-            clips.push(ShardClip { label: listed.label, subsets: listed.subsets.clone() });
-            frames.insert(stream.kind.name().to_owned(), records.len() as u32 / u32::from(stream.kind.planes()));
-        }
-        self.clips.push(Clip { id: listed.id.clone(), label: listed.label, subsets: listed.subsets.clone(), frames });
-        Ok(())
-    }
-
-    /// Closes the last shards and says what the data set holds. The manifest is not yet written.
-    pub fn finish(mut self) -> Result<Manifest> {
-        for stream in &mut self.streams {
-            stream.close(self.metadata)?;
-        }
-        Ok(Manifest {
-            dataset: self.metadata.dataset.clone(),
-            classes: self.metadata.classes.clone(),
-            splits: self.metadata.splits.clone(),
-            build: self.metadata.build.clone(),
-            streams: self.streams.into_iter().map(|s| Stream { spec: s.kind.spec(), shards: s.done }).collect(),
-            clips: self.clips,
-        })
-    }
-}
-
-impl StreamWriter {
-    fn close(&mut self, metadata: &ShardMetadata) -> Result<()> {
-        if let Some((_, writer, clips)) = self.open.take() {
-            self.done.push(writer.finish(&ShardMetadata { clips, ..metadata.clone() })?);
-        }
-        Ok(())
+impl Totals {
+    fn add(&mut self, clip: &EncodedClip) {
+        self.bytes_in += clip.bytes_in;
+        self.odd_channels += u32::from(clip.odd_channels);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ucfpack::plan::Part;
 use ucfpack::quantity::{parse_bytes, parse_count, parse_width_height};
 
 /// Packs trees of RGB frames and optical flow into a few memory-mapped shards.
@@ -23,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Pack a tree of frames
     Build(Box<BuildArgs>),
+    /// Put the parts of a build together
+    Merge(MergeArgs),
     /// Check every record of a packed data set
     Verify(VerifyArgs),
     /// Show what is inside a packed data set
@@ -83,15 +86,40 @@ pub struct BuildArgs {
     /// Encoding threads [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Clips that are read at the same time, each folder after folder; 1 for a spinning disk [default: as --jobs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub readers: Option<u16>,
+    /// Make part I of N only; `merge` puts them together
+    #[arg(long, value_name = "I/N", value_parser = parse_part)]
+    pub part: Option<Part>,
     /// Pack what is whole, list what is left out
     #[arg(long)]
     pub keep_going: bool,
+    /// Go on with a build that was cut off; its finished shards are not made again
+    #[arg(long)]
+    pub resume: bool,
     /// Replace the data set that is there, once the new one is whole
     #[arg(long)]
     pub overwrite: bool,
-    /// Look at lists and tree and show the plan; write nothing
+    /// Look at lists and tree, try a sample, show the plan with its size and time; write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Folder of the data set to make
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Folders of all parts, in any order
+    #[arg(required = true, value_name = "PART_DIR")]
+    pub parts: Vec<PathBuf>,
+    /// Replace the data set that is there, once the new one is whole
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -248,6 +276,14 @@ fn parse_shard_size(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_part(text: &str) -> Result<Part, String> {
+    let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match numbers {
+        Some((number, of)) if (1..=of).contains(&number) => Ok(Part { number, of }),
+        _ => Err("write I/N with I from 1 to N, e.g. 3/8".into()),
+    }
+}
+
 fn parse_flow_size(text: &str) -> Result<FlowSize, String> {
     match text.parse() {
         Ok(side @ 1..) => Ok(FlowSize::Square(side)),
@@ -264,6 +300,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn parts_are_numbered_from_one() {
+        assert_eq!(parse_part("3/8"), Ok(Part { number: 3, of: 8 }));
+        for wrong in ["0/8", "9/8", "3", "3/", "a/b", "-1/2", "1/0"] {
+            assert!(parse_part(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From the files of a clip to its records: read, check, decode, resize, encode.
 
 use std::fs;
-use std::path::Path;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
@@ -72,11 +72,54 @@ pub enum Check {
     Decode,
 }
 
+/// The files of a clip as they were read; `None` for a stream that is not wanted.
+pub(crate) struct ReadClip<'a> {
+    streams: Vec<Option<ReadStream<'a>>>,
+}
+
+struct ReadStream<'a> {
+    files: &'a StreamFiles,
+    /// For each plane the bytes of each frame, or why they could not be read.
+    planes: Vec<Vec<std::io::Result<Vec<u8>>>>,
+}
+
+impl<'a> ReadClip<'a> {
+    /// Reads the wanted streams of a clip, folder after folder and frame after frame, as they were once written: on a
+    /// spinning disk that is the order in which they lie. `chosen` are the frames of a stream that has so many.
+    pub fn read(
+        clip: &'a ClipFiles,
+        wanted: &[bool],
+        chosen: fn(u32) -> Range<u32>,
+        cancel: &AtomicBool,
+    ) -> Result<Self> {
+        let mut streams = Vec::new();
+        for (files, wanted) in clip.streams.iter().zip(wanted) {
+            if !wanted {
+                streams.push(None);
+                continue;
+            }
+            let mut planes = Vec::new();
+            for plane in &files.planes {
+                let mut read = Vec::new();
+                for frame in chosen(files.frames) {
+                    if cancel.load(Ordering::Relaxed) {
+                        return Err(Error::Interrupted);
+                    }
+                    read.push(fs::read(plane.path(frame)));
+                }
+                planes.push(read);
+            }
+            streams.push(Some(ReadStream { files, planes }));
+        }
+        Ok(Self { streams })
+    }
+}
+
 /// A clip ready to be written.
 #[derive(Debug, Default)]
 pub(crate) struct EncodedClip {
-    /// For each stream the records of all frames. Empty where the clip was only checked.
-    pub streams: Vec<Vec<EncodedRecord>>,
+    /// For each stream that was read the records of all frames. Empty where the clip was only checked.
+    pub streams: Vec<Option<Vec<EncodedRecord>>>,
     /// Bytes of the source files.
     pub bytes_in: u64,
     /// Source files.
@@ -98,11 +141,15 @@ impl<'a> ClipEncoder<'a> {
     }
 
     /// Encodes a clip, or only checks it where it is not to be stored. The inner error is what is wrong with the clip.
-    pub fn encode(&mut self, clip: &ClipFiles, store: bool) -> Result<Result<EncodedClip, String>> {
+    pub fn encode(&mut self, clip: ReadClip<'_>, store: bool) -> Result<Result<EncodedClip, String>> {
         let mut encoded = EncodedClip::default();
-        for (files, encoder) in clip.streams.iter().zip(&mut self.streams) {
-            match encoder.encode(files, store, self.cancel, &mut encoded)? {
-                Ok(records) => encoded.streams.push(records),
+        for (read, encoder) in clip.streams.into_iter().zip(&mut self.streams) {
+            let Some(read) = read else {
+                encoded.streams.push(None);
+                continue;
+            };
+            match encoder.encode(read, store, self.cancel, &mut encoded)? {
+                Ok(records) => encoded.streams.push(Some(records)),
                 Err(fault) => return Ok(Err(fault)),
             }
         }
@@ -130,21 +177,24 @@ impl StreamEncoder {
 
     fn encode(
         &mut self,
-        files: &StreamFiles,
+        stream: ReadStream<'_>,
         store: bool,
         cancel: &AtomicBool,
         totals: &mut EncodedClip,
     ) -> Result<Result<Vec<EncodedRecord>, String>> {
+        let ReadStream { files, planes } = stream;
         let mut records = Vec::new();
         let mut clip_size: Option<ImageSize> = None;
-        for frame in 0..files.frames {
-            for plane in &files.planes {
+        let frames = planes.first().map_or(0, Vec::len);
+        let mut planes: Vec<_> = planes.into_iter().map(Vec::into_iter).collect();
+        for frame in 0..frames as u32 {
+            for (plane, read) in files.planes.iter().zip(&mut planes) {
+                let Some(read) = read.next() else { continue };
                 if cancel.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
-                let path = plane.path(frame);
-                let fault = |what: String| Ok(Err(format!("{}: {what}", path.display())));
-                let bytes = match read(&path) {
+                let fault = |what: String| Ok(Err(format!("{}: {what}", plane.path(frame).display())));
+                let bytes = match read {
                     Ok(bytes) => bytes,
                     Err(error) => return fault(format!("cannot read it: {error}")),
                 };
@@ -213,10 +263,6 @@ impl StreamEncoder {
         self.resizer.resize(&pixels, from, to, size.channels.into(), &mut self.resized);
         Ok(Ok(Some(encoder.encode(&self.resized, ImageSize { width, height, ..size })?)))
     }
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    fs::read(path)
 }
 
 #[cfg(test)]

@@ -54,6 +54,18 @@ pub enum Error {
         /// The encoder's own words.
         source: image::ImageError,
     },
+    /// A build failed after some of its shards were finished.
+    #[error("{}; {shards} finished {} kept in {}: the same command with --resume goes on from there",
+        match &**source { Self::Interrupted => "interrupted".to_owned(), other => other.to_string() },
+        if *shards == 1 { "shard is" } else { "shards are" }, folder.display())]
+    Kept {
+        /// Why it failed.
+        source: Box<Error>,
+        /// Finished shards.
+        shards: usize,
+        /// Where they are.
+        folder: PathBuf,
+    },
     /// Ctrl-C or a termination signal.
     #[error("interrupted; nothing was written")]
     Interrupted,
@@ -65,7 +77,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Whether the command is wrong rather than the data: exit status 2 instead of 1.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage(_))
+        match self {
+            Self::Usage(_) => true,
+            Self::Kept { source, .. } => source.is_usage(),
+            _ => false,
+        }
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
@@ -75,7 +91,7 @@ impl Error {
 }
 
 /// A clip that is left out of the data set, and why.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Skipped {
     /// Canonical clip id, e.g. `v_Archery_g01_c03`.
     pub clip: String,

@@ -7,10 +7,14 @@
 pub mod build;
 pub mod encode;
 mod error;
+pub mod estimate;
 pub mod export;
+mod finished;
 pub mod inspect;
 pub mod lists;
+pub mod merge;
 mod output;
+mod partial;
 mod pipeline;
 pub mod plan;
 pub mod progress;
@@ -22,5 +26,6 @@ pub mod stream;
 pub mod synth;
 pub mod verify;
 pub mod versions;
+mod writer;
 
 pub use error::{Error, NotWhole, Result, Skipped};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clipshard::MANIFEST_FILE;
+use clipshard::{Disk, MANIFEST_FILE, Storage};
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
@@ -24,8 +24,9 @@ pub(crate) enum Contents {
     Tree,
 }
 
+/// What is there where a data set is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     /// Nothing is there, or an empty folder.
     Free,
     /// A data set that is to be replaced.
@@ -38,11 +39,7 @@ impl Staging {
     /// Starts a data set that will be `out`.
     pub fn new(out: &Path, overwrite: bool, contents: Contents) -> Result<Self> {
         let place = inspect(out, overwrite, contents)?;
-        let parent = match (place, out.parent()) {
-            (Place::OtherDisk, _) => out,
-            (_, Some(parent)) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let parent = parent(out, place);
         fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
         let mut builder = tempfile::Builder::new();
         let prefix = partial_prefix(out);
@@ -64,32 +61,38 @@ impl Staging {
 
     /// Puts the data set into its place. What was there before stays until then and is removed after.
     pub fn commit(self) -> Result<()> {
-        let fault = |what| Error::io(self.out.clone(), what);
-        match self.place {
-            Place::Free => {
-                fs::rename(self.dir.path(), &self.out).map_err(fault("cannot put the finished data set there"))?;
+        put(&Disk, self.dir.path(), &self.out, self.place)
+    }
+}
+
+/// Puts the finished folder `from` into its place; where something was there, that is at `from` afterwards.
+pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) -> Result<()> {
+    let fault = |what| Error::io(out, what);
+    match place {
+        Place::Free => storage.rename(from, out).map_err(fault("cannot put the finished data set there"))?,
+        Place::Taken => storage.exchange(from, out).map_err(fault("cannot replace the data set"))?,
+        Place::OtherDisk => {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(from).map_err(fault("cannot list the finished files"))? {
+                names.push(entry.map_err(fault("cannot list the finished files"))?.file_name());
             }
-            Place::Taken => {
-                exchange(self.dir.path(), &self.out).map_err(fault("cannot replace the data set"))?;
-            }
-            Place::OtherDisk => {
-                let mut names = Vec::new();
-                for entry in fs::read_dir(self.dir.path()).map_err(fault("cannot list the finished files"))? {
-                    names.push(entry.map_err(fault("cannot list the finished files"))?.file_name());
-                }
-                // The manifest comes last: without it no reader takes the folder for a data set.
-                names.sort_by_key(|name| (name == MANIFEST_FILE, name.clone()));
-                for name in names {
-                    fs::rename(self.dir.path().join(&name), self.out.join(&name))
-                        .map_err(fault("cannot put the finished files there"))?;
-                }
+            // The manifest comes last: without it no reader takes the folder for a data set.
+            names.sort_by_key(|name| (name == MANIFEST_FILE, name.clone()));
+            for name in names {
+                let moved = storage.rename(&from.join(&name), &out.join(&name));
+                moved.map_err(fault("cannot put the finished files there"))?;
             }
         }
-        if let Some(parent) = self.out.parent().filter(|p| !p.as_os_str().is_empty()) {
-            // Where a folder cannot be synced, the rename is all there is.
-            let _ = fs::File::open(parent).and_then(|dir| dir.sync_all());
-        }
-        Ok(())
+    }
+    storage.sync_folder(parent(out, place)).map_err(fault("cannot bring its name to the disk"))
+}
+
+/// The folder in which something is made that will be `out`.
+pub(crate) fn parent(out: &Path, place: Place) -> &Path {
+    match (place, out.parent()) {
+        (Place::OtherDisk, _) => out,
+        (_, Some(parent)) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
@@ -105,9 +108,9 @@ fn partial_prefix(out: &Path) -> String {
     format!(".{}.partial-", out.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Refuses places that must not be written to. Nothing is changed.
-pub(crate) fn check(out: &Path, overwrite: bool) -> Result<()> {
-    inspect(out, overwrite, Contents::DataSet).map(|_| ())
+/// What is there where a data set is to be. Refuses places that must not be written to; nothing is changed.
+pub(crate) fn place(out: &Path, overwrite: bool) -> Result<Place> {
+    inspect(out, overwrite, Contents::DataSet)
 }
 
 fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
@@ -124,7 +127,11 @@ fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
     for entry in fs::read_dir(out).map_err(Error::io(out, "cannot list the folder"))? {
         let name = entry.map_err(Error::io(out, "cannot list the folder"))?.file_name();
         let name = name.to_string_lossy();
-        if name == "lost+found" {
+        if name == "lost+found" || name == crate::partial::name(out) {
+            continue;
+        }
+        // Shards without a manifest on a disk of their own: a build was cut off while it moved them there.
+        if is_mount_point(out) && name.ends_with(".clipshard") && !out.join(MANIFEST_FILE).exists() {
             continue;
         }
         empty = false;
@@ -165,6 +172,8 @@ impl Contents {
         match self {
             Self::DataSet => {
                 name == MANIFEST_FILE
+                    || name == crate::merge::PART_FILE
+                    || name == "manifest.json.damaged"
                     || name.ends_with(".clipshard")
                     || name.starts_with(".shard-")
                     || name.starts_with(".manifest-")
@@ -184,25 +193,6 @@ fn is_mount_point(folder: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_mount_point(_: &Path) -> bool {
     false
-}
-
-/// Exchanges two folders, in one step where the system can.
-fn exchange(new: &Path, old: &Path) -> std::io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
-            return Ok(());
-        }
-    }
-    let aside = new.with_extension("replaced");
-    fs::rename(old, &aside)?;
-    if let Err(error) = fs::rename(new, old) {
-        fs::rename(&aside, old)?;
-        return Err(error);
-    }
-    // Where the new one was the old one goes, to be removed with it.
-    fs::rename(&aside, new)
 }
 
 #[cfg(test)]
@@ -235,18 +225,5 @@ mod tests {
         fs::write(root.path().join("thesis.tex"), "").unwrap();
         let error = Staging::new(root.path(), true, Contents::DataSet).err().unwrap().to_string();
         assert!(error.contains("also holds thesis.tex"), "{error}");
-    }
-
-    #[test]
-    fn folders_are_exchanged() {
-        let root = tempfile::tempdir().unwrap();
-        let (a, b) = (root.path().join("a"), root.path().join("b"));
-        for (dir, text) in [(&a, "from a"), (&b, "from b")] {
-            fs::create_dir(dir).unwrap();
-            fs::write(dir.join("x"), text).unwrap();
-        }
-        exchange(&a, &b).unwrap();
-        assert_eq!(fs::read_to_string(a.join("x")).unwrap(), "from b");
-        assert_eq!(fs::read_to_string(b.join("x")).unwrap(), "from a");
     }
 }

@@ -1,4 +1,4 @@
-//! Parallel work with results in order and bounded memory.
+//! Parallel work with results in order and bounded memory: readers fetch, workers compute, the caller writes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,19 @@ use std::thread;
 
 use crate::error::{Error, Result};
 
-/// Bytes that may be encoded but not yet written. One item is always let through, however large.
-const BUDGET_BYTES: u64 = 512 << 20;
+/// Bytes that may be read or encoded but not yet written. One item is always let through, however large.
+const BUDGET_BYTES: u64 = 256 << 20;
 
-/// What workers share: the next item to take and the bytes under way.
+/// How many threads do what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Threads {
+    /// Items that are read at the same time.
+    pub readers: usize,
+    /// Items that are worked on at the same time.
+    pub jobs: usize,
+}
+
+/// What the threads share: the next item to take and the bytes under way.
 struct Gate<'a> {
     state: Mutex<GateState>,
     freed: Condvar,
@@ -57,7 +66,7 @@ impl Gate<'_> {
     }
 }
 
-/// Stops the others when a worker panics, so that none waits for ever.
+/// Stops the others when a thread panics, so that none waits for ever.
 struct StopOnPanic<'a>(&'a Gate<'a>);
 
 impl Drop for StopOnPanic<'_> {
@@ -68,22 +77,49 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Runs `work` for the items 0.. on `jobs` threads, each with its own state from `start`, and hands the results to
-/// `write` in order on the calling thread. `weights` are the bytes that each result holds, about. The first error ends it.
-pub(crate) fn run_ordered<S, T: Send>(
+/// Runs `read` and then `work` for the items 0.., each worker with its own state from `start`, and hands the results to
+/// `write` in order on the calling thread. `weights` are the bytes that an item holds, about. The first error ends it.
+pub(crate) fn run_ordered<R: Send, S, T: Send>(
     weights: &[u64],
-    jobs: usize,
+    threads: Threads,
     cancel: &AtomicBool,
+    read: impl Fn(usize) -> Result<R> + Sync,
     start: impl Fn() -> Result<S> + Sync,
-    work: impl Fn(&mut S, usize) -> Result<T> + Sync,
+    work: impl Fn(&mut S, usize, R) -> Result<T> + Sync,
     mut write: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
     let gate =
         Gate { state: Mutex::new(GateState { next: 0, bytes: 0, stopped: false }), freed: Condvar::new(), weights };
-    let (gate, start, work) = (&gate, &start, &work);
+    let (gate, read, start, work) = (&gate, &read, &start, &work);
+    let most = weights.len().max(1);
+    let (read_sender, read_items) = mpsc::channel::<(usize, R)>();
+    let read_items = Mutex::new(read_items);
+    let read_items = &read_items;
     thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
-        for _ in 0..jobs.clamp(1, weights.len().max(1)) {
+        for _ in 0..threads.readers.clamp(1, most) {
+            let (read_sender, sender) = (read_sender.clone(), sender.clone());
+            scope.spawn(move || {
+                let _guard = StopOnPanic(gate);
+                while let Some(item) = gate.take() {
+                    match read(item) {
+                        Ok(bytes) => {
+                            if read_sender.send((item, bytes)).is_err() {
+                                return;
+                            }
+                        }
+                        Err(error) => {
+                            gate.stop();
+                            let _ = sender.send((item, Err(error)));
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+        // The channels end when the threads that send have ended.
+        drop(read_sender);
+        for _ in 0..threads.jobs.clamp(1, most) {
             let sender = sender.clone();
             scope.spawn(move || {
                 let _guard = StopOnPanic(gate);
@@ -95,9 +131,9 @@ pub(crate) fn run_ordered<S, T: Send>(
                         return;
                     }
                 };
-                while let Some(item) = gate.take() {
-                    let result = work(&mut state, item);
-                    if sender.send((item, result)).is_err() {
+                let next = || read_items.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                while let Ok((item, bytes)) = next() {
+                    if sender.send((item, work(&mut state, item, bytes))).is_err() {
                         return;
                     }
                 }
@@ -138,42 +174,89 @@ fn write_in_order<T>(
 mod tests {
     use super::*;
 
+    fn threads(readers: usize, jobs: usize) -> Threads {
+        Threads { readers, jobs }
+    }
+
     #[test]
-    fn results_come_in_order_whatever_the_jobs_and_weights() {
+    fn results_come_in_order_whatever_the_threads_and_weights() {
         let weights: Vec<u64> = (0..200).map(|i| (i % 7) * (BUDGET_BYTES / 3)).collect();
-        for jobs in [1, 4] {
+        for (readers, jobs) in [(1, 1), (1, 4), (4, 1), (3, 4)] {
             let mut got = Vec::new();
             run_ordered(
                 &weights,
-                jobs,
+                threads(readers, jobs),
                 &AtomicBool::new(false),
+                |i| Ok(i + 1),
                 || Ok(()),
-                |(), i| {
+                |(), i, read| {
                     if i % 3 == 0 {
                         thread::sleep(std::time::Duration::from_micros(200));
                     }
-                    Ok(i * i)
+                    Ok(i * read)
                 },
-                |i, square| {
-                    got.push((i, square));
+                |i, product| {
+                    got.push((i, product));
                     Ok(())
                 },
             )
             .unwrap();
-            assert_eq!(got, (0..200).map(|i| (i, i * i)).collect::<Vec<_>>());
+            assert_eq!(got, (0..200).map(|i| (i, i * (i + 1))).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn the_first_error_ends_the_work() {
-        let fail_at = |at: usize| {
-            let cancel = AtomicBool::new(false);
-            let work = |(): &mut (), i| if i == at { Err(Error::Input("bad".into())) } else { Ok(()) };
-            run_ordered(&[BUDGET_BYTES; 50], 4, &cancel, || Ok(()), work, |_, ()| Ok(()))
+    fn one_reader_reads_one_item_at_a_time_in_order() {
+        let (reading, order) = (Mutex::new(0), Mutex::new(Vec::new()));
+        let read = |i: usize| {
+            *reading.lock().unwrap() += 1;
+            thread::sleep(std::time::Duration::from_micros(100));
+            order.lock().unwrap().push(i);
+            let mut reading = reading.lock().unwrap();
+            assert_eq!(*reading, 1);
+            *reading -= 1;
+            Ok(())
         };
-        assert!(matches!(fail_at(20), Err(Error::Input(_))));
+        let cancel = AtomicBool::new(false);
+        run_ordered(&[1; 50], threads(1, 4), &cancel, read, || Ok(()), |(), _, ()| Ok(()), |_, ()| Ok(())).unwrap();
+        assert_eq!(order.into_inner().unwrap(), (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_more_is_under_way_than_the_budget_allows() {
+        let (under_way, most) = (Mutex::new(0_u64), Mutex::new(0_u64));
+        let weights = [BUDGET_BYTES / 4; 60];
+        let read = |i: usize| {
+            let mut bytes = under_way.lock().unwrap();
+            *bytes += weights[i];
+            let mut most = most.lock().unwrap();
+            *most = (*most).max(*bytes);
+            Ok(())
+        };
+        let write = |i: usize, ()| {
+            thread::sleep(std::time::Duration::from_micros(200));
+            *under_way.lock().unwrap() -= weights[i];
+            Ok(())
+        };
+        run_ordered(&weights, threads(8, 8), &AtomicBool::new(false), read, || Ok(()), |(), _, ()| Ok(()), write)
+            .unwrap();
+        assert!((1..=BUDGET_BYTES).contains(&most.into_inner().unwrap()));
+    }
+
+    #[test]
+    fn the_first_error_ends_the_work() {
+        let fail_at = |read_at: usize, work_at: usize| {
+            let cancel = AtomicBool::new(false);
+            let fail = |is: bool| if is { Err(Error::Input("bad".into())) } else { Ok(()) };
+            let work = |(): &mut (), i: usize, ()| fail(i == work_at);
+            let read = |i: usize| fail(i == read_at);
+            run_ordered(&[BUDGET_BYTES; 50], threads(2, 4), &cancel, read, || Ok(()), work, |_, ()| Ok(()))
+        };
+        assert!(matches!(fail_at(99, 20), Err(Error::Input(_))));
+        assert!(matches!(fail_at(20, 99), Err(Error::Input(_))));
         let cancelled = AtomicBool::new(true);
-        let result = run_ordered(&[1; 50], 4, &cancelled, || Ok(()), |(): &mut (), _| Ok(()), |_, ()| Ok(()));
+        let (read, work) = (|_| Ok(()), |(): &mut (), _, ()| Ok(()));
+        let result = run_ordered(&[1; 50], threads(1, 4), &cancelled, read, || Ok(()), work, |_, ()| Ok(()));
         assert!(matches!(result, Err(Error::Interrupted)));
     }
 }

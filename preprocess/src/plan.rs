@@ -3,7 +3,11 @@
 //! Boundaries therefore do not depend on what encoding gives, on the number of jobs, or on clips that turn out to be
 //! damaged: a shard that loses a clip keeps the others, and its neighbours stay as they are.
 
-use clipshard::Codec;
+use std::collections::BTreeMap;
+
+use clipshard::{Codec, Subset};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::encode::{Geometry, StreamOptions};
 use crate::stream::StreamKind;
@@ -20,6 +24,99 @@ pub struct StreamPlan {
     pub shard_of: Vec<u32>,
     /// Estimated size of all shards.
     pub nominal_bytes: u64,
+}
+
+impl StreamPlan {
+    /// Number of shards.
+    pub fn shards(&self) -> u32 {
+        self.shard_of.last().map_or(0, |last| last + 1)
+    }
+}
+
+/// One of N parts of a build, which N machines can make at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// From 1.
+    pub number: u32,
+    /// N.
+    pub of: u32,
+}
+
+impl Part {
+    /// Whether the part makes shard number `shard` of `shards`: each part makes as many of each stream, one following
+    /// the other.
+    pub fn makes(self, shard: u32, shards: u32) -> bool {
+        u64::from(shard) * u64::from(self.of) / u64::from(shards.max(1)) == u64::from(self.number - 1)
+    }
+}
+
+/// Everything that decides what a build makes; two builds of one plan make the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildPlan {
+    /// As in the manifest.
+    pub dataset: String,
+    /// As in the manifest.
+    pub classes: Vec<String>,
+    /// As in the manifest.
+    pub splits: Vec<String>,
+    /// As in the manifest: options and versions.
+    pub build: BTreeMap<String, Value>,
+    /// Names of the streams.
+    pub streams: Vec<String>,
+    /// All listed clips.
+    pub clips: Vec<PlannedClip>,
+    /// The part, if it is one.
+    pub part: Option<Part>,
+}
+
+/// One clip of a [`BuildPlan`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedClip {
+    /// As in the manifest.
+    pub id: String,
+    /// As in the manifest.
+    pub label: u32,
+    /// As in the manifest.
+    pub subsets: Vec<Subset>,
+    /// Nominal frames, one for each stream.
+    pub frames: Vec<u32>,
+    /// Whether all files are there. Clips without are left out.
+    pub whole: bool,
+}
+
+impl BuildPlan {
+    /// In words what makes another plan of these two, if anything does.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        for key in self.build.keys().chain(other.build.keys()) {
+            let (mine, theirs) = (self.build.get(key), other.build.get(key));
+            if mine != theirs {
+                let text = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), Value::to_string);
+                return Some(format!("{key} was {}, is {}", text(mine), text(theirs)));
+            }
+        }
+        if (&self.dataset, &self.classes, &self.splits) != (&other.dataset, &other.classes, &other.splits) {
+            return Some("data set, classes or splits differ".into());
+        }
+        if self.streams != other.streams {
+            return Some(format!("the streams were {}, are {}", self.streams.join(", "), other.streams.join(", ")));
+        }
+        if self.part != other.part {
+            return Some("the part is another".into());
+        }
+        let pairs = self.clips.iter().zip(&other.clips);
+        if let Some((mine, theirs)) = pairs.into_iter().find(|(mine, theirs)| mine != theirs) {
+            return Some(format!("lists or tree are not the same: clip {} was {}, is {}", mine.id, mine, theirs));
+        }
+        (self.clips.len() != other.clips.len())
+            .then(|| format!("there were {} clips, there are {}", self.clips.len(), other.clips.len()))
+    }
+}
+
+impl std::fmt::Display for PlannedClip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whole = if self.whole { "whole" } else { "not whole" };
+        write!(f, "{} with label {}, {:?} frames, {whole}", self.id, self.label, self.frames)
+    }
 }
 
 /// Bytes that a record is expected to take: measured averages over real clips of UCF101 (see the design notes),
@@ -46,6 +143,12 @@ pub fn nominal_record_bytes(kind: StreamKind, options: &StreamOptions) -> u64 {
 /// Nominal bytes of a clip in one stream.
 pub fn nominal_clip_bytes(kind: StreamKind, options: &StreamOptions, frames: u32) -> u64 {
     u64::from(frames) * u64::from(kind.planes()) * nominal_record_bytes(kind, options)
+}
+
+/// Bytes of a clip's source files in one stream: JPEGs of the usual size.
+pub fn nominal_source_bytes(kind: StreamKind, frames: u32) -> u64 {
+    let bytes = if kind == StreamKind::Rgb { 14_000 } else { 4_000 };
+    u64::from(frames) * u64::from(kind.planes()) * bytes
 }
 
 /// Assigns clips in their order: a shard is closed before the clip that would make it larger than `shard_bytes`.
@@ -90,6 +193,21 @@ mod tests {
         assert_eq!(bytes(StreamKind::Rgb, Codec::Jpeg, Geometry::Source), 14_041);
         assert_eq!(bytes(StreamKind::Flow, Codec::Zstd, Geometry::Square(224)), 3_043);
         assert_eq!(bytes(StreamKind::Flow, Codec::Raw, Geometry::Square(224)), 50_208);
+    }
+
+    #[test]
+    fn parts_share_out_every_shard_once() {
+        for (of, shards) in [(1, 1), (3, 7), (4, 4), (5, 2), (8, 100)] {
+            let mut makers = Vec::new();
+            for shard in 0..shards {
+                let of_shard: Vec<u32> = (1..=of).filter(|&number| Part { number, of }.makes(shard, shards)).collect();
+                assert_eq!(of_shard.len(), 1, "{of} {shards} {shard}");
+                makers.extend(of_shard);
+            }
+            assert!(makers.is_sorted());
+            let counts: Vec<_> = (1..=of).map(|n| makers.iter().filter(|m| **m == n).count()).collect();
+            assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
+        }
     }
 
     #[test]

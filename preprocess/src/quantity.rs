@@ -79,6 +79,16 @@ fn scale(number: f64, factor: u64, text: &str) -> Result<u64, String> {
     Ok(value.round() as u64)
 }
 
+/// A time as people read it: `0.4 s`, `12 min`, `3 h 05 min`.
+pub fn show_duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match seconds {
+        ..90.0 => format!("{seconds:.1} s"),
+        ..5400.0 => format!("{minutes} min"),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +133,11 @@ mod tests {
         assert_eq!(show_bytes(17_200_000_000), "17.2 GB");
         assert_eq!(show_count(2_483_295), "2,483,295");
         assert_eq!(show_count(95), "95");
+    }
+
+    #[test]
+    fn times_are_short() {
+        let shown = [0.44, 89.0, 91.0, 720.0, 11_100.0].map(show_duration);
+        assert_eq!(shown, ["0.4 s", "89.0 s", "2 min", "12 min", "3 h 05 min"]);
     }
 }

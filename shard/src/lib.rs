@@ -10,6 +10,7 @@ mod manifest;
 pub mod order;
 mod rebuild;
 mod shard;
+mod storage;
 mod verify;
 mod writer;
 
@@ -22,5 +23,6 @@ pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec, Subset};
 pub use shard::{ClipRecords, Record, Shard};
+pub use storage::{Disk, PartialFile, Storage, write_whole};
 pub use verify::{VerifyDepth, VerifyReport, verify};
 pub use writer::{ShardClip, ShardMetadata, ShardWriter};

@@ -1,11 +1,11 @@
 //! `manifest.json`: what a data set holds. JSON for people and other programs, with a checksum.
 
 use crate::error::{Error, Result};
+use crate::storage::{Disk, Storage, write_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 /// Name of the manifest in a data set's folder.
@@ -208,14 +208,14 @@ impl Manifest {
 
     /// Writes `DIR/manifest.json`, whole or not at all.
     pub fn write(&self, dir: &Path) -> Result<()> {
+        self.write_in(&Disk, dir)
+    }
+
+    /// The same in any storage.
+    pub fn write_in(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
         let path = dir.join(MANIFEST_FILE);
         self.check().map_err(|fault| Error::Manifest { path: path.clone(), fault })?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".manifest-")
-            .tempfile_in(dir)
-            .map_err(Error::io(dir, "create a file in it"))?;
-        file.write_all(self.to_json().as_bytes()).map_err(Error::io(&path, "write it"))?;
-        crate::writer::persist(file, &path)
+        write_whole(storage, &path, ".manifest-", self.to_json().as_bytes())
     }
 }
 

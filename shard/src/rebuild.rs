@@ -1,7 +1,7 @@
 //! Makes a lost manifest again: every shard says what data set it belongs to and what its clips are.
 
 use crate::error::{Error, Result};
-use crate::manifest::{Clip, Manifest, ShardInfo, Stream};
+use crate::manifest::{Clip, Manifest, Stream};
 use crate::shard::Shard;
 use crate::writer::ShardMetadata;
 use std::collections::{BTreeMap, HashMap};
@@ -83,8 +83,8 @@ fn add_clips(
         Some(stream) if stream.spec != *spec => {
             return Err(fault(format!("{file} has other planes or channels than the shards before")));
         }
-        Some(stream) => stream.shards.push(ShardInfo::of(file, shard)),
-        None => manifest.streams.push(Stream { spec: spec.clone(), shards: vec![ShardInfo::of(file, shard)] }),
+        Some(stream) => stream.shards.push(shard.info()),
+        None => manifest.streams.push(Stream { spec: spec.clone(), shards: vec![shard.info()] }),
     }
     for (place, told) in metadata.clips.iter().enumerate() {
         let id = shard.clip_id(place);
@@ -106,17 +106,4 @@ fn add_clips(
         }
     }
     Ok(())
-}
-
-impl ShardInfo {
-    /// What a manifest says of an opened shard.
-    pub(crate) fn of(file: &str, shard: &Shard) -> Self {
-        Self {
-            file: file.to_owned(),
-            bytes: shard.file_bytes(),
-            clips: shard.clips() as u32,
-            records: shard.records(),
-            trailer_crc32: shard.trailer_crc32(),
-        }
-    }
 }

@@ -2,13 +2,13 @@
 //! first touched, a record's bytes each time before they are decoded. Each step has its own type, so that unchecked bytes
 //! cannot be decoded.
 
-use crate::codec::{Codec, Decoder, Filter, ImageSize};
+use crate::codec::{Codec, Decoder, EncodedRecord, Filter, ImageSize};
 use crate::error::{Error, Result};
 use crate::layout::{
     CLIP_ENTRY_BYTES, ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, INDEX_ENTRY_BYTES, IndexEntry, MAGIC,
     TRAILER_BYTES, Trailer, VERSION_MAJOR,
 };
-use crate::manifest::StreamSpec;
+use crate::manifest::{ShardInfo, StreamSpec};
 use crate::writer::ShardMetadata;
 use memmap2::Mmap;
 use std::fs::File;
@@ -208,6 +208,17 @@ impl Shard {
         self.trailer.crc32.get()
     }
 
+    /// What a manifest says of the shard.
+    pub fn info(&self) -> ShardInfo {
+        ShardInfo {
+            file: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            bytes: self.file_bytes(),
+            clips: self.clips() as u32,
+            records: self.records(),
+            trailer_crc32: self.trailer_crc32(),
+        }
+    }
+
     /// Clips in the shard.
     pub fn clips(&self) -> usize {
         self.trailer.clips.get() as usize
@@ -354,6 +365,13 @@ pub struct Record<'a> {
     pub codec: Codec,
     /// What was done to the pixels before they were compressed.
     pub filter: Filter,
+}
+
+impl From<Record<'_>> for EncodedRecord {
+    /// A copy, for another shard.
+    fn from(record: Record<'_>) -> Self {
+        Self::new(record.bytes.to_vec(), record.size, record.codec, record.filter)
+    }
 }
 
 impl<'a> ClipRecords<'a> {

@@ -8,13 +8,13 @@ use crate::layout::{
 };
 use crate::layout::{VERSION_MAJOR, VERSION_MINOR};
 use crate::manifest::{ShardInfo, StreamSpec, Subset};
+use crate::storage::{Disk, PartialFile, Storage, finish, folder_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
+use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 /// What a shard says about its clips beyond their ids, so that a lost manifest can be made again from the shards.
@@ -44,7 +44,8 @@ pub struct ShardClip {
 /// Writes one shard. Dropped before [`ShardWriter::finish`], it leaves nothing behind.
 pub struct ShardWriter {
     path: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    storage: Arc<dyn Storage>,
+    file: BufWriter<Box<dyn PartialFile>>,
     spec: StreamSpec,
     header_crc32: u32,
     offset: u64,
@@ -58,13 +59,14 @@ pub struct ShardWriter {
 impl ShardWriter {
     /// Starts a shard that will be `path`; until it is finished it is a temporary file beside it.
     pub fn create(path: &Path, spec: &StreamSpec) -> Result<Self> {
+        Self::create_in(Arc::new(Disk), path, spec)
+    }
+
+    /// The same in any storage.
+    pub fn create_in(storage: Arc<dyn Storage>, path: &Path, spec: &StreamSpec) -> Result<Self> {
         spec.check().map_err(Error::Usage)?;
         let dir = folder_of(path);
-        let file = tempfile::Builder::new()
-            .prefix(".shard-")
-            .suffix(".partial")
-            .tempfile_in(dir)
-            .map_err(Error::io(dir, "create a file in it"))?;
+        let file = storage.create(dir, ".shard-").map_err(Error::io(dir, "create a file in it"))?;
         let mut stream = [0; 16];
         stream[..spec.name.len()].copy_from_slice(spec.name.as_bytes());
         let mut header = Header {
@@ -83,6 +85,7 @@ impl ShardWriter {
         header.crc32 = header_crc32.into();
         let mut writer = Self {
             path: path.to_owned(),
+            storage,
             file: BufWriter::with_capacity(1 << 20, file),
             spec: spec.clone(),
             header_crc32,
@@ -204,9 +207,9 @@ impl ShardWriter {
         {
             self.write(part)?;
         }
-        let Self { path, file, clips, .. } = self;
+        let Self { path, storage, file, clips, .. } = self;
         let file = file.into_inner().map_err(|e| Error::io(&path, "write it")(e.into_error()))?;
-        persist(file, &path)?;
+        finish(&*storage, file, &path)?;
         Ok(ShardInfo {
             file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             bytes: file_bytes,
@@ -217,30 +220,32 @@ impl ShardWriter {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Brings a temporary file to the disk, gives it its name, and brings the name to the disk.
-pub(crate) fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are private; a data set is as readable as any other new file of the usual umask.
-        let mode = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(mode).map_err(Error::io(path, "set its permissions"))?;
-    }
-    file.as_file().sync_all().map_err(Error::io(path, "bring it to the disk"))?;
-    file.persist(path).map_err(|e| Error::io(path, "give the finished file its name")(e.error))?;
-    // Where a folder cannot be synced (Windows), the rename itself is all there is.
-    let _ = File::open(folder_of(path)).and_then(|dir| dir.sync_all());
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::{EncodeOptions, Encoder, ImageSize};
+
+    struct FullDisk;
+
+    impl Write for FullDisk {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl PartialFile for FullDisk {
+        fn sync(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn persist(self: Box<Self>, _: &Path) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn after_a_failed_write_no_shard_can_be_finished() {
@@ -248,17 +253,14 @@ mod tests {
         let path = dir.path().join("a.clipshard");
         let spec = StreamSpec { name: "grey".into(), planes: 1, channels: 1 };
         let mut writer = ShardWriter::create(&path, &spec).unwrap();
-        // A full disk, played by a file that was opened for reading.
-        let temporary = NamedTempFile::new_in(dir.path()).unwrap().into_temp_path();
-        let read_only = NamedTempFile::from_parts(File::open(&temporary).unwrap(), temporary);
-        writer.file = BufWriter::with_capacity(8, read_only);
+        writer.file = BufWriter::with_capacity(8, Box::new(FullDisk));
         let options = EncodeOptions { codec: Codec::Raw, filter: Filter::None, level: 0 };
         let image = ImageSize { width: 8, height: 8, channels: 1 };
         let record = Encoder::new(options).unwrap().encode(&[0; 64], image).unwrap();
         assert!(matches!(writer.add_clip("c", std::slice::from_ref(&record)), Err(Error::Io { .. })));
         let told = ShardClip { label: 0, subsets: Vec::new() };
         let metadata = ShardMetadata { clips: vec![told], ..ShardMetadata::default() };
-        writer.file = BufWriter::new(NamedTempFile::new_in(dir.path()).unwrap());
+        writer.file = BufWriter::new(Disk.create(dir.path(), ".shard-").unwrap());
         writer.add_clip("d", &[record]).unwrap();
         assert!(writer.finish(&metadata).unwrap_err().to_string().contains("an earlier write failed"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

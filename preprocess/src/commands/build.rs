@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
 use ucfpack::build::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::encode::{Check, Geometry, StreamOptions};
+use ucfpack::estimate::Estimate;
 use ucfpack::progress::{Progress, Watch};
-use ucfpack::quantity::{show_bytes, show_count};
+use ucfpack::quantity::{show_bytes, show_count, show_duration};
 use ucfpack::source::{Layout, Location};
 use ucfpack::{Error, Skipped};
 
@@ -33,13 +35,11 @@ pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
     }
     let mut out = io::stdout().lock();
     if args.json {
-        let mut document = build_json(&report);
-        if args.dry_run {
-            document["dry_run"] = json!(true);
-        }
-        writeln!(out, "{document}")?;
+        writeln!(out, "{}", report_json(&report))?;
+    } else if let Some(estimate) = &report.estimate {
+        show_plan(&mut out, &report, estimate)?;
     } else {
-        show_build(&mut out, &report, args)?;
+        show_packed(&mut out, &report, "packed", &args.out)?;
     }
     Ok(())
 }
@@ -76,6 +76,7 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         let filter = if matches!(codec, Codec::Zstd | Codec::Lz4) { Filter::Up } else { Filter::None };
         StreamOptions { codec, filter, level: args.level.unwrap_or(DEFAULT_LEVEL), geometry }
     };
+    let jobs = args.jobs.map_or_else(processors, usize::from);
     Ok(BuildOptions {
         out: args.out.clone(),
         dataset: match args.dataset {
@@ -101,9 +102,12 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
             CheckArg::Decode => Check::Decode,
         },
         shard_bytes: args.shard_size,
-        jobs: args.jobs.map_or_else(processors, usize::from),
+        jobs,
+        readers: args.readers.map_or(jobs, usize::from),
+        part: args.part,
         keep_going: args.keep_going,
         overwrite: args.overwrite,
+        resume: args.resume,
         dry_run: args.dry_run,
     })
 }
@@ -133,53 +137,68 @@ fn codec(arg: CodecArg) -> Codec {
     }
 }
 
-fn build_json(report: &BuildReport) -> Value {
-    json!({
+pub fn report_json(report: &BuildReport) -> Value {
+    let mut document = json!({
         "clips": report.clips,
         "records": report.records,
         "bytes_in": report.bytes_in,
         "bytes_out": report.bytes_out,
         "seconds": report.seconds,
         "skipped": report.skipped,
-    })
+    });
+    if let Some(estimate) = &report.estimate {
+        document["dry_run"] = json!(true);
+        document["estimate"] = json!(estimate);
+    }
+    document
 }
 
-fn show_build(out: &mut impl Write, report: &BuildReport, args: &BuildArgs) -> io::Result<()> {
+/// `84 rgb, 156 flow`.
+fn by_stream(counts: &BTreeMap<String, u64>) -> String {
+    let known = ["rgb", "flow"].into_iter().filter_map(|name| Some((name, *counts.get(name)?)));
+    known.map(|(name, count)| format!("{} {name}", show_count(count))).collect::<Vec<_>>().join(", ")
+}
+
+fn show_plan(out: &mut impl Write, report: &BuildReport, estimate: &Estimate) -> io::Result<()> {
     let images: u64 = report.records.values().sum();
-    let by_stream = |counts: &BTreeMap<String, u64>| {
-        let known =
-            ["rgb", "flow"].into_iter().filter_map(|name| Some(format!("{} {name}", show_count(*counts.get(name)?))));
-        known.collect::<Vec<_>>().join(", ")
-    };
-    let (streams, shards) = (by_stream(&report.records), by_stream(&report.shards));
-    if args.dry_run {
-        writeln!(out, "would pack {} clips, {} images ({streams})", show_count(report.clips), show_count(images))?;
-        writeln!(out, "into shards: {shards}; about {}", show_bytes(report.bytes_out))?;
-    } else {
-        let seconds = report.seconds.max(1e-3);
-        let ratio = report.bytes_in as f64 / report.bytes_out.max(1) as f64;
-        writeln!(
-            out,
-            "packed {} clips, {} images ({streams}) into {}",
-            show_count(report.clips),
-            show_count(images),
-            args.out.display()
-        )?;
-        writeln!(
-            out,
-            "{} in, {} out (ratio {ratio:.2}), shards: {shards}",
-            show_bytes(report.bytes_in),
-            show_bytes(report.bytes_out)
-        )?;
-        let rate = (images as f64 / seconds) as u64;
-        writeln!(
-            out,
-            "{:.1} s, {} images/s, {}/s read",
-            report.seconds,
-            show_count(rate),
-            show_bytes((report.bytes_in as f64 / seconds) as u64)
-        )?;
+    let (clips, streams) = (show_count(report.clips), by_stream(&report.records));
+    writeln!(out, "would pack {clips} clips, {} images ({streams})", show_count(images))?;
+    writeln!(
+        out,
+        "{} in, about {} out, shards: {}; about {} (from {} sampled images)",
+        show_bytes(estimate.bytes_in),
+        show_bytes(estimate.bytes_out),
+        by_stream(&report.shards),
+        show_duration(estimate.seconds),
+        show_count(estimate.sampled_images)
+    )?;
+    if estimate.damaged_clips > 0 {
+        writeln!(out, "{} clips of the sample are damaged", show_count(estimate.damaged_clips))?;
     }
+    show_skipped(out, &report.skipped)
+}
+
+/// What was made of how much, in which time.
+pub fn show_packed(out: &mut impl Write, report: &BuildReport, verb: &str, place: &Path) -> io::Result<()> {
+    let images: u64 = report.records.values().sum();
+    let seconds = report.seconds.max(1e-3);
+    let ratio = report.bytes_in as f64 / report.bytes_out.max(1) as f64;
+    let (clips, streams) = (show_count(report.clips), by_stream(&report.records));
+    writeln!(out, "{verb} {clips} clips, {} images ({streams}) into {}", show_count(images), place.display())?;
+    writeln!(
+        out,
+        "{} in, {} out (ratio {ratio:.2}), shards: {}",
+        show_bytes(report.bytes_in),
+        show_bytes(report.bytes_out),
+        by_stream(&report.shards)
+    )?;
+    writeln!(
+        out,
+        "{:.1} s, {} images/s, {}/s read",
+        report.seconds,
+        show_count((images as f64 / seconds) as u64),
+        show_bytes((report.bytes_in as f64 / seconds) as u64)
+    )?;
     show_skipped(out, &report.skipped)
 }
 

@@ -3,6 +3,7 @@
 mod build;
 mod export;
 mod inspect;
+mod merge;
 mod synth;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Build(args) => build::run_build(&args),
+        Command::Merge(args) => merge::run_merge(&args),
         Command::Verify(args) => inspect::run_verify(&args),
         Command::Inspect(args) => inspect::run_inspect(&args),
         Command::Export(args) => export::run_export(&args),

@@ -6,21 +6,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset};
+use clipshard::{Codec, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset};
 use serde_json::json;
 
-use crate::build::{BuildReport, Writer};
+use crate::build::BuildReport;
 use crate::encode::{Geometry, StreamOptions};
 use crate::error::{Error, Result};
 use crate::lists::{ListedClip, Lists};
 use crate::output::{Contents, Staging};
-use crate::pipeline::run_ordered;
+use crate::pipeline::{Threads, run_ordered};
 use crate::plan::assign;
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
+use crate::writer::Writer;
 
 /// Names and frame counts, made by `data/make_ucf101.py`.
 const TABLE: &str = include_str!("../../data/ucf101.txt");
@@ -110,16 +112,17 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
         clips: Vec::new(),
     };
     let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
-    let mut writer = Writer::new(staging.path(), &streams, &plans, &metadata);
+    let mut writer = Writer::new(Arc::new(Disk), staging.path(), streams.map(|(kind, _)| kind), &plans, &metadata);
     let total =
         Work { clips: lists.clips.len() as u64, images: flow_frames.iter().map(|&flow| images(flow)).sum(), bytes: 0 };
     watch.progress.begin("making", total);
     run_ordered(
         &weights,
-        options.jobs,
+        Threads { readers: 1, jobs: options.jobs },
         watch.cancel,
+        |_| Ok(()),
         || PlainImages::new(options.width, options.height),
-        |images, clip| {
+        |images, clip, ()| {
             if watch.cancel.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
@@ -127,7 +130,7 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
         },
         |clip, records| {
             writer.add(clip, &lists.clips[clip], &records)?;
-            let images = records.iter().map(|stream| stream.len() as u64).sum();
+            let images = records.iter().flatten().map(|stream| stream.len() as u64).sum();
             watch.progress.add(Work { clips: 1, images, bytes: 0 });
             Ok(())
         },
@@ -165,7 +168,7 @@ impl PlainImages {
         Ok(Self { encoder, rgb, pixels: Vec::new(), grey })
     }
 
-    fn clip(&mut self, label: u32, flow_frames: u32) -> Result<Vec<Vec<EncodedRecord>>> {
+    fn clip(&mut self, label: u32, flow_frames: u32) -> Result<Vec<Option<Vec<EncodedRecord>>>> {
         let pixels = usize::from(self.rgb.width) * usize::from(self.rgb.height);
         let mut rgb = Vec::with_capacity(flow_frames as usize + 1);
         for frame in 0..=flow_frames {
@@ -176,7 +179,7 @@ impl PlainImages {
         }
         let planes = (0..flow_frames).flat_map(|frame| [frame as u8, (frame >> 8) as u8]);
         let flow = planes.map(|level| self.grey[usize::from(level)].clone()).collect();
-        Ok(vec![rgb, flow])
+        Ok(vec![Some(rgb), Some(flow)])
     }
 }
 

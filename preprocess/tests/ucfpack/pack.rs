@@ -27,8 +27,11 @@ pub fn options(tree: &Path, lists: &Path, out: &Path) -> BuildOptions {
         check: Check::Header,
         shard_bytes: 1 << 30,
         jobs: 2,
+        readers: 2,
+        part: None,
         keep_going: false,
         overwrite: false,
+        resume: false,
         dry_run: false,
     }
 }

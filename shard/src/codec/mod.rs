@@ -138,7 +138,7 @@ pub struct EncodedRecord {
 }
 
 impl EncodedRecord {
-    fn new(bytes: Vec<u8>, size: ImageSize, codec: Codec, filter: Filter) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>, size: ImageSize, codec: Codec, filter: Filter) -> Self {
         let crc32 = crc32fast::hash(&bytes);
         Self { bytes, size, codec, filter, crc32 }
     }

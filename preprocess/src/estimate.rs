@@ -1,0 +1,153 @@
+//! What a build would take, from a sample: some frames of clips all over the data set are read and encoded.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::encode::{Check, ClipEncoder, ReadClip, StreamOptions};
+use crate::error::Result;
+use crate::progress::{Watch, Work};
+use crate::source::ClipFiles;
+use crate::stream::StreamKind;
+
+/// Clips that are looked into.
+const CLIPS: usize = 24;
+/// Frames of each, one after the other.
+const FRAMES: u32 = 8;
+/// Bytes of a record's index entry.
+const INDEX_BYTES: u64 = 32;
+
+/// What a build would take.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Estimate {
+    /// Bytes of the source images.
+    pub bytes_in: u64,
+    /// Bytes of the shards.
+    pub bytes_out: u64,
+    /// Time, if the machine has nothing else to do.
+    pub seconds: f64,
+    /// Images that were read and encoded for it.
+    pub sampled_images: u64,
+    /// Clips of the sample that cannot be packed.
+    pub damaged_clips: u64,
+}
+
+/// A measured sample, by stream.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    streams: BTreeMap<&'static str, StreamSample>,
+    damaged_clips: u64,
+}
+
+#[derive(Debug, Default)]
+struct StreamSample {
+    images: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    reading: Duration,
+    encoding: Duration,
+}
+
+impl Sample {
+    /// Reads and encodes on one thread. `makes(stream, clip)` tells which are of this build.
+    pub fn take(
+        streams: &[(StreamKind, StreamOptions)],
+        files: &[Option<ClipFiles>],
+        makes: impl Fn(usize, usize) -> bool,
+        check: Check,
+        watch: Watch<'_>,
+    ) -> Result<Self> {
+        let mut encoder = ClipEncoder::new(streams, check, watch.cancel)?;
+        let mut sample = Self::default();
+        watch.progress.begin("sampling", Work { clips: (CLIPS * streams.len()) as u64, ..Work::default() });
+        for (stream, (kind, _)) in streams.iter().enumerate() {
+            let made = |clip: &usize| files[*clip].is_some() && makes(stream, *clip);
+            let clips: Vec<usize> = (0..files.len()).filter(made).collect();
+            let measured = sample.streams.entry(kind.name()).or_default();
+            for clip in spread(clips.len(), CLIPS).map(|i| clips[i]) {
+                let Some(files) = &files[clip] else { continue };
+                let wanted: Vec<bool> = (0..streams.len()).map(|other| other == stream).collect();
+                let started = Instant::now();
+                let read = ReadClip::read(files, &wanted, middle, watch.cancel)?;
+                let read_at = Instant::now();
+                let Ok(encoded) = encoder.encode(read, true)? else {
+                    sample.damaged_clips += 1;
+                    continue;
+                };
+                measured.reading += read_at - started;
+                measured.encoding += read_at.elapsed();
+                measured.images += encoded.images;
+                measured.bytes_in += encoded.bytes_in;
+                let records = encoded.streams.iter().flatten().flatten();
+                measured.bytes_out += records.map(|record| record.bytes.len() as u64 + INDEX_BYTES).sum::<u64>();
+                watch.progress.add(Work { clips: 1, images: encoded.images, bytes: encoded.bytes_in });
+            }
+        }
+        watch.progress.end();
+        Ok(sample)
+    }
+
+    /// What `records` of each stream take.
+    pub fn estimate(&self, records: &BTreeMap<String, u64>, jobs: usize, readers: usize) -> Estimate {
+        let (mut bytes_in, mut bytes_out, mut reading, mut encoding) = (0.0, 0.0, 0.0, 0.0);
+        for (name, sample) in &self.streams {
+            let images = records.get(*name).copied().unwrap_or(0) as f64 / sample.images.max(1) as f64;
+            bytes_in += images * sample.bytes_in as f64;
+            bytes_out += images * sample.bytes_out as f64;
+            reading += images * sample.reading.as_secs_f64();
+            encoding += images * sample.encoding.as_secs_f64();
+        }
+        // Readers and encoders share the processors; a slow disk keeps the readers waiting.
+        let seconds = f64::max(reading / readers.max(1) as f64, (reading + encoding) / jobs.max(1) as f64);
+        Estimate {
+            bytes_in: bytes_in as u64,
+            bytes_out: bytes_out as u64,
+            seconds,
+            sampled_images: self.streams.values().map(|sample| sample.images).sum(),
+            damaged_clips: self.damaged_clips,
+        }
+    }
+}
+
+/// At most `wanted` numbers below `n`, evenly spread.
+fn spread(n: usize, wanted: usize) -> impl Iterator<Item = usize> {
+    let count = n.min(wanted);
+    (0..count).map(move |i| (2 * i + 1) * n / (2 * count))
+}
+
+/// Some frames in the middle of a clip.
+fn middle(frames: u32) -> Range<u32> {
+    let start = frames.saturating_sub(FRAMES) / 2;
+    start..frames.min(start + FRAMES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_spread_over_the_data_set() {
+        assert_eq!(spread(3, 24).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(spread(100, 4).collect::<Vec<_>>(), [12, 37, 62, 87]);
+        assert_eq!(spread(0, 4).count(), 0);
+        assert_eq!((middle(14), middle(5)), (3..11, 0..5));
+    }
+
+    #[test]
+    fn amounts_scale_with_the_records() {
+        let stream = |images| StreamSample {
+            images,
+            bytes_in: 1000,
+            bytes_out: 500,
+            reading: Duration::from_millis(10),
+            encoding: Duration::from_millis(90),
+        };
+        let sample = Sample { streams: [("rgb", stream(10)), ("flow", stream(20))].into(), damaged_clips: 1 };
+        let records = BTreeMap::from([("rgb".to_owned(), 100), ("flow".to_owned(), 200)]);
+        let estimate = sample.estimate(&records, 4, 1);
+        assert_eq!((estimate.bytes_in, estimate.bytes_out, estimate.sampled_images), (20_000, 10_000, 30));
+        assert!((estimate.seconds - 0.5).abs() < 1e-9, "{}", estimate.seconds);
+        // A disk that takes longer than the encoders.
+        assert!((sample.estimate(&records, 100, 1).seconds - 0.2).abs() < 1e-9);
+    }
+}

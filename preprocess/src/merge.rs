@@ -1,0 +1,254 @@
+//! Puts the parts of a build together. What comes out is byte for byte what one machine alone would have made.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use clipshard::{
+    Clip, Dataset, EncodedRecord, Manifest, Shard, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage, Stream,
+    write_whole,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::build::BuildReport;
+use crate::error::{Error, Result, Skipped};
+use crate::output::{Contents, Staging};
+use crate::plan::BuildPlan;
+use crate::progress::{Watch, Work};
+
+/// What a part says of itself, beside its manifest.
+pub(crate) const PART_FILE: &str = "part.json";
+
+/// A part's plan, and the clips that it left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PartRecord {
+    pub plan: BuildPlan,
+    pub skipped: Vec<Skipped>,
+}
+
+impl PartRecord {
+    /// `None` for a data set that is no part.
+    pub fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(PART_FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(path, "cannot read what the part is")(error)),
+        };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|e| Error::Input(format!("{}: damaged: {e}; pack this part again", path.display())))
+    }
+
+    pub fn write(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
+        let path = dir.join(PART_FILE);
+        let text = serde_json::to_vec(self).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
+        Ok(write_whole(storage, &path, ".part-", &text)?)
+    }
+}
+
+/// What to merge.
+#[derive(Debug, Clone)]
+pub struct MergeOptions {
+    /// The data set to make.
+    pub out: PathBuf,
+    /// All parts of one build, in any order.
+    pub parts: Vec<PathBuf>,
+    /// Replace a data set that is there.
+    pub overwrite: bool,
+}
+
+/// A part that was opened.
+struct OpenPart {
+    dir: PathBuf,
+    data: Dataset,
+    record: PartRecord,
+}
+
+/// Merges parts. Shards are linked where that is possible, else copied; the parts stay as they are.
+pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
+    let started = Instant::now();
+    let mut parts = options.parts.iter().map(|dir| open(dir)).collect::<Result<Vec<_>>>()?;
+    check(&mut parts)?;
+    let Some(first) = parts.first() else {
+        return Err(Error::Usage("name the folders of the parts".into()));
+    };
+    let plan = first.record.plan.clone();
+    let mut skipped: BTreeMap<&str, &Skipped> = BTreeMap::new();
+    for skip in parts.iter().flat_map(|part| &part.record.skipped) {
+        skipped.entry(&skip.clip).or_insert(skip);
+    }
+    let left_out: BTreeSet<&str> = skipped.keys().copied().collect();
+    let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
+    let bytes = parts.iter().flat_map(OpenPart::shards).map(|(_, shard)| shard.file_bytes()).sum();
+    watch.progress.begin("merging", Work { bytes, ..Work::default() });
+    let mut frames: HashMap<String, BTreeMap<String, u32>> = HashMap::new();
+    let mut streams: Vec<Stream> = Vec::new();
+    for name in &plan.streams {
+        let mut shards: Vec<ShardInfo> = Vec::new();
+        let mut spec = None;
+        for shard in parts.iter().flat_map(OpenPart::shards).filter(|(stream, _)| *stream == name).map(|(_, s)| s) {
+            if watch.cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            spec.get_or_insert_with(|| shard.spec().clone());
+            if let Some(info) = take(shard, staging.path(), &left_out)? {
+                shards.push(info);
+            }
+            for clip in (0..shard.clips()).filter(|&clip| !left_out.contains(shard.clip_id(clip))) {
+                frames.entry(shard.clip_id(clip).into()).or_default().insert(name.clone(), shard.frames(clip));
+            }
+            watch.progress.add(Work { bytes: shard.file_bytes(), ..Work::default() });
+        }
+        shards.sort_by(|a, b| a.file.cmp(&b.file));
+        let Some(spec) = spec else {
+            return Err(Error::Input(format!("no part holds a shard of {name}; pack the parts again")));
+        };
+        streams.push(Stream { spec, shards });
+    }
+    watch.progress.end();
+    let manifest = manifest(&plan, streams, frames)?;
+    manifest.write(staging.path())?;
+    staging.commit()?;
+    let mut report = BuildReport {
+        clips: manifest.clips.len() as u64,
+        skipped: skipped.into_values().cloned().collect(),
+        seconds: started.elapsed().as_secs_f64(),
+        bytes_in: bytes,
+        ..BuildReport::default()
+    };
+    for stream in &manifest.streams {
+        let name = &stream.spec.name;
+        report.records.insert(name.clone(), stream.shards.iter().map(|shard| shard.records).sum());
+        report.shards.insert(name.clone(), stream.shards.len() as u64);
+        report.bytes_out += stream.shards.iter().map(|shard| shard.bytes).sum::<u64>();
+    }
+    Ok(report)
+}
+
+fn open(dir: &Path) -> Result<OpenPart> {
+    let data = Dataset::open(dir)?;
+    match PartRecord::read(dir)? {
+        Some(record) if record.plan.part.is_some() => Ok(OpenPart { dir: dir.to_owned(), data, record }),
+        _ => Err(Error::Input(format!("{} is no part; `ucfpack build --part I/N` makes parts", dir.display()))),
+    }
+}
+
+impl OpenPart {
+    /// Its shards, each with the name of its stream.
+    fn shards(&self) -> impl Iterator<Item = (&String, &Shard)> {
+        let streams = self.data.manifest().streams.iter();
+        streams.flat_map(|stream| self.data.shards(&stream.spec.name).iter().map(|shard| (&stream.spec.name, shard)))
+    }
+
+    /// (I, N).
+    fn part(&self) -> (u32, u32) {
+        self.record.plan.part.map_or((0, 0), |part| (part.number, part.of))
+    }
+}
+
+/// The parts are those of one build, each of them once; they are sorted by number.
+fn check(parts: &mut [OpenPart]) -> Result<()> {
+    parts.sort_by_key(OpenPart::part);
+    let Some(first) = parts.first() else { return Ok(()) };
+    let mut expected = first.record.plan.clone();
+    for part in parts.iter() {
+        let shown = part.dir.display();
+        if part.part().1 != first.part().1 {
+            return Err(Error::Input(format!(
+                "{shown} is a part of {}, {} of {}; merge parts of one number",
+                part.part().1,
+                first.dir.display(),
+                first.part().1
+            )));
+        }
+        expected.part = part.record.plan.part;
+        if let Some(what) = expected.difference(&part.record.plan) {
+            return Err(Error::Input(format!(
+                "{shown} is of another build than {}: {what}; pack all parts by one version with the same options and tree",
+                first.dir.display()
+            )));
+        }
+    }
+    let of = first.part().1;
+    for pair in parts.windows(2) {
+        if pair[0].part() == pair[1].part() {
+            return Err(Error::Input(format!(
+                "{} and {} are both part {}; name each part once",
+                pair[0].dir.display(),
+                pair[1].dir.display(),
+                pair[0].part().0
+            )));
+        }
+    }
+    let there: BTreeSet<u32> = parts.iter().map(|part| part.part().0).collect();
+    let missing: Vec<String> = (1..=of).filter(|n| !there.contains(n)).map(|n| format!("{n}/{of}")).collect();
+    if !missing.is_empty() {
+        return Err(Error::Input(format!("parts are missing: {}", missing.join(", "))));
+    }
+    Ok(())
+}
+
+/// Brings a shard to its new place, without the clips that any part left out. `None` where no clip remains.
+fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<ShardInfo>> {
+    let name = shard.path().file_name().unwrap_or_default();
+    let path = to.join(name);
+    let kept: Vec<usize> = (0..shard.clips()).filter(|&clip| !left_out.contains(shard.clip_id(clip))).collect();
+    if kept.len() == shard.clips() {
+        if fs::hard_link(shard.path(), &path).is_err() {
+            fs::copy(shard.path(), &path).map_err(Error::io(&path, "cannot copy the shard"))?;
+            let synced = fs::File::open(&path).and_then(|file| file.sync_all());
+            synced.map_err(Error::io(&path, "cannot bring it to the disk"))?;
+        }
+        return Ok(Some(shard.info()));
+    }
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let told = shard.metadata()?;
+    let mut writer = ShardWriter::create(&path, shard.spec())?;
+    for &clip in &kept {
+        let records = shard.clip(clip)?;
+        let mut copied = Vec::new();
+        for frame in 0..records.frames() {
+            for plane in 0..records.planes() {
+                copied.push(EncodedRecord::from(records.record(frame, plane)?));
+            }
+        }
+        writer.add_clip(shard.clip_id(clip), &copied)?;
+    }
+    let clips: Vec<ShardClip> = kept.iter().map(|&clip| told.clips[clip].clone()).collect();
+    Ok(Some(writer.finish(&ShardMetadata { clips, ..told })?))
+}
+
+fn manifest(
+    plan: &BuildPlan,
+    streams: Vec<Stream>,
+    mut frames: HashMap<String, BTreeMap<String, u32>>,
+) -> Result<Manifest> {
+    let mut clips = Vec::new();
+    for planned in &plan.clips {
+        let Some(frames) = frames.remove(&planned.id) else { continue };
+        if frames.len() != streams.len() {
+            return Err(Error::Input(format!(
+                "clip {} is in {} of {} streams; pack the parts again",
+                planned.id,
+                frames.len(),
+                streams.len()
+            )));
+        }
+        let (id, label, subsets) = (planned.id.clone(), planned.label, planned.subsets.clone());
+        clips.push(Clip { id, label, subsets, frames });
+    }
+    Ok(Manifest {
+        dataset: plan.dataset.clone(),
+        classes: plan.classes.clone(),
+        splits: plan.splits.clone(),
+        build: plan.build.clone(),
+        streams,
+        clips,
+    })
+}

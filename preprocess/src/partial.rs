@@ -1,0 +1,212 @@
+//! The folder in which a build grows, `.NAME.partial` beside its place. A build that was cut off leaves it, and goes on
+//! from its finished shards.
+//!
+//! It holds `build.json`, what the build makes; `set/`, the data set so far; and `lock`, held while a build runs.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clipshard::{MANIFEST_FILE, Storage, write_whole};
+
+use crate::error::{Error, Result};
+use crate::output::{self, Place};
+use crate::plan::BuildPlan;
+
+const PLAN_FILE: &str = "build.json";
+const SET_FOLDER: &str = "set";
+const LOCK_FILE: &str = "lock";
+
+/// A build under way.
+pub(crate) struct PartialBuild {
+    storage: Arc<dyn Storage>,
+    root: PathBuf,
+    out: PathBuf,
+    place: Place,
+    _lock: File,
+}
+
+/// What to do with what an earlier build left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leftover {
+    /// Go on with it.
+    Resume,
+    /// Remove it.
+    Discard,
+    /// Ask, if it holds finished shards.
+    Refuse,
+}
+
+impl PartialBuild {
+    /// Starts or continues the build of `plan` that will be `out`.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        out: &Path,
+        place: Place,
+        leftover: Leftover,
+        plan: &BuildPlan,
+    ) -> Result<Self> {
+        let root = folder(out, place);
+        fs::create_dir_all(&root).map_err(Error::io(&root, "cannot create the folder"))?;
+        let lock = lock(&root, out)?;
+        let build = Self { storage, root, out: out.to_owned(), place, _lock: lock };
+        build.take_back()?;
+        let finished = build.finished();
+        if finished > 0 {
+            match leftover {
+                Leftover::Resume => build.compare(plan)?,
+                Leftover::Discard => build.clear()?,
+                Leftover::Refuse => {
+                    return Err(Error::Usage(format!(
+                        "{}: a build that was cut off left {finished} finished shards in {}; go on with --resume, or start again with --overwrite",
+                        out.display(),
+                        build.root.display()
+                    )));
+                }
+            }
+        } else {
+            build.clear()?;
+        }
+        let set = build.set();
+        fs::create_dir_all(&set).map_err(Error::io(&set, "cannot create the folder"))?;
+        build.remove_fragments()?;
+        let text = serde_json::to_vec(plan).map_err(|e| Error::Input(format!("the plan cannot be written: {e}")))?;
+        write_whole(&*build.storage, &build.root.join(PLAN_FILE), ".build-", &text)?;
+        Ok(build)
+    }
+
+    /// Where the shards go.
+    pub fn set(&self) -> PathBuf {
+        self.root.join(SET_FOLDER)
+    }
+
+    /// Puts the finished data set into its place. What was there before stays until then and is removed after.
+    pub fn commit(self) -> Result<()> {
+        output::put(&*self.storage, &self.set(), &self.out, self.place)?;
+        // From here on a failure to clean up is no failure of the build. Without the plan the rest is known as rubbish.
+        let _ = fs::remove_file(self.root.join(PLAN_FILE));
+        let _ = fs::remove_dir_all(&self.root);
+        Ok(())
+    }
+
+    /// Ends a build that failed: finished shards are kept, and the error says so; without any, nothing is left.
+    pub fn abandon(self, error: Error) -> Error {
+        match self.finished() {
+            0 => {
+                let _ = fs::remove_dir_all(&self.root);
+                error
+            }
+            shards => Error::Kept { source: Box::new(error), shards, folder: self.root },
+        }
+    }
+
+    /// Number of files with a shard's final name; none count where nobody knows what they are for.
+    fn finished(&self) -> usize {
+        if !self.root.join(PLAN_FILE).is_file() {
+            return 0;
+        }
+        let Ok(entries) = fs::read_dir(self.set()) else { return 0 };
+        entries.flatten().filter(|entry| is_shard(&entry.file_name().to_string_lossy())).count()
+    }
+
+    fn compare(&self, plan: &BuildPlan) -> Result<()> {
+        let path = self.root.join(PLAN_FILE);
+        let again = "start again with --overwrite";
+        let text = fs::read(&path).map_err(Error::io(&path, "cannot read what the build that was cut off makes"))?;
+        let earlier: BuildPlan = serde_json::from_slice(&text)
+            .map_err(|e| Error::Input(format!("{}: damaged: {e}; {again}", path.display())))?;
+        match earlier.difference(plan) {
+            None => Ok(()),
+            Some(what) => Err(Error::Input(format!(
+                "{}: cannot go on with the build that was cut off: {what}; give the same command and tree, or {again}",
+                self.out.display()
+            ))),
+        }
+    }
+
+    fn clear(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.root).map_err(Error::io(&self.root, "cannot list the folder"))?.flatten() {
+            let path = entry.path();
+            let removed = match (entry.file_name() == LOCK_FILE, path.is_dir()) {
+                (true, _) => Ok(()),
+                (false, true) => fs::remove_dir_all(&path),
+                (false, false) => fs::remove_file(&path),
+            };
+            removed.map_err(Error::io(&path, "cannot remove what an earlier build left"))?;
+        }
+        Ok(())
+    }
+
+    /// Files that were being written when the build was cut off, and a manifest that did not get to its place.
+    fn remove_fragments(&self) -> Result<()> {
+        let set = self.set();
+        for entry in fs::read_dir(&set).map_err(Error::io(&set, "cannot list the folder"))?.flatten() {
+            if !is_shard(&entry.file_name().to_string_lossy()) {
+                fs::remove_file(entry.path()).map_err(Error::io(entry.path(), "cannot remove a fragment"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where files are moved into their place one by one, a build may be cut off between two. They come back here.
+    fn take_back(&self) -> Result<()> {
+        if self.place != Place::OtherDisk || self.out.join(MANIFEST_FILE).exists() {
+            return Ok(());
+        }
+        let set = self.set();
+        for entry in fs::read_dir(&self.out).map_err(Error::io(&self.out, "cannot list the folder"))?.flatten() {
+            if is_shard(&entry.file_name().to_string_lossy()) {
+                fs::create_dir_all(&set).map_err(Error::io(&set, "cannot create the folder"))?;
+                self.storage
+                    .rename(&entry.path(), &set.join(entry.file_name()))
+                    .map_err(Error::io(entry.path(), "cannot take back a finished shard"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_shard(name: &str) -> bool {
+    name.ends_with(".clipshard")
+}
+
+/// The folder of a build: beside its place, or inside where that is a disk of its own.
+fn folder(out: &Path, place: Place) -> PathBuf {
+    output::parent(out, place).join(name(out))
+}
+
+/// Name of the folder in which a build of `out` grows.
+pub(crate) fn name(out: &Path) -> String {
+    format!(".{}.partial", out.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// What a build that is whole left where it was cut off while tidying up.
+pub(crate) fn remove_leftover(out: &Path, place: Place) {
+    let root = folder(out, place);
+    if root.is_dir() && lock(&root, out).is_ok() {
+        let _ = fs::remove_dir_all(root);
+    }
+}
+
+fn lock(root: &Path, out: &Path) -> Result<File> {
+    let path = root.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Error::io(&path, "cannot create the lock"))?;
+    #[cfg(unix)]
+    {
+        use rustix::fs::{FlockOperation, flock};
+        use rustix::io::Errno;
+        // Where the disk knows no locks, there is none.
+        if let Err(Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            return Err(Error::Usage(format!(
+                "{}: another build of it runs; wait for it, or name another folder",
+                out.display()
+            )));
+        }
+    }
+    Ok(file)
+}

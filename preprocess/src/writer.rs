@@ -1,0 +1,119 @@
+//! Writes encoded clips into the planned shards, and says in the end what the data set holds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use clipshard::{Clip, EncodedRecord, Manifest, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage, Stream};
+
+use crate::error::Result;
+use crate::lists::ListedClip;
+use crate::plan::{StreamPlan, shard_file};
+use crate::stream::StreamKind;
+
+/// Writes clips into the planned shards.
+pub(crate) struct Writer<'a> {
+    storage: Arc<dyn Storage>,
+    dir: &'a Path,
+    metadata: &'a ShardMetadata,
+    plans: &'a [StreamPlan],
+    streams: Vec<StreamWriter>,
+    clips: BTreeMap<usize, Clip>,
+}
+
+struct StreamWriter {
+    kind: StreamKind,
+    open: Option<(u32, ShardWriter, Vec<ShardClip>)>,
+    done: BTreeMap<u32, ShardInfo>,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of shards in `dir`. The clips of `metadata` stay empty; each shard gets its own.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        dir: &'a Path,
+        streams: impl IntoIterator<Item = StreamKind>,
+        plans: &'a [StreamPlan],
+        metadata: &'a ShardMetadata,
+    ) -> Self {
+        let stream = |kind| StreamWriter { kind, open: None, done: BTreeMap::new() };
+        Self {
+            storage,
+            dir,
+            metadata,
+            plans,
+            streams: streams.into_iter().map(stream).collect(),
+            clips: BTreeMap::new(),
+        }
+    }
+
+    /// A shard that was finished earlier: number `shard` of stream number `stream`.
+    pub fn keep_shard(&mut self, stream: usize, shard: u32, info: ShardInfo) {
+        self.streams[stream].done.insert(shard, info);
+    }
+
+    /// A clip's frames in a shard that was finished earlier.
+    pub fn keep_clip(&mut self, clip: usize, listed: &ListedClip, stream: usize, frames: u32) {
+        let name = self.streams[stream].kind.name();
+        self.clip(clip, listed).frames.insert(name.to_owned(), frames);
+    }
+
+    fn clip(&mut self, clip: usize, listed: &ListedClip) -> &mut Clip {
+        self.clips.entry(clip).or_insert_with(|| Clip {
+            id: listed.id.clone(),
+            label: listed.label,
+            subsets: listed.subsets.clone(),
+            frames: BTreeMap::new(),
+        })
+    }
+
+    /// Adds a clip, which is number `clip` of the plan, to the streams that it has records for; numbers rise.
+    pub fn add(&mut self, clip: usize, listed: &ListedClip, records: &[Option<Vec<EncodedRecord>>]) -> Result<()> {
+        for (stream, records) in records.iter().enumerate() {
+            let Some(records) = records else { continue };
+            let shard = self.plans[stream].shard_of[clip];
+            let out = &mut self.streams[stream];
+            if out.open.as_ref().is_some_and(|(open, ..)| *open != shard) {
+                out.close(self.metadata)?;
+            }
+            let (_, writer, clips) = match &mut out.open {
+                Some(open) => open,
+                none => {
+                    let path = self.dir.join(shard_file(out.kind, shard));
+                    let writer = ShardWriter::create_in(Arc::clone(&self.storage), &path, &out.kind.spec())?;
+                    none.insert((shard, writer, Vec::new()))
+                }
+            };
+            writer.add_clip(&listed.id, records)?;
+            clips.push(ShardClip { label: listed.label, subsets: listed.subsets.clone() });
+            let (name, frames) = (out.kind.name(), records.len() as u32 / u32::from(out.kind.planes()));
+            self.clip(clip, listed).frames.insert(name.to_owned(), frames);
+        }
+        Ok(())
+    }
+
+    /// Closes the last shards and says what the data set holds. The manifest is not yet written.
+    pub fn finish(mut self) -> Result<Manifest> {
+        for stream in &mut self.streams {
+            stream.close(self.metadata)?;
+        }
+        let stream = |s: StreamWriter| Stream { spec: s.kind.spec(), shards: s.done.into_values().collect() };
+        Ok(Manifest {
+            dataset: self.metadata.dataset.clone(),
+            classes: self.metadata.classes.clone(),
+            splits: self.metadata.splits.clone(),
+            build: self.metadata.build.clone(),
+            streams: self.streams.into_iter().map(stream).collect(),
+            clips: self.clips.into_values().collect(),
+        })
+    }
+}
+
+impl StreamWriter {
+    fn close(&mut self, metadata: &ShardMetadata) -> Result<()> {
+        if let Some((shard, writer, clips)) = self.open.take() {
+            self.done.insert(shard, writer.finish(&ShardMetadata { clips, ..metadata.clone() })?);
+        }
+        Ok(())
+    }
+}
