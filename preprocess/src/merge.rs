@@ -166,6 +166,11 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
             )));
         }
         expected.part = part.record.plan.part;
+        if part.data.manifest().build != part.record.plan.build {
+            return Err(Error::Input(format!(
+                "{shown} is of another build than its own {PART_FILE} says; pack this part again"
+            )));
+        }
         if let Some(what) = expected.difference(&part.record.plan) {
             return Err(Error::Input(format!(
                 "{shown} is of another build than {}: {what}; pack all parts by one version with the same options and tree",

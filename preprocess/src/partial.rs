@@ -50,29 +50,36 @@ impl PartialBuild {
         fs::create_dir_all(&root).map_err(Error::io(&root, "cannot create the folder"))?;
         let lock = lock(&root, out)?;
         let build = Self { storage, root, out: out.to_owned(), place, _lock: lock };
-        build.take_back()?;
-        let finished = build.finished();
+        match build.prepare(leftover, plan) {
+            Ok(()) => Ok(build),
+            Err(error @ (Error::Usage(_) | Error::Input(_))) => Err(error),
+            Err(error) => Err(build.abandon(error)),
+        }
+    }
+
+    fn prepare(&self, leftover: Leftover, plan: &BuildPlan) -> Result<()> {
+        self.take_back()?;
+        let finished = self.finished();
         if finished > 0 {
             match leftover {
-                Leftover::Resume => build.compare(plan)?,
-                Leftover::Discard => build.clear()?,
+                Leftover::Resume => self.compare(plan)?,
+                Leftover::Discard => self.clear()?,
                 Leftover::Refuse => {
                     return Err(Error::Usage(format!(
                         "{}: a build that was cut off left {finished} finished shards in {}; go on with --resume, or start again with --overwrite",
-                        out.display(),
-                        build.root.display()
+                        self.out.display(),
+                        self.root.display()
                     )));
                 }
             }
         } else {
-            build.clear()?;
+            self.clear()?;
         }
-        let set = build.set();
+        let set = self.set();
         fs::create_dir_all(&set).map_err(Error::io(&set, "cannot create the folder"))?;
-        build.remove_fragments()?;
+        self.remove_fragments()?;
         let text = serde_json::to_vec(plan).map_err(|e| Error::Input(format!("the plan cannot be written: {e}")))?;
-        write_whole(&*build.storage, &build.root.join(PLAN_FILE), ".build-", &text)?;
-        Ok(build)
+        Ok(write_whole(&*self.storage, &self.root.join(PLAN_FILE), ".build-", &text)?)
     }
 
     /// Where the shards go.
@@ -82,7 +89,9 @@ impl PartialBuild {
 
     /// Puts the finished data set into its place. What was there before stays until then and is removed after.
     pub fn commit(self) -> Result<()> {
-        output::put(&*self.storage, &self.set(), &self.out, self.place)?;
+        if let Err(error) = output::put(&*self.storage, &self.set(), &self.out, self.place) {
+            return Err(self.abandon(error));
+        }
         // From here on a failure to clean up is no failure of the build. Without the plan the rest is known as rubbish.
         let _ = fs::remove_file(self.root.join(PLAN_FILE));
         let _ = fs::remove_dir_all(&self.root);

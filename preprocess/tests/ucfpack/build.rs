@@ -306,12 +306,21 @@ fn chosen_classes_are_packed_alone() {
 }
 
 #[test]
-fn a_dry_run_writes_nothing() {
+fn a_dry_run_writes_nothing_and_estimates_from_a_sample() {
     let tree = Tree::new();
     let place = tempfile::tempdir().unwrap();
-    let report = pack(&BuildOptions { dry_run: true, ..options(&tree, &place.path().join("out")) }).unwrap();
+    let out = place.path().join("out");
+    let report = pack(&BuildOptions { dry_run: true, ..options(&tree, &out) }).unwrap();
     assert_eq!((report.clips, report.records["flow"]), (6, 156));
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    // The sample is near to what comes out.
+    let built = pack(&options(&tree, &out)).unwrap();
+    let estimate = report.estimate.unwrap();
+    assert_eq!(estimate.sampled_images, 6 * 8 * 3);
+    for (estimated, real) in [(estimate.bytes_in, built.bytes_in), (estimate.bytes_out, built.bytes_out)] {
+        assert!((real * 9 / 10..real * 11 / 10).contains(&estimated), "{estimated} for {real}");
+    }
+    assert!(estimate.seconds > 0.0);
 }
 
 #[test]

@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod build;
+mod crash;
 mod export;
+mod faulty;
+mod killed;
 mod layouts;
 mod pack;
+mod parts;
 mod program;
+mod resume;
 mod synth;
 mod tree;

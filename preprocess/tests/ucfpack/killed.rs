@@ -1,0 +1,153 @@
+//! The program itself, killed many times at moments that nobody chose.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clipshard::Dataset;
+
+use crate::pack::files;
+use crate::tree::Tree;
+
+fn build(tree: &Tree, out: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ucfpack"));
+    command.args(["build", "--shard-size", "450000", "--flow-size", "native"]).args(arguments);
+    command.arg("--tree").arg(tree.root()).arg("--lists").arg(tree.lists()).arg("--out").arg(out);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Starts the build again and again, kills it a little later each time, and calls `check` after each; the number of kills.
+fn kill_until_done(mut build: impl FnMut() -> Command, longest: Duration, mut check: impl FnMut()) -> u32 {
+    // Odd steps, so that the moments do not repeat.
+    let step = longest / 53;
+    let mut kills = 0;
+    for round in 1.. {
+        let mut child = build().spawn().unwrap();
+        let started = Instant::now();
+        let deadline = step * round;
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if started.elapsed() >= deadline {
+                // SIGKILL: no handler runs.
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        };
+        check();
+        match status {
+            Some(status) => {
+                let output = child.wait_with_output().unwrap();
+                assert!(status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                return kills;
+            }
+            None => kills += 1,
+        }
+    }
+    unreachable!("the loop has no end")
+}
+
+fn duration_of(mut command: Command) -> Duration {
+    let started = Instant::now();
+    assert!(command.status().unwrap().success());
+    started.elapsed()
+}
+
+#[test]
+fn killed_again_and_again_a_build_ends_in_the_same_bytes() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let (reference, out) = (place.path().join("reference"), place.path().join("out"));
+    let longest = duration_of(build(&tree, &reference, &[]));
+    let reference = files(&reference);
+    let mut seen = 0;
+    let mut kills = 0;
+    // Several times, because each build ends as soon as all shards had their time.
+    for _ in 0..3 {
+        kills += kill_until_done(
+            || build(&tree, &out, &["--resume"]),
+            longest,
+            || {
+                // There is a whole data set or none.
+                if out.exists() {
+                    assert!(files(&out) == reference);
+                    Dataset::open(&out).unwrap();
+                }
+                let set = place.path().join(".out.partial/set");
+                for entry in fs::read_dir(set).into_iter().flatten() {
+                    let path = entry.unwrap().path();
+                    if path.extension().is_some_and(|ending| ending == "clipshard") {
+                        seen += 1;
+                        assert!(fs::read(&path).unwrap() == reference[Path::new(path.file_name().unwrap())]);
+                    }
+                }
+            },
+        );
+        assert!(files(&out) == reference);
+        fs::remove_dir_all(&out).unwrap();
+    }
+    println!("killed {kills} times, {seen} finished shards seen");
+    assert!(kills >= 20, "killed {kills} times only");
+    assert!(seen > 0, "no finished shard was ever seen after a kill");
+}
+
+#[test]
+fn killed_while_it_overwrites_a_build_leaves_the_old_set_or_the_new() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let (new, out) = (place.path().join("new"), place.path().join("out"));
+    let longest = duration_of(build(&tree, &new, &["--flow-codec", "jpeg"]));
+    let new = files(&new);
+    assert!(build(&tree, &out, &[]).status().unwrap().success());
+    let old = files(&out);
+    let kills = kill_until_done(
+        || build(&tree, &out, &["--flow-codec", "jpeg", "--overwrite", "--resume"]),
+        longest,
+        || {
+            let there = files(&out);
+            assert!(there == old || there == new);
+        },
+    );
+    assert!(files(&out) == new);
+    println!("killed {kills} times");
+    assert!(kills >= 5, "killed {kills} times only");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_finished_shards_and_says_how_to_go_on() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("out");
+    let mut interrupted = 0;
+    for round in 0..200 {
+        let child = build(&tree, &out, &["--resume"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(5 + round));
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let left = fs::read_dir(place.path()).unwrap().count();
+        match output.status.code() {
+            Some(0) => break,
+            Some(1) if stderr.contains("--resume") => {
+                interrupted += 1;
+                assert!(stderr.contains("error: interrupted; ") && stderr.contains("finished"), "{stderr}");
+                assert_eq!(left, 1);
+            }
+            Some(1) => {
+                assert!(stderr.contains("interrupted; nothing was written"), "{stderr}");
+                assert_eq!(left, 0);
+            }
+            // The signal came before the program watched for it.
+            None => {}
+            Some(other) => panic!("exit status {other}: {stderr}"),
+        }
+    }
+    assert!(Dataset::open(&out).is_ok());
+    assert!(interrupted > 0, "no interruption met a build with finished shards");
+}
