@@ -259,7 +259,7 @@ pub enum CodecArg {
 pub enum CheckArg {
     /// Markers, size, components and the end marker
     Header,
-    /// Decode every one
+    /// Also every block of the image data, and decode it; finds files cut short that got an end marker
     Decode,
 }
 

@@ -68,7 +68,7 @@ pub struct StreamOptions {
 pub enum Check {
     /// Markers, size, components and the end marker.
     Header,
-    /// It is decoded, too.
+    /// Also that its image data are whole (a decoder alone fills up what is missing), and that it can be decoded.
     Decode,
 }
 

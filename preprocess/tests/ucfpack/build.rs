@@ -272,6 +272,25 @@ fn decoding_finds_what_headers_do_not_show() {
 }
 
 #[test]
+fn a_file_cut_short_that_got_an_end_marker_is_found_where_files_are_decoded() {
+    let cut = |path: PathBuf| {
+        let bytes = fs::read(&path).unwrap();
+        fs::write(path, [&bytes[..bytes.len() - 60], &[0xff, 0xd9]].concat()).unwrap();
+    };
+    let place = tempfile::tempdir().unwrap();
+    let tree = Tree::new();
+    cut(tree.path(&format!("jpegs_256/{}/frame000002.jpg", CLIPS[0])));
+    assert!(pack(&options(&tree, &place.path().join("header"))).is_ok());
+    let decode = BuildOptions { check: Check::Decode, ..options(&tree, &place.path().join("decode")) };
+    let error = pack(&decode).unwrap_err().to_string();
+    assert!(error.contains("frame000002.jpg: the JPEG file is truncated (its image data end after"), "{error}");
+    // Flow that is stored as pixels is always decoded.
+    let tree = Tree::new();
+    cut(tree.path(&format!("tvl1_flow/v/{}/frame000007.jpg", CLIPS[3])));
+    refused(&tree, "frame000007.jpg: the JPEG file is truncated (its image data end after");
+}
+
+#[test]
 fn a_failed_overwrite_leaves_the_good_data_set() {
     let tree = Tree::new();
     let place = tempfile::tempdir().unwrap();

@@ -1,6 +1,8 @@
 //! Codec 1, `jpeg`: a JPEG file as it was found. Decoded by zune-jpeg to the channels that the index states:
 //! 1 gives the luma plane, 3 gives RGB.
 
+mod scan;
+
 use super::ImageSize;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
@@ -19,6 +21,17 @@ pub enum JpegFault {
     /// The file ends before the image does.
     #[error("the JPEG file is truncated ({0})")]
     Truncated(&'static str),
+    /// The image data end before the image does, whatever marker follows.
+    #[error("the JPEG file is truncated (its image data end after {blocks} of {of} blocks)")]
+    Cut {
+        /// Blocks of 8 x 8 samples of the scan that are there.
+        blocks: u64,
+        /// Blocks that the scan has.
+        of: u64,
+    },
+    /// The image data make no sense.
+    #[error("the JPEG file is damaged: {0}")]
+    Damaged(String),
     /// A kind of JPEG that the decoder does not read, or numbers that make no sense.
     #[error("the JPEG file cannot be used: {0}")]
     Unusable(String),
@@ -76,6 +89,14 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
     size.ok_or_else(|| JpegFault::Unusable("no frame header before the image data".into()))
 }
 
+/// Checks a whole file without decoding it: its markers as [`check_header`] does, and that its image data hold every block
+/// and nothing else. Finds files that were cut short and got an end marker, which decoders fill up with grey.
+pub fn check_scans(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
+    let size = check_header(bytes)?;
+    scan::check(bytes)?;
+    Ok(size)
+}
+
 /// Precision, height, width and components of a start-of-frame segment (ITU-T T.81, B.2.2).
 fn frame_size(segment: &[u8]) -> Result<ImageSize, JpegFault> {
     let &[precision, h1, h0, w1, w0, components, ..] = segment else {
@@ -117,18 +138,18 @@ pub(super) fn decode_into(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Resu
     decoder.decode_into(out).map_err(unusable)
 }
 
-/// Decodes a whole file as RGB.
+/// Decodes a whole file as RGB; [`check_scans`] comes first.
 pub fn decode_rgb(bytes: &[u8]) -> Result<(ImageSize, Vec<u8>), JpegFault> {
     decode_as(bytes, 3)
 }
 
-/// Decodes a whole file as luma.
+/// Decodes a whole file as luma; [`check_scans`] comes first.
 pub fn decode_grey(bytes: &[u8]) -> Result<(ImageSize, Vec<u8>), JpegFault> {
     decode_as(bytes, 1)
 }
 
 fn decode_as(bytes: &[u8], channels: u8) -> Result<(ImageSize, Vec<u8>), JpegFault> {
-    let size = ImageSize { channels, ..check_header(bytes)? };
+    let size = ImageSize { channels, ..check_scans(bytes)? };
     let mut pixels = vec![0; size.bytes()];
     decode_into(bytes, size, &mut pixels)?;
     Ok((size, pixels))

@@ -1,0 +1,101 @@
+//! Whole JPEG files pass, cut ones do not, whatever end was put behind the cut. `jpeg/make.py` made the files.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use clipshard::jpeg::{JpegFault, check_header, check_scans, decode_rgb};
+use clipshard::order::bits;
+use std::path::{Path, PathBuf};
+
+fn files() -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jpeg");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let jpegs = paths.filter(|path| path.extension().is_some_and(|ending| ending == "jpg"));
+    let files: Vec<_> = jpegs.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    assert_eq!(files.len(), 12);
+    files
+}
+
+/// Where the data of the first scan start.
+fn first_scan(bytes: &[u8]) -> usize {
+    let at = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+    at + 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]))
+}
+
+#[test]
+fn every_way_of_coding_is_walked_to_its_end() {
+    for (path, bytes) in files() {
+        let size = check_scans(&bytes).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        assert_eq!((size.width, size.height), (53, 37));
+        assert_eq!(size.channels, if path.to_string_lossy().contains("grey") { 1 } else { 3 });
+        let padded = [bytes, vec![0; 3]].concat();
+        check_scans(&padded).unwrap();
+    }
+}
+
+#[test]
+fn a_file_cut_at_any_byte_is_found_out_though_an_end_marker_follows() {
+    let mut hidden_from_headers = 0;
+    let mut decoded = 0;
+    for (path, bytes) in files() {
+        for cut in first_scan(&bytes)..bytes.len() - 2 {
+            let forged = [&bytes[..cut], &[0xff, 0xd9]].concat();
+            let fault = check_scans(&forged).expect_err(&format!("{} cut at {cut}", path.display()));
+            assert!(!matches!(fault, JpegFault::Empty | JpegFault::NotJpeg(_)), "{fault}");
+            hidden_from_headers += u32::from(check_header(&forged).is_ok());
+            // What the library alone says.
+            decoded += u32::from(image::load_from_memory(&forged).is_ok());
+        }
+    }
+    // This is why the walk is there: headers show none of it, and a decoder takes most of it.
+    assert!(hidden_from_headers > 10_000 && decoded > 10_000, "{hidden_from_headers} {decoded}");
+}
+
+#[test]
+fn a_cut_says_how_much_is_there() {
+    let (_, bytes) = files().into_iter().find(|(path, _)| path.ends_with("420.jpg")).unwrap();
+    let scan = first_scan(&bytes);
+    let forged = [&bytes[..scan + (bytes.len() - scan) / 2], &[0xff, 0xd9]].concat();
+    // 53 x 37 pixels in 4:2:0 are 4 x 3 units of 6 blocks.
+    let Err(JpegFault::Cut { blocks, of: 72 }) = check_scans(&forged) else { panic!("{:?}", check_scans(&forged)) };
+    assert!((12..=60).contains(&blocks) && blocks % 6 == 0, "{blocks}");
+    assert!(decode_rgb(&forged).unwrap_err().to_string().contains("of 72 blocks"));
+}
+
+#[test]
+fn data_behind_the_last_block_are_found_out() {
+    for (path, bytes) in files() {
+        let longer = [&bytes[..bytes.len() - 2], &[0x12, 0x34, 0x56], &bytes[bytes.len() - 2..]].concat();
+        assert!(check_scans(&longer).is_err(), "{}", path.display());
+    }
+}
+
+#[test]
+fn bytes_that_are_lost_in_the_middle_are_mostly_found_out() {
+    let (mut lost, mut found) = (0, 0);
+    for (_, bytes) in files() {
+        // 64 bytes, as where a part of a download is lost. Codes find their step again, so that the count can fit by chance.
+        for at in first_scan(&bytes)..bytes.len() - 66 {
+            let shorter = [&bytes[..at], &bytes[at + 64..]].concat();
+            lost += 1;
+            found += u32::from(check_scans(&shorter).is_err());
+        }
+    }
+    println!("{found} of {lost} found");
+    assert!(f64::from(found) > 0.9 * f64::from(lost), "{found} of {lost}");
+}
+
+#[test]
+fn no_bytes_make_the_walk_panic_or_run_on() {
+    let started = std::time::Instant::now();
+    for (_, bytes) in files() {
+        for round in 0..3_000 {
+            let mut bytes = bytes.clone();
+            for change in 0..=round % 4 {
+                let random = bits(round, change, bytes.len() as u64, 0);
+                let at = (random >> 8) as usize % bytes.len();
+                bytes[at] = random as u8;
+            }
+            let _ = check_scans(&bytes);
+        }
+    }
+    assert!(started.elapsed().as_secs() < 60);
+}
