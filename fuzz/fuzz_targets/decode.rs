@@ -1,0 +1,31 @@
+//! Any stored bytes in a record of any codec, filter and size: the image or an error, never more than the image's bytes.
+#![no_main]
+
+use clipshard::{
+    Codec, Decoder, EncodedRecord, Filter, ImageSize, Shard, ShardClip, ShardMetadata, ShardWriter, StreamSpec,
+};
+use clipshard_fuzz::Place;
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&[kind, width, height, channels], bytes)) = input.split_first_chunk::<4>() else { return };
+    let codec = Codec::from_byte(kind & 3).expect("four codecs");
+    let filter = Filter::from_byte(kind >> 2 & 1).expect("two filters");
+    let size = ImageSize { width: u16::from(width) + 1, height: u16::from(height) + 1, channels: channels % 4 + 1 };
+    let record = EncodedRecord { bytes: bytes.to_vec(), size, codec, filter, crc32: crc32fast::hash(bytes) };
+    let path = PLACE.put("decode.clipshard", &[]);
+    let spec = StreamSpec { name: "x".into(), planes: 1, channels: size.channels };
+    let mut writer = ShardWriter::create(&path, &spec).expect("the folder has space");
+    if writer.add_clip("a", &[record]).is_err() {
+        return;
+    }
+    let told = ShardClip { label: 0, subsets: Vec::new() };
+    writer.finish(&ShardMetadata { clips: vec![told], ..ShardMetadata::default() }).expect("the folder has space");
+    let shard = Shard::open(&path).expect("what the writer wrote");
+    let Ok(records) = shard.clip(0) else { return };
+    let mut pixels = vec![0; size.bytes()];
+    let _ = records.decode(0, 0, &mut Decoder::new().expect("there is memory"), &mut pixels);
+});

@@ -1,0 +1,33 @@
+//! Any bytes as a manifest, its checksum made right: a manifest or an error; a manifest comes back as it was written.
+#![no_main]
+
+use clipshard::{MANIFEST_FILE, Manifest};
+use clipshard_fuzz::Place;
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
+
+fn reseal(bytes: &mut [u8]) {
+    let key = b"\"checksum\":\"crc32:";
+    let Some(at) = bytes.windows(key.len()).position(|window| window == key).map(|at| at + key.len()) else { return };
+    if bytes.len() < at + 8 {
+        return;
+    }
+    bytes[at..at + 8].copy_from_slice(b"00000000");
+    let digits = format!("{:08x}", crc32fast::hash(bytes));
+    bytes[at..at + 8].copy_from_slice(digits.as_bytes());
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut bytes = bytes.to_vec();
+    reseal(&mut bytes);
+    let path = PLACE.put(MANIFEST_FILE, &bytes);
+    let folder = path.parent().expect("it is in a folder");
+    let Ok(manifest) = Manifest::read(folder) else { return };
+    for shard in manifest.streams.iter().flat_map(|stream| &stream.shards) {
+        assert!(!shard.file.contains('/'));
+    }
+    manifest.write(folder).expect("what was read can be written");
+    assert_eq!(Manifest::read(folder).expect("what was written can be read"), manifest);
+});

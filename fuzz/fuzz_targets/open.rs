@@ -1,0 +1,22 @@
+//! Any bytes as a shard, as they are and with their checksums made right: opening gives a shard or an error.
+#![no_main]
+
+use clipshard::Shard;
+use clipshard_fuzz::{Place, reseal};
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = Shard::open(&PLACE.put("open.clipshard", bytes)).map(|shard| shard.metadata().is_ok());
+    let mut bytes = bytes.to_vec();
+    reseal(&mut bytes);
+    if let Ok(shard) = Shard::open(&PLACE.put("open.clipshard", &bytes)) {
+        let frames: u64 = (0..shard.clips()).map(|clip| u64::from(shard.frames(clip))).sum();
+        assert_eq!(frames * u64::from(shard.spec().planes), shard.records());
+        let ids: usize = (0..shard.clips()).map(|clip| shard.clip_id(clip).len()).sum();
+        assert!(ids < bytes.len());
+        let _ = shard.metadata();
+    }
+});

@@ -1,0 +1,85 @@
+//! What the targets share: a file in memory, and checksums made right, without which hardly an input would get past the first
+//! check.
+
+use clipshard::layout::{
+    CLIP_ENTRY_BYTES, ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ENTRY_BYTES, IndexEntry, MAGIC, TRAILER_BYTES,
+    Trailer,
+};
+use std::path::PathBuf;
+use tempfile::TempDir;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// A folder for the input as a file; in memory where the system has such a place.
+pub struct Place(TempDir);
+
+impl Place {
+    /// One for the whole run.
+    pub fn new() -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self(made.expect("a folder can be made"))
+    }
+
+    /// Writes the input and returns its path.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).expect("the folder has space");
+        path
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes marks, sizes that follow from the file's, and every checksum of a shard right, as far as there is a shard.
+pub fn reseal(bytes: &mut [u8]) {
+    if bytes.len() < HEADER_BYTES + TRAILER_BYTES {
+        return;
+    }
+    let length = bytes.len();
+    let (mut header, _) = Header::read_from_prefix(bytes).expect("long enough");
+    header.magic = MAGIC;
+    header.crc32 = header.compute_crc32().into();
+    bytes[..HEADER_BYTES].copy_from_slice(header.as_bytes());
+    let (_, mut trailer) = Trailer::read_from_suffix(bytes).expect("long enough");
+    trailer.end_magic = END_MAGIC;
+    trailer.reserved = [0; 4];
+    trailer.file_bytes = (length as u64).into();
+    trailer.header_crc32 = header.crc32;
+    let at = |value: u64| usize::try_from(value).ok().filter(|at| *at <= length);
+    let index_at = at(trailer.index_offset.get());
+    let end = |start: usize, count: u64, size: usize| {
+        at((start as u64).saturating_add(count.saturating_mul(size as u64))).filter(|end| *end <= length - TRAILER_BYTES)
+    };
+    let clips_at = index_at.and_then(|start| end(start, trailer.records.get(), INDEX_ENTRY_BYTES));
+    let names_at = clips_at.and_then(|start| end(start, trailer.clips.get().into(), CLIP_ENTRY_BYTES));
+    let metadata_at = names_at.and_then(|start| end(start, trailer.names_bytes.get().into(), 1));
+    if let (Some(index_at), Some(clips_at), Some(names_at), Some(metadata_at)) =
+        (index_at, clips_at, names_at, metadata_at)
+    {
+        for at in (index_at..clips_at).step_by(INDEX_ENTRY_BYTES) {
+            let mut entry = IndexEntry::read_from_bytes(&bytes[at..at + INDEX_ENTRY_BYTES]).expect("its size");
+            let start = entry.offset.get() as usize;
+            if let Some(stored) = bytes.get(start..start.saturating_add(entry.stored_bytes.get() as usize)) {
+                entry.crc32 = crc32fast::hash(stored).into();
+                bytes[at..at + INDEX_ENTRY_BYTES].copy_from_slice(entry.as_bytes());
+            }
+        }
+        for at in (clips_at..names_at).step_by(CLIP_ENTRY_BYTES) {
+            let mut clip = ClipEntry::read_from_bytes(&bytes[at..at + CLIP_ENTRY_BYTES]).expect("its size");
+            let first = (clip.first_record.get() as usize).saturating_mul(INDEX_ENTRY_BYTES).saturating_add(index_at);
+            let entries = first..first.saturating_add(clip.records.get() as usize * INDEX_ENTRY_BYTES);
+            if let Some(entries) = bytes[..clips_at].get(entries) {
+                clip.index_crc32 = crc32fast::hash(entries).into();
+                bytes[at..at + CLIP_ENTRY_BYTES].copy_from_slice(clip.as_bytes());
+            }
+        }
+        trailer.clip_table_crc32 = crc32fast::hash(&bytes[clips_at..metadata_at]).into();
+        trailer.metadata_crc32 = crc32fast::hash(&bytes[metadata_at..length - TRAILER_BYTES]).into();
+    }
+    trailer.crc32 = trailer.compute_crc32().into();
+    bytes[length - TRAILER_BYTES..].copy_from_slice(trailer.as_bytes());
+}
