@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ucfpack::plan::Part;
 use ucfpack::quantity::{parse_bytes, parse_count, parse_width_height};
 
+use crate::examples;
+
 /// Packs trees of RGB frames and optical flow into a few memory-mapped shards.
 ///
 /// Results go to stdout, progress and warnings to stderr.
@@ -34,9 +36,14 @@ pub enum Command {
     Export(ExportArgs),
     /// Make a data set up: a frame tree with lists, or a packed set like UCF101
     Synth(SynthArgs),
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
+    /// Write man pages
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::BUILD)]
 pub struct BuildArgs {
     /// Folder of the data set to make
     #[arg(long, value_name = "DIR")]
@@ -110,6 +117,7 @@ pub struct BuildArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::MERGE)]
 pub struct MergeArgs {
     /// Folder of the data set to make
     #[arg(long, value_name = "DIR")]
@@ -126,6 +134,7 @@ pub struct MergeArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::VERIFY)]
 pub struct VerifyArgs {
     /// The data set
     pub dir: PathBuf,
@@ -144,6 +153,7 @@ pub struct VerifyArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::INSPECT)]
 pub struct InspectArgs {
     /// The data set
     pub dir: PathBuf,
@@ -159,6 +169,7 @@ pub struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::EXPORT)]
 pub struct ExportArgs {
     /// The data set
     pub dir: PathBuf,
@@ -188,6 +199,7 @@ pub enum PixelsArg {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = examples::SYNTH)]
 pub struct SynthArgs {
     /// Folder to make: jpegs_256/, tvl1_flow/ and lists/; with --like a packed data set
     #[arg(long, value_name = "DIR")]
@@ -213,6 +225,20 @@ pub struct SynthArgs {
     /// Replace what an earlier run made there
     #[arg(long)]
     pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::COMPLETIONS)]
+pub struct CompletionsArgs {
+    /// Which shell's
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::MAN)]
+pub struct ManArgs {
+    /// Folder for the pages: ucfpack.1, ucfpack-build.1, ...
+    pub dir: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -300,6 +326,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_that_can_be_typed() {
+        let mut seen = 0;
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().expect("a command has examples").to_string();
+            let examples: Vec<_> = help.lines().map(str::trim).filter(|line| line.starts_with("ucfpack ")).collect();
+            assert!(!examples.is_empty(), "{}", command.get_name());
+            for example in examples {
+                assert!(example.starts_with(&format!("ucfpack {} ", command.get_name())), "{example}");
+                Cli::try_parse_from(example.split_whitespace()).unwrap_or_else(|e| panic!("{example}: {e}"));
+                seen += 1;
+            }
+        }
+        assert!(seen > 15, "{seen}");
     }
 
     #[test]

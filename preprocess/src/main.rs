@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod examples;
 
 use std::io;
 use std::process::ExitCode;

@@ -23,7 +23,7 @@ pub(crate) struct PartialBuild {
     root: PathBuf,
     out: PathBuf,
     place: Place,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What to do with what an earlier build left.
@@ -197,7 +197,20 @@ pub(crate) fn remove_leftover(out: &Path, place: Place) {
     }
 }
 
-fn lock(root: &Path, out: &Path) -> Result<File> {
+/// Held while a build runs.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would not do where a process that is just being started has it open, too.
+        #[cfg(unix)]
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
+        #[cfg(not(unix))]
+        let _ = &self.0;
+    }
+}
+
+fn lock(root: &Path, out: &Path) -> Result<Lock> {
     let path = root.join(LOCK_FILE);
     let file = File::options()
         .create(true)
@@ -217,5 +230,7 @@ fn lock(root: &Path, out: &Path) -> Result<File> {
             )));
         }
     }
-    Ok(file)
+    #[cfg(not(unix))]
+    let _ = out;
+    Ok(Lock(file))
 }

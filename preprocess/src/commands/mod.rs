@@ -3,6 +3,7 @@
 mod build;
 mod export;
 mod inspect;
+mod manual;
 mod merge;
 mod synth;
 
@@ -23,6 +24,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run_inspect(&args),
         Command::Export(args) => export::run_export(&args),
         Command::Synth(args) => synth::run_synth(&args),
+        Command::Completions(args) => {
+            manual::run_completions(&args);
+            Ok(())
+        }
+        Command::Man(args) => manual::run_man(&args),
     }
 }
 

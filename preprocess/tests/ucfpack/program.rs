@@ -138,3 +138,26 @@ fn ctrl_c_leaves_nothing_behind() {
     ended(&child.wait_with_output().unwrap(), 1, "interrupted; nothing was written");
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn completions_and_man_pages_know_every_command_and_option() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = ucfpack().args(["completions", shell]).output().unwrap();
+        ended(&output, 0, "rebuild-manifest");
+    }
+    if let Ok(bash) = Command::new("bash").args(["-n", "/dev/stdin"]).stdin(Stdio::piped()).spawn() {
+        let mut bash = bash;
+        let script = ucfpack().args(["completions", "bash"]).output().unwrap().stdout;
+        std::io::Write::write_all(&mut bash.stdin.take().unwrap(), &script).unwrap();
+        assert!(bash.wait().unwrap().success());
+    }
+    let place = tempfile::tempdir().unwrap();
+    let man = place.path().join("share/man1");
+    ended(&ucfpack().arg("man").arg(&man).output().unwrap(), 0, "");
+    for command in ["build", "merge", "verify", "inspect", "export", "synth", "completions", "man"] {
+        let page = fs::read_to_string(man.join(format!("ucfpack-{command}.1"))).unwrap();
+        assert!(page.contains(".SH OPTIONS") && page.contains("Examples:"), "{command}");
+    }
+    assert!(fs::read_to_string(man.join("ucfpack-build.1")).unwrap().contains("\\-\\-keep\\-going"));
+    ended(&ucfpack().args(["build", "--help"]).output().unwrap(), 0, "ucfpack build --tree UCF101 --lists");
+}
