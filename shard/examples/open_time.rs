@@ -1,0 +1,30 @@
+//! How long a data set takes to open, and how much memory: `cargo run --release --example open_time -- DIR`.
+
+use clipshard::Dataset;
+use std::path::PathBuf;
+use std::time::Instant;
+
+fn main() -> clipshard::Result<()> {
+    let dir: PathBuf = std::env::args_os().nth(1).expect("name the folder of a data set").into();
+    // Warm: what was read once lies in the page cache.
+    drop(Dataset::open(&dir)?);
+    let before = resident_kib();
+    let started = Instant::now();
+    let data = Dataset::open(&dir)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let grown = resident_kib().saturating_sub(before);
+    println!(
+        "{{\"clips\": {}, \"open_ms\": {:.3}, \"grown_mib\": {:.2}}}",
+        data.manifest().clips.len(),
+        seconds * 1e3,
+        grown as f64 / 1024.0
+    );
+    Ok(())
+}
+
+/// Resident memory of this process; 0 where the system does not say.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
