@@ -56,11 +56,11 @@ pub enum Error {
     },
     /// A build failed after some of its shards were finished.
     #[error("{}; {shards} finished {} kept in {}: the same command with --resume goes on from there",
-        match &**source { Self::Interrupted => "interrupted".to_owned(), other => other.to_string() },
+        match &**cause { Self::Interrupted => "interrupted".to_owned(), other => other.to_string() },
         if *shards == 1 { "shard is" } else { "shards are" }, folder.display())]
     Kept {
         /// Why it failed.
-        source: Box<Error>,
+        cause: Box<Error>,
         /// Finished shards.
         shards: usize,
         /// Where they are.
@@ -79,7 +79,7 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Usage(_) => true,
-            Self::Kept { source, .. } => source.is_usage(),
+            Self::Kept { cause, .. } => cause.is_usage(),
             _ => false,
         }
     }

@@ -17,7 +17,14 @@ fn main() -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(closed_pipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
+    // Many errors tell their cause themselves; it is not told again.
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    eprintln!("error: {text}");
     let usage = error.downcast_ref::<ucfpack::Error>().is_some_and(ucfpack::Error::is_usage);
     ExitCode::from(if usage { 2 } else { 1 })
 }

@@ -105,7 +105,7 @@ impl PartialBuild {
                 let _ = fs::remove_dir_all(&self.root);
                 error
             }
-            shards => Error::Kept { source: Box::new(error), shards, folder: self.root },
+            shards => Error::Kept { cause: Box::new(error), shards, folder: self.root },
         }
     }
 

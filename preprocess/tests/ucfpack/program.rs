@@ -109,6 +109,18 @@ fn wrong_usage_ends_with_status_2_and_says_what_to_do() {
 }
 
 #[test]
+fn an_error_tells_its_cause_once() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("file");
+    fs::write(&file, "").unwrap();
+    let output = build(&tree, &file.join("out")).output().unwrap();
+    ended(&output, 1, "Not a directory");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.matches("Not a directory").count(), 1, "{stderr}");
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let tree = Tree::new();
     let place = tempfile::tempdir().unwrap();
