@@ -141,6 +141,9 @@ pub struct VerifyArgs {
     /// Check manifest, headers and indexes only, not the images
     #[arg(long)]
     pub quick: bool,
+    /// Check the stored bytes of every record against their checksum, and decode none
+    #[arg(long, conflicts_with = "quick")]
+    pub checksums: bool,
     /// Make a lost or damaged manifest again from the shards, then check
     #[arg(long)]
     pub rebuild_manifest: bool,

@@ -26,7 +26,9 @@ pub const VERIFY: &str = "\
 Examples:
   Everything, to the last pixel:
     ucfpack verify ucf101.shards
-  After a copy, in seconds:
+  After a copy, at the speed of the disk:
+    ucfpack verify ucf101.shards --checksums
+  That everything is there, in seconds:
     ucfpack verify ucf101.shards --quick
   The manifest was lost:
     ucfpack verify ucf101.shards --rebuild-manifest";

@@ -214,7 +214,26 @@ fn verify_lists_every_damage() {
     let others =
         ["index of clip v_Jump_g02_c01 (records 3 to 4)", "flow-00000.clipshard", "flow-00001.clipshard: header"];
     named(VerifyDepth::Quick, &others);
+    named(VerifyDepth::Checksums, &[&records[..], &others].concat());
     named(VerifyDepth::Deep, &[&records[..], &others].concat());
+}
+
+#[test]
+fn only_a_deep_check_finds_a_record_whose_checksum_fits_and_that_cannot_be_decoded() {
+    let dir = with_manifest(|_| ());
+    let path = dir.path().join("rgb-00000.clipshard");
+    let mut writer = ShardWriter::create(&path, &sample::rgb()).unwrap();
+    let record = sample::record(clipshard::Codec::Jpeg, clipshard::Filter::None, sample::RGB_SIZE, b"none".to_vec());
+    writer.add_clip(WAVE, &[record]).unwrap();
+    let mut manifest = Manifest::read(dir.path()).unwrap();
+    manifest.streams.truncate(1);
+    manifest.clips.truncate(1);
+    manifest.clips[0].frames = [("rgb".to_owned(), 1)].into();
+    manifest.streams[0].shards = vec![writer.finish(&sample::metadata(&manifest.clips)).unwrap()];
+    manifest.write(dir.path()).unwrap();
+    assert_eq!(check(dir.path(), VerifyDepth::Checksums).damage, [""; 0]);
+    let damage = check(dir.path(), VerifyDepth::Deep).damage;
+    assert!(damage.len() == 1 && damage[0].contains("its checksum fits but it cannot be decoded"), "{damage:#?}");
 }
 
 #[test]

@@ -23,7 +23,11 @@ const SHARDS_SHOWN: usize = 12;
 pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
     use_threads(args.jobs.map_or_else(processors, usize::from))?;
     let started = Instant::now();
-    let depth = if args.quick { VerifyDepth::Quick } else { VerifyDepth::Deep };
+    let (depth, what) = match (args.quick, args.checksums) {
+        (true, _) => (VerifyDepth::Quick, "indexes of"),
+        (_, true) => (VerifyDepth::Checksums, "checksums of"),
+        _ => (VerifyDepth::Deep, "every pixel of"),
+    };
     if args.rebuild_manifest {
         match rebuild_manifest(&args.dir)? {
             Rebuilt::Whole => eprintln!("note: the manifest is whole; nothing was rebuilt"),
@@ -50,7 +54,6 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
         for damage in &report.damage {
             writeln!(out, "{damage}")?;
         }
-        let what = if args.quick { "indexes of" } else { "every pixel of" };
         let rate = show_bytes((report.bytes as f64 / seconds.max(1e-3)) as u64);
         let verdict = if report.damage.is_empty() { "no damage" } else { "damaged" };
         writeln!(
