@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod export;
 mod finished;
 pub mod inspect;
+mod job;
 pub mod lists;
 pub mod merge;
 mod output;

@@ -1,8 +1,9 @@
 //! A data set: the manifest and the shards that it lists.
 
+use crate::clip_records::ClipRecords;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, ShardInfo, StreamSpec, Subset};
-use crate::shard::{ClipRecords, Shard};
+use crate::shard::Shard;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

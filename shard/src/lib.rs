@@ -2,6 +2,7 @@
 //! [The format]: crate::format
 #![doc = include_str!("../README.md")]
 
+mod clip_records;
 mod codec;
 mod dataset;
 mod error;
@@ -18,11 +19,12 @@ mod writer;
 #[doc = include_str!("../format-spec.md")]
 pub mod format {}
 
+pub use clip_records::{ClipRecords, Record};
 pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
 pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec, Subset};
-pub use shard::{ClipRecords, Record, Shard};
+pub use shard::Shard;
 pub use storage::{Disk, PartialFile, Storage, write_whole};
 pub use verify::{VerifyDepth, VerifyReport, verify};
 pub use writer::{ShardClip, ShardMetadata, ShardWriter};

@@ -1,9 +1,10 @@
 //! Checks a whole data set and lists every damage, not only the first.
 
+use crate::clip_records::ClipRecords;
 use crate::codec::Decoder;
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
-use crate::shard::{ClipRecords, Shard};
+use crate::shard::Shard;
 use rayon::prelude::*;
 use std::path::Path;
 

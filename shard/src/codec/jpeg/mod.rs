@@ -1,6 +1,7 @@
 //! Codec 1, `jpeg`: a JPEG file as it was found. Decoded by zune-jpeg to the channels that the index states:
 //! 1 gives the luma plane, 3 gives RGB.
 
+mod huffman;
 mod scan;
 
 use super::ImageSize;

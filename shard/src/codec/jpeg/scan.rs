@@ -4,9 +4,10 @@
 //! code of every block and keeps no coefficient, so it costs a part of a decode and finds the cut for certain.
 
 use super::JpegFault;
+use super::huffman::{Bits, Table, Tables};
 
 /// Where a scan ended early, or what makes no sense in it.
-type Result<T, E = JpegFault> = std::result::Result<T, E>;
+pub(super) type Result<T, E = JpegFault> = std::result::Result<T, E>;
 
 /// Checks that each scan holds all of its blocks and nothing behind them, and that the scans together make a whole image.
 /// The file's markers up to the first scan must have been checked.
@@ -33,7 +34,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
     }
 }
 
-fn damaged(what: &str) -> JpegFault {
+pub(super) fn damaged(what: &str) -> JpegFault {
     JpegFault::Damaged(what.into())
 }
 
@@ -73,7 +74,7 @@ impl<'a> Walk<'a> {
         let frame = self.frame.as_mut().ok_or_else(|| damaged("a scan before the frame header"))?;
         let scan = Scan::read(header, frame)?;
         let units = scan.units(frame);
-        let mut bits = Bits { bytes: self.bytes, at: self.at, buffer: 0, count: 0 };
+        let mut bits = Bits::new(self.bytes, self.at);
         let (mut blocks, mut run) = (0, 0);
         for unit in 0..units {
             if self.restart_interval > 0 && unit > 0 && unit % self.restart_interval == 0 {
@@ -103,7 +104,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Why a unit could not be read.
-enum Fault {
+pub(super) enum Fault {
     End,
     Code(&'static str),
 }
@@ -391,205 +392,4 @@ fn sequential_block(bits: &mut Bits<'_>, dc: &Table, ac: &Table) -> Result<(), F
         }
     }
     if k > 64 { Err(Fault::Code("a coefficient outside of its block")) } else { Ok(()) }
-}
-
-/// Codes up to this length are looked up at once.
-const FAST_BITS: u32 = 9;
-
-/// A Huffman table (C.2).
-struct Table {
-    /// By the next [`FAST_BITS`] bits: symbol, and length of its code; 0 for longer codes.
-    fast: [(u8, u8); 1 << FAST_BITS],
-    /// By length: the first code after those of this length, moved left to 16 bits.
-    limit: [u32; 17],
-    /// By length: what to add to a code for its place in `symbols`.
-    offset: [i32; 17],
-    symbols: Vec<u8>,
-}
-
-impl Table {
-    fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self> {
-        let mut table =
-            Self { fast: [(0, 0); 1 << FAST_BITS], limit: [0; 17], offset: [0; 17], symbols: symbols.to_vec() };
-        let (mut code, mut place) = (0_u32, 0_usize);
-        for (length, &count) in (1..).zip(counts) {
-            table.offset[length] = place as i32 - code as i32;
-            for _ in 0..count {
-                if length <= FAST_BITS as usize {
-                    let shift = FAST_BITS as usize - length;
-                    let first = (code as usize) << shift;
-                    let Some(entries) = table.fast.get_mut(first..first + (1 << shift)) else {
-                        return Err(damaged("Huffman table with too many codes"));
-                    };
-                    entries.fill((symbols[place], length as u8));
-                }
-                code += 1;
-                place += 1;
-            }
-            if code > 1 << length {
-                return Err(damaged("Huffman table with too many codes"));
-            }
-            table.limit[length] = code << (16 - length);
-            code <<= 1;
-        }
-        Ok(table)
-    }
-}
-
-#[derive(Default)]
-struct Tables {
-    dc: [Option<Box<Table>>; 4],
-    ac: [Option<Box<Table>>; 4],
-}
-
-impl Tables {
-    /// Reads a DHT segment (B.2.4.2), which may hold several tables.
-    fn read(&mut self, mut segment: &[u8]) -> Result<()> {
-        let short = || damaged("Huffman table too short");
-        while let Some((&kind, rest)) = segment.split_first() {
-            let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
-            let total = counts.iter().map(|&n| usize::from(n)).sum();
-            let (symbols, rest) = rest.split_at_checked(total).ok_or_else(short)?;
-            let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            let place = tables.get_mut(usize::from(kind & 15)).filter(|_| kind >> 4 <= 1);
-            let place = place.ok_or_else(|| damaged("Huffman table of a number that there is not"))?;
-            *place = Some(Box::new(Table::new(counts, symbols)?));
-            segment = rest;
-        }
-        Ok(())
-    }
-
-    fn dc(&self, number: usize) -> Result<&Table, Fault> {
-        self.dc[number].as_deref().ok_or(Fault::Code("a Huffman table is missing"))
-    }
-
-    fn ac(&self, number: usize) -> Result<&Table, Fault> {
-        self.ac[number].as_deref().ok_or(Fault::Code("a Huffman table is missing"))
-    }
-}
-
-/// Reads entropy-coded data bit by bit, up to the next marker.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// The next bits, from the top.
-    buffer: u64,
-    count: u32,
-}
-
-impl Bits<'_> {
-    /// Fetches bytes until there are more than 48 bits, or a marker.
-    fn fill(&mut self) {
-        // Eight bytes at once where none of them is 0xff.
-        if let Some(next) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
-            let word = u64::from_be_bytes(*next);
-            let inverted = !word;
-            if inverted.wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080 == 0 {
-                let taken = (63 - self.count) / 8;
-                self.buffer |= word >> self.count;
-                self.at += taken as usize;
-                self.count += 8 * taken;
-                // What does not belong to whole bytes is fetched again.
-                self.buffer &= !(u64::MAX >> 1 >> (self.count - 1));
-                return;
-            }
-        }
-        while self.count <= 48 {
-            let byte = match self.bytes.get(self.at..self.at + 2) {
-                Some([0xff, 0]) => {
-                    self.at += 1;
-                    0xff
-                }
-                Some(&[byte, _]) if byte != 0xff => byte,
-                _ => return,
-            };
-            self.at += 1;
-            self.buffer |= u64::from(byte) << (56 - self.count);
-            self.count += 8;
-        }
-    }
-
-    fn need(&mut self, n: u32) -> Result<(), Fault> {
-        if self.count < n {
-            self.fill();
-            if self.count < n {
-                return Err(Fault::End);
-            }
-        }
-        Ok(())
-    }
-
-    fn advance(&mut self, n: u32) {
-        self.buffer <<= n;
-        self.count -= n;
-    }
-
-    fn skip(&mut self, mut n: u32) -> Result<(), Fault> {
-        while n > 0 {
-            let now = n.min(32);
-            self.need(now)?;
-            self.advance(now);
-            n -= now;
-        }
-        Ok(())
-    }
-
-    /// At most 16 bits as a number.
-    fn take(&mut self, n: u32) -> Result<u64, Fault> {
-        if n == 0 {
-            return Ok(0);
-        }
-        self.need(n)?;
-        let value = self.buffer >> (64 - n);
-        self.advance(n);
-        Ok(value)
-    }
-
-    fn symbol(&mut self, table: &Table) -> Result<u8, Fault> {
-        if self.count < 16 {
-            self.fill();
-        }
-        let (symbol, length) = table.fast[(self.buffer >> (64 - FAST_BITS)) as usize];
-        if length > 0 && u32::from(length) <= self.count {
-            self.advance(length.into());
-            return Ok(symbol);
-        }
-        let code = (self.buffer >> 48) as u32;
-        for length in 1..=16_u32 {
-            if code < table.limit[length as usize] {
-                if length > self.count {
-                    break;
-                }
-                let place = (code >> (16 - length)) as i32 + table.offset[length as usize];
-                let symbol = table.symbols.get(place as usize);
-                self.advance(length);
-                return symbol.copied().ok_or(Fault::Code("a code that is in no Huffman table"));
-            }
-        }
-        // Without 16 bits the zeros behind the end were part of the code.
-        Err(if self.count < 16 { Fault::End } else { Fault::Code("a code that is in no Huffman table") })
-    }
-
-    /// Where the marker behind the data is; there must be nothing left but the bits that fill the last byte.
-    fn end(&mut self) -> Result<usize> {
-        self.fill();
-        let here = self.bytes.get(self.at..).unwrap_or_default();
-        if self.count >= 8 || here.first().is_some_and(|&byte| byte != 0xff) {
-            return Err(damaged("data behind its last block"));
-        }
-        Ok(self.at)
-    }
-
-    /// Passes a restart marker, which must be here.
-    fn restart(&mut self, number: u8) -> Result<()> {
-        let mut at = self.end()?;
-        while self.bytes.get(at) == Some(&0xff) {
-            at += 1;
-        }
-        if self.bytes.get(at) != Some(&(0xd0 + number)) {
-            return Err(damaged("a restart marker is missing"));
-        }
-        (self.at, self.buffer, self.count) = (at + 1, 0, 0);
-        Ok(())
-    }
 }

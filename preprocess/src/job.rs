@@ -1,0 +1,406 @@
+//! One run of a build: what of the plan is to be done, doing it, and what is said of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clipshard::{Dataset, Manifest, ShardMetadata, Storage};
+
+use crate::build::{BuildOptions, BuildReport, content_options};
+use crate::encode::{ClipEncoder, EncodedClip, ReadClip, StreamOptions};
+use crate::error::{Error, NotWhole, Result, Skipped};
+use crate::estimate::Sample;
+use crate::finished::{FinishedShards, find_finished};
+use crate::lists::Lists;
+use crate::merge::PartRecord;
+use crate::output::Place;
+use crate::partial::{Leftover, PartialBuild};
+use crate::pipeline::{Threads, run_ordered};
+use crate::plan::{BuildPlan, PlannedClip, StreamPlan, assign, nominal_clip_bytes, nominal_source_bytes, shard_file};
+use crate::progress::{Watch, Work};
+use crate::source::{Absence, ClipFiles, Scan, Tree};
+use crate::stream::StreamKind;
+use crate::writer::Writer;
+
+/// A build under way.
+pub(crate) struct Job<'a> {
+    options: &'a BuildOptions,
+    shown: &'a str,
+    streams: Vec<(StreamKind, StreamOptions)>,
+    plans: Vec<StreamPlan>,
+    lists: Lists,
+    /// One for each listed clip; `None` is left out.
+    files: Vec<Option<ClipFiles>>,
+    /// Nominal frames of each clip in each stream.
+    frames: Vec<Vec<u32>>,
+    metadata: ShardMetadata,
+    pub report: BuildReport,
+}
+
+/// What is to be done with a clip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Task {
+    /// The streams that are read.
+    read: Vec<bool>,
+    /// Whether it goes into shards, or is only looked at because a finished shard lacks it.
+    store: bool,
+    /// A finished shard that holds it.
+    in_finished: Option<String>,
+}
+
+impl<'a> Job<'a> {
+    /// Plans a build from what was listed and found.
+    pub fn new(options: &'a BuildOptions, source: &'a Tree, lists: Lists, scan: Scan) -> Result<Self> {
+        let streams: Vec<(StreamKind, StreamOptions)> = source
+            .streams()
+            .into_iter()
+            .map(|kind| (kind, if kind == StreamKind::Rgb { options.rgb } else { options.flow }))
+            .collect();
+        let nominal = |stream: usize, clip: usize| {
+            let (kind, options) = &streams[stream];
+            nominal_clip_bytes(*kind, options, scan.clips[clip].nominal_frames[stream])
+        };
+        let clips = 0..scan.clips.len();
+        let plans: Vec<StreamPlan> = (0..streams.len())
+            .map(|stream| assign(clips.clone().map(|clip| nominal(stream, clip)), options.shard_bytes))
+            .collect();
+        let mut report = BuildReport::default();
+        report.notes.extend(source.found().iter().chain(&scan.notes).chain(&lists.notes).cloned());
+        if scan.unlisted > 0 && options.classes.is_none() {
+            report.notes.push(format!(
+                "{} clip folders of {} are in no list; they are left out",
+                scan.unlisted,
+                source.shown()
+            ));
+        }
+        let (mut files, mut frames, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
+            frames.push(scanned.nominal_frames);
+            let skipped = |reason| Skipped { clip: listed.id.clone(), reason };
+            match scanned.files {
+                Ok(found) => {
+                    files.push(Some(found));
+                    continue;
+                }
+                Err(Absence::Short(reason)) => report.skipped.push(skipped(reason)),
+                Err(Absence::Fault(reason)) => faults.push(skipped(reason)),
+            }
+            files.push(None);
+        }
+        let metadata = ShardMetadata {
+            dataset: lists.dataset.into(),
+            classes: lists.classes.clone(),
+            splits: lists.splits.clone(),
+            build: content_options(options, &source.layout(), &streams),
+            clips: Vec::new(),
+        };
+        let shown = source.shown();
+        let mut job = Self { options, shown, streams, plans, lists, files, frames, metadata, report };
+        job.leave_out(faults)?;
+        job.count();
+        Ok(job)
+    }
+
+    /// Clips that are not whole end the build, unless it is to keep going.
+    fn leave_out(&mut self, faults: Vec<Skipped>) -> Result<()> {
+        if !faults.is_empty() && !self.options.keep_going {
+            let asked = self.lists.clips.len();
+            return Err(Error::NotWhole(NotWhole { faults, asked, tree: self.shown.into() }));
+        }
+        self.report.skipped.extend(faults);
+        self.report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
+        if self.report.skipped.len() == self.lists.clips.len() {
+            return Err(Error::Input(format!(
+                "{}: none of the {} clips can be packed; the first: {}: {}",
+                self.shown,
+                self.lists.clips.len(),
+                self.report.skipped[0].clip,
+                self.report.skipped[0].reason
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether this run makes a shard: all, or those of its part.
+    fn makes(&self, stream: usize, shard: u32) -> bool {
+        self.options.part.is_none_or(|part| part.makes(shard, self.plans[stream].shards()))
+    }
+
+    /// Whether this run makes the shard of a clip in a stream.
+    fn makes_clip(&self, stream: usize, clip: usize) -> bool {
+        self.makes(stream, self.plans[stream].shard_of[clip])
+    }
+
+    /// Counts what the plan holds, for dry runs and the progress bar.
+    fn count(&mut self) {
+        let mut clips = vec![false; self.files.len()];
+        for (stream, (kind, _)) in self.streams.iter().enumerate() {
+            let mut records = 0;
+            for (clip, files) in self.files.iter().enumerate().filter(|(clip, _)| self.makes_clip(stream, *clip)) {
+                let frames = files.as_ref().map_or(0, |files| files.streams[stream].frames);
+                clips[clip] |= files.is_some();
+                records += u64::from(frames) * u64::from(kind.planes());
+            }
+            let shards = (0..self.plans[stream].shards()).filter(|&shard| self.makes(stream, shard)).count();
+            self.report.records.insert(kind.name().into(), records);
+            self.report.shards.insert(kind.name().into(), shards as u64);
+        }
+        self.report.clips = clips.into_iter().filter(|made| *made).count() as u64;
+    }
+
+    /// Everything that decides what comes out.
+    fn build_plan(&self) -> BuildPlan {
+        let clips = self.lists.clips.iter().zip(&self.files).zip(&self.frames);
+        let planned = clips.map(|((listed, files), frames)| PlannedClip {
+            id: listed.id.clone(),
+            label: listed.label,
+            subsets: listed.subsets.clone(),
+            frames: frames.clone(),
+            whole: files.is_some(),
+        });
+        BuildPlan {
+            dataset: self.metadata.dataset.clone(),
+            classes: self.metadata.classes.clone(),
+            splits: self.metadata.splits.clone(),
+            build: self.metadata.build.clone(),
+            streams: self.streams.iter().map(|(kind, _)| kind.name().to_owned()).collect(),
+            clips: planned.collect(),
+            part: self.options.part,
+        }
+    }
+
+    /// Whether the data set that is there is the one that this build makes; then the report tells of it.
+    pub fn is_made(&mut self) -> bool {
+        let Ok(data) = Dataset::open(&self.options.out) else { return false };
+        let manifest = data.manifest();
+        let alike = manifest.dataset == self.metadata.dataset
+            && (&manifest.classes, &manifest.splits) == (&self.metadata.classes, &self.metadata.splits)
+            && manifest.build == self.metadata.build
+            && PartRecord::read(&self.options.out).ok().flatten().and_then(|record| record.plan.part)
+                == self.options.part;
+        let listed: BTreeMap<&str, usize> =
+            self.lists.clips.iter().enumerate().map(|(i, clip)| (clip.id.as_str(), i)).collect();
+        let planned = |clip: &clipshard::Clip| {
+            listed.get(clip.id.as_str()).is_some_and(|&i| {
+                let expected = &self.lists.clips[i];
+                (clip.label, &clip.subsets) == (expected.label, &expected.subsets) && self.files[i].is_some()
+            })
+        };
+        let whole = manifest.clips.len() as u64 == self.report.clips || self.options.keep_going;
+        let made = alike && whole && manifest.clips.iter().all(planned);
+        if made {
+            self.summarise(manifest, 0, 0);
+        }
+        made
+    }
+
+    /// What the build would take, from a sample.
+    pub fn estimate(&mut self, watch: Watch<'_>) -> Result<()> {
+        let makes = |stream: usize, clip: usize| self.makes_clip(stream, clip);
+        let sample = Sample::take(&self.streams, &self.files, makes, self.options.check, watch)?;
+        let estimate = sample.estimate(&self.report.records, self.options.jobs, self.options.readers);
+        (self.report.bytes_in, self.report.bytes_out) = (estimate.bytes_in, estimate.bytes_out);
+        self.report.estimate = Some(estimate);
+        Ok(())
+    }
+
+    pub fn pack(&mut self, storage: &Arc<dyn Storage>, place: Place, watch: Watch<'_>) -> Result<()> {
+        let leftover = match (self.options.resume, self.options.overwrite) {
+            (true, _) => Leftover::Resume,
+            (false, true) => Leftover::Discard,
+            (false, false) => Leftover::Refuse,
+        };
+        let plan = self.build_plan();
+        let partial = PartialBuild::open(Arc::clone(storage), &self.options.out, place, leftover, &plan)?;
+        match self.fill(storage, &partial.set(), plan, watch) {
+            Ok((manifest, totals)) => {
+                partial.commit()?;
+                self.summarise(&manifest, totals.bytes_in, u64::from(totals.odd_channels));
+                Ok(())
+            }
+            Err(error) => Err(partial.abandon(error)),
+        }
+    }
+
+    /// Makes the shards that are not finished, and the manifest.
+    fn fill(
+        &mut self,
+        storage: &Arc<dyn Storage>,
+        set: &Path,
+        plan: BuildPlan,
+        watch: Watch<'_>,
+    ) -> Result<(Manifest, Totals)> {
+        let finished: Vec<FinishedShards> = (self.streams.iter().zip(&self.plans))
+            .map(|((kind, _), plan)| find_finished(set, *kind, plan, &self.lists.clips, &self.metadata))
+            .collect::<Result<_>>()?;
+        let (plans, metadata) = (self.plans.clone(), self.metadata.clone());
+        let kinds = self.streams.iter().map(|(kind, _)| *kind);
+        let mut writer = Writer::new(Arc::clone(storage), set, kinds, &plans, &metadata);
+        for (stream, shards) in finished.iter().enumerate() {
+            for (&number, shard) in shards {
+                writer.keep_shard(stream, number, shard.info.clone());
+                for (&clip, &frames) in &shard.frames {
+                    writer.keep_clip(clip, &self.lists.clips[clip], stream, frames);
+                }
+            }
+        }
+        let kept: usize = finished.iter().map(FinishedShards::len).sum();
+        if kept > 0 {
+            self.report.notes.push(format!("{kept} shards were finished already"));
+        }
+        let tasks: Vec<Option<Task>> = (0..self.files.len()).map(|clip| self.task(clip, &finished)).collect();
+        let weights: Vec<u64> = tasks.iter().enumerate().map(|(clip, task)| self.weight(clip, task.as_ref())).collect();
+        let total = Work {
+            clips: tasks.iter().flatten().count() as u64,
+            images: tasks.iter().enumerate().map(|(clip, task)| self.images(clip, task.as_ref())).sum(),
+            bytes: 0,
+        };
+        watch.progress.begin("packing", total);
+        // Once the build cannot succeed, the remaining clips are only checked, so that the error names all of them.
+        let storing = AtomicBool::new(true);
+        let (mut totals, mut faults) = (Totals::default(), Vec::new());
+        let outcome = run_ordered(
+            &weights,
+            Threads { readers: self.options.readers, jobs: self.options.jobs },
+            watch.cancel,
+            |clip| match (&tasks[clip], &self.files[clip]) {
+                (Some(task), Some(files)) => {
+                    ReadClip::read(files, &task.read, |frames| 0..frames, watch.cancel).map(Some)
+                }
+                _ => Ok(None),
+            },
+            || ClipEncoder::new(&self.streams, self.options.check, watch.cancel),
+            |encoder, clip, read| match (read, &tasks[clip]) {
+                (Some(read), Some(task)) => {
+                    encoder.encode(read, task.store && storing.load(Ordering::Relaxed)).map(Some)
+                }
+                _ => Ok(None),
+            },
+            |clip, encoded| {
+                let (Some(encoded), Some(task)) = (encoded, &tasks[clip]) else { return Ok(()) };
+                let listed = &self.lists.clips[clip];
+                match encoded {
+                    Ok(encoded) => {
+                        if !task.store {
+                            return Err(self.mended(clip, &finished));
+                        }
+                        totals.add(&encoded);
+                        watch.progress.add(Work { clips: 1, images: encoded.images, bytes: encoded.bytes_in });
+                        if storing.load(Ordering::Relaxed) {
+                            writer.add(clip, listed, &encoded.streams)?;
+                        }
+                    }
+                    Err(reason) => {
+                        if let Some(shard) = &task.in_finished {
+                            return Err(Error::Input(format!(
+                                "{}: {reason}; it was whole when {shard} was finished: mend it, or start again with --overwrite",
+                                listed.id
+                            )));
+                        }
+                        storing.store(self.options.keep_going, Ordering::Relaxed);
+                        faults.push(Skipped { clip: listed.id.clone(), reason });
+                    }
+                }
+                Ok(())
+            },
+        );
+        watch.progress.end();
+        outcome?;
+        self.leave_out(faults)?;
+        let manifest = writer.finish()?;
+        if self.options.part.is_some() {
+            let record = PartRecord { plan, skipped: self.report.skipped.clone() };
+            record.write(&**storage, set)?;
+        }
+        manifest.write_in(&**storage, set)?;
+        if watch.cancel.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        Ok((manifest, totals))
+    }
+
+    /// What is to be done with a clip, given the shards that are finished.
+    fn task(&self, clip: usize, finished: &[FinishedShards]) -> Option<Task> {
+        self.files[clip].as_ref()?;
+        let (mut make, mut lacking, mut in_finished) = (vec![false; self.streams.len()], false, None);
+        for (stream, shards) in finished.iter().enumerate() {
+            let number = self.plans[stream].shard_of[clip];
+            match shards.get(&number) {
+                Some(shard) if shard.frames.contains_key(&clip) => {
+                    in_finished = Some(shard_file(self.streams[stream].0, number));
+                }
+                Some(_) => lacking = true,
+                None => make[stream] = self.makes(stream, number),
+            }
+        }
+        if lacking {
+            // It was left out of a finished shard, so it is left out of all. What was wrong is found once more.
+            let local = |stream| self.makes_clip(stream, clip);
+            return Some(Task { read: (0..self.streams.len()).map(local).collect(), store: false, in_finished: None });
+        }
+        make.contains(&true).then_some(Task { read: make, store: true, in_finished })
+    }
+
+    /// A clip that was left out of a finished shard is whole now.
+    fn mended(&self, clip: usize, finished: &[FinishedShards]) -> Error {
+        let lacks = finished.iter().enumerate().find_map(|(stream, shards)| {
+            let number = self.plans[stream].shard_of[clip];
+            let shard = shards.get(&number).filter(|shard| !shard.frames.contains_key(&clip))?;
+            Some(shard.info.file.clone())
+        });
+        Error::Input(format!(
+            "{} is whole now but was left out when {} was finished; start again with --overwrite",
+            self.lists.clips[clip].id,
+            lacks.unwrap_or_default()
+        ))
+    }
+
+    /// Bytes that a clip holds on its way, about.
+    fn weight(&self, clip: usize, task: Option<&Task>) -> u64 {
+        let Some(task) = task else { return 0 };
+        let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
+        let bytes = streams.map(|(stream, (kind, options))| {
+            let frames = self.frames[clip][stream];
+            nominal_clip_bytes(*kind, options, frames) + nominal_source_bytes(*kind, frames)
+        });
+        bytes.sum()
+    }
+
+    fn images(&self, clip: usize, task: Option<&Task>) -> u64 {
+        let (Some(task), Some(files)) = (task, &self.files[clip]) else { return 0 };
+        let streams = files.streams.iter().zip(&task.read).filter(|(_, read)| **read);
+        streams.map(|(stream, _)| u64::from(stream.frames) * u64::from(stream.kind.planes())).sum()
+    }
+
+    fn summarise(&mut self, manifest: &Manifest, bytes_in: u64, odd_clips: u64) {
+        let shards = || manifest.streams.iter().flat_map(|stream| &stream.shards);
+        self.report.clips = manifest.clips.len() as u64;
+        self.report.bytes_in = bytes_in;
+        self.report.bytes_out = shards().map(|shard| shard.bytes).sum();
+        for stream in &manifest.streams {
+            let name = &stream.spec.name;
+            self.report.records.insert(name.clone(), stream.shards.iter().map(|shard| shard.records).sum());
+            self.report.shards.insert(name.clone(), stream.shards.len() as u64);
+        }
+        if odd_clips > 0 {
+            self.report.notes.push(format!(
+                "{odd_clips} clips have colour flow or grey RGB images; they are read as luma, or as grey RGB"
+            ));
+        }
+    }
+}
+
+/// What a run read.
+#[derive(Debug, Default)]
+struct Totals {
+    bytes_in: u64,
+    odd_channels: u32,
+}
+
+impl Totals {
+    fn add(&mut self, clip: &EncodedClip) {
+        self.bytes_in += clip.bytes_in;
+        self.odd_channels += u32::from(clip.odd_channels);
+    }
+}
