@@ -65,6 +65,8 @@ fn data_behind_the_last_block_are_found_out() {
     for (path, bytes) in files() {
         let longer = [&bytes[..bytes.len() - 2], &[0x12, 0x34, 0x56], &bytes[bytes.len() - 2..]].concat();
         assert!(check_scans(&longer).is_err(), "{}", path.display());
+        // A second file behind the first: its end marker is not the first one's.
+        assert!(check_header(&bytes.repeat(2)).is_ok() && check_scans(&bytes.repeat(2)).is_err());
     }
 }
 

@@ -95,7 +95,11 @@ impl<'a> Walk<'a> {
         scan.done(frame)
     }
 
+    /// At the end marker: the image is whole, and only zero bytes follow.
     fn finish(&self) -> Result<()> {
+        if self.bytes[self.at..].iter().any(|&byte| byte != 0) {
+            return Err(damaged("data behind its end marker"));
+        }
         match &self.frame {
             Some(frame) if frame.components.iter().all(Component::is_whole) => Ok(()),
             _ => Err(JpegFault::Truncated("scans are missing")),
