@@ -113,6 +113,12 @@ impl<'a> ReadClip<'a> {
         }
         Ok(Self { streams })
     }
+
+    /// Bytes of the files.
+    pub fn bytes(&self) -> u64 {
+        let planes = self.streams.iter().flatten().flat_map(|stream| &stream.planes);
+        planes.flatten().map(|read| read.as_ref().map_or(0, |bytes| bytes.len() as u64)).sum()
+    }
 }
 
 /// A clip ready to be written.
@@ -126,6 +132,13 @@ pub(crate) struct EncodedClip {
     pub images: u64,
     /// Whether some image had another number of channels than its stream has (colour flow, grey RGB).
     pub odd_channels: bool,
+}
+
+impl EncodedClip {
+    /// Bytes of all records.
+    pub fn bytes(&self) -> u64 {
+        self.streams.iter().flatten().flatten().map(|record| record.bytes.len() as u64).sum()
+    }
 }
 
 /// Encodes clips; each thread has one.

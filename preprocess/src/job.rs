@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::{Dataset, Manifest, ShardMetadata, Storage};
+use clipshard::{Codec, Dataset, Manifest, ShardMetadata, Storage};
 
 use crate::build::{BuildOptions, BuildReport, content_options};
 use crate::encode::{ClipEncoder, EncodedClip, ReadClip, StreamOptions};
@@ -16,7 +16,7 @@ use crate::lists::Lists;
 use crate::merge::PartRecord;
 use crate::output::Place;
 use crate::partial::{Leftover, PartialBuild};
-use crate::pipeline::{Threads, run_ordered};
+use crate::pipeline::{Held, Threads, run_ordered};
 use crate::plan::{BuildPlan, PlannedClip, StreamPlan, assign, nominal_clip_bytes, nominal_source_bytes, shard_file};
 use crate::progress::{Watch, Work};
 use crate::source::{Absence, ClipFiles, Scan, Tree};
@@ -266,16 +266,20 @@ impl<'a> Job<'a> {
             watch.cancel,
             |clip| match (&tasks[clip], &self.files[clip]) {
                 (Some(task), Some(files)) => {
-                    ReadClip::read(files, &task.read, |frames| 0..frames, watch.cancel).map(Some)
+                    let read = ReadClip::read(files, &task.read, |frames| 0..frames, watch.cancel)?;
+                    let bytes = read.bytes() + self.stored_bytes(clip, task);
+                    Ok(Held { value: Some(read), bytes })
                 }
-                _ => Ok(None),
+                _ => Ok(Held { value: None, bytes: 0 }),
             },
             || ClipEncoder::new(&self.streams, self.options.check, watch.cancel),
             |encoder, clip, read| match (read, &tasks[clip]) {
                 (Some(read), Some(task)) => {
-                    encoder.encode(read, task.store && storing.load(Ordering::Relaxed)).map(Some)
+                    let encoded = encoder.encode(read, task.store && storing.load(Ordering::Relaxed))?;
+                    let bytes = encoded.as_ref().map_or(0, EncodedClip::bytes);
+                    Ok(Held { value: Some(encoded), bytes })
                 }
-                _ => Ok(None),
+                _ => Ok(Held { value: None, bytes: 0 }),
             },
             |clip, encoded| {
                 let (Some(encoded), Some(task)) = (encoded, &tasks[clip]) else { return Ok(()) };
@@ -356,15 +360,21 @@ impl<'a> Job<'a> {
         ))
     }
 
-    /// Bytes that a clip holds on its way, about.
+    /// Bytes that a clip is expected to hold on its way.
     fn weight(&self, clip: usize, task: Option<&Task>) -> u64 {
         let Some(task) = task else { return 0 };
         let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
-        let bytes = streams.map(|(stream, (kind, options))| {
-            let frames = self.frames[clip][stream];
-            nominal_clip_bytes(*kind, options, frames) + nominal_source_bytes(*kind, frames)
-        });
-        bytes.sum()
+        let read: u64 = streams.map(|(stream, (kind, _))| nominal_source_bytes(*kind, self.frames[clip][stream])).sum();
+        read + self.stored_bytes(clip, task)
+    }
+
+    /// Bytes that a clip's records are expected to take beside its files; files that are kept become records.
+    fn stored_bytes(&self, clip: usize, task: &Task) -> u64 {
+        let encoded = |(stream, (_, options)): &(usize, &(StreamKind, StreamOptions))| {
+            task.read[*stream] && options.codec != Codec::Jpeg
+        };
+        let streams = self.streams.iter().enumerate().filter(encoded);
+        streams.map(|(stream, (kind, options))| nominal_clip_bytes(*kind, options, self.frames[clip][stream])).sum()
     }
 
     fn images(&self, clip: usize, task: Option<&Task>) -> u64 {

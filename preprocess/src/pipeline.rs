@@ -10,6 +10,12 @@ use crate::error::{Error, Result};
 /// Bytes that may be read or encoded but not yet written. One item is always let through, however large.
 const BUDGET_BYTES: u64 = 256 << 20;
 
+/// What a step of an item gave, with the bytes that the item holds from now on.
+pub(crate) struct Held<T> {
+    pub value: T,
+    pub bytes: u64,
+}
+
 /// How many threads do what.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Threads {
@@ -23,13 +29,29 @@ pub(crate) struct Threads {
 struct Gate<'a> {
     state: Mutex<GateState>,
     freed: Condvar,
+    /// Expected bytes of each item.
     weights: &'a [u64],
 }
 
+#[derive(Default)]
 struct GateState {
     next: usize,
-    bytes: u64,
+    /// Bytes of each item under way: expected, or measured since it was read.
+    held: BTreeMap<usize, u64>,
+    /// Sums over the items that were read, by which expectations are corrected.
+    expected: u64,
+    measured: u64,
     stopped: bool,
+}
+
+impl GateState {
+    /// Images may be much larger than usual ones: what was expected so far and came out otherwise corrects what is expected next.
+    fn corrected(&self, bytes: u64) -> u64 {
+        if self.measured <= self.expected {
+            return bytes;
+        }
+        (u128::from(bytes) * u128::from(self.measured) / u128::from(self.expected.max(1))) as u64
+    }
 }
 
 impl Gate<'_> {
@@ -46,17 +68,33 @@ impl Gate<'_> {
             if state.stopped || item == self.weights.len() {
                 return None;
             }
-            if state.bytes == 0 || state.bytes + self.weights[item] <= BUDGET_BYTES {
+            let bytes = state.corrected(self.weights[item]);
+            let under_way: u64 = state.held.values().sum();
+            if under_way == 0 || under_way + bytes <= BUDGET_BYTES {
                 state.next += 1;
-                state.bytes += self.weights[item];
+                state.held.insert(item, bytes);
                 return Some(item);
             }
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// An item was read and holds so many bytes.
+    fn measured(&self, item: usize, bytes: u64) {
+        let mut state = self.lock();
+        state.expected += self.weights[item];
+        state.measured += bytes;
+        state.held.insert(item, bytes);
+    }
+
+    /// An item holds so many bytes now.
+    fn holds(&self, item: usize, bytes: u64) {
+        self.lock().held.insert(item, bytes);
+        self.freed.notify_all();
+    }
+
     fn release(&self, item: usize) {
-        self.lock().bytes -= self.weights[item];
+        self.lock().held.remove(&item);
         self.freed.notify_all();
     }
 
@@ -78,18 +116,17 @@ impl Drop for StopOnPanic<'_> {
 }
 
 /// Runs `read` and then `work` for the items 0.., each worker with its own state from `start`, and hands the results to
-/// `write` in order on the calling thread. `weights` are the bytes that an item holds, about. The first error ends it.
+/// `write` in order on the calling thread. `weights` are the bytes that an item is expected to hold. The first error ends it.
 pub(crate) fn run_ordered<R: Send, S, T: Send>(
     weights: &[u64],
     threads: Threads,
     cancel: &AtomicBool,
-    read: impl Fn(usize) -> Result<R> + Sync,
+    read: impl Fn(usize) -> Result<Held<R>> + Sync,
     start: impl Fn() -> Result<S> + Sync,
-    work: impl Fn(&mut S, usize, R) -> Result<T> + Sync,
+    work: impl Fn(&mut S, usize, R) -> Result<Held<T>> + Sync,
     mut write: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
-    let gate =
-        Gate { state: Mutex::new(GateState { next: 0, bytes: 0, stopped: false }), freed: Condvar::new(), weights };
+    let gate = Gate { state: Mutex::default(), freed: Condvar::new(), weights };
     let (gate, read, start, work) = (&gate, &read, &start, &work);
     let most = weights.len().max(1);
     let (read_sender, read_items) = mpsc::channel::<(usize, R)>();
@@ -103,8 +140,9 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
                 let _guard = StopOnPanic(gate);
                 while let Some(item) = gate.take() {
                     match read(item) {
-                        Ok(bytes) => {
-                            if read_sender.send((item, bytes)).is_err() {
+                        Ok(Held { value, bytes }) => {
+                            gate.measured(item, bytes);
+                            if read_sender.send((item, value)).is_err() {
                                 return;
                             }
                         }
@@ -132,8 +170,12 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
                     }
                 };
                 let next = || read_items.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                while let Ok((item, bytes)) = next() {
-                    if sender.send((item, work(&mut state, item, bytes))).is_err() {
+                while let Ok((item, read)) = next() {
+                    let result = work(&mut state, item, read).map(|Held { value, bytes }| {
+                        gate.holds(item, bytes);
+                        value
+                    });
+                    if sender.send((item, result)).is_err() {
                         return;
                     }
                 }
@@ -174,6 +216,10 @@ fn write_in_order<T>(
 mod tests {
     use super::*;
 
+    fn held<T>(value: T, bytes: u64) -> Held<T> {
+        Held { value, bytes }
+    }
+
     fn threads(readers: usize, jobs: usize) -> Threads {
         Threads { readers, jobs }
     }
@@ -187,13 +233,13 @@ mod tests {
                 &weights,
                 threads(readers, jobs),
                 &AtomicBool::new(false),
-                |i| Ok(i + 1),
+                |i| Ok(held(i + 1, weights[i])),
                 || Ok(()),
                 |(), i, read| {
                     if i % 3 == 0 {
                         thread::sleep(std::time::Duration::from_micros(200));
                     }
-                    Ok(i * read)
+                    Ok(held(i * read, weights[i] / 2))
                 },
                 |i, product| {
                     got.push((i, product));
@@ -215,39 +261,50 @@ mod tests {
             let mut reading = reading.lock().unwrap();
             assert_eq!(*reading, 1);
             *reading -= 1;
-            Ok(())
+            Ok(held((), 1))
         };
         let cancel = AtomicBool::new(false);
-        run_ordered(&[1; 50], threads(1, 4), &cancel, read, || Ok(()), |(), _, ()| Ok(()), |_, ()| Ok(())).unwrap();
+        run_ordered(&[1; 50], threads(1, 4), &cancel, read, || Ok(()), |(), _, ()| Ok(held((), 1)), |_, ()| Ok(()))
+            .unwrap();
         assert_eq!(order.into_inner().unwrap(), (0..50).collect::<Vec<_>>());
+    }
+
+    /// The most bytes that were under way of items that hold `real` bytes each and were expected to hold a quarter of the
+    /// budget.
+    fn most_under_way(real: u64) -> u64 {
+        let (under_way, most) = (Mutex::new(0), Mutex::new(0));
+        let read = |_: usize| {
+            let mut bytes = under_way.lock().unwrap();
+            *bytes += real;
+            let mut most = most.lock().unwrap();
+            *most = (*most).max(*bytes);
+            Ok(held((), real))
+        };
+        let write = |_: usize, ()| {
+            thread::sleep(std::time::Duration::from_micros(200));
+            *under_way.lock().unwrap() -= real;
+            Ok(())
+        };
+        let weights = [BUDGET_BYTES / 4; 60];
+        let cancel = AtomicBool::new(false);
+        run_ordered(&weights, threads(1, 8), &cancel, read, || Ok(()), |(), _, ()| Ok(held((), real)), write).unwrap();
+        most.into_inner().unwrap()
     }
 
     #[test]
     fn no_more_is_under_way_than_the_budget_allows() {
-        let (under_way, most) = (Mutex::new(0_u64), Mutex::new(0_u64));
-        let weights = [BUDGET_BYTES / 4; 60];
-        let read = |i: usize| {
-            let mut bytes = under_way.lock().unwrap();
-            *bytes += weights[i];
-            let mut most = most.lock().unwrap();
-            *most = (*most).max(*bytes);
-            Ok(())
-        };
-        let write = |i: usize, ()| {
-            thread::sleep(std::time::Duration::from_micros(200));
-            *under_way.lock().unwrap() -= weights[i];
-            Ok(())
-        };
-        run_ordered(&weights, threads(8, 8), &AtomicBool::new(false), read, || Ok(()), |(), _, ()| Ok(()), write)
-            .unwrap();
-        assert!((1..=BUDGET_BYTES).contains(&most.into_inner().unwrap()));
+        assert!((1..=BUDGET_BYTES).contains(&most_under_way(BUDGET_BYTES / 4)));
+        // Twice as large as expected: the first item shows it.
+        assert!((1..=BUDGET_BYTES).contains(&most_under_way(BUDGET_BYTES / 2)));
+        // Too large for the budget: one at a time.
+        assert_eq!(most_under_way(3 * BUDGET_BYTES), 3 * BUDGET_BYTES);
     }
 
     #[test]
     fn the_first_error_ends_the_work() {
         let fail_at = |read_at: usize, work_at: usize| {
             let cancel = AtomicBool::new(false);
-            let fail = |is: bool| if is { Err(Error::Input("bad".into())) } else { Ok(()) };
+            let fail = |is: bool| if is { Err(Error::Input("bad".into())) } else { Ok(held((), 1)) };
             let work = |(): &mut (), i: usize, ()| fail(i == work_at);
             let read = |i: usize| fail(i == read_at);
             run_ordered(&[BUDGET_BYTES; 50], threads(2, 4), &cancel, read, || Ok(()), work, |_, ()| Ok(()))
@@ -255,7 +312,7 @@ mod tests {
         assert!(matches!(fail_at(99, 20), Err(Error::Input(_))));
         assert!(matches!(fail_at(20, 99), Err(Error::Input(_))));
         let cancelled = AtomicBool::new(true);
-        let (read, work) = (|_| Ok(()), |(): &mut (), _, ()| Ok(()));
+        let (read, work) = (|_| Ok(held((), 1)), |(): &mut (), _, ()| Ok(held((), 1)));
         let result = run_ordered(&[1; 50], threads(1, 4), &cancelled, read, || Ok(()), work, |_, ()| Ok(()));
         assert!(matches!(result, Err(Error::Interrupted)));
     }

@@ -18,7 +18,7 @@ use crate::encode::{Geometry, StreamOptions};
 use crate::error::{Error, Result};
 use crate::lists::{ListedClip, Lists};
 use crate::output::{Contents, Staging};
-use crate::pipeline::{Threads, run_ordered};
+use crate::pipeline::{Held, Threads, run_ordered};
 use crate::plan::assign;
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
@@ -120,13 +120,13 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
         &weights,
         Threads { readers: 1, jobs: options.jobs },
         watch.cancel,
-        |_| Ok(()),
+        |clip| Ok(Held { value: (), bytes: weights[clip] }),
         || PlainImages::new(options.width, options.height),
         |images, clip, ()| {
             if watch.cancel.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            images.clip(lists.clips[clip].label, flow_frames[clip])
+            Ok(Held { value: images.clip(lists.clips[clip].label, flow_frames[clip])?, bytes: weights[clip] })
         },
         |clip, records| {
             writer.add(clip, &lists.clips[clip], &records)?;
