@@ -99,30 +99,39 @@ pub(super) fn subfolders(folder: &Path) -> Result<impl Iterator<Item = String>> 
     }))
 }
 
-/// Clip folders that are looked into to recognise a layout.
-const SAMPLE: usize = 5;
+/// Folders that are looked into to recognise a layout, of classes and of clips in each.
+const LOOKED_INTO: usize = 64;
+/// Clip folders that hold something of the layout; more are not looked for.
+const ENOUGH: usize = 8;
+
+/// Some of the folders in `folder`, spread over their names, so that strays do not hide the rest.
+fn some_subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut names: Vec<String> = subfolders(folder)?.collect();
+    names.sort_unstable();
+    let count = names.len().min(LOOKED_INTO);
+    Ok((0..count).map(|i| folder.join(&names[i * names.len() / count])).collect())
+}
 
 /// Which of these names occur in some clip folders of a tree.
 pub(super) fn sample(root: &Path, nesting: Nesting, names: &[NameRule]) -> Result<Vec<bool>> {
-    // The first class folders are enough: a tree may be large.
     let mut roots = vec![root.to_owned()];
     if nesting != Nesting::Clips {
-        let mut classes: Vec<String> = subfolders(root)?.collect();
-        classes.sort_unstable();
-        roots = classes.into_iter().take(SAMPLE).map(|class| root.join(class)).collect();
+        roots = some_subfolders(root)?;
         if let Nesting::ClassesWith(inner) = nesting {
             roots = roots.into_iter().map(|class| class.join(inner)).filter(|folder| folder.is_dir()).collect();
         }
     }
     let mut found = vec![false; names.len()];
+    let mut of_layout = 0;
     for root in roots {
-        let mut clips: Vec<String> = subfolders(&root)?.collect();
-        clips.sort_unstable();
-        for clip in clips.into_iter().take(SAMPLE) {
-            if let Ok(planes) = list(&root.join(clip), names) {
-                for (found, plane) in found.iter_mut().zip(planes) {
-                    *found |= plane.is_ok();
-                }
+        for clip in some_subfolders(&root)? {
+            let Ok(planes) = list(&clip, names) else { continue };
+            of_layout += usize::from(planes.iter().any(Result::is_ok));
+            for (found, plane) in found.iter_mut().zip(planes) {
+                *found |= plane.is_ok();
+            }
+            if of_layout == ENOUGH {
+                return Ok(found);
             }
         }
     }

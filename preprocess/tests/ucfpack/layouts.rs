@@ -230,6 +230,21 @@ fn trees_of_no_or_of_two_layouts_are_refused_with_what_was_seen() {
 }
 
 #[test]
+fn stray_folders_hide_no_layout() {
+    let tree = Tree::new();
+    tree.rearrange(["{class}/{clip}/img_{n}.jpg", "{class}/{clip}/x_{n}.jpg", "{class}/{clip}/y_{n}.jpg"], |n| {
+        format!("{n:05}")
+    });
+    for stray in 0..30 {
+        fs::create_dir_all(tree.path(&format!("00_stray{stray}/notes"))).unwrap();
+        fs::create_dir_all(tree.path(&format!("Archery/00_stray{stray}"))).unwrap();
+    }
+    fs::create_dir_all(tree.path("__MACOSX/jpegs")).unwrap();
+    let packed = build(tree.root(), &tree.lists(), same(|o| o)).unwrap();
+    assert_eq!((packed.layout.as_str(), packed.report.clips), ("mmaction2", 6));
+}
+
+#[test]
 fn each_clip_has_a_frame_size_of_its_own() {
     let tree = Tree::new();
     let clip = CLIPS[4];

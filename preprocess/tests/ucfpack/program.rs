@@ -173,3 +173,43 @@ fn completions_and_man_pages_know_every_command_and_option() {
     assert!(fs::read_to_string(man.join("ucfpack-build.1")).unwrap().contains("\\-\\-keep\\-going"));
     ended(&ucfpack().args(["build", "--help"]).output().unwrap(), 0, "ucfpack build --tree UCF101 --lists");
 }
+
+#[test]
+fn parts_are_merged_exported_and_repaired_by_the_program() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    let small = ["--shard-size", "200000", "--json"];
+    let single = json(&build(&tree, &path("single")).args(small).output().unwrap());
+    for part in ["1/2", "2/2"] {
+        let out = path(&part.replace('/', "of"));
+        ended(&build(&tree, &out).args(small).args(["--part", part]).output().unwrap(), 0, "\"clips\"");
+        ended(&ucfpack().arg("verify").arg(&out).output().unwrap(), 0, "no damage");
+    }
+    let merge = |parts: &[&str]| {
+        let parts: Vec<_> = parts.iter().map(|part| path(part)).collect();
+        ucfpack().args(["merge", "--json", "--out"]).arg(path("merged")).args(parts).output().unwrap()
+    };
+    ended(&merge(&["1of2"]), 1, "parts are missing: 2/2");
+    let merged = merge(&["2of2", "1of2"]);
+    ended(&merged, 0, "");
+    for key in ["clips", "records", "bytes_out", "skipped"] {
+        assert_eq!(json(&merged)[key], single[key], "{key}");
+    }
+    assert!(crate::pack::files(&path("merged")) == crate::pack::files(&path("single")));
+    ended(&merge(&["2of2", "1of2"]), 2, "replace it with --overwrite");
+
+    let export = ["export", "--clip", CLIPS[3], "--out"];
+    let exported = ucfpack().args(export).arg(path("tree")).arg(path("merged")).output().unwrap();
+    ended(&exported, 0, "exported 1 clips, 14 images byte for byte, 26 encoded from pixels");
+    let frame = format!("jpegs_256/{}/frame000014.jpg", CLIPS[3]);
+    assert_eq!(fs::read(path("tree").join(&frame)).unwrap(), fs::read(tree.path(&frame)).unwrap());
+
+    fs::remove_file(path("merged").join("manifest.json")).unwrap();
+    let verify = |more: &[&str]| ucfpack().arg("verify").arg(path("merged")).args(more).output().unwrap();
+    ended(&verify(&[]), 1, "no manifest.json here");
+    ended(&verify(&["--rebuild-manifest", "--checksums"]), 0, "the manifest was made again from the shards");
+    ended(&verify(&["--rebuild-manifest"]), 0, "the manifest is whole; nothing was rebuilt");
+    assert!(crate::pack::files(&path("merged")) == crate::pack::files(&path("single")));
+    ended(&build(&tree, &path("x")).args(["--part", "3/2"]).output().unwrap(), 2, "write I/N with I from 1 to N");
+}
