@@ -114,6 +114,13 @@ impl<'a> ReadClip<'a> {
         Ok(Self { streams })
     }
 
+    /// Pixels of the first image of a stream, if that was read and is one.
+    pub fn pixels(&self, stream: usize) -> Option<u64> {
+        let first = self.streams[stream].as_ref()?.planes.first()?.first()?.as_ref().ok()?;
+        let size = jpeg::check_header(first).ok()?;
+        Some(u64::from(size.width) * u64::from(size.height))
+    }
+
     /// Bytes of the files.
     pub fn bytes(&self) -> u64 {
         let planes = self.streams.iter().flatten().flat_map(|stream| &stream.planes);

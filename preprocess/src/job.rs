@@ -17,7 +17,10 @@ use crate::merge::PartRecord;
 use crate::output::Place;
 use crate::partial::{Leftover, PartialBuild};
 use crate::pipeline::{Held, Threads, run_ordered};
-use crate::plan::{BuildPlan, PlannedClip, StreamPlan, assign, nominal_clip_bytes, nominal_source_bytes, shard_file};
+use crate::plan::{
+    BuildPlan, PlannedClip, StreamPlan, USUAL_PIXELS, assign, nominal_clip_bytes, nominal_source_bytes, record_bytes,
+    shard_file,
+};
 use crate::progress::{Watch, Work};
 use crate::source::{Absence, ClipFiles, Scan, Tree};
 use crate::stream::StreamKind;
@@ -267,7 +270,8 @@ impl<'a> Job<'a> {
             |clip| match (&tasks[clip], &self.files[clip]) {
                 (Some(task), Some(files)) => {
                     let read = ReadClip::read(files, &task.read, |frames| 0..frames, watch.cancel)?;
-                    let bytes = read.bytes() + self.stored_bytes(clip, task);
+                    let pixels = |stream| read.pixels(stream).unwrap_or(USUAL_PIXELS);
+                    let bytes = read.bytes() + self.stored_bytes(clip, task, pixels);
                     Ok(Held { value: Some(read), bytes })
                 }
                 _ => Ok(Held { value: None, bytes: 0 }),
@@ -365,16 +369,20 @@ impl<'a> Job<'a> {
         let Some(task) = task else { return 0 };
         let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
         let read: u64 = streams.map(|(stream, (kind, _))| nominal_source_bytes(*kind, self.frames[clip][stream])).sum();
-        read + self.stored_bytes(clip, task)
+        read + self.stored_bytes(clip, task, |_| USUAL_PIXELS)
     }
 
-    /// Bytes that a clip's records are expected to take beside its files; files that are kept become records.
-    fn stored_bytes(&self, clip: usize, task: &Task) -> u64 {
-        let encoded = |(stream, (_, options)): &(usize, &(StreamKind, StreamOptions))| {
-            task.read[*stream] && options.codec != Codec::Jpeg
-        };
-        let streams = self.streams.iter().enumerate().filter(encoded);
-        streams.map(|(stream, (kind, options))| nominal_clip_bytes(*kind, options, self.frames[clip][stream])).sum()
+    /// Bytes that a clip's records are expected to take beside its files, whose images have so many `pixels` in a stream.
+    /// Files that are kept become records.
+    fn stored_bytes(&self, clip: usize, task: &Task, pixels: impl Fn(usize) -> u64) -> u64 {
+        let mut bytes = 0;
+        for (stream, (kind, options)) in self.streams.iter().enumerate() {
+            if task.read[stream] && options.codec != Codec::Jpeg {
+                let records = u64::from(self.frames[clip][stream]) * u64::from(kind.planes());
+                bytes += records * record_bytes(*kind, options, pixels(stream));
+            }
+        }
+        bytes
     }
 
     fn images(&self, clip: usize, task: Option<&Task>) -> u64 {

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod examples;
+mod heap;
 
 use std::io;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    heap::share_heaps();
     let outcome = commands::run(cli::Cli::parse());
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // A reader that has seen enough (`ucfpack inspect DIR | head`) is no error.

@@ -8,7 +8,7 @@ use std::thread;
 use crate::error::{Error, Result};
 
 /// Bytes that may be read or encoded but not yet written. One item is always let through, however large.
-const BUDGET_BYTES: u64 = 256 << 20;
+const BUDGET_BYTES: u64 = 192 << 20;
 
 /// What a step of an item gave, with the bytes that the item holds from now on.
 pub(crate) struct Held<T> {
@@ -70,7 +70,9 @@ impl Gate<'_> {
             }
             let bytes = state.corrected(self.weights[item]);
             let under_way: u64 = state.held.values().sum();
-            if under_way == 0 || under_way + bytes <= BUDGET_BYTES {
+            // The first item is alone until it is known how far expectations can be trusted.
+            let trusted = (bytes == 0 || state.expected > 0) && under_way + bytes <= BUDGET_BYTES;
+            if state.held.is_empty() || trusted {
                 state.next += 1;
                 state.held.insert(item, bytes);
                 return Some(item);
@@ -85,6 +87,7 @@ impl Gate<'_> {
         state.expected += self.weights[item];
         state.measured += bytes;
         state.held.insert(item, bytes);
+        self.freed.notify_all();
     }
 
     /// An item holds so many bytes now.

@@ -15,7 +15,7 @@ use crate::stream::StreamKind;
 /// Bytes of an index entry.
 const INDEX_BYTES: u64 = 32;
 /// Pixels of a usual image: 342x256.
-const USUAL_PIXELS: u64 = 342 * 256;
+pub(crate) const USUAL_PIXELS: u64 = 342 * 256;
 
 /// The shards of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +122,13 @@ impl std::fmt::Display for PlannedClip {
 /// Bytes that a record is expected to take: measured averages over real clips of UCF101 (see the design notes),
 /// scaled by the number of pixels.
 pub fn nominal_record_bytes(kind: StreamKind, options: &StreamOptions) -> u64 {
+    record_bytes(kind, options, USUAL_PIXELS)
+}
+
+/// The same for a source image of so many pixels.
+pub fn record_bytes(kind: StreamKind, options: &StreamOptions, source_pixels: u64) -> u64 {
     let pixels = match options.geometry {
-        Geometry::Source => USUAL_PIXELS,
+        Geometry::Source => source_pixels,
         Geometry::Square(side) => u64::from(side) * u64::from(side),
         Geometry::ShortSide(side) => u64::from(side) * u64::from(side) * 4 / 3,
     };

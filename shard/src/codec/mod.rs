@@ -194,11 +194,13 @@ impl Encoder {
                 &self.scratch
             }
         };
-        let bytes = match (codec, &mut self.zstd) {
+        let mut bytes = match (codec, &mut self.zstd) {
             (Codec::Zstd, Some(compressor)) => zstd::encode(compressor, source)?,
             (Codec::Lz4, _) => lz4::encode(source, level)?,
             _ => source.to_vec(),
         };
+        // Compressors take room for the worst case, many times what they need; whole clips of records wait to be written.
+        bytes.shrink_to_fit();
         Ok(EncodedRecord::new(bytes, size, codec, filter))
     }
 }
