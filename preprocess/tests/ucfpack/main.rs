@@ -12,5 +12,7 @@ mod pack;
 mod parts;
 mod program;
 mod resume;
+#[cfg(unix)]
+mod slurm;
 mod synth;
 mod tree;
