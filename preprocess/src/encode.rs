@@ -1,9 +1,12 @@
 //! From the files of a clip to its records: read, check, decode, resize, encode.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clipshard::layout::MAX_IMAGE_BYTES;
 use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
 
 use crate::error::{Error, Result};
@@ -80,7 +83,7 @@ pub(crate) struct ReadClip<'a> {
 struct ReadStream<'a> {
     files: &'a StreamFiles,
     /// For each plane the bytes of each frame, or why they could not be read.
-    planes: Vec<Vec<std::io::Result<Vec<u8>>>>,
+    planes: Vec<Vec<io::Result<Vec<u8>>>>,
 }
 
 impl<'a> ReadClip<'a> {
@@ -105,7 +108,7 @@ impl<'a> ReadClip<'a> {
                     if cancel.load(Ordering::Relaxed) {
                         return Err(Error::Interrupted);
                     }
-                    read.push(fs::read(plane.path(frame)));
+                    read.push(read_file(&plane.path(frame)));
                 }
                 planes.push(read);
             }
@@ -126,6 +129,18 @@ impl<'a> ReadClip<'a> {
         let planes = self.streams.iter().flatten().flat_map(|stream| &stream.planes);
         planes.flatten().map(|read| read.as_ref().map_or(0, |bytes| bytes.len() as u64)).sum()
     }
+}
+
+/// Reads a file that is no larger than an image can be.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > MAX_IMAGE_BYTES as u64 {
+        return Err(io::Error::other(format!("{length} bytes are too many for an image")));
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A clip ready to be written.

@@ -110,7 +110,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
         streams.push(Stream { spec, shards });
     }
     watch.progress.end();
-    let manifest = manifest(&plan, streams, frames)?;
+    let manifest = manifest(&plan, &left_out, streams, frames)?;
     manifest.write(staging.path())?;
     staging.commit()?;
     let mut report = BuildReport {
@@ -231,12 +231,16 @@ fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<Sh
 
 fn manifest(
     plan: &BuildPlan,
+    left_out: &BTreeSet<&str>,
     streams: Vec<Stream>,
     mut frames: HashMap<String, BTreeMap<String, u32>>,
 ) -> Result<Manifest> {
     let mut clips = Vec::new();
     for planned in &plan.clips {
-        let Some(frames) = frames.remove(&planned.id) else { continue };
+        let frames = frames.remove(&planned.id).unwrap_or_default();
+        if frames.is_empty() && (!planned.whole || left_out.contains(planned.id.as_str())) {
+            continue;
+        }
         if frames.len() != streams.len() {
             return Err(Error::Input(format!(
                 "clip {} is in {} of {} streams; pack the parts again",

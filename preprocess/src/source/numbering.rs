@@ -74,6 +74,9 @@ impl NameRule {
     }
 }
 
+/// Larger numbers are none of a frame.
+const MOST_FRAMES: u32 = 1 << 30;
+
 /// Which numbers of one plane a folder holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Numbers {
@@ -122,7 +125,9 @@ pub(super) fn list(folder: &Path, rules: &[NameRule]) -> Result<Vec<Result<Numbe
         let file = entry.map_err(unreadable)?.file_name();
         let Some(text) = file.to_str() else { continue };
         let matched = rules.iter().enumerate().find_map(|(i, rule)| Some((i, rule.split(&own, text)?)));
-        match matched.and_then(|(i, (prefix, digits))| Some((i, prefix, digits, digits.parse().ok()?))) {
+        match matched.and_then(|(i, (prefix, digits))| {
+            Some((i, prefix, digits, digits.parse().ok().filter(|n| *n < MOST_FRAMES)?))
+        }) {
             Some((i, prefix, digits, number)) => {
                 if *prefixes[i].get_or_insert_with(|| prefix.to_owned()) == prefix {
                     found[i].push((number, padded_width(digits)));
@@ -209,6 +214,12 @@ mod tests {
         let found = one(fixed("frame", 6), "v", &[&strays[..], &frames].concat()).unwrap();
         assert_eq!((found.count, found.lowest, found.highest, found.hole), (3, 1, 1_234_567, Some(3)));
         assert_eq!((found.name.file(12), found.name.pattern()), ("frame000012.jpg".into(), "frame%06d.jpg".into()));
+    }
+
+    #[test]
+    fn numbers_that_no_frame_has_are_strays() {
+        let found = one(fixed("frame", 6), "v", &["frame000001.jpg", "frame4294967295.jpg", "frame99999999999.jpg"]);
+        assert_eq!(found.map(|n| (n.count, n.highest)), Ok((1, 1)));
     }
 
     #[test]

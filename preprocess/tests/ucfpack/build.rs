@@ -171,6 +171,10 @@ fn each_kind_of_damage_is_named() {
     };
     broken(&|t| truncate(rgb(t, 3)), "truncated");
     broken(&|t| truncate(u(t, 3)), "truncated");
+    broken(
+        &|t| fs::OpenOptions::new().write(true).open(rgb(t, 3)).unwrap().set_len(1 << 29).unwrap(),
+        "frame000003.jpg: cannot read it: 536870912 bytes are too many for an image",
+    );
     broken(&|t| write_jpeg(&rgb(t, 9), (44, 32), true, 1), "it has 44x32 pixels, the clip's first image 42x32");
     broken(
         &|t| {

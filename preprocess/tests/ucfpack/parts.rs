@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use clipshard::VerifyDepth;
+use clipshard::{Manifest, VerifyDepth};
 use ucfpack::build::{BuildOptions, BuildReport};
 use ucfpack::encode::Geometry;
 use ucfpack::merge::{MergeOptions, merge};
@@ -118,6 +118,22 @@ fn parts_that_do_not_belong_together_are_refused() {
     fs::write(&record, text).unwrap();
     fs::remove_file(two.join("manifest.json")).unwrap();
     refused(&[&one, &two], "no manifest.json here");
+}
+
+#[test]
+fn a_part_that_lost_a_clip_since_is_refused() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let parts = [1, 2].map(|number| make_part(&tree, place.path(), Part { number, of: 2 }, false).0);
+    // A shard and its clips are taken out of the manifest.
+    let mut manifest = Manifest::read(&parts[1]).unwrap();
+    for stream in &mut manifest.streams {
+        stream.shards.clear();
+    }
+    manifest.clips.clear();
+    manifest.write(&parts[1]).unwrap();
+    let error = merged(&place.path().join("out"), &parts).unwrap_err().to_string();
+    assert!(error.contains("of 2 streams; pack the parts again"), "{error}");
 }
 
 #[test]
