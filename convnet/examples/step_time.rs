@@ -1,10 +1,10 @@
 //! Times a training step and an evaluation forward pass.
 //!
-//! `cargo run --release -p candle-convnet --example step_time -- --batch 25 --size 224 --channels 3`;
-//! `scripts/bench_step.py` runs PyTorch beside it.
+//! `cargo run --release -p candle-convnet --example step_time -- --batch 25 --size 224 --channels 3`, on an NVIDIA card with
+//! `--features cuda` and `--device cuda:0 --precision bf16`; `scripts/bench_step.py` runs PyTorch beside it.
 
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use clap::Parser;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,13 @@ struct Args {
     /// Channels of an image.
     #[arg(long, default_value_t = 3)]
     channels: usize,
-    /// Steps to time after one that is not counted.
+    /// cpu or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// f32, on CUDA also tf32 and bf16.
+    #[arg(long, default_value = "f32")]
+    precision: String,
+    /// Steps to time after three that are not counted.
     #[arg(long, default_value_t = 5)]
     steps: usize,
     /// Let the allocator take and give back memory as it does by default.
@@ -35,32 +41,40 @@ fn main() -> anyhow::Result<()> {
     if !args.fresh_memory {
         candle_convnet::keep_freed_memory();
     }
-    let device = Device::Cpu;
+    let device = open(&args.device, args.precision == "tf32")?;
+    let dtype = if args.precision == "bf16" { DType::BF16 } else { DType::F32 };
     let config = ResNetConfig { depth: args.net, in_channels: args.channels, classes: 101 };
     let model = Model::random(&config, 1, &device)?;
     let mut sgd = Sgd::new(model.trainable(), SgdConfig { lr: 1e-3, ..SgdConfig::default() });
-    let x = Tensor::randn(0f32, 1., (args.batch, args.size, args.size, args.channels), &device)?;
-    let labels = Tensor::arange(0u32, args.batch as u32, &device)?;
+    let x = Tensor::randn(0f32, 1., (args.batch, args.size, args.size, args.channels), &device)?.to_dtype(dtype)?;
+    let labels: Vec<u32> = (0..args.batch as u32).map(|i| i % 101).collect();
+    let labels = Tensor::new(labels, &device)?;
     let mut times: [Vec<Duration>; 4] = Default::default();
-    for step in 0..=args.steps {
+    for step in 0..args.steps + 3 {
+        device.synchronize()?;
         let start = Instant::now();
         let loss = cross_entropy(&model.net.forward_t(&x, true)?, &labels, 0.)?;
+        device.synchronize()?;
         let forward = start.elapsed();
         let grads = loss.backward()?;
+        device.synchronize()?;
         let backward = start.elapsed().saturating_sub(forward);
         sgd.step(&grads)?;
         drop((loss, grads));
+        device.synchronize()?;
         let whole = start.elapsed();
         let start = Instant::now();
         model.net.forward_t(&x, false)?;
+        device.synchronize()?;
         let evaluation = start.elapsed();
-        if step > 0 {
+        if step >= 3 {
             for (times, time) in times.iter_mut().zip([forward, backward, whole, evaluation]) {
                 times.push(time);
             }
         }
     }
-    println!("{} batch {} x {}x{}x{}", args.net, args.batch, args.size, args.size, args.channels);
+    let Args { net, batch, size, channels, precision, .. } = &args;
+    println!("{net} batch {batch} x {size}x{size}x{channels} {precision} on {}", args.device);
     for (name, times) in ["forward", "backward", "training step", "evaluation"].iter().zip(&mut times) {
         times.sort();
         let median = times[times.len() / 2];
@@ -68,4 +82,17 @@ fn main() -> anyhow::Result<()> {
         println!("{name:>14}: median {median:8.3?}, best {:8.3?}, {rate:7.1} images/s", times[0]);
     }
     Ok(())
+}
+
+#[cfg(feature = "cuda")]
+fn open(name: &str, tf32: bool) -> anyhow::Result<Device> {
+    let Some(ordinal) = name.strip_prefix("cuda:") else { return Ok(Device::Cpu) };
+    let config = candle_convnet::cuda::CudaConfig { tf32, ..Default::default() };
+    Ok(candle_convnet::cuda::open(ordinal.parse()?, config)?)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open(name: &str, _: bool) -> anyhow::Result<Device> {
+    anyhow::ensure!(name == "cpu", "--device {name}: this program was built without the feature cuda");
+    Ok(Device::Cpu)
 }

@@ -7,6 +7,8 @@
 use crate::dense;
 use crate::gather::{Class, Gather, Images, Taps};
 use crate::weight_grad::WeightGrad;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
@@ -60,27 +62,27 @@ impl Conv2d {
         conv2d(x, &self.weight, self.config)
     }
 
-    /// The same layer on the same weights, outside the autograd graph.
-    pub(crate) fn detached(&self) -> Self {
-        Self { weight: self.weight.detach(), config: self.config }
+    /// Geometry of the convolution.
+    pub fn config(&self) -> Conv2dConfig {
+        self.config
     }
 }
 
-/// Convolves `x` [N, H, W, C] f32 with `weight` [O, C, KH, KW] f32 -> [N, H', W', O].
+/// Convolves `x` [N, H, W, C] with `weight` [O, C, KH, KW] f32 -> [N, H', W', O] of the type of `x`: f32, on CUDA also bf16.
 ///
 /// Gradients reach `x` and `weight`; the one of `x` is left out when `x` is a plain input that nothing trainable led to.
-/// Results are bit-identical for any number of threads.
+/// On the CPU, results are bit-identical for any number of threads.
 pub fn conv2d(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
     x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp(config))
 }
 
 /// Shapes of one convolution.
 #[derive(Clone, Copy, Debug)]
-struct Geometry {
-    input: Images,
-    output: Images,
-    kernel: (usize, usize),
-    config: Conv2dConfig,
+pub(crate) struct Geometry {
+    pub(crate) input: Images,
+    pub(crate) output: Images,
+    pub(crate) kernel: (usize, usize),
+    pub(crate) config: Conv2dConfig,
 }
 
 impl Geometry {
@@ -196,15 +198,35 @@ impl CustomOp2 for Conv2dOp {
         Ok((CpuStorage::F32(out), (n, h, w, c).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, w: &CudaStorage, wl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.0)?;
+        let out = crate::cuda::conv::forward(&geometry, (x, xl), (w, wl))?;
+        let Images { n, h, w, c } = geometry.output;
+        Ok((out, (n, h, w, c).into()))
+    }
+
     fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let config = self.0;
-        let data = x.track_op().then(|| weight.apply_op2_no_bwd(&grad, &DataGrad { config, input: x.shape().clone() }));
-        let weights = weight
-            .track_op()
-            .then(|| x.apply_op2_no_bwd(&grad, &WeightGradOp { config, weight: weight.shape().clone() }));
+        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.0));
+        let weights = weight.track_op().then(|| weight_grad(x, &grad, weight.shape(), self.0));
         Ok((data.transpose()?, weights.transpose()?))
     }
+}
+
+/// [`conv2d`] outside the autograd graph.
+pub(crate) fn forward(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+    x.apply_op2_no_bwd(weight, &Conv2dOp(config))
+}
+
+/// The input's gradient, of shape `input`, from the output's.
+pub(crate) fn data_grad(weight: &Tensor, grad: &Tensor, input: &Shape, config: Conv2dConfig) -> Result<Tensor> {
+    weight.apply_op2_no_bwd(grad, &DataGrad { config, input: input.clone() })
+}
+
+/// The weights' gradient, of shape `weight`, f32, from the output's.
+pub(crate) fn weight_grad(x: &Tensor, grad: &Tensor, weight: &Shape, config: Conv2dConfig) -> Result<Tensor> {
+    x.apply_op2_no_bwd(grad, &WeightGradOp { config, weight: weight.clone() })
 }
 
 /// (weight, output gradient) -> input gradient.
@@ -223,6 +245,12 @@ impl CustomOp2 for DataGrad {
         let out = geometry.data_grad(dense::slice(w, wl, self.name())?, dense::slice(grad, gl, self.name())?);
         Ok((CpuStorage::F32(out), self.input.clone()))
     }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, w: &CudaStorage, wl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::new(&self.input, wl.shape(), self.config)?;
+        Ok((crate::cuda::conv::data_grad(&geometry, (w, wl), (grad, gl))?, self.input.clone()))
+    }
 }
 
 /// (input, output gradient) -> weight gradient, OIHW.
@@ -240,5 +268,11 @@ impl CustomOp2 for WeightGradOp {
         let geometry = Geometry::new(xl.shape(), &self.weight, self.config)?;
         let out = geometry.weight_grad(dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
         Ok((CpuStorage::F32(out), self.weight.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), &self.weight, self.config)?;
+        Ok((crate::cuda::conv::weight_grad(&geometry, (x, xl), (grad, gl))?, self.weight.clone()))
     }
 }

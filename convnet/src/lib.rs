@@ -2,6 +2,8 @@
 
 mod batch_norm;
 mod conv;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod dense;
 mod gather;
 mod heap;
@@ -11,6 +13,7 @@ mod loss;
 mod matmul;
 mod model;
 mod parallel;
+mod pixels;
 mod pool;
 mod relu;
 mod resnet;
@@ -24,6 +27,7 @@ pub use heap::keep_freed_memory;
 pub use linear::{Linear, linear};
 pub use loss::cross_entropy;
 pub use model::Model;
+pub use pixels::{PixelLayout, Range, normalise};
 pub use pool::{MaxPool2dConfig, global_avg_pool, max_pool2d};
 pub use relu::{add_relu, relu};
 pub use resnet::{Depth, ParseDepthError, ResNet, ResNetConfig};

@@ -29,14 +29,17 @@ impl Linear {
         linear(x, &self.weight, &self.bias)
     }
 
-    /// The same layer on the same values, outside the autograd graph.
-    pub(crate) fn detached(&self) -> Self {
-        Self { weight: self.weight.detach(), bias: self.bias.detach() }
+    /// The weights [outputs, inputs] and the biases [outputs].
+    pub fn parameters(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
     }
 }
 
 /// `x` [N, I] times `weight` [O, I] transposed plus `bias` [O] -> [N, O], all f32.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if x.device().is_cuda() {
+        return x.matmul(&weight.t()?)?.broadcast_add(bias);
+    }
     x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearOp)
 }
 
@@ -77,13 +80,20 @@ impl CustomOp3 for LinearOp {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        Ok((
-            Some(grad.apply_op2_no_bwd(weight, &Product { transpose: false })?),
-            Some(grad.apply_op2_no_bwd(x, &Product { transpose: true })?),
-            Some(grad.sum(0)?),
-        ))
+        let (x, weight, bias) = gradients(x, weight, &grad.contiguous()?)?;
+        Ok((Some(x), Some(weight), Some(bias)))
     }
+}
+
+/// Gradients of input, weight and bias from the output's gradient, outside the autograd graph.
+pub(crate) fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    let (x, weight, grad) = (x.detach(), weight.detach(), grad.detach());
+    let bias = grad.sum(0)?;
+    if x.device().is_cuda() {
+        return Ok((grad.matmul(&weight)?, grad.t()?.matmul(&x)?, bias));
+    }
+    let data = grad.apply_op2_no_bwd(&weight, &Product { transpose: false })?;
+    Ok((data, grad.apply_op2_no_bwd(&x, &Product { transpose: true })?, bias))
 }
 
 /// `a · b`, or `aᵀ · b` when `transpose`; both row-major.

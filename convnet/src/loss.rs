@@ -1,6 +1,8 @@
 //! Cross-entropy of logits against class labels.
 
 use crate::dense;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// Mean over the batch of `-Σ_k q_k · log softmax(logits)_k`, a scalar.
@@ -8,7 +10,8 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 /// `logits` [N, K] f32; `labels` [N] u32, below K. The target q puts `1 - label_smoothing` on the label and spreads the rest
 /// evenly over all K classes, as
 /// [`torch.nn.CrossEntropyLoss`](https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html); 0 is the
-/// plain loss. Sums are taken in f64. The gradient reaches `logits`.
+/// plain loss. Sums are taken in f64. The gradient reaches `logits`. A label that is no class is an error on the CPU; on CUDA,
+/// where nothing waits for the device, it makes the loss NaN.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor, label_smoothing: f64) -> Result<Tensor> {
     if !(0. ..=1.).contains(&label_smoothing) {
         bail!("cross-entropy: label smoothing {label_smoothing} is not between 0 and 1");
@@ -43,6 +46,18 @@ impl CustomOp2 for CrossEntropy {
             loss += log_sum - target;
         }
         Ok((CpuStorage::F32(vec![(loss / n as f64) as f32]), ().into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logits: &CudaStorage,
+        logits_l: &Layout,
+        labels: &CudaStorage,
+        labels_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let loss = crate::cuda::loss::cross_entropy((logits, logits_l), (labels, labels_l), self.label_smoothing)?;
+        Ok((loss, ().into()))
     }
 
     fn bwd(
@@ -87,6 +102,18 @@ impl CustomOp2 for CrossEntropyGrad {
             }));
         }
         Ok((CpuStorage::F32(out), logits_l.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logits: &CudaStorage,
+        logits_l: &Layout,
+        labels: &CudaStorage,
+        labels_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let grad = crate::cuda::loss::cross_entropy_grad((logits, logits_l), (labels, labels_l), self.label_smoothing)?;
+        Ok((grad, logits_l.shape().clone()))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Max pooling with padding and overlap, and global average pooling, of NHWC images.
 
 use crate::dense;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// Window of a max pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,20 +18,47 @@ pub struct MaxPool2dConfig {
     pub padding: usize,
 }
 
-/// Maximum over windows: `x` [N, H, W, C] f32 -> [N, H', W', C] with H' = (H + 2·padding - kernel) / stride + 1.
+/// Maximum over windows: `x` [N, H, W, C] f32 (on CUDA also bf16) -> [N, H', W', C] with H' = (H + 2·padding - kernel) / stride + 1.
 ///
 /// As PyTorch: the gradient goes to the first maximum of a window in row order, and a NaN is the maximum of its window.
 pub fn max_pool2d(x: &Tensor, config: MaxPool2dConfig) -> Result<Tensor> {
     x.contiguous()?.apply_op1(MaxPool { config, argmax: Argmax::default() })
 }
 
-/// Mean over all pixels: `x` [N, H, W, C] f32 -> [N, C].
+/// Mean over all pixels: `x` [N, H, W, C] f32 (on CUDA also bf16) -> f32 [N, C].
 pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(GlobalAvgPool)
 }
 
-/// Position of each maximum in its window (row · kernel + column), as found by the forward pass.
-type Argmax = Arc<Mutex<Vec<u8>>>;
+/// [`max_pool2d`] outside the autograd graph; returns the maxima and their places.
+pub(crate) fn max_pool2d_forward(x: &Tensor, config: MaxPool2dConfig) -> Result<(Tensor, Argmax)> {
+    let op = MaxPool { config, argmax: Argmax::default() };
+    let y = x.apply_op1_no_bwd(&op)?;
+    Ok((y, op.argmax))
+}
+
+/// The input's gradient, of shape `input`, from that of the maxima.
+pub(crate) fn max_pool2d_grad(
+    grad: &Tensor,
+    argmax: &Argmax,
+    input: &Shape,
+    config: MaxPool2dConfig,
+) -> Result<Tensor> {
+    grad.apply_op1_no_bwd(&MaxPoolGrad { input: input.clone(), config, argmax: argmax.clone() })
+}
+
+/// [`global_avg_pool`] outside the autograd graph.
+pub(crate) fn global_avg_pool_forward(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&GlobalAvgPool)
+}
+
+/// The gradient of the input `x` from that of the means.
+pub(crate) fn global_avg_pool_grad(grad: &Tensor, x: &Tensor) -> Result<Tensor> {
+    grad.apply_op2_no_bwd(x, &GlobalAvgPoolGrad)
+}
+
+/// Position of each maximum in its window (row · kernel + column), u8 [N, H', W', C], as found by the forward pass.
+pub(crate) type Argmax = Arc<OnceLock<Tensor>>;
 
 struct MaxPool {
     config: MaxPool2dConfig,
@@ -92,13 +121,20 @@ impl CustomOp1 for MaxPool {
                 }
             }
         });
-        *self.argmax.lock().unwrap_or_else(PoisonError::into_inner) = argmax;
+        let _ = self.argmax.set(Tensor::from_vec(argmax, (n, out_h, out_w, c), &Device::Cpu)?);
         Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, out_h, out_w, c) = self.output(layout.shape())?;
+        let (y, argmax) = crate::cuda::pool::max_pool((x, layout), (out_h, out_w), self.config)?;
+        let _ = self.argmax.set(crate::cuda::tensor(argmax, (n, out_h, out_w, c)));
+        Ok((y, (n, out_h, out_w, c).into()))
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let op = MaxPoolGrad { input: x.shape().clone(), config: self.config, argmax: self.argmax.clone() };
-        Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&op)?))
+        Ok(Some(max_pool2d_grad(&grad.contiguous()?, &self.argmax, x.shape(), self.config)?))
     }
 }
 
@@ -106,6 +142,13 @@ struct MaxPoolGrad {
     input: Shape,
     config: MaxPool2dConfig,
     argmax: Argmax,
+}
+
+impl MaxPoolGrad {
+    fn places(&self) -> Result<&Tensor> {
+        let Some(argmax) = self.argmax.get() else { bail!("max-pool2d: backward before forward") };
+        Ok(argmax)
+    }
 }
 
 impl CustomOp1 for MaxPoolGrad {
@@ -118,7 +161,12 @@ impl CustomOp1 for MaxPoolGrad {
         let (n, h, w, c) = self.input.dims4()?;
         let (_, out_h, out_w, _) = layout.shape().dims4()?;
         let MaxPool2dConfig { kernel, stride, padding } = self.config;
-        let argmax = self.argmax.lock().unwrap_or_else(PoisonError::into_inner);
+        let argmax = self.places()?;
+        let (argmax, argmax_layout) = argmax.storage_and_layout();
+        let argmax = match (&*argmax, argmax_layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::U8(argmax)), Some((start, end))) => &argmax[start..end],
+            _ => bail!("max-pool2d-gradient: no places of maxima on the CPU"),
+        };
         let mut out = vec![0f32; n * h * w * c];
         // One task an image: windows overlap, so that rows of one image share input pixels.
         out.par_chunks_mut((h * w * c).max(1)).enumerate().for_each(|(image, out)| {
@@ -133,6 +181,15 @@ impl CustomOp1 for MaxPoolGrad {
             }
         });
         Ok((CpuStorage::F32(out), self.input.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, c) = self.input.dims4()?;
+        let (argmax, argmax_layout) = self.places()?.storage_and_layout();
+        let Storage::Cuda(argmax) = &*argmax else { bail!("max-pool2d-gradient: no places of maxima on the card") };
+        let out = crate::cuda::pool::max_pool_grad((grad, layout), (argmax, argmax_layout), [n, h, w, c], self.config)?;
+        Ok((out, self.input.clone()))
     }
 }
 
@@ -160,8 +217,17 @@ impl CustomOp1 for GlobalAvgPool {
         Ok((CpuStorage::F32(out), (n, c).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        if h * w == 0 {
+            bail!("global-avg-pool: images of {h}x{w} pixels have no mean");
+        }
+        Ok((crate::cuda::pool::avg_pool((x, layout))?, (n, c).into()))
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(grad.contiguous()?.apply_op2_no_bwd(x, &GlobalAvgPoolGrad)?))
+        Ok(Some(global_avg_pool_grad(&grad.contiguous()?, x)?))
     }
 }
 
@@ -184,5 +250,10 @@ impl CustomOp2 for GlobalAvgPoolGrad {
             }
         });
         Ok((CpuStorage::F32(out), xl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, grad: &CudaStorage, gl: &Layout, x: &CudaStorage, xl: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((crate::cuda::pool::avg_pool_grad((grad, gl), (x, xl))?, xl.shape().clone()))
     }
 }

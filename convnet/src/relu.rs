@@ -2,15 +2,19 @@
 //!
 //! As PyTorch: the gradient at 0 is 0 (candle's own `relu` passes it on), a NaN stays a NaN and passes the gradient on.
 
+#[cfg(feature = "cuda")]
+use crate::cuda::elementwise;
 use crate::{dense, parallel};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
-/// `max(x, 0)` of an f32 tensor of any shape.
+/// `max(x, 0)` of an f32 tensor (on CUDA also bf16) of any shape.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Relu)
 }
 
-/// `max(a + b, 0)` of two f32 tensors of the same shape: the end of a residual block.
+/// `max(a + b, 0)` of two f32 tensors (on CUDA also bf16) of the same shape: the end of a residual block.
 pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.shape() != b.shape() {
         candle_core::bail!("add_relu: shapes {:?} and {:?} differ", a.shape(), b.shape());
@@ -36,8 +40,13 @@ impl CustomOp1 for Relu {
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::relu((x, layout))?, layout.shape().clone()))
+    }
+
     fn bwd(&self, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(y.apply_op2_no_bwd(&grad.contiguous()?, &ReluGrad)?))
+        Ok(Some(relu_grad(y, &grad.contiguous()?)?))
     }
 }
 
@@ -53,10 +62,20 @@ impl CustomOp2 for AddRelu {
         Ok((CpuStorage::F32(parallel::map2(a, b, |a, b| rectify(a + b))), al.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, a: &CudaStorage, al: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::add_relu((a, al), (b, bl))?, al.shape().clone()))
+    }
+
     fn bwd(&self, _: &Tensor, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let grad = y.apply_op2_no_bwd(&grad.contiguous()?, &ReluGrad)?;
+        let grad = relu_grad(y, &grad.contiguous()?)?;
         Ok((Some(grad.clone()), Some(grad)))
     }
+}
+
+/// The gradient before a rectifier, from its output and the gradient behind it.
+pub(crate) fn relu_grad(y: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    y.apply_op2_no_bwd(grad, &ReluGrad)
 }
 
 /// (output, output gradient) -> gradient before the rectification.
@@ -71,5 +90,10 @@ impl CustomOp2 for ReluGrad {
         let (y, grad) = (dense::slice(y, yl, self.name())?, dense::slice(grad, gl, self.name())?);
         let out = parallel::map2(y, grad, |y, grad| if y <= 0. { 0. } else { grad });
         Ok((CpuStorage::F32(out), yl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, y: &CudaStorage, yl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::relu_grad((y, yl), (grad, gl))?, yl.shape().clone()))
     }
 }

@@ -45,6 +45,10 @@ impl Sgd {
 
     /// Moves every variable that has a gradient in `grads`, in place; the others, and their momentum, stay.
     pub fn step(&mut self, grads: &GradStore) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
+            return self.step_cuda(grads);
+        }
         let SgdConfig { lr, momentum, weight_decay, nesterov } = self.config;
         let (lr, momentum, weight_decay) = (lr as f32, momentum as f32, weight_decay as f32);
         for (name, var) in &self.vars {
@@ -66,6 +70,23 @@ impl Sgd {
             }
         }
         Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn step_cuda(&mut self, grads: &GradStore) -> Result<()> {
+        use crate::cuda::sgd::{Moved, step};
+        let mut gradients = Vec::with_capacity(self.vars.len());
+        for (name, var) in &self.vars {
+            let Some(grad) = grads.get(var) else { continue };
+            if self.config.momentum != 0. && !self.momentum.contains_key(name) {
+                self.momentum.insert(name.clone(), var.zeros_like()?);
+            }
+            gradients.push((name, var, grad.contiguous()?));
+        }
+        let momentum = |name| if self.config.momentum == 0. { None } else { self.momentum.get(name) };
+        let moved: Vec<Moved> =
+            gradients.iter().map(|(name, var, grad)| Moved { var, momentum: momentum(*name), grad }).collect();
+        step(&moved, &self.config)
     }
 
     /// The learning rate of the next step.

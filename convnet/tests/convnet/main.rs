@@ -1,6 +1,8 @@
 //! Tests of `candle-convnet` against PyTorch's results, finite differences and plain definitions.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod determinism;
 mod finite_differences;
 mod loading;

@@ -12,11 +12,21 @@ use std::collections::HashMap;
 
 /// A network with the weights that `make_goldens.py` gives its own, rectifiers kept clear of zero.
 pub fn known(depth: Depth, in_channels: usize) -> Model {
-    with_norms(depth, in_channels, false)
+    known_on(&Device::Cpu, depth, in_channels)
 }
 
-fn with_norms(depth: Depth, in_channels: usize, ordinary: bool) -> Model {
-    let model = Model::random(&ResNetConfig { depth, in_channels, classes: 10 }, 0, &Device::Cpu).unwrap();
+/// As [`known`], on a device.
+pub fn known_on(device: &Device, depth: Depth, in_channels: usize) -> Model {
+    with_norms(device, depth, in_channels, false)
+}
+
+/// With ordinary batch norms.
+pub fn ordinary_on(device: &Device, depth: Depth, in_channels: usize) -> Model {
+    with_norms(device, depth, in_channels, true)
+}
+
+fn with_norms(device: &Device, depth: Depth, in_channels: usize, ordinary: bool) -> Model {
+    let model = Model::random(&ResNetConfig { depth, in_channels, classes: 10 }, 0, device).unwrap();
     let tensors: HashMap<String, Tensor> = model
         .tensors()
         .into_iter()
@@ -50,7 +60,7 @@ fn away_from_zero(name: &str, channels: usize) -> Tensor {
     Tensor::from_vec((0..channels).map(offset).collect::<Vec<_>>(), channels, &Device::Cpu).unwrap()
 }
 
-struct Run {
+pub struct Run {
     name: &'static str,
     channels: usize,
     passes: usize,
@@ -58,15 +68,38 @@ struct Run {
     sgd: SgdConfig,
 }
 
-fn check_training(run: &Run) {
+/// As the seed's spatial stream learns.
+pub fn rgb_run() -> Run {
+    Run {
+        name: "resnet18-rgb",
+        channels: 3,
+        passes: 3,
+        label_smoothing: 0.,
+        sgd: SgdConfig { lr: 5e-4, ..SgdConfig::default() },
+    }
+}
+
+/// Label smoothing, weight decay and Nesterov's momentum.
+pub fn flow_run() -> Run {
+    Run {
+        name: "resnet18-flow",
+        channels: 20,
+        passes: 1,
+        label_smoothing: 0.1,
+        sgd: SgdConfig { lr: 1e-3, weight_decay: 5e-4, nesterov: true, ..SgdConfig::default() },
+    }
+}
+
+pub fn check_training(run: &Run, device: &Device) {
     let goldens = Goldens::read(&format!("{}.safetensors", run.name));
-    let model = known(Depth::R18, run.channels);
+    let model = known_on(device, Depth::R18, run.channels);
     let vars = model.trainable();
     let mut sgd = Sgd::new(vars.clone(), run.sgd);
-    let labels = Tensor::from_vec((0..8).map(|i| i * 3 % 10).collect::<Vec<u32>>(), 8, &Device::Cpu).unwrap();
+    let labels = Tensor::from_vec((0..8).map(|i| i * 3 % 10).collect::<Vec<u32>>(), 8, device).unwrap();
     for step in 0..5 {
         let logits: Vec<Tensor> = (0..run.passes)
             .map(|k| scaled(&format!("{}/x/{step}/{k}", run.name), (8, 64, 64, run.channels), 2., 0.))
+            .map(|x| x.to_device(device).unwrap())
             .map(|x| model.net.forward_t(&x, true).unwrap())
             .collect();
         let total = logits.iter().skip(1).fold(logits[0].clone(), |a, b| (a + b).unwrap());
@@ -99,30 +132,18 @@ fn check_training(run: &Run) {
 
 #[test]
 fn resnet18_on_rgb_trains_as_pytorch_on_the_summed_logits_of_three_passes() {
-    check_training(&Run {
-        name: "resnet18-rgb",
-        channels: 3,
-        passes: 3,
-        label_smoothing: 0.,
-        sgd: SgdConfig { lr: 5e-4, ..SgdConfig::default() },
-    });
+    check_training(&rgb_run(), &Device::Cpu);
 }
 
 #[test]
 fn resnet18_on_flow_trains_as_pytorch_with_smoothing_decay_and_nesterov() {
-    check_training(&Run {
-        name: "resnet18-flow",
-        channels: 20,
-        passes: 1,
-        label_smoothing: 0.1,
-        sgd: SgdConfig { lr: 1e-3, weight_decay: 5e-4, nesterov: true, ..SgdConfig::default() },
-    });
+    check_training(&flow_run(), &Device::Cpu);
 }
 
 #[test]
 fn gradients_of_a_network_with_ordinary_batch_norms_agree_but_for_a_few_jumps() {
     let goldens = Goldens::read("resnet18-ordinary.safetensors");
-    let model = with_norms(Depth::R18, 20, true);
+    let model = ordinary_on(&Device::Cpu, Depth::R18, 20);
     let labels = Tensor::from_vec((0..8).map(|i| i * 3 % 10).collect::<Vec<u32>>(), 8, &Device::Cpu).unwrap();
     let x = scaled("resnet18-ordinary/x/0/0", (8, 64, 64, 20), 2., 0.);
     let logits = model.net.forward_t(&x, true).unwrap();

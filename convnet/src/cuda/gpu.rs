@@ -1,0 +1,171 @@
+//! What the ops keep of a device: its kernels, its cuDNN handle, its workspace.
+#![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
+
+use super::conv::Convolutions;
+use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
+use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
+use candle_core::{DType, Device, Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// How a device computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CudaConfig {
+    /// Let convolutions of f32 images round their inputs to TF32 (10 bits), as PyTorch does by default.
+    pub tf32: bool,
+    /// Only convolution algorithms that give the same bits in every run.
+    pub deterministic: bool,
+}
+
+/// Opens card `ordinal` for training: one stream without event tracking, and memory that is kept once it was taken.
+///
+/// Don't share tensors of this device between streams.
+pub fn open(ordinal: usize, config: CudaConfig) -> Result<Device> {
+    let device = Device::new_cuda_with_stream(ordinal)?;
+    let cuda = device.as_cuda_device()?;
+    // SAFETY: this crate, and candle with this device, use its one stream only.
+    unsafe { cuda.disable_event_tracking() };
+    keep_memory(ordinal)?;
+    registry().insert(cuda.id(), Arc::new(Gpu::new(cuda, config)?));
+    Ok(device)
+}
+
+/// The default pool gives memory back to the driver at every synchronisation; keep it all.
+fn keep_memory(ordinal: usize) -> Result<()> {
+    let device = driver::result::device::get(ordinal as i32).w()?;
+    let mut threshold = u64::MAX;
+    // SAFETY: the pool is the device's own, and the attribute takes a u64.
+    unsafe {
+        let pool = driver::result::device::get_default_mem_pool(device).w()?;
+        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast()).result().w()?;
+    }
+    Ok(())
+}
+
+static REGISTRY: LazyLock<Mutex<HashMap<DeviceId, Arc<Gpu>>>> = LazyLock::new(Mutex::default);
+
+fn registry() -> std::sync::MutexGuard<'static, HashMap<DeviceId, Arc<Gpu>>> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A device as the ops see it.
+pub(crate) struct Gpu {
+    pub(crate) config: CudaConfig,
+    pub(crate) convolutions: Mutex<Convolutions>,
+    stream: Arc<CudaStream>,
+    module: Arc<CudaModule>,
+    functions: Mutex<HashMap<String, CudaFunction>>,
+}
+
+/// An argument of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arg {
+    /// Device address.
+    Ptr(u64),
+    /// `int`
+    Int(usize),
+    /// `int64_t`
+    Long(usize),
+    /// `float`
+    Float(f32),
+}
+
+const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
+
+/// Threads of a block.
+pub(crate) const BLOCK: usize = 256;
+
+impl Gpu {
+    /// Of a device that [`open`] made, or of any other one with the default configuration.
+    pub(crate) fn of(device: &CudaDevice) -> Result<Arc<Self>> {
+        if let Some(gpu) = registry().get(&device.id()) {
+            return Ok(gpu.clone());
+        }
+        let gpu = Arc::new(Self::new(device, CudaConfig::default())?);
+        registry().insert(device.id(), gpu.clone());
+        Ok(gpu)
+    }
+
+    fn new(device: &CudaDevice, config: CudaConfig) -> Result<Self> {
+        let stream = device.cuda_stream();
+        let module = stream.context().load_module(PTX.into()).w()?;
+        let convolutions = Mutex::new(Convolutions::new(&stream)?);
+        Ok(Self { config, convolutions, stream, module, functions: Mutex::default() })
+    }
+
+    /// Starts a kernel; `shape` is (grid, block, bytes of shared memory).
+    ///
+    /// Callers see to it that the arguments are those of the kernel and that addresses reach as far as it reads and writes.
+    pub(crate) fn launch(
+        &self,
+        name: &str,
+        grid: (usize, usize),
+        block: (usize, usize),
+        shared: usize,
+        args: &[Arg],
+    ) -> Result<()> {
+        let function = {
+            let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+            match functions.get(name) {
+                Some(function) => function.clone(),
+                None => {
+                    let function = self.module.load_function(name).w()?;
+                    functions.insert(name.to_owned(), function.clone());
+                    function
+                }
+            }
+        };
+        let ints: Vec<i32> = args.iter().map(|arg| if let Arg::Int(v) = arg { *v as i32 } else { 0 }).collect();
+        let longs: Vec<u64> = args
+            .iter()
+            .map(|arg| match arg {
+                Arg::Ptr(v) => *v,
+                Arg::Long(v) => *v as u64,
+                _ => 0,
+            })
+            .collect();
+        let mut builder = self.stream.launch_builder(&function);
+        for ((arg, int), long) in args.iter().zip(&ints).zip(&longs) {
+            match arg {
+                Arg::Ptr(_) | Arg::Long(_) => builder.arg(long),
+                Arg::Int(_) => builder.arg(int),
+                Arg::Float(v) => builder.arg(v),
+            };
+        }
+        let config = LaunchConfig {
+            grid_dim: (grid.0.max(1) as u32, grid.1.max(1) as u32, 1),
+            block_dim: (block.0 as u32, block.1 as u32, 1),
+            shared_mem_bytes: shared as u32,
+        };
+        // SAFETY: the kernels are this crate's, and each is started from one place that gives what it takes.
+        unsafe { builder.launch(config) }.w()?;
+        Ok(())
+    }
+
+    /// Starts a kernel that walks over `count` items in one dimension.
+    pub(crate) fn launch_over(&self, name: &str, count: usize, args: &[Arg]) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        // Kernels walk in grid-sized strides: enough blocks to fill any card, not more.
+        let blocks = count.div_ceil(BLOCK).min(1 << 14);
+        self.launch(name, (blocks, 1), (BLOCK, 1), 0, args)
+    }
+}
+
+/// Suffix of a kernel of single values.
+pub(crate) fn suffix(dtype: DType) -> &'static str {
+    if dtype == DType::BF16 { "bf16" } else { "f32" }
+}
+
+/// Values that a thread reads at once: 16 bytes, or 1 where `len` is no multiple of that.
+pub(crate) fn vector(dtype: DType, len: usize) -> usize {
+    let vector = 16 / dtype.size_in_bytes();
+    if len.is_multiple_of(vector) { vector } else { 1 }
+}
+
+/// A cuDNN or driver error as candle's.
+pub(crate) fn error(what: &str, error: impl std::fmt::Display) -> Error {
+    Error::Msg(format!("{what}: {error}"))
+}

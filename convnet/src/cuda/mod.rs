@@ -1,0 +1,25 @@
+//! The ops on NVIDIA cards: convolutions by cuDNN, the rest by the kernels of `kernels.cu`.
+//!
+//! Activations are bf16 or f32, parameters and their gradients f32; sums are f32 or better. All work of a device goes to the
+//! one stream of its candle device, so that order alone keeps data safe and nothing waits for the host.
+
+pub(crate) mod conv;
+pub(crate) mod elementwise;
+mod gpu;
+pub(crate) mod loss;
+mod memory;
+pub(crate) mod norm;
+pub(crate) mod pixels;
+pub(crate) mod pool;
+pub(crate) mod sgd;
+
+pub use gpu::{CudaConfig, open};
+
+use candle_core::cuda::CudaStorage;
+use candle_core::op::BackpropOp;
+use candle_core::{Shape, Storage, Tensor};
+
+/// A tensor, outside the autograd graph, of memory that kernels fill.
+pub(crate) fn tensor(storage: CudaStorage, shape: impl Into<Shape>) -> Tensor {
+    Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
+}

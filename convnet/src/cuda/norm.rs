@@ -1,0 +1,195 @@
+//! Batch normalisation: two passes each way, statistics and sums in fixed places.
+
+use super::conv::Operand;
+use super::gpu::{Arg, BLOCK, Gpu, suffix, vector};
+use super::memory::{address, float_type, fresh, start};
+use candle_core::cuda::CudaStorage;
+use candle_core::{DType, Result};
+use std::sync::Arc;
+
+/// Rows (pixels) and channels, and how threads share them out.
+struct Rows {
+    gpu: Arc<Gpu>,
+    dtype: DType,
+    rows: usize,
+    channels: usize,
+    /// Channels of a thread.
+    vector: usize,
+    /// Threads along channels and along rows.
+    block: (usize, usize),
+    /// Blocks along rows and along channels.
+    grid: (usize, usize),
+}
+
+/// Rows that a thread walks over at least, and blocks along rows at most: enough to fill a card, few partial sums to add.
+const ROWS_A_THREAD: usize = 8;
+const MAX_BLOCKS: usize = 1024;
+
+impl Rows {
+    fn new(x: Operand) -> Result<Self> {
+        let (n, h, w, channels) = x.1.shape().dims4()?;
+        let rows = n * h * w;
+        let dtype = float_type(x.0, "batch-norm2d")?;
+        let vector = vector(dtype, channels);
+        let groups = channels / vector;
+        let along_channels = groups.min(BLOCK);
+        let along_rows = BLOCK / along_channels;
+        let chunks = groups.div_ceil(along_channels);
+        let blocks = rows.div_ceil(along_rows * ROWS_A_THREAD).clamp(1, (MAX_BLOCKS / chunks).max(1));
+        let (block, grid) = ((along_channels, along_rows), (blocks, chunks));
+        Ok(Self { gpu: Gpu::of(&x.0.device)?, dtype, rows, channels, vector, block, grid })
+    }
+
+    fn kernel(&self, name: &str) -> String {
+        format!("{name}_{}_v{}", suffix(self.dtype), self.vector)
+    }
+
+    /// Bytes in which the threads of a block meet.
+    fn shared(&self) -> usize {
+        2 * self.block.0 * self.block.1 * self.vector * size_of::<f32>()
+    }
+
+    fn partial(&self, x: Operand) -> Result<CudaStorage> {
+        fresh(&x.0.device, DType::F32, self.grid.0 * 2 * self.channels)
+    }
+
+    /// Starts a kernel that adds up partial sums: a warp of channels, 16 parts.
+    fn total(&self, name: &str, args: &[Arg]) -> Result<()> {
+        self.gpu.launch(name, (self.channels.div_ceil(32), 1), (32, 16), 0, args)
+    }
+}
+
+/// Mean and 1 / √(variance + eps) of every channel, [C] each.
+pub(crate) struct Moments {
+    pub mean: CudaStorage,
+    pub inv_std: CudaStorage,
+}
+
+/// Running statistics, and the share of the new batch in them.
+pub(crate) struct Running<'a> {
+    pub mean: Operand<'a>,
+    pub var: Operand<'a>,
+    pub momentum: f32,
+}
+
+/// Statistics of the batch; moves the running ones.
+pub(crate) fn batch_moments(x: Operand, eps: f32, running: &Running) -> Result<Moments> {
+    let rows = Rows::new(x)?;
+    let images = Arg::Ptr(address(x.0, x.1, rows.dtype, "batch-norm2d")?);
+    let partial = rows.partial(x)?;
+    let (count, channels) = (Arg::Int(rows.rows), Arg::Int(rows.channels));
+    let args = [images, Arg::Ptr(start(&partial)), count, channels];
+    rows.gpu.launch(&rows.kernel("norm_sums"), rows.grid, rows.block, rows.shared(), &args)?;
+    let mean = fresh(&x.0.device, DType::F32, rows.channels)?;
+    let inv_std = fresh(&x.0.device, DType::F32, rows.channels)?;
+    let args = [
+        Arg::Ptr(start(&partial)),
+        Arg::Int(rows.grid.0),
+        images,
+        count,
+        channels,
+        Arg::Float(eps),
+        Arg::Float(running.momentum),
+        Arg::Ptr(start(&mean)),
+        Arg::Ptr(start(&inv_std)),
+        Arg::Ptr(address(running.mean.0, running.mean.1, DType::F32, "running mean")?),
+        Arg::Ptr(address(running.var.0, running.var.1, DType::F32, "running variance")?),
+    ];
+    rows.total(&format!("norm_statistics_{}", suffix(rows.dtype)), &args)?;
+    Ok(Moments { mean, inv_std })
+}
+
+/// The running statistics as moments.
+pub(crate) fn running_moments(mean: Operand, var: Operand, eps: f32) -> Result<Moments> {
+    let channels = mean.1.shape().elem_count();
+    let device = &mean.0.device;
+    let moments = Moments { mean: fresh(device, DType::F32, channels)?, inv_std: fresh(device, DType::F32, channels)? };
+    let args = [
+        Arg::Ptr(address(mean.0, mean.1, DType::F32, "running mean")?),
+        Arg::Ptr(address(var.0, var.1, DType::F32, "running variance")?),
+        Arg::Int(channels),
+        Arg::Float(eps),
+        Arg::Ptr(start(&moments.mean)),
+        Arg::Ptr(start(&moments.inv_std)),
+    ];
+    Gpu::of(device)?.launch_over("norm_running", channels, &args)?;
+    Ok(moments)
+}
+
+/// What scales and shifts a channel, [C] f32 each.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<'a> {
+    pub mean: Operand<'a>,
+    pub inv_std: Operand<'a>,
+    pub weight: Operand<'a>,
+    pub bias: Operand<'a>,
+}
+
+impl Affine<'_> {
+    fn args(&self) -> Result<[Arg; 4]> {
+        let of = |(storage, layout): Operand| address(storage, layout, DType::F32, "batch-norm2d");
+        Ok([of(self.mean)?, of(self.inv_std)?, of(self.weight)?, of(self.bias)?].map(Arg::Ptr))
+    }
+}
+
+/// Normalises, adds the residual if there is one, and rectifies if asked.
+pub(crate) fn apply(x: Operand, residual: Option<Operand>, affine: &Affine, relu: bool) -> Result<CudaStorage> {
+    let rows = Rows::new(x)?;
+    let y = fresh(&x.0.device, rows.dtype, rows.rows * rows.channels)?;
+    let mut args = vec![Arg::Ptr(address(x.0, x.1, rows.dtype, "batch-norm2d")?)];
+    args.push(match residual {
+        Some((storage, layout)) => Arg::Ptr(address(storage, layout, rows.dtype, "batch-norm2d residual")?),
+        None => Arg::Ptr(0),
+    });
+    args.extend(affine.args()?);
+    args.extend([Arg::Ptr(start(&y)), Arg::Int(rows.rows), Arg::Int(rows.channels), Arg::Int(relu.into())]);
+    rows.gpu.launch(&rows.kernel("norm_apply"), rows.grid, rows.block, 0, &args)?;
+    Ok(y)
+}
+
+/// Gradients of a batch normalisation.
+pub(crate) struct Gradients {
+    pub input: CudaStorage,
+    pub weight: CudaStorage,
+    pub bias: CudaStorage,
+}
+
+/// `relu`: a rectifier follows whose input's sign is recomputed. `fixed`: the statistics did not depend on the batch.
+pub(crate) fn gradients(x: Operand, grad: Operand, affine: &Affine, relu: bool, fixed: bool) -> Result<Gradients> {
+    let rows = Rows::new(x)?;
+    let device = &x.0.device;
+    let images = Arg::Ptr(address(x.0, x.1, rows.dtype, "batch-norm2d-gradient")?);
+    let grad = Arg::Ptr(address(grad.0, grad.1, rows.dtype, "batch-norm2d-gradient")?);
+    let shape = [Arg::Int(rows.rows), Arg::Int(rows.channels), Arg::Int(relu.into())];
+    let partial = rows.partial(x)?;
+    let affine_args = affine.args()?;
+    let mut args = vec![images, grad];
+    args.extend(affine_args);
+    args.push(Arg::Ptr(start(&partial)));
+    args.extend(shape);
+    rows.gpu.launch(&rows.kernel("norm_grad_sums"), rows.grid, rows.block, rows.shared(), &args)?;
+
+    let [weight, bias, mean_g, slope] = [(); 4].map(|()| fresh(device, DType::F32, rows.channels));
+    let (weight, bias, mean_g, slope) = (weight?, bias?, mean_g?, slope?);
+    let args = [
+        Arg::Ptr(start(&partial)),
+        Arg::Int(rows.grid.0),
+        Arg::Int(rows.rows),
+        Arg::Int(rows.channels),
+        Arg::Int(fixed.into()),
+        affine_args[1],
+        Arg::Ptr(start(&weight)),
+        Arg::Ptr(start(&bias)),
+        Arg::Ptr(start(&mean_g)),
+        Arg::Ptr(start(&slope)),
+    ];
+    rows.total("norm_grad_totals", &args)?;
+
+    let input = fresh(device, rows.dtype, rows.rows * rows.channels)?;
+    let mut args = vec![images, grad];
+    args.extend(affine_args);
+    args.extend([Arg::Ptr(start(&mean_g)), Arg::Ptr(start(&slope)), Arg::Ptr(start(&input))]);
+    args.extend(shape);
+    rows.gpu.launch(&rows.kernel("norm_grad_apply"), rows.grid, rows.block, 0, &args)?;
+    Ok(Gradients { input, weight, bias })
+}

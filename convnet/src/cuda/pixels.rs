@@ -1,0 +1,34 @@
+//! u8 pixels -> what a network takes.
+
+use super::conv::Operand;
+use super::gpu::{Arg, Gpu, suffix};
+use super::memory::{address_of_first, fresh, start};
+use crate::pixels::{PixelLayout, Range, images};
+use candle_core::cuda::CudaStorage;
+use candle_core::cuda::cudarc::driver::DevicePtr;
+use candle_core::{DType, Result};
+
+/// [N, H, W, C] or [N, C, H, W] u8 -> [N, H, W, C] of type `dtype`.
+pub(crate) fn normalise(x: Operand, layout: PixelLayout, range: &Range, dtype: DType) -> Result<CudaStorage> {
+    let (n, h, w, c) = layout.sizes(x.1.shape())?;
+    let device = &x.0.device;
+    let out = fresh(device, dtype, n * h * w * c)?;
+    let table = device.clone_htod(&[&range.mean[..], &range.std[..]].concat())?;
+    let mean = table.device_ptr(&device.cuda_stream()).0;
+    let period = range.mean.len();
+    let (first, step) = images(x.1)?;
+    let args = [
+        Arg::Ptr(address_of_first(x.0, DType::U8, "normalise")? + first as u64),
+        Arg::Ptr(start(&out)),
+        Arg::Ptr(mean),
+        Arg::Ptr(mean + (period * size_of::<f32>()) as u64),
+        Arg::Int(period),
+        Arg::Int((layout == PixelLayout::Planes).into()),
+        Arg::Long(n),
+        Arg::Long(step),
+        Arg::Int(h * w),
+        Arg::Int(c),
+    ];
+    Gpu::of(device)?.launch_over(&format!("normalise_{}", suffix(dtype)), n * h * w, &args)?;
+    Ok(out)
+}

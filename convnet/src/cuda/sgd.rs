@@ -1,0 +1,43 @@
+//! One kernel moves all variables.
+
+use super::gpu::{Arg, Gpu};
+use super::memory::address;
+use crate::SgdConfig;
+use candle_core::cuda::cudarc::driver::DevicePtr;
+use candle_core::{DType, Result, Storage, Tensor, bail};
+
+/// A variable, its momentum (none where there is no momentum) and its gradient, all f32 and contiguous, of one shape.
+pub(crate) struct Moved<'a> {
+    pub var: &'a Tensor,
+    pub momentum: Option<&'a Tensor>,
+    pub grad: &'a Tensor,
+}
+
+/// One step, in place.
+pub(crate) fn step(moved: &[Moved], config: &SgdConfig) -> Result<()> {
+    let Some(first) = moved.first() else { return Ok(()) };
+    let device = first.var.device().as_cuda_device()?;
+    let mut table: Vec<u64> = Vec::with_capacity(4 * moved.len());
+    for Moved { var, momentum, grad } in moved {
+        if grad.shape() != var.shape() {
+            bail!("sgd: a gradient of shape {:?} for a variable of shape {:?}", grad.shape(), var.shape());
+        }
+        let momentum = momentum.map(place).transpose()?.unwrap_or(0);
+        table.extend([place(var)?, momentum, place(grad)?, var.elem_count() as u64]);
+    }
+    let table = device.clone_htod(&table)?;
+    let args = [
+        Arg::Ptr(table.device_ptr(&device.cuda_stream()).0),
+        Arg::Float(config.lr as f32),
+        Arg::Float(config.momentum as f32),
+        Arg::Float(config.weight_decay as f32),
+        Arg::Int(config.nesterov.into()),
+    ];
+    Gpu::of(device)?.launch("sgd", (64, moved.len()), (256, 1), 0, &args)
+}
+
+fn place(tensor: &Tensor) -> Result<u64> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cuda(storage) = &*storage else { bail!("sgd: variables and gradients on different devices") };
+    address(storage, layout, DType::F32, "sgd")
+}

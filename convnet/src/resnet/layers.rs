@@ -1,0 +1,253 @@
+//! The layers of a residual network, their way forward and their way back.
+
+use super::ResNetConfig;
+use super::tape::Gradients;
+use crate::batch_norm::Moments;
+use crate::linear::gradients as linear_gradients;
+use crate::pool::{Argmax, global_avg_pool_forward, global_avg_pool_grad, max_pool2d_forward, max_pool2d_grad};
+use crate::relu::relu_grad;
+use crate::{BatchNorm2d, BatchNormConfig, Conv2d, Conv2dConfig, Linear, MaxPool2dConfig, conv, linear};
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+const MAX_POOL: MaxPool2dConfig = MaxPool2dConfig { kernel: 3, stride: 2, padding: 1 };
+
+#[derive(Debug)]
+pub(super) struct Layers {
+    stem: ConvNorm,
+    blocks: Vec<Block>,
+    fc: Linear,
+}
+
+/// What the way back needs of a pass; dropped layer by layer on that way.
+pub(super) struct Trace {
+    stem: ConvNormTrace,
+    argmax: Argmax,
+    blocks: Vec<BlockTrace>,
+    /// Output of the last block, and its mean over pixels.
+    last: Tensor,
+    features: Tensor,
+}
+
+impl Layers {
+    pub(super) fn new(config: &ResNetConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let shape = ConvShape { inputs: config.in_channels, outputs: 64, kernel: 7, stride: 2 };
+        let stem = ConvNorm::new(shape, true, &vb.pp("conv1"), &vb.pp("bn1"))?;
+        let mut blocks = Vec::new();
+        let mut channels = 64;
+        for (stage, &count) in config.depth.blocks().iter().enumerate() {
+            let width = 64 << stage;
+            for index in 0..count {
+                let stride = if stage > 0 && index == 0 { 2 } else { 1 };
+                let vb = vb.pp(format!("layer{}.{index}", stage + 1));
+                let block = Block::new(channels, width, stride, config.depth.bottleneck(), &vb)?;
+                channels = block.outputs;
+                blocks.push(block);
+            }
+        }
+        Ok(Self { stem, blocks, fc: Linear::new(channels, config.classes, &vb.pp("fc"))? })
+    }
+
+    pub(super) fn parameters(&self) -> Vec<&Tensor> {
+        let mut parameters = self.stem.parameters().to_vec();
+        for block in &self.blocks {
+            let layers = block.branch.iter().chain(&block.shortcut);
+            parameters.extend(layers.flat_map(ConvNorm::parameters));
+        }
+        let (weight, bias) = self.fc.parameters();
+        parameters.extend([weight, bias]);
+        parameters
+    }
+
+    /// [N, H, W, C] -> logits [N, classes], outside candle's graph.
+    pub(super) fn forward(&self, x: &Tensor, train: bool) -> Result<(Tensor, Trace)> {
+        let (y, stem) = self.stem.forward(&x.contiguous()?, None, train)?;
+        let (mut x, argmax) = max_pool2d_forward(&y, MAX_POOL)?;
+        let mut blocks = Vec::with_capacity(if train { self.blocks.len() } else { 0 });
+        for block in &self.blocks {
+            let (y, trace) = block.forward(&x, train)?;
+            x = y;
+            if train {
+                blocks.push(trace);
+            }
+        }
+        let features = global_avg_pool_forward(&x)?;
+        let (weight, bias) = self.fc.parameters();
+        let logits = linear(&features, &weight.detach(), &bias.detach())?;
+        Ok((logits, Trace { stem, argmax, blocks, last: x, features }))
+    }
+
+    /// From the logits' gradient to the input's, if it is wanted, and all parameters'.
+    pub(super) fn backward(
+        &self,
+        trace: Trace,
+        grad: &Tensor,
+        wants_input: bool,
+    ) -> Result<(Option<Tensor>, Gradients)> {
+        let Trace { stem, argmax, mut blocks, last, features } = trace;
+        let mut gradients = Gradients::default();
+        let (weight, bias) = self.fc.parameters();
+        let (grad, weight_grad, bias_grad) = linear_gradients(&features, weight, grad)?;
+        gradients.insert(weight, weight_grad);
+        gradients.insert(bias, bias_grad);
+        let mut grad = global_avg_pool_grad(&grad, &last)?;
+        drop(last);
+        for block in self.blocks.iter().rev() {
+            let Some(trace) = blocks.pop() else { candle_core::bail!("network: a block left no trace") };
+            grad = block.backward(trace, &grad, &mut gradients)?;
+        }
+        let grad = max_pool2d_grad(&grad, &argmax, stem.y.shape(), MAX_POOL)?;
+        let input = self.stem.backward(&stem, &grad, wants_input, &mut gradients)?;
+        Ok((input, gradients))
+    }
+}
+
+/// A residual block: `relu(branch(x) + shortcut(x))`.
+#[derive(Debug)]
+struct Block {
+    branch: Vec<ConvNorm>,
+    shortcut: Option<ConvNorm>,
+    outputs: usize,
+}
+
+struct BlockTrace {
+    branch: Vec<ConvNormTrace>,
+    shortcut: Option<ConvNormTrace>,
+}
+
+impl Block {
+    fn new(inputs: usize, width: usize, stride: usize, bottleneck: bool, vb: &VarBuilder<'_>) -> Result<Self> {
+        let outputs = if bottleneck { 4 * width } else { width };
+        let shapes = if bottleneck {
+            vec![
+                ConvShape { inputs, outputs: width, kernel: 1, stride: 1 },
+                ConvShape { inputs: width, outputs: width, kernel: 3, stride },
+                ConvShape { inputs: width, outputs, kernel: 1, stride: 1 },
+            ]
+        } else {
+            vec![
+                ConvShape { inputs, outputs: width, kernel: 3, stride },
+                ConvShape { inputs: width, outputs, kernel: 3, stride: 1 },
+            ]
+        };
+        let last = shapes.len();
+        let branch = (1..)
+            .zip(shapes)
+            .map(|(i, shape)| ConvNorm::new(shape, i < last, &vb.pp(format!("conv{i}")), &vb.pp(format!("bn{i}"))))
+            .collect::<Result<_>>()?;
+        let shape = ConvShape { inputs, outputs, kernel: 1, stride };
+        let shortcut = (stride != 1 || inputs != outputs)
+            .then(|| ConvNorm::new(shape, false, &vb.pp("downsample.0"), &vb.pp("downsample.1")))
+            .transpose()?;
+        Ok(Self { branch, shortcut, outputs })
+    }
+
+    fn forward(&self, x: &Tensor, train: bool) -> Result<(Tensor, BlockTrace)> {
+        let (residual, shortcut) = match &self.shortcut {
+            Some(shortcut) => {
+                let (y, trace) = shortcut.forward(x, None, train)?;
+                (y, Some(trace))
+            }
+            None => (x.clone(), None),
+        };
+        let last = self.branch.len() - 1;
+        let mut branch = Vec::with_capacity(self.branch.len());
+        let mut y = x.clone();
+        for (i, layer) in self.branch.iter().enumerate() {
+            let (next, trace) = layer.forward(&y, (i == last).then_some(&residual), train)?;
+            y = next;
+            if train {
+                branch.push(trace);
+            }
+        }
+        Ok((y, BlockTrace { branch, shortcut }))
+    }
+
+    fn backward(&self, trace: BlockTrace, grad: &Tensor, gradients: &mut Gradients) -> Result<Tensor> {
+        let BlockTrace { mut branch, shortcut } = trace;
+        let mut residual: Option<Tensor> = None;
+        let mut grad = grad.clone();
+        for layer in self.branch.iter().rev() {
+            let Some(trace) = branch.pop() else { candle_core::bail!("network: a layer left no trace") };
+            if residual.is_none() {
+                // The last layer's rectifier comes after the sum; behind it, the gradient goes both ways.
+                grad = relu_grad(&trace.y, &grad)?;
+                residual = Some(grad.clone());
+            }
+            grad = wanted(layer.backward(&trace, &grad, true, gradients)?)?;
+        }
+        let mut residual = wanted(residual)?;
+        if let (Some(layer), Some(trace)) = (&self.shortcut, &shortcut) {
+            residual = wanted(layer.backward(trace, &residual, true, gradients)?)?;
+        }
+        grad + residual
+    }
+}
+
+fn wanted(gradient: Option<Tensor>) -> Result<Tensor> {
+    gradient.ok_or_else(|| candle_core::Error::Msg("network: a gradient that was asked for is missing".into()))
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ConvShape {
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+}
+
+/// A convolution that keeps the image's size (over its stride), its batch norm and perhaps a rectifier.
+#[derive(Debug)]
+struct ConvNorm {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+    relu: bool,
+}
+
+struct ConvNormTrace {
+    x: Tensor,
+    /// Between convolution and batch norm.
+    middle: Tensor,
+    y: Tensor,
+    moments: Moments,
+}
+
+impl ConvNorm {
+    fn new(shape: ConvShape, relu: bool, conv: &VarBuilder<'_>, norm: &VarBuilder<'_>) -> Result<Self> {
+        let ConvShape { inputs, outputs, kernel, stride } = shape;
+        let geometry = Conv2dConfig { stride, padding: kernel / 2 };
+        Ok(Self {
+            conv: Conv2d::new(inputs, outputs, kernel, geometry, conv)?,
+            norm: BatchNorm2d::new(outputs, BatchNormConfig { relu, ..BatchNormConfig::default() }, norm)?,
+            relu,
+        })
+    }
+
+    fn parameters(&self) -> [&Tensor; 3] {
+        let (weight, bias) = self.norm.parameters();
+        [self.conv.weight(), weight, bias]
+    }
+
+    fn forward(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<(Tensor, ConvNormTrace)> {
+        let middle = conv::forward(x, self.conv.weight(), self.conv.config())?;
+        let (y, moments) = self.norm.forward(&middle, residual, train)?;
+        Ok((y.clone(), ConvNormTrace { x: x.clone(), middle, y, moments }))
+    }
+
+    /// From the output's gradient (behind a residual sum: from the sum's) to the input's, if it is wanted.
+    fn backward(
+        &self,
+        trace: &ConvNormTrace,
+        grad: &Tensor,
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) -> Result<Option<Tensor>> {
+        let ConvNormTrace { x, middle, y, moments } = trace;
+        let [grad, weight_grad, bias_grad] = self.norm.gradients(middle, y, grad, moments, self.relu)?;
+        let [kernel, weight, bias] = self.parameters();
+        gradients.insert(weight, weight_grad);
+        gradients.insert(bias, bias_grad);
+        gradients.insert(kernel, conv::weight_grad(x, &grad, kernel.shape(), self.conv.config())?);
+        wants_input.then(|| conv::data_grad(kernel, &grad, x.shape(), self.conv.config())).transpose()
+    }
+}

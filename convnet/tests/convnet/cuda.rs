@@ -1,0 +1,279 @@
+//! The ops on an NVIDIA card beside the CPU's, which other tests hold against PyTorch; networks against PyTorch itself.
+//!
+//! They need a card: `cargo test -p candle-convnet --features cuda -- --ignored`, or `scripts/gpu_check.sh` where there is no
+//! Rust.
+
+use crate::networks::{check_training, flow_run, known_on, ordinary_on, rgb_run};
+use crate::values::{assert_close, flat, scaled, tensor, var};
+use candle_convnet::cuda::{CudaConfig, open};
+use candle_convnet::{
+    BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, PixelLayout, Range, Sgd, SgdConfig, add_relu,
+    conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
+};
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{VarBuilder, VarMap};
+
+fn card() -> Device {
+    open(0, CudaConfig::default()).unwrap()
+}
+
+/// Images as the card gets them: rounded to `dtype`, and the same values in f32 for the CPU.
+fn images(name: &str, shape: (usize, usize, usize, usize), dtype: DType, card: &Device) -> (Var, Var) {
+    let rounded = tensor(name, shape).to_dtype(dtype).unwrap();
+    let on_card = rounded.to_device(card).unwrap();
+    (var(&rounded.to_dtype(DType::F32).unwrap()), var(&on_card))
+}
+
+/// What may be lost: rounding of the result, and of sums for convolutions.
+fn tolerance(dtype: DType) -> f64 {
+    if dtype == DType::BF16 { 1e-2 } else { 1e-5 }
+}
+
+#[track_caller]
+fn same(what: &str, on_card: &Tensor, on_cpu: &Tensor, tolerance: f64) {
+    assert_eq!(on_card.dims(), on_cpu.dims(), "{what}");
+    assert_close(what, &flat(&on_card.to_device(&Device::Cpu).unwrap()), &flat(on_cpu), tolerance);
+}
+
+/// Differentiates the sum of `y · g`, where `g` is known and rounded to the type of `y`.
+fn backward(y: &Tensor, name: &str) -> candle_core::backprop::GradStore {
+    let g = tensor(name, y.shape()).to_dtype(DType::BF16).unwrap().to_device(y.device()).unwrap();
+    let g = g.to_dtype(y.dtype()).unwrap();
+    (y * g).unwrap().sum_all().unwrap().backward().unwrap()
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn convolutions_on_the_card_equal_the_cpus() {
+    let card = card();
+    for dtype in [DType::F32, DType::BF16] {
+        for [n, h, w, c, o, kernel, stride, padding] in [
+            [2, 17, 15, 3, 8, 7, 2, 3],
+            [1, 14, 19, 20, 5, 7, 2, 3],
+            [3, 9, 7, 6, 10, 3, 1, 1],
+            [2, 9, 8, 5, 7, 3, 2, 1],
+            [2, 5, 6, 12, 9, 1, 1, 0],
+            [2, 7, 6, 4, 11, 1, 2, 0],
+            [1, 1, 1, 3, 2, 3, 1, 1],
+            [1, 11, 13, 2, 3, 5, 3, 1],
+            [2, 56, 56, 64, 64, 3, 1, 1],
+            [2, 28, 28, 64, 128, 3, 2, 1],
+            [2, 14, 14, 256, 512, 1, 2, 0],
+        ] {
+            let what = format!("{dtype:?} {n}x{h}x{w}x{c} -> {o}, kernel {kernel}, stride {stride}");
+            let (x, x_card) = images(&what, (n, h, w, c), dtype, &card);
+            let weight = tensor(&format!("{what}/w"), (o, c, kernel, kernel)).to_dtype(dtype).unwrap();
+            let weight = var(&weight.to_dtype(DType::F32).unwrap());
+            let weight_card = var(&weight.to_device(&card).unwrap());
+            let config = Conv2dConfig { stride, padding };
+            let y = conv2d(&x, &weight, config).unwrap();
+            let y_card = conv2d(&x_card, &weight_card, config).unwrap();
+            assert_eq!(y_card.dtype(), dtype);
+            same(&format!("{what}: y"), &y_card, &y, tolerance(dtype));
+            let (grads, grads_card) = (backward(&y, "g"), backward(&y_card, "g"));
+            let gradient = |on_card: &Var, on_cpu: &Var, name: &str| {
+                let (found, expected) = (grads_card.get(on_card).unwrap(), grads.get(on_cpu).unwrap());
+                same(&format!("{what}: {name}"), found, expected, tolerance(dtype));
+            };
+            gradient(&x_card, &x, "dx");
+            gradient(&weight_card, &weight, "dw");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn pooling_on_the_card_equals_the_cpus_also_where_values_tie() {
+    let card = card();
+    for dtype in [DType::F32, DType::BF16] {
+        for [n, h, w, c, kernel, stride, padding] in
+            [[2, 11, 8, 5, 3, 2, 1], [1, 6, 7, 8, 2, 2, 0], [1, 5, 5, 4, 3, 1, 1], [2, 112, 112, 64, 3, 2, 1]]
+        {
+            let what = format!("{dtype:?} {n}x{h}x{w}x{c}, window {kernel}, stride {stride}");
+            let ties = (tensor(&what, (n, h, w, c)) * 4.).unwrap().round().unwrap();
+            let (x, x_card) = (var(&ties), var(&ties.to_dtype(dtype).unwrap().to_device(&card).unwrap()));
+            let config = MaxPool2dConfig { kernel, stride, padding };
+            let (y, y_card) = (max_pool2d(&x, config).unwrap(), max_pool2d(&x_card, config).unwrap());
+            same(&what, &y_card, &y, 0.);
+            let (grads, grads_card) = (backward(&y, "g"), backward(&y_card, "g"));
+            same(&format!("{what}: dx"), grads_card.get(&x_card).unwrap(), grads.get(&x).unwrap(), tolerance(dtype));
+            let (mean, mean_card) = (global_avg_pool(&x).unwrap(), global_avg_pool(&x_card).unwrap());
+            assert_eq!(mean_card.dtype(), DType::F32);
+            same(&format!("{what}: mean"), &mean_card, &mean, 1e-5);
+            let (grads, grads_card) = (backward(&mean, "g"), backward(&mean_card, "g"));
+            let (found, expected) = (grads_card.get(&x_card).unwrap(), grads.get(&x).unwrap());
+            same(&format!("{what}: gradient of the mean"), found, expected, tolerance(dtype));
+        }
+    }
+}
+
+fn batch_norm(channels: usize, config: BatchNormConfig, device: &Device) -> (VarMap, BatchNorm2d) {
+    let varmap = VarMap::new();
+    let vb = VarBuilder::from_varmap(&varmap, DType::F32, device);
+    let norm = BatchNorm2d::new(channels, config, &vb).unwrap();
+    for (name, var) in varmap.data().lock().unwrap().iter() {
+        let (scale, offset) = if name == "running_var" { (0.5, 1.) } else { (0.3, 0.7) };
+        var.set(&scaled(name, channels, scale, offset).to_device(device).unwrap()).unwrap();
+    }
+    (varmap, norm)
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn batch_norm_on_the_card_equals_the_cpus_in_both_modes() {
+    let card = card();
+    for dtype in [DType::F32, DType::BF16] {
+        for (shape, relu, train) in [
+            ((3, 4, 5, 6), false, true),
+            ((3, 4, 5, 6), true, false),
+            ((2, 13, 7, 24), true, true),
+            ((4, 28, 28, 64), true, true),
+            ((2, 7, 7, 512), false, true),
+            ((3, 5, 5, 2048), true, true),
+            ((1, 1, 1, 3), false, true),
+        ] {
+            let what = format!("{dtype:?} {shape:?}, relu {relu}, train {train}");
+            let config = BatchNormConfig { relu, ..BatchNormConfig::default() };
+            let ((vars, norm), (vars_card, norm_card)) =
+                (batch_norm(shape.3, config, &Device::Cpu), batch_norm(shape.3, config, &card));
+            let (x, x_card) = images(&what, shape, dtype, &card);
+            let (y, y_card) = (norm.forward_t(&x, train).unwrap(), norm_card.forward_t(&x_card, train).unwrap());
+            assert_eq!(y_card.dtype(), dtype);
+            same(&format!("{what}: y"), &y_card, &y, tolerance(dtype));
+            let (grads, grads_card) = (backward(&y, "g"), backward(&y_card, "g"));
+            same(&format!("{what}: dx"), grads_card.get(&x_card).unwrap(), grads.get(&x).unwrap(), tolerance(dtype));
+            let (vars, vars_card) = (vars.data().lock().unwrap(), vars_card.data().lock().unwrap());
+            for name in ["weight", "bias"] {
+                let (found, expected) = (grads_card.get(&vars_card[name]).unwrap(), grads.get(&vars[name]).unwrap());
+                same(&format!("{what}: gradient of {name}"), found, expected, tolerance(dtype));
+            }
+            for name in ["running_mean", "running_var"] {
+                same(&format!("{what}: {name}"), &vars_card[name], &vars[name], 1e-6);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn rectifiers_loss_and_last_layer_on_the_card_equal_the_cpus() {
+    let card = card();
+    for dtype in [DType::F32, DType::BF16] {
+        for shape in [(2, 3, 5, 7), (1, 8, 8, 16)] {
+            let ((a, a_card), (b, b_card)) = (images("a", shape, dtype, &card), images("b", shape, dtype, &card));
+            same("relu", &relu(&a_card).unwrap(), &relu(&a).unwrap(), 0.);
+            let (y, y_card) = (add_relu(&a, &b).unwrap(), add_relu(&a_card, &b_card).unwrap());
+            same("add_relu", &y_card, &y, tolerance(dtype));
+            let (grads, grads_card) = (backward(&y, "g"), backward(&y_card, "g"));
+            same("gradient of add_relu", grads_card.get(&b_card).unwrap(), grads.get(&b).unwrap(), tolerance(dtype));
+        }
+    }
+    let nan = Tensor::new(&[-1f32, -0., 0., 2., f32::NAN], &card).unwrap();
+    let found = relu(&nan).unwrap().to_vec1::<f32>().unwrap();
+    assert!(found[..4] == [0., 0., 0., 2.] && found[4].is_nan());
+
+    let labels: Vec<u32> = (0..70).map(|i| i * 3 % 101).collect();
+    for smoothing in [0., 0.1] {
+        let logits = var(&scaled("logits", (70, 101), 9., 0.));
+        let logits_card = var(&logits.to_device(&card).unwrap());
+        let loss = cross_entropy(&logits, &Tensor::new(&labels[..], &Device::Cpu).unwrap(), smoothing).unwrap();
+        let loss_card = cross_entropy(&logits_card, &Tensor::new(&labels[..], &card).unwrap(), smoothing).unwrap();
+        same("loss", &loss_card, &loss, 1e-6);
+        let (grads, grads_card) = (loss.backward().unwrap(), loss_card.backward().unwrap());
+        same("gradient of the loss", grads_card.get(&logits_card).unwrap(), grads.get(&logits).unwrap(), 1e-5);
+    }
+    let no_class = Tensor::new(&[0u32, 5], &card).unwrap();
+    let loss = cross_entropy(&tensor("logits", (2, 5)).to_device(&card).unwrap(), &no_class, 0.).unwrap();
+    assert!(loss.to_scalar::<f32>().unwrap().is_nan());
+
+    let host = [tensor("x", (9, 40)), tensor("w", (11, 40)), tensor("b", 11)].map(|t| var(&t));
+    let device = host.each_ref().map(|t| var(&t.to_device(&card).unwrap()));
+    let y = linear(&host[0], &host[1], &host[2]).unwrap();
+    let y_card = linear(&device[0], &device[1], &device[2]).unwrap();
+    same("linear", &y_card, &y, 1e-5);
+    let (grads, grads_card) = (backward(&y, "g"), backward(&y_card, "g"));
+    for (host, device) in host.iter().zip(&device) {
+        same("gradient of linear", grads_card.get(device).unwrap(), grads.get(host).unwrap(), 1e-5);
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn pixels_on_the_card_become_what_the_cpu_makes_of_them() {
+    let card = card();
+    let bytes: Vec<u8> = (0..2 * 2 * 6 * 5 * 20).map(|i| (i * 37 % 256) as u8).collect();
+    for (layout, shape, range) in [
+        (PixelLayout::Interleaved, (4, 10, 20, 3), Range::imagenet()),
+        (PixelLayout::Planes, (4, 20, 6, 5), Range::unit()),
+    ] {
+        let count = shape.0 * shape.1 * shape.2 * shape.3;
+        let x = Tensor::from_slice(&bytes[..count], shape, &Device::Cpu).unwrap();
+        let halves = x.reshape((2, 2, shape.1, shape.2, shape.3)).unwrap().narrow(1, 1, 1).unwrap().squeeze(1).unwrap();
+        let on_card = x.to_device(&card).unwrap().reshape((2, 2, shape.1, shape.2, shape.3)).unwrap();
+        let on_card = on_card.narrow(1, 1, 1).unwrap().squeeze(1).unwrap();
+        let expected = normalise(&halves, layout, &range, DType::F32).unwrap();
+        same("f32", &normalise(&on_card, layout, &range, DType::F32).unwrap(), &expected, 1e-6);
+        same("bf16", &normalise(&on_card, layout, &range, DType::BF16).unwrap(), &expected, 4e-3);
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn networks_on_the_card_train_as_pytorch_in_f32() {
+    let card = card();
+    check_training(&rgb_run(), &card);
+    check_training(&flow_run(), &card);
+}
+
+/// Cosine of the angle between two gradients.
+fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn a_bf16_network_follows_the_f32_network() {
+    let card = card();
+    let labels = Tensor::new(&[0u32, 3, 6, 9, 2, 5, 8, 1], &card).unwrap();
+    let x = scaled("bf16/x", (8, 64, 64, 20), 2., 0.).to_device(&card).unwrap();
+    let run = |dtype: DType| {
+        let model = ordinary_on(&card, Depth::R18, 20);
+        let logits = model.net.forward_t(&x.to_dtype(dtype).unwrap(), true).unwrap();
+        let grads = cross_entropy(&logits, &labels, 0.).unwrap().backward().unwrap();
+        let grads: Vec<_> =
+            model.trainable().iter().map(|(name, v)| (name.clone(), flat(grads.get(v).unwrap()))).collect();
+        let eval = flat(&model.net.forward_t(&x.to_dtype(dtype).unwrap(), false).unwrap());
+        (flat(&logits), grads, eval)
+    };
+    let ((logits, grads, eval), (logits16, grads16, eval16)) = (run(DType::F32), run(DType::BF16));
+    assert_close("logits", &logits16, &logits, 5e-2);
+    assert_close("evaluation", &eval16, &eval, 5e-2);
+    for ((name, f32), (_, bf16)) in grads.iter().zip(&grads16) {
+        let cosine = cosine(f32, bf16);
+        assert!(cosine > 0.95, "gradient of {name}: cosine {cosine:.4}");
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn deterministic_steps_give_the_same_bits_and_memory_stays() {
+    let card = open(0, CudaConfig { deterministic: true, ..CudaConfig::default() }).unwrap();
+    let context = card.as_cuda_device().unwrap().cuda_stream().context().clone();
+    let labels = Tensor::arange(0u32, 8, &card).unwrap();
+    let run = || {
+        let model = known_on(&card, Depth::R18, 3);
+        let mut sgd = Sgd::new(model.trainable(), SgdConfig::default());
+        let mut free = Vec::new();
+        for step in 0..6 {
+            let x = scaled(&format!("x/{step}"), (8, 64, 64, 3), 2., 0.).to_device(&card).unwrap();
+            let logits = model.net.forward_t(&x.to_dtype(DType::BF16).unwrap(), true).unwrap();
+            sgd.step(&cross_entropy(&logits, &labels, 0.).unwrap().backward().unwrap()).unwrap();
+            card.synchronize().unwrap();
+            free.push(context.mem_get_info().unwrap().0);
+        }
+        assert_eq!(free[3..], [free[2]; 3], "free bytes after each step: {free:?}");
+        model.tensors().iter().flat_map(|(_, tensor)| flat(tensor)).map(f64::to_bits).collect::<Vec<_>>()
+    };
+    assert!(run() == run(), "two runs differ");
+}

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Times ResNet training steps and evaluation on an NVIDIA card in candle-convnet and in PyTorch, in turns in one run.
+
+    python3 scripts/bench_step_gpu.py --program target/release/examples/step_time [--rounds 3] [--json FILE]
+
+PyTorch: eager, AMP bf16, channels_last, cudnn.benchmark, foreach SGD. Both synchronise after every step; medians of 20 steps,
+then medians over the rounds. Only the network is timed: inputs lie on the card.
+"""
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+CASES = [  # network, channels, batch
+    ("resnet18", 3, 25), ("resnet18", 20, 32), ("resnet18", 3, 256), ("resnet18", 20, 256), ("resnet18", 3, 512),
+    ("resnet50", 3, 128),
+]
+NAMES = ["forward", "backward", "training step", "evaluation"]
+
+
+def pytorch(case, steps=20, compile=False):
+    import torch
+    import torchvision
+
+    network, channels, batch = case
+    torch.backends.cudnn.benchmark = True
+    net = getattr(torchvision.models, network)(num_classes=101)
+    if channels != 3:
+        net.conv1 = torch.nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    net = net.cuda().to(memory_format=torch.channels_last).train()
+    model = torch.compile(net) if compile else net
+    optimiser = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+    x = torch.randn(batch, channels, 224, 224, device="cuda").to(torch.bfloat16).to(memory_format=torch.channels_last)
+    labels = torch.arange(batch, device="cuda") % 101
+    times = {name: [] for name in NAMES}
+    for i in range(steps + 5):
+        net.train()
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = torch.nn.functional.cross_entropy(model(x), labels)
+        torch.cuda.synchronize()
+        forward = time.perf_counter()
+        loss.backward()
+        torch.cuda.synchronize()
+        backward = time.perf_counter()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        torch.cuda.synchronize()
+        whole = time.perf_counter()
+        net.eval()
+        torch.cuda.synchronize()
+        before = time.perf_counter()
+        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16):
+            model(x)
+        torch.cuda.synchronize()
+        if i >= 5:
+            for name, value in zip(NAMES, [forward - start, backward - forward, whole - start, time.perf_counter() - before]):
+                times[name].append(1e3 * value)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def ours(case, program, precision="bf16"):
+    network, channels, batch = case
+    options = [f"--net={network}", f"--channels={channels}", f"--batch={batch}", "--steps=20", "--device=cuda:0", f"--precision={precision}"]
+    out = subprocess.run([program, *options], capture_output=True, text=True)
+    if out.returncode:
+        sys.exit(f"{program} {' '.join(options)}: {out.stderr}")
+    unit = {"s": 1e3, "ms": 1, "µs": 1e-3}
+    return {name: float(value) * unit[u] for name, value, u in re.findall(r"([a-z ]+?): median\s+([\d.]+)(s|ms|µs)", out.stdout) for name in [name.strip()]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cases", type=int, default=len(CASES), help="how many of the cases, from the first")
+    parser.add_argument("--json")
+    args = parser.parse_args()
+    rows = []
+    for case in CASES[: args.cases]:
+        found = {"candle-convnet": [], "PyTorch": []}
+        for _ in range(args.rounds):
+            found["candle-convnet"].append(ours(case, args.program))
+            found["PyTorch"].append(pytorch(case))
+        medians = {who: {name: statistics.median(run[name] for run in runs) for name in NAMES} for who, runs in found.items()}
+        rows.append({"network": case[0], "channels": case[1], "batch": case[2], **medians})
+        for who, times in medians.items():
+            ratios = {name: medians["PyTorch"][name] / times[name] for name in NAMES}
+            cells = "  ".join(f"{name} {times[name]:7.2f} ms x{ratios[name]:.2f}" for name in NAMES)
+            print(f"{case[0]} {case[2]:4} x {case[1]:2}  {who:15} {cells}  {1e3 * case[2] / times['training step']:7.0f} img/s", flush=True)
+    if args.json:
+        import torch
+
+        versions = {"card": torch.cuda.get_device_name(), "torch": torch.__version__, "cudnn": torch.backends.cudnn.version()}
+        json.dump({"versions": versions, "rows": rows}, open(args.json, "w"), indent=1)
+
+
+if __name__ == "__main__":
+    main()
