@@ -31,6 +31,9 @@ struct Args {
     /// Steps to time after three that are not counted.
     #[arg(long, default_value_t = 5)]
     steps: usize,
+    /// Print how long each op of a training step takes on the card, and stop.
+    #[arg(long)]
+    profile: bool,
     /// Let the allocator take and give back memory as it does by default.
     #[arg(long)]
     fresh_memory: bool,
@@ -49,6 +52,16 @@ fn main() -> anyhow::Result<()> {
     let x = Tensor::randn(0f32, 1., (args.batch, args.size, args.size, args.channels), &device)?.to_dtype(dtype)?;
     let labels: Vec<u32> = (0..args.batch as u32).map(|i| i % 101).collect();
     let labels = Tensor::new(labels, &device)?;
+    let mut step = || {
+        let loss = cross_entropy(&model.net.forward_t(&x, true)?, &labels, 0.)?;
+        sgd.step(&loss.backward()?)
+    };
+    if args.profile {
+        for _ in 0..3 {
+            step()?;
+        }
+        return print_profile(&device, step);
+    }
     let mut times: [Vec<Duration>; 4] = Default::default();
     for step in 0..args.steps + 3 {
         device.synchronize()?;
@@ -89,6 +102,24 @@ fn open(name: &str, tf32: bool) -> anyhow::Result<Device> {
     let Some(ordinal) = name.strip_prefix("cuda:") else { return Ok(Device::Cpu) };
     let config = candle_convnet::cuda::CudaConfig { tf32, ..Default::default() };
     Ok(candle_convnet::cuda::open(ordinal.parse()?, config)?)
+}
+
+#[cfg(feature = "cuda")]
+fn print_profile(device: &Device, step: impl FnOnce() -> candle_core::Result<()>) -> anyhow::Result<()> {
+    let profile = candle_convnet::cuda::profile(device, step)?;
+    let mut rows: Vec<_> = profile.into_iter().collect();
+    rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
+    let total: f64 = rows.iter().map(|(_, (milliseconds, _))| milliseconds).sum();
+    for (name, (milliseconds, calls)) in rows {
+        println!("{milliseconds:8.3} ms {:5.1} % {calls:4} x  {name}", 100. * milliseconds / total);
+    }
+    println!("{total:8.3} ms in all");
+    Ok(())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn print_profile(_: &Device, _: impl FnOnce() -> candle_core::Result<()>) -> anyhow::Result<()> {
+    anyhow::bail!("--profile: only on a card, with the feature cuda")
 }
 
 #[cfg(not(feature = "cuda"))]

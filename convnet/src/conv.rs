@@ -214,18 +214,58 @@ impl CustomOp2 for Conv2dOp {
     }
 }
 
-/// [`conv2d`] outside the autograd graph.
-pub(crate) fn forward(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
-    x.apply_op2_no_bwd(weight, &Conv2dOp(config))
+/// What a convolution keeps of its input for the way back.
+pub(crate) enum Kept {
+    Images(Tensor),
+    /// Images in the form that suits a card, and the shape that they had.
+    #[cfg(feature = "cuda")]
+    Folded(Tensor, crate::cuda::fold::Fold, Shape),
+}
+
+/// [`conv2d`] outside the autograd graph, `x` and `weight` contiguous.
+pub(crate) fn forward(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<(Tensor, Kept)> {
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda()
+        && let Some(fold) = crate::cuda::fold::Fold::of(&Geometry::new(x.shape(), weight.shape(), config)?)
+    {
+        let images = fold.images(x)?;
+        let y = images.apply_op2_no_bwd(&fold.weights(weight)?, &Conv2dOp(Conv2dConfig::default()))?;
+        return Ok((y, Kept::Folded(images, fold, x.shape().clone())));
+    }
+    Ok((x.apply_op2_no_bwd(weight, &Conv2dOp(config))?, Kept::Images(x.clone())))
+}
+
+impl Kept {
+    /// The input's gradient from the output's.
+    pub(crate) fn data_grad(&self, weight: &Tensor, grad: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+        let shape = match self {
+            Self::Images(images) => images.shape(),
+            #[cfg(feature = "cuda")]
+            Self::Folded(_, _, shape) => shape,
+        };
+        data_grad(weight, grad, shape, config)
+    }
+
+    /// The weights' gradient, of the shape of `weight`, from the output's.
+    pub(crate) fn weight_grad(&self, weight: &Tensor, grad: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+        match self {
+            Self::Images(images) => weight_grad(images, grad, weight.shape(), config),
+            #[cfg(feature = "cuda")]
+            Self::Folded(images, fold, _) => {
+                let folded = fold.weights_shape();
+                fold.unfold_weights(&weight_grad(images, grad, &folded, Conv2dConfig::default())?)
+            }
+        }
+    }
 }
 
 /// The input's gradient, of shape `input`, from the output's.
-pub(crate) fn data_grad(weight: &Tensor, grad: &Tensor, input: &Shape, config: Conv2dConfig) -> Result<Tensor> {
+fn data_grad(weight: &Tensor, grad: &Tensor, input: &Shape, config: Conv2dConfig) -> Result<Tensor> {
     weight.apply_op2_no_bwd(grad, &DataGrad { config, input: input.clone() })
 }
 
 /// The weights' gradient, of shape `weight`, f32, from the output's.
-pub(crate) fn weight_grad(x: &Tensor, grad: &Tensor, weight: &Shape, config: Conv2dConfig) -> Result<Tensor> {
+fn weight_grad(x: &Tensor, grad: &Tensor, weight: &Shape, config: Conv2dConfig) -> Result<Tensor> {
     x.apply_op2_no_bwd(grad, &WeightGradOp { config, weight: weight.clone() })
 }
 

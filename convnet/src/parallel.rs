@@ -44,3 +44,18 @@ pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> 
         });
     out
 }
+
+/// `out[i] = f(a[i], b[i], c[i])`, in parallel.
+pub(crate) fn map3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) -> f32 + Sync) -> Vec<f32> {
+    let mut out = vec![0f32; a.len()];
+    out.par_chunks_mut(ELEMENTWISE_BLOCK)
+        .zip(a.par_chunks(ELEMENTWISE_BLOCK))
+        .zip(b.par_chunks(ELEMENTWISE_BLOCK))
+        .zip(c.par_chunks(ELEMENTWISE_BLOCK))
+        .for_each(|(((out, a), b), c)| {
+            for (((out, &a), &b), &c) in out.iter_mut().zip(a).zip(b).zip(c) {
+                *out = f(a, b, c);
+            }
+        });
+    out
+}

@@ -7,7 +7,7 @@ use crate::cuda::elementwise;
 use crate::{dense, parallel};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
 /// `max(x, 0)` of an f32 tensor (on CUDA also bf16) of any shape.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
@@ -46,7 +46,7 @@ impl CustomOp1 for Relu {
     }
 
     fn bwd(&self, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(relu_grad(y, &grad.contiguous()?)?))
+        Ok(Some(relu_grad(y, &grad.contiguous()?, None)?))
     }
 }
 
@@ -68,14 +68,17 @@ impl CustomOp2 for AddRelu {
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let grad = relu_grad(y, &grad.contiguous()?)?;
+        let grad = relu_grad(y, &grad.contiguous()?, None)?;
         Ok((Some(grad.clone()), Some(grad)))
     }
 }
 
-/// The gradient before a rectifier, from its output and the gradient behind it.
-pub(crate) fn relu_grad(y: &Tensor, grad: &Tensor) -> Result<Tensor> {
-    y.apply_op2_no_bwd(grad, &ReluGrad)
+/// The gradient before a rectifier, from its output and the gradient behind it, which may come in two parts.
+pub(crate) fn relu_grad(y: &Tensor, grad: &Tensor, more: Option<&Tensor>) -> Result<Tensor> {
+    match more {
+        Some(more) => y.apply_op3_no_bwd(grad, more, &ReluGrad),
+        None => y.apply_op2_no_bwd(grad, &ReluGrad),
+    }
 }
 
 /// (output, output gradient) -> gradient before the rectification.
@@ -87,13 +90,49 @@ impl CustomOp2 for ReluGrad {
     }
 
     fn cpu_fwd(&self, y: &CpuStorage, yl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (y, grad) = (dense::slice(y, yl, self.name())?, dense::slice(grad, gl, self.name())?);
+        let (y, grad) = (dense::slice(y, yl, "relu-gradient")?, dense::slice(grad, gl, "relu-gradient")?);
         let out = parallel::map2(y, grad, |y, grad| if y <= 0. { 0. } else { grad });
         Ok((CpuStorage::F32(out), yl.shape().clone()))
     }
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, y: &CudaStorage, yl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
-        Ok((elementwise::relu_grad((y, yl), (grad, gl))?, yl.shape().clone()))
+        Ok((elementwise::relu_grad((y, yl), (grad, gl), None)?, yl.shape().clone()))
+    }
+}
+
+/// (output, output gradient, the rest of that gradient) -> gradient before the rectification.
+impl CustomOp3 for ReluGrad {
+    fn name(&self) -> &'static str {
+        "relu-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        y: &CpuStorage,
+        yl: &Layout,
+        grad: &CpuStorage,
+        gl: &Layout,
+        more: &CpuStorage,
+        ml: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let name = "relu-gradient";
+        let (y, grad) = (dense::slice(y, yl, name)?, dense::slice(grad, gl, name)?);
+        let more = dense::slice(more, ml, name)?;
+        let out = parallel::map3(y, grad, more, |y, grad, more| if y <= 0. { 0. } else { grad + more });
+        Ok((CpuStorage::F32(out), yl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        y: &CudaStorage,
+        yl: &Layout,
+        grad: &CudaStorage,
+        gl: &Layout,
+        more: &CudaStorage,
+        ml: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::relu_grad((y, yl), (grad, gl), Some((more, ml)))?, yl.shape().clone()))
     }
 }

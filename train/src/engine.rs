@@ -3,8 +3,9 @@
 use crate::accuracy::{Accuracy, accuracy};
 use crate::checkpoint::{self, Cursor, EpochResult, Scored, Seconds, State, TrainMeters};
 use crate::console::Console;
+use crate::device::Compute;
 use crate::evaluate::{Evaluation, Outcome};
-use crate::input::{InputRange, Plan, TrainSource, to_tensors, with_batches};
+use crate::input::{Feed, Plan, Staged, TrainSource, with_batches};
 use crate::run_folder::RunFolder;
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -13,7 +14,7 @@ use crate::table::table;
 use crate::videos::Videos;
 use anyhow::{Result, bail};
 use candle_convnet::{Model, Sgd, cross_entropy};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use clipshard::Dataset;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub struct Engine<'a> {
     /// Where results go.
     pub folder: &'a RunFolder,
     /// Where the network is.
-    pub device: &'a Device,
+    pub compute: &'a Compute,
     /// What a person sees.
     pub console: Console,
     /// The network.
@@ -42,6 +43,12 @@ pub struct Engine<'a> {
     pub limit_steps: Option<u64>,
     /// Asked by a signal.
     pub stop: Stop,
+}
+
+/// What a step leaves for the meters: summed logits [N, classes] and their loss, f32 on the device.
+struct StepOutputs {
+    logits: Tensor,
+    loss: Tensor,
 }
 
 /// Why a run ended.
@@ -88,7 +95,7 @@ impl Engine<'_> {
             classes: self.state.network.classes.len(),
             batch_size: self.settings.batch_size,
             threads: self.settings.threads,
-            device: self.device,
+            compute: self.compute,
         }
     }
 
@@ -102,24 +109,37 @@ impl Engine<'_> {
         let Cursor { epoch, step, .. } = self.state.cursor;
         let (data, videos, steps) = (self.data, self.videos, self.steps());
         let source = TrainSource::new(data, &videos.train, stream, input_size, seed, epoch as u64);
-        let range = InputRange::new(stream, input_size);
+        let mut feed = Feed::new(self.compute, stream, input_size, stream.train_views(), batch_size)?;
         let plan = Plan { batch_size, first_batch: step, threads, ring: 3 };
         self.sgd.set_lr(self.state.plateau.lr);
         let mut progress = self.console.progress(&format!("epoch {epoch}"), steps, step);
         let between_checkpoints = Duration::from_secs_f64(self.settings.checkpoint_minutes * 60.0);
-        with_batches(&source, plan, |batches| {
+        with_batches(&source, plan, &self.compute.device, |batches| {
             let mut last_checkpoint = Instant::now();
             let mut waited_before = 0.0;
+            let mut staged: Option<Staged<'_>> = None;
             loop {
                 if self.is_at_limit() {
                     return Ok(End::Stopped);
                 }
                 let start = Instant::now();
-                let Some(batch) = batches.next_batch()? else { return Ok(End::Finished) };
+                let batch = match staged.take() {
+                    Some(batch) => batch,
+                    None => match batches.next_batch()? {
+                        Some(batch) => feed.stage(batch)?,
+                        None => return Ok(End::Finished),
+                    },
+                };
                 let labels: Vec<u32> = batch.samples.clone().map(|i| source.label(i)).collect();
-                let inputs = to_tensors(&batch, stream.train_views(), &range, self.device)?;
-                drop(batch);
-                self.step(&inputs, &labels)?;
+                let inputs = feed.inputs(batch)?;
+                let outputs = self.step(&inputs, &labels)?;
+                // A card is computing now: the next batch may go there beside that, if it is ready.
+                if batches.is_ready()
+                    && let Some(batch) = batches.next_batch()?
+                {
+                    staged = Some(feed.stage(batch)?);
+                }
+                self.take_in(&outputs, &labels)?;
                 self.state.cursor.step += 1;
                 self.state.cursor.steps_done += 1;
                 let waited = batches.waited.as_secs_f64();
@@ -135,25 +155,30 @@ impl Engine<'_> {
         })
     }
 
-    /// Forward passes of all views, loss of the summed logits, one backward pass, one update.
-    fn step(&mut self, inputs: &[Tensor], labels: &[u32]) -> Result<()> {
+    /// Forward passes of all views, loss of the summed logits, one backward pass, one update. A card may still be at it.
+    fn step(&mut self, inputs: &[Tensor], labels: &[u32]) -> Result<StepOutputs> {
         let mut logits = self.model.net.forward_t(&inputs[0], true)?;
         for input in &inputs[1..] {
             logits = (logits + self.model.net.forward_t(input, true)?)?;
         }
-        let classes = self.state.network.classes.len();
-        let targets = Tensor::new(labels, self.device)?;
+        let targets = Tensor::new(labels, &self.compute.device)?;
         let loss = cross_entropy(&logits, &targets, 0.0)?;
         let gradients = loss.backward()?;
         self.sgd.step(&gradients)?;
-        let loss = f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?);
+        Ok(StepOutputs { logits: logits.detach(), loss: loss.detach() })
+    }
+
+    /// Waits for a step's outputs and adds them to the meters.
+    fn take_in(&mut self, outputs: &StepOutputs, labels: &[u32]) -> Result<()> {
+        let loss = f64::from(outputs.loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
             let Cursor { epoch, step, .. } = self.state.cursor;
             bail!(
                 "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower --lr"
             );
         }
-        let scores = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        let scores = outputs.logits.flatten_all()?.to_vec1::<f32>()?;
+        let classes = self.state.network.classes.len();
         let Accuracy { top1, top5 } = accuracy(&scores, classes, labels);
         let TrainMeters { loss: loss_mean, top1: top1_mean, top5: top5_mean } = &mut self.state.meters;
         loss_mean.add(loss, labels.len());

@@ -2,12 +2,13 @@
 
 use crate::checkpoint;
 use crate::console::Console;
+use crate::device::{Compute, Precision};
 use crate::evaluate::Evaluation;
 use crate::input::check_geometry;
 use crate::settings::Given;
 use crate::stop::Stop;
 use crate::table::table;
-use crate::train::{device, set_threads};
+use crate::train::set_threads;
 use crate::usage::Usage;
 use crate::videos::Videos;
 use anyhow::{Context, Result, bail};
@@ -41,6 +42,9 @@ pub struct EvalArgs {
     /// auto, cpu or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
+    #[arg(long, value_enum)]
+    pub precision: Option<Precision>,
     /// Threads that decode and compute [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
@@ -66,14 +70,14 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let split = args.split.as_ref().unwrap_or(&network.split);
     let videos = Videos::of(&data, split, network.stream)?;
     check_geometry(&data, &videos.test, network.stream, 1)?;
-    let device = device(&args.device)?;
+    let compute = Compute::open(&args.device, args.precision, false)?;
     let threads =
         args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
     set_threads(threads)?;
     let arch = Given { arch: Some(network.arch.clone()), data: Some(args.data.clone()), ..Given::default() };
     let depth = arch.complete(network.stream, true)?.depth()?;
     let config = ResNetConfig { depth, in_channels: network.stream.channels(), classes: network.classes.len() };
-    let model = Model::random(&config, 0, &device)?;
+    let model = Model::random(&config, 0, &compute.device)?;
     model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
     let evaluation = Evaluation {
         data: &data,
@@ -83,7 +87,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         classes: network.classes.len(),
         batch_size: args.batch_size as usize,
         threads,
-        device: &device,
+        compute: &compute,
     };
     let Some(outcome) = evaluation.run(&model.net, console, &Stop::on_signals()?)? else {
         bail!("stopped before the end; nothing was written");

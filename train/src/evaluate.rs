@@ -3,7 +3,8 @@
 use crate::accuracy::{Accuracy, accuracy};
 use crate::checkpoint::{Scored, Seconds};
 use crate::console::Console;
-use crate::input::{InputRange, Plan, SampleSource, TestSource, to_tensors, with_batches};
+use crate::device::Compute;
+use crate::input::{Feed, Plan, SampleSource, Staged, TestSource, with_batches};
 use crate::meters::cross_entropy;
 use crate::sampler::TEST_SAMPLES;
 use crate::scores::Scores;
@@ -12,9 +13,11 @@ use crate::stream::Stream;
 use crate::videos::Video;
 use anyhow::Result;
 use candle_convnet::ResNet;
-use candle_core::{DType, Device};
 use clipshard::Dataset;
 use std::time::Instant;
+
+/// Samples that a card takes at once: its results for a sample do not depend on the others, and small batches leave it idle.
+const CARD_BATCH: usize = 256;
 
 /// What a test pass needs beside the network.
 pub struct Evaluation<'a> {
@@ -28,12 +31,12 @@ pub struct Evaluation<'a> {
     pub side: usize,
     /// Classes.
     pub classes: usize,
-    /// Samples a batch.
+    /// Samples a batch, at least; a card takes more at once.
     pub batch_size: usize,
     /// Decode threads.
     pub threads: usize,
     /// Where the network is.
-    pub device: &'a Device,
+    pub compute: &'a Compute,
 }
 
 /// What a test pass gives.
@@ -50,23 +53,37 @@ impl Evaluation<'_> {
     /// Runs the pass; none where `stop` ended it.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let source = TestSource::new(self.data, self.videos, self.stream, self.side);
-        let range = InputRange::new(self.stream, self.side);
+        let is_card = !self.compute.device.is_cpu();
+        let batch_size = if is_card { self.batch_size.max(CARD_BATCH) } else { self.batch_size };
+        let mut feed = Feed::new(self.compute, self.stream, self.side, 1, batch_size)?;
         let mut sums = vec![0_f32; self.videos.len() * self.classes];
         let mut seconds = Seconds::default();
-        let steps = source.len().div_ceil(self.batch_size);
+        let steps = source.len().div_ceil(batch_size);
         let mut progress = console.progress("test", steps, 0);
-        let plan = Plan { batch_size: self.batch_size, first_batch: 0, threads: self.threads, ring: 3 };
-        let is_complete = with_batches(&source, plan, |batches| {
+        let plan = Plan { batch_size, first_batch: 0, threads: self.threads, ring: 3 };
+        let is_complete = with_batches(&source, plan, &self.compute.device, |batches| {
             let mut start = Instant::now();
             let mut waited_before = 0.0;
-            while let Some(batch) = batches.next_batch()? {
+            let mut staged: Option<Staged<'_>> = None;
+            loop {
+                let batch = match staged.take() {
+                    Some(batch) => batch,
+                    None => match batches.next_batch()? {
+                        Some(batch) => feed.stage(batch)?,
+                        None => return Ok(true),
+                    },
+                };
                 if stop.is_asked() {
                     return Ok(false);
                 }
                 let first = batch.samples.start;
-                let input = to_tensors(&batch, 1, &range, self.device)?.remove(0);
-                drop(batch);
-                let logits = net.forward_t(&input, false)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+                let logits = net.forward_t(&feed.inputs(batch)?[0], false)?;
+                if batches.is_ready()
+                    && let Some(batch) = batches.next_batch()?
+                {
+                    staged = Some(feed.stage(batch)?);
+                }
+                let logits = logits.flatten_all()?.to_vec1::<f32>()?;
                 for (i, logits) in logits.chunks_exact(self.classes).enumerate() {
                     let video = (first + i) / TEST_SAMPLES;
                     let sum = &mut sums[video * self.classes..(video + 1) * self.classes];
@@ -81,7 +98,6 @@ impl Evaluation<'_> {
                 start = Instant::now();
                 progress.step(&format!("Time [{:.3}] Data [{:.3}]", seconds.batch.get(), seconds.data.get()));
             }
-            Ok(true)
         })?;
         if !is_complete {
             return Ok(None);

@@ -6,6 +6,7 @@
 pub mod accuracy;
 pub mod checkpoint;
 pub mod console;
+pub mod device;
 pub mod engine;
 pub mod eval;
 pub mod evaluate;

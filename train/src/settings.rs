@@ -1,5 +1,6 @@
 //! The settings of a run: what was typed or written in a file, over the recipe's defaults. `config.toml` holds all of them.
 
+use crate::device::Precision;
 use crate::stream::Stream;
 use crate::usage::Usage;
 use anyhow::{Context, Result, bail};
@@ -35,6 +36,11 @@ pub struct Settings {
     pub seed: u64,
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
+    /// How precisely a card computes; none for bf16 on a card and f32 on the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+    /// Whether a card uses only what gives the same bits in every run. The CPU always does.
+    pub deterministic: bool,
     /// Threads that decode and compute.
     pub threads: usize,
     /// Minutes between checkpoints within an epoch.
@@ -89,6 +95,12 @@ pub struct Given {
     /// auto, cpu or cuda:N [default: auto]
     #[arg(long)]
     pub device: Option<String>,
+    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
+    #[arg(long, value_enum)]
+    pub precision: Option<Precision>,
+    /// On a card, use only what gives the same bits in every run
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub deterministic: Option<bool>,
     /// Threads that decode and compute [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -120,6 +132,8 @@ impl Given {
             input_size: self.input_size.or(other.input_size),
             seed: self.seed.or(other.seed),
             device: self.device.or(other.device),
+            precision: self.precision.or(other.precision),
+            deterministic: self.deterministic.or(other.deterministic),
             threads: self.threads.or(other.threads),
             checkpoint_minutes: self.checkpoint_minutes.or(other.checkpoint_minutes),
         }
@@ -160,6 +174,8 @@ impl Given {
             input_size: self.input_size.unwrap_or(224),
             seed: self.seed.unwrap_or(0),
             device: self.device.unwrap_or_else(|| "auto".into()),
+            precision: self.precision,
+            deterministic: self.deterministic.unwrap_or(false),
             threads: self.threads.unwrap_or(cores),
             checkpoint_minutes: self.checkpoint_minutes.unwrap_or(10.0),
         };

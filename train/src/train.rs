@@ -2,6 +2,7 @@
 
 use crate::checkpoint::{self, Cursor, Network, Seconds, State, TrainMeters};
 use crate::console::Console;
+use crate::device::Compute;
 use crate::engine::{End, Engine, seed_lines};
 use crate::input::check_geometry;
 use crate::plateau::Plateau;
@@ -67,7 +68,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     for videos in [&videos.train, &videos.test] {
         check_geometry(&data, videos, stream, settings.input_size)?;
     }
-    let device = device(&settings.device)?;
+    let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
     let state = State {
         network: Network {
@@ -86,10 +87,10 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     };
     let stop = Stop::on_signals()?;
     let (folder, model, sgd, state) = if args.resume {
-        resumed(dir, &settings, &device, &state)?
+        resumed(dir, &settings, &compute.device, &state)?
     } else {
         // The weights are read before the folder is touched: a wrong path must not cost an older run.
-        let model = first_model(&settings, state.network.classes.len(), &device)?;
+        let model = first_model(&settings, state.network.classes.len(), &compute.device)?;
         let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
         let folder = RunFolder::open(dir, existing)?;
         let sgd = Sgd::new(model.trainable(), sgd_config(&settings));
@@ -98,7 +99,8 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     folder.write_config(&settings)?;
     folder.log(&json!({
         "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),
-        "jpeg_decoder": "zune-jpeg", "threads": settings.threads, "device": "cpu",
+        "jpeg_decoder": "zune-jpeg", "threads": settings.threads, "device": compute.name,
+        "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "build": data.manifest().build,
     }))?;
     for line in seed_lines(&settings, &videos) {
@@ -109,7 +111,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         data: &data,
         videos: &videos,
         folder: &folder,
-        device: &device,
+        compute: &compute,
         console,
         model,
         sgd,
@@ -171,17 +173,6 @@ fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()>
         "an epoch: {train_steps} training steps of {} clips, {test_steps} test steps of {} samples",
         settings.batch_size, settings.batch_size
     ))
-}
-
-/// The device of a name. This version computes on the CPU.
-pub fn device(name: &str) -> Result<Device> {
-    match name {
-        "auto" | "cpu" => Ok(Device::Cpu),
-        _ if name.starts_with("cuda") => {
-            bail!(Usage(format!("--device {name}: this version trains on the CPU only; use --device cpu")))
-        }
-        _ => bail!(Usage(format!("--device {name}: there is auto, cpu and cuda:N"))),
-    }
 }
 
 /// Sets the threads that compute, once a program.

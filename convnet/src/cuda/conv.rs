@@ -208,7 +208,10 @@ impl Convolutions {
             self.workspace = Some(unsafe { device.alloc(plan.workspace_bytes.max(1)) }?);
         }
         let workspace = self.workspace.as_ref().map_or(0, |workspace| workspace.device_ptr(&device.cuda_stream()).0);
-        plan.run(self.handle, buffers, workspace).map_err(|e| error("cuDNN convolution", e))
+        gpu.timed(
+            || plan.name(),
+            || plan.run(self.handle, buffers, workspace).map_err(|e| error("cuDNN convolution", e)),
+        )
     }
 }
 
@@ -299,6 +302,17 @@ impl Plan {
             (false, false) => sys::cudnnMathType_t::CUDNN_FMA_MATH,
         })?;
         Ok(plan)
+    }
+
+    /// For a profile.
+    fn name(&self) -> String {
+        let ConvShape { direction, input, output, kernel, stride, .. } = self.shape;
+        let direction = match direction {
+            Direction::Forward => "conv forward",
+            Direction::Data => "conv data gradient",
+            Direction::Weights => "conv weight gradient",
+        };
+        format!("{direction} {}x{} {} -> {} /{stride} at {}", kernel.0, kernel.1, input[1], output[1], input[2])
     }
 
     fn set_math(&self, math: sys::cudnnMathType_t) -> std::result::Result<(), CudnnError> {

@@ -8,29 +8,33 @@ use candle_core::{Result, bail};
 
 /// `max(x, 0)`
 pub(crate) fn relu(x: Operand) -> Result<CudaStorage> {
-    run("relu", x, None)
+    run("relu", x, &[])
 }
 
 /// `max(a + b, 0)`
 pub(crate) fn add_relu(a: Operand, b: Operand) -> Result<CudaStorage> {
-    run("add_relu", a, Some(b))
+    run("add_relu", a, &[Some(b)])
 }
 
-/// `grad` where `y > 0` (or NaN), else 0.
-pub(crate) fn relu_grad(y: Operand, grad: Operand) -> Result<CudaStorage> {
-    run("relu_grad", y, Some(grad))
+/// `grad` (plus `more`) where `y > 0` (or NaN), else 0.
+pub(crate) fn relu_grad(y: Operand, grad: Operand, more: Option<Operand>) -> Result<CudaStorage> {
+    run("relu_grad", y, &[Some(grad), more])
 }
 
-fn run(kernel: &str, a: Operand, b: Option<Operand>) -> Result<CudaStorage> {
+fn run(kernel: &str, a: Operand, others: &[Option<Operand>]) -> Result<CudaStorage> {
     let dtype = float_type(a.0, kernel)?;
     let len = a.1.shape().elem_count();
     let out = fresh(&a.0.device, dtype, len)?;
     let mut args = vec![Arg::Ptr(address(a.0, a.1, dtype, kernel)?)];
-    if let Some(b) = b {
-        if b.1.shape().elem_count() != len {
-            bail!("{kernel}: shapes {:?} and {:?} differ", a.1.shape(), b.1.shape());
+    for other in others {
+        let Some((storage, layout)) = *other else {
+            args.push(Arg::Ptr(0));
+            continue;
+        };
+        if layout.shape().elem_count() != len {
+            bail!("{kernel}: shapes {:?} and {:?} differ", a.1.shape(), layout.shape());
         }
-        args.push(Arg::Ptr(address(b.0, b.1, dtype, kernel)?));
+        args.push(Arg::Ptr(address(storage, layout, dtype, kernel)?));
     }
     let v = vector(dtype, len);
     args.extend([Arg::Ptr(start(&out)), Arg::Long(len / v)]);

@@ -5,8 +5,9 @@ use super::conv::Convolutions;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{DType, Device, Error, Result};
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// How a device computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,18 @@ pub fn open(ordinal: usize, config: CudaConfig) -> Result<Device> {
     Ok(device)
 }
 
+/// Names of all cards that the driver shows, in its order.
+pub fn card_names() -> Result<Vec<String>> {
+    driver::result::init().w()?;
+    let count = driver::result::device::get_count().w()?;
+    (0..count)
+        .map(|ordinal| {
+            let device = driver::result::device::get(ordinal).w()?;
+            driver::result::device::get_name(device).w()
+        })
+        .collect()
+}
+
 /// The default pool gives memory back to the driver at every synchronisation; keep it all.
 fn keep_memory(ordinal: usize) -> Result<()> {
     let device = driver::result::device::get(ordinal as i32).w()?;
@@ -45,7 +58,7 @@ fn keep_memory(ordinal: usize) -> Result<()> {
 
 static REGISTRY: LazyLock<Mutex<HashMap<DeviceId, Arc<Gpu>>>> = LazyLock::new(Mutex::default);
 
-fn registry() -> std::sync::MutexGuard<'static, HashMap<DeviceId, Arc<Gpu>>> {
+fn registry() -> MutexGuard<'static, HashMap<DeviceId, Arc<Gpu>>> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -56,25 +69,46 @@ pub(crate) struct Gpu {
     stream: Arc<CudaStream>,
     module: Arc<CudaModule>,
     functions: Mutex<HashMap<String, CudaFunction>>,
+    profile: Mutex<Option<Profile>>,
+}
+
+/// Milliseconds and calls of each op.
+pub type Profile = BTreeMap<String, (f64, usize)>;
+
+/// Runs `work` and says how long each op of this crate took on `device`, alone. The sum is more than `work` takes otherwise:
+/// every op waits for the one before.
+pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Profile> {
+    let gpu = Gpu::of(device.as_cuda_device()?)?;
+    *gpu.profile() = Some(Profile::new());
+    let result = work();
+    let profile = gpu.profile().take();
+    result.map(|()| profile.unwrap_or_default())
 }
 
 /// An argument of a kernel.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Arg {
+pub(crate) enum Arg<'a> {
     /// Device address.
     Ptr(u64),
     /// `int`
     Int(usize),
+    /// `int` that may be negative
+    Signed(isize),
     /// `int64_t`
     Long(usize),
     /// `float`
     Float(f32),
+    /// A structure by value.
+    Table(&'a [[u64; 4]; 120]),
 }
 
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 
+/// Arguments of a kernel at most.
+type SmallNumbers = [u64; 16];
+
 /// Threads of a block.
-pub(crate) const BLOCK: usize = 256;
+const BLOCK: usize = 256;
 
 impl Gpu {
     /// Of a device that [`open`] made, or of any other one with the default configuration.
@@ -91,7 +125,29 @@ impl Gpu {
         let stream = device.cuda_stream();
         let module = stream.context().load_module(PTX.into()).w()?;
         let convolutions = Mutex::new(Convolutions::new(&stream)?);
-        Ok(Self { config, convolutions, stream, module, functions: Mutex::default() })
+        Ok(Self { config, convolutions, stream, module, functions: Mutex::default(), profile: Mutex::default() })
+    }
+
+    fn profile(&self) -> MutexGuard<'_, Option<Profile>> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work`, and times it if a profile is being taken.
+    pub(crate) fn timed(&self, name: impl FnOnce() -> String, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.profile().is_none() {
+            return work();
+        }
+        self.stream.synchronize().w()?;
+        let start = Instant::now();
+        work()?;
+        self.stream.synchronize().w()?;
+        let milliseconds = 1e3 * start.elapsed().as_secs_f64();
+        if let Some(profile) = self.profile().as_mut() {
+            let (total, calls) = profile.entry(name()).or_default();
+            *total += milliseconds;
+            *calls += 1;
+        }
+        Ok(())
     }
 
     /// Starts a kernel; `shape` is (grid, block, bytes of shared memory).
@@ -116,21 +172,19 @@ impl Gpu {
                 }
             }
         };
-        let ints: Vec<i32> = args.iter().map(|arg| if let Arg::Int(v) = arg { *v as i32 } else { 0 }).collect();
-        let longs: Vec<u64> = args
-            .iter()
-            .map(|arg| match arg {
-                Arg::Ptr(v) => *v,
-                Arg::Long(v) => *v as u64,
-                _ => 0,
-            })
-            .collect();
+        let numbers: SmallNumbers = std::array::from_fn(|i| match args.get(i) {
+            Some(Arg::Ptr(v)) => *v,
+            Some(Arg::Int(v) | Arg::Long(v)) => *v as u64,
+            Some(Arg::Signed(v)) => *v as u64,
+            Some(Arg::Float(v)) => u64::from(v.to_bits()),
+            _ => 0,
+        });
         let mut builder = self.stream.launch_builder(&function);
-        for ((arg, int), long) in args.iter().zip(&ints).zip(&longs) {
+        for (arg, number) in args.iter().zip(&numbers) {
             match arg {
-                Arg::Ptr(_) | Arg::Long(_) => builder.arg(long),
-                Arg::Int(_) => builder.arg(int),
-                Arg::Float(v) => builder.arg(v),
+                Arg::Table(table) => builder.arg(*table),
+                // Little-endian: a shorter value is the start of the longer one that holds it.
+                _ => builder.arg(number),
             };
         }
         let config = LaunchConfig {
@@ -138,9 +192,14 @@ impl Gpu {
             block_dim: (block.0 as u32, block.1 as u32, 1),
             shared_mem_bytes: shared as u32,
         };
-        // SAFETY: the kernels are this crate's, and each is started from one place that gives what it takes.
-        unsafe { builder.launch(config) }.w()?;
-        Ok(())
+        self.timed(
+            || name.to_owned(),
+            || {
+                // SAFETY: the kernels are this crate's, and each is started from one place that gives what it takes.
+                unsafe { builder.launch(config) }.w()?;
+                Ok(())
+            },
+        )
     }
 
     /// Starts a kernel that walks over `count` items in one dimension.

@@ -67,6 +67,7 @@ template <typename T, int V> __device__ void norm_sums(const T* x, float* partia
     if (c < channels) {
         float around[V];
         load<T, V>(x + c, around);
+#pragma unroll 4
         for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < rows; row += gridDim.x * blockDim.y) {
             float v[V];
             load<T, V>(x + (size_t)row * channels + c, v);
@@ -178,6 +179,7 @@ __device__ void norm_grad_sums(const T* x, const T* grad, const float* mean, con
             scale[i] = inv_std[c + i] * weight[c + i];
             shift[i] = bias[c + i];
         }
+#pragma unroll 2
         for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < rows; row += gridDim.x * blockDim.y) {
             size_t at = (size_t)row * channels + c;
             float v[V], g[V];
@@ -266,11 +268,19 @@ template <typename T, int V> __device__ void add_relu(const T* a, const T* b, T*
     }
 }
 
-template <typename T, int V> __device__ void relu_grad(const T* y, const T* grad, T* out, int64_t packs) {
+// The gradient may come in two parts, whose sum it is.
+template <typename T, int V>
+__device__ void relu_grad(const T* y, const T* grad, const T* more, T* out, int64_t packs) {
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < packs; i += (int64_t)gridDim.x * blockDim.x) {
         float v[V], g[V];
         load<T, V>(y + i * V, v);
         load<T, V>(grad + i * V, g);
+        if (more) {
+            float m[V];
+            load<T, V>(more + i * V, m);
+#pragma unroll
+            for (int k = 0; k < V; k++) g[k] += m[k];
+        }
 #pragma unroll
         for (int k = 0; k < V; k++) g[k] = v[k] <= 0.f ? 0.f : g[k];
         store<T, V>(out + i * V, g);
@@ -398,6 +408,48 @@ template <typename T> __device__ void crop_channels(const T* x, T* out, int64_t 
     }
 }
 
+// A convolution with stride 2 over few channels as one with stride 1 over four times as many: the four pixels of each 2x2
+// square become channels ((row % 2) * 2 + column % 2) * c + channel, zero-padded to `channels`. `first` and the folded sizes
+// say which squares there are; squares outside the image are 0.
+template <typename T>
+__device__ void fold_images(const T* x, T* out, int n, int h, int w, int c, int folded_h, int folded_w, int channels,
+                            int first) {
+    int64_t total = (int64_t)n * folded_h * folded_w * channels;
+    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
+        int channel = i % channels;
+        int64_t square = i / channels;
+        int quarter = channel / c;
+        int px = ((int)(square % folded_w) + first) * 2 + (quarter & 1);
+        int py = ((int)(square / folded_w % folded_h) + first) * 2 + (quarter >> 1);
+        int64_t image = square / folded_w / folded_h;
+        bool inside = quarter < 4 && px >= 0 && px < w && py >= 0 && py < h;
+        out[i] = inside ? x[((image * h + py) * w + px) * c + channel % c] : from_float<T>(0.f);
+    }
+}
+
+// OIHW [o, c, kernel, kernel] -> [o, channels, folded, folded] for folded images, or back where `back`. Kernel row a is row
+// (a - padding) of an output's square: square floor of half of that, from square `first` on.
+extern "C" __global__ void fold_weights(const float* from, float* to, int o, int c, int kernel, int padding, int channels,
+                                        int folded, int first, int back) {
+    int64_t total = (int64_t)o * (back ? c * kernel * kernel : channels * folded * folded);
+    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
+        if (back) {
+            int b = i % kernel - padding, a = i / kernel % kernel - padding;
+            int64_t channel = i / kernel / kernel % c, output = i / kernel / kernel / c;
+            // >> and & of a negative number: floor and remainder, as wanted.
+            int quarter = (a & 1) * 2 + (b & 1);
+            to[i] = from[((output * channels + quarter * c + channel) * folded + (a >> 1) - first) * folded + (b >> 1) - first];
+        } else {
+            int column = i % folded, row = i / folded % folded;
+            int channel = i / folded / folded % channels, quarter = channel / c;
+            int64_t output = i / folded / folded / channels;
+            int a = (row + first) * 2 + (quarter >> 1) + padding, b = (column + first) * 2 + (quarter & 1) + padding;
+            bool inside = quarter < 4 && a >= 0 && a < kernel && b >= 0 && b < kernel;
+            to[i] = inside ? from[((output * c + channel % c) * kernel + a) * kernel + b] : 0.f;
+        }
+    }
+}
+
 // ---- loss ------------------------------------------------------------------------------------------------------------
 
 __device__ __forceinline__ float warp_max(float v) {
@@ -469,9 +521,13 @@ struct Moved {
     int64_t len;
 };
 
+// As many as fit a kernel's parameters, so that no table has to be uploaded.
+constexpr int MOVED = 120;
+struct Table { Moved moved[MOVED]; };
+
 // g += decay * p; m = momentum * m + g; p -= lr * (nesterov ? g + momentum * m : m). One y of the grid is one variable.
-extern "C" __global__ void sgd(const Moved* table, float lr, float momentum, float decay, int nesterov) {
-    Moved moved = table[blockIdx.y];
+extern "C" __global__ void sgd(const __grid_constant__ Table table, float lr, float momentum, float decay, int nesterov) {
+    Moved moved = table.moved[blockIdx.y];
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < moved.len; i += (int64_t)gridDim.x * blockDim.x) {
         float p = moved.var[i];
         float g = moved.grad[i] + decay * p;
@@ -529,8 +585,8 @@ __device__ void normalise(const uint8_t* x, T* out, const float* mean, const flo
     extern "C" __global__ void add_relu_##NAME##_v##V(const T* a, const T* b, T* y, int64_t packs) {                     \
         add_relu<T, V>(a, b, y, packs);                                                                                  \
     }                                                                                                                    \
-    extern "C" __global__ void relu_grad_##NAME##_v##V(const T* y, const T* grad, T* out, int64_t packs) {               \
-        relu_grad<T, V>(y, grad, out, packs);                                                                            \
+    extern "C" __global__ void relu_grad_##NAME##_v##V(const T* y, const T* grad, const T* more, T* out, int64_t packs) { \
+        relu_grad<T, V>(y, grad, more, out, packs);                                                                      \
     }                                                                                                                    \
     extern "C" __global__ void max_pool_##NAME##_v##V(const T* x, T* y, uint8_t* argmax, int n, int h, int w, int c,     \
                                                       int out_h, int out_w, int kernel, int stride, int padding) {       \
@@ -565,6 +621,10 @@ __device__ void normalise(const uint8_t* x, T* out, const float* mean, const flo
     }                                                                                                                    \
     extern "C" __global__ void crop_channels_##NAME(const T* x, T* out, int64_t pixels, int c, int padded) {             \
         crop_channels<T>(x, out, pixels, c, padded);                                                                     \
+    }                                                                                                                    \
+    extern "C" __global__ void fold_images_##NAME(const T* x, T* out, int n, int h, int w, int c, int folded_h,          \
+                                                  int folded_w, int channels, int first) {                               \
+        fold_images<T>(x, out, n, h, w, c, folded_h, folded_w, channels, first);                                         \
     }                                                                                                                    \
     extern "C" __global__ void normalise_##NAME(const uint8_t* x, T* out, const float* mean, const float* std,           \
                                                 int period, int planar, int64_t images, int64_t step, int pixels,        \

@@ -24,7 +24,7 @@ pub(crate) fn cross_entropy_grad(logits: Operand, labels: Operand, smoothing: f6
     Ok(grad)
 }
 
-fn arguments(logits: Operand, labels: Operand, out: &CudaStorage, smoothing: f64) -> Result<[Arg; 6]> {
+fn arguments(logits: Operand, labels: Operand, out: &CudaStorage, smoothing: f64) -> Result<[Arg<'static>; 6]> {
     let (n, classes) = logits.1.shape().dims2()?;
     if labels.1.shape().dims1()? != n || n == 0 {
         bail!("cross-entropy: labels {:?} do not fit logits [{n}, {classes}]", labels.1.shape());

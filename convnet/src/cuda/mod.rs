@@ -5,6 +5,7 @@
 
 pub(crate) mod conv;
 pub(crate) mod elementwise;
+pub(crate) mod fold;
 mod gpu;
 pub(crate) mod loss;
 mod memory;
@@ -12,8 +13,10 @@ pub(crate) mod norm;
 pub(crate) mod pixels;
 pub(crate) mod pool;
 pub(crate) mod sgd;
+mod upload;
 
-pub use gpu::{CudaConfig, open};
+pub use gpu::{CudaConfig, Profile, card_names, open, profile};
+pub use upload::{Pinned, Upload, Uploads};
 
 use candle_core::cuda::CudaStorage;
 use candle_core::op::BackpropOp;

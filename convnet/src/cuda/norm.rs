@@ -1,7 +1,7 @@
 //! Batch normalisation: two passes each way, statistics and sums in fixed places.
 
 use super::conv::Operand;
-use super::gpu::{Arg, BLOCK, Gpu, suffix, vector};
+use super::gpu::{Arg, Gpu, suffix, vector};
 use super::memory::{address, float_type, fresh, start};
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result};
@@ -21,9 +21,10 @@ struct Rows {
     grid: (usize, usize),
 }
 
-/// Rows that a thread walks over at least, and blocks along rows at most: enough to fill a card, few partial sums to add.
+/// Threads of a block, rows that one walks over at least, and blocks at most: enough to fill a card, few partial sums to add.
+const BLOCK: usize = 512;
 const ROWS_A_THREAD: usize = 8;
-const MAX_BLOCKS: usize = 1024;
+const MAX_BLOCKS: usize = 512;
 
 impl Rows {
     fn new(x: Operand) -> Result<Self> {
@@ -53,9 +54,9 @@ impl Rows {
         fresh(&x.0.device, DType::F32, self.grid.0 * 2 * self.channels)
     }
 
-    /// Starts a kernel that adds up partial sums: a warp of channels, 16 parts.
+    /// Starts a kernel that adds up partial sums: a warp of channels, 32 parts.
     fn total(&self, name: &str, args: &[Arg]) -> Result<()> {
-        self.gpu.launch(name, (self.channels.div_ceil(32), 1), (32, 16), 0, args)
+        self.gpu.launch(name, (self.channels.div_ceil(32), 1), (32, 32), 0, args)
     }
 }
 
@@ -126,7 +127,7 @@ pub(crate) struct Affine<'a> {
 }
 
 impl Affine<'_> {
-    fn args(&self) -> Result<[Arg; 4]> {
+    fn args(&self) -> Result<[Arg<'static>; 4]> {
         let of = |(storage, layout): Operand| address(storage, layout, DType::F32, "batch-norm2d");
         Ok([of(self.mean)?, of(self.inv_std)?, of(self.weight)?, of(self.bias)?].map(Arg::Ptr))
     }

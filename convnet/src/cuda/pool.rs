@@ -48,7 +48,7 @@ pub(crate) fn max_pool_grad(
     Ok(out)
 }
 
-fn shape(sizes: [usize; 6], config: MaxPool2dConfig) -> impl Iterator<Item = Arg> {
+fn shape(sizes: [usize; 6], config: MaxPool2dConfig) -> impl Iterator<Item = Arg<'static>> {
     let MaxPool2dConfig { kernel, stride, padding } = config;
     sizes.into_iter().chain([kernel, stride, padding]).map(Arg::Int)
 }

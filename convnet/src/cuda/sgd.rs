@@ -3,7 +3,6 @@
 use super::gpu::{Arg, Gpu};
 use super::memory::address;
 use crate::SgdConfig;
-use candle_core::cuda::cudarc::driver::DevicePtr;
 use candle_core::{DType, Result, Storage, Tensor, bail};
 
 /// A variable, its momentum (none where there is no momentum) and its gradient, all f32 and contiguous, of one shape.
@@ -13,27 +12,35 @@ pub(crate) struct Moved<'a> {
     pub grad: &'a Tensor,
 }
 
+/// Variables that one launch moves: `MOVED` of the kernel.
+const VARIABLES: usize = 120;
+
+/// Addresses of variable, momentum and gradient, and the number of values; the kernel's `Table`.
+type Table = [[u64; 4]; VARIABLES];
+
 /// One step, in place.
 pub(crate) fn step(moved: &[Moved], config: &SgdConfig) -> Result<()> {
     let Some(first) = moved.first() else { return Ok(()) };
-    let device = first.var.device().as_cuda_device()?;
-    let mut table: Vec<u64> = Vec::with_capacity(4 * moved.len());
-    for Moved { var, momentum, grad } in moved {
-        if grad.shape() != var.shape() {
-            bail!("sgd: a gradient of shape {:?} for a variable of shape {:?}", grad.shape(), var.shape());
+    let gpu = Gpu::of(first.var.device().as_cuda_device()?)?;
+    for moved in moved.chunks(VARIABLES) {
+        let mut table: Table = [[0; 4]; VARIABLES];
+        for (entry, Moved { var, momentum, grad }) in table.iter_mut().zip(moved) {
+            if grad.shape() != var.shape() {
+                bail!("sgd: a gradient of shape {:?} for a variable of shape {:?}", grad.shape(), var.shape());
+            }
+            let momentum = momentum.map(place).transpose()?.unwrap_or(0);
+            *entry = [place(var)?, momentum, place(grad)?, var.elem_count() as u64];
         }
-        let momentum = momentum.map(place).transpose()?.unwrap_or(0);
-        table.extend([place(var)?, momentum, place(grad)?, var.elem_count() as u64]);
+        let args = [
+            Arg::Table(&table),
+            Arg::Float(config.lr as f32),
+            Arg::Float(config.momentum as f32),
+            Arg::Float(config.weight_decay as f32),
+            Arg::Int(config.nesterov.into()),
+        ];
+        gpu.launch("sgd", (64, moved.len()), (256, 1), 0, &args)?;
     }
-    let table = device.clone_htod(&table)?;
-    let args = [
-        Arg::Ptr(table.device_ptr(&device.cuda_stream()).0),
-        Arg::Float(config.lr as f32),
-        Arg::Float(config.momentum as f32),
-        Arg::Float(config.weight_decay as f32),
-        Arg::Int(config.nesterov.into()),
-    ];
-    Gpu::of(device)?.launch("sgd", (64, moved.len()), (256, 1), 0, &args)
+    Ok(())
 }
 
 fn place(tensor: &Tensor) -> Result<u64> {

@@ -3,6 +3,7 @@
 use super::ResNetConfig;
 use super::tape::Gradients;
 use crate::batch_norm::Moments;
+use crate::conv::Kept;
 use crate::linear::gradients as linear_gradients;
 use crate::pool::{Argmax, global_avg_pool_forward, global_avg_pool_grad, max_pool2d_forward, max_pool2d_grad};
 use crate::relu::relu_grad;
@@ -90,12 +91,16 @@ impl Layers {
         let (grad, weight_grad, bias_grad) = linear_gradients(&features, weight, grad)?;
         gradients.insert(weight, weight_grad);
         gradients.insert(bias, bias_grad);
-        let mut grad = global_avg_pool_grad(&grad, &last)?;
+        let mut grad = (global_avg_pool_grad(&grad, &last)?, None);
         drop(last);
         for block in self.blocks.iter().rev() {
             let Some(trace) = blocks.pop() else { candle_core::bail!("network: a block left no trace") };
-            grad = block.backward(trace, &grad, &mut gradients)?;
+            grad = block.backward(trace, grad, &mut gradients)?;
         }
+        let grad = match grad {
+            (branch, Some(shortcut)) => (branch + shortcut)?,
+            (grad, None) => grad,
+        };
         let grad = max_pool2d_grad(&grad, &argmax, stem.y.shape(), MAX_POOL)?;
         let input = self.stem.backward(&stem, &grad, wants_input, &mut gradients)?;
         Ok((input, gradients))
@@ -163,26 +168,27 @@ impl Block {
         Ok((y, BlockTrace { branch, shortcut }))
     }
 
-    fn backward(&self, trace: BlockTrace, grad: &Tensor, gradients: &mut Gradients) -> Result<Tensor> {
+    /// From the output's gradient to the input's. Both may come in two parts, whose sum they are: the next block's rectifier
+    /// adds them in passing.
+    fn backward(&self, trace: BlockTrace, grad: Parts, gradients: &mut Gradients) -> Result<Parts> {
         let BlockTrace { mut branch, shortcut } = trace;
-        let mut residual: Option<Tensor> = None;
-        let mut grad = grad.clone();
+        let Some(last) = branch.last() else { candle_core::bail!("network: a block left no trace") };
+        // The last layer's rectifier comes after the sum; behind it, the gradient goes both ways.
+        let mut residual = relu_grad(&last.y, &grad.0, grad.1.as_ref())?;
+        let mut grad = residual.clone();
         for layer in self.branch.iter().rev() {
             let Some(trace) = branch.pop() else { candle_core::bail!("network: a layer left no trace") };
-            if residual.is_none() {
-                // The last layer's rectifier comes after the sum; behind it, the gradient goes both ways.
-                grad = relu_grad(&trace.y, &grad)?;
-                residual = Some(grad.clone());
-            }
             grad = wanted(layer.backward(&trace, &grad, true, gradients)?)?;
         }
-        let mut residual = wanted(residual)?;
         if let (Some(layer), Some(trace)) = (&self.shortcut, &shortcut) {
             residual = wanted(layer.backward(trace, &residual, true, gradients)?)?;
         }
-        grad + residual
+        Ok((grad, Some(residual)))
     }
 }
+
+/// A gradient, or the two parts of it.
+type Parts = (Tensor, Option<Tensor>);
 
 fn wanted(gradient: Option<Tensor>) -> Result<Tensor> {
     gradient.ok_or_else(|| candle_core::Error::Msg("network: a gradient that was asked for is missing".into()))
@@ -205,7 +211,7 @@ struct ConvNorm {
 }
 
 struct ConvNormTrace {
-    x: Tensor,
+    x: Kept,
     /// Between convolution and batch norm.
     middle: Tensor,
     y: Tensor,
@@ -229,9 +235,9 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<(Tensor, ConvNormTrace)> {
-        let middle = conv::forward(x, self.conv.weight(), self.conv.config())?;
+        let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config())?;
         let (y, moments) = self.norm.forward(&middle, residual, train)?;
-        Ok((y.clone(), ConvNormTrace { x: x.clone(), middle, y, moments }))
+        Ok((y.clone(), ConvNormTrace { x, middle, y, moments }))
     }
 
     /// From the output's gradient (behind a residual sum: from the sum's) to the input's, if it is wanted.
@@ -247,7 +253,7 @@ impl ConvNorm {
         let [kernel, weight, bias] = self.parameters();
         gradients.insert(weight, weight_grad);
         gradients.insert(bias, bias_grad);
-        gradients.insert(kernel, conv::weight_grad(x, &grad, kernel.shape(), self.conv.config())?);
-        wants_input.then(|| conv::data_grad(kernel, &grad, x.shape(), self.conv.config())).transpose()
+        gradients.insert(kernel, x.weight_grad(kernel, &grad, self.conv.config())?);
+        wants_input.then(|| x.data_grad(kernel, &grad, self.conv.config())).transpose()
     }
 }

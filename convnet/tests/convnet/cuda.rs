@@ -3,9 +3,9 @@
 //! They need a card: `cargo test -p candle-convnet --features cuda -- --ignored`, or `scripts/gpu_check.sh` where there is no
 //! Rust.
 
-use crate::networks::{check_training, flow_run, known_on, ordinary_on, rgb_run};
+use crate::networks::{check_training, flow_run, known_on, rgb_run};
 use crate::values::{assert_close, flat, scaled, tensor, var};
-use candle_convnet::cuda::{CudaConfig, open};
+use candle_convnet::cuda::{CudaConfig, Pinned, Uploads, open};
 use candle_convnet::{
     BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, PixelLayout, Range, Sgd, SgdConfig, add_relu,
     conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
@@ -225,6 +225,26 @@ fn networks_on_the_card_train_as_pytorch_in_f32() {
     check_training(&flow_run(), &card);
 }
 
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn networks_on_the_card_see_images_of_odd_sizes_as_the_cpu_does() {
+    let card = card();
+    for (channels, size) in [(3, (33, 47)), (20, (62, 49))] {
+        let x = scaled("odd", (2, size.0, size.1, channels), 2., 0.);
+        let [expected, found] = [&Device::Cpu, &card].map(|device| {
+            let model = known_on(device, Depth::R18, channels);
+            let x = var(&x.to_device(device).unwrap());
+            let logits = model.net.forward_t(&x, true).unwrap();
+            let grads = backward(&logits, "odd/g");
+            let conv1 = model.trainable().into_iter().find(|(name, _)| name == "conv1.weight").unwrap().1;
+            [flat(&logits), flat(grads.get(&conv1).unwrap()), flat(grads.get(&x).unwrap())]
+        });
+        for (what, (found, expected)) in ["logits", "weights", "input"].iter().zip(found.iter().zip(&expected)) {
+            assert_close(what, found, expected, 1e-3);
+        }
+    }
+}
+
 /// Cosine of the angle between two gradients.
 fn cosine(a: &[f64], b: &[f64]) -> f64 {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -238,7 +258,8 @@ fn a_bf16_network_follows_the_f32_network() {
     let labels = Tensor::new(&[0u32, 3, 6, 9, 2, 5, 8, 1], &card).unwrap();
     let x = scaled("bf16/x", (8, 64, 64, 20), 2., 0.).to_device(&card).unwrap();
     let run = |dtype: DType| {
-        let model = ordinary_on(&card, Depth::R18, 20);
+        // Rectifiers kept clear of zero: where many mix, gradients jump with the rounding.
+        let model = known_on(&card, Depth::R18, 20);
         let logits = model.net.forward_t(&x.to_dtype(dtype).unwrap(), true).unwrap();
         let grads = cross_entropy(&logits, &labels, 0.).unwrap().backward().unwrap();
         let grads: Vec<_> =
@@ -251,7 +272,7 @@ fn a_bf16_network_follows_the_f32_network() {
     assert_close("evaluation", &eval16, &eval, 5e-2);
     for ((name, f32), (_, bf16)) in grads.iter().zip(&grads16) {
         let cosine = cosine(f32, bf16);
-        assert!(cosine > 0.95, "gradient of {name}: cosine {cosine:.4}");
+        assert!(cosine > 0.99, "gradient of {name}: cosine {cosine:.4}");
     }
 }
 
@@ -276,4 +297,36 @@ fn deterministic_steps_give_the_same_bits_and_memory_stays() {
         model.tensors().iter().flat_map(|(_, tensor)| flat(tensor)).map(f64::to_bits).collect::<Vec<_>>()
     };
     assert!(run() == run(), "two runs differ");
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn uploads_arrive_whole_and_in_turn() {
+    let card = card();
+    let mut uploads = Uploads::new(&card, 3 << 20).unwrap();
+    let mut host: Vec<Pinned> = (0..3).map(|_| Pinned::new(&card, 3 << 20).unwrap()).collect();
+    let mut sums = Vec::new();
+    let mut waiting: Vec<candle_convnet::cuda::Upload> = Vec::new();
+    for batch in 0..20usize {
+        if batch >= 3 {
+            waiting[batch - 3].wait().unwrap();
+        }
+        let bytes = host[batch % 3].bytes_mut().unwrap();
+        bytes.iter_mut().enumerate().for_each(|(i, byte)| *byte = ((i * 7 + batch * 31) % 251) as u8);
+        let len = (3 << 20) - batch;
+        for part in bytes[..len].chunks(1 << 20) {
+            uploads.push(part).unwrap();
+        }
+        let upload = uploads.finish().unwrap();
+        let tensor = uploads.tensor(&upload).unwrap();
+        sums.push((tensor.to_dtype(DType::F32).unwrap().sum_all().unwrap(), batch, len));
+        uploads.release(&upload).unwrap();
+        waiting.push(upload);
+    }
+    for (sum, batch, len) in sums {
+        let expected: usize = (0..len).map(|i| (i * 7 + batch * 31) % 251).sum();
+        let found = sum.to_scalar::<f32>().unwrap();
+        assert!((f64::from(found) / expected as f64 - 1.).abs() < 1e-5, "batch {batch}: {found}, expected {expected}");
+    }
+    assert!(uploads.push(&vec![0; (3 << 20) + 1]).unwrap_err().to_string().contains("bytes"));
 }

@@ -1,8 +1,10 @@
 //! Decode threads that run ahead of the step by a fixed ring of batches. The threads take samples in order and write each
 //! into its own place, so the batches are the same for any number of threads; memory is the ring, allocated once.
 
+use super::memory::HostMemory;
 use super::source::{SampleSource, Worker};
 use anyhow::{Result, anyhow};
+use candle_core::Device;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,7 +40,7 @@ struct Shared<'a> {
     plan: Plan,
     batches: usize,
     /// `[ring][batch_size]` samples.
-    slots: Vec<Vec<Mutex<Vec<u8>>>>,
+    slots: Vec<Vec<Mutex<&'a mut [u8]>>>,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
@@ -121,6 +123,14 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batches<'a> {
+    /// Whether [`Batches::next_batch`] would return at once.
+    pub fn is_ready(&self) -> bool {
+        self.next >= self.shared.batches || {
+            let progress = lock(&self.shared.progress);
+            progress.stopped || progress.missing[self.next % self.shared.plan.ring] == 0
+        }
+    }
+
     /// The next batch, or none after the last. Waits until it is complete.
     pub fn next_batch(&mut self) -> Result<Option<Batch<'a>>> {
         if self.next >= self.shared.batches {
@@ -145,9 +155,9 @@ impl<'a> Batches<'a> {
     }
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
     /// Pixels of a sample of the batch, counted from 0 in it.
-    pub fn pixels(&self, i: usize) -> MutexGuard<'_, Vec<u8>> {
+    pub fn pixels(&self, i: usize) -> MutexGuard<'a, &'a mut [u8]> {
         lock(&self.shared.slots[self.number % self.shared.plan.ring][i])
     }
 }
@@ -162,21 +172,28 @@ impl Drop for Batch<'_> {
     }
 }
 
-/// Runs decode threads while `consume` takes the batches. When it returns, whatever it returns, the threads have ended.
+/// Runs decode threads while `consume` takes the batches, which lie where `device` reads them best. When it returns, whatever it
+/// returns, the threads have ended.
 pub fn with_batches<R>(
     source: &dyn SampleSource,
     plan: Plan,
+    device: &Device,
     consume: impl FnOnce(&mut Batches<'_>) -> Result<R>,
 ) -> Result<R> {
     let batches = source.len().div_ceil(plan.batch_size);
     let ring = plan.ring.clamp(1, batches.saturating_sub(plan.first_batch).max(1));
     let plan = Plan { ring, ..plan };
-    let slot = || (0..plan.batch_size).map(|_| Mutex::new(vec![0; source.sample_bytes()])).collect();
+    let slot_bytes = plan.batch_size * source.sample_bytes();
+    let mut memory = (0..ring).map(|_| HostMemory::new(device, slot_bytes)).collect::<Result<Vec<_>>>()?;
+    let slots = memory.iter_mut().map(|memory| {
+        let samples = memory.bytes_mut()?.chunks_exact_mut(source.sample_bytes());
+        Ok(samples.map(Mutex::new).collect())
+    });
     let shared = Shared {
         source,
         plan,
         batches,
-        slots: (0..ring).map(|_| slot()).collect(),
+        slots: slots.collect::<Result<_>>()?,
         progress: Mutex::new(Progress {
             next: plan.first_batch * plan.batch_size,
             missing: vec![0; ring],
@@ -236,10 +253,10 @@ mod tests {
 
     fn collect(source: &Numbers, threads: usize, ring: usize, first_batch: usize) -> Result<Vec<Vec<u8>>> {
         let plan = Plan { batch_size: 4, first_batch, threads, ring };
-        with_batches(source, plan, |batches| {
+        with_batches(source, plan, &Device::Cpu, |batches| {
             let mut all = Vec::new();
             while let Some(batch) = batches.next_batch()? {
-                let pixels = (0..batch.samples.len()).flat_map(|i| batch.pixels(i).clone()).collect();
+                let pixels = (0..batch.samples.len()).flat_map(|i| batch.pixels(i).to_vec()).collect();
                 all.push(pixels);
             }
             Ok(all)
@@ -273,7 +290,9 @@ mod tests {
     fn a_consumer_may_leave_early() {
         let source = Numbers { len: 1000, fails_at: None, panics_at: None };
         let plan = Plan { batch_size: 4, first_batch: 0, threads: 3, ring: 2 };
-        let first = with_batches(&source, plan, |batches| Ok(batches.next_batch()?.map(|b| b.samples.clone())));
+        let first = with_batches(&source, plan, &Device::Cpu, |batches| {
+            Ok(batches.next_batch()?.map(|batch| batch.samples.clone()))
+        });
         assert_eq!(first.unwrap(), Some(0..4));
     }
 }

@@ -1,0 +1,121 @@
+//! A convolution with stride 2 over few channels as one with stride 1 over four times as many.
+//!
+//! Tensor cores read 16 bytes of channels at a time: cuDNN pads the 3 channels of RGB and the 20 of flow for its 7x7 kernel and
+//! multiplies the padding. With the four pixels of each 2x2 square as channels, the 7x7 kernel becomes a 4x4 kernel over 12
+//! (padded to 16) or 80 channels. Measured at batch 256 on an H100: `docs/benchmarks.md`.
+
+use super::conv::Operand;
+use super::gpu::{Arg, Gpu, suffix};
+use super::memory::{address, float_type, fresh, start};
+use crate::Conv2dConfig;
+use crate::conv::Geometry;
+use candle_core::cuda::CudaStorage;
+use candle_core::{DType, Result, Shape, Storage, Tensor, bail};
+
+/// Geometry of a folded convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fold {
+    /// Channels of the images, and of the folded ones with padding.
+    images_c: usize,
+    channels: usize,
+    outputs: usize,
+    kernel: usize,
+    padding: usize,
+    /// Rows and columns of squares.
+    size: (usize, usize),
+    /// Side of the folded kernel.
+    folded: usize,
+    /// First square that an output at 0 sees; negative or 0.
+    first: isize,
+}
+
+impl Fold {
+    /// None where folding does not apply or gains nothing.
+    pub(crate) fn of(geometry: &Geometry) -> Option<Self> {
+        let (kernel, kernel_w) = geometry.kernel;
+        let Conv2dConfig { stride, padding } = geometry.config;
+        if stride != 2 || kernel != kernel_w || kernel < 3 || geometry.input.c.is_multiple_of(8) {
+            return None;
+        }
+        let first = -(padding as isize).div_euclid(2) - (padding as isize).rem_euclid(2);
+        let last = (kernel as isize - 1 - padding as isize).div_euclid(2);
+        let folded = (last - first + 1) as usize;
+        Some(Self {
+            images_c: geometry.input.c,
+            channels: (4 * geometry.input.c).next_multiple_of(8),
+            outputs: geometry.output.c,
+            kernel,
+            padding,
+            size: (geometry.output.h + folded - 1, geometry.output.w + folded - 1),
+            folded,
+            first,
+        })
+    }
+
+    /// [N, H, W, C] -> [N, rows, columns, channels]
+    pub(crate) fn images(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, h, w, c) = x.dims4()?;
+        let (rows, columns) = self.size;
+        with_storage(x, |x| {
+            let dtype = float_type(x.0, "fold")?;
+            let count = n * rows * columns * self.channels;
+            let out = fresh(&x.0.device, dtype, count)?;
+            let args = [
+                Arg::Ptr(address(x.0, x.1, dtype, "fold")?),
+                Arg::Ptr(start(&out)),
+                Arg::Int(n),
+                Arg::Int(h),
+                Arg::Int(w),
+                Arg::Int(c),
+                Arg::Int(rows),
+                Arg::Int(columns),
+                Arg::Int(self.channels),
+                Arg::Signed(self.first),
+            ];
+            Gpu::of(&x.0.device)?.launch_over(&format!("fold_images_{}", suffix(dtype)), count, &args)?;
+            Ok(super::tensor(out, (n, rows, columns, self.channels)))
+        })
+    }
+
+    /// [O, channels, folded, folded]
+    pub(crate) fn weights_shape(&self) -> Shape {
+        (self.outputs, self.channels, self.folded, self.folded).into()
+    }
+
+    /// OIHW f32 -> [O, channels, folded, folded] f32
+    pub(crate) fn weights(&self, weight: &Tensor) -> Result<Tensor> {
+        with_storage(weight, |weight| Ok(super::tensor(self.move_weights(weight, false)?, self.weights_shape())))
+    }
+
+    /// The gradient of the folded weights -> that of the weights.
+    pub(crate) fn unfold_weights(&self, grad: &Tensor) -> Result<Tensor> {
+        let shape = (self.outputs, self.images_c, self.kernel, self.kernel);
+        with_storage(grad, |grad| Ok(super::tensor(self.move_weights(grad, true)?, shape)))
+    }
+
+    fn move_weights(&self, from: Operand, back: bool) -> Result<CudaStorage> {
+        let count = self.outputs
+            * if back { self.images_c * self.kernel * self.kernel } else { self.channels * self.folded * self.folded };
+        let to = fresh(&from.0.device, DType::F32, count)?;
+        let args = [
+            Arg::Ptr(address(from.0, from.1, DType::F32, "fold weights")?),
+            Arg::Ptr(start(&to)),
+            Arg::Int(self.outputs),
+            Arg::Int(self.images_c),
+            Arg::Int(self.kernel),
+            Arg::Int(self.padding),
+            Arg::Int(self.channels),
+            Arg::Int(self.folded),
+            Arg::Signed(self.first),
+            Arg::Int(back.into()),
+        ];
+        Gpu::of(&from.0.device)?.launch_over("fold_weights", count, &args)?;
+        Ok(to)
+    }
+}
+
+fn with_storage<T>(tensor: &Tensor, work: impl FnOnce(Operand) -> Result<T>) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cuda(storage) = &*storage else { bail!("fold: expected a tensor on the card") };
+    work((storage, layout))
+}

@@ -1,0 +1,129 @@
+//! Where a network computes, and how precisely.
+
+use crate::usage::Usage;
+use anyhow::{Result, bail};
+use candle_core::{DType, Device};
+use serde::{Deserialize, Serialize};
+
+/// How activations are kept and multiplied. Parameters, their gradients and all sums are f32 in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Half as many bits; CUDA only.
+    Bf16,
+    /// f32, multiplied with 10 bits; CUDA only.
+    Tf32,
+    /// f32 throughout.
+    F32,
+}
+
+/// An opened device.
+#[derive(Clone, Debug)]
+pub struct Compute {
+    /// Where tensors are.
+    pub device: Device,
+    /// Type of activations.
+    pub dtype: DType,
+    /// For the log: `cpu`, or the card's name.
+    pub name: String,
+}
+
+impl Compute {
+    /// Opens the device of a name: `cpu`, `cuda:N`, or `auto` for the first card if there is one.
+    ///
+    /// Without a precision a card computes in bf16, the CPU in f32.
+    pub fn open(name: &str, precision: Option<Precision>, deterministic: bool) -> Result<Self> {
+        let ordinal = match name {
+            "cpu" => None,
+            "auto" => cuda::is_there().then_some(0),
+            _ => match name.strip_prefix("cuda:").and_then(|n| n.parse().ok()).or((name == "cuda").then_some(0)) {
+                Some(ordinal) => Some(ordinal),
+                None => bail!(Usage(format!("--device {name}: there is auto, cpu and cuda:N"))),
+            },
+        };
+        let Some(ordinal) = ordinal else {
+            if let Some(precision @ (Precision::Bf16 | Precision::Tf32)) = precision {
+                let precision = format!("{precision:?}").to_lowercase();
+                bail!(Usage(format!(
+                    "--precision {precision}: the CPU computes in f32; use --precision f32 or a card"
+                )));
+            }
+            return Ok(Self { device: Device::Cpu, dtype: DType::F32, name: "cpu".into() });
+        };
+        let precision = precision.unwrap_or(Precision::Bf16);
+        let (device, name) = cuda::open(ordinal, precision == Precision::Tf32, deterministic)?;
+        let dtype = if precision == Precision::Bf16 { DType::BF16 } else { DType::F32 };
+        Ok(Self { device, dtype, name })
+    }
+}
+
+#[cfg(feature = "cuda")]
+mod cuda {
+    use anyhow::{Context, Result};
+    use candle_convnet::cuda::{CudaConfig, card_names, open as open_card};
+    use candle_core::Device;
+
+    pub fn is_there() -> bool {
+        card_names().is_ok_and(|names| !names.is_empty())
+    }
+
+    pub fn open(ordinal: usize, tf32: bool, deterministic: bool) -> Result<(Device, String)> {
+        let names = card_names().context("no CUDA card answers; update NVIDIA's driver, or train with --device cpu")?;
+        let Some(name) = names.get(ordinal) else {
+            let there = if names.is_empty() { "none".into() } else { names.join(", ") };
+            anyhow::bail!(
+                "--device cuda:{ordinal}: no such card (there is: {there}); use --device cpu or another number"
+            );
+        };
+        let device = open_card(ordinal, CudaConfig { tf32, deterministic }).with_context(|| {
+            format!("--device cuda:{ordinal}: {name} cannot be used; it needs compute capability 8.0 and a driver of this program's CUDA version; --device cpu works anywhere")
+        })?;
+        Ok((device, name.clone()))
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+mod cuda {
+    use crate::usage::Usage;
+    use anyhow::{Result, bail};
+    use candle_core::Device;
+
+    pub fn is_there() -> bool {
+        false
+    }
+
+    pub fn open(ordinal: usize, _: bool, _: bool) -> Result<(Device, String)> {
+        bail!(Usage(format!(
+            "--device cuda:{ordinal}: this program was built without CUDA; build it with --features cuda, or use --device cpu"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_computes_in_f32_only() {
+        let cpu = Compute::open("cpu", None, false).unwrap();
+        assert!(cpu.device.is_cpu() && cpu.dtype == DType::F32);
+        assert!(Compute::open("cpu", Some(Precision::F32), true).is_ok());
+        let error = Compute::open("cpu", Some(Precision::Bf16), false).unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("--precision bf16"), "{error}");
+    }
+
+    #[test]
+    fn names_that_are_none_are_wrong_usage() {
+        for name in ["gpu", "cuda:x", "cuda:-1", ""] {
+            assert!(Compute::open(name, None, false).unwrap_err().is::<Usage>(), "{name}");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn without_cuda_a_card_is_refused_and_auto_means_the_cpu() {
+        let error = Compute::open("cuda:0", None, false).unwrap_err().to_string();
+        assert!(error.contains("--features cuda"), "{error}");
+        assert!(Compute::open("auto", None, false).unwrap().device.is_cpu());
+    }
+}

@@ -1,0 +1,119 @@
+//! u8 pixels of a batch -> the network's input, on its device.
+//!
+//! A card gets the pixels as they are, in a stream of copies beside its computing, and normalises them itself.
+
+use super::pipeline::Batch;
+use crate::device::Compute;
+use crate::stream::Stream;
+use anyhow::Result;
+use candle_convnet::{PixelLayout, Range, normalise};
+use candle_core::{Device, Tensor};
+
+/// Makes the inputs of a pass.
+pub struct Feed {
+    compute: Compute,
+    stream: Stream,
+    side: usize,
+    /// Images of a sample, each an input of its own.
+    views: usize,
+    range: Range,
+    #[cfg(feature = "cuda")]
+    uploads: Option<candle_convnet::cuda::Uploads>,
+}
+
+/// A batch that is being brought to the device.
+pub struct Staged<'a> {
+    /// Which samples of the pass it holds.
+    pub samples: std::ops::Range<usize>,
+    pixels: Pixels<'a>,
+}
+
+enum Pixels<'a> {
+    Host(Tensor, std::marker::PhantomData<&'a ()>),
+    /// The batch keeps its place in the ring until the copy has read it.
+    #[cfg(feature = "cuda")]
+    Card(Batch<'a>, candle_convnet::cuda::Upload),
+}
+
+impl Feed {
+    /// For batches of at most `batch_size` samples of `views` images each. RGB is normalised as ImageNet's networks expect it,
+    /// flow to 0 to 1, as the seed did.
+    pub fn new(compute: &Compute, stream: Stream, side: usize, views: usize, batch_size: usize) -> Result<Self> {
+        let range = match stream {
+            Stream::Spatial => Range::imagenet(),
+            Stream::Temporal => Range::unit(),
+        };
+        #[cfg(feature = "cuda")]
+        let uploads = if compute.device.is_cuda() {
+            let bytes = batch_size * views * stream.channels() * side * side;
+            Some(candle_convnet::cuda::Uploads::new(&compute.device, bytes)?)
+        } else {
+            None
+        };
+        let _ = batch_size;
+        Ok(Self {
+            compute: compute.clone(),
+            stream,
+            side,
+            views,
+            range,
+            #[cfg(feature = "cuda")]
+            uploads,
+        })
+    }
+
+    /// Starts to bring a batch to the device.
+    pub fn stage<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
+        let samples = batch.samples.clone();
+        #[cfg(feature = "cuda")]
+        if let Some(uploads) = &mut self.uploads {
+            for i in 0..samples.len() {
+                uploads.push(&batch.pixels(i))?;
+            }
+            let upload = uploads.finish()?;
+            return Ok(Staged { samples, pixels: Pixels::Card(batch, upload) });
+        }
+        let mut bytes = Vec::new();
+        for i in 0..samples.len() {
+            bytes.extend_from_slice(&batch.pixels(i));
+        }
+        let len = bytes.len();
+        let pixels = Tensor::from_vec(bytes, len, &Device::Cpu)?;
+        Ok(Staged { samples, pixels: Pixels::Host(pixels, std::marker::PhantomData) })
+    }
+
+    /// The network's inputs, one tensor `[n, side, side, channels]` a view.
+    pub fn inputs(&mut self, staged: Staged<'_>) -> Result<Vec<Tensor>> {
+        let n = staged.samples.len();
+        match staged.pixels {
+            Pixels::Host(pixels, _) => self.views_of(n, &pixels),
+            #[cfg(feature = "cuda")]
+            Pixels::Card(batch, upload) => {
+                let Some(uploads) = &self.uploads else { anyhow::bail!("an upload without a card") };
+                let inputs = self.views_of(n, &uploads.tensor(&upload)?)?;
+                if let Some(uploads) = &mut self.uploads {
+                    uploads.release(&upload)?;
+                }
+                upload.wait()?;
+                drop(batch);
+                Ok(inputs)
+            }
+        }
+    }
+
+    fn views_of(&self, n: usize, pixels: &Tensor) -> Result<Vec<Tensor>> {
+        let (side, channels) = (self.side, self.stream.channels());
+        let (layout, image) = match self.stream {
+            Stream::Spatial => (PixelLayout::Interleaved, [side, side, channels]),
+            Stream::Temporal => (PixelLayout::Planes, [channels, side, side]),
+        };
+        let [a, b, c] = image;
+        let pixels = pixels.reshape((n, self.views, a, b, c))?;
+        (0..self.views)
+            .map(|view| {
+                let images = pixels.narrow(1, view, 1)?.squeeze(1)?;
+                Ok(normalise(&images, layout, &self.range, self.compute.dtype)?)
+            })
+            .collect()
+    }
+}
