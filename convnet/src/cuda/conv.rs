@@ -1,7 +1,9 @@
-//! Convolutions by cuDNN: NHWC images, weights packed per call from OIHW f32, algorithms timed once per shape.
+//! Convolutions by cuDNN: NHWC images, weights packed per call from OIHW f32, algorithms timed once per shape. A 1x1 kernel
+//! with stride 1 is a matrix product, which cuBLAS may do faster.
 #![expect(unsafe_code, reason = "cuDNN is a C library")]
 
-use super::gpu::{Arg, Gpu, error, suffix};
+use super::gemm::Gemm;
+use super::gpu::{Arg, CudaConfig, Gpu, error, suffix};
 use super::memory::{address, float_type, fresh, start};
 use crate::conv::Geometry;
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
@@ -198,7 +200,7 @@ impl Convolutions {
             // SAFETY: memory for the algorithms to write to, freed after the search.
             let scratch: CudaSlice<u8> = unsafe { device.alloc(MAX_WORKSPACE_BYTES) }?;
             let scratch_address = scratch.device_ptr(&device.cuda_stream()).0;
-            plan.choose(self.handle, buffers, scratch_address, gpu.config.deterministic)?;
+            plan.choose(self.handle, device, buffers, scratch_address, gpu.config)?;
             self.plans.insert(shape, plan);
         }
         let plan = &self.plans[&shape];
@@ -208,10 +210,7 @@ impl Convolutions {
             self.workspace = Some(unsafe { device.alloc(plan.workspace_bytes.max(1)) }?);
         }
         let workspace = self.workspace.as_ref().map_or(0, |workspace| workspace.device_ptr(&device.cuda_stream()).0);
-        gpu.timed(
-            || plan.name(),
-            || plan.run(self.handle, buffers, workspace).map_err(|e| error("cuDNN convolution", e)),
-        )
+        gpu.timed(|| plan.name(), || plan.run(self.handle, device, buffers, workspace))
     }
 }
 
@@ -239,6 +238,7 @@ enum Algorithm {
     Forward(sys::cudnnConvolutionFwdAlgo_t),
     Data(sys::cudnnConvolutionBwdDataAlgo_t),
     Weights(sys::cudnnConvolutionBwdFilterAlgo_t),
+    Product(Gemm),
 }
 
 /// The fastest of an algorithm search's results that works, fits and is allowed: (algorithm, bytes, math).
@@ -250,7 +250,7 @@ macro_rules! fastest {
             .filter(|found| found.memory <= MAX_WORKSPACE_BYTES)
             .filter(|found| !$deterministic || found.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC)
             .min_by(|a, b| a.time.total_cmp(&b.time))
-            .map(|found| (found.algo, found.memory, found.mathType))
+            .map(|found| (found.algo, found.memory, found.mathType, found.time))
     };
 }
 
@@ -312,7 +312,8 @@ impl Plan {
             Direction::Data => "conv data gradient",
             Direction::Weights => "conv weight gradient",
         };
-        format!("{direction} {}x{} {} -> {} /{stride} at {}", kernel.0, kernel.1, input[1], output[1], input[2])
+        let by = if matches!(self.algorithm, Algorithm::Product(_)) { " by cuBLAS" } else { "" };
+        format!("{direction} {}x{} {} -> {} /{stride} at {}{by}", kernel.0, kernel.1, input[1], output[1], input[2])
     }
 
     fn set_math(&self, math: sys::cudnnMathType_t) -> std::result::Result<(), CudnnError> {
@@ -324,9 +325,10 @@ impl Plan {
     fn choose(
         &mut self,
         handle: sys::cudnnHandle_t,
+        device: &CudaDevice,
         buffers: Buffers,
         scratch: u64,
-        deterministic: bool,
+        CudaConfig { tf32, deterministic }: CudaConfig,
     ) -> Result<()> {
         let (x, w, y) = (pointer(buffers.x), pointer(buffers.weights), pointer(buffers.y));
         let (scratch, max) = (pointer(scratch), MAX_RESULTS as i32);
@@ -359,7 +361,8 @@ impl Plan {
                         found.as_ptr().cast::<sys::cudnnConvolutionFwdAlgoPerf_t>(),
                         count as usize,
                     );
-                    fastest!(found, deterministic).map(|(algo, bytes, math)| (Algorithm::Forward(algo), bytes, math))
+                    fastest!(found, deterministic)
+                        .map(|(algo, bytes, math, time)| (Algorithm::Forward(algo), bytes, math, time))
                 }
             }
             Direction::Data => {
@@ -387,7 +390,8 @@ impl Plan {
                         found.as_ptr().cast::<sys::cudnnConvolutionBwdDataAlgoPerf_t>(),
                         count as usize,
                     );
-                    fastest!(found, deterministic).map(|(algo, bytes, math)| (Algorithm::Data(algo), bytes, math))
+                    fastest!(found, deterministic)
+                        .map(|(algo, bytes, math, time)| (Algorithm::Data(algo), bytes, math, time))
                 }
             }
             Direction::Weights => {
@@ -415,17 +419,55 @@ impl Plan {
                         found.as_ptr().cast::<sys::cudnnConvolutionBwdFilterAlgoPerf_t>(),
                         count as usize,
                     );
-                    fastest!(found, deterministic).map(|(algo, bytes, math)| (Algorithm::Weights(algo), bytes, math))
+                    fastest!(found, deterministic)
+                        .map(|(algo, bytes, math, time)| (Algorithm::Weights(algo), bytes, math, time))
                 }
             }
         };
-        let Some((algorithm, bytes, math)) = choice else { bail!("cuDNN has no algorithm for {:?}", self.shape) };
+        let Some((algorithm, bytes, math, milliseconds)) = choice else {
+            bail!("cuDNN has no algorithm for {:?}", self.shape)
+        };
         self.algorithm = algorithm;
         self.workspace_bytes = bytes;
-        self.set_math(math).map_err(failed)
+        self.set_math(math).map_err(failed)?;
+        if let Some(gemm) = self.product(tf32)
+            && gemm.milliseconds(device, self.operands(buffers))? < milliseconds
+        {
+            self.algorithm = Algorithm::Product(gemm);
+            self.workspace_bytes = 0;
+        }
+        Ok(())
     }
 
-    fn run(&self, handle: sys::cudnnHandle_t, buffers: Buffers, workspace: u64) -> std::result::Result<(), CudnnError> {
+    /// The matrix product that this convolution is, if it is one.
+    fn product(&self, tf32: bool) -> Option<Gemm> {
+        let ConvShape { direction, input, output, kernel, stride, padding, bf16 } = self.shape;
+        if kernel != (1, 1) || stride != 1 || padding != 0 {
+            return None;
+        }
+        let (pixels, inputs, outputs) = (input[0] * input[2] * input[3], input[1], output[1]);
+        // Row-major: Y[pixels, outputs] = X · Wᵀ, dX = dY · W, dW[outputs, inputs] = dYᵀ · X.
+        let (rows, columns, inner, transposed) = match direction {
+            Direction::Forward => (pixels, outputs, inputs, (false, true)),
+            Direction::Data => (pixels, inputs, outputs, (false, false)),
+            Direction::Weights => (outputs, inputs, pixels, (true, false)),
+        };
+        Some(Gemm { rows, columns, inner, transposed, bf16, tf32 })
+    }
+
+    /// Left, right and result of that product.
+    fn operands(&self, Buffers { x, weights, y }: Buffers) -> [u64; 3] {
+        match self.shape.direction {
+            Direction::Forward => [x, weights, y],
+            Direction::Data => [y, weights, x],
+            Direction::Weights => [y, x, weights],
+        }
+    }
+
+    fn run(&self, handle: sys::cudnnHandle_t, device: &CudaDevice, buffers: Buffers, workspace: u64) -> Result<()> {
+        if let Algorithm::Product(gemm) = self.algorithm {
+            return gemm.run(device, self.operands(buffers));
+        }
         let (x, w, y) = (pointer(buffers.x), pointer(buffers.weights), pointer(buffers.y));
         let (workspace, bytes) = (pointer(workspace), self.workspace_bytes);
         let (one, zero) = (1f32, 0f32);
@@ -434,6 +476,7 @@ impl Plan {
         // algorithm asked for, and scales are f32 because the descriptors' types are f32 and bf16.
         unsafe {
             match self.algorithm {
+                Algorithm::Product(_) => return Ok(()),
                 Algorithm::Forward(algo) => sys::cudnnConvolutionForward(
                     handle,
                     one,
@@ -482,6 +525,7 @@ impl Plan {
             }
         }
         .result()
+        .map_err(|e| error("cuDNN convolution", e))
     }
 }
 

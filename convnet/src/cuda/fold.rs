@@ -5,7 +5,7 @@
 //! (padded to 16) or 80 channels. Measured at batch 256 on an H100: `docs/benchmarks.md`.
 
 use super::conv::Operand;
-use super::gpu::{Arg, Gpu, suffix};
+use super::gpu::{Arg, BLOCK, Gpu, suffix};
 use super::memory::{address, float_type, fresh, start};
 use crate::Conv2dConfig;
 use crate::conv::Geometry;
@@ -72,7 +72,9 @@ impl Fold {
                 Arg::Int(self.channels),
                 Arg::Signed(self.first),
             ];
-            Gpu::of(&x.0.device)?.launch_over(&format!("fold_images_{}", suffix(dtype)), count, &args)?;
+            let v = if c.is_multiple_of(4) { 4 } else { 1 };
+            let grid = ((columns * self.channels / v).div_ceil(BLOCK), (n * rows).min(1 << 15));
+            Gpu::of(&x.0.device)?.launch(&format!("fold_images_{}_v{v}", suffix(dtype)), grid, (BLOCK, 1), 0, &args)?;
             Ok(super::tensor(out, (n, rows, columns, self.channels)))
         })
     }

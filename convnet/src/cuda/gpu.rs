@@ -108,7 +108,7 @@ const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 type SmallNumbers = [u64; 16];
 
 /// Threads of a block.
-const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 256;
 
 impl Gpu {
     /// Of a device that [`open`] made, or of any other one with the default configuration.

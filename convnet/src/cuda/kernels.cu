@@ -411,19 +411,22 @@ template <typename T> __device__ void crop_channels(const T* x, T* out, int64_t 
 // A convolution with stride 2 over few channels as one with stride 1 over four times as many: the four pixels of each 2x2
 // square become channels ((row % 2) * 2 + column % 2) * c + channel, zero-padded to `channels`. `first` and the folded sizes
 // say which squares there are; squares outside the image are 0.
-template <typename T>
+// Blocks along y walk over rows of squares; a thread owns V channels of a square, which V divides `c` and `channels` for.
+template <typename T, int V>
 __device__ void fold_images(const T* x, T* out, int n, int h, int w, int c, int folded_h, int folded_w, int channels,
                             int first) {
-    int64_t total = (int64_t)n * folded_h * folded_w * channels;
-    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
-        int channel = i % channels;
-        int64_t square = i / channels;
-        int quarter = channel / c;
-        int px = ((int)(square % folded_w) + first) * 2 + (quarter & 1);
-        int py = ((int)(square / folded_w % folded_h) + first) * 2 + (quarter >> 1);
-        int64_t image = square / folded_w / folded_h;
-        bool inside = quarter < 4 && px >= 0 && px < w && py >= 0 && py < h;
-        out[i] = inside ? x[((image * h + py) * w + px) * c + channel % c] : from_float<T>(0.f);
+    int groups = channels / V;
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= folded_w * groups) return;
+    int channel = i % groups * V, column = i / groups;
+    int quarter = channel / c;
+    int px = (column + first) * 2 + (quarter & 1);
+    bool inside = quarter < 4 && px >= 0 && px < w;
+    for (int row = blockIdx.y; row < n * folded_h; row += gridDim.y) {
+        int py = (row % folded_h + first) * 2 + (quarter >> 1);
+        float v[V] = {};
+        if (inside && py >= 0 && py < h) load<T, V>(x + (((int64_t)(row / folded_h) * h + py) * w + px) * c + channel % c, v);
+        store<T, V>(out + ((int64_t)row * folded_w + column) * channels + channel, v);
     }
 }
 
@@ -622,10 +625,6 @@ __device__ void normalise(const uint8_t* x, T* out, const float* mean, const flo
     extern "C" __global__ void crop_channels_##NAME(const T* x, T* out, int64_t pixels, int c, int padded) {             \
         crop_channels<T>(x, out, pixels, c, padded);                                                                     \
     }                                                                                                                    \
-    extern "C" __global__ void fold_images_##NAME(const T* x, T* out, int n, int h, int w, int c, int folded_h,          \
-                                                  int folded_w, int channels, int first) {                               \
-        fold_images<T>(x, out, n, h, w, c, folded_h, folded_w, channels, first);                                         \
-    }                                                                                                                    \
     extern "C" __global__ void normalise_##NAME(const uint8_t* x, T* out, const float* mean, const float* std,           \
                                                 int period, int planar, int64_t images, int64_t step, int pixels,        \
                                                 int channels) {                                                          \
@@ -638,3 +637,14 @@ VECTORS(bf16, bf16, 8)
 VECTORS(bf16, bf16, 1)
 SINGLES(float, f32)
 SINGLES(bf16, bf16)
+
+#define FOLDS(T, NAME, V)                                                                                                \
+    extern "C" __global__ void fold_images_##NAME##_v##V(const T* x, T* out, int n, int h, int w, int c, int folded_h,   \
+                                                         int folded_w, int channels, int first) {                        \
+        fold_images<T, V>(x, out, n, h, w, c, folded_h, folded_w, channels, first);                                      \
+    }
+
+FOLDS(float, f32, 4)
+FOLDS(float, f32, 1)
+FOLDS(bf16, bf16, 4)
+FOLDS(bf16, bf16, 1)

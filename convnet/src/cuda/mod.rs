@@ -6,6 +6,7 @@
 pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod fold;
+mod gemm;
 mod gpu;
 pub(crate) mod loss;
 mod memory;

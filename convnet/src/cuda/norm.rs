@@ -22,9 +22,9 @@ struct Rows {
 }
 
 /// Threads of a block, rows that one walks over at least, and blocks at most: enough to fill a card, few partial sums to add.
-const BLOCK: usize = 512;
+const BLOCK: usize = 256;
 const ROWS_A_THREAD: usize = 8;
-const MAX_BLOCKS: usize = 512;
+const MAX_BLOCKS: usize = 792;
 
 impl Rows {
     fn new(x: Operand) -> Result<Self> {
