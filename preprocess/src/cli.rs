@@ -219,6 +219,9 @@ pub struct SynthArgs {
     /// Size of the images [default: 96x72, with --like 8x8]
     #[arg(long, value_name = "WxH", value_parser = parse_width_height)]
     pub size: Option<(u16, u16)>,
+    /// With --like: take the images of this packed data set, over and over, instead of plain ones
+    #[arg(long, value_name = "DIR", requires = "like", conflicts_with = "size")]
+    pub images: Option<PathBuf>,
     /// Another number makes other clips of the same classes [default: 0]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

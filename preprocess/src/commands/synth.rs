@@ -19,14 +19,19 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if let Some(LikeArg::Ucf101) = args.like {
         let (width, height) = args.size.unwrap_or((8, 8));
-        let options = LikeOptions { out: args.out.clone(), width, height, jobs, overwrite: args.overwrite };
+        let (out_dir, images) = (args.out.clone(), args.images.clone());
+        let options = LikeOptions { out: out_dir, width, height, images, jobs, overwrite: args.overwrite };
         let report = make_like_ucf101(&options, watch)?;
         let images = report.records.values().sum();
         writeln!(
             out,
-            "made {} clips, {} images of {width}x{height}, {} in {} ({:.1} s)",
+            "made {} clips, {} images {}, {} in {} ({:.1} s)",
             show_count(report.clips),
             show_count(images),
+            match &args.images {
+                Some(dir) => format!("of {}", dir.display()),
+                None => format!("of {width}x{height}"),
+            },
             show_bytes(report.bytes_out),
             args.out.display(),
             report.seconds

@@ -1,16 +1,16 @@
 //! A packed set with UCF101's clips, classes, splits and frame counts, and tiny made-up images: what a program does with
 //! the whole data set can be tried in seconds, without the data.
 //!
-//! Every image has one colour, which says what it is, so that tests can tell where a sample came from. RGB is
+//! Without a data set to take images from, every image has one colour, which says what it is, so that tests can tell where a sample came from. RGB is
 //! (label, frame modulo 256, frame / 256); flow x is the frame modulo 256, flow y its 256s. Frames count from 0.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use clipshard::{Codec, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset};
+use clipshard::{Codec, Dataset, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset};
 use serde_json::json;
 
 use crate::build::BuildReport;
@@ -29,10 +29,16 @@ const TABLE: &str = include_str!("../../data/ucf101.txt");
 /// Splits of UCF101, and how many groups each tests.
 const SPLITS: usize = 3;
 const TEST_GROUPS: usize = 7;
-/// Shards are made this large, about, so that there are several of each stream.
-const SHARD_BYTES: u64 = 64 << 20;
+/// Shards of plain images are made this large, about, so that there are several of each stream.
+const PLAIN_SHARD_BYTES: u64 = 64 << 20;
+/// Shards of taken images.
+const SHARD_BYTES: u64 = 1 << 30;
 /// A record of a plain image with its index entry.
-const NOMINAL_RECORD_BYTES: u64 = 64;
+const PLAIN_RECORD_BYTES: u64 = 64;
+/// Index entry of a record.
+const INDEX_ENTRY_BYTES: u64 = 32;
+/// Frames that are taken from another data set at most.
+const MAX_TAKEN_FRAMES: usize = 2048;
 /// The images say nothing, so the fastest level does.
 const OPTIONS: StreamOptions =
     StreamOptions { codec: Codec::Zstd, filter: Filter::None, level: 1, geometry: Geometry::Source };
@@ -46,6 +52,8 @@ pub struct LikeOptions {
     pub width: u16,
     /// Pixels of all images.
     pub height: u16,
+    /// A packed data set whose images are taken, over and over, instead of plain ones: real sizes in pixels and in bytes.
+    pub images: Option<PathBuf>,
     /// Encoding threads.
     pub jobs: usize,
     /// Replace a data set that is there.
@@ -96,18 +104,26 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
     let streams = [(StreamKind::Rgb, OPTIONS), (StreamKind::Flow, OPTIONS)];
     let frames = |kind: StreamKind, flow: u32| if kind == StreamKind::Rgb { flow + 1 } else { flow };
     let records = |kind: StreamKind, flow: u32| u64::from(frames(kind, flow)) * u64::from(kind.planes());
-    let plans = streams.map(|(kind, _)| {
-        assign(flow_frames.iter().map(|&flow| records(kind, flow) * NOMINAL_RECORD_BYTES), SHARD_BYTES)
-    });
+    let taken = options.images.as_deref().map(TakenImages::open).transpose()?;
+    let shard_bytes = if taken.is_some() { SHARD_BYTES } else { PLAIN_SHARD_BYTES };
+    let record_bytes = |kind| taken.as_ref().map_or(PLAIN_RECORD_BYTES, |taken| taken.mean_record_bytes(kind));
+    let plans = streams
+        .map(|(kind, _)| assign(flow_frames.iter().map(|&flow| records(kind, flow) * record_bytes(kind)), shard_bytes));
     let images = |flow: u32| streams.iter().map(|&(kind, _)| records(kind, flow)).sum::<u64>();
-    let weights: Vec<u64> = flow_frames.iter().map(|&flow| images(flow) * NOMINAL_RECORD_BYTES).collect();
+    let weights: Vec<u64> = flow_frames.iter().map(|&flow| images(flow) * record_bytes(StreamKind::Rgb)).collect();
     let metadata = ShardMetadata {
         dataset: "ucf101".into(),
         classes: lists.classes.clone(),
         splits: lists.splits.clone(),
         build: BTreeMap::from([
             ("packer".to_owned(), json!(concat!("ucfpack ", env!("CARGO_PKG_VERSION")))),
-            ("layout".to_owned(), json!("made up: names, splits and frame counts of UCF101, plain images")),
+            (
+                "layout".to_owned(),
+                json!(match taken {
+                    Some(_) => "made up: names, splits and frame counts of UCF101, images of another data set",
+                    None => "made up: names, splits and frame counts of UCF101, plain images",
+                }),
+            ),
         ]),
         clips: Vec::new(),
     };
@@ -126,7 +142,11 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
             if watch.cancel.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            Ok(Held { value: images.clip(lists.clips[clip].label, flow_frames[clip])?, bytes: weights[clip] })
+            let value = match &taken {
+                Some(taken) => taken.clip(clip, flow_frames[clip]),
+                None => images.clip(lists.clips[clip].label, flow_frames[clip])?,
+            };
+            Ok(Held { value, bytes: weights[clip] })
         },
         |clip, records| {
             writer.add(clip, &lists.clips[clip], &records)?;
@@ -148,6 +168,55 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Records of another data set, given out over and over.
+struct TakenImages {
+    rgb: Vec<EncodedRecord>,
+    /// x and y of a frame.
+    flow: Vec<[EncodedRecord; 2]>,
+}
+
+impl TakenImages {
+    fn open(dir: &Path) -> Result<Self> {
+        let data = Dataset::open(dir)?;
+        let mut taken = Self { rgb: Vec::new(), flow: Vec::new() };
+        for clip in 0..data.manifest().clips.len() {
+            let records = data.clip("rgb", clip)?;
+            for frame in 0..records.frames().min(MAX_TAKEN_FRAMES - taken.rgb.len()) {
+                taken.rgb.push(records.record(frame, 0)?.into());
+            }
+            let records = data.clip("flow", clip)?;
+            for frame in 0..records.frames().min(MAX_TAKEN_FRAMES - taken.flow.len()) {
+                taken.flow.push([records.record(frame, 0)?.into(), records.record(frame, 1)?.into()]);
+            }
+        }
+        if taken.rgb.is_empty() || taken.flow.is_empty() {
+            return Err(Error::Usage(format!("--images {}: it holds no frames to take", dir.display())));
+        }
+        Ok(taken)
+    }
+
+    fn mean_record_bytes(&self, kind: StreamKind) -> u64 {
+        let mean = |sizes: &mut dyn ExactSizeIterator<Item = usize>| {
+            let count = sizes.len() as u64;
+            sizes.map(|size| size as u64).sum::<u64>() / count
+        };
+        INDEX_ENTRY_BYTES
+            + match kind {
+                StreamKind::Rgb => mean(&mut self.rgb.iter().map(|record| record.bytes.len())),
+                StreamKind::Flow => mean(&mut self.flow.iter().map(|[x, _]| x.bytes.len())),
+            }
+    }
+
+    /// The records of a clip; another clip starts somewhere else.
+    fn clip(&self, clip: usize, flow_frames: u32) -> Vec<Option<Vec<EncodedRecord>>> {
+        let frames = flow_frames as usize;
+        let rgb = self.rgb.iter().cycle().skip(clip * 131 % self.rgb.len()).take(frames + 1).cloned().collect();
+        let flow =
+            self.flow.iter().cycle().skip(clip * 131 % self.flow.len()).take(frames).flatten().cloned().collect();
+        vec![Some(rgb), Some(flow)]
+    }
 }
 
 /// Encodes images of one colour.

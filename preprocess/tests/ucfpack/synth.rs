@@ -64,7 +64,7 @@ fn a_made_up_tree_is_whole_and_its_splits_share_no_group() {
 fn the_set_like_ucf101_has_its_counts_and_tells_where_an_image_is_from() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("like");
-    let options = LikeOptions { out: out.clone(), width: 8, height: 8, jobs: 4, overwrite: false };
+    let options = LikeOptions { out: out.clone(), width: 8, height: 8, images: None, jobs: 4, overwrite: false };
     let report =
         make_like_ucf101(&options, Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) }).unwrap();
     assert_eq!((report.clips, report.records["rgb"], report.records["flow"]), (13_320, 2_483_295, 4_939_950));
@@ -83,4 +83,25 @@ fn the_set_like_ucf101_has_its_counts_and_tells_where_an_image_is_from() {
     flow.decode(1_500, 1, &mut decoder, &mut y).unwrap();
     assert_eq!(rgb[..3], [manifest.clips[longest].label as u8, (1_500 % 256) as u8, 5]);
     assert_eq!((x[63], y[63]), ((1_500 % 256) as u8, 5));
+
+    // Another set that takes this one's images: the first 2,048, from clip to clip, over and over.
+    let again = place.path().join("again");
+    let options = LikeOptions { out: again.clone(), images: Some(out.clone()), ..options };
+    make_like_ucf101(&options, Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) }).unwrap();
+    let again = Dataset::open(&again).unwrap();
+    let frames_before: Vec<usize> = (0..40)
+        .scan(0, |before, clip| {
+            let here = *before;
+            *before += data.clip("rgb", clip).unwrap().frames();
+            Some(here)
+        })
+        .collect();
+    for frame in [0, 700, 1_775] {
+        let taken = (longest * 131 + frame) % 2_048;
+        let clip = frames_before.iter().rposition(|&before| before <= taken).unwrap();
+        let source = data.clip("rgb", clip).unwrap();
+        let (found, expected) = (again.clip("rgb", longest).unwrap(), taken - frames_before[clip]);
+        assert_eq!(found.record(frame, 0).unwrap().bytes, source.record(expected, 0).unwrap().bytes);
+    }
+    assert_eq!(again.clip("flow", longest).unwrap().frames(), 1_775);
 }
