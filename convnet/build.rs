@@ -12,10 +12,13 @@ fn main() {
         return;
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let nvcc = variable("NVCC").map(PathBuf::from).unwrap_or_else(|| {
-        let home = variable("CUDA_HOME").or_else(|| variable("CUDA_PATH"));
-        home.map_or_else(|| "nvcc".into(), |home| PathBuf::from(home).join("bin/nvcc"))
-    });
+    let nvcc = variable("NVCC").map_or_else(
+        || {
+            let home = variable("CUDA_HOME").or_else(|| variable("CUDA_PATH"));
+            home.map_or_else(|| "nvcc".into(), |home| PathBuf::from(home).join("bin/nvcc"))
+        },
+        PathBuf::from,
+    );
     // PTX of one compute capability runs on every later card; bfloat16 needs 8.0.
     let capability = variable("CUDA_COMPUTE_CAP").unwrap_or_else(|| "80".into());
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("kernels.ptx");

@@ -95,7 +95,7 @@ impl Layers {
         drop(last);
         for block in self.blocks.iter().rev() {
             let Some(trace) = blocks.pop() else { candle_core::bail!("network: a block left no trace") };
-            grad = block.backward(trace, grad, &mut gradients)?;
+            grad = block.backward(trace, &grad, &mut gradients)?;
         }
         let grad = match grad {
             (branch, Some(shortcut)) => (branch + shortcut)?,
@@ -170,7 +170,7 @@ impl Block {
 
     /// From the output's gradient to the input's. Both may come in two parts, whose sum they are: the next block's rectifier
     /// adds them in passing.
-    fn backward(&self, trace: BlockTrace, grad: Parts, gradients: &mut Gradients) -> Result<Parts> {
+    fn backward(&self, trace: BlockTrace, grad: &Parts, gradients: &mut Gradients) -> Result<Parts> {
         let BlockTrace { mut branch, shortcut } = trace;
         let Some(last) = branch.last() else { candle_core::bail!("network: a block left no trace") };
         // The last layer's rectifier comes after the sum; behind it, the gradient goes both ways.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use clipshard::{Codec, Dataset, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset};
+use clipshard::{
+    Codec, Dataset, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset,
+};
 use serde_json::json;
 
 use crate::build::BuildReport;
