@@ -63,6 +63,10 @@ impl Feed {
     }
 
     /// Starts to bring a batch to the device.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(clippy::needless_pass_by_value, reason = "a card keeps the batch until it is copied")
+    )]
     pub fn stage<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
         let samples = batch.samples.clone();
         #[cfg(feature = "cuda")]
