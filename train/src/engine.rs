@@ -8,13 +8,13 @@ use crate::evaluate::{Evaluation, Outcome};
 use crate::input::{Feed, Plan, Staged, TrainSource, with_batches};
 use crate::run_folder::RunFolder;
 use crate::settings::Settings;
+use crate::step::{StepOutputs, Steps};
 use crate::stop::Stop;
 use crate::stream::STACK_FRAMES;
 use crate::table::table;
 use crate::videos::Videos;
 use anyhow::{Result, bail};
-use candle_convnet::{Model, Sgd, cross_entropy};
-use candle_core::Tensor;
+use candle_convnet::{Model, Sgd};
 use clipshard::Dataset;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -43,12 +43,6 @@ pub struct Engine<'a> {
     pub limit_steps: Option<u64>,
     /// Asked by a signal.
     pub stop: Stop,
-}
-
-/// What a step leaves for the meters: summed logits [N, classes] and their loss, f32 on the device.
-struct StepOutputs {
-    logits: Tensor,
-    loss: Tensor,
 }
 
 /// Why a run ended.
@@ -112,6 +106,7 @@ impl Engine<'_> {
         let mut feed = Feed::new(self.compute, stream, input_size, stream.train_views(), batch_size)?;
         let plan = Plan { batch_size, first_batch: step, threads, ring: 3 };
         self.sgd.set_lr(self.state.plateau.lr);
+        let mut steps_taken = Steps::new(self.compute, self.state.network.classes.len(), batch_size)?;
         let mut progress = self.console.progress(&format!("epoch {epoch}"), steps, step);
         let between_checkpoints = Duration::from_secs_f64(self.settings.checkpoint_minutes * 60.0);
         with_batches(&source, plan, &self.compute.device, |batches| {
@@ -131,8 +126,9 @@ impl Engine<'_> {
                     },
                 };
                 let labels: Vec<u32> = batch.samples.clone().map(|i| source.label(i)).collect();
-                let inputs = feed.inputs(batch)?;
-                let outputs = self.step(&inputs, &labels)?;
+                feed.arrive(&batch)?;
+                let outputs = steps_taken.take(&self.model, &mut self.sgd, &feed, &batch, &labels)?;
+                feed.release(batch)?;
                 // A card is computing now: the next batch may go there beside that, if it is ready.
                 if batches.is_ready()
                     && let Some(batch) = batches.next_batch()?
@@ -155,22 +151,9 @@ impl Engine<'_> {
         })
     }
 
-    /// Forward passes of all views, loss of the summed logits, one backward pass, one update. A card may still be at it.
-    fn step(&mut self, inputs: &[Tensor], labels: &[u32]) -> Result<StepOutputs> {
-        let mut logits = self.model.net.forward_t(&inputs[0], true)?;
-        for input in &inputs[1..] {
-            logits = (logits + self.model.net.forward_t(input, true)?)?;
-        }
-        let targets = Tensor::new(labels, &self.compute.device)?;
-        let loss = cross_entropy(&logits, &targets, 0.0)?;
-        let gradients = loss.backward()?;
-        self.sgd.step(&gradients)?;
-        Ok(StepOutputs { logits: logits.detach(), loss: loss.detach() })
-    }
-
     /// Waits for a step's outputs and adds them to the meters.
     fn take_in(&mut self, outputs: &StepOutputs, labels: &[u32]) -> Result<()> {
-        let loss = f64::from(outputs.loss.to_scalar::<f32>()?);
+        let loss = f64::from(outputs.loss.to_vec1::<f32>()?[0]);
         if !loss.is_finite() {
             let Cursor { epoch, step, .. } = self.state.cursor;
             bail!(

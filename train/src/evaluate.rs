@@ -77,7 +77,9 @@ impl Evaluation<'_> {
                     return Ok(false);
                 }
                 let first = batch.samples.start;
-                let logits = net.forward_t(&feed.inputs(batch)?[0], false)?;
+                feed.arrive(&batch)?;
+                let logits = net.forward_t(&feed.inputs(&batch)?[0], false)?;
+                feed.release(batch)?;
                 if batches.is_ready()
                     && let Some(batch) = batches.next_batch()?
                 {

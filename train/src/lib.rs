@@ -20,6 +20,7 @@ pub mod run_folder;
 pub mod sampler;
 pub mod scores;
 pub mod settings;
+pub mod step;
 pub mod stop;
 pub mod stream;
 pub mod table;

@@ -13,10 +13,12 @@ mod memory;
 pub(crate) mod norm;
 pub(crate) mod pixels;
 pub(crate) mod pool;
+mod recording;
 pub(crate) mod sgd;
 mod upload;
 
 pub use gpu::{CudaConfig, Profile, card_names, open, profile};
+pub use recording::{Recording, record, rehearse};
 pub use upload::{Pinned, Upload, Uploads};
 
 use candle_core::cuda::CudaStorage;

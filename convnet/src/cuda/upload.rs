@@ -39,8 +39,8 @@ impl Drop for Pinned {
 
 /// Copies batches of bytes to the card while it computes.
 ///
-/// For each batch: [`Uploads::push`] its parts, [`Uploads::finish`] it, [`Uploads::tensor`] to compute with it,
-/// [`Uploads::release`] once that was started. The next batch may be pushed in between.
+/// For each batch: [`Uploads::push`] its parts, [`Uploads::finish`] it, [`Uploads::arrive`] and [`Uploads::tensor`] to compute
+/// with it, [`Uploads::release`] once that was started. The next batch may be pushed in between.
 pub struct Uploads {
     device: CudaDevice,
     copies: Arc<CudaStream>,
@@ -64,6 +64,11 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// Which of the two buffers on the card holds it; its tensor is the same memory each time.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
     /// Waits until the parts have been read, so that their memory may be written again.
     pub fn wait(&self) -> Result<()> {
         self.ready.synchronize().w()
@@ -115,9 +120,13 @@ impl Uploads {
         Ok(upload)
     }
 
-    /// The bytes as a u8 tensor [len]; what computes with it waits for the copy.
+    /// Makes all work that is started from now on wait for the copy.
+    pub fn arrive(&self, upload: &Upload) -> Result<()> {
+        self.device.cuda_stream().wait(&upload.ready).w()
+    }
+
+    /// The bytes as a u8 tensor [len], there once [`Uploads::arrive`] was called.
     pub fn tensor(&self, upload: &Upload) -> Result<Tensor> {
-        self.device.cuda_stream().wait(&upload.ready).w()?;
         self.slots[upload.slot].bytes.narrow(0, 0, upload.len)
     }
 

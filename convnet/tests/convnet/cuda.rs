@@ -5,7 +5,7 @@
 
 use crate::networks::{check_training, flow_run, known_on, rgb_run};
 use crate::values::{assert_close, flat, scaled, tensor, var};
-use candle_convnet::cuda::{CudaConfig, Pinned, Uploads, open};
+use candle_convnet::cuda::{CudaConfig, Pinned, Uploads, open, record, rehearse};
 use candle_convnet::{
     BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, PixelLayout, Range, Sgd, SgdConfig, add_relu,
     conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
@@ -320,6 +320,7 @@ fn uploads_arrive_whole_and_in_turn() {
             uploads.push(part).unwrap();
         }
         let upload = uploads.finish().unwrap();
+        uploads.arrive(&upload).unwrap();
         let tensor = uploads.tensor(&upload).unwrap();
         sums.push((tensor.to_dtype(DType::F32).unwrap().sum_all().unwrap(), batch, len));
         uploads.release(&upload).unwrap();
@@ -331,4 +332,43 @@ fn uploads_arrive_whole_and_in_turn() {
         assert!((f64::from(found) / expected as f64 - 1.).abs() < 1e-5, "batch {batch}: {found}, expected {expected}");
     }
     assert!(uploads.push(&vec![0; (3 << 20) + 1]).unwrap_err().to_string().contains("bytes"));
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn a_recorded_step_does_what_the_step_does() {
+    let card = open(0, CudaConfig { deterministic: true, ..CudaConfig::default() }).unwrap();
+    let batch = |step: usize| scaled(&format!("recorded/{step}"), (8, 64, 64, 3), 2., 0.).to_device(&card).unwrap();
+    let labels = Tensor::new(&[0u32, 3, 6, 9, 2, 5, 8, 1], &card).unwrap();
+    let run = |recorded: bool| {
+        let model = known_on(&card, Depth::R18, 3);
+        let mut sgd = Sgd::new(model.trainable(), SgdConfig::default());
+        let (x, loss) =
+            (Tensor::zeros((8, 64, 64, 3), DType::F32, &card).unwrap(), Tensor::zeros(1, DType::F32, &card).unwrap());
+        let mut step = || {
+            let logits = model.net.forward_t(&x.to_dtype(DType::BF16)?, true)?;
+            let again = model.net.forward_t(&x.to_dtype(DType::BF16)?, true)?;
+            let found = cross_entropy(&(logits + again)?, &labels, 0.)?;
+            sgd.step(&found.backward()?)?;
+            loss.slice_set(&found.reshape(1)?, 0, 0)
+        };
+        let mut recording = None;
+        let mut losses = Vec::new();
+        for i in 0..6 {
+            x.slice_set(&batch(i), 0, 0).unwrap();
+            match (recorded, i) {
+                (true, 1) => {
+                    let found = record(&card, &mut step).unwrap();
+                    found.run().unwrap();
+                    recording = Some(found);
+                }
+                (true, 2..) => recording.as_ref().unwrap().run().unwrap(),
+                _ => rehearse(&card, &mut step).unwrap(),
+            }
+            losses.push(loss.to_vec1::<f32>().unwrap()[0].to_bits());
+        }
+        let weights: Vec<_> = model.tensors().iter().flat_map(|(_, tensor)| flat(tensor)).map(f64::to_bits).collect();
+        (losses, weights)
+    };
+    assert!(run(true) == run(false), "a recorded run differs");
 }

@@ -35,6 +35,17 @@ enum Pixels<'a> {
     Card(Batch<'a>, candle_convnet::cuda::Upload),
 }
 
+impl Staged<'_> {
+    /// Which buffer of the card holds the batch: the same number means the same addresses. None on the CPU.
+    pub fn slot(&self) -> Option<usize> {
+        match &self.pixels {
+            Pixels::Host(..) => None,
+            #[cfg(feature = "cuda")]
+            Pixels::Card(_, upload) => Some(upload.slot()),
+        }
+    }
+}
+
 impl Feed {
     /// For batches of at most `batch_size` samples of `views` images each. RGB is normalised as ImageNet's networks expect it,
     /// flow to 0 to 1, as the seed did.
@@ -86,26 +97,50 @@ impl Feed {
         Ok(Staged { samples, pixels: Pixels::Host(pixels, std::marker::PhantomData) })
     }
 
-    /// The network's inputs, one tensor `[n, side, side, channels]` a view.
-    pub fn inputs(&mut self, staged: Staged<'_>) -> Result<Vec<Tensor>> {
+    /// Makes what is started from now on see the batch.
+    pub fn arrive(&self, staged: &Staged<'_>) -> Result<()> {
+        match &staged.pixels {
+            Pixels::Host(..) => Ok(()),
+            #[cfg(feature = "cuda")]
+            Pixels::Card(_, upload) => Ok(self.uploads()?.arrive(upload)?),
+        }
+    }
+
+    /// The network's inputs, one tensor `[n, side, side, channels]` a view. On a card this is work that may be recorded.
+    pub fn inputs(&self, staged: &Staged<'_>) -> candle_core::Result<Vec<Tensor>> {
         let n = staged.samples.len();
+        match &staged.pixels {
+            Pixels::Host(pixels, _) => self.views_of(n, pixels),
+            #[cfg(feature = "cuda")]
+            Pixels::Card(_, upload) => {
+                let Some(uploads) = &self.uploads else { candle_core::bail!("an upload without a card") };
+                self.views_of(n, &uploads.tensor(upload)?)
+            }
+        }
+    }
+
+    /// Says that all work on the batch has been started; its place in the ring is free once it has been copied.
+    pub fn release(&mut self, staged: Staged<'_>) -> Result<()> {
         match staged.pixels {
-            Pixels::Host(pixels, _) => self.views_of(n, &pixels),
+            Pixels::Host(..) => Ok(()),
             #[cfg(feature = "cuda")]
             Pixels::Card(batch, upload) => {
-                let Some(uploads) = &self.uploads else { anyhow::bail!("an upload without a card") };
-                let inputs = self.views_of(n, &uploads.tensor(&upload)?)?;
                 if let Some(uploads) = &mut self.uploads {
                     uploads.release(&upload)?;
                 }
                 upload.wait()?;
                 drop(batch);
-                Ok(inputs)
+                Ok(())
             }
         }
     }
 
-    fn views_of(&self, n: usize, pixels: &Tensor) -> Result<Vec<Tensor>> {
+    #[cfg(feature = "cuda")]
+    fn uploads(&self) -> Result<&candle_convnet::cuda::Uploads> {
+        self.uploads.as_ref().ok_or_else(|| anyhow::anyhow!("an upload without a card"))
+    }
+
+    fn views_of(&self, n: usize, pixels: &Tensor) -> candle_core::Result<Vec<Tensor>> {
         let (side, channels) = (self.side, self.stream.channels());
         let (layout, image) = match self.stream {
             Stream::Spatial => (PixelLayout::Interleaved, [side, side, channels]),
@@ -116,7 +151,7 @@ impl Feed {
         (0..self.views)
             .map(|view| {
                 let images = pixels.narrow(1, view, 1)?.squeeze(1)?;
-                Ok(normalise(&images, layout, &self.range, self.compute.dtype)?)
+                normalise(&images, layout, &self.range, self.compute.dtype)
             })
             .collect()
     }

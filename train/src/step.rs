@@ -1,0 +1,140 @@
+//! One training step. A card records it: started kernel by kernel, a step of few images takes the processor longer than the card.
+
+use crate::device::Compute;
+use crate::input::{Feed, Staged};
+use anyhow::Result;
+use candle_convnet::{Model, Sgd, cross_entropy};
+use candle_core::{DType, Tensor};
+
+/// What a step leaves for the meters: summed logits [N, classes] and their loss [1], f32 on the device.
+pub struct StepOutputs {
+    /// Summed over the views.
+    pub logits: Tensor,
+    /// Mean over the batch.
+    pub loss: Tensor,
+}
+
+/// Takes the steps of an epoch.
+pub struct Steps {
+    compute: Compute,
+    #[cfg(feature = "cuda")]
+    recorded: Option<recorded::Recorded>,
+}
+
+impl Steps {
+    /// For batches of at most `batch_size` samples. The learning rate must stay as it is.
+    pub fn new(compute: &Compute, classes: usize, batch_size: usize) -> Result<Self> {
+        let _ = (classes, batch_size);
+        Ok(Self {
+            #[cfg(feature = "cuda")]
+            recorded: if compute.device.is_cuda() {
+                Some(recorded::Recorded::new(&compute.device, classes, batch_size)?)
+            } else {
+                None
+            },
+            compute: compute.clone(),
+        })
+    }
+
+    /// Takes a step. A card may still be at it when this returns; its outputs stand until the next step.
+    pub fn take(
+        &mut self,
+        model: &Model,
+        sgd: &mut Sgd,
+        feed: &Feed,
+        batch: &Staged<'_>,
+        labels: &[u32],
+    ) -> Result<StepOutputs> {
+        let labels = Tensor::new(labels, &self.compute.device)?;
+        #[cfg(feature = "cuda")]
+        if let Some(recorded) = &mut self.recorded {
+            return recorded.take(&labels, batch.slot(), |labels| step(model, sgd, feed, batch, labels));
+        }
+        Ok(step(model, sgd, feed, batch, &labels)?)
+    }
+}
+
+/// Forward passes of all views, loss of the summed logits, one backward pass, one update.
+fn step(
+    model: &Model,
+    sgd: &mut Sgd,
+    feed: &Feed,
+    batch: &Staged<'_>,
+    labels: &Tensor,
+) -> candle_core::Result<StepOutputs> {
+    let inputs = feed.inputs(batch)?;
+    let mut logits = model.net.forward_t(&inputs[0], true)?;
+    for input in &inputs[1..] {
+        logits = (logits + model.net.forward_t(input, true)?)?;
+    }
+    let loss = cross_entropy(&logits, labels, 0.0)?;
+    sgd.step(&loss.backward()?)?;
+    Ok(StepOutputs { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
+}
+
+#[cfg(feature = "cuda")]
+mod recorded {
+    use super::StepOutputs;
+    use anyhow::Result;
+    use candle_convnet::cuda::{Recording, record, rehearse};
+    use candle_core::{DType, Device, Tensor};
+    use std::collections::{HashMap, HashSet};
+
+    /// Recorded steps, and the tensors at fixed addresses that they read and write.
+    pub struct Recorded {
+        device: Device,
+        labels: Tensor,
+        logits: Tensor,
+        loss: Tensor,
+        /// Batch sizes that were rehearsed.
+        rehearsed: HashSet<usize>,
+        /// By batch size and buffer of the pixels.
+        recordings: HashMap<(usize, usize), Recording>,
+    }
+
+    impl Recorded {
+        pub fn new(device: &Device, classes: usize, batch_size: usize) -> Result<Self> {
+            Ok(Self {
+                device: device.clone(),
+                labels: Tensor::zeros(batch_size, DType::U32, device)?,
+                logits: Tensor::zeros((batch_size, classes), DType::F32, device)?,
+                loss: Tensor::zeros(1, DType::F32, device)?,
+                rehearsed: HashSet::new(),
+                recordings: HashMap::new(),
+            })
+        }
+
+        /// Does `step` the first time that it sees a batch size, records it the second time, and then runs the recording.
+        pub fn take(
+            &mut self,
+            labels: &Tensor,
+            slot: Option<usize>,
+            step: impl FnOnce(&Tensor) -> candle_core::Result<StepOutputs>,
+        ) -> Result<StepOutputs> {
+            let n = labels.elem_count();
+            self.labels.slice_set(labels, 0, 0)?;
+            let labels = self.labels.narrow(0, 0, n)?;
+            let kept = || {
+                let outputs = step(&labels)?;
+                self.logits.slice_set(&outputs.logits, 0, 0)?;
+                self.loss.slice_set(&outputs.loss, 0, 0)
+            };
+            match slot {
+                Some(slot) if self.rehearsed.contains(&n) => {
+                    if let Some(recording) = self.recordings.get(&(n, slot)) {
+                        recording.run()?;
+                    } else {
+                        let recording = record(&self.device, kept)?;
+                        recording.run()?;
+                        self.recordings.insert((n, slot), recording);
+                    }
+                }
+                _ => {
+                    rehearse(&self.device, kept)?;
+                    self.rehearsed.insert(n);
+                }
+            }
+            Ok(StepOutputs { logits: self.logits.narrow(0, 0, n)?, loss: self.loss.clone() })
+        }
+    }
+}
