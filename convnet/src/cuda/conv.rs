@@ -13,6 +13,7 @@ use cudarc::cudnn::result::{self, CudnnError};
 use cudarc::cudnn::sys;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::sync::{Arc, PoisonError};
 
 /// An operand: storage and its layout.
@@ -241,17 +242,35 @@ enum Algorithm {
     Product(Gemm),
 }
 
-/// The fastest of an algorithm search's results that works, fits and is allowed: (algorithm, bytes, math).
+/// Times all algorithms of one direction on the operands themselves, which the run then overwrites. The fastest that works,
+/// fits and is allowed: (algorithm, bytes, math, milliseconds).
 macro_rules! fastest {
-    ($results:expr, $deterministic:expr) => {
-        $results
+    ($find:path, $result:ty, $algorithm:path, $deterministic:expr, $scratch:expr, ($($operand:expr),*)) => {{
+        let mut found = [const { MaybeUninit::<$result>::uninit() }; MAX_RESULTS];
+        let mut count = 0;
+        // SAFETY: descriptors and handle are alive, buffers hold what the descriptors say, the scratch memory is as large as is
+        // said; cuDNN fills `count` of the `MAX_RESULTS` results.
+        let found = unsafe {
+            $find(
+                $($operand,)*
+                MAX_RESULTS as i32,
+                &raw mut count,
+                found.as_mut_ptr().cast(),
+                pointer($scratch),
+                MAX_WORKSPACE_BYTES,
+            )
+            .result()
+            .map_err(|e| error("cuDNN algorithm search", e))?;
+            std::slice::from_raw_parts(found.as_ptr().cast::<$result>(), count as usize)
+        };
+        found
             .iter()
             .filter(|found| found.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS)
             .filter(|found| found.memory <= MAX_WORKSPACE_BYTES)
             .filter(|found| !$deterministic || found.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC)
             .min_by(|a, b| a.time.total_cmp(&b.time))
-            .map(|found| (found.algo, found.memory, found.mathType, found.time))
-    };
+            .map(|found| ($algorithm(found.algo), found.memory, found.mathType, found.time))
+    }};
 }
 
 /// Results of a search at most.
@@ -321,7 +340,7 @@ impl Plan {
         unsafe { sys::cudnnSetConvolutionMathType(self.conv, math) }.result()
     }
 
-    /// Times all algorithms on the operands themselves, which the run then overwrites.
+    /// Takes the fastest algorithm; the search overwrites what is computed.
     fn choose(
         &mut self,
         handle: sys::cudnnHandle_t,
@@ -331,105 +350,38 @@ impl Plan {
         CudaConfig { tf32, deterministic }: CudaConfig,
     ) -> Result<()> {
         let (x, w, y) = (pointer(buffers.x), pointer(buffers.weights), pointer(buffers.y));
-        let (scratch, max) = (pointer(scratch), MAX_RESULTS as i32);
-        let mut count = 0;
-        let failed = |e| error("cuDNN algorithm search", e);
-        // SAFETY (all three): descriptors and handle are alive, buffers hold what the descriptors say, `found` holds `max` results.
         let choice = match self.shape.direction {
-            Direction::Forward => {
-                let mut found =
-                    [const { std::mem::MaybeUninit::<sys::cudnnConvolutionFwdAlgoPerf_t>::uninit() }; MAX_RESULTS];
-                unsafe {
-                    sys::cudnnFindConvolutionForwardAlgorithmEx(
-                        handle,
-                        self.x,
-                        x,
-                        self.weights,
-                        w,
-                        self.conv,
-                        self.y,
-                        y,
-                        max,
-                        &raw mut count,
-                        found.as_mut_ptr().cast(),
-                        scratch,
-                        MAX_WORKSPACE_BYTES,
-                    )
-                    .result()
-                    .map_err(failed)?;
-                    let found = std::slice::from_raw_parts(
-                        found.as_ptr().cast::<sys::cudnnConvolutionFwdAlgoPerf_t>(),
-                        count as usize,
-                    );
-                    fastest!(found, deterministic)
-                        .map(|(algo, bytes, math, time)| (Algorithm::Forward(algo), bytes, math, time))
-                }
-            }
-            Direction::Data => {
-                let mut found =
-                    [const { std::mem::MaybeUninit::<sys::cudnnConvolutionBwdDataAlgoPerf_t>::uninit() }; MAX_RESULTS];
-                unsafe {
-                    sys::cudnnFindConvolutionBackwardDataAlgorithmEx(
-                        handle,
-                        self.weights,
-                        w,
-                        self.y,
-                        y,
-                        self.conv,
-                        self.x,
-                        x,
-                        max,
-                        &raw mut count,
-                        found.as_mut_ptr().cast(),
-                        scratch,
-                        MAX_WORKSPACE_BYTES,
-                    )
-                    .result()
-                    .map_err(failed)?;
-                    let found = std::slice::from_raw_parts(
-                        found.as_ptr().cast::<sys::cudnnConvolutionBwdDataAlgoPerf_t>(),
-                        count as usize,
-                    );
-                    fastest!(found, deterministic)
-                        .map(|(algo, bytes, math, time)| (Algorithm::Data(algo), bytes, math, time))
-                }
-            }
-            Direction::Weights => {
-                let mut found = [const { std::mem::MaybeUninit::<sys::cudnnConvolutionBwdFilterAlgoPerf_t>::uninit() };
-                    MAX_RESULTS];
-                unsafe {
-                    sys::cudnnFindConvolutionBackwardFilterAlgorithmEx(
-                        handle,
-                        self.x,
-                        x,
-                        self.y,
-                        y,
-                        self.conv,
-                        self.weights,
-                        w,
-                        max,
-                        &raw mut count,
-                        found.as_mut_ptr().cast(),
-                        scratch,
-                        MAX_WORKSPACE_BYTES,
-                    )
-                    .result()
-                    .map_err(failed)?;
-                    let found = std::slice::from_raw_parts(
-                        found.as_ptr().cast::<sys::cudnnConvolutionBwdFilterAlgoPerf_t>(),
-                        count as usize,
-                    );
-                    fastest!(found, deterministic)
-                        .map(|(algo, bytes, math, time)| (Algorithm::Weights(algo), bytes, math, time))
-                }
-            }
+            Direction::Forward => fastest!(
+                sys::cudnnFindConvolutionForwardAlgorithmEx,
+                sys::cudnnConvolutionFwdAlgoPerf_t,
+                Algorithm::Forward,
+                deterministic,
+                scratch,
+                (handle, self.x, x, self.weights, w, self.conv, self.y, y)
+            ),
+            Direction::Data => fastest!(
+                sys::cudnnFindConvolutionBackwardDataAlgorithmEx,
+                sys::cudnnConvolutionBwdDataAlgoPerf_t,
+                Algorithm::Data,
+                deterministic,
+                scratch,
+                (handle, self.weights, w, self.y, y, self.conv, self.x, x)
+            ),
+            Direction::Weights => fastest!(
+                sys::cudnnFindConvolutionBackwardFilterAlgorithmEx,
+                sys::cudnnConvolutionBwdFilterAlgoPerf_t,
+                Algorithm::Weights,
+                deterministic,
+                scratch,
+                (handle, self.x, x, self.y, y, self.conv, self.weights, w)
+            ),
         };
         let Some((algorithm, bytes, math, milliseconds)) = choice else {
             bail!("cuDNN has no algorithm for {:?}", self.shape)
         };
         self.algorithm = algorithm;
         self.workspace_bytes = bytes;
-        self.set_math(math).map_err(failed)?;
+        self.set_math(math).map_err(|e| error("cuDNN math type", e))?;
         if let Some(gemm) = self.product(tf32)
             && gemm.milliseconds(device, self.operands(buffers))? < milliseconds
         {

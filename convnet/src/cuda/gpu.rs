@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
 
 use super::conv::Convolutions;
+use super::sgd::Table;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{DType, Device, Error, Result};
@@ -99,7 +100,7 @@ pub(crate) enum Arg<'a> {
     /// `float`
     Float(f32),
     /// A structure by value.
-    Table(&'a [[u64; 4]; 120]),
+    Table(&'a Table),
 }
 
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));

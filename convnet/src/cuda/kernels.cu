@@ -132,25 +132,36 @@ extern "C" __global__ void norm_running(const float* mean, const float* var, int
     inv_std[c] = (float)(1. / sqrt((double)var[c] + (double)eps));
 }
 
+// What a thread's channels are scaled and shifted by. Both ways compute it here, so that the sign that the backward pass
+// recomputes is the one that the forward pass rectified.
+template <int V> struct Affine {
+    float center[V], scale[V], shift[V];
+    __device__ __forceinline__ Affine(const float* mean, const float* inv_std, const float* weight, const float* bias,
+                                      int c) {
+#pragma unroll
+        for (int i = 0; i < V; i++) {
+            center[i] = mean[c + i];
+            scale[i] = inv_std[c + i] * weight[c + i];
+            shift[i] = bias[c + i];
+        }
+    }
+    __device__ __forceinline__ float centred(float x, int i) const { return x - center[i]; }
+    __device__ __forceinline__ float of(float centred, int i) const { return centred * scale[i] + shift[i]; }
+};
+
 // y = (x - mean) * inv_std * weight + bias (+ residual) (rectified)
 template <typename T, int V>
 __device__ void norm_apply(const T* x, const T* residual, const float* mean, const float* inv_std, const float* weight,
                            const float* bias, T* y, int rows, int channels, int relu) {
     int c = (blockIdx.y * blockDim.x + threadIdx.x) * V;
     if (c >= channels) return;
-    float center[V], scale[V], shift[V];
-#pragma unroll
-    for (int i = 0; i < V; i++) {
-        center[i] = mean[c + i];
-        scale[i] = inv_std[c + i] * weight[c + i];
-        shift[i] = bias[c + i];
-    }
+    const Affine<V> affine(mean, inv_std, weight, bias, c);
     for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < rows; row += gridDim.x * blockDim.y) {
         size_t at = (size_t)row * channels + c;
         float v[V];
         load<T, V>(x + at, v);
 #pragma unroll
-        for (int i = 0; i < V; i++) v[i] = (v[i] - center[i]) * scale[i] + shift[i];
+        for (int i = 0; i < V; i++) v[i] = affine.of(affine.centred(v[i], i), i);
         if (residual) {
             float r[V];
             load<T, V>(residual + at, r);
@@ -172,13 +183,7 @@ __device__ void norm_grad_sums(const T* x, const T* grad, const float* mean, con
     int c = (blockIdx.y * blockDim.x + threadIdx.x) * V;
     float sum[V] = {}, product[V] = {};
     if (c < channels) {
-        float center[V], scale[V], shift[V];
-#pragma unroll
-        for (int i = 0; i < V; i++) {
-            center[i] = mean[c + i];
-            scale[i] = inv_std[c + i] * weight[c + i];
-            shift[i] = bias[c + i];
-        }
+        const Affine<V> affine(mean, inv_std, weight, bias, c);
 #pragma unroll 2
         for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < rows; row += gridDim.x * blockDim.y) {
             size_t at = (size_t)row * channels + c;
@@ -187,9 +192,9 @@ __device__ void norm_grad_sums(const T* x, const T* grad, const float* mean, con
             load<T, V>(grad + at, g);
 #pragma unroll
             for (int i = 0; i < V; i++) {
-                float d = v[i] - center[i];
+                float d = affine.centred(v[i], i);
                 // The output's sign, recomputed: cheaper than reading the output.
-                if (relu && d * scale[i] + shift[i] <= 0.f) g[i] = 0.f;
+                if (relu && affine.of(d, i) <= 0.f) g[i] = 0.f;
                 sum[i] += g[i];
                 product[i] += g[i] * d;
             }
@@ -221,12 +226,10 @@ __device__ void norm_grad_apply(const T* x, const T* grad, const float* mean, co
                                 int channels, int relu) {
     int c = (blockIdx.y * blockDim.x + threadIdx.x) * V;
     if (c >= channels) return;
-    float center[V], scale[V], shift[V], base[V], tilt[V];
+    const Affine<V> affine(mean, inv_std, weight, bias, c);
+    float base[V], tilt[V];
 #pragma unroll
     for (int i = 0; i < V; i++) {
-        center[i] = mean[c + i];
-        scale[i] = inv_std[c + i] * weight[c + i];
-        shift[i] = bias[c + i];
         base[i] = mean_g[c + i];
         tilt[i] = slope[c + i];
     }
@@ -237,9 +240,9 @@ __device__ void norm_grad_apply(const T* x, const T* grad, const float* mean, co
         load<T, V>(grad + at, g);
 #pragma unroll
         for (int i = 0; i < V; i++) {
-            float d = v[i] - center[i];
-            if (relu && d * scale[i] + shift[i] <= 0.f) g[i] = 0.f;
-            g[i] = scale[i] * ((g[i] - base[i]) - d * tilt[i]);
+            float d = affine.centred(v[i], i);
+            if (relu && affine.of(d, i) <= 0.f) g[i] = 0.f;
+            g[i] = affine.scale[i] * ((g[i] - base[i]) - d * tilt[i]);
         }
         store<T, V>(out + at, g);
     }

@@ -16,7 +16,7 @@ pub(crate) struct Moved<'a> {
 const VARIABLES: usize = 120;
 
 /// Addresses of variable, momentum and gradient, and the number of values; the kernel's `Table`.
-type Table = [[u64; 4]; VARIABLES];
+pub(crate) type Table = [[u64; 4]; VARIABLES];
 
 /// One step, in place.
 pub(crate) fn step(moved: &[Moved], config: &SgdConfig) -> Result<()> {

@@ -9,7 +9,7 @@ use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, TensorId, bail};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Gradients of parameters.
 #[derive(Default)]
@@ -31,116 +31,83 @@ pub(super) fn record(
     parameters: &[&Tensor],
     back: impl FnOnce(&Tensor, bool) -> Result<(Option<Tensor>, Gradients)> + Send + 'static,
 ) -> Result<Tensor> {
-    let gradients = Arc::default();
+    let gradients = Shared::default();
     let mut chain = Tensor::zeros((), DType::F32, value.device())?;
     for pair in parameters.chunks(2) {
-        let joint = Joint { gradients: Arc::clone(&gradients) };
-        chain = chain.apply_op3(pair[0], pair[pair.len() - 1], joint)?;
+        chain = chain.apply_op3(pair[0], pair[pair.len() - 1], Link::Joint { gradients: gradients.clone() })?;
     }
-    value.apply_op3(input, &chain, Recorded { back: Mutex::new(Some(Box::new(back))), gradients })
+    value.apply_op3(input, &chain, Link::End { back: Mutex::new(Some(Box::new(back))), gradients })
 }
 
 type Shared = Arc<Mutex<Gradients>>;
 
-/// (value, input, chain) -> value
-struct Recorded {
-    back: Mutex<Option<Back>>,
-    gradients: Shared,
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// (chain, parameter, parameter) -> chain
-struct Joint {
-    gradients: Shared,
+/// A link of the chain: forward, its first argument as it is.
+enum Link {
+    /// (value, input, chain) -> value
+    End { back: Mutex<Option<Back>>, gradients: Shared },
+    /// (chain, parameter, parameter) -> chain
+    Joint { gradients: Shared },
 }
 
-impl CustomOp3 for Recorded {
+impl CustomOp3 for Link {
     fn name(&self) -> &'static str {
         "network"
     }
 
     fn cpu_fwd(
         &self,
-        value: &CpuStorage,
+        first: &CpuStorage,
         layout: &Layout,
         _: &CpuStorage,
         _: &Layout,
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        Ok((value.try_clone(layout)?, layout.shape().clone()))
+        Ok((first.try_clone(layout)?, layout.shape().clone()))
     }
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(
         &self,
-        value: &CudaStorage,
+        first: &CudaStorage,
         layout: &Layout,
         _: &CudaStorage,
         _: &Layout,
         _: &CudaStorage,
         _: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        Ok((value.try_clone(layout)?, layout.shape().clone()))
+        Ok((first.try_clone(layout)?, layout.shape().clone()))
     }
 
     fn bwd(
         &self,
-        _: &Tensor,
-        input: &Tensor,
-        chain: &Tensor,
+        first: &Tensor,
+        second: &Tensor,
+        third: &Tensor,
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let Some(back) = self.back.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            bail!("network: a second backward pass; the first one freed what it needs")
-        };
-        let (input, gradients) = back(&grad.contiguous()?.detach(), input.track_op())?;
-        *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
-        Ok((None, input, Some(chain.detach())))
-    }
-}
-
-impl CustomOp3 for Joint {
-    fn name(&self) -> &'static str {
-        "network-parameters"
-    }
-
-    fn cpu_fwd(
-        &self,
-        chain: &CpuStorage,
-        layout: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        Ok((chain.try_clone(layout)?, layout.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        chain: &CudaStorage,
-        layout: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        Ok((chain.try_clone(layout)?, layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        chain: &Tensor,
-        first: &Tensor,
-        second: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let mut gradients = self.gradients.lock().unwrap_or_else(PoisonError::into_inner);
-        // An odd last parameter is its own neighbour: its gradient is found once.
-        let mut take = |parameter: &Tensor| gradients.0.remove(&parameter.id()).filter(|_| parameter.track_op());
-        Ok((chain.track_op().then(|| chain.detach()), take(first), take(second)))
+        match self {
+            Self::End { back, gradients } => {
+                let Some(back) = lock(back).take() else {
+                    bail!("network: a second backward pass; the first one freed what it needs")
+                };
+                let (input, found) = back(&grad.contiguous()?.detach(), second.track_op())?;
+                *lock(gradients) = found;
+                // What flows down the chain means nothing.
+                Ok((None, input, Some(third.detach())))
+            }
+            Self::Joint { gradients } => {
+                let mut gradients = lock(gradients);
+                // An odd last parameter is its own neighbour: its gradient is found once.
+                let mut take =
+                    |parameter: &Tensor| gradients.0.remove(&parameter.id()).filter(|_| parameter.track_op());
+                Ok((first.track_op().then(|| first.detach()), take(second), take(third)))
+            }
+        }
     }
 }
