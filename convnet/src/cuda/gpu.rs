@@ -151,7 +151,18 @@ impl Gpu {
         Ok(())
     }
 
-    /// Starts a kernel; `shape` is (grid, block, bytes of shared memory).
+    /// A kernel by its name, looked up once.
+    fn function(&self, name: &str) -> Result<CudaFunction> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.get(name) {
+            return Ok(function.clone());
+        }
+        let function = self.module.load_function(name).w()?;
+        functions.insert(name.to_owned(), function.clone());
+        Ok(function)
+    }
+
+    /// Starts a kernel on a grid of blocks of threads, both (x, y), with `shared` bytes of shared memory for each block.
     ///
     /// Callers see to it that the arguments are those of the kernel and that addresses reach as far as it reads and writes.
     pub(crate) fn launch(
@@ -162,17 +173,7 @@ impl Gpu {
         shared: usize,
         args: &[Arg],
     ) -> Result<()> {
-        let function = {
-            let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
-            match functions.get(name) {
-                Some(function) => function.clone(),
-                None => {
-                    let function = self.module.load_function(name).w()?;
-                    functions.insert(name.to_owned(), function.clone());
-                    function
-                }
-            }
-        };
+        let function = self.function(name)?;
         let numbers: SmallNumbers = std::array::from_fn(|i| match args.get(i) {
             Some(Arg::Ptr(v)) => *v,
             Some(Arg::Int(v) | Arg::Long(v)) => *v as u64,

@@ -8,7 +8,7 @@ use candle_core::{DType, Result};
 use std::sync::Arc;
 
 /// Rows (pixels) and channels, and how threads share them out.
-struct Rows {
+struct Work {
     gpu: Arc<Gpu>,
     dtype: DType,
     rows: usize,
@@ -26,7 +26,7 @@ const BLOCK: usize = 256;
 const ROWS_A_THREAD: usize = 8;
 const MAX_BLOCKS: usize = 792;
 
-impl Rows {
+impl Work {
     fn new(x: Operand) -> Result<Self> {
         let (n, h, w, channels) = x.1.shape().dims4()?;
         let rows = n * h * w;
@@ -75,17 +75,17 @@ pub(crate) struct Running<'a> {
 
 /// Statistics of the batch; moves the running ones.
 pub(crate) fn batch_moments(x: Operand, eps: f32, running: &Running) -> Result<Moments> {
-    let rows = Rows::new(x)?;
-    let images = Arg::Ptr(address(x.0, x.1, rows.dtype, "batch-norm2d")?);
-    let partial = rows.partial(x)?;
-    let (count, channels) = (Arg::Int(rows.rows), Arg::Int(rows.channels));
+    let work = Work::new(x)?;
+    let images = Arg::Ptr(address(x.0, x.1, work.dtype, "batch-norm2d")?);
+    let partial = work.partial(x)?;
+    let (count, channels) = (Arg::Int(work.rows), Arg::Int(work.channels));
     let args = [images, Arg::Ptr(start(&partial)), count, channels];
-    rows.gpu.launch(&rows.kernel("norm_sums"), rows.grid, rows.block, rows.shared(), &args)?;
-    let mean = fresh(&x.0.device, DType::F32, rows.channels)?;
-    let inv_std = fresh(&x.0.device, DType::F32, rows.channels)?;
+    work.gpu.launch(&work.kernel("norm_sums"), work.grid, work.block, work.shared(), &args)?;
+    let mean = fresh(&x.0.device, DType::F32, work.channels)?;
+    let inv_std = fresh(&x.0.device, DType::F32, work.channels)?;
     let args = [
         Arg::Ptr(start(&partial)),
-        Arg::Int(rows.grid.0),
+        Arg::Int(work.grid.0),
         images,
         count,
         channels,
@@ -96,7 +96,7 @@ pub(crate) fn batch_moments(x: Operand, eps: f32, running: &Running) -> Result<M
         Arg::Ptr(address(running.mean.0, running.mean.1, DType::F32, "running mean")?),
         Arg::Ptr(address(running.var.0, running.var.1, DType::F32, "running variance")?),
     ];
-    rows.total(&format!("norm_statistics_{}", suffix(rows.dtype)), &args)?;
+    work.total(&format!("norm_statistics_{}", suffix(work.dtype)), &args)?;
     Ok(Moments { mean, inv_std })
 }
 
@@ -135,16 +135,16 @@ impl Affine<'_> {
 
 /// Normalises, adds the residual if there is one, and rectifies if asked.
 pub(crate) fn apply(x: Operand, residual: Option<Operand>, affine: &Affine, relu: bool) -> Result<CudaStorage> {
-    let rows = Rows::new(x)?;
-    let y = fresh(&x.0.device, rows.dtype, rows.rows * rows.channels)?;
-    let mut args = vec![Arg::Ptr(address(x.0, x.1, rows.dtype, "batch-norm2d")?)];
+    let work = Work::new(x)?;
+    let y = fresh(&x.0.device, work.dtype, work.rows * work.channels)?;
+    let mut args = vec![Arg::Ptr(address(x.0, x.1, work.dtype, "batch-norm2d")?)];
     args.push(match residual {
-        Some((storage, layout)) => Arg::Ptr(address(storage, layout, rows.dtype, "batch-norm2d residual")?),
+        Some((storage, layout)) => Arg::Ptr(address(storage, layout, work.dtype, "batch-norm2d residual")?),
         None => Arg::Ptr(0),
     });
     args.extend(affine.args()?);
-    args.extend([Arg::Ptr(start(&y)), Arg::Int(rows.rows), Arg::Int(rows.channels), Arg::Int(relu.into())]);
-    rows.gpu.launch(&rows.kernel("norm_apply"), rows.grid, rows.block, 0, &args)?;
+    args.extend([Arg::Ptr(start(&y)), Arg::Int(work.rows), Arg::Int(work.channels), Arg::Int(relu.into())]);
+    work.gpu.launch(&work.kernel("norm_apply"), work.grid, work.block, 0, &args)?;
     Ok(y)
 }
 
@@ -157,26 +157,26 @@ pub(crate) struct Gradients {
 
 /// `relu`: a rectifier follows whose input's sign is recomputed. `fixed`: the statistics did not depend on the batch.
 pub(crate) fn gradients(x: Operand, grad: Operand, affine: &Affine, relu: bool, fixed: bool) -> Result<Gradients> {
-    let rows = Rows::new(x)?;
+    let work = Work::new(x)?;
     let device = &x.0.device;
-    let images = Arg::Ptr(address(x.0, x.1, rows.dtype, "batch-norm2d-gradient")?);
-    let grad = Arg::Ptr(address(grad.0, grad.1, rows.dtype, "batch-norm2d-gradient")?);
-    let shape = [Arg::Int(rows.rows), Arg::Int(rows.channels), Arg::Int(relu.into())];
-    let partial = rows.partial(x)?;
+    let images = Arg::Ptr(address(x.0, x.1, work.dtype, "batch-norm2d-gradient")?);
+    let grad = Arg::Ptr(address(grad.0, grad.1, work.dtype, "batch-norm2d-gradient")?);
+    let shape = [Arg::Int(work.rows), Arg::Int(work.channels), Arg::Int(relu.into())];
+    let partial = work.partial(x)?;
     let affine_args = affine.args()?;
     let mut args = vec![images, grad];
     args.extend(affine_args);
     args.push(Arg::Ptr(start(&partial)));
     args.extend(shape);
-    rows.gpu.launch(&rows.kernel("norm_grad_sums"), rows.grid, rows.block, rows.shared(), &args)?;
+    work.gpu.launch(&work.kernel("norm_grad_sums"), work.grid, work.block, work.shared(), &args)?;
 
-    let [weight, bias, mean_g, slope] = [(); 4].map(|()| fresh(device, DType::F32, rows.channels));
+    let [weight, bias, mean_g, slope] = [(); 4].map(|()| fresh(device, DType::F32, work.channels));
     let (weight, bias, mean_g, slope) = (weight?, bias?, mean_g?, slope?);
     let args = [
         Arg::Ptr(start(&partial)),
-        Arg::Int(rows.grid.0),
-        Arg::Int(rows.rows),
-        Arg::Int(rows.channels),
+        Arg::Int(work.grid.0),
+        Arg::Int(work.rows),
+        Arg::Int(work.channels),
         Arg::Int(fixed.into()),
         affine_args[1],
         Arg::Ptr(start(&weight)),
@@ -184,13 +184,13 @@ pub(crate) fn gradients(x: Operand, grad: Operand, affine: &Affine, relu: bool, 
         Arg::Ptr(start(&mean_g)),
         Arg::Ptr(start(&slope)),
     ];
-    rows.total("norm_grad_totals", &args)?;
+    work.total("norm_grad_totals", &args)?;
 
-    let input = fresh(device, rows.dtype, rows.rows * rows.channels)?;
+    let input = fresh(device, work.dtype, work.rows * work.channels)?;
     let mut args = vec![images, grad];
     args.extend(affine_args);
     args.extend([Arg::Ptr(start(&mean_g)), Arg::Ptr(start(&slope)), Arg::Ptr(start(&input))]);
     args.extend(shape);
-    rows.gpu.launch(&rows.kernel("norm_grad_apply"), rows.grid, rows.block, 0, &args)?;
+    work.gpu.launch(&work.kernel("norm_grad_apply"), work.grid, work.block, 0, &args)?;
     Ok(Gradients { input, weight, bias })
 }
