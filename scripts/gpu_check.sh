@@ -33,6 +33,18 @@ for device in "cuda:0" "cuda:0 --precision f32" "cpu"; do
   "$bin/ucftrain" fuse "$work/small/spatial" "$work/small/temporal"
 done | tee "$out/accuracy.txt"
 
+echo "== the same bits in another process, and after a stop"
+exact="--data $work/small/packed --weights none --input-size 64 --batch-size 8 --epochs 1 --device cuda:0 --deterministic"
+for run in once again stopped; do
+  limit=; [ $run != stopped ] || limit="--limit-steps 7"
+  # shellcheck disable=SC2086
+  "$bin/ucftrain" temporal $exact --run "$work/small/$run" --overwrite $limit >/dev/null 2>&1
+done
+"$bin/ucftrain" temporal --run "$work/small/stopped" --resume >/dev/null 2>&1
+for run in again stopped; do
+  cmp "$work/small/once/best.safetensors" "$work/small/$run/best.safetensors" && echo "$run: the same network"
+done | tee "$out/exact.txt"
+
 echo "== speed beside PyTorch"
 python3 scripts/bench_step_gpu.py --program "$bin/step_time" --rounds "${ROUNDS:-2}" --json "$out/steps.json" | tee "$out/steps.txt"
 

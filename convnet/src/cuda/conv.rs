@@ -242,26 +242,18 @@ enum Algorithm {
     Product(Gemm),
 }
 
-/// Times all algorithms of one direction on the operands themselves, which the run then overwrites. The fastest that works,
-/// fits and is allowed: (algorithm, bytes, math, milliseconds).
-macro_rules! fastest {
-    ($find:path, $result:ty, $algorithm:path, $deterministic:expr, $scratch:expr, ($($operand:expr),*)) => {{
+/// The best of the algorithms that a cuDNN function lists, which works, fits and is allowed: (algorithm, bytes, math,
+/// milliseconds). Where nothing was timed, the first.
+macro_rules! best {
+    ($result:ty, $algorithm:path, $deterministic:expr, |$max:ident, $count:ident, $results:ident| $list:expr) => {{
         let mut found = [const { MaybeUninit::<$result>::uninit() }; MAX_RESULTS];
-        let mut count = 0;
+        let mut listed = 0;
         // SAFETY: descriptors and handle are alive, buffers hold what the descriptors say, the scratch memory is as large as is
-        // said; cuDNN fills `count` of the `MAX_RESULTS` results.
+        // said; cuDNN fills `listed` of the `MAX_RESULTS` results.
         let found = unsafe {
-            $find(
-                $($operand,)*
-                MAX_RESULTS as i32,
-                &raw mut count,
-                found.as_mut_ptr().cast(),
-                pointer($scratch),
-                MAX_WORKSPACE_BYTES,
-            )
-            .result()
-            .map_err(|e| error("cuDNN algorithm search", e))?;
-            std::slice::from_raw_parts(found.as_ptr().cast::<$result>(), count as usize)
+            let ($max, $count, $results) = (MAX_RESULTS as i32, &raw mut listed, found.as_mut_ptr().cast());
+            $list.result().map_err(|e| error("cuDNN algorithm search", e))?;
+            std::slice::from_raw_parts(found.as_ptr().cast::<$result>(), listed as usize)
         };
         found
             .iter()
@@ -340,7 +332,8 @@ impl Plan {
         unsafe { sys::cudnnSetConvolutionMathType(self.conv, math) }.result()
     }
 
-    /// Takes the fastest algorithm; the search overwrites what is computed.
+    /// Takes the fastest algorithm; the search overwrites what is computed. Where runs must agree nothing is timed, as times never
+    /// agree: cuDNN's own rules choose.
     fn choose(
         &mut self,
         handle: sys::cudnnHandle_t,
@@ -349,31 +342,40 @@ impl Plan {
         scratch: u64,
         CudaConfig { tf32, deterministic }: CudaConfig,
     ) -> Result<()> {
+        let (xd, wd, yd, conv) = (self.x, self.weights, self.y, self.conv);
         let (x, w, y) = (pointer(buffers.x), pointer(buffers.weights), pointer(buffers.y));
+        let (scratch, bytes) = (pointer(scratch), MAX_WORKSPACE_BYTES);
+        #[rustfmt::skip]
         let choice = match self.shape.direction {
-            Direction::Forward => fastest!(
-                sys::cudnnFindConvolutionForwardAlgorithmEx,
-                sys::cudnnConvolutionFwdAlgoPerf_t,
-                Algorithm::Forward,
-                deterministic,
-                scratch,
-                (handle, self.x, x, self.weights, w, self.conv, self.y, y)
+            Direction::Forward => best!(
+                sys::cudnnConvolutionFwdAlgoPerf_t, Algorithm::Forward, deterministic,
+                |max, count, found| if deterministic {
+                    sys::cudnnGetConvolutionForwardAlgorithm_v7(handle, xd, wd, conv, yd, max, count, found)
+                } else {
+                    sys::cudnnFindConvolutionForwardAlgorithmEx(
+                        handle, xd, x, wd, w, conv, yd, y, max, count, found, scratch, bytes,
+                    )
+                }
             ),
-            Direction::Data => fastest!(
-                sys::cudnnFindConvolutionBackwardDataAlgorithmEx,
-                sys::cudnnConvolutionBwdDataAlgoPerf_t,
-                Algorithm::Data,
-                deterministic,
-                scratch,
-                (handle, self.weights, w, self.y, y, self.conv, self.x, x)
+            Direction::Data => best!(
+                sys::cudnnConvolutionBwdDataAlgoPerf_t, Algorithm::Data, deterministic,
+                |max, count, found| if deterministic {
+                    sys::cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, wd, yd, conv, xd, max, count, found)
+                } else {
+                    sys::cudnnFindConvolutionBackwardDataAlgorithmEx(
+                        handle, wd, w, yd, y, conv, xd, x, max, count, found, scratch, bytes,
+                    )
+                }
             ),
-            Direction::Weights => fastest!(
-                sys::cudnnFindConvolutionBackwardFilterAlgorithmEx,
-                sys::cudnnConvolutionBwdFilterAlgoPerf_t,
-                Algorithm::Weights,
-                deterministic,
-                scratch,
-                (handle, self.x, x, self.y, y, self.conv, self.weights, w)
+            Direction::Weights => best!(
+                sys::cudnnConvolutionBwdFilterAlgoPerf_t, Algorithm::Weights, deterministic,
+                |max, count, found| if deterministic {
+                    sys::cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, xd, yd, conv, wd, max, count, found)
+                } else {
+                    sys::cudnnFindConvolutionBackwardFilterAlgorithmEx(
+                        handle, xd, x, yd, y, conv, wd, w, max, count, found, scratch, bytes,
+                    )
+                }
             ),
         };
         let Some((algorithm, bytes, math, milliseconds)) = choice else {
@@ -382,7 +384,8 @@ impl Plan {
         self.algorithm = algorithm;
         self.workspace_bytes = bytes;
         self.set_math(math).map_err(|e| error("cuDNN math type", e))?;
-        if let Some(gemm) = self.product(tf32)
+        if !deterministic
+            && let Some(gemm) = self.product(tf32)
             && gemm.milliseconds(device, self.operands(buffers))? < milliseconds
         {
             self.algorithm = Algorithm::Product(gemm);

@@ -15,7 +15,8 @@ use std::time::Instant;
 pub struct CudaConfig {
     /// Let convolutions of f32 images round their inputs to TF32 (10 bits), as PyTorch does by default.
     pub tf32: bool,
-    /// Only convolution algorithms that give the same bits in every run.
+    /// Only convolution algorithms that give the same bits in every run, chosen by cuDNN's rules instead of by their times: the
+    /// same bits on the same card, driver and cuDNN.
     pub deterministic: bool,
 }
 
