@@ -80,11 +80,9 @@ impl Evaluation<'_> {
                 feed.arrive(&batch)?;
                 let logits = net.forward_t(&feed.inputs(&batch)?[0], false)?;
                 feed.release(batch)?;
-                if batches.is_ready()
-                    && let Some(batch) = batches.next_batch()?
-                {
-                    staged = Some(feed.stage(batch)?);
-                }
+                // A card is computing now: the next batch comes and goes there beside that. What is waited here counts as
+                // waiting, though the card may be busy.
+                staged = batches.next_batch()?.map(|batch| feed.stage(batch)).transpose()?;
                 let logits = logits.flatten_all()?.to_vec1::<f32>()?;
                 for (i, logits) in logits.chunks_exact(self.classes).enumerate() {
                     let video = (first + i) / TEST_SAMPLES;
