@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// The file could not be opened or read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot read it", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// The file says what it is, but cannot be read as that.
-    #[error("{}: {source}; the file may be cut short: fetch it again", path.display())]
+    #[error("{}: damaged, perhaps cut short: fetch it again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
