@@ -74,10 +74,6 @@ impl Feed {
     }
 
     /// Starts to bring a batch to the device.
-    #[cfg_attr(
-        not(feature = "cuda"),
-        expect(clippy::needless_pass_by_value, reason = "a card keeps the batch until it is copied")
-    )]
     pub fn stage<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
         let samples = batch.samples.clone();
         #[cfg(feature = "cuda")]
@@ -92,6 +88,8 @@ impl Feed {
         for i in 0..samples.len() {
             bytes.extend_from_slice(&batch.pixels(i));
         }
+        // Copied: its place in the ring is free.
+        drop(batch);
         let len = bytes.len();
         let pixels = Tensor::from_vec(bytes, len, &Device::Cpu)?;
         Ok(Staged { samples, pixels: Pixels::Host(pixels, std::marker::PhantomData) })
@@ -121,7 +119,8 @@ impl Feed {
 
     /// Says that all work on the batch has been started; its place in the ring is free once it has been copied.
     pub fn release(&mut self, staged: Staged<'_>) -> Result<()> {
-        match staged.pixels {
+        let Staged { pixels, .. } = staged;
+        match pixels {
             Pixels::Host(..) => Ok(()),
             #[cfg(feature = "cuda")]
             Pixels::Card(batch, upload) => {
