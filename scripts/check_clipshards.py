@@ -34,6 +34,9 @@ def read_manifest(path):
         need(len(c["subsets"]) == len(m["splits"]), f"number of subsets of {c['id']}")
         need({*c["subsets"]} <= {"train", "test", "unused"}, f"subsets of {c['id']}")
         need({*c["frames"]} <= {*streams}, f"frames of {c['id']} in a stream that is not listed")
+    for clip, group in m.get("groups", {}).items():
+        need(clip in {c["id"] for c in m["clips"]}, f"a group of clip {clip!r}, which is not listed")
+        need(1 <= len(group.encode()) <= 65535, f"length of the group of {clip}")
     return m
 
 

@@ -94,7 +94,9 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
         report.encoded += clip.encoded;
         report.bytes += clip.bytes;
     }
-    report.notes.extend(write_lists(data.manifest(), &clips, &staging.path().join("lists"))?);
+    let lists = staging.path().join("lists");
+    report.notes.extend(write_lists(data.manifest(), &clips, &lists)?);
+    report.notes.extend(write_groups(data.manifest(), &clips, &lists)?);
     staging.commit()?;
     Ok(report)
 }
@@ -189,6 +191,41 @@ fn export_record(
 fn write(path: &Path, bytes: &[u8]) -> Result<u64> {
     fs::write(path, bytes).map_err(Error::io(path, "cannot write the image"))?;
     Ok(bytes.len() as u64)
+}
+
+/// Groups fit into no list of UCF101, so there is also a CSV file with them for `--dataset custom`, where the splits are such
+/// as that makes of train, test and validation parts.
+fn write_groups(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<Option<String>> {
+    let clips: Vec<_> = clips.iter().map(|&clip| &manifest.clips[clip]).collect();
+    if !clips.iter().any(|clip| manifest.groups.contains_key(&clip.id)) {
+        return Ok(None);
+    }
+    fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create the folder"))?;
+    let path = folder.join("groups.csv");
+    let fault = |error: csv::Error| Error::io(&path, "cannot write the list")(error.into());
+    let mut rows = csv::Writer::from_path(&path).map_err(fault)?;
+    rows.write_record(["path", "label", "split", "group"]).map_err(fault)?;
+    for clip in clips {
+        let part = match clip.subsets.as_slice() {
+            [Subset::Train] | [Subset::Train, Subset::Train] => "train",
+            [Subset::Test] | [Subset::Test, Subset::Unused] => "test",
+            [Subset::Unused, Subset::Test] => "val",
+            [Subset::Unused] | [Subset::Unused, Subset::Unused] => "unused",
+            _ => {
+                drop(rows);
+                fs::remove_file(&path).map_err(Error::io(&path, "cannot remove the list"))?;
+                return Ok(Some(format!(
+                    "no list of the groups: a CSV file has no word for the splits of {}",
+                    clip.id
+                )));
+            }
+        };
+        let class = &manifest.classes[clip.label as usize];
+        let group = manifest.groups.get(&clip.id).map_or("", String::as_str);
+        rows.write_record([&format!("{class}/{}.avi", clip.id), class, part, group]).map_err(fault)?;
+    }
+    rows.flush().map_err(Error::io(&path, "cannot write the list"))?;
+    Ok(None)
 }
 
 /// Writes lists as UCF101 has them, so that the tree can be packed again. Where names do not fit into them, a note.

@@ -1,6 +1,6 @@
 //! Shards that an earlier run of the same build finished.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -55,7 +55,8 @@ fn judge(
 ) -> Option<FinishedShard> {
     let shard = Shard::open(path).ok()?;
     let told = shard.metadata().ok()?;
-    if *shard.spec() != kind.spec() || (ShardMetadata { clips: Vec::new(), ..told }) != *metadata {
+    let of_all = ShardMetadata { clips: Vec::new(), groups: BTreeMap::new(), ..told };
+    if *shard.spec() != kind.spec() || of_all != *metadata {
         return None;
     }
     let mut frames = HashMap::new();

@@ -1,6 +1,6 @@
 //! What is inside a packed data set.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use clipshard::{Codec, Dataset, Filter, ImageSize, Subset};
 use serde::Serialize;
@@ -20,6 +20,8 @@ pub struct Summary {
     pub classes: Vec<ClassSummary>,
     /// Splits.
     pub splits: Vec<SplitSummary>,
+    /// Different groups of clips.
+    pub groups: usize,
     /// Streams.
     pub streams: Vec<StreamSummary>,
     /// What decided the content.
@@ -105,6 +107,8 @@ pub struct ClipSummary {
     pub class: String,
     /// Its part in each split.
     pub subsets: BTreeMap<String, Subset>,
+    /// Its group, if it is in one.
+    pub group: Option<String>,
     /// Its streams.
     pub streams: Vec<ClipStream>,
 }
@@ -158,6 +162,7 @@ pub fn summarise(data: &Dataset) -> Result<Summary> {
         clips: manifest.clips.len(),
         classes,
         splits: splits.collect(),
+        groups: manifest.groups.values().collect::<BTreeSet<_>>().len(),
         streams,
         build: manifest.build.clone(),
     })
@@ -193,6 +198,7 @@ pub fn summarise_clip(data: &Dataset, number: usize) -> Result<ClipSummary> {
         clip: clip.id.clone(),
         label: clip.label,
         class: manifest.classes[clip.label as usize].clone(),
+        group: manifest.groups.get(&clip.id).cloned(),
         subsets: manifest.splits.iter().cloned().zip(clip.subsets.iter().copied()).collect(),
         streams,
     })

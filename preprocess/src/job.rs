@@ -96,7 +96,7 @@ impl<'a> Job<'a> {
             classes: lists.classes.clone(),
             splits: lists.splits.clone(),
             build: content_options(options, &source.layout(), &streams),
-            clips: Vec::new(),
+            ..ShardMetadata::default()
         };
         let shown = source.shown();
         let mut job = Self { options, shown, streams, plans, lists, files, frames, metadata, report };
@@ -159,6 +159,7 @@ impl<'a> Job<'a> {
             id: listed.id.clone(),
             label: listed.label,
             subsets: listed.subsets.clone(),
+            group: listed.group.clone(),
             frames: frames.clone(),
             whole: files.is_some(),
         });
@@ -187,7 +188,9 @@ impl<'a> Job<'a> {
         let planned = |clip: &clipshard::Clip| {
             listed.get(clip.id.as_str()).is_some_and(|&i| {
                 let expected = &self.lists.clips[i];
-                (clip.label, &clip.subsets) == (expected.label, &expected.subsets) && self.files[i].is_some()
+                (clip.label, &clip.subsets) == (expected.label, &expected.subsets)
+                    && manifest.groups.get(&clip.id) == expected.group.as_ref()
+                    && self.files[i].is_some()
             })
         };
         let whole = manifest.clips.len() as u64 == self.report.clips || self.options.keep_going;

@@ -213,7 +213,8 @@ fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<Sh
     if kept.is_empty() {
         return Ok(None);
     }
-    let told = shard.metadata()?;
+    let mut told = shard.metadata()?;
+    told.groups.retain(|id, _| !left_out.contains(id.as_str()));
     let mut writer = ShardWriter::create(&path, shard.spec())?;
     for &clip in &kept {
         let records = shard.clip(clip)?;
@@ -235,7 +236,7 @@ fn manifest(
     streams: Vec<Stream>,
     mut frames: HashMap<String, BTreeMap<String, u32>>,
 ) -> Result<Manifest> {
-    let mut clips = Vec::new();
+    let (mut clips, mut groups) = (Vec::new(), BTreeMap::new());
     for planned in &plan.clips {
         let frames = frames.remove(&planned.id).unwrap_or_default();
         if frames.is_empty() && (!planned.whole || left_out.contains(planned.id.as_str())) {
@@ -250,6 +251,7 @@ fn manifest(
             )));
         }
         let (id, label, subsets) = (planned.id.clone(), planned.label, planned.subsets.clone());
+        groups.extend(planned.group.clone().map(|group| (id.clone(), group)));
         clips.push(Clip { id, label, subsets, frames });
     }
     Ok(Manifest {
@@ -259,5 +261,6 @@ fn manifest(
         build: plan.build.clone(),
         streams,
         clips,
+        groups,
     })
 }

@@ -78,6 +78,9 @@ pub struct PlannedClip {
     pub label: u32,
     /// As in the manifest.
     pub subsets: Vec<Subset>,
+    /// As in the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Nominal frames, one for each stream.
     pub frames: Vec<u32>,
     /// Whether all files are there. Clips without are left out.
@@ -115,7 +118,8 @@ impl BuildPlan {
 impl std::fmt::Display for PlannedClip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let whole = if self.whole { "whole" } else { "not whole" };
-        write!(f, "{} with label {}, {:?} frames, {whole}", self.id, self.label, self.frames)
+        let group = self.group.as_ref().map_or_else(String::new, |group| format!(", group {group}"));
+        write!(f, "{} with label {}{group}, {:?} frames, {whole}", self.id, self.label, self.frames)
     }
 }
 

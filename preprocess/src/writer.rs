@@ -19,16 +19,17 @@ pub(crate) struct Writer<'a> {
     plans: &'a [StreamPlan],
     streams: Vec<StreamWriter>,
     clips: BTreeMap<usize, Clip>,
+    groups: BTreeMap<String, String>,
 }
 
 struct StreamWriter {
     kind: StreamKind,
-    open: Option<(u32, ShardWriter, Vec<ShardClip>)>,
+    open: Option<(u32, ShardWriter, ShardMetadata)>,
     done: BTreeMap<u32, ShardInfo>,
 }
 
 impl<'a> Writer<'a> {
-    /// A writer of shards in `dir`. The clips of `metadata` stay empty; each shard gets its own.
+    /// A writer of shards in `dir`. Clips and groups of `metadata` stay empty; each shard gets its own.
     pub fn new(
         storage: Arc<dyn Storage>,
         dir: &'a Path,
@@ -44,6 +45,7 @@ impl<'a> Writer<'a> {
             plans,
             streams: streams.into_iter().map(stream).collect(),
             clips: BTreeMap::new(),
+            groups: BTreeMap::new(),
         }
     }
 
@@ -59,11 +61,10 @@ impl<'a> Writer<'a> {
     }
 
     fn clip(&mut self, clip: usize, listed: &ListedClip) -> &mut Clip {
-        self.clips.entry(clip).or_insert_with(|| Clip {
-            id: listed.id.clone(),
-            label: listed.label,
-            subsets: listed.subsets.clone(),
-            frames: BTreeMap::new(),
+        self.clips.entry(clip).or_insert_with(|| {
+            self.groups.extend(listed.id_and_group());
+            let (id, label, subsets) = (listed.id.clone(), listed.label, listed.subsets.clone());
+            Clip { id, label, subsets, frames: BTreeMap::new() }
         })
     }
 
@@ -74,18 +75,19 @@ impl<'a> Writer<'a> {
             let shard = self.plans[stream].shard_of[clip];
             let out = &mut self.streams[stream];
             if out.open.as_ref().is_some_and(|(open, ..)| *open != shard) {
-                out.close(self.metadata)?;
+                out.close()?;
             }
-            let (_, writer, clips) = match &mut out.open {
+            let (_, writer, told) = match &mut out.open {
                 Some(open) => open,
                 none => {
                     let path = self.dir.join(shard_file(out.kind, shard));
                     let writer = ShardWriter::create_in(Arc::clone(&self.storage), &path, &out.kind.spec())?;
-                    none.insert((shard, writer, Vec::new()))
+                    none.insert((shard, writer, self.metadata.clone()))
                 }
             };
             writer.add_clip(&listed.id, records)?;
-            clips.push(ShardClip { label: listed.label, subsets: listed.subsets.clone() });
+            told.groups.extend(listed.id_and_group());
+            told.clips.push(ShardClip { label: listed.label, subsets: listed.subsets.clone() });
             let (name, frames) = (out.kind.name(), records.len() as u32 / u32::from(out.kind.planes()));
             self.clip(clip, listed).frames.insert(name.to_owned(), frames);
         }
@@ -95,7 +97,7 @@ impl<'a> Writer<'a> {
     /// Closes the last shards and says what the data set holds. The manifest is not yet written.
     pub fn finish(mut self) -> Result<Manifest> {
         for stream in &mut self.streams {
-            stream.close(self.metadata)?;
+            stream.close()?;
         }
         let stream = |s: StreamWriter| Stream { spec: s.kind.spec(), shards: s.done.into_values().collect() };
         Ok(Manifest {
@@ -105,14 +107,15 @@ impl<'a> Writer<'a> {
             build: self.metadata.build.clone(),
             streams: self.streams.into_iter().map(stream).collect(),
             clips: self.clips.into_values().collect(),
+            groups: self.groups,
         })
     }
 }
 
 impl StreamWriter {
-    fn close(&mut self, metadata: &ShardMetadata) -> Result<()> {
-        if let Some((shard, writer, clips)) = self.open.take() {
-            self.done.insert(shard, writer.finish(&ShardMetadata { clips, ..metadata.clone() })?);
+    fn close(&mut self) -> Result<()> {
+        if let Some((shard, writer, told)) = self.open.take() {
+            self.done.insert(shard, writer.finish(&told)?);
         }
         Ok(())
     }

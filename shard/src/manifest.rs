@@ -90,6 +90,9 @@ pub struct Manifest {
     pub streams: Vec<Stream>,
     /// The clips, in the order that numbers them.
     pub clips: Vec<Clip>,
+    /// By clip id what some clips have in common (an actor, a recording), so that they should be on one side of a split.
+    #[serde(default)]
+    pub groups: BTreeMap<String, String>,
 }
 
 /// The envelope of a manifest, read before its content is looked at.
@@ -178,7 +181,7 @@ impl Manifest {
                 return Err(format!("clip {} has frames of a stream {name:?} that is not listed", clip.id));
             }
         }
-        Ok(())
+        check_groups(&self.groups, |id| ids.contains(id))
     }
 
     /// The stream of this name.
@@ -201,6 +204,9 @@ impl Manifest {
         let list = |items: Vec<String>| items.join(",\n  ");
         let streams = list(self.streams.iter().map(|s| json(s)).collect());
         let clips = list(self.clips.iter().map(|c| json(c)).collect());
+        if !self.groups.is_empty() {
+            let _ = writeln!(text, " \"groups\":{},", json(&self.groups));
+        }
         let _ = writeln!(text, " \"streams\":[\n  {streams}],\n \"clips\":[\n  {clips}]}}");
         let crc32 = crc32fast::hash(text.as_bytes());
         text.replacen(&format!("{CHECKSUM_KEY}00000000"), &format!("{CHECKSUM_KEY}{crc32:08x}"), 1)
@@ -217,6 +223,19 @@ impl Manifest {
         self.check().map_err(|fault| Error::Manifest { path: path.clone(), fault })?;
         write_whole(storage, &path, ".manifest-", self.to_json().as_bytes())
     }
+}
+
+/// Groups are of clips that are there, and have names of 1 to 65535 bytes.
+pub(crate) fn check_groups(groups: &BTreeMap<String, String>, is_clip: impl Fn(&str) -> bool) -> Result<(), String> {
+    for (id, group) in groups {
+        if !is_clip(id) {
+            return Err(format!("a group {group:?} is of a clip {id:?} that is not there"));
+        }
+        if group.is_empty() || group.len() > u16::MAX.into() {
+            return Err(format!("the group of clip {id} has {} bytes, not 1 to 65535", group.len()));
+        }
+    }
+    Ok(())
 }
 
 impl StreamSpec {
@@ -294,6 +313,7 @@ mod tests {
                 clip("v_Wave_g01_c01", 0, &[Subset::Train, Subset::Test]),
                 clip("v_Jump_g02_c01", 1, &[Subset::Unused, Subset::Train]),
             ],
+            groups: BTreeMap::new(),
         }
     }
 
@@ -302,6 +322,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         example().write(dir.path()).unwrap();
         assert_eq!(Manifest::read(dir.path()).unwrap(), example());
+    }
+
+    #[test]
+    fn groups_come_back_and_are_of_listed_clips() {
+        assert!(!example().to_json().contains("groups"));
+        let group_of = |id: &str, group: &str| Manifest {
+            groups: BTreeMap::from([(id.to_owned(), group.to_owned())]),
+            ..example()
+        };
+        let parse = |manifest: &Manifest| Manifest::parse(Path::new("m"), manifest.to_json().as_bytes());
+        for group in ["7", "Jürgen, \"2nd\"", &"x".repeat(65535)] {
+            let manifest = group_of("v_Jump_g02_c01", group);
+            assert_eq!(parse(&manifest).unwrap(), manifest);
+        }
+        let broken = |id, group| parse(&group_of(id, group)).unwrap_err().to_string();
+        assert!(broken("v_Other_g01_c01", "7").contains("of a clip \"v_Other_g01_c01\" that is not there"));
+        assert!(broken("v_Jump_g02_c01", "").contains("has 0 bytes, not 1 to 65535"));
+        assert!(broken("v_Jump_g02_c01", &"x".repeat(65536)).contains("has 65536 bytes"));
     }
 
     #[test]

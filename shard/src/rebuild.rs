@@ -101,6 +101,12 @@ fn add_clips(
         if clip.label != told.label || clip.subsets != told.subsets {
             return Err(fault(format!("{file}: clip {id} has another label or other subsets than in another shard")));
         }
+        let group = metadata.groups.get(id);
+        if clip.frames.is_empty() {
+            manifest.groups.extend(group.map(|group| (id.to_owned(), group.clone())));
+        } else if manifest.groups.get(id) != group {
+            return Err(fault(format!("{file}: clip {id} has another group than in another shard")));
+        }
         if clip.frames.insert(spec.name.clone(), shard.frames(place)).is_some() {
             return Err(fault(format!("{file}: clip {id} is in another shard of {}, too; move one away", spec.name)));
         }

@@ -9,9 +9,10 @@ use crate::layout::{
     CLIP_ENTRY_BYTES, ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, INDEX_ENTRY_BYTES, IndexEntry, MAGIC,
     TRAILER_BYTES, Trailer, VERSION_MAJOR,
 };
-use crate::manifest::{ShardInfo, StreamSpec};
+use crate::manifest::{ShardInfo, StreamSpec, check_groups};
 use crate::writer::ShardMetadata;
 use memmap2::Mmap;
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -250,6 +251,12 @@ impl Shard {
             let fault = format!("it describes {} clips of {}", metadata.clips.len(), self.clips());
             return Err(Error::Damaged { path: self.path.clone(), part: "metadata", fault });
         }
+        let ids: HashSet<&str> = (0..self.clips()).map(|clip| self.clip_id(clip)).collect();
+        check_groups(&metadata.groups, |id| ids.contains(id)).map_err(|fault| Error::Damaged {
+            path: self.path.clone(),
+            part: "metadata",
+            fault,
+        })?;
         Ok(metadata)
     }
 

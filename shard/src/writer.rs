@@ -7,11 +7,11 @@ use crate::layout::{
     ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, IndexEntry, MAGIC, TRAILER_BYTES, Trailer,
 };
 use crate::layout::{VERSION_MAJOR, VERSION_MINOR};
-use crate::manifest::{ShardInfo, StreamSpec, Subset};
+use crate::manifest::{ShardInfo, StreamSpec, Subset, check_groups};
 use crate::storage::{Disk, PartialFile, Storage, finish, folder_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub struct ShardMetadata {
     pub build: BTreeMap<String, Value>,
     /// One for each clip of the shard, in the clip table's order.
     pub clips: Vec<ShardClip>,
+    /// As in the manifest, of clips of the shard.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, String>,
 }
 
 /// Label and subsets of one clip of a shard.
@@ -176,6 +179,9 @@ impl ShardWriter {
             let (have, told) = (self.clips.len(), metadata.clips.len());
             return Err(Error::Usage(format!("{}: {have} clips, metadata for {told}", self.path.display())));
         }
+        let ids = clip_ids(&self.clips, &self.names);
+        check_groups(&metadata.groups, |id| ids.contains(id))
+            .map_err(|fault| Error::Usage(format!("{}: {fault}", self.path.display())))?;
         let metadata = serde_json::to_vec(metadata).map_err(|e| Error::Usage(format!("metadata: {e}")))?;
         let too_large = |_| Error::Usage(format!("{}: the shard holds too much", self.path.display()));
         let metadata_bytes = u32::try_from(metadata.len()).map_err(too_large)?;
@@ -218,6 +224,14 @@ impl ShardWriter {
             trailer_crc32: trailer.crc32.get(),
         })
     }
+}
+
+fn clip_ids<'a>(clips: &[ClipEntry], names: &'a str) -> HashSet<&'a str> {
+    let range = |clip: &ClipEntry| {
+        let start = clip.name_offset.get() as usize;
+        start..start + usize::from(clip.name_bytes.get())
+    };
+    clips.iter().map(|clip| &names[range(clip)]).collect()
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ fn manifest_text() -> String {
         build: BTreeMap::new(),
         streams: vec![clipshard::Stream { spec: grey(), shards: vec![shard] }],
         clips: vec![clip("a"), clip("b")],
+        groups: BTreeMap::new(),
     };
     manifest.to_json()
 }
@@ -184,6 +185,7 @@ fn corpus() -> BTreeMap<&'static str, Vec<u8>> {
         ("manifest-label.json", manifest("\"label\":0", "\"label\":4294967295")),
         ("manifest-subsets.json", manifest("\"subsets\":[\"train\"]", "\"subsets\":[]")),
         ("manifest-other-stream.json", manifest("{\"grey\":1}", "{\"depth\":1}")),
+        ("manifest-group.json", manifest("\"clips\":[", "\"groups\":{\"c\":\"7\"},\"clips\":[")),
         ("manifest-nested.json", manifest("\"build\":{}", &format!("\"build\":{}", nested()))),
         ("manifest-number.json", manifest("\"records\":2", "\"records\":1e400")),
         ("manifest-empty.json", Vec::new()),

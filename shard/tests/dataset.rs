@@ -268,6 +268,39 @@ fn a_lost_manifest_is_made_again_from_the_shards_byte_for_byte() {
 }
 
 #[test]
+fn groups_are_made_again_from_the_shards_and_agree_in_all_streams() {
+    let write = |groups_of_flow: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        for (file, spec, groups) in [
+            ("rgb-00000.clipshard", sample::rgb(), &["a 1"][..]),
+            ("flow-00000.clipshard", sample::flow(), groups_of_flow),
+        ] {
+            let mut writer = ShardWriter::create(&dir.path().join(file), &spec).unwrap();
+            for id in ["a", "b"] {
+                let plane = || sample::encoded(clipshard::Codec::Raw, clipshard::Filter::None, sample::FLOW_SIZE, 0);
+                let records = if spec.planes == 1 { vec![sample::jpeg()] } else { vec![plane(), plane()] };
+                writer.add_clip(id, &records).unwrap();
+            }
+            let told = clipshard::ShardClip { label: 0, subsets: Vec::new() };
+            let groups = groups.iter().map(|group| (group[..1].to_owned(), group[2..].to_owned())).collect();
+            let (classes, clips) = (vec!["Wave".into()], vec![told.clone(), told]);
+            writer.finish(&clipshard::ShardMetadata { classes, clips, groups, ..Default::default() }).unwrap();
+        }
+        dir
+    };
+    let dir = write(&["a 1"]);
+    let manifest = Manifest::rebuild(dir.path()).unwrap();
+    assert_eq!(manifest.groups, [("a".to_owned(), "1".to_owned())].into());
+    manifest.write(dir.path()).unwrap();
+    assert_eq!(Dataset::open(dir.path()).unwrap().manifest(), &manifest);
+    assert!(check(dir.path(), VerifyDepth::Deep).damage.is_empty());
+    for other in [&["a 2"][..], &[], &["a 1", "b 1"]] {
+        let error = Manifest::rebuild(write(other).path()).unwrap_err().to_string();
+        assert!(error.contains("has another group than in another shard"), "{error}");
+    }
+}
+
+#[test]
 fn shards_that_do_not_belong_together_give_no_manifest() {
     let error = |change: &dyn Fn(&Path)| {
         let dir = with_manifest(|_| ());

@@ -230,6 +230,28 @@ fn metadata_is_json_that_describes_each_clip() {
 }
 
 #[test]
+fn groups_are_of_clips_that_are_there_and_have_names() {
+    let text = |groups: &str| {
+        let clip = r#"{"label":0,"subsets":[]}"#;
+        let head = r#""dataset":"","classes":[],"splits":[],"build":{}"#;
+        format!(r#"{{{head},"clips":[{clip},{clip}],"groups":{groups}}}"#).into_bytes()
+    };
+    for (groups, expected) in [
+        (r#"{"c":"7"}"#.to_owned(), "\"c\" that is not there"),
+        (r#"{"a":""}"#.to_owned(), "has 0 bytes, not 1 to 65535"),
+        (format!(r#"{{"a":"{}"}}"#, "x".repeat(65536)), "has 65536 bytes"),
+        (r#"{"a":7}"#.to_owned(), "expected a string"),
+        (r#"["a"]"#.to_owned(), "expected a map"),
+    ] {
+        assert_damaged(&refused(|p| p.metadata = text(&groups)), "metadata", expected);
+    }
+    let mut parts = raw_parts();
+    parts.metadata = text(r#"{"b":"7"}"#);
+    let shard = Case::new().error_of(&parts.seal(|_| ()));
+    assert!(shard.is_none(), "{shard:?}");
+}
+
+#[test]
 fn the_last_record_ends_where_the_index_starts_but_for_zeros() {
     assert_damaged(&refused(|p| p.records.extend([0; 8])), "index", "does not end where the index starts");
     let mut parts = raw_parts();

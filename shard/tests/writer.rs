@@ -46,6 +46,22 @@ fn the_file_has_its_name_only_when_it_is_finished() {
 }
 
 #[test]
+fn a_group_of_a_clip_that_is_not_in_the_shard_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let finish = |id: &str| {
+        let mut writer = ShardWriter::create(&dir.path().join("a.clipshard"), &rgb()).unwrap();
+        writer.add_clip("c", &[image(0)]).unwrap();
+        writer.finish(&clipshard::ShardMetadata { groups: [(id.into(), "7".into())].into(), ..clips(1) })
+    };
+    let error = finish("d").unwrap_err();
+    assert!(matches!(&error, Error::Usage(what) if what.contains("\"d\" that is not there")), "{error}");
+    assert!(files(dir.path()).is_empty());
+    finish("c").unwrap();
+    let told = Shard::open(&dir.path().join("a.clipshard")).unwrap().metadata().unwrap();
+    assert_eq!(told.groups["c"], "7");
+}
+
+#[test]
 fn finishing_replaces_an_older_file_whose_readers_keep_what_they_opened() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.clipshard");

@@ -88,10 +88,11 @@ pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
 }
 
 fn show_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    let Summary { dataset, clips, classes, splits, streams, build } = summary;
+    let Summary { dataset, clips, classes, splits, groups, streams, build } = summary;
+    let groups = if *groups > 0 { format!(", {} groups", show_count(*groups as u64)) } else { String::new() };
     writeln!(
         out,
-        "{dataset}: {} clips, {} classes, {} splits, {} streams",
+        "{dataset}: {} clips, {} classes, {} splits, {} streams{groups}",
         show_count(*clips as u64),
         classes.len(),
         splits.len(),
@@ -179,6 +180,9 @@ fn show_clip(out: &mut impl Write, clip: &ClipSummary) -> io::Result<()> {
     let subsets: Vec<String> =
         clip.subsets.iter().map(|(split, subset)| format!("{split} {}", plain(&json!(subset)))).collect();
     writeln!(out, "splits: {}", subsets.join(", "))?;
+    if let Some(group) = &clip.group {
+        writeln!(out, "group: {group}")?;
+    }
     for stream in &clip.streams {
         let records = &stream.records;
         writeln!(

@@ -63,6 +63,18 @@ impl Lists {
             let fault = |what: String| Error::List { path: path.clone(), line: row.line, what };
             let label = classes.iter().position(|name| *name == row.label).unwrap_or_default();
             let class_folder = row.class_folder.as_deref().unwrap_or(&row.label);
+            let mut add = |split, subset| -> Result<()> {
+                let clip = clips.add(&row.name, label, class_folder, split, subset, &classes).map_err(fault)?;
+                if let (Some(group), Some(earlier)) = (&row.group, &clip.group)
+                    && group != earlier
+                {
+                    return Err(fault(format!("{} has the group {earlier} in a row before", row.name)));
+                }
+                if row.group.is_some() {
+                    clip.group.clone_from(&row.group);
+                }
+                Ok(())
+            };
             let mut named = false;
             for (split, part) in held_out.iter().enumerate() {
                 let subset = match row.part {
@@ -70,11 +82,11 @@ impl Lists {
                     held if held == *part => Subset::Test,
                     _ => continue,
                 };
-                clips.add(&row.name, label, class_folder, split, subset, &classes).map_err(fault)?;
+                add(split, subset)?;
                 named = true;
             }
             if !named {
-                clips.add(&row.name, label, class_folder, 0, Subset::Unused, &classes).map_err(fault)?;
+                add(0, Subset::Unused)?;
             }
         }
         let clips = clips.finish(held_out.len());
@@ -159,13 +171,17 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
             "unused" | "none" => Part::Unused,
             _ => return Err(fault(line, format!("split `{split}` is none of train, test, val, unused"))),
         };
+        let group = field(3).map(str::to_owned);
+        if group.as_ref().is_some_and(|group| group.len() > u16::MAX.into()) {
+            return Err(fault(line, "the group is longer than 65535 bytes".into()));
+        }
         rows.push(Row {
             line,
             name,
             class_folder: components.next().map(str::to_owned),
             label: label.to_owned(),
             part,
-            group: field(3).map(str::to_owned),
+            group,
         });
     }
     if rows.is_empty() {
@@ -244,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn groups_belong_to_clips_and_not_to_rows() {
+        let groups = |text: &str| {
+            let clips = read(text).unwrap().clips;
+            clips.into_iter().map(|clip| (clip.id, clip.group)).collect::<Vec<_>>()
+        };
+        let seen = groups("a,x,train,7\nb,x,test,\"Jürgen, 2nd\"\nc,x,test\nd,x,unused,7\n");
+        let expected = [("a", Some("7")), ("b", Some("Jürgen, 2nd")), ("c", None), ("d", Some("7"))];
+        assert_eq!(seen, expected.map(|(id, group)| (id.to_owned(), group.map(str::to_owned))));
+        assert_eq!(groups("a,x,test,7\na,x,val\n"), [("a".into(), Some("7".into()))]);
+    }
+
+    #[test]
     fn folders_are_classes() {
         let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into() };
         let lists = Lists::from_folders(&[folder("run", "1"), folder("jump", "1"), folder("jump", "2")], "t").unwrap();
@@ -260,6 +288,8 @@ mod tests {
             ("a,x,train\nb,x,maybe\n", "line 2: split `maybe` is none of train, test, val, unused"),
             ("a,x,train\na,x,test\n", "line 2: a is named twice"),
             ("/,x,train\n", "names no clip"),
+            ("a,x,test,7\na,x,val,8\n", "line 2: a has the group 7 in a row before"),
+            (&format!("a,x,train,{}\n", "g".repeat(65536)), "line 1: the group is longer than 65535 bytes"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error} should contain {expected}");

@@ -41,6 +41,15 @@ pub struct ListedClip {
     pub label: u32,
     /// Its part in each split, in the order of [`Lists::splits`].
     pub subsets: Vec<Subset>,
+    /// What it has in common with other clips, where the lists say so.
+    pub group: Option<String>,
+}
+
+impl ListedClip {
+    /// Its id with its group, if it has one.
+    pub(crate) fn id_and_group(&self) -> Option<(String, String)> {
+        self.group.as_ref().map(|group| (self.id.clone(), group.clone()))
+    }
 }
 
 /// What two spellings of one clip have in common: the lists have `v_HandStandPushups_*`, many trees `v_HandstandPushups_*`.
@@ -130,6 +139,7 @@ struct NamedClip {
     class_folder: String,
     class: String,
     subsets: Vec<Subset>,
+    group: Option<String>,
 }
 
 impl Clips {
@@ -142,19 +152,20 @@ impl Clips {
         split: usize,
         subset: Subset,
         classes: &[String],
-    ) -> Result<(), String> {
+    ) -> Result<&mut NamedClip, String> {
         let clip = self.clips.entry((clip_key(name), label)).or_insert_with(|| NamedClip {
             name: name.to_owned(),
             class_folder: class_folder.to_owned(),
             class: classes[label].clone(),
             subsets: Vec::new(),
+            group: None,
         });
         clip.subsets.resize(clip.subsets.len().max(split + 1), Subset::Unused);
         match clip.subsets[split] {
             Subset::Unused => clip.subsets[split] = subset,
             _ => return Err(format!("{name} is named twice in this split")),
         }
-        Ok(())
+        Ok(clip)
     }
 
     fn finish(self, splits: usize) -> Vec<ListedClip> {
@@ -163,10 +174,10 @@ impl Clips {
             *of_name.entry(key.clone()).or_default() += 1;
         }
         let clip = |((key, label), clip): ((String, usize), NamedClip)| {
-            let NamedClip { name, class_folder, class, mut subsets } = clip;
+            let NamedClip { name, class_folder, class, mut subsets, group } = clip;
             subsets.resize(splits, Subset::Unused);
             let id = if of_name.get(&key) == Some(&1) { name.clone() } else { format!("{class}__{name}") };
-            ListedClip { id, folder: name, class_folder: Some(class_folder), label: label as u32, subsets }
+            ListedClip { id, folder: name, class_folder: Some(class_folder), label: label as u32, subsets, group }
         };
         let mut clips: Vec<ListedClip> = self.clips.into_iter().map(clip).collect();
         clips.sort_unstable_by(|a, b| a.id.cmp(&b.id));

@@ -88,6 +88,7 @@ pub fn ucf101() -> (Lists, Vec<u32>) {
                     class_folder: None,
                     label: label as u32,
                     subsets: subsets.clone(),
+                    group: None,
                 };
                 clips.push((clip, frames.parse().expect("the built-in table holds numbers")));
             }
@@ -127,7 +128,7 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
                 }),
             ),
         ]),
-        clips: Vec::new(),
+        ..ShardMetadata::default()
     };
     let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
     let mut writer = Writer::new(Arc::new(Disk), staging.path(), streams.map(|(kind, _)| kind), &plans, &metadata);

@@ -6,6 +6,7 @@ mod build;
 mod crash;
 mod export;
 mod faulty;
+mod groups;
 mod killed;
 mod layouts;
 mod pack;

@@ -111,6 +111,7 @@ pub fn build(dir: &Path) -> Manifest {
         build: build.clone(),
         streams,
         clips: clips.clone(),
+        groups: BTreeMap::new(),
     };
     manifest.write(dir).unwrap();
     manifest
