@@ -17,7 +17,8 @@ pub fn verify(dir: &Path, depth: VerifyDepth, progress: &Progress) -> Result<Ver
     };
     let bytes = manifest.streams.iter().flat_map(|stream| &stream.shards).map(|shard| shard.bytes).sum();
     progress.begin("verifying", Work { bytes, ..Work::default() });
-    let report = clipshard::verify(dir, depth, &|bytes| progress.add(Work { bytes, ..Work::default() }));
+    let report =
+        clipshard::verify_listed(dir, manifest, depth, &|bytes| progress.add(Work { bytes, ..Work::default() }));
     progress.end();
     Ok(report?)
 }

@@ -24,16 +24,21 @@ impl Dataset {
     /// Opens the data set in `dir`, all of its streams.
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
+        let open = |info: &ShardInfo| Shard::open(&dir.join(&info.file));
+        let shards = manifest.streams.iter().map(|stream| stream.shards.iter().map(open).collect());
+        let shards = shards.collect::<Result<_>>()?;
+        Self::assemble(dir, manifest, shards)
+    }
+
+    /// The shards that a manifest lists, those of each stream in its order, were opened: now they must be the listed ones.
+    pub(crate) fn assemble(dir: &Path, manifest: Manifest, opened: Vec<Vec<Shard>>) -> Result<Self> {
         let numbers: HashMap<&str, usize> =
             manifest.clips.iter().enumerate().map(|(i, c)| (c.id.as_str(), i)).collect();
         let mut streams = Vec::with_capacity(manifest.streams.len());
-        for stream in &manifest.streams {
-            let mut shards = Vec::with_capacity(stream.shards.len());
+        for (stream, shards) in manifest.streams.iter().zip(opened) {
             let mut places = vec![None; manifest.clips.len()];
-            for info in &stream.shards {
-                let path = dir.join(&info.file);
-                let shard = Shard::open(&path)?;
-                if !info.is(&shard, &stream.spec) {
+            for (place_of_shard, (info, shard)) in stream.shards.iter().zip(&shards).enumerate() {
+                if !info.is(shard, &stream.spec) {
                     let fault = format!("{} is not the shard that the manifest lists (another build?)", info.file);
                     return Err(Error::Manifest { path: dir.join(crate::MANIFEST_FILE), fault });
                 }
@@ -46,9 +51,8 @@ impl Dataset {
                         let fault = format!("{}: clip {id} is not listed so, or there twice", info.file);
                         return Err(Error::Manifest { path: dir.join(crate::MANIFEST_FILE), fault });
                     };
-                    places[number] = Some((shards.len() as u32, clip as u32));
+                    places[number] = Some((place_of_shard as u32, clip as u32));
                 }
-                shards.push(shard);
             }
             let name = &stream.spec.name;
             let lost =

@@ -26,5 +26,5 @@ pub use error::{Error, Result};
 pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec, Subset};
 pub use shard::Shard;
 pub use storage::{Disk, PartialFile, Storage, write_whole};
-pub use verify::{VerifyDepth, VerifyReport, verify};
+pub use verify::{VerifyDepth, VerifyReport, verify, verify_listed};
 pub use writer::{ShardClip, ShardMetadata, ShardWriter};

@@ -2,8 +2,9 @@
 
 use crate::clip_records::ClipRecords;
 use crate::codec::Decoder;
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ShardInfo, Stream};
 use crate::shard::Shard;
 use rayon::prelude::*;
 use std::path::Path;
@@ -32,31 +33,26 @@ pub struct VerifyReport {
 
 /// Checks the data set in `dir`. `progress` gets the stored bytes of each clip as it is done.
 pub fn verify(dir: &Path, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
-    let manifest = Manifest::read(dir)?;
+    verify_listed(dir, Manifest::read(dir)?, depth, progress)
+}
+
+/// The same where the manifest was read already.
+pub fn verify_listed(
+    dir: &Path,
+    manifest: Manifest,
+    depth: VerifyDepth,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
     // What is wrong with each shard as a whole comes before its clips.
-    let (mut shards, mut damage) = (Vec::new(), Vec::new());
-    for (stream, info) in manifest.streams.iter().flat_map(|stream| stream.shards.iter().map(move |i| (stream, i))) {
-        let mut of_shard = Vec::new();
-        match Shard::open(&dir.join(&info.file)) {
-            Ok(shard) => {
-                report.bytes += shard.file_bytes();
-                if !info.is(&shard, &stream.spec) {
-                    let path = shard.path().display();
-                    of_shard.push(format!("{path}: not the shard that the manifest lists (another build?)"));
-                }
-                if let Err(error) = shard.metadata() {
-                    of_shard.push(error.to_string());
-                }
-                shards.push((damage.len(), shard));
-            }
-            Err(error) => of_shard.push(error.to_string()),
-        }
-        damage.push(of_shard);
-    }
+    let listed: Vec<_> = manifest.streams.iter().flat_map(|s| s.shards.iter().map(move |info| (s, info))).collect();
+    let opened: Vec<_> = listed.par_iter().map(|(stream, info)| open_listed(dir, stream, info)).collect();
+    let (opened, mut damage): (Vec<Option<Shard>>, Vec<Vec<String>>) = opened.into_iter().unzip();
+    let shards = || opened.iter().enumerate().filter_map(|(at, shard)| Some((at, shard.as_ref()?)));
+    report.bytes = shards().map(|(_, shard)| shard.file_bytes()).sum();
     // The clips of all shards at once: a small or nearly finished shard keeps no processor idle.
     let clips: Vec<(usize, &Shard, usize)> =
-        shards.iter().flat_map(|(at, shard)| (0..shard.clips()).map(move |clip| (*at, shard, clip))).collect();
+        shards().flat_map(|(at, shard)| (0..shard.clips()).map(move |clip| (at, shard, clip))).collect();
     let checked: Vec<_> = clips
         .into_par_iter()
         .map_init(Decoder::new, |decoder, (at, shard, clip)| (at, check_clip(shard, clip, depth, decoder, progress)))
@@ -67,12 +63,26 @@ pub fn verify(dir: &Path, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -
     }
     report.damage = damage.concat();
     // What only the whole shows: clips that are missing or doubled.
-    if report.damage.is_empty()
-        && let Err(error) = crate::Dataset::open(dir)
-    {
-        report.damage.push(error.to_string());
+    if report.damage.is_empty() {
+        let mut opened = opened.into_iter().flatten();
+        let of_streams = manifest.streams.iter().map(|s| opened.by_ref().take(s.shards.len()).collect()).collect();
+        report.damage.extend(Dataset::assemble(dir, manifest, of_streams).err().map(|error| error.to_string()));
     }
     Ok(report)
+}
+
+/// A shard if it opens, and what is wrong with it as a whole.
+fn open_listed(dir: &Path, stream: &Stream, info: &ShardInfo) -> (Option<Shard>, Vec<String>) {
+    let shard = match Shard::open(&dir.join(&info.file)) {
+        Ok(shard) => shard,
+        Err(error) => return (None, vec![error.to_string()]),
+    };
+    let mut damage = Vec::new();
+    if !info.is(&shard, &stream.spec) {
+        damage.push(format!("{}: not the shard that the manifest lists (another build?)", shard.path().display()));
+    }
+    damage.extend(shard.metadata().err().map(|error| error.to_string()));
+    (Some(shard), damage)
 }
 
 fn check_clip(
