@@ -4,15 +4,18 @@
 //! [`torch.nn.functional.conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html) without
 //! bias, dilation and groups.
 
+use crate::cpu::direct::{Class, Gather};
+use crate::cpu::images::{Images, Taps};
+use crate::cpu::pack::Weights;
+use crate::cpu::product::panel_width;
+use crate::cpu::simd::Isa;
+use crate::cpu::weight_grad::WeightGrad;
 use crate::dense;
-use crate::gather::{Class, Gather, Images, Taps};
-use crate::weight_grad::WeightGrad;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
-use rayon::prelude::*;
 
 /// Geometry of a convolution; the kernel's size comes from the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,29 +115,33 @@ impl Geometry {
         Taps { first: -(self.config.padding as isize), count, step: self.config.stride }
     }
 
-    fn forward(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
-        let (kh, kw) = self.kernel;
-        let class = Class {
-            offset: (0, 0),
-            rows: self.taps(kh),
-            cols: self.taps(kw),
-            weights: pack_forward(weight, self.output.c, self.input.c, kh * kw),
-        };
-        Gather { src: self.input, dst: self.output, step: 1, classes: vec![class] }.run(x)
+    fn weights<'a>(&self, data: &'a [f32], transposed: bool) -> Weights<'a> {
+        let positions = self.kernel.0 * self.kernel.1;
+        Weights { data, outputs: self.output.c, inputs: self.input.c, positions, transposed }
     }
 
-    fn data_grad(&self, weight: &[f32], grad: &[f32]) -> Vec<f32> {
-        let stride = self.config.stride;
+    fn forward(&self, isa: Isa, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        let (kh, kw) = self.kernel;
+        let positions: Vec<usize> = (0..kh * kw).collect();
+        let weights = self.weights(weight, false).panels(&positions, panel_width(isa));
+        let class = Class { offset: (0, 0), rows: self.taps(kh), cols: self.taps(kw), weights };
+        Gather { isa, src: self.input, dst: self.output, step: 1, classes: vec![class] }.run(x)
+    }
+
+    fn data_grad(&self, isa: Isa, weight: &[f32], grad: &[f32]) -> Vec<f32> {
+        let (stride, weights) = (self.config.stride, self.weights(weight, true));
         let mut classes = Vec::with_capacity(stride * stride);
         for row in 0..stride {
             for col in 0..stride {
                 let (rows, taps_y) = self.class_taps(row, self.kernel.0);
                 let (cols, taps_x) = self.class_taps(col, self.kernel.1);
-                let weights = self.pack_data_grad(weight, &taps_y, &taps_x);
+                let positions: Vec<usize> =
+                    taps_y.iter().flat_map(|y| taps_x.iter().map(move |x| y * self.kernel.1 + x)).collect();
+                let weights = weights.panels(&positions, panel_width(isa));
                 classes.push(Class { offset: (row, col), rows, cols, weights });
             }
         }
-        Gather { src: self.output, dst: self.input, step: stride, classes }.run(grad)
+        Gather { isa, src: self.output, dst: self.input, step: stride, classes }.run(grad)
     }
 
     /// The kernel positions that reach input positions `offset + i·stride`, in the order of the output positions that they
@@ -146,42 +153,11 @@ impl Geometry {
         (Taps { first, count: positions.len(), step: 1 }, positions)
     }
 
-    /// [taps, O, C] from OIHW.
-    fn pack_data_grad(&self, weight: &[f32], taps_y: &[usize], taps_x: &[usize]) -> Vec<f32> {
-        let ((kh, kw), c, o) = (self.kernel, self.input.c, self.output.c);
-        let mut packed = vec![0f32; taps_y.len() * taps_x.len() * o * c];
-        packed.par_chunks_mut((o * c).max(1)).enumerate().for_each(|(tap, packed)| {
-            let position = taps_y[tap / taps_x.len()] * kw + taps_x[tap % taps_x.len()];
-            for (packed, weight) in packed.chunks_exact_mut(c).zip(weight.chunks_exact(c * kh * kw)) {
-                for (to, &from) in packed.iter_mut().zip(weight[position..].iter().step_by(kh * kw)) {
-                    *to = from;
-                }
-            }
-        });
-        packed
-    }
-
-    fn weight_grad(&self, x: &[f32], grad: &[f32]) -> Vec<f32> {
+    fn weight_grad(&self, isa: Isa, x: &[f32], grad: &[f32]) -> Vec<f32> {
         let (kh, kw) = self.kernel;
-        WeightGrad { input: self.input, output: self.output, rows: self.taps(kh), cols: self.taps(kw) }.run(x, grad)
+        WeightGrad { isa, input: self.input, output: self.output, rows: self.taps(kh), cols: self.taps(kw) }
+            .run(x, grad)
     }
-}
-
-/// [taps, C, O] from OIHW.
-fn pack_forward(weight: &[f32], o: usize, c: usize, taps: usize) -> Vec<f32> {
-    let mut by_tap = vec![0f32; weight.len()];
-    // Eight channels at a time: reads are whole cache lines, and the rows that are written stay in cache.
-    let mut rows: Vec<(usize, &mut [f32])> = by_tap.chunks_exact_mut(o.max(1)).enumerate().collect();
-    rows.sort_by_key(|(row, _)| (row % c, row / c));
-    rows.par_chunks_mut(8 * taps).for_each(|rows| {
-        for out in 0..o {
-            let weight = &weight[out * c * taps..][..c * taps];
-            for (row, to) in rows.iter_mut() {
-                to[out] = weight[*row % c * taps + *row / c];
-            }
-        }
-    });
-    by_tap
 }
 
 struct Conv2dOp(Conv2dConfig);
@@ -193,7 +169,7 @@ impl CustomOp2 for Conv2dOp {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.0)?;
-        let out = geometry.forward(dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let out = geometry.forward(Isa::best(), dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
         let Images { n, h, w, c } = geometry.output;
         Ok((CpuStorage::F32(out), (n, h, w, c).into()))
     }
@@ -282,7 +258,8 @@ impl CustomOp2 for DataGrad {
 
     fn cpu_fwd(&self, w: &CpuStorage, wl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(&self.input, wl.shape(), self.config)?;
-        let out = geometry.data_grad(dense::slice(w, wl, self.name())?, dense::slice(grad, gl, self.name())?);
+        let out =
+            geometry.data_grad(Isa::best(), dense::slice(w, wl, self.name())?, dense::slice(grad, gl, self.name())?);
         Ok((CpuStorage::F32(out), self.input.clone()))
     }
 
@@ -306,7 +283,8 @@ impl CustomOp2 for WeightGradOp {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), &self.weight, self.config)?;
-        let out = geometry.weight_grad(dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+        let out =
+            geometry.weight_grad(Isa::best(), dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
         Ok((CpuStorage::F32(out), self.weight.clone()))
     }
 

@@ -2,10 +2,10 @@
 
 mod batch_norm;
 mod conv;
+mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod dense;
-mod gather;
 mod heap;
 mod init;
 mod linear;
@@ -18,7 +18,6 @@ mod pool;
 mod relu;
 mod resnet;
 mod sgd;
-mod weight_grad;
 mod weights;
 
 pub use batch_norm::{BatchNorm2d, BatchNormConfig};

@@ -1,0 +1,8 @@
+//! Convolution on processors.
+
+pub(crate) mod direct;
+pub(crate) mod images;
+pub(crate) mod pack;
+pub(crate) mod product;
+pub(crate) mod simd;
+pub(crate) mod weight_grad;

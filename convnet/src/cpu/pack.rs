@@ -1,0 +1,79 @@
+//! What a convolution prepares before it multiplies: padded images and packed weights.
+
+use super::images::Images;
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// Zeros around images, in pixels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Border {
+    pub top: usize,
+    pub bottom: usize,
+    pub left: usize,
+    pub right: usize,
+}
+
+/// `src` with a border of zeros, and its sizes.
+pub(crate) fn pad(src: &[f32], images: Images, border: Border) -> (Cow<'_, [f32]>, Images) {
+    let Border { top, bottom, left, right } = border;
+    if top + bottom + left + right == 0 {
+        return (Cow::Borrowed(src), images);
+    }
+    let Images { n, h, w, c } = images;
+    let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
+    let mut out = vec![0f32; padded.len()];
+    if !src.is_empty() {
+        out.par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
+            for (out, row) in out.chunks_exact_mut(padded.w * c).skip(top).zip(image.chunks_exact(w * c)) {
+                out[left * c..(left + w) * c].copy_from_slice(row);
+            }
+        });
+    }
+    (Cow::Owned(out), padded)
+}
+
+/// Weights OIHW, seen as a matrix for every kernel position.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    pub data: &'a [f32],
+    pub outputs: usize,
+    pub inputs: usize,
+    /// Kernel positions: height times width.
+    pub positions: usize,
+    /// Whether outputs are the rows and inputs the columns, as the data gradient multiplies, rather than the reverse.
+    pub transposed: bool,
+}
+
+impl Weights<'_> {
+    pub(crate) fn rows(&self) -> usize {
+        if self.transposed { self.outputs } else { self.inputs }
+    }
+
+    pub(crate) fn cols(&self) -> usize {
+        if self.transposed { self.inputs } else { self.outputs }
+    }
+
+    /// All kernel positions of one row and column.
+    pub(crate) fn at(&self, row: usize, col: usize) -> &[f32] {
+        let (output, input) = if self.transposed { (row, col) } else { (col, row) };
+        &self.data[(output * self.inputs + input) * self.positions..][..self.positions]
+    }
+
+    /// Panels of `width` columns, each [`positions`, rows, `width`], columns past the last one zero.
+    pub(crate) fn panels(&self, positions: &[usize], width: usize) -> Vec<f32> {
+        let (rows, cols) = (self.rows(), self.cols());
+        let mut panels = vec![0f32; cols.div_ceil(width) * positions.len() * rows * width];
+        panels.par_chunks_mut((positions.len() * rows * width).max(1)).enumerate().for_each(|(at, panel)| {
+            let columns = at * width..cols.min((at + 1) * width);
+            for row in 0..rows {
+                for (lane, col) in columns.clone().enumerate() {
+                    let weights = self.at(row, col);
+                    for (tap, &position) in positions.iter().enumerate() {
+                        panel[(tap * rows + row) * width + lane] = weights[position];
+                    }
+                }
+            }
+        });
+        panels
+    }
+}

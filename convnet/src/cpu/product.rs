@@ -1,0 +1,239 @@
+//! The product that convolutions are made of: rows that lie anywhere in memory times panels of packed columns.
+//!
+//! Six rows times two vectors of columns are summed in registers: twelve sums hide the latency of the multiply-add, and with the
+//! two vectors of the panel and one number of a row they just fit sixteen registers. Rows need no packing: each is a list of
+//! runs, so that the pixels under a convolution's kernel are read where they are.
+#![allow(unsafe_code)]
+
+use super::simd::{Isa, Job, Vector};
+
+/// Rows that are multiplied together.
+pub(crate) const ROWS: usize = 6;
+
+/// Columns of a panel.
+pub(crate) fn panel_width(isa: Isa) -> usize {
+    2 * isa.lanes()
+}
+
+/// Where the numbers of a row are: `len` of them, `step` apart, from each of `runs` on (all relative to the row's start).
+#[derive(Clone, Copy)]
+pub(crate) struct Runs<'a> {
+    pub starts: &'a [usize],
+    pub len: usize,
+    pub step: usize,
+}
+
+impl Runs<'_> {
+    /// Numbers of a row.
+    pub(crate) fn depth(self) -> usize {
+        self.starts.len() * self.len
+    }
+
+    /// Elements from a row's start to its last number.
+    fn span(self) -> usize {
+        self.starts.iter().max().map_or(0, |last| last + (self.len - 1) * self.step)
+    }
+}
+
+/// Rows of a product: row i starts at `starts[i]` of `data`.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub data: &'a [f32],
+    pub starts: &'a [usize],
+    pub runs: Runs<'a>,
+}
+
+/// Where a product goes: row i to `cols` numbers from `starts[i]` of `data` on, added to what is there if `accumulate`.
+pub(crate) struct Target<'a> {
+    pub data: &'a mut [f32],
+    pub starts: &'a [usize],
+    pub cols: usize,
+    pub accumulate: bool,
+}
+
+/// `target = rows · panels`, or `+=`. Panels follow each other; each is `[depth, panel width]`, columns past `target.cols` unused.
+#[inline(always)]
+pub(crate) fn multiply<V: Vector>(rows: Rows<'_>, panels: &[f32], target: &mut Target<'_>) {
+    let width = 2 * V::LANES;
+    let depth = rows.runs.depth();
+    assert!(depth > 0, "a product of nothing");
+    assert_eq!(rows.starts.len(), target.starts.len(), "a product's rows and results differ in number");
+    assert!(panels.len() >= target.cols.div_ceil(width) * depth * width, "too few panels for {} columns", target.cols);
+    let (Some(last), Some(last_target)) = (rows.starts.iter().max(), target.starts.iter().max()) else { return };
+    assert!(last + rows.runs.span() < rows.data.len(), "a product's row ends past its data");
+    assert!(last_target + target.cols <= target.data.len(), "a product's result ends past its target");
+    for (at, panel) in panels.chunks_exact(depth * width).enumerate().take(target.cols.div_ceil(width)) {
+        let columns = at * width..target.cols.min((at + 1) * width);
+        for (starts, targets) in rows.starts.chunks(ROWS).zip(target.starts.chunks(ROWS)) {
+            let tile = Tile { rows: Rows { starts, ..rows }, panel, targets, columns: columns.clone() };
+            // SAFETY: the longest row ends inside its data, the last result inside the target, and a panel has depth x width
+            // numbers, as asserted above.
+            unsafe {
+                match starts.len() {
+                    6 => tile.run::<V, 6>(target),
+                    5 => tile.run::<V, 5>(target),
+                    4 => tile.run::<V, 4>(target),
+                    3 => tile.run::<V, 3>(target),
+                    2 => tile.run::<V, 2>(target),
+                    _ => tile.run::<V, 1>(target),
+                }
+            }
+        }
+    }
+}
+
+/// A product as a job of its own.
+pub(crate) struct Product<'a> {
+    pub rows: Rows<'a>,
+    pub panels: &'a [f32],
+    pub target: Target<'a>,
+}
+
+impl Job for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        multiply::<V>(self.rows, self.panels, &mut self.target);
+    }
+}
+
+/// At most [`ROWS`] rows times one panel.
+struct Tile<'a> {
+    rows: Rows<'a>,
+    panel: &'a [f32],
+    targets: &'a [usize],
+    columns: std::ops::Range<usize>,
+}
+
+impl Tile<'_> {
+    /// # Safety
+    /// `N` is the number of rows and of targets; rows, panel and targets are as [`multiply`] asserts.
+    #[inline(always)]
+    unsafe fn run<V: Vector, const N: usize>(&self, target: &mut Target<'_>) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let sums = self.sums::<V, N>();
+            let width = self.columns.len();
+            for i in 0..N {
+                let to = target.data.as_mut_ptr().add(self.targets.get_unchecked(i) + self.columns.start);
+                if width == 2 * V::LANES {
+                    store(sums[i][0], to, target.accumulate);
+                    store(sums[i][1], to.add(V::LANES), target.accumulate);
+                } else {
+                    let mut row = [0f32; 32];
+                    sums[i][0].store(row.as_mut_ptr());
+                    sums[i][1].store(row.as_mut_ptr().add(V::LANES));
+                    for (col, sum) in row.iter().take(width).enumerate() {
+                        let before = if target.accumulate { *to.add(col) } else { 0. };
+                        *to.add(col) = before + sum;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Loops over indices rather than iterators: their small functions were not always compiled into the instruction set's.
+    ///
+    /// # Safety
+    /// As for [`Tile::run`].
+    #[inline(always)]
+    unsafe fn sums<V: Vector, const N: usize>(&self) -> [[V; 2]; N] {
+        let Runs { starts, len, step } = self.rows.runs;
+        let mut sums = [[V::splat(0.); 2]; N];
+        let mut panel = self.panel.as_ptr();
+        let mut rows = [self.rows.data.as_ptr(); N];
+        // SAFETY: as the caller promises.
+        unsafe {
+            for run in 0..starts.len() {
+                let run = *starts.get_unchecked(run);
+                for i in 0..N {
+                    rows[i] = self.rows.data.as_ptr().add(self.rows.starts.get_unchecked(i) + run);
+                }
+                for _ in 0..len {
+                    let (left, right) = (V::load(panel), V::load(panel.add(V::LANES)));
+                    panel = panel.add(2 * V::LANES);
+                    for i in 0..N {
+                        let factor = V::splat(*rows[i]);
+                        rows[i] = rows[i].wrapping_add(step);
+                        sums[i][0] = factor.mul_add(left, sums[i][0]);
+                        sums[i][1] = factor.mul_add(right, sums[i][1]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// # Safety
+/// `to` must be valid for reads and writes of a vector.
+#[inline(always)]
+unsafe fn store<V: Vector>(sum: V, to: *mut f32, accumulate: bool) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let sum = if accumulate { V::load(to).add(sum) } else { sum };
+        sum.store(to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small whole numbers, so that every order of summing is exact.
+    fn whole(count: usize, factor: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * factor) % 11) as f32 - 5.).collect()
+    }
+
+    #[test]
+    fn agrees_with_the_definition_for_all_numbers_of_rows_and_columns() {
+        for isa in Isa::available() {
+            let width = panel_width(isa);
+            for count in 1..=14usize {
+                for cols in [1usize, 7, 8, 16, 17, 31, 32, 70] {
+                    for (starts, len, step) in [(vec![0], 9, 1), (vec![5, 0, 40], 4, 3), (vec![2], 1, 1)] {
+                        let runs = Runs { starts: &starts, len, step };
+                        let data = whole(300, 7);
+                        let rows: Vec<usize> = (0..count).map(|i| i * 13 % 200).collect();
+                        let panels = whole(cols.div_ceil(width) * runs.depth() * width, 5);
+                        for accumulate in [false, true] {
+                            let places: Vec<usize> = (0..count).rev().map(|i| i * (cols + 3)).collect();
+                            let mut out = vec![1f32; count * (cols + 3)];
+                            let target = Target { data: &mut out, starts: &places, cols, accumulate };
+                            isa.run(Product {
+                                rows: Rows { data: &data, starts: &rows, runs },
+                                panels: &panels,
+                                target,
+                            });
+                            let mut expected = vec![1f32; out.len()];
+                            for (row, place) in rows.iter().zip(&places) {
+                                for col in 0..cols {
+                                    let mut sum = if accumulate { 1. } else { 0. };
+                                    for (at, (run, l)) in
+                                        starts.iter().flat_map(|run| (0..len).map(move |l| (run, l))).enumerate()
+                                    {
+                                        let panel = &panels[col / width * runs.depth() * width..];
+                                        sum += data[row + run + l * step] * panel[at * width + col % width];
+                                    }
+                                    expected[place + col] = sum;
+                                }
+                            }
+                            assert_eq!(out, expected, "{isa:?} {count} x {cols}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "ends past its data")]
+    fn a_row_past_the_end_is_refused() {
+        let runs = Runs { starts: &[0], len: 3, step: 2 };
+        let mut out = [0f32; 1];
+        let target = Target { data: &mut out, starts: &[0], cols: 1, accumulate: false };
+        let rows = Rows { data: &[0.; 5], starts: &[1], runs };
+        Isa::best().run(Product { rows, panels: &[0.; 128], target });
+    }
+}

@@ -1,0 +1,238 @@
+//! Vectors of f32 and the instruction sets that compute with them, chosen when the program runs.
+#![allow(unsafe_code)]
+
+use std::sync::OnceLock;
+
+/// An instruction set that this processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// What the compiler makes of plain arrays.
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// Every set that this processor has, the fastest last.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut sets = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                sets.push(Self::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                sets.push(Self::Avx512);
+            }
+        }
+        sets
+    }
+
+    /// The fastest set that this processor has.
+    pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available().pop().unwrap_or(Self::Portable))
+    }
+
+    /// Numbers in a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Portable => <[f32; 8]>::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::Avx512::LANES,
+        }
+    }
+
+    /// Runs `job` compiled for this set.
+    pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
+        match self {
+            Self::Portable => job.run::<[f32; 8]>(),
+            // SAFETY: `available` found the features that these functions are compiled for, and nothing else makes these values.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { x86::run_avx2(job) },
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { x86::run_avx512(job) },
+        }
+    }
+}
+
+/// Work that is written once for all instruction sets.
+///
+/// Everything below `run` must be `#[inline(always)]`: only code inside the function that [`Isa::run`] compiles for an instruction
+/// set is compiled for it.
+pub(crate) trait Job {
+    type Output;
+    fn run<V: Vector>(self) -> Self::Output;
+}
+
+/// A vector of f32. Only [`Isa::run`] may choose one: its methods use instructions that the processor may lack.
+pub(crate) trait Vector: Copy {
+    const LANES: usize;
+
+    fn splat(value: f32) -> Self;
+
+    /// # Safety
+    /// `from` must be valid for reads of `LANES` numbers.
+    unsafe fn load(from: *const f32) -> Self;
+
+    /// # Safety
+    /// `to` must be valid for writes of `LANES` numbers.
+    unsafe fn store(self, to: *mut f32);
+
+    fn add(self, other: Self) -> Self;
+
+    fn sub(self, other: Self) -> Self;
+
+    fn mul(self, other: Self) -> Self;
+
+    /// `self * factor + sum`, rounded once where the processor can.
+    fn mul_add(self, factor: Self, sum: Self) -> Self;
+}
+
+#[inline(always)]
+fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {
+    [f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)]
+}
+
+impl Vector for [f32; 8] {
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        [value; 8]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as the caller promises; an array of f32 may lie wherever an f32 may.
+        unsafe { from.cast::<Self>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as the caller promises; an array of f32 may lie wherever an f32 may.
+        unsafe { to.cast::<Self>().write(self) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        each(|i| self[i] + other[i])
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        each(|i| self[i] - other[i])
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        each(|i| self[i] * other[i])
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, sum: Self) -> Self {
+        // Where the target has no such instruction, `f32::mul_add` calls a function that takes dozens of steps.
+        if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+            each(|i| self[i].mul_add(factor[i], sum[i]))
+        } else {
+            each(|i| self[i] * factor[i] + sum[i])
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Job, Vector};
+    use std::arch::x86_64::{
+        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
+        _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps,
+        _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    };
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn run_avx2<J: Job>(job: J) -> J::Output {
+        job.run::<Avx2>()
+    }
+
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    pub(super) fn run_avx512<J: Job>(job: J) -> J::Output {
+        job.run::<Avx512>()
+    }
+
+    macro_rules! vector {
+        ($name:ident, $inner:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident) => {
+            #[derive(Clone, Copy)]
+            pub(super) struct $name($inner);
+
+            // SAFETY (of every block below): the processor has these instructions, because only `Isa::run` chooses this type;
+            // pointers are as the trait asks.
+            impl Vector for $name {
+                const LANES: usize = $lanes;
+
+                #[inline(always)]
+                fn splat(value: f32) -> Self {
+                    Self(unsafe { $splat(value) })
+                }
+
+                #[inline(always)]
+                unsafe fn load(from: *const f32) -> Self {
+                    Self(unsafe { $load(from) })
+                }
+
+                #[inline(always)]
+                unsafe fn store(self, to: *mut f32) {
+                    unsafe { $store(to, self.0) }
+                }
+
+                #[inline(always)]
+                fn add(self, other: Self) -> Self {
+                    Self(unsafe { $add(self.0, other.0) })
+                }
+
+                #[inline(always)]
+                fn sub(self, other: Self) -> Self {
+                    Self(unsafe { $sub(self.0, other.0) })
+                }
+
+                #[inline(always)]
+                fn mul(self, other: Self) -> Self {
+                    Self(unsafe { $mul(self.0, other.0) })
+                }
+
+                #[inline(always)]
+                fn mul_add(self, factor: Self, sum: Self) -> Self {
+                    Self(unsafe { $fma(self.0, factor.0, sum.0) })
+                }
+            }
+        };
+    }
+
+    vector!(
+        Avx2,
+        __m256,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_sub_ps,
+        _mm256_mul_ps,
+        _mm256_fmadd_ps
+    );
+    vector!(
+        Avx512,
+        __m512,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_sub_ps,
+        _mm512_mul_ps,
+        _mm512_fmadd_ps
+    );
+}
