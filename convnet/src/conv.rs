@@ -10,6 +10,7 @@ use crate::cpu::pack::Weights;
 use crate::cpu::product::panel_width;
 use crate::cpu::simd::Isa;
 use crate::cpu::weight_grad::WeightGrad;
+use crate::cpu::winograd::{self, Winograd};
 use crate::dense;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -120,7 +121,15 @@ impl Geometry {
         Weights { data, outputs: self.output.c, inputs: self.input.c, positions, transposed }
     }
 
+    /// The faster way from `src` to `dst`, where there is one.
+    fn winograd(&self, isa: Isa, src: Images, dst: Images, padding: usize) -> Option<Winograd> {
+        winograd::suits(isa, src, dst, self.kernel, self.config.stride).then_some(Winograd { isa, src, dst, padding })
+    }
+
     fn forward(&self, isa: Isa, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding) {
+            return winograd.run(x, self.weights(weight, false));
+        }
         let (kh, kw) = self.kernel;
         let positions: Vec<usize> = (0..kh * kw).collect();
         let weights = self.weights(weight, false).panels(&positions, panel_width(isa));
@@ -129,6 +138,11 @@ impl Geometry {
     }
 
     fn data_grad(&self, isa: Isa, weight: &[f32], grad: &[f32]) -> Vec<f32> {
+        if self.config.padding <= 2
+            && let Some(winograd) = self.winograd(isa, self.output, self.input, 2 - self.config.padding)
+        {
+            return winograd.run(grad, self.weights(weight, true));
+        }
         let (stride, weights) = (self.config.stride, self.weights(weight, true));
         let mut classes = Vec::with_capacity(stride * stride);
         for row in 0..stride {
@@ -154,6 +168,9 @@ impl Geometry {
     }
 
     fn weight_grad(&self, isa: Isa, x: &[f32], grad: &[f32]) -> Vec<f32> {
+        if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding) {
+            return winograd.weight_grad(x, grad);
+        }
         let (kh, kw) = self.kernel;
         WeightGrad { isa, input: self.input, output: self.output, rows: self.taps(kh), cols: self.taps(kw) }
             .run(x, grad)

@@ -6,3 +6,4 @@ pub(crate) mod pack;
 pub(crate) mod product;
 pub(crate) mod simd;
 pub(crate) mod weight_grad;
+pub(crate) mod winograd;

@@ -1,0 +1,147 @@
+//! The transforms of F(4 x 4, 3 x 3).
+//!
+//! Four neighbouring results of a kernel of three are `A^T ((G g) * (B^T d))` of six inputs d and the kernel g: six products
+//! instead of twelve, in two dimensions 36 instead of 144 (Lavin and Gray 2015, after Winograd and Toom-Cook). The transforms
+//! evaluate polynomials at 0, ±a, ±b and infinity; any a and b do. With 5/8 and 3/2, which f32 holds exactly, the error is
+//! half of that with the usual 1 and 2: on 64 channels of rectified normal inputs, 6.4e-7 against 1.3e-6 (root mean square, of
+//! results around 0.8), where adding the products one by one gives 2.6e-7.
+
+use crate::cpu::simd::Vector;
+
+/// Results of a tile along an axis, and inputs (and products) that they need.
+pub(super) const OUT: usize = 4;
+pub(super) const IN: usize = 6;
+/// Products of a tile.
+pub(super) const PRODUCTS: usize = IN * IN;
+
+const A: f32 = 0.625;
+const B: f32 = 1.5;
+const A2: f32 = A * A;
+const B2: f32 = B * B;
+/// One over the derivatives of x (x² - a²) (x² - b²) at 0, a and b.
+const AT_0: f32 = (1. / (0.625f64 * 0.625 * 1.5 * 1.5)) as f32;
+const AT_A: f32 = (1. / (2. * 0.625f64 * 0.625 * (0.625 * 0.625 - 1.5 * 1.5))) as f32;
+const AT_B: f32 = (1. / (2. * 1.5f64 * 1.5 * (1.5 * 1.5 - 0.625 * 0.625))) as f32;
+
+/// `even + odd · x` and `even - odd · x`: a polynomial at x and -x from its halves.
+#[inline(always)]
+fn both<V: Vector>(even: V, odd: V, x: f32) -> (V, V) {
+    (odd.mul_add(V::splat(x), even), odd.mul_add(V::splat(-x), even))
+}
+
+/// B^T: inputs -> factors of the products.
+#[inline(always)]
+pub(super) fn inputs<V: Vector>(d: [V; 6]) -> [V; 6] {
+    let (minus_a2, minus_b2) = (V::splat(-A2), V::splat(-B2));
+    let (product, minus_sum) = (V::splat(A2 * B2), V::splat(-A2 - B2));
+    let a = both(d[2].mul_add(minus_b2, d[4]), d[1].mul_add(minus_b2, d[3]), A);
+    let b = both(d[2].mul_add(minus_a2, d[4]), d[1].mul_add(minus_a2, d[3]), B);
+    let zero = d[0].mul_add(product, d[2].mul_add(minus_sum, d[4]));
+    let infinity = d[1].mul_add(product, d[3].mul_add(minus_sum, d[5]));
+    [zero, a.0, a.1, b.0, b.1, infinity]
+}
+
+/// G: kernel -> factors of the products.
+#[inline(always)]
+pub(super) fn kernel<V: Vector>(g: [V; 3]) -> [V; 6] {
+    let a = both(g[2].mul_add(V::splat(A2), g[0]).mul(V::splat(AT_A)), g[1].mul(V::splat(AT_A)), A);
+    let b = both(g[2].mul_add(V::splat(B2), g[0]).mul(V::splat(AT_B)), g[1].mul(V::splat(AT_B)), B);
+    [g[0].mul(V::splat(AT_0)), a.0, a.1, b.0, b.1, g[2]]
+}
+
+/// A^T: products -> results.
+#[inline(always)]
+pub(super) fn results<V: Vector>(m: [V; 6]) -> [V; 4] {
+    let (sum_a, difference_a) = (m[1].add(m[2]), m[1].sub(m[2]));
+    let (sum_b, difference_b) = (m[3].add(m[4]), m[3].sub(m[4]));
+    [
+        m[0].add(sum_a.add(sum_b)),
+        difference_b.mul_add(V::splat(B), difference_a.mul(V::splat(A))),
+        sum_b.mul_add(V::splat(B2), sum_a.mul(V::splat(A2))),
+        difference_b.mul_add(V::splat(B * B2), difference_a.mul_add(V::splat(A * A2), m[5])),
+    ]
+}
+
+/// A: the gradient of [`results`].
+#[inline(always)]
+pub(super) fn results_grad<V: Vector>(y: [V; 4]) -> [V; 6] {
+    let a = both(y[2].mul_add(V::splat(A2), y[0]), y[3].mul_add(V::splat(A2), y[1]), A);
+    let b = both(y[2].mul_add(V::splat(B2), y[0]), y[3].mul_add(V::splat(B2), y[1]), B);
+    [y[0], a.0, a.1, b.0, b.1, y[3]]
+}
+
+/// G^T: the gradient of [`kernel`].
+#[inline(always)]
+pub(super) fn kernel_grad<V: Vector>(u: [V; 6]) -> [V; 3] {
+    let (sum_a, difference_a) = (u[1].add(u[2]), u[1].sub(u[2]));
+    let (sum_b, difference_b) = (u[3].add(u[4]), u[3].sub(u[4]));
+    [
+        sum_b.mul_add(V::splat(AT_B), sum_a.mul_add(V::splat(AT_A), u[0].mul(V::splat(AT_0)))),
+        difference_b.mul_add(V::splat(B * AT_B), difference_a.mul(V::splat(A * AT_A))),
+        sum_b.mul_add(V::splat(B2 * AT_B), sum_a.mul_add(V::splat(A2 * AT_A), u[5])),
+    ]
+}
+
+/// Applies a transform to the columns and then the rows of a square that `load` reads and `store` takes, by row and column.
+///
+/// A macro, because closures were not always compiled into the instruction set's function.
+macro_rules! square {
+    ($transform:path, $n:expr => $m:expr, |$y:ident, $x:ident| $load:expr, |$row:ident, $col:ident, $value:ident| $store:expr) => {{
+        let mut half = [[V::splat(0.); $n]; $m];
+        for $x in 0..$n {
+            let mut column = [V::splat(0.); $n];
+            for $y in 0..$n {
+                column[$y] = $load;
+            }
+            let column: [V; $m] = $transform(column);
+            for y in 0..$m {
+                half[y][$x] = column[y];
+            }
+        }
+        for $row in 0..$m {
+            let line: [V; $m] = $transform(half[$row]);
+            for $col in 0..$m {
+                let $value = line[$col];
+                $store;
+            }
+        }
+    }};
+}
+pub(super) use square;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type V = [f32; 8];
+
+    fn line<const N: usize>(values: [f32; N]) -> [V; N] {
+        values.map(V::splat)
+    }
+
+    #[test]
+    fn products_of_transforms_are_the_convolution() {
+        let (d, g) = ([0.3, -1.2, 0.7, 2.1, -0.4, 1.1], [0.9, -0.6, 1.7]);
+        let (factors, kernel) = (inputs(line(d)), kernel(line(g)));
+        let y = results(std::array::from_fn(|i| factors[i].mul(kernel[i])));
+        for (i, y) in y.iter().enumerate() {
+            let expected: f32 = (0..3).map(|j| d[i + j] * g[j]).sum();
+            assert!((y[0] - expected).abs() < 1e-5, "{i}: {} {expected}", y[0]);
+        }
+    }
+
+    #[test]
+    fn gradients_are_the_transposed_transforms() {
+        for i in 0..6 {
+            let unit = line(std::array::from_fn(|j| f32::from(u8::from(i == j))));
+            let (y, g) = (results(unit), kernel_grad(unit));
+            for j in 0..4 {
+                assert_eq!(results_grad(line(std::array::from_fn(|k| f32::from(u8::from(j == k)))))[i][0], y[j][0]);
+            }
+            for j in 0..3 {
+                let row = kernel(line(std::array::from_fn(|k| f32::from(u8::from(j == k)))))[i][0];
+                assert!((row - g[j][0]).abs() <= 1e-7, "{i} {j}: {row} {}", g[j][0]);
+            }
+        }
+    }
+}
