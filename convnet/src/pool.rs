@@ -1,5 +1,7 @@
 //! Max pooling with padding and overlap, and global average pooling, of NHWC images.
+#![allow(unsafe_code)]
 
+use crate::cpu::simd::{Isa, Job, Vector};
 use crate::dense;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -98,28 +100,15 @@ impl CustomOp1 for MaxPool {
         let x = dense::slice(x, layout, self.name())?;
         let (_, h, w, c) = layout.shape().dims4()?;
         let (n, out_h, out_w, _) = self.output(layout.shape())?;
-        let mut out = vec![f32::NEG_INFINITY; n * out_h * out_w * c];
+        let mut out = vec![0f32; n * out_h * out_w * c];
         let mut argmax = vec![0u8; out.len()];
+        if c == 0 {
+            return Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()));
+        }
         let row_len = (out_w * c).max(1);
         out.par_chunks_mut(row_len).zip(argmax.par_chunks_mut(row_len)).enumerate().for_each(|(row, (out, argmax))| {
             let image = &x[row / out_h * h * w * c..][..h * w * c];
-            let (y_first, y_end, y0) = window(row % out_h, h, self.config);
-            for (i, (out, argmax)) in out.chunks_exact_mut(c).zip(argmax.chunks_exact_mut(c)).enumerate() {
-                let (x_first, x_end, x0) = window(i, w, self.config);
-                argmax.fill((y_first * self.config.kernel + x_first) as u8);
-                for y in y_first..y_end {
-                    for x in x_first..x_end {
-                        let position = (y * self.config.kernel + x) as u8;
-                        let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
-                        for ((out, argmax), &value) in out.iter_mut().zip(argmax.iter_mut()).zip(&image[pixel..]) {
-                            // Not `>=`: the first maximum wins. A NaN replaces any number, and the last NaN stays.
-                            let take = value > *out || value.is_nan();
-                            *out = if take { value } else { *out };
-                            *argmax = if take { position } else { *argmax };
-                        }
-                    }
-                }
-            }
+            Isa::best().run(MaxPoolRow { config: self.config, image, size: (h, w, c), row: row % out_h, out, argmax });
         });
         let _ = self.argmax.set(Tensor::from_vec(argmax, (n, out_h, out_w, c), &Device::Cpu)?);
         Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()))
@@ -135,6 +124,67 @@ impl CustomOp1 for MaxPool {
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(max_pool2d_grad(&grad.contiguous()?, &self.argmax, x.shape(), self.config)?))
+    }
+}
+
+/// One row of maxima of an image.
+struct MaxPoolRow<'a> {
+    config: MaxPool2dConfig,
+    image: &'a [f32],
+    size: (usize, usize, usize),
+    row: usize,
+    out: &'a mut [f32],
+    argmax: &'a mut [u8],
+}
+
+impl Job for MaxPoolRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { config, image, size: (h, w, c), row, out, argmax } = self;
+        let kernel = config.kernel;
+        let (y_first, y_end, y0) = window(row, h, config);
+        assert!(out.len() % c == 0 && argmax.len() == out.len() && image.len() == h * w * c);
+        for i in 0..out.len() / c {
+            let (x_first, x_end, x0) = window(i, w, config);
+            let first = (y_first * kernel + x_first) as f32;
+            let whole = c - c % V::LANES;
+            for channel in (0..whole).step_by(V::LANES) {
+                let mut best = (V::splat(f32::NEG_INFINITY), V::splat(first));
+                for y in y_first..y_end {
+                    for x in x_first..x_end {
+                        let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
+                        let values = &image[pixel + channel..pixel + c];
+                        // SAFETY: `values` has a vector at least, since `channel` is before the last whole one.
+                        let values = unsafe { V::load(values.as_ptr()) };
+                        best = values.above(best.0, V::splat((y * kernel + x) as f32), best.1);
+                    }
+                }
+                let mut places = [0f32; 16];
+                // SAFETY: `out` has a vector from here on, since `channel` is before the last whole one; no vector is longer than 16.
+                unsafe {
+                    best.0.store(out[i * c + channel..(i + 1) * c].as_mut_ptr());
+                    best.1.store(places.as_mut_ptr());
+                }
+                for (argmax, place) in argmax[i * c + channel..].iter_mut().zip(&places[..V::LANES]) {
+                    *argmax = *place as u8;
+                }
+            }
+            for channel in whole..c {
+                let mut best = (f32::NEG_INFINITY, first);
+                for y in y_first..y_end {
+                    for x in x_first..x_end {
+                        let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
+                        let value = image[pixel + channel];
+                        if value > best.0 || value.is_nan() {
+                            best = (value, (y * kernel + x) as f32);
+                        }
+                    }
+                }
+                (out[i * c + channel], argmax[i * c + channel]) = (best.0, best.1 as u8);
+            }
+        }
     }
 }
 

@@ -91,6 +91,9 @@ pub(crate) trait Vector: Copy {
 
     /// `self * factor + sum`, rounded once where the processor can.
     fn mul_add(self, factor: Self, sum: Self) -> Self;
+
+    /// `(self, yes)` where `self > other` or `self` is not a number, elsewhere `(other, no)`.
+    fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self);
 }
 
 #[inline(always)]
@@ -142,15 +145,22 @@ impl Vector for [f32; 8] {
             each(|i| self[i] * factor[i] + sum[i])
         }
     }
+
+    #[inline(always)]
+    fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self) {
+        let above = |i: usize| (self[i] > other[i]) | self[i].is_nan();
+        (each(|i| if above(i) { self[i] } else { other[i] }), each(|i| if above(i) { yes[i] } else { no[i] }))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Job, Vector};
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps,
-        _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps,
-        _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+        __m256, __m512, _CMP_GT_OQ, _CMP_UNORD_Q, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_mul_ps, _mm256_or_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps,
+        _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mul_ps, _mm512_set1_ps,
+        _mm512_storeu_ps, _mm512_sub_ps,
     };
 
     #[target_feature(enable = "avx2,fma")]
@@ -163,8 +173,30 @@ mod x86 {
         job.run::<Avx512>()
     }
 
+    /// # Safety
+    /// The processor must have AVX2.
+    #[inline(always)]
+    unsafe fn above256(a: __m256, b: __m256, yes: __m256, no: __m256) -> (__m256, __m256) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let above = _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
+            (_mm256_blendv_ps(b, a, above), _mm256_blendv_ps(no, yes, above))
+        }
+    }
+
+    /// # Safety
+    /// The processor must have AVX-512.
+    #[inline(always)]
+    unsafe fn above512(a: __m512, b: __m512, yes: __m512, no: __m512) -> (__m512, __m512) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
+            (_mm512_mask_blend_ps(above, b, a), _mm512_mask_blend_ps(above, no, yes))
+        }
+    }
+
     macro_rules! vector {
-        ($name:ident, $inner:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident) => {
+        ($name:ident, $inner:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $above:ident) => {
             #[derive(Clone, Copy)]
             pub(super) struct $name($inner);
 
@@ -207,6 +239,12 @@ mod x86 {
                 fn mul_add(self, factor: Self, sum: Self) -> Self {
                     Self(unsafe { $fma(self.0, factor.0, sum.0) })
                 }
+
+                #[inline(always)]
+                fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self) {
+                    let (maxima, chosen) = unsafe { $above(self.0, other.0, yes.0, no.0) };
+                    (Self(maxima), Self(chosen))
+                }
             }
         };
     }
@@ -221,7 +259,8 @@ mod x86 {
         _mm256_add_ps,
         _mm256_sub_ps,
         _mm256_mul_ps,
-        _mm256_fmadd_ps
+        _mm256_fmadd_ps,
+        above256
     );
     vector!(
         Avx512,
@@ -233,6 +272,7 @@ mod x86 {
         _mm512_add_ps,
         _mm512_sub_ps,
         _mm512_mul_ps,
-        _mm512_fmadd_ps
+        _mm512_fmadd_ps,
+        above512
     );
 }
