@@ -5,6 +5,7 @@
 //! bias, dilation and groups.
 
 use crate::cpu::direct::{Class, Gather};
+use crate::cpu::finish::{Finish, Shift};
 use crate::cpu::images::{Images, Taps};
 use crate::cpu::pack::Weights;
 use crate::cpu::product::panel_width;
@@ -14,7 +15,7 @@ use crate::cpu::winograd::{self, Winograd};
 use crate::dense;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 
@@ -116,9 +117,9 @@ impl Geometry {
         Taps { first: -(self.config.padding as isize), count, step: self.config.stride }
     }
 
-    fn weights<'a>(&self, data: &'a [f32], transposed: bool) -> Weights<'a> {
+    fn weights<'a>(&self, data: &'a [f32], transposed: bool, scale: Option<&'a [f32]>) -> Weights<'a> {
         let positions = self.kernel.0 * self.kernel.1;
-        Weights { data, outputs: self.output.c, inputs: self.input.c, positions, transposed }
+        Weights { data, outputs: self.output.c, inputs: self.input.c, positions, transposed, scale }
     }
 
     /// The faster way from `src` to `dst`, where there is one.
@@ -126,24 +127,26 @@ impl Geometry {
         winograd::suits(isa, src, dst, self.kernel, self.config.stride).then_some(Winograd { isa, src, dst, padding })
     }
 
-    fn forward(&self, isa: Isa, x: &[f32], weight: &[f32]) -> Vec<f32> {
+    /// The output, whose channels' weights are multiplied by `scale`.
+    fn forward(&self, isa: Isa, x: &[f32], weight: &[f32], scale: Option<&[f32]>, finish: &impl Finish) -> Vec<f32> {
+        let weights = self.weights(weight, false, scale);
         if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding) {
-            return winograd.run(x, self.weights(weight, false));
+            return winograd.run(x, weights, finish);
         }
         let (kh, kw) = self.kernel;
         let positions: Vec<usize> = (0..kh * kw).collect();
-        let weights = self.weights(weight, false).panels(&positions, panel_width(isa));
+        let weights = weights.panels(&positions, panel_width(isa));
         let class = Class { offset: (0, 0), rows: self.taps(kh), cols: self.taps(kw), weights };
-        Gather { isa, src: self.input, dst: self.output, step: 1, classes: vec![class] }.run(x)
+        Gather { isa, src: self.input, dst: self.output, step: 1, classes: vec![class] }.run(x, finish)
     }
 
     fn data_grad(&self, isa: Isa, weight: &[f32], grad: &[f32]) -> Vec<f32> {
         if self.config.padding <= 2
             && let Some(winograd) = self.winograd(isa, self.output, self.input, 2 - self.config.padding)
         {
-            return winograd.run(grad, self.weights(weight, true));
+            return winograd.run(grad, self.weights(weight, true, None), &());
         }
-        let (stride, weights) = (self.config.stride, self.weights(weight, true));
+        let (stride, weights) = (self.config.stride, self.weights(weight, true, None));
         let mut classes = Vec::with_capacity(stride * stride);
         for row in 0..stride {
             for col in 0..stride {
@@ -155,7 +158,7 @@ impl Geometry {
                 classes.push(Class { offset: (row, col), rows, cols, weights });
             }
         }
-        Gather { isa, src: self.output, dst: self.input, step: stride, classes }.run(grad)
+        Gather { isa, src: self.output, dst: self.input, step: stride, classes }.run(grad, &())
     }
 
     /// The kernel positions that reach input positions `offset + i·stride`, in the order of the output positions that they
@@ -186,7 +189,13 @@ impl CustomOp2 for Conv2dOp {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.0)?;
-        let out = geometry.forward(Isa::best(), dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let out = geometry.forward(
+            Isa::best(),
+            dense::slice(x, xl, self.name())?,
+            dense::slice(w, wl, self.name())?,
+            None,
+            &(),
+        );
         let Images { n, h, w, c } = geometry.output;
         Ok((CpuStorage::F32(out), (n, h, w, c).into()))
     }
@@ -226,6 +235,57 @@ pub(crate) fn forward(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Resu
         return Ok((y, Kept::Folded(images, fold, x.shape().clone())));
     }
     Ok((x.apply_op2_no_bwd(weight, &Conv2dOp(config))?, Kept::Images(x.clone())))
+}
+
+/// What follows a convolution whose batch norm has fixed statistics: its scale goes into the weights, the rest into the last
+/// step.
+pub(crate) struct Folded<'a> {
+    /// One for each output channel.
+    pub scale: &'a [f32],
+    /// One for each output channel, added to it.
+    pub bias: &'a [f32],
+    /// Of the output's shape, contiguous, added to it.
+    pub residual: Option<&'a Tensor>,
+    /// Whether `max(y, 0)` follows.
+    pub relu: bool,
+}
+
+/// [`conv2d`] on the CPU outside the autograd graph, `x` and `weight` contiguous, with what follows in the same pass.
+pub(crate) fn forward_folded(x: &Tensor, weight: &Tensor, config: Conv2dConfig, folded: Folded<'_>) -> Result<Tensor> {
+    x.apply_op2_no_bwd(weight, &FoldedConv2d { config, folded })
+}
+
+struct FoldedConv2d<'a> {
+    config: Conv2dConfig,
+    folded: Folded<'a>,
+}
+
+impl CustomOp2 for FoldedConv2d<'_> {
+    fn name(&self) -> &'static str {
+        "conv2d-with-fixed-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
+        let Images { n, h, w: width, c } = geometry.output;
+        let shape = Shape::from((n, h, width, c));
+        let &Folded { scale, bias, residual, relu } = &self.folded;
+        if let Some(residual) = residual.filter(|residual| residual.shape() != &shape) {
+            bail!("{}: the residual has shape {:?}, the output {shape:?}", self.name(), residual.shape());
+        }
+        let residual = residual.map(Tensor::storage_and_layout);
+        let residual = match &residual {
+            Some((storage, layout)) => match &**storage {
+                Storage::Cpu(storage) => Some(dense::slice(storage, layout, self.name())?),
+                _ => bail!("{}: the residual is on another device", self.name()),
+            },
+            None => None,
+        };
+        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let isa = Isa::best();
+        let out = geometry.forward(isa, x, w, Some(scale), &Shift { isa, bias, residual, relu });
+        Ok((CpuStorage::F32(out), shape))
+    }
 }
 
 impl Kept {

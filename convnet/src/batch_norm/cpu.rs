@@ -1,5 +1,6 @@
 //! The arithmetic of batch normalisation on the CPU: fixed blocks, so that results do not depend on the number of threads.
 
+use crate::parallel::unwritten;
 use crate::relu::rectify;
 use rayon::prelude::*;
 
@@ -32,7 +33,7 @@ pub(super) fn apply(
 ) -> Vec<f32> {
     let c = mean.len();
     let scale: Vec<f32> = inv_std.iter().zip(weight).map(|(inv_std, weight)| inv_std * weight).collect();
-    let mut out = vec![0f32; x.len()];
+    let mut out = unwritten(x.len());
     // Three loops rather than one with choices in it, so that each vectorises.
     let blocks = out.par_chunks_mut(block_len(c)).zip(x.par_chunks(block_len(c)));
     let Some(residual) = residual else {
@@ -181,7 +182,7 @@ impl Gradients<'_> {
                 (scale as f32, mean_g as f32, slope as f32)
             })
             .collect();
-        let mut out = vec![0f32; x.len()];
+        let mut out = unwritten(x.len());
         out.par_chunks_mut(block_len(c))
             .zip(x.par_chunks(block_len(c)))
             .zip(y.par_chunks(block_len(c)))

@@ -85,6 +85,18 @@ impl BatchNorm2d {
         gradients(x, y, grad, [&self.weight, &self.bias], moments, relu, false)
     }
 
+    /// With running statistics, `norm(x) = scale · x + shift`: scale and shift of every channel.
+    pub(crate) fn scale_and_shift(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.running_mean, &self.running_var]
+            .map(|tensor| tensor.to_vec1::<f32>().map(|values| values.into_iter().map(f64::from)));
+        let scales = weight?.zip(var?).map(|(weight, var)| weight / (var + self.config.eps).sqrt());
+        let (scales, shifts) = scales
+            .zip(bias?.zip(mean?))
+            .map(|(scale, (bias, mean))| (scale as f32, (bias - mean * scale) as f32))
+            .unzip();
+        Ok((scales, shifts))
+    }
+
     /// Weight and bias, [C] each.
     pub fn parameters(&self) -> (&Tensor, &Tensor) {
         (&self.weight, &self.bias)

@@ -5,11 +5,12 @@
 //! pass steps through the source by the stride. The data gradient splits the input pixels into stride x stride classes; all
 //! pixels of a class see the same taps, so that each class is a convolution with stride 1 and no multiplication is wasted.
 
+use super::finish::Finish;
 use super::images::{Images, Taps};
 use super::pack::{Border, pad};
 use super::product::{Product, Rows, Runs, Target};
 use super::simd::Isa;
-use crate::parallel::split_by_lengths;
+use crate::parallel::{split_by_lengths, unwritten};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -38,12 +39,12 @@ pub(crate) struct Gather {
 
 impl Gather {
     /// Computes the destination.
-    pub(crate) fn run(&self, src: &[f32]) -> Vec<f32> {
+    pub(crate) fn run(&self, src: &[f32], finish: &impl Finish) -> Vec<f32> {
         let dst = self.dst;
-        let mut out = vec![0f32; dst.len()];
-        if out.is_empty() || src.is_empty() {
-            return out;
+        if dst.len() == 0 || src.is_empty() {
+            return vec![0f32; dst.len()];
         }
+        let mut out = unwritten(dst.len());
         let border = self.border();
         let (src, padded) = pad(src, self.src, border);
         // A group is `step` rows of one image (fewer at its lower edge); a block is some groups, across images.
@@ -71,6 +72,8 @@ impl Gather {
                     }
                     self.multiply(class, &src, padded, places, out);
                 }
+                let (image, index) = (block.start / groups_per_image, block.start % groups_per_image);
+                finish.finish((image * dst.h + index * self.step) * dst.w * dst.c, out);
             },
         );
         out
@@ -111,7 +114,10 @@ impl Gather {
     }
 
     fn multiply(&self, class: &Class, data: &[f32], src: Images, places: &mut Places, out: &mut [f32]) {
-        if class.rows.count * class.cols.count == 0 || places.from.is_empty() {
+        if class.rows.count * class.cols.count == 0 {
+            for &to in &places.to {
+                out[to..to + self.dst.c].fill(0.);
+            }
             return;
         }
         places.runs.extend((0..class.rows.count).map(|y| y * src.w * src.c));

@@ -1,6 +1,7 @@
 //! Convolution on processors.
 
 pub(crate) mod direct;
+pub(crate) mod finish;
 pub(crate) mod images;
 pub(crate) mod pack;
 pub(crate) mod product;

@@ -42,6 +42,8 @@ pub(crate) struct Weights<'a> {
     pub positions: usize,
     /// Whether outputs are the rows and inputs the columns, as the data gradient multiplies, rather than the reverse.
     pub transposed: bool,
+    /// What the weights of each output are multiplied by.
+    pub scale: Option<&'a [f32]>,
 }
 
 impl Weights<'_> {
@@ -59,6 +61,11 @@ impl Weights<'_> {
         &self.data[(output * self.inputs + input) * self.positions..][..self.positions]
     }
 
+    /// What the weights of a column are multiplied by; transposed weights are not scaled.
+    pub(crate) fn scale_of(&self, col: usize) -> f32 {
+        self.scale.filter(|_| !self.transposed).map_or(1., |scale| scale[col])
+    }
+
     /// Panels of `width` columns, each [`positions`, rows, `width`], columns past the last one zero.
     pub(crate) fn panels(&self, positions: &[usize], width: usize) -> Vec<f32> {
         let (rows, cols) = (self.rows(), self.cols());
@@ -67,9 +74,9 @@ impl Weights<'_> {
             let columns = at * width..cols.min((at + 1) * width);
             for row in 0..rows {
                 for (lane, col) in columns.clone().enumerate() {
-                    let weights = self.at(row, col);
+                    let (weights, scale) = (self.at(row, col), self.scale_of(col));
                     for (tap, &position) in positions.iter().enumerate() {
-                        panel[(tap * rows + row) * width + lane] = weights[position];
+                        panel[(tap * rows + row) * width + lane] = scale * weights[position];
                     }
                 }
             }

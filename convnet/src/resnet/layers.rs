@@ -3,7 +3,7 @@
 use super::ResNetConfig;
 use super::tape::Gradients;
 use crate::batch_norm::Moments;
-use crate::conv::Kept;
+use crate::conv::{Folded, Kept};
 use crate::linear::gradients as linear_gradients;
 use crate::pool::{Argmax, global_avg_pool_forward, global_avg_pool_grad, max_pool2d_forward, max_pool2d_grad};
 use crate::relu::relu_grad;
@@ -60,22 +60,35 @@ impl Layers {
         parameters
     }
 
-    /// [N, H, W, C] -> logits [N, classes], outside candle's graph.
-    pub(super) fn forward(&self, x: &Tensor, train: bool) -> Result<(Tensor, Trace)> {
-        let (y, stem) = self.stem.forward(&x.contiguous()?, None, train)?;
+    /// [N, H, W, C] -> logits [N, classes] by batch statistics, outside candle's graph.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<(Tensor, Trace)> {
+        let (y, stem) = self.stem.forward(&x.contiguous()?, None)?;
         let (mut x, argmax) = max_pool2d_forward(&y, MAX_POOL)?;
-        let mut blocks = Vec::with_capacity(if train { self.blocks.len() } else { 0 });
+        let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (y, trace) = block.forward(&x, train)?;
+            let (y, trace) = block.forward(&x)?;
             x = y;
-            if train {
-                blocks.push(trace);
-            }
+            blocks.push(trace);
         }
         let features = global_avg_pool_forward(&x)?;
-        let (weight, bias) = self.fc.parameters();
-        let logits = linear(&features, &weight.detach(), &bias.detach())?;
+        let logits = self.classify(&features)?;
         Ok((logits, Trace { stem, argmax, blocks, last: x, features }))
+    }
+
+    /// [N, H, W, C] -> logits [N, classes] by running statistics, outside candle's graph.
+    pub(super) fn evaluate(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.stem.evaluate(&x.contiguous()?, None)?;
+        let (mut x, _) = max_pool2d_forward(&y, MAX_POOL)?;
+        drop(y);
+        for block in &self.blocks {
+            x = block.evaluate(&x)?;
+        }
+        self.classify(&global_avg_pool_forward(&x)?)
+    }
+
+    fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = self.fc.parameters();
+        linear(features, &weight.detach(), &bias.detach())
     }
 
     /// From the logits' gradient to the input's, if it is wanted, and all parameters'.
@@ -147,10 +160,10 @@ impl Block {
         Ok(Self { branch, shortcut, outputs })
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Result<(Tensor, BlockTrace)> {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, BlockTrace)> {
         let (residual, shortcut) = match &self.shortcut {
             Some(shortcut) => {
-                let (y, trace) = shortcut.forward(x, None, train)?;
+                let (y, trace) = shortcut.forward(x, None)?;
                 (y, Some(trace))
             }
             None => (x.clone(), None),
@@ -159,13 +172,21 @@ impl Block {
         let mut branch = Vec::with_capacity(self.branch.len());
         let mut y = x.clone();
         for (i, layer) in self.branch.iter().enumerate() {
-            let (next, trace) = layer.forward(&y, (i == last).then_some(&residual), train)?;
+            let (next, trace) = layer.forward(&y, (i == last).then_some(&residual))?;
             y = next;
-            if train {
-                branch.push(trace);
-            }
+            branch.push(trace);
         }
         Ok((y, BlockTrace { branch, shortcut }))
+    }
+
+    fn evaluate(&self, x: &Tensor) -> Result<Tensor> {
+        let residual = self.shortcut.as_ref().map(|shortcut| shortcut.evaluate(x, None)).transpose()?;
+        let last = self.branch.len() - 1;
+        let mut y = x.clone();
+        for (i, layer) in self.branch.iter().enumerate() {
+            y = layer.evaluate(&y, (i == last).then_some(residual.as_ref().unwrap_or(x)))?;
+        }
+        Ok(y)
     }
 
     /// From the output's gradient to the input's. Both may come in two parts, whose sum they are: the next block's rectifier
@@ -234,10 +255,22 @@ impl ConvNorm {
         [self.conv.weight(), weight, bias]
     }
 
-    fn forward(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<(Tensor, ConvNormTrace)> {
+    fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<(Tensor, ConvNormTrace)> {
         let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config())?;
-        let (y, moments) = self.norm.forward(&middle, residual, train)?;
+        let (y, moments) = self.norm.forward(&middle, residual, true)?;
         Ok((y.clone(), ConvNormTrace { x, middle, y, moments }))
+    }
+
+    /// By running statistics: `relu(norm(conv(x)) + residual)`, or `norm(conv(x))`, rectified if this layer is.
+    fn evaluate(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+        let (weight, config) = (self.conv.weight(), self.conv.config());
+        if x.device().is_cpu() {
+            let (scale, bias) = self.norm.scale_and_shift()?;
+            let relu = self.relu || residual.is_some();
+            return conv::forward_folded(x, weight, config, Folded { scale: &scale, bias: &bias, residual, relu });
+        }
+        let (middle, _) = conv::forward(x, weight, config)?;
+        Ok(self.norm.forward(&middle, residual, false)?.0)
     }
 
     /// From the output's gradient (behind a residual sum: from the sum's) to the input's, if it is wanted.

@@ -107,9 +107,9 @@ impl ResNet {
     /// steps to zeros, which costs as much memory traffic as the layers themselves.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         if !train {
-            return Ok(self.layers.forward(&x.detach(), false)?.0);
+            return self.layers.evaluate(&x.detach());
         }
-        let (logits, trace) = self.layers.forward(&x.detach(), true)?;
+        let (logits, trace) = self.layers.forward(&x.detach())?;
         let layers = self.layers.clone();
         let back = move |grad: &Tensor, wants_input: bool| layers.backward(trace, grad, wants_input);
         tape::record(&logits, x, &self.layers.parameters(), back)

@@ -9,11 +9,12 @@ mod tiles;
 mod transform;
 mod weight_grad;
 
+use super::finish::Finish;
 use super::images::Images;
 use super::pack::Weights;
 use super::product::{Product, Rows, Runs, Target, panel_width};
 use super::simd::{Isa, Job, Vector};
-use crate::parallel::split_by_lengths;
+use crate::parallel::{split_by_lengths, unwritten};
 use rayon::prelude::*;
 use tiles::{Factors, SPREAD, Tiles, Transform};
 use transform::{IN, OUT, PRODUCTS};
@@ -47,12 +48,12 @@ const BLOCK_BYTES: usize = 6 << 20;
 
 impl Winograd {
     /// The destination; `weights` are OIHW, seen so that the source's channels are the rows.
-    pub(crate) fn run(&self, src: &[f32], weights: Weights<'_>) -> Vec<f32> {
+    pub(crate) fn run(&self, src: &[f32], weights: Weights<'_>, finish: &impl Finish) -> Vec<f32> {
         let Self { isa, dst, .. } = *self;
         let (c, o) = (self.src.c, dst.c);
         let kernels = self.kernels(weights);
         let tiles = Tiles::new(self.src, dst, self.padding);
-        let mut out = vec![0f32; dst.len()];
+        let mut out = unwritten(dst.len());
         let blocks = tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4);
         let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * o).sum());
         let (mut factors, mut products) = (Factors::default(), Vec::new());
@@ -82,7 +83,8 @@ impl Winograd {
             let lengths = block.clone().map(|row| tiles.pixels(row) * o);
             split_by_lengths(out, lengths).into_par_iter().enumerate().for_each(|(row, out)| {
                 let products = &products[row * tiles.per_row * o..];
-                isa.run(Results { products, pitch, tiles, c: o, out });
+                isa.run(Results { products, pitch, tiles, c: o, out: &mut *out });
+                finish.finish(tiles.first_pixel(block.start + row) * o, out);
             });
         }
         out
@@ -91,7 +93,7 @@ impl Winograd {
     /// Panels of destination channels, each [plane, source channels, panel width].
     fn kernels(&self, weights: Weights<'_>) -> Vec<f32> {
         let width = panel_width(self.isa);
-        let mut kernels = vec![0f32; PRODUCTS * weights.rows() * weights.cols()];
+        let mut kernels = unwritten(PRODUCTS * weights.rows() * weights.cols());
         kernels.par_chunks_mut(PRODUCTS * weights.rows() * width).enumerate().for_each(|(at, panel)| {
             self.isa.run(Kernels { weights, first: at * width, panel });
         });
@@ -119,8 +121,9 @@ impl Job for Kernels<'_> {
         for row in 0..rows {
             for lane in 0..width {
                 let weights = self.weights.at(row, self.first + lane);
+                let scale = self.weights.scale_of(self.first + lane);
                 for position in 0..9 {
-                    lanes[position][lane] = weights[if turned { 8 - position } else { position }];
+                    lanes[position][lane] = scale * weights[if turned { 8 - position } else { position }];
                 }
             }
             for half in [0, V::LANES] {

@@ -35,6 +35,11 @@ impl Tiles {
         (self.dst.h - row % self.rows_per_image * OUT).min(OUT) * self.dst.w
     }
 
+    /// The first destination pixel of a row of tiles.
+    pub(super) fn first_pixel(self, row: usize) -> usize {
+        (row / self.rows_per_image * self.dst.h + row % self.rows_per_image * OUT) * self.dst.w
+    }
+
     /// All rows in blocks of about equal size, of at most `bytes` where a tile takes `tile_bytes`.
     pub(super) fn blocks(self, bytes: usize, tile_bytes: usize) -> Vec<Range<usize>> {
         let rows = self.rows();

@@ -5,6 +5,7 @@ use super::transform::{self, IN, PRODUCTS};
 use super::{BLOCK_BYTES, Winograd};
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::{Job, Vector};
+use crate::parallel::unwritten;
 use rayon::prelude::*;
 
 impl Winograd {
@@ -15,7 +16,7 @@ impl Winograd {
         let tiles = Tiles::new(self.src, dst, self.padding);
         let (mut inputs, mut grads) = (Factors::default(), Factors::default());
         // [plane, panel of output channels, input channel, panel width]
-        let mut sums = vec![0f32; PRODUCTS * c * o];
+        let mut sums = unwritten(PRODUCTS * c * o);
         let channels: Vec<usize> = (0..c).collect();
         let targets: Vec<usize> = (0..c).map(|channel| channel * width).collect();
         for (at, block) in tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4).into_iter().enumerate() {
@@ -38,7 +39,7 @@ impl Winograd {
                 }
             });
         }
-        let mut out = vec![0f32; o * c * 9];
+        let mut out = unwritten(o * c * 9);
         out.par_chunks_mut(width * c * 9).enumerate().for_each(|(panel, out)| {
             isa.run(KernelGrads { sums: &sums[panel * c * width..], pitch: c * o, c, out });
         });
