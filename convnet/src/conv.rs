@@ -4,6 +4,7 @@
 //! [`torch.nn.functional.conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html) without
 //! bias, dilation and groups.
 
+use crate::batch_norm::Statistics;
 use crate::cpu::direct::{Class, Gather};
 use crate::cpu::finish::{Finish, Shift};
 use crate::cpu::images::{Images, Taps};
@@ -78,7 +79,7 @@ impl Conv2d {
 /// Gradients reach `x` and `weight`; the one of `x` is left out when `x` is a plain input that nothing trainable led to.
 /// On the CPU, results are bit-identical for any number of threads.
 pub fn conv2d(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp(config))
+    x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp { config, statistics: None })
 }
 
 /// Shapes of one convolution.
@@ -180,29 +181,28 @@ impl Geometry {
     }
 }
 
-struct Conv2dOp(Conv2dConfig);
+struct Conv2dOp<'a> {
+    config: Conv2dConfig,
+    /// Takes those of the output, on the CPU.
+    statistics: Option<&'a Statistics>,
+}
 
-impl CustomOp2 for Conv2dOp {
+impl CustomOp2 for Conv2dOp<'_> {
     fn name(&self) -> &'static str {
         "conv2d"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let geometry = Geometry::new(xl.shape(), wl.shape(), self.0)?;
-        let out = geometry.forward(
-            Isa::best(),
-            dense::slice(x, xl, self.name())?,
-            dense::slice(w, wl, self.name())?,
-            None,
-            &(),
-        );
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
+        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let out = geometry.forward(Isa::best(), x, w, None, &self.statistics);
         let Images { n, h, w, c } = geometry.output;
         Ok((CpuStorage::F32(out), (n, h, w, c).into()))
     }
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, w: &CudaStorage, wl: &Layout) -> Result<(CudaStorage, Shape)> {
-        let geometry = Geometry::new(xl.shape(), wl.shape(), self.0)?;
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
         let out = crate::cuda::conv::forward(&geometry, (x, xl), (w, wl))?;
         let Images { n, h, w, c } = geometry.output;
         Ok((out, (n, h, w, c).into()))
@@ -210,8 +210,8 @@ impl CustomOp2 for Conv2dOp {
 
     fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.0));
-        let weights = weight.track_op().then(|| weight_grad(x, &grad, weight.shape(), self.0));
+        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.config));
+        let weights = weight.track_op().then(|| weight_grad(x, &grad, weight.shape(), self.config));
         Ok((data.transpose()?, weights.transpose()?))
     }
 }
@@ -224,17 +224,25 @@ pub(crate) enum Kept {
     Folded(Tensor, crate::cuda::fold::Fold, Shape),
 }
 
-/// [`conv2d`] outside the autograd graph, `x` and `weight` contiguous.
-pub(crate) fn forward(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<(Tensor, Kept)> {
+/// [`conv2d`] outside the autograd graph, `x` and `weight` contiguous; on the CPU, `statistics` takes those of the result.
+pub(crate) fn forward(
+    x: &Tensor,
+    weight: &Tensor,
+    config: Conv2dConfig,
+    statistics: Option<&Statistics>,
+) -> Result<(Tensor, Kept)> {
     #[cfg(feature = "cuda")]
     if x.device().is_cuda()
         && let Some(fold) = crate::cuda::fold::Fold::of(&Geometry::new(x.shape(), weight.shape(), config)?)
     {
         let images = fold.images(x)?;
-        let y = images.apply_op2_no_bwd(&fold.weights(weight)?, &Conv2dOp(Conv2dConfig::default()))?;
+        let y = images.apply_op2_no_bwd(
+            &fold.weights(weight)?,
+            &Conv2dOp { config: Conv2dConfig::default(), statistics: None },
+        )?;
         return Ok((y, Kept::Folded(images, fold, x.shape().clone())));
     }
-    Ok((x.apply_op2_no_bwd(weight, &Conv2dOp(config))?, Kept::Images(x.clone())))
+    Ok((x.apply_op2_no_bwd(weight, &Conv2dOp { config, statistics })?, Kept::Images(x.clone())))
 }
 
 /// What follows a convolution whose batch norm has fixed statistics: its scale goes into the weights, the rest into the last

@@ -1,118 +1,105 @@
 //! The arithmetic of batch normalisation on the CPU: fixed blocks, so that results do not depend on the number of threads.
+#![allow(unsafe_code)]
 
+use super::statistics::{F32_PIXELS, part_len};
+use crate::cpu::simd::{Isa, Job, Vector};
 use crate::parallel::unwritten;
-use crate::relu::rectify;
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Per channel: what normalises it.
-pub(super) struct Moments {
-    pub mean: Vec<f32>,
-    pub inv_std: Vec<f32>,
+/// Weight over standard deviation, per channel.
+pub(super) fn scale(weight: &[f32], inv_std: &[f32]) -> Vec<f32> {
+    weight.iter().zip(inv_std).map(|(weight, inv_std)| weight * inv_std).collect()
 }
 
-pub(super) fn inv_std(var: f64, eps: f64) -> f32 {
-    (1. / (var + eps).sqrt()) as f32
+/// `(x - mean) · scale + bias`, per channel.
+pub(super) struct Affine<'a> {
+    pub isa: Isa,
+    pub mean: &'a [f32],
+    /// Weight over standard deviation.
+    pub scale: &'a [f32],
+    pub bias: &'a [f32],
+    /// Whether a rectifier follows.
+    pub relu: bool,
 }
 
-/// Values in a block of rows (pixels), and rows that are summed in f32 before they are added in f64.
-const BLOCK_VALUES: usize = 1 << 15;
-const F32_ROWS: usize = 32;
-
-fn block_len(c: usize) -> usize {
-    (BLOCK_VALUES / c).max(1) * c
-}
-
-/// `(x - mean) · inv_std · weight + bias`, plus the residual, rectified if asked.
-pub(super) fn apply(
-    x: &[f32],
-    residual: Option<&[f32]>,
-    Moments { mean, inv_std }: &Moments,
-    weight: &[f32],
-    bias: &[f32],
-    relu: bool,
-) -> Vec<f32> {
-    let c = mean.len();
-    let scale: Vec<f32> = inv_std.iter().zip(weight).map(|(inv_std, weight)| inv_std * weight).collect();
-    let mut out = unwritten(x.len());
-    // Three loops rather than one with choices in it, so that each vectorises.
-    let blocks = out.par_chunks_mut(block_len(c)).zip(x.par_chunks(block_len(c)));
-    let Some(residual) = residual else {
-        blocks.for_each(|(out, x)| {
-            for (out, x) in out.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                let channels = out.iter_mut().zip(x).zip(mean).zip(&scale).zip(bias);
-                if relu {
-                    channels.for_each(|((((out, x), mean), scale), bias)| *out = rectify((x - mean) * scale + bias));
-                } else {
-                    channels.for_each(|((((out, x), mean), scale), bias)| *out = (x - mean) * scale + bias);
-                }
-            }
+impl Affine<'_> {
+    /// The normalised `x`, plus the residual, rectified if asked.
+    pub(super) fn apply(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+        let len = part_len(self.mean.len());
+        let mut out = unwritten(x.len());
+        out.par_chunks_mut(len).zip(x.par_chunks(len)).enumerate().for_each(|(at, (out, x))| {
+            let residual = residual.map(|residual| &residual[at * len..][..x.len()]);
+            self.isa.run(Apply { affine: self, x, residual, out });
         });
-        return out;
-    };
-    blocks.zip(residual.par_chunks(block_len(c))).for_each(|((out, x), residual)| {
-        for ((out, x), residual) in out.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(residual.chunks_exact(c)) {
-            let channels = out.iter_mut().zip(x).zip(residual).zip(mean).zip(&scale).zip(bias);
-            channels.for_each(|(((((out, x), residual), mean), scale), bias)| {
-                let sum = (x - mean) * scale + bias + residual;
-                *out = if relu { rectify(sum) } else { sum };
-            });
+        out
+    }
+
+    /// The value before the rectifier of a vector of channels of a pixel. The way back computes it again, to the last bit, rather
+    /// than to read it.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of a vector; a vector of channels must start at `channel`.
+    #[inline(always)]
+    unsafe fn value<V: Vector>(&self, x: *const f32, channel: usize) -> V {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let mean = V::load(self.mean.as_ptr().add(channel));
+            let scale = V::load(self.scale.as_ptr().add(channel));
+            V::load(x).sub(mean).mul_add(scale, V::load(self.bias.as_ptr().add(channel)))
         }
-    });
-    out
+    }
 }
 
-/// Mean and variance of every channel of `x` (rows of `c` channels).
-///
-/// Returns the moments and the unbiased variances.
-pub(super) fn batch_moments(x: &[f32], c: usize, eps: f64) -> (Moments, Vec<f32>) {
-    // Sums are taken around the first pixel; any sample of the channel removes most of a large mean.
-    let around = &x[..c];
-    let partial: Vec<Vec<(f64, f64)>> = x
-        .par_chunks(block_len(c))
-        .map(|x| {
-            let mut sums = vec![(0f64, 0f64); c];
-            let (mut ones, mut squares) = (vec![0f32; c], vec![0f32; c]);
-            for x in x.chunks(F32_ROWS * c) {
-                ones.fill(0.);
-                squares.fill(0.);
-                for x in x.chunks_exact(c) {
-                    for (((one, square), x), around) in ones.iter_mut().zip(&mut squares).zip(x).zip(around) {
-                        let distance = x - around;
-                        *one += distance;
-                        *square += distance * distance;
-                    }
-                }
-                for ((sum, &one), &square) in sums.iter_mut().zip(&ones).zip(&squares) {
-                    sum.0 += f64::from(one);
-                    sum.1 += f64::from(square);
-                }
-            }
-            sums
-        })
-        .collect();
-    let count = (x.len() / c) as f64;
-    let mut moments = Moments { mean: Vec::with_capacity(c), inv_std: Vec::with_capacity(c) };
-    let mut unbiased_var = Vec::with_capacity(c);
-    for channel in 0..c {
-        let (mut one, mut square) = (0f64, 0f64);
-        for sums in &partial {
-            one += sums[channel].0;
-            square += sums[channel].1;
+struct Apply<'a> {
+    affine: &'a Affine<'a>,
+    x: &'a [f32],
+    residual: Option<&'a [f32]>,
+    out: &'a mut [f32],
+}
+
+impl Job for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let c = self.affine.mean.len();
+        let whole = c - c % V::LANES;
+        assert!(self.affine.scale.len() == c && self.affine.bias.len() == c && self.x.len() == self.out.len());
+        assert!(self.residual.is_none_or(|residual| residual.len() == self.out.len()));
+        for pixel in 0..self.out.len() / c {
+            self.channels::<V>(pixel * c, 0..whole);
+            self.channels::<[f32; 1]>(pixel * c, whole..c);
         }
-        let squares_around_mean = (square - one * one / count).max(0.);
-        moments.mean.push((f64::from(around[channel]) + one / count) as f32);
-        moments.inv_std.push(inv_std(squares_around_mean / count, eps));
-        unbiased_var.push((squares_around_mean / (count - 1.).max(1.)) as f32);
     }
-    (moments, unbiased_var)
+}
+
+impl Apply<'_> {
+    #[inline(always)]
+    fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
+        let mut channel = channels.start;
+        while channel < channels.end {
+            // SAFETY: `run` has shown that all slices have whole pixels, and `channels` holds whole vectors of one.
+            unsafe {
+                let at = pixel + channel;
+                let mut y = self.affine.value::<V>(self.x.as_ptr().add(at), channel);
+                if let Some(residual) = self.residual {
+                    y = y.add(V::load(residual.as_ptr().add(at)));
+                }
+                if self.affine.relu {
+                    y = y.above(V::splat(0.), y, y).0;
+                }
+                y.store(self.out.as_mut_ptr().add(at));
+            }
+            channel += V::LANES;
+        }
+    }
 }
 
 /// What the gradients are taken of: `y = relu(norm(x))` or `y = norm(x)`.
 pub(super) struct Gradients<'a> {
-    pub moments: &'a Moments,
-    pub weight: &'a [f32],
-    /// Whether a rectifier followed, so that the gradient passes only where `y > 0`.
-    pub relu: bool,
+    pub affine: Affine<'a>,
+    pub inv_std: &'a [f32],
     /// Whether the moments did not depend on `x`.
     pub fixed: bool,
 }
@@ -121,83 +108,167 @@ pub(super) struct Gradients<'a> {
 pub(super) type InputWeightBias = (Vec<f32>, Vec<f32>, Vec<f32>);
 
 impl Gradients<'_> {
-    /// The gradient before the rectifier.
-    #[inline]
-    fn masked(&self, y: f32, grad: f32) -> f32 {
-        if self.relu && y <= 0. { 0. } else { grad }
+    pub(super) fn run(&self, x: &[f32], grad: &[f32]) -> InputWeightBias {
+        let c = self.inv_std.len();
+        let sums = self.sums(x, grad);
+        let pixels = (x.len() / c) as f64;
+        // dx = scale · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)); the means fall away with fixed statistics.
+        let batch = if self.fixed { 0. } else { 1. / pixels };
+        let mean_grad: Vec<f32> = sums.iter().map(|sums| (batch * sums.0) as f32).collect();
+        let minus_slope: Vec<f32> = (sums.iter().zip(self.inv_std))
+            .map(|(sums, &inv_std)| (-batch * sums.1 * f64::from(inv_std)) as f32)
+            .collect();
+        let mut out = unwritten(x.len());
+        let len = part_len(c);
+        let parts = out.par_chunks_mut(len).zip(x.par_chunks(len)).zip(grad.par_chunks(len));
+        parts.for_each(|((out, x), grad)| {
+            let affine = &self.affine;
+            affine.isa.run(InputGrad { affine, mean_grad: &mean_grad, minus_slope: &minus_slope, x, grad, out });
+        });
+        let (bias, weight) = sums.iter().map(|&(one, product)| (one as f32, product as f32)).unzip();
+        (out, weight, bias)
     }
 
     /// Per channel: sum of g and of `g · (x - mean) · inv_std`.
-    fn sums(&self, x: &[f32], y: &[f32], grad: &[f32]) -> Vec<(f64, f64)> {
-        let Moments { mean, inv_std } = self.moments;
-        let c = mean.len();
-        let partial: Vec<Vec<(f64, f64)>> = x
-            .par_chunks(block_len(c))
-            .zip(y.par_chunks(block_len(c)))
-            .zip(grad.par_chunks(block_len(c)))
-            .map(|((x, y), grad)| {
+    fn sums(&self, x: &[f32], grad: &[f32]) -> Vec<(f64, f64)> {
+        let c = self.inv_std.len();
+        let len = part_len(c);
+        let parts: Vec<Vec<(f64, f64)>> = (x.par_chunks(len).zip(grad.par_chunks(len)))
+            .map(|(x, grad)| {
                 let mut sums = vec![(0f64, 0f64); c];
-                let (mut ones, mut products) = (vec![0f32; c], vec![0f32; c]);
-                let rows = F32_ROWS * c;
-                for ((x, y), grad) in x.chunks(rows).zip(y.chunks(rows)).zip(grad.chunks(rows)) {
-                    ones.fill(0.);
-                    products.fill(0.);
-                    for ((x, y), grad) in x.chunks_exact(c).zip(y.chunks_exact(c)).zip(grad.chunks_exact(c)) {
-                        let channels = ones.iter_mut().zip(&mut products).zip(x).zip(y).zip(grad).zip(mean);
-                        for (((((one, product), x), &y), &grad), mean) in channels {
-                            let grad = self.masked(y, grad);
-                            *one += grad;
-                            *product += grad * (x - mean);
-                        }
-                    }
-                    for ((sum, &one), &product) in sums.iter_mut().zip(&ones).zip(&products) {
-                        sum.0 += f64::from(one);
-                        sum.1 += f64::from(product);
-                    }
-                }
+                self.affine.isa.run(GradSums { affine: &self.affine, x, grad, sums: &mut sums });
                 sums
             })
             .collect();
         let mut total = vec![(0f64, 0f64); c];
-        for sums in partial {
+        for sums in parts {
             for (total, sum) in total.iter_mut().zip(sums) {
                 total.0 += sum.0;
                 total.1 += sum.1;
             }
         }
-        total.iter().zip(inv_std).map(|(&(one, product), &inv_std)| (one, product * f64::from(inv_std))).collect()
+        total.iter().zip(self.inv_std).map(|(&(one, product), &inv_std)| (one, product * f64::from(inv_std))).collect()
     }
-    pub(super) fn run(&self, x: &[f32], y: &[f32], grad: &[f32]) -> InputWeightBias {
-        let Moments { mean, inv_std } = self.moments;
-        let c = mean.len();
-        let rows = (x.len() / c) as f64;
-        let sums = self.sums(x, y, grad);
-        // dx = weight · inv_std · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)); the means fall away with fixed statistics.
-        let batch = if self.fixed { 0. } else { 1. };
-        let coefficients: Vec<(f32, f32, f32)> = (0..c)
-            .map(|i| {
-                let inv_std = f64::from(inv_std[i]);
-                let scale = f64::from(self.weight[i]) * inv_std;
-                let (mean_g, slope) = (batch * sums[i].0 / rows, batch * sums[i].1 / rows * inv_std);
-                (scale as f32, mean_g as f32, slope as f32)
-            })
-            .collect();
-        let mut out = unwritten(x.len());
-        out.par_chunks_mut(block_len(c))
-            .zip(x.par_chunks(block_len(c)))
-            .zip(y.par_chunks(block_len(c)))
-            .zip(grad.par_chunks(block_len(c)))
-            .for_each(|(((out, x), y), grad)| {
-                let rows =
-                    out.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(y.chunks_exact(c)).zip(grad.chunks_exact(c));
-                for (((out, x), y), grad) in rows {
-                    let channels = out.iter_mut().zip(x).zip(y).zip(grad).zip(mean).zip(&coefficients);
-                    for (((((out, x), &y), &grad), mean), (scale, mean_g, slope)) in channels {
-                        *out = scale * ((self.masked(y, grad) - mean_g) - (x - mean) * slope);
+}
+
+/// The gradient before the rectifier, if there is one.
+///
+/// # Safety
+/// As for [`Affine::value`], and `grad` must be valid for reads of a vector.
+#[inline(always)]
+unsafe fn masked<V: Vector>(affine: &Affine<'_>, x: *const f32, grad: *const f32, channel: usize) -> V {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let grad = V::load(grad);
+        if !affine.relu {
+            return grad;
+        }
+        let zero = V::splat(0.);
+        affine.value::<V>(x, channel).above(zero, grad, zero).1
+    }
+}
+
+struct GradSums<'a> {
+    affine: &'a Affine<'a>,
+    x: &'a [f32],
+    grad: &'a [f32],
+    sums: &'a mut [(f64, f64)],
+}
+
+impl Job for GradSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let c = self.sums.len();
+        let whole = c - c % V::LANES;
+        assert!(self.affine.mean.len() == c && self.affine.scale.len() == c && self.affine.bias.len() == c);
+        assert!(self.x.len() == self.grad.len());
+        self.channels::<V>(0..whole);
+        self.channels::<[f32; 1]>(whole..c);
+    }
+}
+
+impl GradSums<'_> {
+    #[inline(always)]
+    fn channels<V: Vector>(&mut self, channels: Range<usize>) {
+        let c = self.sums.len();
+        let pixels = self.x.len() / c;
+        let mut lanes = [[0f32; 16]; 2];
+        let mut channel = channels.start;
+        while channel < channels.end {
+            let mut pixel = 0;
+            while pixel < pixels {
+                let end = pixels.min(pixel + F32_PIXELS);
+                // SAFETY: `run` has shown that `x` and `grad` have whole pixels, and `channels` holds whole vectors of one.
+                unsafe {
+                    let mean = V::load(self.affine.mean.as_ptr().add(channel));
+                    let (mut one, mut product) = (V::splat(0.), V::splat(0.));
+                    while pixel < end {
+                        let at = pixel * c + channel;
+                        let x = self.x.as_ptr().add(at);
+                        let grad = masked::<V>(self.affine, x, self.grad.as_ptr().add(at), channel);
+                        one = one.add(grad);
+                        product = grad.mul_add(V::load(x).sub(mean), product);
+                        pixel += 1;
                     }
+                    one.store(lanes[0].as_mut_ptr());
+                    product.store(lanes[1].as_mut_ptr());
                 }
-            });
-        let (bias, weight) = sums.iter().map(|&(one, product)| (one as f32, product as f32)).unzip();
-        (out, weight, bias)
+                for lane in 0..V::LANES {
+                    let sum = &mut self.sums[channel + lane];
+                    sum.0 += f64::from(lanes[0][lane]);
+                    sum.1 += f64::from(lanes[1][lane]);
+                }
+            }
+            channel += V::LANES;
+        }
+    }
+}
+
+struct InputGrad<'a> {
+    affine: &'a Affine<'a>,
+    mean_grad: &'a [f32],
+    minus_slope: &'a [f32],
+    x: &'a [f32],
+    grad: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Job for InputGrad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let c = self.affine.mean.len();
+        let whole = c - c % V::LANES;
+        assert!(self.affine.scale.len() == c && self.affine.bias.len() == c);
+        assert!(self.mean_grad.len() == c && self.minus_slope.len() == c);
+        assert!(self.x.len() == self.out.len() && self.grad.len() == self.out.len());
+        for pixel in 0..self.out.len() / c {
+            self.channels::<V>(pixel * c, 0..whole);
+            self.channels::<[f32; 1]>(pixel * c, whole..c);
+        }
+    }
+}
+
+impl InputGrad<'_> {
+    #[inline(always)]
+    fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
+        let mut channel = channels.start;
+        while channel < channels.end {
+            // SAFETY: `run` has shown that all slices have whole pixels, and `channels` holds whole vectors of one.
+            unsafe {
+                let at = pixel + channel;
+                let x = self.x.as_ptr().add(at);
+                let grad = masked::<V>(self.affine, x, self.grad.as_ptr().add(at), channel);
+                let scale = V::load(self.affine.scale.as_ptr().add(channel));
+                let mean_grad = V::load(self.mean_grad.as_ptr().add(channel));
+                let minus_slope = V::load(self.minus_slope.as_ptr().add(channel));
+                let distance = V::load(x).sub(V::load(self.affine.mean.as_ptr().add(channel)));
+                distance.mul_add(minus_slope, grad.sub(mean_grad)).mul(scale).store(self.out.as_mut_ptr().add(at));
+            }
+            channel += V::LANES;
+        }
     }
 }

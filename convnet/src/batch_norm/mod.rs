@@ -5,13 +5,16 @@
 //! taken around a sample of each channel, and finished in f64, so that a large mean does not swallow a small variance.
 
 mod cpu;
+mod statistics;
 
+use crate::cpu::simd::Isa;
 use crate::dense;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use std::sync::{Arc, OnceLock};
+pub(crate) use statistics::Statistics;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Constants of a batch normalisation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,29 +63,33 @@ impl BatchNorm2d {
     /// Where a channel has a single value (one image of one pixel) the variance is 0, the output is the bias, and the
     /// running variance moves towards 0: the unbiased variance, 0/0, is taken as 0. PyTorch raises an error there.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let op = self.op(None, train);
+        let op = self.op(None, train, None);
         x.contiguous()?.apply_op3(&self.weight.contiguous()?, &self.bias.contiguous()?, op)
     }
 
     /// Outside the autograd graph: `norm(x)`, rectified if so configured, or `relu(norm(x) + residual)`; and the moments that
-    /// normalised it.
-    pub(crate) fn forward(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<(Tensor, Moments)> {
-        let op = self.op(residual.cloned(), train);
+    /// normalised it. On the CPU, `statistics` saves a pass over `x`, if they are those of `x`.
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        train: bool,
+        statistics: Option<Statistics>,
+    ) -> Result<(Tensor, Moments)> {
+        let op = self.op(residual.cloned(), train, statistics);
         let y = x.apply_op3_no_bwd(&self.weight, &self.bias, &op)?;
         Ok((y, op.moments))
     }
 
-    /// Gradients of input, weight and bias where `y` is what [`BatchNorm2d::forward`] made of `x` without a residual. With a
-    /// residual, `grad` must be the gradient of the sum before its rectifier; `relu` says whether there is one in between.
-    pub(crate) fn gradients(
-        &self,
-        x: &Tensor,
-        y: &Tensor,
-        grad: &Tensor,
-        moments: &Moments,
-        relu: bool,
-    ) -> Result<[Tensor; 3]> {
-        gradients(x, y, grad, [&self.weight, &self.bias], moments, relu, false)
+    /// Gradients of input, weight and bias where [`BatchNorm2d::forward`] normalised `x` without a residual. With a residual,
+    /// `grad` must be the gradient of the sum before its rectifier; `relu` says whether there is one in between.
+    pub(crate) fn gradients(&self, x: &Tensor, grad: &Tensor, moments: &Moments, relu: bool) -> Result<[Tensor; 3]> {
+        gradients(x, grad, [&self.weight, &self.bias], moments, relu, false)
+    }
+
+    /// Takes the statistics of an input while it is computed.
+    pub(crate) fn statistics(&self) -> Statistics {
+        Statistics::new(Isa::best(), self.weight.elem_count())
     }
 
     /// With running statistics, `norm(x) = scale · x + shift`: scale and shift of every channel.
@@ -102,7 +109,7 @@ impl BatchNorm2d {
         (&self.weight, &self.bias)
     }
 
-    fn op(&self, residual: Option<Tensor>, train: bool) -> BatchNormOp {
+    fn op(&self, residual: Option<Tensor>, train: bool, statistics: Option<Statistics>) -> BatchNormOp {
         BatchNormOp {
             train,
             eps: self.config.eps,
@@ -111,6 +118,7 @@ impl BatchNorm2d {
             residual,
             running: (self.running_mean.detach(), self.running_var.detach()),
             moments: Moments::default(),
+            statistics: Mutex::new(statistics),
         }
     }
 }
@@ -127,6 +135,8 @@ struct BatchNormOp {
     residual: Option<Tensor>,
     running: (Tensor, Tensor),
     moments: Moments,
+    /// Those of the input, if they are known.
+    statistics: Mutex<Option<Statistics>>,
 }
 
 impl CustomOp3 for BatchNormOp {
@@ -146,15 +156,17 @@ impl CustomOp3 for BatchNormOp {
         let x = dense::slice(x, xl, self.name())?;
         let (weight, bias) = (dense::slice(weight, wl, self.name())?, dense::slice(bias, bl, self.name())?);
         let c = check(xl.shape(), weight.len(), bias.len())?;
-        let moments = if self.train {
-            let (moments, unbiased_var) = cpu::batch_moments(x, c, self.eps);
+        let isa = Isa::best();
+        let (mean, inv_std) = if self.train {
+            let known = self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let moments = known.unwrap_or_else(|| Statistics::of(isa, x, c)).moments(self.eps);
             self.running.0.inplace_op1(&Blend { share: self.momentum, values: &moments.mean })?;
-            self.running.1.inplace_op1(&Blend { share: self.momentum, values: &unbiased_var })?;
-            moments
+            self.running.1.inplace_op1(&Blend { share: self.momentum, values: &moments.unbiased_var })?;
+            (moments.mean, moments.inv_std)
         } else {
             let var: Vec<f32> = self.running.1.to_vec1()?;
-            let inv_std = var.iter().map(|&var| cpu::inv_std(f64::from(var), self.eps)).collect();
-            cpu::Moments { mean: self.running.0.to_vec1()?, inv_std }
+            let inv_std = var.iter().map(|&var| statistics::inv_std(f64::from(var), self.eps)).collect();
+            (self.running.0.to_vec1()?, inv_std)
         };
         let residual = self.residual.as_ref().map(Tensor::storage_and_layout);
         let residual = match &residual {
@@ -164,9 +176,10 @@ impl CustomOp3 for BatchNormOp {
             },
             None => None,
         };
-        let y = cpu::apply(x, residual, &moments, weight, bias, self.relu);
+        let scale = cpu::scale(weight, &inv_std);
+        let y = cpu::Affine { isa, mean: &mean, scale: &scale, bias, relu: self.relu }.apply(x, residual);
         let column = |values| Tensor::from_vec(values, c, &Device::Cpu);
-        let _ = self.moments.set((column(moments.mean)?, column(moments.inv_std)?));
+        let _ = self.moments.set((column(mean)?, column(inv_std)?));
         Ok((CpuStorage::F32(y), xl.shape().clone()))
     }
 
@@ -219,12 +232,11 @@ impl CustomOp3 for BatchNormOp {
         x: &Tensor,
         weight: &Tensor,
         bias: &Tensor,
-        y: &Tensor,
+        _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let parameters = [weight, bias];
-        let [x, weight, bias] =
-            gradients(x, y, &grad.contiguous()?, parameters, &self.moments, self.relu, !self.train)?;
+        let [x, weight, bias] = gradients(x, &grad.contiguous()?, parameters, &self.moments, self.relu, !self.train)?;
         Ok((Some(x), Some(weight), Some(bias)))
     }
 }
@@ -244,7 +256,6 @@ fn check(x: &Shape, weights: usize, biases: usize) -> Result<usize> {
 /// Gradients of input, weight and bias; `fixed` where the moments did not depend on `x`.
 fn gradients(
     x: &Tensor,
-    y: &Tensor,
     grad: &Tensor,
     [weight, bias]: [&Tensor; 2],
     moments: &Moments,
@@ -253,58 +264,43 @@ fn gradients(
 ) -> Result<[Tensor; 3]> {
     let Some(moments) = moments.get() else { bail!("batch-norm2d: backward before forward") };
     let op = BatchNormGrad { moments, weight, bias, relu, fixed, parameters: OnceLock::new() };
-    let data = x.apply_op3_no_bwd(y, grad, &op)?;
+    let data = x.apply_op2_no_bwd(grad, &op)?;
     let Some((weight, bias)) = op.parameters.into_inner() else { bail!("batch-norm2d: no parameter gradients") };
     Ok([data, weight, bias])
 }
 
-/// (input, output, output gradient) -> input gradient; the parameters' gradients are left in `parameters`.
+/// (input, output gradient) -> input gradient; the parameters' gradients are left in `parameters`.
+///
+/// What came before the rectifier is computed again from the input: that is less to read than the output.
 struct BatchNormGrad<'a> {
     moments: &'a (Tensor, Tensor),
     weight: &'a Tensor,
-    /// CUDA recomputes the rectifier's input from it rather than reading the output.
-    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU reads the output"))]
     bias: &'a Tensor,
     relu: bool,
     fixed: bool,
     parameters: OnceLock<(Tensor, Tensor)>,
 }
 
-impl CustomOp3 for BatchNormGrad<'_> {
+impl CustomOp2 for BatchNormGrad<'_> {
     fn name(&self) -> &'static str {
         "batch-norm2d-gradient"
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        xl: &Layout,
-        y: &CpuStorage,
-        yl: &Layout,
-        grad: &CpuStorage,
-        gl: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, y) = (dense::slice(x, xl, self.name())?, dense::slice(y, yl, self.name())?);
-        let grad = dense::slice(grad, gl, self.name())?;
-        let moments = cpu::Moments { mean: self.moments.0.to_vec1()?, inv_std: self.moments.1.to_vec1()? };
-        let weight: Vec<f32> = self.weight.to_vec1()?;
-        let op = cpu::Gradients { moments: &moments, weight: &weight, relu: self.relu, fixed: self.fixed };
-        let (data, weight, bias) = op.run(x, y, grad);
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, grad) = (dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+        let values = [&self.moments.0, &self.moments.1, self.weight, self.bias].map(Tensor::to_vec1);
+        let [mean, inv_std, weight, bias]: [Result<Vec<f32>>; 4] = values;
+        let (mean, inv_std, bias) = (mean?, inv_std?, bias?);
+        let scale = cpu::scale(&weight?, &inv_std);
+        let affine = cpu::Affine { isa: Isa::best(), mean: &mean, scale: &scale, bias: &bias, relu: self.relu };
+        let (data, weight, bias) = cpu::Gradients { affine, inv_std: &inv_std, fixed: self.fixed }.run(x, grad);
         let column = |values: Vec<f32>| Tensor::new(values, &Device::Cpu);
         let _ = self.parameters.set((column(weight)?, column(bias)?));
         Ok((CpuStorage::F32(data), xl.shape().clone()))
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        xl: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        grad: &CudaStorage,
-        gl: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
         use crate::cuda::norm;
         let guards =
             [&self.moments.0, &self.moments.1, self.weight, self.bias].map(|tensor| tensor.storage_and_layout());

@@ -96,17 +96,13 @@ pub(crate) trait Vector: Copy {
     fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self);
 }
 
-#[inline(always)]
-fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {
-    [f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)]
-}
-
-impl Vector for [f32; 8] {
-    const LANES: usize = 8;
+/// Arrays: eight numbers where the processor has nothing better, one for the channels that no vector holds.
+impl<const N: usize> Vector for [f32; N] {
+    const LANES: usize = N;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
-        [value; 8]
+        [value; N]
     }
 
     #[inline(always)]
@@ -122,34 +118,51 @@ impl Vector for [f32; 8] {
     }
 
     #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        each(|i| self[i] + other[i])
-    }
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        each(|i| self[i] - other[i])
-    }
-
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        each(|i| self[i] * other[i])
-    }
-
-    #[inline(always)]
-    fn mul_add(self, factor: Self, sum: Self) -> Self {
-        // Where the target has no such instruction, `f32::mul_add` calls a function that takes dozens of steps.
-        if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
-            each(|i| self[i].mul_add(factor[i], sum[i]))
-        } else {
-            each(|i| self[i] * factor[i] + sum[i])
+    fn add(mut self, other: Self) -> Self {
+        for i in 0..N {
+            self[i] += other[i];
         }
+        self
+    }
+
+    #[inline(always)]
+    fn sub(mut self, other: Self) -> Self {
+        for i in 0..N {
+            self[i] -= other[i];
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn mul(mut self, other: Self) -> Self {
+        for i in 0..N {
+            self[i] *= other[i];
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn mul_add(mut self, factor: Self, sum: Self) -> Self {
+        for i in 0..N {
+            // Where the target has no such instruction, `f32::mul_add` calls a function that takes dozens of steps.
+            self[i] = if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+                self[i].mul_add(factor[i], sum[i])
+            } else {
+                self[i] * factor[i] + sum[i]
+            };
+        }
+        self
     }
 
     #[inline(always)]
     fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self) {
-        let above = |i: usize| (self[i] > other[i]) | self[i].is_nan();
-        (each(|i| if above(i) { self[i] } else { other[i] }), each(|i| if above(i) { yes[i] } else { no[i] }))
+        let (mut maxima, mut chosen) = (other, no);
+        for i in 0..N {
+            if (self[i] > other[i]) | self[i].is_nan() {
+                (maxima[i], chosen[i]) = (self[i], yes[i]);
+            }
+        }
+        (maxima, chosen)
     }
 }
 

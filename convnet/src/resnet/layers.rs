@@ -114,7 +114,7 @@ impl Layers {
             (branch, Some(shortcut)) => (branch + shortcut)?,
             (grad, None) => grad,
         };
-        let grad = max_pool2d_grad(&grad, &argmax, stem.y.shape(), MAX_POOL)?;
+        let grad = max_pool2d_grad(&grad, &argmax, stem.middle.shape(), MAX_POOL)?;
         let input = self.stem.backward(&stem, &grad, wants_input, &mut gradients)?;
         Ok((input, gradients))
     }
@@ -129,6 +129,8 @@ struct Block {
 }
 
 struct BlockTrace {
+    /// The block's output.
+    y: Tensor,
     branch: Vec<ConvNormTrace>,
     shortcut: Option<ConvNormTrace>,
 }
@@ -176,7 +178,7 @@ impl Block {
             y = next;
             branch.push(trace);
         }
-        Ok((y, BlockTrace { branch, shortcut }))
+        Ok((y.clone(), BlockTrace { y, branch, shortcut }))
     }
 
     fn evaluate(&self, x: &Tensor) -> Result<Tensor> {
@@ -192,10 +194,10 @@ impl Block {
     /// From the output's gradient to the input's. Both may come in two parts, whose sum they are: the next block's rectifier
     /// adds them in passing.
     fn backward(&self, trace: BlockTrace, grad: &Parts, gradients: &mut Gradients) -> Result<Parts> {
-        let BlockTrace { mut branch, shortcut } = trace;
-        let Some(last) = branch.last() else { candle_core::bail!("network: a block left no trace") };
+        let BlockTrace { y, mut branch, shortcut } = trace;
         // The last layer's rectifier comes after the sum; behind it, the gradient goes both ways.
-        let mut residual = relu_grad(&last.y, &grad.0, grad.1.as_ref())?;
+        let mut residual = relu_grad(&y, &grad.0, grad.1.as_ref())?;
+        drop(y);
         let mut grad = residual.clone();
         for layer in self.branch.iter().rev() {
             let Some(trace) = branch.pop() else { candle_core::bail!("network: a layer left no trace") };
@@ -235,7 +237,6 @@ struct ConvNormTrace {
     x: Kept,
     /// Between convolution and batch norm.
     middle: Tensor,
-    y: Tensor,
     moments: Moments,
 }
 
@@ -256,9 +257,10 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<(Tensor, ConvNormTrace)> {
-        let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config())?;
-        let (y, moments) = self.norm.forward(&middle, residual, true)?;
-        Ok((y.clone(), ConvNormTrace { x, middle, y, moments }))
+        let statistics = x.device().is_cpu().then(|| self.norm.statistics());
+        let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config(), statistics.as_ref())?;
+        let (y, moments) = self.norm.forward(&middle, residual, true, statistics)?;
+        Ok((y, ConvNormTrace { x, middle, moments }))
     }
 
     /// By running statistics: `relu(norm(conv(x)) + residual)`, or `norm(conv(x))`, rectified if this layer is.
@@ -269,8 +271,8 @@ impl ConvNorm {
             let relu = self.relu || residual.is_some();
             return conv::forward_folded(x, weight, config, Folded { scale: &scale, bias: &bias, residual, relu });
         }
-        let (middle, _) = conv::forward(x, weight, config)?;
-        Ok(self.norm.forward(&middle, residual, false)?.0)
+        let (middle, _) = conv::forward(x, weight, config, None)?;
+        Ok(self.norm.forward(&middle, residual, false, None)?.0)
     }
 
     /// From the output's gradient (behind a residual sum: from the sum's) to the input's, if it is wanted.
@@ -281,8 +283,8 @@ impl ConvNorm {
         wants_input: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let ConvNormTrace { x, middle, y, moments } = trace;
-        let [grad, weight_grad, bias_grad] = self.norm.gradients(middle, y, grad, moments, self.relu)?;
+        let ConvNormTrace { x, middle, moments } = trace;
+        let [grad, weight_grad, bias_grad] = self.norm.gradients(middle, grad, moments, self.relu)?;
         let [kernel, weight, bias] = self.parameters();
         gradients.insert(weight, weight_grad);
         gradients.insert(bias, bias_grad);
