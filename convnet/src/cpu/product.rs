@@ -31,8 +31,18 @@ impl Runs<'_> {
 
     /// Elements from a row's start to its last number.
     fn span(self) -> usize {
-        self.starts.iter().max().map_or(0, |last| last + (self.len - 1) * self.step)
+        last(self.starts) + (self.len - 1) * self.step
     }
+}
+
+/// The largest of `starts`, 0 of none.
+#[inline(always)]
+fn last(starts: &[usize]) -> usize {
+    let mut last = 0;
+    for &start in starts {
+        last = if start > last { start } else { last };
+    }
+    last
 }
 
 /// Rows of a product: row i starts at `starts[i]` of `data`.
@@ -59,9 +69,11 @@ pub(crate) fn multiply<V: Vector>(rows: Rows<'_>, panels: &[f32], target: &mut T
     assert!(depth > 0, "a product of nothing");
     assert_eq!(rows.starts.len(), target.starts.len(), "a product's rows and results differ in number");
     assert!(panels.len() >= target.cols.div_ceil(width) * depth * width, "too few panels for {} columns", target.cols);
-    let (Some(last), Some(last_target)) = (rows.starts.iter().max(), target.starts.iter().max()) else { return };
-    assert!(last + rows.runs.span() < rows.data.len(), "a product's row ends past its data");
-    assert!(last_target + target.cols <= target.data.len(), "a product's result ends past its target");
+    if rows.starts.is_empty() {
+        return;
+    }
+    assert!(last(rows.starts) + rows.runs.span() < rows.data.len(), "a product's row ends past its data");
+    assert!(last(target.starts) + target.cols <= target.data.len(), "a product's result ends past its target");
     for (at, panel) in panels.chunks_exact(depth * width).enumerate().take(target.cols.div_ceil(width)) {
         let columns = at * width..target.cols.min((at + 1) * width);
         for (starts, targets) in rows.starts.chunks(ROWS).zip(target.starts.chunks(ROWS)) {
