@@ -5,3 +5,5 @@ cd "$(dirname "$0")/.."
 # The tests of the programs run the binaries, which cargo test does not build for another package.
 cargo build --workspace --bins --locked
 cargo test --workspace --locked "$@"
+# Once more without the processor's own vector instructions, as on a machine that lacks them.
+CANDLE_CONVNET_SIMD=portable cargo test --locked -p candle-convnet --lib --tests "$@"

@@ -92,7 +92,7 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    fn new(x: &Shape, weight: &Shape, config: Conv2dConfig) -> Result<Self> {
+    pub(crate) fn new(x: &Shape, weight: &Shape, config: Conv2dConfig) -> Result<Self> {
         let (n, h, w, c) = x.dims4()?;
         let (o, weight_c, kh, kw) = weight.dims4()?;
         let Conv2dConfig { stride, padding } = config;
@@ -129,7 +129,14 @@ impl Geometry {
     }
 
     /// The output, whose channels' weights are multiplied by `scale`.
-    fn forward(&self, isa: Isa, x: &[f32], weight: &[f32], scale: Option<&[f32]>, finish: &impl Finish) -> Vec<f32> {
+    pub(crate) fn forward(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        weight: &[f32],
+        scale: Option<&[f32]>,
+        finish: &impl Finish,
+    ) -> Vec<f32> {
         let weights = self.weights(weight, false, scale);
         if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding) {
             return winograd.run(x, weights, finish);
@@ -141,7 +148,7 @@ impl Geometry {
         Gather { isa, src: self.input, dst: self.output, step: 1, classes: vec![class] }.run(x, finish)
     }
 
-    fn data_grad(&self, isa: Isa, weight: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(crate) fn data_grad(&self, isa: Isa, weight: &[f32], grad: &[f32]) -> Vec<f32> {
         if self.config.padding <= 2
             && let Some(winograd) = self.winograd(isa, self.output, self.input, 2 - self.config.padding)
         {
@@ -171,7 +178,7 @@ impl Geometry {
         (Taps { first, count: positions.len(), step: 1 }, positions)
     }
 
-    fn weight_grad(&self, isa: Isa, x: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(crate) fn weight_grad(&self, isa: Isa, x: &[f32], grad: &[f32]) -> Vec<f32> {
         if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding) {
             return winograd.weight_grad(x, grad);
         }

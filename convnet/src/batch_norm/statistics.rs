@@ -66,7 +66,7 @@ impl Statistics {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
     }
 
-    /// Mean and variance of all parts (Chan, Golub and LeVeque 1979), in the order of their pixels.
+    /// Mean and variance of all parts (Chan, Golub, `LeVeque` 1979), in the order of their pixels.
     pub(super) fn moments(self, eps: f64) -> Moments {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
         parts.sort_by_key(|part| part.first);
@@ -121,7 +121,7 @@ impl Distances<'_> {
     fn channels<V: Vector>(&mut self, channels: Range<usize>) {
         let c = self.sums.len();
         let pixels = self.x.len() / c;
-        assert!(pixels > 0 && channels.end <= c && channels.len() % V::LANES == 0);
+        assert!(pixels > 0 && channels.end <= c && channels.len().is_multiple_of(V::LANES));
         let mut lanes = [[0f32; 16]; 2];
         let mut channel = channels.start;
         while channel < channels.end {

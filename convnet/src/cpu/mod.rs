@@ -8,3 +8,6 @@ pub(crate) mod product;
 pub(crate) mod simd;
 pub(crate) mod weight_grad;
 pub(crate) mod winograd;
+
+#[cfg(test)]
+mod tests;

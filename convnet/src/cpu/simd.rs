@@ -30,10 +30,17 @@ impl Isa {
         sets
     }
 
-    /// The fastest set that this processor has.
+    /// The fastest set that this processor has, or the one that the environment names.
+    ///
+    /// `CANDLE_CONVNET_SIMD` is read once: `portable`, `avx2` or `avx512`; a name that is none of this processor's changes nothing.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Self::available().pop().unwrap_or(Self::Portable))
+        *BEST.get_or_init(|| {
+            let mut sets = Self::available();
+            let wanted = std::env::var("CANDLE_CONVNET_SIMD").unwrap_or_default();
+            let named = sets.iter().copied().find(|set| format!("{set:?}").eq_ignore_ascii_case(&wanted));
+            named.or_else(|| sets.pop()).unwrap_or(Self::Portable)
+        })
     }
 
     /// Numbers in a vector.

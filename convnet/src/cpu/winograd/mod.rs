@@ -36,8 +36,8 @@ pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: (usize, usize), 
     let products = dst.h.div_ceil(OUT) * dst.w.div_ceil(OUT) * PRODUCTS;
     kernel == (3, 3)
         && stride == 1
-        && src.c % width == 0
-        && dst.c % width == 0
+        && src.c.is_multiple_of(width)
+        && dst.c.is_multiple_of(width)
         && src.len() > 0
         && dst.len() > 0
         && 2 * products <= dst.h * dst.w * 9

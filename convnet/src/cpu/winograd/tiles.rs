@@ -88,7 +88,7 @@ impl Factors {
             let tiles_here = first + chunk * CHUNK..first + count.min((chunk + 1) * CHUNK);
             match transform {
                 Transform::Inputs(src) => {
-                    isa.run(Inputs { src, zeros: &zeros, tiles, count: tiles_here, pitch, planes })
+                    isa.run(Inputs { src, zeros: &zeros, tiles, count: tiles_here, pitch, planes });
                 }
                 Transform::ResultsGrad(grad) => {
                     isa.run(ResultsGrad { grad, zeros: &zeros, tiles, count: tiles_here, pitch, planes });
