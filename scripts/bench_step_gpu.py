@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Times ResNet training steps and evaluation on an NVIDIA card in candle-convnet and in PyTorch, in turns in one run.
+"""Times ResNet training steps and evaluation on an NVIDIA card in ucftrain and in PyTorch, in turns in one run.
 
-    python3 scripts/bench_step_gpu.py --program target/release/examples/step_time [--rounds 3] [--json FILE]
+    python3 scripts/bench_step_gpu.py --program target/release/ucftrain [--rounds 3] [--json FILE]
 
 PyTorch: eager, AMP bf16, channels_last, cudnn.benchmark, foreach SGD. Both synchronise after every step; medians of 20 steps,
 then medians over the rounds. Only the network is timed: inputs lie on the card.
 """
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -65,12 +64,14 @@ def pytorch(case, steps=20, compile=False):
 
 def ours(case, program, precision="bf16"):
     network, channels, batch = case
-    options = [f"--net={network}", f"--channels={channels}", f"--batch={batch}", "--steps=20", "--device=cuda:0", f"--precision={precision}"]
-    out = subprocess.run([program, *options], capture_output=True, text=True)
+    stream = {3: "rgb", 20: "flow"}[channels]
+    options = [f"--arch={network}", f"--stream={stream}", f"--batch-size={batch}", "--seconds=2", "--device=cuda:0", f"--precision={precision}"]
+    command = [program, "bench", "step", *options, "--json"]
+    out = subprocess.run(command, capture_output=True, text=True)
     if out.returncode:
-        sys.exit(f"{program} {' '.join(options)}: {out.stderr}")
-    unit = {"s": 1e3, "ms": 1, "µs": 1e-3}
-    return {name: float(value) * unit[u] for name, value, u in re.findall(r"([a-z ]+?): median\s+([\d.]+)(s|ms|µs)", out.stdout) for name in [name.strip()]}
+        sys.exit(f"{' '.join(command)}: {out.stderr}")
+    found = json.loads(out.stdout)
+    return {name: found[key] for name, key in zip(NAMES, ["forward_ms", "backward_ms", "step_ms", "eval_ms"])}
 
 
 def main():
@@ -82,9 +83,9 @@ def main():
     args = parser.parse_args()
     rows = []
     for case in CASES[: args.cases]:
-        found = {"candle-convnet": [], "PyTorch": []}
+        found = {"ucftrain": [], "PyTorch": []}
         for _ in range(args.rounds):
-            found["candle-convnet"].append(ours(case, args.program))
+            found["ucftrain"].append(ours(case, args.program))
             found["PyTorch"].append(pytorch(case))
         medians = {who: {name: statistics.median(run[name] for run in runs) for name in NAMES} for who, runs in found.items()}
         rows.append({"network": case[0], "channels": case[1], "batch": case[2], **medians})

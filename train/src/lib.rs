@@ -4,6 +4,7 @@
 //! ahead of the step) -> [`engine`] (steps and epochs) -> [`evaluate`] (19 samples a clip) -> [`scores`] -> [`fusion`].
 
 pub mod accuracy;
+pub mod bench;
 pub mod checkpoint;
 pub mod console;
 pub mod device;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use ucftrain::stream::Stream;
 use ucftrain::usage::Usage;
-use ucftrain::{eval, fuse, train};
+use ucftrain::{bench, eval, fuse, train};
 
 /// Trains, evaluates and fuses two-stream action recognition networks straight from clip shards
 #[derive(Parser)]
@@ -29,6 +29,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Combine the scores of several networks
     Fuse(fuse::FuseArgs),
+    /// Measure how fast this machine is at the parts of training
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Temporal(args) => train::run(Stream::Temporal, &args),
         Command::Eval(args) => eval::run(&args),
         Command::Fuse(args) => fuse::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,262 @@
+//! `ucftrain bench step`: times a training step and an evaluation of one batch, the network alone.
+
+use crate::console::Console;
+use crate::device::{Compute, Precision};
+use crate::input::{Feed, Plan, TrainSource, check_geometry, with_batches};
+use crate::stream::Stream;
+use crate::table::table;
+use crate::train::set_threads;
+use crate::usage::Usage;
+use crate::videos::Videos;
+use anyhow::{Context, Result, bail};
+use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
+use candle_core::{Device, Tensor};
+use clipshard::Dataset;
+use serde_json::json;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What is typed after `bench step`.
+#[derive(Debug, clap::Args)]
+pub struct StepArgs {
+    /// Packed data set whose first training batch is taken, or `synthetic` for random numbers
+    #[arg(long, value_name = "DIR|synthetic", default_value = "synthetic")]
+    data: String,
+    /// Records that the network sees: rgb (3 channels) or flow (20)
+    #[arg(long, value_enum, default_value = "rgb")]
+    stream: Records,
+    /// Images a batch [default: 25 for rgb, 32 for flow]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch_size: Option<u32>,
+    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152
+    #[arg(long, value_name = "NET", default_value = "resnet18")]
+    arch: Depth,
+    /// Height and width of an image, in pixels
+    #[arg(long, value_name = "N", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    input_size: u32,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+    /// Threads that compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Time to measure for; five steps are taken in any case
+    #[arg(long, value_name = "N", default_value_t = 10.)]
+    seconds: f64,
+    /// Print how long each op of a step takes on the card instead
+    #[arg(long)]
+    profile: bool,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Records {
+    Rgb,
+    Flow,
+}
+
+impl Records {
+    fn stream(self) -> Stream {
+        match self {
+            Self::Rgb => Stream::Spatial,
+            Self::Flow => Stream::Temporal,
+        }
+    }
+}
+
+/// Steps before the first that counts: memory is taken, and a card's algorithms are chosen.
+const WARM_UP: usize = 2;
+const FEWEST: usize = 5;
+
+/// Runs the command.
+pub fn run(args: &StepArgs) -> Result<()> {
+    let stream = args.stream.stream();
+    let compute = Compute::open(&args.device, args.precision, false)?;
+    let threads =
+        args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
+    set_threads(threads)?;
+    let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
+    let config = ResNetConfig { depth: args.arch, in_channels: stream.channels(), classes: 101 };
+    let model = Model::random(&config, 0, &compute.device)?;
+    let sgd = Sgd::new(model.trainable(), SgdConfig { lr: 1e-3, ..SgdConfig::default() });
+    let images = if args.data == "synthetic" {
+        let side = args.input_size as usize;
+        let shape = (batch_size, side, side, stream.channels());
+        Tensor::randn(0f32, 1., shape, &compute.device)?.to_dtype(compute.dtype)?
+    } else {
+        first_batch(args.data.as_ref(), stream, args.input_size as usize, batch_size, threads, &compute)?
+    };
+    let labels: Vec<u32> = (0..images.dims()[0] as u32).map(|i| i % 101).collect();
+    let labels = Tensor::new(labels, &compute.device)?;
+    let mut bench = Bench { model, sgd, device: compute.device.clone(), images, labels };
+    for _ in 0..WARM_UP {
+        bench.step()?;
+        bench.evaluate()?;
+    }
+    if args.profile {
+        return profile(&compute.device, || bench.step().map(drop));
+    }
+    let start = Instant::now();
+    let mut times = Times::default();
+    while times.steps.len() < FEWEST || start.elapsed().as_secs_f64() < args.seconds {
+        times.steps.push(bench.step()?);
+        times.evaluations.push(bench.evaluate()?);
+    }
+    report(args, &compute, threads, bench.images.dims(), &times)
+}
+
+struct Bench {
+    model: Model,
+    sgd: Sgd,
+    device: Device,
+    images: Tensor,
+    labels: Tensor,
+}
+
+impl Bench {
+    /// Times of the forward pass, the backward pass and the update.
+    fn step(&mut self) -> candle_core::Result<[Duration; 3]> {
+        self.device.synchronize()?;
+        let start = Instant::now();
+        let loss = cross_entropy(&self.model.net.forward_t(&self.images, true)?, &self.labels, 0.)?;
+        self.device.synchronize()?;
+        let forward = start.elapsed();
+        let grads = loss.backward()?;
+        self.device.synchronize()?;
+        let backward = start.elapsed();
+        self.sgd.step(&grads)?;
+        drop((loss, grads));
+        self.device.synchronize()?;
+        Ok([forward, backward.saturating_sub(forward), start.elapsed().saturating_sub(backward)])
+    }
+
+    fn evaluate(&self) -> candle_core::Result<Duration> {
+        let start = Instant::now();
+        self.model.net.forward_t(&self.images, false)?;
+        self.device.synchronize()?;
+        Ok(start.elapsed())
+    }
+}
+
+#[derive(Default)]
+struct Times {
+    steps: Vec<[Duration; 3]>,
+    evaluations: Vec<Duration>,
+}
+
+fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], times: &Times) -> Result<()> {
+    let part = |i: usize| median(times.steps.iter().map(|parts| parts[i]).collect());
+    let whole = median(times.steps.iter().map(|parts| parts.iter().sum()).collect());
+    let [forward, backward, update] = [part(0), part(1), part(2)];
+    let evaluation = median(times.evaluations.clone());
+    let rate = |milliseconds: f64| 1e3 * images[0] as f64 / milliseconds;
+    let console = Console { json: args.json };
+    let arch = args.arch.to_string();
+    if args.json {
+        let document = json!({
+            "arch": arch, "device": compute.name, "precision": format!("{:?}", compute.dtype).to_lowercase(),
+            "threads": threads, "batch_size": images[0], "input_size": images[1], "channels": images[3],
+            "images_per_second": rate(whole), "step_ms": whole, "forward_ms": forward, "backward_ms": backward,
+            "update_ms": update, "eval_ms": evaluation, "eval_images_per_second": rate(evaluation),
+            "steps": times.steps.len(), "peak_bytes": peak_bytes(),
+        });
+        println!("{document}");
+        return Ok(());
+    }
+    console.say(&format!(
+        "{arch}, batch {} x {} x {} x {}, {:?} on {}, {threads} threads, medians of {} steps",
+        images[0],
+        images[3],
+        images[1],
+        images[2],
+        compute.dtype,
+        compute.name,
+        times.steps.len()
+    ))?;
+    let row = |name: &str, milliseconds: f64| {
+        vec![name.to_owned(), format!("{milliseconds:.2}"), format!("{:.1}", rate(milliseconds))]
+    };
+    let rows = [
+        row("training step", whole),
+        row("  forward", forward),
+        row("  backward", backward),
+        row("  update", update),
+        row("evaluation", evaluation),
+    ];
+    console.say(table(&["", "ms", "images/s"], &rows).trim_end())?;
+    if let Some(bytes) = peak_bytes() {
+        console.say(&format!("peak memory of this process: {:.2} GB", bytes as f64 / 1e9))?;
+    }
+    Ok(())
+}
+
+/// In milliseconds.
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}
+
+/// The most memory that this process has held, where the system tells.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// The network's first input of the first batch of the first epoch.
+fn first_batch(
+    dir: &Path,
+    stream: Stream,
+    side: usize,
+    batch_size: usize,
+    threads: usize,
+    compute: &Compute,
+) -> Result<Tensor> {
+    let data = Dataset::open(dir)?;
+    let split = data.manifest().splits.first();
+    let split = split.with_context(|| format!("{}: the data set has no split", dir.display()))?;
+    let videos = Videos::of(&data, split, stream)?;
+    check_geometry(&data, &videos.train, stream, side)?;
+    if videos.train.len() < batch_size {
+        let clips = videos.train.len();
+        bail!(Usage(format!("{}: {clips} training clips; choose a --batch-size of at most that", dir.display())));
+    }
+    let source = TrainSource::new(&data, &videos.train, stream, side, 0, 0);
+    let mut feed = Feed::new(compute, stream, side, stream.train_views(), batch_size)?;
+    let plan = Plan { batch_size, first_batch: 0, threads, ring: 1 };
+    with_batches(&source, plan, &compute.device, |batches| {
+        let batch = batches.next_batch()?.context("the data set has no training batch")?;
+        let staged = feed.stage(batch)?;
+        feed.arrive(&staged)?;
+        let input = feed.inputs(&staged)?.swap_remove(0);
+        compute.device.synchronize()?;
+        feed.release(staged)?;
+        Ok(input)
+    })
+}
+
+#[cfg(feature = "cuda")]
+fn profile(device: &Device, step: impl FnOnce() -> candle_core::Result<()>) -> Result<()> {
+    if !device.is_cuda() {
+        bail!(Usage("--profile: only on a card".into()));
+    }
+    let mut rows: Vec<_> = candle_convnet::cuda::profile(device, step)?.into_iter().collect();
+    rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
+    let total: f64 = rows.iter().map(|(_, (milliseconds, _))| milliseconds).sum();
+    for (name, (milliseconds, calls)) in rows {
+        println!("{milliseconds:8.3} ms {:5.1} % {calls:4} x  {name}", 100. * milliseconds / total);
+    }
+    println!("{total:8.3} ms in all");
+    Ok(())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn profile(_: &Device, _: impl FnOnce() -> candle_core::Result<()>) -> Result<()> {
+    bail!(Usage("--profile: only on a card, with a program that was built with the feature cuda".into()))
+}
