@@ -32,5 +32,5 @@ pub use pixels::{PixelLayout, Range, normalise};
 pub use pool::{MaxPool2dConfig, global_avg_pool, max_pool2d};
 pub use relu::{add_relu, relu};
 pub use resnet::{Depth, ParseDepthError, ResNet, ResNetConfig};
-pub use sgd::{Sgd, SgdConfig};
+pub use sgd::{Decay, Sgd, SgdConfig};
 pub use weights::{Problem, WeightsError, read_weights};

@@ -15,14 +15,37 @@ pub struct SgdConfig {
     pub momentum: f64,
     /// L2 penalty added to the gradient.
     pub weight_decay: f64,
+    /// Which variables the penalty is for.
+    pub decay: Decay,
     /// Whether to look ahead along the momentum.
     pub nesterov: bool,
+}
+
+/// Which variables weight decay pulls towards 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decay {
+    /// All of them, as `torch.optim.SGD` does.
+    #[default]
+    All,
+    /// Those of two dimensions and more: convolutions' and linear layers' weights, but not biases and batch norms (Goyal et al.
+    /// 2017, He et al. 2018).
+    Weights,
+}
+
+impl SgdConfig {
+    /// The penalty of one variable.
+    fn weight_decay_of(&self, var: &Tensor) -> f64 {
+        match self.decay {
+            Decay::Weights if var.rank() < 2 => 0.,
+            Decay::All | Decay::Weights => self.weight_decay,
+        }
+    }
 }
 
 impl Default for SgdConfig {
     /// Momentum 0.9, no weight decay, learning rate 0.01.
     fn default() -> Self {
-        Self { lr: 0.01, momentum: 0.9, weight_decay: 0., nesterov: false }
+        Self { lr: 0.01, momentum: 0.9, weight_decay: 0., decay: Decay::All, nesterov: false }
     }
 }
 
@@ -49,10 +72,11 @@ impl Sgd {
         if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
             return self.step_cuda(grads);
         }
-        let SgdConfig { lr, momentum, weight_decay, nesterov } = self.config;
-        let (lr, momentum, weight_decay) = (lr as f32, momentum as f32, weight_decay as f32);
+        let SgdConfig { lr, momentum, nesterov, .. } = self.config;
+        let (lr, momentum) = (lr as f32, momentum as f32);
         for (name, var) in &self.vars {
             let Some(grad) = grads.get(var) else { continue };
+            let weight_decay = self.config.weight_decay_of(var) as f32;
             let grad = grad.contiguous()?;
             if momentum == 0. {
                 var.inplace_op2(&grad, &Plain { lr, weight_decay })?;
@@ -84,9 +108,14 @@ impl Sgd {
             gradients.push((name, var, grad.contiguous()?));
         }
         let momentum = |name| if self.config.momentum == 0. { None } else { self.momentum.get(name) };
-        let moved: Vec<Moved> =
-            gradients.iter().map(|(name, var, grad)| Moved { var, momentum: momentum(*name), grad }).collect();
-        step(&moved, &self.config)
+        let (decayed, others): (Vec<_>, Vec<_>) =
+            gradients.iter().partition(|(_, var, _)| self.config.weight_decay_of(var) != 0.);
+        for (gradients, weight_decay) in [(decayed, self.config.weight_decay), (others, 0.)] {
+            let moved: Vec<Moved> =
+                gradients.iter().map(|(name, var, grad)| Moved { var, momentum: momentum(*name), grad }).collect();
+            step(&moved, &SgdConfig { weight_decay, ..self.config })?;
+        }
+        Ok(())
     }
 
     /// The learning rate of the next step.

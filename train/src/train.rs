@@ -181,7 +181,7 @@ pub fn set_threads(threads: usize) -> Result<()> {
 }
 
 fn sgd_config(settings: &Settings) -> SgdConfig {
-    SgdConfig { lr: settings.lr, momentum: 0.9, weight_decay: 0.0, nesterov: false }
+    SgdConfig { lr: settings.lr, ..SgdConfig::default() }
 }
 
 /// A network of these settings with weights to start from.

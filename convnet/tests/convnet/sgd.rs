@@ -1,7 +1,7 @@
 //! SGD against PyTorch, and its state.
 
 use crate::values::{Goldens, tensor, var};
-use candle_convnet::{Sgd, SgdConfig};
+use candle_convnet::{Decay, Sgd, SgdConfig};
 use candle_core::Var;
 use candle_core::backprop::GradStore;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ fn gradient(var: &Var, name: &str) -> GradStore {
 #[test]
 fn four_steps_with_a_changing_rate_agree_with_pytorch() {
     let goldens = Goldens::read("ops.safetensors");
-    let base = SgdConfig { lr: 0.1, momentum: 0.9, weight_decay: 0.05, nesterov: false };
+    let base = SgdConfig { lr: 0.1, momentum: 0.9, weight_decay: 0.05, decay: Decay::All, nesterov: false };
     for (name, config) in [
         ("plain", SgdConfig { momentum: 0., weight_decay: 0., ..base }),
         ("momentum", SgdConfig { weight_decay: 0., ..base }),
@@ -32,6 +32,20 @@ fn four_steps_with_a_changing_rate_agree_with_pytorch() {
         }
         assert_eq!(sgd.lr().to_bits(), 0.03f64.to_bits());
     }
+}
+
+#[test]
+fn weight_decay_may_spare_biases_and_norms() {
+    let step = |shape: &[usize], weight_decay, decay| {
+        let p = var(&tensor("p", shape));
+        let config = SgdConfig { weight_decay, decay, ..SgdConfig::default() };
+        Sgd::new(vec![("p".to_owned(), p.clone())], config).step(&gradient(&p, "g")).unwrap();
+        p.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let (vector, matrix) = (&[6][..], &[2, 3][..]);
+    assert_eq!(step(vector, 0.5, Decay::Weights), step(vector, 0., Decay::All));
+    assert_eq!(step(matrix, 0.5, Decay::Weights), step(matrix, 0.5, Decay::All));
+    assert_ne!(step(vector, 0.5, Decay::All), step(vector, 0., Decay::All));
 }
 
 #[test]
