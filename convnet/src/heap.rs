@@ -2,8 +2,8 @@
 //!
 //! Every operation of candle takes its result's memory from the allocator and gives it back when the tensor goes. glibc maps
 //! blocks of more than 32 MiB anew each time, so a training step that makes 2 GB of activations has the kernel clear 2 GB of
-//! pages. Measured with `scripts/bench_step.py` on two cores, ResNet-18 at batch 25 x 3 x 224 x 224: a step takes 2.68 s so, and
-//! 2.22 s from memory that is kept; the loss is larger when the machine is busy.
+//! pages. On two cores, ResNet-18 at batch 25 x 3 x 224 x 224, a step that took 2.22 s from memory that is kept took 2.68 s so; the
+//! loss is larger when the machine is busy.
 
 /// Tells the allocator to serve large blocks from its heap and never to give the heap back to the system. Call it once, before
 /// the first tensor is made; the process then holds the most memory that it ever needed. Does nothing where the allocator is
