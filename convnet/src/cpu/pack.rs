@@ -1,6 +1,7 @@
 //! What a convolution prepares before it multiplies: padded images and packed weights.
 
 use super::images::Images;
+use crate::parallel::unwritten;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -69,14 +70,19 @@ impl Weights<'_> {
     /// Panels of `width` columns, each [`positions`, rows, `width`], columns past the last one zero.
     pub(crate) fn panels(&self, positions: &[usize], width: usize) -> Vec<f32> {
         let (rows, cols) = (self.rows(), self.cols());
-        let mut panels = vec![0f32; cols.div_ceil(width) * positions.len() * rows * width];
-        panels.par_chunks_mut((positions.len() * rows * width).max(1)).enumerate().for_each(|(at, panel)| {
+        let plane = rows * width;
+        let mut panels = unwritten(cols.div_ceil(width) * positions.len() * plane);
+        panels.par_chunks_mut((positions.len() * plane).max(1)).enumerate().for_each(|(at, panel)| {
             let columns = at * width..cols.min((at + 1) * width);
+            if columns.len() < width {
+                panel.fill(0.);
+            }
             for row in 0..rows {
                 for (lane, col) in columns.clone().enumerate() {
                     let (weights, scale) = (self.at(row, col), self.scale_of(col));
-                    for (tap, &position) in positions.iter().enumerate() {
-                        panel[(tap * rows + row) * width + lane] = scale * weights[position];
+                    let places = panel[row * width + lane..].iter_mut().step_by(plane);
+                    for (to, &position) in places.zip(positions) {
+                        *to = scale * weights[position];
                     }
                 }
             }

@@ -8,6 +8,7 @@ use super::images::{Images, Taps};
 use super::pack::{Border, pad};
 use super::product::{Product, Rows, Runs, Target, panel_width};
 use super::simd::Isa;
+use crate::parallel::unwritten;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -93,19 +94,23 @@ impl WeightGrad {
     /// Adds the groups' sums and writes them as OIHW.
     fn gather_oihw(&self, sums: &[Vec<f32>], groups: usize, slice: usize) -> Vec<f32> {
         let (taps, c, o) = (self.rows.count * self.cols.count, self.input.c, self.output.c);
-        let mut out = vec![0f32; o * c * taps];
+        let mut out = unwritten(o * c * taps);
         out.par_chunks_mut(slice * c * taps).zip(sums.par_chunks(groups)).for_each(|(out, sums)| {
             let cols = out.len() / (c * taps);
-            let mut total = vec![0f32; cols];
-            for tap in 0..taps {
-                for channel in 0..c {
+            let mut totals = vec![0f32; taps * cols];
+            for channel in 0..c {
+                // All taps of a channel, so that whole kernels are written.
+                for (tap, total) in totals.chunks_exact_mut(cols).enumerate() {
                     let row = (tap * c + channel) * cols;
                     total.copy_from_slice(&sums[0][row..row + cols]);
                     for sum in &sums[1..] {
                         total.iter_mut().zip(&sum[row..row + cols]).for_each(|(total, sum)| *total += sum);
                     }
-                    for (col, &total) in total.iter().enumerate() {
-                        out[(col * c + channel) * taps + tap] = total;
+                }
+                for (col, out) in out.chunks_exact_mut(c * taps).enumerate() {
+                    let kernel = &mut out[channel * taps..(channel + 1) * taps];
+                    for (out, total) in kernel.iter_mut().zip(totals[col..].iter().step_by(cols)) {
+                        *out = *total;
                     }
                 }
             }

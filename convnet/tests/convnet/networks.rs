@@ -177,6 +177,28 @@ fn every_depth_has_torchvisions_number_of_parameters() {
 }
 
 #[test]
+fn at_every_depth_and_odd_sizes_the_loss_falls_as_its_gradient_says() {
+    for (depth, size) in Depth::ALL.into_iter().zip([33, 64, 40, 64, 47]) {
+        let model = Model::random(&ResNetConfig { depth, in_channels: 3, classes: 4 }, 3, &Device::Cpu).unwrap();
+        let x = scaled("depths/x", (4, size, size, 3), 2., 0.);
+        let labels = Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap();
+        let loss = || cross_entropy(&model.net.forward_t(&x, true).unwrap(), &labels, 0.).unwrap();
+        let before = loss();
+        let grads = before.backward().unwrap();
+        let square = |grad: &Tensor| flat(grad).iter().map(|g| g * g).sum::<f64>();
+        let squares: f64 = model.trainable().iter().map(|(_, var)| square(grads.get(var).unwrap())).sum();
+        // A step so short that the loss should fall by 0.01.
+        let lr = 0.01 / squares;
+        let config = SgdConfig { lr, momentum: 0., ..SgdConfig::default() };
+        Sgd::new(model.trainable(), config).step(&grads).unwrap();
+        let fall = f64::from(before.to_scalar::<f32>().unwrap() - loss().to_scalar::<f32>().unwrap());
+        assert!((0.008..0.012).contains(&fall), "{depth} at {size}: the loss fell by {fall}");
+        let scores = flat(&model.net.forward_t(&x, false).unwrap());
+        assert!(scores.len() == 16 && scores.iter().all(|score| score.is_finite()), "{depth}: {scores:?}");
+    }
+}
+
+#[test]
 fn depths_have_names() {
     for depth in Depth::ALL {
         assert_eq!(depth.to_string().parse::<Depth>().unwrap(), depth);
