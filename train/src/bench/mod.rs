@@ -1,9 +1,14 @@
 //! `ucftrain bench`: how fast this machine is at the parts of training.
 
+mod loader;
 mod step;
 
-use anyhow::Result;
+use crate::input::check_geometry;
+use crate::stream::Stream;
+use crate::videos::{Video, Videos};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use clipshard::Dataset;
 
 /// What is typed after `bench`.
 #[derive(Debug, clap::Args)]
@@ -14,13 +19,57 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// The input pipeline alone: decoded training samples on the host, as a step takes them
+    Loader(loader::LoaderArgs),
     /// One forward pass, backward pass and update, then an evaluation forward pass
     Step(step::StepArgs),
+}
+
+/// The records that a network sees.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Records {
+    Rgb,
+    Flow,
+}
+
+impl Records {
+    fn stream(self) -> Stream {
+        match self {
+            Self::Rgb => Stream::Spatial,
+            Self::Flow => Stream::Temporal,
+        }
+    }
+}
+
+/// The training clips of a data set's first split.
+fn training_clips(data: &Dataset, stream: Stream, side: usize) -> Result<Vec<Video>> {
+    let dir = data.dir().display();
+    let split = data.manifest().splits.first().with_context(|| format!("{dir}: the data set has no split"))?;
+    let videos = Videos::of(data, split, stream)?;
+    check_geometry(data, &videos.train, stream, side)?;
+    if videos.train.is_empty() {
+        bail!("{dir}: split {split} has no training clips with {} records", stream.records());
+    }
+    Ok(videos.train)
+}
+
+/// What is typed, or all cores.
+fn threads(typed: Option<u32>) -> usize {
+    typed.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize)
+}
+
+/// The most memory that this process has held, where the system tells.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// Runs the command.
 pub fn run(args: &BenchArgs) -> Result<()> {
     match &args.part {
+        Part::Loader(args) => loader::run(args),
         Part::Step(args) => step::run(args),
     }
 }

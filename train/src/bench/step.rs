@@ -1,13 +1,13 @@
 //! `ucftrain bench step`: times a training step and an evaluation of one batch, the network alone.
 
+use super::{Records, peak_bytes, training_clips};
 use crate::console::Console;
 use crate::device::{Compute, Precision};
-use crate::input::{Feed, Plan, TrainSource, check_geometry, with_batches};
+use crate::input::{Feed, Plan, TrainSource, with_batches};
 use crate::stream::Stream;
 use crate::table::table;
 use crate::train::set_threads;
 use crate::usage::Usage;
-use crate::videos::Videos;
 use anyhow::{Context, Result, bail};
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
 use candle_core::{Device, Tensor};
@@ -54,21 +54,6 @@ pub struct StepArgs {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Records {
-    Rgb,
-    Flow,
-}
-
-impl Records {
-    fn stream(self) -> Stream {
-        match self {
-            Self::Rgb => Stream::Spatial,
-            Self::Flow => Stream::Temporal,
-        }
-    }
-}
-
 /// Steps before the first that counts: memory is taken, and a card's algorithms are chosen.
 const WARM_UP: usize = 2;
 const FEWEST: usize = 5;
@@ -77,8 +62,7 @@ const FEWEST: usize = 5;
 pub fn run(args: &StepArgs) -> Result<()> {
     let stream = args.stream.stream();
     let compute = Compute::open(&args.device, args.precision, false)?;
-    let threads =
-        args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
+    let threads = super::threads(args.threads);
     set_threads(threads)?;
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
     let config = ResNetConfig { depth: args.arch, in_channels: stream.channels(), classes: 101 };
@@ -201,14 +185,6 @@ fn median(mut times: Vec<Duration>) -> f64 {
     times[times.len() / 2].as_secs_f64() * 1e3
 }
 
-/// The most memory that this process has held, where the system tells.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
 /// The network's first input of the first batch of the first epoch.
 fn first_batch(
     dir: &Path,
@@ -219,15 +195,12 @@ fn first_batch(
     compute: &Compute,
 ) -> Result<Tensor> {
     let data = Dataset::open(dir)?;
-    let split = data.manifest().splits.first();
-    let split = split.with_context(|| format!("{}: the data set has no split", dir.display()))?;
-    let videos = Videos::of(&data, split, stream)?;
-    check_geometry(&data, &videos.train, stream, side)?;
-    if videos.train.len() < batch_size {
-        let clips = videos.train.len();
-        bail!(Usage(format!("{}: {clips} training clips; choose a --batch-size of at most that", dir.display())));
+    let videos = training_clips(&data, stream, side)?;
+    if videos.len() < batch_size {
+        let (dir, clips) = (dir.display(), videos.len());
+        bail!(Usage(format!("{dir}: {clips} training clips; choose a --batch-size of at most that")));
     }
-    let source = TrainSource::new(&data, &videos.train, stream, side, 0, 0);
+    let source = TrainSource::new(&data, &videos, stream, side, 0, 0);
     let mut feed = Feed::new(compute, stream, side, stream.train_views(), batch_size)?;
     let plan = Plan { batch_size, first_batch: 0, threads, ring: 1 };
     with_batches(&source, plan, &compute.device, |batches| {

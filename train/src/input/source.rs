@@ -51,13 +51,20 @@ pub struct TrainSource<'a> {
     seed: u64,
     epoch: u64,
     order: Vec<u32>,
+    views: usize,
 }
 
 impl<'a> TrainSource<'a> {
     /// The samples of `epoch`.
     pub fn new(data: &'a Dataset, videos: &'a [Video], stream: Stream, side: usize, seed: u64, epoch: u64) -> Self {
         let order = permutation(seed, epoch, videos.len());
-        Self { data, videos, stream, side, seed, epoch, order }
+        Self { data, videos, stream, side, seed, epoch, order, views: stream.train_views() }
+    }
+
+    /// The same samples, but only the first image of each.
+    #[must_use]
+    pub fn first_view(self) -> Self {
+        Self { views: 1, ..self }
     }
 
     /// Label of sample number `i` of the epoch.
@@ -72,7 +79,7 @@ impl SampleSource for TrainSource<'_> {
     }
 
     fn sample_bytes(&self) -> usize {
-        self.stream.train_views() * view_bytes(self.stream, self.side)
+        self.views * view_bytes(self.stream, self.side)
     }
 
     fn fill(&self, i: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()> {

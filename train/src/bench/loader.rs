@@ -1,0 +1,122 @@
+//! `ucftrain bench loader`: how many training samples a second the input pipeline delivers.
+
+use super::{Records, peak_bytes, threads, training_clips};
+use crate::console::Console;
+use crate::input::{Plan, SampleSource, TrainSource, Worker, with_batches};
+use crate::stream::Stream;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use clipshard::Dataset;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What is typed after `bench loader`.
+#[derive(Debug, clap::Args)]
+pub struct LoaderArgs {
+    /// Packed data set
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// rgb: 3 x 224 x 224 random crops with flip; flow: stacks of 20 x 224 x 224 at random starts
+    #[arg(long, value_enum)]
+    stream: Records,
+    /// Samples a batch [default: 25 for rgb, 32 for flow]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch_size: Option<u32>,
+    /// Height and width of a sample, in pixels
+    #[arg(long, value_name = "N", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    input_size: u32,
+    /// Threads that decode [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Time to measure for
+    #[arg(long, value_name = "N", default_value_t = 10.)]
+    seconds: f64,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Samples before passes over a small data set are begun anew.
+const SAMPLES: usize = 200_000;
+
+/// Passes one after the other, so that a small data set does not stop and start.
+struct Passes<'a>(Vec<TrainSource<'a>>);
+
+impl SampleSource for Passes<'_> {
+    fn len(&self) -> usize {
+        self.0.iter().map(SampleSource::len).sum()
+    }
+
+    fn sample_bytes(&self) -> usize {
+        self.0[0].sample_bytes()
+    }
+
+    fn fill(&self, i: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()> {
+        let clips = self.0[0].len();
+        self.0[i / clips].fill(i % clips, worker, out)
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &LoaderArgs) -> Result<()> {
+    let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads(args.threads));
+    let data = Dataset::open(&args.data)?;
+    let videos = training_clips(&data, stream, side)?;
+    let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
+    let pass = |epoch| TrainSource::new(&data, &videos, stream, side, 0, epoch).first_view();
+    let source = Passes((0..SAMPLES.div_ceil(videos.len()) as u64).map(pass).collect());
+    let plan = Plan { batch_size, first_batch: 0, threads, ring: 3 };
+    let (mut samples, mut seconds) = (0, 0.);
+    while seconds < args.seconds {
+        with_batches(&source, plan, &Device::Cpu, |batches| {
+            // The first batches come while the ring fills; the clock starts behind them.
+            for _ in 0..plan.ring {
+                drop(batches.next_batch()?);
+            }
+            let start = Instant::now();
+            let (mut taken, mut elapsed) = (0, 0.);
+            while seconds + elapsed < args.seconds {
+                let Some(batch) = batches.next_batch()? else { break };
+                taken += batch.samples.len();
+                drop(batch);
+                elapsed = start.elapsed().as_secs_f64();
+            }
+            samples += taken;
+            seconds += elapsed;
+            Ok(())
+        })?;
+    }
+    let rate = samples as f64 / seconds;
+    let bytes = bytes_on_disk(&data, stream)?;
+    let console = Console { json: args.json };
+    if args.json {
+        let document = json!({
+            "stream": stream.records(), "samples_per_second": rate, "samples": samples, "seconds": seconds,
+            "sample_bytes": source.sample_bytes(), "bytes_on_disk": bytes, "clips": videos.len(),
+            "threads": threads, "batch_size": batch_size, "input_size": side, "peak_bytes": peak_bytes(),
+        });
+        println!("{document}");
+        return Ok(());
+    }
+    console.say(&format!(
+        "{} samples of {} x {side} x {side} a second ({:.2} GB/s of pixels), {threads} threads, batches of {batch_size}",
+        rate.round(),
+        stream.channels(),
+        rate * source.sample_bytes() as f64 / 1e9
+    ))?;
+    console.say(&format!(
+        "{samples} samples in {seconds:.1} s from {} clips; all {} shards: {:.2} GB",
+        videos.len(),
+        stream.records(),
+        bytes as f64 / 1e9
+    ))
+}
+
+/// Bytes of a stream's shards.
+fn bytes_on_disk(data: &Dataset, stream: Stream) -> Result<u64> {
+    let streams = &data.manifest().streams;
+    let found = streams.iter().find(|found| found.spec.name == stream.records());
+    let shards = &found.with_context(|| format!("{}: no {} records", data.dir().display(), stream.records()))?.shards;
+    Ok(shards.iter().map(|shard| shard.bytes).sum())
+}
