@@ -1,7 +1,7 @@
 //! The arithmetic of batch normalisation on the CPU: fixed blocks, so that results do not depend on the number of threads.
 #![allow(unsafe_code)]
 
-use super::statistics::{F32_PIXELS, part_len};
+use super::statistics::{F32_PIXELS, add_lanes, part_len};
 use crate::cpu::simd::{Isa, Job, Vector};
 use crate::parallel::unwritten;
 use rayon::prelude::*;
@@ -194,7 +194,6 @@ impl GradSums<'_> {
     fn channels<V: Vector>(&mut self, channels: Range<usize>) {
         let c = self.sums.len();
         let pixels = self.x.len() / c;
-        let mut lanes = [[0f32; 16]; 2];
         let mut channel = channels.start;
         while channel < channels.end {
             let mut pixel = 0;
@@ -212,13 +211,7 @@ impl GradSums<'_> {
                         product = grad.mul_add(V::load(x).sub(mean), product);
                         pixel += 1;
                     }
-                    one.store(lanes[0].as_mut_ptr());
-                    product.store(lanes[1].as_mut_ptr());
-                }
-                for lane in 0..V::LANES {
-                    let sum = &mut self.sums[channel + lane];
-                    sum.0 += f64::from(lanes[0][lane]);
-                    sum.1 += f64::from(lanes[1][lane]);
+                    add_lanes(&mut self.sums[channel..], one, product);
                 }
             }
             channel += V::LANES;

@@ -98,6 +98,21 @@ impl Finish for Option<&Statistics> {
     }
 }
 
+/// Adds two f32 sums of neighbouring channels to those channels' f64 sums.
+#[inline(always)]
+pub(super) fn add_lanes<V: Vector>(sums: &mut [(f64, f64)], first: V, second: V) {
+    let mut lanes = [[0f32; 16]; 2];
+    // SAFETY: no vector is longer than 16.
+    unsafe {
+        first.store(lanes[0].as_mut_ptr());
+        second.store(lanes[1].as_mut_ptr());
+    }
+    for lane in 0..V::LANES {
+        sums[lane].0 += f64::from(lanes[0][lane]);
+        sums[lane].1 += f64::from(lanes[1][lane]);
+    }
+}
+
 struct Distances<'a> {
     x: &'a [f32],
     sums: &'a mut [(f64, f64)],
@@ -122,13 +137,12 @@ impl Distances<'_> {
         let c = self.sums.len();
         let pixels = self.x.len() / c;
         assert!(pixels > 0 && channels.end <= c && channels.len().is_multiple_of(V::LANES));
-        let mut lanes = [[0f32; 16]; 2];
         let mut channel = channels.start;
         while channel < channels.end {
             let mut pixel = 0;
             while pixel < pixels {
                 let end = pixels.min(pixel + F32_PIXELS);
-                // SAFETY: a vector from `channel` on lies inside every pixel, as asserted above; no vector is longer than 16.
+                // SAFETY: a vector from `channel` on lies inside every pixel, as asserted above.
                 unsafe {
                     let around = V::load(self.x.as_ptr().add(channel));
                     let (mut one, mut square) = (V::splat(0.), V::splat(0.));
@@ -138,13 +152,7 @@ impl Distances<'_> {
                         square = distance.mul_add(distance, square);
                         pixel += 1;
                     }
-                    one.store(lanes[0].as_mut_ptr());
-                    square.store(lanes[1].as_mut_ptr());
-                }
-                for lane in 0..V::LANES {
-                    let sum = &mut self.sums[channel + lane];
-                    sum.0 += f64::from(lanes[0][lane]);
-                    sum.1 += f64::from(lanes[1][lane]);
+                    add_lanes(&mut self.sums[channel..], one, square);
                 }
             }
             channel += V::LANES;
