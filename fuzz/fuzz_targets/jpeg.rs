@@ -1,7 +1,7 @@
 //! Any bytes as a JPEG file: the walk over its image data ends, and what it takes for whole is not whole without its last bytes.
 #![no_main]
 
-use clipshard::jpeg::{check_header, check_scans, decode_rgb};
+use clipshard::jpeg::{check_header, check_scans, Decoder};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     if check_scans(bytes).is_err() {
         return;
     }
-    let _ = decode_rgb(bytes);
+    let _ = Decoder::new().decode_checked(bytes, 3);
     let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1) - 2;
     let scan = bytes.windows(2).rposition(|pair| pair == [0xff, 0xda]).expect("a whole file has a scan") + 2;
     let data = scan + usize::from(u16::from_be_bytes([bytes[scan], bytes[scan + 1]]));

@@ -187,7 +187,10 @@ impl StreamOptions {
             map["level"] = json!(self.level);
             map["filter"] = json!(self.filter.name());
         }
-        map["jpeg_decoder"] = json!(format!("zune-jpeg {}", crate::versions::ZUNE_JPEG));
+        map["jpeg_decoder"] = json!(format!(
+            "clipshard (pixels of libjpeg), zune-jpeg {} for progressive files",
+            crate::versions::ZUNE_JPEG
+        ));
         if self.geometry != crate::encode::Geometry::Source {
             map["resize"] = json!("bilinear, antialiased, 22-bit weights, as Pillow");
         }

@@ -197,6 +197,7 @@ struct StreamEncoder {
     options: StreamOptions,
     check: Check,
     encoder: Option<Encoder>,
+    decoder: jpeg::Decoder,
     resizer: Resizer,
     resized: Vec<u8>,
 }
@@ -207,7 +208,8 @@ impl StreamEncoder {
         let filter = if codec == Codec::Raw { Filter::None } else { filter };
         let encoder =
             (codec != Codec::Jpeg).then(|| Encoder::new(EncodeOptions { codec, filter, level })).transpose()?;
-        Ok(Self { kind, options, check, encoder, resizer: Resizer::default(), resized: Vec::new() })
+        let (decoder, resizer) = (jpeg::Decoder::new(), Resizer::default());
+        Ok(Self { kind, options, check, encoder, decoder, resizer, resized: Vec::new() })
     }
 
     fn encode(
@@ -265,13 +267,10 @@ impl StreamEncoder {
         size: ImageSize,
         store: bool,
     ) -> Result<Result<Option<EncodedRecord>, String>> {
-        let decode = match self.kind {
-            StreamKind::Rgb => jpeg::decode_rgb,
-            StreamKind::Flow => jpeg::decode_grey,
-        };
+        let channels = self.kind.channels();
         let Some(encoder) = &mut self.encoder else {
             if self.check == Check::Decode
-                && let Err(error) = decode(&bytes)
+                && let Err(error) = self.decoder.decode_checked(&bytes, channels)
             {
                 return Ok(Err(error.to_string()));
             }
@@ -282,7 +281,7 @@ impl StreamEncoder {
             };
             return Ok(Ok(store.then_some(record)));
         };
-        let pixels = match decode(&bytes) {
+        let pixels = match self.decoder.decode_checked(&bytes, channels) {
             Ok((_, pixels)) => pixels,
             Err(error) => return Ok(Err(error.to_string())),
         };

@@ -1,6 +1,6 @@
 //! The records of one clip: their stored bytes, checked, and their images.
 
-use crate::codec::{Codec, Decoder, EncodedRecord, Filter, ImageSize};
+use crate::codec::{Codec, Decoder, EncodedRecord, Filter, ImageSize, Window};
 use crate::error::{Error, Result};
 use crate::layout::IndexEntry;
 use crate::shard::Shard;
@@ -91,12 +91,39 @@ impl<'a> ClipRecords<'a> {
     /// Decodes one record into `out`, `size(frame, plane).bytes()` long: rows, channels interleaved.
     pub fn decode(&self, frame: usize, plane: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
         let record = self.record(frame, plane)?;
-        if out.len() != record.size.bytes() {
-            let (id, size) = (self.id(), record.size);
-            return Err(Error::Usage(format!("{id}: a buffer of {} bytes for an image of {size}", out.len())));
+        self.decode_part(frame, plane, &record, record.size.whole(), decoder, out)
+    }
+
+    /// Decodes a part of one record into `out`, which has the window's size. Of a JPEG only that part is decoded, and what is
+    /// needed to get there.
+    pub fn decode_window(
+        &self,
+        frame: usize,
+        plane: usize,
+        window: Window,
+        decoder: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let record = self.record(frame, plane)?;
+        self.decode_part(frame, plane, &record, window, decoder, out)
+    }
+
+    fn decode_part(
+        &self,
+        frame: usize,
+        plane: usize,
+        record: &Record<'_>,
+        window: Window,
+        decoder: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let size = record.size;
+        if !window.is_inside(size) || out.len() != window.bytes(size) {
+            let (id, n) = (self.id(), out.len());
+            return Err(Error::Usage(format!("{id}: a buffer of {n} bytes for {window} of an image of {size}")));
         }
         decoder
-            .decode(record.bytes, record.size, record.codec, record.filter, out)
+            .decode(record.bytes, size, (record.codec, record.filter), window, out)
             .map_err(|fault| self.damage(frame, plane, format!("its checksum fits but it cannot be decoded: {fault}")))
     }
 

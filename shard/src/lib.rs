@@ -20,7 +20,7 @@ mod writer;
 pub mod format {}
 
 pub use clip_records::{ClipRecords, Record};
-pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
+pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, Window, jpeg};
 pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec, Subset};

@@ -1,7 +1,7 @@
 //! Whole JPEG files pass, cut ones do not, whatever end was put behind the cut. `jpeg/make.py` made the files.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use clipshard::jpeg::{JpegFault, check_header, check_scans, decode_rgb};
+use clipshard::jpeg::{Decoder, JpegFault, check_header, check_scans};
 use clipshard::order::bits;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ fn files() -> Vec<(PathBuf, Vec<u8>)> {
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let jpegs = paths.filter(|path| path.extension().is_some_and(|ending| ending == "jpg"));
     let files: Vec<_> = jpegs.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
-    assert_eq!(files.len(), 12);
+    assert_eq!(files.len(), 14);
     files
 }
 
@@ -57,7 +57,7 @@ fn a_cut_says_how_much_is_there() {
     // 53 x 37 pixels in 4:2:0 are 4 x 3 units of 6 blocks.
     let Err(JpegFault::Cut { blocks, of: 72 }) = check_scans(&forged) else { panic!("{:?}", check_scans(&forged)) };
     assert!((12..=60).contains(&blocks) && blocks % 6 == 0, "{blocks}");
-    assert!(decode_rgb(&forged).unwrap_err().to_string().contains("of 72 blocks"));
+    assert!(Decoder::new().decode_checked(&forged, 3).unwrap_err().to_string().contains("of 72 blocks"));
 }
 
 #[test]

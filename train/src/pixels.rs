@@ -1,22 +1,17 @@
-//! What is done to u8 pixels between a record and its place in a batch: crop, flip, squash.
+//! What is done to u8 pixels between a record and its place in a batch: flip, squash.
 
 use anyhow::{Context, Result};
 use clipshard::ImageSize;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-/// Copies a `side` x `side` square out of an image, mirrored if asked.
-pub fn crop(pixels: &[u8], size: ImageSize, (x, y): (usize, usize), side: usize, mirror: bool, out: &mut [u8]) {
-    let channels = size.channels as usize;
-    let rows = pixels.chunks_exact(size.row_bytes()).skip(y);
-    for (row, out) in rows.zip(out.chunks_exact_mut(side * channels)) {
-        let row = &row[x * channels..(x + side) * channels];
-        if mirror {
-            for (pixel, out) in row.chunks_exact(channels).rev().zip(out.chunks_exact_mut(channels)) {
-                out.copy_from_slice(pixel);
-            }
-        } else {
-            out.copy_from_slice(row);
+/// Mirrors rows of `width` RGB pixels in place.
+pub fn mirror(pixels: &mut [u8], width: usize) {
+    for row in pixels.chunks_exact_mut(3 * width) {
+        // Bytes backwards by whole vectors, then blue and red of each pixel change places.
+        row.reverse();
+        for pixel in row.as_chunks_mut::<3>().0 {
+            pixel.swap(0, 2);
         }
     }
 }
@@ -36,14 +31,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crop_takes_the_square_and_mirrors_pixels_not_channels() {
-        let size = ImageSize { width: 3, height: 2, channels: 3 };
-        let pixels: Vec<u8> = (0..18).collect();
-        let mut out = [0; 12];
-        crop(&pixels, size, (1, 0), 2, false, &mut out);
-        assert_eq!(out, [3, 4, 5, 6, 7, 8, 12, 13, 14, 15, 16, 17]);
-        crop(&pixels, size, (1, 0), 2, true, &mut out);
-        assert_eq!(out, [6, 7, 8, 3, 4, 5, 15, 16, 17, 12, 13, 14]);
+    fn mirror_turns_rows_of_pixels_not_channels() {
+        let mut pixels: Vec<u8> = (0..18).collect();
+        mirror(&mut pixels, 3);
+        assert_eq!(pixels, [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
     }
 
     #[test]

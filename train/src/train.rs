@@ -99,7 +99,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     folder.write_config(&settings)?;
     folder.log(&json!({
         "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),
-        "jpeg_decoder": "zune-jpeg", "threads": settings.threads, "device": compute.name,
+        "jpeg_decoder": clipshard::jpeg::Decoder::NAME, "threads": settings.threads, "device": compute.name,
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "build": data.manifest().build,
     }))?;

@@ -8,6 +8,7 @@ pub mod zstd;
 
 use crate::error::{Error, Result};
 use crate::layout::MAX_IMAGE_BYTES;
+use std::ops::Range;
 
 /// What the stored bytes of a record are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +98,11 @@ impl ImageSize {
         self.width as usize * self.channels as usize
     }
 
+    /// All of it.
+    pub fn whole(self) -> Window {
+        Window { x: 0, y: 0, width: self.width, height: self.height }
+    }
+
     /// Whether the format can store it: no empty image, 1 to 4 channels, at most [`MAX_IMAGE_BYTES`].
     pub fn is_storable(self) -> bool {
         // In 64 bits, because 65535 x 65535 x 4 overflows a usize of 32.
@@ -108,6 +114,58 @@ impl ImageSize {
 impl std::fmt::Display for ImageSize {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{}x{}", self.width, self.height, self.channels)
+    }
+}
+
+/// A part of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Column of its first pixel.
+    pub x: u16,
+    /// Row of its first pixel.
+    pub y: u16,
+    /// Pixels a row.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+impl Window {
+    /// Bytes of the window of an image.
+    pub fn bytes(self, image: ImageSize) -> usize {
+        ImageSize { width: self.width, height: self.height, ..image }.bytes()
+    }
+
+    /// Whether it is a part of an image of that size, and not empty.
+    pub fn is_inside(self, image: ImageSize) -> bool {
+        self.width > 0
+            && self.height > 0
+            && self.columns().end <= image.width.into()
+            && self.rows().end <= image.height.into()
+    }
+
+    pub(crate) fn columns(self) -> Range<usize> {
+        usize::from(self.x)..usize::from(self.x) + usize::from(self.width)
+    }
+
+    pub(crate) fn rows(self) -> Range<usize> {
+        usize::from(self.y)..usize::from(self.y) + usize::from(self.height)
+    }
+
+    /// Copies it out of an image.
+    fn cut(self, pixels: &[u8], image: ImageSize, out: &mut [u8]) {
+        let channels = usize::from(image.channels);
+        let columns = self.columns().start * channels..self.columns().end * channels;
+        let rows = pixels.chunks_exact(image.row_bytes()).skip(self.rows().start);
+        for (out, row) in out.chunks_exact_mut(columns.len()).zip(rows) {
+            out.copy_from_slice(&row[columns.clone()]);
+        }
+    }
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{} at column {}, row {}", self.width, self.height, self.x, self.y)
     }
 }
 
@@ -205,38 +263,62 @@ impl Encoder {
     }
 }
 
-/// Decodes records; keeps its decompression context between images. Make one a thread.
+/// Decodes records; keeps its contexts and scratch memory between images. Make one a thread.
 pub struct Decoder {
     zstd: ::zstd::bulk::Decompressor<'static>,
+    jpeg: jpeg::Decoder,
+    /// A whole image of which a window is wanted.
+    image: Vec<u8>,
 }
 
 impl Decoder {
     /// A decoder for any codec.
     pub fn new() -> Result<Self> {
-        Ok(Self { zstd: zstd::decompressor()? })
+        Ok(Self { zstd: zstd::decompressor()?, jpeg: jpeg::Decoder::new(), image: Vec::new() })
     }
 
-    /// Decodes stored bytes whose checksum was verified into `out` (`size.bytes()` long); says what is wrong with them otherwise.
+    /// Decodes a window of stored bytes whose checksum was verified into `out`, which has the window's size; says what is wrong
+    /// with the bytes otherwise.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
         size: ImageSize,
-        codec: Codec,
-        filter: Filter,
+        (codec, filter): (Codec, Filter),
+        window: Window,
         out: &mut [u8],
     ) -> Result<(), String> {
-        debug_assert_eq!(out.len(), size.bytes());
+        debug_assert!(window.is_inside(size) && out.len() == window.bytes(size));
         match codec {
-            Codec::Raw => raw::decode(bytes, out)?,
-            Codec::Jpeg => jpeg::decode_into(bytes, size, out).map_err(|fault| fault.to_string())?,
-            Codec::Zstd => zstd::decode(&mut self.zstd, bytes, out)?,
-            Codec::Lz4 => lz4::decode(bytes, out)?,
-        }
-        if filter == Filter::Up {
-            filter::undo_up(out, size.row_bytes());
+            Codec::Jpeg => return self.jpeg.decode(bytes, size, window, out).map_err(|fault| fault.to_string()),
+            Codec::Raw if bytes.len() == size.bytes() => window.cut(bytes, size, out),
+            _ if window == size.whole() => unpack(&mut self.zstd, bytes, size, (codec, filter), out)?,
+            _ => {
+                self.image.resize(size.bytes(), 0);
+                unpack(&mut self.zstd, bytes, size, (codec, filter), &mut self.image)?;
+                window.cut(&self.image, size, out);
+            }
         }
         Ok(())
     }
+}
+
+/// Decodes a whole image of one of the pixel codecs.
+fn unpack(
+    zstd: &mut ::zstd::bulk::Decompressor<'static>,
+    bytes: &[u8],
+    size: ImageSize,
+    (codec, filter): (Codec, Filter),
+    out: &mut [u8],
+) -> Result<(), String> {
+    match codec {
+        Codec::Zstd => zstd::decode(zstd, bytes, out)?,
+        Codec::Lz4 => lz4::decode(bytes, out)?,
+        Codec::Raw | Codec::Jpeg => raw::decode(bytes, out)?,
+    }
+    if filter == Filter::Up {
+        filter::undo_up(out, size.row_bytes());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -261,8 +343,20 @@ mod tests {
                     let pixels = textured(size);
                     let record = encoder.encode(&pixels, size).unwrap();
                     let mut out = vec![0; size.bytes()];
-                    decoder.decode(&record.bytes, size, codec, filter, &mut out).unwrap();
+                    decoder.decode(&record.bytes, size, (codec, filter), size.whole(), &mut out).unwrap();
                     assert_eq!(out, pixels, "{codec:?} {filter:?} {size}");
+                    let window =
+                        Window { x: width / 3, y: height / 2, width: width.div_ceil(2), height: height.div_ceil(3) };
+                    let mut part = vec![0; window.bytes(size)];
+                    decoder.decode(&record.bytes, size, (codec, filter), window, &mut part).unwrap();
+                    let mut expected = Vec::new();
+                    for y in window.rows() {
+                        for x in window.columns() {
+                            let at = y * size.row_bytes() + x * channels as usize;
+                            expected.extend_from_slice(&pixels[at..at + channels as usize]);
+                        }
+                    }
+                    assert_eq!(part, expected, "{codec:?} {filter:?} {size} {window}");
                 }
             }
         }
@@ -279,11 +373,14 @@ mod tests {
             let record = encoder.encode(&textured(size), size).unwrap();
             for wrong in [larger, smaller] {
                 let mut out = vec![0; wrong.bytes()];
-                assert!(decoder.decode(&record.bytes, wrong, codec, Filter::None, &mut out).is_err(), "{codec:?}");
+                assert!(
+                    decoder.decode(&record.bytes, wrong, (codec, Filter::None), wrong.whole(), &mut out).is_err(),
+                    "{codec:?}"
+                );
             }
             let mut out = vec![0; size.bytes()];
             let cut = &record.bytes[..record.bytes.len() - 1];
-            assert!(decoder.decode(cut, size, codec, Filter::None, &mut out).is_err(), "{codec:?}");
+            assert!(decoder.decode(cut, size, (codec, Filter::None), size.whole(), &mut out).is_err(), "{codec:?}");
         }
     }
 

@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Makes the JPEG files here: one made-up image in each way of coding that the format takes (OpenCV's libjpeg-turbo).
+"""Makes the JPEG files here: one made-up image in each way of coding that the format takes (OpenCV's libjpeg-turbo). NAME.png has
+a file's pixels as PIL (libjpeg-turbo too) decodes them, NAME.luma.png its luma.
 
-    pip install numpy opencv-python-headless
+    pip install numpy opencv-python-headless pillow
     shard/tests/jpeg/make.py
 """
 import os
 import cv2, numpy as np
+from PIL import Image
 
 y, x = np.mgrid[0:37, 0:53].astype(np.float64)
 waves = [128 + 90 * np.sin(x * a + y * b) * np.cos(y * a - x * b * .5) for a, b in ((.31, .17), (.23, .41), (.57, .11))]
 noise = (x * x * 7 + y * y * 13 + x * y * 5) % 23
 colour = np.clip(np.stack(waves, -1) + noise[..., None], 0, 255).astype(np.uint8)
 grey = colour[..., 1]
+edges = np.where(colour > 128, 255, 0).astype(np.uint8)
 Q, P, R, S = cv2.IMWRITE_JPEG_QUALITY, cv2.IMWRITE_JPEG_PROGRESSIVE, cv2.IMWRITE_JPEG_RST_INTERVAL, cv2.IMWRITE_JPEG_SAMPLING_FACTOR
 S444, S422, S420, S440, S411 = (getattr(cv2, f'IMWRITE_JPEG_SAMPLING_FACTOR_{s}') for s in (444, 422, 420, 440, 411))
 files = {
@@ -20,7 +23,13 @@ files = {
     '440': (colour, [Q, 75, S, S440]), '411': (colour, [Q, 75, S, S411]), '420-restarts': (colour, [Q, 75, S, S420, R, 2]),
     '420-progressive': (colour, [Q, 95, P, 1, S, S420]), '444-progressive-restarts': (colour, [Q, 40, P, 1, S, S444, R, 4]),
     '420-optimised': (colour, [Q, 60, S, S420, cv2.IMWRITE_JPEG_OPTIMIZE, 1]),
+    '420-coarse': (edges, [Q, 8, S, S420]), '420-fine': (edges, [Q, 100, S, S420]),
 }
 for name, (image, options) in files.items():
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{name}.jpg')
     assert cv2.imwrite(path, image, options)
+    Image.open(path).convert('L' if image.ndim == 2 else 'RGB').save(path[:-4] + '.png', optimize=True)
+    if image.ndim == 3:
+        luma = Image.open(path)
+        luma.draft('L', luma.size)  # The file's own luma, not one that is computed from RGB.
+        luma.save(path[:-4] + '.luma.png', optimize=True)

@@ -6,7 +6,7 @@ use crate::stream::{STACK_FRAMES, Stream};
 use crate::videos::Video;
 use anyhow::{Result, bail};
 use clipshard::order::{Draws, permutation};
-use clipshard::{ClipRecords, Dataset, Decoder};
+use clipshard::{ClipRecords, Dataset, Decoder, Window};
 use fast_image_resize::Resizer;
 
 /// What a decode thread keeps between samples.
@@ -160,11 +160,13 @@ fn random_crop(
             records.id()
         );
     }
-    worker.frame.resize(size.bytes(), 0);
-    records.decode(frame, 0, &mut worker.decoder, &mut worker.frame)?;
-    let y = draws.below((height - side + 1) as u64) as usize;
-    let x = draws.below((width - side + 1) as u64) as usize;
-    pixels::crop(&worker.frame, size, (x, y), side, draws.coin(), out);
+    let y = draws.below((height - side + 1) as u64) as u16;
+    let x = draws.below((width - side + 1) as u64) as u16;
+    let window = Window { x, y, width: side as u16, height: side as u16 };
+    records.decode_window(frame, 0, window, &mut worker.decoder, out)?;
+    if draws.coin() {
+        pixels::mirror(out, side);
+    }
     Ok(())
 }
 

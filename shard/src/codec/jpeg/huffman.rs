@@ -17,7 +17,34 @@ pub(super) struct Table {
 }
 
 impl Table {
-    fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self> {
+    /// Takes the first table from a DHT segment (B.2.4.2): its class (0 DC, 16 AC) and number, how many codes there are of each
+    /// length, their symbols, and what follows.
+    #[expect(clippy::type_complexity, reason = "four parts of a slice")]
+    pub(super) fn split(segment: &[u8]) -> Result<(usize, &[u8; 16], &[u8], &[u8])> {
+        let short = || damaged("Huffman table too short");
+        let (&kind, rest) = segment.split_first().ok_or_else(short)?;
+        let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
+        let total = counts.iter().map(|&n| usize::from(n)).sum();
+        let (symbols, rest) = rest.split_at_checked(total).ok_or_else(short)?;
+        if kind & 0xec != 0 {
+            return Err(damaged("Huffman table of a number that there is not"));
+        }
+        Ok((kind.into(), counts, symbols, rest))
+    }
+
+    /// The symbol of the code that begins the next 16 bits, and the code's length.
+    #[inline]
+    pub(super) fn find(&self, next: u32) -> Option<(u8, u32)> {
+        let (symbol, length) = self.fast[(next >> (16 - FAST_BITS)) as usize & ((1 << FAST_BITS) - 1)];
+        if length > 0 {
+            return Some((symbol, length.into()));
+        }
+        let length = (1..=16).find(|&length| next < self.limit[length as usize])?;
+        let place = (next >> (16 - length)) as i32 + self.offset[length as usize];
+        Some((*self.symbols.get(place as usize)?, length))
+    }
+
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self> {
         let mut table =
             Self { fast: [(0, 0); 1 << FAST_BITS], limit: [0; 17], offset: [0; 17], symbols: symbols.to_vec() };
         let (mut code, mut place) = (0_u32, 0_usize);
@@ -54,15 +81,10 @@ pub(super) struct Tables {
 impl Tables {
     /// Reads a DHT segment (B.2.4.2), which may hold several tables.
     pub(super) fn read(&mut self, mut segment: &[u8]) -> Result<()> {
-        let short = || damaged("Huffman table too short");
-        while let Some((&kind, rest)) = segment.split_first() {
-            let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
-            let total = counts.iter().map(|&n| usize::from(n)).sum();
-            let (symbols, rest) = rest.split_at_checked(total).ok_or_else(short)?;
-            let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            let place = tables.get_mut(usize::from(kind & 15)).filter(|_| kind >> 4 <= 1);
-            let place = place.ok_or_else(|| damaged("Huffman table of a number that there is not"))?;
-            *place = Some(Box::new(Table::new(counts, symbols)?));
+        while !segment.is_empty() {
+            let (number, counts, symbols, rest) = Table::split(segment)?;
+            let tables = if number < 16 { &mut self.dc } else { &mut self.ac };
+            tables[number & 15] = Some(Box::new(Table::new(counts, symbols)?));
             segment = rest;
         }
         Ok(())
@@ -84,12 +106,14 @@ pub(super) struct Bits<'a> {
     /// The next bits, from the top.
     buffer: u64,
     count: u32,
+    /// Bits that were made up behind the end.
+    padding: u32,
 }
 
 impl<'a> Bits<'a> {
     /// The bits from `at` on.
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, buffer: 0, count: 0 }
+        Self { bytes, at, buffer: 0, count: 0, padding: 0 }
     }
 
     /// Fetches bytes until there are more than 48 bits, or a marker.
@@ -133,7 +157,8 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    fn advance(&mut self, n: u32) {
+    #[inline(always)]
+    pub(super) fn advance(&mut self, n: u32) {
         self.buffer <<= n;
         self.count -= n;
     }
@@ -163,32 +188,45 @@ impl<'a> Bits<'a> {
         if self.count < 16 {
             self.fill();
         }
-        let (symbol, length) = table.fast[(self.buffer >> (64 - FAST_BITS)) as usize];
-        if length > 0 && u32::from(length) <= self.count {
-            self.advance(length.into());
-            return Ok(symbol);
-        }
-        let code = (self.buffer >> 48) as u32;
-        for length in 1..=16_u32 {
-            if code < table.limit[length as usize] {
-                if length > self.count {
-                    break;
-                }
-                let place = (code >> (16 - length)) as i32 + table.offset[length as usize];
-                let symbol = table.symbols.get(place as usize);
+        match table.find((self.buffer >> 48) as u32) {
+            Some((symbol, length)) if length <= self.count => {
                 self.advance(length);
-                return symbol.copied().ok_or(Fault::Code("a code that is in no Huffman table"));
+                Ok(symbol)
+            }
+            // Without 16 bits the zeros behind the end were part of the code.
+            _ if self.count < 16 => Err(Fault::End),
+            _ => Err(Fault::Code("a code that is in no Huffman table")),
+        }
+    }
+
+    /// At least 32 bits, or what there is and then zeros, whose use [`Bits::is_overrun`] tells.
+    #[inline(always)]
+    pub(super) fn refill(&mut self) {
+        if self.count < 32 {
+            self.fill();
+            if self.count < 32 {
+                self.padding += 56 - self.count;
+                self.count = 56;
             }
         }
-        // Without 16 bits the zeros behind the end were part of the code.
-        Err(if self.count < 16 { Fault::End } else { Fault::Code("a code that is in no Huffman table") })
+    }
+
+    /// The next bits, at most 32, which [`Bits::refill`] has made sure of.
+    #[inline(always)]
+    pub(super) fn peek(&self, n: u32) -> u64 {
+        self.buffer >> (64 - n)
+    }
+
+    /// Whether more bits were taken than there are.
+    pub(super) fn is_overrun(&self) -> bool {
+        self.padding > self.count
     }
 
     /// Where the marker behind the data is; there must be nothing left but the bits that fill the last byte.
     pub(super) fn end(&mut self) -> Result<usize> {
         self.fill();
         let here = self.bytes.get(self.at..).unwrap_or_default();
-        if self.count >= 8 || here.first().is_some_and(|&byte| byte != 0xff) {
+        if self.count.saturating_sub(self.padding) >= 8 || here.first().is_some_and(|&byte| byte != 0xff) {
             return Err(damaged("data behind its last block"));
         }
         Ok(self.at)
@@ -203,7 +241,7 @@ impl<'a> Bits<'a> {
         if self.bytes.get(at) != Some(&(0xd0 + number)) {
             return Err(damaged("a restart marker is missing"));
         }
-        (self.at, self.buffer, self.count) = (at + 1, 0, 0);
+        (self.at, self.buffer, self.count, self.padding) = (at + 1, 0, 0, 0);
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
-//! Codec 1, `jpeg`: a JPEG file as it was found. Decoded by zune-jpeg to the channels that the index states:
-//! 1 gives the luma plane, 3 gives RGB.
+//! Codec 1, `jpeg`: a JPEG file as it was found, decoded to the channels that the index states: 1 gives the luma plane, 3 gives RGB.
+//! Baseline files, which is what frames are, go through a decoder of our own; zune-jpeg decodes progressive ones and other rarities.
 
+mod baseline;
 mod huffman;
 mod scan;
 
-use super::ImageSize;
+use super::{ImageSize, Window};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -114,8 +115,61 @@ fn frame_size(segment: &[u8]) -> Result<ImageSize, JpegFault> {
     Ok(size)
 }
 
-/// Decodes into `out`, which holds exactly `size.bytes()`; 1 channel is luma, 3 is RGB.
-pub(super) fn decode_into(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Result<(), JpegFault> {
+/// Decodes files; keeps tables and scratch memory between them.
+pub struct Decoder {
+    baseline: baseline::Baseline,
+    /// Whole images of the general decoder.
+    image: Vec<u8>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// Which decoders these are, for the records of a run.
+    pub const NAME: &str = concat!("clipshard ", env!("CARGO_PKG_VERSION"), " (baseline), zune-jpeg (other)");
+
+    /// A decoder of any JPEG file that can be stored.
+    pub fn new() -> Self {
+        Self { baseline: baseline::Baseline::new(), image: Vec::new() }
+    }
+
+    /// Decodes a window into `out`, which has its size. The file must say that it is of `size` (but for the channels); 1 channel is
+    /// luma, 3 is RGB. Image data that end early are a fault, as far as the window needs them.
+    pub fn decode(&mut self, bytes: &[u8], size: ImageSize, window: Window, out: &mut [u8]) -> Result<(), JpegFault> {
+        if !matches!(size.channels, 1 | 3) {
+            return Err(JpegFault::Unusable(format!("JPEG records have 1 or 3 channels, not {}", size.channels)));
+        }
+        if !window.is_inside(size) || out.len() != window.bytes(size) {
+            let n = out.len();
+            return Err(JpegFault::Unusable(format!("{n} bytes for a window of {window} in an image of {size}")));
+        }
+        if self.baseline.decode(bytes, size, window, out)? {
+            return Ok(());
+        }
+        if window == size.whole() {
+            return decode_other(bytes, size, out);
+        }
+        self.image.resize(size.bytes(), 0);
+        decode_other(bytes, size, &mut self.image)?;
+        window.cut(&self.image, size, out);
+        Ok(())
+    }
+
+    /// Decodes a whole file to 1 or 3 channels; [`check_scans`] comes first.
+    pub fn decode_checked(&mut self, bytes: &[u8], channels: u8) -> Result<(ImageSize, Vec<u8>), JpegFault> {
+        let size = ImageSize { channels, ..check_scans(bytes)? };
+        let mut pixels = vec![0; size.bytes()];
+        self.decode(bytes, size, size.whole(), &mut pixels)?;
+        Ok((size, pixels))
+    }
+}
+
+/// Decodes any file into `out`, which holds exactly `size.bytes()`; 1 channel is luma, 3 is RGB.
+fn decode_other(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Result<(), JpegFault> {
     let colour = match size.channels {
         1 => ColorSpace::Luma,
         3 => ColorSpace::RGB,
@@ -137,23 +191,6 @@ pub(super) fn decode_into(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Resu
         )));
     }
     decoder.decode_into(out).map_err(unusable)
-}
-
-/// Decodes a whole file as RGB; [`check_scans`] comes first.
-pub fn decode_rgb(bytes: &[u8]) -> Result<(ImageSize, Vec<u8>), JpegFault> {
-    decode_as(bytes, 3)
-}
-
-/// Decodes a whole file as luma; [`check_scans`] comes first.
-pub fn decode_grey(bytes: &[u8]) -> Result<(ImageSize, Vec<u8>), JpegFault> {
-    decode_as(bytes, 1)
-}
-
-fn decode_as(bytes: &[u8], channels: u8) -> Result<(ImageSize, Vec<u8>), JpegFault> {
-    let size = ImageSize { channels, ..check_scans(bytes)? };
-    let mut pixels = vec![0; size.bytes()];
-    decode_into(bytes, size, &mut pixels)?;
-    Ok((size, pixels))
 }
 
 #[cfg(test)]
@@ -197,7 +234,7 @@ mod tests {
     #[test]
     fn decoded_pixels_match_another_decoder() {
         let bytes = jpeg(64, 48, ExtendedColorType::L8);
-        let (size, pixels) = decode_grey(&bytes).unwrap();
+        let (size, pixels) = Decoder::new().decode_checked(&bytes, 1).unwrap();
         let other = image::load_from_memory(&bytes).unwrap().to_luma8();
         assert_eq!((size.width as u32, size.height as u32), other.dimensions());
         let worst = pixels.iter().zip(other.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
@@ -209,7 +246,7 @@ mod tests {
         let bytes = jpeg(16, 16, ExtendedColorType::Rgb8);
         for (width, height, channels) in [(15, 16, 3), (16, 17, 3), (16, 16, 2)] {
             let size = ImageSize { width, height, channels };
-            assert!(decode_into(&bytes, size, &mut vec![0; size.bytes()]).is_err());
+            assert!(Decoder::new().decode(&bytes, size, size.whole(), &mut vec![0; size.bytes()]).is_err());
         }
     }
 }

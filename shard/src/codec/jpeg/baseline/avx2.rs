@@ -1,0 +1,250 @@
+//! The IDCT, in which a vector is a row of eight values, and the conversion of colours with 256-bit vectors.
+//!
+//! Everything has the target feature itself: closures then have it too, and the compiler can put it all into one loop.
+
+use super::colour::{BLUE, CHUNK, GREEN, RED};
+use super::idct::{CONST_BITS, EVEN, Kernels, LAST_BIAS, ODD, PASS1_BITS};
+use std::arch::x86_64::*;
+
+pub(super) struct Avx2;
+
+impl Kernels for Avx2 {
+    #[inline(always)]
+    fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
+        // SAFETY: only code that is compiled for AVX2 names this type.
+        #[allow(unsafe_code)]
+        unsafe {
+            block(coefficients, out, stride);
+        }
+    }
+
+    #[inline(always)]
+    fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]) {
+        // SAFETY: as above.
+        #[allow(unsafe_code)]
+        unsafe {
+            convert(luma, blue, red, out);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
+    let rows = *coefficients.as_chunks::<8>().0.first_chunk::<8>().expect("eight rows");
+    let mut rows = rows.map(load_i32);
+    one_dimension::<{ (CONST_BITS - PASS1_BITS) as i32 }>(&mut rows, 1 << (CONST_BITS - PASS1_BITS - 1));
+    let mut columns = transpose(rows);
+    one_dimension::<{ (CONST_BITS + PASS1_BITS + 3) as i32 }>(&mut columns, LAST_BIAS);
+    let out = &mut out[..7 * stride + 8];
+    let mut row = 0;
+    for two in pack(columns) {
+        let (low, high) = (_mm_cvtsi128_si64(two), _mm_extract_epi64::<1>(two));
+        out[row * stride..row * stride + 8].copy_from_slice(&low.to_le_bytes());
+        out[(row + 1) * stride..(row + 1) * stride + 8].copy_from_slice(&high.to_le_bytes());
+        row += 2;
+    }
+}
+
+#[inline(always)]
+fn load_i32(values: [i32; 8]) -> __m256i {
+    // SAFETY: both are 32 bytes for which any value is fine.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::mem::transmute(values)
+    }
+}
+
+#[inline(always)]
+fn load_u8(values: [u8; 16]) -> __m128i {
+    // SAFETY: both are 16 bytes for which any value is fine.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::mem::transmute(values)
+    }
+}
+
+#[inline(always)]
+fn to_u8(vector: __m128i) -> [u8; 16] {
+    // SAFETY: both are 16 bytes for which any value is fine.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::mem::transmute(vector)
+    }
+}
+
+/// `a` in the lower and `b` in the upper halves of 32 bits.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn pair(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_blend_epi16::<0xaa>(a, _mm256_slli_epi32::<16>(b))
+}
+
+/// The sums of a pair's products with two factors.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn products(pair: __m256i, a: i32, b: i32) -> __m256i {
+    _mm256_madd_epi16(pair, _mm256_set1_epi32(b << 16 | (a & 0xffff)))
+}
+
+/// As in `idct.rs`, eight at a time; products are of 16-bit numbers, two by two.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn one_dimension<const SHIFT: i32>(x: &mut [__m256i; 8], bias: i32) {
+    let bias = _mm256_set1_epi32(bias);
+    let p26 = pair(x[2], x[6]);
+    let (tmp3, tmp2) = (products(p26, EVEN[0][0], EVEN[0][1]), products(p26, EVEN[1][0], EVEN[1][1]));
+    let sum = _mm256_slli_epi32::<{ CONST_BITS as i32 }>(_mm256_add_epi32(x[0], x[4]));
+    let difference = _mm256_slli_epi32::<{ CONST_BITS as i32 }>(_mm256_sub_epi32(x[0], x[4]));
+    let (tmp0, tmp1) = (_mm256_add_epi32(sum, bias), _mm256_add_epi32(difference, bias));
+    let even = [
+        _mm256_add_epi32(tmp0, tmp3),
+        _mm256_add_epi32(tmp1, tmp2),
+        _mm256_sub_epi32(tmp1, tmp2),
+        _mm256_sub_epi32(tmp0, tmp3),
+    ];
+    let (p13, p57) = (pair(x[1], x[3]), pair(x[5], x[7]));
+    for i in 0..4 {
+        let [a, b, c, d] = ODD[i];
+        let odd = _mm256_add_epi32(products(p13, a, b), products(p57, c, d));
+        x[i] = _mm256_srai_epi32::<SHIFT>(_mm256_add_epi32(even[i], odd));
+        x[7 - i] = _mm256_srai_epi32::<SHIFT>(_mm256_sub_epi32(even[i], odd));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn transpose(r: [__m256i; 8]) -> [__m256i; 8] {
+    // Pairs of rows, then fours, inside each half; then the halves change places.
+    let mut pairs = r;
+    let mut fours = r;
+    let mut out = r;
+    for i in [0, 4] {
+        pairs[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+        pairs[i + 1] = _mm256_unpacklo_epi32(r[i + 2], r[i + 3]);
+        pairs[i + 2] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+        pairs[i + 3] = _mm256_unpackhi_epi32(r[i + 2], r[i + 3]);
+    }
+    for i in [0, 2, 4, 6] {
+        fours[i] = _mm256_unpacklo_epi64(pairs[i], pairs[i + 1]);
+        fours[i + 1] = _mm256_unpackhi_epi64(pairs[i], pairs[i + 1]);
+    }
+    for i in 0..4 {
+        out[i] = _mm256_permute2x128_si256::<0x20>(fours[i], fours[i + 4]);
+        out[i + 4] = _mm256_permute2x128_si256::<0x31>(fours[i], fours[i + 4]);
+    }
+    out
+}
+
+/// Columns of values -> rows of pixels, clamped; two rows a vector.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn pack(c: [__m256i; 8]) -> [__m128i; 4] {
+    let words = |i: usize| _mm256_packs_epi32(c[i], c[i + 1]);
+    // In each half: four rows of column 0, of column 1, 2, 3.
+    let (left, right) = (_mm256_packus_epi16(words(0), words(2)), _mm256_packus_epi16(words(4), words(6)));
+    let order = _mm256_broadcastsi128_si256(load_u8([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]));
+    let (left, right) = (_mm256_shuffle_epi8(left, order), _mm256_shuffle_epi8(right, order));
+    let (even, odd) = (_mm256_unpacklo_epi32(left, right), _mm256_unpackhi_epi32(left, right));
+    [
+        _mm256_castsi256_si128(even),
+        _mm256_castsi256_si128(odd),
+        _mm256_extracti128_si256::<1>(even),
+        _mm256_extracti128_si256::<1>(odd),
+    ]
+}
+
+/// Which byte of 16 red, green and blue ones goes where in each third of 16 pixels; 128 is none.
+const ORDER: [[[u8; 16]; 3]; 3] = {
+    let mut order = [[[128; 16]; 3]; 3];
+    let mut at = 0;
+    while at < 48 {
+        order[at / 16][at % 3][at % 16] = (at / 3) as u8;
+        at += 1;
+    }
+    order
+};
+
+/// As in `colour.rs`, sixteen pixels at a time.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]) {
+    let middle = _mm256_set1_epi16(128);
+    let one = _mm256_set1_epi16(1);
+    let factors = _mm256_set1_epi32(GREEN[1] << 16 | (GREEN[0] & 0xffff));
+    let half = _mm256_set1_epi32(1 << 15);
+    let inputs = luma.as_chunks::<16>().0.iter().zip(blue.as_chunks::<16>().0).zip(red.as_chunks::<16>().0);
+    for (((luma, blue), red), out) in inputs.zip(out.as_chunks_mut::<48>().0) {
+        let y = _mm256_cvtepu8_epi16(load_u8(*luma));
+        let cb = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_u8(*blue)), middle);
+        let cr = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_u8(*red)), middle);
+        let more_red = _mm256_mulhi_epi16(_mm256_add_epi16(cr, cr), _mm256_set1_epi16(RED));
+        let more_red = _mm256_srai_epi16::<1>(_mm256_add_epi16(more_red, one));
+        let more_blue = _mm256_mulhi_epi16(_mm256_add_epi16(cb, cb), _mm256_set1_epi16(BLUE));
+        let more_blue = _mm256_srai_epi16::<1>(_mm256_add_epi16(more_blue, one));
+        let low = _mm256_madd_epi16(_mm256_unpacklo_epi16(cb, cr), factors);
+        let high = _mm256_madd_epi16(_mm256_unpackhi_epi16(cb, cr), factors);
+        let low = _mm256_srai_epi32::<16>(_mm256_add_epi32(low, half));
+        let high = _mm256_srai_epi32::<16>(_mm256_add_epi32(high, half));
+        let r = _mm256_add_epi16(_mm256_add_epi16(y, cr), more_red);
+        let g = _mm256_add_epi16(_mm256_sub_epi16(y, cr), _mm256_packs_epi32(low, high));
+        let b = _mm256_add_epi16(_mm256_add_epi16(y, _mm256_add_epi16(cb, cb)), more_blue);
+        let r = _mm_packus_epi16(_mm256_castsi256_si128(r), _mm256_extracti128_si256::<1>(r));
+        let g = _mm_packus_epi16(_mm256_castsi256_si128(g), _mm256_extracti128_si256::<1>(g));
+        let b = _mm_packus_epi16(_mm256_castsi256_si128(b), _mm256_extracti128_si256::<1>(b));
+        for (out, order) in out.as_chunks_mut::<16>().0.iter_mut().zip(&ORDER) {
+            let r = _mm_shuffle_epi8(r, load_u8(order[0]));
+            let g = _mm_shuffle_epi8(g, load_u8(order[1]));
+            let b = _mm_shuffle_epi8(b, load_u8(order[2]));
+            *out = to_u8(_mm_or_si128(_mm_or_si128(r, g), b));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::jpeg::baseline::idct::Portable;
+    use crate::order::Draws;
+
+    fn is_there() -> bool {
+        is_x86_feature_detected!("avx2")
+    }
+
+    #[test]
+    fn blocks_are_those_of_plain_rust_whatever_the_coefficients() {
+        if !is_there() {
+            return;
+        }
+        for number in 0..20_000 {
+            let mut draws = Draws::new(3, 0, number);
+            let (largest, share) = (1 << draws.below(16), draws.below(64));
+            let mut coefficients = [0; 64];
+            for coefficient in &mut coefficients {
+                if draws.below(64) <= share {
+                    *coefficient = draws.below(2 * largest) as i32 - largest as i32;
+                }
+            }
+            let (mut expected, mut found) = ([0; 80], [0; 80]);
+            Portable::block(&coefficients, &mut expected, 10);
+            Avx2::block(&coefficients, &mut found, 10);
+            assert_eq!(found, expected, "{coefficients:?}");
+        }
+    }
+
+    #[test]
+    fn colours_are_those_of_plain_rust() {
+        if !is_there() {
+            return;
+        }
+        for number in 0..20_000 {
+            let mut draws = Draws::new(4, 0, number);
+            let mut random = || std::array::from_fn(|_| draws.bits() as u8);
+            let (luma, blue, red) = (random(), random(), random());
+            let (mut expected, mut found) = ([0; 96], [0; 96]);
+            Portable::convert(&luma, &blue, &red, &mut expected);
+            Avx2::convert(&luma, &blue, &red, &mut found);
+            assert_eq!(found, expected);
+        }
+    }
+}

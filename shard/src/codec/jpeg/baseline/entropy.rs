@@ -1,0 +1,193 @@
+//! Coefficients from Huffman codes (ITU-T T.81, F.2.2): code and coefficient are looked up together where both are short.
+
+use super::frame::{Quant, ZIGZAG};
+use crate::codec::jpeg::huffman::{Bits, Table};
+use crate::codec::jpeg::scan::{Fault, Result, damaged};
+
+/// Codes with their coefficients up to this length are looked up at once.
+const LOOKUP_BITS: u32 = 10;
+
+/// Of an entry: the coefficient is in it, and the low byte counts its bits too.
+const HAS_VALUE: u32 = 1 << 7;
+/// A run that ends its block.
+const END_OF_BLOCK: u32 = 128;
+
+/// A Huffman table for coefficients.
+///
+/// An entry has in bits 0 to 4 how many bits to take (0 for codes that are too long), in bit 7 whether the coefficient is known, in
+/// bits 8 to 15 how many coefficients are passed, and above the coefficient (with its sign) or how many bits it has.
+pub(super) struct CoefficientTable {
+    entries: [u32; 1 << LOOKUP_BITS],
+    codes: Table,
+}
+
+/// How many coefficients a symbol passes, and how many bits the next one has.
+fn parts(symbol: u8, is_dc: bool) -> (u32, u32) {
+    let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+    match (is_dc, zeros, size) {
+        (true, ..) => (0, symbol.into()),
+        // Sixteen zeros: the last of them is taken for a coefficient.
+        (_, 15, 0) => (15, 0),
+        (_, _, 0) => (END_OF_BLOCK, 0),
+        _ => (zeros, size),
+    }
+}
+
+/// A coefficient from its bits (F.2.2.1, EXTEND).
+#[inline(always)]
+fn extend(bits: u32, size: u32) -> i32 {
+    if size == 0 || bits >> (size - 1) == 1 { bits as i32 } else { bits as i32 - (1 << size) + 1 }
+}
+
+impl CoefficientTable {
+    fn new(codes: Table, is_dc: bool) -> Self {
+        let mut entries = [0; 1 << LOOKUP_BITS];
+        for (next, entry) in entries.iter_mut().enumerate() {
+            let next = next as u32;
+            let Some((symbol, length)) = codes.find(next << (16 - LOOKUP_BITS)) else { continue };
+            let (run, size) = parts(symbol, is_dc);
+            if length > LOOKUP_BITS || size > 15 {
+                continue;
+            }
+            *entry = if length + size <= LOOKUP_BITS {
+                let bits = next >> (LOOKUP_BITS - length - size) & ((1 << size) - 1);
+                (extend(bits, size) as u32) << 16 | run << 8 | HAS_VALUE | (length + size)
+            } else {
+                size << 16 | run << 8 | length
+            };
+        }
+        Self { entries, codes }
+    }
+
+    /// Reads a code and its coefficient: how many coefficients are passed before it, and itself. Fewer than 32 bits are taken.
+    #[inline(always)]
+    fn next(&self, bits: &mut Bits<'_>, is_dc: bool) -> Result<(u32, i32), Fault> {
+        bits.refill();
+        let entry = self.entries[bits.peek(LOOKUP_BITS) as usize];
+        if entry & HAS_VALUE != 0 {
+            bits.advance(entry & 31);
+            return Ok((entry >> 8 & 255, entry as i32 >> 16));
+        }
+        let (run, size) = if entry != 0 {
+            bits.advance(entry & 31);
+            (entry >> 8 & 255, entry >> 16)
+        } else {
+            let (symbol, length) =
+                self.codes.find(bits.peek(16) as u32).ok_or(Fault::Code("a code that is in no Huffman table"))?;
+            bits.advance(length);
+            parts(symbol, is_dc)
+        };
+        if size == 0 {
+            return Ok((run, 0));
+        }
+        if size > 15 {
+            return Err(Fault::Code("a coefficient of too many bits"));
+        }
+        let value = bits.peek(size) as u32;
+        bits.advance(size);
+        Ok((run, extend(value, size)))
+    }
+}
+
+/// The tables of a component.
+pub(super) struct BlockTables<'a> {
+    pub dc: &'a CoefficientTable,
+    pub ac: &'a CoefficientTable,
+    pub quant: &'a Quant,
+}
+
+/// Reads a block into `out`, whose values were zeros, row by row and multiplied with the quantisation table. `dc` is the DC
+/// coefficient of the block before. Returns whether there is anything but the DC coefficient.
+#[inline(always)]
+pub(super) fn read_block(
+    bits: &mut Bits<'_>,
+    tables: &BlockTables<'_>,
+    dc: &mut i32,
+    out: &mut [i32; 64],
+) -> Result<bool, Fault> {
+    let (_, difference) = tables.dc.next(bits, true)?;
+    *dc = dc.wrapping_add(difference);
+    out[0] = dc.wrapping_mul(tables.quant[0]);
+    let mut k = 1;
+    while k < 64 {
+        let (run, value) = tables.ac.next(bits, false)?;
+        k += run as usize;
+        if k > 63 {
+            if k < END_OF_BLOCK as usize {
+                return Err(Fault::Code("a coefficient outside of its block"));
+            }
+            break;
+        }
+        out[ZIGZAG[k] as usize & 63] = value.wrapping_mul(tables.quant[k]);
+        k += 1;
+    }
+    // An end right behind the DC coefficient.
+    Ok(k != 1 + END_OF_BLOCK as usize)
+}
+
+/// Reads past a block.
+#[inline(always)]
+pub(super) fn skip_block(bits: &mut Bits<'_>, tables: &BlockTables<'_>, dc: &mut i32) -> Result<(), Fault> {
+    let (_, difference) = tables.dc.next(bits, true)?;
+    *dc = dc.wrapping_add(difference);
+    let mut k = 1;
+    while k < 64 {
+        k += tables.ac.next(bits, false)?.0 as usize + 1;
+    }
+    if k > 64 && k <= END_OF_BLOCK as usize {
+        return Err(Fault::Code("a coefficient outside of its block"));
+    }
+    Ok(())
+}
+
+/// The Huffman tables of the file at hand: DC and AC, four each.
+#[derive(Default)]
+pub(super) struct CodeTables {
+    kept: [[Kept; 4]; 2],
+}
+
+#[derive(Default)]
+struct Kept {
+    /// What the table was made from.
+    source: Vec<u8>,
+    is_there: bool,
+    table: Option<Box<CoefficientTable>>,
+}
+
+impl CodeTables {
+    /// A new file begins: none of its tables has been read.
+    pub fn forget(&mut self) {
+        self.kept.iter_mut().flatten().for_each(|kept| kept.is_there = false);
+    }
+
+    /// DHT (B.2.4.2), which may hold several tables.
+    pub fn read(&mut self, mut segment: &[u8]) -> Result<()> {
+        while !segment.is_empty() {
+            let (number, counts, symbols, rest) = Table::split(segment)?;
+            let kept = &mut self.kept[number >> 4][number & 15];
+            let source = &segment[..segment.len() - rest.len()];
+            if kept.source != source {
+                kept.table = Some(Box::new(CoefficientTable::new(Table::new(counts, symbols)?, number < 16)));
+                kept.source.clear();
+                kept.source.extend_from_slice(source);
+            }
+            kept.is_there = true;
+            segment = rest;
+        }
+        Ok(())
+    }
+
+    fn get(&self, class: usize, number: usize) -> Result<&CoefficientTable> {
+        let kept = &self.kept[class][number];
+        let table = kept.table.as_deref().filter(|_| kept.is_there);
+        table.ok_or_else(|| damaged("a Huffman table is missing"))
+    }
+
+    pub fn dc(&self, number: usize) -> Result<&CoefficientTable> {
+        self.get(0, number)
+    }
+
+    pub fn ac(&self, number: usize) -> Result<&CoefficientTable> {
+        self.get(1, number)
+    }
+}

@@ -1,0 +1,109 @@
+//! The inverse DCT of libjpeg's `jidctint.c`, to the bit: Loeffler, Ligtenberg and Moschytz (1989) with 13-bit constants, columns
+//! first, two bits kept between the passes.
+
+/// The inner loops for some set of instructions.
+pub(super) trait Kernels {
+    /// Writes the 8 x 8 pixels of multiplied coefficients to `out`, whose rows are `stride` apart.
+    fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize);
+
+    /// YCbCr -> interleaved RGB.
+    fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]);
+}
+
+use super::colour::{self, CHUNK};
+
+pub(super) const CONST_BITS: u32 = 13;
+pub(super) const PASS1_BITS: u32 = 2;
+
+/// Half of what is shifted out, so that the last pass rounds; and 128, which centres pixels.
+pub(super) const LAST_BIAS: i32 = (1 << (CONST_BITS + PASS1_BITS + 2)) + (128 << (CONST_BITS + PASS1_BITS + 3));
+
+/// Constants of the formula times 2^13.
+mod fix {
+    pub const F_0_298: i32 = 2446;
+    pub const F_0_390: i32 = 3196;
+    pub const F_0_541: i32 = 4433;
+    pub const F_0_765: i32 = 6270;
+    pub const F_0_899: i32 = 7373;
+    pub const F_1_175: i32 = 9633;
+    pub const F_1_501: i32 = 12299;
+    pub const F_1_847: i32 = 15137;
+    pub const F_1_961: i32 = 16069;
+    pub const F_2_053: i32 = 16819;
+    pub const F_2_562: i32 = 20995;
+    pub const F_3_072: i32 = 25172;
+}
+
+/// Plain Rust, for any processor.
+pub(super) struct Portable;
+
+impl Kernels for Portable {
+    #[inline(always)]
+    fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
+        let mut rows = [0; 64];
+        for column in 0..8 {
+            let values = std::array::from_fn(|i| coefficients[8 * i + column]);
+            let values = one_dimension(values, 1 << (CONST_BITS - PASS1_BITS - 1), CONST_BITS - PASS1_BITS);
+            for (i, value) in values.into_iter().enumerate() {
+                rows[8 * i + column] = value;
+            }
+        }
+        for (row, out) in rows.as_chunks::<8>().0.iter().zip(out.chunks_mut(stride)) {
+            let values = one_dimension(*row, LAST_BIAS, CONST_BITS + PASS1_BITS + 3);
+            for (pixel, value) in out.iter_mut().zip(values) {
+                *pixel = value.clamp(0, 255) as u8;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]) {
+        colour::convert(luma, blue, red, out);
+    }
+}
+
+/// Odd part of the formula, multiplied out: what x1, x3, x5 and x7 add to each of the four sums. Vector instructions multiply
+/// 16-bit numbers, which values of an undamaged file are.
+pub(super) const ODD: [[i32; 4]; 4] = {
+    use fix::*;
+    let (z3, z4) = (F_1_175 - F_1_961, F_1_175 - F_0_390);
+    [
+        [F_1_501 - F_0_899 + z4, F_1_175, z4, F_1_175 - F_0_899],
+        [F_1_175, F_3_072 - F_2_562 + z3, F_1_175 - F_2_562, z3],
+        [z4, F_1_175 - F_2_562, F_2_053 - F_2_562 + z4, F_1_175],
+        [F_1_175 - F_0_899, z3, F_1_175, F_0_298 - F_0_899 + z3],
+    ]
+};
+/// The same of x2 and x6.
+pub(super) const EVEN: [[i32; 2]; 2] = {
+    use fix::*;
+    [[F_0_541 + F_0_765, F_0_541], [F_0_541, F_0_541 - F_1_847]]
+};
+
+/// Eight values; `bias` is added before `shift` bits are dropped. Damaged files may overflow, which must not end the program.
+#[inline(always)]
+fn one_dimension(x: [i32; 8], bias: i32, shift: u32) -> [i32; 8] {
+    let add = i32::wrapping_add;
+    let sub = i32::wrapping_sub;
+    let narrow = x.map(|x| i32::from(x as i16));
+    let [tmp3, tmp2] = EVEN.map(|[a, b]| add(narrow[2] * a, narrow[6] * b));
+    let tmp0 = add(add(x[0], x[4]) << CONST_BITS, bias);
+    let tmp1 = add(sub(x[0], x[4]) << CONST_BITS, bias);
+    let even = [add(tmp0, tmp3), add(tmp1, tmp2), sub(tmp1, tmp2), sub(tmp0, tmp3)];
+    let odd = ODD.map(|[a, b, c, d]| add(add(narrow[1] * a, narrow[3] * b), add(narrow[5] * c, narrow[7] * d)));
+    let mut out = [0; 8];
+    for i in 0..4 {
+        out[i] = add(even[i], odd[i]) >> shift;
+        out[7 - i] = sub(even[i], odd[i]) >> shift;
+    }
+    out
+}
+
+/// A block with nothing but a DC coefficient.
+#[inline(always)]
+pub(super) fn flat_block(dc: i32, out: &mut [u8], stride: usize) {
+    let pixel = (dc.wrapping_add(4 + (128 << 3)) >> 3).clamp(0, 255) as u8;
+    for row in 0..8 {
+        out[row * stride..row * stride + 8].fill(pixel);
+    }
+}

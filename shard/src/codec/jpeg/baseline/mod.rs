@@ -1,0 +1,203 @@
+//! A decoder of our own for the JPEG files that frames come in: one interleaved baseline scan, grey or YCbCr. It decodes a window of
+//! the image: coefficients outside of it are read past, rows below it are not even read. Pixels are those of libjpeg's default
+//! decoder (accurate integer IDCT, smoothed chroma) to the bit, and so those of PIL, OpenCV and libjpeg-turbo.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod colour;
+mod entropy;
+mod frame;
+mod idct;
+
+use super::JpegFault;
+use super::huffman::Bits;
+use super::scan::{Fault, Result, damaged};
+use crate::codec::{ImageSize, Window};
+use colour::Rows;
+use entropy::{BlockTables, read_block, skip_block};
+use frame::{FileTables, Frame};
+use idct::Kernels;
+use std::ops::Range;
+
+/// Decodes one file after the other; keeps tables and scratch memory. Make one a thread.
+pub(in crate::codec) struct Baseline {
+    tables: FileTables,
+    planes: [Plane; 3],
+    rows: Rows,
+}
+
+/// The part of a colour plane that a window needs, in whole blocks.
+#[derive(Default)]
+struct Plane {
+    pixels: Vec<u8>,
+    stride: usize,
+    /// Columns and rows of blocks.
+    columns: Range<usize>,
+    rows: Range<usize>,
+    /// Size of the whole plane in pixels, without what fills its last blocks.
+    width: usize,
+    height: usize,
+}
+
+/// Bytes behind the last row of a plane, so that rows can be read by whole vectors.
+const SLACK: usize = colour::CHUNK;
+
+impl Plane {
+    /// Takes the part that pixels `x` and `y` of the image need. `h` and `v`: across and down, how many pixels a sample stands for.
+    fn fit(&mut self, frame: &Frame, (h, v): (usize, usize), x: Range<usize>, y: Range<usize>) {
+        (self.width, self.height) = (frame.width.div_ceil(h), frame.height.div_ceil(v));
+        // Smoothing looks at the neighbours.
+        let blocks = |pixels: Range<usize>, scale: usize, end: usize| {
+            let beyond = usize::from(scale > 1);
+            let first = (pixels.start / scale).saturating_sub(beyond);
+            first / 8..((pixels.end - 1) / scale + beyond).min(end - 1) / 8 + 1
+        };
+        self.columns = blocks(x, h, self.width);
+        self.rows = blocks(y, v, self.height);
+        self.stride = 8 * self.columns.len();
+        // What was there before is written over.
+        self.pixels.resize(self.stride * 8 * self.rows.len() + SLACK, 0);
+    }
+
+    /// The row `y` of the plane, from `self.columns` on, and what lies behind it.
+    fn row(&self, y: usize) -> &[u8] {
+        &self.pixels[(y - 8 * self.rows.start) * self.stride..]
+    }
+}
+
+impl Baseline {
+    pub fn new() -> Self {
+        Self { tables: FileTables::new(), planes: Default::default(), rows: Rows::default() }
+    }
+
+    /// Decodes a window of an image that the index says is of `size` into `out`, rows with interleaved channels: 1 is luma, 3 is
+    /// RGB. False where the file is of another kind; nothing is written then.
+    pub fn decode(&mut self, bytes: &[u8], size: ImageSize, window: Window, out: &mut [u8]) -> Result<bool> {
+        let Some(frame) = frame::read(bytes, &mut self.tables)? else { return Ok(false) };
+        if (frame.width, frame.height) != (size.width.into(), size.height.into()) {
+            return Err(JpegFault::Unusable(format!(
+                "it has {}x{} pixels where {size} are stated",
+                frame.width, frame.height
+            )));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") {
+            // SAFETY: the processor has what the function is compiled for.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.decode_avx2(&frame, bytes, size, window, out)?;
+            }
+            return Ok(true);
+        }
+        self.decode_with::<idct::Portable>(&frame, bytes, size, window, out)?;
+        Ok(true)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi2")]
+    fn decode_avx2(
+        &mut self,
+        frame: &Frame,
+        bytes: &[u8],
+        size: ImageSize,
+        window: Window,
+        out: &mut [u8],
+    ) -> Result<()> {
+        self.decode_with::<avx2::Avx2>(frame, bytes, size, window, out)
+    }
+
+    /// Like everything under it, compiled once for each set of instructions.
+    #[inline(always)]
+    fn decode_with<K: Kernels>(
+        &mut self,
+        frame: &Frame,
+        bytes: &[u8],
+        size: ImageSize,
+        window: Window,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let (x, y) = (window.columns(), window.rows());
+        let [luma, ..] = frame.components;
+        // Luma alone makes a grey picture.
+        let planes = frame.count.min(size.channels.into());
+        for (plane, component) in self.planes.iter_mut().zip(&frame.components[..planes]) {
+            plane.fit(frame, (luma.h / component.h, luma.v / component.v), x.clone(), y.clone());
+        }
+        read_scan::<K>(&self.tables, frame, bytes, &mut self.planes[..planes])?;
+        let [luma_plane, chroma @ ..] = &self.planes;
+        if planes == 3 {
+            self.rows.write_rgb::<K>(luma_plane, chroma, (luma.h, luma.v), &window, out);
+        } else {
+            colour::write_grey(luma_plane, &window, size.channels.into(), out);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the scan up to the last block that a plane needs.
+#[inline(always)]
+fn read_scan<K: Kernels>(tables: &FileTables, frame: &Frame, bytes: &[u8], planes: &mut [Plane]) -> Result<()> {
+    let [luma, ..] = frame.components;
+    let components = &frame.components[..frame.count];
+    let (across, down) = (frame.width.div_ceil(8 * luma.h), frame.height.div_ceil(8 * luma.v));
+    let tables_of = |i: usize| -> Result<BlockTables<'_>> {
+        let component = &frame.components[if i < frame.count { i } else { 0 }];
+        let (dc, ac) = (tables.codes.dc(component.dc)?, tables.codes.ac(component.ac)?);
+        Ok(BlockTables { dc, ac, quant: &tables.quant[component.quant] })
+    };
+    let block_tables = [tables_of(0)?, tables_of(1)?, tables_of(2)?];
+    let mut bits = Bits::new(bytes, frame.data_at);
+    let mut dc = [0; 3];
+    let last_row = (planes.iter().zip(components)).map(|(plane, c)| (plane.rows.end - 1) / c.v).max().unwrap_or(0);
+    let last_column =
+        (planes.iter().zip(components)).map(|(plane, c)| (plane.columns.end - 1) / c.h).max().unwrap_or(0);
+    let units = last_row * across + last_column + 1;
+    let cut = |unit: usize| {
+        let blocks_a_unit: usize = components.iter().map(|c| c.h * c.v).sum();
+        JpegFault::Cut { blocks: (unit * blocks_a_unit) as u64, of: (across * down * blocks_a_unit) as u64 }
+    };
+    for unit_row in 0..=last_row {
+        for unit_column in 0..across {
+            let unit = unit_row * across + unit_column;
+            if unit == units {
+                break;
+            }
+            if frame.restart_interval > 0 && unit > 0 && unit % frame.restart_interval == 0 {
+                bits.restart((unit / frame.restart_interval - 1) as u8 % 8)?;
+                dc = [0; 3];
+            }
+            for i in 0..components.len() {
+                let component = &components[i];
+                for block in 0..component.h * component.v {
+                    let (column, row) = if component.h == 2 { (block & 1, block >> 1) } else { (0, block) };
+                    let (column, row) = (unit_column * component.h + column, unit_row * component.v + row);
+                    let fault = |fault| match fault {
+                        Fault::End => cut(unit),
+                        Fault::Code(what) => damaged(what),
+                    };
+                    let tables = &block_tables[i];
+                    let plane = match planes.get_mut(i) {
+                        Some(plane) if plane.columns.contains(&column) && plane.rows.contains(&row) => plane,
+                        _ => {
+                            skip_block(&mut bits, tables, &mut dc[i]).map_err(fault)?;
+                            continue;
+                        }
+                    };
+                    let mut block = [0; 64];
+                    let has_ac = read_block(&mut bits, tables, &mut dc[i], &mut block).map_err(fault)?;
+                    let at = 8 * ((row - plane.rows.start) * plane.stride + column - plane.columns.start);
+                    let out = &mut plane.pixels[at..];
+                    if has_ac {
+                        K::block(&block, out, plane.stride);
+                    } else {
+                        idct::flat_block(block[0], out, plane.stride);
+                    }
+                }
+            }
+        }
+        if bits.is_overrun() {
+            return Err(cut(unit_row * across));
+        }
+    }
+    Ok(())
+}
