@@ -163,7 +163,7 @@ fn export_record(
     let record = records.record(frame, plane)?;
     if record.codec == Codec::Jpeg {
         report.untouched += 1;
-        return write(&stem.with_extension("jpg"), record.bytes);
+        return write(&stem.with_extension("jpg"), &record.bytes);
     }
     report.encoded += 1;
     let mut pixels = vec![0; record.size.bytes()];

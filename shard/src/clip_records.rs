@@ -4,6 +4,8 @@ use crate::codec::{Codec, Decoder, EncodedRecord, Filter, ImageSize, Window};
 use crate::error::{Error, Result};
 use crate::layout::IndexEntry;
 use crate::shard::Shard;
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// The records of one clip, whose index is as its checksum says and keeps the format's rules.
 #[derive(Clone, Copy)]
@@ -15,10 +17,10 @@ pub struct ClipRecords<'a> {
 }
 
 /// The stored bytes of one record, as their checksum says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Record<'a> {
-    /// The stored bytes.
-    pub bytes: &'a [u8],
+    /// The stored bytes: in the map, or a copy where there is none.
+    pub bytes: Cow<'a, [u8]>,
     /// Size of the decoded image.
     pub size: ImageSize,
     /// What the bytes are.
@@ -28,9 +30,9 @@ pub struct Record<'a> {
 }
 
 impl From<Record<'_>> for EncodedRecord {
-    /// A copy, for another shard.
+    /// For another shard.
     fn from(record: Record<'_>) -> Self {
-        Self::new(record.bytes.to_vec(), record.size, record.codec, record.filter)
+        Self::new(record.bytes.into_owned(), record.size, record.codec, record.filter)
     }
 }
 
@@ -70,6 +72,15 @@ impl<'a> ClipRecords<'a> {
 
     /// The record of a frame and plane, both from 0, its bytes checked against their checksum.
     pub fn record(&self, frame: usize, plane: usize) -> Result<Record<'a>> {
+        let entry = self.entry(frame, plane)?;
+        let (_, codec, filter) = self.stored(frame, plane);
+        let bytes =
+            self.shard.contents().record(range_of(entry)).map_err(|e| Error::io(self.shard.path(), "read it")(e))?;
+        self.check(frame, plane, entry, &bytes)?;
+        Ok(Record { bytes, size: entry.size(), codec, filter })
+    }
+
+    fn entry(&self, frame: usize, plane: usize) -> Result<&'a IndexEntry> {
         if frame >= self.frames() || plane >= self.planes() {
             let (id, frames) = (self.id(), self.frames());
             let stream = &self.shard.spec().name;
@@ -77,21 +88,21 @@ impl<'a> ClipRecords<'a> {
                 "{id} has {frames} {stream} frames; frame {frame} plane {plane} is none of them"
             )));
         }
-        let entry = &self.entries[frame * self.planes() + plane];
-        let start = entry.offset.get() as usize;
-        let bytes = self.shard.bytes(start, entry.stored_bytes.get() as usize);
+        Ok(&self.entries[frame * self.planes() + plane])
+    }
+
+    fn check(&self, frame: usize, plane: usize, entry: &IndexEntry, bytes: &[u8]) -> Result<()> {
         let found = crc32fast::hash(bytes);
         if found != entry.crc32.get() {
             return Err(self.damage(frame, plane, format!("checksum {found:08x} differs from {:08x}", entry.crc32)));
         }
-        let (_, codec, filter) = self.stored(frame, plane);
-        Ok(Record { bytes, size: entry.size(), codec, filter })
+        Ok(())
     }
 
     /// Decodes one record into `out`, `size(frame, plane).bytes()` long: rows, channels interleaved.
     pub fn decode(&self, frame: usize, plane: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
-        let record = self.record(frame, plane)?;
-        self.decode_part(frame, plane, &record, record.size.whole(), decoder, out)
+        let whole = self.entry(frame, plane)?.size().whole();
+        self.decode_window(frame, plane, whole, decoder, out)
     }
 
     /// Decodes a part of one record into `out`, which has the window's size. Of a JPEG only that part is decoded, and what is
@@ -104,27 +115,34 @@ impl<'a> ClipRecords<'a> {
         decoder: &mut Decoder,
         out: &mut [u8],
     ) -> Result<()> {
-        let record = self.record(frame, plane)?;
-        self.decode_part(frame, plane, &record, window, decoder, out)
-    }
-
-    fn decode_part(
-        &self,
-        frame: usize,
-        plane: usize,
-        record: &Record<'_>,
-        window: Window,
-        decoder: &mut Decoder,
-        out: &mut [u8],
-    ) -> Result<()> {
-        let size = record.size;
+        let entry = self.entry(frame, plane)?;
+        let size = entry.size();
         if !window.is_inside(size) || out.len() != window.bytes(size) {
             let (id, n) = (self.id(), out.len());
             return Err(Error::Usage(format!("{id}: a buffer of {n} bytes for {window} of an image of {size}")));
         }
-        decoder
-            .decode(record.bytes, size, (record.codec, record.filter), window, out)
-            .map_err(|fault| self.damage(frame, plane, format!("its checksum fits but it cannot be decoded: {fault}")))
+        let (_, codec, filter) = self.stored(frame, plane);
+        // Out of the decoder, which is needed as a whole; its memory stays.
+        let mut scratch = std::mem::take(&mut decoder.stored);
+        let bytes = self.shard.contents().record_in(range_of(entry), &mut scratch);
+        let bytes = bytes.map_err(|e| Error::io(self.shard.path(), "read it")(e));
+        let decoded = bytes.and_then(|bytes| {
+            self.check(frame, plane, entry, bytes)?;
+            let fault =
+                |fault| self.damage(frame, plane, format!("its checksum fits but it cannot be decoded: {fault}"));
+            decoder.decode(bytes, size, (codec, filter), window, out).map_err(fault)
+        });
+        decoder.stored = scratch;
+        decoded
+    }
+
+    /// Tells the system that all records of these frames will be read soon.
+    pub fn will_need(&self, frames: Range<usize>) {
+        let records = frames.start * self.planes()..(frames.end * self.planes()).min(self.entries.len());
+        let entries = &self.entries[records];
+        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            self.shard.contents().will_need(range_of(first).start..range_of(last).end);
+        }
     }
 
     /// Decodes `frames` frames from `start` on, all planes, one after the other: for flow the stack
@@ -161,6 +179,12 @@ impl<'a> ClipRecords<'a> {
             fault,
         }
     }
+}
+
+/// Where a record lies in its file.
+fn range_of(entry: &IndexEntry) -> Range<usize> {
+    let start = entry.offset.get() as usize;
+    start..start + entry.stored_bytes.get() as usize
 }
 
 impl ClipRecords<'_> {

@@ -1,6 +1,7 @@
 //! A data set: the manifest and the shards that it lists.
 
 use crate::clip_records::ClipRecords;
+use crate::contents::Access;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, ShardInfo, StreamSpec, Subset};
 use crate::shard::Shard;
@@ -23,8 +24,13 @@ struct OpenStream {
 impl Dataset {
     /// Opens the data set in `dir`, all of its streams.
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, Access::Map)
+    }
+
+    /// Opens the data set in `dir` to be read in this way.
+    pub fn open_with(dir: &Path, access: Access) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
-        let open = |info: &ShardInfo| Shard::open(&dir.join(&info.file));
+        let open = |info: &ShardInfo| Shard::open_with(&dir.join(&info.file), access);
         let shards = manifest.streams.iter().map(|stream| stream.shards.iter().map(open).collect());
         let shards = shards.collect::<Result<_>>()?;
         Self::assemble(dir, manifest, shards)

@@ -4,6 +4,7 @@
 
 mod clip_records;
 mod codec;
+mod contents;
 mod dataset;
 mod error;
 pub mod layout;
@@ -21,6 +22,7 @@ pub mod format {}
 
 pub use clip_records::{ClipRecords, Record};
 pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, Window, jpeg};
+pub use contents::Access;
 pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec, Subset};

@@ -4,6 +4,7 @@
 
 use crate::clip_records::ClipRecords;
 use crate::codec::{Codec, Filter, ImageSize};
+use crate::contents::{Access, Contents};
 use crate::error::{Error, Result};
 use crate::layout::{
     CLIP_ENTRY_BYTES, ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, INDEX_ENTRY_BYTES, IndexEntry, MAGIC,
@@ -11,7 +12,6 @@ use crate::layout::{
 };
 use crate::manifest::{ShardInfo, StreamSpec, check_groups};
 use crate::writer::ShardMetadata;
-use memmap2::Mmap;
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use zerocopy::{FromBytes, IntoBytes};
 /// An open shard: header, trailer, clip table and metadata are as their checksums say.
 pub struct Shard {
     path: PathBuf,
-    map: Mmap,
+    contents: Contents,
     spec: StreamSpec,
     trailer: Trailer,
     /// Where the index, the clip table and the names start.
@@ -35,6 +35,11 @@ pub struct Shard {
 impl Shard {
     /// Opens a shard. Nothing is read but its header, clip table, metadata and trailer.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, Access::Map)
+    }
+
+    /// Opens a shard to be read in this way.
+    pub fn open_with(path: &Path, access: Access) -> Result<Self> {
         let file = File::open(path).map_err(Error::io(path, "open it"))?;
         let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
         let mut start = [0; MAGIC.len()];
@@ -48,16 +53,17 @@ impl Shard {
         if length < (HEADER_BYTES + TRAILER_BYTES) as u64 {
             return Err(short("a header and a trailer take 128"));
         }
-        // SAFETY: the map is read-only, and shards get their name only when they are complete and are never written again.
-        // Somebody who shortens the file while it is open makes the system raise SIGBUS; the crate's documentation says so.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path, "map it into memory"))?;
-        Self::check(path.to_owned(), map)
+        let what = match access {
+            Access::Map => "map it into memory (--io pread reads without a map)",
+            Access::Read => "read it",
+        };
+        let contents = Contents::new(file, length as usize, access).map_err(Error::io(path, what))?;
+        Self::check(path.to_owned(), contents)
     }
 
-    fn check(path: PathBuf, map: Mmap) -> Result<Self> {
+    fn check(path: PathBuf, mut contents: Contents) -> Result<Self> {
         let damaged = |part, fault: &str| Error::Damaged { path: path.clone(), part, fault: fault.into() };
-        let header = read::<Header>(&map, 0);
+        let header = read::<Header>(contents.header());
         if header.crc32.get() != header.compute_crc32() {
             return Err(damaged("header", "its checksum does not fit"));
         }
@@ -79,8 +85,8 @@ impl Shard {
             return Err(damaged("header", "its stream name is not padded with zeros"));
         }
 
-        let length = map.len() as u64;
-        let trailer = read::<Trailer>(&map, map.len() - TRAILER_BYTES);
+        let length = contents.len() as u64;
+        let trailer = read::<Trailer>(contents.trailer());
         if trailer.end_magic != END_MAGIC {
             let expected = "the end mark is missing".into();
             return Err(Error::Length { path, expected, found: length });
@@ -119,14 +125,17 @@ impl Shard {
         let clips_at = index_at + records as usize * INDEX_ENTRY_BYTES;
         let names_at = clips_at + clips as usize * CLIP_ENTRY_BYTES;
         let metadata_at = names_at + trailer.names_bytes.get() as usize;
-        if crc32fast::hash(&map[clips_at..metadata_at]) != trailer.clip_table_crc32.get() {
+        // The index, with the padding before it.
+        let tail_at = (index_at - INDEX_ALIGN as usize).max(HEADER_BYTES);
+        contents.load_tail(tail_at).map_err(Error::io(&path, "read its index"))?;
+        if crc32fast::hash(contents.tail(clips_at..metadata_at)) != trailer.clip_table_crc32.get() {
             return Err(damaged("clip table", "its checksum does not fit"));
         }
-        if crc32fast::hash(&map[metadata_at..map.len() - TRAILER_BYTES]) != trailer.metadata_crc32.get() {
+        if crc32fast::hash(contents.tail(metadata_at..contents.len() - TRAILER_BYTES)) != trailer.metadata_crc32.get() {
             return Err(damaged("metadata", "its checksum does not fit"));
         }
         let checked = (0..clips).map(|_| AtomicBool::new(false)).collect();
-        let shard = Self { path, map, spec, trailer, index_at, clips_at, names_at, checked };
+        let shard = Self { path, contents, spec, trailer, index_at, clips_at, names_at, checked };
         shard.check_clip_table()?;
         shard.check_padding()?;
         Ok(shard)
@@ -153,7 +162,9 @@ impl Shard {
         for clip in 0..self.clips() {
             let entry = &self.clip_table()[clip];
             let at = self.names_at + entry.name_offset.get() as usize;
-            if std::str::from_utf8(&self.map[at..at + entry.name_bytes.get() as usize]).map_or(true, str::is_empty) {
+            if std::str::from_utf8(self.contents.tail(at..at + entry.name_bytes.get() as usize))
+                .map_or(true, str::is_empty)
+            {
                 return Err(damaged(format!("the id of clip {clip} is empty or not UTF-8")));
             }
         }
@@ -167,7 +178,7 @@ impl Shard {
         let index_at = self.index_at as u64;
         match end {
             Some(end) if end.checked_next_multiple_of(INDEX_ALIGN) == Some(index_at) => {
-                if self.map[end as usize..self.index_at].iter().any(|&b| b != 0) {
+                if self.contents.tail(end as usize..self.index_at).iter().any(|&b| b != 0) {
                     let fault = "the bytes between records and index are not zero".into();
                     return Err(Error::Damaged { path: self.path.clone(), part: "padding", fault });
                 }
@@ -197,7 +208,7 @@ impl Shard {
 
     /// Size of the file.
     pub fn file_bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.contents.len() as u64
     }
 
     /// Records in the shard.
@@ -230,7 +241,7 @@ impl Shard {
     pub fn clip_id(&self, clip: usize) -> &str {
         let entry = &self.clip_table()[clip];
         let at = self.names_at + entry.name_offset.get() as usize;
-        std::str::from_utf8(&self.map[at..at + entry.name_bytes.get() as usize]).expect("checked when opened")
+        std::str::from_utf8(self.contents.tail(at..at + entry.name_bytes.get() as usize)).expect("checked when opened")
     }
 
     /// Frames of a clip of this shard. Panics where there is no such clip.
@@ -241,7 +252,7 @@ impl Shard {
     /// What the shard says about data set, classes and its clips.
     pub fn metadata(&self) -> Result<ShardMetadata> {
         let at = self.names_at + self.trailer.names_bytes.get() as usize;
-        let bytes = &self.map[at..self.map.len() - TRAILER_BYTES];
+        let bytes = self.contents.tail(at..self.contents.len() - TRAILER_BYTES);
         let metadata: ShardMetadata = serde_json::from_slice(bytes).map_err(|e| Error::Damaged {
             path: self.path.clone(),
             part: "metadata",
@@ -262,17 +273,19 @@ impl Shard {
         Ok(metadata)
     }
 
-    /// Bytes of the file, which a checked index says are there.
-    pub(crate) fn bytes(&self, start: usize, count: usize) -> &[u8] {
-        &self.map[start..start + count]
+    /// How the records' bytes are reached.
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     fn clip_table(&self) -> &[ClipEntry] {
-        <[ClipEntry]>::ref_from_bytes(&self.map[self.clips_at..self.names_at]).expect("sizes checked when opened")
+        <[ClipEntry]>::ref_from_bytes(self.contents.tail(self.clips_at..self.names_at))
+            .expect("sizes checked when opened")
     }
 
     fn index(&self) -> &[IndexEntry] {
-        <[IndexEntry]>::ref_from_bytes(&self.map[self.index_at..self.clips_at]).expect("sizes checked when opened")
+        <[IndexEntry]>::ref_from_bytes(self.contents.tail(self.index_at..self.clips_at))
+            .expect("sizes checked when opened")
     }
 
     /// The records of a clip; its index is checked the first time. Panics where there is no such clip.
@@ -349,9 +362,9 @@ impl Shard {
     }
 }
 
-/// Reads a structure at a place that is known to be inside the file.
-fn read<T: FromBytes>(map: &Mmap, at: usize) -> T {
-    T::read_from_bytes(&map[at..at + size_of::<T>()]).expect("the slice has the structure's size")
+/// Reads a structure.
+fn read<T: FromBytes>(bytes: &[u8]) -> T {
+    T::read_from_bytes(bytes).expect("the slice has the structure's size")
 }
 
 impl IndexEntry {

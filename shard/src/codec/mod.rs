@@ -269,12 +269,14 @@ pub struct Decoder {
     jpeg: jpeg::Decoder,
     /// A whole image of which a window is wanted.
     image: Vec<u8>,
+    /// Stored bytes of shards that are not mapped.
+    pub(crate) stored: Vec<u8>,
 }
 
 impl Decoder {
     /// A decoder for any codec.
     pub fn new() -> Result<Self> {
-        Ok(Self { zstd: zstd::decompressor()?, jpeg: jpeg::Decoder::new(), image: Vec::new() })
+        Ok(Self { zstd: zstd::decompressor()?, jpeg: jpeg::Decoder::new(), image: Vec::new(), stored: Vec::new() })
     }
 
     /// Decodes a window of stored bytes whose checksum was verified into `out`, which has the window's size; says what is wrong

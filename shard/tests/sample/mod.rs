@@ -4,8 +4,8 @@
 
 use clipshard::layout::{CLIP_ENTRY_BYTES, ClipEntry, HEADER_BYTES, Header, INDEX_ENTRY_BYTES, IndexEntry, Trailer};
 use clipshard::{
-    Clip, Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Error, Filter, ImageSize, Manifest, Result, Shard,
-    ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec, Subset,
+    Access, Clip, Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Error, Filter, ImageSize, Manifest, Result,
+    Shard, ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec, Subset,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -117,9 +117,15 @@ pub fn build(dir: &Path) -> Manifest {
     manifest
 }
 
-/// Every image of a shard, clip after clip, frame after frame, plane after plane.
+/// Every image of a shard, clip after clip, frame after frame, plane after plane; the same through a map and without one.
 pub fn read_all(path: &Path) -> Result<Vec<Result<Vec<u8>>>> {
-    let shard = Shard::open(path)?;
+    let (mapped, read) = (read_all_with(path, Access::Map), read_all_with(path, Access::Read));
+    assert_eq!(format!("{mapped:?}"), format!("{read:?}"));
+    mapped
+}
+
+fn read_all_with(path: &Path, access: Access) -> Result<Vec<Result<Vec<u8>>>> {
+    let shard = Shard::open_with(path, access)?;
     shard.metadata()?;
     let mut decoder = Decoder::new()?;
     let mut images = Vec::new();

@@ -1,0 +1,150 @@
+//! How the bytes of a shard are reached: through a memory map, or by reading the file.
+
+use crate::layout::{HEADER_BYTES, TRAILER_BYTES};
+use memmap2::Mmap;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+/// How a shard is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Records are read where they lie in a read-only memory map.
+    #[default]
+    Map,
+    /// Records are read with a system call each; index, clip table and names of a shard are in memory. For file systems that
+    /// cannot map files, or whose failures must be errors: a map that the disk cannot serve ends the program with SIGBUS.
+    Read,
+}
+
+/// An open file.
+pub(crate) enum Contents {
+    Map(Mmap),
+    Read {
+        file: File,
+        length: usize,
+        header: [u8; HEADER_BYTES],
+        trailer: [u8; TRAILER_BYTES],
+        /// Everything from `tail_at` on.
+        tail: Vec<u8>,
+        tail_at: usize,
+    },
+}
+
+impl Contents {
+    /// The contents of a file of `length` bytes, at least a header and a trailer.
+    pub fn new(file: File, length: usize, access: Access) -> io::Result<Self> {
+        match access {
+            Access::Map => {
+                // SAFETY: the map is read-only, and shards get their name only when they are complete and are never written
+                // again. Somebody who shortens the file while it is open makes the system raise SIGBUS; the crate's
+                // documentation says so.
+                #[allow(unsafe_code)]
+                let map = unsafe { Mmap::map(&file) }?;
+                Ok(Self::Map(map))
+            }
+            Access::Read => {
+                let (mut header, mut trailer) = ([0; HEADER_BYTES], [0; TRAILER_BYTES]);
+                read_at(&file, &mut header, 0)?;
+                read_at(&file, &mut trailer, length - TRAILER_BYTES)?;
+                Ok(Self::Read { file, length, header, trailer, tail: Vec::new(), tail_at: length })
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Map(map) => map.len(),
+            Self::Read { length, .. } => *length,
+        }
+    }
+
+    pub fn header(&self) -> &[u8] {
+        match self {
+            Self::Map(map) => &map[..HEADER_BYTES],
+            Self::Read { header, .. } => header,
+        }
+    }
+
+    pub fn trailer(&self) -> &[u8] {
+        match self {
+            Self::Map(map) => &map[map.len() - TRAILER_BYTES..],
+            Self::Read { trailer, .. } => trailer,
+        }
+    }
+
+    /// Makes sure that [`Contents::tail`] reaches from `from`, inside the file, to the end.
+    pub fn load_tail(&mut self, from: usize) -> io::Result<()> {
+        let Self::Read { file, length, tail, tail_at, .. } = self else { return Ok(()) };
+        tail.try_reserve_exact(*length - from)?;
+        tail.resize(*length - from, 0);
+        read_at(file, tail, from)?;
+        *tail_at = from;
+        Ok(())
+    }
+
+    /// Bytes behind the records.
+    pub fn tail(&self, range: Range<usize>) -> &[u8] {
+        match self {
+            Self::Map(map) => &map[range],
+            Self::Read { tail, tail_at, .. } => &tail[range.start - tail_at..range.end - tail_at],
+        }
+    }
+
+    /// Bytes of a record.
+    pub fn record(&self, range: Range<usize>) -> io::Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Map(map) => Ok(Cow::Borrowed(&map[range])),
+            Self::Read { file, .. } => {
+                let mut bytes = vec![0; range.len()];
+                read_at(file, &mut bytes, range.start)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// Bytes of a record, in `scratch` where they are not in memory.
+    pub fn record_in<'a>(&'a self, range: Range<usize>, scratch: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        match self {
+            Self::Map(map) => Ok(&map[range]),
+            Self::Read { file, .. } => {
+                scratch.resize(range.len(), 0);
+                read_at(file, scratch, range.start)?;
+                Ok(scratch)
+            }
+        }
+    }
+
+    /// Tells the system that these bytes will be read soon. It may not care; then they are read when they are needed.
+    pub fn will_need(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Self::Map(map) = self {
+            let _ = map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
+        }
+        #[cfg(target_os = "linux")]
+        if let Self::Read { file, .. } = self {
+            let bytes = std::num::NonZeroU64::new(range.len() as u64);
+            let _ = rustix::fs::fadvise(file, range.start as u64, bytes, rustix::fs::Advice::WillNeed);
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+}
+
+/// Reads a part of a file, from any number of threads at a time.
+fn read_at(file: &File, out: &mut [u8], at: usize) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_exact_at(file, out, at as u64);
+    #[cfg(windows)]
+    {
+        let mut done = 0;
+        while done < out.len() {
+            match std::os::windows::fs::FileExt::seek_read(file, &mut out[done..], (at + done) as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => done += n,
+            }
+        }
+        Ok(())
+    }
+}
