@@ -52,7 +52,7 @@ fn state(path: &Path) -> serde_json::Value {
     let bytes = fs::read(path).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let mut state: serde_json::Value = serde_json::from_str(&header.metadata().as_ref().unwrap()["ucftrain"]).unwrap();
-    state.as_object_mut().unwrap().remove("seconds");
+    state.as_object_mut().unwrap().retain(|key, _| !key.ends_with("seconds"));
     for epoch in state["history"].as_array_mut().unwrap() {
         epoch.as_object_mut().unwrap().retain(|key, _| !key.ends_with("_seconds"));
     }

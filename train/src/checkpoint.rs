@@ -1,6 +1,7 @@
 //! The whole state of a run in one safetensors file, so that it goes on as if it had never stopped: network, optimiser,
 //! scheduler, place in the epoch, meters. And the network alone, as other programs read it.
 
+use crate::input::Work;
 use crate::meters::Mean;
 use crate::plateau::Plateau;
 use crate::stream::Stream;
@@ -61,6 +62,9 @@ pub struct Seconds {
     pub batch: Mean,
     /// Waiting for pixels in it, mean.
     pub data: Mean,
+    /// Bringing pixels to the device, as far as the step waited for it, mean.
+    #[serde(default)]
+    pub copy: Mean,
 }
 
 /// Result of one epoch.
@@ -78,6 +82,12 @@ pub struct EpochResult {
     pub train_seconds: Seconds,
     /// Times of the test batches.
     pub test_seconds: Seconds,
+    /// What the decode threads did in the training steps.
+    #[serde(default)]
+    pub train_decode_seconds: Work,
+    /// The same of the test pass.
+    #[serde(default)]
+    pub test_decode_seconds: Work,
 }
 
 /// Loss and precisions.
@@ -106,6 +116,12 @@ pub struct State {
     pub meters: TrainMeters,
     /// Times of the epoch that is under way.
     pub seconds: Seconds,
+    /// What its decode threads did.
+    #[serde(default)]
+    pub decode_seconds: Work,
+    /// Damaged samples that were replaced so far, in training and test passes.
+    #[serde(default)]
+    pub damaged: u64,
     /// Epochs that are over.
     pub history: Vec<EpochResult>,
 }

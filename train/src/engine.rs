@@ -5,7 +5,7 @@ use crate::checkpoint::{self, Cursor, EpochResult, Scored, Seconds, State, Train
 use crate::console::Console;
 use crate::device::Compute;
 use crate::evaluate::{Evaluation, Outcome};
-use crate::input::{Feed, Plan, Staged, TrainSource, with_batches};
+use crate::input::{Damage, Feed, Plan, RING, Staged, TrainSource, Work, with_batches};
 use crate::run_folder::RunFolder;
 use crate::settings::Settings;
 use crate::step::{StepOutputs, Steps};
@@ -90,7 +90,12 @@ impl Engine<'_> {
             batch_size: self.settings.batch_size,
             threads: self.settings.threads,
             compute: self.compute,
+            skip_damaged: self.settings.skip_damaged,
         }
+    }
+
+    fn damage(&self) -> Damage {
+        if self.settings.skip_damaged { Damage::is_skipped() } else { Damage::is_fatal() }
     }
 
     fn is_at_limit(&self) -> bool {
@@ -103,8 +108,9 @@ impl Engine<'_> {
         let Cursor { epoch, step, .. } = self.state.cursor;
         let (data, videos, steps) = (self.data, self.videos, self.steps());
         let source = TrainSource::new(data, &videos.train, stream, input_size, seed, epoch as u64);
+        let source = source.with_damage(self.damage());
         let mut feed = Feed::new(self.compute, stream, input_size, stream.train_views(), batch_size)?;
-        let plan = Plan { batch_size, first_batch: step, threads, ring: 3 };
+        let plan = Plan { batch_size, first_batch: step, threads, ring: RING };
         self.sgd.set_lr(self.state.plateau.lr);
         let mut steps_taken = Steps::new(self.compute, self.state.network.classes.len(), batch_size)?;
         let mut progress = self.console.progress(&format!("epoch {epoch}"), steps, step);
@@ -112,12 +118,14 @@ impl Engine<'_> {
         with_batches(&source, plan, &self.compute.device, |batches| {
             let mut last_checkpoint = Instant::now();
             let mut waited_before = 0.0;
+            let decoding_before = self.state.decode_seconds;
             let mut staged: Option<Staged<'_>> = None;
             loop {
                 if self.is_at_limit() {
                     return Ok(End::Stopped);
                 }
                 let start = Instant::now();
+                let copied_before = feed.copied;
                 let batch = match staged.take() {
                     Some(batch) => batch,
                     None => match batches.next_batch()? {
@@ -126,6 +134,7 @@ impl Engine<'_> {
                     },
                 };
                 let labels: Vec<u32> = batch.samples.clone().map(|i| source.label(i)).collect();
+                self.state.damaged += batch.samples.clone().filter(|&i| source.was_damaged(i)).count() as u64;
                 feed.arrive(&batch)?;
                 let outputs = steps_taken.take(&self.model, &mut self.sgd, &feed, &batch, &labels)?;
                 feed.release(batch)?;
@@ -136,6 +145,9 @@ impl Engine<'_> {
                     staged = Some(feed.stage(batch)?);
                 }
                 self.take_in(&outputs, &labels)?;
+                self.state.decode_seconds = decoding_before;
+                self.state.decode_seconds += batches.work();
+                self.state.seconds.copy.add((feed.copied - copied_before).as_secs_f64(), 1);
                 self.state.cursor.step += 1;
                 self.state.cursor.steps_done += 1;
                 let waited = batches.waited.as_secs_f64();
@@ -193,7 +205,11 @@ impl Engine<'_> {
             test: outcome.scored,
             train_seconds: self.state.seconds,
             test_seconds: outcome.seconds,
+            train_decode_seconds: self.state.decode_seconds,
+            test_decode_seconds: outcome.decoding,
         };
+        self.state.damaged += outcome.damaged;
+        self.state.decode_seconds = Work::default();
         let is_best = self.state.best().is_none_or(|best| result.test.top1 > best.test.top1);
         self.state.history.push(result);
         self.state.plateau.step(outcome.scored.loss);
@@ -213,7 +229,7 @@ impl Engine<'_> {
     }
 
     fn print_epoch(&self, result: &EpochResult, is_best: bool) -> Result<()> {
-        let EpochResult { epoch, lr, train, test, train_seconds, test_seconds } = result;
+        let EpochResult { epoch, lr, train, test, train_seconds, test_seconds, .. } = result;
         let seconds = |mean: crate::meters::Mean| format!("{:.3}", mean.get());
         let row = vec![
             epoch.to_string(),

@@ -5,6 +5,7 @@ use crate::console::Console;
 use crate::device::{Compute, Precision};
 use crate::evaluate::Evaluation;
 use crate::input::check_geometry;
+use crate::io::Io;
 use crate::settings::Given;
 use crate::stop::Stop;
 use crate::table::table;
@@ -45,6 +46,12 @@ pub struct EvalArgs {
     /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
     #[arg(long, value_enum)]
     pub precision: Option<Precision>,
+    /// How shards are read: mmap, or pread where files cannot be mapped or a failing disk must not end the program
+    #[arg(long, value_enum, default_value_t)]
+    pub io: Io,
+    /// Replace damaged samples by others of their clips and count them, instead of stopping at the first
+    #[arg(long)]
+    pub skip_damaged: bool,
     /// Threads that decode and compute [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
@@ -62,7 +69,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         _ => bail!(Usage("give --run DIR or --checkpoint FILE".into())),
     };
     let (network, tensors) = checkpoint::load_network(&path)?;
-    let data = Dataset::open(&args.data)?;
+    let data = Dataset::open_with(&args.data, args.io.access())?;
     if data.manifest().classes != network.classes {
         let (own, other) = (network.classes.len(), data.manifest().classes.len());
         bail!("{}: the network knows {own} classes, {} has {other}, or others", path.display(), args.data.display());
@@ -88,6 +95,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         batch_size: args.batch_size as usize,
         threads,
         compute: &compute,
+        skip_damaged: args.skip_damaged,
     };
     let Some(outcome) = evaluation.run(&model.net, console, &Stop::on_signals()?)? else {
         bail!("stopped before the end; nothing was written");
@@ -100,6 +108,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         let document = json!({
             "stream": network.stream, "split": split, "clips": videos.test.len(),
             "loss": scored.loss, "top1": scored.top1, "top5": scored.top5,
+            "damaged_samples": outcome.damaged,
         });
         println!("{document}");
         return Ok(());
@@ -112,5 +121,10 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         format!("{:.3}", scored.top1),
         format!("{:.3}", scored.top5),
     ];
-    console.say(table(&["Stream", "Split", "Clips", "Loss", "Prec@1", "Prec@5"], &[row]).trim_end())
+    console.say(table(&["Stream", "Split", "Clips", "Loss", "Prec@1", "Prec@5"], &[row]).trim_end())?;
+    if outcome.damaged > 0 {
+        let n = outcome.damaged;
+        console.say(&format!("{n} damaged samples were replaced by others; ucfpack verify names the records"))?;
+    }
+    Ok(())
 }

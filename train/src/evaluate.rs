@@ -4,7 +4,7 @@ use crate::accuracy::{Accuracy, accuracy};
 use crate::checkpoint::{Scored, Seconds};
 use crate::console::Console;
 use crate::device::Compute;
-use crate::input::{Feed, Plan, SampleSource, Staged, TestSource, with_batches};
+use crate::input::{Damage, Feed, Plan, RING, SampleSource, Staged, TestSource, Work, with_batches};
 use crate::meters::cross_entropy;
 use crate::sampler::TEST_SAMPLES;
 use crate::scores::Scores;
@@ -14,7 +14,7 @@ use crate::videos::Video;
 use anyhow::Result;
 use candle_convnet::ResNet;
 use clipshard::Dataset;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Samples that a card takes at once: its results for a sample do not depend on the others, and small batches leave it idle.
 const CARD_BATCH: usize = 256;
@@ -37,6 +37,8 @@ pub struct Evaluation<'a> {
     pub threads: usize,
     /// Where the network is.
     pub compute: &'a Compute,
+    /// Whether damaged samples are replaced by others of their clips.
+    pub skip_damaged: bool,
 }
 
 /// What a test pass gives.
@@ -47,23 +49,30 @@ pub struct Outcome {
     pub scores: Scores,
     /// Seconds a batch.
     pub seconds: Seconds,
+    /// What the decode threads did.
+    pub decoding: Work,
+    /// Damaged samples that were replaced.
+    pub damaged: u64,
 }
 
 impl Evaluation<'_> {
     /// Runs the pass; none where `stop` ended it.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
-        let source = TestSource::new(self.data, self.videos, self.stream, self.side);
+        let damage = if self.skip_damaged { Damage::is_skipped() } else { Damage::is_fatal() };
+        let source = TestSource::new(self.data, self.videos, self.stream, self.side).with_damage(damage);
         let is_card = !self.compute.device.is_cpu();
         let batch_size = if is_card { self.batch_size.max(CARD_BATCH) } else { self.batch_size };
         let mut feed = Feed::new(self.compute, self.stream, self.side, 1, batch_size)?;
         let mut sums = vec![0_f32; self.videos.len() * self.classes];
         let mut seconds = Seconds::default();
+        let mut decoding = Work::default();
         let steps = source.len().div_ceil(batch_size);
         let mut progress = console.progress("test", steps, 0);
-        let plan = Plan { batch_size, first_batch: 0, threads: self.threads, ring: 3 };
+        let plan = Plan { batch_size, first_batch: 0, threads: self.threads, ring: RING };
         let is_complete = with_batches(&source, plan, &self.compute.device, |batches| {
             let mut start = Instant::now();
             let mut waited_before = 0.0;
+            let mut copied_before = Duration::ZERO;
             let mut staged: Option<Staged<'_>> = None;
             loop {
                 let batch = match staged.take() {
@@ -85,7 +94,7 @@ impl Evaluation<'_> {
                 staged = batches.next_batch()?.map(|batch| feed.stage(batch)).transpose()?;
                 let logits = logits.flatten_all()?.to_vec1::<f32>()?;
                 for (i, logits) in logits.chunks_exact(self.classes).enumerate() {
-                    let video = (first + i) / TEST_SAMPLES;
+                    let video = source.video(first + i);
                     let sum = &mut sums[video * self.classes..(video + 1) * self.classes];
                     for (sum, logit) in sum.iter_mut().zip(logits) {
                         *sum += logit;
@@ -94,6 +103,9 @@ impl Evaluation<'_> {
                 let waited = batches.waited.as_secs_f64();
                 seconds.batch.add(start.elapsed().as_secs_f64(), 1);
                 seconds.data.add(waited - waited_before, 1);
+                seconds.copy.add((feed.copied - copied_before).as_secs_f64(), 1);
+                copied_before = feed.copied;
+                decoding = batches.work();
                 waited_before = waited;
                 start = Instant::now();
                 progress.step(&format!("Time [{:.3}] Data [{:.3}]", seconds.batch.get(), seconds.data.get()));
@@ -112,6 +124,6 @@ impl Evaluation<'_> {
             samples: Some(vec![TEST_SAMPLES as u32; labels.len()]),
             labels: Some(labels),
         };
-        Ok(Some(Outcome { scored, scores, seconds }))
+        Ok(Some(Outcome { scored, scores, seconds, decoding, damaged: source.damaged() }))
     }
 }

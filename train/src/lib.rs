@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod fuse;
 pub mod fusion;
 pub mod input;
+pub mod io;
 pub mod meters;
 pub mod pixels;
 pub mod plateau;

@@ -8,10 +8,10 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 /// Mirrors rows of `width` RGB pixels in place.
 pub fn mirror(pixels: &mut [u8], width: usize) {
     for row in pixels.chunks_exact_mut(3 * width) {
-        // Bytes backwards by whole vectors, then blue and red of each pixel change places.
-        row.reverse();
-        for pixel in row.as_chunks_mut::<3>().0 {
-            pixel.swap(0, 2);
+        let pixels = row.as_chunks_mut::<3>().0;
+        let (left, right) = pixels.split_at_mut(width / 2);
+        for (left, right) in left.iter_mut().zip(right.iter_mut().rev()) {
+            std::mem::swap(left, right);
         }
     }
 }

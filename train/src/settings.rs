@@ -43,6 +43,9 @@ pub struct Settings {
     pub deterministic: bool,
     /// Threads that decode and compute.
     pub threads: usize,
+    /// Whether damaged samples are replaced by others and counted, instead of ending the run.
+    #[serde(default)]
+    pub skip_damaged: bool,
     /// Minutes between checkpoints within an epoch.
     pub checkpoint_minutes: f64,
 }
@@ -104,6 +107,9 @@ pub struct Given {
     /// Threads that decode and compute [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Replace damaged samples by others and count them, instead of ending the run at the first
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub skip_damaged: Option<bool>,
     /// Minutes between checkpoints within an epoch; one is written after each epoch in any case [default: 10]
     #[arg(long, value_name = "MINUTES")]
     pub checkpoint_minutes: Option<f64>,
@@ -135,6 +141,7 @@ impl Given {
             precision: self.precision.or(other.precision),
             deterministic: self.deterministic.or(other.deterministic),
             threads: self.threads.or(other.threads),
+            skip_damaged: self.skip_damaged.or(other.skip_damaged),
             checkpoint_minutes: self.checkpoint_minutes.or(other.checkpoint_minutes),
         }
     }
@@ -177,6 +184,7 @@ impl Given {
             precision: self.precision,
             deterministic: self.deterministic.unwrap_or(false),
             threads: self.threads.unwrap_or(cores),
+            skip_damaged: self.skip_damaged.unwrap_or(false),
             checkpoint_minutes: self.checkpoint_minutes.unwrap_or(10.0),
         };
         settings.check()?;

@@ -4,7 +4,8 @@ use crate::checkpoint::{self, Cursor, Network, Seconds, State, TrainMeters};
 use crate::console::Console;
 use crate::device::Compute;
 use crate::engine::{End, Engine, seed_lines};
-use crate::input::check_geometry;
+use crate::input::{RING, Work, check_geometry, limit};
+use crate::io::Io;
 use crate::plateau::Plateau;
 use crate::run_folder::{Existing, RunFolder};
 use crate::settings::{Given, Settings};
@@ -33,6 +34,9 @@ pub struct TrainArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     pub given: Given,
+    /// How shards are read: mmap, or pread where files cannot be mapped or a failing disk must not end the program
+    #[arg(long, value_enum, default_value_t)]
+    pub io: Io,
     /// Stop after so many steps of the whole run, resumed ones included
     #[arg(long, value_name = "N")]
     pub limit_steps: Option<u64>,
@@ -55,7 +59,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     let start = Instant::now();
     let console = Console { json: args.json };
     let settings = settings(stream, args)?;
-    let data = Dataset::open(&settings.data)?;
+    let data = Dataset::open_with(&settings.data, args.io.access())?;
     let videos = Videos::of(&data, &settings.split, stream)?;
     if !videos.left_out.is_empty() {
         let (n, ids) = (videos.left_out.len(), videos.left_out.join(", "));
@@ -83,6 +87,8 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         plateau: Plateau::new(settings.lr),
         meters: TrainMeters::default(),
         seconds: Seconds::default(),
+        decode_seconds: Work::default(),
+        damaged: 0,
         history: Vec::new(),
     };
     let stop = Stop::on_signals()?;
@@ -106,6 +112,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     for line in seed_lines(&settings, &videos) {
         console.say(&line)?;
     }
+    console.say(&memory_line(&settings))?;
     let mut engine = Engine {
         settings: &settings,
         data: &data,
@@ -140,6 +147,7 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
             device: first.device.clone(),
             threads: first.threads,
             checkpoint_minutes: first.checkpoint_minutes,
+            skip_damaged: first.skip_damaged,
             ..now.clone()
         };
         if same != first {
@@ -173,6 +181,17 @@ fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()>
         "an epoch: {train_steps} training steps of {} clips, {test_steps} test steps of {} samples",
         settings.batch_size, settings.batch_size
     ))
+}
+
+/// What the input pipeline holds at most, whatever the data set's size.
+fn memory_line(settings: &Settings) -> String {
+    let side = settings.input_size;
+    let sample = settings.stream.train_views() * settings.stream.channels() * side * side;
+    let megabytes = (RING * settings.batch_size * sample) as f64 / 1e6;
+    format!(
+        "==> Input : {RING} batches of {} samples ahead, {megabytes:.1} MB, {} decode threads",
+        settings.batch_size, settings.threads
+    )
 }
 
 /// Sets the threads that compute, once a program.
@@ -233,23 +252,32 @@ fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
     let sum = |of: fn(&Seconds) -> f64| -> f64 { state.history.iter().map(|e| of(&e.train_seconds)).sum() };
     let (batch, data) = (sum(|s| s.batch.get()), sum(|s| s.data.get()));
     let data_percent = if batch > 0.0 { 100.0 * data / batch } else { 0.0 };
+    let mut decoding = Work::default();
+    state.history.iter().for_each(|epoch| decoding += epoch.train_decode_seconds);
+    let limit = limit(batch, data, sum(|s| s.copy.get()), decoding);
     if console.json {
         let document = json!({
             "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done, "epochs": state.history.len(),
-            "best": state.best(), "history": state.history, "data_wait_percent": data_percent, "seconds": seconds,
+            "best": state.best(), "history": state.history, "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
         });
         println!("{document}");
         return Ok(());
     }
     if let Some(best) = state.best() {
         console.say(&format!(
-            "best epoch {} of {}: Prec@1 {:.3}, Prec@5 {:.3} on {} test clips; {:.1} % of the training time was waiting for data",
+            "best epoch {} of {}: Prec@1 {:.3}, Prec@5 {:.3} on {} test clips",
             best.epoch,
             state.history.len(),
             best.test.top1,
             best.test.top5,
             engine.videos.test.len(),
-            data_percent
+        ))?;
+        console.say(&format!("training steps: {limit}"))?;
+    }
+    if state.damaged > 0 {
+        console.say(&format!(
+            "{} damaged samples were replaced by others; ucfpack verify names the records",
+            state.damaged
         ))?;
     }
     if end == End::Stopped {

@@ -1,9 +1,12 @@
 //! `ucftrain bench loader`: how many training samples a second the input pipeline delivers.
 
-use super::{Records, peak_bytes, threads, training_clips};
+use super::{Records, first_split, peak_bytes, threads};
 use crate::console::Console;
-use crate::input::{Plan, SampleSource, TrainSource, Worker, with_batches};
+use crate::input::{Plan, RING, SampleSource, TestSource, TrainSource, Work, Worker, with_batches};
+use crate::io::Io;
+use crate::sampler::TEST_SAMPLES;
 use crate::stream::Stream;
+use crate::videos::Videos;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use clipshard::Dataset;
@@ -20,6 +23,15 @@ pub struct LoaderArgs {
     /// rgb: 3 x 224 x 224 random crops with flip; flow: stacks of 20 x 224 x 224 at random starts
     #[arg(long, value_enum)]
     stream: Records,
+    /// train: one pass of training samples after the other; test: test passes, 19 samples a clip
+    #[arg(long, value_enum, default_value_t)]
+    pass: Pass,
+    /// In a test pass, decode each sample for itself instead of each frame once
+    #[arg(long, hide = true)]
+    each_alone: bool,
+    /// How shards are read: mmap, or pread where files cannot be mapped
+    #[arg(long, value_enum, default_value_t)]
+    io: Io,
     /// Samples a batch [default: 25 for rgb, 32 for flow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: Option<u32>,
@@ -37,39 +49,71 @@ pub struct LoaderArgs {
     json: bool,
 }
 
+/// Which samples are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Pass {
+    #[default]
+    Train,
+    Test,
+}
+
 /// Samples before passes over a small data set are begun anew.
 const SAMPLES: usize = 200_000;
 
 /// Passes one after the other, so that a small data set does not stop and start.
-struct Passes<'a>(Vec<TrainSource<'a>>);
+struct Passes<S>(Vec<S>);
 
-impl SampleSource for Passes<'_> {
+impl<S: SampleSource> SampleSource for Passes<S> {
     fn len(&self) -> usize {
-        self.0.iter().map(SampleSource::len).sum()
+        self.0.len() * self.0[0].len()
     }
 
     fn sample_bytes(&self) -> usize {
         self.0[0].sample_bytes()
     }
 
-    fn fill(&self, i: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()> {
-        let clips = self.0[0].len();
-        self.0[i / clips].fill(i % clips, worker, out)
+    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+        let each = self.0[0].len();
+        self.0[i / each].fill(i % each, worker, previous, out)
+    }
+
+    fn run_end(&self, i: usize) -> usize {
+        let each = self.0[0].len();
+        i / each * each + self.0[i / each].run_end(i % each)
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        self.0[0].stored_bytes()
+    }
+
+    fn will_need(&self, i: usize) {
+        let each = self.0[0].len();
+        self.0[i / each].will_need(i % each);
     }
 }
 
 /// Runs the command.
 pub fn run(args: &LoaderArgs) -> Result<()> {
     let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads(args.threads));
-    let data = Dataset::open(&args.data)?;
-    let videos = training_clips(&data, stream, side)?;
+    let data = Dataset::open_with(&args.data, args.io.access())?;
+    let Videos { train, test, .. } = first_split(&data, stream, side)?;
+    let videos = if args.pass == Pass::Train { train } else { test };
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
-    let pass = |epoch| TrainSource::new(&data, &videos, stream, side, 0, epoch).first_view();
-    let source = Passes((0..SAMPLES.div_ceil(videos.len()) as u64).map(pass).collect());
-    let plan = Plan { batch_size, first_batch: 0, threads, ring: 3 };
+    let source: Box<dyn SampleSource> = if args.pass == Pass::Train {
+        let pass = |epoch| TrainSource::new(&data, &videos, stream, side, 0, epoch).first_view();
+        Box::new(Passes((0..SAMPLES.div_ceil(videos.len()) as u64).map(pass).collect()))
+    } else {
+        let pass = |_| {
+            let source = TestSource::new(&data, &videos, stream, side);
+            if args.each_alone { source.each_alone() } else { source }
+        };
+        Box::new(Passes((0..SAMPLES.div_ceil(videos.len() * TEST_SAMPLES)).map(pass).collect()))
+    };
+    let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
     let (mut samples, mut seconds) = (0, 0.);
+    let mut work = Work::default();
     while seconds < args.seconds {
-        with_batches(&source, plan, &Device::Cpu, |batches| {
+        with_batches(&*source, plan, &Device::Cpu, |batches| {
             // The first batches come while the ring fills; the clock starts behind them.
             for _ in 0..plan.ring {
                 drop(batches.next_batch()?);
@@ -83,6 +127,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
                 elapsed = start.elapsed().as_secs_f64();
             }
             samples += taken;
+            work += batches.work();
             seconds += elapsed;
             Ok(())
         })?;
@@ -95,6 +140,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
             "stream": stream.records(), "samples_per_second": rate, "samples": samples, "seconds": seconds,
             "sample_bytes": source.sample_bytes(), "bytes_on_disk": bytes, "clips": videos.len(),
             "threads": threads, "batch_size": batch_size, "input_size": side, "peak_bytes": peak_bytes(),
+            "decoding": work,
         });
         println!("{document}");
         return Ok(());

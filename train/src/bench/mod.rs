@@ -5,8 +5,8 @@ mod step;
 
 use crate::input::check_geometry;
 use crate::stream::Stream;
-use crate::videos::{Video, Videos};
-use anyhow::{Context, Result, bail};
+use crate::videos::Videos;
+use anyhow::{Context, Result};
 use clap::Subcommand;
 use clipshard::Dataset;
 
@@ -41,16 +41,13 @@ impl Records {
     }
 }
 
-/// The training clips of a data set's first split.
-fn training_clips(data: &Dataset, stream: Stream, side: usize) -> Result<Vec<Video>> {
-    let dir = data.dir().display();
-    let split = data.manifest().splits.first().with_context(|| format!("{dir}: the data set has no split"))?;
+/// The clips of a data set's first split.
+fn first_split(data: &Dataset, stream: Stream, side: usize) -> Result<Videos> {
+    let split = data.manifest().splits.first();
+    let split = split.with_context(|| format!("{}: the data set has no split", data.dir().display()))?;
     let videos = Videos::of(data, split, stream)?;
     check_geometry(data, &videos.train, stream, side)?;
-    if videos.train.is_empty() {
-        bail!("{dir}: split {split} has no training clips with {} records", stream.records());
-    }
-    Ok(videos.train)
+    Ok(videos)
 }
 
 /// What is typed, or all cores.

@@ -1,6 +1,6 @@
 //! `ucftrain bench step`: times a training step and an evaluation of one batch, the network alone.
 
-use super::{Records, peak_bytes, training_clips};
+use super::{Records, first_split, peak_bytes};
 use crate::console::Console;
 use crate::device::{Compute, Precision};
 use crate::input::{Feed, Plan, TrainSource, with_batches};
@@ -195,7 +195,7 @@ fn first_batch(
     compute: &Compute,
 ) -> Result<Tensor> {
     let data = Dataset::open(dir)?;
-    let videos = training_clips(&data, stream, side)?;
+    let videos = first_split(&data, stream, side)?.train;
     if videos.len() < batch_size {
         let (dir, clips) = (dir.display(), videos.len());
         bail!(Usage(format!("{dir}: {clips} training clips; choose a --batch-size of at most that")));

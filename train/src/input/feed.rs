@@ -8,6 +8,7 @@ use crate::stream::Stream;
 use anyhow::Result;
 use candle_convnet::{PixelLayout, Range, normalise};
 use candle_core::{Device, Tensor};
+use std::time::{Duration, Instant};
 
 /// Makes the inputs of a pass.
 pub struct Feed {
@@ -17,6 +18,8 @@ pub struct Feed {
     /// Images of a sample, each an input of its own.
     views: usize,
     range: Range,
+    /// Time that the caller has waited for copies.
+    pub copied: Duration,
     #[cfg(feature = "cuda")]
     uploads: Option<candle_convnet::cuda::Uploads>,
 }
@@ -68,6 +71,7 @@ impl Feed {
             side,
             views,
             range,
+            copied: Duration::ZERO,
             #[cfg(feature = "cuda")]
             uploads,
         })
@@ -75,6 +79,13 @@ impl Feed {
 
     /// Starts to bring a batch to the device.
     pub fn stage<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
+        let start = Instant::now();
+        let staged = self.copy(batch);
+        self.copied += start.elapsed();
+        staged
+    }
+
+    fn copy<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
         let samples = batch.samples.clone();
         #[cfg(feature = "cuda")]
         if let Some(uploads) = &mut self.uploads {
@@ -84,7 +95,7 @@ impl Feed {
             let upload = uploads.finish()?;
             return Ok(Staged { samples, pixels: Pixels::Card(batch, upload) });
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(batch.bytes());
         for i in 0..samples.len() {
             bytes.extend_from_slice(&batch.pixels(i));
         }
@@ -127,7 +138,9 @@ impl Feed {
                 if let Some(uploads) = &mut self.uploads {
                     uploads.release(&upload)?;
                 }
+                let start = Instant::now();
                 upload.wait()?;
+                self.copied += start.elapsed();
                 drop(batch);
                 Ok(())
             }

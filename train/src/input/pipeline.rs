@@ -3,6 +3,7 @@
 
 use super::memory::HostMemory;
 use super::source::{SampleSource, Worker};
+use super::work::{Clock, Work};
 use anyhow::{Result, anyhow};
 use candle_core::Device;
 use std::ops::Range;
@@ -33,6 +34,7 @@ struct Progress {
     /// The pass is over: done, failed or given up.
     stopped: bool,
     error: Option<anyhow::Error>,
+    work: Work,
 }
 
 struct Shared<'a> {
@@ -43,6 +45,19 @@ struct Shared<'a> {
     slots: Vec<Vec<Mutex<&'a mut [u8]>>>,
     progress: Mutex<Progress>,
     changed: Condvar,
+    start: Instant,
+}
+
+/// Batches of a pass in memory: one that is computed with, one that is ready, one that is being written.
+pub const RING: usize = 3;
+
+/// How many samples of `bytes` stored bytes the system is told of before they are read: no more than fit into an eighth of the
+/// memory that is free.
+fn samples_ahead(bytes: u64) -> usize {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(1 << 20);
+    ((kilobytes * 1024 / 8) / bytes.max(1)).clamp(1, 1024) as usize
 }
 
 /// A panic in another thread is reported as this pass's error; the lock it held guards plain numbers.
@@ -57,32 +72,78 @@ impl Shared<'_> {
         start..(start + self.plan.batch_size).min(self.source.len())
     }
 
+    /// The next samples for one thread; none after the last. They reach into as many batches as the ring can take while the
+    /// consumer holds one.
+    fn take_run(&self) -> Option<Range<usize>> {
+        let batch_size = self.plan.batch_size;
+        let mut progress = lock(&self.progress);
+        loop {
+            let start = progress.next;
+            if progress.stopped || start >= self.source.len() {
+                return None;
+            }
+            let reach = (start / batch_size + (self.plan.ring - 1).max(1)) * batch_size;
+            let end = self.source.run_end(start).min(reach).min(self.source.len());
+            if (end - 1) / batch_size < progress.released + self.plan.ring {
+                progress.next = end;
+                return Some(start..end);
+            }
+            progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes in that a sample has its pixels.
+    fn written(&self, sample: usize) {
+        let slot = sample / self.plan.batch_size % self.plan.ring;
+        let mut progress = lock(&self.progress);
+        progress.missing[slot] -= 1;
+        if progress.missing[slot] == 0 {
+            self.changed.notify_all();
+        }
+    }
+
     fn work(&self) -> Result<()> {
         let mut worker = Worker::new()?;
-        loop {
-            let sample = {
+        while let Some(run) = self.take_run() {
+            let clock = Clock::start();
+            let mut previous: Option<MutexGuard<'_, &mut [u8]>> = None;
+            for sample in run.clone() {
+                let slot = &self.slots[sample / self.plan.batch_size % self.plan.ring];
+                let mut out = lock(&slot[sample % self.plan.batch_size]);
+                self.source.fill(sample, &mut worker, previous.as_deref().map(|pixels| &**pixels), &mut out)?;
+                // A sample is handed on when the one after it has taken from it what they share.
+                if previous.replace(out).is_some() {
+                    self.written(sample - 1);
+                }
+            }
+            drop(previous);
+            self.written(run.end - 1);
+            lock(&self.progress).work += clock.stop();
+        }
+        Ok(())
+    }
+
+    /// Tells the system what will be read, some way ahead of the decode threads.
+    fn read_ahead(&self) {
+        let ahead = samples_ahead(self.source.stored_bytes());
+        let mut next = self.plan.first_batch * self.plan.batch_size;
+        while next < self.source.len() {
+            let reach = {
                 let mut progress = lock(&self.progress);
-                loop {
-                    if progress.stopped || progress.next >= self.source.len() {
-                        return Ok(());
-                    }
-                    let batch = progress.next / self.plan.batch_size;
-                    if batch < progress.released + self.plan.ring {
-                        break;
-                    }
+                while !progress.stopped && next >= progress.next + ahead {
                     progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
                 }
-                progress.next += 1;
-                progress.next - 1
+                if progress.stopped {
+                    return;
+                }
+                // What the threads have taken in the meantime they read themselves.
+                next = next.max(progress.next);
+                (progress.next + ahead).min(self.source.len())
             };
-            let batch = sample / self.plan.batch_size;
-            let slot = &self.slots[batch % self.plan.ring];
-            self.source.fill(sample, &mut worker, &mut lock(&slot[sample % self.plan.batch_size]))?;
-            let mut progress = lock(&self.progress);
-            progress.missing[batch % self.plan.ring] -= 1;
-            if progress.missing[batch % self.plan.ring] == 0 {
-                self.changed.notify_all();
+            for sample in next..reach {
+                self.source.will_need(sample);
             }
+            next = next.max(reach);
         }
     }
 
@@ -131,6 +192,12 @@ impl<'a> Batches<'a> {
         }
     }
 
+    /// What the decode threads have done so far.
+    pub fn work(&self) -> Work {
+        let there = self.shared.start.elapsed().as_secs_f64() * self.shared.plan.threads as f64;
+        Work { there, ..lock(&self.shared.progress).work }
+    }
+
     /// The next batch, or none after the last. Waits until it is complete.
     pub fn next_batch(&mut self) -> Result<Option<Batch<'a>>> {
         if self.next >= self.shared.batches {
@@ -156,6 +223,11 @@ impl<'a> Batches<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// Bytes of all of its samples.
+    pub fn bytes(&self) -> usize {
+        self.samples.len() * self.shared.source.sample_bytes()
+    }
+
     /// Pixels of a sample of the batch, counted from 0 in it.
     pub fn pixels(&self, i: usize) -> MutexGuard<'a, &'a mut [u8]> {
         lock(&self.shared.slots[self.number % self.shared.plan.ring][i])
@@ -200,7 +272,9 @@ pub fn with_batches<R>(
             released: plan.first_batch,
             stopped: false,
             error: None,
+            work: Work::default(),
         }),
+        start: Instant::now(),
         changed: Condvar::new(),
     };
     for batch in plan.first_batch..plan.first_batch + ring {
@@ -218,6 +292,9 @@ pub fn with_batches<R>(
         for _ in 0..plan.threads.max(1) {
             scope.spawn(|| shared.run_thread());
         }
+        if source.stored_bytes() > 0 {
+            scope.spawn(|| shared.read_ahead());
+        }
         let result = consume(&mut Batches { shared: &shared, next: plan.first_batch, waited: Duration::ZERO });
         drop(stop);
         result
@@ -232,6 +309,7 @@ mod tests {
         len: usize,
         fails_at: Option<usize>,
         panics_at: Option<usize>,
+        run: usize,
     }
 
     impl SampleSource for Numbers {
@@ -241,13 +319,18 @@ mod tests {
         fn sample_bytes(&self) -> usize {
             3
         }
-        fn fill(&self, i: usize, _: &mut Worker, out: &mut [u8]) -> Result<()> {
+        fn fill(&self, i: usize, _: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
             assert_ne!(Some(i), self.panics_at, "sample {i} panics");
             if Some(i) == self.fails_at {
                 return Err(anyhow!("sample {i} fails"));
             }
+            // In a run the pixels of the sample before are at hand.
+            assert!(previous.is_none_or(|previous| previous == [i as u8 - 1; 3]));
             out.fill(i as u8);
             Ok(())
+        }
+        fn run_end(&self, i: usize) -> usize {
+            (i / self.run + 1) * self.run
         }
     }
 
@@ -265,30 +348,33 @@ mod tests {
 
     #[test]
     fn batches_are_the_same_for_any_number_of_threads_and_any_ring() {
-        let source = Numbers { len: 23, fails_at: None, panics_at: None };
         let expected: Vec<Vec<u8>> =
             (0..6).map(|b| (b * 4..(b * 4 + 4).min(23)).flat_map(|i| [i as u8; 3]).collect()).collect();
-        for threads in [1, 2, 16] {
-            for ring in [1, 2, 5, 100] {
-                assert_eq!(collect(&source, threads, ring, 0).unwrap(), expected);
-                assert_eq!(collect(&source, threads, ring, 2).unwrap(), expected[2..]);
+        for run in [1, 3, 19] {
+            let source = Numbers { len: 23, fails_at: None, panics_at: None, run };
+            for threads in [1, 2, 16] {
+                for ring in [1, 2, 3, 5, 100] {
+                    assert_eq!(collect(&source, threads, ring, 0).unwrap(), expected);
+                    assert_eq!(collect(&source, threads, ring, 2).unwrap(), expected[2..]);
+                }
             }
         }
+        let source = Numbers { len: 23, fails_at: None, panics_at: None, run: 1 };
         assert!(collect(&source, 2, 3, 6).unwrap().is_empty());
     }
 
     #[test]
     fn an_error_or_a_panic_of_a_thread_ends_the_pass_with_its_message() {
-        let failing = Numbers { len: 40, fails_at: Some(17), panics_at: None };
+        let failing = Numbers { len: 40, fails_at: Some(17), panics_at: None, run: 1 };
         assert_eq!(collect(&failing, 2, 2, 0).unwrap_err().to_string(), "sample 17 fails");
-        let panicking = Numbers { len: 40, fails_at: None, panics_at: Some(9) };
+        let panicking = Numbers { len: 40, fails_at: None, panics_at: Some(9), run: 3 };
         let message = collect(&panicking, 2, 2, 0).unwrap_err().to_string();
         assert!(message.contains("panicked") && message.contains("sample 9 panics"), "{message}");
     }
 
     #[test]
     fn a_consumer_may_leave_early() {
-        let source = Numbers { len: 1000, fails_at: None, panics_at: None };
+        let source = Numbers { len: 1000, fails_at: None, panics_at: None, run: 1 };
         let plan = Plan { batch_size: 4, first_batch: 0, threads: 3, ring: 2 };
         let first = with_batches(&source, plan, &Device::Cpu, |batches| {
             Ok(batches.next_batch()?.map(|batch| batch.samples.clone()))

@@ -1,25 +1,28 @@
-//! Fills one sample with pixels: decode, then crop and flip (training on RGB) or squash (everything else).
+//! What fills a sample with pixels, and the steps that all sources share: decode, then crop and flip (training on RGB) or squash
+//! (everything else).
 
 use crate::pixels;
-use crate::sampler::{self, TEST_SAMPLES};
-use crate::stream::{STACK_FRAMES, Stream};
+use crate::stream::Stream;
 use crate::videos::Video;
 use anyhow::{Result, bail};
-use clipshard::order::{Draws, permutation};
-use clipshard::{ClipRecords, Dataset, Decoder, Window};
+use clipshard::order::Draws;
+use clipshard::{ClipRecords, Dataset, Decoder, Shard, Window};
 use fast_image_resize::Resizer;
+use std::ops::Range;
 
 /// What a decode thread keeps between samples.
 pub struct Worker {
-    decoder: Decoder,
+    pub(super) decoder: Decoder,
     resizer: Resizer,
     frame: Vec<u8>,
+    /// Clip and first frame of the test sample that it wrote last.
+    pub(super) last: Option<(usize, u32)>,
 }
 
 impl Worker {
     /// One for each thread.
     pub fn new() -> Result<Self> {
-        Ok(Self { decoder: Decoder::new()?, resizer: Resizer::new(), frame: Vec::new() })
+        Ok(Self { decoder: Decoder::new()?, resizer: Resizer::new(), frame: Vec::new(), last: None })
     }
 }
 
@@ -33,118 +36,43 @@ pub trait SampleSource: Sync {
     }
     /// Bytes of each sample: u8, `[views, side, side, 3]` for RGB, `[20, side, side]` for flow.
     fn sample_bytes(&self) -> usize;
-    /// Writes sample number `i` of the pass. A pure function of `i`: any thread, any order, the same bytes.
-    fn fill(&self, i: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()>;
+    /// Writes sample number `i` of the pass. A pure function of `i`: any thread, any order, the same bytes. `previous` has the
+    /// pixels of sample `i - 1` where the same thread has just written it.
+    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()>;
+    /// The end of the samples from `i` on that one thread best writes one after the other, having frames in common.
+    fn run_end(&self, i: usize) -> usize {
+        i + 1
+    }
+    /// Bytes of each sample as it is stored, about; 0 where nothing is to be read ahead.
+    fn stored_bytes(&self) -> u64 {
+        0
+    }
+    /// Tells the system which bytes sample `i` will be read from. Nothing depends on it.
+    fn will_need(&self, i: usize) {
+        let _ = i;
+    }
 }
 
 /// Bytes of one view of a stream.
-fn view_bytes(stream: Stream, side: usize) -> usize {
+pub(super) fn view_bytes(stream: Stream, side: usize) -> usize {
     stream.channels() * side * side
 }
 
-/// The training samples of one epoch: every clip once, in the epoch's order, with the epoch's random choices.
-pub struct TrainSource<'a> {
-    data: &'a Dataset,
-    videos: &'a [Video],
-    stream: Stream,
-    side: usize,
-    seed: u64,
-    epoch: u64,
-    order: Vec<u32>,
-    views: usize,
+/// Bytes that a sample of `frames` frames takes in its shard, on average.
+pub(super) fn stored_bytes(data: &Dataset, stream: Stream, frames: usize) -> u64 {
+    let shards = data.shards(stream.records());
+    let sum = |of: fn(&Shard) -> u64| -> u64 { shards.iter().map(of).sum() };
+    let planes = shards.first().map_or(1, |shard| u64::from(shard.spec().planes));
+    sum(Shard::file_bytes) * frames as u64 * planes / sum(Shard::records).max(1)
 }
 
-impl<'a> TrainSource<'a> {
-    /// The samples of `epoch`.
-    pub fn new(data: &'a Dataset, videos: &'a [Video], stream: Stream, side: usize, seed: u64, epoch: u64) -> Self {
-        let order = permutation(seed, epoch, videos.len());
-        Self { data, videos, stream, side, seed, epoch, order, views: stream.train_views() }
-    }
-
-    /// The same samples, but only the first image of each.
-    #[must_use]
-    pub fn first_view(self) -> Self {
-        Self { views: 1, ..self }
-    }
-
-    /// Label of sample number `i` of the epoch.
-    pub fn label(&self, i: usize) -> u32 {
-        self.videos[self.order[i] as usize].label
-    }
-}
-
-impl SampleSource for TrainSource<'_> {
-    fn len(&self) -> usize {
-        self.videos.len()
-    }
-
-    fn sample_bytes(&self) -> usize {
-        self.views * view_bytes(self.stream, self.side)
-    }
-
-    fn fill(&self, i: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()> {
-        let number = self.order[i];
-        let video = &self.videos[number as usize];
-        let records = self.data.clip(self.stream.records(), video.clip)?;
-        let mut draws = Draws::new(self.seed, self.epoch, number.into());
-        match self.stream {
-            Stream::Spatial => {
-                let frames = sampler::segment_frames(video.flow_frames, video.rgb_frames, &mut draws);
-                for (frame, out) in frames.into_iter().zip(out.chunks_exact_mut(view_bytes(self.stream, self.side))) {
-                    random_crop(&records, frame as usize, self.side, &mut draws, worker, out)?;
-                }
-                Ok(())
-            }
-            Stream::Temporal => {
-                let start = sampler::stack_start(video.flow_frames, &mut draws);
-                squashed_frames(&records, start as usize, STACK_FRAMES, self.side, worker, out)
-            }
-        }
-    }
-}
-
-/// The test samples: 19 of each clip, clip after clip.
-pub struct TestSource<'a> {
-    data: &'a Dataset,
-    videos: &'a [Video],
-    stream: Stream,
-    side: usize,
-}
-
-impl<'a> TestSource<'a> {
-    /// The samples of these clips.
-    pub fn new(data: &'a Dataset, videos: &'a [Video], stream: Stream, side: usize) -> Self {
-        Self { data, videos, stream, side }
-    }
-}
-
-impl SampleSource for TestSource<'_> {
-    fn len(&self) -> usize {
-        self.videos.len() * TEST_SAMPLES
-    }
-
-    fn sample_bytes(&self) -> usize {
-        view_bytes(self.stream, self.side)
-    }
-
-    fn fill(&self, i: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()> {
-        let (video, i) = (&self.videos[i / TEST_SAMPLES], i % TEST_SAMPLES);
-        let records = self.data.clip(self.stream.records(), video.clip)?;
-        match self.stream {
-            Stream::Spatial => {
-                let frame = sampler::test_frame(video.flow_frames, video.rgb_frames, i);
-                squashed_frames(&records, frame as usize, 1, self.side, worker, out)
-            }
-            Stream::Temporal => {
-                let start = sampler::test_start(video.flow_frames, i);
-                squashed_frames(&records, start as usize, STACK_FRAMES, self.side, worker, out)
-            }
-        }
-    }
+/// Tells the system that `frames` frames from `start` on will be read.
+pub(super) fn will_need(records: &ClipRecords<'_>, start: u32, frames: usize) {
+    records.will_need(start as usize..start as usize + frames);
 }
 
 /// A random square of the frame at its stored size, mirrored half of the time. Draws: row, column, mirror.
-fn random_crop(
+pub(super) fn random_crop(
     records: &ClipRecords<'_>,
     frame: usize,
     side: usize,
@@ -171,17 +99,19 @@ fn random_crop(
 }
 
 /// All records of some frames, one after the other, each squashed to a square where it is not one of that size already.
-fn squashed_frames(
+pub(super) fn squashed_frames(
     records: &ClipRecords<'_>,
-    start: usize,
-    frames: usize,
+    frames: Range<usize>,
     side: usize,
     worker: &mut Worker,
     out: &mut [u8],
 ) -> Result<()> {
-    let image_bytes = out.len() / (frames * records.planes());
+    if frames.is_empty() {
+        return Ok(());
+    }
+    let image_bytes = out.len() / (frames.len() * records.planes());
     for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
-        let (frame, plane) = (start + i / records.planes(), i % records.planes());
+        let (frame, plane) = (frames.start + i / records.planes(), i % records.planes());
         let size = records.size(frame, plane);
         if (size.width as usize, size.height as usize) == (side, side) {
             records.decode(frame, plane, &mut worker.decoder, out)?;

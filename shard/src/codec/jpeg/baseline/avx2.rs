@@ -1,6 +1,6 @@
 //! The IDCT, in which a vector is a row of eight values, and the conversion of colours with 256-bit vectors.
 //!
-//! Everything has the target feature itself: closures then have it too, and the compiler can put it all into one loop.
+//! Everything has the target feature itself, and loops count: iterators and their closures, which do not have it, would be called.
 
 use super::colour::{BLUE, CHUNK, GREEN, RED};
 use super::idct::{CONST_BITS, EVEN, Kernels, LAST_BIAS, ODD, PASS1_BITS};
@@ -30,19 +30,23 @@ impl Kernels for Avx2 {
 
 #[target_feature(enable = "avx2")]
 #[inline]
+#[allow(clippy::needless_range_loop, reason = "see above")]
 fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
-    let rows = *coefficients.as_chunks::<8>().0.first_chunk::<8>().expect("eight rows");
-    let mut rows = rows.map(load_i32);
+    let coefficients = coefficients.as_chunks::<8>().0;
+    let mut rows = [_mm256_setzero_si256(); 8];
+    for i in 0..8 {
+        rows[i] = load_i32(coefficients[i]);
+    }
     one_dimension::<{ (CONST_BITS - PASS1_BITS) as i32 }>(&mut rows, 1 << (CONST_BITS - PASS1_BITS - 1));
     let mut columns = transpose(rows);
     one_dimension::<{ (CONST_BITS + PASS1_BITS + 3) as i32 }>(&mut columns, LAST_BIAS);
     let out = &mut out[..7 * stride + 8];
-    let mut row = 0;
-    for two in pack(columns) {
+    let pairs = pack(columns);
+    for i in 0..4 {
+        let (row, two) = (2 * i, pairs[i]);
         let (low, high) = (_mm_cvtsi128_si64(two), _mm_extract_epi64::<1>(two));
         out[row * stride..row * stride + 8].copy_from_slice(&low.to_le_bytes());
         out[(row + 1) * stride..(row + 1) * stride + 8].copy_from_slice(&high.to_le_bytes());
-        row += 2;
     }
 }
 
@@ -168,16 +172,18 @@ const ORDER: [[[u8; 16]; 3]; 3] = {
 /// As in `colour.rs`, sixteen pixels at a time.
 #[target_feature(enable = "avx2")]
 #[inline]
+#[allow(clippy::needless_range_loop, reason = "see above")]
 fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]) {
     let middle = _mm256_set1_epi16(128);
     let one = _mm256_set1_epi16(1);
     let factors = _mm256_set1_epi32(GREEN[1] << 16 | (GREEN[0] & 0xffff));
     let half = _mm256_set1_epi32(1 << 15);
-    let inputs = luma.as_chunks::<16>().0.iter().zip(blue.as_chunks::<16>().0).zip(red.as_chunks::<16>().0);
-    for (((luma, blue), red), out) in inputs.zip(out.as_chunks_mut::<48>().0) {
-        let y = _mm256_cvtepu8_epi16(load_u8(*luma));
-        let cb = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_u8(*blue)), middle);
-        let cr = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_u8(*red)), middle);
+    let (luma, blue, red) = (luma.as_chunks::<16>().0, blue.as_chunks::<16>().0, red.as_chunks::<16>().0);
+    let out = out.as_chunks_mut::<16>().0;
+    for i in 0..CHUNK / 16 {
+        let y = _mm256_cvtepu8_epi16(load_u8(luma[i]));
+        let cb = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_u8(blue[i])), middle);
+        let cr = _mm256_sub_epi16(_mm256_cvtepu8_epi16(load_u8(red[i])), middle);
         let more_red = _mm256_mulhi_epi16(_mm256_add_epi16(cr, cr), _mm256_set1_epi16(RED));
         let more_red = _mm256_srai_epi16::<1>(_mm256_add_epi16(more_red, one));
         let more_blue = _mm256_mulhi_epi16(_mm256_add_epi16(cb, cb), _mm256_set1_epi16(BLUE));
@@ -192,11 +198,11 @@ fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut 
         let r = _mm_packus_epi16(_mm256_castsi256_si128(r), _mm256_extracti128_si256::<1>(r));
         let g = _mm_packus_epi16(_mm256_castsi256_si128(g), _mm256_extracti128_si256::<1>(g));
         let b = _mm_packus_epi16(_mm256_castsi256_si128(b), _mm256_extracti128_si256::<1>(b));
-        for (out, order) in out.as_chunks_mut::<16>().0.iter_mut().zip(&ORDER) {
-            let r = _mm_shuffle_epi8(r, load_u8(order[0]));
-            let g = _mm_shuffle_epi8(g, load_u8(order[1]));
-            let b = _mm_shuffle_epi8(b, load_u8(order[2]));
-            *out = to_u8(_mm_or_si128(_mm_or_si128(r, g), b));
+        for third in 0..3 {
+            let r = _mm_shuffle_epi8(r, load_u8(ORDER[third][0]));
+            let g = _mm_shuffle_epi8(g, load_u8(ORDER[third][1]));
+            let b = _mm_shuffle_epi8(b, load_u8(ORDER[third][2]));
+            out[3 * i + third] = to_u8(_mm_or_si128(_mm_or_si128(r, g), b));
         }
     }
 }

@@ -166,6 +166,7 @@ fn read_scan<K: Kernels>(tables: &FileTables, frame: &Frame, bytes: &[u8], plane
                 bits.restart((unit / frame.restart_interval - 1) as u8 % 8)?;
                 dc = [0; 3];
             }
+            #[allow(clippy::needless_range_loop, reason = "iterators are called here, not inlined: see avx2.rs")]
             for i in 0..components.len() {
                 let component = &components[i];
                 for block in 0..component.h * component.v {

@@ -1,0 +1,53 @@
+//! What becomes of samples whose records are damaged.
+
+use anyhow::{Result, anyhow};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Damaged samples that a pass may replace by others, and how many it did.
+#[derive(Debug, Default)]
+pub struct Damage {
+    may_skip: bool,
+    samples: AtomicU64,
+}
+
+impl Damage {
+    /// None: the first damaged record ends the pass.
+    pub fn is_fatal() -> Self {
+        Self::default()
+    }
+
+    /// Damaged samples are replaced and counted.
+    pub fn is_skipped() -> Self {
+        Self { may_skip: true, ..Self::default() }
+    }
+
+    /// Samples that were replaced.
+    pub fn samples(&self) -> u64 {
+        self.samples.load(Ordering::Relaxed)
+    }
+
+    /// Tries `attempt` with 0, 1, 2 until one succeeds or `attempts` failed for damage; gives the number of the one that did.
+    pub(super) fn skip(&self, attempts: usize, mut attempt: impl FnMut(usize) -> Result<()>) -> Result<usize> {
+        let mut first = None;
+        for number in 0..attempts {
+            match attempt(number) {
+                Ok(()) => {
+                    if let Some(error) = first {
+                        if self.samples.fetch_add(1, Ordering::Relaxed) == 0 {
+                            eprintln!("a damaged sample is replaced by another, as all others will be: {error:#}");
+                        }
+                    }
+                    return Ok(number);
+                }
+                Err(error) if self.may_skip && is_damage(&error) => first = first.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first.unwrap_or_else(|| anyhow!("no attempt")).context("there is nothing to put in its place"))
+    }
+}
+
+fn is_damage(error: &anyhow::Error) -> bool {
+    use clipshard::Error::{ClipIndex, Record};
+    matches!(error.downcast_ref(), Some(Record { .. } | ClipIndex { .. }))
+}
