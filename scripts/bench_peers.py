@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Measures ucftrain's input pipeline beside those that pip can install: the same samples, machine and number of threads.
+
+    sudo apt-get install libturbojpeg0-dev libopencv-dev pkg-config      # for FFCV
+    python3 -m venv venv && venv/bin/pip install torch torchvision webdataset litdata mosaicml-streaming ffcv nvidia-dali-cuda130
+    cargo build --release -p ucfpack -p ucftrain
+    venv/bin/python scripts/bench_peers.py --tree TREE --lists LISTS --stream flow|rgb [--classes A,B] [--rounds 3] [--cold]
+
+TREE is in the feichtenhofer layout; the clips to learn from of split 1 are used. A sample is a stack of 20 x 224 x 224 of 10 consecutive
+flow frames, or a random crop of 3 x 224 x 224, mirrored half of the time; u8 on the host, in batches of 32 or 25. Each peer gets the data
+in its own format (made once, kept in --work) and the settings that its documentation advises: see scripts/peers. One that is not
+installed is a row that says so.
+
+The programs take turns, each alone in a process; figures are medians over the rounds. The first batches are not counted. Memory is the
+most that the process and its workers held, a page that they share counted once; `own` is without pages of files. `disk` is what a
+peer's files hold together. --cold measures again, each time with an empty page cache, for one pass at most; a set that is small is read
+whole within that time, which `read` shows. Nothing else should run.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+from peers import measure
+from peers.job import Job
+
+MODULES = ["ours", "pil_files", "ffcv_beton", "webdataset_tar", "litdata_chunks", "mosaic_mds", "dali_cpu"]
+PEERS = [importlib.import_module(f"peers.{name}") for name in MODULES]
+# What is said of two subjects: speed, or size.
+SPEED_RATIOS = {
+    "flow": [("ours zstd", "PIL files"), ("ours zstd", "WebDataset"), ("ours lz4", "FFCV raw"), ("ours raw", "FFCV raw")],
+    "rgb": [("ours jpeg", "FFCV jpg"), ("ours jpeg", "PIL files")],
+}
+SIZE_RATIOS = {"flow": [("FFCV raw", "ours zstd")], "rgb": [("FFCV jpg", "ours jpeg")]}
+
+
+class Subject:
+    def __init__(self, peer, name, note, args):
+        self.peer, self.name, self.note = peer, name, note
+        self.place = pathlib.Path(args.work) / args.stream / name.replace(" ", "-")
+        self.folder = str(self.place / "data")
+        self.failed, self.rounds = None, {"warm": [], "cold": []}
+
+    def files(self, job):
+        own = getattr(self.peer, "files", lambda job: None)(job)
+        return own or [os.path.join(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
+
+    def prepare(self, job, again):
+        """Makes the data, unless they are there, of the same clips."""
+        marker, made_of = self.place / "prepared.json", [[clip.name, clip.rgb, clip.flow] for clip in job.clips]
+        if marker.exists() and not again:
+            found = json.loads(marker.read_text())
+            if found["clips"] == made_of and found["threads"] == job.threads:
+                self.extra = found["extra"]
+                return
+        shutil.rmtree(self.place, ignore_errors=True)
+        os.makedirs(self.folder)
+        start = time.perf_counter()
+        found = self.ask(job, "prepare")
+        if self.failed:
+            return
+        self.extra = found["extra"]
+        print(f"  {self.name}: prepared in {time.perf_counter() - start:.0f} s", file=sys.stderr)
+        marker.write_text(json.dumps({"clips": made_of, "threads": job.threads, "extra": self.extra}))
+
+    def ask(self, job, what, *more):
+        """Has a new process of this script prepare or measure."""
+        with tempfile.TemporaryDirectory() as folder:
+            result = pathlib.Path(folder) / "result.json"
+            job.save(pathlib.Path(folder) / "job.json")
+            command = [sys.executable, __file__, "--inner", what, self.name, folder, self.folder, *more]
+            seen = measure.watched(command, result.exists)
+            found = json.loads(result.read_text()) if result.exists() else {"failed": last_line(seen["err"])}
+        self.failed = found.pop("failed", None)
+        return {name: seen[name] for name in ("memory", "own", "rss")} | found
+
+    def measure(self, job, temperature):
+        if temperature == "warm":
+            measure.warm(self.files(job))
+        if self.peer.__name__ != "peers.ours":
+            found = self.ask(job, temperature)
+        else:
+            seconds = job.seconds
+            if temperature == "cold":
+                # No more than one pass, at the rate of the warm rounds.
+                seconds = min(seconds, len(job.samples()) / self.rate("warm"))
+                measure.drop(self.files(job))
+            seen = measure.watched(self.peer.command(job, self.folder, seconds))
+            self.failed = last_line(seen["err"]) if seen["code"] else None
+            found = seen if self.failed else seen | self.peer.result(seen["out"])
+        if not self.failed:
+            names = ("samples", "seconds", "memory", "own", "rss", "disk_bytes")
+            self.rounds[temperature].append({name: found[name] for name in names})
+
+    def median(self, temperature, name):
+        return statistics.median(found[name] for found in self.rounds[temperature])
+
+    def rate(self, temperature):
+        return statistics.median(found["samples"] / found["seconds"] for found in self.rounds[temperature])
+
+
+def last_line(text):
+    lines = [line for line in (text or "").split("\n") if line.strip()]
+    return lines[-1] if lines else "ended without a word"
+
+
+def inner(what, name, given, folder):
+    """In a process of its own: prepares or measures one subject, and leaves the result in a file."""
+    job = Job.load(pathlib.Path(given) / "job.json")
+    peer = next(peer for peer in PEERS if name in peer.SUBJECTS[job.stream])
+    try:
+        if what == "prepare":
+            found = {"extra": peer.prepare(job, name, folder) or ""}
+        else:
+            options = {}
+            if what == "cold":
+                own = getattr(peer, "files", lambda job: None)(job) or [entry.path for entry in os.scandir(folder)]
+                options = {"most_samples": len(job.samples()), "before": lambda: measure.drop(own)}
+            # A worker has two batches in hand; FFCV and DALI have three and two altogether.
+            found = measure.timed(peer.batches(job, name, folder), 2 * job.threads + 2, job.seconds, **options)
+    except ImportError as error:
+        found = {"failed": f"not installed: {error}"}
+    except Exception as error:
+        found = {"failed": f"{type(error).__name__}: {last_line(str(error))}"}
+    partial = pathlib.Path(given) / "partial.json"
+    partial.write_text(json.dumps(found))
+    partial.rename(pathlib.Path(given) / "result.json")
+
+
+def table(subjects, job, cold):
+    reference = next((s for s in subjects if s.name == "PIL files" and s.rounds["warm"]), None)
+    head = f"{'':15}{'samples/s':>11}{'lowest':>8}{'highest':>8}" + (f"{'x PIL':>8}" if reference else "") + f"{'disk':>11}{'memory':>10}{'own':>10}"
+    print(head + (f"{'cold':>10}{'read':>10}" if cold else ""))
+    for subject in subjects:
+        if subject.failed or not subject.rounds["warm"]:
+            print(f"{subject.name:15}{'-':>11}  {subject.failed}")
+            continue
+        rates = [found["samples"] / found["seconds"] for found in subject.rounds["warm"]]
+        row = f"{subject.name:15}{subject.rate('warm'):11,.0f}{min(rates):8,.0f}{max(rates):8,.0f}"
+        if reference:
+            row += f"{subject.rate('warm') / reference.rate('warm'):8.2f}"
+        row += f"{subject.bytes / 1e6:8,.1f} MB{subject.median('warm', 'memory') / 1e6:7,.0f} MB{subject.median('warm', 'own') / 1e6:7,.0f} MB"
+        if cold:
+            row += f"{subject.rate('cold'):10,.0f}{subject.median('cold', 'disk_bytes') / 1e6:7,.0f} MB" if subject.rounds["cold"] else f"{'-':>20}"
+        print(f"{row}  {'; '.join(part for part in (subject.note, subject.extra) if part)}")
+
+
+def ratios(subjects, stream):
+    whole = {subject.name: subject for subject in subjects if subject.rounds["warm"]}
+    print()
+    for one, other in SPEED_RATIOS[stream]:
+        if one in whole and other in whole:
+            print(f"samples/s: {one} / {other}: {whole[one].rate('warm') / whole[other].rate('warm'):.2f}")
+    for one, other in SIZE_RATIOS[stream]:
+        if one in whole and other in whole:
+            print(f"bytes on disk: {one} / {other}: {whole[one].bytes / whole[other].bytes:.2f}")
+
+
+def bytes_alone(subjects, job):
+    """How fast our shards can be read one after the other, from an empty page cache, without decoding: the most that a disk allows."""
+    rows = []
+    for subject in subjects:
+        if subject.peer.__name__ != "peers.ours" or not subject.rounds["cold"]:
+            continue
+        files = [file for file in subject.files(job) if file.endswith(".clipshard")]
+        measure.drop(files)
+        start = time.perf_counter()
+        measure.warm(files)
+        seconds = time.perf_counter() - start
+        rate = sum(map(os.path.getsize, files)) / seconds
+        samples = rate / subject.peer.bytes_a_sample(subject.folder, job.stream)
+        rows.append({"name": subject.name, "seconds": seconds, "bytes_per_second": rate, "samples_per_second": samples})
+        print(
+            f"reading the bytes alone, {subject.name}: all shards in {seconds:.2f} s, {rate / 1e6:,.0f} MB/s, "
+            f"which carry {samples:,.0f} samples/s; ours, cold: {subject.rate('cold') / samples:.2f} x"
+        )
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", required=True)
+    parser.add_argument("--lists", required=True)
+    parser.add_argument("--classes", help="these classes only")
+    parser.add_argument("--stream", choices=["flow", "rgb"], default="flow")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--batch", type=int, help="default: 32 for flow, 25 for rgb")
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", help="subjects whose names begin so: ours,FFCV")
+    parser.add_argument("--cold", action="store_true", help="also with an empty page cache")
+    parser.add_argument("--prepare", action="store_true", help="make the data only, also where they are there")
+    parser.add_argument("--work", default="bench-peers", help="folder for the peers' data; they are kept")
+    parser.add_argument("--bin", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release"))
+    parser.add_argument("--json", action="store_true", help="print everything as JSON on stdout, the table on stderr")
+    args = parser.parse_args()
+    args.batch = args.batch or {"flow": 32, "rgb": 25}[args.stream]
+    args.work = os.path.abspath(args.work)
+    job = Job.of(args)
+    wanted = tuple(args.only.lower().split(",")) if args.only else ("",)
+    subjects = [Subject(peer, name, note, args) for peer in PEERS for name, note in peer.SUBJECTS[args.stream].items()]
+    subjects = [subject for subject in subjects if subject.name.lower().startswith(wanted)]
+    for subject in subjects:
+        subject.prepare(job, args.prepare)
+    if args.prepare:
+        return
+    for temperature in ["warm", "cold"] if args.cold else ["warm"]:
+        for _ in range(args.rounds):
+            for subject in subjects:
+                if not subject.failed:
+                    subject.measure(job, temperature)
+    for subject in subjects:
+        if not subject.failed:
+            subject.bytes, subject.blocks = measure.sizes(subject.files(job))
+    stdout = sys.stdout
+    if args.json:
+        sys.stdout = sys.stderr
+    images = sum(clip.rgb if args.stream == "rgb" else 2 * clip.flow for clip in job.clips)
+    print(f"{args.stream}, batches of {args.batch}, {args.threads} threads, {args.rounds} rounds of {args.seconds:g} s, {len(job.clips)} clips with {images:,} images\n")
+    table(subjects, job, args.cold)
+    ratios(subjects, args.stream)
+    alone = bytes_alone(subjects, job) if args.cold else []
+    if args.json:
+        fields = ("name", "note", "failed", "bytes", "blocks", "rounds")
+        rows = [{name: getattr(subject, name, None) for name in fields} for subject in subjects]
+        document = {name: getattr(args, name) for name in ("stream", "batch", "threads", "seconds", "classes")}
+        print(json.dumps(document | {"clips": len(job.clips), "images": images, "subjects": rows, "bytes_alone": alone}), file=stdout)
+
+
+if __name__ == "__main__":
+    inner(*sys.argv[2:]) if sys.argv[1:2] == ["--inner"] else main()

@@ -1,0 +1,103 @@
+"""What is measured: the clips to learn from in a feichtenhofer tree, and what of them is one sample."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import random
+
+SIDE, FRAMES = 224, 10
+# Samples before a small data set ends: one long pass instead of many that stop and start. ucftrain bench loader does the same.
+SAMPLES = 200_000
+
+
+@dataclasses.dataclass
+class Clip:
+    name: str
+    label: str
+    rgb: int
+    flow: int
+
+
+@dataclasses.dataclass
+class Job:
+    stream: str
+    batch: int
+    threads: int
+    seconds: float
+    tree: str
+    bin: str
+    lists: str
+    clips: list
+    test_clip: Clip
+
+    @classmethod
+    def of(cls, args):
+        """Looks through lists and tree."""
+        found = [clips_of(args, f"{part}list01.txt") for part in ("train", "test")]
+        if not all(found):
+            raise SystemExit(f"{args.tree}: split 1 of {args.lists} has no clips to learn from, or none to test on, here")
+        # The shortest one: ucftrain wants a clip to test on.
+        test_clip = min(found[1], key=lambda clip: clip.rgb)
+        tree, lists, programs = (os.path.abspath(path) for path in (args.tree, args.lists, args.bin))
+        return cls(args.stream, args.batch, args.threads, args.seconds, tree, programs, lists, found[0], test_clip)
+
+    def save(self, path):
+        pathlib.Path(path).write_text(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def load(cls, path):
+        found = json.loads(pathlib.Path(path).read_text())
+        return cls(**found | {"clips": [Clip(**clip) for clip in found["clips"]], "test_clip": Clip(**found["test_clip"])})
+
+    def frame(self, clip, i):
+        """Path of RGB frame i, counted from 0."""
+        return f"{self.tree}/jpegs_256/{clip.name}/frame{i + 1:06}.jpg"
+
+    def planes(self, clip, start):
+        """Paths of a stack's 20 planes: x and y of each frame adjacent."""
+        return [f"{self.tree}/tvl1_flow/{plane}/{clip.name}/frame{i + 1:06}.jpg" for i in range(start, start + FRAMES) for plane in "uv"]
+
+    def windows(self):
+        """Stacks that do not overlap, in random order: what a format holds that cannot express all others."""
+        return shuffled((clip, start) for clip in self.clips for start in range(0, clip.flow - FRAMES + 1, FRAMES))
+
+    def images(self):
+        """RGB frames in random order."""
+        return shuffled((clip, i) for clip in self.clips for i in range(clip.rgb))
+
+    def samples(self):
+        """All samples that share no byte, shuffled: each a list of paths."""
+        if self.stream == "flow":
+            return [self.planes(*window) for window in self.windows()]
+        return [[self.frame(*image)] for image in self.images()]
+
+    def passes(self, samples):
+        """How often to go through so many samples in one long pass."""
+        return math.ceil(SAMPLES / samples)
+
+
+def shuffled(found):
+    found = list(found)
+    random.Random(0).shuffle(found)
+    return found
+
+
+def clips_of(args, name):
+    """Clips of a list that the tree has whole."""
+    wanted = set(args.classes.split(",")) if args.classes else None
+    clips = []
+    for line in (pathlib.Path(args.lists) / name).read_text().split("\n"):
+        label, _, rest = line.partition("/")
+        if not rest or (wanted and label not in wanted):
+            continue
+        clip = rest.split()[0].removesuffix(".avi")
+        rgb, u, v = (count(os.path.join(args.tree, folder, clip)) for folder in ("jpegs_256", "tvl1_flow/u", "tvl1_flow/v"))
+        if min(rgb, u, v) >= FRAMES:
+            clips.append(Clip(clip, label, rgb, min(u, v)))
+    return clips
+
+
+def count(folder):
+    return sum(name.endswith(".jpg") for name in os.listdir(folder)) if os.path.isdir(folder) else 0

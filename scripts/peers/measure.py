@@ -1,0 +1,117 @@
+"""Time, memory and page cache: of this process, of another with its children."""
+
+import os
+import pathlib
+import subprocess
+import time
+
+
+def timed(batches, warm_up, seconds, most_samples=None, before=lambda: None):
+    """Takes batches for so many seconds. The first batches come while queues fill, and are not counted."""
+    next(batches)
+    before()
+    read = read_bytes(os.getpid())
+    for _ in range(warm_up - 1):
+        next(batches)
+    start, samples, elapsed = time.perf_counter(), 0, 0.0
+    while elapsed < seconds and samples < (most_samples or float("inf")):
+        samples += len(next(batches))
+        elapsed = time.perf_counter() - start
+    return {"samples": samples, "seconds": elapsed, "disk_bytes": read_bytes(os.getpid()) - read}
+
+
+def family(pid):
+    """A process and all that it started."""
+    found = [pid]
+    for parent in found:
+        for tasks in pathlib.Path(f"/proc/{parent}/task").glob("*/children"):
+            found += map(int, quiet(tasks).split())
+    return found
+
+
+def quiet(path):
+    try:
+        return path.read_text()
+    except OSError:  # it has ended
+        return ""
+
+
+def numbers(text):
+    """Lines `Name: number` as a dictionary."""
+    rows = (line.split() for line in text.split("\n"))
+    return {row[0]: int(row[1]) for row in rows if len(row) in (2, 3) and row[1].isdigit()}
+
+
+def read_bytes(pid):
+    """Bytes that a process and its children had the disk read."""
+    return sum(numbers(quiet(pathlib.Path(f"/proc/{one}/io"))).get("read_bytes:", 0) for one in family(pid))
+
+
+def memory(pid):
+    """Resident bytes of a process and its children: a page that n of them share counts 1/n in each (the kernel's Pss).
+
+    `own` is without pages of files, which the kernel takes back when it needs them; `rss` counts shared pages in each.
+    """
+    total = {"memory": 0, "own": 0, "rss": 0}
+    for one in family(pid):
+        found = numbers(quiet(pathlib.Path(f"/proc/{one}/smaps_rollup")))
+        total["memory"] += 1024 * found.get("Pss:", 0)
+        total["own"] += 1024 * (found.get("Pss_Anon:", 0) + found.get("Pss_Shmem:", 0))
+        total["rss"] += 1024 * found.get("Rss:", 0)
+    return total
+
+
+def watched(command, done=lambda: False, limit=1800):
+    """Runs a program; what it printed, what went wrong, its peak memory (looked at five times a second) and what it read from disk.
+
+    A program that has handed its result over (`done`) and does not end is ended.
+    """
+    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    import threading
+
+    texts = {}
+    readers = [threading.Thread(target=lambda name=name, pipe=pipe: texts.update({name: pipe.read()}), daemon=True) for name, pipe in (("out", child.stdout), ("err", child.stderr))]
+    for reader in readers:
+        reader.start()
+    peak, start, finished = {"memory": 0, "own": 0, "rss": 0}, time.monotonic(), None
+    while True:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            break
+        peak = {name: max(peak[name], now) for name, now in memory(child.pid).items()}
+        finished = finished or (time.monotonic() if done() else None)
+        if time.monotonic() - start > limit or (finished and time.monotonic() - finished > 20):
+            for one in reversed(family(child.pid)):
+                os.kill(one, 9)
+        time.sleep(0.2)
+    for reader in readers:
+        reader.join(5)
+    return {"code": child.returncode, "disk_bytes": 512 * usage.ru_inblock, **texts, **peak}
+
+
+def warm(files):
+    """Reads files into the page cache."""
+    for file in files:
+        with open(file, "rb") as data:
+            while data.read(1 << 22):
+                pass
+
+
+def drop(files):
+    """Takes files out of the page cache; how. Names and sizes of files stay known where it is not root that asks."""
+    os.sync()
+    try:
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+        return "drop_caches"
+    except OSError:
+        for file in files:
+            with open(file, "rb") as data:
+                os.posix_fadvise(data.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return "posix_fadvise"
+
+
+def sizes(files):
+    """Bytes in files, and in the blocks that they take."""
+    found = [os.stat(file) for file in files]
+    return sum(one.st_size for one in found), 512 * sum(one.st_blocks for one in found)
