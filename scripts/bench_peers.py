@@ -123,8 +123,9 @@ def inner(what, name, given, folder):
             if what == "cold":
                 own = getattr(peer, "files", lambda job: None)(job) or [entry.path for entry in os.scandir(folder)]
                 options = {"most_samples": len(job.samples()), "before": lambda: measure.drop(own)}
-            # A worker has two batches in hand; FFCV and DALI have three and two altogether.
-            found = measure.timed(peer.batches(job, name, folder), 2 * job.threads + 2, job.seconds, **options)
+            # A worker has two batches in hand; FFCV and DALI have three and two altogether. Workers' batches come in bursts.
+            warm_up, least = 2 * job.threads + 2, 4 * job.threads
+            found = measure.timed(peer.batches(job, name, folder), job.shapes(), warm_up, least, job.seconds, **options)
     except ImportError as error:
         found = {"failed": f"not installed: {error}"}
     except Exception as error:

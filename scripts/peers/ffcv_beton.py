@@ -59,4 +59,5 @@ def batches(job, name, folder):
     options = {"num_workers": job.threads, "os_cache": True, "order": OrderOption.RANDOM, "drop_last": True}
     data = Loader(os.path.join(folder, "data.beton"), job.batch, indices=indices, pipelines={"pixels": pipeline}, **options)
     while True:
-        yield from data
+        for (batch,) in data:
+            yield batch

@@ -73,6 +73,12 @@ class Job:
             return [self.planes(*window) for window in self.windows()]
         return [[self.frame(*image)] for image in self.images()]
 
+    def shapes(self):
+        """What a batch may look like: RGB as it is decoded, either way."""
+        if self.stream == "flow":
+            return [(self.batch, 2 * FRAMES, SIDE, SIDE)]
+        return [(self.batch, SIDE, SIDE, 3), (self.batch, 3, SIDE, SIDE)]
+
     def passes(self, samples):
         """How often to go through so many samples in one long pass."""
         return math.ceil(SAMPLES / samples)

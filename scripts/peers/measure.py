@@ -1,21 +1,27 @@
 """Time, memory and page cache: of this process, of another with its children."""
 
+import contextlib
 import os
 import pathlib
+import signal
 import subprocess
+import tempfile
 import time
 
 
-def timed(batches, warm_up, seconds, most_samples=None, before=lambda: None):
-    """Takes batches for so many seconds. The first batches come while queues fill, and are not counted."""
-    next(batches)
+def timed(batches, shapes, warm_up, least, seconds, most_samples=None, before=lambda: None):
+    """Takes batches for so many seconds, but `least` of them. The first come while queues fill, and are not counted."""
+    first = next(batches)
+    if tuple(first.shape) not in shapes or "uint8" not in str(first.dtype):
+        raise ValueError(f"a batch is {first.dtype} {tuple(first.shape)}, not u8 {shapes}")
     before()
     read = read_bytes(os.getpid())
     for _ in range(warm_up - 1):
         next(batches)
-    start, samples, elapsed = time.perf_counter(), 0, 0.0
-    while elapsed < seconds and samples < (most_samples or float("inf")):
+    start, samples, taken, elapsed = time.perf_counter(), 0, 0, 0.0
+    while (elapsed < seconds or taken < least) and samples < (most_samples or float("inf")):
         samples += len(next(batches))
+        taken += 1
         elapsed = time.perf_counter() - start
     return {"samples": samples, "seconds": elapsed, "disk_bytes": read_bytes(os.getpid()) - read}
 
@@ -66,13 +72,8 @@ def watched(command, done=lambda: False, limit=1800):
 
     A program that has handed its result over (`done`) and does not end is ended.
     """
-    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    import threading
-
-    texts = {}
-    readers = [threading.Thread(target=lambda name=name, pipe=pipe: texts.update({name: pipe.read()}), daemon=True) for name, pipe in (("out", child.stdout), ("err", child.stderr))]
-    for reader in readers:
-        reader.start()
+    out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+    child = subprocess.Popen(list(map(str, command)), stdout=out, stderr=err)
     peak, start, finished = {"memory": 0, "own": 0, "rss": 0}, time.monotonic(), None
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
@@ -83,11 +84,12 @@ def watched(command, done=lambda: False, limit=1800):
         finished = finished or (time.monotonic() if done() else None)
         if time.monotonic() - start > limit or (finished and time.monotonic() - finished > 20):
             for one in reversed(family(child.pid)):
-                os.kill(one, 9)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
         time.sleep(0.2)
-    for reader in readers:
-        reader.join(5)
-    return {"code": child.returncode, "disk_bytes": 512 * usage.ru_inblock, **texts, **peak}
+    for file in (out, err):
+        file.seek(0)
+    return {"code": child.returncode, "out": out.read(), "err": err.read(), "disk_bytes": 512 * usage.ru_inblock, **peak}
 
 
 def warm(files):

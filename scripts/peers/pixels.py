@@ -10,7 +10,7 @@ from .job import SIDE
 
 
 def opened(file):
-    return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
+    return Image.open(io.BytesIO(file) if isinstance(file, (bytes, memoryview)) else file)
 
 
 def stack(files):

@@ -34,7 +34,8 @@ def prepare(job, name, folder):
 def batches(job, name, folder):
     import webdataset
 
-    decode = lambda sample: pixels.sample(job, [sample[name] for name in names(job)])
+    decode = lambda sample: (pixels.sample(job, [sample[name] for name in names(job)]),)
     shards = sorted(glob.glob(os.path.join(folder, "*.tar")))
     dataset = webdataset.WebDataset(shards, resampled=True).shuffle(1000).map(decode).batched(job.batch, partial=False)
-    yield from pil_files.loader(dataset, job, batch_size=None)
+    for (batch,) in pil_files.loader(dataset, job, batch_size=None):
+        yield batch
