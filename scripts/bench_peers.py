@@ -13,8 +13,9 @@ installed is a row that says so.
 
 The programs take turns, each alone in a process; figures are medians over the rounds. The first batches are not counted. Memory is the
 most that the process and its workers held, a page that they share counted once; `own` is without pages of files. `disk` is what a
-peer's files hold together. --cold measures again, each time with an empty page cache, for one pass at most; a set that is small is read
-whole within that time, which `read` shows. Nothing else should run.
+peer's files hold together; ours have one clip more, to test on, which ucftrain wants. --cold measures again, each time with an empty
+page cache, for one pass at most. `read` is what came from the disk: a small set is read whole before the clock starts, read-ahead helping,
+so that only a large one says how fast a disk feeds a loader. Nothing else should run.
 """
 
 import argparse
@@ -90,7 +91,7 @@ class Subject:
             seconds = job.seconds
             if temperature == "cold":
                 # No more than one pass, at the rate of the warm rounds.
-                seconds = min(seconds, len(job.samples()) / self.rate("warm"))
+                seconds = min(seconds, job.count() / self.rate("warm"))
                 measure.drop(self.files(job))
             seen = measure.watched(self.peer.command(job, self.folder, seconds))
             self.failed = last_line(seen["err"]) if seen["code"] else None
@@ -122,7 +123,7 @@ def inner(what, name, given, folder):
             options = {}
             if what == "cold":
                 own = getattr(peer, "files", lambda job: None)(job) or [entry.path for entry in os.scandir(folder)]
-                options = {"most_samples": len(job.samples()), "before": lambda: measure.drop(own)}
+                options = {"most_samples": job.count(), "before": lambda: measure.drop(own)}
             # A worker has two batches in hand; FFCV and DALI have three and two altogether. Workers' batches come in bursts.
             warm_up, least = 2 * job.threads + 2, 4 * job.threads
             found = measure.timed(peer.batches(job, name, folder), job.shapes(), warm_up, least, job.seconds, **options)
@@ -165,7 +166,7 @@ def ratios(subjects, stream):
 
 
 def bytes_alone(subjects, job):
-    """How fast our shards can be read one after the other, from an empty page cache, without decoding: the most that a disk allows."""
+    """How fast one reader gets our shards from an empty page cache, without decoding; several at a time can be faster."""
     rows = []
     for subject in subjects:
         if subject.peer.__name__ != "peers.ours" or not subject.rounds["cold"]:

@@ -34,10 +34,10 @@ def batches(job, name, folder):
     def stacks():
         shards = sorted(glob.glob(os.path.join(folder, "*.tar")))
         encoded = fn.readers.webdataset(paths=shards, ext=webdataset_tar.names(job), random_shuffle=True, missing_component_behavior="error")
-        planes = [fn.decoders.image(plane, device="cpu", output_type=types.GRAY) for plane in encoded]
+        planes = fn.stack(*[fn.decoders.image(plane, device="cpu", output_type=types.GRAY) for plane in encoded], axis_name="F")
         # As PIL's bilinear, it averages over what it shrinks.
-        planes = [fn.resize(plane, size=(SIDE, SIDE), interp_type=types.INTERP_LINEAR, antialias=True) for plane in planes]
-        return fn.stack(*[fn.squeeze(plane, axes=2) for plane in planes])
+        planes = fn.resize(planes, size=(SIDE, SIDE), interp_type=types.INTERP_LINEAR, antialias=True)
+        return fn.squeeze(planes, axes=3)
 
     pipeline = stacks() if job.stream == "flow" else crops()
     pipeline.build()

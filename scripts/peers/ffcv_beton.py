@@ -53,7 +53,7 @@ def batches(job, name, folder):
         pipeline = [NDArrayDecoder(), ToTensor()]
     else:
         pipeline = [RandomCrop((SIDE, SIDE)), RandomHorizontalFlip(), ToTensor()]
-    samples = len(job.samples())
+    samples = job.count()
     # Indices given many times make one long epoch.
     indices = numpy.tile(numpy.arange(samples, dtype="uint64"), job.passes(samples))
     options = {"num_workers": job.threads, "os_cache": True, "order": OrderOption.RANDOM, "drop_last": True}

@@ -73,6 +73,10 @@ class Job:
             return [self.planes(*window) for window in self.windows()]
         return [[self.frame(*image)] for image in self.images()]
 
+    def count(self):
+        """How many these are."""
+        return sum(clip.flow // FRAMES if self.stream == "flow" else clip.rgb for clip in self.clips)
+
     def shapes(self):
         """What a batch may look like: RGB as it is decoded, either way."""
         if self.stream == "flow":

@@ -47,7 +47,7 @@ def batches(job, name, folder):
             return found["stack"] if "stack" in found else pixels.stack([found[key] for key in sorted(found)])
 
     torch.set_num_threads(1)
-    passes = float(job.passes(len(job.samples())))
+    passes = float(job.passes(job.count()))
     dataset = Samples(folder, shuffle=True, drop_last=True, subsample=passes)
     data = litdata.StreamingDataLoader(dataset, batch_size=job.batch, num_workers=job.threads, persistent_workers=True, prefetch_factor=2)
     while True:

@@ -39,7 +39,7 @@ def batches(job, name, folder):
             return found if job.stream == "flow" else pixels.crop(found)
 
     streaming.base.util.clean_stale_shared_memory()
-    passes = job.passes(len(job.samples()))
+    passes = job.passes(job.count())
     streams = [streaming.Stream(local=folder, repeat=passes)]
     dataset = Samples(streams=streams, batch_size=job.batch, shuffle=True)
     data = pil_files.loader(dataset, job, drop_last=True)
