@@ -138,8 +138,8 @@ def inner(what, name, given, folder):
 
 def table(subjects, job, cold):
     reference = next((s for s in subjects if s.name == "PIL files" and s.rounds["warm"]), None)
-    head = f"{'':15}{'samples/s':>11}{'lowest':>8}{'highest':>8}" + (f"{'x PIL':>8}" if reference else "") + f"{'disk':>11}{'memory':>10}{'own':>10}"
-    print(head + (f"{'cold':>10}{'read':>10}" if cold else ""))
+    head = f"{'':15}{'samples/s':>11}{'lowest':>8}{'highest':>8}" + (f"{'x PIL':>8}" if reference else "")
+    print(head + f"{'disk':>11}{'memory':>10}{'own':>10}" + (f"{'cold':>10}{'read':>10}" if cold else ""))
     for subject in subjects:
         if subject.failed or not subject.rounds["warm"]:
             print(f"{subject.name:15}{'-':>11}  {subject.failed}")
@@ -148,9 +148,10 @@ def table(subjects, job, cold):
         row = f"{subject.name:15}{subject.rate('warm'):11,.0f}{min(rates):8,.0f}{max(rates):8,.0f}"
         if reference:
             row += f"{subject.rate('warm') / reference.rate('warm'):8.2f}"
-        row += f"{subject.bytes / 1e6:8,.1f} MB{subject.median('warm', 'memory') / 1e6:7,.0f} MB{subject.median('warm', 'own') / 1e6:7,.0f} MB"
-        if cold:
-            row += f"{subject.rate('cold'):10,.0f}{subject.median('cold', 'disk_bytes') / 1e6:7,.0f} MB" if subject.rounds["cold"] else f"{'-':>20}"
+        memory, own = (subject.median("warm", name) / 1e6 for name in ("memory", "own"))
+        row += f"{subject.bytes / 1e6:8,.1f} MB{memory:7,.0f} MB{own:7,.0f} MB"
+        if cold and subject.rounds["cold"]:
+            row += f"{subject.rate('cold'):10,.0f}{subject.median('cold', 'disk_bytes') / 1e6:7,.0f} MB"
         print(f"{row}  {'; '.join(part for part in (subject.note, subject.extra) if part)}")
 
 
@@ -225,7 +226,8 @@ def main():
     if args.json:
         sys.stdout = sys.stderr
     images = sum(clip.rgb if args.stream == "rgb" else 2 * clip.flow for clip in job.clips)
-    print(f"{args.stream}, batches of {args.batch}, {args.threads} threads, {args.rounds} rounds of {args.seconds:g} s, {len(job.clips)} clips with {images:,} images\n")
+    how = f"batches of {args.batch}, {args.threads} threads, {args.rounds} rounds of {args.seconds:g} s"
+    print(f"{args.stream}, {how}, {len(job.clips)} clips with {images:,} images\n")
     table(subjects, job, args.cold)
     ratios(subjects, args.stream)
     alone = bytes_alone(subjects, job) if args.cold else []

@@ -1,4 +1,7 @@
-"""NVIDIA DALI on the CPU. RGB: its file reader, decoder with random crop, flip. Flow: its WebDataset reader over the tar files of stacks."""
+"""NVIDIA DALI on the CPU.
+
+RGB: its file reader, decoder with random crop, and flip. Flow: its WebDataset reader over the tar files of stacks.
+"""
 
 import glob
 import os
@@ -33,7 +36,8 @@ def batches(job, name, folder):
     @pipeline_def(batch_size=job.batch, num_threads=job.threads, device_id=None, seed=0)
     def stacks():
         shards = sorted(glob.glob(os.path.join(folder, "*.tar")))
-        encoded = fn.readers.webdataset(paths=shards, ext=webdataset_tar.names(job), random_shuffle=True, missing_component_behavior="error")
+        names = webdataset_tar.names(job)
+        encoded = fn.readers.webdataset(paths=shards, ext=names, random_shuffle=True, missing_component_behavior="error")
         planes = fn.stack(*[fn.decoders.image(plane, device="cpu", output_type=types.GRAY) for plane in encoded], axis_name="F")
         # As PIL's bilinear, it averages over what it shrinks.
         planes = fn.resize(planes, size=(SIDE, SIDE), interp_type=types.INTERP_LINEAR, antialias=True)

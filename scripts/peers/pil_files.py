@@ -9,7 +9,7 @@ SUBJECTS = {"flow": {"PIL files": "every start"}, "rgb": {"PIL files": ""}}
 
 
 def prepare(job, name, folder):
-    import PIL.Image
+    import PIL.Image  # noqa: F401
     import torch  # noqa: F401, to say at once that it is missing
 
 
