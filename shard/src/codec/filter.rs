@@ -10,13 +10,34 @@ pub(super) fn up(pixels: &[u8], row_bytes: usize, out: &mut Vec<u8>) {
 
 /// Restores an image in place.
 pub(super) fn undo_up(pixels: &mut [u8], row_bytes: usize) {
-    let mut rows = pixels.chunks_exact_mut(row_bytes);
-    let Some(mut above) = rows.next() else { return };
-    for row in rows {
-        for (pixel, up) in row.iter_mut().zip(above.iter()) {
-            *pixel = pixel.wrapping_add(*up);
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has what the function is compiled for.
+        #[allow(unsafe_code)]
+        unsafe {
+            undo_up_avx2(pixels, row_bytes);
         }
-        above = row;
+        return;
+    }
+    add_rows(pixels, row_bytes);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn undo_up_avx2(pixels: &mut [u8], row_bytes: usize) {
+    add_rows(pixels, row_bytes);
+}
+
+/// Compiled for each set of instructions; loops count, because iterators would not be compiled for it too.
+#[inline(always)]
+fn add_rows(pixels: &mut [u8], row_bytes: usize) {
+    let mut start = row_bytes;
+    while start + row_bytes <= pixels.len() {
+        let (above, row) = pixels[start - row_bytes..start + row_bytes].split_at_mut(row_bytes);
+        for i in 0..row_bytes {
+            row[i] = row[i].wrapping_add(above[i]);
+        }
+        start += row_bytes;
     }
 }
 

@@ -4,6 +4,7 @@ pub mod filter;
 pub mod jpeg;
 pub mod lz4;
 pub mod raw;
+mod stream;
 pub mod zstd;
 
 use crate::error::{Error, Result};
@@ -154,6 +155,9 @@ impl Window {
 
     /// Copies it out of an image.
     fn cut(self, pixels: &[u8], image: ImageSize, out: &mut [u8]) {
+        if self == image.whole() {
+            return stream::copy(pixels, out);
+        }
         let channels = usize::from(image.channels);
         let columns = self.columns().start * channels..self.columns().end * channels;
         let rows = pixels.chunks_exact(image.row_bytes()).skip(self.rows().start);
@@ -267,7 +271,7 @@ impl Encoder {
 pub struct Decoder {
     zstd: ::zstd::bulk::Decompressor<'static>,
     jpeg: jpeg::Decoder,
-    /// A whole image of which a window is wanted.
+    /// A whole image, of which the wanted window is copied.
     image: Vec<u8>,
     /// Stored bytes of shards that are not mapped.
     pub(crate) stored: Vec<u8>,
@@ -293,8 +297,8 @@ impl Decoder {
         match codec {
             Codec::Jpeg => return self.jpeg.decode(bytes, size, window, out).map_err(|fault| fault.to_string()),
             Codec::Raw if bytes.len() == size.bytes() => window.cut(bytes, size, out),
-            _ if window == size.whole() => unpack(&mut self.zstd, bytes, size, (codec, filter), out)?,
             _ => {
+                // Where matches and the row above are read back from the cache.
                 self.image.resize(size.bytes(), 0);
                 unpack(&mut self.zstd, bytes, size, (codec, filter), &mut self.image)?;
                 window.cut(&self.image, size, out);

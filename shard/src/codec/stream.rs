@@ -1,0 +1,65 @@
+//! Copies to memory that is not looked at soon: past the caches, which keep what decoding needs, and without reading the lines that
+//! are written over.
+
+/// Below this a copy is an ordinary one.
+#[cfg(target_arch = "x86_64")]
+const WORTHWHILE: usize = 4096;
+
+/// Copies `from` to `to`, which is as long.
+pub(super) fn copy(from: &[u8], to: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if from.len() >= WORTHWHILE && from.len() == to.len() && is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has what the function is compiled for.
+        #[allow(unsafe_code)]
+        unsafe {
+            copy_avx2(from, to);
+        }
+        return;
+    }
+    to.copy_from_slice(from);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code, reason = "streaming stores")]
+fn copy_avx2(from: &[u8], to: &mut [u8]) {
+    use std::arch::x86_64::*;
+    assert_eq!(from.len(), to.len());
+    // Streaming stores are to aligned addresses.
+    let head = to.as_ptr().align_offset(64).min(to.len());
+    let body = (to.len() - head) / 64 * 64;
+    to[..head].copy_from_slice(&from[..head]);
+    let (source, target) = (from[head..].as_ptr(), to[head..].as_mut_ptr());
+    let mut at = 0;
+    while at < body {
+        // SAFETY: `at` + 64 is at most `body`, inside both slices; the target is aligned to 64 bytes.
+        unsafe {
+            let low = _mm256_loadu_si256(source.add(at).cast());
+            let high = _mm256_loadu_si256(source.add(at + 32).cast());
+            _mm256_stream_si256(target.add(at).cast(), low);
+            _mm256_stream_si256(target.add(at + 32).cast(), high);
+        }
+        at += 64;
+    }
+    // Other threads see the bytes after the lock that hands them over; streaming stores wait for a fence of their own.
+    _mm_sfence();
+    to[head + body..].copy_from_slice(&from[head + body..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_and_alignment_is_copied_whole_and_nothing_beside_it() {
+        let source: Vec<u8> = (0..9000_u32).map(|i| (i * 7 + i / 256) as u8 | 1).collect();
+        for start in [0, 1, 31, 63, 64, 100] {
+            for length in [0, 1, 63, 4095, 4096, 4097, 4160, 8191] {
+                let mut target = vec![0; 9000];
+                copy(&source[start / 2..start / 2 + length], &mut target[start..start + length]);
+                assert_eq!(target[start..start + length], source[start / 2..start / 2 + length]);
+                assert!(target[..start].iter().chain(&target[start + length..]).all(|&byte| byte == 0));
+            }
+        }
+    }
+}
