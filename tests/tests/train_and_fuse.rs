@@ -72,6 +72,8 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
     }
     let file = |name: &str| temp.path().join(name).join("checkpoint.safetensors");
     assert_same_checkpoint(&file("a"), &file("b"));
+    train(temp.path(), "read", "spatial", "--io pread").ok();
+    assert_same_checkpoint(&file("a"), &file("read"));
     train(temp.path(), "c", "spatial", "--overwrite --limit-steps 2").ok();
     train(temp.path(), "d", "spatial", "--limit-steps 2").ok();
     assert_same_checkpoint(&file("c"), &file("d"));
@@ -184,10 +186,9 @@ fn what_cannot_be_done_is_said_before_anything_is_touched() {
     assert!(dir.join("other/thesis.tex").exists());
 }
 
-#[test]
-fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
-    let temp = tempfile::tempdir().unwrap();
-    let copy = temp.path().join("packed");
+/// A copy of the data whose RGB shard has a changed byte at every `step`th place of its records.
+fn damaged(temp: &Path, step: usize) -> PathBuf {
+    let copy = temp.join("packed");
     fs::create_dir(&copy).unwrap();
     for entry in fs::read_dir(packed()).unwrap() {
         let entry = entry.unwrap();
@@ -195,13 +196,34 @@ fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
     }
     let shard = copy.join("rgb-00000.clipshard");
     let mut bytes = fs::read(&shard).unwrap();
-    // Something in the middle of most records, so that the first batch meets one.
     let records_end = bytes.len() * 9 / 10;
-    for at in (200..records_end).step_by(301) {
+    for at in (200..records_end).step_by(step) {
         bytes[at] ^= 4;
     }
     fs::write(&shard, bytes).unwrap();
+    copy
+}
+
+#[test]
+fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
+    let temp = tempfile::tempdir().unwrap();
+    // Something in the middle of most records, so that the first batch meets one.
+    let copy = damaged(temp.path(), 301);
     let line = format!("spatial --data {} --run {{}}/r {COMMON}", copy.display());
     let error = run("ucftrain", &args(temp.path(), &line)).error(1);
     assert!(error.contains("rgb-00000.clipshard: record ") && error.contains("checksum"), "{error}");
+}
+
+#[test]
+fn damaged_samples_are_replaced_and_counted_on_request_the_same_with_any_threads() {
+    let temp = tempfile::tempdir().unwrap();
+    let copy = damaged(temp.path(), 9001);
+    let counts = [("one", 1), ("two", 2)].map(|(name, threads)| {
+        let common = COMMON.replace("--threads 2", &format!("--threads {threads}"));
+        let line = format!("spatial --data {} --run {{}}/{name} {common} --skip-damaged --json", copy.display());
+        run("ucftrain", &args(temp.path(), &line)).json()["damaged_samples"].as_u64().unwrap()
+    });
+    assert!(counts[0] > 0 && counts[0] == counts[1], "{counts:?}");
+    let file = |name: &str| temp.path().join(name).join("checkpoint.safetensors");
+    assert_eq!(state(&file("one"))["damaged"], state(&file("two"))["damaged"]);
 }

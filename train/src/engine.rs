@@ -147,7 +147,7 @@ impl Engine<'_> {
                 self.take_in(&outputs, &labels)?;
                 self.state.decode_seconds = decoding_before;
                 self.state.decode_seconds += batches.work();
-                self.state.seconds.copy.add((feed.copied - copied_before).as_secs_f64(), 1);
+                self.state.seconds.copy.add(feed.copied.saturating_sub(copied_before).as_secs_f64(), 1);
                 self.state.cursor.step += 1;
                 self.state.cursor.steps_done += 1;
                 let waited = batches.waited.as_secs_f64();

@@ -103,7 +103,7 @@ impl Evaluation<'_> {
                 let waited = batches.waited.as_secs_f64();
                 seconds.batch.add(start.elapsed().as_secs_f64(), 1);
                 seconds.data.add(waited - waited_before, 1);
-                seconds.copy.add((feed.copied - copied_before).as_secs_f64(), 1);
+                seconds.copy.add(feed.copied.saturating_sub(copied_before).as_secs_f64(), 1);
                 copied_before = feed.copied;
                 decoding = batches.work();
                 waited_before = waited;

@@ -1,6 +1,8 @@
 //! How the pixels of one image are stored: one file a codec.
 
+#[allow(clippy::inline_always, reason = "what is compiled for a set of instructions must be one function")]
 pub mod filter;
+#[allow(clippy::inline_always, reason = "as above")]
 pub mod jpeg;
 pub mod lz4;
 pub mod raw;

@@ -23,7 +23,7 @@ pub(super) fn copy(from: &[u8], to: &mut [u8]) {
 #[target_feature(enable = "avx2")]
 #[allow(unsafe_code, reason = "streaming stores")]
 fn copy_avx2(from: &[u8], to: &mut [u8]) {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{_mm_sfence, _mm256_loadu_si256, _mm256_stream_si256};
     assert_eq!(from.len(), to.len());
     // Streaming stores are to aligned addresses.
     let head = to.as_ptr().align_offset(64).min(to.len());

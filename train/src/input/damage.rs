@@ -32,10 +32,10 @@ impl Damage {
         for number in 0..attempts {
             match attempt(number) {
                 Ok(()) => {
-                    if let Some(error) = first {
-                        if self.samples.fetch_add(1, Ordering::Relaxed) == 0 {
-                            eprintln!("a damaged sample is replaced by another, as all others will be: {error:#}");
-                        }
+                    if let Some(error) = first
+                        && self.samples.fetch_add(1, Ordering::Relaxed) == 0
+                    {
+                        eprintln!("a damaged sample is replaced by another, as all others will be: {error:#}");
                     }
                     return Ok(number);
                 }

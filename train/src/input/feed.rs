@@ -85,6 +85,7 @@ impl Feed {
         staged
     }
 
+    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "a card's uploads are in it")]
     fn copy<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
         let samples = batch.samples.clone();
         #[cfg(feature = "cuda")]

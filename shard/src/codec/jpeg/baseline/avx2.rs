@@ -4,6 +4,7 @@
 
 use super::colour::{BLUE, CHUNK, GREEN, RED};
 use super::idct::{CONST_BITS, EVEN, Kernels, LAST_BIAS, ODD, PASS1_BITS};
+#[allow(clippy::wildcard_imports, reason = "the names of instructions")]
 use std::arch::x86_64::*;
 
 pub(super) struct Avx2;

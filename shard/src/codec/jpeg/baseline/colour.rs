@@ -22,7 +22,7 @@ impl Rows {
         luma: &Plane,
         chroma: &[Plane; 2],
         (h, v): (usize, usize),
-        window: &Window,
+        window: Window,
         out: &mut [u8],
     ) {
         let (x, width) = (window.columns().start, window.columns().len());
@@ -152,7 +152,7 @@ fn rounded(x: i16, factor: i16) -> i16 {
 }
 
 /// Writes a window of luma to every channel.
-pub(super) fn write_grey(luma: &Plane, window: &Window, channels: usize, out: &mut [u8]) {
+pub(super) fn write_grey(luma: &Plane, window: Window, channels: usize, out: &mut [u8]) {
     let width = window.columns().len();
     for (y, out) in window.rows().zip(out.chunks_exact_mut(channels * width)) {
         let row = &luma.row(y)[window.columns().start - 8 * luma.columns.start..][..width];

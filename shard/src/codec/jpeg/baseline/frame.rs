@@ -106,7 +106,8 @@ pub(super) fn read(bytes: &[u8], tables: &mut FileTables) -> Result<Option<Frame
         at += length.max(2);
         match marker {
             0xc0 | 0xc1 => {
-                if frame.count > 0 || !frame.read_components(segment)? {
+                let is_usual = frame.count == 0 && frame.read_components(segment)?;
+                if !is_usual {
                     return Ok(None);
                 }
             }

@@ -65,6 +65,7 @@ impl Kernels for Portable {
 /// Odd part of the formula, multiplied out: what x1, x3, x5 and x7 add to each of the four sums. Vector instructions multiply
 /// 16-bit numbers, which values of an undamaged file are.
 pub(super) const ODD: [[i32; 4]; 4] = {
+    #[allow(clippy::wildcard_imports, reason = "constants")]
     use fix::*;
     let (z3, z4) = (F_1_175 - F_1_961, F_1_175 - F_0_390);
     [
@@ -76,6 +77,7 @@ pub(super) const ODD: [[i32; 4]; 4] = {
 };
 /// The same of x2 and x6.
 pub(super) const EVEN: [[i32; 2]; 2] = {
+    #[allow(clippy::wildcard_imports, reason = "constants")]
     use fix::*;
     [[F_0_541 + F_0_765, F_0_541], [F_0_541, F_0_541 - F_1_847]]
 };

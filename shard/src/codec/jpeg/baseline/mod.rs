@@ -126,9 +126,9 @@ impl Baseline {
         read_scan::<K>(&self.tables, frame, bytes, &mut self.planes[..planes])?;
         let [luma_plane, chroma @ ..] = &self.planes;
         if planes == 3 {
-            self.rows.write_rgb::<K>(luma_plane, chroma, (luma.h, luma.v), &window, out);
+            self.rows.write_rgb::<K>(luma_plane, chroma, (luma.h, luma.v), window, out);
         } else {
-            colour::write_grey(luma_plane, &window, size.channels.into(), out);
+            colour::write_grey(luma_plane, window, size.channels.into(), out);
         }
         Ok(())
     }
