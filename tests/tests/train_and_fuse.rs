@@ -219,7 +219,7 @@ fn damaged_samples_are_replaced_and_counted_on_request_the_same_with_any_threads
     let temp = tempfile::tempdir().unwrap();
     let copy = damaged(temp.path(), 9001);
     let counts = [("one", 1), ("two", 2)].map(|(name, threads)| {
-        let common = COMMON.replace("--threads 2", &format!("--threads {threads}"));
+        let common = COMMON.replace("--threads 2", &format!("--threads {threads}")).replace("--epochs 2", "--epochs 1");
         let line = format!("spatial --data {} --run {{}}/{name} {common} --skip-damaged --json", copy.display());
         run("ucftrain", &args(temp.path(), &line)).json()["damaged_samples"].as_u64().unwrap()
     });

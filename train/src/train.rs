@@ -183,13 +183,13 @@ fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()>
     ))
 }
 
-/// What the input pipeline holds at most, whatever the data set's size.
+/// What the input pipeline of a training epoch holds at most, whatever the data set's size.
 fn memory_line(settings: &Settings) -> String {
     let side = settings.input_size;
     let sample = settings.stream.train_views() * settings.stream.channels() * side * side;
     let megabytes = (RING * settings.batch_size * sample) as f64 / 1e6;
     format!(
-        "==> Input : {RING} batches of {} samples ahead, {megabytes:.1} MB, {} decode threads",
+        "==> Training input : {RING} batches of {} samples ahead, {megabytes:.1} MB, {} decode threads",
         settings.batch_size, settings.threads
     )
 }
