@@ -71,6 +71,9 @@ impl Engine<'_> {
                 }
                 self.save_checkpoint()?;
             }
+            if self.settings.precise_bn > 0 && !self.take_statistics()? {
+                return Ok(End::Stopped);
+            }
             self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs))?;
             let Some(outcome) = self.evaluation().run(&self.model.net, self.console, &self.stop)? else {
                 return Ok(End::Stopped);
@@ -160,6 +163,38 @@ impl Engine<'_> {
                     last_checkpoint = Instant::now();
                 }
             }
+        })
+    }
+
+    /// Takes the batch norms' statistics of `precise_bn` of the epoch's training clips, seen as in training; false where a
+    /// signal ended that. Later training does not read them.
+    fn take_statistics(&self) -> Result<bool> {
+        let Settings { stream, input_size, batch_size, threads, seed, precise_bn, .. } = *self.settings;
+        let videos = &self.videos.train;
+        let source = TrainSource::new(self.data, videos, stream, input_size, seed, self.state.cursor.epoch as u64);
+        let source = source.with_damage(self.damage());
+        let batches_wanted = precise_bn.min(videos.len()).div_ceil(batch_size);
+        let mut feed = Feed::new(self.compute, stream, input_size, stream.train_views(), batch_size)?;
+        let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
+        let mut progress = self.console.progress("statistics", batches_wanted, 0);
+        let mut seen = 0;
+        with_batches(&source, plan, &self.compute.device, |batches| {
+            for _ in 0..batches_wanted {
+                let Some(batch) = batches.next_batch()? else { break };
+                if self.stop.is_asked() {
+                    return Ok(false);
+                }
+                let batch = feed.stage(batch)?;
+                feed.arrive(&batch)?;
+                for view in feed.inputs(&batch)? {
+                    let images = batch.samples.len();
+                    seen += images;
+                    self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
+                }
+                feed.release(batch)?;
+                progress.step("");
+            }
+            Ok(true)
         })
     }
 

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Samples that a card takes at once: its results for a sample do not depend on the others, and small batches leave it idle.
 const CARD_BATCH: usize = 256;
+/// Pixels that the processor takes at once, and samples at most: where images are small, a batch's work is mostly on the weights.
+const CPU_PIXELS: usize = 16 * 224 * 224;
+const CPU_BATCH: usize = 128;
 
 /// What a test pass needs beside the network.
 pub struct Evaluation<'a> {
@@ -60,8 +63,11 @@ impl Evaluation<'_> {
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let damage = if self.skip_damaged { Damage::is_skipped() } else { Damage::is_fatal() };
         let source = TestSource::new(self.data, self.videos, self.stream, self.side).with_damage(damage);
-        let is_card = !self.compute.device.is_cpu();
-        let batch_size = if is_card { self.batch_size.max(CARD_BATCH) } else { self.batch_size };
+        let batch_size = self.batch_size.max(if self.compute.device.is_cpu() {
+            (CPU_PIXELS / (self.side * self.side)).min(CPU_BATCH)
+        } else {
+            CARD_BATCH
+        });
         let mut feed = Feed::new(self.compute, self.stream, self.side, 1, batch_size)?;
         let mut sums = vec![0_f32; self.videos.len() * self.classes];
         let mut seconds = Seconds::default();

@@ -32,6 +32,10 @@ pub struct Settings {
     pub lr: f64,
     /// Side of the network's input in pixels.
     pub input_size: usize,
+    /// Training clips of which the batch norms' statistics are taken anew before each test pass; 0 tests by the trail that
+    /// training leaves.
+    #[serde(default)]
+    pub precise_bn: usize,
     /// Decides the random start, the order of clips and every random choice.
     pub seed: u64,
     /// `auto`, `cpu` or `cuda:N`.
@@ -92,6 +96,9 @@ pub struct Given {
     /// Side of the network's square input in pixels [default: 224]
     #[arg(long, value_name = "PIXELS")]
     pub input_size: Option<usize>,
+    /// Take the batch norms' statistics anew of so many training clips before each test pass [default: 0, not at all]
+    #[arg(long, value_name = "CLIPS")]
+    pub precise_bn: Option<usize>,
     /// Decides the random start, the order of clips and every random choice [default: 0]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -136,6 +143,7 @@ impl Given {
             batch_size: self.batch_size.or(other.batch_size),
             lr: self.lr.or(other.lr),
             input_size: self.input_size.or(other.input_size),
+            precise_bn: self.precise_bn.or(other.precise_bn),
             seed: self.seed.or(other.seed),
             device: self.device.or(other.device),
             precision: self.precision.or(other.precision),
@@ -179,6 +187,7 @@ impl Given {
             batch_size: self.batch_size.unwrap_or(batch_size),
             lr: self.lr.unwrap_or(lr),
             input_size: self.input_size.unwrap_or(224),
+            precise_bn: self.precise_bn.unwrap_or(0),
             seed: self.seed.unwrap_or(0),
             device: self.device.unwrap_or_else(|| "auto".into()),
             precision: self.precision,

@@ -33,6 +33,18 @@ impl Default for BatchNormConfig {
     }
 }
 
+/// Which mean and variance normalise a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum NormBy {
+    /// The running statistics.
+    Running,
+    /// The batch's own, towards which the running statistics move by `share` of the way.
+    Batch {
+        /// 0 to 1.
+        share: f64,
+    },
+}
+
 /// Batch normalisation with learned weight and bias and running statistics, all [C] f32.
 #[derive(Clone, Debug)]
 pub struct BatchNorm2d {
@@ -63,7 +75,8 @@ impl BatchNorm2d {
     /// Where a channel has a single value (one image of one pixel) the variance is 0, the output is the bias, and the
     /// running variance moves towards 0: the unbiased variance, 0/0, is taken as 0. PyTorch raises an error there.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let op = self.op(None, train, None);
+        let by = if train { self.batch() } else { NormBy::Running };
+        let op = self.op(None, by, None);
         x.contiguous()?.apply_op3(&self.weight.contiguous()?, &self.bias.contiguous()?, op)
     }
 
@@ -73,10 +86,10 @@ impl BatchNorm2d {
         &self,
         x: &Tensor,
         residual: Option<&Tensor>,
-        train: bool,
+        by: NormBy,
         statistics: Option<Statistics>,
     ) -> Result<(Tensor, Moments)> {
-        let op = self.op(residual.cloned(), train, statistics);
+        let op = self.op(residual.cloned(), by, statistics);
         let y = x.apply_op3_no_bwd(&self.weight, &self.bias, &op)?;
         Ok((y, op.moments))
     }
@@ -109,11 +122,15 @@ impl BatchNorm2d {
         (&self.weight, &self.bias)
     }
 
-    fn op(&self, residual: Option<Tensor>, train: bool, statistics: Option<Statistics>) -> BatchNormOp {
+    /// As training normalises.
+    pub(crate) fn batch(&self) -> NormBy {
+        NormBy::Batch { share: self.config.momentum }
+    }
+
+    fn op(&self, residual: Option<Tensor>, by: NormBy, statistics: Option<Statistics>) -> BatchNormOp {
         BatchNormOp {
-            train,
+            by,
             eps: self.config.eps,
-            momentum: self.config.momentum as f32,
             relu: self.config.relu || residual.is_some(),
             residual,
             running: (self.running_mean.detach(), self.running_var.detach()),
@@ -127,9 +144,8 @@ impl BatchNorm2d {
 pub(crate) type Moments = Arc<OnceLock<(Tensor, Tensor)>>;
 
 struct BatchNormOp {
-    train: bool,
+    by: NormBy,
     eps: f64,
-    momentum: f32,
     relu: bool,
     /// Added before the rectifier.
     residual: Option<Tensor>,
@@ -157,11 +173,12 @@ impl CustomOp3 for BatchNormOp {
         let (weight, bias) = (dense::slice(weight, wl, self.name())?, dense::slice(bias, bl, self.name())?);
         let c = check(xl.shape(), weight.len(), bias.len())?;
         let isa = Isa::best();
-        let (mean, inv_std) = if self.train {
+        let (mean, inv_std) = if let NormBy::Batch { share } = self.by {
+            let share = share as f32;
             let known = self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take();
             let moments = known.unwrap_or_else(|| Statistics::of(isa, x, c)).moments(self.eps);
-            self.running.0.inplace_op1(&Blend { share: self.momentum, values: &moments.mean })?;
-            self.running.1.inplace_op1(&Blend { share: self.momentum, values: &moments.unbiased_var })?;
+            self.running.0.inplace_op1(&Blend { share, values: &moments.mean })?;
+            self.running.1.inplace_op1(&Blend { share, values: &moments.unbiased_var })?;
             (moments.mean, moments.inv_std)
         } else {
             let var: Vec<f32> = self.running.1.to_vec1()?;
@@ -202,10 +219,11 @@ impl CustomOp3 for BatchNormOp {
             bail!("batch-norm2d: the running statistics are on another device")
         };
         let (mean, var) = ((mean, mean_layout), (var, var_layout));
-        let norm::Moments { mean, inv_std } = if self.train {
-            norm::batch_moments((x, xl), eps, &norm::Running { mean, var, momentum: self.momentum })?
-        } else {
-            norm::running_moments(mean, var, eps)?
+        let norm::Moments { mean, inv_std } = match self.by {
+            NormBy::Batch { share } => {
+                norm::batch_moments((x, xl), eps, &norm::Running { mean, var, momentum: share as f32 })?
+            }
+            NormBy::Running => norm::running_moments(mean, var, eps)?,
         };
         let column = Layout::contiguous(c);
         let affine = norm::Affine {
@@ -236,7 +254,8 @@ impl CustomOp3 for BatchNormOp {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let parameters = [weight, bias];
-        let [x, weight, bias] = gradients(x, &grad.contiguous()?, parameters, &self.moments, self.relu, !self.train)?;
+        let [x, weight, bias] =
+            gradients(x, &grad.contiguous()?, parameters, &self.moments, self.relu, self.by == NormBy::Running)?;
         Ok((Some(x), Some(weight), Some(bias)))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ResNetConfig;
 use super::tape::Gradients;
-use crate::batch_norm::Moments;
+use crate::batch_norm::{Moments, NormBy};
 use crate::conv::{Folded, Kept};
 use crate::linear::gradients as linear_gradients;
 use crate::pool::{Argmax, global_avg_pool_forward, global_avg_pool_grad, max_pool2d_forward, max_pool2d_grad};
@@ -75,13 +75,13 @@ impl Layers {
         Ok((logits, Trace { stem, argmax, blocks, last: x, features }))
     }
 
-    /// [N, H, W, C] -> logits [N, classes] by running statistics, outside candle's graph.
-    pub(super) fn evaluate(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.stem.evaluate(&x.contiguous()?, None)?;
+    /// [N, H, W, C] -> logits [N, classes], outside candle's graph, with no way back.
+    pub(super) fn evaluate(&self, x: &Tensor, by: NormBy) -> Result<Tensor> {
+        let y = self.stem.evaluate(&x.contiguous()?, None, by)?;
         let (mut x, _) = max_pool2d_forward(&y, MAX_POOL)?;
         drop(y);
         for block in &self.blocks {
-            x = block.evaluate(&x)?;
+            x = block.evaluate(&x, by)?;
         }
         self.classify(&global_avg_pool_forward(&x)?)
     }
@@ -181,12 +181,12 @@ impl Block {
         Ok((y.clone(), BlockTrace { y, branch, shortcut }))
     }
 
-    fn evaluate(&self, x: &Tensor) -> Result<Tensor> {
-        let residual = self.shortcut.as_ref().map(|shortcut| shortcut.evaluate(x, None)).transpose()?;
+    fn evaluate(&self, x: &Tensor, by: NormBy) -> Result<Tensor> {
+        let residual = self.shortcut.as_ref().map(|shortcut| shortcut.evaluate(x, None, by)).transpose()?;
         let last = self.branch.len() - 1;
         let mut y = x.clone();
         for (i, layer) in self.branch.iter().enumerate() {
-            y = layer.evaluate(&y, (i == last).then_some(residual.as_ref().unwrap_or(x)))?;
+            y = layer.evaluate(&y, (i == last).then_some(residual.as_ref().unwrap_or(x)), by)?;
         }
         Ok(y)
     }
@@ -257,22 +257,26 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<(Tensor, ConvNormTrace)> {
-        let statistics = x.device().is_cpu().then(|| self.norm.statistics());
+        self.apart(x, residual, self.norm.batch())
+    }
+
+    /// Convolution first, batch norm then.
+    fn apart(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<(Tensor, ConvNormTrace)> {
+        let takes_statistics = by != NormBy::Running && x.device().is_cpu();
+        let statistics = takes_statistics.then(|| self.norm.statistics());
         let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config(), statistics.as_ref())?;
-        let (y, moments) = self.norm.forward(&middle, residual, true, statistics)?;
+        let (y, moments) = self.norm.forward(&middle, residual, by, statistics)?;
         Ok((y, ConvNormTrace { x, middle, moments }))
     }
 
-    /// By running statistics: `relu(norm(conv(x)) + residual)`, or `norm(conv(x))`, rectified if this layer is.
-    fn evaluate(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-        let (weight, config) = (self.conv.weight(), self.conv.config());
-        if x.device().is_cpu() {
+    /// `relu(norm(conv(x)) + residual)`, or `norm(conv(x))`, rectified if this layer is.
+    fn evaluate(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<Tensor> {
+        if by == NormBy::Running && x.device().is_cpu() {
             let (scale, bias) = self.norm.scale_and_shift()?;
-            let relu = self.relu || residual.is_some();
-            return conv::forward_folded(x, weight, config, Folded { scale: &scale, bias: &bias, residual, relu });
+            let folded = Folded { scale: &scale, bias: &bias, residual, relu: self.relu || residual.is_some() };
+            return conv::forward_folded(x, self.conv.weight(), self.conv.config(), folded);
         }
-        let (middle, _) = conv::forward(x, weight, config, None)?;
-        Ok(self.norm.forward(&middle, residual, false, None)?.0)
+        Ok(self.apart(x, residual, by)?.0)
     }
 
     /// From the output's gradient (behind a residual sum: from the sum's) to the input's, if it is wanted.

@@ -6,6 +6,7 @@
 mod layers;
 mod tape;
 
+use crate::batch_norm::NormBy;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use layers::Layers;
@@ -107,11 +108,23 @@ impl ResNet {
     /// steps to zeros, which costs as much memory traffic as the layers themselves.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         if !train {
-            return self.layers.evaluate(&x.detach());
+            return self.layers.evaluate(&x.detach(), NormBy::Running);
         }
         let (logits, trace) = self.layers.forward(&x.detach())?;
         let layers = self.layers.clone();
         let back = move |grad: &Tensor, wants_input: bool| layers.backward(trace, grad, wants_input);
         tape::record(&logits, x, &self.layers.parameters(), back)
+    }
+
+    /// Moves the running statistics `share` of the way towards those of the batch `x`, and records nothing else. Over batches
+    /// 1, 2, .. k with shares 1, 1/2, .. 1/k they become the mean of the batches' statistics: precise statistics of a network
+    /// that stands still (Wu and Johnson 2021, "Rethinking Batch in BatchNorm"), where training leaves a trail of those that
+    /// it had on its way.
+    pub fn take_statistics(&self, x: &Tensor, share: f64) -> Result<()> {
+        if !(0.0..=1.0).contains(&share) {
+            candle_core::bail!("take_statistics: a share of {share} is not within 0 and 1");
+        }
+        self.layers.evaluate(&x.detach(), NormBy::Batch { share })?;
+        Ok(())
     }
 }

@@ -168,6 +168,36 @@ fn resnet50_agrees_with_pytorch_in_both_modes() {
 }
 
 #[test]
+fn precise_statistics_are_the_mean_of_the_batches_own() {
+    let running = |model: &Model| -> Vec<Vec<f64>> {
+        let tensors = model.tensors().into_iter();
+        tensors.filter(|(name, _)| name.contains("running")).map(|(_, tensor)| flat(&tensor)).collect()
+    };
+    let batches = ["a", "b", "c"].map(|name| scaled(&format!("precise/{name}"), (4, 64, 64, 3), 2., 0.));
+    // A training pass moves the running statistics by a tenth towards the batch's, as the goldens show.
+    let own = batches.each_ref().map(|x| {
+        let model = known(Depth::R18, 3);
+        let before = running(&model);
+        model.net.forward_t(x, true).unwrap();
+        let moved = |(before, after): (Vec<f64>, Vec<f64>)| -> Vec<f64> {
+            before.iter().zip(after).map(|(before, after)| (after - 0.9 * before) / 0.1).collect()
+        };
+        before.into_iter().zip(running(&model)).map(moved).collect::<Vec<_>>()
+    });
+    let model = known(Depth::R18, 3);
+    let weights: Vec<_> = model.trainable().into_iter().map(|(_, var)| flat(&var)).collect();
+    for (x, share) in batches.iter().zip([1., 1. / 2., 1. / 3.]) {
+        model.net.take_statistics(x, share).unwrap();
+    }
+    for (layer, values) in running(&model).iter().enumerate() {
+        let mean: Vec<f64> = (0..values.len()).map(|i| own.iter().map(|own| own[layer][i]).sum::<f64>() / 3.).collect();
+        assert_close(&format!("statistics {layer}"), values, &mean, 1e-4);
+    }
+    assert!(weights == model.trainable().into_iter().map(|(_, var)| flat(&var)).collect::<Vec<_>>());
+    assert!(model.net.take_statistics(&batches[0], f64::NAN).is_err());
+}
+
+#[test]
 fn every_depth_has_torchvisions_number_of_parameters() {
     let counts = [11_689_512, 21_797_672, 25_557_032, 44_549_160, 60_192_808];
     for (depth, count) in Depth::ALL.into_iter().zip(counts) {

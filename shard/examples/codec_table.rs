@@ -1,0 +1,119 @@
+//! What each codec, filter and level costs and gives on a data set's own images, as a table:
+//! `cargo run --release --example codec_table -- DIR [STREAM [IMAGES]]`. One thread; the rows take turns, medians of five rounds.
+
+use clipshard::{
+    Codec, Dataset, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, Result, Shard, ShardClip,
+    ShardMetadata, ShardWriter, StreamSpec,
+};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+const ROUNDS: usize = 5;
+const ROWS: [(Codec, &[i32]); 3] =
+    [(Codec::Zstd, &[1, 3, 6, 9, 12, 19]), (Codec::Lz4, &[3, 9, 12]), (Codec::Raw, &[0])];
+
+/// One row: the images stored in one way, as a shard.
+struct Row {
+    options: EncodeOptions,
+    encode_us: f64,
+    bytes: usize,
+    shard: Shard,
+    /// Microseconds an image of each round.
+    decode_us: Vec<f64>,
+}
+
+fn main() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let dir: PathBuf = args.next().expect("name the folder of a data set").into();
+    let stream = args.next().unwrap_or_else(|| "flow".into());
+    let wanted = args.next().map_or(400, |n| n.parse().expect("a number of images"));
+    let data = Dataset::open(&dir)?;
+    let images = images(&data, &stream, wanted)?;
+    let pixels: usize = images.iter().map(|(_, pixels)| pixels.len()).sum();
+    let temp = tempfile::tempdir().expect("the folder for temporary files takes a folder");
+    let mut rows = Vec::new();
+    for (codec, levels) in ROWS {
+        for filter in [Filter::None, Filter::Up] {
+            if codec == Codec::Raw && filter == Filter::Up {
+                continue;
+            }
+            for &level in levels {
+                rows.push(row(&data, &stream, &images, EncodeOptions { codec, filter, level }, temp.path())?);
+            }
+        }
+    }
+    let mut decoder = Decoder::new()?;
+    let mut out = vec![0; images.iter().map(|(_, pixels)| pixels.len()).max().unwrap_or(0)];
+    for _ in 0..ROUNDS {
+        for row in &mut rows {
+            let clip = row.shard.clip(0)?;
+            let start = Instant::now();
+            for (i, (size, _)) in images.iter().enumerate() {
+                clip.decode(i, 0, &mut decoder, &mut out[..size.bytes()])?;
+            }
+            row.decode_us.push(start.elapsed().as_secs_f64() * 1e6 / images.len() as f64);
+        }
+    }
+    println!("{} images of {}, {:.1} MB of pixels\n", images.len(), dir.display(), pixels as f64 / 1e6);
+    println!(
+        "| codec | filter | level | bytes an image | of raw | encode, µs | decode, µs | decode, GB/s |\n|---|---|---|---|---|---|---|---|"
+    );
+    for Row { options: EncodeOptions { codec, filter, level }, encode_us, bytes, mut decode_us, .. } in rows {
+        decode_us.sort_by(f64::total_cmp);
+        let decode = decode_us[ROUNDS / 2];
+        println!(
+            "| {} | {} | {level} | {} | {:.4} | {encode_us:.0} | {decode:.1} | {:.2} |",
+            codec.name(),
+            filter.name(),
+            bytes / images.len(),
+            bytes as f64 / pixels as f64,
+            pixels as f64 / images.len() as f64 / decode / 1e3,
+        );
+    }
+    Ok(())
+}
+
+/// `wanted` images from all over a stream.
+fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(ImageSize, Vec<u8>)>> {
+    let mut places = Vec::new();
+    for (clip, entry) in data.manifest().clips.iter().enumerate() {
+        if entry.frames.contains_key(stream) {
+            let records = data.clip(stream, clip)?;
+            places.extend((0..records.frames()).flat_map(|f| (0..records.planes()).map(move |p| (clip, f, p))));
+        }
+    }
+    let mut decoder = Decoder::new()?;
+    let step = (places.len() / wanted.max(1)).max(1);
+    let spread = places.iter().step_by(step).take(wanted);
+    spread
+        .map(|&(clip, frame, plane)| {
+            let records = data.clip(stream, clip)?;
+            let size = records.size(frame, plane);
+            let mut pixels = vec![0; size.bytes()];
+            records.decode(frame, plane, &mut decoder, &mut pixels)?;
+            Ok((size, pixels))
+        })
+        .collect()
+}
+
+fn row(
+    data: &Dataset,
+    stream: &str,
+    images: &[(ImageSize, Vec<u8>)],
+    options: EncodeOptions,
+    temp: &Path,
+) -> Result<Row> {
+    let mut encoder = Encoder::new(options)?;
+    let start = Instant::now();
+    let records: Vec<EncodedRecord> =
+        images.iter().map(|(size, pixels)| encoder.encode(pixels, *size)).collect::<Result<_>>()?;
+    let encode_us = start.elapsed().as_secs_f64() * 1e6 / images.len() as f64;
+    let spec = StreamSpec { planes: 1, ..data.stream(stream)?.clone() };
+    let path = temp.join(format!("{}-{}-{}.clipshard", options.codec.name(), options.filter.name(), options.level));
+    let mut writer = ShardWriter::create(&path, &spec)?;
+    writer.add_clip("all", &records)?;
+    let clips = vec![ShardClip { label: 0, subsets: Vec::new() }];
+    writer.finish(&ShardMetadata { clips, ..ShardMetadata::default() })?;
+    let bytes = records.iter().map(|record| record.bytes.len()).sum();
+    Ok(Row { options, encode_us, bytes, shard: Shard::open(&path)?, decode_us: Vec::new() })
+}
