@@ -5,10 +5,12 @@
 
 use anyhow::Result;
 use candle_core::Device;
-use clipshard::{Access, Dataset};
+use clipshard::{Access, Dataset, ImageSize};
+use fast_image_resize::Resizer;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
-use ucftrain::input::{Plan, SampleSource, TestSource, TrainSource, Worker, with_batches};
+use ucftrain::input::{Batches, Plan, SampleSource, TestSource, TrainSource, Worker, with_batches};
+use ucftrain::pixels::squash;
 use ucftrain::stream::Stream;
 use ucftrain::videos::Videos;
 use whole_program_tests::{args, run};
@@ -41,14 +43,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The same pass many times in a row.
-struct Repeated<'a>(&'a dyn SampleSource);
-
-const TIMES: usize = 20;
+/// The same pass some times in a row.
+struct Repeated<'a>(&'a dyn SampleSource, usize);
 
 impl SampleSource for Repeated<'_> {
     fn len(&self) -> usize {
-        TIMES * self.0.len()
+        self.1 * self.0.len()
     }
     fn sample_bytes(&self) -> usize {
         self.0.sample_bytes()
@@ -68,26 +68,43 @@ impl SampleSource for Repeated<'_> {
     }
 }
 
-/// Allocations of all threads after the first passes, in which a decode thread meets every kind of record.
-fn steady_allocations(source: &dyn SampleSource) -> u64 {
-    let source = Repeated(source);
-    let plan = Plan { batch_size: 4, first_batch: 0, threads: 1, ring: 3 };
-    let first = 3 * source.0.len().div_ceil(plan.batch_size);
-    with_batches(&source, plan, &Device::Cpu, |batches| {
-        for _ in 0..first {
-            batches.next_batch()?.unwrap();
-        }
-        let before = COUNT.load(Ordering::Relaxed);
-        while batches.next_batch()?.is_some() {}
-        Ok(COUNT.load(Ordering::Relaxed) - before)
-    })
-    .unwrap()
+fn counted(work: impl FnOnce()) -> u64 {
+    let before = COUNT.load(Ordering::Relaxed);
+    work();
+    COUNT.load(Ordering::Relaxed) - before
+}
+
+/// Allocations for each sample: of twenty passes what ten do not have, by the samples of ten. One decode thread, since a second
+/// one may have no samples and then has no scratch memory.
+fn allocations_a_sample(source: &dyn SampleSource) -> f64 {
+    let passes = |times| {
+        let plan = Plan { batch_size: 4, first_batch: 0, threads: 1, ring: 3 };
+        let consume = |batches: &mut Batches<'_>| {
+            while batches.next_batch()?.is_some() {}
+            Ok(())
+        };
+        counted(|| with_batches(&Repeated(source, times), plan, &Device::Cpu, consume).unwrap())
+    };
+    passes(1);
+    let (ten, twenty) = (passes(10), passes(20));
+    (twenty - ten) as f64 / (10 * source.len()) as f64
+}
+
+/// Allocations that the library makes to resize an image: it computes its filters anew.
+fn of_the_resizer(size: ImageSize, side: usize) -> f64 {
+    let (pixels, mut out) = (vec![0; size.bytes()], vec![0; side * side * usize::from(size.channels)]);
+    let mut resizer = Resizer::new();
+    squash(&mut resizer, &pixels, size, side, &mut out).unwrap();
+    counted(|| squash(&mut resizer, &pixels, size, side, &mut out).unwrap()) as f64
 }
 
 #[test]
-fn a_batch_allocates_nothing() {
+fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
     let temp = tempfile::tempdir().unwrap();
     run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 4 --size 44x36 --seed 5")).ok();
+    let frame = of_the_resizer(ImageSize { width: 44, height: 36, channels: 3 }, 28);
+    let plane = of_the_resizer(ImageSize { width: 32, height: 32, channels: 1 }, 28);
+    assert!(frame > 0. && plane > 0.);
     for codec in ["zstd", "lz4", "raw"] {
         let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed-";
         run("ucfpack", &args(temp.path(), &format!("{build}{codec} --flow-size 32 --flow-codec {codec}"))).ok();
@@ -95,15 +112,16 @@ fn a_batch_allocates_nothing() {
             let data = Dataset::open_with(&temp.path().join(format!("packed-{codec}")), access).unwrap();
             for stream in [Stream::Spatial, Stream::Temporal] {
                 let Videos { train, test, .. } = Videos::of(&data, "1", stream).unwrap();
-                // 32 is the size that flow is stored in; 28 has every image resized but for RGB's crops.
-                for side in [32, 28] {
-                    let source = TrainSource::new(&data, &train, stream, side, 1, 0);
-                    let found = steady_allocations(&source);
-                    assert_eq!(found, 0, "training, {stream}, {codec}, {access:?}, {side} pixels");
-                    let source = TestSource::new(&data, &test, stream, side);
-                    let found = steady_allocations(&source);
-                    assert_eq!(found, 0, "test, {stream}, {codec}, {access:?}, {side} pixels");
-                }
+                let training = |side| allocations_a_sample(&TrainSource::new(&data, &train, stream, side, 1, 0));
+                let testing = |side| allocations_a_sample(&TestSource::new(&data, &test, stream, side));
+                let alone = |side| allocations_a_sample(&TestSource::new(&data, &test, stream, side).each_alone());
+                // Flow is stored with 32 pixels. Crops are never resized, whole RGB frames always.
+                let (at_32, at_28) = match stream {
+                    Stream::Spatial => ([training(32), training(28), 0.], [alone(28), frame]),
+                    Stream::Temporal => ([training(32), testing(32), alone(32)], [training(28), 20. * plane]),
+                };
+                assert_eq!(at_32, [0.; 3], "{stream}, {codec}, {access:?}");
+                assert_eq!(at_28[0], at_28[1], "{stream}, {codec}, {access:?}");
             }
         }
     }
