@@ -18,7 +18,7 @@ start=$(date +%s)
 "$bin/ucfpack" synth --out "$out/tree" --classes 4 --clips 60
 "$bin/ucfpack" build --tree "$out/tree" --lists "$out/tree/lists" --out "$out/packed" --flow-size 64
 "$bin/ucfpack" inspect "$out/packed" --sheet "$out/sheet.png"
-common=(--data "$out/packed" --weights none --input-size 64 --batch-size 8 --epochs 7)
+common=(--data "$out/packed" --weights none --input-size 64 --batch-size 8 --epochs 7 --precise-bn 156)
 "$bin/ucftrain" spatial "${common[@]}" --run "$out/spatial" --lr 1e-3
 "$bin/ucftrain" temporal "${common[@]}" --run "$out/temporal" --lr 5e-3
 "$bin/ucftrain" fuse "$out/spatial" "$out/temporal"
