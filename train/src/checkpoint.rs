@@ -5,6 +5,7 @@ use crate::input::Work;
 use crate::meters::Mean;
 use crate::plateau::Plateau;
 use crate::stream::Stream;
+use crate::view::View;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::Tensor;
@@ -31,6 +32,16 @@ pub struct Network {
     pub input_size: usize,
     /// The split that it was trained on.
     pub split: String,
+    /// How it sees clips; none in files from before there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
+}
+
+impl Network {
+    /// How it sees clips.
+    pub fn view(&self) -> View {
+        self.view.unwrap_or(View::seed(self.stream))
+    }
 }
 
 /// Place in the run: the next step of an epoch. A step that is the number of steps means that the test pass comes next.

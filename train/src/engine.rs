@@ -7,8 +7,9 @@ use crate::device::Compute;
 use crate::evaluate::{Evaluation, Outcome};
 use crate::input::{Damage, Feed, Plan, RING, Staged, TrainSource, Work, with_batches};
 use crate::run_folder::RunFolder;
+use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
-use crate::step::{StepOutputs, Steps};
+use crate::step::{StepOutputs, StepRule, Steps};
 use crate::stop::Stop;
 use crate::stream::STACK_FRAMES;
 use crate::table::table;
@@ -89,6 +90,7 @@ impl Engine<'_> {
             videos: &self.videos.test,
             stream: self.settings.stream,
             side: self.settings.input_size,
+            view: self.settings.view,
             classes: self.state.network.classes.len(),
             batch_size: self.settings.batch_size,
             threads: self.settings.threads,
@@ -107,15 +109,19 @@ impl Engine<'_> {
 
     /// The steps of the epoch from the cursor on.
     fn train_epoch(&mut self) -> Result<End> {
-        let Settings { stream, input_size, batch_size, threads, seed, .. } = *self.settings;
+        let Settings { stream, input_size, batch_size, threads, seed, view, schedule, warm_up, .. } = *self.settings;
         let Cursor { epoch, step, .. } = self.state.cursor;
         let (data, videos, steps) = (self.data, self.videos, self.steps());
         let source = TrainSource::new(data, &videos.train, stream, input_size, seed, epoch as u64);
-        let source = source.with_damage(self.damage());
-        let mut feed = Feed::new(self.compute, stream, input_size, stream.train_views(), batch_size)?;
+        let source = source.with_view(view).with_damage(self.damage());
+        let mut feed = Feed::new(self.compute, (stream, view.range(stream)), input_size, view.segments, batch_size)?;
         let plan = Plan { batch_size, first_batch: step, threads, ring: RING };
-        self.sgd.set_lr(self.state.plateau.lr);
-        let mut steps_taken = Steps::new(self.compute, self.state.network.classes.len(), batch_size)?;
+        let rule = StepRule {
+            consensus: view.consensus,
+            label_smoothing: self.settings.label_smoothing,
+            is_steady: schedule.is_constant_in(epoch, warm_up),
+        };
+        let mut steps_taken = Steps::new(self.compute, self.state.network.classes.len(), batch_size, rule)?;
         let mut progress = self.console.progress(&format!("epoch {epoch}"), steps, step);
         let between_checkpoints = Duration::from_secs_f64(self.settings.checkpoint_minutes * 60.0);
         with_batches(&source, plan, &self.compute.device, |batches| {
@@ -139,6 +145,7 @@ impl Engine<'_> {
                 let labels: Vec<u32> = batch.samples.clone().map(|i| source.label(i)).collect();
                 self.state.damaged += batch.samples.clone().filter(|&i| source.was_damaged(i)).count() as u64;
                 feed.arrive(&batch)?;
+                self.sgd.set_lr(self.rate(epoch, self.state.cursor.step));
                 let outputs = steps_taken.take(&self.model, &mut self.sgd, &feed, &batch, &labels)?;
                 feed.release(batch)?;
                 // A card is computing now: the next batch may go there beside that, if it is ready.
@@ -169,12 +176,12 @@ impl Engine<'_> {
     /// Takes the batch norms' statistics of `precise_bn` of the epoch's training clips, seen as in training; false where a
     /// signal ended that. Later training does not read them.
     fn take_statistics(&self) -> Result<bool> {
-        let Settings { stream, input_size, batch_size, threads, seed, precise_bn, .. } = *self.settings;
+        let Settings { stream, input_size, batch_size, threads, seed, view, precise_bn, .. } = *self.settings;
         let videos = &self.videos.train;
         let source = TrainSource::new(self.data, videos, stream, input_size, seed, self.state.cursor.epoch as u64);
-        let source = source.with_damage(self.damage());
+        let source = source.with_view(view).with_damage(self.damage());
         let batches_wanted = precise_bn.min(videos.len()).div_ceil(batch_size);
-        let mut feed = Feed::new(self.compute, stream, input_size, stream.train_views(), batch_size)?;
+        let mut feed = Feed::new(self.compute, (stream, view.range(stream)), input_size, view.segments, batch_size)?;
         let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
         let mut progress = self.console.progress("statistics", batches_wanted, 0);
         let mut seen = 0;
@@ -196,6 +203,14 @@ impl Engine<'_> {
             }
             Ok(true)
         })
+    }
+
+    /// Learning rate of a step.
+    fn rate(&self, epoch: usize, step: usize) -> f64 {
+        let (steps, epoch) = (self.steps() as f64, epoch as f64);
+        let [now, next] = [step, step + 1].map(|step| epoch + step as f64 / steps);
+        let place = Place { now, next, end: self.settings.epochs as f64 };
+        self.settings.schedule.rate(self.state.plateau.lr, self.settings.warm_up, place)
     }
 
     /// Waits for a step's outputs and adds them to the meters.
@@ -235,7 +250,7 @@ impl Engine<'_> {
         let train = Scored { loss: meters.loss.get(), top1: meters.top1.get(), top5: meters.top5.get() };
         let result = EpochResult {
             epoch: self.state.cursor.epoch,
-            lr: self.state.plateau.lr,
+            lr: self.rate(self.state.cursor.epoch, 0),
             train,
             test: outcome.scored,
             train_seconds: self.state.seconds,
@@ -247,7 +262,9 @@ impl Engine<'_> {
         self.state.decode_seconds = Work::default();
         let is_best = self.state.best().is_none_or(|best| result.test.top1 > best.test.top1);
         self.state.history.push(result);
-        self.state.plateau.step(outcome.scored.loss);
+        if self.settings.schedule == Schedule::Plateau {
+            self.state.plateau.step(outcome.scored.loss);
+        }
         self.state.cursor.epoch += 1;
         self.state.cursor.step = 0;
         self.state.meters = TrainMeters::default();
@@ -307,6 +324,6 @@ pub fn seed_lines(settings: &Settings, videos: &Videos) -> [String; 3] {
     [
         format!("==> (Training video, Validation video):( {train} {test} )"),
         format!("==> Training data : {train} videos {shape}"),
-        format!("==> Validation data : {} samples {shape}", videos.test_samples()),
+        format!("==> Validation data : {} samples {shape}", videos.test.len() * settings.view.test_samples),
     ]
 }

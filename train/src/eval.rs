@@ -12,6 +12,7 @@ use crate::table::table;
 use crate::train::set_threads;
 use crate::usage::Usage;
 use crate::videos::Videos;
+use crate::view::Crop;
 use anyhow::{Context, Result, bail};
 use candle_convnet::{Model, ResNetConfig};
 use clipshard::Dataset;
@@ -76,7 +77,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     }
     let split = args.split.as_ref().unwrap_or(&network.split);
     let videos = Videos::of(&data, split, network.stream)?;
-    check_geometry(&data, &videos.test, network.stream, 1)?;
+    check_geometry(&data, &videos.test, network.stream, Crop::Whole, network.input_size)?;
     let compute = Compute::open(&args.device, args.precision, false)?;
     let threads =
         args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
@@ -91,6 +92,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         videos: &videos.test,
         stream: network.stream,
         side: network.input_size,
+        view: network.view(),
         classes: network.classes.len(),
         batch_size: args.batch_size as usize,
         threads,

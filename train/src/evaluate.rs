@@ -1,4 +1,4 @@
-//! The test pass: 19 samples of each clip, raw logits summed per clip.
+//! The test pass: many samples of each clip, raw logits summed per clip.
 
 use crate::accuracy::{Accuracy, accuracy};
 use crate::checkpoint::{Scored, Seconds};
@@ -6,13 +6,14 @@ use crate::console::Console;
 use crate::device::Compute;
 use crate::input::{Damage, Feed, Plan, RING, SampleSource, Staged, TestSource, Work, with_batches};
 use crate::meters::cross_entropy;
-use crate::sampler::TEST_SAMPLES;
 use crate::scores::Scores;
 use crate::stop::Stop;
 use crate::stream::Stream;
 use crate::videos::Video;
-use anyhow::Result;
+use crate::view::{Consensus, View};
+use anyhow::{Context, Result};
 use candle_convnet::ResNet;
+use candle_core::Tensor;
 use clipshard::Dataset;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub struct Evaluation<'a> {
     pub stream: Stream,
     /// Side of the network's input in pixels.
     pub side: usize,
+    /// How the network sees clips.
+    pub view: View,
     /// Classes.
     pub classes: usize,
     /// Samples a batch, at least; a card takes more at once.
@@ -46,7 +49,7 @@ pub struct Evaluation<'a> {
 
 /// What a test pass gives.
 pub struct Outcome {
-    /// Loss and precisions of the summed logits. The loss is that of sums of 19, so it reads high.
+    /// Loss and precisions of the clips. Where logits are summed, the loss is that of sums of 19, say, so it reads high.
     pub scored: Scored,
     /// Summed logits of each clip.
     pub scores: Scores,
@@ -62,13 +65,15 @@ impl Evaluation<'_> {
     /// Runs the pass; none where `stop` ended it.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let damage = if self.skip_damaged { Damage::is_skipped() } else { Damage::is_fatal() };
-        let source = TestSource::new(self.data, self.videos, self.stream, self.side).with_damage(damage);
+        let source = TestSource::new(self.data, self.videos, self.stream, self.side);
+        let source = source.with_view(self.view).with_damage(damage);
         let batch_size = self.batch_size.max(if self.compute.device.is_cpu() {
-            (CPU_PIXELS / (self.side * self.side)).min(CPU_BATCH)
+            (CPU_PIXELS / (self.side * self.side * self.view.test_views())).min(CPU_BATCH)
         } else {
             CARD_BATCH
         });
-        let mut feed = Feed::new(self.compute, self.stream, self.side, 1, batch_size)?;
+        let pixels = (self.stream, self.view.range(self.stream));
+        let mut feed = Feed::new(self.compute, pixels, self.side, self.view.test_views(), batch_size)?;
         let mut sums = vec![0_f32; self.videos.len() * self.classes];
         let mut seconds = Seconds::default();
         let mut decoding = Work::default();
@@ -93,12 +98,16 @@ impl Evaluation<'_> {
                 }
                 let first = batch.samples.start;
                 feed.arrive(&batch)?;
-                let logits = net.forward_t(&feed.inputs(&batch)?[0], false)?;
+                let mut logits: Option<Tensor> = None;
+                for input in feed.inputs(&batch)? {
+                    let view = net.forward_t(&input, false)?;
+                    logits = Some(logits.map_or(Ok(view.clone()), |sum| sum + view)?);
+                }
                 feed.release(batch)?;
                 // A card is computing now: the next batch comes and goes there beside that. What is waited here counts as
                 // waiting, though the card may be busy.
                 staged = batches.next_batch()?.map(|batch| feed.stage(batch)).transpose()?;
-                let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+                let logits = logits.context("a test sample without a view")?.flatten_all()?.to_vec1::<f32>()?;
                 for (i, logits) in logits.chunks_exact(self.classes).enumerate() {
                     let video = source.video(first + i);
                     let sum = &mut sums[video * self.classes..(video + 1) * self.classes];
@@ -122,12 +131,20 @@ impl Evaluation<'_> {
         }
         let labels: Vec<u32> = self.videos.iter().map(|video| video.label).collect();
         let Accuracy { top1, top5 } = accuracy(&sums, self.classes, &labels);
-        let scored = Scored { loss: cross_entropy(&sums, self.classes, &labels), top1, top5 };
+        let views = self.view.test_samples * self.view.test_views();
+        let loss = match self.view.consensus {
+            Consensus::Sum => cross_entropy(&sums, self.classes, &labels),
+            Consensus::Mean => {
+                let means: Vec<f32> = sums.iter().map(|sum| sum / views as f32).collect();
+                cross_entropy(&means, self.classes, &labels)
+            }
+        };
+        let scored = Scored { loss, top1, top5 };
         let scores = Scores {
             names: self.videos.iter().map(|video| video.id.clone()).collect(),
             classes: self.classes,
             logits: sums,
-            samples: Some(vec![TEST_SAMPLES as u32; labels.len()]),
+            samples: Some(vec![views as u32; labels.len()]),
             labels: Some(labels),
         };
         Ok(Some(Outcome { scored, scores, seconds, decoding, damaged: source.damaged() }))

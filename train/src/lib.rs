@@ -1,7 +1,7 @@
 //! Trains, evaluates and fuses two-stream action recognition networks straight from clip shards.
 //!
-//! From the shards to a score: [`videos`] (the clips of a split) -> [`sampler`] (which frames) -> [`input`] (pixels, in threads
-//! ahead of the step) -> [`engine`] (steps and epochs) -> [`evaluate`] (19 samples a clip) -> [`scores`] -> [`fusion`].
+//! From the shards to a score: [`videos`] (the clips of a split) -> [`sampler`] (which frames) and [`view`] (which part of them) -> [`input`] (pixels,
+//! in threads ahead of the step) -> [`engine`] (steps and epochs) -> [`evaluate`] (many samples a clip) -> [`scores`] -> [`fusion`].
 
 pub mod accuracy;
 pub mod bench;
@@ -20,6 +20,7 @@ pub mod pixels;
 pub mod plateau;
 pub mod run_folder;
 pub mod sampler;
+pub mod schedule;
 pub mod scores;
 pub mod settings;
 pub mod step;
@@ -29,4 +30,5 @@ pub mod table;
 pub mod train;
 pub mod usage;
 pub mod videos;
+pub mod view;
 pub mod whole_file;

@@ -5,14 +5,24 @@ use clipshard::ImageSize;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-/// Mirrors rows of `width` RGB pixels in place.
-pub fn mirror(pixels: &mut [u8], width: usize) {
+/// Mirrors rows of `width` pixels of one or three channels in place.
+pub fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
+    if channels == 1 {
+        return pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+    }
     for row in pixels.chunks_exact_mut(3 * width) {
         let pixels = row.as_chunks_mut::<3>().0;
         let (left, right) = pixels.split_at_mut(width / 2);
         for (left, right) in left.iter_mut().zip(right.iter_mut().rev()) {
             std::mem::swap(left, right);
         }
+    }
+}
+
+/// Turns every displacement of a plane of optical flow round: `v` becomes `255 - v`.
+pub fn reverse(plane: &mut [u8]) {
+    for value in plane {
+        *value = 255 - *value;
     }
 }
 
@@ -33,8 +43,12 @@ mod tests {
     #[test]
     fn mirror_turns_rows_of_pixels_not_channels() {
         let mut pixels: Vec<u8> = (0..18).collect();
-        mirror(&mut pixels, 3);
+        mirror(&mut pixels, 3, 3);
         assert_eq!(pixels, [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
+        let mut plane = [1, 2, 3, 4, 5, 6];
+        mirror(&mut plane, 3, 1);
+        reverse(&mut plane);
+        assert_eq!(plane, [252, 253, 254, 249, 250, 251]);
     }
 
     #[test]

@@ -2,37 +2,51 @@
 
 use crate::device::Compute;
 use crate::input::{Feed, Staged};
+use crate::view::Consensus;
 use anyhow::Result;
 use candle_convnet::{Model, Sgd, cross_entropy};
 use candle_core::{DType, Tensor};
 
-/// What a step leaves for the meters: summed logits [N, classes] and their loss [1], f32 on the device.
+/// What a step leaves for the meters: the views' consensus, logits [N, classes] and their loss [1], f32 on the device.
 pub struct StepOutputs {
-    /// Summed over the views.
+    /// Consensus of the views.
     pub logits: Tensor,
     /// Mean over the batch.
     pub loss: Tensor,
 }
 
+/// What a step computes.
+#[derive(Clone, Copy, Debug)]
+pub struct StepRule {
+    /// How the logits of a sample's views become one.
+    pub consensus: Consensus,
+    /// Share of the target that goes to all classes alike.
+    pub label_smoothing: f64,
+    /// Whether all steps have the same learning rate. Others cannot be recorded.
+    pub is_steady: bool,
+}
+
 /// Takes the steps of an epoch.
 pub struct Steps {
     compute: Compute,
+    rule: StepRule,
     #[cfg(feature = "cuda")]
     recorded: Option<recorded::Recorded>,
 }
 
 impl Steps {
-    /// For batches of at most `batch_size` samples. The learning rate must stay as it is.
-    pub fn new(compute: &Compute, classes: usize, batch_size: usize) -> Result<Self> {
+    /// For batches of at most `batch_size` samples.
+    pub fn new(compute: &Compute, classes: usize, batch_size: usize, rule: StepRule) -> Result<Self> {
         let _ = (classes, batch_size);
         Ok(Self {
             #[cfg(feature = "cuda")]
-            recorded: if compute.device.is_cuda() {
+            recorded: if compute.device.is_cuda() && rule.is_steady {
                 Some(recorded::Recorded::new(&compute.device, classes, batch_size)?)
             } else {
                 None
             },
             compute: compute.clone(),
+            rule,
         })
     }
 
@@ -45,29 +59,33 @@ impl Steps {
         batch: &Staged<'_>,
         labels: &[u32],
     ) -> Result<StepOutputs> {
-        let labels = Tensor::new(labels, &self.compute.device)?;
+        let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
         #[cfg(feature = "cuda")]
         if let Some(recorded) = &mut self.recorded {
-            return recorded.take(&labels, batch.slot(), |labels| step(model, sgd, feed, batch, labels));
+            return recorded.take(&labels, batch.slot(), |labels| step(model, sgd, feed, batch, labels, rule));
         }
-        Ok(step(model, sgd, feed, batch, &labels)?)
+        Ok(step(model, sgd, feed, batch, &labels, rule)?)
     }
 }
 
-/// Forward passes of all views, loss of the summed logits, one backward pass, one update.
+/// Forward passes of all views, loss of their consensus, one backward pass, one update.
 fn step(
     model: &Model,
     sgd: &mut Sgd,
     feed: &Feed,
     batch: &Staged<'_>,
     labels: &Tensor,
+    rule: StepRule,
 ) -> candle_core::Result<StepOutputs> {
     let inputs = feed.inputs(batch)?;
     let mut logits = model.net.forward_t(&inputs[0], true)?;
     for input in &inputs[1..] {
         logits = (logits + model.net.forward_t(input, true)?)?;
     }
-    let loss = cross_entropy(&logits, labels, 0.0)?;
+    if rule.consensus == Consensus::Mean {
+        logits = (logits / inputs.len() as f64)?;
+    }
+    let loss = cross_entropy(&logits, labels, rule.label_smoothing)?;
     sgd.step(&loss.backward()?)?;
     Ok(StepOutputs { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
 }

@@ -24,19 +24,19 @@ impl Stream {
         }
     }
 
+    /// Frames of one view: one of RGB, a stack of flow.
+    pub const fn frames(self) -> usize {
+        match self {
+            Self::Spatial => 1,
+            Self::Temporal => STACK_FRAMES,
+        }
+    }
+
     /// Channels of the network's input: 3 for RGB, x and y of ten frames for flow.
     pub const fn channels(self) -> usize {
         match self {
             Self::Spatial => 3,
             Self::Temporal => 2 * STACK_FRAMES,
-        }
-    }
-
-    /// Images that one training sample holds, each a forward pass of its own: three frames for RGB, one stack for flow.
-    pub const fn train_views(self) -> usize {
-        match self {
-            Self::Spatial => 3,
-            Self::Temporal => 1,
         }
     }
 }

@@ -8,13 +8,15 @@ use crate::input::{RING, Work, check_geometry, limit};
 use crate::io::Io;
 use crate::plateau::Plateau;
 use crate::run_folder::{Existing, RunFolder};
+use crate::schedule::Schedule;
 use crate::settings::{Given, Settings};
 use crate::stop::Stop;
 use crate::stream::Stream;
 use crate::usage::Usage;
 use crate::videos::Videos;
+use crate::view::Crop;
 use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::{Model, ResNetConfig, Sgd, SgdConfig};
+use candle_convnet::{Decay, Model, ResNetConfig, Sgd, SgdConfig};
 use candle_core::Device;
 use clipshard::{Dataset, MANIFEST_FILE};
 use serde_json::json;
@@ -69,9 +71,8 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         return dry_run(&settings, &videos, console);
     }
     let Some(dir) = &args.run else { bail!(Usage("give --run DIR, a folder for the results".into())) };
-    for videos in [&videos.train, &videos.test] {
-        check_geometry(&data, videos, stream, settings.input_size)?;
-    }
+    check_geometry(&data, &videos.train, stream, settings.view.crop, settings.input_size)?;
+    check_geometry(&data, &videos.test, stream, Crop::Whole, settings.input_size)?;
     let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
     let state = State {
@@ -81,6 +82,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
             classes: data.manifest().classes.clone(),
             input_size: settings.input_size,
             split: settings.split.clone(),
+            view: Some(settings.view),
         },
         manifest_crc32: manifest_crc32(&data)?,
         cursor: Cursor::default(),
@@ -133,17 +135,18 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
 fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
     let mut given = args.given.clone();
     if let Some(path) = &args.config {
-        given = given.over(Given::from_file(path)?);
+        given = given.over(&Given::from_file(path)?)?;
     }
     if let (true, Some(dir)) = (args.resume, &args.run) {
         let folder = RunFolder::open(dir, Existing::Resume)?;
         let file = Given::from_file(&folder.config())?;
         let first = file.clone().complete(stream, args.dry_run)?;
-        let now = given.over(file).complete(stream, args.dry_run)?;
-        // What may differ when a run goes on: where the data lie, how long and how fast it runs. All else decides its result.
+        let now = given.over(&file)?.complete(stream, args.dry_run)?;
+        // What may differ when a run goes on: where the data lie, how fast it runs, and how long, unless its learning rate falls
+        // towards its end. All else decides its result.
         let same = Settings {
             data: first.data.clone(),
-            epochs: first.epochs,
+            epochs: if first.schedule == Schedule::Plateau { first.epochs } else { now.epochs },
             device: first.device.clone(),
             threads: first.threads,
             checkpoint_minutes: first.checkpoint_minutes,
@@ -164,11 +167,12 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
 
 fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()> {
     let train_steps = videos.train.len().div_ceil(settings.batch_size);
-    let test_steps = videos.test_samples().div_ceil(settings.batch_size);
+    let test_samples = videos.test.len() * settings.view.test_samples;
+    let test_steps = test_samples.div_ceil(settings.batch_size);
     if console.json {
         let plan = json!({
             "stream": settings.stream, "split": settings.split,
-            "train_clips": videos.train.len(), "test_clips": videos.test.len(), "test_samples": videos.test_samples(),
+            "train_clips": videos.train.len(), "test_clips": videos.test.len(), "test_samples": test_samples,
             "train_steps": train_steps, "test_steps": test_steps, "left_out": videos.left_out,
         });
         println!("{plan}");
@@ -186,7 +190,7 @@ fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()>
 /// What the input pipeline of a training epoch holds at most, whatever the data set's size.
 fn memory_line(settings: &Settings) -> String {
     let side = settings.input_size;
-    let sample = settings.stream.train_views() * settings.stream.channels() * side * side;
+    let sample = settings.view.segments * settings.stream.channels() * side * side;
     let megabytes = (RING * settings.batch_size * sample) as f64 / 1e6;
     format!(
         "==> Training input : {RING} batches of {} samples ahead, {megabytes:.1} MB, {} decode threads",
@@ -200,7 +204,8 @@ pub fn set_threads(threads: usize) -> Result<()> {
 }
 
 fn sgd_config(settings: &Settings) -> SgdConfig {
-    SgdConfig { lr: settings.lr, ..SgdConfig::default() }
+    // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
+    SgdConfig { lr: settings.lr, weight_decay: settings.weight_decay, decay: Decay::Weights, ..SgdConfig::default() }
 }
 
 /// A network of these settings with weights to start from.

@@ -1,6 +1,6 @@
 //! The clips of one split as the networks see them.
 
-use crate::sampler::{MIN_FLOW_FRAMES, TEST_SAMPLES};
+use crate::sampler::MIN_FLOW_FRAMES;
 use crate::stream::Stream;
 use crate::usage::Usage;
 use anyhow::{Result, bail};
@@ -69,10 +69,5 @@ impl Videos {
             );
         }
         Ok(videos)
-    }
-
-    /// Samples of a test pass.
-    pub fn test_samples(&self) -> usize {
-        self.test.len() * TEST_SAMPLES
     }
 }

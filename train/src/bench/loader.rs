@@ -4,9 +4,9 @@ use super::{Records, first_split, peak_bytes, threads};
 use crate::console::Console;
 use crate::input::{Plan, RING, SampleSource, TestSource, TrainSource, Work, Worker, with_batches};
 use crate::io::Io;
-use crate::sampler::TEST_SAMPLES;
 use crate::stream::Stream;
 use crate::videos::Videos;
+use crate::view::View;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use clipshard::Dataset;
@@ -99,15 +99,16 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     let Videos { train, test, .. } = first_split(&data, stream, side)?;
     let videos = if args.pass == Pass::Train { train } else { test };
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
+    let view = View { segments: 1, ..View::seed(stream) };
     let source: Box<dyn SampleSource> = if args.pass == Pass::Train {
-        let pass = |epoch| TrainSource::new(&data, &videos, stream, side, 0, epoch).first_view();
+        let pass = |epoch| TrainSource::new(&data, &videos, stream, side, 0, epoch).with_view(view);
         Box::new(Passes((0..SAMPLES.div_ceil(videos.len()) as u64).map(pass).collect()))
     } else {
         let pass = |_| {
             let source = TestSource::new(&data, &videos, stream, side);
             if args.each_alone { source.each_alone() } else { source }
         };
-        Box::new(Passes((0..SAMPLES.div_ceil(videos.len() * TEST_SAMPLES)).map(pass).collect()))
+        Box::new(Passes((0..SAMPLES.div_ceil(videos.len() * view.test_samples)).map(pass).collect()))
     };
     let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
     let (mut samples, mut seconds) = (0, 0.);

@@ -6,6 +6,7 @@ mod step;
 use crate::input::check_geometry;
 use crate::stream::Stream;
 use crate::videos::Videos;
+use crate::view::View;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use clipshard::Dataset;
@@ -46,7 +47,7 @@ fn first_split(data: &Dataset, stream: Stream, side: usize) -> Result<Videos> {
     let split = data.manifest().splits.first();
     let split = split.with_context(|| format!("{}: the data set has no split", data.dir().display()))?;
     let videos = Videos::of(data, split, stream)?;
-    check_geometry(data, &videos.train, stream, side)?;
+    check_geometry(data, &videos.train, stream, View::seed(stream).crop, side)?;
     Ok(videos)
 }
 

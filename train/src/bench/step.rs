@@ -8,6 +8,7 @@ use crate::stream::Stream;
 use crate::table::table;
 use crate::train::set_threads;
 use crate::usage::Usage;
+use crate::view::View;
 use anyhow::{Context, Result, bail};
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
 use candle_core::{Device, Tensor};
@@ -200,8 +201,9 @@ fn first_batch(
         let (dir, clips) = (dir.display(), videos.len());
         bail!(Usage(format!("{dir}: {clips} training clips; choose a --batch-size of at most that")));
     }
-    let source = TrainSource::new(&data, &videos, stream, side, 0, 0);
-    let mut feed = Feed::new(compute, stream, side, stream.train_views(), batch_size)?;
+    let view = View { segments: 1, ..View::seed(stream) };
+    let source = TrainSource::new(&data, &videos, stream, side, 0, 0).with_view(view);
+    let mut feed = Feed::new(compute, (stream, view.range(stream)), side, view.segments, batch_size)?;
     let plan = Plan { batch_size, first_batch: 0, threads, ring: 1 };
     with_batches(&source, plan, &compute.device, |batches| {
         let batch = batches.next_batch()?.context("the data set has no training batch")?;

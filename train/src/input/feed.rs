@@ -50,13 +50,14 @@ impl Staged<'_> {
 }
 
 impl Feed {
-    /// For batches of at most `batch_size` samples of `views` images each. RGB is normalised as ImageNet's networks expect it,
-    /// flow to 0 to 1, as the seed did.
-    pub fn new(compute: &Compute, stream: Stream, side: usize, views: usize, batch_size: usize) -> Result<Self> {
-        let range = match stream {
-            Stream::Spatial => Range::imagenet(),
-            Stream::Temporal => Range::unit(),
-        };
+    /// For batches of at most `batch_size` samples of `views` images each, whose values become those of `range`.
+    pub fn new(
+        compute: &Compute,
+        (stream, range): (Stream, Range),
+        side: usize,
+        views: usize,
+        batch_size: usize,
+    ) -> Result<Self> {
         #[cfg(feature = "cuda")]
         let uploads = if compute.device.is_cuda() {
             let bytes = batch_size * views * stream.channels() * side * side;

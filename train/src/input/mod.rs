@@ -3,6 +3,7 @@
 
 mod damage;
 mod feed;
+mod geometry;
 mod memory;
 mod pipeline;
 mod source;

@@ -1,20 +1,19 @@
-//! What fills a sample with pixels, and the steps that all sources share: decode, then crop and flip (training on RGB) or squash
-//! (everything else).
+//! What fills a sample with pixels, and what all sources share.
 
-use crate::pixels;
+use super::geometry::check_room;
 use crate::stream::Stream;
 use crate::videos::Video;
+use crate::view::Crop;
 use anyhow::{Result, bail};
-use clipshard::order::Draws;
-use clipshard::{ClipRecords, Dataset, Decoder, Shard, Window};
+use clipshard::{ClipRecords, Dataset, Decoder, Shard};
 use fast_image_resize::Resizer;
-use std::ops::Range;
 
 /// What a decode thread keeps between samples.
 pub struct Worker {
     pub(super) decoder: Decoder,
-    resizer: Resizer,
-    frame: Vec<u8>,
+    pub(super) resizer: Resizer,
+    /// The part of a frame that is to be resized.
+    pub(super) frame: Vec<u8>,
     /// Clip and first frame of the test sample that it wrote last.
     pub(super) last: Option<(usize, u32)>,
 }
@@ -34,7 +33,7 @@ pub trait SampleSource: Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Bytes of each sample: u8, `[views, side, side, 3]` for RGB, `[20, side, side]` for flow.
+    /// Bytes of each sample: u8, `[views, side, side, 3]` for RGB, `[views, 20, side, side]` for flow.
     fn sample_bytes(&self) -> usize;
     /// Writes sample number `i` of the pass. A pure function of `i`: any thread, any order, the same bytes. `previous` has the
     /// pixels of sample `i - 1` where the same thread has just written it.
@@ -71,61 +70,8 @@ pub(super) fn will_need(records: &ClipRecords<'_>, start: u32, frames: usize) {
     records.will_need(start as usize..start as usize + frames);
 }
 
-/// A random square of the frame at its stored size, mirrored half of the time. Draws: row, column, mirror.
-pub(super) fn random_crop(
-    records: &ClipRecords<'_>,
-    frame: usize,
-    side: usize,
-    draws: &mut Draws,
-    worker: &mut Worker,
-    out: &mut [u8],
-) -> Result<()> {
-    let size = records.size(frame, 0);
-    let (width, height) = (size.width as usize, size.height as usize);
-    if width < side || height < side {
-        bail!(
-            "{} has frames of {width}x{height}, too small to crop {side}x{side}; give a smaller --input-size",
-            records.id()
-        );
-    }
-    let y = draws.below((height - side + 1) as u64) as u16;
-    let x = draws.below((width - side + 1) as u64) as u16;
-    let window = Window { x, y, width: side as u16, height: side as u16 };
-    records.decode_window(frame, 0, window, &mut worker.decoder, out)?;
-    if draws.coin() {
-        pixels::mirror(out, side);
-    }
-    Ok(())
-}
-
-/// All records of some frames, one after the other, each squashed to a square where it is not one of that size already.
-pub(super) fn squashed_frames(
-    records: &ClipRecords<'_>,
-    frames: Range<usize>,
-    side: usize,
-    worker: &mut Worker,
-    out: &mut [u8],
-) -> Result<()> {
-    if frames.is_empty() {
-        return Ok(());
-    }
-    let image_bytes = out.len() / (frames.len() * records.planes());
-    for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
-        let (frame, plane) = (frames.start + i / records.planes(), i % records.planes());
-        let size = records.size(frame, plane);
-        if (size.width as usize, size.height as usize) == (side, side) {
-            records.decode(frame, plane, &mut worker.decoder, out)?;
-        } else {
-            worker.frame.resize(size.bytes(), 0);
-            records.decode(frame, plane, &mut worker.decoder, &mut worker.frame)?;
-            pixels::squash(&mut worker.resizer, &worker.frame, size, side, out)?;
-        }
-    }
-    Ok(())
-}
-
 /// Says before the first step what the first bad sample would say in the middle of an epoch.
-pub fn check_geometry(data: &Dataset, videos: &[Video], stream: Stream, side: usize) -> Result<()> {
+pub fn check_geometry(data: &Dataset, videos: &[Video], stream: Stream, crop: Crop, side: usize) -> Result<()> {
     let spec = data.stream(stream.records())?;
     let channels = spec.planes as usize * spec.channels as usize;
     let expected = if stream == Stream::Spatial { 3 } else { 2 };
@@ -136,15 +82,9 @@ pub fn check_geometry(data: &Dataset, videos: &[Video], stream: Stream, side: us
             spec.name
         );
     }
-    if let (Stream::Spatial, Some(video)) = (stream, videos.first()) {
+    if let (Crop::Random, Some(video)) = (crop, videos.first()) {
         let size = data.clip(stream.records(), video.clip)?.size(0, 0);
-        if (size.width.min(size.height) as usize) < side {
-            let (width, height) = (size.width, size.height);
-            bail!(crate::usage::Usage(format!(
-                "{} has frames of {width}x{height}, too small to crop {side}x{side}; give a smaller --input-size",
-                video.id
-            )));
-        }
+        check_room(size, side).map_err(|e| crate::usage::Usage(format!("{}: {e}", video.id)))?;
     }
     Ok(())
 }

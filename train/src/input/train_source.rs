@@ -1,11 +1,13 @@
 //! The training samples of an epoch.
 
 use super::damage::Damage;
-use super::source::{SampleSource, Worker, random_crop, squashed_frames, stored_bytes, view_bytes, will_need};
+use super::geometry::{fill_view, train_placement};
+use super::source::{SampleSource, Worker, stored_bytes, view_bytes, will_need};
 use crate::sampler;
-use crate::stream::{STACK_FRAMES, Stream};
+use crate::stream::Stream;
 use crate::videos::Video;
-use anyhow::Result;
+use crate::view::{MAX_SEGMENTS, Sampling, View};
+use anyhow::{Result, anyhow};
 use clipshard::Dataset;
 use clipshard::order::{Draws, permutation};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +21,7 @@ pub struct TrainSource<'a> {
     seed: u64,
     epoch: u64,
     order: Vec<u32>,
-    views: usize,
+    view: View,
     damage: Damage,
     /// For each sample that was damaged the clip whose frames are in its place; mostly the same one.
     replaced: Vec<AtomicU32>,
@@ -31,18 +33,18 @@ const OTHER_CLIPS: usize = 4;
 const NOT_REPLACED: u32 = u32::MAX;
 
 impl<'a> TrainSource<'a> {
-    /// The samples of `epoch`.
+    /// The samples of `epoch` as the seed recipe sees them.
     pub fn new(data: &'a Dataset, videos: &'a [Video], stream: Stream, side: usize, seed: u64, epoch: u64) -> Self {
         let order = permutation(seed, epoch, videos.len());
         let replaced = order.iter().map(|_| AtomicU32::new(NOT_REPLACED)).collect();
-        let (views, damage) = (stream.train_views(), Damage::is_fatal());
-        Self { data, videos, stream, side, seed, epoch, order, views, damage, replaced }
+        let (view, damage) = (View::seed(stream), Damage::is_fatal());
+        Self { data, videos, stream, side, seed, epoch, order, view, damage, replaced }
     }
 
-    /// The same samples, but only the first image of each.
+    /// The same clips, seen in another way.
     #[must_use]
-    pub fn first_view(self) -> Self {
-        Self { views: 1, ..self }
+    pub fn with_view(self, view: View) -> Self {
+        Self { view, ..self }
     }
 
     /// The same samples; `damage` says what to do with those that cannot be read.
@@ -74,41 +76,42 @@ impl<'a> TrainSource<'a> {
         self.videos[number as usize].label
     }
 
-    /// The random choices of a clip: which frames, and what follows from the draws behind them.
-    fn frames(&self, number: u32, choice: usize) -> (Frames, Draws) {
-        let video = &self.videos[number as usize];
+    /// The random choices of a clip: the first frames of its views, and what follows from the draws behind them.
+    fn starts(&self, number: u32, choice: usize) -> ([u32; MAX_SEGMENTS], Draws) {
+        let (Video { flow_frames, rgb_frames, .. }, segments) = (&self.videos[number as usize], self.view.segments);
         // Other choices for damaged samples: numbers that no clip has.
         let mut draws = Draws::new(self.seed, self.epoch, u64::from(number) | (choice as u64) << 32);
-        let frames = match self.stream {
-            Stream::Spatial => Frames::Of(sampler::segment_frames(video.flow_frames, video.rgb_frames, &mut draws)),
-            Stream::Temporal => Frames::From(sampler::stack_start(video.flow_frames, &mut draws)),
-        };
-        (frames, draws)
+        let mut starts = [0; MAX_SEGMENTS];
+        match (self.view.sampling, self.stream) {
+            (Sampling::Seed, Stream::Spatial) => {
+                starts[..3].copy_from_slice(&sampler::segment_frames(*flow_frames, *rgb_frames, &mut draws));
+            }
+            (Sampling::Seed, Stream::Temporal) => starts[0] = sampler::stack_start(*flow_frames, &mut draws),
+            (Sampling::Segments, stream) => {
+                let all = if stream == Stream::Spatial { *rgb_frames } else { sampler::stack_starts(*flow_frames) };
+                for (part, start) in starts[..segments].iter_mut().enumerate() {
+                    *start = sampler::part_start(all, segments, part, &mut draws);
+                }
+            }
+        }
+        (starts, draws)
     }
 
     fn fill_from(&self, number: u32, choice: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()> {
-        let records = self.data.clip(self.stream.records(), self.videos[number as usize].clip)?;
-        let (frames, mut draws) = self.frames(number, choice);
-        match frames {
-            Frames::Of(frames) => {
-                for (frame, out) in frames.into_iter().zip(out.chunks_exact_mut(view_bytes(self.stream, self.side))) {
-                    random_crop(&records, frame as usize, self.side, &mut draws, worker, out)?;
-                }
-                Ok(())
-            }
-            Frames::From(start) => {
-                squashed_frames(&records, start as usize..start as usize + STACK_FRAMES, self.side, worker, out)
-            }
+        let Self { stream, side, view, .. } = *self;
+        let records = self.data.clip(stream.records(), self.videos[number as usize].clip)?;
+        let (starts, mut draws) = self.starts(number, choice);
+        for (start, out) in starts.into_iter().zip(out.chunks_exact_mut(view_bytes(stream, side))) {
+            let frames = start as usize..start as usize + stream.frames();
+            let first = records.size(frames.start, 0);
+            let place = |size, draws: &mut Draws| train_placement((view.crop, view.flip), stream, size, side, draws);
+            // The same choices for all of a view's images, whatever their sizes; the next view makes its own.
+            let of_view = draws.clone();
+            place(first, &mut draws).map_err(|e| anyhow!("{}: {e}", records.id()))?;
+            fill_view(&records, frames, |size| place(size, &mut of_view.clone()), side, worker, out)?;
         }
+        Ok(())
     }
-}
-
-/// What a training sample is made of.
-enum Frames {
-    /// Single frames.
-    Of([u32; 3]),
-    /// A stack.
-    From(u32),
 }
 
 impl SampleSource for TrainSource<'_> {
@@ -117,7 +120,7 @@ impl SampleSource for TrainSource<'_> {
     }
 
     fn sample_bytes(&self) -> usize {
-        self.views * view_bytes(self.stream, self.side)
+        self.view.segments * view_bytes(self.stream, self.side)
     }
 
     fn fill(&self, i: usize, worker: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
@@ -132,15 +135,14 @@ impl SampleSource for TrainSource<'_> {
     }
 
     fn stored_bytes(&self) -> u64 {
-        stored_bytes(self.data, self.stream, if self.stream == Stream::Spatial { self.views } else { STACK_FRAMES })
+        stored_bytes(self.data, self.stream, self.view.segments * self.stream.frames())
     }
 
     fn will_need(&self, i: usize) {
         let number = self.order[i];
         let Ok(records) = self.data.clip(self.stream.records(), self.videos[number as usize].clip) else { return };
-        match self.frames(number, 0).0 {
-            Frames::Of(frames) => frames.iter().take(self.views).for_each(|&f| will_need(&records, f, 1)),
-            Frames::From(start) => will_need(&records, start, STACK_FRAMES),
+        for &start in &self.starts(number, 0).0[..self.view.segments] {
+            will_need(&records, start, self.stream.frames());
         }
     }
 }

@@ -1,0 +1,159 @@
+//! Settings that may be left out: a configuration file, or the command line.
+
+use super::{Recipe, Settings};
+use crate::device::Precision;
+use crate::schedule::Schedule;
+use crate::stream::Stream;
+use crate::usage::Usage;
+use crate::view::{Consensus, Crop, FlowRange, Sampling, TestCrop};
+use anyhow::{Context, Result, bail};
+use candle_convnet::Depth;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Settings that may be left out: a configuration file, or the command line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Given {
+    /// Stream of a configuration file; the command names it otherwise.
+    #[arg(skip)]
+    pub stream: Option<Stream>,
+    /// Packed data set (the folder that `ucfpack build` wrote)
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Set of defaults to start from [default: seed]
+    #[arg(long, value_enum)]
+    pub recipe: Option<Recipe>,
+    /// Which of the data set's splits to learn from and test on [default: 1]
+    #[arg(long, value_name = "N")]
+    pub split: Option<String>,
+    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152 [default: resnet18]
+    #[arg(long)]
+    pub arch: Option<String>,
+    /// ImageNet weights to start from (.safetensors or .pth, torchvision's or timm's names), or `none` for a random start
+    #[arg(long, value_name = "FILE|none")]
+    pub weights: Option<String>,
+    /// Epochs to train [default: 500; tsn 40 spatial, 80 temporal]
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Clips a step [default: 25 spatial, 32 temporal]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Learning rate to begin with, or behind the warm-up [default: 5e-4 spatial, 1e-2 temporal; tsn 2e-3, 5e-3]
+    #[arg(long, value_name = "X")]
+    pub lr: Option<f64>,
+    /// How the learning rate falls [default: plateau; tsn cosine]
+    #[arg(long, value_enum)]
+    pub schedule: Option<Schedule>,
+    /// Epochs over which the learning rate rises from 0 first; parts count [default: 0; tsn 1]
+    #[arg(long, value_name = "EPOCHS")]
+    pub warm_up: Option<f64>,
+    /// L2 penalty of the weights of convolutions and of the last layer [default: 0; tsn 5e-4]
+    #[arg(long, value_name = "X")]
+    pub weight_decay: Option<f64>,
+    /// Share of the target that goes to all classes alike [default: 0]
+    #[arg(long, value_name = "X")]
+    pub label_smoothing: Option<f64>,
+    /// By which rule frames are chosen [default: seed; tsn segments]
+    #[arg(long, value_enum)]
+    pub sampling: Option<Sampling>,
+    /// Views of a clip in a training step, each a forward pass [default: 3 spatial, 1 temporal; tsn 3]
+    #[arg(long, value_name = "N")]
+    pub segments: Option<usize>,
+    /// How the logits of a clip's views become one [default: sum; tsn mean]
+    #[arg(long, value_enum)]
+    pub consensus: Option<Consensus>,
+    /// Which part of a frame a training view shows [default: random spatial, whole temporal; tsn corners]
+    #[arg(long, value_enum)]
+    pub crop: Option<Crop>,
+    /// Mirror training views half of the time, flow with x reversed [default: true spatial, false temporal; tsn true]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub flip: Option<bool>,
+    /// Samples of a test clip [default: 19; tsn 25]
+    #[arg(long, value_name = "N")]
+    pub test_samples: Option<usize>,
+    /// Which part of a frame a test sample shows [default: whole; tsn center]
+    #[arg(long, value_enum)]
+    pub test_crop: Option<TestCrop>,
+    /// What the values of optical flow become [default: unit; tsn centered]
+    #[arg(long, value_enum)]
+    pub flow_range: Option<FlowRange>,
+    /// Side of the network's square input in pixels [default: 224]
+    #[arg(long, value_name = "PIXELS")]
+    pub input_size: Option<usize>,
+    /// Take the batch norms' statistics anew of so many training clips before each test pass [default: 0, not at all; tsn 1000]
+    #[arg(long, value_name = "CLIPS")]
+    pub precise_bn: Option<usize>,
+    /// Decides the random start, the order of clips and every random choice [default: 0]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// auto, cpu or cuda:N [default: auto]
+    #[arg(long)]
+    pub device: Option<String>,
+    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
+    #[arg(long, value_enum)]
+    pub precision: Option<Precision>,
+    /// On a card, use only what gives the same bits in every run
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub deterministic: Option<bool>,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Replace damaged samples by others and count them, instead of ending the run at the first
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub skip_damaged: Option<bool>,
+    /// Minutes between checkpoints within an epoch; one is written after each epoch in any case [default: 10]
+    #[arg(long, value_name = "MINUTES")]
+    pub checkpoint_minutes: Option<f64>,
+}
+
+impl Given {
+    /// Reads a configuration file.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))?;
+        toml::from_str(&text).map_err(|e| Usage(format!("{}: {e}", path.display())).into())
+    }
+
+    /// These settings where they are given, `other`'s where not.
+    pub fn over(&self, other: &Self) -> Result<Self> {
+        overlaid(other, self)
+    }
+
+    /// Fills in the recipe's defaults and checks every value. `weights` may be missing in a dry run only.
+    pub fn complete(self, stream: Stream, dry_run: bool) -> Result<Settings> {
+        if let Some(other) = self.stream.filter(|&s| s != stream) {
+            bail!(Usage(format!("the configuration is of a {other} run; use `ucftrain {other}`")));
+        }
+        if self.data.is_none() {
+            bail!(Usage("which data set? give --data DIR, the folder that `ucfpack build` wrote".into()));
+        }
+        let settings: Settings = overlaid(&self.recipe.unwrap_or(Recipe::Seed).defaults(stream), &self)?;
+        if settings.arch.parse::<Depth>().is_err() {
+            let arch = settings.arch;
+            bail!(Usage(format!("--arch {arch}: there is resnet18, resnet34, resnet50, resnet101 and resnet152")));
+        }
+        if self.weights.is_none() && !dry_run {
+            bail!(Usage(missing_weights(&settings.arch)));
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+/// What `above` has, and what `below` has where `above` leaves it out.
+fn overlaid<Below: Serialize, T: DeserializeOwned>(below: &Below, above: &Given) -> Result<T> {
+    let mut all = toml::Table::try_from(below)?;
+    all.extend(toml::Table::try_from(above)?);
+    Ok(all.try_into()?)
+}
+
+fn missing_weights(arch: &str) -> String {
+    format!(
+        "training starts from ImageNet weights, and no --weights is given. Get them once, either way:
+  timm's {arch}.*_in1k on huggingface.co: download its model.safetensors and give --weights model.safetensors
+  torchvision: python3 -c \"import torch, torchvision; torch.save(torchvision.models.{arch}(weights='DEFAULT').state_dict(), '{arch}.pth')\"
+               and give --weights {arch}.pth
+or give --weights none for a random start"
+    )
+}

@@ -1,0 +1,181 @@
+//! The settings of a run: what was typed or written in a file, over the recipe's defaults. `config.toml` holds all of them.
+
+mod given;
+mod recipe;
+
+use crate::device::Precision;
+use crate::schedule::Schedule;
+use crate::stream::Stream;
+use crate::usage::Usage;
+use crate::view::{Crop, MAX_SEGMENTS, Sampling, View};
+use anyhow::{Result, bail};
+use candle_convnet::Depth;
+pub use given::Given;
+pub use recipe::Recipe;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Settings {
+    /// Which network.
+    pub stream: Stream,
+    /// The recipe that the defaults come from.
+    pub recipe: Recipe,
+    /// The packed data set.
+    pub data: PathBuf,
+    /// Name of the split.
+    pub split: String,
+    /// Network: resnet18 to resnet152.
+    pub arch: String,
+    /// Weights to start from, or `none`.
+    pub weights: String,
+    /// Epochs.
+    pub epochs: usize,
+    /// Clips a step.
+    pub batch_size: usize,
+    /// Learning rate of the first epoch, or behind the warm-up.
+    pub lr: f64,
+    /// How the learning rate falls.
+    pub schedule: Schedule,
+    /// Epochs over which the learning rate rises from 0 first; parts count.
+    pub warm_up: f64,
+    /// L2 penalty of the weights of convolutions and of the last layer.
+    pub weight_decay: f64,
+    /// Share of the target that goes to all classes alike.
+    pub label_smoothing: f64,
+    /// How the network sees clips.
+    #[serde(flatten)]
+    pub view: View,
+    /// Side of the network's input in pixels.
+    pub input_size: usize,
+    /// Training clips of which the batch norms' statistics are taken anew before each test pass; 0 tests by the trail that
+    /// training leaves.
+    #[serde(default)]
+    pub precise_bn: usize,
+    /// Decides the random start, the order of clips and every random choice.
+    pub seed: u64,
+    /// `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// How precisely a card computes; none for bf16 on a card and f32 on the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
+    /// Whether a card uses only what gives the same bits in every run. The CPU always does.
+    pub deterministic: bool,
+    /// Threads that decode and compute.
+    pub threads: usize,
+    /// Whether damaged samples are replaced by others and counted, instead of ending the run.
+    #[serde(default)]
+    pub skip_damaged: bool,
+    /// Minutes between checkpoints within an epoch.
+    pub checkpoint_minutes: f64,
+}
+
+impl Settings {
+    fn check(&self) -> Result<()> {
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            if (low..=high).contains(&value) {
+                return Ok(());
+            }
+            Err(Usage(format!("--{name} {value} is not between {low} and {high}")))
+        };
+        within("epochs", self.epochs as f64, 1.0, 1e6)?;
+        within("batch-size", self.batch_size as f64, 1.0, 65_536.0)?;
+        within("lr", self.lr, 1e-12, 1e3)?;
+        within("input-size", self.input_size as f64, 32.0, 1024.0)?;
+        within("threads", self.threads as f64, 1.0, 1024.0)?;
+        within("checkpoint-minutes", self.checkpoint_minutes, 0.0, 1e6)?;
+        within("warm-up", self.warm_up, 0.0, self.epochs as f64)?;
+        within("weight-decay", self.weight_decay, 0.0, 1.0)?;
+        within("label-smoothing", self.label_smoothing, 0.0, 0.99)?;
+        let view = self.view;
+        within("test-samples", view.test_samples as f64, 1.0, 1000.0)?;
+        let segments = match (view.sampling, self.stream) {
+            (Sampling::Seed, Stream::Spatial) => 3,
+            (Sampling::Seed, Stream::Temporal) => 1,
+            (Sampling::Segments, _) => MAX_SEGMENTS,
+        };
+        within("segments", view.segments as f64, 1.0, segments as f64)?;
+        if self.stream == Stream::Temporal && view.crop == Crop::Random {
+            bail!(Usage("--crop random is for RGB; flow is stored in the input's size: take whole or corners".into()));
+        }
+        Ok(())
+    }
+
+    /// Depth of the network.
+    pub fn depth(&self) -> Result<Depth> {
+        self.arch.parse().map_err(|_| Usage(format!("--arch {}: unknown network", self.arch)).into())
+    }
+
+    /// As `config.toml` holds them.
+    pub fn to_toml(&self) -> Result<String> {
+        let head = format!(
+            "# All settings of this run. Repeat it with: ucftrain {} --config config.toml --run ANOTHER_DIR\n",
+            self.stream
+        );
+        Ok(head + &toml::to_string(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given() -> Given {
+        Given { data: Some("d".into()), weights: Some("none".into()), ..Given::default() }
+    }
+
+    #[test]
+    fn the_seed_recipes_defaults_are_the_seeds() {
+        let spatial = given().complete(Stream::Spatial, false).unwrap();
+        assert_eq!((spatial.batch_size, spatial.lr, spatial.epochs, spatial.input_size), (25, 5e-4, 500, 224));
+        let temporal = given().complete(Stream::Temporal, false).unwrap();
+        assert_eq!((temporal.batch_size, temporal.lr), (32, 1e-2));
+    }
+
+    #[test]
+    fn config_toml_repeats_the_settings_exactly() {
+        let settings =
+            Given { lr: Some(0.1 + 0.2), seed: Some(7), ..given() }.complete(Stream::Spatial, false).unwrap();
+        let read: Given = toml::from_str(&settings.to_toml().unwrap()).unwrap();
+        assert_eq!(read.complete(Stream::Spatial, false).unwrap(), settings);
+    }
+
+    #[test]
+    fn the_recipe_tsn_has_defaults_of_its_own_and_each_is_an_option() {
+        let tsn = Given { recipe: Some(Recipe::Tsn), ..given() };
+        let settings = tsn.clone().complete(Stream::Temporal, false).unwrap();
+        assert_eq!((settings.view, settings.schedule, settings.weight_decay), (View::tsn(), Schedule::Cosine, 5e-4));
+        let flat = Given { segments: Some(1), warm_up: Some(0.5), ..tsn };
+        let settings = flat.complete(Stream::Temporal, false).unwrap();
+        assert_eq!((settings.view, settings.warm_up), (View { segments: 1, ..View::tsn() }, 0.5));
+        let read: Given = toml::from_str(&settings.to_toml().unwrap()).unwrap();
+        assert_eq!(read.complete(Stream::Temporal, false).unwrap(), settings);
+    }
+
+    #[test]
+    fn typed_settings_win_over_a_file() {
+        let file: Given = toml::from_str("lr = 0.5\nepochs = 3").unwrap();
+        let merged = Given { lr: Some(0.25), ..given() }.over(&file).unwrap().complete(Stream::Spatial, false).unwrap();
+        assert_eq!((merged.lr, merged.epochs), (0.25, 3));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_wrong_usage() {
+        let fails = |given: Given| {
+            let error = given.complete(Stream::Spatial, false).unwrap_err();
+            assert!(error.is::<Usage>(), "{error}");
+            error.to_string()
+        };
+        assert!(fails(Given { weights: None, ..given() }).contains("--weights"));
+        assert!(fails(Given { data: None, ..given() }).contains("--data"));
+        assert!(fails(Given { batch_size: Some(0), ..given() }).contains("--batch-size 0"));
+        assert!(fails(Given { lr: Some(f64::NAN), ..given() }).contains("--lr"));
+        assert!(fails(Given { segments: Some(4), ..given() }).contains("--segments 4 is not between 1 and 3"));
+        assert!(fails(Given { warm_up: Some(501.), ..given() }).contains("--warm-up"));
+        assert!(fails(Given { arch: Some("vgg".into()), ..given() }).contains("resnet152"));
+        assert!(fails(Given { stream: Some(Stream::Temporal), ..given() }).contains("ucftrain temporal"));
+        assert!(toml::from_str::<Given>("learning-rate = 1").is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! How a network sees clips, in training and in testing: which frames, which part of them, in which range of values, and how the
+//! logits of several views become one answer. Stored with every network, so that it is tested as it was trained.
+
+use crate::stream::Stream;
+use candle_convnet::Range;
+use serde::{Deserialize, Serialize};
+
+/// Views of a training sample at most.
+pub const MAX_SEGMENTS: usize = 16;
+
+/// Everything about views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct View {
+    /// By which rule frames are chosen.
+    pub sampling: Sampling,
+    /// Views of a training sample, each a forward pass of its own.
+    pub segments: usize,
+    /// How the logits of a sample's views become one.
+    pub consensus: Consensus,
+    /// Which part of a frame a training view shows.
+    pub crop: Crop,
+    /// Whether training views are mirrored half of the time.
+    pub flip: bool,
+    /// Samples of a test clip.
+    pub test_samples: usize,
+    /// Which part of a frame a test sample shows.
+    pub test_crop: TestCrop,
+    /// What the values of optical flow become.
+    pub flow_range: FlowRange,
+}
+
+/// By which rule frames are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// The documented run's: thirds of a clip that overlap, test samples at a whole distance from the clip's start
+    Seed,
+    /// Temporal Segment Networks': one view at random from each of as many equal parts of the clip as there are views; test
+    /// samples in the middle of equal parts
+    Segments,
+}
+
+/// How the logits of several views become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consensus {
+    /// Their sum
+    Sum,
+    /// Their mean
+    Mean,
+}
+
+/// Which part of a frame a training view shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crop {
+    /// All of it, squashed to a square
+    Whole,
+    /// A random square of the input's size in stored pixels
+    Random,
+    /// One of thirteen places, mostly along the edges, in one of several scales and aspect ratios, resized
+    Corners,
+}
+
+/// Which part of a frame a test sample shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum TestCrop {
+    /// All of it, squashed to a square
+    Whole,
+    /// The square in the middle, of 7/8 of the shorter side
+    Center,
+    /// Squares of that size at the left, in the middle and at the right
+    Three,
+    /// Squares of that size in the corners and in the middle, and all of them mirrored
+    Ten,
+}
+
+/// What the values of optical flow become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlowRange {
+    /// 0 to 1: no motion is 0.5
+    Unit,
+    /// No motion is 0, and the range about that of normalised RGB
+    Centered,
+}
+
+impl View {
+    /// What the documented run saw.
+    pub const fn seed(stream: Stream) -> Self {
+        let (segments, crop, flip) = match stream {
+            Stream::Spatial => (3, Crop::Random, true),
+            Stream::Temporal => (1, Crop::Whole, false),
+        };
+        Self {
+            sampling: Sampling::Seed,
+            segments,
+            consensus: Consensus::Sum,
+            crop,
+            flip,
+            test_samples: 19,
+            test_crop: TestCrop::Whole,
+            flow_range: FlowRange::Unit,
+        }
+    }
+
+    /// What Temporal Segment Networks see (Wang et al. 2016), the same geometry in training and testing.
+    pub const fn tsn() -> Self {
+        Self {
+            sampling: Sampling::Segments,
+            segments: 3,
+            consensus: Consensus::Mean,
+            crop: Crop::Corners,
+            flip: true,
+            test_samples: 25,
+            test_crop: TestCrop::Center,
+            flow_range: FlowRange::Centered,
+        }
+    }
+
+    /// Views of a test sample.
+    pub const fn test_views(self) -> usize {
+        match self.test_crop {
+            TestCrop::Whole | TestCrop::Center => 1,
+            TestCrop::Three => 3,
+            TestCrop::Ten => 10,
+        }
+    }
+
+    /// What pixels become: RGB is normalised as ImageNet's networks expect it.
+    pub fn range(self, stream: Stream) -> Range {
+        match (stream, self.flow_range) {
+            (Stream::Spatial, _) => Range::imagenet(),
+            (Stream::Temporal, FlowRange::Unit) => Range::unit(),
+            // 128 is no motion; the deviation is that of RGB's channels, as in TSN.
+            (Stream::Temporal, FlowRange::Centered) => Range { mean: vec![128. / 255.], std: vec![0.226] },
+        }
+    }
+}
