@@ -85,11 +85,16 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
 #[test]
 fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
     let temp = tempfile::tempdir().unwrap();
-    for (stream, more) in [("spatial", ""), ("temporal", "--precise-bn 6")] {
-        let whole = format!("{stream}-whole");
+    for (stream, more) in [
+        ("spatial", ""),
+        ("temporal", "--precise-bn 6"),
+        ("temporal", "--recipe tsn --test-samples 3 --test-crop three --label-smoothing 0.1"),
+    ] {
+        let kind = format!("{stream}{}", more.len());
+        let whole = format!("{kind}-whole");
         train(temp.path(), &whole, stream, more).ok();
         for first in [1, 3, 5] {
-            let name = format!("{stream}-{first}");
+            let name = format!("{kind}-{first}");
             let text = train(temp.path(), &name, stream, &format!("{more} --limit-steps {first}")).ok();
             assert!(text.contains(&format!("stopped after {first} steps")) && text.contains("--resume"), "{text}");
             let resume = format!("{stream} --run {{}}/{name} --resume");
