@@ -145,6 +145,32 @@ fn both_streams_train_evaluate_and_fuse() {
 }
 
 #[test]
+fn held_out_groups_choose_the_best_epoch_and_the_test_clips_are_seen_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let report = train(temp.path(), "a", "temporal", "--val-groups g03,g05 --json").json();
+    let folder = temp.path().join("a");
+    let names = |file: &str| -> Vec<String> {
+        let line = format!("fuse {0}/{file} {0}/{file} --json --labels {1}", folder.display(), packed().display());
+        let clips = run("ucftrain", &args(temp.path(), &line)).json()["clips"].clone();
+        vec![clips.to_string()]
+    };
+    assert_eq!(names("scores.npz"), ["8"]);
+    // The network of the best epoch on the held-out clips gives the one result on the test clips again.
+    let line = format!("eval --run {} --data {} --json", folder.display(), packed().display());
+    let eval = run("ucftrain", &args(temp.path(), &line)).json();
+    assert_eq!(eval["top1"], report["test"]["top1"]);
+    let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
+    assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
+    assert!(folder.join("validation_scores.npz").is_file());
+    // Once more to the end: nothing is left to do.
+    run("ucftrain", &args(temp.path(), "temporal --run {}/a --resume")).ok();
+    let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
+    assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
+    let wrong = train(temp.path(), "b", "temporal", "--val-groups g99");
+    assert!(wrong.stderr.contains("--val-groups g99") && wrong.stderr.contains("g03, g04"), "{}", wrong.stderr);
+}
+
+#[test]
 fn config_toml_repeats_a_run() {
     let temp = tempfile::tempdir().unwrap();
     train(temp.path(), "a", "temporal", "--limit-steps 2").ok();

@@ -87,7 +87,7 @@ pub struct EpochResult {
     pub lr: f64,
     /// On the training batches, in training mode.
     pub train: Scored,
-    /// On the test clips.
+    /// On the test clips, or those that are held out in their place.
     pub test: Scored,
     /// Times of the training steps.
     pub train_seconds: Seconds,
@@ -135,6 +135,9 @@ pub struct State {
     pub damaged: u64,
     /// Epochs that are over.
     pub history: Vec<EpochResult>,
+    /// Where held-out clips chose the best epoch: how many epochs were over when the test clips were seen, and the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<(usize, Scored)>,
 }
 
 impl State {

@@ -13,11 +13,12 @@ use crate::step::{StepOutputs, StepRule, Steps};
 use crate::stop::Stop;
 use crate::stream::STACK_FRAMES;
 use crate::table::table;
-use crate::videos::Videos;
+use crate::videos::{Video, Videos};
 use anyhow::{Result, bail};
 use candle_convnet::{Model, Sgd};
 use clipshard::Dataset;
 use serde_json::json;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// A run: what it reads, what it learns, where it is.
@@ -76,18 +77,43 @@ impl Engine<'_> {
                 return Ok(End::Stopped);
             }
             self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs))?;
-            let Some(outcome) = self.evaluation().run(&self.model.net, self.console, &self.stop)? else {
+            let Some(outcome) =
+                self.evaluation(self.videos.validation()).run(&self.model.net, self.console, &self.stop)?
+            else {
                 return Ok(End::Stopped);
             };
             self.end_epoch(&outcome)?;
         }
-        Ok(End::Finished)
+        Ok(if self.test_best()? { End::Finished } else { End::Stopped })
     }
 
-    fn evaluation(&self) -> Evaluation<'_> {
+    /// Where held-out clips chose the best epoch: sees the test clips once, with its network. False where a signal ended that.
+    fn test_best(&mut self) -> Result<bool> {
+        let epochs = self.state.history.len();
+        if self.videos.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
+            return Ok(true);
+        }
+        self.console.say("==> Best epoch:[test stage]")?;
+        let (_, tensors) = checkpoint::load_network(&self.folder.best())?;
+        let current = self.model.tensors();
+        let kept: HashMap<_, _> =
+            current.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect::<Result<_>>()?;
+        self.model.load_tensors(&tensors)?;
+        let outcome = self.evaluation(&self.videos.test).run(&self.model.net, self.console, &self.stop);
+        self.model.load_tensors(&kept)?;
+        let Some(outcome) = outcome? else { return Ok(false) };
+        outcome.scores.write_npz(&self.folder.scores())?;
+        self.state.damaged += outcome.damaged;
+        self.state.tested = Some((epochs, outcome.scored));
+        self.folder.log(&json!({ "event": "test", "epochs": epochs, "test": outcome.scored }))?;
+        self.save_checkpoint()?;
+        Ok(true)
+    }
+
+    fn evaluation<'a>(&'a self, videos: &'a [Video]) -> Evaluation<'a> {
         Evaluation {
             data: self.data,
-            videos: &self.videos.test,
+            videos,
             stream: self.settings.stream,
             side: self.settings.input_size,
             view: self.settings.view,
@@ -272,7 +298,9 @@ impl Engine<'_> {
         // Best network and scores come before the checkpoint that says that the epoch is over: a run that is killed in between does the epoch's test again.
         if is_best {
             checkpoint::save_network(&self.folder.best(), &self.state.network, &self.model.tensors())?;
-            outcome.scores.write_npz(&self.folder.scores())?;
+            let is_held_out = !self.videos.held_out.is_empty();
+            let scores = if is_held_out { self.folder.validation_scores() } else { self.folder.scores() };
+            outcome.scores.write_npz(&scores)?;
         }
         self.folder.write_csv(&self.state.history)?;
         self.folder.log(&json!({ "event": "epoch", "result": result, "best": is_best }))?;
@@ -303,10 +331,18 @@ impl Engine<'_> {
         ];
         self.console.say(&table(&["Epoch", "Batch Time", "Loss", "Prec@1", "Prec@5"], &[row]))?;
         if is_best {
-            self.console
-                .say(&format!("best so far: epoch {epoch} with {:.3} % of the test clips right\n", test.top1))?;
+            self.console.say(&format!(
+                "best so far: epoch {epoch} with {:.3} % of the {} clips right\n",
+                test.top1,
+                self.judges()
+            ))?;
         }
         Ok(())
+    }
+
+    /// What the clips are called that choose the best epoch.
+    pub fn judges(&self) -> &'static str {
+        if self.videos.held_out.is_empty() { "test" } else { "held-out" }
     }
 
     fn save_checkpoint(&self) -> Result<()> {
@@ -316,7 +352,7 @@ impl Engine<'_> {
 
 /// The lines that people know from the seed run.
 pub fn seed_lines(settings: &Settings, videos: &Videos) -> [String; 3] {
-    let (train, test, side) = (videos.train.len(), videos.test.len(), settings.input_size);
+    let (train, test, side) = (videos.train.len(), videos.validation().len(), settings.input_size);
     let shape = match settings.stream {
         crate::stream::Stream::Spatial => format!("(3, {side}, {side})"),
         crate::stream::Stream::Temporal => format!("({}, {side}, {side})", 2 * STACK_FRAMES),
@@ -324,6 +360,6 @@ pub fn seed_lines(settings: &Settings, videos: &Videos) -> [String; 3] {
     [
         format!("==> (Training video, Validation video):( {train} {test} )"),
         format!("==> Training data : {train} videos {shape}"),
-        format!("==> Validation data : {} samples {shape}", videos.test.len() * settings.view.test_samples),
+        format!("==> Validation data : {} samples {shape}", test * settings.view.test_samples),
     ]
 }

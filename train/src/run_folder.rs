@@ -41,8 +41,15 @@ impl RunFolder {
                 if !folder.config().is_file() {
                     bail!("{} is not a run folder (it has no config.toml); it is not overwritten", dir.display());
                 }
-                let results =
-                    ["checkpoint.safetensors", "best.safetensors", "scores.npz", "train.csv", "test.csv", "log.jsonl"];
+                let results = [
+                    "checkpoint.safetensors",
+                    "best.safetensors",
+                    "scores.npz",
+                    "validation_scores.npz",
+                    "train.csv",
+                    "test.csv",
+                    "log.jsonl",
+                ];
                 for file in results.map(|name| dir.join(name)) {
                     match std::fs::remove_file(&file) {
                         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -78,7 +85,12 @@ impl RunFolder {
         self.dir.join("best.safetensors")
     }
 
-    /// Scores of the best epoch.
+    /// Scores of the best epoch on the clips that chose it, where those are not the test clips.
+    pub fn validation_scores(&self) -> PathBuf {
+        self.dir.join("validation_scores.npz")
+    }
+
+    /// Scores of the best epoch on the test clips.
     pub fn scores(&self) -> PathBuf {
         self.dir.join("scores.npz")
     }

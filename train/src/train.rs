@@ -62,7 +62,8 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     let console = Console { json: args.json };
     let settings = settings(stream, args)?;
     let data = Dataset::open_with(&settings.data, args.io.access())?;
-    let videos = Videos::of(&data, &settings.split, stream)?;
+    let mut videos = Videos::of(&data, &settings.split, stream)?;
+    videos.hold_out(&data, &settings.val_groups)?;
     if !videos.left_out.is_empty() {
         let (n, ids) = (videos.left_out.len(), videos.left_out.join(", "));
         eprintln!("{n} clips are left out, having fewer than 10 flow frames: {ids}");
@@ -92,6 +93,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         decode_seconds: Work::default(),
         damaged: 0,
         history: Vec::new(),
+        tested: None,
     };
     let stop = Stop::on_signals()?;
     let (folder, model, sgd, state) = if args.resume {
@@ -167,12 +169,12 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
 
 fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()> {
     let train_steps = videos.train.len().div_ceil(settings.batch_size);
-    let test_samples = videos.test.len() * settings.view.test_samples;
+    let test_samples = videos.validation().len() * settings.view.test_samples;
     let test_steps = test_samples.div_ceil(settings.batch_size);
     if console.json {
         let plan = json!({
             "stream": settings.stream, "split": settings.split,
-            "train_clips": videos.train.len(), "test_clips": videos.test.len(), "test_samples": test_samples,
+            "train_clips": videos.train.len(), "test_clips": videos.test.len(), "held_out_clips": videos.held_out.len(), "test_samples": test_samples,
             "train_steps": train_steps, "test_steps": test_steps, "left_out": videos.left_out,
         });
         println!("{plan}");
@@ -263,20 +265,25 @@ fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
     if console.json {
         let document = json!({
             "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done, "epochs": state.history.len(),
-            "best": state.best(), "history": state.history, "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
+            "best": state.best(), "test": state.tested.map(|(_, test)| test), "history": state.history, "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
         });
         println!("{document}");
         return Ok(());
     }
     if let Some(best) = state.best() {
         console.say(&format!(
-            "best epoch {} of {}: Prec@1 {:.3}, Prec@5 {:.3} on {} test clips",
+            "best epoch {} of {}: Prec@1 {:.3}, Prec@5 {:.3} on {} {} clips",
             best.epoch,
             state.history.len(),
             best.test.top1,
             best.test.top5,
-            engine.videos.test.len(),
+            engine.videos.validation().len(),
+            engine.judges(),
         ))?;
+        if let Some((_, test)) = state.tested {
+            let (top1, top5, clips) = (test.top1, test.top5, engine.videos.test.len());
+            console.say(&format!("its test: Prec@1 {top1:.3}, Prec@5 {top5:.3} on {clips} test clips"))?;
+        }
         console.say(&format!("training steps: {limit}"))?;
     }
     if state.damaged > 0 {

@@ -5,6 +5,7 @@ use crate::stream::Stream;
 use crate::usage::Usage;
 use anyhow::{Result, bail};
 use clipshard::{Dataset, Subset};
+use std::collections::BTreeSet;
 
 /// One clip that is learnt from or tested on.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Video {
 pub struct Videos {
     /// Learnt from.
     pub train: Vec<Video>,
+    /// Of the training clips those that only choose the best epoch.
+    pub held_out: Vec<Video>,
     /// Tested on.
     pub test: Vec<Video>,
     /// Clips too short for a single stack.
@@ -42,7 +45,7 @@ impl Videos {
         };
         data.stream(stream.records())?;
         let has_flow = manifest.stream("flow").is_some();
-        let mut videos = Self { train: Vec::new(), test: Vec::new(), left_out: Vec::new() };
+        let mut videos = Self { train: Vec::new(), held_out: Vec::new(), test: Vec::new(), left_out: Vec::new() };
         for (i, clip) in manifest.clips.iter().enumerate() {
             let subset = clip.subsets[number];
             if subset == Subset::Unused {
@@ -69,5 +72,51 @@ impl Videos {
             );
         }
         Ok(videos)
+    }
+
+    /// Takes the clips of these groups out of the training clips. Clips of a group show the same people at the same place, so
+    /// single clips would tell nothing. Groups are the data set's own, or the `gNN` of UCF101's names.
+    pub fn hold_out(&mut self, data: &Dataset, groups: &[String]) -> Result<()> {
+        let own = &data.manifest().groups;
+        let group = |video: &Video| own.get(&video.id).cloned().or_else(|| group_in_name(&video.id));
+        let known: BTreeSet<String> = self.train.iter().filter_map(group).collect();
+        if let Some(unknown) = groups.iter().find(|group| !known.contains(*group)) {
+            let known: Vec<_> = known.into_iter().collect();
+            let have =
+                if known.is_empty() { "none has a group".into() } else { format!("there is {}", known.join(", ")) };
+            bail!(Usage(format!("--val-groups {unknown}: no training clip is of this group; {have}")));
+        }
+        let is_held_out = |video: &Video| group(video).is_some_and(|group| groups.contains(&group));
+        (self.held_out, self.train) = std::mem::take(&mut self.train).into_iter().partition(is_held_out);
+        if self.train.is_empty() {
+            bail!(Usage("--val-groups leaves no clip to learn from".into()));
+        }
+        Ok(())
+    }
+
+    /// The clips that choose the best epoch.
+    pub fn validation(&self) -> &[Video] {
+        if self.held_out.is_empty() { &self.test } else { &self.held_out }
+    }
+}
+
+/// `g08` of `v_ApplyEyeMakeup_g08_c01`.
+fn group_in_name(id: &str) -> Option<String> {
+    let is_group = |part: &&str| {
+        part.strip_prefix('g').is_some_and(|number| number.len() == 2 && number.bytes().all(|c| c.is_ascii_digit()))
+    };
+    id.rsplit('_').nth(1).filter(is_group).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_found_in_ucf101s_names_only() {
+        assert_eq!(group_in_name("v_ApplyEyeMakeup_g08_c01").as_deref(), Some("g08"));
+        for other in ["clip", "v_g08", "a_g8_c1", "a_gxx_c1", "g08_c01_x"] {
+            assert_eq!(group_in_name(other), None, "{other}");
+        }
     }
 }

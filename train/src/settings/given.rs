@@ -28,6 +28,10 @@ pub struct Given {
     /// Which of the data set's splits to learn from and test on [default: 1]
     #[arg(long, value_name = "N")]
     pub split: Option<String>,
+    /// Groups of training clips to hold out, such as g08,g09: they choose the best epoch, and the test clips are seen once, at
+    /// the end [default: none; the test clips choose]
+    #[arg(long, value_name = "GROUP,GROUP", value_delimiter = ',')]
+    pub val_groups: Option<Vec<String>>,
     /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152 [default: resnet18]
     #[arg(long)]
     pub arch: Option<String>,

@@ -27,6 +27,9 @@ pub struct Settings {
     pub data: PathBuf,
     /// Name of the split.
     pub split: String,
+    /// Groups of training clips that choose the best epoch; with none the test clips do, as in the documented run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub val_groups: Vec<String>,
     /// Network: resnet18 to resnet152.
     pub arch: String,
     /// Weights to start from, or `none`.

@@ -30,6 +30,7 @@ impl Recipe {
             recipe: self,
             data: PathBuf::new(),
             split: "1".into(),
+            val_groups: Vec::new(),
             arch: "resnet18".into(),
             weights: "none".into(),
             epochs: 500,
