@@ -12,6 +12,7 @@ use candle_core::Tensor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 
 /// Key of the one metadata entry; its value is JSON. One key only: safetensors writes several in hash order.
@@ -207,6 +208,36 @@ pub fn load_network(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
             (state.network, tensors.into_iter().filter_map(of_model).collect())
         }
     })
+}
+
+/// No header of ours is larger: UCF101's checkpoints have 20 KB of it.
+const MAX_HEADER_BYTES: u64 = 100 << 20;
+
+/// The metadata of a checkpoint ([`State`]) or of `best.safetensors` ([`Network`]), without its tensors.
+pub fn read_metadata<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(rename = "__metadata__")]
+        metadata: HashMap<String, String>,
+    }
+    let name = || path.display().to_string();
+    let header = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let length = u64::from_le_bytes(length);
+        let mut header = Vec::new();
+        // What is really there is read, whatever length the file states.
+        file.take(length.min(MAX_HEADER_BYTES)).read_to_end(&mut header)?;
+        Ok(header)
+    };
+    let header = header().with_context(|| format!("{}: cannot read it", name()))?;
+    let header: Header =
+        serde_json::from_slice(&header).with_context(|| format!("{}: not a safetensors file of ucftrain", name()))?;
+    let Some(metadata) = header.metadata.get(METADATA_KEY) else {
+        bail!("{}: not written by ucftrain (it has no {METADATA_KEY:?} entry)", name());
+    };
+    serde_json::from_str(metadata).with_context(|| format!("{}: unreadable state", name()))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<(T, HashMap<String, Tensor>)> {

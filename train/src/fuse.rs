@@ -155,7 +155,7 @@ fn ratios(typed: &[String], streams: usize) -> Result<Vec<Ratio>, Usage> {
 }
 
 /// Brings scores into the order of the first file's, which must have the same clips and classes.
-fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) -> Result<Scores> {
+pub(crate) fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) -> Result<Scores> {
     let (shown, first_shown) = (path.display(), first_path.display());
     let (places, first_places) = (scores.places(), first.places());
     let only = |scores: &Scores, other: &std::collections::HashMap<String, usize>| -> Vec<String> {

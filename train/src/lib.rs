@@ -18,6 +18,7 @@ pub mod io;
 pub mod meters;
 pub mod pixels;
 pub mod plateau;
+pub mod report;
 pub mod run_folder;
 pub mod sampler;
 pub mod schedule;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use ucftrain::stream::Stream;
 use ucftrain::usage::Usage;
-use ucftrain::{bench, eval, fuse, train};
+use ucftrain::{bench, eval, fuse, report, train};
 
 /// Trains, evaluates and fuses two-stream action recognition networks straight from clip shards
 #[derive(Parser)]
@@ -17,7 +17,8 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   ucftrain spatial --data ucf101.shards --run runs/spatial --weights resnet18.safetensors
   ucftrain temporal --data ucf101.shards --run runs/temporal --weights resnet18.safetensors
-  ucftrain fuse runs/spatial runs/temporal";
+  ucftrain fuse runs/spatial runs/temporal
+  ucftrain report runs/spatial runs/temporal";
 
 #[derive(Subcommand)]
 enum Command {
@@ -29,6 +30,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Combine the scores of several networks
     Fuse(fuse::FuseArgs),
+    /// Show runs as one page: curves, confusions, worst videos, fusion
+    Report(report::ReportArgs),
     /// Measure how fast this machine is at the parts of training
     Bench(bench::BenchArgs),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Temporal(args) => train::run(Stream::Temporal, &args),
         Command::Eval(args) => eval::run(&args),
         Command::Fuse(args) => fuse::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

@@ -16,6 +16,11 @@ impl Mean {
         self.count += n as f64;
     }
 
+    /// The sum so far, each value as often as it stands for a sample.
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+
     /// The mean so far; 0 before the first value.
     pub fn get(&self) -> f64 {
         if self.count == 0.0 { 0.0 } else { self.sum / self.count }

@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// Name of the page that shows a run, in its folder.
+pub const REPORT_FILE: &str = "report.html";
+
 /// A run's folder.
 pub struct RunFolder {
     dir: PathBuf,
@@ -49,6 +52,7 @@ impl RunFolder {
                     "train.csv",
                     "test.csv",
                     "log.jsonl",
+                    REPORT_FILE,
                 ];
                 for file in results.map(|name| dir.join(name)) {
                     match std::fs::remove_file(&file) {

@@ -131,6 +131,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         stop,
     };
     let end = engine.run()?;
+    crate::report::after_training(folder.dir());
     report(&engine, end, start.elapsed().as_secs_f64())
 }
 

@@ -1,0 +1,386 @@
+//! `ucftrain report`: one page of one run and of two, of what is missing, of hostile names, and in a browser.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use tempfile::TempDir;
+use ucftrain::checkpoint::{self, EpochResult, Network, Scored, Seconds};
+use ucftrain::scores::Scores;
+use ucftrain::stream::Stream;
+use whole_program_tests::{args, run};
+
+/// A packed data set of 4 classes and a short run of each stream, which all tests share and none changes.
+fn shared() -> &'static Path {
+    static DATA: OnceLock<TempDir> = OnceLock::new();
+    let temp = DATA.get_or_init(|| {
+        let temp = tempfile::tempdir().unwrap();
+        let program = |name: &str, line: &str| run(name, &args(temp.path(), line)).ok();
+        program("ucfpack", "synth --out {}/tree --classes 4 --clips 6 --size 44x36 --seed 5");
+        program("ucfpack", "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32");
+        for stream in ["spatial", "temporal"] {
+            let common = "--weights none --input-size 32 --batch-size 4 --epochs 2 --lr 0.01 --seed 3 --threads 2";
+            program("ucftrain", &format!("{stream} --data {{}}/packed --run {{}}/{stream} {common}"));
+        }
+        temp
+    });
+    temp.path()
+}
+
+/// A copy of a shared run that a test may change.
+fn copy_of(stream: &str, to: &Path) -> PathBuf {
+    let to = to.join(stream);
+    fs::create_dir(&to).unwrap();
+    for entry in fs::read_dir(shared().join(stream)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    to
+}
+
+/// The page of a report of these runs, without the library.
+fn report(runs: &[&Path], out: &Path) -> String {
+    let mut arguments: Vec<String> = vec!["report".into()];
+    arguments.extend(runs.iter().map(|run| run.display().to_string()));
+    arguments.extend(["--out".into(), out.display().to_string()]);
+    let said = run("ucftrain", &arguments).ok();
+    assert!(said.contains(&out.display().to_string()) && said.contains(" MB"), "{said}");
+    body(out)
+}
+
+/// What the page shows: all before the library.
+fn body(page: &Path) -> String {
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.len() < 8_000_000, "{} bytes", page.len());
+    assert_eq!(page.matches("plotly.js v").count(), 1, "the library is there once");
+    page[..page.find("<noscript>").unwrap()].to_owned()
+}
+
+#[test]
+fn a_training_leaves_a_page_of_its_run() {
+    let (temp, run_dir) = (tempfile::tempdir().unwrap(), shared().join("spatial"));
+    let page = body(&run_dir.join("report.html"));
+    let log = fs::read_to_string(run_dir.join("log.jsonl")).unwrap();
+    let event = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let epochs: Vec<_> = log.lines().map(event).filter(|event| event["event"] == "epoch").collect();
+    assert_eq!(epochs.len(), 2);
+    for epoch in &epochs {
+        for (part, name) in [("test", "loss"), ("train", "loss"), ("test", "top1"), ("train", "top1")] {
+            let figure = epoch["result"][part][name].to_string();
+            assert!(page.contains(&figure), "{part} {name} {figure}");
+        }
+    }
+    for words in [
+        "<h1>spatial</h1>",
+        "spatial · resnet18 · recipe seed · split 1",
+        "Top-1",
+        "Mean class accuracy",
+        "Loss",
+        "Learning rate",
+        "training: waiting for data",
+        "% computing",
+        "Accuracy of each class",
+        "Most confused",
+        "Confusion matrix",
+        "Worst videos",
+        "started with ucftrain",
+        "input-size = 32",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(page.contains("<img src=\"data:image/jpeg;base64,"), "pictures of the worst videos");
+    assert!(!page.contains("Missing:") && !page.contains("No picture:") && !page.contains("Fusion"));
+    // Nothing is loaded from elsewhere.
+    assert!(!page.contains("src=\"http") && !page.contains("href=") && page.contains("default-src 'none'"));
+    // The same files give the same page, again and in the default place.
+    let again = copy_of("spatial", temp.path());
+    run("ucftrain", &args(temp.path(), "report {}/spatial")).ok();
+    let normal = |page: String, dir: &Path| page.replace(&dir.display().to_string(), "DIR");
+    assert_eq!(normal(body(&again.join("report.html")), &again), normal(page, &run_dir));
+}
+
+#[test]
+fn two_runs_are_compared_and_fused() {
+    let temp = tempfile::tempdir().unwrap();
+    let (spatial, temporal) = (shared().join("spatial"), shared().join("temporal"));
+    let page = report(&[&spatial, &temporal], &temp.path().join("both.html"));
+    for words in [
+        "<h1>2 runs</h1>",
+        "<td>spatial</td>",
+        "<td>temporal</td>",
+        "best epoch",
+        "spatial test",
+        "temporal train",
+        "Confusion matrix of temporal",
+        "Worst videos of spatial",
+        "tuned on the test list",
+        "not a result",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    let fused = run("ucftrain", &args(shared(), "fuse {}/spatial {}/temporal --json")).json();
+    for result in fused["results"].as_array().unwrap() {
+        let ratio = result["ratio"].as_str().unwrap_or("–");
+        let cells = |class: &str| {
+            let (top1, top5) = (result["top1"].as_f64().unwrap(), result["top5"].as_f64().unwrap());
+            format!("<td>{ratio}</td><td class=\"{class}\">{top1:.2}</td><td class=\"number\">{top5:.2}</td>")
+        };
+        assert!(page.contains(&cells("number")) || page.contains(&cells("number best")), "{ratio}");
+    }
+    // Of several runs the page comes into this folder.
+    let program = whole_program_tests::program("ucftrain");
+    let status =
+        Command::new(program).arg("report").args([&spatial, &temporal]).current_dir(temp.path()).output().unwrap();
+    assert!(status.status.success());
+    assert_eq!(body(&temp.path().join("report.html")), page);
+}
+
+#[test]
+fn runs_of_other_clips_are_shown_without_fusion() {
+    let temp = tempfile::tempdir().unwrap();
+    let other = copy_of("temporal", temp.path());
+    let mut scores = Scores::load(&other).unwrap();
+    scores.names[0] = "v_Another_g01_c01".into();
+    scores.write_npz(&other.join("scores.npz")).unwrap();
+    let page = report(&[&shared().join("spatial"), &other], &temp.path().join("x.html"));
+    assert!(page.contains("No two of these runs have scores of the same clips"));
+    // Three runs of which two fuse.
+    let page = report(&[&other, &shared().join("spatial"), &shared().join("temporal")], &temp.path().join("y.html"));
+    assert!(page.contains("tuned on the test list") && page.contains("Without scores of the same clips: "), "{page}");
+}
+
+#[test]
+fn what_is_missing_is_named_and_the_rest_shown() {
+    let files = [
+        "config.toml",
+        "log.jsonl",
+        "train.csv",
+        "test.csv",
+        "scores.npz",
+        "best.safetensors",
+        "checkpoint.safetensors",
+    ];
+    for missing in files {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = copy_of("temporal", temp.path());
+        fs::remove_file(dir.join(missing)).unwrap();
+        let page = report(&[&dir], &temp.path().join("x.html"));
+        assert!(page.contains(&format!("Missing: {missing}.")), "{missing}");
+        assert_eq!(page.contains("Confusion matrix"), missing != "scores.npz", "{missing}");
+        assert_eq!(page.contains("<img"), missing != "scores.npz" && missing != "config.toml", "{missing}");
+        assert_eq!(page.contains("Only log.jsonl tells where the time went"), missing == "log.jsonl", "{missing}");
+        assert!(page.contains("test top-1"), "{missing}");
+    }
+    // Only one of them there.
+    for only in files {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = copy_of("temporal", temp.path());
+        for other in files.iter().filter(|other| **other != only) {
+            fs::remove_file(dir.join(other)).unwrap();
+        }
+        let page = report(&[&dir], &temp.path().join("x.html"));
+        assert!(page.contains("Missing: ") && !page.contains(&format!("{only},")), "{only}");
+    }
+}
+
+#[test]
+fn half_written_files_are_named_and_the_rest_shown() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = copy_of("spatial", temp.path());
+    for file in ["log.jsonl", "scores.npz", "best.safetensors", "checkpoint.safetensors", "train.csv"] {
+        let bytes = fs::read(dir.join(file)).unwrap();
+        let length = if file.ends_with(".safetensors") { 300 } else { bytes.len() - 20 };
+        fs::write(dir.join(file), &bytes[..length]).unwrap();
+    }
+    fs::write(dir.join("config.toml"), "stream = \"spatial\"\nlr = ").unwrap();
+    let page = report(&[&dir], &temp.path().join("x.html"));
+    for words in [
+        "log.jsonl: 1 of its lines",
+        "train.csv: 1 of its lines",
+        "scores.npz: ",
+        "best.safetensors: ",
+        "checkpoint.safetensors: ",
+        "config.toml: ",
+        "Where the time went",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    // The first epoch from the log, the second's test from test.csv.
+    assert!(page.contains("\"x\":[0,1]"), "{page}");
+    fs::write(dir.join("log.jsonl"), "").unwrap();
+    fs::write(dir.join("train.csv"), "").unwrap();
+    fs::write(dir.join("test.csv"), "").unwrap();
+    assert!(report(&[&dir], &temp.path().join("x.html")).contains("No epoch is over yet."));
+}
+
+#[test]
+fn a_run_that_was_stopped_early_has_a_page_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let line =
+        "spatial --run {}/stopped --weights none --input-size 32 --batch-size 4 --epochs 2 --limit-steps 1 --data";
+    let mut line = args(temp.path(), line);
+    line.push(shared().join("packed").display().to_string());
+    run("ucftrain", &line).ok();
+    let page = body(&temp.path().join("stopped/report.html"));
+    assert!(
+        page.contains("its checkpoint is in epoch 0, after 1 steps of it") && page.contains("No epoch is over yet.")
+    );
+}
+
+#[test]
+fn a_data_set_that_is_gone_or_another_costs_the_pictures_only() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = copy_of("spatial", temp.path());
+    let config = fs::read_to_string(dir.join("config.toml")).unwrap();
+    let packed = shared().join("packed");
+    fs::write(dir.join("config.toml"), config.replace(&packed.display().to_string(), "gone")).unwrap();
+    let page = report(&[&dir], &temp.path().join("x.html"));
+    assert!(
+        page.contains("No picture: the data set gone is not there")
+            && !page.contains("<img")
+            && page.contains("<figure>")
+    );
+    // It may be named, or lie beside the run.
+    let out = temp.path().join("named.html");
+    let mut line = args(temp.path(), "report {}/spatial --out {}/named.html --data");
+    line.push(packed.display().to_string());
+    run("ucftrain", &line).ok();
+    assert!(body(&out).contains("<img"));
+    fs::create_dir(temp.path().join("gone")).unwrap();
+    for entry in fs::read_dir(&packed).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), temp.path().join("gone").join(entry.file_name())).unwrap();
+    }
+    assert!(report(&[&dir], &temp.path().join("x.html")).contains("<img"));
+    run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 6 --size 44x36 --seed 6")).ok();
+    let build = "build --tree {}/tree --lists {}/tree/lists --out {}/other --flow-size 32";
+    run("ucfpack", &args(temp.path(), build)).ok();
+    run("ucftrain", &args(temp.path(), "report {}/spatial --out {}/named.html --data {}/other")).ok();
+    assert!(body(&out).contains("is not the data set that the run read") && !body(&out).contains("<img"));
+}
+
+#[test]
+fn flow_alone_is_shown_as_colours() {
+    let temp = tempfile::tempdir().unwrap();
+    let (flow, tree) = (shared().join("tree/tvl1_flow"), shared().join("tree/lists"));
+    let build = format!("build --flow {} --lists {} --out {{}}/packed --flow-size 32", flow.display(), tree.display());
+    run("ucfpack", &args(temp.path(), &build)).ok();
+    let common = "--weights none --input-size 32 --batch-size 4 --epochs 1 --limit-steps 9 --threads 2";
+    run("ucftrain", &args(temp.path(), &format!("temporal --data {{}}/packed --run {{}}/run {common}"))).ok();
+    let page = body(&temp.path().join("run/report.html"));
+    assert!(page.contains("<img src=\"data:image/jpeg;base64,"), "{page}");
+}
+
+#[test]
+fn a_folder_of_something_else_is_one_clear_sentence() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::create_dir(temp.path().join("thesis")).unwrap();
+    fs::write(temp.path().join("thesis/thesis.tex"), "x").unwrap();
+    let error = run("ucftrain", &args(temp.path(), "report {}/thesis")).error(1);
+    assert!(error.contains("nothing of a run in this folder") && error.lines().count() == 1, "{error}");
+    let error = run("ucftrain", &args(temp.path(), "report {}/nowhere")).error(1);
+    assert!(error.contains("there is no such folder") && error.lines().count() == 1, "{error}");
+    run("ucftrain", &["report"]).error(2);
+    let spatial = shared().join("spatial").display().to_string();
+    let out = temp.path().join("no/such/folder.html").display().to_string();
+    let error = run("ucftrain", &["report", &spatial, "--out", &out]).error(1);
+    assert!(error.contains(&out), "{error}");
+}
+
+const HOSTILE: &str =
+    "\"'><img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>${1}%{x}";
+
+/// A run all of whose names are hostile.
+fn hostile_run(dir: &Path) -> PathBuf {
+    let dir = dir.join("<img src=x onerror=alert(1)>");
+    fs::create_dir(&dir).unwrap();
+    let config =
+        format!("stream = \"spatial\"\narch = '''{HOSTILE}'''\nsplit = '''{HOSTILE}'''\ndata = '''{HOSTILE}'''\n");
+    fs::write(dir.join("config.toml"), config).unwrap();
+    let scored = Scored { loss: 1.0, top1: 25.0, top5: 100.0 };
+    let result = EpochResult {
+        epoch: 0,
+        lr: 0.1,
+        train: scored,
+        test: scored,
+        train_seconds: Seconds::default(),
+        test_seconds: Seconds::default(),
+        train_decode_seconds: ucftrain::input::Work::default(),
+        test_decode_seconds: ucftrain::input::Work::default(),
+    };
+    let start = serde_json::json!({ "event": "start", "device": HOSTILE, "version": HOSTILE, "precision": HOSTILE });
+    let epoch = serde_json::json!({ "event": "epoch", "result": result });
+    fs::write(dir.join("log.jsonl"), format!("{start}\n{epoch}\n")).unwrap();
+    let network = Network {
+        stream: Stream::Spatial,
+        arch: HOSTILE.into(),
+        classes: (0..4).map(|class| format!("{HOSTILE}{class}")).collect(),
+        input_size: 32,
+        split: HOSTILE.into(),
+    };
+    checkpoint::save_network(&dir.join("best.safetensors"), &network, &[]).unwrap();
+    let scores = Scores {
+        names: (0..4).map(|clip| format!("{HOSTILE}{clip}")).collect(),
+        classes: 4,
+        logits: [1.0, 0.0, 0.0, 0.0].repeat(4),
+        labels: Some(vec![0, 1, 2, 3]),
+        samples: Some(vec![1; 4]),
+    };
+    scores.write_npz(&dir.join("scores.npz")).unwrap();
+    dir
+}
+
+#[test]
+fn no_name_becomes_markup_or_script() {
+    let temp = tempfile::tempdir().unwrap();
+    let hostile = hostile_run(temp.path());
+    let one = report(&[&hostile], &temp.path().join("one.html"));
+    let two = report(&[&hostile, &shared().join("spatial")], &temp.path().join("two.html"));
+    for page in [one, two] {
+        assert!(page.contains("&lt;img src=x"), "the names are shown");
+        assert!(!page.contains("<img src=x") && !page.contains("<script>document"), "{page}");
+        assert_eq!(page.matches("<script").count(), page.matches("</script>").count());
+        assert_eq!(page.matches("<script").count(), page.matches("<script type=\"application/json\">").count());
+    }
+}
+
+/// A browser on this machine.
+fn browser() -> Option<PathBuf> {
+    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|path| path.is_file())
+}
+
+#[test]
+fn a_browser_draws_every_chart_and_has_nothing_to_complain_about() {
+    let Some(browser) = browser() else {
+        println!("SKIPPED: no chromium, chromium-browser or google-chrome on PATH");
+        return;
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let hostile = hostile_run(temp.path());
+    let (spatial, temporal) = (shared().join("spatial"), shared().join("temporal"));
+    for (name, runs) in
+        [("one", vec![&spatial]), ("two", vec![&spatial, &temporal]), ("hostile", vec![&hostile, &spatial])]
+    {
+        let page = temp.path().join(format!("{name}.html"));
+        let runs: Vec<&Path> = runs.into_iter().map(PathBuf::as_path).collect();
+        let charts = report(&runs, &page).matches("class=\"chart\"").count();
+        let profile = format!("--user-data-dir={}", temp.path().join("profile").display());
+        let output = Command::new(&browser)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--enable-logging=stderr"])
+            .args(["--virtual-time-budget=10000", "--window-size=1366,768", &profile])
+            .arg(format!("file://{}", page.display()))
+            .output()
+            .unwrap();
+        let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let complaints: BTreeSet<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+        assert!(complaints.is_empty(), "{name}: {complaints:#?}");
+        assert_eq!(dom.matches("data-drawn=\"true\"").count(), charts, "{name}: every chart is drawn");
+        assert!(dom.matches("class=\"main-svg\"").count() >= charts && charts >= 6, "{name}: {charts}");
+        assert!(!dom.contains("<title>owned") && !dom.contains("<img src=\"x\""), "{name}");
+    }
+}

@@ -1,0 +1,244 @@
+//! The epochs of a run: from `log.jsonl`, and where that lacks some, from `train.csv` and `test.csv`.
+
+use crate::checkpoint::{EpochResult, Scored, Seconds};
+use crate::input::Work;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// One epoch, as far as files tell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Epoch {
+    /// From 0.
+    pub number: usize,
+    /// Learning rate of its steps.
+    pub lr: Option<f64>,
+    /// On the training batches.
+    pub train: Option<Scored>,
+    /// On the test clips.
+    pub test: Option<Scored>,
+    /// Where its time went; `log.jsonl` alone knows.
+    pub seconds: Option<EpochSeconds>,
+}
+
+/// Where the time of an epoch, or of several, went.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EpochSeconds {
+    /// Training steps.
+    pub train: PassSeconds,
+    /// Test pass.
+    pub test: PassSeconds,
+    /// What the decode threads did in the training steps.
+    pub decoding: Work,
+}
+
+/// Seconds of the steps of a pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PassSeconds {
+    /// Neither copying nor waiting.
+    pub computing: f64,
+    /// Bringing pixels to the device.
+    pub copying: f64,
+    /// Waiting for pixels.
+    pub waiting: f64,
+}
+
+impl PassSeconds {
+    fn of(seconds: &Seconds) -> Self {
+        let (batch, waiting, copying) = (seconds.batch.sum(), seconds.data.sum(), seconds.copy.sum());
+        Self { computing: (batch - waiting - copying).max(0.0), copying, waiting }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.computing + self.copying + self.waiting
+    }
+
+    /// Each part so many times as long.
+    #[must_use]
+    pub fn scaled(&self, by: f64) -> Self {
+        Self { computing: by * self.computing, copying: by * self.copying, waiting: by * self.waiting }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.computing += other.computing;
+        self.copying += other.copying;
+        self.waiting += other.waiting;
+    }
+}
+
+impl EpochSeconds {
+    /// The sum over epochs, and how many of them tell; none where none does.
+    pub fn sum(epochs: &[Epoch]) -> Option<(Self, usize)> {
+        let mut sum = Self::default();
+        let mut counted = 0;
+        for seconds in epochs.iter().filter_map(|epoch| epoch.seconds.as_ref()) {
+            sum.train.add(&seconds.train);
+            sum.test.add(&seconds.test);
+            sum.decoding += seconds.decoding;
+            counted += 1;
+        }
+        (counted > 0).then_some((sum, counted))
+    }
+}
+
+/// How a program started to work on a run: once, and once more each time that it went on.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Start {
+    /// Of ucftrain.
+    pub version: String,
+    /// `cpu` or the card's name.
+    pub device: String,
+    /// Of the computing.
+    pub precision: String,
+    /// That decode and compute.
+    pub threads: usize,
+    /// Whether the run went on.
+    pub resumed: bool,
+}
+
+/// What `log.jsonl` tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Log {
+    /// In their order.
+    pub starts: Vec<Start>,
+    /// By number; of one that was logged twice (a program was killed in between) the later.
+    pub epochs: BTreeMap<usize, Epoch>,
+    /// Lines that are not whole.
+    pub unreadable: usize,
+}
+
+impl Log {
+    /// Reads the lines of `log.jsonl`. Events of other kinds are none of ours.
+    pub fn parse(text: &str) -> Self {
+        #[derive(Deserialize)]
+        #[serde(tag = "event", rename_all = "lowercase")]
+        enum Event {
+            Start(Start),
+            Epoch {
+                result: Box<EpochResult>,
+            },
+            #[serde(other)]
+            Other,
+        }
+        let mut log = Self::default();
+        for line in text.lines() {
+            match serde_json::from_str(line) {
+                Ok(Event::Start(start)) => log.starts.push(start),
+                Ok(Event::Epoch { result }) => {
+                    log.epochs.insert(result.epoch, Epoch::from(*result));
+                }
+                Ok(Event::Other) => {}
+                Err(_) => log.unreadable += 1,
+            }
+        }
+        log
+    }
+}
+
+impl From<EpochResult> for Epoch {
+    fn from(result: EpochResult) -> Self {
+        Self {
+            number: result.epoch,
+            lr: Some(result.lr),
+            train: Some(result.train),
+            test: Some(result.test),
+            seconds: Some(EpochSeconds {
+                train: PassSeconds::of(&result.train_seconds),
+                test: PassSeconds::of(&result.test_seconds),
+                decoding: result.train_decode_seconds,
+            }),
+        }
+    }
+}
+
+/// Which of the two tables a CSV file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Csv {
+    /// `train.csv`.
+    Train,
+    /// `test.csv`.
+    Test,
+}
+
+impl Csv {
+    /// Adds the epochs of a table to `epochs`, where these do not have them yet, and returns how many lines are not whole.
+    pub fn fill(self, text: &str, epochs: &mut BTreeMap<usize, Epoch>) -> usize {
+        let mut unreadable = 0;
+        for line in text.lines().skip(1) {
+            let numbers: Option<Vec<f64>> = line.split(',').map(|cell| cell.trim().parse().ok()).collect();
+            let (number, scored, lr) = match (self, numbers.as_deref()) {
+                (Self::Train, Some(&[number, _, _, loss, top1, top5, lr])) => {
+                    (number, Scored { loss, top1, top5 }, Some(lr))
+                }
+                (Self::Test, Some(&[number, _, loss, top1, top5])) => (number, Scored { loss, top1, top5 }, None),
+                _ => {
+                    unreadable += 1;
+                    continue;
+                }
+            };
+            let number = number as usize;
+            let epoch = epochs.entry(number).or_insert_with(|| Epoch { number, ..Epoch::default() });
+            match self {
+                Self::Train => {
+                    epoch.train.get_or_insert(scored);
+                    epoch.lr = epoch.lr.or(lr);
+                }
+                Self::Test => {
+                    epoch.test.get_or_insert(scored);
+                }
+            }
+        }
+        unreadable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EPOCH: &str = r#"{"best":true,"event":"epoch","result":{"epoch":0,"lr":0.001,
+        "test":{"loss":14.5,"top1":25.0,"top5":75.0},"test_seconds":{"batch":{"count":2.0,"sum":6.0},"data":{"count":2.0,"sum":0.5}},
+        "train":{"loss":2.25,"top1":12.5,"top5":50.0},
+        "train_seconds":{"batch":{"count":4.0,"sum":10.0},"copy":{"count":4.0,"sum":1.0},"data":{"count":4.0,"sum":3.0}}}}"#;
+
+    #[test]
+    fn a_log_tells_starts_epochs_and_where_their_time_went() {
+        let epoch = EPOCH.replace('\n', "");
+        let text = format!(
+            "{}\n{epoch}\n{}\n{}\n{{\"event\":\"epo",
+            r#"{"event":"start","version":"0.1.0","device":"cpu","precision":"f32","threads":2,"resumed":false,"cursor":{}}"#,
+            r#"{"event":"something new","x":1}"#,
+            epoch.replace("\"top1\":25.0", "\"top1\":26.0"),
+        );
+        let log = Log::parse(&text);
+        assert_eq!((log.starts.len(), log.epochs.len(), log.unreadable), (1, 1, 1));
+        assert_eq!((log.starts[0].device.as_str(), log.starts[0].threads), ("cpu", 2));
+        let epoch = &log.epochs[&0];
+        assert_eq!(epoch.test.unwrap().top1, 26.0, "the later of two");
+        let seconds = epoch.seconds.unwrap();
+        assert_eq!(seconds.train, PassSeconds { computing: 6.0, copying: 1.0, waiting: 3.0 });
+        assert_eq!(seconds.test, PassSeconds { computing: 5.5, copying: 0.0, waiting: 0.5 });
+        let (sum, epochs) = EpochSeconds::sum(&[epoch.clone(), epoch.clone(), Epoch::default()]).unwrap();
+        assert_eq!((sum.train.total(), sum.test.total(), epochs), (20.0, 12.0, 2));
+        assert!(EpochSeconds::sum(&[]).is_none());
+    }
+
+    #[test]
+    fn tables_fill_in_the_epochs_that_the_log_lacks() {
+        let mut epochs = Log::parse(&EPOCH.replace('\n', "")).epochs;
+        let train = "Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n0,1,0,9,9,9,9\n1,0.5,0.1,1.25,50.0000,100.0000,1e-4\n2,0.";
+        assert_eq!(Csv::Train.fill(train, &mut epochs), 1);
+        assert_eq!(Csv::Test.fill("Epoch,Batch Time,Loss,Prec@1,Prec@5\n1,0.5,3.5,62.5,100.0\n", &mut epochs), 0);
+        assert_eq!(epochs[&0].lr, Some(0.001), "the log counts where both know");
+        let expected = Epoch {
+            number: 1,
+            lr: Some(1e-4),
+            train: Some(Scored { loss: 1.25, top1: 50.0, top5: 100.0 }),
+            test: Some(Scored { loss: 3.5, top1: 62.5, top5: 100.0 }),
+            seconds: None,
+        };
+        assert_eq!(epochs[&1], expected);
+        assert_eq!(epochs.len(), 2);
+    }
+}

@@ -1,0 +1,230 @@
+//! What runs give together, where they have scores of the same clips.
+
+use super::chart::{Chart, PALETTE, label};
+use super::html::{Cell, columns, note, panel, section, table};
+use super::run::Run;
+use crate::accuracy::accuracy;
+use crate::fuse::{self, FuseArgs, Outcome, Space};
+use crate::fusion::{Ratio, Strategy};
+use crate::scores::Scores;
+use anyhow::{Context, Result};
+use plotly::Scatter;
+use plotly::common::{Line, Marker, MarkerSymbol, Mode};
+use plotly::layout::{Axis, HoverMode};
+
+/// Steps of the weight curve. 60 have 1:1, 1:2, 2:1, 1:3, 3:2 and their like among them.
+const STEPS: usize = 60;
+
+/// Runs that were fused.
+pub struct Fused {
+    /// Places in the list of runs.
+    pub members: Vec<usize>,
+    /// Number of clips.
+    pub clips: usize,
+    /// Single streams, average, max, and of two runs the ratios, as `ucftrain fuse` prints them.
+    pub outcomes: Vec<Outcome>,
+    /// Accuracy over the weight of the first of the first two members.
+    pub curve: Vec<WeightPoint>,
+}
+
+/// How right two runs are with some weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightPoint {
+    /// Of 60, the weight of the first; the second has the rest.
+    pub weight: usize,
+    /// Percent.
+    pub top1: f64,
+}
+
+impl WeightPoint {
+    /// Weight of the first in percent of both.
+    pub fn percent(&self) -> f64 {
+        100.0 * self.weight as f64 / STEPS as f64
+    }
+
+    /// As the option `--ratio` of `ucftrain fuse` takes it.
+    pub fn ratio(&self) -> String {
+        let (a, b) = (self.weight, STEPS - self.weight);
+        let divisor = (1..=STEPS).rev().find(|d| a % d == 0 && b % d == 0).unwrap_or(1);
+        format!("{}:{}", a / divisor, b / divisor)
+    }
+}
+
+/// Fuses the first runs of the list that have scores of the same clips; none where no two do.
+pub fn fuse_runs(runs: &[Run]) -> Option<Result<Fused>> {
+    let (members, scores) = (0..runs.len()).map(|first| alike(runs, first)).find(|(members, _)| members.len() > 1)?;
+    Some(fuse_members(runs, members, &scores))
+}
+
+/// A run and those after it with scores of the same clips and classes, in the order of its clips.
+fn alike(runs: &[Run], first: usize) -> (Vec<usize>, Vec<Scores>) {
+    let Some(scores) = &runs[first].scores else { return Default::default() };
+    let (mut members, mut aligned) = (vec![first], vec![scores.clone()]);
+    for (number, run) in runs.iter().enumerate().skip(first + 1) {
+        let Some(other) = &run.scores else { continue };
+        // What differs is no fault here: the runs are then shown without fusion.
+        if let Ok(other) = fuse::align(other, &run.dir, scores, &runs[first].dir) {
+            members.push(number);
+            aligned.push(other);
+        }
+    }
+    (members, aligned)
+}
+
+fn fuse_members(runs: &[Run], members: Vec<usize>, scores: &[Scores]) -> Result<Fused> {
+    let args = FuseArgs {
+        scores: members.iter().map(|&member| runs[member].dir.clone()).collect(),
+        labels: None,
+        split: None,
+        ratio: Vec::new(),
+        space: Space::Logits,
+        samples: 1,
+        json: false,
+    };
+    let report = fuse::report(&args)?;
+    let labels = scores.iter().find_map(|scores| scores.labels.as_ref()).context("the scores have no labels")?;
+    let curve = weight_curve([&scores[0].logits, &scores[1].logits], scores[0].classes, labels)?;
+    Ok(Fused { members, clips: report.clips, outcomes: report.results, curve })
+}
+
+/// Accuracy of weighted sums of two streams' scores `[clips, classes]`, the first's weight rising from 0 to all.
+fn weight_curve(streams: [&[f32]; 2], classes: usize, labels: &[u32]) -> Result<Vec<WeightPoint>> {
+    let point = |weight: usize| -> Result<WeightPoint> {
+        let ratio = Ratio::parse(&format!("{weight}:{}", STEPS - weight))?;
+        let top1 = accuracy(&Strategy::Weighted(ratio).combine(&streams), classes, labels).top1;
+        Ok(WeightPoint { weight, top1 })
+    };
+    (0..=STEPS).map(point).collect()
+}
+
+/// The best point of a curve; among equals that nearest to equal weights. It is chosen on the test clips: not a result.
+pub fn best_point(curve: &[WeightPoint]) -> Option<&WeightPoint> {
+    let from_middle = |point: &WeightPoint| (2 * point.weight).abs_diff(STEPS);
+    let better = |a: &WeightPoint, b: &WeightPoint| (a.top1, from_middle(b)) > (b.top1, from_middle(a));
+    curve.iter().reduce(|best, point| if better(point, best) { point } else { best })
+}
+
+/// The section of these runs; empty where no two have scores of the same clips.
+pub fn fusion(runs: &[Run]) -> String {
+    match fuse_runs(runs) {
+        None if runs.len() < 2 => String::new(),
+        None => section("Fusion", &note("No two of these runs have scores of the same clips and classes.")),
+        Some(Err(error)) => section("Fusion", &note(&format!("The runs cannot be fused: {error:#}."))),
+        Some(Ok(fused)) => fused.section(runs),
+    }
+}
+
+impl Fused {
+    fn section(&self, runs: &[Run]) -> String {
+        let names: Vec<&str> = self.members.iter().map(|&member| runs[member].name.as_str()).collect();
+        let mut words = format!(
+            "Sums of logits of {} test clips, as ucftrain fuse takes them: ratios are {}.",
+            self.clips,
+            names.join(" : ")
+        );
+        let left_out: Vec<&str> =
+            (0..runs.len()).filter(|run| !self.members.contains(run)).map(|run| runs[run].name.as_str()).collect();
+        if !left_out.is_empty() {
+            words += &format!(" Without scores of the same clips: {}.", left_out.join(", "));
+        }
+        let panels = [
+            panel("Strategies", &(self.strategies(&names) + &note(&words))),
+            panel("Top-1 over the weight of the first run", &self.weights(&names)),
+        ];
+        section("Fusion", &columns(&panels))
+    }
+
+    fn strategies(&self, names: &[&str]) -> String {
+        let best = self.outcomes.iter().map(|outcome| outcome.top1).fold(0.0, f64::max);
+        let row = |(place, outcome): (usize, &Outcome)| {
+            let top1 = format!("{:.2}", outcome.top1);
+            vec![
+                Cell::Text(names.get(place).map_or_else(|| outcome.strategy.to_owned(), ToString::to_string)),
+                Cell::text(outcome.ratio.as_deref()),
+                if outcome.top1 >= best { Cell::Best(top1) } else { Cell::Number(top1) },
+                Cell::percent(Some(outcome.top5)),
+            ]
+        };
+        let rows: Vec<Vec<Cell>> = self.outcomes.iter().enumerate().map(row).collect();
+        table(&["strategy", "ratio", "top-1 %", "top-5 %"], &rows)
+    }
+
+    /// The curve of weights, the strategies of the table on it, and the point that fits the test clips best.
+    fn weights(&self, names: &[&str]) -> String {
+        let [first, second] = [0, 1].map(|place: usize| label(names[place]));
+        let x: Vec<f64> = self.curve.iter().map(WeightPoint::percent).collect();
+        let y: Vec<f64> = self.curve.iter().map(|point| point.top1).collect();
+        let ratios: Vec<String> = self.curve.iter().map(WeightPoint::ratio).collect();
+        let hover = "%{text}: %{y:.2f} %<extra></extra>";
+        let line = Scatter::new(x, y).mode(Mode::Lines).line(Line::new().color(PALETTE[0]).width(2.0));
+        let mut chart = Chart::new(320)
+            .axes(
+                Axis::new().title(format!("weight of {first} in %, the rest is {second}'s")).zero_line(false),
+                Axis::new().tick_suffix(" %").zero_line(false),
+            )
+            .layout(|layout| layout.hover_mode(HoverMode::Closest))
+            .trace(line.text_array(ratios).name("weighted sums").hover_template(hover));
+        if names.len() == 2 {
+            let known = self.outcomes.iter().filter_map(|outcome| Some((outcome, outcome.ratio.as_deref()?)));
+            let place = |ratio: &str| {
+                let ratio = Ratio::parse(ratio).ok()?;
+                let &[a, b] = ratio.weights() else { return None };
+                Some(100.0 * f64::from(a) / f64::from(a + b))
+            };
+            let points: Vec<(f64, f64, String)> = known
+                .filter_map(|(outcome, ratio)| {
+                    Some((place(ratio)?, outcome.top1, format!("{} {ratio}", outcome.strategy)))
+                })
+                .collect();
+            let marks = Scatter::new(points.iter().map(|p| p.0).collect(), points.iter().map(|p| p.1).collect())
+                .mode(Mode::Markers)
+                .marker(Marker::new().color(PALETTE[0]).size(9))
+                .text_array(points.iter().map(|p| p.2.as_str()).collect::<Vec<_>>());
+            chart = chart.trace(marks.name("strategies of the table").hover_template(hover));
+        }
+        let Some(best) = best_point(&self.curve) else { return chart.html() };
+        let mark = Marker::new().color(PALETTE[1]).size(13).symbol(MarkerSymbol::XOpen).line(Line::new().width(3.0));
+        let tuned = Scatter::new(vec![best.percent()], vec![best.top1]).mode(Mode::Markers).marker(mark);
+        let tuned = tuned.text(format!("{}, tuned on the test list", best.ratio())).hover_template(hover);
+        let words = format!(
+            "The cross marks the best of {} weights, {} with {:.2} %. It is tuned on the test list, so it is not a result: \
+             only ratios chosen beforehand are.",
+            self.curve.len(),
+            best.ratio(),
+            best.top1
+        );
+        chart.trace(tuned.name("tuned on the test list: not a result")).html() + &note(&words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_curve_is_the_accuracy_of_each_weighting() {
+        // Clip 0 (class 0): right where w * 2 > (1 - w) * 1, so w > 1/3 = 20 of 60; at 20 both classes have 2/3, and in f32
+        // 20 * 2 = 40 * 1 exactly: the lower class, the right one, wins.
+        // Clip 1 (class 1): right where (1 - w) * 3 > w * 1, so w < 3/4 = 45 of 60; at 45 the lower class wins, the wrong one.
+        let first = [2.0, 0.0, 1.0, 0.0];
+        let second = [0.0, 1.0, 0.0, 3.0];
+        let curve = weight_curve([&first, &second], 2, &[0, 1]).unwrap();
+        assert_eq!(curve.len(), 61);
+        for point in &curve {
+            let expected = match point.weight {
+                0..20 => 50.0,
+                20..45 => 100.0,
+                _ => 50.0,
+            };
+            assert_eq!(point.top1, expected, "{}", point.weight);
+        }
+        let best = best_point(&curve).unwrap();
+        assert_eq!((best.weight, best.percent(), best.ratio().as_str()), (30, 50.0, "1:1"));
+        assert_eq!(curve[40].ratio(), "2:1");
+        assert_eq!(
+            (curve[0].ratio(), curve[60].ratio(), curve[7].ratio()),
+            ("0:1".into(), "1:0".into(), "7:53".into())
+        );
+        assert!(best_point(&[]).is_none());
+    }
+}

@@ -1,0 +1,201 @@
+//! What the folder of a run holds, as far as it is there and whole.
+
+use super::epochs::{Csv, Epoch, EpochSeconds, Log, Start};
+use crate::checkpoint::{self, Network, State};
+use crate::scores::{SCORES_FILE, Scores};
+use crate::settings::Given;
+use crate::stream::Stream;
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+
+/// A run as its folder shows it.
+pub struct Run {
+    /// Name of its folder.
+    pub name: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// `config.toml`, as it is written.
+    pub config: Option<String>,
+    /// The same, read.
+    pub settings: Option<Given>,
+    /// What the network is.
+    pub network: Option<Network>,
+    /// Where the run is, by its checkpoint.
+    pub state: Option<State>,
+    /// How programs started to work on it.
+    pub starts: Vec<Start>,
+    /// Its epochs in their order.
+    pub epochs: Vec<Epoch>,
+    /// Scores of the best epoch.
+    pub scores: Option<Scores>,
+    /// What is missing or not whole, a sentence each.
+    pub faults: Vec<String>,
+}
+
+/// Files of a run that a report reads.
+const FILES: [&str; 7] =
+    ["config.toml", "log.jsonl", "train.csv", "test.csv", SCORES_FILE, "best.safetensors", "checkpoint.safetensors"];
+
+impl Run {
+    /// Reads a run's folder.
+    ///
+    /// # Errors
+    /// The folder is not there, or holds no file of a run.
+    pub fn read(dir: &Path) -> Result<Self> {
+        if !dir.is_dir() {
+            bail!("{}: there is no such folder", dir.display());
+        }
+        if !FILES.iter().any(|name| dir.join(name).is_file()) {
+            bail!("{}: nothing of a run in this folder; it has none of {}", dir.display(), FILES.join(", "));
+        }
+        let mut parts = Parts { dir, missing: Vec::new(), broken: Vec::new() };
+        let text = |path: &Path| std::fs::read_to_string(path).context("cannot read it");
+        let config = parts.read("config.toml", text);
+        let settings = config.as_ref().and_then(|text| {
+            let settings = toml::from_str::<Given>(text).map_err(|e| parts.is_broken("config.toml", e.message()));
+            settings.ok()
+        });
+        let log = parts.read("log.jsonl", text).map(|text| Log::parse(&text)).unwrap_or_default();
+        parts.has_unreadable("log.jsonl", log.unreadable);
+        let mut epochs = log.epochs;
+        for (name, csv) in [("train.csv", Csv::Train), ("test.csv", Csv::Test)] {
+            let unreadable = parts.read(name, text).map_or(0, |text| csv.fill(&text, &mut epochs));
+            parts.has_unreadable(name, unreadable);
+        }
+        let scores = parts.read(SCORES_FILE, Scores::load);
+        let state: Option<State> = parts.read("checkpoint.safetensors", checkpoint::read_metadata);
+        let network: Option<Network> = parts.read("best.safetensors", checkpoint::read_metadata);
+        let network = network.or_else(|| state.as_ref().map(|state| state.network.clone()));
+        let mut run = Self {
+            name: folder_name(dir),
+            dir: dir.to_owned(),
+            config,
+            settings,
+            network,
+            state,
+            starts: log.starts,
+            epochs: epochs.into_values().collect(),
+            scores,
+            faults: parts.faults(),
+        };
+        run.compare_scores();
+        Ok(run)
+    }
+
+    /// Says where the scores are not those of the epoch that the log calls the best.
+    fn compare_scores(&mut self) {
+        let (Some(best), Some(scores)) = (self.best().and_then(|epoch| epoch.test), &self.scores) else { return };
+        let Some(labels) = &scores.labels else {
+            self.faults.push(format!("{SCORES_FILE} has no labels."));
+            return;
+        };
+        let top1 = crate::accuracy::accuracy(&scores.logits, scores.classes, labels).top1;
+        // train.csv and test.csv have three decimals.
+        if (top1 - best.top1).abs() > 1e-3 {
+            self.faults.push(format!(
+                "{SCORES_FILE} has a top-1 of {top1:.3} %, the best epoch one of {:.3} %: they are not of one epoch.",
+                best.top1
+            ));
+        }
+    }
+
+    /// The epoch with the highest test top-1, the first among equals.
+    pub fn best(&self) -> Option<&Epoch> {
+        let top1 = |epoch: &Epoch| epoch.test.map_or(f64::NEG_INFINITY, |test| test.top1);
+        let tested = self.epochs.iter().filter(|epoch| epoch.test.is_some());
+        tested.reduce(|best, epoch| if top1(epoch) > top1(best) { epoch } else { best })
+    }
+
+    /// Sums over its epochs, and how many of them tell.
+    pub fn seconds(&self) -> Option<(EpochSeconds, usize)> {
+        EpochSeconds::sum(&self.epochs)
+    }
+
+    /// The stream that its network reads.
+    pub fn stream(&self) -> Option<Stream> {
+        self.network.as_ref().map(|network| network.stream).or_else(|| self.settings.as_ref()?.stream)
+    }
+
+    /// resnet18 to resnet152.
+    pub fn arch(&self) -> Option<&str> {
+        let settings = || self.settings.as_ref()?.arch.as_deref();
+        self.network.as_ref().map(|network| network.arch.as_str()).or_else(settings)
+    }
+
+    /// The split that it learns from.
+    pub fn split(&self) -> Option<&str> {
+        let settings = || self.settings.as_ref()?.split.as_deref();
+        self.network.as_ref().map(|network| network.split.as_str()).or_else(settings)
+    }
+
+    /// Name of the recipe.
+    pub fn recipe(&self) -> Option<String> {
+        let recipe = self.settings.as_ref()?.recipe?;
+        recipe.to_possible_value().map(|value| value.get_name().to_owned())
+    }
+
+    /// Epochs that are over, of those that it is to have.
+    pub fn progress(&self) -> String {
+        let planned = self.settings.as_ref().and_then(|settings| settings.epochs);
+        planned.map_or_else(|| self.epochs.len().to_string(), |planned| format!("{} of {planned}", self.epochs.len()))
+    }
+}
+
+/// Gives runs of one name their whole paths for names.
+pub fn name_apart(runs: &mut [Run]) {
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    for run in runs {
+        if names.iter().filter(|name| **name == run.name).count() > 1 {
+            run.name = run.dir.display().to_string();
+        }
+    }
+}
+
+/// The folder's name, also where it is given as `.`.
+fn folder_name(dir: &Path) -> String {
+    let named = if dir.file_name().is_some() { dir.to_owned() } else { dir.canonicalize().unwrap_or(dir.to_owned()) };
+    named.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Reads the parts of a folder and keeps what went wrong.
+struct Parts<'a> {
+    dir: &'a Path,
+    missing: Vec<&'static str>,
+    broken: Vec<String>,
+}
+
+impl Parts<'_> {
+    fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&Path) -> Result<T>) -> Option<T> {
+        let path = self.dir.join(name);
+        if !path.is_file() {
+            self.missing.push(name);
+            return None;
+        }
+        match read(&path) {
+            Ok(part) => Some(part),
+            Err(error) => {
+                // The page says which run it is of: the path would only repeat that.
+                let text = format!("{error:#}");
+                let text = text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text);
+                self.is_broken(name, text);
+                None
+            }
+        }
+    }
+
+    fn is_broken(&mut self, name: &str, fault: &str) {
+        self.broken.push(format!("{name}: {fault}."));
+    }
+
+    fn has_unreadable(&mut self, name: &str, lines: usize) {
+        if lines > 0 {
+            self.broken.push(format!("{name}: {lines} of its lines are not whole and are left out."));
+        }
+    }
+
+    fn faults(self) -> Vec<String> {
+        let missing = (!self.missing.is_empty()).then(|| format!("Missing: {}.", self.missing.join(", ")));
+        missing.into_iter().chain(self.broken).collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! Pictures of clips out of the shards, small enough to lie in a page.
+
+use super::run::Run;
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use clipshard::{Access, ClipRecords, Dataset, Decoder, MANIFEST_FILE};
+use image::codecs::jpeg::JpegEncoder;
+use image::{GrayImage, RgbImage, imageops};
+use std::path::{Path, PathBuf};
+
+/// Pixels a row, at most.
+const WIDTH: u32 = 224;
+/// JPEG's.
+const QUALITY: u8 = 80;
+/// Stored flow has no motion at this level.
+const NO_MOTION: f32 = 128.0;
+/// A motion of so many levels is full colour, however slow a clip is.
+const MIN_FULL_COLOUR: f32 = 6.0;
+
+/// Draws thumbnails of a run's clips.
+pub struct Thumbnails {
+    data: Dataset,
+    decoder: Decoder,
+}
+
+/// A picture as a page shows it.
+#[derive(Debug)]
+pub struct Thumbnail {
+    /// A data URI.
+    pub uri: String,
+    /// Pixels a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl Thumbnails {
+    /// Opens the data set that the run reads: in `dir` if given, else where its settings say.
+    ///
+    /// # Errors
+    /// It is not there, or another one is; the error is a sentence for people.
+    pub fn open(run: &Run, dir: Option<&Path>) -> Result<Self> {
+        let dir = match dir {
+            Some(dir) => dir.to_owned(),
+            None => found(run)?,
+        };
+        // Not through a map: a disk that fails must not end a training's last step.
+        let data = Dataset::open_with(&dir, Access::Read)?;
+        if let Some(state) = &run.state {
+            let manifest = std::fs::read(dir.join(MANIFEST_FILE))?;
+            if crc32fast::hash(&manifest) != state.manifest_crc32 {
+                bail!("{} is not the data set that the run read", dir.display());
+            }
+        }
+        Ok(Self { data, decoder: Decoder::new()? })
+    }
+
+    /// Class names of the data set.
+    pub fn classes(&self) -> &[String] {
+        &self.data.manifest().classes
+    }
+
+    /// The frame in the middle of a clip, as RGB; as coloured flow in a data set without RGB.
+    pub fn of(&mut self, clip: &str) -> Result<Thumbnail> {
+        let number = self.data.find_clip(clip).with_context(|| format!("the data set has no clip {clip}"))?;
+        let name = if self.data.manifest().stream("rgb").is_some() { "rgb" } else { "flow" };
+        let records = self.data.clip(name, number)?;
+        let frame = records.frames() / 2;
+        let image = match records.planes() {
+            1 => rgb(&records, frame, &mut self.decoder)?,
+            2 => coloured_flow(&records, frame, &mut self.decoder)?,
+            planes => bail!("frames of {planes} images cannot be shown"),
+        };
+        encode(&image)
+    }
+}
+
+/// Where the data set is: as the settings say, from here or from beside the run's folder.
+fn found(run: &Run) -> Result<PathBuf> {
+    let data = run.settings.as_ref().and_then(|settings| settings.data.clone());
+    let data = data.context("config.toml does not say which data set")?;
+    let beside = run.dir.parent().map(|parent| parent.join(&data));
+    let is_there = |dir: &PathBuf| dir.join(MANIFEST_FILE).is_file();
+    let missing = || format!("the data set {} is not there (any more)", data.display());
+    [Some(data.clone()), beside].into_iter().flatten().find(is_there).with_context(missing)
+}
+
+fn rgb(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result<RgbImage> {
+    let size = records.size(frame, 0);
+    let mut pixels = vec![0; size.bytes()];
+    records.decode(frame, 0, decoder, &mut pixels)?;
+    let (width, height) = (size.width.into(), size.height.into());
+    let image = match size.channels {
+        3 => RgbImage::from_raw(width, height, pixels),
+        1 => GrayImage::from_raw(width, height, pixels).map(|grey| image::DynamicImage::from(grey).to_rgb8()),
+        _ => None,
+    };
+    image.with_context(|| format!("frames of {} channels cannot be shown", size.channels))
+}
+
+/// Flow as colours, as `ucfpack inspect --sheet` shows it: the hue is the direction, the saturation the speed.
+fn coloured_flow(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result<RgbImage> {
+    let size = records.size(frame, 0);
+    if size.channels != 1 || records.size(frame, 1) != size {
+        bail!("flow of this kind cannot be shown");
+    }
+    let mut planes = [vec![0; size.bytes()], vec![0; size.bytes()]];
+    for (plane, pixels) in planes.iter_mut().enumerate() {
+        records.decode(frame, plane, decoder, pixels)?;
+    }
+    let motion = |at: usize| [0, 1].map(|plane: usize| f32::from(planes[plane][at]) - NO_MOTION);
+    let mut speeds: Vec<f32> = (0..size.bytes()).map(|at| motion(at)[0].hypot(motion(at)[1])).collect();
+    // The speed that one pixel in fifty exceeds.
+    let fast = speeds.len() * 49 / 50;
+    let full = speeds.select_nth_unstable_by(fast, f32::total_cmp).1.max(MIN_FULL_COLOUR);
+    Ok(RgbImage::from_fn(size.width.into(), size.height.into(), |x, y| {
+        let [dx, dy] = motion(y as usize * usize::from(size.width) + x as usize);
+        image::Rgb(colour(dx / full, dy / full))
+    }))
+}
+
+/// The colour of a motion: white where there is none, the pure hue of its direction where it is 1 long.
+fn colour(dx: f32, dy: f32) -> [u8; 3] {
+    let saturation = dx.hypot(dy).min(1.0);
+    let hue = dy.atan2(dx).rem_euclid(std::f32::consts::TAU) / std::f32::consts::TAU * 6.0;
+    // Each channel is full within a sixth of the circle beside its own hue, and falls to nothing over the next one.
+    let channel = |own: f32| {
+        let apart = (hue - own).abs().min(6.0 - (hue - own).abs());
+        (255.0 * (1.0 - saturation * (apart - 1.0).clamp(0.0, 1.0))).round() as u8
+    };
+    [channel(0.0), channel(2.0), channel(4.0)]
+}
+
+/// A JPEG of at most [`WIDTH`] pixels a row, in a data URI.
+fn encode(image: &RgbImage) -> Result<Thumbnail> {
+    let width = image.width().min(WIDTH);
+    let height = (image.height() * width).div_ceil(image.width()).max(1);
+    let small = imageops::thumbnail(image, width, height);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small).context("encoding a thumbnail")?;
+    let uri = format!("data:image/jpeg;base64,{}", base64::engine::general_purpose::STANDARD.encode(jpeg));
+    Ok(Thumbnail { uri, width, height })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hue_is_the_direction_and_white_no_motion() {
+        assert_eq!(colour(0.0, 0.0), [255, 255, 255]);
+        assert_eq!(colour(1.0, 0.0), [255, 0, 0]);
+        assert_eq!(colour(-1.0, 0.0), [0, 255, 255]);
+        assert_eq!(colour(0.5, 0.0), [255, 128, 128]);
+        // Down, a quarter of the circle: between red (0) and green (2 of 6) at 1.5.
+        assert_eq!(colour(0.0, 1.0), [128, 255, 0]);
+    }
+
+    #[test]
+    fn a_thumbnail_keeps_proportions_and_is_never_larger_than_the_frame() {
+        let size = |width, height| {
+            let thumbnail = encode(&RgbImage::from_pixel(width, height, image::Rgb([200, 30, 60]))).unwrap();
+            assert!(thumbnail.uri.starts_with("data:image/jpeg;base64,/9j/"), "{}", &thumbnail.uri[..40]);
+            (thumbnail.width, thumbnail.height)
+        };
+        assert_eq!(size(340, 256), (224, 169));
+        assert_eq!(size(44, 36), (44, 36));
+        assert_eq!(size(1000, 1), (224, 1));
+    }
+}

@@ -1,0 +1,113 @@
+//! The clips that a network is most sure of and wrong about, with a picture each.
+
+use super::confusion::predicted;
+use super::html::{escape, note, section};
+use super::thumbnail::Thumbnail;
+use super::view::View;
+use crate::fusion::softmax;
+use crate::sampler::TEST_SAMPLES;
+use crate::scores::Scores;
+
+/// A clip that was taken for another class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mistake {
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub truth: usize,
+    /// What it was taken for.
+    pub predicted: usize,
+    /// Probability of the predicted class: softmax of the logits' means over the samples.
+    pub confidence: f32,
+    /// Probability of its class.
+    pub truth_probability: f32,
+}
+
+/// The `most` wrong clips with the highest probabilities of the wrong class, the highest first.
+///
+/// `labels` are `[clips]`, less than the number of classes.
+pub fn worst(scores: &Scores, labels: &[u32], most: usize) -> Vec<Mistake> {
+    let all_alike = || vec![TEST_SAMPLES as u32; labels.len()];
+    let samples = scores.samples.clone().unwrap_or_else(all_alike);
+    let probabilities = softmax(&scores.logits, scores.classes, &samples);
+    let mut mistakes = Vec::new();
+    for (clip, (row, &label)) in probabilities.chunks_exact(scores.classes).zip(labels).enumerate() {
+        // By the logits: probabilities that differ little may be equal in f32.
+        let (truth, predicted) = (label as usize, predicted(scores.row(clip)));
+        if predicted != truth {
+            let name = scores.names[clip].clone();
+            let (confidence, truth_probability) = (row[predicted], row[truth]);
+            mistakes.push(Mistake { name, truth, predicted, confidence, truth_probability });
+        }
+    }
+    mistakes.sort_by(|a, b| {
+        let surer = b.confidence.total_cmp(&a.confidence);
+        surer.then(a.truth_probability.total_cmp(&b.truth_probability)).then_with(|| a.name.cmp(&b.name))
+    });
+    mistakes.truncate(most);
+    mistakes
+}
+
+/// The sections of these runs.
+pub fn worst_videos(views: &[View<'_>]) -> String {
+    let heading = |view: &View<'_>| match views {
+        [_] => "Worst videos".to_owned(),
+        _ => format!("Worst videos of {}", view.run.name),
+    };
+    let known = views.iter().filter(|view| view.confusion.is_some());
+    known.map(|view| section(&heading(view), &gallery(view))).collect()
+}
+
+fn gallery(view: &View<'_>) -> String {
+    if view.worst.is_empty() {
+        return note("Every test clip was recognised.");
+    }
+    let words =
+        "Wrong clips whose wrong class got the highest probability: softmax of the mean logits over a clip's samples.";
+    let mut html = note(words);
+    if let Some(fault) = &view.no_pictures {
+        html += &note(&format!("No picture: {fault}."));
+    }
+    let cards: String = view.worst.iter().map(|(mistake, picture)| card(view, mistake, picture.as_ref())).collect();
+    html + &format!("<div class=\"cards\">{cards}</div>")
+}
+
+fn card(view: &View<'_>, mistake: &Mistake, picture: Option<&Thumbnail>) -> String {
+    let name = escape(&mistake.name);
+    let picture = picture.map_or_else(String::new, |Thumbnail { uri, width, height }| {
+        format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"a frame of {name}\">")
+    });
+    let class = |class: usize, probability: f32| {
+        format!("<b>{}</b> <span class=\"number\">{:.1} %</span>", escape(&view.classes[class]), 100.0 * probability)
+    };
+    format!(
+        "<figure>{picture}<figcaption><div>taken for {}</div><div>is {}</div><code>{name}</code></figcaption></figure>",
+        class(mistake.predicted, mistake.confidence),
+        class(mistake.truth, mistake.truth_probability),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_surest_mistake_comes_first_and_what_is_right_not_at_all() {
+        let scores = Scores {
+            names: ["right", "unsure", "sure", "surest"].map(String::from).to_vec(),
+            classes: 2,
+            // Means over two samples: (2, 0), (1, 0), (0, 2), (0, 3).
+            logits: vec![4.0, 0.0, 2.0, 0.0, 0.0, 4.0, 0.0, 6.0],
+            labels: Some(vec![0, 1, 0, 0]),
+            samples: Some(vec![2; 4]),
+        };
+        let mistakes = worst(&scores, &[0, 1, 0, 0], 2);
+        let names: Vec<&str> = mistakes.iter().map(|mistake| mistake.name.as_str()).collect();
+        assert_eq!(names, ["surest", "sure"]);
+        assert_eq!((mistakes[0].truth, mistakes[0].predicted), (0, 1));
+        // 1 / (1 + exp(-3)) = 0.952574
+        assert!((mistakes[0].confidence - 0.952_574).abs() < 1e-6);
+        assert!((mistakes[0].truth_probability - 0.047_426).abs() < 1e-6);
+        assert_eq!(worst(&scores, &[0, 1, 0, 0], 9).len(), 3);
+    }
+}
