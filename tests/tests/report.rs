@@ -80,7 +80,7 @@ fn a_training_leaves_a_page_of_its_run() {
         "Mean class accuracy",
         "Loss",
         "Learning rate",
-        "training: waiting for data",
+        "train: waiting",
         "% computing",
         "Accuracy of each class",
         "Most confused",

@@ -3,7 +3,7 @@
 use super::html::embedded_json;
 use plotly::common::{Anchor, Orientation};
 use plotly::configuration::{DisplayModeBar, ModeBarButtonName};
-use plotly::layout::{Axis, HoverMode, Legend, Margin};
+use plotly::layout::{Axis, HoverMode, Legend, Margin, TraceOrder};
 use plotly::{Configuration, Layout, Plot, Trace};
 
 /// Colours of runs, and of what else is told apart by colour; legible on white and on black, also without red and green.
@@ -34,15 +34,15 @@ pub struct Chart {
     layout: Layout,
     height: usize,
     attributes: String,
+    has_tools: bool,
 }
 
 impl Chart {
     /// An empty chart, `height` pixels high.
     pub fn new(height: usize) -> Self {
-        let legend = Legend::new().orientation(Orientation::Horizontal).x(0.0).y(1.02).y_anchor(Anchor::Bottom);
         let margin = Margin::new().left(52).right(12).top(8).bottom(40);
-        let layout = Layout::new().legend(legend).margin(margin).hover_mode(HoverMode::XUnified);
-        Self { plot: Plot::new(), layout, height, attributes: String::new() }
+        let layout = Layout::new().legend(legend_at(1.02)).margin(margin).hover_mode(HoverMode::XUnified);
+        Self { plot: Plot::new(), layout, height, attributes: String::new(), has_tools: false }
     }
 
     /// With one trace more.
@@ -66,6 +66,20 @@ impl Chart {
         self
     }
 
+    /// With buttons to zoom and to save the picture.
+    #[must_use]
+    pub fn tools(mut self) -> Self {
+        self.has_tools = true;
+        self
+    }
+
+    /// With the legend at another height, in heights of the plot.
+    #[must_use]
+    pub fn legend_above(mut self, height: f64) -> Self {
+        self.layout = self.layout.legend(legend_at(height));
+        self
+    }
+
     /// With attributes for the page's own script: HTML, ` data-x="..."`.
     #[must_use]
     pub fn attributes(mut self, attributes: String) -> Self {
@@ -86,7 +100,7 @@ impl Chart {
             Configuration::new()
                 .responsive(true)
                 .display_logo(false)
-                .display_mode_bar(DisplayModeBar::Hover)
+                .display_mode_bar(if self.has_tools { DisplayModeBar::True } else { DisplayModeBar::False })
                 .mode_bar_buttons_to_remove(needless),
         );
         format!(
@@ -96,6 +110,12 @@ impl Chart {
             embedded_json(&self.plot.to_json())
         )
     }
+}
+
+/// One row, or a few, above the plot.
+fn legend_at(height: f64) -> Legend {
+    let legend = Legend::new().orientation(Orientation::Horizontal).trace_order(TraceOrder::Normal);
+    legend.x(0.0).y(height).y_anchor(Anchor::Bottom)
 }
 
 #[cfg(test)]

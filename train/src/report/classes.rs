@@ -11,7 +11,7 @@ use plotly::{Bar, HeatMap, Scatter};
 /// Pairs in the table.
 const PAIRS: usize = 20;
 /// Pixels a class in the chart of accuracies.
-const ROW: usize = 17;
+const ROW: usize = 18;
 
 /// The section of these runs: accuracies in one chart, then each run's confusions.
 pub fn classes(views: &[View<'_>]) -> String {
@@ -57,7 +57,9 @@ fn accuracies(runs: &[(&View<'_>, &Confusion)], first: &Confusion) -> Chart {
     let margin = Margin::new().left(40).right(12).top(if runs.len() > 1 { 50 } else { 24 }).bottom(8);
     let mut chart = Chart::new(order.len() * ROW + 60)
         .axes(x, y)
-        .layout(|layout| layout.margin(margin).hover_mode(HoverMode::Closest).show_legend(runs.len() > 1));
+        .layout(|layout| layout.margin(margin).hover_mode(HoverMode::Closest).show_legend(runs.len() > 1).bar_gap(0.12))
+        // Above the axis' numbers, whatever the chart's height.
+        .legend_above(1.0 + 26.0 / (order.len() * ROW) as f64);
     for (number, (view, confusion)) in runs.iter().enumerate() {
         let places: Vec<String> = order.iter().map(|&class| label(&view.classes[class])).collect();
         let values: Vec<Option<f64>> = order.iter().map(|&class| confusion.accuracy(class).map(rounded)).collect();
@@ -121,7 +123,7 @@ fn matrix(view: &View<'_>, confusion: &Confusion, number: usize) -> String {
     };
     let scale = |rgb: &str| {
         let element = |at, alpha| ColorScaleElement(at, format!("rgba({rgb},{alpha})"));
-        ColorScale::Vector(vec![element(0.0, 0.18), element(0.5, 0.7), element(1.0, 1.0)])
+        ColorScale::Vector(vec![element(0.0, 0.3), element(0.5, 0.75), element(1.0, 1.0)])
     };
     let layer = |is_shown: fn(usize, usize) -> bool, rgb: &str, highest: f64, hover: &str| {
         let (percents, texts) = cells(is_shown);
@@ -135,24 +137,24 @@ fn matrix(view: &View<'_>, confusion: &Confusion, number: usize) -> String {
             .hover_template(format!("{hover}: %{{text}} clips, %{{z:.1f}} %<extra></extra>"))
     };
     let ends = [-0.5, n as f64 - 0.5];
-    let axis = |title: &str| {
-        Axis::new().type_(AxisType::Category).title(title).auto_margin(true).show_grid(false).zero_line(false)
-    };
-    let x = axis("taken for").range(vec![ends[0], ends[1]]).tick_angle(-90.0);
-    let y = axis("class").range(vec![ends[1], ends[0]]);
+    let axis = || Axis::new().type_(AxisType::Category).auto_margin(true).show_grid(false).zero_line(false);
+    let x = axis().range(vec![ends[0], ends[1]]);
+    // Names of few classes fit as they are.
+    let x = if n > 12 { x.tick_angle(-90.0) } else { x };
+    let y = axis().range(vec![ends[1], ends[0]]);
     let orders = [
         ("confused classes together", confusion.by_likeness()),
         ("lowest accuracy first", confusion.by_accuracy()),
         ("in the data set's order", (0..n).collect()),
     ];
     let data = serde_json::to_string(&orders.each_ref().map(|(_, order)| order)).unwrap_or_default();
+    let margin = Margin::new().left(8).right(8).top(34).bottom(8);
     let chart = Chart::new(480)
+        .tools()
         .trace(layer(|truth, predicted| truth != predicted, "226,110,30", 60.0, "%{y} taken for %{x}"))
         .trace(layer(|truth, predicted| truth == predicted, "50,115,215", 100.0, "%{y} recognised"))
         .axes(x, y)
-        .layout(|layout| {
-            layout.hover_mode(HoverMode::Closest).margin(Margin::new().left(40).right(8).top(8).bottom(40))
-        })
+        .layout(|layout| layout.hover_mode(HoverMode::Closest).margin(margin))
         .attributes(format!(" id=\"matrix-{number}\" data-orders=\"{}\"", escape(&data)));
     let options: String =
         orders.iter().enumerate().map(|(i, (name, _))| format!("<option value=\"{i}\">{name}</option>")).collect();

@@ -18,6 +18,20 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// The same, with places to break a line in long names: between the words of `CamelCase`, after `_`.
+pub fn breakable(text: &str) -> String {
+    let mut html = String::new();
+    let mut before = ' ';
+    for c in text.chars() {
+        if before == '_' || (before.is_lowercase() && c.is_uppercase()) {
+            html += "<wbr>";
+        }
+        html += &escape(c.encode_utf8(&mut [0; 4]));
+        before = c;
+    }
+    html
+}
+
 /// JSON inside of a `script` element: the same value, without the sign that could end the element.
 pub fn embedded_json(json: &str) -> String {
     json.replace('<', "\\u003c")
@@ -59,7 +73,7 @@ pub fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
         html += "<tr>";
         for cell in row {
             html += &match cell {
-                Cell::Text(text) => format!("<td>{}</td>", escape(text)),
+                Cell::Text(text) => format!("<td>{}</td>", breakable(text)),
                 Cell::Number(text) => format!("<td class=\"number\">{}</td>", escape(text)),
                 Cell::Best(text) => format!("<td class=\"number best\">{}</td>", escape(text)),
             };
@@ -107,7 +121,9 @@ mod tests {
     fn no_text_becomes_markup() {
         let hostile = "<img src=x onerror=\"alert('1')\">&\0";
         assert_eq!(escape(hostile), "&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;\u{fffd}");
+        assert_eq!(breakable("<b>v_PlayingDhol"), "&lt;b&gt;v_<wbr>Playing<wbr>Dhol");
         for html in [
+            breakable(hostile),
             table(&[hostile], &[vec![Cell::Text(hostile.into())], vec![Cell::Best(hostile.into())]]),
             note(hostile),
             section(hostile, ""),

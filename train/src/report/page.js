@@ -39,6 +39,7 @@
     for (const axis of [layout.xaxis, layout.yaxis]) {
       const font = labelled(div, Math.abs(axis.range[1] - axis.range[0]));
       axis.showticklabels = font !== null;
+      axis.ticks = font ? "outside" : "";
       if (font) axis.tickfont = font;
     }
     return layout;

@@ -50,7 +50,7 @@ fn tiles(view: &View<'_>) -> String {
     let mut tiles = vec![
         ("Top-1", percent(view.top1()), clips),
         ("Top-5", percent(view.top5()), "of the same epoch".to_owned()),
-        ("Mean class accuracy", percent(view.mean_class_accuracy()), "each class weighs the same".to_owned()),
+        ("Mean class accuracy", percent(view.mean_class_accuracy()), "of all classes".to_owned()),
         ("Best epoch", best, format!("from 0; {} over", run.progress())),
         ("Time", seconds.map_or_else(|| "–".to_owned(), duration), "steps and test passes".to_owned()),
         ("Waiting for data", percent(wait), "of the training steps".to_owned()),

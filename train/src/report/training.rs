@@ -6,7 +6,7 @@ use super::html::{columns, note, panel, section};
 use super::run::Run;
 use crate::checkpoint::Scored;
 use crate::input::limit;
-use plotly::common::{DashType, ExponentFormat, Line, LineShape, Marker, MarkerSymbol, Mode, Visible};
+use plotly::common::{DashType, ExponentFormat, Line, LineShape, Marker, MarkerSymbol, Mode, TickMode, Visible};
 use plotly::layout::{Axis, AxisType, BarMode};
 use plotly::{Bar, Scatter};
 
@@ -38,6 +38,23 @@ fn epoch_axis(runs: &[&Run]) -> Axis {
     if most <= 12 { axis.dtick(1.0) } else { axis }
 }
 
+/// A logarithmic axis for these values, with ticks at 1, 2 and 5 times the powers of ten: plotly.js has a tick for each digit
+/// where there are few decades.
+fn log_axis(values: impl Iterator<Item = f64>) -> Axis {
+    let axis = Axis::new().type_(AxisType::Log).exponent_format(ExponentFormat::Power);
+    let (mut lowest, mut highest) = (f64::INFINITY, 0.0_f64);
+    for value in values.filter(|value| value.is_normal() && *value > 0.0) {
+        (lowest, highest) = (lowest.min(value), highest.max(value));
+    }
+    if highest < lowest || highest > 500.0 * lowest {
+        return axis.dtick(1.0);
+    }
+    let decades = lowest.log10().floor() as i32 - 1..=highest.log10().ceil() as i32;
+    let ticks: Vec<f64> = decades.flat_map(|decade| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(decade))).collect();
+    let texts = ticks.iter().map(|tick| format!("{:.*}", (-tick.log10().floor()).max(0.0) as usize, tick)).collect();
+    axis.tick_mode(TickMode::Array).tick_values(ticks).tick_text(texts)
+}
+
 /// What is drawn of a run: the value of each epoch that has it.
 fn line(run: &Run, value: impl Fn(&Epoch) -> Option<f64>) -> Box<Scatter<usize, f64>> {
     let (epochs, values): (Vec<usize>, Vec<f64>) =
@@ -59,9 +76,10 @@ fn name(runs: &[&Run], run: &Run, what: &str) -> String {
 }
 
 fn losses(runs: &[&Run]) -> Chart {
-    let axis = Axis::new().type_(AxisType::Log).hover_format(".4g").exponent_format(ExponentFormat::Power);
-    let mut chart = Chart::new(HEIGHT).axes(epoch_axis(runs), axis);
     let loss = |scored: Option<Scored>| scored.map(|scored| scored.loss);
+    let epochs = runs.iter().flat_map(|run| &run.epochs);
+    let axis = log_axis(epochs.flat_map(|epoch| [loss(epoch.test), loss(epoch.train)]).flatten()).hover_format(".4g");
+    let mut chart = Chart::new(HEIGHT).axes(epoch_axis(runs), axis);
     for (number, run) in runs.iter().enumerate() {
         let test = line(run, |epoch| loss(epoch.test)).name(name(runs, run, "test"));
         let train = line(run, |epoch| loss(epoch.train)).name(name(runs, run, "train"));
@@ -109,7 +127,7 @@ type Part = (&'static str, fn(&PassSeconds) -> f64, &'static str);
 const PARTS: [Part; 3] = [
     ("computing", |seconds| seconds.computing, PALETTE[0]),
     ("copying", |seconds| seconds.copying, PALETTE[4]),
-    ("waiting for data", |seconds| seconds.waiting, PALETTE[5]),
+    ("waiting", |seconds| seconds.waiting, PALETTE[5]),
 ];
 
 /// A bar an epoch of one run, a bar a run of several; and a sentence a run.
@@ -140,13 +158,13 @@ fn times(runs: &[&Run]) -> String {
     let places: Vec<String> = bars.iter().map(|(place, _, _)| place.clone()).collect();
     let x = if runs.len() == 1 { Axis::new().title("epoch") } else { Axis::new() };
     let y = Axis::new().title(format!("{unit} an epoch")).hover_format(".3f");
-    let mut chart = Chart::new(HEIGHT)
+    let mut chart = Chart::new(HEIGHT + 40)
         .axes(x.type_(AxisType::Category), y)
         .layout(|layout| layout.bar_mode(BarMode::Stack).bar_gap(if runs.len() == 1 { 0.2 } else { 0.6 }));
-    for (pass, opacity) in [("training", 1.0), ("test", 0.45)] {
+    for (pass, opacity) in [("train", 1.0), ("test", 0.45)] {
         for (part, of, colour) in PARTS {
             let value = |(_, train, test): &(_, PassSeconds, PassSeconds)| {
-                of(if pass == "training" { train } else { test }) / seconds
+                of(if pass == "train" { train } else { test }) / seconds
             };
             let bar = Bar::new(places.clone(), bars.iter().map(value).collect());
             let mark = Marker::new().color(colour);

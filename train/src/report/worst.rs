@@ -1,7 +1,7 @@
 //! The clips that a network is most sure of and wrong about, with a picture each.
 
 use super::confusion::predicted;
-use super::html::{escape, note, section};
+use super::html::{breakable, escape, note, section};
 use super::thumbnail::Thumbnail;
 use super::view::View;
 use crate::fusion::softmax;
@@ -77,13 +77,15 @@ fn card(view: &View<'_>, mistake: &Mistake, picture: Option<&Thumbnail>) -> Stri
     let picture = picture.map_or_else(String::new, |Thumbnail { uri, width, height }| {
         format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"a frame of {name}\">")
     });
-    let class = |class: usize, probability: f32| {
-        format!("<b>{}</b> <span class=\"number\">{:.1} %</span>", escape(&view.classes[class]), 100.0 * probability)
+    let class = |words: &str, class: usize, probability: f32| {
+        let (class, percent) = (breakable(&view.classes[class]), 100.0 * probability);
+        format!("<div><span>{words}</span><span class=\"number\">{percent:.1} %</span></div><b>{class}</b>")
     };
     format!(
-        "<figure>{picture}<figcaption><div>taken for {}</div><div>is {}</div><code>{name}</code></figcaption></figure>",
-        class(mistake.predicted, mistake.confidence),
-        class(mistake.truth, mistake.truth_probability),
+        "<figure>{picture}<figcaption>{}{}<code>{}</code></figcaption></figure>",
+        class("taken for", mistake.predicted, mistake.confidence),
+        class("is", mistake.truth, mistake.truth_probability),
+        breakable(&mistake.name),
     )
 }
 
