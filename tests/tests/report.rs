@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -320,6 +321,7 @@ fn hostile_run(dir: &Path) -> PathBuf {
         classes: (0..4).map(|class| format!("{HOSTILE}{class}")).collect(),
         input_size: 32,
         split: HOSTILE.into(),
+        view: None,
     };
     checkpoint::save_network(&dir.join("best.safetensors"), &network, &[]).unwrap();
     let scores = Scores {
@@ -357,7 +359,8 @@ fn browser() -> Option<PathBuf> {
 #[test]
 fn a_browser_draws_every_chart_and_has_nothing_to_complain_about() {
     let Some(browser) = browser() else {
-        println!("SKIPPED: no chromium, chromium-browser or google-chrome on PATH");
+        // Not println, which the test harness keeps to itself where a test passes.
+        std::io::stderr().write_all(b"SKIPPED: no chromium, chromium-browser or google-chrome on PATH\n").unwrap();
         return;
     };
     let temp = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, colour, label};
 use super::confusion::Confusion;
-use super::html::{Cell, columns, escape, note, panel, section, table};
+use super::html::{Cell, columns, concat, escape, note, panel, section, table};
 use super::view::View;
 use plotly::common::{AxisSide, ColorScale, ColorScaleElement, Font, Marker, Mode, Orientation, TextPosition};
 use plotly::layout::{Axis, AxisType, HoverMode, Margin};
@@ -156,8 +156,8 @@ fn matrix(view: &View<'_>, confusion: &Confusion, number: usize) -> String {
         .axes(x, y)
         .layout(|layout| layout.hover_mode(HoverMode::Closest).margin(margin))
         .attributes(format!(" id=\"matrix-{number}\" data-orders=\"{}\"", escape(&data)));
-    let options: String =
-        orders.iter().enumerate().map(|(i, (name, _))| format!("<option value=\"{i}\">{name}</option>")).collect();
+    let options =
+        concat(orders.iter().enumerate().map(|(i, (name, _))| format!("<option value=\"{i}\">{name}</option>")));
     let select = format!("<label>Order: <select data-matrix=\"matrix-{number}\">{options}</select></label>");
     let words = "Rows are classes, columns what their clips were taken for, in percent of a row. Blue is right, orange wrong. \
                  Drag over a part to look closer, double-click to go back.";

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!((log.starts.len(), log.epochs.len(), log.unreadable), (1, 1, 1));
         assert_eq!((log.starts[0].device.as_str(), log.starts[0].threads), ("cpu", 2));
         let epoch = &log.epochs[&0];
-        assert_eq!(epoch.test.unwrap().top1, 26.0, "the later of two");
+        assert_eq!(epoch.test, Some(Scored { loss: 14.5, top1: 26.0, top5: 75.0 }), "the later of two");
         let seconds = epoch.seconds.unwrap();
         assert_eq!(seconds.train, PassSeconds { computing: 6.0, copying: 1.0, waiting: 3.0 });
         assert_eq!(seconds.test, PassSeconds { computing: 5.5, copying: 0.0, waiting: 0.5 });

@@ -125,7 +125,7 @@ impl Fused {
         let left_out: Vec<&str> =
             (0..runs.len()).filter(|run| !self.members.contains(run)).map(|run| runs[run].name.as_str()).collect();
         if !left_out.is_empty() {
-            words += &format!(" Without scores of the same clips: {}.", left_out.join(", "));
+            words = format!("{words} Without scores of the same clips: {}.", left_out.join(", "));
         }
         let panels = [
             panel("Strategies", &(self.strategies(&names) + &note(&words))),
@@ -211,15 +211,12 @@ mod tests {
         let curve = weight_curve([&first, &second], 2, &[0, 1]).unwrap();
         assert_eq!(curve.len(), 61);
         for point in &curve {
-            let expected = match point.weight {
-                0..20 => 50.0,
-                20..45 => 100.0,
-                _ => 50.0,
-            };
-            assert_eq!(point.top1, expected, "{}", point.weight);
+            let top1 = if (20..45).contains(&point.weight) { 100.0 } else { 50.0 };
+            assert_eq!(point, &WeightPoint { weight: point.weight, top1 });
         }
         let best = best_point(&curve).unwrap();
-        assert_eq!((best.weight, best.percent(), best.ratio().as_str()), (30, 50.0, "1:1"));
+        assert_eq!((best, best.ratio().as_str()), (&WeightPoint { weight: 30, top1: 100.0 }, "1:1"));
+        assert!((best.percent() - 50.0).abs() < 1e-12);
         assert_eq!(curve[40].ratio(), "2:1");
         assert_eq!(
             (curve[0].ratio(), curve[60].ratio(), curve[7].ratio()),

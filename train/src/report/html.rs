@@ -63,24 +63,29 @@ impl Cell {
 /// A table that scrolls sideways where the page is narrow.
 pub fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
     let is_number = |column: usize| rows.iter().all(|row| !matches!(row.get(column), Some(Cell::Text(_))));
-    let mut html = String::from("<div class=\"scroll\"><table><thead><tr>");
-    for (column, name) in head.iter().enumerate() {
+    let head_cell = |(column, name): (usize, &&str)| {
         let class = if is_number(column) { " class=\"number\"" } else { "" };
-        html += &format!("<th{class}>{}</th>", escape(name));
-    }
-    html += "</tr></thead><tbody>";
-    for row in rows {
-        html += "<tr>";
-        for cell in row {
-            html += &match cell {
-                Cell::Text(text) => format!("<td>{}</td>", breakable(text)),
-                Cell::Number(text) => format!("<td class=\"number\">{}</td>", escape(text)),
-                Cell::Best(text) => format!("<td class=\"number best\">{}</td>", escape(text)),
-            };
-        }
-        html += "</tr>";
-    }
-    html + "</tbody></table></div>"
+        format!("<th{class}>{}</th>", escape(name))
+    };
+    let cell = |cell: &Cell| match cell {
+        Cell::Text(text) => format!("<td>{}</td>", breakable(text)),
+        Cell::Number(text) => format!("<td class=\"number\">{}</td>", escape(text)),
+        Cell::Best(text) => format!("<td class=\"number best\">{}</td>", escape(text)),
+    };
+    let head = concat(head.iter().enumerate().map(head_cell));
+    let rows = concat(rows.iter().map(|row| format!("<tr>{}</tr>", concat(row.iter().map(cell)))));
+    format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>")
+}
+
+/// Pieces of HTML, one after the other.
+pub fn concat(pieces: impl Iterator<Item = String>) -> String {
+    pieces.collect::<Vec<_>>().concat()
+}
+
+/// A list of sentences.
+pub fn list(class: &str, sentences: impl Iterator<Item = String>) -> String {
+    let items = concat(sentences.map(|sentence| format!("<li>{}</li>", escape(&sentence))));
+    if items.is_empty() { items } else { format!("<ul class=\"{class}\">{items}</ul>") }
 }
 
 /// A paragraph below a heading or a chart.

@@ -1,7 +1,8 @@
 //! The page: its parts in their order, its style, its script.
 
 use super::chart::library;
-use super::html::{escape, section};
+use super::epochs::Start;
+use super::html::{concat, escape, list, section};
 use super::run::Run;
 use super::view::View;
 use super::{classes, fused, summary, training, worst};
@@ -57,24 +58,16 @@ pub fn page(runs: &[Run], data: Option<&Path>) -> String {
 /// How each run was set up: its `config.toml` as it is, and the machines that it ran on.
 fn settings(runs: &[Run]) -> String {
     let one = |run: &Run| {
-        let starts: String = run
-            .starts
-            .iter()
-            .map(|start| {
+        let starts = list(
+            "starts",
+            run.starts.iter().map(|start| {
                 let went_on = if start.resumed { "resumed" } else { "started" };
-                let device = escape(&format!(
-                    "{went_on} with ucftrain {} on {}, {}, {} threads",
-                    start.version, start.device, start.precision, start.threads
-                ));
-                format!("<li>{device}</li>")
-            })
-            .collect();
+                let Start { version, device, precision, threads, .. } = start;
+                format!("{went_on} with ucftrain {version} on {device}, {precision}, {threads} threads")
+            }),
+        );
         let config = run.config.as_deref().unwrap_or("config.toml is missing");
-        format!(
-            "<details><summary>{}</summary><ul>{starts}</ul><pre>{}</pre></details>",
-            escape(&run.name),
-            escape(config)
-        )
+        format!("<details><summary>{}</summary>{starts}<pre>{}</pre></details>", escape(&run.name), escape(config))
     };
-    section("Settings", &runs.iter().map(one).collect::<String>())
+    section("Settings", &concat(runs.iter().map(one)))
 }

@@ -1,6 +1,6 @@
 //! The first part: what the runs are and how good.
 
-use super::html::{Cell, duration, escape, note, table};
+use super::html::{Cell, concat, duration, escape, list, note, table};
 use super::run::Run;
 use super::view::View;
 
@@ -8,9 +8,7 @@ use super::view::View;
 pub fn faults(runs: &[Run]) -> String {
     let of = |run: &Run| if runs.len() > 1 { format!("{}: ", run.name) } else { String::new() };
     let sentences = |run: &Run| run.faults.iter().map(|fault| of(run) + fault).collect::<Vec<_>>();
-    let items: String =
-        runs.iter().flat_map(sentences).map(|sentence| format!("<li>{}</li>", escape(&sentence))).collect();
-    if items.is_empty() { items } else { format!("<ul class=\"faults\">{items}</ul>") }
+    list("faults", runs.iter().flat_map(sentences))
 }
 
 /// One run's figures as tiles, several runs' as a table.
@@ -62,7 +60,7 @@ fn tiles(view: &View<'_>) -> String {
         let (value, words) = (escape(&value), escape(&words));
         format!("<div class=\"tile\"><div>{name}</div><strong>{value}</strong><div>{words}</div></div>")
     };
-    format!("<div class=\"tiles\">{}</div>", tiles.into_iter().map(tile).collect::<String>()) + &under_way(run)
+    format!("<div class=\"tiles\">{}</div>", concat(tiles.into_iter().map(tile))) + &under_way(run)
 }
 
 /// Where a run stands that has not finished.
@@ -82,12 +80,13 @@ fn under_way(run: &Run) -> String {
 
 /// A row a run; the best of each column stands out.
 fn comparison(views: &[View<'_>]) -> String {
-    let figure = |view: &View<'_>, of: fn(&View<'_>) -> Option<f64>| {
-        let best = views.iter().filter_map(of).fold(f64::NEG_INFINITY, f64::max);
-        match of(view) {
-            Some(value) if value >= best => Cell::Best(format!("{value:.2}")),
-            value => Cell::percent(value),
-        }
+    let highest = |values: Vec<Option<f64>>| values.into_iter().flatten().fold(f64::NEG_INFINITY, f64::max);
+    let best_top1 = highest(views.iter().map(View::top1).collect());
+    let best_top5 = highest(views.iter().map(View::top5).collect());
+    let best_mean = highest(views.iter().map(View::mean_class_accuracy).collect());
+    let figure = |value: Option<f64>, best: f64| match value {
+        Some(value) if value >= best => Cell::Best(format!("{value:.2}")),
+        value => Cell::percent(value),
     };
     let row = |view: &View<'_>| {
         let run = view.run;
@@ -100,9 +99,9 @@ fn comparison(views: &[View<'_>]) -> String {
             Cell::text(run.recipe()),
             Cell::text(run.split()),
             Cell::Number(best),
-            figure(view, |view| view.top1()),
-            figure(view, |view| view.top5()),
-            figure(view, |view| view.mean_class_accuracy()),
+            figure(view.top1(), best_top1),
+            figure(view.top5(), best_top5),
+            figure(view.mean_class_accuracy(), best_mean),
             Cell::Number(run.progress()),
             Cell::Number(seconds.map_or_else(|| "–".to_owned(), duration)),
             Cell::percent(wait),

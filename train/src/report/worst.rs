@@ -5,7 +5,6 @@ use super::html::{breakable, escape, note, section};
 use super::thumbnail::Thumbnail;
 use super::view::View;
 use crate::fusion::softmax;
-use crate::sampler::TEST_SAMPLES;
 use crate::scores::Scores;
 
 /// A clip that was taken for another class.
@@ -27,7 +26,7 @@ pub struct Mistake {
 ///
 /// `labels` are `[clips]`, less than the number of classes.
 pub fn worst(scores: &Scores, labels: &[u32], most: usize) -> Vec<Mistake> {
-    let all_alike = || vec![TEST_SAMPLES as u32; labels.len()];
+    let all_alike = || vec![1; labels.len()];
     let samples = scores.samples.clone().unwrap_or_else(all_alike);
     let probabilities = softmax(&scores.logits, scores.classes, &samples);
     let mut mistakes = Vec::new();
