@@ -6,6 +6,7 @@ use super::html::{columns, note, panel, section};
 use super::run::Run;
 use crate::checkpoint::Scored;
 use crate::input::limit;
+use crate::view::Consensus;
 use plotly::common::{DashType, ExponentFormat, Line, LineShape, Marker, MarkerSymbol, Mode, TickMode, Visible};
 use plotly::layout::{Axis, AxisType, BarMode};
 use plotly::{Bar, Scatter};
@@ -20,7 +21,12 @@ pub fn training(runs: &[&Run]) -> String {
     if runs.iter().all(|run| run.epochs.is_empty()) {
         return section("Training", &note("No epoch is over yet."));
     }
-    let loss_note = "Test loss is that of sums of 19 samples' logits, as in the reference run, so it reads high.";
+    let is_summed = |run: &&Run| run.network.as_ref().is_none_or(|network| network.view().consensus == Consensus::Sum);
+    let loss_note = if runs.iter().any(is_summed) {
+        "Test loss of the recipe seed is that of sums of 19 samples' logits, as in the reference run, so it reads high."
+    } else {
+        ""
+    };
     let precision_note = if runs.len() > 1 { "Top-5 is in the legend: a click shows it." } else { "" };
     let panels = [
         panel("Loss", &(losses(runs).html() + &note(loss_note))),
