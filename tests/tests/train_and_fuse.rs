@@ -162,6 +162,9 @@ fn held_out_groups_choose_the_best_epoch_and_the_test_clips_are_seen_once() {
     let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
     assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
     assert!(folder.join("validation_scores.npz").is_file());
+    // The report shows the test, and does not take its scores for wrong ones.
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains(&format!("{:.2}", eval["top1"].as_f64().unwrap())) && !page.contains("not of one epoch"));
     // Once more to the end: nothing is left to do.
     run("ucftrain", &args(temp.path(), "temporal --run {}/a --resume")).ok();
     let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();

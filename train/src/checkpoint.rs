@@ -178,7 +178,8 @@ pub struct Loaded {
 
 /// Reads a checkpoint.
 pub fn load(path: &Path) -> Result<Loaded> {
-    let (state, tensors) = read(path)?;
+    let (mut state, tensors): (State, _) = read(path)?;
+    state.network.view = Some(state.network.view());
     let mut loaded = Loaded { state, model: HashMap::new(), momentum: HashMap::new() };
     for (name, tensor) in tensors {
         if let Some(name) = name.strip_prefix(MODEL) {

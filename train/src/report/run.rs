@@ -1,7 +1,7 @@
 //! What the folder of a run holds, as far as it is there and whole.
 
 use super::epochs::{Csv, Epoch, EpochSeconds, Log, Start};
-use crate::checkpoint::{self, Network, State};
+use crate::checkpoint::{self, Network, Scored, State};
 use crate::scores::{SCORES_FILE, Scores};
 use crate::settings::Given;
 use crate::stream::Stream;
@@ -83,9 +83,18 @@ impl Run {
         Ok(run)
     }
 
-    /// Says where the scores are not those of the epoch that the log calls the best.
+    /// The best epoch's network on the test clips; none where held-out clips chose it and the test is still to come.
+    pub fn result(&self) -> Option<Scored> {
+        let is_held_out = self.settings.as_ref().and_then(|settings| settings.val_groups.as_ref()).is_some();
+        if is_held_out {
+            return self.state.as_ref()?.tested.map(|(_, test)| test);
+        }
+        self.best()?.test
+    }
+
+    /// Says where the scores are not those of the result.
     fn compare_scores(&mut self) {
-        let (Some(best), Some(scores)) = (self.best().and_then(|epoch| epoch.test), &self.scores) else { return };
+        let (Some(best), Some(scores)) = (self.result(), &self.scores) else { return };
         let Some(labels) = &scores.labels else {
             self.faults.push(format!("{SCORES_FILE} has no labels."));
             return;

@@ -122,7 +122,7 @@ fn comparison(views: &[View<'_>]) -> String {
         "time",
         "data wait %",
     ];
-    let words = "Top-1 and top-5 are those of the best epoch's test pass, mean class accuracy gives each class the same weight. \
+    let words = "Top-1 and top-5 are those of the best epoch's network on the test clips, mean class accuracy gives each class the same weight. \
                  Time is that of steps and test passes; data wait is the part of the training steps spent waiting for pixels.";
     table(&head, &rows) + &note(words)
 }

@@ -51,14 +51,14 @@ impl<'a> View<'a> {
         view
     }
 
-    /// Test top-1 of the best epoch in percent.
+    /// Top-1 of the best epoch's network on the test clips, in percent.
     pub fn top1(&self) -> Option<f64> {
-        self.run.best().and_then(|epoch| epoch.test).map(|test| test.top1)
+        self.run.result().map(|test| test.top1)
     }
 
-    /// Test top-5 of the same epoch in percent.
+    /// Its top-5 in percent.
     pub fn top5(&self) -> Option<f64> {
-        self.run.best().and_then(|epoch| epoch.test).map(|test| test.top5)
+        self.run.result().map(|test| test.top5)
     }
 
     /// Mean class accuracy of the scores in percent.
