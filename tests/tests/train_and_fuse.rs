@@ -246,6 +246,7 @@ fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
     let line = format!("spatial --data {} --run {{}}/r {COMMON}", copy.display());
     let error = run("ucftrain", &args(temp.path(), &line)).error(1);
     assert!(error.contains("rgb-00000.clipshard: record ") && error.contains("checksum"), "{error}");
+    assert!(error.contains("--skip-damaged goes on without it"), "{error}");
 }
 
 #[test]

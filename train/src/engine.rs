@@ -126,7 +126,7 @@ impl Engine<'_> {
     }
 
     fn damage(&self) -> Damage {
-        if self.settings.skip_damaged { Damage::is_skipped() } else { Damage::is_fatal() }
+        Damage::by_option(self.settings.skip_damaged)
     }
 
     fn is_at_limit(&self) -> bool {

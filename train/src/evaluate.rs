@@ -64,7 +64,7 @@ pub struct Outcome {
 impl Evaluation<'_> {
     /// Runs the pass; none where `stop` ended it.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
-        let damage = if self.skip_damaged { Damage::is_skipped() } else { Damage::is_fatal() };
+        let damage = Damage::by_option(self.skip_damaged);
         let source = TestSource::new(self.data, self.videos, self.stream, self.side);
         let source = source.with_view(self.view).with_damage(damage);
         let batch_size = self.batch_size.max(if self.compute.device.is_cpu() {

@@ -6,8 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Damaged samples that a pass may replace by others, and how many it did.
 #[derive(Debug, Default)]
 pub struct Damage {
-    may_skip: bool,
+    rule: Rule,
     samples: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Rule {
+    #[default]
+    Fatal,
+    /// Fatal, and the error names the option of the command that skips.
+    FatalUnlessAsked,
+    Skip,
 }
 
 impl Damage {
@@ -16,9 +25,10 @@ impl Damage {
         Self::default()
     }
 
-    /// Damaged samples are replaced and counted.
-    pub fn is_skipped() -> Self {
-        Self { may_skip: true, ..Self::default() }
+    /// Damaged samples are replaced and counted if the option `--skip-damaged` says so; else the error names it.
+    pub fn by_option(skip_damaged: bool) -> Self {
+        let rule = if skip_damaged { Rule::Skip } else { Rule::FatalUnlessAsked };
+        Self { rule, ..Self::default() }
     }
 
     /// Samples that were replaced.
@@ -39,7 +49,10 @@ impl Damage {
                     }
                     return Ok(number);
                 }
-                Err(error) if self.may_skip && is_damage(&error) => first = first.or(Some(error)),
+                Err(error) if self.rule == Rule::Skip && is_damage(&error) => first = first.or(Some(error)),
+                Err(error) if self.rule == Rule::FatalUnlessAsked && is_damage(&error) => {
+                    return Err(anyhow!("{error:#}; --skip-damaged goes on without it"));
+                }
                 Err(error) => return Err(error),
             }
         }
