@@ -122,6 +122,7 @@ impl Engine<'_> {
             threads: self.settings.threads,
             compute: self.compute,
             skip_damaged: self.settings.skip_damaged,
+            keeps_samples: false,
         }
     }
 

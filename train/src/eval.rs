@@ -1,34 +1,27 @@
 //! `ucftrain eval`: the test pass of a trained network.
 
-use crate::checkpoint;
 use crate::console::Console;
 use crate::device::{Compute, Precision};
 use crate::evaluate::Evaluation;
 use crate::input::check_geometry;
 use crate::io::Io;
-use crate::settings::Given;
 use crate::stop::Stop;
 use crate::table::table;
-use crate::train::set_threads;
-use crate::usage::Usage;
+use crate::train::start_threads;
+use crate::trained::{NetworkArgs, Trained};
 use crate::videos::Videos;
 use crate::view::Crop;
-use anyhow::{Context, Result, bail};
-use candle_convnet::{Model, ResNetConfig};
+use anyhow::{Result, bail};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
 
 /// What is typed after `eval`.
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("network").required(true).args(["run", "checkpoint"])))]
 pub struct EvalArgs {
-    /// Run folder: its best network is evaluated
-    #[arg(long, value_name = "DIR")]
-    pub run: Option<PathBuf>,
-    /// A best.safetensors or checkpoint.safetensors
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub network: NetworkArgs,
     /// Packed data set
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
@@ -38,6 +31,9 @@ pub struct EvalArgs {
     /// Also write the scores to this file
     #[arg(long, value_name = "FILE.npz")]
     pub scores: Option<PathBuf>,
+    /// Also write each sample's logits to this file
+    #[arg(long, value_name = "FILE.npz")]
+    pub sample_scores: Option<PathBuf>,
     /// Samples a batch
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch_size: u32,
@@ -64,29 +60,15 @@ pub struct EvalArgs {
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let path = match (&args.run, &args.checkpoint) {
-        (Some(dir), _) => dir.join("best.safetensors"),
-        (_, Some(file)) => file.clone(),
-        _ => bail!(Usage("give --run DIR or --checkpoint FILE".into())),
-    };
-    let (network, tensors) = checkpoint::load_network(&path)?;
     let data = Dataset::open_with(&args.data, args.io.access())?;
-    if data.manifest().classes != network.classes {
-        let (own, other) = (network.classes.len(), data.manifest().classes.len());
-        bail!("{}: the network knows {own} classes, {} has {other}, or others", path.display(), args.data.display());
-    }
+    let compute = Compute::open(&args.device, args.precision, false)?;
+    let threads = start_threads(args.threads)?;
+    let trained = Trained::load(&args.network.file()?, &compute)?;
+    trained.check_classes(&data)?;
+    let (network, model) = (&trained.network, &trained.model);
     let split = args.split.as_ref().unwrap_or(&network.split);
     let videos = Videos::of(&data, split, network.stream)?;
     check_geometry(&data, &videos.test, network.stream, Crop::Whole, network.input_size)?;
-    let compute = Compute::open(&args.device, args.precision, false)?;
-    let threads =
-        args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
-    set_threads(threads)?;
-    let arch = Given { arch: Some(network.arch.clone()), data: Some(args.data.clone()), ..Given::default() };
-    let depth = arch.complete(network.stream, true)?.depth()?;
-    let config = ResNetConfig { depth, in_channels: network.stream.channels(), classes: network.classes.len() };
-    let model = Model::random(&config, 0, &compute.device)?;
-    model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
     let evaluation = Evaluation {
         data: &data,
         videos: &videos.test,
@@ -98,12 +80,16 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         threads,
         compute: &compute,
         skip_damaged: args.skip_damaged,
+        keeps_samples: args.sample_scores.is_some(),
     };
     let Some(outcome) = evaluation.run(&model.net, console, &Stop::on_signals()?)? else {
         bail!("stopped before the end; nothing was written");
     };
     if let Some(path) = &args.scores {
         outcome.scores.write_npz(path)?;
+    }
+    if let (Some(path), Some(samples)) = (&args.sample_scores, &outcome.samples) {
+        samples.write_npz(path)?;
     }
     let scored = outcome.scored;
     if args.json {

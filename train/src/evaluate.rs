@@ -6,7 +6,7 @@ use crate::console::Console;
 use crate::device::Compute;
 use crate::input::{Damage, Feed, Plan, RING, SampleSource, Staged, TestSource, Work, with_batches};
 use crate::meters::cross_entropy;
-use crate::scores::Scores;
+use crate::scores::{SampleScores, Scores};
 use crate::stop::Stop;
 use crate::stream::Stream;
 use crate::videos::Video;
@@ -45,6 +45,8 @@ pub struct Evaluation<'a> {
     pub compute: &'a Compute,
     /// Whether damaged samples are replaced by others of their clips.
     pub skip_damaged: bool,
+    /// Whether each sample's logits are kept beside the sums.
+    pub keeps_samples: bool,
 }
 
 /// What a test pass gives.
@@ -53,6 +55,8 @@ pub struct Outcome {
     pub scored: Scored,
     /// Summed logits of each clip.
     pub scores: Scores,
+    /// Logits of each sample, if they were to be kept.
+    pub samples: Option<SampleScores>,
     /// Seconds a batch.
     pub seconds: Seconds,
     /// What the decode threads did.
@@ -75,6 +79,7 @@ impl Evaluation<'_> {
         let pixels = (self.stream, self.view.range(self.stream));
         let mut feed = Feed::new(self.compute, pixels, self.side, self.view.test_views(), batch_size)?;
         let mut sums = vec![0_f32; self.videos.len() * self.classes];
+        let mut of_samples = self.keeps_samples.then(|| vec![0_f32; source.len() * self.classes]);
         let mut seconds = Seconds::default();
         let mut decoding = Work::default();
         let steps = source.len().div_ceil(batch_size);
@@ -114,6 +119,10 @@ impl Evaluation<'_> {
                     for (sum, logit) in sum.iter_mut().zip(logits) {
                         *sum += logit;
                     }
+                    if let Some(of_samples) = &mut of_samples {
+                        let sample = video * self.view.test_samples + (first + i) % self.view.test_samples;
+                        of_samples[sample * self.classes..][..self.classes].copy_from_slice(logits);
+                    }
                 }
                 let waited = batches.waited.as_secs_f64();
                 seconds.batch.add(start.elapsed().as_secs_f64(), 1);
@@ -147,6 +156,15 @@ impl Evaluation<'_> {
             samples: Some(vec![views as u32; labels.len()]),
             labels: Some(labels),
         };
-        Ok(Some(Outcome { scored, scores, seconds, decoding, damaged: source.damaged() }))
+        let samples = of_samples.map(|logits| SampleScores {
+            names: scores.names.clone(),
+            labels: scores.labels.clone(),
+            classes: self.classes,
+            samples: self.view.test_samples,
+            views: self.view.test_views() as u32,
+            frames: self.videos.iter().flat_map(|video| source.starts(video)).collect(),
+            logits,
+        });
+        Ok(Some(Outcome { scored, scores, samples, seconds, decoding, damaged: source.damaged() }))
     }
 }

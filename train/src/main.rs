@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use ucftrain::stream::Stream;
 use ucftrain::usage::Usage;
-use ucftrain::{bench, eval, fuse, report, train};
+use ucftrain::{bench, eval, exchange, fuse, predict, report, train};
 
 /// Trains, evaluates and fuses two-stream action recognition networks straight from clip shards
 #[derive(Parser)]
@@ -30,6 +30,12 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Combine the scores of several networks
     Fuse(fuse::FuseArgs),
+    /// Say what a clip shows: the five most likely classes, and what each sample says
+    Predict(predict::PredictArgs),
+    /// Write a network for PyTorch, with torchvision's names
+    Export(exchange::ExportArgs),
+    /// Take a PyTorch network over, the reference code's .pth.tar too
+    Import(exchange::ImportArgs),
     /// Show runs as one page: curves, confusions, worst videos, fusion
     Report(report::ReportArgs),
     /// Measure how fast this machine is at the parts of training
@@ -43,6 +49,9 @@ fn main() -> ExitCode {
         Command::Temporal(args) => train::run(Stream::Temporal, &args),
         Command::Eval(args) => eval::run(&args),
         Command::Fuse(args) => fuse::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Export(args) => exchange::export(&args),
+        Command::Import(args) => exchange::import(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const STACK_FRAMES: usize = 10;
 
 /// One of the two networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// Single RGB frames.

@@ -206,6 +206,14 @@ pub fn set_threads(threads: usize) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
 }
 
+/// Sets the threads of a command: what was typed, or one a core.
+pub fn start_threads(typed: Option<u32>) -> Result<usize> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = typed.map_or_else(cores, |n| n as usize);
+    set_threads(threads)?;
+    Ok(threads)
+}
+
 fn sgd_config(settings: &Settings) -> SgdConfig {
     // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
     SgdConfig { lr: settings.lr, weight_decay: settings.weight_decay, decay: Decay::Weights, ..SgdConfig::default() }

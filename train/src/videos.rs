@@ -22,6 +22,24 @@ pub struct Video {
     pub rgb_frames: u32,
 }
 
+impl Video {
+    /// Clip number `clip` of a data set.
+    pub fn of(data: &Dataset, clip: usize) -> Self {
+        let manifest = data.manifest();
+        let entry = &manifest.clips[clip];
+        let frames = |stream: &str| entry.frames.get(stream).copied().unwrap_or(0);
+        let rgb_frames = frames("rgb");
+        let has_flow = manifest.stream("flow").is_some();
+        let flow_frames = if has_flow { frames("flow") } else { rgb_frames.saturating_sub(1) };
+        Self { clip, id: entry.id.clone(), label: entry.label, flow_frames, rgb_frames }
+    }
+
+    /// Whether it has frames enough for the rules, and any of this stream.
+    pub fn is_usable(&self, stream: Stream) -> bool {
+        self.flow_frames >= MIN_FLOW_FRAMES && (stream == Stream::Temporal || self.rgb_frames > 0)
+    }
+}
+
 /// The clips of one split.
 #[derive(Clone, Debug)]
 pub struct Videos {
@@ -44,21 +62,17 @@ impl Videos {
             bail!(Usage(format!("{} has no split {split}; it has {have}", data.dir().display())));
         };
         data.stream(stream.records())?;
-        let has_flow = manifest.stream("flow").is_some();
         let mut videos = Self { train: Vec::new(), held_out: Vec::new(), test: Vec::new(), left_out: Vec::new() };
         for (i, clip) in manifest.clips.iter().enumerate() {
             let subset = clip.subsets[number];
             if subset == Subset::Unused {
                 continue;
             }
-            let frames = |stream: &str| clip.frames.get(stream).copied().unwrap_or(0);
-            let rgb_frames = frames("rgb");
-            let flow_frames = if has_flow { frames("flow") } else { rgb_frames.saturating_sub(1) };
-            if flow_frames < MIN_FLOW_FRAMES || frames(stream.records()) == 0 {
+            let video = Video::of(data, i);
+            if !video.is_usable(stream) {
                 videos.left_out.push(clip.id.clone());
                 continue;
             }
-            let video = Video { clip: i, id: clip.id.clone(), label: clip.label, flow_frames, rgb_frames };
             match subset {
                 Subset::Train => videos.train.push(video),
                 _ => videos.test.push(video),

@@ -59,7 +59,12 @@ impl<'a> TestSource<'a> {
         self.order[i / self.view.test_samples]
     }
 
-    /// First frame of a sample.
+    /// First frames of a clip's samples, from 0.
+    pub fn starts(&self, video: &Video) -> impl Iterator<Item = u32> {
+        (0..self.view.test_samples).map(|sample| self.start(video, sample))
+    }
+
+    /// First frame of a sample, from 0.
     fn start(&self, video: &Video, sample: usize) -> u32 {
         let (&Video { flow_frames, rgb_frames, .. }, samples) = (video, self.view.test_samples);
         match (self.view.sampling, self.stream) {

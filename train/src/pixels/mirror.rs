@@ -49,6 +49,7 @@ mod ssse3 {
             let end = rest.len() - 16;
             // SAFETY: `rest` has at least 32 bytes: its first and its last 16 are inside and apart.
             unsafe {
+                #[allow(clippy::cast_ptr_alignment, reason = "loads and stores of any alignment")]
                 let (left, right) = (rest.as_mut_ptr().cast::<__m128i>(), rest.as_mut_ptr().add(end).cast::<__m128i>());
                 let (a, b) = (_mm_loadu_si128(left), _mm_loadu_si128(right));
                 // The five pixels of `b` begin at its second byte.

@@ -11,10 +11,12 @@ mod names;
 mod npy;
 mod npz;
 mod pickle;
+mod samples;
 
 pub use labels::Labels;
 pub use names::clip_key;
 pub(crate) use names::first_few;
+pub use samples::SampleScores;
 
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, bail};

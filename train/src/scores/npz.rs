@@ -1,8 +1,8 @@
 //! Score files of ours: npz, a zip archive of one npy file an array.
 
-use super::Scores;
 use super::dtype::Kind;
 use super::npy::Npy;
+use super::{SampleScores, Scores};
 use npyz::npz::{NpzWriter, array_name_from_file_name, file_name_from_array_name};
 use npyz::zip::read::ZipArchive;
 use npyz::zip::result::ZipError;
@@ -101,20 +101,36 @@ fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, Strin
 
 /// The scores as npz, uncompressed as `np.savez` does; `np.load(..., allow_pickle=False)` reads it.
 pub(super) fn encode(scores: &Scores) -> io::Result<Vec<u8>> {
-    let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
+    let mut npz = begin(&scores.names, scores.labels.as_deref())?;
     let (clips, classes) = (scores.names.len() as u64, scores.classes as u64);
-    let width = scores.names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
-    let names = scores.names.iter().map(String::as_str);
-    write_array::<str, _>(&mut npz, "names", &format!("<U{width}"), &[clips], names)?;
-    if let Some(labels) = &scores.labels {
-        let labels: Vec<i64> = labels.iter().map(|&label| label.into()).collect();
-        write_array(&mut npz, "labels", "<i8", &[clips], &labels)?;
-    }
     write_array(&mut npz, "logits", "<f4", &[clips, classes], &scores.logits)?;
     if let Some(samples) = &scores.samples {
         write_array(&mut npz, "samples", "<u4", &[clips], samples)?;
     }
     Ok(npz.zip_writer().finish()?.into_inner())
+}
+
+/// The same of samples.
+pub(super) fn encode_samples(scores: &SampleScores) -> io::Result<Vec<u8>> {
+    let mut npz = begin(&scores.names, scores.labels.as_deref())?;
+    let (clips, samples, classes) = (scores.names.len() as u64, scores.samples as u64, scores.classes as u64);
+    write_array(&mut npz, "frames", "<u4", &[clips, samples], &scores.frames)?;
+    write_array(&mut npz, "logits", "<f4", &[clips, samples, classes], &scores.logits)?;
+    Ok(npz.zip_writer().finish()?.into_inner())
+}
+
+/// An archive that holds the clips' names and labels.
+fn begin(names: &[String], labels: Option<&[u32]>) -> io::Result<NpzWriter<Cursor<Vec<u8>>>> {
+    let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
+    let clips = names.len() as u64;
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
+    let texts = names.iter().map(String::as_str);
+    write_array::<str, _>(&mut npz, "names", &format!("<U{width}"), &[clips], texts)?;
+    if let Some(labels) = labels {
+        let labels: Vec<i64> = labels.iter().map(|&label| label.into()).collect();
+        write_array(&mut npz, "labels", "<i8", &[clips], &labels)?;
+    }
+    Ok(npz)
 }
 
 fn write_array<'v, T, I>(

@@ -1,0 +1,184 @@
+//! Trained networks in use: what they say of a clip, and their way to PyTorch and back.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use candle_core::{Device, Tensor};
+use npyz::NpyFile;
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::sync::OnceLock;
+use tempfile::TempDir;
+use ucftrain::scores::Scores;
+use whole_program_tests::{args, run};
+
+/// A packed data set `packed` of 3 classes, and a run of each stream: `sp` and `te`.
+fn runs() -> &'static Path {
+    static RUNS: OnceLock<TempDir> = OnceLock::new();
+    let temp = RUNS.get_or_init(|| {
+        let temp = tempfile::tempdir().unwrap();
+        run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 3 --clips 6 --size 44x36 --seed 5")).ok();
+        let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32";
+        run("ucfpack", &args(temp.path(), build)).ok();
+        for (stream, name) in [("spatial", "sp"), ("temporal", "te")] {
+            let settings = "--weights none --input-size 32 --batch-size 4 --epochs 1 --lr 0.01 --threads 2";
+            run("ucftrain", &args(temp.path(), &format!("{stream} --data {{}}/packed --run {{}}/{name} {settings}")))
+                .ok();
+        }
+        temp
+    });
+    temp.path()
+}
+
+fn ucftrain(line: &str) -> whole_program_tests::Done {
+    run("ucftrain", &args(runs(), line))
+}
+
+fn softmax(logits: impl Iterator<Item = f64>) -> Vec<f64> {
+    let powers: Vec<f64> = logits.map(f64::exp).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
+/// Probability of each class in a `top5` of a prediction.
+fn probabilities(top5: &serde_json::Value) -> HashMap<String, f64> {
+    let told = top5.as_array().unwrap().iter();
+    told.map(|of| (of["class"].as_str().unwrap().to_owned(), of["probability"].as_f64().unwrap())).collect()
+}
+
+#[test]
+fn a_prediction_is_what_the_scores_say() {
+    let classes = clipshard::Dataset::open(&runs().join("packed")).unwrap().manifest().classes.clone();
+    let scores = ["sp", "te"].map(|name| Scores::load(&runs().join(name)).unwrap());
+    let clip = &scores[0].names[1];
+    let said = ucftrain(&format!("predict --run {{}}/sp --run {{}}/te --data {{}}/packed --clip {clip} --json")).json();
+    assert_eq!(said["clip"], clip.as_str());
+    let mut mean = vec![0.0; classes.len()];
+    for (scores, said) in scores.iter().zip(said["networks"].as_array().unwrap()) {
+        let at = scores.names.iter().position(|name| name == clip).unwrap();
+        let logits: Vec<f64> = scores.row(at).iter().map(|&sum| f64::from(sum) / 19.0).collect();
+        mean.iter_mut().zip(&logits).for_each(|(mean, logit)| *mean += logit / 2.0);
+        let found = probabilities(&said["top5"]);
+        for (class, expected) in classes.iter().zip(softmax(logits.into_iter())) {
+            assert!((found[class] - expected).abs() < 1e-5, "{class}: {found:?}, {expected}");
+        }
+        assert_eq!(said["samples"].as_array().unwrap().len(), 19);
+    }
+    let found = probabilities(&said["top5"]);
+    for (class, expected) in classes.iter().zip(softmax(mean.into_iter())) {
+        assert!((found[class] - expected).abs() < 1e-5, "{class}: {found:?}, {expected}");
+    }
+    let mut order: Vec<(f64, &str)> = found.iter().map(|(class, &p)| (p, class.as_str())).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0));
+    assert_eq!(said["top5"][0]["class"], order[0].1, "the likeliest comes first");
+    let text = ucftrain(&format!("predict --run {{}}/sp --data {{}}/packed --clip V_{}.avi", &clip[2..])).ok();
+    assert!(text.contains("sample by sample") && text.lines().count() > 19, "{text}");
+}
+
+fn array<T: npyz::Deserialize>(npy: NpyFile<impl Read>) -> (Vec<u64>, Vec<T>) {
+    (npy.shape().to_vec(), npy.into_vec().unwrap())
+}
+
+#[test]
+fn scores_of_samples_add_up_to_those_of_clips() {
+    let temp = tempfile::tempdir().unwrap();
+    let (sums, file) = (temp.path().join("sums.npz"), temp.path().join("samples.npz"));
+    let files = format!("--scores {} --sample-scores {}", sums.display(), file.display());
+    ucftrain(&format!("eval --run {{}}/te --data {{}}/packed {files}")).ok();
+    let scores = Scores::load(&sums).unwrap();
+    let mut archive = npyz::npz::NpzArchive::open(&file).unwrap();
+    let (shape, logits) = array::<f32>(archive.by_name("logits").unwrap().unwrap());
+    let (clips, classes) = (scores.names.len(), scores.classes);
+    assert_eq!(shape, [clips as u64, 19, classes as u64]);
+    for clip in 0..clips {
+        for class in 0..classes {
+            let sum: f32 = (0..19).map(|sample| logits[(clip * 19 + sample) * classes + class]).sum();
+            assert!((sum - scores.row(clip)[class]).abs() < 1e-4);
+        }
+    }
+    let (shape, frames) = array::<u32>(archive.by_name("frames").unwrap().unwrap());
+    assert_eq!(shape, [clips as u64, 19]);
+    // The seed's rule: every interval-th frame from the first on.
+    let data = clipshard::Dataset::open(&runs().join("packed")).unwrap();
+    let flow = data.manifest().clips.iter().find(|clip| clip.id == scores.names[0]).unwrap().frames["flow"];
+    let interval = (flow.saturating_sub(9) / 19).max(1);
+    let expected: Vec<u32> = (0..19).map(|i| (i * interval).min(flow - 10)).collect();
+    assert_eq!(frames[..19], expected);
+}
+
+fn tensors(path: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_dtype(candle_core::DType::F32).unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn a_network_goes_out_and_comes_back_as_the_reference_code_would_save_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let (out, theirs, back) = (temp.path().join("out"), temp.path().join("theirs"), temp.path().join("back"));
+    let text = ucftrain(&format!("export --run {{}}/te --out {} --flow-order rotated", out.display())).ok();
+    assert!(text.contains("resnet18(num_classes=3)") && text.contains("Conv2d(20, 64"), "{text}");
+    let own = tensors(&runs().join("te/best.safetensors"));
+    let exported = tensors(&out);
+    assert_eq!(own.len(), exported.len());
+    // Channel 0 of the rotated network takes what channel 2, x of the second frame, took.
+    let channel = |conv1: &Tensor, i| values(&conv1.narrow(1, i, 1).unwrap());
+    assert_eq!(channel(&exported["conv1.weight"], 0), channel(&own["conv1.weight"], 2));
+    assert_eq!(channel(&exported["conv1.weight"], 19), channel(&own["conv1.weight"], 1));
+    let reference_name = |name: &String| {
+        let name = name.replace("conv1.", "conv1_custom.");
+        let name = if name.starts_with("layer") { name.replace("conv1_custom.", "conv1.") } else { name };
+        format!("module.{}", name.replace("fc.", "fc_custom."))
+    };
+    let renamed: HashMap<String, Tensor> = exported.iter().map(|(n, t)| (reference_name(n), t.clone())).collect();
+    assert!(renamed.contains_key("module.conv1_custom.weight") && renamed.contains_key("module.fc_custom.bias"));
+    candle_core::safetensors::save(&renamed, &theirs).unwrap();
+    let import = format!("import {} --stream temporal --data {{}}/packed --input-size 32 --out", theirs.display());
+    let text = ucftrain(&format!("{import} {}", back.display())).ok();
+    assert!(text.contains("resnet18") && text.contains("natural order"), "{text}");
+    let imported = tensors(&back);
+    assert_eq!(own.len(), imported.len());
+    for (name, tensor) in &own {
+        assert_eq!(values(tensor), values(&imported[name]), "{name}");
+    }
+    let said = |from: &str| ucftrain(&format!("eval {from} --data {{}}/packed --json")).json().to_string();
+    assert_eq!(said("--run {}/te"), said(&format!("--checkpoint {}", back.display())));
+
+    let error = ucftrain(&format!("{import} {}", back.display())).error(2);
+    assert!(error.contains("--overwrite"), "{error}");
+    let spatial = import.replace("temporal", "spatial");
+    let error = ucftrain(&format!("{spatial} {}", temp.path().join("x").display())).error(1);
+    assert!(error.contains("conv1.weight has shape [64, 20, 7, 7], expected [64, 3, 7, 7]"), "{error}");
+}
+
+#[test]
+fn half_precision_networks_are_half_as_large_and_still_networks() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("half.safetensors");
+    ucftrain(&format!("export --run {{}}/sp --out {} --dtype f16", out.display())).ok();
+    let bytes = |path: &Path| fs::metadata(path).unwrap().len();
+    assert!(bytes(&out) < bytes(&runs().join("sp/best.safetensors")) * 51 / 100);
+    let own = tensors(&runs().join("sp/best.safetensors"));
+    for (name, tensor) in tensors(&out) {
+        for (half, whole) in values(&tensor).into_iter().zip(values(&own[&name])) {
+            assert!((half - whole).abs() <= whole.abs() / 1024.0 + 1e-7, "{name}: {half} {whole}");
+        }
+    }
+    ucftrain(&format!("eval --checkpoint {} --data {{}}/packed", out.display())).ok();
+}
+
+#[test]
+fn what_cannot_be_predicted_exported_or_imported_says_why() {
+    let error = ucftrain("predict --run {}/sp --data {}/packed --clip nobody").error(2);
+    assert!(error.contains("has no clip nobody") && error.contains("such as"), "{error}");
+    let error = ucftrain("predict --data {}/packed --clip nobody").error(2);
+    assert!(error.contains("--run"), "{error}");
+    let error = ucftrain("export --run {}/tree --out {}/x.safetensors").error(1);
+    assert!(error.contains("no best.safetensors"), "{error}");
+    let error = ucftrain("import {}/packed/manifest.json --stream spatial --data {}/packed --out {}/x").error(1);
+    assert!(error.contains("neither a safetensors file nor a .pth"), "{error}");
+    assert!(!runs().join("x.safetensors").exists() && !runs().join("x").exists());
+}

@@ -1,0 +1,248 @@
+//! `ucftrain predict`: what networks say of one clip.
+
+use crate::console::Console;
+use crate::device::{Compute, Precision};
+use crate::evaluate::Evaluation;
+use crate::fusion::softmax;
+use crate::input::check_geometry;
+use crate::io::Io;
+use crate::sampler::MIN_FLOW_FRAMES;
+use crate::scores::{SampleScores, clip_key};
+use crate::stop::Stop;
+use crate::stream::Stream;
+use crate::table::table;
+use crate::train::start_threads;
+use crate::trained::{Trained, best_of};
+use crate::usage::Usage;
+use crate::videos::Video;
+use crate::view::Crop;
+use anyhow::{Context, Result, bail};
+use clipshard::Dataset;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Classes that are told.
+const TOP: usize = 5;
+/// Samples a batch, at least.
+const BATCH: usize = 25;
+
+/// What is typed after `predict`.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("networks").required(true).multiple(true).args(["run", "checkpoint"])))]
+pub struct PredictArgs {
+    /// Run folder, whose best network is asked; several are asked and averaged
+    #[arg(long, value_name = "DIR")]
+    pub run: Vec<PathBuf>,
+    /// A best.safetensors or checkpoint.safetensors; as many as wanted
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Vec<PathBuf>,
+    /// Packed data set that has the clip
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The clip's name
+    #[arg(long, value_name = "ID")]
+    pub clip: String,
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
+    #[arg(long, value_enum)]
+    pub precision: Option<Precision>,
+    /// How shards are read
+    #[arg(long, value_enum, default_value_t)]
+    pub io: Io,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What one network says of the clip.
+struct Answer {
+    /// The run's or the file's name.
+    name: String,
+    stream: Stream,
+    /// Mean of the samples' logits, `[classes]`.
+    logits: Vec<f32>,
+    samples: SampleScores,
+}
+
+impl Answer {
+    fn probabilities(&self) -> Vec<f32> {
+        softmax(&self.logits, self.logits.len(), &[1])
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &PredictArgs) -> Result<()> {
+    let console = Console { json: args.json };
+    let data = Dataset::open_with(&args.data, args.io.access())?;
+    let video = find(&data, &args.clip)?;
+    let compute = Compute::open(&args.device, args.precision, false)?;
+    let threads = start_threads(args.threads)?;
+    let stop = Stop::on_signals()?;
+    let mut files = args.run.iter().map(|dir| Ok((best_of(dir)?, dir))).collect::<Result<Vec<_>>>()?;
+    files.extend(args.checkpoint.iter().map(|file| (file.clone(), file)));
+    let mut answers: Vec<Answer> = Vec::with_capacity(files.len());
+    for (file, named) in files {
+        let trained = Trained::load(&file, &compute)?;
+        trained.check_classes(&data)?;
+        let name = named.file_name().map_or_else(|| named.display().to_string(), |n| n.to_string_lossy().into_owned());
+        let asked = ask(&trained, name, &data, &video, (&compute, threads), (console, &stop));
+        answers.push(asked.with_context(|| format!("{}", named.display()))?);
+    }
+    let classes = &data.manifest().classes;
+    let fused = average(&answers);
+    if args.json {
+        println!("{}", document(&video, classes, &answers, &fused));
+        return Ok(());
+    }
+    let label = &classes[video.label as usize];
+    console.say(&format!("{} of {label}, {} frames\n", video.id, video.flow_frames + 1))?;
+    console.say(&totals(classes, &answers, &fused))?;
+    for answer in &answers {
+        console.say(&of_samples(classes, answer))?;
+    }
+    Ok(())
+}
+
+fn find(data: &Dataset, name: &str) -> Result<Video> {
+    let key = clip_key(name);
+    let clips = &data.manifest().clips;
+    let Some(clip) = clips.iter().position(|clip| clip_key(&clip.id) == key) else {
+        let example = clips.first().map_or(String::new(), |clip| format!(", such as {}", clip.id));
+        bail!(Usage(format!("{} has no clip {name}; it has {} clips{example}", data.dir().display(), clips.len())));
+    };
+    Ok(Video::of(data, clip))
+}
+
+fn ask(
+    trained: &Trained,
+    name: String,
+    data: &Dataset,
+    video: &Video,
+    (compute, threads): (&Compute, usize),
+    (console, stop): (Console, &Stop),
+) -> Result<Answer> {
+    let network = &trained.network;
+    data.stream(network.stream.records())?;
+    if !video.is_usable(network.stream) {
+        let (id, flow, rgb) = (&video.id, video.flow_frames, video.rgb_frames);
+        bail!("clip {id} has {rgb} RGB frames and {flow} of flow; at least {MIN_FLOW_FRAMES} of flow are needed");
+    }
+    let videos = std::slice::from_ref(video);
+    check_geometry(data, videos, network.stream, Crop::Whole, network.input_size)?;
+    let evaluation = Evaluation {
+        data,
+        videos,
+        stream: network.stream,
+        side: network.input_size,
+        view: network.view(),
+        classes: network.classes.len(),
+        batch_size: BATCH,
+        threads,
+        compute,
+        skip_damaged: false,
+        keeps_samples: true,
+    };
+    let Some(outcome) = evaluation.run(&trained.model.net, console, stop)? else { bail!("stopped before the end") };
+    let samples = outcome.samples.context("samples were not kept")?;
+    let number = outcome.scores.samples.as_ref().map_or(1, |samples| samples[0]) as f32;
+    let logits = outcome.scores.row(0).iter().map(|sum| sum / number).collect();
+    Ok(Answer { name, stream: network.stream, logits, samples })
+}
+
+/// Probabilities of the mean of all networks' mean logits.
+fn average(answers: &[Answer]) -> Vec<f32> {
+    let mut sum = vec![0_f32; answers[0].logits.len()];
+    for answer in answers {
+        sum.iter_mut().zip(&answer.logits).for_each(|(sum, logit)| *sum += logit);
+    }
+    softmax(&sum, sum.len(), &[answers.len() as u32])
+}
+
+/// Places of the greatest values, greatest first.
+fn greatest(values: &[f32], number: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
+    order.truncate(number);
+    order
+}
+
+fn percent(probability: f32) -> String {
+    format!("{:.1}", 100.0 * probability)
+}
+
+/// The likeliest classes by all networks together, beside what each says.
+fn totals(classes: &[String], answers: &[Answer], fused: &[f32]) -> String {
+    let each: Vec<Vec<f32>> = answers.iter().map(Answer::probabilities).collect();
+    let mut head = vec!["class"];
+    head.extend(answers.iter().map(|answer| answer.name.as_str()));
+    let is_fused = answers.len() > 1;
+    if is_fused {
+        head.push("average");
+    }
+    let row = |class: usize| {
+        let mut row = vec![classes[class].clone()];
+        row.extend(each.iter().map(|of| percent(of[class])));
+        if is_fused {
+            row.push(percent(fused[class]));
+        }
+        row
+    };
+    let rows: Vec<_> = greatest(fused, TOP).into_iter().map(row).collect();
+    table(&head, &rows)
+}
+
+fn of_samples(classes: &[String], answer: &Answer) -> String {
+    let winner = greatest(&answer.logits, 1)[0];
+    let row = |(class, probabilities, frame): (usize, Vec<f32>, u32)| {
+        vec![frame.to_string(), classes[class].clone(), percent(probabilities[class]), percent(probabilities[winner])]
+    };
+    let rows: Vec<_> = samples(answer).map(row).collect();
+    let of_winner = format!("{} %", classes[winner]);
+    let frame = if answer.stream == Stream::Spatial { "frame" } else { "from frame" };
+    format!("{} ({}), sample by sample\n\n", answer.name, answer.stream)
+        + &table(&[frame, "likeliest", "%", &of_winner], &rows)
+}
+
+/// Likeliest class, probabilities and frame, from 1, of each sample.
+fn samples(answer: &Answer) -> impl Iterator<Item = (usize, Vec<f32>, u32)> {
+    answer.samples.frames_of(0).iter().enumerate().map(|(sample, frame)| {
+        let probabilities = softmax(answer.samples.row(0, sample), answer.logits.len(), &[answer.samples.views]);
+        (greatest(&probabilities, 1)[0], probabilities, frame + 1)
+    })
+}
+
+fn document(video: &Video, classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {
+    let top = |probabilities: &[f32]| -> Vec<Value> {
+        let told = greatest(probabilities, TOP).into_iter();
+        told.map(|class| json!({ "class": classes[class], "probability": probabilities[class] })).collect()
+    };
+    let networks: Vec<Value> = answers
+        .iter()
+        .map(|answer| {
+            let samples: Vec<Value> = samples(answer)
+                .map(|(class, p, frame)| json!({ "frame": frame, "class": classes[class], "probability": p[class] }))
+                .collect();
+            json!({
+                "name": answer.name, "stream": answer.stream, "top5": top(&answer.probabilities()), "samples": samples,
+            })
+        })
+        .collect();
+    json!({
+        "clip": video.id, "label": classes[video.label as usize], "top5": top(fused), "networks": networks,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_come_first_and_of_equals_the_first() {
+        assert_eq!(greatest(&[0.1, 0.4, 0.4, -1.0], 3), [1, 2, 0]);
+    }
+}
