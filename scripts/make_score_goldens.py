@@ -3,6 +3,7 @@
 
     python make_score_goldens.py pickles TAG        dictionaries in each pickle protocol of this Python and numpy
     python make_score_goldens.py fusion             score files and fusion.json
+    python make_score_goldens.py lists              what mmaction and mmaction2 dump, and an array without names
 
 `pickles` runs under Python 2.7 too. The files in train/tests/goldens come from
     python2-numpy1: Python 2.7.18, numpy 1.13.3;  numpy1: Python 3.11, numpy 1.26.4;  numpy2: Python 3.11, numpy 2.4.6.
@@ -62,6 +63,14 @@ def pickles(tag):
         np.save(os.path.join(GOLDENS, "dictionary.npy"), dict(plain()))
 
 
+def lists():
+    rows = list(plain().values())
+    write("mmaction-list.pickle", pickle.dumps(rows, 4))
+    samples = [{"pred_label": np.array([0]), "pred_score": row, "num_classes": 4} for row in rows]
+    write("mmaction2-samples.pickle", pickle.dumps(samples, 4))
+    np.save(os.path.join(GOLDENS, "rows.npy"), np.stack(rows))
+
+
 def combine(strategy, ratio, streams):
     """All float32, as the reference code's numpy does it."""
     if strategy == "max":
@@ -83,6 +92,11 @@ def softmax(logits, samples):
 def percent_right(scores, labels, k):
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return 100.0 * int((best == labels[:, None]).any(axis=1).sum()) / len(labels)
+
+
+def mean_class(scores, labels):
+    right = scores.argmax(axis=1) == labels
+    return float(np.mean([100.0 * right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def case(name, clips, classes, streams, ratios, seed, ties):
@@ -121,7 +135,8 @@ def case(name, clips, classes, streams, ratios, seed, ties):
             scores = combine(strategy, ratio, inputs)
             assert scores.dtype == np.float32
             top1, top5 = (percent_right(scores, labels, min(k, classes)) for k in (1, 5))
-            results.append({"strategy": strategy, "ratio": ratio, "top1": top1, "top5": top5})
+            results.append({"strategy": strategy, "ratio": ratio, "top1": top1, "top5": top5,
+                            "mean_class": mean_class(scores, labels)})
             if space == "logits" and name == "random1":
                 write("random1-{}.f32".format((ratio or strategy).replace(":", "-")), scores.astype("<f4").tobytes())
         answers.append({"space": space, "results": results})
@@ -147,5 +162,7 @@ if __name__ == "__main__":
         pickles(sys.argv[2])
     elif sys.argv[1:] == ["fusion"]:
         fusion()
+    elif sys.argv[1:] == ["lists"]:
+        lists()
     else:
         sys.exit(__doc__)

@@ -5,6 +5,7 @@
 
 pub mod accuracy;
 pub mod bench;
+pub mod calibration;
 pub mod checkpoint;
 pub mod console;
 pub mod device;

@@ -4,7 +4,7 @@ use super::chart::{Chart, PALETTE, label};
 use super::html::{Cell, columns, note, panel, section, table};
 use super::run::Run;
 use crate::accuracy::accuracy;
-use crate::fuse::{self, FuseArgs, Outcome, Space};
+use crate::fuse::{self, FuseArgs, Outcome};
 use crate::fusion::{Ratio, Strategy};
 use crate::scores::Scores;
 use anyhow::{Context, Result};
@@ -72,15 +72,7 @@ fn alike(runs: &[Run], first: usize) -> (Vec<usize>, Vec<Scores>) {
 }
 
 fn fuse_members(runs: &[Run], members: Vec<usize>, scores: &[Scores]) -> Result<Fused> {
-    let args = FuseArgs {
-        scores: members.iter().map(|&member| runs[member].dir.clone()).collect(),
-        labels: None,
-        split: None,
-        ratio: Vec::new(),
-        space: Space::Logits,
-        samples: 1,
-        json: false,
-    };
+    let args = FuseArgs::of(members.iter().map(|&member| runs[member].dir.clone()).collect());
     let report = fuse::report(&args)?;
     let labels = scores.iter().find_map(|scores| scores.labels.as_ref()).context("the scores have no labels")?;
     let curve = weight_curve([&scores[0].logits, &scores[1].logits], scores[0].classes, labels)?;

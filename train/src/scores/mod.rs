@@ -5,6 +5,7 @@
 //! `{name: float32[classes]}` as the reference code (jeffreyyihuang/two-stream-action-recognition) writes them. The content
 //! of a file decides what it is, not its name.
 
+mod csv;
 mod dtype;
 mod labels;
 mod names;
@@ -14,10 +15,11 @@ mod pickle;
 mod samples;
 
 pub use labels::Labels;
-pub use names::clip_key;
 pub(crate) use names::first_few;
+pub use names::{clip_key, read_names};
 pub use samples::SampleScores;
 
+use crate::usage::Usage;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
@@ -46,6 +48,11 @@ pub struct Scores {
 impl Scores {
     /// Reads a run folder's scores or a score file.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::load_with_names(path, None)
+    }
+
+    /// The same; `names` are the clips of files that do not name them, in order.
+    pub fn load_with_names(path: &Path, names: Option<&[String]>) -> Result<Self> {
         let shown = path.display();
         if path.is_dir() {
             let file = path.join(SCORES_FILE);
@@ -59,28 +66,45 @@ impl Scores {
             bail!("{shown}: {} bytes are too much for a score file; at most {MAX_FILE_BYTES} are read", meta.len());
         }
         let bytes = std::fs::read(path).with_context(|| format!("{shown}: cannot read it"))?;
-        Self::parse(&bytes).map_err(|fault| anyhow::anyhow!("{shown}: {fault}"))
+        Self::parse(&bytes, names).map_err(|fault| anyhow::anyhow!("{shown}: {fault}"))
     }
 
     /// Reads a score file's content.
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    fn parse(bytes: &[u8], names: Option<&[String]>) -> Result<Self, String> {
         let scores = match bytes {
             [b'P', b'K', 3 | 5, ..] => npz::read(bytes)?,
             [0x93, b'N', ..] => {
                 let npy = npy::Npy::parse(bytes)?;
-                if npy.dtype.kind != dtype::Kind::Object {
-                    return Err("an npy file has no clip names; save an npz with `names` and `logits`".to_owned());
+                if npy.dtype.kind == dtype::Kind::Object {
+                    // np.save of a dictionary: the data is a pickle.
+                    Self::of_pickle(npy.data, names)?
+                } else {
+                    let names = names.ok_or("an npy file has no clip names; give --names a list of them")?;
+                    let (classes, logits) = npz::logits(bytes, names.len())?;
+                    Self { names: names.to_vec(), classes, logits, ..Self::default() }
                 }
-                // np.save of a dictionary: the data is a pickle.
-                Self::from_rows(pickle::read(npy.data).map_err(|e| e.to_string())?)?
             }
-            // A protocol's number, or the start of a dictionary in text.
-            [0x80 | b'(' | b'}' | b'c', ..] => Self::from_rows(pickle::read(bytes).map_err(|e| e.to_string())?)?,
+            // A protocol's number, or the start of a dictionary or list in text.
+            [0x80 | b'(' | b'}' | b']' | b'c', ..] => Self::of_pickle(bytes, names)?,
             [] => return Err("the file is empty".to_owned()),
-            _ => return Err("not a score file: neither npz nor npy nor a pickle".to_owned()),
+            _ if bytes.starts_with(b"name,") => csv::read(bytes)?,
+            _ => return Err("not a score file: neither npz nor npy nor a pickle nor csv".to_owned()),
         };
         scores.check()?;
         Ok(scores)
+    }
+
+    fn of_pickle(bytes: &[u8], names: Option<&[String]>) -> Result<Self, String> {
+        Self::from_rows(match pickle::read(bytes).map_err(|e| e.to_string())? {
+            pickle::Rows::Named(rows) => rows,
+            pickle::Rows::Listed(rows) => {
+                let names = names.ok_or("the pickle is a list without clip names; give --names a list of them")?;
+                if names.len() != rows.len() {
+                    return Err(format!("it holds {} clips, --names has {}", rows.len(), names.len()));
+                }
+                names.iter().cloned().zip(rows).collect()
+            }
+        })
     }
 
     /// From one row of logits for each clip.
@@ -146,6 +170,20 @@ impl Scores {
         write_whole(path, &bytes).with_context(|| format!("{shown}: cannot write it"))
     }
 
+    /// Writes npz, or csv where the name ends in that; whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("npz") => self.write_npz(path),
+            Some("csv") => {
+                let shown = path.display();
+                self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
+                let bytes = csv::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
+                write_whole(path, &bytes).with_context(|| format!("{shown}: cannot write it"))
+            }
+            _ => bail!(Usage(format!("{}: scores are written as .npz or .csv", path.display()))),
+        }
+    }
+
     /// Each clip's place, by its [`clip_key`].
     pub(crate) fn places(&self) -> HashMap<String, usize> {
         self.names.iter().enumerate().map(|(clip, name)| (clip_key(name), clip)).collect()
@@ -183,7 +221,26 @@ mod tests {
     #[test]
     fn labels_and_samples_may_be_unknown() {
         let scores = Scores { labels: None, samples: None, ..example() };
-        assert_eq!(Scores::parse(&npz::encode(&scores).unwrap()).unwrap(), scores);
+        assert_eq!(Scores::parse(&npz::encode(&scores).unwrap(), None).unwrap(), scores);
+    }
+
+    #[test]
+    fn csv_comes_back_with_the_same_bits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scores.csv");
+        let odd = [0.1, f32::MIN_POSITIVE / 8.0, -0.0, f32::MAX, 1.0 / 3.0, 2.0];
+        let scores = Scores { logits: odd.to_vec(), ..example() };
+        scores.write(&path).unwrap();
+        let read = Scores::load(&path).unwrap();
+        assert_eq!(read, scores);
+        let bits = |scores: &Scores| scores.logits.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&read), bits(&scores));
+        let parse = |text: &str| Scores::parse(text.as_bytes(), None);
+        let plain = parse("name,Jump, Run\nv_a,1,-2.5e-1\n").unwrap();
+        assert_eq!((plain.classes, plain.logits, plain.labels), (2, vec![1.0, -0.25], None));
+        assert!(parse("name,0,1\nv_a,1\n").unwrap_err().contains("line: 2"), "{:?}", parse("name,0,1\nv_a,1\n"));
+        assert!(parse("name,0,1\nv_a,1,x\n").unwrap_err().contains("line 2: \"x\" is no number"));
+        assert!(parse("name,label,0\nv_a,-1,0\n").unwrap_err().contains("line 2: \"-1\" is no whole number"));
     }
 
     #[test]
@@ -210,9 +267,9 @@ mod tests {
 
     #[test]
     fn files_of_other_kinds_are_refused_with_a_reason() {
-        let fault = |bytes: &[u8]| Scores::parse(bytes).unwrap_err();
+        let fault = |bytes: &[u8]| Scores::parse(bytes, None).unwrap_err();
         assert!(fault(b"").contains("empty"));
-        assert!(fault(b"name,score\n").contains("neither npz nor npy nor a pickle"));
+        assert!(fault(b"file,score\n").contains("neither npz nor npy nor a pickle nor csv"));
         assert!(fault(b"PK\x03\x04").contains("zip"));
         let npy = b"\x93NUMPY\x01\x00\x3c\x00{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}    \n";
         assert!(fault(npy).contains("no clip names"), "{}", fault(npy));

@@ -1,5 +1,8 @@
 //! Names of clips as different programs write them.
 
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
 /// What two names of one clip have in common: lower case, without `v_` before and `.avi` after.
 ///
 /// `v_HandStandPushups_g01_c01.avi` in the official lists is `HandstandPushups_g01_c01` in the reference code's score files.
@@ -7,6 +10,17 @@ pub fn clip_key(name: &str) -> String {
     let lower = name.trim().to_lowercase();
     let stem = lower.strip_suffix(".avi").unwrap_or(&lower);
     stem.strip_prefix("v_").unwrap_or(stem).to_owned()
+}
+
+/// The clips of a list with one a line: a name, or a path of which the last part counts, and whatever stands behind a blank.
+pub fn read_names(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))?;
+    let name = |line: &str| line.split_whitespace().next()?.rsplit('/').next().map(str::to_owned);
+    let names: Vec<String> = text.lines().filter_map(name).collect();
+    if names.is_empty() {
+        bail!("{}: it names no clips", path.display());
+    }
+    Ok(names)
 }
 
 /// The first few of the names, for a message.

@@ -40,7 +40,7 @@ fn within<T>(array: &str, read: impl FnOnce() -> Result<T, String>) -> Result<T,
 }
 
 /// Number of classes and logits `[clips, classes]`.
-fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), String> {
+pub(super) fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), String> {
     let npy = Npy::parse(file)?;
     let values = npy.dtype.floats(npy.data).ok_or_else(|| format!("it holds {}, not floats", npy.dtype))?;
     let &[rows, classes] = npy.shape.as_slice() else {

@@ -24,7 +24,7 @@ const MAX_OPCODES: usize = 1 << 25;
 /// Why a pickle is not read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PickleError {
-    #[error("the pickle calls {0}; only plain dictionaries of numpy arrays are read")]
+    #[error("the pickle calls {0}; only plain dictionaries and lists of numpy arrays are read{hint}", hint = numpy_hint(.0))]
     Calls(String),
     #[error("the pickle ends too early, in what starts at byte {at}: is the file whole?")]
     Truncated { at: usize },
@@ -32,10 +32,15 @@ pub(super) enum PickleError {
     Opcode { at: usize, code: u8 },
     #[error("byte {at} of the pickle: {fault}")]
     Malformed { at: usize, fault: String },
-    #[error("the pickle is {0}; only dictionaries of clip names and float arrays are read")]
+    #[error("the pickle is {0}; only dictionaries of clip names and float arrays, and lists of these, are read")]
     NotScores(String),
     #[error("the pickle uses its objects again and again, to far more than its own size; it is not read")]
     Expands,
+}
+
+/// How to get rid of tensors.
+fn numpy_hint(called: &str) -> &'static str {
+    if called.starts_with("torch.") { " (save its tensors as tensor.numpy())" } else { "" }
 }
 
 type Result<T> = std::result::Result<T, PickleError>;
@@ -43,8 +48,17 @@ type Result<T> = std::result::Result<T, PickleError>;
 /// Number of an object in [`Machine::nodes`].
 type Id = u32;
 
-/// The names and rows `[classes]` of a pickled dictionary, in its order.
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<f32>)>> {
+/// What a pickle holds, each row `[classes]`.
+#[derive(Debug, PartialEq)]
+pub(super) enum Rows {
+    /// A dictionary's, by name, in its order.
+    Named(Vec<(String, Vec<f32>)>),
+    /// A list's, as mmaction and mmaction2 dump it.
+    Listed(Vec<Vec<f32>>),
+}
+
+/// The rows of a pickled dictionary or list.
+pub(super) fn read(bytes: &[u8]) -> Result<Rows> {
     let mut machine = Machine::new(bytes);
     let top = machine.run()?;
     machine.rows(top)

@@ -5,7 +5,7 @@
 //! by `BUILD`, `(3, '<', None, None, None, -1, -1, 0)`. Python 3 writes bytes in protocols 0 to 2 as `_codecs.encode(text, 'latin1')`.
 
 use super::super::dtype::{DType, Kind};
-use super::{Id, Machine, PickleError, Result};
+use super::{Id, Machine, PickleError, Result, Rows};
 use std::borrow::Cow;
 
 /// All functions and classes that a pickle may name.
@@ -195,7 +195,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The clips of the dictionary that the pickle is.
-    pub(super) fn rows(&mut self, top: Id) -> Result<Vec<(String, Vec<f32>)>> {
+    pub(super) fn rows(&mut self, top: Id) -> Result<Rows> {
         let top = match self.node(top) {
             // np.save puts what is no array into an array of one object.
             Node::Array(Some(array)) if array.shape.is_empty() => match self.node(array.data) {
@@ -204,12 +204,33 @@ impl<'a> Machine<'a> {
             },
             _ => top,
         };
-        let Node::Dict(dict) = self.node(top) else {
-            return Err(PickleError::NotScores(format!("{}, not a dictionary", self.describe(top))));
-        };
-        let dict = dict.clone();
         // Each letter of a name and each number takes a byte of the file or more, unless clips share them.
         self.budget = self.input.at();
+        match self.node(top) {
+            Node::Dict(dict) => {
+                let dict = dict.clone();
+                self.named_rows(dict).map(Rows::Named)
+            }
+            Node::List(list) => {
+                let list = list.clone();
+                let row = |(number, item): (usize, Id)| {
+                    let scores = self.scores_of(item);
+                    self.row(&|| format!("a list in which item {number}"), scores)
+                };
+                list.into_iter().enumerate().map(row).collect::<Result<_>>().map(Rows::Listed)
+            }
+            _ => Err(PickleError::NotScores(format!("{}, not a dictionary", self.describe(top)))),
+        }
+    }
+
+    /// The scores of a list's item: itself, or `pred_score` of what mmaction2 dumps.
+    fn scores_of(&self, item: Id) -> Id {
+        let Node::Dict(dict) = self.node(item) else { return item };
+        let scores = dict.iter().find(|&&(key, _)| self.str(key) == Some("pred_score"));
+        scores.map_or(item, |&(_, scores)| scores)
+    }
+
+    fn named_rows(&mut self, dict: Vec<(Id, Id)>) -> Result<Vec<(String, Vec<f32>)>> {
         let mut rows = Vec::with_capacity(dict.len());
         for (key, value) in dict {
             let Some(name) = self.str(key) else {
@@ -217,18 +238,15 @@ impl<'a> Machine<'a> {
             };
             let name = name.to_owned();
             self.spend(name.len())?;
-            let row = self.row(&name, value)?;
+            let row = self.row(&|| format!("a dictionary in which {}", excerpt(&name)), value)?;
             rows.push((name, row));
         }
         Ok(rows)
     }
 
     /// The scores `[classes]` of a clip.
-    fn row(&mut self, name: &str, value: Id) -> Result<Vec<f32>> {
-        let not_scores = |what: String| {
-            let name = excerpt(name);
-            Err(PickleError::NotScores(format!("a dictionary in which {name} is {what}")))
-        };
+    fn row(&mut self, place: &dyn Fn() -> String, value: Id) -> Result<Vec<f32>> {
+        let not_scores = |what: String| Err(PickleError::NotScores(format!("{} is {what}", place())));
         match self.node(value) {
             Node::Array(Some(array)) => {
                 let array = array.clone();

@@ -1,0 +1,61 @@
+//! Scores as text: a line a clip, `name,label,samples,<a column a class>`; `label` and `samples` may be missing.
+
+use super::Scores;
+
+/// Reads it. The rules of [`Scores`] are not checked yet.
+pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let head = reader.headers().map_err(|e| format!("not a csv file: {e}"))?.clone();
+    if head.get(0) != Some("name") {
+        let first = head.get(0).unwrap_or_default().chars().take(40).collect::<String>();
+        return Err(format!(
+            "its first line begins with {first:?}, not with name,label,samples and a column for each class"
+        ));
+    }
+    let column = |wanted: &str| head.iter().position(|name| name == wanted);
+    let (label, samples) = (column("label"), column("samples"));
+    let is_class = |at: &usize| *at > 0 && Some(*at) != label && Some(*at) != samples;
+    let classes: Vec<usize> = (0..head.len()).filter(is_class).collect();
+    let mut scores = Scores {
+        classes: classes.len(),
+        labels: label.map(|_| Vec::new()),
+        samples: samples.map(|_| Vec::new()),
+        ..Scores::default()
+    };
+    for line in reader.records() {
+        let line = line.map_err(|e| format!("{e}"))?;
+        let number = line.position().map_or(0, csv::Position::line);
+        let cell = |at: usize| line.get(at).unwrap_or_default();
+        let whole =
+            |at: usize| cell(at).parse().map_err(|_| format!("line {number}: {:?} is no whole number", cell(at)));
+        scores.names.push(cell(0).to_owned());
+        for (values, at) in [(&mut scores.labels, label), (&mut scores.samples, samples)] {
+            if let (Some(values), Some(at)) = (values, at) {
+                values.push(whole(at)?);
+            }
+        }
+        for &at in &classes {
+            let value = cell(at).parse().map_err(|_| format!("line {number}: {:?} is no number", cell(at)))?;
+            scores.logits.push(value);
+        }
+    }
+    Ok(scores)
+}
+
+/// The scores as text; the same scores give the same bytes, and reading gives the same bits.
+pub(super) fn encode(scores: &Scores) -> csv::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut head = vec!["name".to_owned()];
+    head.extend(scores.labels.as_ref().map(|_| "label".to_owned()));
+    head.extend(scores.samples.as_ref().map(|_| "samples".to_owned()));
+    head.extend((0..scores.classes).map(|class| class.to_string()));
+    writer.write_record(&head)?;
+    for (clip, name) in scores.names.iter().enumerate() {
+        let mut row = vec![name.clone()];
+        row.extend(scores.labels.as_ref().map(|labels| labels[clip].to_string()));
+        row.extend(scores.samples.as_ref().map(|samples| samples[clip].to_string()));
+        row.extend(scores.row(clip).iter().map(ToString::to_string));
+        writer.write_record(&row)?;
+    }
+    writer.into_inner().map_err(|e| e.into_error().into())
+}
