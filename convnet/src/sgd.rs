@@ -19,6 +19,8 @@ pub struct SgdConfig {
     pub decay: Decay,
     /// Whether to look ahead along the momentum.
     pub nesterov: bool,
+    /// Largest norm of all gradients together; above it all are scaled down to it (Pascanu et al. 2013). None leaves them.
+    pub clip_norm: Option<f64>,
 }
 
 /// Which variables weight decay pulls towards 0.
@@ -45,7 +47,7 @@ impl SgdConfig {
 impl Default for SgdConfig {
     /// Momentum 0.9, no weight decay, learning rate 0.01.
     fn default() -> Self {
-        Self { lr: 0.01, momentum: 0.9, weight_decay: 0., decay: Decay::All, nesterov: false }
+        Self { lr: 0.01, momentum: 0.9, weight_decay: 0., decay: Decay::All, nesterov: false, clip_norm: None }
     }
 }
 
@@ -57,13 +59,20 @@ impl Default for SgdConfig {
 pub struct Sgd {
     vars: BTreeMap<String, Var>,
     momentum: BTreeMap<String, Tensor>,
+    /// Of variables whose learning rate is another than all others'.
+    lr_factors: BTreeMap<String, f64>,
     config: SgdConfig,
 }
 
 impl Sgd {
     /// An optimiser of `vars`, which are stepped in the order of their names.
     pub fn new(vars: Vec<(String, Var)>, config: SgdConfig) -> Self {
-        Self { vars: vars.into_iter().collect(), momentum: BTreeMap::new(), config }
+        Self { vars: vars.into_iter().collect(), momentum: BTreeMap::new(), lr_factors: BTreeMap::new(), config }
+    }
+
+    /// Multiplies the learning rate of one variable by `factor`.
+    pub fn scale_lr(&mut self, name: &str, factor: f64) {
+        self.lr_factors.insert(name.to_owned(), factor);
     }
 
     /// Moves every variable that has a gradient in `grads`, in place; the others, and their momentum, stay.
@@ -72,20 +81,20 @@ impl Sgd {
         if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
             return self.step_cuda(grads);
         }
-        let SgdConfig { lr, momentum, nesterov, .. } = self.config;
-        let (lr, momentum) = (lr as f32, momentum as f32);
-        for (name, var) in &self.vars {
-            let Some(grad) = grads.get(var) else { continue };
-            let weight_decay = self.config.weight_decay_of(var) as f32;
-            let grad = grad.contiguous()?;
+        let Self { vars, momentum: buffers, lr_factors, config } = self;
+        let SgdConfig { momentum, nesterov, .. } = *config;
+        let momentum = momentum as f32;
+        for (name, var, grad) in gradients(vars, grads, config.clip_norm)? {
+            let weight_decay = config.weight_decay_of(var) as f32;
+            let lr = (config.lr * lr_factors.get(name).unwrap_or(&1.)) as f32;
             if momentum == 0. {
                 var.inplace_op2(&grad, &Plain { lr, weight_decay })?;
                 continue;
             }
-            if !self.momentum.contains_key(name) {
-                self.momentum.insert(name.clone(), var.zeros_like()?);
+            if !buffers.contains_key(name) {
+                buffers.insert(name.clone(), var.zeros_like()?);
             }
-            let buffer = &self.momentum[name];
+            let buffer = &buffers[name];
             buffer.inplace_op3(&grad, var, &Accumulate { momentum, weight_decay })?;
             if nesterov {
                 var.inplace_op3(&grad, buffer, &Nesterov { lr, momentum, weight_decay })?;
@@ -99,21 +108,25 @@ impl Sgd {
     #[cfg(feature = "cuda")]
     fn step_cuda(&mut self, grads: &GradStore) -> Result<()> {
         use crate::cuda::sgd::{Moved, step};
-        let mut gradients = Vec::with_capacity(self.vars.len());
-        for (name, var) in &self.vars {
-            let Some(grad) = grads.get(var) else { continue };
-            if self.config.momentum != 0. && !self.momentum.contains_key(name) {
-                self.momentum.insert(name.clone(), var.zeros_like()?);
+        let Self { vars, momentum: buffers, lr_factors, config } = self;
+        let gradients = gradients(vars, grads, config.clip_norm)?;
+        if config.momentum != 0. {
+            for (name, var, _) in gradients.iter().filter(|of| !buffers.contains_key(of.0)).collect::<Vec<_>>() {
+                buffers.insert((*name).clone(), var.zeros_like()?);
             }
-            gradients.push((name, var, grad.contiguous()?));
         }
-        let momentum = |name| if self.config.momentum == 0. { None } else { self.momentum.get(name) };
-        let (decayed, others): (Vec<_>, Vec<_>) =
-            gradients.iter().partition(|(_, var, _)| self.config.weight_decay_of(var) != 0.);
-        for (gradients, weight_decay) in [(decayed, self.config.weight_decay), (others, 0.)] {
-            let moved: Vec<Moved> =
-                gradients.iter().map(|(name, var, grad)| Moved { var, momentum: momentum(*name), grad }).collect();
-            step(&moved, &SgdConfig { weight_decay, ..self.config })?;
+        // One launch moves all variables of one rule.
+        let mut by_rule: Vec<((f64, f64), Vec<Moved>)> = Vec::new();
+        for (name, var, grad) in &gradients {
+            let rule = (config.lr * lr_factors.get(*name).unwrap_or(&1.), config.weight_decay_of(var));
+            let moved = Moved { var, momentum: buffers.get(*name).filter(|_| config.momentum != 0.), grad };
+            match by_rule.iter_mut().find(|of| of.0 == rule) {
+                Some((_, all)) => all.push(moved),
+                None => by_rule.push((rule, vec![moved])),
+            }
+        }
+        for ((lr, weight_decay), moved) in &by_rule {
+            step(moved, &SgdConfig { lr: *lr, weight_decay: *weight_decay, ..*config })?;
         }
         Ok(())
     }
@@ -159,6 +172,30 @@ impl Sgd {
         self.momentum = momentum;
         Ok(())
     }
+}
+
+/// Names, variables and gradients of the variables that have one; the gradients clipped, if `clip_norm` says so. The norm stays
+/// on the device: nothing waits for it.
+fn gradients<'a>(
+    vars: &'a BTreeMap<String, Var>,
+    grads: &GradStore,
+    clip_norm: Option<f64>,
+) -> Result<Vec<(&'a String, &'a Var, Tensor)>> {
+    let mut found = Vec::with_capacity(vars.len());
+    for (name, var) in vars {
+        if let Some(grad) = grads.get(var) {
+            found.push((name, var, grad.contiguous()?));
+        }
+    }
+    let Some(clip_norm) = clip_norm.filter(|_| !found.is_empty()) else { return Ok(found) };
+    let squares = found.iter().map(|(_, _, grad)| grad.sqr()?.sum_all()).collect::<Result<Vec<_>>>()?;
+    let norm = Tensor::stack(&squares, 0)?.sum_all()?.sqrt()?;
+    // As torch.nn.utils.clip_grad_norm_: min(1, clip / (norm + 1e-6)).
+    let factor = ((norm + 1e-6)?.recip()? * clip_norm)?.minimum(1f64)?;
+    for (_, _, grad) in &mut found {
+        *grad = grad.broadcast_mul(&factor)?;
+    }
+    Ok(found)
 }
 
 const BLOCK: usize = crate::parallel::ELEMENTWISE_BLOCK;

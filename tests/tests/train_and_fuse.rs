@@ -89,6 +89,7 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
         ("spatial", ""),
         ("temporal", "--precise-bn 6"),
         ("temporal", "--recipe tsn --test-samples 3 --test-crop three --label-smoothing 0.1"),
+        ("spatial", "--dropout 0.5 --ema 0.9 --clip-grad 1 --conv1-lr 0.1 --schedule steps --milestones 0.5,1"),
     ] {
         let kind = format!("{stream}{}", more.len());
         let whole = format!("{kind}-whole");

@@ -19,6 +19,7 @@ use std::path::Path;
 const METADATA_KEY: &str = "ucftrain";
 const MODEL: &str = "model.";
 const MOMENTUM: &str = "momentum.";
+const AVERAGE: &str = "average.";
 
 /// What a network is, beside its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,10 +150,13 @@ impl State {
 }
 
 /// Writes a checkpoint, whole or not at all.
-pub fn save(path: &Path, state: &State, model: &[(String, Tensor)], momentum: &[(String, Tensor)]) -> Result<()> {
-    let model = model.iter().map(|(name, tensor)| (format!("{MODEL}{name}"), tensor));
-    let momentum = momentum.iter().map(|(name, tensor)| (format!("{MOMENTUM}{name}"), tensor));
-    write(path, model.chain(momentum), &serde_json::to_string(state)?)
+pub fn save(path: &Path, state: &State, tensors: &Parts<&[(String, Tensor)]>) -> Result<()> {
+    let Parts { model, momentum, average } = tensors;
+    let parts = [(MODEL, model), (MOMENTUM, momentum), (AVERAGE, average)];
+    let tensors = parts
+        .iter()
+        .flat_map(|(prefix, part)| part.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor)));
+    write(path, tensors, &serde_json::to_string(state)?)
 }
 
 /// Writes the network alone, with torchvision's names, whole or not at all.
@@ -166,31 +170,35 @@ fn write<'a>(path: &Path, tensors: impl Iterator<Item = (String, &'a Tensor)>, m
     write_whole(path, &bytes).with_context(|| format!("{}: cannot write it", path.display()))
 }
 
-/// Tensors of a checkpoint.
-pub struct Loaded {
-    /// Everything but tensors.
-    pub state: State,
+/// Tensors of a checkpoint, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Parts<T> {
     /// Network, by torchvision's names.
-    pub model: HashMap<String, Tensor>,
+    pub model: T,
     /// Momentum, by the parameters' names.
-    pub momentum: HashMap<String, Tensor>,
+    pub momentum: T,
+    /// Running average of the network; empty where there is none.
+    pub average: T,
 }
 
 /// Reads a checkpoint.
-pub fn load(path: &Path) -> Result<Loaded> {
-    let (mut state, tensors): (State, _) = read(path)?;
+pub fn load(path: &Path) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
+    let (mut state, tensors): (State, HashMap<String, Tensor>) = read(path)?;
     state.network.view = Some(state.network.view());
-    let mut loaded = Loaded { state, model: HashMap::new(), momentum: HashMap::new() };
+    let mut parts = Parts::<HashMap<String, Tensor>>::default();
     for (name, tensor) in tensors {
-        if let Some(name) = name.strip_prefix(MODEL) {
-            loaded.model.insert(name.to_owned(), tensor);
+        let (part, name) = if let Some(name) = name.strip_prefix(MODEL) {
+            (&mut parts.model, name)
         } else if let Some(name) = name.strip_prefix(MOMENTUM) {
-            loaded.momentum.insert(name.to_owned(), tensor);
+            (&mut parts.momentum, name)
+        } else if let Some(name) = name.strip_prefix(AVERAGE) {
+            (&mut parts.average, name)
         } else {
             bail!("{}: unknown tensor {name}; is it a checkpoint of ucftrain?", path.display());
-        }
+        };
+        part.insert(name.to_owned(), tensor);
     }
-    Ok(loaded)
+    Ok((state, parts))
 }
 
 /// Reads a network: `best.safetensors`, or the network of a checkpoint.

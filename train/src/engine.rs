@@ -1,7 +1,8 @@
 //! The training loop: epochs of steps and a test pass after each.
 
 use crate::accuracy::{Accuracy, accuracy};
-use crate::checkpoint::{self, Cursor, EpochResult, Scored, Seconds, State, TrainMeters};
+use crate::average::Average;
+use crate::checkpoint::{self, Cursor, EpochResult, Parts, Scored, Seconds, State, TrainMeters};
 use crate::console::Console;
 use crate::device::Compute;
 use crate::evaluate::{Evaluation, Outcome};
@@ -16,7 +17,9 @@ use crate::table::table;
 use crate::videos::{Video, Videos};
 use anyhow::{Result, bail};
 use candle_convnet::{Model, Sgd};
+use candle_core::Tensor;
 use clipshard::Dataset;
+use clipshard::order::Draws;
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -39,6 +42,8 @@ pub struct Engine<'a> {
     pub model: Model,
     /// The optimiser.
     pub sgd: Sgd,
+    /// Average of the network's weights, where that is what is tested.
+    pub average: Option<Average>,
     /// Everything else that a checkpoint holds.
     pub state: State,
     /// Steps of the whole run after which it stops.
@@ -46,6 +51,9 @@ pub struct Engine<'a> {
     /// Asked by a signal.
     pub stop: Stop,
 }
+
+/// Numbers of the draws of a step's dropout, which no clip has.
+const DROPOUT_DRAWS: u64 = 1 << 63;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,18 +81,28 @@ impl Engine<'_> {
                 }
                 self.save_checkpoint()?;
             }
-            if self.settings.precise_bn > 0 && !self.take_statistics()? {
-                return Ok(End::Stopped);
+            let weights = self.average.as_ref().map(|average| average.put_in(&self.model)).transpose()?;
+            let outcome = self.test_epoch();
+            let tested = self.model.tensors();
+            // Copied: the best network is written from it when the training weights are in place again.
+            let tested = weights.as_ref().map(|_| copied(&tested)).transpose()?.unwrap_or(tested);
+            if let Some(weights) = weights {
+                self.model.load_tensors(&weights.into_iter().collect())?;
             }
-            self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs))?;
-            let Some(outcome) =
-                self.evaluation(self.videos.validation()).run(&self.model.net, self.console, &self.stop)?
-            else {
-                return Ok(End::Stopped);
-            };
-            self.end_epoch(&outcome)?;
+            let Some(outcome) = outcome? else { return Ok(End::Stopped) };
+            self.end_epoch(&outcome, &tested)?;
         }
         Ok(if self.test_best()? { End::Finished } else { End::Stopped })
+    }
+
+    /// The test pass of an epoch; none where a signal ended it.
+    fn test_epoch(&self) -> Result<Option<Outcome>> {
+        let epoch = self.state.cursor.epoch;
+        if self.settings.precise_bn > 0 && !self.take_statistics()? {
+            return Ok(None);
+        }
+        self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs))?;
+        self.evaluation(self.videos.validation()).run(&self.model.net, self.console, &self.stop)
     }
 
     /// Where held-out clips chose the best epoch: sees the test clips once, with its network. False where a signal ended that.
@@ -95,9 +113,7 @@ impl Engine<'_> {
         }
         self.console.say("==> Best epoch:[test stage]")?;
         let (_, tensors) = checkpoint::load_network(&self.folder.best())?;
-        let current = self.model.tensors();
-        let kept: HashMap<_, _> =
-            current.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect::<Result<_>>()?;
+        let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
         self.model.load_tensors(&tensors)?;
         let outcome = self.evaluation(&self.videos.test).run(&self.model.net, self.console, &self.stop);
         self.model.load_tensors(&kept)?;
@@ -146,7 +162,9 @@ impl Engine<'_> {
         let rule = StepRule {
             consensus: view.consensus,
             label_smoothing: self.settings.label_smoothing,
-            is_steady: schedule.is_constant_in(epoch, warm_up),
+            dropout: self.settings.dropout,
+            is_steady: schedule.is_constant_in(epoch, warm_up, &self.settings.milestones)
+                && self.settings.dropout == 0.0,
         };
         let mut steps_taken = Steps::new(self.compute, self.state.network.classes.len(), batch_size, rule)?;
         let mut progress = self.console.progress(&format!("epoch {epoch}"), steps, step);
@@ -173,7 +191,11 @@ impl Engine<'_> {
                 self.state.damaged += batch.samples.clone().filter(|&i| source.was_damaged(i)).count() as u64;
                 feed.arrive(&batch)?;
                 self.sgd.set_lr(self.rate(epoch, self.state.cursor.step));
-                let outputs = steps_taken.take(&self.model, &mut self.sgd, &feed, &batch, &labels)?;
+                let draws = Draws::new(seed, epoch as u64, DROPOUT_DRAWS | self.state.cursor.step as u64);
+                let outputs = steps_taken.take((&self.model, &mut self.sgd), &feed, &batch, &labels, draws)?;
+                if let Some(average) = &mut self.average {
+                    average.take_in(&self.model)?;
+                }
                 feed.release(batch)?;
                 // A card is computing now: the next batch may go there beside that, if it is ready.
                 if batches.is_ready()
@@ -237,7 +259,8 @@ impl Engine<'_> {
         let (steps, epoch) = (self.steps() as f64, epoch as f64);
         let [now, next] = [step, step + 1].map(|step| epoch + step as f64 / steps);
         let place = Place { now, next, end: self.settings.epochs as f64 };
-        self.settings.schedule.rate(self.state.plateau.lr, self.settings.warm_up, place)
+        let Settings { schedule, warm_up, milestones, .. } = self.settings;
+        schedule.rate(self.state.plateau.lr, *warm_up, milestones, place)
     }
 
     /// Waits for a step's outputs and adds them to the meters.
@@ -271,8 +294,8 @@ impl Engine<'_> {
         )
     }
 
-    /// Takes the results of an epoch in: history, scheduler, best network, files, tables.
-    fn end_epoch(&mut self, outcome: &Outcome) -> Result<()> {
+    /// Takes the results of an epoch, whose test saw the network `tested`, in: history, scheduler, best network, files, tables.
+    fn end_epoch(&mut self, outcome: &Outcome, tested: &[(String, Tensor)]) -> Result<()> {
         let meters = self.state.meters;
         let train = Scored { loss: meters.loss.get(), top1: meters.top1.get(), top5: meters.top5.get() };
         let result = EpochResult {
@@ -298,7 +321,7 @@ impl Engine<'_> {
         self.state.seconds = Seconds::default();
         // Best network and scores come before the checkpoint that says that the epoch is over: a run that is killed in between does the epoch's test again.
         if is_best {
-            checkpoint::save_network(&self.folder.best(), &self.state.network, &self.model.tensors())?;
+            checkpoint::save_network(&self.folder.best(), &self.state.network, tested)?;
             let is_held_out = !self.videos.held_out.is_empty();
             let scores = if is_held_out { self.folder.validation_scores() } else { self.folder.scores() };
             outcome.scores.write_npz(&scores)?;
@@ -347,8 +370,15 @@ impl Engine<'_> {
     }
 
     fn save_checkpoint(&self) -> Result<()> {
-        checkpoint::save(&self.folder.checkpoint(), &self.state, &self.model.tensors(), &self.sgd.state())
+        let average = self.average.as_ref().map_or_else(Vec::new, |average| average.tensors().to_vec());
+        let (model, momentum) = (self.model.tensors(), self.sgd.state());
+        let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
+        checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
     }
+}
+
+fn copied(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Tensor)>> {
+    tensors.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect()
 }
 
 /// The lines that people know from the seed run.

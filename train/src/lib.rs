@@ -4,6 +4,7 @@
 //! in threads ahead of the step) -> [`engine`] (steps and epochs) -> [`evaluate`] (many samples a clip) -> [`scores`] -> [`fusion`].
 
 pub mod accuracy;
+pub mod average;
 pub mod bench;
 pub mod calibration;
 pub mod checkpoint;

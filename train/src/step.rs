@@ -6,6 +6,7 @@ use crate::view::Consensus;
 use anyhow::Result;
 use candle_convnet::{Model, Sgd, cross_entropy};
 use candle_core::{DType, Tensor};
+use clipshard::order::Draws;
 
 /// What a step leaves for the meters: the views' consensus, logits [N, classes] and their loss [1], f32 on the device.
 pub struct StepOutputs {
@@ -22,7 +23,9 @@ pub struct StepRule {
     pub consensus: Consensus,
     /// Share of the target that goes to all classes alike.
     pub label_smoothing: f64,
-    /// Whether all steps have the same learning rate. Others cannot be recorded.
+    /// Share of the features that each view drops in front of the last layer.
+    pub dropout: f64,
+    /// Whether all steps have the same learning rate and drop nothing. Others cannot be recorded.
     pub is_steady: bool,
 }
 
@@ -50,37 +53,42 @@ impl Steps {
         })
     }
 
-    /// Takes a step. A card may still be at it when this returns; its outputs stand until the next step.
+    /// Takes a step; `draws` decide what it drops. A card may still be at it when this returns; its outputs stand until the next
+    /// step.
     pub fn take(
         &mut self,
-        model: &Model,
-        sgd: &mut Sgd,
+        (model, sgd): (&Model, &mut Sgd),
         feed: &Feed,
         batch: &Staged<'_>,
         labels: &[u32],
+        draws: Draws,
     ) -> Result<StepOutputs> {
         let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
         #[cfg(feature = "cuda")]
         if let Some(recorded) = &mut self.recorded {
-            return recorded.take(&labels, batch.slot(), |labels| step(model, sgd, feed, batch, labels, rule));
+            return recorded.take(&labels, batch.slot(), |labels| step((model, sgd), feed, batch, labels, rule, draws));
         }
-        Ok(step(model, sgd, feed, batch, &labels, rule)?)
+        Ok(step((model, sgd), feed, batch, &labels, rule, draws)?)
     }
 }
 
 /// Forward passes of all views, loss of their consensus, one backward pass, one update.
 fn step(
-    model: &Model,
-    sgd: &mut Sgd,
+    (model, sgd): (&Model, &mut Sgd),
     feed: &Feed,
     batch: &Staged<'_>,
     labels: &Tensor,
     rule: StepRule,
+    mut draws: Draws,
 ) -> candle_core::Result<StepOutputs> {
     let inputs = feed.inputs(batch)?;
-    let mut logits = model.net.forward_t(&inputs[0], true)?;
+    let mut forward = |input: &Tensor| match rule.dropout {
+        0.0 => model.net.forward_t(input, true),
+        share => model.net.forward_dropout(input, &dropout_mask(model, labels, share, &mut draws)?),
+    };
+    let mut logits = forward(&inputs[0])?;
     for input in &inputs[1..] {
-        logits = (logits + model.net.forward_t(input, true)?)?;
+        logits = (logits + forward(input)?)?;
     }
     if rule.consensus == Consensus::Mean {
         logits = (logits / inputs.len() as f64)?;
@@ -88,6 +96,14 @@ fn step(
     let loss = cross_entropy(&logits, labels, rule.label_smoothing)?;
     sgd.step(&loss.backward()?)?;
     Ok(StepOutputs { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
+}
+
+/// 0 or 1 / (1 - share) for each feature of each sample of a batch.
+fn dropout_mask(model: &Model, labels: &Tensor, share: f64, draws: &mut Draws) -> candle_core::Result<Tensor> {
+    let (samples, features) = (labels.elem_count(), model.net.features());
+    let kept = (1.0 / (1.0 - share)) as f32;
+    let mask: Vec<f32> = (0..samples * features).map(|_| if draws.unit() < share { 0.0 } else { kept }).collect();
+    Tensor::from_vec(mask, (samples, features), labels.device())
 }
 
 #[cfg(feature = "cuda")]

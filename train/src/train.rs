@@ -1,5 +1,6 @@
 //! `ucftrain spatial` and `ucftrain temporal`.
 
+use crate::average::Average;
 use crate::checkpoint::{self, Cursor, Network, Seconds, State, TrainMeters};
 use crate::console::Console;
 use crate::device::Compute;
@@ -96,15 +97,16 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         tested: None,
     };
     let stop = Stop::on_signals()?;
-    let (folder, model, sgd, state) = if args.resume {
+    let (folder, model, sgd, average, state) = if args.resume {
         resumed(dir, &settings, &compute.device, &state)?
     } else {
         // The weights are read before the folder is touched: a wrong path must not cost an older run.
         let model = first_model(&settings, state.network.classes.len(), &compute.device)?;
         let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
         let folder = RunFolder::open(dir, existing)?;
-        let sgd = Sgd::new(model.trainable(), sgd_config(&settings));
-        (folder, model, sgd, state)
+        let sgd = optimiser(&settings, &model);
+        let average = Average::new(settings.ema, &model)?;
+        (folder, model, sgd, average, state)
     };
     folder.write_config(&settings)?;
     folder.log(&json!({
@@ -126,6 +128,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         console,
         model,
         sgd,
+        average,
         state,
         limit_steps: args.limit_steps,
         stop,
@@ -214,9 +217,18 @@ pub fn start_threads(typed: Option<u32>) -> Result<usize> {
     Ok(threads)
 }
 
-fn sgd_config(settings: &Settings) -> SgdConfig {
-    // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
-    SgdConfig { lr: settings.lr, weight_decay: settings.weight_decay, decay: Decay::Weights, ..SgdConfig::default() }
+fn optimiser(settings: &Settings, model: &Model) -> Sgd {
+    let config = SgdConfig {
+        lr: settings.lr,
+        weight_decay: settings.weight_decay,
+        // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
+        decay: Decay::Weights,
+        clip_norm: (settings.clip_grad > 0.0).then_some(settings.clip_grad),
+        ..SgdConfig::default()
+    };
+    let mut sgd = Sgd::new(model.trainable(), config);
+    sgd.scale_lr("conv1.weight", settings.conv1_lr);
+    sgd
 }
 
 /// A network of these settings with weights to start from.
@@ -236,14 +248,19 @@ fn manifest_crc32(data: &Dataset) -> Result<u32> {
 }
 
 /// The run in `dir`, as its checkpoint holds it. `fresh` says what it must be.
-fn resumed(dir: &Path, settings: &Settings, device: &Device, fresh: &State) -> Result<(RunFolder, Model, Sgd, State)> {
+fn resumed(
+    dir: &Path,
+    settings: &Settings,
+    device: &Device,
+    fresh: &State,
+) -> Result<(RunFolder, Model, Sgd, Option<Average>, State)> {
     let folder = RunFolder::open(dir, Existing::Resume)?;
     let path = folder.checkpoint();
-    let loaded = checkpoint::load(&path)?;
-    if loaded.state.network != fresh.network {
+    let (state, tensors) = checkpoint::load(&path)?;
+    if state.network != fresh.network {
         bail!("{}: it is of another network or data set than these settings say", path.display());
     }
-    if loaded.state.manifest_crc32 != fresh.manifest_crc32 {
+    if state.manifest_crc32 != fresh.manifest_crc32 {
         bail!(
             "{}: the run read another data set than {} holds now; give --data the one that it began with, or start a new run",
             path.display(),
@@ -256,10 +273,12 @@ fn resumed(dir: &Path, settings: &Settings, device: &Device, fresh: &State) -> R
         classes: fresh.network.classes.len(),
     };
     let model = Model::random(&config, 0, device)?;
-    model.load_tensors(&loaded.model).with_context(|| path.display().to_string())?;
-    let mut sgd = Sgd::new(model.trainable(), sgd_config(settings));
-    sgd.load_state(&loaded.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-    Ok((folder, model, sgd, loaded.state))
+    model.load_tensors(&tensors.model).with_context(|| path.display().to_string())?;
+    let mut sgd = optimiser(settings, &model);
+    sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+    let average = Average::resumed(settings.ema, &model, &tensors.average, state.cursor.steps_done)
+        .with_context(|| path.display().to_string())?;
+    Ok((folder, model, sgd, average, state))
 }
 
 /// The last words of a run.

@@ -28,6 +28,8 @@ pub(super) struct Trace {
     /// Output of the last block, and its mean over pixels.
     last: Tensor,
     features: Tensor,
+    /// What the features were multiplied with.
+    dropout: Option<Tensor>,
 }
 
 impl Layers {
@@ -49,6 +51,11 @@ impl Layers {
         Ok(Self { stem, blocks, fc: Linear::new(channels, config.classes, &vb.pp("fc"))? })
     }
 
+    /// Channels that reach the last layer.
+    pub(super) fn features(&self) -> usize {
+        self.fc.parameters().0.dims()[1]
+    }
+
     pub(super) fn parameters(&self) -> Vec<&Tensor> {
         let mut parameters = self.stem.parameters().to_vec();
         for block in &self.blocks {
@@ -60,8 +67,9 @@ impl Layers {
         parameters
     }
 
-    /// [N, H, W, C] -> logits [N, classes] by batch statistics, outside candle's graph.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<(Tensor, Trace)> {
+    /// [N, H, W, C] -> logits [N, classes] by batch statistics, outside candle's graph. `dropout` [N, features] multiplies the
+    /// features.
+    pub(super) fn forward(&self, x: &Tensor, dropout: Option<&Tensor>) -> Result<(Tensor, Trace)> {
         let (y, stem) = self.stem.forward(&x.contiguous()?, None)?;
         let (mut x, argmax) = max_pool2d_forward(&y, MAX_POOL)?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -70,9 +78,12 @@ impl Layers {
             x = y;
             blocks.push(trace);
         }
-        let features = global_avg_pool_forward(&x)?;
+        let mut features = global_avg_pool_forward(&x)?;
+        if let Some(dropout) = dropout {
+            features = (features * dropout)?;
+        }
         let logits = self.classify(&features)?;
-        Ok((logits, Trace { stem, argmax, blocks, last: x, features }))
+        Ok((logits, Trace { stem, argmax, blocks, last: x, features, dropout: dropout.cloned() }))
     }
 
     /// [N, H, W, C] -> logits [N, classes], outside candle's graph, with no way back.
@@ -98,10 +109,13 @@ impl Layers {
         grad: &Tensor,
         wants_input: bool,
     ) -> Result<(Option<Tensor>, Gradients)> {
-        let Trace { stem, argmax, mut blocks, last, features } = trace;
+        let Trace { stem, argmax, mut blocks, last, features, dropout } = trace;
         let mut gradients = Gradients::default();
         let (weight, bias) = self.fc.parameters();
-        let (grad, weight_grad, bias_grad) = linear_gradients(&features, weight, grad)?;
+        let (mut grad, weight_grad, bias_grad) = linear_gradients(&features, weight, grad)?;
+        if let Some(dropout) = dropout {
+            grad = (grad * dropout)?;
+        }
         gradients.insert(weight, weight_grad);
         gradients.insert(bias, bias_grad);
         let mut grad = (global_avg_pool_grad(&grad, &last)?, None);

@@ -99,6 +99,11 @@ impl ResNet {
         Ok(Self { layers: Arc::new(Layers::new(config, &vb)?) })
     }
 
+    /// Channels that reach the last layer.
+    pub fn features(&self) -> usize {
+        self.layers.features()
+    }
+
     /// `x` [N, H, W, `in_channels`], normalised, contiguous, f32 (on CUDA also bf16) -> f32 logits [N, classes].
     ///
     /// With `train`, batch statistics normalise, running statistics move, and the result can be differentiated, once. Without
@@ -110,7 +115,17 @@ impl ResNet {
         if !train {
             return self.layers.evaluate(&x.detach(), NormBy::Running);
         }
-        let (logits, trace) = self.layers.forward(&x.detach())?;
+        self.forward_train(x, None)
+    }
+
+    /// The same in training, with dropout (Srivastava et al. 2014) in front of the last layer: `mask` [N, features], which is 0
+    /// where a feature is dropped and 1 / (1 - share dropped) elsewhere, multiplies the features, which are f32.
+    pub fn forward_dropout(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
+        self.forward_train(x, Some(mask))
+    }
+
+    fn forward_train(&self, x: &Tensor, dropout: Option<&Tensor>) -> Result<Tensor> {
+        let (logits, trace) = self.layers.forward(&x.detach(), dropout)?;
         let layers = self.layers.clone();
         let back = move |grad: &Tensor, wants_input: bool| layers.backward(trace, grad, wants_input);
         tape::record(&logits, x, &self.layers.parameters(), back)

@@ -198,6 +198,38 @@ fn precise_statistics_are_the_mean_of_the_batches_own() {
 }
 
 #[test]
+fn dropout_multiplies_the_features_on_both_ways() {
+    let features = |shift| scaled("dropout/mask", (3, 512), 1., shift);
+    let [one, other] = [features(0.), features(0.7)];
+    let x = scaled("dropout/x", (3, 40, 40, 3), 2., 0.);
+    // A fresh network each time: a pass in training moves the running statistics.
+    let pass = |mask: &Tensor| {
+        let model = known(Depth::R18, 3);
+        let logits = model.net.forward_dropout(&x, mask).unwrap();
+        let grads = logits.sum_all().unwrap().backward().unwrap();
+        let grads: Vec<f64> = model
+            .trainable()
+            .iter()
+            .filter(|(name, _)| name != "fc.bias")
+            .flat_map(|(_, var)| flat(grads.get(var).unwrap()))
+            .collect();
+        let bias = model.trainable().into_iter().find(|(name, _)| name == "fc.bias").unwrap().1;
+        (flat(&logits.broadcast_sub(&bias.as_detached_tensor()).unwrap()), grads)
+    };
+    // Logits without their bias, and the gradients of their sum, are linear in the mask.
+    let (first, second, both) = (pass(&one), pass(&other), pass(&(&one + &other).unwrap()));
+    let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<_>>();
+    assert_close("logits", &both.0, &sum(&first.0, &second.0), 1e-4);
+    assert_close("gradients", &both.1, &sum(&first.1, &second.1), 1e-3);
+    let whole = pass(&one.ones_like().unwrap());
+    let plain = known(Depth::R18, 3);
+    let bias = plain.trainable().into_iter().find(|(name, _)| name == "fc.bias").unwrap().1;
+    let logits = plain.net.forward_t(&x, true).unwrap().broadcast_sub(&bias.as_detached_tensor()).unwrap();
+    assert_close("a mask of ones", &whole.0, &flat(&logits), 1e-6);
+    assert!(first.0.iter().zip(&whole.0).any(|(a, b)| (a - b).abs() > 1e-3));
+}
+
+#[test]
 fn every_depth_has_torchvisions_number_of_parameters() {
     let counts = [11_689_512, 21_797_672, 25_557_032, 44_549_160, 60_192_808];
     for (depth, count) in Depth::ALL.into_iter().zip(counts) {

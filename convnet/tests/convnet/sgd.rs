@@ -14,7 +14,8 @@ fn gradient(var: &Var, name: &str) -> GradStore {
 #[test]
 fn four_steps_with_a_changing_rate_agree_with_pytorch() {
     let goldens = Goldens::read("ops.safetensors");
-    let base = SgdConfig { lr: 0.1, momentum: 0.9, weight_decay: 0.05, decay: Decay::All, nesterov: false };
+    let base =
+        SgdConfig { lr: 0.1, momentum: 0.9, weight_decay: 0.05, decay: Decay::All, nesterov: false, clip_norm: None };
     for (name, config) in [
         ("plain", SgdConfig { momentum: 0., weight_decay: 0., ..base }),
         ("momentum", SgdConfig { weight_decay: 0., ..base }),
@@ -46,6 +47,29 @@ fn weight_decay_may_spare_biases_and_norms() {
     assert_eq!(step(vector, 0.5, Decay::Weights), step(vector, 0., Decay::All));
     assert_eq!(step(matrix, 0.5, Decay::Weights), step(matrix, 0.5, Decay::All));
     assert_ne!(step(vector, 0.5, Decay::All), step(vector, 0., Decay::All));
+}
+
+#[test]
+fn gradients_are_clipped_together_and_learning_rates_scaled_one_by_one() {
+    // Gradients (3, 4) and (12): norm 13. Clipped to 6.5 each is halved; to 20 they stay.
+    let moved = |clip_norm| {
+        let p = Var::new(&[0f32, 0.], &candle_core::Device::Cpu).unwrap();
+        let q = Var::new(&[0f32], &candle_core::Device::Cpu).unwrap();
+        let config = SgdConfig { lr: 1., momentum: 0., clip_norm, ..SgdConfig::default() };
+        let mut sgd = Sgd::new(vec![("p".to_owned(), p.clone()), ("q".to_owned(), q.clone())], config);
+        sgd.scale_lr("q", 0.25);
+        let slope = candle_core::Tensor::new(&[3f32, 4.], p.device()).unwrap();
+        let loss = ((p.as_tensor() * slope).unwrap().sum_all().unwrap()
+            + (q.as_tensor() * 12.).unwrap().sum_all().unwrap())
+        .unwrap();
+        sgd.step(&loss.backward().unwrap()).unwrap();
+        [p.to_vec1::<f32>().unwrap(), q.to_vec1::<f32>().unwrap()].concat()
+    };
+    for (clip, expected) in [(None, [-3., -4., -3.]), (Some(20.), [-3., -4., -3.]), (Some(6.5), [-1.5, -2., -1.5])] {
+        for (found, expected) in moved(clip).into_iter().zip(expected) {
+            assert!((found - expected as f32).abs() < 1e-5, "{clip:?}: {found} {expected}");
+        }
+    }
 }
 
 #[test]

@@ -53,6 +53,21 @@ pub struct Given {
     /// Epochs over which the learning rate rises from 0 first; parts count [default: 0; tsn 1]
     #[arg(long, value_name = "EPOCHS")]
     pub warm_up: Option<f64>,
+    /// Epochs at which --schedule steps lets the learning rate fall to a tenth, such as 20,30; parts count
+    #[arg(long, value_name = "EPOCH,EPOCH", value_delimiter = ',')]
+    pub milestones: Option<Vec<f64>>,
+    /// Factor of the first convolution's learning rate [default: 1]
+    #[arg(long, value_name = "X")]
+    pub conv1_lr: Option<f64>,
+    /// Largest norm of a step's gradients together; larger ones are scaled down to it [default: 0, not at all; tsn 20]
+    #[arg(long, value_name = "NORM")]
+    pub clip_grad: Option<f64>,
+    /// Share of the features that a training view drops in front of the last layer [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    pub dropout: Option<f64>,
+    /// Test and keep a running average of the weights, with this share of the past in it, such as 0.99 [default: 0, the weights]
+    #[arg(long, value_name = "SHARE")]
+    pub ema: Option<f64>,
     /// L2 penalty of the weights of convolutions and of the last layer [default: 0; tsn 5e-4]
     #[arg(long, value_name = "X")]
     pub weight_decay: Option<f64>,

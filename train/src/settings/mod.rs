@@ -44,6 +44,21 @@ pub struct Settings {
     pub schedule: Schedule,
     /// Epochs over which the learning rate rises from 0 first; parts count.
     pub warm_up: f64,
+    /// Epochs at which the schedule `steps` lets the learning rate fall to a tenth; parts count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub milestones: Vec<f64>,
+    /// Factor of the first convolution's learning rate.
+    #[serde(default = "one")]
+    pub conv1_lr: f64,
+    /// Largest norm of a step's gradients together; 0 leaves them as they are.
+    #[serde(default)]
+    pub clip_grad: f64,
+    /// Share of the features that a training view drops in front of the last layer.
+    #[serde(default)]
+    pub dropout: f64,
+    /// Share of the past in the running average of the weights that is tested and kept as the best network; 0 takes the weights.
+    #[serde(default)]
+    pub ema: f64,
     /// L2 penalty of the weights of convolutions and of the last layer.
     pub weight_decay: f64,
     /// Share of the target that goes to all classes alike.
@@ -75,6 +90,10 @@ pub struct Settings {
     pub checkpoint_minutes: f64,
 }
 
+fn one() -> f64 {
+    1.0
+}
+
 impl Settings {
     fn check(&self) -> Result<()> {
         let within = |name: &str, value: f64, low: f64, high: f64| {
@@ -92,6 +111,16 @@ impl Settings {
         within("warm-up", self.warm_up, 0.0, self.epochs as f64)?;
         within("weight-decay", self.weight_decay, 0.0, 1.0)?;
         within("label-smoothing", self.label_smoothing, 0.0, 0.99)?;
+        within("conv1-lr", self.conv1_lr, 0.0, 1e3)?;
+        within("clip-grad", self.clip_grad, 0.0, 1e9)?;
+        within("dropout", self.dropout, 0.0, 0.99)?;
+        within("ema", self.ema, 0.0, 0.999_999)?;
+        for &milestone in &self.milestones {
+            within("milestones", milestone, 0.0, 1e6)?;
+        }
+        if (self.schedule == Schedule::Steps) == self.milestones.is_empty() {
+            bail!(Usage("--schedule steps and --milestones go together: --schedule steps --milestones 20,30".into()));
+        }
         let view = self.view;
         within("test-samples", view.test_samples as f64, 1.0, 1000.0)?;
         let segments = match (view.sampling, self.stream) {
