@@ -1,0 +1,38 @@
+//! Flow of consecutive grey frames: `pairs WIDTHxHEIGHT IN OUT` reads raw frames of one byte a pixel from IN and writes for each
+//! pair the quantised x, then y, to OUT. `--float` writes f32 instead, `--portable` uses no SIMD found at run time. Prints the
+//! seconds that each pair took.
+
+use std::error::Error;
+use std::time::Instant;
+
+use clip_flow::{Flow, Params, TvL1, quantise};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
+    let [size, input, output] = &names[..] else { return Err("usage: pairs WIDTHxHEIGHT IN OUT".into()) };
+    let (width, height) = size.split_once('x').ok_or("the size is written WIDTHxHEIGHT")?;
+    let (width, height): (usize, usize) = (width.parse()?, height.parse()?);
+    let flag = |name: &str| flags.iter().any(|flag| flag == name);
+    let mut solver = TvL1::new(width, height, Params::default())?;
+    if flag("--portable") {
+        solver = solver.portable();
+    }
+    let frames = std::fs::read(input)?;
+    let frames: Vec<&[u8]> = frames.chunks_exact(width * height).collect();
+    let (mut flow, mut bytes, mut out) = (Flow::default(), Vec::new(), Vec::new());
+    for pair in frames.windows(2) {
+        let started = Instant::now();
+        solver.compute(pair[0], pair[1], &mut flow)?;
+        let seconds = started.elapsed().as_secs_f64();
+        for component in [&flow.x, &flow.y] {
+            if flag("--float") {
+                out.extend(component.iter().flat_map(|value| value.to_le_bytes()));
+            } else {
+                quantise(component, &mut bytes);
+                out.extend_from_slice(&bytes);
+            }
+        }
+        println!("{seconds:.6}");
+    }
+    Ok(std::fs::write(output, out)?)
+}

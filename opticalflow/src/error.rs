@@ -1,0 +1,37 @@
+//! What can be wrong with a request.
+
+/// An error of this crate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A parameter has a value with which the method makes no sense.
+    #[error("parameter {name} is {value}, expected {expected}")]
+    Parameter {
+        /// Its name in [`crate::Params`].
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// Images have no pixels, or more than [`crate::TvL1::MAX_PIXELS`].
+    #[error("images of {width}x{height} pixels: expected 1 to {} pixels", crate::TvL1::MAX_PIXELS)]
+    Size {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+    },
+    /// An image has not as many bytes as the size says for which the solver was made.
+    #[error("a grey image of {width}x{height} has {expected} bytes, got {got}", expected = width * height)]
+    Image {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Bytes that were given.
+        got: usize,
+    },
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,288 @@
+//! Eight numbers at a time. Every operation is a single IEEE 754 operation on each of them, so all implementations give the
+//! same bits; that is why there is no fused multiply-add.
+#![allow(unsafe_code, reason = "loads, stores and arithmetic of AVX")]
+
+/// Numbers that go through the same arithmetic side by side.
+pub(crate) trait Lanes: Copy {
+    /// How many.
+    const COUNT: usize;
+
+    fn splat(value: f32) -> Self;
+    /// `from[at..at + COUNT]`.
+    fn load(from: &[f32], at: usize) -> Self;
+    fn store(self, to: &mut [f32], at: usize);
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+    /// `self < other ? self : other`, as x86's `minps`.
+    fn min(self, other: Self) -> Self;
+    /// `self > other ? self : other`.
+    fn max(self, other: Self) -> Self;
+    /// Adds lane `i` to `sums[at + i]`.
+    fn add_to(self, sums: &mut [f32; 8], at: usize);
+}
+
+/// One number: what is left over at the end of a row.
+impl Lanes for f32 {
+    const COUNT: usize = 1;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn load(from: &[f32], at: usize) -> Self {
+        from[at]
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f32], at: usize) {
+        to[at] = self;
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self + other
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self - other
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self * other
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self / other
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
+    #[inline(always)]
+    fn add_to(self, sums: &mut [f32; 8], at: usize) {
+        sums[at] += self;
+    }
+}
+
+/// Eight numbers on any processor; compilers make what vectors there are of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable([f32; 8]);
+
+/// One operation on each of eight numbers. (Iterators and closures keep compilers from seeing the vector.)
+macro_rules! each {
+    ($a:expr, $b:expr, |$x:ident, $y:ident| $result:expr) => {{
+        let (a, b) = ($a.0, $b.0);
+        let mut out = [0.0; 8];
+        let mut i = 0;
+        while i < 8 {
+            let ($x, $y) = (a[i], b[i]);
+            out[i] = $result;
+            i += 1;
+        }
+        Portable(out)
+    }};
+}
+
+impl Lanes for Portable {
+    const COUNT: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self([value; 8])
+    }
+    #[inline(always)]
+    fn load(from: &[f32], at: usize) -> Self {
+        let from = &from[at..at + 8];
+        Self([from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]])
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f32], at: usize) {
+        let to = &mut to[at..at + 8];
+        let mut i = 0;
+        while i < 8 {
+            to[i] = self.0[i];
+            i += 1;
+        }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        each!(self, other, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        each!(self, other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        each!(self, other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        each!(self, other, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        each!(self, self, |a, _b| a.sqrt())
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        each!(self, other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        each!(self, other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn add_to(self, sums: &mut [f32; 8], _: usize) {
+        Self(*sums).add(self).store(sums, 0);
+    }
+}
+
+/// Which instructions are used; the results are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Simd {
+    /// What the program was compiled for.
+    Portable,
+    /// AVX2, found on this processor.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Simd {
+    /// The best that this processor has.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            return Self::Avx2;
+        }
+        Self::Portable
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx::Avx;
+
+#[cfg(target_arch = "x86_64")]
+mod avx {
+    use std::arch::x86_64::{
+        __m256, _mm256_add_ps, _mm256_div_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+        _mm256_set1_ps, _mm256_sqrt_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    };
+
+    use super::Lanes;
+
+    /// Eight numbers in a register. Used only within functions that are compiled for AVX2 and called where the processor has
+    /// it; every `SAFETY` below rests on that.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx(__m256);
+
+    impl Lanes for Avx {
+        const COUNT: usize = 8;
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_set1_ps(value) })
+        }
+        #[inline(always)]
+        fn load(from: &[f32], at: usize) -> Self {
+            let from = &from[at..at + 8];
+            // SAFETY: the processor has AVX2, and the slice has eight numbers.
+            Self(unsafe { _mm256_loadu_ps(from.as_ptr()) })
+        }
+        #[inline(always)]
+        fn store(self, to: &mut [f32], at: usize) {
+            let to = &mut to[at..at + 8];
+            // SAFETY: the processor has AVX2, and the slice has eight numbers.
+            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), self.0) }
+        }
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_add_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn div(self, other: Self) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_div_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_sqrt_ps(self.0) })
+        }
+        #[inline(always)]
+        fn min(self, other: Self) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_min_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            // SAFETY: the processor has AVX2.
+            Self(unsafe { _mm256_max_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn add_to(self, sums: &mut [f32; 8], _: usize) {
+            let lanes = Self::load(sums, 0);
+            lanes.add(self).store(sums, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_operations<V: Lanes>(a: &[f32], b: &[f32]) -> Vec<u32> {
+        let (x, y) = (V::load(a, 0), V::load(b, 0));
+        let results =
+            [x.add(y), x.sub(y), x.mul(y), x.div(y), x.mul(x).sqrt(), x.min(y), x.max(y), V::splat(0.3).mul(x)];
+        let mut bits = Vec::new();
+        for result in results {
+            let mut out = [0.0; 8];
+            result.store(&mut out, 0);
+            let mut sums = [1.0; 8];
+            result.add_to(&mut sums, 0);
+            bits.extend(out.iter().chain(&sums).map(|value| value.to_bits()));
+        }
+        bits
+    }
+
+    #[test]
+    fn eight_at_a_time_give_the_bits_of_one_at_a_time() {
+        let a = [0.0, -0.0, 1.0e-30, 3.7, -19.2, 0.1, 1.0e9, -1.5e-3];
+        let b = [-0.0, 0.0, 7.0, -3.7, 0.3, 0.1, 1.0e-9, 2.5];
+        let portable = all_operations::<Portable>(&a, &b);
+        for lane in 0..8 {
+            // The results of one lane, each followed by its sum.
+            let single = all_operations::<f32>(&a[lane..], &b[lane..]);
+            let of_lane: Vec<u32> = portable.chunks(8).map(|lanes| lanes[lane]).collect();
+            let of_single: Vec<u32> = single.chunks(8).map(|lanes| lanes[0]).collect();
+            assert_eq!(of_lane, of_single, "lane {lane}");
+        }
+        #[cfg(target_arch = "x86_64")]
+        if Simd::detect() == Simd::Avx2 {
+            assert_eq!(all_operations::<Avx>(&a, &b), portable);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![allow(clippy::inline_always, reason = "what is not inlined is not compiled for the instructions of its caller")]
+
+mod error;
+mod field;
+mod lanes;
+mod plane;
+mod pyramid;
+mod quantise;
+mod tvl1;
+
+pub use error::{Error, Result};
+pub use field::Flow;
+pub use quantise::{BOUND, NO_MOTION, quantise, quantise_value};
+pub use tvl1::{Params, TvL1};

@@ -1,0 +1,235 @@
+//! TV-L1 optical flow: Zach, Pock and Bischof, "A Duality Based Approach for Realtime TV-L1 Optical Flow" (2007), as Sánchez
+//! Pérez, Meinhardt-Llopis and Facciolo describe it (IPOL 2013), with the choices of OpenCV's `DualTVL1OpticalFlow`: grey
+//! values from 0 to 255, no smoothing of the images, bilinear pyramid, median filter of the flow.
+
+mod fixed_point;
+mod median;
+mod warp;
+
+use crate::error::{Error, Result};
+use crate::field::Flow;
+use crate::lanes::Simd;
+use crate::plane::Plane;
+use crate::pyramid::{Bilinear, level_sizes};
+
+use fixed_point::{State, Steps};
+use median::Columns;
+use warp::{DataTerm, GradientImage, Weights};
+
+/// Levels have no shorter side, in pixels.
+const SHORTEST_SIDE: usize = 16;
+
+/// What the method can be told. The defaults are OpenCV's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Params {
+    /// Time step of the dual variables.
+    pub tau: f32,
+    /// Weight of the data term: smaller is smoother.
+    pub lambda: f32,
+    /// Tightness between the data term and the smoothness.
+    pub theta: f32,
+    /// Levels of the pyramid, at most; none has a side shorter than 16 pixels.
+    pub scales: usize,
+    /// Size of a level over that of the next larger one, above 0 and below 1.
+    pub scale_step: f64,
+    /// How often the second image is warped on each level.
+    pub warps: usize,
+    /// The iterations of a warp end once the flow changes by less: root mean square, in pixels.
+    pub epsilon: f32,
+    /// Iterations between two median filters.
+    pub inner_iterations: usize,
+    /// Median filters a warp, at most.
+    pub outer_iterations: usize,
+    /// Whether the flow is filtered by the median of 5 x 5 pixels.
+    pub median: bool,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            tau: 0.25,
+            lambda: 0.15,
+            theta: 0.3,
+            scales: 5,
+            scale_step: 0.8,
+            warps: 5,
+            epsilon: 0.01,
+            inner_iterations: 30,
+            outer_iterations: 10,
+            median: true,
+        }
+    }
+}
+
+impl Params {
+    fn check(&self) -> Result<()> {
+        let wrong = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
+        for (name, value) in [("tau", self.tau), ("lambda", self.lambda), ("theta", self.theta)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return wrong(name, value.to_string(), "a number above 0");
+            }
+        }
+        if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
+            return wrong("epsilon", self.epsilon.to_string(), "0 or a number above");
+        }
+        if !(self.scale_step > 0.0 && self.scale_step < 1.0) {
+            return wrong("scale_step", self.scale_step.to_string(), "a number between 0 and 1");
+        }
+        if self.scales == 0 {
+            return wrong("scales", "0".into(), "1 or more");
+        }
+        Ok(())
+    }
+}
+
+/// Computes flow between images of one size, over and over in the same memory.
+///
+/// It works on one thread; for more, use one for each. The result depends on the two images and the parameters alone: not on
+/// what was computed before, nor on the instructions that the processor has.
+#[derive(Debug, Clone)]
+pub struct TvL1 {
+    params: Params,
+    /// The largest first.
+    levels: Vec<Level>,
+    gradient: GradientImage,
+    columns: Columns,
+    weights: Weights,
+    simd: Simd,
+}
+
+/// One level of the pyramid.
+#[derive(Debug, Clone)]
+struct Level {
+    images: [Plane; 2],
+    state: State,
+    data: DataTerm,
+    /// Where the median filter writes.
+    filtered: Plane,
+    /// From the next larger level to this.
+    shrink: Option<Bilinear>,
+    /// From the next smaller level to this.
+    grow: Option<Bilinear>,
+}
+
+impl TvL1 {
+    /// The most pixels of an image: 8192 x 8192. A pixel takes about 150 bytes.
+    pub const MAX_PIXELS: usize = 1 << 26;
+
+    /// For images of `width` x `height` pixels.
+    pub fn new(width: usize, height: usize, params: Params) -> Result<Self> {
+        params.check()?;
+        let pixels = width.checked_mul(height).filter(|pixels| (1..=Self::MAX_PIXELS).contains(pixels));
+        let Some(pixels) = pixels else { return Err(Error::Size { width, height }) };
+        let sizes = level_sizes(width, height, params.scales, params.scale_step, SHORTEST_SIDE);
+        let levels = (0..sizes.len()).map(|level| {
+            let (width, height) = sizes[level];
+            let plane = || Plane::new(width, height);
+            Level {
+                images: [plane(), plane()],
+                state: State::new(width, height),
+                data: DataTerm::new(width, height),
+                filtered: plane(),
+                shrink: level
+                    .checked_sub(1)
+                    .map(|larger| Bilinear::by_scale(sizes[larger], sizes[level], 1.0 / params.scale_step)),
+                grow: sizes.get(level + 1).map(|&smaller| Bilinear::by_size(smaller, sizes[level])),
+            }
+        });
+        Ok(Self {
+            params,
+            levels: levels.collect(),
+            gradient: GradientImage::with_capacity(pixels),
+            columns: Columns::new(width),
+            weights: Weights::new(),
+            simd: Simd::detect(),
+        })
+    }
+
+    /// The same without instructions that were found at run time. Results are the same; it is slower.
+    #[must_use]
+    pub fn portable(mut self) -> Self {
+        self.simd = Simd::Portable;
+        self
+    }
+
+    /// Flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
+    pub fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> Result<()> {
+        let (width, height) = (self.levels[0].filtered.width, self.levels[0].filtered.height);
+        for image in [first, second] {
+            if image.len() != width * height {
+                return Err(Error::Image { width, height, got: image.len() });
+            }
+        }
+        self.set_images([first, second]);
+        for level in (0..self.levels.len()).rev() {
+            let (finer, coarser) = self.levels.split_at_mut(level + 1);
+            let this = &mut finer[level];
+            for axis in 0..2 {
+                match (coarser.first(), &this.grow) {
+                    (Some(coarser), Some(grow)) => {
+                        let factor = (1.0 / self.params.scale_step) as f32;
+                        grow.resize(&coarser.state.flow[axis], &mut this.state.flow[axis], factor);
+                    }
+                    _ => this.state.flow[axis].clear(),
+                }
+            }
+            self.refine(level);
+        }
+        (flow.width, flow.height) = (width, height);
+        let [x, y] = &self.levels[0].state.flow;
+        for (from, to) in [(x, &mut flow.x), (y, &mut flow.y)] {
+            to.clear();
+            (0..height).for_each(|row| to.extend_from_slice(from.row(row)));
+        }
+        Ok(())
+    }
+
+    /// Fills the pyramids of both images.
+    fn set_images(&mut self, images: [&[u8]; 2]) {
+        for (index, image) in images.into_iter().enumerate() {
+            let plane = &mut self.levels[0].images[index];
+            for (y, row) in image.chunks_exact(plane.width).enumerate() {
+                for (pixel, &grey) in plane.row_mut(y).iter_mut().zip(row) {
+                    *pixel = f32::from(grey);
+                }
+            }
+            for level in 1..self.levels.len() {
+                let (larger, smaller) = self.levels.split_at_mut(level);
+                let level = &mut smaller[0];
+                if let Some(shrink) = &level.shrink {
+                    shrink.resize(&larger[larger.len() - 1].images[index], &mut level.images[index], 1.0);
+                }
+            }
+        }
+    }
+
+    /// Improves the flow of a level, which holds a first guess.
+    fn refine(&mut self, level: usize) {
+        let Level { images, state, data, filtered, .. } = &mut self.levels[level];
+        let Params { tau, lambda, theta, epsilon, .. } = self.params;
+        let steps = Steps { threshold: lambda * theta, theta, dual: tau / theta };
+        let enough = epsilon * epsilon * (filtered.width * filtered.height) as f32;
+        self.gradient.set(&images[1]);
+        state.clear_dual();
+        for _ in 0..self.params.warps {
+            data.linearise(&images[0], &self.gradient, &state.flow, &self.weights, self.simd);
+            let mut error = f32::MAX;
+            for _ in 0..self.params.outer_iterations {
+                if error <= enough {
+                    break;
+                }
+                if self.params.median {
+                    for flow in &mut state.flow {
+                        self.columns.filter(flow, filtered, self.simd);
+                        std::mem::swap(flow, filtered);
+                    }
+                }
+                let mut left = self.params.inner_iterations;
+                while left > 0 && error > enough {
+                    error = state.iterate(data, steps, self.simd);
+                    left -= 1;
+                }
+            }
+        }
+    }
+}

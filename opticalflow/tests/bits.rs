@@ -1,0 +1,109 @@
+//! What the result may depend on, and images at the edge of sense.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use clip_flow::{Error, Flow, Params, TvL1};
+
+/// Smooth made-up images; another `phase` is another moment.
+fn image(width: usize, height: usize, phase: f32) -> Vec<u8> {
+    let pixel = |i: usize| {
+        let (x, y) = ((i % width) as f32, (i / width) as f32);
+        (128.0 + 60.0 * (0.3 * x + phase).sin() + 50.0 * (0.21 * y - 0.13 * x - 0.5 * phase).cos()) as u8
+    };
+    (0..width * height).map(pixel).collect()
+}
+
+fn bits(flow: &Flow) -> Vec<u32> {
+    flow.x.iter().chain(&flow.y).map(|value| value.to_bits()).collect()
+}
+
+fn few_warps() -> Params {
+    Params { warps: 2, outer_iterations: 3, ..Params::default() }
+}
+
+#[test]
+fn simd_and_portable_code_give_the_same_bits() {
+    for (width, height) in [(53, 41), (64, 48), (16, 17), (7, 90)] {
+        let (first, second) = (image(width, height, 0.0), image(width, height, 0.4));
+        let solver = TvL1::new(width, height, few_warps()).unwrap();
+        let mut flows = [Flow::default(), Flow::default()];
+        solver.clone().compute(&first, &second, &mut flows[0]).unwrap();
+        solver.portable().compute(&first, &second, &mut flows[1]).unwrap();
+        assert!(flows[0].x.iter().any(|x| x.abs() > 0.1), "something moves");
+        assert_eq!(bits(&flows[0]), bits(&flows[1]), "{width}x{height}");
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_what_was_computed_before() {
+    let moments: Vec<_> = [0.0, 0.3, 0.5].into_iter().map(|phase| image(50, 38, phase)).collect();
+    let fresh = TvL1::new(50, 38, few_warps()).unwrap();
+    let mut used = fresh.clone();
+    for (first, second) in [(0, 1), (2, 1), (1, 2), (0, 1)] {
+        let (mut expected, mut flow) = (Flow::default(), Flow { x: vec![9.0; 7], ..Flow::default() });
+        fresh.clone().compute(&moments[first], &moments[second], &mut expected).unwrap();
+        used.compute(&moments[first], &moments[second], &mut flow).unwrap();
+        assert_eq!(bits(&flow), bits(&expected));
+    }
+}
+
+#[test]
+fn images_without_texture_or_motion_do_not_move() {
+    let mut flow = Flow::default();
+    let mut solver = TvL1::new(40, 30, Params::default()).unwrap();
+    for (first, second) in [(7, 7), (0, 0), (10, 11)] {
+        solver.compute(&[first; 1200], &[second; 1200], &mut flow).unwrap();
+        assert!(flow.x.iter().chain(&flow.y).all(|&v| v == 0.0), "{first} {second}");
+    }
+    let still = image(40, 30, 0.0);
+    solver.compute(&still, &still, &mut flow).unwrap();
+    assert!(flow.x.iter().chain(&flow.y).all(|&v| v == 0.0));
+}
+
+#[test]
+fn images_of_any_size_can_be_computed() {
+    for (width, height) in [(1, 1), (2, 1), (1, 2), (3, 3), (1, 40), (40, 1), (5, 4), (17, 16), (33, 31)] {
+        let mut flow = Flow::default();
+        let mut solver = TvL1::new(width, height, few_warps()).unwrap();
+        solver.compute(&image(width, height, 0.0), &image(width, height, 0.5), &mut flow).unwrap();
+        assert_eq!(
+            (flow.width, flow.height, flow.x.len(), flow.y.len()),
+            (width, height, width * height, width * height)
+        );
+        assert!(flow.x.iter().chain(&flow.y).all(|v| v.is_finite()), "{width}x{height}");
+    }
+}
+
+#[test]
+fn hard_noise_stays_finite() {
+    let mut state = 5_u32;
+    let mut noise = || -> Vec<u8> {
+        (0..64 * 48)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                if state >> 31 == 0 { 0 } else { 255 }
+            })
+            .collect()
+    };
+    let mut flow = Flow::default();
+    TvL1::new(64, 48, Params::default()).unwrap().compute(&noise(), &noise(), &mut flow).unwrap();
+    assert!(flow.x.iter().chain(&flow.y).all(|v| v.is_finite()));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let refused = |params: Params| matches!(TvL1::new(20, 20, params), Err(Error::Parameter { .. }));
+    let usual = Params::default();
+    for tau in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        assert!(refused(Params { tau, ..usual }) && refused(Params { lambda: tau, ..usual }), "{tau}");
+        assert!(refused(Params { theta: tau, ..usual }), "{tau}");
+    }
+    for scale_step in [0.0, 1.0, 1.5, f64::NAN] {
+        assert!(refused(Params { scale_step, ..usual }), "{scale_step}");
+    }
+    assert!(refused(Params { scales: 0, ..usual }) && refused(Params { epsilon: -0.1, ..usual }));
+    for (width, height) in [(0, 5), (5, 0), (8193, 8192), (usize::MAX, 2)] {
+        assert_eq!(TvL1::new(width, height, usual).err(), Some(Error::Size { width, height }));
+    }
+    let wrong = TvL1::new(4, 3, usual).unwrap().compute(&[0; 12], &[0; 11], &mut Flow::default());
+    assert_eq!(wrong.unwrap_err().to_string(), "a grey image of 4x3 has 12 bytes, got 11");
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Makes the goldens of opticalflow/: pairs of made-up images with their true motion and the flow of OpenCV's DualTVL1.
+
+    python3 -m venv env && env/bin/pip install numpy opencv-contrib-python-headless==5.0.0.93
+    env/bin/python scripts/make_flow_goldens.py [--out opticalflow/tests/goldens]
+
+A file NAME_WIDTHxHEIGHT.bin holds, all [height, width] and little-endian: the first image (u8), the second (u8), the true motion in
+x and y (f32), OpenCV's in x and y (f32). The images are sums of few waves, of many waves, and soft checks; the second is the first seen
+through the inverse motion, sampled from the same formula, so the motion is exact.
+"""
+import argparse
+import pathlib
+
+import cv2
+import numpy
+
+
+def waves(x, y):
+    return 128 + 40 * numpy.sin(0.31 * x + 0.1 * y) + 35 * numpy.cos(0.23 * y - 0.17 * x) + 30 * numpy.sin(0.11 * x * 1.7 + 0.47 * y)
+
+
+def noise(x, y):
+    """Many waves of all directions and lengths."""
+    random = numpy.random.default_rng(7)
+    value = numpy.full_like(x, 128.0)
+    for _ in range(60):
+        angle, length, phase = random.uniform(0, 2 * numpy.pi), random.uniform(0.08, 0.9), random.uniform(0, 2 * numpy.pi)
+        value += 9 * numpy.sin(length * (numpy.cos(angle) * x + numpy.sin(angle) * y) + phase)
+    return value
+
+
+def checks(x, y):
+    soft = lambda t: numpy.tanh(4 * numpy.sin(t))
+    return 128 + 90 * soft(0.35 * x) * soft(0.3 * y + 0.05 * x)
+
+
+def affine(matrix, shift, size):
+    """The motion of `p -> centre + matrix (p - centre) + shift`, and its inverse."""
+    width, height = size
+    centre = numpy.array([(width - 1) / 2, (height - 1) / 2])
+    matrix, shift = numpy.array(matrix, float), numpy.array(shift, float)
+    inverse = numpy.linalg.inv(matrix)
+    forward = lambda p: (p - centre) @ matrix.T + centre + shift
+    backward = lambda p: (p - centre - shift) @ inverse.T + centre
+    return forward, backward
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("opticalflow/tests/goldens"))
+    out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    cv2.setNumThreads(1)
+    turn = numpy.deg2rad(3)
+    rotation = [[numpy.cos(turn), -numpy.sin(turn)], [numpy.sin(turn), numpy.cos(turn)]]
+    cases = [
+        ("shift", waves, numpy.eye(2), (1.7, -0.8), (61, 44)),
+        ("turn", noise, rotation, (0, 0), (56, 47)),
+        ("zoom", checks, 1.05 * numpy.eye(2), (0.4, 0.3), (57, 40)),
+    ]
+    for name, texture, matrix, shift, (width, height) in cases:
+        forward, backward = affine(matrix, shift, (width, height))
+        y, x = numpy.mgrid[:height, :width].astype(float)
+        points = numpy.stack([x, y], -1)
+        grey = lambda p: numpy.clip(numpy.rint(texture(p[..., 0], p[..., 1])), 0, 255).astype(numpy.uint8)
+        first, second = grey(points), grey(backward(points))
+        truth = (forward(points) - points).astype("<f4")
+        flow = cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None).astype("<f4")
+        error = numpy.linalg.norm(flow - truth, axis=-1).mean()
+        path = out / f"{name}_{width}x{height}.bin"
+        parts = [first, second, truth[..., 0], truth[..., 1], flow[..., 0], flow[..., 1]]
+        path.write_bytes(b"".join(part.tobytes() for part in parts))
+        print(f"{path}: OpenCV {cv2.__version__} has a mean end-point error of {error:.4f} pixels")
+
+
+if __name__ == "__main__":
+    main()
