@@ -1,4 +1,5 @@
-//! Packs a tree of frames: lists and tree give a plan, threads read and encode clips, one writer fills the shards in order.
+//! Packs a tree of frames, or videos: lists and source give a plan, threads read and encode clips, one writer fills the shards
+//! in order.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ use crate::output::{self, Place};
 use crate::partial;
 use crate::plan::Part;
 use crate::progress::Watch;
-use crate::source::{Layout, Location, Tree};
+use crate::source::{Input, Layout, Location};
 use crate::stream::StreamKind;
+use crate::video::{Video, VideoOptions};
 
 /// Everything that a build is told.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub struct BuildOptions {
     pub location: Location,
     /// `None`: recognise it.
     pub layout: Option<Layout>,
+    /// What is made of videos, where there are such.
+    pub video: VideoOptions,
     /// These classes only, in classInd's order.
     pub classes: Option<Vec<String>>,
     /// How RGB is stored.
@@ -72,18 +76,18 @@ pub enum DatasetKind {
 }
 
 impl DatasetKind {
-    fn read_lists(self, lists: Option<&Path>, tree: &Tree) -> Result<Lists> {
+    pub(crate) fn read_lists(self, lists: Option<&Path>, source: &Input) -> Result<Lists> {
         match (self, lists) {
             (Self::Ucf101, Some(folder)) => Lists::read_ucf101(folder),
             (Self::Hmdb51, Some(folder)) => Lists::read_hmdb51(folder),
             (Self::Custom, Some(file)) => Lists::read_csv(file),
-            (Self::Custom, None) => Lists::from_folders(&tree.classed_folders()?, tree.shown()),
+            (Self::Custom, None) => Lists::from_folders(&source.classed_folders()?, source.shown()),
             (Self::Ucf101 | Self::Hmdb51, None) => Err(lists_missing()),
         }
     }
 }
 
-fn lists_missing() -> Error {
+pub(crate) fn lists_missing() -> Error {
     Error::Usage("--lists DIR is missing: the folder of the official lists; only --dataset custom goes without".into())
 }
 
@@ -123,7 +127,7 @@ pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch
     if options.lists.is_none() && options.dataset != DatasetKind::Custom {
         return Err(lists_missing());
     }
-    let source = Tree::open(&options.location, options.layout)?;
+    let source = Input::open(&options.location, options.layout, options.video)?;
     let mut lists = options.dataset.read_lists(options.lists.as_deref(), &source)?;
     if let Some(classes) = &options.classes {
         lists.keep_classes(classes)?;
@@ -154,7 +158,7 @@ pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch
 /// What decides the content of the shards, for the manifest: never paths, jobs or times.
 pub(crate) fn content_options(
     options: &BuildOptions,
-    layout: &str,
+    source: &Input,
     streams: &[(StreamKind, StreamOptions)],
 ) -> BTreeMap<String, Value> {
     let check = match options.check {
@@ -163,12 +167,16 @@ pub(crate) fn content_options(
     };
     let mut map = BTreeMap::from([
         ("packer".to_owned(), json!(concat!("ucfpack ", env!("CARGO_PKG_VERSION")))),
-        ("layout".to_owned(), json!(layout)),
+        ("layout".to_owned(), json!(source.layout())),
         ("check".to_owned(), json!(check)),
         ("shard_bytes".to_owned(), json!(options.shard_bytes)),
     ]);
     for (kind, stream) in streams {
-        map.insert(kind.name().into(), stream.describe());
+        let described = source.video().map_or_else(|| stream.describe(), |video| video.describe(*kind, stream));
+        map.insert(kind.name().into(), described);
+    }
+    if let Some(decoder) = source.video().map(Video::describe_decoder) {
+        map.insert("video_decoder".into(), decoder);
     }
     map
 }

@@ -11,7 +11,7 @@ use ucfpack::quantity::{parse_bytes, parse_count, parse_width_height};
 
 use crate::examples;
 
-/// Packs trees of RGB frames and optical flow into a few memory-mapped shards.
+/// Packs trees of RGB frames and optical flow, or videos, into a few memory-mapped shards.
 ///
 /// Results go to stdout, progress and warnings to stderr.
 /// Exit status: 0 done, 1 the data is bad, 2 wrong usage.
@@ -24,8 +24,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Pack a tree of frames
+    /// Pack a tree of frames, or videos
     Build(Box<BuildArgs>),
+    /// Make a frame tree with flow of videos
+    Extract(Box<ExtractArgs>),
     /// Put the parts of a build together
     Merge(MergeArgs),
     /// Check every record of a packed data set
@@ -52,8 +54,11 @@ pub struct BuildArgs {
     #[arg(long, value_name = "DIR")]
     pub lists: Option<PathBuf>,
     /// Root that holds RGB frames and flow
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["rgb", "flow"], required_unless_present_any = ["rgb", "flow"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rgb", "flow"], required_unless_present_any = ["rgb", "flow", "videos"])]
     pub tree: Option<PathBuf>,
+    /// In place of a tree: videos, found at any depth, from which frames and flow are made by ffmpeg and TV-L1
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tree", "rgb", "flow"])]
+    pub videos: Option<PathBuf>,
     /// RGB frames apart: the root of their tree, or the folder that holds the clip folders
     #[arg(long, value_name = "DIR")]
     pub rgb: Option<PathBuf>,
@@ -61,7 +66,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "DIR")]
     pub flow: Option<PathBuf>,
     /// How the tree is laid out
-    #[arg(long, value_enum, default_value_t = LayoutArg::Auto)]
+    #[arg(long, value_enum, default_value_t = LayoutArg::Auto, conflicts_with = "videos")]
     pub layout: LayoutArg,
     /// Whose lists these are
     #[arg(long, value_enum, default_value_t = DatasetArg::Ucf101)]
@@ -81,10 +86,16 @@ pub struct BuildArgs {
     /// Squash flow to N x N, or keep its size with `native` [default: 224, or native with --flow-codec jpeg]
     #[arg(long, value_name = "N|native", value_parser = parse_flow_size)]
     pub flow_size: Option<FlowSize>,
-    /// Resize RGB frames to this shorter side (with --rgb-codec zstd, lz4 or raw)
+    /// Resize RGB frames to this shorter side (with --rgb-codec zstd, lz4 or raw; of videos always) [default: 256 of videos]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub rgb_short_side: Option<u16>,
-    /// How much is checked of JPEG files that are stored as they are
+    /// Quality of the JPEG files that are made of videos [default: 90]
+    #[arg(long, value_name = "N", requires = "videos", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub rgb_quality: Option<u8>,
+    /// How flow is computed of videos [default: tvl1]
+    #[arg(long, value_enum, value_name = "METHOD", requires = "videos")]
+    pub flow_method: Option<FlowMethodArg>,
+    /// How much is checked of JPEG files that are stored as they are; of videos, decode takes all that ffmpeg complains of for damage
     #[arg(long, value_enum, default_value_t = CheckArg::Header)]
     pub check: CheckArg,
     /// Size of a shard, about
@@ -114,6 +125,52 @@ pub struct BuildArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = examples::EXTRACT)]
+pub struct ExtractArgs {
+    /// The videos, found at any depth
+    #[arg(long, value_name = "DIR")]
+    pub videos: PathBuf,
+    /// Tree to make: jpegs_256/ and tvl1_flow/{u,v}/
+    #[arg(long, value_name = "TREE")]
+    pub out: PathBuf,
+    /// Folder of the official lists; of custom data a CSV file, or without it a class a folder
+    #[arg(long, value_name = "DIR")]
+    pub lists: Option<PathBuf>,
+    /// Whose lists these are
+    #[arg(long, value_enum, default_value_t = DatasetArg::Ucf101)]
+    pub dataset: DatasetArg,
+    /// Extract these classes only
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub classes: Option<Vec<String>>,
+    /// Resize frames to this shorter side
+    #[arg(long, value_name = "N", default_value_t = ucfpack::video::SHORT_SIDE, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rgb_short_side: u16,
+    /// Quality of all JPEG files
+    #[arg(long, value_name = "N", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+    /// How flow is computed
+    #[arg(long, value_enum, value_name = "METHOD", default_value_t = FlowMethodArg::Tvl1)]
+    pub flow_method: FlowMethodArg,
+    /// Videos that are decoded at the same time [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Extract what is whole, list what is left out
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Go on with a tree that was cut off; clips that are there are not made again
+    #[arg(long)]
+    pub resume: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FlowMethodArg {
+    /// Zach, Pock and Bischof 2007, with OpenCV's defaults
+    Tvl1,
+    /// RGB only
+    None,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! From the files of a clip to its records: read, check, decode, resize, encode.
+//! From the files of a clip, or its video, to its records: read, check, decode, resize, encode.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clipshard::layout::MAX_IMAGE_BYTES;
 use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder as JpegEncoder, SamplingFactor};
 
 use crate::error::{Error, Result};
 use crate::resize::Resizer;
-use crate::source::{ClipFiles, StreamFiles};
+use crate::source::{ClipFiles, FoundClip, StreamFiles, VideoFile};
 use crate::stream::StreamKind;
+use crate::video::{StreamImage, Video, VideoEncoder, Wanted};
 
 /// The size that images are stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl Geometry {
     }
 
     /// Stored width and height of an image of `width` x `height`.
-    fn extent(self, width: u16, height: u16) -> (u16, u16) {
+    pub(crate) fn extent(self, width: u16, height: u16) -> (u16, u16) {
         match self {
             Self::Source => (width, height),
             Self::Square(side) => (side, side),
@@ -75,8 +77,16 @@ pub enum Check {
     Decode,
 }
 
+/// A clip, ready to be encoded.
+pub(crate) enum ReadClip<'a> {
+    /// Its files as they were read.
+    Images(ReadImages<'a>),
+    /// A video, of which nothing is read until it is decoded: the streams and frames that are wanted.
+    Video { file: &'a VideoFile, wanted: Vec<bool>, frames: Range<u32> },
+}
+
 /// The files of a clip as they were read; `None` for a stream that is not wanted.
-pub(crate) struct ReadClip<'a> {
+pub(crate) struct ReadImages<'a> {
     streams: Vec<Option<ReadStream<'a>>>,
 }
 
@@ -87,14 +97,40 @@ struct ReadStream<'a> {
 }
 
 impl<'a> ReadClip<'a> {
-    /// Reads the wanted streams of a clip, folder after folder and frame after frame, as they were once written: on a
-    /// spinning disk that is the order in which they lie. `chosen` are the frames of a stream that has so many.
+    /// Reads the wanted streams of a clip. `chosen` are the frames of a stream that has so many.
     pub fn read(
-        clip: &'a ClipFiles,
+        clip: &'a FoundClip,
         wanted: &[bool],
         chosen: fn(u32) -> Range<u32>,
         cancel: &AtomicBool,
     ) -> Result<Self> {
+        Ok(match clip {
+            FoundClip::Images(files) => Self::Images(ReadImages::read(files, wanted, chosen, cancel)?),
+            FoundClip::Video(file) => Self::Video { file, wanted: wanted.to_vec(), frames: chosen(file.frames) },
+        })
+    }
+
+    /// Pixels of the first image of a stream, if that was read and is one.
+    pub fn pixels(&self, stream: usize) -> Option<u64> {
+        match self {
+            Self::Images(read) => read.pixels(stream),
+            Self::Video { .. } => None,
+        }
+    }
+
+    /// Bytes that were read.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Images(read) => read.bytes(),
+            Self::Video { .. } => 0,
+        }
+    }
+}
+
+impl<'a> ReadImages<'a> {
+    /// Reads the wanted streams of a clip, folder after folder and frame after frame, as they were once written: on a
+    /// spinning disk that is the order in which they lie. `chosen` are the frames of a stream that has so many.
+    fn read(clip: &'a ClipFiles, wanted: &[bool], chosen: fn(u32) -> Range<u32>, cancel: &AtomicBool) -> Result<Self> {
         let mut streams = Vec::new();
         for (files, wanted) in clip.streams.iter().zip(wanted) {
             if !wanted {
@@ -117,15 +153,13 @@ impl<'a> ReadClip<'a> {
         Ok(Self { streams })
     }
 
-    /// Pixels of the first image of a stream, if that was read and is one.
-    pub fn pixels(&self, stream: usize) -> Option<u64> {
+    fn pixels(&self, stream: usize) -> Option<u64> {
         let first = self.streams[stream].as_ref()?.planes.first()?.first()?.as_ref().ok()?;
         let size = jpeg::check_header(first).ok()?;
         Some(u64::from(size.width) * u64::from(size.height))
     }
 
-    /// Bytes of the files.
-    pub fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         let planes = self.streams.iter().flatten().flat_map(|stream| &stream.planes);
         planes.flatten().map(|read| read.as_ref().map_or(0, |bytes| bytes.len() as u64)).sum()
     }
@@ -150,8 +184,12 @@ pub(crate) struct EncodedClip {
     pub streams: Vec<Option<Vec<EncodedRecord>>>,
     /// Bytes of the source files.
     pub bytes_in: u64,
-    /// Source files.
+    /// Source files, or images that were made of a video.
     pub images: u64,
+    /// Frames that were decoded of a video.
+    pub frames: u64,
+    /// What is worth a word of a video.
+    pub notes: Vec<String>,
     /// Whether some image had another number of channels than its stream has (colour flow, grey RGB).
     pub odd_channels: bool,
 }
@@ -163,20 +201,41 @@ impl EncodedClip {
     }
 }
 
+/// What all encoders of a build are told.
+#[derive(Clone, Copy)]
+pub(crate) struct EncodeSetup<'a> {
+    pub streams: &'a [(StreamKind, StreamOptions)],
+    pub check: Check,
+    /// Where clips are videos.
+    pub video: Option<&'a Video>,
+    pub cancel: &'a AtomicBool,
+}
+
 /// Encodes clips; each thread has one.
 pub(crate) struct ClipEncoder<'a> {
     streams: Vec<StreamEncoder>,
+    video: Option<VideoEncoder>,
     cancel: &'a AtomicBool,
 }
 
 impl<'a> ClipEncoder<'a> {
-    pub fn new(streams: &[(StreamKind, StreamOptions)], check: Check, cancel: &'a AtomicBool) -> Result<Self> {
-        let streams = streams.iter().map(|(kind, options)| StreamEncoder::new(*kind, *options, check));
-        Ok(Self { streams: streams.collect::<Result<_>>()?, cancel })
+    pub fn new(setup: EncodeSetup<'a>) -> Result<Self> {
+        let EncodeSetup { streams, check, video, cancel } = setup;
+        let quality = video.map_or(crate::video::QUALITY, |video| video.options.quality);
+        let streams = streams.iter().map(|(kind, options)| StreamEncoder::new(*kind, *options, check, quality));
+        let video = video.map(|video| VideoEncoder::new(video.clone(), check == Check::Decode));
+        Ok(Self { streams: streams.collect::<Result<_>>()?, video, cancel })
     }
 
     /// Encodes a clip, or only checks it where it is not to be stored. The inner error is what is wrong with the clip.
     pub fn encode(&mut self, clip: ReadClip<'_>, store: bool) -> Result<Result<EncodedClip, String>> {
+        match clip {
+            ReadClip::Images(read) => self.encode_images(read, store),
+            ReadClip::Video { file, wanted, frames } => self.encode_video(file, &wanted, frames, store),
+        }
+    }
+
+    fn encode_images(&mut self, clip: ReadImages<'_>, store: bool) -> Result<Result<EncodedClip, String>> {
         let mut encoded = EncodedClip::default();
         for (read, encoder) in clip.streams.into_iter().zip(&mut self.streams) {
             let Some(read) = read else {
@@ -190,12 +249,57 @@ impl<'a> ClipEncoder<'a> {
         }
         Ok(Ok(encoded))
     }
+
+    fn encode_video(
+        &mut self,
+        file: &VideoFile,
+        wanted: &[bool],
+        frames: Range<u32>,
+        store: bool,
+    ) -> Result<Result<EncodedClip, String>> {
+        let Some(video) = &mut self.video else {
+            return Err(Error::Input(format!("{}: a video without a decoder", file.path.display())));
+        };
+        let streams = &mut self.streams;
+        let index = |kind| streams.iter().position(|stream| stream.kind == kind).filter(|&stream| wanted[stream]);
+        let (rgb, flow) = (index(StreamKind::Rgb), index(StreamKind::Flow));
+        let streams_made = wanted.iter().map(|wanted| wanted.then(Vec::new)).collect();
+        let mut encoded = EncodedClip { streams: streams_made, ..EncodedClip::default() };
+        if rgb.is_some() {
+            encoded.bytes_in = file.bytes * u64::from(frames.end - frames.start) / u64::from(file.frames.max(1));
+        }
+        let wanted = Wanted { rgb: rgb.is_some() && store, flow: flow.is_some() && store, frames };
+        let (images, made) = (&mut encoded.images, &mut encoded.streams);
+        let outcome = video.run(file, &wanted, self.cancel, |image| {
+            let (stream, size, planes) = match image {
+                StreamImage::Rgb { width, height, pixels } => (rgb, (width, height, 3), [Some(pixels), None]),
+                StreamImage::Flow { width, height, planes } => (flow, (width, height, 1), planes.map(Some)),
+            };
+            let Some(stream) = stream else { return Ok(()) };
+            let size = ImageSize { width: size.0, height: size.1, channels: size.2 };
+            for pixels in planes.into_iter().flatten() {
+                let record = streams[stream].store(pixels, size)?;
+                *images += 1;
+                made[stream].get_or_insert_default().push(record);
+            }
+            Ok(())
+        })?;
+        Ok(match outcome {
+            Ok(seen) => {
+                (encoded.frames, encoded.notes) = (seen.decoded.into(), seen.notes);
+                Ok(encoded)
+            }
+            Err(fault) => Err(format!("{}: {fault}", file.path.display())),
+        })
+    }
 }
 
 struct StreamEncoder {
     kind: StreamKind,
     options: StreamOptions,
     check: Check,
+    /// Of images that are encoded as JPEG here.
+    quality: u8,
     encoder: Option<Encoder>,
     decoder: jpeg::Decoder,
     resizer: Resizer,
@@ -203,13 +307,13 @@ struct StreamEncoder {
 }
 
 impl StreamEncoder {
-    fn new(kind: StreamKind, options: StreamOptions, check: Check) -> Result<Self> {
+    fn new(kind: StreamKind, options: StreamOptions, check: Check, quality: u8) -> Result<Self> {
         let StreamOptions { codec, filter, level, .. } = options;
         let filter = if codec == Codec::Raw { Filter::None } else { filter };
         let encoder =
             (codec != Codec::Jpeg).then(|| Encoder::new(EncodeOptions { codec, filter, level })).transpose()?;
         let (decoder, resizer) = (jpeg::Decoder::new(), Resizer::default());
-        Ok(Self { kind, options, check, encoder, decoder, resizer, resized: Vec::new() })
+        Ok(Self { kind, options, check, quality, encoder, decoder, resizer, resized: Vec::new() })
     }
 
     fn encode(
@@ -268,7 +372,7 @@ impl StreamEncoder {
         store: bool,
     ) -> Result<Result<Option<EncodedRecord>, String>> {
         let channels = self.kind.channels();
-        let Some(encoder) = &mut self.encoder else {
+        if self.encoder.is_none() {
             if self.check == Check::Decode
                 && let Err(error) = self.decoder.decode_checked(&bytes, channels)
             {
@@ -280,23 +384,48 @@ impl StreamEncoder {
                 Err(error) => return Ok(Err(error.to_string())),
             };
             return Ok(Ok(store.then_some(record)));
-        };
+        }
         let pixels = match self.decoder.decode_checked(&bytes, channels) {
             Ok((_, pixels)) => pixels,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        if !store {
-            return Ok(Ok(None));
-        }
-        let (width, height) = self.options.geometry.extent(size.width, size.height);
-        if (width, height) == (size.width, size.height) {
-            return Ok(Ok(Some(encoder.encode(&pixels, size)?)));
-        }
-        let extent = |w: u16, h: u16| (usize::from(w), usize::from(h));
-        let (from, to) = (extent(size.width, size.height), extent(width, height));
-        self.resizer.resize(&pixels, from, to, size.channels.into(), &mut self.resized);
-        Ok(Ok(Some(encoder.encode(&self.resized, ImageSize { width, height, ..size })?)))
+        Ok(Ok(if store { Some(self.store(&pixels, size)?) } else { None }))
     }
+
+    /// Pixels as a record: resized and encoded.
+    fn store(&mut self, pixels: &[u8], size: ImageSize) -> Result<EncodedRecord> {
+        let (width, height) = self.options.geometry.extent(size.width, size.height);
+        let stored = ImageSize { width, height, ..size };
+        let pixels = if stored == size {
+            pixels
+        } else {
+            let extent = |size: ImageSize| (usize::from(size.width), usize::from(size.height));
+            self.resizer.resize(pixels, extent(size), extent(stored), size.channels.into(), &mut self.resized);
+            &self.resized
+        };
+        if let Some(encoder) = &mut self.encoder {
+            return Ok(encoder.encode(pixels, stored)?);
+        }
+        let record = EncodedRecord::from_jpeg(encode_jpeg(pixels, stored, self.quality)?);
+        record.map_err(|fault| Error::Input(format!("a JPEG that was just encoded: {fault}")))
+    }
+}
+
+/// A baseline JPEG file of grey or RGB pixels, colours at half the resolution as in most frame trees (4:2:0) and in most videos,
+/// from which nothing is lost thereby.
+pub(crate) fn encode_jpeg(pixels: &[u8], size: ImageSize, quality: u8) -> Result<Vec<u8>> {
+    let colour = if size.channels == 3 { ColorType::Rgb } else { ColorType::Luma };
+    let mut bytes = Vec::new();
+    let mut encoder = JpegEncoder::new(&mut bytes, quality);
+    if size.channels == 3 {
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
+        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+    }
+    encoder.set_optimized_huffman_tables(true);
+    encoder
+        .encode(pixels, size.width, size.height, colour)
+        .map_err(|error| Error::Input(format!("an image of {size} cannot be encoded as JPEG: {error}")))?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

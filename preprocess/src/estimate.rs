@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::encode::{Check, ClipEncoder, ReadClip, StreamOptions};
+use crate::encode::{ClipEncoder, EncodeSetup, ReadClip};
 use crate::error::Result;
 use crate::progress::{Watch, Work};
-use crate::source::ClipFiles;
-use crate::stream::StreamKind;
+use crate::source::FoundClip;
 
 /// Clips that are looked into.
-const CLIPS: usize = 24;
+pub(crate) const CLIPS: usize = 24;
 /// Frames of each, one after the other.
 const FRAMES: u32 = 8;
 /// Bytes of a record's index entry.
@@ -49,26 +48,28 @@ struct StreamSample {
 }
 
 impl Sample {
-    /// Reads and encodes on one thread. `makes(stream, clip)` tells which are of this build.
+    /// Reads and encodes some frames of at most so many clips on one thread. `makes(stream, clip)` tells which are of this build.
     pub fn take(
-        streams: &[(StreamKind, StreamOptions)],
-        files: &[Option<ClipFiles>],
+        setup: EncodeSetup<'_>,
+        files: &[Option<FoundClip>],
         makes: impl Fn(usize, usize) -> bool,
-        check: Check,
+        most_clips: usize,
         watch: Watch<'_>,
     ) -> Result<Self> {
-        let mut encoder = ClipEncoder::new(streams, check, watch.cancel)?;
+        let streams = setup.streams;
+        let mut encoder = ClipEncoder::new(setup)?;
         let mut sample = Self::default();
-        watch.progress.begin("sampling", Work { clips: (CLIPS * streams.len()) as u64, ..Work::default() });
+        watch.progress.begin("sampling", Work { clips: (most_clips * streams.len()) as u64, ..Work::default() });
         for (stream, (kind, _)) in streams.iter().enumerate() {
             let made = |clip: &usize| files[*clip].is_some() && makes(stream, *clip);
             let clips: Vec<usize> = (0..files.len()).filter(made).collect();
             let measured = sample.streams.entry(kind.name()).or_default();
-            for clip in spread(clips.len(), CLIPS).map(|i| clips[i]) {
+            for clip in spread(clips.len(), most_clips).map(|i| clips[i]) {
                 let Some(files) = &files[clip] else { continue };
                 let wanted: Vec<bool> = (0..streams.len()).map(|other| other == stream).collect();
                 let started = Instant::now();
-                let read = ReadClip::read(files, &wanted, middle, watch.cancel)?;
+                let chosen = if matches!(files, FoundClip::Video(_)) { early } else { middle };
+                let read = ReadClip::read(files, &wanted, chosen, watch.cancel)?;
                 let read_at = Instant::now();
                 let Ok(encoded) = encoder.encode(read, true)? else {
                     sample.damaged_clips += 1;
@@ -121,6 +122,12 @@ fn middle(frames: u32) -> Range<u32> {
     start..frames.min(start + FRAMES)
 }
 
+/// Some frames of a video, of which all before must be decoded.
+fn early(frames: u32) -> Range<u32> {
+    let start = frames.saturating_sub(FRAMES).min(FRAMES);
+    start..frames.min(start + FRAMES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +138,7 @@ mod tests {
         assert_eq!(spread(100, 4).collect::<Vec<_>>(), [12, 37, 62, 87]);
         assert_eq!(spread(0, 4).count(), 0);
         assert_eq!((middle(14), middle(5)), (3..11, 0..5));
+        assert_eq!((early(200), early(14), early(5)), (8..16, 6..14, 0..5));
     }
 
     #[test]

@@ -4,6 +4,8 @@ pub const BUILD: &str = "\
 Examples:
   The usual UCF101, layout recognised, damaged clips left out and listed:
     ucfpack build --tree UCF101 --lists ucfTrainTestlist --out ucf101.shards --keep-going
+  Straight from the videos, flow computed on the way:
+    ucfpack build --videos UCF-101 --lists ucfTrainTestlist --out ucf101.shards
   What it would take:
     ucfpack build --tree UCF101 --lists ucfTrainTestlist --out ucf101.shards --dry-run
   From a spinning disk, going on after an interruption:
@@ -16,6 +18,13 @@ Examples:
     ucfpack build --rgb hmdb51/frames --dataset hmdb51 --lists testTrainMulti_7030_splits --out hmdb51.shards
   Your own data, by a file with rows path,label,split:
     ucfpack build --tree frames --dataset custom --lists clips.csv --out mine.shards";
+
+pub const EXTRACT: &str = "\
+Examples:
+  A tree as the published one, from the archive's videos:
+    ucfpack extract --videos UCF-101 --lists ucfTrainTestlist --out UCF101
+  Frames of one class, without flow:
+    ucfpack extract --videos UCF-101 --lists ucfTrainTestlist --classes Archery --flow-method none --out archery";
 
 pub const MERGE: &str = "\
 Examples:

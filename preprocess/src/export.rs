@@ -102,7 +102,7 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
 }
 
 /// A clip's id becomes a folder: it must be a name and not a path.
-fn check_name(id: &str) -> Result<()> {
+pub(crate) fn check_name(id: &str) -> Result<()> {
     if matches!(id, "" | "." | "..") || id.contains(['/', '\\', ':', '\0']) {
         return Err(Error::Input(format!("clip {id:?} cannot be exported: its id is not a plain folder name")));
     }

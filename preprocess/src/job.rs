@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clipshard::{Codec, Dataset, Manifest, ShardMetadata, Storage};
 
 use crate::build::{BuildOptions, BuildReport, content_options};
-use crate::encode::{ClipEncoder, EncodedClip, ReadClip, StreamOptions};
+use crate::encode::{ClipEncoder, EncodeSetup, EncodedClip, ReadClip, StreamOptions};
 use crate::error::{Error, NotWhole, Result, Skipped};
-use crate::estimate::Sample;
+use crate::estimate::{CLIPS, Sample};
 use crate::finished::{FinishedShards, find_finished};
 use crate::lists::Lists;
 use crate::merge::PartRecord;
@@ -22,9 +22,14 @@ use crate::plan::{
     shard_file,
 };
 use crate::progress::{Watch, Work};
-use crate::source::{Absence, ClipFiles, Scan, Tree};
+use crate::quantity::{show_count, show_duration};
+use crate::source::{Absence, FoundClip, Input, Scan};
 use crate::stream::StreamKind;
+use crate::video::Video;
 use crate::writer::Writer;
+
+/// Clips that are looked into before videos are packed.
+const ANNOUNCED_CLIPS: usize = 6;
 
 /// A build under way.
 pub(crate) struct Job<'a> {
@@ -34,7 +39,9 @@ pub(crate) struct Job<'a> {
     plans: Vec<StreamPlan>,
     lists: Lists,
     /// One for each listed clip; `None` is left out.
-    files: Vec<Option<ClipFiles>>,
+    files: Vec<Option<FoundClip>>,
+    /// Where clips are videos.
+    video: Option<&'a Video>,
     /// Nominal frames of each clip in each stream.
     frames: Vec<Vec<u32>>,
     metadata: ShardMetadata,
@@ -54,7 +61,7 @@ struct Task {
 
 impl<'a> Job<'a> {
     /// Plans a build from what was listed and found.
-    pub fn new(options: &'a BuildOptions, source: &'a Tree, lists: Lists, scan: Scan) -> Result<Self> {
+    pub fn new(options: &'a BuildOptions, source: &'a Input, lists: Lists, scan: Scan) -> Result<Self> {
         let streams: Vec<(StreamKind, StreamOptions)> = source
             .streams()
             .into_iter()
@@ -69,11 +76,13 @@ impl<'a> Job<'a> {
             .map(|stream| assign(clips.clone().map(|clip| nominal(stream, clip)), options.shard_bytes))
             .collect();
         let mut report = BuildReport::default();
-        report.notes.extend(source.found().iter().chain(&scan.notes).chain(&lists.notes).cloned());
+        report.notes.extend(source.found());
+        report.notes.extend(scan.notes.iter().chain(&lists.notes).cloned());
         if scan.unlisted > 0 && options.classes.is_none() {
             report.notes.push(format!(
-                "{} clip folders of {} are in no list; they are left out",
+                "{} {} of {} are in no list; they are left out",
                 scan.unlisted,
+                source.unit(),
                 source.shown()
             ));
         }
@@ -95,11 +104,12 @@ impl<'a> Job<'a> {
             dataset: lists.dataset.into(),
             classes: lists.classes.clone(),
             splits: lists.splits.clone(),
-            build: content_options(options, &source.layout(), &streams),
+            build: content_options(options, source, &streams),
             ..ShardMetadata::default()
         };
         let shown = source.shown();
-        let mut job = Self { options, shown, streams, plans, lists, files, frames, metadata, report };
+        let video = source.video();
+        let mut job = Self { options, shown, streams, plans, lists, files, video, frames, metadata, report };
         job.leave_out(faults)?;
         job.count();
         Ok(job)
@@ -137,11 +147,11 @@ impl<'a> Job<'a> {
 
     /// Counts what the plan holds, for dry runs and the progress bar.
     fn count(&mut self) {
-        let mut clips = vec![false; self.files.len()];
+        let (mut clips, kinds) = (vec![false; self.files.len()], self.kinds());
         for (stream, (kind, _)) in self.streams.iter().enumerate() {
             let mut records = 0;
             for (clip, files) in self.files.iter().enumerate().filter(|(clip, _)| self.makes_clip(stream, *clip)) {
-                let frames = files.as_ref().map_or(0, |files| files.streams[stream].frames);
+                let frames = files.as_ref().map_or(0, |files| files.frames(&kinds, stream));
                 clips[clip] |= files.is_some();
                 records += u64::from(frames) * u64::from(kind.planes());
             }
@@ -201,10 +211,18 @@ impl<'a> Job<'a> {
         made
     }
 
+    fn kinds(&self) -> Vec<StreamKind> {
+        self.streams.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    fn setup<'s>(&'s self, watch: Watch<'s>) -> EncodeSetup<'s> {
+        EncodeSetup { streams: &self.streams, check: self.options.check, video: self.video, cancel: watch.cancel }
+    }
+
     /// What the build would take, from a sample.
     pub fn estimate(&mut self, watch: Watch<'_>) -> Result<()> {
         let makes = |stream: usize, clip: usize| self.makes_clip(stream, clip);
-        let sample = Sample::take(&self.streams, &self.files, makes, self.options.check, watch)?;
+        let sample = Sample::take(self.setup(watch), &self.files, makes, CLIPS, watch)?;
         let estimate = sample.estimate(&self.report.records, self.options.jobs, self.options.readers);
         (self.report.bytes_in, self.report.bytes_out) = (estimate.bytes_in, estimate.bytes_out);
         self.report.estimate = Some(estimate);
@@ -262,10 +280,13 @@ impl<'a> Job<'a> {
             images: tasks.iter().enumerate().map(|(clip, task)| self.images(clip, task.as_ref())).sum(),
             bytes: 0,
         };
-        watch.progress.begin("packing", total);
+        if self.video.is_some() {
+            self.announce(&tasks, watch)?;
+        }
+        watch.progress.begin_counting("packing", total, if self.video.is_some() { "frames" } else { "images" });
         // Once the build cannot succeed, the remaining clips are only checked, so that the error names all of them.
         let storing = AtomicBool::new(true);
-        let (mut totals, mut faults) = (Totals::default(), Vec::new());
+        let (mut totals, mut faults, mut notes) = (Totals::default(), Vec::new(), Vec::new());
         let outcome = run_ordered(
             &weights,
             Threads { readers: self.options.readers, jobs: self.options.jobs },
@@ -279,7 +300,7 @@ impl<'a> Job<'a> {
                 }
                 _ => Ok(Held { value: None, bytes: 0 }),
             },
-            || ClipEncoder::new(&self.streams, self.options.check, watch.cancel),
+            || ClipEncoder::new(self.setup(watch)),
             |encoder, clip, read| match (read, &tasks[clip]) {
                 (Some(read), Some(task)) => {
                     let encoded = encoder.encode(read, task.store && storing.load(Ordering::Relaxed))?;
@@ -297,7 +318,9 @@ impl<'a> Job<'a> {
                             return Err(self.mended(clip, &finished));
                         }
                         totals.add(&encoded);
-                        watch.progress.add(Work { clips: 1, images: encoded.images, bytes: encoded.bytes_in });
+                        let images = if self.video.is_some() { encoded.frames } else { encoded.images };
+                        watch.progress.add(Work { clips: 1, images, bytes: encoded.bytes_in });
+                        notes.extend(encoded.notes.iter().map(|note| format!("{}: {note}", listed.id)));
                         if storing.load(Ordering::Relaxed) {
                             writer.add(clip, listed, &encoded.streams)?;
                         }
@@ -318,6 +341,7 @@ impl<'a> Job<'a> {
         );
         watch.progress.end();
         outcome?;
+        self.report.notes.extend(notes);
         self.leave_out(faults)?;
         let manifest = writer.finish()?;
         if self.options.part.is_some() {
@@ -329,6 +353,28 @@ impl<'a> Job<'a> {
             return Err(Error::Interrupted);
         }
         Ok((manifest, totals))
+    }
+
+    /// Says how long it will take, before hours are spent.
+    fn announce(&self, tasks: &[Option<Task>], watch: Watch<'_>) -> Result<()> {
+        let reads = |stream: usize, clip: usize| tasks[clip].as_ref().is_some_and(|task| task.read[stream]);
+        let sample = Sample::take(self.setup(watch), &self.files, reads, ANNOUNCED_CLIPS, watch)?;
+        let kinds = self.kinds();
+        let mut records = BTreeMap::new();
+        for (stream, kind) in kinds.iter().enumerate() {
+            let clips = self.files.iter().enumerate().filter(|(clip, _)| reads(stream, *clip));
+            let frames: u64 =
+                clips.filter_map(|(_, file)| Some(u64::from(file.as_ref()?.frames(&kinds, stream)))).sum();
+            records.insert(kind.name().to_owned(), frames * u64::from(kind.planes()));
+        }
+        let estimate = sample.estimate(&records, self.options.jobs, self.options.jobs);
+        watch.progress.tell(&format!(
+            "about {} for {} clips with {} jobs; interrupted, --resume goes on from the last finished shard",
+            show_duration(estimate.seconds),
+            show_count(tasks.iter().flatten().count() as u64),
+            self.options.jobs
+        ));
+        Ok(())
     }
 
     /// What is to be done with a clip, given the shards that are finished.
@@ -370,6 +416,10 @@ impl<'a> Job<'a> {
     /// Bytes that a clip is expected to hold on its way.
     fn weight(&self, clip: usize, task: Option<&Task>) -> u64 {
         let Some(task) = task else { return 0 };
+        if self.video.is_some() {
+            // Frames pass one by one; only records stay.
+            return self.stored_bytes(clip, task, |_| USUAL_PIXELS);
+        }
         let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
         let read: u64 = streams.map(|(stream, (kind, _))| nominal_source_bytes(*kind, self.frames[clip][stream])).sum();
         read + self.stored_bytes(clip, task, |_| USUAL_PIXELS)
@@ -380,7 +430,7 @@ impl<'a> Job<'a> {
     fn stored_bytes(&self, clip: usize, task: &Task, pixels: impl Fn(usize) -> u64) -> u64 {
         let mut bytes = 0;
         for (stream, (kind, options)) in self.streams.iter().enumerate() {
-            if task.read[stream] && options.codec != Codec::Jpeg {
+            if task.read[stream] && (options.codec != Codec::Jpeg || self.video.is_some()) {
                 let records = u64::from(self.frames[clip][stream]) * u64::from(kind.planes());
                 bytes += records * record_bytes(*kind, options, pixels(stream));
             }
@@ -390,8 +440,13 @@ impl<'a> Job<'a> {
 
     fn images(&self, clip: usize, task: Option<&Task>) -> u64 {
         let (Some(task), Some(files)) = (task, &self.files[clip]) else { return 0 };
-        let streams = files.streams.iter().zip(&task.read).filter(|(_, read)| **read);
-        streams.map(|(stream, _)| u64::from(stream.frames) * u64::from(stream.kind.planes())).sum()
+        match files {
+            FoundClip::Images(files) => {
+                let streams = files.streams.iter().zip(&task.read).filter(|(_, read)| **read);
+                streams.map(|(stream, _)| u64::from(stream.frames) * u64::from(stream.kind.planes())).sum()
+            }
+            FoundClip::Video(file) => file.frames.into(),
+        }
     }
 
     fn summarise(&mut self, manifest: &Manifest, bytes_in: u64, odd_clips: u64) {

@@ -1,6 +1,6 @@
-//! Packs trees of RGB frames and optical-flow JPEGs into a few memory-mapped shards, and looks after what was packed.
+//! Packs trees of RGB frames and optical-flow JPEGs, or videos, into a few memory-mapped shards, and looks after what was packed.
 //!
-//! A [`source::Tree`] finds the clips, [`lists::Lists`] say what they are, [`plan`] decides which clip goes
+//! A [`source::Input`] finds the clips, [`lists::Lists`] say what they are, [`plan`] decides which clip goes
 //! into which shard, and [`build::build`] encodes clips in parallel and writes them in order. The same tree gives the same
 //! bytes, whatever the number of threads and the machine. [`synth`] makes data sets up, for tests and trials.
 
@@ -9,6 +9,7 @@ pub mod encode;
 mod error;
 pub mod estimate;
 pub mod export;
+pub mod extract;
 mod finished;
 pub mod inspect;
 mod job;
@@ -27,6 +28,7 @@ pub mod stream;
 pub mod synth;
 pub mod verify;
 pub mod versions;
+pub mod video;
 mod writer;
 
 pub use error::{Error, NotWhole, Result, Skipped};

@@ -44,6 +44,8 @@ pub struct Progress {
 #[derive(Debug)]
 struct Task {
     label: &'static str,
+    /// What `images` counts.
+    unit: &'static str,
     total: Work,
     done: Work,
     started: Instant,
@@ -64,6 +66,11 @@ impl Progress {
 
     /// Starts a task, e.g. `packing`.
     pub fn begin(&self, label: &'static str, total: Work) {
+        self.begin_counting(label, total, "images");
+    }
+
+    /// Starts a task whose images are called otherwise.
+    pub fn begin_counting(&self, label: &'static str, total: Work, unit: &'static str) {
         if self.hidden {
             return;
         }
@@ -76,7 +83,14 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        *self.lock() = Some(Task { label, total, done: Work::default(), started: now, shown: now, bar });
+        *self.lock() = Some(Task { label, unit, total, done: Work::default(), started: now, shown: now, bar });
+    }
+
+    /// Says something on a line of its own, between two tasks.
+    pub fn tell(&self, words: &str) {
+        if !self.hidden {
+            eprintln!("{words}");
+        }
     }
 
     /// More is done.
@@ -115,7 +129,7 @@ impl Task {
             return;
         }
         self.shown = Instant::now();
-        let text = describe(self.total, self.done, self.started.elapsed());
+        let text = describe(self.total, self.done, self.unit, self.started.elapsed());
         match &self.bar {
             Some(bar) => {
                 bar.set_position(steps_done(self.total, self.done));
@@ -134,14 +148,14 @@ fn steps_done(total: Work, done: Work) -> u64 {
     }
 }
 
-fn describe(total: Work, done: Work, elapsed: Duration) -> String {
+fn describe(total: Work, done: Work, unit: &str, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(1e-3);
     let mut parts = Vec::new();
     if total.clips > 0 {
         parts.push(format!("{}/{} clips", show_count(done.clips), show_count(total.clips)));
     }
     if done.images > 0 {
-        parts.push(format!("{} images/s", show_count((done.images as f64 / seconds) as u64)));
+        parts.push(format!("{} {unit}/s", show_count((done.images as f64 / seconds) as u64)));
     }
     if done.bytes > 0 {
         parts.push(format!("{}/s", show_bytes((done.bytes as f64 / seconds) as u64)));
@@ -162,8 +176,8 @@ mod tests {
     fn a_line_has_amounts_rates_and_the_time_left() {
         let total = Work { clips: 40, images: 20_000, bytes: 0 };
         let done = Work { clips: 10, images: 5_000, bytes: 30_000_000 };
-        let text = describe(total, done, Duration::from_secs(10));
+        let text = describe(total, done, "images", Duration::from_secs(10));
         assert_eq!(text, "10/40 clips, 500 images/s, 3.0 MB/s, 0:00:30 left");
-        assert_eq!(describe(Work { clips: 3, ..total }, Work::default(), Duration::ZERO), "0/3 clips");
+        assert_eq!(describe(Work { clips: 3, ..total }, Work::default(), "frames", Duration::ZERO), "0/3 clips");
     }
 }

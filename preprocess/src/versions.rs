@@ -6,6 +6,10 @@ pub const ZSTD: &str = "1.5.7";
 pub const LZ4: &str = "1.10.0";
 /// The JPEG decoder.
 pub const ZUNE_JPEG: &str = "0.5.15";
+/// The JPEG encoder.
+pub const JPEG_ENCODER: &str = "0.7.1";
+/// Optical flow.
+pub const CLIP_FLOW: &str = "0.1.0";
 
 #[cfg(test)]
 mod tests {
@@ -19,5 +23,7 @@ mod tests {
         assert!(version("zstd-sys").ends_with(&format!("zstd.{}", super::ZSTD)), "{}", version("zstd-sys"));
         assert!(version("lz4-sys").ends_with(&format!("lz4-{}", super::LZ4)), "{}", version("lz4-sys"));
         assert_eq!(version("zune-jpeg"), super::ZUNE_JPEG);
+        assert_eq!(version("jpeg-encoder"), super::JPEG_ENCODER);
+        assert_eq!(version("clip-flow"), super::CLIP_FLOW);
     }
 }

@@ -12,10 +12,11 @@ use ucfpack::estimate::Estimate;
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count, show_duration};
 use ucfpack::source::{Layout, Location};
+use ucfpack::video::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
 use ucfpack::{Error, Skipped};
 
 use super::{cancel_on_signals, processors, use_threads};
-use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowSize, LayoutArg};
+use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowMethodArg, FlowSize, LayoutArg};
 
 /// Level of zstd and LZ4-HC where none is asked for.
 const DEFAULT_LEVEL: i32 = 9;
@@ -45,12 +46,29 @@ pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
 }
 
 fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
-    let location = match &args.tree {
-        Some(root) => Location::Tree(root.clone()),
-        None => Location::Apart { rgb: args.rgb.clone(), flow: args.flow.clone() },
+    let location = match (&args.videos, &args.tree) {
+        (Some(root), _) => Location::Videos(root.clone()),
+        (None, Some(root)) => Location::Tree(root.clone()),
+        (None, None) => Location::Apart { rgb: args.rgb.clone(), flow: args.flow.clone() },
+    };
+    let of_videos = args.videos.is_some();
+    let video = VideoOptions {
+        short_side: args.rgb_short_side.unwrap_or(SHORT_SIDE),
+        quality: args.rgb_quality.unwrap_or(QUALITY),
+        flow: flow_method(args.flow_method.unwrap_or(FlowMethodArg::Tvl1)),
     };
     let (rgb_codec, flow_codec) = (codec(args.rgb_codec), codec(args.flow_codec));
+    if args.rgb_quality.is_some() && rgb_codec != Codec::Jpeg {
+        return Err(Error::Usage("--rgb-quality goes with --rgb-codec jpeg".into()));
+    }
+    if of_videos && flow_codec == Codec::Jpeg {
+        return Err(Error::Usage(
+            "--flow-codec jpeg keeps source files, and flow of videos is stored without loss; name zstd, lz4 or raw"
+                .into(),
+        ));
+    }
     let rgb_geometry = match (args.rgb_short_side, rgb_codec) {
+        _ if of_videos => Geometry::ShortSide(video.short_side),
         (None, _) => Geometry::Source,
         (Some(_), Codec::Jpeg) => {
             return Err(Error::Usage(
@@ -79,11 +97,7 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
     let jobs = args.jobs.map_or_else(processors, usize::from);
     Ok(BuildOptions {
         out: args.out.clone(),
-        dataset: match args.dataset {
-            DatasetArg::Ucf101 => DatasetKind::Ucf101,
-            DatasetArg::Hmdb51 => DatasetKind::Hmdb51,
-            DatasetArg::Custom => DatasetKind::Custom,
-        },
+        dataset: dataset(args.dataset),
         lists: args.lists.clone(),
         location,
         layout: match args.layout {
@@ -94,6 +108,7 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
             LayoutArg::Tsn => Some(Layout::Tsn),
             LayoutArg::Mmaction2 => Some(Layout::Mmaction2),
         },
+        video,
         classes: args.classes.clone(),
         rgb: stream(rgb_codec, rgb_geometry),
         flow: stream(flow_codec, flow_geometry),
@@ -110,6 +125,21 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         resume: args.resume,
         dry_run: args.dry_run,
     })
+}
+
+pub fn dataset(arg: DatasetArg) -> DatasetKind {
+    match arg {
+        DatasetArg::Ucf101 => DatasetKind::Ucf101,
+        DatasetArg::Hmdb51 => DatasetKind::Hmdb51,
+        DatasetArg::Custom => DatasetKind::Custom,
+    }
+}
+
+pub fn flow_method(arg: FlowMethodArg) -> Option<FlowMethod> {
+    match arg {
+        FlowMethodArg::Tvl1 => Some(FlowMethod::TvL1),
+        FlowMethodArg::None => None,
+    }
 }
 
 fn check_level(level: i32, codecs: &[Codec]) -> Result<(), Error> {
@@ -202,7 +232,7 @@ pub fn show_packed(out: &mut impl Write, report: &BuildReport, verb: &str, place
     show_skipped(out, &report.skipped)
 }
 
-fn show_skipped(out: &mut impl Write, skipped: &[Skipped]) -> io::Result<()> {
+pub fn show_skipped(out: &mut impl Write, skipped: &[Skipped]) -> io::Result<()> {
     if skipped.is_empty() {
         return Ok(());
     }

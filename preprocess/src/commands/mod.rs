@@ -2,6 +2,7 @@
 
 mod build;
 mod export;
+mod extract;
 mod inspect;
 mod manual;
 mod merge;
@@ -19,6 +20,7 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Build(args) => build::run_build(&args),
+        Command::Extract(args) => extract::run_extract(&args),
         Command::Merge(args) => merge::run_merge(&args),
         Command::Verify(args) => inspect::run_verify(&args),
         Command::Inspect(args) => inspect::run_inspect(&args),

@@ -5,12 +5,14 @@ mod apart;
 mod feichtenhofer;
 mod folders;
 mod gpu_flow;
+mod input;
 mod jeffreyyihuang;
 mod mmaction2;
 mod numbering;
 mod scan;
 mod together;
 mod tsn;
+mod videos;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +24,9 @@ use crate::lists::ListedClip;
 use crate::progress::Watch;
 use crate::stream::StreamKind;
 
+pub use input::Input;
 pub use numbering::FrameName;
+pub use videos::{VideoFile, Videos};
 
 /// A clip needs this many flow frames (or RGB frames less one): a temporal sample is a stack of ten.
 pub const MIN_FLOW_FRAMES: u32 = 10;
@@ -123,13 +127,15 @@ pub enum Location {
         /// The flow.
         flow: Option<PathBuf>,
     },
+    /// Videos, from which both streams are made.
+    Videos(PathBuf),
 }
 
 impl Location {
     /// As the user typed it, for messages.
     pub fn shown(&self) -> String {
         let paths: Vec<&PathBuf> = match self {
-            Self::Tree(root) => vec![root],
+            Self::Tree(root) | Self::Videos(root) => vec![root],
             Self::Apart { rgb, flow } => rgb.iter().chain(flow).collect(),
         };
         paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" with ")
@@ -137,7 +143,7 @@ impl Location {
 
     fn roots(&self) -> Vec<(&Path, Wanted)> {
         match self {
-            Self::Tree(root) => vec![(root, Wanted::Both)],
+            Self::Tree(root) | Self::Videos(root) => vec![(root, Wanted::Both)],
             Self::Apart { rgb, flow } => {
                 let rgb = rgb.as_deref().map(|root| (root, Wanted::Rgb));
                 rgb.into_iter().chain(flow.as_deref().map(|root| (root, Wanted::Flow))).collect()
@@ -171,7 +177,7 @@ pub struct Scan {
 #[derive(Debug)]
 pub struct ScannedClip {
     /// Its files, or why it cannot be packed.
-    pub files: Result<ClipFiles, Absence>,
+    pub files: Result<FoundClip, Absence>,
     /// Frames of each stream for the plan, also of a clip that cannot be packed: as many as the highest number says.
     pub nominal_frames: Vec<u32>,
 }
@@ -183,6 +189,25 @@ pub enum Absence {
     Fault(String),
     /// It is whole but shorter than [`MIN_FLOW_FRAMES`].
     Short(String),
+}
+
+/// What a clip is made from.
+#[derive(Debug, Clone)]
+pub enum FoundClip {
+    /// Files of its images.
+    Images(ClipFiles),
+    /// A video.
+    Video(VideoFile),
+}
+
+impl FoundClip {
+    /// Frames of one of the clip's streams; of a video as the container says.
+    pub fn frames(&self, streams: &[StreamKind], stream: usize) -> u32 {
+        match self {
+            Self::Images(files) => files.streams[stream].frames,
+            Self::Video(file) => videos::frames_of(streams[stream], file.frames),
+        }
+    }
 }
 
 /// The images of one clip.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::folders::{ClipFolders, FolderIndex, Plane};
 use super::numbering::{NameRule, Numbers, list};
-use super::{Absence, ClipFiles, FlowCount, MIN_FLOW_FRAMES, PlaneFiles, Scan, ScannedClip, StreamFiles};
+use super::{Absence, ClipFiles, FlowCount, FoundClip, MIN_FLOW_FRAMES, PlaneFiles, Scan, ScannedClip, StreamFiles};
 use crate::error::{Error, Result};
 use crate::lists::{ListedClip, clip_key};
 use crate::progress::{Watch, Work};
@@ -39,7 +39,7 @@ pub(super) fn scan(
     let unlisted = roots.first().map_or(0, |root| root.index.keys().filter(|&key| !listed.contains(key)).count());
     let clips = found.into_iter().map(|listings| {
         let nominal_frames = convention.nominal_frames(&roots, streams, &listings);
-        ScannedClip { files: judge(&roots, streams, &convention, listings), nominal_frames }
+        ScannedClip { files: judge(&roots, streams, &convention, listings).map(FoundClip::Images), nominal_frames }
     });
     Ok(Scan { clips: clips.collect(), unlisted, notes: convention.notes(streams, usual) })
 }

@@ -1,0 +1,49 @@
+//! `ucfpack extract`.
+
+use std::io::{self, Write};
+
+use ucfpack::extract::{ExtractOptions, extract};
+use ucfpack::progress::{Progress, Watch};
+use ucfpack::quantity::{show_bytes, show_count};
+use ucfpack::video::VideoOptions;
+
+use super::build::{dataset, flow_method, show_skipped};
+use super::{cancel_on_signals, processors, use_threads};
+use crate::cli::ExtractArgs;
+
+pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
+    let jobs = args.jobs.map_or_else(processors, usize::from);
+    use_threads(jobs)?;
+    let cancel = cancel_on_signals()?;
+    let progress = Progress::on_stderr();
+    let options = ExtractOptions {
+        videos: args.videos.clone(),
+        out: args.out.clone(),
+        dataset: dataset(args.dataset),
+        lists: args.lists.clone(),
+        classes: args.classes.clone(),
+        video: VideoOptions {
+            short_side: args.rgb_short_side,
+            quality: args.quality,
+            flow: flow_method(args.flow_method),
+        },
+        keep_going: args.keep_going,
+        resume: args.resume,
+    };
+    let report = extract(&options, Watch { progress: &progress, cancel: &cancel })?;
+    for note in &report.notes {
+        eprintln!("note: {note}");
+    }
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "extracted {} clips, {} images, {} into {}; {} clips were there already",
+        show_count(report.clips),
+        show_count(report.images),
+        show_bytes(report.bytes),
+        args.out.display(),
+        show_count(report.kept)
+    )?;
+    show_skipped(&mut out, &report.skipped)?;
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! A frame tree in the feichtenhofer layout from videos, for programs that want files.
+//!
+//! Each clip is made in a folder of its own and moved into its place when it is whole, its RGB frames last: a clip whose RGB
+//! folder is there needs not be made again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use clipshard::ImageSize;
+use rayon::prelude::*;
+
+use crate::build::{DatasetKind, lists_missing};
+use crate::encode::encode_jpeg;
+use crate::error::{Error, NotWhole, Result, Skipped};
+use crate::export::check_name;
+use crate::lists::ListedClip;
+use crate::progress::{Watch, Work};
+use crate::source::{Absence, FoundClip, Input, Location, VideoFile};
+use crate::video::{StreamImage, VideoEncoder, VideoOptions, Wanted};
+
+/// What to extract.
+#[derive(Debug, Clone)]
+pub struct ExtractOptions {
+    /// Folder of the videos.
+    pub videos: PathBuf,
+    /// The tree to make.
+    pub out: PathBuf,
+    /// Whose lists these are.
+    pub dataset: DatasetKind,
+    /// Folder of the lists, or a CSV file.
+    pub lists: Option<PathBuf>,
+    /// These classes only.
+    pub classes: Option<Vec<String>>,
+    /// Size, quality and flow.
+    pub video: VideoOptions,
+    /// Extract the rest of videos that are not all whole.
+    pub keep_going: bool,
+    /// Go on with a tree that is there.
+    pub resume: bool,
+}
+
+/// What was extracted.
+#[derive(Debug, Clone, Default)]
+pub struct ExtractReport {
+    /// Clips that were made.
+    pub clips: u64,
+    /// Clips that were there.
+    pub kept: u64,
+    /// Files that were written.
+    pub images: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// Clips left out, by id.
+    pub skipped: Vec<Skipped>,
+    /// Things worth a word that are no errors.
+    pub notes: Vec<String>,
+}
+
+/// Folders of the layout, of RGB and of flow in x and y. RGB comes last: it says that a clip is whole.
+const FOLDERS: [&str; 3] = ["tvl1_flow/u", "tvl1_flow/v", "jpegs_256"];
+/// Clips under way, in the tree.
+const PARTIAL: &str = ".partial";
+
+/// Writes the tree. Interrupted, it leaves whole clips, from which [`ExtractOptions::resume`] goes on.
+pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractReport> {
+    if options.lists.is_none() && options.dataset != DatasetKind::Custom {
+        return Err(lists_missing());
+    }
+    let out = &options.out;
+    let taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    if taken && !options.resume {
+        return Err(Error::Usage(format!(
+            "--out {} exists and is not empty; name another folder, or go on with it with --resume",
+            out.display()
+        )));
+    }
+    let input = Input::open(&Location::Videos(options.videos.clone()), None, options.video)?;
+    let mut lists = options.dataset.read_lists(options.lists.as_deref(), &input)?;
+    if let Some(classes) = &options.classes {
+        lists.keep_classes(classes)?;
+    }
+    for clip in &lists.clips {
+        check_name(&clip.id)?;
+    }
+    let scan = input.scan(&lists.clips, watch)?;
+    let mut report = ExtractReport::default();
+    report.notes.extend(input.found().into_iter().chain(scan.notes));
+    let (mut tasks, mut faults) = (Vec::new(), Vec::new());
+    for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
+        let skipped = |reason| Skipped { clip: listed.id.clone(), reason };
+        match scanned.files {
+            Ok(_) if out.join(FOLDERS[2]).join(&listed.id).is_dir() => report.kept += 1,
+            Ok(FoundClip::Video(file)) => tasks.push((listed, file)),
+            Ok(FoundClip::Images(_)) => {}
+            Err(Absence::Short(reason)) => report.skipped.push(skipped(reason)),
+            Err(Absence::Fault(reason)) => faults.push(skipped(reason)),
+        }
+    }
+    let asked = lists.clips.len();
+    let not_whole = |faults| Err(Error::NotWhole(NotWhole { faults, asked, tree: input.shown().into() }));
+    if !faults.is_empty() && !options.keep_going {
+        return not_whole(faults);
+    }
+    report.skipped.append(&mut faults);
+    let partial = out.join(PARTIAL);
+    let _ = fs::remove_dir_all(&partial);
+    let Some(video) = input.video() else { return Ok(report) };
+    let frames = tasks.iter().map(|(_, file)| u64::from(file.frames)).sum();
+    watch.progress.begin_counting("extracting", Work { clips: tasks.len() as u64, images: frames, bytes: 0 }, "frames");
+    let totals = Mutex::new(&mut report);
+    let outcome = tasks.par_iter().try_for_each_init(
+        || VideoEncoder::new(video.clone(), false),
+        |encoder, (listed, file)| {
+            let made = extract_clip(encoder, listed, file, options, watch)?;
+            let mut report = totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match made {
+                Ok(made) => {
+                    watch.progress.add(Work { clips: 1, images: made.frames, bytes: file.bytes });
+                    report.clips += 1;
+                    report.images += made.images;
+                    report.bytes += made.bytes;
+                    report.notes.extend(made.notes.iter().map(|note| format!("{}: {note}", listed.id)));
+                }
+                Err(reason) => report.skipped.push(Skipped { clip: listed.id.clone(), reason }),
+            }
+            Ok(())
+        },
+    );
+    watch.progress.end();
+    let _ = fs::remove_dir_all(&partial);
+    match outcome {
+        Err(Error::Interrupted) if report.clips + report.kept > 0 => {
+            return Err(Error::Input(format!(
+                "interrupted; {} whole clips are in {}: the same command with --resume goes on from there",
+                report.clips + report.kept,
+                out.display()
+            )));
+        }
+        other => other?,
+    }
+    // Threads end in any order.
+    report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
+    report.notes.sort();
+    if !report.skipped.is_empty() && !options.keep_going {
+        let damaged: Vec<Skipped> = report
+            .skipped
+            .iter()
+            .filter(|skipped| tasks.iter().any(|(listed, _)| listed.id == skipped.clip))
+            .cloned()
+            .collect();
+        if !damaged.is_empty() {
+            return not_whole(damaged);
+        }
+    }
+    Ok(report)
+}
+
+/// What was made of a clip.
+#[derive(Default)]
+struct Made {
+    frames: u64,
+    images: u64,
+    bytes: u64,
+    notes: Vec<String>,
+}
+
+/// Makes one clip; the inner error is what is wrong with its video.
+fn extract_clip(
+    encoder: &mut VideoEncoder,
+    listed: &ListedClip,
+    file: &VideoFile,
+    options: &ExtractOptions,
+    watch: Watch<'_>,
+) -> Result<Result<Made, String>> {
+    let place = options.out.join(PARTIAL).join(&listed.id);
+    let folder = |kind: usize| place.join(["u", "v", "rgb"][kind]);
+    let kinds = if options.video.flow.is_some() { 0..3 } else { 2..3 };
+    for kind in kinds.clone() {
+        fs::create_dir_all(folder(kind)).map_err(Error::io(folder(kind), "cannot create the folder"))?;
+    }
+    let mut made = Made::default();
+    let mut numbers = [0_u32; 3];
+    let mut write = |kind: usize, pixels: &[u8], size: ImageSize| {
+        numbers[kind] += 1;
+        let path = folder(kind).join(format!("frame{:06}.jpg", numbers[kind]));
+        let bytes = encode_jpeg(pixels, size, options.video.quality)?;
+        made.images += 1;
+        made.bytes += bytes.len() as u64;
+        fs::write(&path, bytes).map_err(Error::io(path, "cannot write the image"))
+    };
+    let wanted = Wanted { rgb: true, flow: options.video.flow.is_some(), frames: 0..file.frames };
+    let seen = encoder.run(file, &wanted, watch.cancel, |image| match image {
+        StreamImage::Rgb { width, height, pixels } => write(2, pixels, ImageSize { width, height, channels: 3 }),
+        StreamImage::Flow { width, height, planes } => {
+            let size = ImageSize { width, height, channels: 1 };
+            write(0, planes[0], size)?;
+            write(1, planes[1], size)
+        }
+    })?;
+    match seen {
+        Ok(seen) => (made.frames, made.notes) = (seen.decoded.into(), seen.notes),
+        Err(fault) => {
+            let _ = fs::remove_dir_all(&place);
+            return Ok(Err(format!("{}: {fault}", file.path.display())));
+        }
+    }
+    for kind in kinds {
+        put(&folder(kind), &options.out.join(FOLDERS[kind]).join(&listed.id))?;
+    }
+    let _ = fs::remove_dir_all(&place);
+    Ok(Ok(made))
+}
+
+/// Moves a finished folder into its place. Flow without RGB, which an interruption left there, is replaced.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    let parent = to.parent().unwrap_or(to);
+    fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
+    let _ = fs::remove_dir_all(to);
+    fs::rename(from, to).map_err(Error::io(to, "cannot put the finished clip there"))
+}

@@ -1,0 +1,94 @@
+//! What a build packs: a tree of frames, or videos.
+
+use super::{ClassedFolder, Layout, Location, Scan, Tree, Videos};
+use crate::error::Result;
+use crate::lists::ListedClip;
+use crate::progress::Watch;
+use crate::stream::StreamKind;
+use crate::video::{Ffmpeg, Video, VideoOptions};
+
+/// Where clips come from.
+#[derive(Debug)]
+pub enum Input {
+    /// Images that others made.
+    Tree(Tree),
+    /// Videos that are decoded here.
+    Videos(Videos),
+}
+
+impl Input {
+    /// Finds what is at a location; videos also need ffmpeg.
+    pub fn open(location: &Location, layout: Option<Layout>, options: VideoOptions) -> Result<Self> {
+        match location {
+            Location::Videos(root) => {
+                let video = Video { ffmpeg: Ffmpeg::find()?, options };
+                Ok(Self::Videos(Videos::open(root, video)?))
+            }
+            _ => Ok(Self::Tree(Tree::open(location, layout)?)),
+        }
+    }
+
+    /// The decoder, where there are videos.
+    pub fn video(&self) -> Option<&Video> {
+        match self {
+            Self::Tree(_) => None,
+            Self::Videos(videos) => Some(videos.video()),
+        }
+    }
+
+    /// The layout, for manifests.
+    pub fn layout(&self) -> String {
+        match self {
+            Self::Tree(tree) => tree.layout(),
+            Self::Videos(_) => "videos".into(),
+        }
+    }
+
+    /// What was recognised, and by what.
+    pub fn found(&self) -> Vec<String> {
+        match self {
+            Self::Tree(tree) => tree.found().to_vec(),
+            Self::Videos(videos) => vec![format!("{}: decoded by {}", videos.shown(), videos.video().ffmpeg.version)],
+        }
+    }
+
+    /// The streams: RGB before flow.
+    pub fn streams(&self) -> Vec<StreamKind> {
+        match self {
+            Self::Tree(tree) => tree.streams(),
+            Self::Videos(videos) => videos.streams(),
+        }
+    }
+
+    /// As the user named it.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Tree(tree) => tree.shown(),
+            Self::Videos(videos) => videos.shown(),
+        }
+    }
+
+    /// What a clip is here, in words.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Tree(_) => "clip folders",
+            Self::Videos(_) => "videos",
+        }
+    }
+
+    /// All clips with their classes, which are folders.
+    pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
+        match self {
+            Self::Tree(tree) => tree.classed_folders(),
+            Self::Videos(videos) => videos.classed_folders(),
+        }
+    }
+
+    /// Finds the clips that are asked for.
+    pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
+        match self {
+            Self::Tree(tree) => tree.scan(clips, watch),
+            Self::Videos(videos) => videos.scan(clips, watch),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! From a video to the images of its streams: decode, resize, compute flow, quantise. What becomes of the images is the
+//! caller's business, who gets them one by one.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clip_flow::{Flow, Params, TvL1, quantise};
+
+use super::frames::{Frame, FrameReader};
+use super::{FlowMethod, Video};
+use crate::encode::Geometry;
+use crate::error::{Error, Result};
+use crate::resize::Resizer;
+use crate::source::{MIN_FLOW_FRAMES, VideoFile};
+
+/// One image of a stream, valid until the next.
+pub(crate) enum StreamImage<'a> {
+    /// A frame, `[height, width, 3]`.
+    Rgb { width: u16, height: u16, pixels: &'a [u8] },
+    /// The quantised flow from a frame to the next: x and y, `[height, width]` each.
+    Flow { width: u16, height: u16, planes: [&'a [u8]; 2] },
+}
+
+/// Which streams are wanted of which frames.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub rgb: bool,
+    pub flow: bool,
+    /// Frames before are decoded and left; those after are not decoded. Flow is of pairs inside.
+    pub frames: Range<u32>,
+}
+
+/// What was seen of a video.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Frames that were decoded.
+    pub decoded: u32,
+    /// Worth a word: a count that differs, what ffmpeg said.
+    pub notes: Vec<String>,
+}
+
+/// Makes images of videos, over and over in the same memory; each thread has one.
+pub(crate) struct VideoEncoder {
+    video: Video,
+    /// What ffmpeg complains of is a fault, else a note.
+    strict: bool,
+    scale: Resizer,
+    frame: Frame,
+    resized: Vec<u8>,
+    grey: [Vec<u8>; 2],
+    /// For images of this size.
+    solver: Option<((u16, u16), TvL1)>,
+    flow: Flow,
+    planes: [Vec<u8>; 2],
+}
+
+impl VideoEncoder {
+    pub fn new(video: Video, strict: bool) -> Self {
+        Self {
+            video,
+            strict,
+            scale: Resizer::default(),
+            frame: Frame::default(),
+            resized: Vec::new(),
+            grey: Default::default(),
+            solver: None,
+            flow: Flow::default(),
+            planes: Default::default(),
+        }
+    }
+
+    /// Gives `each` the wanted images in the order of the frames, a frame before the flow that leads to it. The inner error is
+    /// what is wrong with the video.
+    pub fn run(
+        &mut self,
+        file: &VideoFile,
+        wanted: &Wanted,
+        cancel: &AtomicBool,
+        mut each: impl FnMut(StreamImage<'_>) -> Result<()>,
+    ) -> Result<Result<Seen, String>> {
+        let whole = wanted.frames == (0..file.frames);
+        // Of a whole video one frame more than its header says is asked for, to see whether there are more.
+        let limit = if whole { most_frames(file.frames) } else { wanted.frames.end };
+        let mut reader = match FrameReader::start(&self.video.ffmpeg, &file.path, limit) {
+            Ok(reader) => reader,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let mut first_size = None;
+        let mut decoded = 0;
+        loop {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            match reader.next(&mut self.frame) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(fault) => return Ok(Err(fault)),
+            }
+            let size = (self.frame.width, self.frame.height);
+            let first = *first_size.get_or_insert(size);
+            if first != size {
+                return Ok(Err(format!(
+                    "frame {decoded} has {}x{} pixels, the first {}x{}; a clip has one size",
+                    size.0, size.1, first.0, first.1
+                )));
+            }
+            if decoded >= wanted.frames.start {
+                self.give(wanted, decoded == wanted.frames.start, &mut each)?;
+            }
+            decoded += 1;
+        }
+        let said = match reader.finish() {
+            Ok(said) => said,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let mut seen = Seen { decoded, notes: Vec::new() };
+        if whole {
+            match self.judge(file, decoded, said) {
+                Ok(notes) => seen.notes = notes,
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        Ok(Ok(seen))
+    }
+
+    /// What is to be said of a video that was decoded to its end.
+    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<String>) -> Result<Vec<String>, String> {
+        let words = said.as_ref().map_or_else(String::new, |words| format!(" ({words})"));
+        // Containers of packed B-frames may count one chunk that holds no frame.
+        if decoded + 1 < file.frames || decoded == most_frames(file.frames) {
+            return Err(format!(
+                "{decoded} frames were decoded, its header says {}{words}; get the file again",
+                file.frames
+            ));
+        }
+        if decoded <= MIN_FLOW_FRAMES {
+            return Err(format!("{decoded} frames were decoded, {} are needed", MIN_FLOW_FRAMES + 1));
+        }
+        let mut notes = Vec::new();
+        if let Some(words) = said {
+            if self.strict {
+                return Err(format!("ffmpeg found damage: {words}; get the file again"));
+            }
+            notes.push(format!("ffmpeg found damage and went on: {words}"));
+        }
+        if decoded != file.frames {
+            notes.push(format!("{decoded} frames were decoded, its header says {}", file.frames));
+        }
+        if let Some(flow_frames) = file.published_flow_frames
+            && decoded != flow_frames + 1
+        {
+            notes.push(format!("{decoded} frames were decoded, the published frames are {}", flow_frames + 1));
+        }
+        Ok(notes)
+    }
+
+    /// Resizes the frame that was just read, and gives what is wanted of it.
+    fn give(
+        &mut self,
+        wanted: &Wanted,
+        is_first: bool,
+        each: &mut impl FnMut(StreamImage<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Frame { width: from_width, height: from_height, ref pixels } = self.frame;
+        let (width, height) = Geometry::ShortSide(self.video.options.short_side).extent(from_width, from_height);
+        let extent = |w: u16, h: u16| (usize::from(w), usize::from(h));
+        self.scale.resize(pixels, extent(from_width, from_height), extent(width, height), 3, &mut self.resized);
+        if wanted.rgb {
+            each(StreamImage::Rgb { width, height, pixels: &self.resized })?;
+        }
+        let Some(method) = self.video.options.flow.filter(|_| wanted.flow) else { return Ok(()) };
+        self.grey.swap(0, 1);
+        grey(&self.resized, &mut self.grey[1]);
+        if is_first {
+            return Ok(());
+        }
+        self.compute_flow(method, width, height)?;
+        each(StreamImage::Flow { width, height, planes: [&self.planes[0], &self.planes[1]] })
+    }
+
+    fn compute_flow(&mut self, method: FlowMethod, width: u16, height: u16) -> Result<()> {
+        let FlowMethod::TvL1 = method;
+        let fault = |error: clip_flow::Error| Error::Usage(format!("--rgb-short-side: {error}"));
+        if self.solver.as_ref().is_none_or(|(size, _)| *size != (width, height)) {
+            let solver = TvL1::new(width.into(), height.into(), Params::default()).map_err(fault)?;
+            self.solver = Some(((width, height), solver));
+        }
+        if let Some((_, solver)) = &mut self.solver {
+            solver.compute(&self.grey[0], &self.grey[1], &mut self.flow).map_err(fault)?;
+        }
+        quantise(&self.flow.x, &mut self.planes[0]);
+        quantise(&self.flow.y, &mut self.planes[1]);
+        Ok(())
+    }
+}
+
+/// The frames that are decoded at most of a video whose header says so many: more is no rounding of a count.
+fn most_frames(said: u32) -> u32 {
+    said.saturating_mul(2).saturating_add(100)
+}
+
+/// Luma of RGB pixels by ITU-R BT.601 in 15-bit fixed point, as OpenCV's `cvtColor` has it.
+fn grey(rgb: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend(rgb.chunks_exact(3).map(|pixel| {
+        let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+        ((9798 * r + 19235 * g + 3735 * b + (1 << 14)) >> 15) as u8
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grey_is_that_of_opencv() {
+        // cv2.cvtColor(numpy.uint8([[[255, 0, 0], ...]]), cv2.COLOR_RGB2GRAY)
+        let mut out = vec![7];
+        grey(&[255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 10, 200, 30, 0, 0, 0], &mut out);
+        assert_eq!(out, [76, 150, 29, 255, 124, 0]);
+    }
+}

@@ -1,0 +1,93 @@
+//! Videos as a source: decoded by the ffmpeg program, flow computed frame by frame, never more than a few frames in memory.
+
+mod encode;
+mod ffmpeg;
+mod frames;
+
+use clipshard::Codec;
+use serde_json::{Value, json};
+
+use crate::encode::StreamOptions;
+use crate::stream::StreamKind;
+
+pub(crate) use encode::{StreamImage, VideoEncoder, Wanted};
+pub use ffmpeg::Ffmpeg;
+pub(crate) use ffmpeg::probe_frames;
+
+/// Shorter side of decoded frames where none is asked for, as in the published frame trees.
+pub const SHORT_SIDE: u16 = 256;
+/// Quality of JPEGs where none is asked for.
+pub const QUALITY: u8 = 90;
+
+/// How flow is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowMethod {
+    /// TV-L1 with OpenCV's defaults.
+    TvL1,
+}
+
+impl FlowMethod {
+    /// Its name on the command line and in manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TvL1 => "tvl1",
+        }
+    }
+}
+
+/// What is made of videos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VideoOptions {
+    /// Frames are resized to this shorter side; flow is computed between frames of that size.
+    pub short_side: u16,
+    /// Of RGB that is stored as JPEG, 1 to 100.
+    pub quality: u8,
+    /// `None`: RGB only.
+    pub flow: Option<FlowMethod>,
+}
+
+impl Default for VideoOptions {
+    fn default() -> Self {
+        Self { short_side: SHORT_SIDE, quality: QUALITY, flow: Some(FlowMethod::TvL1) }
+    }
+}
+
+/// The decoder that was found, and what to do with what it gives.
+#[derive(Debug, Clone)]
+pub struct Video {
+    /// The program.
+    pub ffmpeg: Ffmpeg,
+    /// What is made of it.
+    pub options: VideoOptions,
+}
+
+impl Video {
+    /// The decoder, for the manifest.
+    pub(crate) fn describe_decoder(&self) -> Value {
+        json!(self.ffmpeg.version)
+    }
+
+    /// What decides the bytes of a stream, for the manifest, beside what is said of streams from images.
+    pub(crate) fn describe(&self, kind: StreamKind, stream: &StreamOptions) -> Value {
+        let mut map = stream.describe();
+        if let Some(map) = map.as_object_mut() {
+            // Nothing is decoded from JPEG files here.
+            map.remove("jpeg_decoder");
+        }
+        map["frames"] =
+            json!(format!("short side {}, bilinear, antialiased, 22-bit weights, as Pillow", self.options.short_side));
+        match (kind, self.options.flow) {
+            (StreamKind::Rgb, _) if stream.codec == Codec::Jpeg => {
+                map["quality"] = json!(self.options.quality);
+                map["encoder"] = json!(format!("jpeg-encoder {}, 4:2:0", crate::versions::JPEG_ENCODER));
+            }
+            (StreamKind::Flow, Some(method)) => {
+                map["method"] = json!(method.name());
+                map["flow"] = json!(format!("clip-flow {}, OpenCV's defaults", crate::versions::CLIP_FLOW));
+                map["quantised"] = json!("round(255 (v + 20) / 40), halves to even");
+            }
+            _ => {}
+        }
+        map
+    }
+}
