@@ -90,10 +90,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub rgb_short_side: Option<u16>,
     /// Quality of the JPEG files that are made of videos [default: 90]
-    #[arg(long, value_name = "N", requires = "videos", value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub rgb_quality: Option<u8>,
     /// How flow is computed of videos [default: tvl1]
-    #[arg(long, value_enum, value_name = "METHOD", requires = "videos")]
+    #[arg(long, value_enum, value_name = "METHOD")]
     pub flow_method: Option<FlowMethodArg>,
     /// How much is checked of JPEG files that are stored as they are; of videos, decode takes all that ffmpeg complains of for damage
     #[arg(long, value_enum, default_value_t = CheckArg::Header)]

@@ -58,6 +58,11 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         flow: flow_method(args.flow_method.unwrap_or(FlowMethodArg::Tvl1)),
     };
     let (rgb_codec, flow_codec) = (codec(args.rgb_codec), codec(args.flow_codec));
+    if !of_videos && (args.rgb_quality.is_some() || args.flow_method.is_some()) {
+        return Err(Error::Usage(
+            "--rgb-quality and --flow-method go with --videos; a tree has its frames and flow".into(),
+        ));
+    }
     if args.rgb_quality.is_some() && rgb_codec != Codec::Jpeg {
         return Err(Error::Usage("--rgb-quality goes with --rgb-codec jpeg".into()));
     }

@@ -17,3 +17,4 @@ mod resume;
 mod slurm;
 mod synth;
 mod tree;
+mod videos;

@@ -11,6 +11,7 @@ use ucfpack::build::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::encode::{Check, Geometry, StreamOptions};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::source::Location;
+use ucfpack::video::VideoOptions;
 
 /// RGB as found, flow as small zstd images, of the tree and lists named.
 pub fn options(tree: &Path, lists: &Path, out: &Path) -> BuildOptions {
@@ -20,6 +21,7 @@ pub fn options(tree: &Path, lists: &Path, out: &Path) -> BuildOptions {
         dataset: DatasetKind::Ucf101,
         lists: Some(lists.into()),
         location: Location::Tree(tree.into()),
+        video: VideoOptions::default(),
         layout: None,
         classes: None,
         rgb: stream(Codec::Jpeg, Filter::None, Geometry::Source),
