@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares the TV-L1 flow of opticalflow/ with OpenCV's DualTVL1 on real clips: how far the quantised images differ, and the time that a
+"""Compares the TV-L1 and DIS flow of opticalflow/ with OpenCV's DualTVL1 and DIS (PRESET_MEDIUM) on real clips: how far the quantised images differ, and the time that a
 pair takes on one core.
 
     cargo build --release -p clip-flow --example pairs
     python3 -m venv env && env/bin/pip install numpy opencv-contrib-python-headless==5.0.0.93
-    env/bin/python scripts/bench_flow.py CLIPS [--pairs 32] [--size 341x256] [--rounds 3] [--program PATH] [--json FILE]
+    env/bin/python scripts/bench_flow.py CLIPS [--method tvl1|dis] [--pairs 32] [--size 341x256] [--rounds 3] [--program PATH] [--json FILE]
 
 CLIPS is a folder that is searched for *.avi. Pairs are taken from clips all over it; both programs get the same decoded, resized grey
 frames. OpenCV is set to one thread and takes turns with the program; times are processor seconds, the median over the rounds for a pair,
@@ -50,9 +50,22 @@ def grey_pairs(clips, count, size):
     return pairs
 
 
+def make_opencv(method):
+    if method == "tvl1":
+        return cv2.optflow.DualTVL1OpticalFlow_create()
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+
+def run_ours(args, frames, result):
+    """Processor seconds of the pair; of DIS, which is so short, of its second computation."""
+    command = [args.program, args.size, frames, result] + (["--dis", "--again"] if args.method == "dis" else [])
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=pathlib.Path)
+    parser.add_argument("--method", choices=["tvl1", "dis"], default="tvl1")
     parser.add_argument("--pairs", type=int, default=32)
     parser.add_argument("--size", default="341x256", help="WIDTHxHEIGHT of the frames")
     parser.add_argument("--rounds", type=int, default=3)
@@ -71,9 +84,11 @@ def main():
             frames.write_bytes(first.tobytes() + second.tobytes())
             ours_seconds, theirs_seconds = [], []
             for _ in range(args.rounds):
-                printed = subprocess.run([args.program, args.size, frames, result], check=True, capture_output=True, text=True).stdout
-                ours_seconds.append(float(printed))
-                solver = cv2.optflow.DualTVL1OpticalFlow_create()
+                ours_seconds.append(run_ours(args, frames, result))
+                solver = make_opencv(args.method)
+                if args.method == "dis":
+                    # So short that the first use of its memory counts.
+                    solver.calc(first, second, None)
                 started = time.process_time()
                 theirs = solver.calc(first, second, None)
                 theirs_seconds.append(time.process_time() - started)
@@ -88,7 +103,7 @@ def main():
                   f"{1000 * row['ours']:6.1f} ms, OpenCV {1000 * row['opencv']:7.1f} ms", flush=True)
     column = lambda name: [row[name] for row in rows]
     ratios = [row["opencv"] / row["ours"] for row in rows]
-    print(f"\n{len(rows)} pairs of {args.size}, OpenCV {cv2.__version__}")
+    print(f"\n{args.method}: {len(rows)} pairs of {args.size}, OpenCV {cv2.__version__}")
     print(f"mean absolute difference {statistics.mean(column('mean')):.3f} levels (worst pair {max(column('mean')):.3f})")
     print(f"within 2 levels {100 * statistics.mean(column('within2')):.2f} % (worst pair {100 * min(column('within2')):.2f} %)")
     print(f"a pair {1000 * statistics.median(column('ours')):.1f} ms (mean {1000 * statistics.mean(column('ours')):.1f}), "

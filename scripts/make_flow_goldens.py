@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the goldens of opticalflow/: pairs of made-up images with their true motion and the flow of OpenCV's DualTVL1.
+"""Makes the goldens of opticalflow/: pairs of made-up images with their true motion and the flow of OpenCV's DualTVL1 and DIS.
 
     python3 -m venv env && env/bin/pip install numpy opencv-contrib-python-headless==5.0.0.93
     env/bin/python scripts/make_flow_goldens.py [--out opticalflow/tests/goldens]
 
 A file NAME_WIDTHxHEIGHT.bin holds, all [height, width] and little-endian: the first image (u8), the second (u8), the true motion in
-x and y (f32), OpenCV's in x and y (f32). The images are sums of few waves, of many waves, and soft checks; the second is the first seen
+x and y (f32), OpenCV's DualTVL1 in x and y (f32), and its DIS (PRESET_MEDIUM) likewise. The images are sums of few waves, of many waves, and soft checks; the second is the first seen
 through the inverse motion, sampled from the same formula, so the motion is exact.
 """
 import argparse
@@ -66,11 +66,12 @@ def main():
         first, second = grey(points), grey(backward(points))
         truth = (forward(points) - points).astype("<f4")
         flow = cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None).astype("<f4")
-        error = numpy.linalg.norm(flow - truth, axis=-1).mean()
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None).astype("<f4")
+        errors = [numpy.linalg.norm(found - truth, axis=-1).mean() for found in (flow, dis)]
         path = out / f"{name}_{width}x{height}.bin"
-        parts = [first, second, truth[..., 0], truth[..., 1], flow[..., 0], flow[..., 1]]
+        parts = [first, second, truth[..., 0], truth[..., 1], flow[..., 0], flow[..., 1], dis[..., 0], dis[..., 1]]
         path.write_bytes(b"".join(part.tobytes() for part in parts))
-        print(f"{path}: OpenCV {cv2.__version__} has a mean end-point error of {error:.4f} pixels")
+        print(f"{path}: OpenCV {cv2.__version__} has mean end-point errors of {errors[0]:.4f} (TV-L1) and {errors[1]:.4f} pixels (DIS)")
 
 
 if __name__ == "__main__":

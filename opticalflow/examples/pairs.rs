@@ -1,11 +1,11 @@
 //! Flow of consecutive grey frames: `pairs WIDTHxHEIGHT IN OUT` reads raw frames of one byte a pixel from IN and writes for each
-//! pair the quantised x, then y, to OUT. `--float` writes f32 instead, `--portable` uses no SIMD found at run time. Prints the
-//! seconds that each pair took.
+//! pair the quantised x, then y, to OUT. `--dis` takes DIS in place of TV-L1, `--float` writes f32 instead, `--portable` uses no
+//! SIMD found at run time, `--again` computes each pair twice. Prints the seconds that the last computation of each pair took.
 
 use std::error::Error;
 use std::time::Instant;
 
-use clip_flow::{Flow, Params, TvL1, quantise};
+use clip_flow::{Dis, DisParams, Flow, Params, TvL1, quantise};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
@@ -13,17 +13,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (width, height) = size.split_once('x').ok_or("the size is written WIDTHxHEIGHT")?;
     let (width, height): (usize, usize) = (width.parse()?, height.parse()?);
     let flag = |name: &str| flags.iter().any(|flag| flag == name);
-    let mut solver = TvL1::new(width, height, Params::default())?;
+    let (mut tvl1, mut dis) =
+        (TvL1::new(width, height, Params::default())?, Dis::new(width, height, DisParams::default())?);
     if flag("--portable") {
-        solver = solver.portable();
+        (tvl1, dis) = (tvl1.portable(), dis.portable());
     }
     let frames = std::fs::read(input)?;
     let frames: Vec<&[u8]> = frames.chunks_exact(width * height).collect();
     let (mut flow, mut bytes, mut out) = (Flow::default(), Vec::new(), Vec::new());
     for pair in frames.windows(2) {
-        let started = Instant::now();
-        solver.compute(pair[0], pair[1], &mut flow)?;
-        let seconds = started.elapsed().as_secs_f64();
+        let mut seconds = 0.0;
+        for _ in 0..if flag("--again") { 2 } else { 1 } {
+            let started = Instant::now();
+            if flag("--dis") {
+                dis.compute(pair[0], pair[1], &mut flow)?;
+            } else {
+                tvl1.compute(pair[0], pair[1], &mut flow)?;
+            }
+            seconds = started.elapsed().as_secs_f64();
+        }
         for component in [&flow.x, &flow.y] {
             if flag("--float") {
                 out.extend(component.iter().flat_map(|value| value.to_le_bytes()));

@@ -22,6 +22,8 @@ pub(crate) trait Lanes: Copy {
     fn max(self, other: Self) -> Self;
     /// Adds lane `i` to `sums[at + i]`.
     fn add_to(self, sums: &mut [f32; 8], at: usize);
+    /// The sum of all lanes; of eight, those four apart first, then those two apart.
+    fn sum(self) -> f32;
 }
 
 /// One number: what is left over at the end of a row.
@@ -71,6 +73,10 @@ impl Lanes for f32 {
     #[inline(always)]
     fn add_to(self, sums: &mut [f32; 8], at: usize) {
         sums[at] += self;
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        self
     }
 }
 
@@ -146,6 +152,11 @@ impl Lanes for Portable {
     fn add_to(self, sums: &mut [f32; 8], _: usize) {
         Self(*sums).add(self).store(sums, 0);
     }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let [a, b, c, d, e, f, g, h] = self.0;
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
 }
 
 /// Which instructions are used; the results are the same.
@@ -175,8 +186,9 @@ pub(crate) use avx::Avx;
 #[cfg(target_arch = "x86_64")]
 mod avx {
     use std::arch::x86_64::{
-        __m256, _mm256_add_ps, _mm256_div_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-        _mm256_set1_ps, _mm256_sqrt_ps, _mm256_storeu_ps, _mm256_sub_ps,
+        __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps,
+        _mm256_castps256_ps128, _mm256_div_ps, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
+        _mm256_mul_ps, _mm256_set1_ps, _mm256_sqrt_ps, _mm256_storeu_ps, _mm256_sub_ps,
     };
 
     use super::Lanes;
@@ -246,6 +258,15 @@ mod avx {
             let lanes = Self::load(sums, 0);
             lanes.add(self).store(sums, 0);
         }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            // SAFETY: the processor has AVX2.
+            unsafe {
+                let four = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+            }
+        }
     }
 }
 
@@ -265,6 +286,9 @@ mod tests {
             result.add_to(&mut sums, 0);
             bits.extend(out.iter().chain(&sums).map(|value| value.to_bits()));
         }
+        if V::COUNT == 8 {
+            bits.push(x.sum().to_bits());
+        }
         bits
     }
 
@@ -276,7 +300,7 @@ mod tests {
         for lane in 0..8 {
             // The results of one lane, each followed by its sum.
             let single = all_operations::<f32>(&a[lane..], &b[lane..]);
-            let of_lane: Vec<u32> = portable.chunks(8).map(|lanes| lanes[lane]).collect();
+            let of_lane: Vec<u32> = portable.chunks_exact(8).map(|lanes| lanes[lane]).collect();
             let of_single: Vec<u32> = single.chunks(8).map(|lanes| lanes[0]).collect();
             assert_eq!(of_lane, of_single, "lane {lane}");
         }

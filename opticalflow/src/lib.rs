@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::inline_always, reason = "what is not inlined is not compiled for the instructions of its caller")]
 
+mod dis;
 mod error;
 mod field;
 mod lanes;
@@ -9,6 +10,7 @@ mod pyramid;
 mod quantise;
 mod tvl1;
 
+pub use dis::{Dis, DisParams};
 pub use error::{Error, Result};
 pub use field::Flow;
 pub use quantise::{BOUND, NO_MOTION, quantise, quantise_value};

@@ -73,6 +73,46 @@ impl Bilinear {
     }
 }
 
+/// The mean over the area of each result pixel, as OpenCV's `resize` with `INTER_AREA`.
+#[derive(Debug, Clone)]
+pub(crate) struct Area {
+    columns: Vec<Vec<(usize, f32)>>,
+    rows: Vec<Vec<(usize, f32)>>,
+}
+
+impl Area {
+    /// From one size, width and height, to a smaller.
+    pub fn new(from: (usize, usize), to: (usize, usize)) -> Self {
+        Self { columns: shares(from.0, to.0), rows: shares(from.1, to.1) }
+    }
+
+    /// Shrinks `from` into `to`, rounded to whole grey values.
+    pub fn shrink(&self, from: &Plane, to: &mut Plane) {
+        for (y, rows) in self.rows.iter().enumerate() {
+            for (pixel, columns) in to.row_mut(y).iter_mut().zip(&self.columns) {
+                let mut sum = 0.0;
+                for &(row, share) in rows {
+                    let row = from.row(row);
+                    sum += share * columns.iter().map(|&(column, share)| share * row[column]).sum::<f32>();
+                }
+                *pixel = sum.round_ties_even();
+            }
+        }
+    }
+}
+
+/// For each result pixel of an axis the source pixels in its area, with their shares.
+fn shares(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
+    let scale = from as f64 / to as f64;
+    let shares_of = |pixel: usize| {
+        let (start, end) = (pixel as f64 * scale, ((pixel + 1) as f64 * scale).min(from as f64));
+        let inside = |source: usize| (end.min(source as f64 + 1.0) - start.max(source as f64)).max(0.0);
+        let all = start as usize..(end.ceil() as usize).min(from);
+        all.map(|source| (source, (inside(source) / scale) as f32)).filter(|(_, share)| *share > 1e-6).collect()
+    };
+    (0..to).map(shares_of).collect()
+}
+
 /// Sizes of the levels of a pyramid, the largest first: each is `step` times the one before, rounded half to even; no level
 /// but the first has a side shorter than `shortest`.
 pub(crate) fn level_sizes(
@@ -96,6 +136,7 @@ pub(crate) fn level_sizes(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests {
     use super::*;
 
@@ -105,6 +146,15 @@ mod tests {
             plane.row_mut(y).copy_from_slice(row);
         }
         plane
+    }
+
+    #[test]
+    fn areas_are_shared_out() {
+        // cv2.resize(numpy.uint8([[10, 20, 40, 80, 160]]), (2, 1), interpolation=cv2.INTER_AREA) == [[20, 104]]
+        let source = plane(5, &[&[10.0, 20.0, 40.0, 80.0, 160.0]]);
+        let mut result = Plane::new(2, 1);
+        Area::new((5, 1), (2, 1)).shrink(&source, &mut result);
+        assert_eq!(result.row(0), [20.0, 104.0]);
     }
 
     #[test]

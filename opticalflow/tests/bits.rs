@@ -1,7 +1,7 @@
 //! What the result may depend on, and images at the edge of sense.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use clip_flow::{Error, Flow, Params, TvL1};
+use clip_flow::{Dis, DisParams, Error, Flow, Params, TvL1};
 
 /// Smooth made-up images; another `phase` is another moment.
 fn image(width: usize, height: usize, phase: f32) -> Vec<u8> {
@@ -31,6 +31,47 @@ fn simd_and_portable_code_give_the_same_bits() {
         assert!(flows[0].x.iter().any(|x| x.abs() > 0.1), "something moves");
         assert_eq!(bits(&flows[0]), bits(&flows[1]), "{width}x{height}");
     }
+}
+
+#[test]
+fn dis_gives_the_same_bits_with_and_without_simd() {
+    for (width, height) in [(53, 41), (130, 97), (16, 17), (9, 90), (8, 8)] {
+        for params in [DisParams::MEDIUM, DisParams::FAST, DisParams { finest_scale: 0, ..DisParams::MEDIUM }] {
+            let (first, second) = (image(width, height, 0.0), image(width, height, 0.4));
+            let solver = Dis::new(width, height, params).unwrap();
+            let mut flows = [Flow::default(), Flow::default(), Flow::default()];
+            solver.clone().compute(&first, &second, &mut flows[0]).unwrap();
+            solver.clone().portable().compute(&first, &second, &mut flows[1]).unwrap();
+            assert!(flows[0].x.iter().any(|x| x.abs() > 0.1), "{width}x{height}: something moves");
+            assert_eq!(bits(&flows[0]), bits(&flows[1]), "{width}x{height}");
+            // Nor does it matter what was computed before.
+            let mut used = solver;
+            used.compute(&second, &first, &mut flows[2]).unwrap();
+            used.compute(&first, &second, &mut flows[2]).unwrap();
+            assert_eq!(bits(&flows[0]), bits(&flows[2]), "{width}x{height}");
+        }
+    }
+}
+
+#[test]
+fn dis_takes_images_of_any_size() {
+    for (width, height) in [(1, 1), (3, 40), (8, 7), (8, 8), (9, 8), (17, 16), (33, 31), (400, 8)] {
+        let mut flow = Flow::default();
+        let mut solver = Dis::new(width, height, DisParams::MEDIUM).unwrap();
+        solver.compute(&image(width, height, 0.0), &image(width, height, 0.5), &mut flow).unwrap();
+        assert_eq!(
+            (flow.width, flow.height, flow.x.len(), flow.y.len()),
+            (width, height, width * height, width * height)
+        );
+        assert!(flow.x.iter().chain(&flow.y).all(|v| v.is_finite()), "{width}x{height}");
+        solver.compute(&vec![7; width * height], &vec![7; width * height], &mut flow).unwrap();
+        assert!(flow.x.iter().chain(&flow.y).all(|&v| v == 0.0), "{width}x{height}");
+    }
+    let wrong = DisParams { stride: 9, ..DisParams::MEDIUM };
+    assert!(matches!(Dis::new(20, 20, wrong), Err(Error::Parameter { name: "stride", .. })));
+    assert!(Dis::new(20, 20, DisParams { stride: 0, ..wrong }).is_err());
+    assert!(Dis::new(20, 20, DisParams { finest_scale: 17, ..DisParams::MEDIUM }).is_err());
+    assert_eq!(Dis::new(0, 20, DisParams::MEDIUM).err(), Some(Error::Size { width: 0, height: 20 }));
 }
 
 #[test]

@@ -169,6 +169,8 @@ pub struct ExtractArgs {
 pub enum FlowMethodArg {
     /// Zach, Pock and Bischof 2007, with OpenCV's defaults
     Tvl1,
+    /// Dense inverse search (Kroeger et al. 2016), as OpenCV's PRESET_MEDIUM: a tenth of the time
+    Dis,
     /// RGB only
     None,
 }

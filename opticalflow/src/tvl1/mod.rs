@@ -187,12 +187,7 @@ impl TvL1 {
     /// Fills the pyramids of both images.
     fn set_images(&mut self, images: [&[u8]; 2]) {
         for (index, image) in images.into_iter().enumerate() {
-            let plane = &mut self.levels[0].images[index];
-            for (y, row) in image.chunks_exact(plane.width).enumerate() {
-                for (pixel, &grey) in plane.row_mut(y).iter_mut().zip(row) {
-                    *pixel = f32::from(grey);
-                }
-            }
+            self.levels[0].images[index].set_grey(image);
             for level in 1..self.levels.len() {
                 let (larger, smaller) = self.levels.split_at_mut(level);
                 let level = &mut smaller[0];

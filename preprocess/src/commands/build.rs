@@ -143,6 +143,7 @@ pub fn dataset(arg: DatasetArg) -> DatasetKind {
 pub fn flow_method(arg: FlowMethodArg) -> Option<FlowMethod> {
     match arg {
         FlowMethodArg::Tvl1 => Some(FlowMethod::TvL1),
+        FlowMethodArg::Dis => Some(FlowMethod::Dis),
         FlowMethodArg::None => None,
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clip_flow::{Flow, Params, TvL1, quantise};
+use clip_flow::{Dis, DisParams, Flow, Params, TvL1, quantise};
 
 use super::frames::{Frame, FrameReader};
 use super::{FlowMethod, Video};
@@ -49,7 +49,7 @@ pub(crate) struct VideoEncoder {
     resized: Vec<u8>,
     grey: [Vec<u8>; 2],
     /// For images of this size.
-    solver: Option<((u16, u16), TvL1)>,
+    solver: Option<((u16, u16), Solver)>,
     flow: Flow,
     planes: [Vec<u8>; 2],
 }
@@ -179,10 +179,9 @@ impl VideoEncoder {
     }
 
     fn compute_flow(&mut self, method: FlowMethod, width: u16, height: u16) -> Result<()> {
-        let FlowMethod::TvL1 = method;
         let fault = |error: clip_flow::Error| Error::Usage(format!("--rgb-short-side: {error}"));
         if self.solver.as_ref().is_none_or(|(size, _)| *size != (width, height)) {
-            let solver = TvL1::new(width.into(), height.into(), Params::default()).map_err(fault)?;
+            let solver = Solver::new(method, width.into(), height.into()).map_err(fault)?;
             self.solver = Some(((width, height), solver));
         }
         if let Some((_, solver)) = &mut self.solver {
@@ -191,6 +190,28 @@ impl VideoEncoder {
         quantise(&self.flow.x, &mut self.planes[0]);
         quantise(&self.flow.y, &mut self.planes[1]);
         Ok(())
+    }
+}
+
+/// One of the methods, for one size.
+enum Solver {
+    TvL1(Box<TvL1>),
+    Dis(Box<Dis>),
+}
+
+impl Solver {
+    fn new(method: FlowMethod, width: usize, height: usize) -> clip_flow::Result<Self> {
+        Ok(match method {
+            FlowMethod::TvL1 => Self::TvL1(TvL1::new(width, height, Params::default())?.into()),
+            FlowMethod::Dis => Self::Dis(Dis::new(width, height, DisParams::MEDIUM)?.into()),
+        })
+    }
+
+    fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> clip_flow::Result<()> {
+        match self {
+            Self::TvL1(solver) => solver.compute(first, second, flow),
+            Self::Dis(solver) => solver.compute(first, second, flow),
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub const QUALITY: u8 = 90;
 pub enum FlowMethod {
     /// TV-L1 with OpenCV's defaults.
     TvL1,
+    /// Dense inverse search as OpenCV's `PRESET_MEDIUM`: less exact at edges, a tenth of the time.
+    Dis,
 }
 
 impl FlowMethod {
@@ -31,6 +33,7 @@ impl FlowMethod {
     pub fn name(self) -> &'static str {
         match self {
             Self::TvL1 => "tvl1",
+            Self::Dis => "dis",
         }
     }
 }
@@ -83,7 +86,11 @@ impl Video {
             }
             (StreamKind::Flow, Some(method)) => {
                 map["method"] = json!(method.name());
-                map["flow"] = json!(format!("clip-flow {}, OpenCV's defaults", crate::versions::CLIP_FLOW));
+                let parameters = match method {
+                    FlowMethod::TvL1 => "defaults",
+                    FlowMethod::Dis => "PRESET_MEDIUM",
+                };
+                map["flow"] = json!(format!("clip-flow {}, OpenCV's {parameters}", crate::versions::CLIP_FLOW));
                 map["quantised"] = json!("round(255 (v + 20) / 40), halves to even");
             }
             _ => {}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use clip_flow::{Flow, Params, TvL1, quantise};
+use clip_flow::{Dis, DisParams, Flow, Params, TvL1, quantise};
 use clipshard::{Dataset, Decoder};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -132,6 +132,12 @@ fn records(data: &Dataset, stream: &str, clip: &str) -> Vec<Vec<u8>> {
     all
 }
 
+/// ITU-R BT.601 in 15-bit fixed point, as OpenCV's cvtColor has it.
+fn grey(rgb: &[u8]) -> Vec<u8> {
+    let luma = |p: &[u8]| 9798 * u32::from(p[0]) + 19235 * u32::from(p[1]) + 3735 * u32::from(p[2]);
+    rgb.chunks_exact(3).map(|pixel| ((luma(pixel) + 16384) / 32768) as u8).collect()
+}
+
 #[test]
 fn flow_is_that_between_the_stored_frames() {
     let Some(videos) = Videos::new() else { return };
@@ -151,11 +157,6 @@ fn flow_is_that_between_the_stored_frames() {
         let sources = moving(FRAMES, dx, dy);
         let apart = rgb.concat().iter().zip(&sources).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
         assert!(apart / (sources.len() as f64) < 6.0, "{clip}: {}", apart / sources.len() as f64);
-        // ITU-R BT.601 in 15-bit fixed point, as OpenCV's cvtColor has it.
-        let grey = |rgb: &Vec<u8>| -> Vec<u8> {
-            let luma = |p: &[u8]| 9798 * u32::from(p[0]) + 19235 * u32::from(p[1]) + 3735 * u32::from(p[2]);
-            rgb.chunks_exact(3).map(|pixel| ((luma(pixel) + 16384) / 32768) as u8).collect()
-        };
         let (mut flow, mut bytes) = (Flow::default(), Vec::new());
         for (pair, planes) in rgb.windows(2).zip(stored.chunks_exact(2)) {
             solver.compute(&grey(&pair[0]), &grey(&pair[1]), &mut flow).unwrap();
@@ -172,6 +173,24 @@ fn flow_is_that_between_the_stored_frames() {
             assert!((mean - expected).abs() < 1.2, "{clip}, plane {plane}: {mean} levels, moved {expected}");
         }
     }
+}
+
+#[test]
+fn dis_is_another_method_and_another_build() {
+    let Some(videos) = Videos::new() else { return };
+    let out = videos.path("out");
+    let raw = ["--rgb-codec", "raw", "--flow-codec", "raw", "--flow-size", "native", "--rgb-short-side", "48"];
+    let dis = [&raw[..], &["--flow-method", "dis"]].concat();
+    ended(&videos.command("build", &out, &dis).output().unwrap(), 0, &["packed 4 clips, 172 images"]);
+    let data = Dataset::open(&out).unwrap();
+    assert_eq!(data.manifest().build["flow"]["method"], "dis");
+    let (rgb, stored) = (records(&data, "rgb", CLIPS[0].1), records(&data, "flow", CLIPS[0].1));
+    let (mut flow, mut bytes) = (Flow::default(), Vec::new());
+    let mut solver = Dis::new(WIDTH, HEIGHT, DisParams::MEDIUM).unwrap();
+    solver.compute(&grey(&rgb[3]), &grey(&rgb[4]), &mut flow).unwrap();
+    quantise(&flow.x, &mut bytes);
+    assert!(bytes == stored[6]);
+    ended(&videos.command("build", &out, &[&raw[..], &["--resume"]].concat()).output().unwrap(), 2, &["--overwrite"]);
 }
 
 #[test]
