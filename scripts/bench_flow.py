@@ -7,11 +7,13 @@ pair takes on one core.
     env/bin/python scripts/bench_flow.py CLIPS [--method tvl1|dis] [--pairs 32] [--size 341x256] [--rounds 3] [--program PATH] [--json FILE]
 
 CLIPS is a folder that is searched for *.avi. Pairs are taken from clips all over it; both programs get the same decoded, resized grey
-frames. OpenCV is set to one thread and takes turns with the program; times are processor seconds, the median over the rounds for a pair,
-then over the pairs. Nothing else should run.
+frames. OpenCV is set to one thread and takes turns with the program. Times are processor seconds of a pair in memory that was used before:
+of the program from runs of many and of one computation, so that its start does not count; the median over the rounds for a pair, then
+over the pairs. Nothing else should run.
 """
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -50,6 +52,10 @@ def grey_pairs(clips, count, size):
     return pairs
 
 
+# Computations that are timed together.
+REPEATS = {"tvl1": 1, "dis": 20}
+
+
 def make_opencv(method):
     if method == "tvl1":
         return cv2.optflow.DualTVL1OpticalFlow_create()
@@ -57,9 +63,19 @@ def make_opencv(method):
 
 
 def run_ours(args, frames, result):
-    """Processor seconds of the pair; of DIS, which is so short, of its second computation."""
-    command = [args.program, args.size, frames, result] + (["--dis", "--again"] if args.method == "dis" else [])
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    """Processor seconds of the pair."""
+
+    def seconds(times):
+        command = [args.program, args.size, frames, result, f"--times={times}"] + (["--dis"] if args.method == "dis" else [])
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise SystemExit(f"{args.program} failed with {child.returncode}")
+        return usage.ru_utime + usage.ru_stime
+
+    repeats = REPEATS[args.method]
+    return (seconds(1 + repeats) - seconds(1)) / repeats
 
 
 def main():
@@ -86,12 +102,11 @@ def main():
             for _ in range(args.rounds):
                 ours_seconds.append(run_ours(args, frames, result))
                 solver = make_opencv(args.method)
-                if args.method == "dis":
-                    # So short that the first use of its memory counts.
-                    solver.calc(first, second, None)
-                started = time.process_time()
                 theirs = solver.calc(first, second, None)
-                theirs_seconds.append(time.process_time() - started)
+                started = time.process_time()
+                for _ in range(REPEATS[args.method]):
+                    theirs = solver.calc(first, second, None)
+                theirs_seconds.append((time.process_time() - started) / REPEATS[args.method])
             ours = numpy.fromfile(result, numpy.uint8).reshape(2, height, width).astype(numpy.int16)
             levels = numpy.abs(ours - quantise(theirs.transpose(2, 0, 1)))
             row = {

@@ -1,6 +1,6 @@
 //! Flow of consecutive grey frames: `pairs WIDTHxHEIGHT IN OUT` reads raw frames of one byte a pixel from IN and writes for each
 //! pair the quantised x, then y, to OUT. `--dis` takes DIS in place of TV-L1, `--float` writes f32 instead, `--portable` uses no
-//! SIMD found at run time, `--again` computes each pair twice. Prints the seconds that the last computation of each pair took.
+//! SIMD found at run time, `--times=N` computes each pair N times. Prints the seconds that the last computation of each pair took.
 
 use std::error::Error;
 use std::time::Instant;
@@ -18,12 +18,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     if flag("--portable") {
         (tvl1, dis) = (tvl1.portable(), dis.portable());
     }
+    let times = flags.iter().find_map(|flag| flag.strip_prefix("--times=")).map_or(Ok(1), str::parse::<u32>)?;
     let frames = std::fs::read(input)?;
     let frames: Vec<&[u8]> = frames.chunks_exact(width * height).collect();
     let (mut flow, mut bytes, mut out) = (Flow::default(), Vec::new(), Vec::new());
     for pair in frames.windows(2) {
         let mut seconds = 0.0;
-        for _ in 0..if flag("--again") { 2 } else { 1 } {
+        for _ in 0..times {
             let started = Instant::now();
             if flag("--dis") {
                 dis.compute(pair[0], pair[1], &mut flow)?;
