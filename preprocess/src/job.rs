@@ -280,7 +280,7 @@ impl<'a> Job<'a> {
             images: tasks.iter().enumerate().map(|(clip, task)| self.images(clip, task.as_ref())).sum(),
             bytes: 0,
         };
-        if self.video.is_some() {
+        if self.video.is_some() && tasks.iter().flatten().next().is_some() {
             self.announce(&tasks, watch)?;
         }
         watch.progress.begin_counting("packing", total, if self.video.is_some() { "frames" } else { "images" });
