@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 use ucftrain::scores::Scores;
@@ -105,6 +106,56 @@ fn scores_of_samples_add_up_to_those_of_clips() {
     let interval = (flow.saturating_sub(9) / 19).max(1);
     let expected: Vec<u32> = (0..19).map(|i| (i * interval).min(flow - 10)).collect();
     assert_eq!(frames[..19], expected);
+}
+
+/// Makes a video of a clip's frames in the tree; false, with a word, where there is no ffmpeg.
+fn film(clip: &str, video: &Path) -> bool {
+    let frames = runs().join("tree/jpegs_256").join(clip).join("frame%06d.jpg");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-loglevel", "error", "-y", "-framerate", "25", "-i"]).arg(frames);
+    match command.args(["-c:v", "mpeg4", "-q:v", "2"]).arg(video).status() {
+        Ok(status) => {
+            assert!(status.success());
+            true
+        }
+        Err(_) => {
+            eprintln!("skipped: there is no ffmpeg on the PATH");
+            false
+        }
+    }
+}
+
+#[test]
+fn a_video_is_seen_as_the_clip_that_is_packed_from_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = clipshard::Dataset::open(&runs().join("packed")).unwrap();
+    let clip = &data.manifest().clips[1];
+    let video = temp.path().join(format!("videos/{}.avi", clip.id));
+    fs::create_dir(temp.path().join("videos")).unwrap();
+    if !film(&clip.id, &video) {
+        return;
+    }
+    let lists = runs().join("tree/lists");
+    let build = format!(
+        "build --videos {{}}/videos --lists {} --keep-going --flow-method dis --flow-size 32 --out {{}}/films",
+        lists.display()
+    );
+    run("ucfpack", &args(temp.path(), &build)).ok();
+    let films = temp.path().join("films");
+    let networks = "predict --run {}/sp --run {}/te --json";
+    let packed = ucftrain(&format!("{networks} --data {} --clip {}", films.display(), clip.id)).json();
+    let seen = ucftrain(&format!("{networks} {} --flow-method dis", video.display())).json();
+    assert_eq!(packed["label"], data.manifest().classes[clip.label as usize].as_str());
+    assert!(seen["label"].is_null());
+    for what in ["clip", "top5", "networks"] {
+        assert_eq!(packed[what], seen[what], "{what}");
+    }
+    let text = temp.path().join("text.avi");
+    fs::write(&text, "no video").unwrap();
+    let error = ucftrain(&format!("predict --run {{}}/sp {}", text.display())).error(1);
+    assert!(error.contains("text.avi"), "{error}");
+    let error = ucftrain("predict --run {}/sp {}/none.avi").error(1);
+    assert!(error.contains("none.avi: no such video file"), "{error}");
 }
 
 fn tensors(path: &Path) -> HashMap<String, Tensor> {

@@ -1,5 +1,8 @@
 //! `ucftrain predict`: what networks say of one clip.
 
+mod packed_video;
+
+use crate::checkpoint::Network;
 use crate::console::Console;
 use crate::device::{Compute, Precision};
 use crate::evaluate::Evaluation;
@@ -18,6 +21,8 @@ use crate::videos::Video;
 use crate::view::Crop;
 use anyhow::{Context, Result, bail};
 use clipshard::Dataset;
+pub use packed_video::FlowMethod;
+use packed_video::PackedVideo;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -29,7 +34,11 @@ const BATCH: usize = 25;
 /// What is typed after `predict`.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("networks").required(true).multiple(true).args(["run", "checkpoint"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["clip", "video"])))]
 pub struct PredictArgs {
+    /// A video file, decoded by ffmpeg; flow is computed where a network needs it
+    #[arg(value_name = "VIDEO")]
+    pub video: Option<PathBuf>,
     /// Run folder, whose best network is asked; several are asked and averaged
     #[arg(long, value_name = "DIR")]
     pub run: Vec<PathBuf>,
@@ -37,11 +46,14 @@ pub struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Vec<PathBuf>,
     /// Packed data set that has the clip
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
-    /// The clip's name
-    #[arg(long, value_name = "ID")]
-    pub clip: String,
+    #[arg(long, value_name = "DIR", requires = "clip")]
+    pub data: Option<PathBuf>,
+    /// The clip's name in --data
+    #[arg(long, value_name = "ID", requires = "data")]
+    pub clip: Option<String>,
+    /// How flow is computed from a video: as the network's data set has it
+    #[arg(long, value_enum, default_value_t, conflicts_with = "clip")]
+    pub flow_method: FlowMethod,
     /// auto, cpu or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -78,32 +90,53 @@ impl Answer {
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let data = Dataset::open_with(&args.data, args.io.access())?;
-    let video = find(&data, &args.clip)?;
     let compute = Compute::open(&args.device, args.precision, false)?;
     let threads = start_threads(args.threads)?;
     let stop = Stop::on_signals()?;
     let mut files = args.run.iter().map(|dir| Ok((best_of(dir)?, dir))).collect::<Result<Vec<_>>>()?;
     files.extend(args.checkpoint.iter().map(|file| (file.clone(), file)));
-    let mut answers: Vec<Answer> = Vec::with_capacity(files.len());
+    let mut networks: Vec<(String, Trained)> = Vec::with_capacity(files.len());
     for (file, named) in files {
         let trained = Trained::load(&file, &compute)?;
-        trained.check_classes(&data)?;
         let name = named.file_name().map_or_else(|| named.display().to_string(), |n| n.to_string_lossy().into_owned());
-        let asked = ask(&trained, name, &data, &video, (&compute, threads), (console, &stop));
-        answers.push(asked.with_context(|| format!("{}", named.display()))?);
+        if let Some((_, first)) = networks.first() {
+            first.check_same_classes(&trained)?;
+        }
+        networks.push((name, trained));
     }
-    let classes = &data.manifest().classes;
+    let classes = networks[0].1.network.classes.clone();
+    let packed;
+    let (data, video) = match (&args.video, &args.data, &args.clip) {
+        (Some(file), ..) => {
+            let seen_by: Vec<&Network> = networks.iter().map(|(_, trained)| &trained.network).collect();
+            packed = PackedVideo::of(file, &seen_by, args.flow_method, &stop)?;
+            (Dataset::open(&packed.dir())?, None)
+        }
+        (_, Some(dir), Some(clip)) => {
+            let data = Dataset::open_with(dir, args.io.access())?;
+            networks[0].1.check_classes(&data)?;
+            let video = find(&data, clip)?;
+            (data, Some(video))
+        }
+        _ => bail!(Usage("give --data DIR --clip ID, or a video file".into())),
+    };
+    let label = video.as_ref().map(|video| classes[video.label as usize].as_str());
+    let video = video.as_ref().map_or_else(|| Video::of(&data, 0), Video::clone);
+    let mut answers: Vec<Answer> = Vec::with_capacity(networks.len());
+    for (name, trained) in &networks {
+        let asked = ask(trained, name, &data, &video, (&compute, threads), (console, &stop));
+        answers.push(asked.with_context(|| trained.path.display().to_string())?);
+    }
     let fused = average(&answers);
     if args.json {
-        println!("{}", document(&video, classes, &answers, &fused));
+        println!("{}", document((&video, label), &classes, &answers, &fused));
         return Ok(());
     }
-    let label = &classes[video.label as usize];
-    console.say(&format!("{} of {label}, {} frames\n", video.id, video.flow_frames + 1))?;
-    console.say(&totals(classes, &answers, &fused))?;
+    let of_label = label.map_or(String::new(), |label| format!(" of {label}"));
+    console.say(&format!("{}{of_label}, {} frames\n", video.id, video.flow_frames + 1))?;
+    console.say(&totals(&classes, &answers, &fused))?;
     for answer in &answers {
-        console.say(&of_samples(classes, answer))?;
+        console.say(&of_samples(&classes, answer))?;
     }
     Ok(())
 }
@@ -120,7 +153,7 @@ fn find(data: &Dataset, name: &str) -> Result<Video> {
 
 fn ask(
     trained: &Trained,
-    name: String,
+    name: &str,
     data: &Dataset,
     video: &Video,
     (compute, threads): (&Compute, usize),
@@ -151,7 +184,7 @@ fn ask(
     let samples = outcome.samples.context("samples were not kept")?;
     let number = outcome.scores.samples.as_ref().map_or(1, |samples| samples[0]) as f32;
     let logits = outcome.scores.row(0).iter().map(|sum| sum / number).collect();
-    Ok(Answer { name, stream: network.stream, logits, samples })
+    Ok(Answer { name: name.to_owned(), stream: network.stream, logits, samples })
 }
 
 /// Probabilities of the mean of all networks' mean logits.
@@ -216,7 +249,7 @@ fn samples(answer: &Answer) -> impl Iterator<Item = (usize, Vec<f32>, u32)> {
     })
 }
 
-fn document(video: &Video, classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {
+fn document((video, label): (&Video, Option<&str>), classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {
     let top = |probabilities: &[f32]| -> Vec<Value> {
         let told = greatest(probabilities, TOP).into_iter();
         told.map(|class| json!({ "class": classes[class], "probability": probabilities[class] })).collect()
@@ -233,7 +266,7 @@ fn document(video: &Video, classes: &[String], answers: &[Answer], fused: &[f32]
         })
         .collect();
     json!({
-        "clip": video.id, "label": classes[video.label as usize], "top5": top(fused), "networks": networks,
+        "clip": video.id, "label": label, "top5": top(fused), "networks": networks,
     })
 }
 

@@ -29,6 +29,11 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// What is set when it is asked.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// Whether it was asked.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -61,6 +61,15 @@ impl Trained {
         Ok(Self { network, model, path: path.to_owned() })
     }
 
+    /// An error that names both networks if `other` knows other classes.
+    pub fn check_same_classes(&self, other: &Self) -> Result<()> {
+        if self.network.classes != other.network.classes {
+            let (one, two) = (self.path.display(), other.path.display());
+            bail!("{one} and {two} know different classes: they cannot be asked together");
+        }
+        Ok(())
+    }
+
     /// Whether the network's classes are the data set's; an error that names both if not.
     pub fn check_classes(&self, data: &Dataset) -> Result<()> {
         let (own, others) = (&self.network.classes, &data.manifest().classes);

@@ -14,6 +14,7 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use crate::error::{Error, Result};
 use crate::resize::Resizer;
 use canvas::Canvas;
+pub use wheel::colour;
 
 /// Thumbnails a row.
 const COLUMNS: usize = 8;
@@ -104,7 +105,7 @@ fn header(canvas: &mut Canvas, data: &Dataset, one_clip: bool) {
                 let half = side as f32 / 2.0;
                 let (dx, dy) = ((i as f32 + 0.5 - half) / half, (j as f32 + 0.5 - half) / half);
                 if dx.hypot(dy) <= 1.0 {
-                    canvas.set(x + i, 8 + j, wheel::colour(dx, dy));
+                    canvas.set(x + i, 8 + j, colour(dx, dy));
                 }
             }
         }

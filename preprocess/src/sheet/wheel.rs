@@ -6,7 +6,7 @@ use crate::synth::hsl;
 const NO_MOTION: f32 = 128.0;
 
 /// The colour of a motion; length 1 is the full colour. Right is red, down yellow-green, left cyan, up violet.
-pub(super) fn colour(dx: f32, dy: f32) -> [u8; 3] {
+pub fn colour(dx: f32, dy: f32) -> [u8; 3] {
     let saturation = dx.hypot(dy).min(1.0);
     let hue = dy.atan2(dx) / std::f32::consts::TAU;
     // From white over the pure hue: lightness falls from 1 to one half.
@@ -51,6 +51,8 @@ mod tests {
         assert_eq!(colour(1.0, 0.0), [255, 0, 0]);
         assert_eq!(colour(-1.0, 0.0), [0, 255, 255]);
         assert_eq!(colour(0.5, 0.0), [255, 128, 128]);
+        // Down, a quarter of the circle: halfway between yellow and green.
+        assert_eq!(colour(0.0, 1.0), [128, 255, 0]);
         assert_eq!(colour_field(&[128, 148], &[128, 128], 20.0), [255, 255, 255, 255, 0, 0]);
     }
 

@@ -115,20 +115,8 @@ fn coloured_flow(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder)
     let full = speeds.select_nth_unstable_by(fast, f32::total_cmp).1.max(MIN_FULL_COLOUR);
     Ok(RgbImage::from_fn(size.width.into(), size.height.into(), |x, y| {
         let [dx, dy] = motion(y as usize * usize::from(size.width) + x as usize);
-        image::Rgb(colour(dx / full, dy / full))
+        image::Rgb(ucfpack::sheet::colour(dx / full, dy / full))
     }))
-}
-
-/// The colour of a motion: white where there is none, the pure hue of its direction where it is 1 long.
-fn colour(dx: f32, dy: f32) -> [u8; 3] {
-    let saturation = dx.hypot(dy).min(1.0);
-    let hue = dy.atan2(dx).rem_euclid(std::f32::consts::TAU) / std::f32::consts::TAU * 6.0;
-    // Each channel is full within a sixth of the circle beside its own hue, and falls to nothing over the next one.
-    let channel = |own: f32| {
-        let apart = (hue - own).abs().min(6.0 - (hue - own).abs());
-        (255.0 * (1.0 - saturation * (apart - 1.0).clamp(0.0, 1.0))).round() as u8
-    };
-    [channel(0.0), channel(2.0), channel(4.0)]
 }
 
 /// A JPEG of at most [`WIDTH`] pixels a row, in a data URI.
@@ -145,16 +133,6 @@ fn encode(image: &RgbImage) -> Result<Thumbnail> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hue_is_the_direction_and_white_no_motion() {
-        assert_eq!(colour(0.0, 0.0), [255, 255, 255]);
-        assert_eq!(colour(1.0, 0.0), [255, 0, 0]);
-        assert_eq!(colour(-1.0, 0.0), [0, 255, 255]);
-        assert_eq!(colour(0.5, 0.0), [255, 128, 128]);
-        // Down, a quarter of the circle: between red (0) and green (2 of 6) at 1.5.
-        assert_eq!(colour(0.0, 1.0), [128, 255, 0]);
-    }
 
     #[test]
     fn a_thumbnail_keeps_proportions_and_is_never_larger_than_the_frame() {

@@ -1,0 +1,104 @@
+//! A video as a data set of one clip, made in passing: it is seen exactly as the clips that `ucfpack build --videos` packs.
+
+use crate::checkpoint::Network;
+use crate::stop::Stop;
+use crate::stream::Stream;
+use crate::view::TestCrop;
+use anyhow::{Context, Result, bail};
+use clipshard::{Codec, Filter};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use ucfpack::build::{BuildOptions, DatasetKind, build};
+use ucfpack::encode::{Check, Geometry, StreamOptions};
+use ucfpack::progress::{Progress, Watch};
+use ucfpack::source::Location;
+use ucfpack::video::VideoOptions;
+
+/// Side of flow images that data sets have if not told otherwise.
+const FLOW_SIDE: u16 = 224;
+
+/// How flow is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FlowMethod {
+    /// TV-L1, as most data sets have it
+    #[default]
+    Tvl1,
+    /// Dense inverse search, ten times as fast
+    Dis,
+}
+
+/// A video's clip, packed in a temporary folder that goes with this.
+pub(super) struct PackedVideo {
+    temp: TempDir,
+}
+
+impl PackedVideo {
+    /// Decodes a video and computes what these networks look at.
+    pub(super) fn of(file: &Path, networks: &[&Network], method: FlowMethod, stop: &Stop) -> Result<Self> {
+        let shown = file.display();
+        if !file.is_file() {
+            bail!("{shown}: no such video file");
+        }
+        let file = file.canonicalize().with_context(|| format!("{shown}: cannot read it"))?;
+        let temp =
+            tempfile::Builder::new().prefix("ucftrain-video-").tempdir().context("cannot make a temporary folder")?;
+        // A class folder with one video is a data set.
+        let folder = temp.path().join("videos/clip");
+        std::fs::create_dir_all(&folder).context("cannot make a temporary folder")?;
+        let name = file.file_name().with_context(|| format!("{shown}: it has no name"))?;
+        let place = folder.join(name);
+        link(&file, &place).with_context(|| format!("{shown}: cannot link or copy it to {}", place.display()))?;
+        let raw = |geometry| StreamOptions { codec: Codec::Raw, filter: Filter::None, level: 0, geometry };
+        let temporal = networks.iter().filter(|network| network.stream == Stream::Temporal);
+        let side = |network: &&&Network| {
+            let input = network.input_size as u16;
+            if network.view().test_crop == TestCrop::Whole { input } else { input.max(FLOW_SIDE) }
+        };
+        let flow_side = temporal.map(|network| side(&network)).max();
+        let method = match method {
+            FlowMethod::Tvl1 => ucfpack::video::FlowMethod::TvL1,
+            FlowMethod::Dis => ucfpack::video::FlowMethod::Dis,
+        };
+        let options = BuildOptions {
+            out: temp.path().join("packed"),
+            dataset: DatasetKind::Custom,
+            lists: None,
+            location: Location::Videos(temp.path().join("videos")),
+            layout: None,
+            video: VideoOptions { flow: flow_side.map(|_| method), ..VideoOptions::default() },
+            classes: None,
+            rgb: StreamOptions { codec: Codec::Jpeg, ..raw(Geometry::Source) },
+            flow: raw(Geometry::Square(flow_side.unwrap_or(FLOW_SIDE))),
+            check: Check::Header,
+            shard_bytes: u64::MAX / 2,
+            jobs: 1,
+            readers: 1,
+            part: None,
+            keep_going: false,
+            overwrite: false,
+            resume: false,
+            dry_run: false,
+        };
+        let report = build(&options, Watch { progress: &Progress::on_stderr(), cancel: stop.flag() })
+            .with_context(|| shown.to_string())?;
+        for note in &report.notes {
+            eprintln!("note: {note}");
+        }
+        Ok(Self { temp })
+    }
+
+    /// The data set.
+    pub(super) fn dir(&self) -> PathBuf {
+        self.temp.path().join("packed")
+    }
+}
+
+#[cfg(unix)]
+fn link(file: &Path, place: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(file, place)
+}
+
+#[cfg(not(unix))]
+fn link(file: &Path, place: &Path) -> std::io::Result<()> {
+    std::fs::copy(file, place).map(drop)
+}
