@@ -1,18 +1,15 @@
 //! From the files of a clip, or its video, to its records: read, check, decode, resize, encode.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::layout::MAX_IMAGE_BYTES;
 use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder as JpegEncoder, SamplingFactor};
 
 use crate::error::{Error, Result};
+use crate::images::{ReadImages, ReadStream};
 use crate::resize::Resizer;
-use crate::source::{ClipFiles, FoundClip, StreamFiles, VideoFile};
+use crate::source::{FoundClip, VideoFile};
 use crate::stream::StreamKind;
 use crate::video::{StreamImage, Video, VideoEncoder, Wanted};
 
@@ -85,17 +82,6 @@ pub(crate) enum ReadClip<'a> {
     Video { file: &'a VideoFile, wanted: Vec<bool>, frames: Range<u32> },
 }
 
-/// The files of a clip as they were read; `None` for a stream that is not wanted.
-pub(crate) struct ReadImages<'a> {
-    streams: Vec<Option<ReadStream<'a>>>,
-}
-
-struct ReadStream<'a> {
-    files: &'a StreamFiles,
-    /// For each plane the bytes of each frame, or why they could not be read.
-    planes: Vec<Vec<io::Result<Vec<u8>>>>,
-}
-
 impl<'a> ReadClip<'a> {
     /// Reads the wanted streams of a clip. `chosen` are the frames of a stream that has so many.
     pub fn read(
@@ -125,56 +111,6 @@ impl<'a> ReadClip<'a> {
             Self::Video { .. } => 0,
         }
     }
-}
-
-impl<'a> ReadImages<'a> {
-    /// Reads the wanted streams of a clip, folder after folder and frame after frame, as they were once written: on a
-    /// spinning disk that is the order in which they lie. `chosen` are the frames of a stream that has so many.
-    fn read(clip: &'a ClipFiles, wanted: &[bool], chosen: fn(u32) -> Range<u32>, cancel: &AtomicBool) -> Result<Self> {
-        let mut streams = Vec::new();
-        for (files, wanted) in clip.streams.iter().zip(wanted) {
-            if !wanted {
-                streams.push(None);
-                continue;
-            }
-            let mut planes = Vec::new();
-            for plane in &files.planes {
-                let mut read = Vec::new();
-                for frame in chosen(files.frames) {
-                    if cancel.load(Ordering::Relaxed) {
-                        return Err(Error::Interrupted);
-                    }
-                    read.push(read_file(&plane.path(frame)));
-                }
-                planes.push(read);
-            }
-            streams.push(Some(ReadStream { files, planes }));
-        }
-        Ok(Self { streams })
-    }
-
-    fn pixels(&self, stream: usize) -> Option<u64> {
-        let first = self.streams[stream].as_ref()?.planes.first()?.first()?.as_ref().ok()?;
-        let size = jpeg::check_header(first).ok()?;
-        Some(u64::from(size.width) * u64::from(size.height))
-    }
-
-    fn bytes(&self) -> u64 {
-        let planes = self.streams.iter().flatten().flat_map(|stream| &stream.planes);
-        planes.flatten().map(|read| read.as_ref().map_or(0, |bytes| bytes.len() as u64)).sum()
-    }
-}
-
-/// Reads a file that is no larger than an image can be.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    if length > MAX_IMAGE_BYTES as u64 {
-        return Err(io::Error::other(format!("{length} bytes are too many for an image")));
-    }
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// A clip ready to be written.

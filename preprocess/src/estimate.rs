@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 use crate::encode::{ClipEncoder, EncodeSetup, ReadClip};
 use crate::error::Result;
 use crate::progress::{Watch, Work};
+use crate::quantity::{show_count, show_duration};
 use crate::source::FoundClip;
+use crate::stream::StreamKind;
 
 /// Clips that are looked into.
 pub(crate) const CLIPS: usize = 24;
+/// Clips that are looked into before videos are packed.
+const ANNOUNCED_CLIPS: usize = 6;
 /// Frames of each, one after the other.
 const FRAMES: u32 = 8;
 /// Bytes of a record's index entry.
@@ -108,6 +112,33 @@ impl Sample {
             damaged_clips: self.damaged_clips,
         }
     }
+}
+
+/// Says how long videos will take, before hours are spent. `reads(stream, clip)` tells what is to be made.
+pub(crate) fn announce(
+    setup: EncodeSetup<'_>,
+    files: &[Option<FoundClip>],
+    reads: impl Fn(usize, usize) -> bool,
+    jobs: usize,
+    watch: Watch<'_>,
+) -> Result<()> {
+    let kinds: Vec<StreamKind> = setup.streams.iter().map(|(kind, _)| *kind).collect();
+    let sample = Sample::take(setup, files, &reads, ANNOUNCED_CLIPS, watch)?;
+    let (mut records, mut clips) = (BTreeMap::new(), vec![false; files.len()]);
+    for (stream, kind) in kinds.iter().enumerate() {
+        let mut frames = 0;
+        for (clip, file) in files.iter().enumerate().filter(|(clip, _)| reads(stream, *clip)) {
+            clips[clip] = true;
+            frames += file.as_ref().map_or(0, |file| u64::from(file.frames(&kinds, stream)));
+        }
+        records.insert(kind.name().to_owned(), frames * u64::from(kind.planes()));
+    }
+    watch.progress.tell(&format!(
+        "about {} for {} clips with {jobs} jobs; interrupted, --resume goes on from the last finished shard",
+        show_duration(sample.estimate(&records, jobs, jobs).seconds),
+        show_count(clips.iter().filter(|made| **made).count() as u64)
+    ));
+    Ok(())
 }
 
 /// At most `wanted` numbers below `n`, evenly spread.

@@ -10,7 +10,7 @@ use clipshard::{Codec, Dataset, Manifest, ShardMetadata, Storage};
 use crate::build::{BuildOptions, BuildReport, content_options};
 use crate::encode::{ClipEncoder, EncodeSetup, EncodedClip, ReadClip, StreamOptions};
 use crate::error::{Error, NotWhole, Result, Skipped};
-use crate::estimate::{CLIPS, Sample};
+use crate::estimate::{CLIPS, Sample, announce};
 use crate::finished::{FinishedShards, find_finished};
 use crate::lists::Lists;
 use crate::merge::PartRecord;
@@ -22,14 +22,10 @@ use crate::plan::{
     shard_file,
 };
 use crate::progress::{Watch, Work};
-use crate::quantity::{show_count, show_duration};
 use crate::source::{Absence, FoundClip, Input, Scan};
 use crate::stream::StreamKind;
 use crate::video::Video;
 use crate::writer::Writer;
-
-/// Clips that are looked into before videos are packed.
-const ANNOUNCED_CLIPS: usize = 6;
 
 /// A build under way.
 pub(crate) struct Job<'a> {
@@ -281,7 +277,8 @@ impl<'a> Job<'a> {
             bytes: 0,
         };
         if self.video.is_some() && tasks.iter().flatten().next().is_some() {
-            self.announce(&tasks, watch)?;
+            let reads = |stream: usize, clip: usize| tasks[clip].as_ref().is_some_and(|task| task.read[stream]);
+            announce(self.setup(watch), &self.files, reads, self.options.jobs, watch)?;
         }
         watch.progress.begin_counting("packing", total, if self.video.is_some() { "frames" } else { "images" });
         // Once the build cannot succeed, the remaining clips are only checked, so that the error names all of them.
@@ -353,28 +350,6 @@ impl<'a> Job<'a> {
             return Err(Error::Interrupted);
         }
         Ok((manifest, totals))
-    }
-
-    /// Says how long it will take, before hours are spent.
-    fn announce(&self, tasks: &[Option<Task>], watch: Watch<'_>) -> Result<()> {
-        let reads = |stream: usize, clip: usize| tasks[clip].as_ref().is_some_and(|task| task.read[stream]);
-        let sample = Sample::take(self.setup(watch), &self.files, reads, ANNOUNCED_CLIPS, watch)?;
-        let kinds = self.kinds();
-        let mut records = BTreeMap::new();
-        for (stream, kind) in kinds.iter().enumerate() {
-            let clips = self.files.iter().enumerate().filter(|(clip, _)| reads(stream, *clip));
-            let frames: u64 =
-                clips.filter_map(|(_, file)| Some(u64::from(file.as_ref()?.frames(&kinds, stream)))).sum();
-            records.insert(kind.name().to_owned(), frames * u64::from(kind.planes()));
-        }
-        let estimate = sample.estimate(&records, self.options.jobs, self.options.jobs);
-        watch.progress.tell(&format!(
-            "about {} for {} clips with {} jobs; interrupted, --resume goes on from the last finished shard",
-            show_duration(estimate.seconds),
-            show_count(tasks.iter().flatten().count() as u64),
-            self.options.jobs
-        ));
-        Ok(())
     }
 
     /// What is to be done with a clip, given the shards that are finished.

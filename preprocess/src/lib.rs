@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod export;
 pub mod extract;
 mod finished;
+mod images;
 pub mod inspect;
 mod job;
 pub mod lists;

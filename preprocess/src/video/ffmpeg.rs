@@ -48,7 +48,8 @@ impl Ffmpeg {
     }
 }
 
-/// Frames of the first video stream, as the container's header says or else as its packets were counted; or what is wrong with it in words.
+/// Frames of the first video stream, as the container's header says or else as its packets were counted; or what is wrong with
+/// the file in words.
 pub(crate) fn probe_frames(video: &Path) -> Result<u32, String> {
     if let Some(fault) = cut_short(video) {
         return Err(fault);

@@ -1,0 +1,81 @@
+//! The image files of a clip, read as they are.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clipshard::jpeg;
+use clipshard::layout::MAX_IMAGE_BYTES;
+
+use crate::error::{Error, Result};
+use crate::source::{ClipFiles, StreamFiles};
+
+/// The files of a clip as they were read; `None` for a stream that is not wanted.
+pub(crate) struct ReadImages<'a> {
+    pub streams: Vec<Option<ReadStream<'a>>>,
+}
+
+pub(crate) struct ReadStream<'a> {
+    pub files: &'a StreamFiles,
+    /// For each plane the bytes of each frame, or why they could not be read.
+    pub planes: Vec<Vec<io::Result<Vec<u8>>>>,
+}
+
+impl<'a> ReadImages<'a> {
+    /// Reads the wanted streams of a clip, folder after folder and frame after frame, as they were once written: on a
+    /// spinning disk that is the order in which they lie. `chosen` are the frames of a stream that has so many.
+    pub fn read(
+        clip: &'a ClipFiles,
+        wanted: &[bool],
+        chosen: fn(u32) -> Range<u32>,
+        cancel: &AtomicBool,
+    ) -> Result<Self> {
+        let mut streams = Vec::new();
+        for (files, wanted) in clip.streams.iter().zip(wanted) {
+            if !wanted {
+                streams.push(None);
+                continue;
+            }
+            let mut planes = Vec::new();
+            for plane in &files.planes {
+                let mut read = Vec::new();
+                for frame in chosen(files.frames) {
+                    if cancel.load(Ordering::Relaxed) {
+                        return Err(Error::Interrupted);
+                    }
+                    read.push(read_file(&plane.path(frame)));
+                }
+                planes.push(read);
+            }
+            streams.push(Some(ReadStream { files, planes }));
+        }
+        Ok(Self { streams })
+    }
+
+    /// Pixels of the first image of a stream, if that was read and is one.
+    pub fn pixels(&self, stream: usize) -> Option<u64> {
+        let first = self.streams[stream].as_ref()?.planes.first()?.first()?.as_ref().ok()?;
+        let size = jpeg::check_header(first).ok()?;
+        Some(u64::from(size.width) * u64::from(size.height))
+    }
+
+    /// Bytes of the files.
+    pub fn bytes(&self) -> u64 {
+        let planes = self.streams.iter().flatten().flat_map(|stream| &stream.planes);
+        planes.flatten().map(|read| read.as_ref().map_or(0, |bytes| bytes.len() as u64)).sum()
+    }
+}
+
+/// Reads a file that is no larger than an image can be.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > MAX_IMAGE_BYTES as u64 {
+        return Err(io::Error::other(format!("{length} bytes are too many for an image")));
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
