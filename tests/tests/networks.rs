@@ -113,16 +113,12 @@ fn film(clip: &str, video: &Path) -> bool {
     let frames = runs().join("tree/jpegs_256").join(clip).join("frame%06d.jpg");
     let mut command = Command::new("ffmpeg");
     command.args(["-loglevel", "error", "-y", "-framerate", "25", "-i"]).arg(frames);
-    match command.args(["-c:v", "mpeg4", "-q:v", "2"]).arg(video).status() {
-        Ok(status) => {
-            assert!(status.success());
-            true
-        }
-        Err(_) => {
-            eprintln!("skipped: there is no ffmpeg on the PATH");
-            false
-        }
-    }
+    let Ok(status) = command.args(["-c:v", "mpeg4", "-q:v", "2"]).arg(video).status() else {
+        eprintln!("skipped: there is no ffmpeg on the PATH");
+        return false;
+    };
+    assert!(status.success());
+    true
 }
 
 #[test]
