@@ -154,6 +154,31 @@ fn a_video_is_seen_as_the_clip_that_is_packed_from_it() {
     assert!(error.contains("none.avi: no such video file"), "{error}");
 }
 
+#[test]
+fn networks_of_the_last_epochs_are_kept_on_request() {
+    let temp = tempfile::tempdir().unwrap();
+    let settings = "--weights none --input-size 32 --batch-size 8 --threads 2 --keep-epochs 2";
+    let line = format!("spatial --data {}/packed --run {{}}/r {settings}", runs().display());
+    run("ucftrain", &args(temp.path(), &format!("{line} --epochs 3"))).ok();
+    let kept = || {
+        let entries = fs::read_dir(temp.path().join("r")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut kept: Vec<String> = names.filter(|name| name.starts_with("epoch-")).collect();
+        kept.sort();
+        kept
+    };
+    assert_eq!(kept(), ["epoch-0001.safetensors", "epoch-0002.safetensors"]);
+    let last = temp.path().join("r/epoch-0002.safetensors");
+    let said = ucftrain(&format!("eval --checkpoint {} --data {{}}/packed --json", last.display())).json();
+    let rows = fs::read_to_string(temp.path().join("r/test.csv")).unwrap();
+    let top1: f64 = rows.lines().last().unwrap().split(',').nth(3).unwrap().parse().unwrap();
+    assert!((said["top1"].as_f64().unwrap() - top1).abs() < 1e-3, "{said} {rows}");
+    let events = fs::metadata(temp.path().join("r/events.out.tfevents.ucftrain")).unwrap().len();
+    run("ucftrain", &args(temp.path(), &format!("{line} --epochs 1 --overwrite"))).ok();
+    assert_eq!(kept(), ["epoch-0000.safetensors"], "those of the run before are gone");
+    assert!(fs::metadata(temp.path().join("r/events.out.tfevents.ucftrain")).unwrap().len() < events);
+}
+
 fn tensors(path: &Path) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }

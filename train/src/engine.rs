@@ -326,8 +326,14 @@ impl Engine<'_> {
             let scores = if is_held_out { self.folder.validation_scores() } else { self.folder.scores() };
             outcome.scores.write_npz(&scores)?;
         }
+        let keep = self.settings.keep_epochs;
+        if keep > 0 {
+            checkpoint::save_network(&self.folder.network_of(result.epoch), &self.state.network, tested)?;
+            self.folder.forget_epochs_before((result.epoch + 1).saturating_sub(keep))?;
+        }
         self.folder.write_csv(&self.state.history)?;
         self.folder.log(&json!({ "event": "epoch", "result": result, "best": is_best }))?;
+        self.folder.log_epoch(&result)?;
         self.save_checkpoint()?;
         self.print_epoch(&result, is_best)
     }

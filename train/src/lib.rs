@@ -32,6 +32,7 @@ pub mod step;
 pub mod stop;
 pub mod stream;
 pub mod table;
+pub mod tensorboard;
 pub mod train;
 pub mod trained;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::EpochResult;
 use crate::settings::Settings;
+use crate::tensorboard;
 use crate::usage::Usage;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
@@ -52,9 +53,11 @@ impl RunFolder {
                     "train.csv",
                     "test.csv",
                     "log.jsonl",
+                    tensorboard::FILE,
                     REPORT_FILE,
                 ];
-                for file in results.map(|name| dir.join(name)) {
+                let networks = folder.kept_epochs()?.into_iter().map(|(_, file)| file);
+                for file in results.map(|name| dir.join(name)).into_iter().chain(networks) {
                     match std::fs::remove_file(&file) {
                         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                             return Err(e).with_context(|| format!("{}: cannot remove it", file.display()));
@@ -87,6 +90,30 @@ impl RunFolder {
     /// Network of the best epoch.
     pub fn best(&self) -> PathBuf {
         self.dir.join("best.safetensors")
+    }
+
+    /// Network of an epoch.
+    pub fn network_of(&self, epoch: usize) -> PathBuf {
+        self.dir.join(format!("epoch-{epoch:04}.safetensors"))
+    }
+
+    /// The epochs whose networks are there, and their files.
+    fn kept_epochs(&self) -> Result<Vec<(usize, PathBuf)>> {
+        let entries = self.dir.read_dir().with_context(|| format!("{}: cannot read it", self.dir.display()))?;
+        let epoch_of = |path: PathBuf| {
+            let epoch =
+                path.file_name()?.to_str()?.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()?;
+            (path == self.network_of(epoch)).then_some((epoch, path))
+        };
+        Ok(entries.flatten().filter_map(|entry| epoch_of(entry.path())).collect())
+    }
+
+    /// Removes the networks of epochs before `first`.
+    pub fn forget_epochs_before(&self, first: usize) -> Result<()> {
+        for (_, file) in self.kept_epochs()?.into_iter().filter(|&(epoch, _)| epoch < first) {
+            std::fs::remove_file(&file).with_context(|| format!("{}: cannot remove it", file.display()))?;
+        }
+        Ok(())
     }
 
     /// Scores of the best epoch on the clips that chose it, where those are not the test clips.
@@ -123,6 +150,11 @@ impl RunFolder {
         }
         write(&self.dir.join("train.csv"), train.as_bytes())?;
         write(&self.dir.join("test.csv"), test.as_bytes())
+    }
+
+    /// Adds an epoch to the event file of `TensorBoard`.
+    pub fn log_epoch(&self, result: &EpochResult) -> Result<()> {
+        tensorboard::append(&self.dir.join(tensorboard::FILE), result)
     }
 
     /// Adds one event to `log.jsonl`.

@@ -156,6 +156,7 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
             device: first.device.clone(),
             threads: first.threads,
             checkpoint_minutes: first.checkpoint_minutes,
+            keep_epochs: first.keep_epochs,
             skip_damaged: first.skip_damaged,
             ..now.clone()
         };

@@ -79,9 +79,17 @@ impl PackedVideo {
             resume: false,
             dry_run: false,
         };
-        let report = build(&options, Watch { progress: &Progress::on_stderr(), cancel: stop.flag() })
+        let flow = match (flow_side, method) {
+            (None, _) => "",
+            (_, ucfpack::video::FlowMethod::TvL1) => ", computing TV-L1 flow",
+            (_, ucfpack::video::FlowMethod::Dis) => ", computing DIS flow",
+        };
+        eprintln!("{shown}: decoding{flow}");
+        let report = build(&options, Watch { progress: &Progress::hidden(), cancel: stop.flag() })
             .with_context(|| shown.to_string())?;
-        for note in &report.notes {
+        // What is said of the temporary folder is of no use to anybody.
+        let inner = temp.path().display().to_string();
+        for note in report.notes.iter().filter(|note| !note.contains(&inner)) {
             eprintln!("note: {note}");
         }
         Ok(Self { temp })

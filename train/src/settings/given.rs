@@ -125,6 +125,9 @@ pub struct Given {
     /// Minutes between checkpoints within an epoch; one is written after each epoch in any case [default: 10]
     #[arg(long, value_name = "MINUTES")]
     pub checkpoint_minutes: Option<f64>,
+    /// Keep the networks of the last N epochs too, as epoch-0000.safetensors and so on [default: 0, only the best]
+    #[arg(long, value_name = "N")]
+    pub keep_epochs: Option<usize>,
 }
 
 impl Given {

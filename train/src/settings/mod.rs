@@ -88,6 +88,9 @@ pub struct Settings {
     pub skip_damaged: bool,
     /// Minutes between checkpoints within an epoch.
     pub checkpoint_minutes: f64,
+    /// Networks of how many last epochs are kept beside the best one.
+    #[serde(default)]
+    pub keep_epochs: usize,
 }
 
 fn one() -> f64 {
@@ -108,6 +111,7 @@ impl Settings {
         within("input-size", self.input_size as f64, 32.0, 1024.0)?;
         within("threads", self.threads as f64, 1.0, 1024.0)?;
         within("checkpoint-minutes", self.checkpoint_minutes, 0.0, 1e6)?;
+        within("keep-epochs", self.keep_epochs as f64, 0.0, 1e6)?;
         within("warm-up", self.warm_up, 0.0, self.epochs as f64)?;
         within("weight-decay", self.weight_decay, 0.0, 1.0)?;
         within("label-smoothing", self.label_smoothing, 0.0, 0.99)?;

@@ -55,6 +55,7 @@ impl Recipe {
             threads: cores,
             skip_damaged: false,
             checkpoint_minutes: 10.0,
+            keep_epochs: 0,
         };
         match (self, stream) {
             (Self::Seed, _) => seed,

@@ -1,0 +1,124 @@
+//! A run's epochs as an event file that `TensorBoard` shows: `tensorboard --logdir runs`.
+//!
+//! The file is a row of `TFRecords` (<https://www.tensorflow.org/tutorials/load_data/tfrecord>): length, its checksum, data, its
+//! checksum. Data are protocol buffers `Event`, of which fields 1 `wall_time`, 2 `step`, 3 `file_version` and 5 `summary` are
+//! written; a summary's values (field 1) have a `tag` (1) and a `simple_value` (2).
+
+use crate::checkpoint::EpochResult;
+use anyhow::{Context, Result};
+use std::io::Write;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Its name in the run folder; `TensorBoard` looks for `tfevents`.
+pub const FILE: &str = "events.out.tfevents.ucftrain";
+
+/// Adds an epoch; makes the file if it is not there.
+pub fn append(path: &Path, result: &EpochResult) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        let mut bytes = Vec::new();
+        if file.metadata()?.len() == 0 {
+            bytes.extend(record(&version(now)));
+        }
+        bytes.extend(record(&scalars(now, result.epoch as u64, &values(result))));
+        file.write_all(&bytes)
+    };
+    write().with_context(|| format!("{}: cannot write it", path.display()))
+}
+
+fn values(result: &EpochResult) -> [(&'static str, f64); 9] {
+    let EpochResult { lr, train, test, train_seconds, .. } = *result;
+    [
+        ("loss/train", train.loss),
+        ("loss/test", test.loss),
+        ("top1/train", train.top1),
+        ("top1/test", test.top1),
+        ("top5/train", train.top5),
+        ("top5/test", test.top5),
+        ("learning_rate", lr),
+        ("seconds/step", train_seconds.batch.get()),
+        ("seconds/waiting", train_seconds.data.get()),
+    ]
+}
+
+/// The first event of a file.
+fn version(wall_time: f64) -> Vec<u8> {
+    let mut event = double(1, wall_time);
+    event.extend(bytes(3, b"brain.Event:2"));
+    event
+}
+
+fn scalars(wall_time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
+    let mut summary = Vec::new();
+    for (tag, value) in values {
+        let mut scalar = bytes(1, tag.as_bytes());
+        // Field 2, wire type 5: four bytes.
+        scalar.push(2 << 3 | 5);
+        scalar.extend((*value as f32).to_le_bytes());
+        summary.extend(bytes(1, &scalar));
+    }
+    let mut event = double(1, wall_time);
+    // 0 is not written, as everywhere in protocol buffers.
+    if step > 0 {
+        event.push(2 << 3);
+        event.extend(varint(step));
+    }
+    event.extend(bytes(5, &summary));
+    event
+}
+
+/// A field of eight bytes.
+fn double(field: u8, value: f64) -> Vec<u8> {
+    let mut encoded = vec![field << 3 | 1];
+    encoded.extend(value.to_le_bytes());
+    encoded
+}
+
+/// A field with a length.
+fn bytes(field: u8, value: &[u8]) -> Vec<u8> {
+    let mut encoded = vec![field << 3 | 2];
+    encoded.extend(varint(value.len() as u64));
+    encoded.extend(value);
+    encoded
+}
+
+/// Seven bits a byte, the lowest first; all but the last have the highest bit set.
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    while value > 0x7f {
+        encoded.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    encoded.push(value as u8);
+    encoded
+}
+
+fn record(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u64).to_le_bytes();
+    let mut record = length.to_vec();
+    record.extend(masked_crc(&length).to_le_bytes());
+    record.extend(data);
+    record.extend(masked_crc(data).to_le_bytes());
+    record
+}
+
+/// CRC-32C, turned and shifted, so that checksums of data with checksums in them stay apart.
+fn masked_crc(data: &[u8]) -> u32 {
+    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `scripts/make_event_golden.py` has `TensorBoard`'s own writer write the same events.
+    #[test]
+    fn events_have_the_bytes_that_tensorboards_writer_gives_them() {
+        let mut found = record(&version(1_700_000_000.25));
+        found.extend(record(&scalars(1_700_000_001.5, 0, &[("loss/train", 1.25), ("learning_rate", 5e-4)])));
+        found.extend(record(&scalars(1_700_000_002.75, 300, &[("top1/test", 73.883)])));
+        assert_eq!(found, include_bytes!("../tests/goldens/events.tfevents"));
+    }
+}
