@@ -357,7 +357,7 @@ pub(crate) fn encode_jpeg(pixels: &[u8], size: ImageSize, quality: u8) -> Result
         encoder.set_sampling_factor(SamplingFactor::F_2_2);
         encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     }
-    encoder.set_optimized_huffman_tables(true);
+    // Optimised Huffman tables would put each component into a scan of its own, which decoders read slowly if at all.
     encoder
         .encode(pixels, size.width, size.height, colour)
         .map_err(|error| Error::Input(format!("an image of {size} cannot be encoded as JPEG: {error}")))?;

@@ -194,6 +194,30 @@ fn dis_is_another_method_and_another_build() {
 }
 
 #[test]
+fn stored_jpegs_show_the_frames() {
+    let Some(videos) = Videos::new() else { return };
+    let (jpeg, raw) = (videos.path("jpeg"), videos.path("raw"));
+    let rgb = ["--flow-method", "none", "--rgb-short-side", "48"];
+    ended(&videos.command("build", &jpeg, &rgb).output().unwrap(), 0, &["60 rgb"]);
+    let exact = [&rgb[..], &["--rgb-codec", "raw"]].concat();
+    ended(&videos.command("build", &raw, &exact).output().unwrap(), 0, &["60 rgb"]);
+    let (jpeg, raw) = (Dataset::open(&jpeg).unwrap(), Dataset::open(&raw).unwrap());
+    for (_, clip, ..) in CLIPS {
+        let (ours, exact) = (records(&jpeg, "rgb", clip).concat(), records(&raw, "rgb", clip).concat());
+        let apart = ours.iter().zip(&exact).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / exact.len() as f64;
+        // Quality 90.
+        assert!(apart < 3.0, "{clip}: {apart} levels");
+        // Another decoder sees the same.
+        let index = jpeg.manifest().clips.iter().position(|c| c.id == clip).unwrap();
+        let file = jpeg.clip("rgb", index).unwrap().record(0, 0).unwrap().bytes.to_vec();
+        let other = image::load_from_memory(&file).unwrap().to_rgb8().into_raw();
+        let first = &ours[..other.len()];
+        let most = first.iter().zip(&other).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(most <= 8, "{clip}: {most} levels");
+    }
+}
+
+#[test]
 fn jobs_and_parts_do_not_change_a_byte() {
     let Some(videos) = Videos::new() else { return };
     let small = ["--shard-size", "20000"];
