@@ -48,7 +48,8 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
     if !bytes.starts_with(&[0xff, 0xd8]) {
         return Err(JpegFault::NotJpeg(bytes[..bytes.len().min(4)].to_vec()));
     }
-    let mut size = None;
+    let mut size: Option<ImageSize> = None;
+    let mut is_sequential = false;
     let mut at = 2;
     loop {
         let marker = loop {
@@ -75,11 +76,25 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
         };
         match marker {
             // Start of frame: baseline, extended and progressive Huffman.
-            0xc0..=0xc2 => size = Some(frame_size(segment)?),
+            0xc0..=0xc2 => {
+                size = Some(frame_size(segment)?);
+                is_sequential = marker != 0xc2;
+            }
             0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 return Err(JpegFault::Unusable(format!("JPEG process {marker:02x} is not supported")));
             }
-            0xda => break,
+            0xda => {
+                // zune-jpeg 0.5 gets such files wrong without a word.
+                if let (true, Some(size), Some(&count)) = (is_sequential, size, segment.first())
+                    && count < size.channels
+                {
+                    return Err(JpegFault::Unusable(format!(
+                        "its {} components are stored one after the other, not together; save it again (jpegtran does without loss)",
+                        size.channels
+                    )));
+                }
+                break;
+            }
             _ => {}
         }
         at += length.max(2);
@@ -175,6 +190,7 @@ fn decode_other(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Result<(), Jpe
         3 => ColorSpace::RGB,
         n => return Err(JpegFault::Unusable(format!("JPEG records have 1 or 3 channels, not {n}"))),
     };
+    check_header(bytes)?;
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(size.width as usize)
@@ -229,6 +245,24 @@ mod tests {
         let mut padded = good;
         padded.extend([0; 7]);
         assert!(check_header(&padded).is_ok());
+    }
+
+    #[test]
+    fn components_in_scans_of_their_own_are_refused() {
+        let mut bytes = jpeg(16, 16, ExtendedColorType::Rgb8);
+        let scan = bytes.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
+        assert_eq!(bytes[scan + 2..scan + 5], [0, 12, 3], "a scan of three components");
+        // The first alone.
+        bytes.splice(scan + 2..scan + 14, [0, 8, 1, 1, 0, 0, 63, 0]);
+        let refused = |result: Result<(), JpegFault>| {
+            assert!(
+                matches!(&result, Err(JpegFault::Unusable(words)) if words.contains("one after the other")),
+                "{result:?}"
+            );
+        };
+        refused(check_header(&bytes).map(drop));
+        let size = ImageSize { width: 16, height: 16, channels: 3 };
+        refused(Decoder::new().decode(&bytes, size, size.whole(), &mut vec![0; size.bytes()]));
     }
 
     #[test]
