@@ -85,11 +85,19 @@ impl Run {
 
     /// The best epoch's network on the test clips; none where held-out clips chose it and the test is still to come.
     pub fn result(&self) -> Option<Scored> {
-        let is_held_out = self.settings.as_ref().and_then(|settings| settings.val_groups.as_ref()).is_some();
-        if is_held_out {
+        if self.has_held_out_clips() {
             return self.state.as_ref()?.tested.map(|(_, test)| test);
         }
         self.best()?.test
+    }
+
+    fn has_held_out_clips(&self) -> bool {
+        self.settings.as_ref().and_then(|settings| settings.val_groups.as_ref()).is_some()
+    }
+
+    /// What the clips are called that each epoch was tried on.
+    pub fn judges(&self) -> &'static str {
+        if self.has_held_out_clips() { "held-out" } else { "test" }
     }
 
     /// Says where the scores are not those of the result.

@@ -87,7 +87,7 @@ fn losses(runs: &[&Run]) -> Chart {
     let axis = log_axis(epochs.flat_map(|epoch| [loss(epoch.test), loss(epoch.train)]).flatten()).hover_format(".4g");
     let mut chart = Chart::new(HEIGHT).axes(epoch_axis(runs), axis);
     for (number, run) in runs.iter().enumerate() {
-        let test = line(run, |epoch| loss(epoch.test)).name(name(runs, run, "test"));
+        let test = line(run, |epoch| loss(epoch.test)).name(name(runs, run, run.judges()));
         let train = line(run, |epoch| loss(epoch.train)).name(name(runs, run, "train"));
         chart = chart.trace(test.line(stroke(runs, number, true))).trace(train.line(stroke(runs, number, false)));
     }
@@ -101,7 +101,9 @@ fn precisions(runs: &[&Run]) -> Chart {
     let top5 = |scored: Option<Scored>| scored.map(|scored| scored.top5);
     for (number, run) in runs.iter().enumerate() {
         let strokes = |is_test| stroke(runs, number, is_test);
-        let test = line(run, |epoch| top1(epoch.test)).name(name(runs, run, "test top-1")).line(strokes(true));
+        let test = line(run, |epoch| top1(epoch.test))
+            .name(name(runs, run, &format!("{} top-1", run.judges())))
+            .line(strokes(true));
         let train = line(run, |epoch| top1(epoch.train)).name(name(runs, run, "train top-1")).line(strokes(false));
         chart = chart.trace(test).trace(train);
         if let Some((best, test)) = run.best().and_then(|best| Some((best, best.test?))) {
@@ -111,7 +113,9 @@ fn precisions(runs: &[&Run]) -> Chart {
         }
         let shown = if runs.len() == 1 { Visible::True } else { Visible::LegendOnly };
         let thin = |is_test| strokes(is_test).width(1.0);
-        let test = line(run, |epoch| top5(epoch.test)).name(name(runs, run, "test top-5")).line(thin(true));
+        let test = line(run, |epoch| top5(epoch.test))
+            .name(name(runs, run, &format!("{} top-5", run.judges())))
+            .line(thin(true));
         let train = line(run, |epoch| top5(epoch.train)).name(name(runs, run, "train top-5")).line(thin(false));
         chart = chart.trace(test.visible(shown.clone()).opacity(0.6)).trace(train.visible(shown).opacity(0.6));
     }
