@@ -146,10 +146,14 @@ fn a_video_is_seen_as_the_clip_that_is_packed_from_it() {
     for what in ["clip", "top5", "networks"] {
         assert_eq!(packed[what], seen[what], "{what}");
     }
-    let text = temp.path().join("text.avi");
-    fs::write(&text, "no video").unwrap();
-    let error = ucftrain(&format!("predict --run {{}}/sp {}", text.display())).error(1);
-    assert!(error.contains("text.avi"), "{error}");
+    for name in ["text.avi", "notes.md"] {
+        let text = temp.path().join(name);
+        fs::write(&text, "no video").unwrap();
+        let error = ucftrain(&format!("predict --run {{}}/sp {}", text.display())).error(1);
+        let file = text.display().to_string();
+        assert!(error.contains(&file) && error.contains("cannot be read as a video"), "{error}");
+        assert!(!error.contains("ucftrain-video-"), "the temporary folder is nobody's business: {error}");
+    }
     let error = ucftrain("predict --run {}/sp {}/none.avi").error(1);
     assert!(error.contains("none.avi: no such video file"), "{error}");
 }

@@ -4,7 +4,7 @@ use crate::checkpoint::Network;
 use crate::stop::Stop;
 use crate::stream::Stream;
 use crate::view::TestCrop;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clipshard::{Codec, Filter};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -45,8 +45,9 @@ impl PackedVideo {
         // A class folder with one video is a data set.
         let folder = temp.path().join("videos/clip");
         std::fs::create_dir_all(&folder).context("cannot make a temporary folder")?;
-        let name = file.file_name().with_context(|| format!("{shown}: it has no name"))?;
-        let place = folder.join(name);
+        // Named as a video, whatever it is called: ffmpeg looks at the content.
+        let stem = file.file_stem().with_context(|| format!("{shown}: it has no name"))?;
+        let place = folder.join(format!("{}.avi", stem.to_string_lossy()));
         link(&file, &place).with_context(|| format!("{shown}: cannot link or copy it to {}", place.display()))?;
         let raw = |geometry| StreamOptions { codec: Codec::Raw, filter: Filter::None, level: 0, geometry };
         let temporal = networks.iter().filter(|network| network.stream == Stream::Temporal);
@@ -86,7 +87,7 @@ impl PackedVideo {
         };
         eprintln!("{shown}: decoding{flow}");
         let report = build(&options, Watch { progress: &Progress::hidden(), cancel: stop.flag() })
-            .with_context(|| shown.to_string())?;
+            .map_err(|error| anyhow!("{}", of_file(&error, &place, &shown.to_string())))?;
         // What is said of the temporary folder is of no use to anybody.
         let inner = temp.path().display().to_string();
         for note in report.notes.iter().filter(|note| !note.contains(&inner)) {
@@ -99,6 +100,19 @@ impl PackedVideo {
     pub(super) fn dir(&self) -> PathBuf {
         self.temp.path().join("packed")
     }
+}
+
+/// What is said of the link, said of the file.
+fn of_file(error: &ucfpack::Error, place: &Path, shown: &str) -> String {
+    let words = match error {
+        // There is one clip only.
+        ucfpack::Error::NotWhole(not_whole) => {
+            not_whole.faults.first().map_or_else(|| error.to_string(), |fault| fault.reason.clone())
+        }
+        other => other.to_string(),
+    };
+    let named = words.replace(&place.display().to_string(), shown);
+    if named.contains(shown) { named } else { format!("{shown}: {named}") }
 }
 
 #[cfg(unix)]
