@@ -154,6 +154,12 @@ fn a_video_is_seen_as_the_clip_that_is_packed_from_it() {
         assert!(error.contains(&file) && error.contains("cannot be read as a video"), "{error}");
         assert!(!error.contains("ucftrain-video-"), "the temporary folder is nobody's business: {error}");
     }
+    let short = temp.path().join("short.avi");
+    let frames = ["-loglevel", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25", "-frames:v", "3"];
+    assert!(Command::new("ffmpeg").args(frames).arg(&short).status().unwrap().success());
+    let error = ucftrain(&format!("predict --run {{}}/sp {}", short.display())).error(1);
+    assert!(error.ends_with("short.avi: too short: 3 frames, 11 are needed\n"), "{error}");
+    assert!(!error.contains("ucftrain-video-"), "{error}");
     let error = ucftrain("predict --run {}/sp {}/none.avi").error(1);
     assert!(error.contains("none.avi: no such video file"), "{error}");
 }

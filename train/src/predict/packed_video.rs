@@ -112,7 +112,8 @@ fn of_file(error: &ucfpack::Error, place: &Path, shown: &str) -> String {
         other => other.to_string(),
     };
     let named = words.replace(&place.display().to_string(), shown);
-    if named.contains(shown) { named } else { format!("{shown}: {named}") }
+    // What comes before the file's name is about the temporary folder.
+    named.find(shown).map_or_else(|| format!("{shown}: {named}"), |at| named[at..].to_owned())
 }
 
 #[cfg(unix)]
