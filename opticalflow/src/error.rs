@@ -35,3 +35,11 @@ pub enum Error {
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Whether both images have the size that a solver was made for.
+pub(crate) fn check_images(images: [&[u8]; 2], width: usize, height: usize) -> Result<()> {
+    match images.into_iter().find(|image| image.len() != width * height) {
+        Some(image) => Err(Error::Image { width, height, got: image.len() }),
+        None => Ok(()),
+    }
+}

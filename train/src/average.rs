@@ -5,6 +5,11 @@ use candle_convnet::Model;
 use candle_core::Tensor;
 use std::collections::HashMap;
 
+/// Tensors of a network that keep their values when it moves on.
+pub fn copied(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Tensor)>> {
+    tensors.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect()
+}
+
 /// Averages of all parameters and running statistics of a network.
 #[derive(Debug)]
 pub struct Average {
@@ -19,9 +24,7 @@ impl Average {
         if share == 0.0 {
             return Ok(None);
         }
-        let tensors =
-            model.tensors().into_iter().map(|(name, tensor)| Ok((name, tensor.copy()?))).collect::<Result<_>>()?;
-        Ok(Some(Self { share, steps: 0, tensors }))
+        Ok(Some(Self { share, steps: 0, tensors: copied(&model.tensors())? }))
     }
 
     /// As a checkpoint holds it, behind `steps` steps.
@@ -57,8 +60,7 @@ impl Average {
 
     /// Gives the network the averages as its weights; returns those that it had.
     pub fn put_in(&self, model: &Model) -> Result<Vec<(String, Tensor)>> {
-        let weights =
-            model.tensors().into_iter().map(|(name, tensor)| Ok((name, tensor.copy()?))).collect::<Result<_>>()?;
+        let weights = copied(&model.tensors())?;
         model.load_tensors(&self.tensors.iter().cloned().collect())?;
         Ok(weights)
     }

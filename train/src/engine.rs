@@ -1,7 +1,7 @@
 //! The training loop: epochs of steps and a test pass after each.
 
 use crate::accuracy::{Accuracy, accuracy};
-use crate::average::Average;
+use crate::average::{Average, copied};
 use crate::checkpoint::{self, Cursor, EpochResult, Parts, Scored, Seconds, State, TrainMeters};
 use crate::console::Console;
 use crate::device::Compute;
@@ -381,10 +381,6 @@ impl Engine<'_> {
         let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
         checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
     }
-}
-
-fn copied(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Tensor)>> {
-    tensors.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect()
 }
 
 /// The lines that people know from the seed run.

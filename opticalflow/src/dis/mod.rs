@@ -9,7 +9,7 @@ mod relax;
 mod search;
 mod system;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_images};
 use crate::field::Flow;
 use crate::lanes::Simd;
 use crate::plane::Plane;
@@ -129,11 +129,7 @@ impl Dis {
     /// Flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
     pub fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> Result<()> {
         let (width, height) = (self.grown.width, self.grown.height);
-        for image in [first, second] {
-            if image.len() != width * height {
-                return Err(Error::Image { width, height, got: image.len() });
-            }
-        }
+        check_images([first, second], width, height)?;
         for (plane, image) in self.images.iter_mut().zip([first, second]) {
             plane.set_grey(image);
         }

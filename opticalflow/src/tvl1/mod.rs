@@ -6,7 +6,7 @@ mod fixed_point;
 mod median;
 mod warp;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_images};
 use crate::field::Flow;
 use crate::lanes::Simd;
 use crate::plane::Plane;
@@ -155,11 +155,7 @@ impl TvL1 {
     /// Flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
     pub fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> Result<()> {
         let (width, height) = (self.levels[0].filtered.width, self.levels[0].filtered.height);
-        for image in [first, second] {
-            if image.len() != width * height {
-                return Err(Error::Image { width, height, got: image.len() });
-            }
-        }
+        check_images([first, second], width, height)?;
         self.set_images([first, second]);
         for level in (0..self.levels.len()).rev() {
             let (finer, coarser) = self.levels.split_at_mut(level + 1);
