@@ -185,13 +185,23 @@ RUNS = {
     "resnet18-flow": (20, 8, 64, 1, 0.1, {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}),
     # Ordinary batch norms, whose rectifiers mix: a few gradients' elements jump, so its test judges by root mean squares.
     "resnet18-ordinary": (20, 8, 64, 1, 0.0, {"lr": 1e-3, "momentum": 0.9}),
+    # Partial batch norm: all but the first in evaluation mode, their weights and biases not learned.
+    "resnet18-partial": (3, 8, 64, 3, 0.0, {"lr": 5e-4, "momentum": 0.9}),
 }
+
+
+def freeze_norms(net):
+    for name, module in net.named_modules():
+        if isinstance(module, nn.BatchNorm2d) and name != "bn1":
+            module.eval().requires_grad_(False)
 
 
 def training(run, dtype):
     channels, images, size, passes, smoothing, options = RUNS[run]
     net = network("resnet18", channels, ordinary=run.endswith("ordinary")).to(dtype).train()
-    optimiser = torch.optim.SGD(net.parameters(), **options)
+    if run.endswith("partial"):
+        freeze_norms(net)
+    optimiser = torch.optim.SGD((p for p in net.parameters() if p.requires_grad), **options)
     labels = torch.arange(images) * 3 % 10
     out = {}
     for step in range(5):
@@ -206,7 +216,7 @@ def training(run, dtype):
         optimiser.zero_grad()
         loss.backward()
         if step == 0:
-            out |= {f"grad/{name}": digest(name, p.grad) for name, p in net.named_parameters()}
+            out |= {f"grad/{name}": digest(name, p.grad) for name, p in net.named_parameters() if p.grad is not None}
             out |= {f"running/{name}": digest(name, b) for name, b in net.named_buffers() if "running" in name}
         optimiser.step()
     out |= {f"after/{name}": digest(name, p) for name, p in net.named_parameters()}

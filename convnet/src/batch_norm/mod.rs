@@ -95,9 +95,16 @@ impl BatchNorm2d {
     }
 
     /// Gradients of input, weight and bias where [`BatchNorm2d::forward`] normalised `x` without a residual. With a residual,
-    /// `grad` must be the gradient of the sum before its rectifier; `relu` says whether there is one in between.
-    pub(crate) fn gradients(&self, x: &Tensor, grad: &Tensor, moments: &Moments, relu: bool) -> Result<[Tensor; 3]> {
-        gradients(x, grad, [&self.weight, &self.bias], moments, relu, false)
+    /// `grad` must be the gradient of the sum before its rectifier; `relu` says whether there is one in between. The moments are
+    /// `fixed` if they did not depend on `x`.
+    pub(crate) fn gradients(
+        &self,
+        x: &Tensor,
+        grad: &Tensor,
+        moments: &Moments,
+        (relu, fixed): (bool, bool),
+    ) -> Result<[Tensor; 3]> {
+        gradients(x, grad, [&self.weight, &self.bias], moments, relu, fixed)
     }
 
     /// Takes the statistics of an input while it is computed.

@@ -13,6 +13,15 @@ use candle_nn::VarBuilder;
 
 const MAX_POOL: MaxPool2dConfig = MaxPool2dConfig { kernel: 3, stride: 2, padding: 1 };
 
+/// By what a training pass normalises behind the first batch norm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TrainNorms {
+    /// The batch's statistics.
+    Batch,
+    /// The running ones, which stay as they are, and so do the norms' weights and biases.
+    Frozen,
+}
+
 #[derive(Debug)]
 pub(super) struct Layers {
     stem: ConvNorm,
@@ -67,14 +76,14 @@ impl Layers {
         parameters
     }
 
-    /// [N, H, W, C] -> logits [N, classes] by batch statistics, outside candle's graph. `dropout` [N, features] multiplies the
-    /// features.
-    pub(super) fn forward(&self, x: &Tensor, dropout: Option<&Tensor>) -> Result<(Tensor, Trace)> {
-        let (y, stem) = self.stem.forward(&x.contiguous()?, None)?;
+    /// [N, H, W, C] -> logits [N, classes], outside candle's graph, by the batch's statistics in the first norm and in the others
+    /// as `norms` says. `dropout` [N, features] multiplies the features.
+    pub(super) fn forward(&self, x: &Tensor, norms: TrainNorms, dropout: Option<&Tensor>) -> Result<(Tensor, Trace)> {
+        let (y, stem) = self.stem.forward(&x.contiguous()?, None, TrainNorms::Batch)?;
         let (mut x, argmax) = max_pool2d_forward(&y, MAX_POOL)?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (y, trace) = block.forward(&x)?;
+            let (y, trace) = block.forward(&x, norms)?;
             x = y;
             blocks.push(trace);
         }
@@ -176,10 +185,10 @@ impl Block {
         Ok(Self { branch, shortcut, outputs })
     }
 
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, BlockTrace)> {
+    fn forward(&self, x: &Tensor, norms: TrainNorms) -> Result<(Tensor, BlockTrace)> {
         let (residual, shortcut) = match &self.shortcut {
             Some(shortcut) => {
-                let (y, trace) = shortcut.forward(x, None)?;
+                let (y, trace) = shortcut.forward(x, None, norms)?;
                 (y, Some(trace))
             }
             None => (x.clone(), None),
@@ -188,7 +197,7 @@ impl Block {
         let mut branch = Vec::with_capacity(self.branch.len());
         let mut y = x.clone();
         for (i, layer) in self.branch.iter().enumerate() {
-            let (next, trace) = layer.forward(&y, (i == last).then_some(&residual))?;
+            let (next, trace) = layer.forward(&y, (i == last).then_some(&residual), norms)?;
             y = next;
             branch.push(trace);
         }
@@ -252,6 +261,8 @@ struct ConvNormTrace {
     /// Between convolution and batch norm.
     middle: Tensor,
     moments: Moments,
+    /// Whether the moments did not depend on the batch; weight and bias of such a norm are not learned.
+    fixed: bool,
 }
 
 impl ConvNorm {
@@ -270,8 +281,12 @@ impl ConvNorm {
         [self.conv.weight(), weight, bias]
     }
 
-    fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<(Tensor, ConvNormTrace)> {
-        self.apart(x, residual, self.norm.batch())
+    fn forward(&self, x: &Tensor, residual: Option<&Tensor>, norms: TrainNorms) -> Result<(Tensor, ConvNormTrace)> {
+        let by = match norms {
+            TrainNorms::Batch => self.norm.batch(),
+            TrainNorms::Frozen => NormBy::Running,
+        };
+        self.apart(x, residual, by)
     }
 
     /// Convolution first, batch norm then.
@@ -280,7 +295,7 @@ impl ConvNorm {
         let statistics = takes_statistics.then(|| self.norm.statistics());
         let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config(), statistics.as_ref())?;
         let (y, moments) = self.norm.forward(&middle, residual, by, statistics)?;
-        Ok((y, ConvNormTrace { x, middle, moments }))
+        Ok((y, ConvNormTrace { x, middle, moments, fixed: by == NormBy::Running }))
     }
 
     /// `relu(norm(conv(x)) + residual)`, or `norm(conv(x))`, rectified if this layer is.
@@ -301,11 +316,13 @@ impl ConvNorm {
         wants_input: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let ConvNormTrace { x, middle, moments } = trace;
-        let [grad, weight_grad, bias_grad] = self.norm.gradients(middle, grad, moments, self.relu)?;
+        let ConvNormTrace { x, middle, moments, fixed } = trace;
+        let [grad, weight_grad, bias_grad] = self.norm.gradients(middle, grad, moments, (self.relu, *fixed))?;
         let [kernel, weight, bias] = self.parameters();
-        gradients.insert(weight, weight_grad);
-        gradients.insert(bias, bias_grad);
+        if !fixed {
+            gradients.insert(weight, weight_grad);
+            gradients.insert(bias, bias_grad);
+        }
         gradients.insert(kernel, x.weight_grad(kernel, &grad, self.conv.config())?);
         wants_input.then(|| x.data_grad(kernel, &grad, self.conv.config())).transpose()
     }

@@ -9,7 +9,7 @@ mod tape;
 use crate::batch_norm::NormBy;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
-use layers::Layers;
+use layers::{Layers, TrainNorms};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -90,13 +90,21 @@ pub struct ResNetConfig {
 #[derive(Clone, Debug)]
 pub struct ResNet {
     layers: Arc<Layers>,
+    norms: TrainNorms,
 }
 
 impl ResNet {
     /// Takes all parameters and running statistics from `vb` by torchvision's names.
     #[expect(clippy::needless_pass_by_value, reason = "as candle's own modules take it")]
     pub fn new(config: &ResNetConfig, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { layers: Arc::new(Layers::new(config, &vb)?) })
+        Ok(Self { layers: Arc::new(Layers::new(config, &vb)?), norms: TrainNorms::Batch })
+    }
+
+    /// Partial batch norm (Wang et al. 2016, "Temporal Segment Networks"): from now on training passes normalise by the running
+    /// statistics in all batch norms but the first, and move neither these nor, as the authors' code has it, those norms'
+    /// weights and biases, which get no gradients.
+    pub fn freeze_norms(&mut self) {
+        self.norms = TrainNorms::Frozen;
     }
 
     /// Channels that reach the last layer.
@@ -106,7 +114,7 @@ impl ResNet {
 
     /// `x` [N, H, W, `in_channels`], normalised, contiguous, f32 (on CUDA also bf16) -> f32 logits [N, classes].
     ///
-    /// With `train`, batch statistics normalise, running statistics move, and the result can be differentiated, once. Without
+    /// With `train`, batch statistics normalise, running statistics move (but see [`ResNet::freeze_norms`]), and the result can be differentiated, once. Without
     /// it running statistics normalise and nothing is recorded: `backward` finds no variable behind the result.
     ///
     /// The whole network is one step of candle's graph, with its own way back: candle adds every gradient that passes between
@@ -125,7 +133,7 @@ impl ResNet {
     }
 
     fn forward_train(&self, x: &Tensor, dropout: Option<&Tensor>) -> Result<Tensor> {
-        let (logits, trace) = self.layers.forward(&x.detach(), dropout)?;
+        let (logits, trace) = self.layers.forward(&x.detach(), self.norms, dropout)?;
         let layers = self.layers.clone();
         let back = move |grad: &Tensor, wants_input: bool| layers.backward(trace, grad, wants_input);
         tape::record(&logits, x, &self.layers.parameters(), back)

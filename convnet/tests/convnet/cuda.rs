@@ -3,7 +3,7 @@
 //! They need a card: `cargo test -p candle-convnet --features cuda -- --ignored`, or `scripts/gpu_check.sh` where there is no
 //! Rust.
 
-use crate::networks::{check_training, flow_run, known_on, rgb_run};
+use crate::networks::{check_training, flow_run, known_on, partial_run, rgb_run};
 use crate::values::{assert_close, flat, scaled, tensor, var};
 use candle_convnet::cuda::{CudaConfig, Pinned, Uploads, open, record, rehearse};
 use candle_convnet::{
@@ -224,6 +224,7 @@ fn networks_on_the_card_train_as_pytorch_in_f32() {
     let card = card();
     check_training(&rgb_run(), &card);
     check_training(&flow_run(), &card);
+    check_training(&partial_run(), &card);
 }
 
 #[test]
