@@ -6,7 +6,7 @@ use crate::checkpoint::{self, Cursor, EpochResult, Parts, Scored, Seconds, State
 use crate::console::Console;
 use crate::device::Compute;
 use crate::evaluate::{Evaluation, Outcome};
-use crate::input::{Damage, Feed, Plan, RING, Staged, TrainSource, Work, with_batches};
+use crate::input::{Damage, Feed, Plan, RING, SampleSource, Staged, TrainSource, Work, with_batches};
 use crate::run_folder::RunFolder;
 use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
@@ -64,7 +64,7 @@ pub enum End {
     Stopped,
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     fn steps(&self) -> usize {
         self.videos.train.len().div_ceil(self.settings.batch_size)
     }
@@ -126,7 +126,7 @@ impl Engine<'_> {
         Ok(true)
     }
 
-    fn evaluation<'a>(&'a self, videos: &'a [Video]) -> Evaluation<'a> {
+    fn evaluation<'e>(&'e self, videos: &'e [Video]) -> Evaluation<'e> {
         Evaluation {
             data: self.data,
             videos,
@@ -150,13 +150,21 @@ impl Engine<'_> {
         self.stop.is_asked() || self.limit_steps.is_some_and(|limit| self.state.cursor.steps_done >= limit)
     }
 
+    /// The epoch's training clips as the network sees them.
+    fn training_clips(&self) -> TrainSource<'a> {
+        let Settings { stream, input_size, seed, view, color_jitter, .. } = *self.settings;
+        let epoch = self.state.cursor.epoch as u64;
+        TrainSource::new(self.data, &self.videos.train, stream, input_size, seed, epoch)
+            .with_view(view)
+            .with_damage(self.damage())
+            .with_color_jitter(color_jitter)
+    }
+
     /// The steps of the epoch from the cursor on.
     fn train_epoch(&mut self) -> Result<End> {
         let Settings { stream, input_size, batch_size, threads, seed, view, schedule, warm_up, .. } = *self.settings;
         let Cursor { epoch, step, .. } = self.state.cursor;
-        let (data, videos, steps) = (self.data, self.videos, self.steps());
-        let source = TrainSource::new(data, &videos.train, stream, input_size, seed, epoch as u64);
-        let source = source.with_view(view).with_damage(self.damage());
+        let (source, steps) = (self.training_clips(), self.steps());
         let mut feed = Feed::new(self.compute, (stream, view.range(stream)), input_size, view.segments, batch_size)?;
         let plan = Plan { batch_size, first_batch: step, threads, ring: RING };
         let rule = StepRule {
@@ -225,11 +233,9 @@ impl Engine<'_> {
     /// Takes the batch norms' statistics of `precise_bn` of the epoch's training clips, seen as in training; false where a
     /// signal ended that. Later training does not read them.
     fn take_statistics(&self) -> Result<bool> {
-        let Settings { stream, input_size, batch_size, threads, seed, view, precise_bn, .. } = *self.settings;
-        let videos = &self.videos.train;
-        let source = TrainSource::new(self.data, videos, stream, input_size, seed, self.state.cursor.epoch as u64);
-        let source = source.with_view(view).with_damage(self.damage());
-        let batches_wanted = precise_bn.min(videos.len()).div_ceil(batch_size);
+        let Settings { stream, input_size, batch_size, threads, view, precise_bn, .. } = *self.settings;
+        let source = self.training_clips();
+        let batches_wanted = precise_bn.min(source.len()).div_ceil(batch_size);
         let mut feed = Feed::new(self.compute, (stream, view.range(stream)), input_size, view.segments, batch_size)?;
         let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
         let mut progress = self.console.progress("statistics", batches_wanted, 0);

@@ -1,5 +1,6 @@
 //! What is done to u8 pixels between a record and its place in a batch: flip, squash.
 
+mod jitter;
 mod mirror;
 
 use anyhow::{Context, Result};
@@ -7,6 +8,7 @@ use clipshard::ImageSize;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
+pub use jitter::Jitter;
 pub use mirror::mirror;
 
 /// Turns every displacement of a plane of optical flow round: `v` becomes `255 - v`.

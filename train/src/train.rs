@@ -97,7 +97,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         tested: None,
     };
     let stop = Stop::on_signals()?;
-    let (folder, model, sgd, average, state) = if args.resume {
+    let (folder, mut model, sgd, average, state) = if args.resume {
         resumed(dir, &settings, &compute.device, &state)?
     } else {
         // The weights are read before the folder is touched: a wrong path must not cost an older run.
@@ -108,6 +108,9 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         let average = Average::new(settings.ema, &model)?;
         (folder, model, sgd, average, state)
     };
+    if settings.partial_bn {
+        model.net.freeze_norms();
+    }
     folder.write_config(&settings)?;
     folder.log(&json!({
         "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),

@@ -3,6 +3,7 @@
 use super::damage::Damage;
 use super::geometry::{fill_view, train_placement};
 use super::source::{SampleSource, Worker, stored_bytes, view_bytes, will_need};
+use crate::pixels::Jitter;
 use crate::sampler;
 use crate::stream::Stream;
 use crate::videos::Video;
@@ -23,6 +24,8 @@ pub struct TrainSource<'a> {
     order: Vec<u32>,
     view: View,
     damage: Damage,
+    /// Strength of the colour jitter of RGB views; 0 for none.
+    color_jitter: f64,
     /// For each sample that was damaged the clip whose frames are in its place; mostly the same one.
     replaced: Vec<AtomicU32>,
 }
@@ -38,7 +41,7 @@ impl<'a> TrainSource<'a> {
         let order = permutation(seed, epoch, videos.len());
         let replaced = order.iter().map(|_| AtomicU32::new(NOT_REPLACED)).collect();
         let (view, damage) = (View::seed(stream), Damage::is_fatal());
-        Self { data, videos, stream, side, seed, epoch, order, view, damage, replaced }
+        Self { data, videos, stream, side, seed, epoch, order, view, damage, color_jitter: 0.0, replaced }
     }
 
     /// The same clips, seen in another way.
@@ -51,6 +54,12 @@ impl<'a> TrainSource<'a> {
     #[must_use]
     pub fn with_damage(self, damage: Damage) -> Self {
         Self { damage, ..self }
+    }
+
+    /// The same samples with colour jitter of some strength.
+    #[must_use]
+    pub fn with_color_jitter(self, color_jitter: f64) -> Self {
+        Self { color_jitter, ..self }
     }
 
     /// Every `world`th of the samples, from number `rank` on: ranks share none, have as many steps as each other, and together
@@ -109,6 +118,9 @@ impl<'a> TrainSource<'a> {
             let of_view = draws.clone();
             place(first, &mut draws).map_err(|e| anyhow!("{}: {e}", records.id()))?;
             fill_view(&records, frames, |size| place(size, &mut of_view.clone()), side, worker, out)?;
+            if self.color_jitter > 0.0 {
+                Jitter::draw(self.color_jitter, &mut draws).apply(out);
+            }
         }
         Ok(())
     }

@@ -89,6 +89,12 @@ pub struct Given {
     /// Mirror training views half of the time, flow with x reversed [default: true spatial, false temporal; tsn true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub flip: Option<bool>,
+    /// Strength of random brightness, contrast and saturation of RGB training views, such as 0.4 [default: 0]
+    #[arg(long, alias = "colour-jitter", value_name = "STRENGTH")]
+    pub color_jitter: Option<f64>,
+    /// Train with all batch norms but the first as the weights to start from have them (partial batch norm)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    pub partial_bn: Option<bool>,
     /// Samples of a test clip [default: 19; tsn 25]
     #[arg(long, value_name = "N")]
     pub test_samples: Option<usize>,

@@ -66,6 +66,12 @@ pub struct Settings {
     /// How the network sees clips.
     #[serde(flatten)]
     pub view: View,
+    /// Strength of random brightness, contrast and saturation of RGB training views.
+    #[serde(default)]
+    pub color_jitter: f64,
+    /// Whether all batch norms but the first stay as they begin.
+    #[serde(default)]
+    pub partial_bn: bool,
     /// Side of the network's input in pixels.
     pub input_size: usize,
     /// Training clips of which the batch norms' statistics are taken anew before each test pass; 0 tests by the trail that
@@ -118,12 +124,24 @@ impl Settings {
         within("conv1-lr", self.conv1_lr, 0.0, 1e3)?;
         within("clip-grad", self.clip_grad, 0.0, 1e9)?;
         within("dropout", self.dropout, 0.0, 0.99)?;
+        within("color-jitter", self.color_jitter, 0.0, 1.0)?;
         within("ema", self.ema, 0.0, 0.999_999)?;
         for &milestone in &self.milestones {
             within("milestones", milestone, 0.0, 1e6)?;
         }
         if (self.schedule == Schedule::Steps) == self.milestones.is_empty() {
             bail!(Usage("--schedule steps and --milestones go together: --schedule steps --milestones 20,30".into()));
+        }
+        if self.color_jitter > 0.0 && self.stream == Stream::Temporal {
+            bail!(Usage("--color-jitter is for RGB; flow has no colours".into()));
+        }
+        if self.partial_bn && self.precise_bn > 0 {
+            bail!(Usage(
+                "--partial-bn keeps the statistics that --precise-bn would take anew: give --precise-bn 0 with it".into()
+            ));
+        }
+        if self.partial_bn && self.weights == "none" {
+            bail!(Usage("--partial-bn keeps statistics that a random start does not have: give --weights".into()));
         }
         let view = self.view;
         within("test-samples", view.test_samples as f64, 1.0, 1000.0)?;
@@ -210,6 +228,11 @@ mod tests {
         assert!(fails(Given { lr: Some(f64::NAN), ..given() }).contains("--lr"));
         assert!(fails(Given { segments: Some(4), ..given() }).contains("--segments 4 is not between 1 and 3"));
         assert!(fails(Given { warm_up: Some(501.), ..given() }).contains("--warm-up"));
+        assert!(fails(Given { partial_bn: Some(true), ..given() }).contains("give --weights"));
+        let weights = Some("w".into());
+        let precise = Given { weights, partial_bn: Some(true), precise_bn: Some(9), ..given() };
+        assert!(fails(precise).contains("--precise-bn 0"));
+        assert!(fails(Given { color_jitter: Some(1.5), ..given() }).contains("--color-jitter 1.5"));
         assert!(fails(Given { arch: Some("vgg".into()), ..given() }).contains("resnet152"));
         assert!(fails(Given { stream: Some(Stream::Temporal), ..given() }).contains("ucftrain temporal"));
         assert!(toml::from_str::<Given>("learning-rate = 1").is_err());

@@ -46,6 +46,8 @@ impl Recipe {
             weight_decay: 0.0,
             label_smoothing: 0.0,
             view: View::seed(stream),
+            color_jitter: 0.0,
+            partial_bn: false,
             input_size: 224,
             precise_bn: 0,
             seed: 0,

@@ -1,0 +1,106 @@
+//! Colour jitter: random brightness, contrast and saturation of an RGB image.
+
+use clipshard::order::Draws;
+
+/// One random choice of brightness, contrast and saturation, for all pixels of a view.
+///
+/// Each blends the image with a degenerate one, and so each can go past it: black, the mean grey, or the image's own greys. To the
+/// byte what torchvision's `ColorJitter` does to a PIL image, without its hue.
+#[derive(Clone, Copy, Debug)]
+pub struct Jitter {
+    /// Brightness, contrast and saturation, in the order in which they are applied; 1 changes nothing.
+    steps: [(Adjustment, f32); 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Adjustment {
+    Brightness,
+    Contrast,
+    Saturation,
+}
+
+impl Jitter {
+    /// Factors uniform in `[max(0, 1 - strength), 1 + strength]`, in random order. Draws: the order, then brightness, contrast,
+    /// saturation.
+    pub fn draw(strength: f64, draws: &mut Draws) -> Self {
+        const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        let order = ORDERS[draws.below(6) as usize];
+        let low = (1.0 - strength).max(0.0);
+        let factors = [(); 3].map(|()| (low + draws.unit() * (1.0 + strength - low)) as f32);
+        let kinds = [Adjustment::Brightness, Adjustment::Contrast, Adjustment::Saturation];
+        Self { steps: order.map(|i| (kinds[i], factors[i])) }
+    }
+
+    /// Changes interleaved RGB pixels in place.
+    pub fn apply(self, rgb: &mut [u8]) {
+        for (adjustment, factor) in self.steps {
+            match adjustment {
+                Adjustment::Brightness => away_from(rgb, 0, factor),
+                Adjustment::Contrast => {
+                    let sum: u64 = rgb.as_chunks().0.iter().map(|pixel| u64::from(luma(*pixel))).sum();
+                    let pixels = (rgb.len() / 3).max(1);
+                    away_from(rgb, (sum as f64 / pixels as f64 + 0.5) as u8, factor);
+                }
+                Adjustment::Saturation => {
+                    for pixel in rgb.as_chunks_mut::<3>().0 {
+                        let grey = luma(*pixel);
+                        *pixel = pixel.map(|v| blend(grey, v, factor));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn away_from(rgb: &mut [u8], degenerate: u8, factor: f32) {
+    let table: [u8; 256] = std::array::from_fn(|v| blend(degenerate, v as u8, factor));
+    for v in rgb {
+        *v = table[usize::from(*v)];
+    }
+}
+
+/// Cut off, not rounded, as PIL does.
+fn blend(from: u8, to: u8, factor: f32) -> u8 {
+    (f32::from(from) + factor * (f32::from(to) - f32::from(from))) as u8
+}
+
+/// ITU-R 601, in PIL's fixed point.
+fn luma([r, g, b]: [u8; 3]) -> u8 {
+    ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Adjustment::{Brightness, Contrast, Saturation};
+
+    /// pixels[i] = (i * i * 7 + i * 31) % 256, of an image of two by two.
+    fn image() -> Vec<u8> {
+        (0..12).map(|i| ((i * i * 7 + i * 31) % 256) as u8).collect()
+    }
+
+    fn check(steps: [(Adjustment, f32); 3], expected: [u8; 12]) {
+        let mut rgb = image();
+        Jitter { steps }.apply(&mut rgb);
+        assert_eq!(rgb, expected, "{steps:?}");
+    }
+
+    #[test]
+    fn the_bytes_are_pils() {
+        // ImageEnhance.Brightness(im).enhance(1.37), and so on, in this order, of Image.fromarray(a) as `image` makes it.
+        check([(Brightness, 1.37), (Contrast, 0.55), (Saturation, 1.8)], [49, 101, 171, 180, 223, 70, 253, 71, 255, 84, 231, 199]);
+        check([(Saturation, 0.25), (Brightness, 0.4), (Contrast, 1.9)], [0, 0, 0, 92, 108, 77, 47, 22, 47, 71, 104, 89]);
+        check([(Contrast, 0.), (Saturation, 1.), (Brightness, 1.)], [129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129]);
+    }
+
+    #[test]
+    fn draws_stay_within_the_strength_and_take_every_order() {
+        let mut orders = std::collections::BTreeSet::new();
+        for sample in 0..500 {
+            let Jitter { steps } = Jitter::draw(0.4, &mut Draws::new(3, 1, sample));
+            assert!(steps.iter().all(|&(_, factor)| (0.6..=1.4).contains(&factor)), "{steps:?}");
+            orders.insert(steps.map(|(adjustment, _)| adjustment as u8));
+        }
+        assert_eq!(orders.len(), 6);
+    }
+}
