@@ -89,7 +89,10 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
         ("spatial", ""),
         ("temporal", "--precise-bn 6"),
         ("temporal", "--recipe tsn --test-samples 3 --test-crop three --label-smoothing 0.1"),
-        ("spatial", "--dropout 0.5 --ema 0.9 --clip-grad 1 --conv1-lr 0.1 --schedule steps --milestones 0.5,1"),
+        (
+            "spatial",
+            "--dropout 0.5 --ema 0.9 --clip-grad 1 --conv1-lr 0.1 --schedule steps --milestones 0.5,1 --color-jitter 0.4",
+        ),
     ] {
         let kind = format!("{stream}{}", more.len());
         let whole = format!("{kind}-whole");
@@ -115,10 +118,39 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
 }
 
 #[test]
+fn partial_batch_norm_learns_nothing_but_weights_behind_the_first_norm() {
+    let temp = tempfile::tempdir().unwrap();
+    train(temp.path(), "first", "spatial", "--limit-steps 2").ok();
+    let file = |run: &str| temp.path().join(run).join("checkpoint.safetensors");
+    let (line, weights) = (format!("spatial --data {} --run {{}}/partial", packed().display()), temp.path().join("w"));
+    let model = tensors(&file("first")).into_iter().filter_map(|(n, t)| Some((n.strip_prefix("model.")?.to_owned(), t)));
+    candle_core::safetensors::save(&model.collect::<HashMap<_, _>>(), &weights).unwrap();
+    // Statistics of a network that has hardly begun do not keep its values in bounds: small steps.
+    let common = COMMON.replace("none", weights.to_str().unwrap()).replace("0.01", "1e-5");
+    run("ucftrain", &args(temp.path(), &format!("{line} {common} --partial-bn"))).ok();
+    let (before, after) = (tensors(&file("first")), tensors(&file("partial")));
+    let is_kept = |name: &String| {
+        let values = |of: &HashMap<String, Tensor>| of[name].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        values(&before) == values(&after)
+    };
+    let (norms, others): (Vec<_>, Vec<_>) = before
+        .keys()
+        .filter(|name| name.starts_with("model."))
+        .partition(|name| before[*name].rank() == 1 && !name.starts_with("model.bn1.") && !name.ends_with("fc.bias"));
+    assert_eq!(norms.len(), 19 * 4, "{norms:?}");
+    assert!(norms.into_iter().all(is_kept));
+    assert!(!others.into_iter().any(is_kept));
+}
+
+#[test]
 fn both_streams_train_evaluate_and_fuse() {
     let temp = tempfile::tempdir().unwrap();
     for stream in ["spatial", "temporal"] {
-        let report = train(temp.path(), stream, stream, "--json").json();
+        let done = train(temp.path(), stream, stream, "--json");
+        let events = done.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let kinds: Vec<_> = events.map(|event| event["event"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(kinds.iter().filter(|kind| *kind != "progress").collect::<Vec<_>>(), ["start", "epoch", "epoch"]);
+        let report = done.json();
         assert_eq!(report["finished"], true);
         let history = report["history"].as_array().unwrap();
         assert_eq!(history.len(), 2);

@@ -3,7 +3,7 @@
 use crate::accuracy::{Accuracy, accuracy};
 use crate::average::{Average, copied};
 use crate::checkpoint::{self, Cursor, EpochResult, Parts, Scored, Seconds, State, TrainMeters};
-use crate::console::Console;
+use crate::console::{Console, Figures};
 use crate::device::Compute;
 use crate::evaluate::{Evaluation, Outcome};
 use crate::input::{Damage, Feed, Plan, RING, SampleSource, Staged, TrainSource, Work, with_batches};
@@ -121,7 +121,7 @@ impl<'a> Engine<'a> {
         outcome.scores.write_npz(&self.folder.scores())?;
         self.state.damaged += outcome.damaged;
         self.state.tested = Some((epochs, outcome.scored));
-        self.folder.log(&json!({ "event": "test", "epochs": epochs, "test": outcome.scored }))?;
+        self.log(&json!({ "event": "test", "epochs": epochs, "test": outcome.scored }))?;
         self.save_checkpoint()?;
         Ok(true)
     }
@@ -221,7 +221,10 @@ impl<'a> Engine<'a> {
                 self.state.seconds.batch.add(start.elapsed().as_secs_f64(), 1);
                 self.state.seconds.data.add(waited - waited_before, 1);
                 waited_before = waited;
-                progress.step(&self.progress_message());
+                let Seconds { batch, data, .. } = self.state.seconds;
+                let figures =
+                    Figures { seconds: batch.get(), data_seconds: data.get(), scored: Some(self.trained()) };
+                progress.step(labels.len(), Some(figures));
                 if !between_checkpoints.is_zero() && last_checkpoint.elapsed() >= between_checkpoints {
                     self.save_checkpoint()?;
                     last_checkpoint = Instant::now();
@@ -248,13 +251,13 @@ impl<'a> Engine<'a> {
                 }
                 let batch = feed.stage(batch)?;
                 feed.arrive(&batch)?;
+                let images = batch.samples.len();
                 for view in feed.inputs(&batch)? {
-                    let images = batch.samples.len();
                     seen += images;
                     self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
                 }
                 feed.release(batch)?;
-                progress.step("");
+                progress.step(images, None);
             }
             Ok(true)
         })
@@ -288,26 +291,18 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn progress_message(&self) -> String {
-        let (seconds, meters) = (self.state.seconds, self.state.meters);
-        format!(
-            "Time [{:.3}] Data [{:.3}] Loss [{:.5}] Prec@1 [{:.4}] Prec@5 [{:.4}]",
-            seconds.batch.get(),
-            seconds.data.get(),
-            meters.loss.get(),
-            meters.top1.get(),
-            meters.top5.get()
-        )
+    /// Means over the epoch so far.
+    fn trained(&self) -> Scored {
+        let TrainMeters { loss, top1, top5 } = self.state.meters;
+        Scored { loss: loss.get(), top1: top1.get(), top5: top5.get() }
     }
 
     /// Takes the results of an epoch, whose test saw the network `tested`, in: history, scheduler, best network, files, tables.
     fn end_epoch(&mut self, outcome: &Outcome, tested: &[(String, Tensor)]) -> Result<()> {
-        let meters = self.state.meters;
-        let train = Scored { loss: meters.loss.get(), top1: meters.top1.get(), top5: meters.top5.get() };
         let result = EpochResult {
             epoch: self.state.cursor.epoch,
             lr: self.rate(self.state.cursor.epoch, 0),
-            train,
+            train: self.trained(),
             test: outcome.scored,
             train_seconds: self.state.seconds,
             test_seconds: outcome.seconds,
@@ -338,7 +333,7 @@ impl<'a> Engine<'a> {
             self.folder.forget_epochs_before((result.epoch + 1).saturating_sub(keep))?;
         }
         self.folder.write_csv(&self.state.history)?;
-        self.folder.log(&json!({ "event": "epoch", "result": result, "best": is_best }))?;
+        self.log(&json!({ "event": "epoch", "result": result, "best": is_best }))?;
         self.folder.log_epoch(&result)?;
         self.save_checkpoint()?;
         self.print_epoch(&result, is_best)
@@ -379,6 +374,12 @@ impl<'a> Engine<'a> {
     /// What the clips are called that choose the best epoch.
     pub fn judges(&self) -> &'static str {
         if self.videos.held_out.is_empty() { "test" } else { "held-out" }
+    }
+
+    /// To `log.jsonl`, and to a program that listens.
+    pub fn log(&self, event: &serde_json::Value) -> Result<()> {
+        self.console.event(event);
+        self.folder.log(event)
     }
 
     fn save_checkpoint(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::accuracy::{Accuracy, accuracy};
 use crate::checkpoint::{Scored, Seconds};
-use crate::console::Console;
+use crate::console::{Console, Figures};
 use crate::device::Compute;
 use crate::input::{Damage, Feed, Plan, RING, SampleSource, Staged, TestSource, Work, with_batches};
 use crate::meters::cross_entropy;
@@ -101,7 +101,7 @@ impl Evaluation<'_> {
                 if stop.is_asked() {
                     return Ok(false);
                 }
-                let first = batch.samples.start;
+                let (first, samples) = (batch.samples.start, batch.samples.len());
                 feed.arrive(&batch)?;
                 let mut logits: Option<Tensor> = None;
                 for input in feed.inputs(&batch)? {
@@ -132,7 +132,9 @@ impl Evaluation<'_> {
                 decoding = batches.work();
                 waited_before = waited;
                 start = Instant::now();
-                progress.step(&format!("Time [{:.3}] Data [{:.3}]", seconds.batch.get(), seconds.data.get()));
+                let figures =
+                    Figures { seconds: seconds.batch.get(), data_seconds: seconds.data.get(), scored: None };
+                progress.step(samples, Some(figures));
             }
         })?;
         if !is_complete {

@@ -112,12 +112,12 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         model.net.freeze_norms();
     }
     folder.write_config(&settings)?;
-    folder.log(&json!({
+    let began = json!({
         "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),
         "jpeg_decoder": clipshard::jpeg::Decoder::NAME, "threads": settings.threads, "device": compute.name,
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "build": data.manifest().build,
-    }))?;
+    });
     for line in seed_lines(&settings, &videos) {
         console.say(&line)?;
     }
@@ -136,6 +136,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         limit_steps: args.limit_steps,
         stop,
     };
+    engine.log(&began)?;
     let end = engine.run()?;
     crate::report::after_training(folder.dir());
     report(&engine, end, start.elapsed().as_secs_f64())
