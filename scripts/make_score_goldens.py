@@ -4,6 +4,7 @@
     python make_score_goldens.py pickles TAG        dictionaries in each pickle protocol of this Python and numpy
     python make_score_goldens.py fusion             score files and fusion.json
     python make_score_goldens.py lists              what mmaction and mmaction2 dump, and an array without names
+    python make_score_goldens.py torch              what holds tensors: mmaction2's dumps, a checkpoint from before PyTorch 1.6
 
 `pickles` runs under Python 2.7 too. The files in train/tests/goldens come from
     python2-numpy1: Python 2.7.18, numpy 1.13.3;  numpy1: Python 3.11, numpy 1.26.4;  numpy2: Python 3.11, numpy 2.4.6.
@@ -69,6 +70,32 @@ def lists():
     samples = [{"pred_label": np.array([0]), "pred_score": row, "num_classes": 4} for row in rows]
     write("mmaction2-samples.pickle", pickle.dumps(samples, 4))
     np.save(os.path.join(GOLDENS, "rows.npy"), np.stack(rows))
+
+
+def torch_files():
+    import torch
+
+    tensors = [torch.from_numpy(row.copy()) for row in plain().values()]
+    # mmengine dumps with protocol 2; `pred_scores` is of mmaction2 before 1.2.
+    samples = [{"pred_label": torch.tensor([0]), "pred_score": row, "img_shape": (224, 224)} for row in tensors]
+    write("mmaction2-tensors-protocol2.pickle", pickle.dumps(samples, 2))
+    samples = [{"gt_labels": {"item": torch.tensor([0])}, "pred_scores": {"item": row}} for row in tensors]
+    write("mmaction2-tensors-protocol4.pickle", pickle.dumps(samples, 4))
+    net = torch.nn.Sequential(collections.OrderedDict(conv1=torch.nn.Conv2d(2, 3, 2), bn1=torch.nn.BatchNorm2d(3)))
+    state = torch.nn.DataParallel(net).state_dict()
+    ramp = torch.arange(24, dtype=torch.float32)
+    state["module.conv1.weight"] = ramp.reshape(3, 2, 2, 2)
+    # Views of one storage, transposed and from its middle on.
+    state["module.turned"] = ramp.reshape(4, 6).t()
+    state["module.middle"] = ramp[10:13]
+    state["module.parameter"] = torch.nn.Parameter(ramp[:2].clone())
+    state["module.double"] = torch.tensor([0.5, -1e-300], dtype=torch.float64)
+    state["module.half"] = torch.tensor([0.5, -2.0], dtype=torch.float16)
+    state["module.bn1.running_var"] = torch.tensor([1.0, 2.0, 3.0])
+    sgd = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    checkpoint = {"epoch": 3, "arch": "resnet18", "state_dict": state, "best_prec1": torch.tensor(71.25), "optimizer": sgd.state_dict()}
+    path = os.path.join(GOLDENS, "old-checkpoint.pth.tar")
+    torch.save(checkpoint, path, _use_new_zipfile_serialization=False)
 
 
 def combine(strategy, ratio, streams):
@@ -164,5 +191,7 @@ if __name__ == "__main__":
         fusion()
     elif sys.argv[1:] == ["lists"]:
         lists()
+    elif sys.argv[1:] == ["torch"]:
+        torch_files()
     else:
         sys.exit(__doc__)

@@ -38,7 +38,16 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> std::result::Result<Self, WeightsError> {
-        let mut tensors = read_weights(path)?;
+        Self::from_weights(config, (path, read_weights(path)?), seed, device)
+    }
+
+    /// The same from weights that were read already; the path is for messages.
+    pub fn from_weights(
+        config: &ResNetConfig,
+        (path, mut tensors): (&Path, HashMap<String, Tensor>),
+        seed: u64,
+        device: &Device,
+    ) -> std::result::Result<Self, WeightsError> {
         tensors.retain(|name, _| !name.starts_with("fc."));
         if let Some(conv1) = tensors.get("conv1.weight")
             && conv1.rank() == 4

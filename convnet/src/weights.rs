@@ -127,7 +127,8 @@ impl WeightsError {
 }
 
 /// Where training scripts put the weights inside a `.pth`; empty for the file itself.
-const PTH_KEYS: [Option<&str>; 4] = [None, Some("state_dict"), Some("model"), Some("model_state_dict")];
+/// That comes last, since a checkpoint may have a tensor beside its weights.
+const PTH_KEYS: [Option<&str>; 4] = [Some("state_dict"), Some("model"), Some("model_state_dict"), None];
 
 /// All floating-point tensors of a safetensors file or a zip `.pth`, by name, as f32 on the CPU.
 ///

@@ -77,6 +77,26 @@ fn a_prediction_is_what_the_scores_say() {
     assert!(text.contains("sample by sample") && text.lines().count() > 19, "{text}");
 }
 
+#[test]
+fn the_sheet_of_a_prediction_is_green_below_frames_that_are_right_and_red_below_the_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let sheet = temp.path().join("sheet.png");
+    let (mut right, mut wrong) = (0, 0);
+    for clip in &Scores::load(&runs().join("sp")).unwrap().names {
+        let line = format!("predict --run {{}}/sp --run {{}}/te --data {{}}/packed --clip {clip} --json --sheet");
+        let said = ucftrain(&format!("{line} {}", sheet.display())).json();
+        let samples = said["networks"].as_array().unwrap().iter().flat_map(|of| of["samples"].as_array().unwrap());
+        let is_right: Vec<bool> = samples.map(|of| of["class"] == said["label"]).collect();
+        let picture = image::open(&sheet).unwrap().to_rgb8();
+        let has = |colour: [u8; 3]| picture.pixels().any(|pixel| pixel.0 == colour);
+        assert_eq!(has([0, 110, 50]), is_right.contains(&true), "{clip}");
+        assert_eq!(has([180, 20, 30]), is_right.contains(&false), "{clip}");
+        right += is_right.iter().filter(|&&is_right| is_right).count();
+        wrong += is_right.iter().filter(|&&is_right| !is_right).count();
+    }
+    assert!(right > 0 && wrong > 0, "both colours are met");
+}
+
 fn array<T: npyz::Deserialize>(npy: NpyFile<impl Read>) -> (Vec<u64>, Vec<T>) {
     (npy.shape().to_vec(), npy.into_vec().unwrap())
 }

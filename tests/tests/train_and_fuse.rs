@@ -123,7 +123,8 @@ fn partial_batch_norm_learns_nothing_but_weights_behind_the_first_norm() {
     train(temp.path(), "first", "spatial", "--limit-steps 2").ok();
     let file = |run: &str| temp.path().join(run).join("checkpoint.safetensors");
     let (line, weights) = (format!("spatial --data {} --run {{}}/partial", packed().display()), temp.path().join("w"));
-    let model = tensors(&file("first")).into_iter().filter_map(|(n, t)| Some((n.strip_prefix("model.")?.to_owned(), t)));
+    let model =
+        tensors(&file("first")).into_iter().filter_map(|(n, t)| Some((n.strip_prefix("model.")?.to_owned(), t)));
     candle_core::safetensors::save(&model.collect::<HashMap<_, _>>(), &weights).unwrap();
     // Statistics of a network that has hardly begun do not keep its values in bounds: small steps.
     let common = COMMON.replace("none", weights.to_str().unwrap()).replace("0.01", "1e-5");

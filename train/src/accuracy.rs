@@ -25,20 +25,6 @@ pub fn accuracy(scores: &[f32], classes: usize, labels: &[u32]) -> Accuracy {
     Accuracy { top1: percent(top1), top5: percent(top5) }
 }
 
-/// Mean over the classes of how many of their clips in a hundred are right; classes without clips do not count.
-pub fn mean_class(scores: &[f32], classes: usize, labels: &[u32]) -> f64 {
-    assert_eq!(scores.len(), classes * labels.len(), "one row a label");
-    let mut of_class = vec![(0_usize, 0_usize); classes];
-    for (row, &label) in scores.chunks_exact(classes).zip(labels) {
-        let (right, clips) = &mut of_class[label as usize];
-        *right += usize::from(rank(row, label as usize) < 1);
-        *clips += 1;
-    }
-    let seen: Vec<f64> =
-        of_class.iter().filter(|of| of.1 > 0).map(|&(right, clips)| 100.0 * right as f64 / clips as f64).collect();
-    seen.iter().sum::<f64>() / seen.len() as f64
-}
-
 /// How many classes come before the label.
 fn rank(row: &[f32], label: usize) -> usize {
     let score = row[label];
@@ -61,9 +47,6 @@ mod tests {
         assert_eq!(accuracy(&[1.0, 1.0], 2, &[1]), right(0.0, 100.0));
         assert_eq!(accuracy(&[0.0; 7], 7, &[4]), right(0.0, 100.0));
         assert_eq!(accuracy(&[0.0; 7], 7, &[5]), right(0.0, 0.0));
-        // Class 0: one of two right; class 1: its clip right; class 2 has none.
-        let scores = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0];
-        assert!((mean_class(&scores, 3, &[0, 0, 1]) - 75.0).abs() < 1e-12);
         assert_eq!(accuracy(&[f32::NAN, 1.0, 0.0, 1.0], 2, &[0, 1]), right(50.0, 50.0));
     }
 }

@@ -1,7 +1,7 @@
 //! Where a network computes, and how precisely.
 
 use crate::usage::Usage;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,40 @@ pub enum Precision {
     Tf32,
     /// f32 throughout.
     F32,
+}
+
+/// Where and how to compute, as it is typed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ComputeArgs {
+    /// auto, cpu or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+}
+
+impl ComputeArgs {
+    /// Opens the device and sets the threads that compute; how many these are.
+    pub fn start(&self) -> Result<(Compute, usize)> {
+        let compute = Compute::open(&self.device, self.precision, false)?;
+        let threads = threads_or_all(self.threads);
+        set_threads(threads)?;
+        Ok((compute, threads))
+    }
+}
+
+/// What is typed, or all cores.
+pub fn threads_or_all(typed: Option<u32>) -> usize {
+    typed.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize)
+}
+
+/// Sets the threads that compute, once a program.
+pub fn set_threads(threads: usize) -> Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
 }
 
 /// An opened device.

@@ -222,8 +222,7 @@ impl<'a> Engine<'a> {
                 self.state.seconds.data.add(waited - waited_before, 1);
                 waited_before = waited;
                 let Seconds { batch, data, .. } = self.state.seconds;
-                let figures =
-                    Figures { seconds: batch.get(), data_seconds: data.get(), scored: Some(self.trained()) };
+                let figures = Figures { seconds: batch.get(), data_seconds: data.get(), scored: Some(self.trained()) };
                 progress.step(labels.len(), Some(figures));
                 if !between_checkpoints.is_zero() && last_checkpoint.elapsed() >= between_checkpoints {
                     self.save_checkpoint()?;

@@ -1,13 +1,12 @@
 //! `ucftrain eval`: the test pass of a trained network.
 
 use crate::console::Console;
-use crate::device::{Compute, Precision};
+use crate::device::ComputeArgs;
 use crate::evaluate::Evaluation;
 use crate::input::check_geometry;
 use crate::io::Io;
 use crate::stop::Stop;
 use crate::table::table;
-use crate::train::start_threads;
 use crate::trained::{NetworkArgs, Trained};
 use crate::videos::Videos;
 use crate::view::Crop;
@@ -37,21 +36,15 @@ pub struct EvalArgs {
     /// Samples a batch
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch_size: u32,
-    /// auto, cpu or cuda:N
-    #[arg(long, default_value = "auto")]
-    pub device: String,
-    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
-    #[arg(long, value_enum)]
-    pub precision: Option<Precision>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub compute: ComputeArgs,
     /// How shards are read: mmap, or pread where files cannot be mapped or a failing disk must not end the program
     #[arg(long, value_enum, default_value_t)]
     pub io: Io,
     /// Replace damaged samples by others of their clips and count them, instead of stopping at the first
     #[arg(long)]
     pub skip_damaged: bool,
-    /// Threads that decode and compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub threads: Option<u32>,
     /// Print one JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -61,8 +54,7 @@ pub struct EvalArgs {
 pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
     let data = Dataset::open_with(&args.data, args.io.access())?;
-    let compute = Compute::open(&args.device, args.precision, false)?;
-    let threads = start_threads(args.threads)?;
+    let (compute, threads) = args.compute.start()?;
     let trained = Trained::load(&args.network.file()?, &compute)?;
     trained.check_classes(&data)?;
     let (network, model) = (&trained.network, &trained.model);

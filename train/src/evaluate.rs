@@ -132,8 +132,7 @@ impl Evaluation<'_> {
                 decoding = batches.work();
                 waited_before = waited;
                 start = Instant::now();
-                let figures =
-                    Figures { seconds: seconds.batch.get(), data_seconds: seconds.data.get(), scored: None };
+                let figures = Figures { seconds: seconds.batch.get(), data_seconds: seconds.data.get(), scored: None };
                 progress.step(samples, Some(figures));
             }
         })?;

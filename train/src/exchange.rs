@@ -5,8 +5,9 @@ use crate::settings::Given;
 use crate::stream::Stream;
 use crate::trained::NetworkArgs;
 use crate::usage::Usage;
+use crate::weights;
 use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::{Depth, Model, ResNetConfig, read_weights};
+use candle_convnet::{Depth, Model, ResNetConfig};
 use candle_core::{DType, Device, Tensor};
 use clipshard::Dataset;
 use std::collections::{BTreeSet, HashMap};
@@ -121,7 +122,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let shown = args.weights.display();
     let data = Dataset::open(&args.data)?;
     let classes = data.manifest().classes.clone();
-    let (tensors, is_reference) = natural_names(read_weights(&args.weights)?);
+    let (tensors, is_reference) = natural_names(weights::read(&args.weights)?);
     let depth = depth_of(&tensors)
         .ok_or_else(|| anyhow!("{shown}: not a ResNet-18, 34, 50, 101 or 152 with torchvision's names"))?;
     let knows = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied());

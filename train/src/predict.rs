@@ -1,10 +1,11 @@
 //! `ucftrain predict`: what networks say of one clip.
 
 mod packed_video;
+mod sheet;
 
 use crate::checkpoint::Network;
 use crate::console::Console;
-use crate::device::{Compute, Precision};
+use crate::device::{Compute, ComputeArgs};
 use crate::evaluate::Evaluation;
 use crate::fusion::softmax;
 use crate::input::check_geometry;
@@ -14,7 +15,6 @@ use crate::scores::{SampleScores, clip_key};
 use crate::stop::Stop;
 use crate::stream::Stream;
 use crate::table::table;
-use crate::train::start_threads;
 use crate::trained::{Trained, best_of};
 use crate::usage::Usage;
 use crate::videos::Video;
@@ -24,6 +24,7 @@ use clipshard::Dataset;
 pub use packed_video::FlowMethod;
 use packed_video::PackedVideo;
 use serde_json::{Value, json};
+use sheet::write_sheet;
 use std::path::PathBuf;
 
 /// Classes that are told.
@@ -54,18 +55,15 @@ pub struct PredictArgs {
     /// How flow is computed from a video: as the network's data set has it
     #[arg(long, value_enum, default_value_t, conflicts_with = "clip")]
     pub flow_method: FlowMethod,
-    /// auto, cpu or cuda:N
-    #[arg(long, default_value = "auto")]
-    pub device: String,
-    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
-    #[arg(long, value_enum)]
-    pub precision: Option<Precision>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub compute: ComputeArgs,
+    /// Also draw the frames of all samples with what each network says of them
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
     /// How shards are read
     #[arg(long, value_enum, default_value_t)]
     pub io: Io,
-    /// Threads that decode and compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub threads: Option<u32>,
     /// Print one JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -90,8 +88,7 @@ impl Answer {
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let compute = Compute::open(&args.device, args.precision, false)?;
-    let threads = start_threads(args.threads)?;
+    let (compute, threads) = args.compute.start()?;
     let stop = Stop::on_signals()?;
     let mut files = args.run.iter().map(|dir| Ok((best_of(dir)?, dir))).collect::<Result<Vec<_>>>()?;
     files.extend(args.checkpoint.iter().map(|file| (file.clone(), file)));
@@ -128,6 +125,9 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         answers.push(asked.with_context(|| trained.path.display().to_string())?);
     }
     let fused = average(&answers);
+    if let Some(path) = &args.sheet {
+        write_sheet((&data, &video, label), (&classes, &answers, &fused), path)?;
+    }
     if args.json {
         println!("{}", document((&video, label), &classes, &answers, &fused));
         return Ok(());

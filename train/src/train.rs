@@ -3,7 +3,7 @@
 use crate::average::Average;
 use crate::checkpoint::{self, Cursor, Network, Seconds, State, TrainMeters};
 use crate::console::Console;
-use crate::device::Compute;
+use crate::device::{Compute, set_threads};
 use crate::engine::{End, Engine, seed_lines};
 use crate::input::{RING, Work, check_geometry, limit};
 use crate::io::Io;
@@ -16,6 +16,7 @@ use crate::stream::Stream;
 use crate::usage::Usage;
 use crate::videos::Videos;
 use crate::view::Crop;
+use crate::weights;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Decay, Model, ResNetConfig, Sgd, SgdConfig};
 use candle_core::Device;
@@ -209,19 +210,6 @@ fn memory_line(settings: &Settings) -> String {
     )
 }
 
-/// Sets the threads that compute, once a program.
-pub fn set_threads(threads: usize) -> Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
-}
-
-/// Sets the threads of a command: what was typed, or one a core.
-pub fn start_threads(typed: Option<u32>) -> Result<usize> {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = typed.map_or_else(cores, |n| n as usize);
-    set_threads(threads)?;
-    Ok(threads)
-}
-
 fn optimiser(settings: &Settings, model: &Model) -> Sgd {
     let config = SgdConfig {
         lr: settings.lr,
@@ -242,7 +230,8 @@ fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<M
     if settings.weights == "none" {
         return Ok(Model::random(&config, settings.seed, device)?);
     }
-    Ok(Model::from_pretrained(&config, Path::new(&settings.weights), settings.seed, device)?)
+    let path = Path::new(&settings.weights);
+    Ok(Model::from_weights(&config, (path, weights::read(path)?), settings.seed, device)?)
 }
 
 /// Checksum of the manifest, by which a run knows its data again.

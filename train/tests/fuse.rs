@@ -147,7 +147,7 @@ fn lists_without_names_take_them_from_a_file() {
     let expected = Scores::load(&golden("numpy2-protocol4.pickle")).unwrap();
     let keys = |scores: &Scores| scores.names.iter().map(|name| clip_key(name)).collect::<Vec<_>>();
     let bits = |scores: &Scores| scores.logits.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>();
-    for file in ["mmaction-list.pickle", "mmaction2-samples.pickle", "rows.npy"] {
+    for file in ["mmaction-list.pickle", "mmaction2-samples.pickle", "mmaction2-tensors-protocol2.pickle", "rows.npy"] {
         let found = Scores::load_with_names(&golden(file), Some(&names)).expect(file);
         assert_eq!((keys(&found), bits(&found)), (keys(&expected), bits(&expected)), "{file}");
         let message = Scores::load(&golden(file)).unwrap_err().to_string();

@@ -29,6 +29,8 @@ const MARGIN: usize = 16;
 const LABEL: usize = 24;
 const ROW_GAP: usize = 14;
 const HEADER: usize = 84;
+/// Of captions.
+const LINE: usize = 11;
 /// Flow that is at least this fast (in levels from 128) is full colour, however slow a clip is.
 const MIN_SCALE: f32 = 6.0;
 /// Pixels a frame that one level stands for.
@@ -37,6 +39,8 @@ const PIXELS_A_LEVEL: f32 = 40.0 / 255.0;
 const PAGE: [u8; 3] = [234, 234, 237];
 const INK: [u8; 3] = [30, 30, 34];
 const FAINT: [u8; 3] = [92, 92, 100];
+const GREEN: [u8; 3] = [0, 110, 50];
+const RED: [u8; 3] = [180, 20, 30];
 
 /// One row of a sheet.
 struct Row {
@@ -44,11 +48,45 @@ struct Row {
     title: String,
     detail: String,
     frames: Vec<usize>,
+    /// Lines below each frame; none below any, or as many as there are frames.
+    captions: Vec<Vec<Caption>>,
+}
+
+/// A line below a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caption {
+    /// As much of it is shown as the frame is wide: 24 letters.
+    pub text: String,
+    /// Whether it is right (green) or wrong (red); none where that is not known, or no question.
+    pub is_right: Option<bool>,
 }
 
 /// Draws a sheet of clips from all over the data set, or of the frames of one clip, and writes it as a PNG.
 pub fn write_sheet(data: &Dataset, clip: Option<usize>, path: &Path) -> Result<()> {
-    let canvas = draw(data, clip)?;
+    let title = &data.manifest().dataset;
+    if let Some(clip) = clip {
+        let rows = clip_rows(data, clip, &spaced(frames_of(data, clip), COLUMNS * CLIP_ROWS), &[]);
+        let what = "one clip, its frames from left to right and top to bottom";
+        return write_rows(data, &rows, (title, what), path);
+    }
+    let (clips, classes) = (data.manifest().clips.len(), data.manifest().classes.len());
+    let what = format!("{clips} clips of {classes} classes; a row is a clip, its frames evenly spaced");
+    write_rows(data, &spread_rows(data), (title, &what), path)
+}
+
+/// Draws some frames (from 0) of a clip with lines below each, and writes them as a PNG. `heading` is a title and a line below it.
+pub fn write_captioned(
+    data: &Dataset,
+    clip: usize,
+    (frames, captions): (&[usize], &[Vec<Caption>]),
+    heading: (&str, &str),
+    path: &Path,
+) -> Result<()> {
+    write_rows(data, &clip_rows(data, clip, frames, captions), heading, path)
+}
+
+fn write_rows(data: &Dataset, rows: &[Row], heading: (&str, &str), path: &Path) -> Result<()> {
+    let canvas = draw(data, rows, heading)?;
     let mut png = Vec::new();
     let (width, height) = (canvas.width as u32, canvas.height as u32);
     PngEncoder::new(&mut png)
@@ -57,20 +95,18 @@ pub fn write_sheet(data: &Dataset, clip: Option<usize>, path: &Path) -> Result<(
     std::fs::write(path, png).map_err(Error::io(path, "cannot write the contact sheet"))
 }
 
-fn draw(data: &Dataset, clip: Option<usize>) -> Result<Canvas> {
-    let rows = match clip {
-        Some(clip) => clip_rows(data, clip),
-        None => spread_rows(data),
-    };
+fn draw(data: &Dataset, rows: &[Row], heading: (&str, &str)) -> Result<Canvas> {
     let mut painter = Painter { decoder: Decoder::new()?, resizer: Resizer::default() };
     let mut strips = Vec::new();
-    for row in &rows {
+    for row in rows {
         strips.push(painter.strip(data, row)?);
     }
+    let lines = |row: &Row| row.captions.iter().map(Vec::len).max().unwrap_or(0) * LINE;
     let width = 2 * MARGIN + COLUMNS * (THUMB_WIDTH + GAP) - GAP;
-    let height = HEADER + MARGIN + strips.iter().map(|strip| LABEL + strip.height + ROW_GAP).sum::<usize>();
+    let height_of = |(row, strip): (&Row, &Strip)| LABEL + strip.height + lines(row) + ROW_GAP;
+    let height = HEADER + MARGIN + rows.iter().zip(&strips).map(height_of).sum::<usize>();
     let mut canvas = Canvas::new(width, height, PAGE);
-    header(&mut canvas, data, clip.is_some());
+    header(&mut canvas, data, heading);
     let mut y = HEADER;
     for (row, strip) in rows.iter().zip(&strips) {
         let x = canvas.text(MARGIN, y, 2, INK, &row.title);
@@ -80,22 +116,23 @@ fn draw(data: &Dataset, clip: Option<usize>) -> Result<Canvas> {
         for (column, thumb) in &strip.thumbs {
             canvas.place(MARGIN + column * (THUMB_WIDTH + GAP), y + thumb.y, &thumb.pixels, thumb.width, thumb.height);
         }
-        y += strip.height + ROW_GAP;
+        y += strip.height;
+        for (column, captions) in row.captions.iter().enumerate() {
+            for (line, Caption { text, is_right }) in captions.iter().enumerate() {
+                let colour = is_right.map_or(FAINT, |is_right| if is_right { GREEN } else { RED });
+                let text: String = text.chars().take(THUMB_WIDTH / 6).collect();
+                canvas.text(MARGIN + column * (THUMB_WIDTH + GAP), y + 3 + line * LINE, 1, colour, &text);
+            }
+        }
+        y += lines(row) + ROW_GAP;
     }
     Ok(canvas)
 }
 
-fn header(canvas: &mut Canvas, data: &Dataset, one_clip: bool) {
-    let manifest = data.manifest();
-    canvas.text(MARGIN, MARGIN, 2, INK, &manifest.dataset);
-    let what = if one_clip {
-        "one clip, its frames from left to right and top to bottom".to_owned()
-    } else {
-        let (clips, classes) = (manifest.clips.len(), manifest.classes.len());
-        format!("{clips} clips of {classes} classes; a row is a clip, its frames evenly spaced")
-    };
-    canvas.text(MARGIN, MARGIN + 24, 1, FAINT, &what);
-    if manifest.stream("flow").is_some() {
+fn header(canvas: &mut Canvas, data: &Dataset, (title, what): (&str, &str)) {
+    canvas.text(MARGIN, MARGIN, 2, INK, title);
+    canvas.text(MARGIN, MARGIN + 24, 1, FAINT, what);
+    if data.manifest().stream("flow").is_some() {
         let key = "flow: the hue is the direction as on this wheel, the saturation the speed; white is no motion";
         canvas.text(MARGIN, MARGIN + 38, 1, FAINT, key);
         let side = HEADER - 24;
@@ -130,11 +167,14 @@ fn spread_rows(data: &Dataset) -> Vec<Row> {
     chosen.into_iter().map(|clip| row(data, clip, None)).collect()
 }
 
-/// Rows of one clip: all of its frames, or as many as fit, evenly spaced.
-fn clip_rows(data: &Dataset, clip: usize) -> Vec<Row> {
-    let frames = frames_of(data, clip);
-    let shown = spaced(frames, COLUMNS * CLIP_ROWS);
-    shown.chunks(COLUMNS).map(|frames| row(data, clip, Some(frames.to_vec()))).collect()
+/// Rows of some frames of one clip, with the captions of each or none.
+fn clip_rows(data: &Dataset, clip: usize, frames: &[usize], captions: &[Vec<Caption>]) -> Vec<Row> {
+    let mut captions = captions.chunks(COLUMNS);
+    let row = |frames: &[usize]| Row {
+        captions: captions.next().unwrap_or_default().to_vec(),
+        ..row(data, clip, Some(frames.to_vec()))
+    };
+    frames.chunks(COLUMNS).map(row).collect()
 }
 
 fn row(data: &Dataset, number: usize, frames: Option<Vec<usize>>) -> Row {
@@ -150,7 +190,8 @@ fn row(data: &Dataset, number: usize, frames: Option<Vec<usize>>) -> Row {
             (clip.id.clone(), format!("class {} {}, {count} frames", clip.label, manifest.classes[clip.label as usize]))
         }
     };
-    Row { clip: number, title, detail, frames: frames.unwrap_or_else(|| spaced(count, COLUMNS)) }
+    let frames = frames.unwrap_or_else(|| spaced(count, COLUMNS));
+    Row { clip: number, title, detail, frames, captions: Vec::new() }
 }
 
 /// Frames that every stream of the clip has.
@@ -206,6 +247,8 @@ impl Painter {
             let y = if strip.height > 0 { strip.height + GAP } else { 0 };
             let mut fields = Vec::new();
             for &frame in &row.frames {
+                // The last RGB frame has no flow behind it.
+                let frame = frame.min(flow.frames().saturating_sub(1));
                 let mut plane = |plane| {
                     let (size, pixels) = self.decode(&flow, frame, plane)?;
                     Ok::<_, Error>(self.thumb(&pixels, size, thumb_height))

@@ -1,7 +1,8 @@
 //! `ucftrain bench loader`: how many training samples a second the input pipeline delivers.
 
-use super::{Records, first_split, peak_bytes, threads};
+use super::{Records, first_split, peak_bytes};
 use crate::console::Console;
+use crate::device::threads_or_all;
 use crate::input::{Plan, RING, SampleSource, TestSource, TrainSource, Work, Worker, with_batches};
 use crate::io::Io;
 use crate::stream::Stream;
@@ -94,7 +95,7 @@ impl<S: SampleSource> SampleSource for Passes<S> {
 
 /// Runs the command.
 pub fn run(args: &LoaderArgs) -> Result<()> {
-    let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads(args.threads));
+    let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads_or_all(args.threads));
     let data = Dataset::open_with(&args.data, args.io.access())?;
     let Videos { train, test, .. } = first_split(&data, stream, side)?;
     let videos = if args.pass == Pass::Train { train } else { test };

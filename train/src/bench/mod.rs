@@ -51,11 +51,6 @@ fn first_split(data: &Dataset, stream: Stream, side: usize) -> Result<Videos> {
     Ok(videos)
 }
 
-/// What is typed, or all cores.
-fn threads(typed: Option<u32>) -> usize {
-    typed.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize)
-}
-
 /// The most memory that this process has held, where the system tells.
 fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

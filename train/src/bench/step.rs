@@ -2,11 +2,10 @@
 
 use super::{Records, first_split, peak_bytes};
 use crate::console::Console;
-use crate::device::{Compute, Precision};
+use crate::device::{Compute, ComputeArgs};
 use crate::input::{Feed, Plan, TrainSource, with_batches};
 use crate::stream::Stream;
 use crate::table::table;
-use crate::train::set_threads;
 use crate::usage::Usage;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
@@ -35,15 +34,9 @@ pub struct StepArgs {
     /// Height and width of an image, in pixels
     #[arg(long, value_name = "N", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
     input_size: u32,
-    /// auto, cpu or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
-    #[arg(long, value_enum)]
-    precision: Option<Precision>,
-    /// Threads that compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    compute: ComputeArgs,
     /// Time to measure for; five steps are taken in any case
     #[arg(long, value_name = "N", default_value_t = 10.)]
     seconds: f64,
@@ -62,9 +55,7 @@ const FEWEST: usize = 5;
 /// Runs the command.
 pub fn run(args: &StepArgs) -> Result<()> {
     let stream = args.stream.stream();
-    let compute = Compute::open(&args.device, args.precision, false)?;
-    let threads = super::threads(args.threads);
-    set_threads(threads)?;
+    let (compute, threads) = args.compute.start()?;
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
     let config = ResNetConfig { depth: args.arch, in_channels: stream.channels(), classes: 101 };
     let model = Model::random(&config, 0, &compute.device)?;

@@ -7,7 +7,8 @@ mod report;
 pub(crate) use align::align;
 pub use report::{Outcome, Report};
 
-use crate::accuracy::{Accuracy, accuracy, mean_class};
+use crate::accuracy::{Accuracy, accuracy};
+use crate::confusion::Confusion;
 use crate::fusion::{Ratio, Strategy, softmax};
 use crate::scores::{SCORES_FILE, Scores, read_names};
 use crate::usage::Usage;
@@ -208,7 +209,7 @@ fn split_report(args: &FuseArgs, paths: &[PathBuf]) -> Result<Report> {
             bail!("{strategy}: clip {clip} gets a score of {}; its scores are too large to combine", fused[at]);
         }
         let Accuracy { top1, top5 } = accuracy(fused, first.classes, &labels);
-        let mean_class = mean_class(fused, first.classes, &labels);
+        let mean_class = Confusion::of(fused, first.classes, &labels).mean_class_accuracy().unwrap_or_default();
         results.push(Outcome { strategy, ratio: ratio.clone(), top1, top5, mean_class });
     }
     if let Some(path) = &args.out {

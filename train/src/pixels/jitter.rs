@@ -88,9 +88,18 @@ mod tests {
     #[test]
     fn the_bytes_are_pils() {
         // ImageEnhance.Brightness(im).enhance(1.37), and so on, in this order, of Image.fromarray(a) as `image` makes it.
-        check([(Brightness, 1.37), (Contrast, 0.55), (Saturation, 1.8)], [49, 101, 171, 180, 223, 70, 253, 71, 255, 84, 231, 199]);
-        check([(Saturation, 0.25), (Brightness, 0.4), (Contrast, 1.9)], [0, 0, 0, 92, 108, 77, 47, 22, 47, 71, 104, 89]);
-        check([(Contrast, 0.), (Saturation, 1.), (Brightness, 1.)], [129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129]);
+        check(
+            [(Brightness, 1.37), (Contrast, 0.55), (Saturation, 1.8)],
+            [49, 101, 171, 180, 223, 70, 253, 71, 255, 84, 231, 199],
+        );
+        check(
+            [(Saturation, 0.25), (Brightness, 0.4), (Contrast, 1.9)],
+            [0, 0, 0, 92, 108, 77, 47, 22, 47, 71, 104, 89],
+        );
+        check(
+            [(Contrast, 0.), (Saturation, 1.), (Brightness, 1.)],
+            [129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129],
+        );
     }
 
     #[test]

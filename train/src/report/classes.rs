@@ -1,9 +1,9 @@
 //! The part about classes: accuracy of each, what is taken for what.
 
 use super::chart::{Chart, colour, label};
-use super::confusion::Confusion;
 use super::html::{Cell, columns, concat, escape, note, panel, section, table};
 use super::view::View;
+use crate::confusion::{Confusion, Pair};
 use plotly::common::{AxisSide, ColorScale, ColorScaleElement, Font, Marker, Mode, Orientation, TextPosition};
 use plotly::layout::{Axis, AxisType, HoverMode, Margin};
 use plotly::{Bar, HeatMap, Scatter};
@@ -91,7 +91,7 @@ fn pairs(view: &View<'_>, confusion: &Confusion) -> String {
     if pairs.is_empty() {
         return note("No clip was taken for another class.");
     }
-    let row = |pair: &super::confusion::Pair| {
+    let row = |pair: &Pair| {
         vec![
             Cell::Text(view.classes[pair.truth].clone()),
             Cell::Text(view.classes[pair.predicted].clone()),

@@ -135,10 +135,11 @@ impl Fused {
                 Cell::text(outcome.ratio.as_deref()),
                 if outcome.top1 >= best { Cell::Best(top1) } else { Cell::Number(top1) },
                 Cell::percent(Some(outcome.top5)),
+                Cell::percent(Some(outcome.mean_class)),
             ]
         };
         let rows: Vec<Vec<Cell>> = self.outcomes.iter().enumerate().map(row).collect();
-        table(&["strategy", "ratio", "top-1 %", "top-5 %"], &rows)
+        table(&["strategy", "ratio", "top-1 %", "top-5 %", "class mean %"], &rows)
     }
 
     /// The curve of weights, the strategies of the table on it, and the point that fits the test clips best.

@@ -5,7 +5,6 @@
 
 mod chart;
 mod classes;
-mod confusion;
 mod epochs;
 mod fused;
 mod html;

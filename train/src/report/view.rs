@@ -1,9 +1,9 @@
 //! A run with what follows from its files.
 
-use super::confusion::Confusion;
 use super::run::Run;
 use super::thumbnail::{Thumbnail, Thumbnails};
 use super::worst::{Mistake, worst};
+use crate::confusion::Confusion;
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! The clips that a network is most sure of and wrong about, with a picture each.
 
-use super::confusion::predicted;
 use super::html::{breakable, escape, note, section};
 use super::thumbnail::Thumbnail;
 use super::view::View;
+use crate::confusion::predicted;
 use crate::fusion::softmax;
 use crate::scores::Scores;
 

@@ -6,12 +6,10 @@
 //! of a file decides what it is, not its name.
 
 mod csv;
-mod dtype;
 mod labels;
 mod names;
 mod npy;
 mod npz;
-mod pickle;
 mod samples;
 
 pub use labels::Labels;
@@ -19,6 +17,8 @@ pub(crate) use names::first_few;
 pub use names::{clip_key, read_names};
 pub use samples::SampleScores;
 
+use crate::dtype::Kind;
+use crate::pickle::Rows;
 use crate::usage::Usage;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
@@ -75,7 +75,7 @@ impl Scores {
             [b'P', b'K', 3 | 5, ..] => npz::read(bytes)?,
             [0x93, b'N', ..] => {
                 let npy = npy::Npy::parse(bytes)?;
-                if npy.dtype.kind == dtype::Kind::Object {
+                if npy.dtype.kind == Kind::Object {
                     // np.save of a dictionary: the data is a pickle.
                     Self::of_pickle(npy.data, names)?
                 } else {
@@ -95,9 +95,9 @@ impl Scores {
     }
 
     fn of_pickle(bytes: &[u8], names: Option<&[String]>) -> Result<Self, String> {
-        Self::from_rows(match pickle::read(bytes).map_err(|e| e.to_string())? {
-            pickle::Rows::Named(rows) => rows,
-            pickle::Rows::Listed(rows) => {
+        Self::from_rows(match crate::pickle::read(bytes).map_err(|e| e.to_string())? {
+            Rows::Named(rows) => rows,
+            Rows::Listed(rows) => {
                 let names = names.ok_or("the pickle is a list without clip names; give --names a list of them")?;
                 if names.len() != rows.len() {
                     return Err(format!("it holds {} clips, --names has {}", rows.len(), names.len()));

@@ -1,8 +1,8 @@
 //! Score files of ours: npz, a zip archive of one npy file an array.
 
-use super::dtype::Kind;
 use super::npy::Npy;
 use super::{SampleScores, Scores};
+use crate::dtype::Kind;
 use npyz::npz::{NpzWriter, array_name_from_file_name, file_name_from_array_name};
 use npyz::zip::read::ZipArchive;
 use npyz::zip::result::ZipError;

@@ -137,7 +137,8 @@ impl Settings {
         }
         if self.partial_bn && self.precise_bn > 0 {
             bail!(Usage(
-                "--partial-bn keeps the statistics that --precise-bn would take anew: give --precise-bn 0 with it".into()
+                "--partial-bn keeps the statistics that --precise-bn would take anew: give --precise-bn 0 with it"
+                    .into()
             ));
         }
         if self.partial_bn && self.weights == "none" {

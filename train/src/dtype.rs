@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Float,
     Int,
     Uint,
@@ -20,16 +20,16 @@ pub(super) enum Kind {
 
 /// The type of an array's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DType {
-    pub(super) kind: Kind,
+pub(crate) struct DType {
+    pub(crate) kind: Kind,
     /// Bytes an element; 0 for objects.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     big_endian: bool,
 }
 
 impl DType {
     /// Reads a name such as `<f4`, `f8`, `|S7` or `>U12`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (order, rest) = match text.chars().next()? {
             order @ ('<' | '>' | '|' | '=') => (order, &text[1..]),
             _ => ('=', text),
@@ -52,7 +52,7 @@ impl DType {
     }
 
     /// The same type with another byte order: `<`, `>`, `|` (it does not matter) or `=` (this machine's).
-    pub(super) fn with_order(self, order: char) -> Option<Self> {
+    pub(crate) fn with_order(self, order: char) -> Option<Self> {
         let big_endian = match order {
             '<' => false,
             '>' => true,
@@ -63,7 +63,7 @@ impl DType {
     }
 
     /// The values of 16, 32 or 64 bit floats; `None` for any other type. 64 bits are rounded to 32.
-    pub(super) fn floats(self, data: &[u8]) -> Option<Vec<f32>> {
+    pub(crate) fn floats(self, data: &[u8]) -> Option<Vec<f32>> {
         let Self { kind: Kind::Float, bytes, big_endian: big } = self else { return None };
         let values = match bytes {
             2 => data.chunks_exact(2).map(|c| half(u16::from_le_bytes(little(c, big)))).collect(),
@@ -75,7 +75,7 @@ impl DType {
     }
 
     /// The values of integers of 8 to 64 bits; `None` for any other type and where one does not fit.
-    pub(super) fn integers(self, data: &[u8]) -> Option<Vec<i64>> {
+    pub(crate) fn integers(self, data: &[u8]) -> Option<Vec<i64>> {
         let big = self.big_endian;
         match (self.kind, self.bytes) {
             (Kind::Int, 1) => Some(data.iter().map(|&b| i64::from(b as i8)).collect()),
@@ -93,7 +93,7 @@ impl DType {
     }
 
     /// The values of text; `None` for any other type and where one is not valid Unicode.
-    pub(super) fn texts(self, data: &[u8]) -> Option<Vec<String>> {
+    pub(crate) fn texts(self, data: &[u8]) -> Option<Vec<String>> {
         if self.bytes == 0 {
             return None;
         }

@@ -1,7 +1,7 @@
-//! Pickled dictionaries of numpy arrays, read without Python and without running anything.
+//! Pickled numpy arrays and torch tensors, read without Python and without running anything.
 //!
 //! A pickle is a program for a stack machine (`pickletools.py` of Python documents each opcode). This one knows the opcodes that
-//! dictionaries of names and float arrays need, in protocols 0 to 5, and seven names of functions and classes (see
+//! dictionaries of names and float arrays need, in protocols 0 to 5, and a dozen names of functions and classes (see
 //! [`objects`]), none of which does more than describe an array. Any other name is an error. So is any other opcode.
 //!
 //! A file cannot take more memory than a fixed multiple of its size: lengths are checked against what is left of the file,
@@ -11,11 +11,16 @@
 mod input;
 mod objects;
 mod op;
+mod rows;
+mod torch;
 
+use crate::dtype::DType;
 use input::Input;
 use objects::{Global, Node};
+pub(crate) use rows::{Rows, read};
 use std::borrow::Cow;
 use std::collections::HashMap;
+pub(crate) use torch::read_old;
 
 /// Longer programs are not run, which bounds stack, memo and objects for whatever file: the scores of 20,000 clips take a million
 /// opcodes as arrays, and eight million as lists of floats for 400 classes.
@@ -23,8 +28,8 @@ const MAX_OPCODES: usize = 1 << 25;
 
 /// Why a pickle is not read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PickleError {
-    #[error("the pickle calls {0}; only plain dictionaries and lists of numpy arrays are read{hint}", hint = numpy_hint(.0))]
+pub(crate) enum PickleError {
+    #[error("the pickle calls {0}; only plain dictionaries and lists of numpy arrays and torch tensors are read")]
     Calls(String),
     #[error("the pickle ends too early, in what starts at byte {at}: is the file whole?")]
     Truncated { at: usize },
@@ -34,35 +39,18 @@ pub(super) enum PickleError {
     Malformed { at: usize, fault: String },
     #[error("the pickle is {0}; only dictionaries of clip names and float arrays, and lists of these, are read")]
     NotScores(String),
+    #[error(
+        "the file is {0}; only a dictionary of torch tensors is read, or one under state_dict, model or model_state_dict"
+    )]
+    NotTensors(String),
     #[error("the pickle uses its objects again and again, to far more than its own size; it is not read")]
     Expands,
-}
-
-/// How to get rid of tensors.
-fn numpy_hint(called: &str) -> &'static str {
-    if called.starts_with("torch.") { " (save its tensors as tensor.numpy())" } else { "" }
 }
 
 type Result<T> = std::result::Result<T, PickleError>;
 
 /// Number of an object in [`Machine::nodes`].
 type Id = u32;
-
-/// What a pickle holds, each row `[classes]`.
-#[derive(Debug, PartialEq)]
-pub(super) enum Rows {
-    /// A dictionary's, by name, in its order.
-    Named(Vec<(String, Vec<f32>)>),
-    /// A list's, as mmaction and mmaction2 dump it.
-    Listed(Vec<Vec<f32>>),
-}
-
-/// The rows of a pickled dictionary or list.
-pub(super) fn read(bytes: &[u8]) -> Result<Rows> {
-    let mut machine = Machine::new(bytes);
-    let top = machine.run()?;
-    machine.rows(top)
-}
 
 /// The state of the stack machine.
 struct Machine<'a> {
@@ -74,6 +62,11 @@ struct Machine<'a> {
     /// Heights of the stack at the open marks; nothing below the last one is in reach.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Whether the pickle is part of an old torch file, whose storages lie behind it, and which these are: their type and number
+    /// of elements, by key.
+    storages: Option<HashMap<String, (DType, usize)>>,
+    /// Whether the file that it is part of lies in a pickle itself.
+    is_nested: bool,
     /// What may still be copied out of shared objects, in items or bytes.
     budget: usize,
 }
@@ -87,7 +80,10 @@ impl<'a> Machine<'a> {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
-            budget: bytes.len(),
+            storages: None,
+            is_nested: false,
+            // Bytes that are written as text are copied twice, if they are a torch file: as a whole, and its storage.
+            budget: bytes.len().saturating_mul(2),
         }
     }
 
@@ -203,6 +199,11 @@ impl<'a> Machine<'a> {
                 return self.malformed(format!("INST of {global:?}"));
             }
             op::EXT1..=op::EXT4 => return self.malformed("the pickle calls a function by an extension code"),
+            op::BINPERSID if self.storages.is_some() => {
+                let id = self.pop()?;
+                let storage = self.storage_in_file(id)?;
+                self.push(Node::Storage(Box::new(storage)));
+            }
             op::PERSID | op::BINPERSID => return self.malformed("the pickle refers to an object outside of it"),
             op::NEXT_BUFFER => {
                 return self

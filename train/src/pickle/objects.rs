@@ -4,8 +4,9 @@
 //! protocol 5 as `_frombuffer(data, dtype, shape, order)`; a scalar as `scalar(dtype, data)`; a type as `dtype('f4', 0, 1)` and,
 //! by `BUILD`, `(3, '<', None, None, None, -1, -1, 0)`. Python 3 writes bytes in protocols 0 to 2 as `_codecs.encode(text, 'latin1')`.
 
-use super::super::dtype::{DType, Kind};
-use super::{Id, Machine, PickleError, Result, Rows};
+use super::torch::{self, Storage, Tensor};
+use super::{Id, Machine, PickleError, Result};
+use crate::dtype::{DType, Kind};
 use std::borrow::Cow;
 
 /// All functions and classes that a pickle may name.
@@ -18,6 +19,11 @@ pub(super) enum Global {
     Dtype,
     Encode,
     OrderedDict,
+    RebuildTensor,
+    RebuildParameter,
+    LoadFromBytes,
+    /// Numbers of a type.
+    Storage(DType),
 }
 
 impl Global {
@@ -31,6 +37,10 @@ impl Global {
             ("numpy", "dtype") => Self::Dtype,
             ("_codecs", "encode") => Self::Encode,
             ("collections", "OrderedDict") => Self::OrderedDict,
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            ("torch.storage", "_load_from_bytes") => Self::LoadFromBytes,
+            ("torch" | "torch.cuda", storage) => Self::Storage(torch::storage_type(storage)?),
             _ => return None,
         })
     }
@@ -53,19 +63,21 @@ pub(super) enum Node<'a> {
     Dtype(DType),
     /// `None` between `_reconstruct` and `BUILD`.
     Array(Option<Box<Array>>),
+    Storage(Box<Storage<'a>>),
+    Tensor(Box<Tensor>),
 }
 
 /// An array, or a numpy scalar as one without dimensions.
 #[derive(Clone, Debug)]
 pub(super) struct Array {
-    dtype: DType,
-    shape: Vec<usize>,
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<usize>,
     /// Its bytes; for an array of objects the list of them.
-    data: Id,
+    pub(super) data: Id,
 }
 
 impl<'a> Machine<'a> {
-    fn node(&self, id: Id) -> &Node<'a> {
+    pub(super) fn node(&self, id: Id) -> &Node<'a> {
         &self.nodes[id as usize]
     }
 
@@ -107,12 +119,26 @@ impl<'a> Machine<'a> {
             }
             (Global::OrderedDict, &[]) => Ok(Node::Dict(Vec::new())),
             (Global::OrderedDict, &[pairs]) => self.pairs(pairs),
+            (Global::RebuildTensor, &[storage, offset, size, stride, ..]) => {
+                self.tensor(storage, offset, [size, stride]).map(|tensor| Node::Tensor(Box::new(tensor)))
+            }
+            (Global::RebuildParameter, &[tensor, ..]) => match self.node(tensor) {
+                Node::Tensor(tensor) => Ok(Node::Tensor(tensor.clone())),
+                _ => self.malformed("a parameter that is no tensor"),
+            },
+            (Global::LoadFromBytes, &[file]) => {
+                self.storage_of_file(file).map(|storage| Node::Storage(Box::new(storage)))
+            }
             _ => self.malformed(format!("{callable:?} with arguments that plain arrays do not have")),
         }
     }
 
     /// Gives an object its state.
     pub(super) fn build(&mut self, target: Id, state: Id) -> Result<()> {
+        // PyTorch leaves notes about versions on the dictionary of a network's tensors.
+        if let (Node::Dict(_), Node::Dict(_)) = (self.node(target), self.node(state)) {
+            return Ok(());
+        }
         let Node::Tuple(state) = self.node(state) else {
             return self.malformed("an object's state is no tuple");
         };
@@ -135,7 +161,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn shape(&self, id: Id) -> Result<Vec<usize>> {
+    pub(super) fn shape(&self, id: Id) -> Result<Vec<usize>> {
         const MAX_DIMENSIONS: usize = 64;
         let Node::Tuple(sizes) = self.node(id) else { return self.malformed("an array's shape is no tuple") };
         let size = |&id| match *self.node(id) {
@@ -189,106 +215,19 @@ impl<'a> Machine<'a> {
     }
 
     /// Counts what is copied out of objects that may be shared.
-    fn spend(&mut self, amount: usize) -> Result<()> {
+    pub(super) fn spend(&mut self, amount: usize) -> Result<()> {
         self.budget = self.budget.checked_sub(amount).ok_or(PickleError::Expands)?;
         Ok(())
     }
 
-    /// The clips of the dictionary that the pickle is.
-    pub(super) fn rows(&mut self, top: Id) -> Result<Rows> {
-        let top = match self.node(top) {
-            // np.save puts what is no array into an array of one object.
-            Node::Array(Some(array)) if array.shape.is_empty() => match self.node(array.data) {
-                Node::List(list) => list[0],
-                _ => top,
-            },
-            _ => top,
-        };
-        // Each letter of a name and each number takes a byte of the file or more, unless clips share them.
-        self.budget = self.input.at();
-        match self.node(top) {
-            Node::Dict(dict) => {
-                let dict = dict.clone();
-                self.named_rows(dict).map(Rows::Named)
-            }
-            Node::List(list) => {
-                let list = list.clone();
-                let row = |(number, item): (usize, Id)| {
-                    let scores = self.scores_of(item);
-                    self.row(&|| format!("a list in which item {number}"), scores)
-                };
-                list.into_iter().enumerate().map(row).collect::<Result<_>>().map(Rows::Listed)
-            }
-            _ => Err(PickleError::NotScores(format!("{}, not a dictionary", self.describe(top)))),
-        }
+    /// What a dictionary has under a name.
+    pub(super) fn value_of(&self, dict: Id, name: &str) -> Option<Id> {
+        let Node::Dict(dict) = self.node(dict) else { return None };
+        // The last of several: it replaced the others.
+        dict.iter().rev().find(|&&(key, _)| self.str(key) == Some(name)).map(|&(_, value)| value)
     }
 
-    /// The scores of a list's item: itself, or `pred_score` of what mmaction2 dumps.
-    fn scores_of(&self, item: Id) -> Id {
-        let Node::Dict(dict) = self.node(item) else { return item };
-        let scores = dict.iter().find(|&&(key, _)| self.str(key) == Some("pred_score"));
-        scores.map_or(item, |&(_, scores)| scores)
-    }
-
-    fn named_rows(&mut self, dict: Vec<(Id, Id)>) -> Result<Vec<(String, Vec<f32>)>> {
-        let mut rows = Vec::with_capacity(dict.len());
-        for (key, value) in dict {
-            let Some(name) = self.str(key) else {
-                return Err(PickleError::NotScores(format!("a dictionary with {} among its keys", self.describe(key))));
-            };
-            let name = name.to_owned();
-            self.spend(name.len())?;
-            let row = self.row(&|| format!("a dictionary in which {}", excerpt(&name)), value)?;
-            rows.push((name, row));
-        }
-        Ok(rows)
-    }
-
-    /// The scores `[classes]` of a clip.
-    fn row(&mut self, place: &dyn Fn() -> String, value: Id) -> Result<Vec<f32>> {
-        let not_scores = |what: String| Err(PickleError::NotScores(format!("{} is {what}", place())));
-        match self.node(value) {
-            Node::Array(Some(array)) => {
-                let array = array.clone();
-                let items = array.shape.iter().product();
-                self.spend(items)?;
-                if array.shape.iter().filter(|&&size| size != 1).count() > 1 || array.shape.is_empty() {
-                    return not_scores(format!("an array of shape {:?}", array.shape));
-                }
-                match self.floats(&array) {
-                    Some(values) => Ok(values),
-                    None => not_scores(format!("an array of {}", array.dtype)),
-                }
-            }
-            Node::List(items) | Node::Tuple(items) => {
-                let values: Option<Vec<f32>> = if items.len() <= self.budget {
-                    items.iter().map(|&item| self.number_of(item)).collect()
-                } else {
-                    None
-                };
-                self.spend(items.len())?;
-                values.map_or_else(|| not_scores("a list of what are no numbers".to_owned()), Ok)
-            }
-            _ => not_scores(self.describe(value)),
-        }
-    }
-
-    fn floats(&self, array: &Array) -> Option<Vec<f32>> {
-        let Node::Bytes(bytes) = self.node(array.data) else { return None };
-        array.dtype.floats(bytes)
-    }
-
-    /// A plain number or a numpy scalar.
-    fn number_of(&self, id: Id) -> Option<f32> {
-        match self.node(id) {
-            Node::Int(value) => Some(*value as f32),
-            Node::Float(value) => Some(*value as f32),
-            Node::Array(Some(array)) if array.shape.is_empty() => self.floats(array)?.first().copied(),
-            _ => None,
-        }
-    }
-
-    fn describe(&self, id: Id) -> String {
+    pub(super) fn describe(&self, id: Id) -> String {
         match self.node(id) {
             Node::None => "None".to_owned(),
             Node::Int(_) | Node::Float(_) => "a number".to_owned(),
@@ -300,12 +239,14 @@ impl<'a> Machine<'a> {
             Node::Dtype(_) => "a numpy type".to_owned(),
             Node::Array(Some(array)) => format!("an array of shape {:?}", array.shape),
             Node::Array(None) => "an unfinished array".to_owned(),
+            Node::Storage(_) => "a torch storage".to_owned(),
+            Node::Tensor(tensor) => format!("a tensor of shape {:?}", tensor.shape()),
         }
     }
 }
 
 /// Text of a file, fit for a message.
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     const SHOWN: usize = 80;
     text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }

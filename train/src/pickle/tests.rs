@@ -58,6 +58,89 @@ fn each_form_of_a_row_is_read_in_each_protocol() {
     }
 }
 
+fn golden(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)).expect(name)
+}
+
+const DUMPS: [&str; 2] = ["mmaction2-tensors-protocol2.pickle", "mmaction2-tensors-protocol4.pickle"];
+const OLD: &str = "old-checkpoint.pth.tar";
+
+#[test]
+fn tensors_in_the_dumps_of_mmaction2_are_rows() {
+    for name in DUMPS {
+        let Rows::Listed(rows) = read(&golden(name)).expect(name) else { panic!("{name} is no list") };
+        let found: Vec<Vec<u32>> = rows.into_iter().map(|row| row.into_iter().map(f32::to_bits).collect()).collect();
+        assert_eq!(found, plain_rows().into_values().collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn a_checkpoint_from_before_pytorch_1_6_is_read() {
+    let tensors = read_old(&golden(OLD)).unwrap();
+    let tensor = |name: &str| {
+        let (_, shape, values) = tensors.iter().find(|of| of.0 == format!("module.{name}")).expect(name);
+        (shape.as_slice(), values.as_slice())
+    };
+    let ramp: Vec<f32> = (0..24).map(|v| v as f32).collect();
+    let turned: Vec<f32> = (0..24).map(|i| (i % 4 * 6 + i / 4) as f32).collect();
+    assert_eq!(tensor("conv1.weight"), ([3, 2, 2, 2].as_slice(), ramp.as_slice()));
+    assert_eq!(tensor("turned"), ([6, 4].as_slice(), turned.as_slice()));
+    assert_eq!(tensor("middle"), ([3].as_slice(), [10.0, 11.0, 12.0].as_slice()));
+    assert_eq!(tensor("parameter").1, [0.0, 1.0]);
+    assert_eq!(tensor("double").1, [0.5, -0.0]);
+    assert_eq!(tensor("half").1, [0.5, -2.0]);
+    assert_eq!(tensor("bn1.running_var").1, [1.0, 2.0, 3.0]);
+    // Counters are no floats; what lies beside the weights is none.
+    assert_eq!(tensors.len(), 7 + 4, "{tensors:?}");
+}
+
+#[test]
+fn files_of_tensors_that_are_cut_or_damaged_neither_panic_nor_run_away() {
+    for name in DUMPS {
+        let bytes = golden(name);
+        assert!((0..bytes.len()).all(|end| read(&bytes[..end]).is_err()), "{name}");
+    }
+    let old = golden(OLD);
+    assert!((0..old.len()).all(|end| read_old(&old[..end]).is_err()));
+    for (number, name) in DUMPS.into_iter().chain([OLD]).enumerate() {
+        let mut bytes = golden(name);
+        for at in 0..bytes.len() {
+            let whole = bytes[at];
+            for value in [0, 1, b'.', b'Q', b'R', b'K', b'h', 0x7f, 0x85, 0xff] {
+                bytes[at] = value;
+                let held = match number {
+                    2 => read_old(&bytes).map_or(0, |found| found.iter().map(|of| of.2.len()).sum()),
+                    _ => read(&bytes).map_or(0, |rows| match rows {
+                        Rows::Named(rows) => rows.iter().map(|row| row.1.len()).sum(),
+                        Rows::Listed(rows) => rows.iter().map(Vec::len).sum::<usize>(),
+                    }),
+                };
+                assert!(held <= bytes.len());
+            }
+            bytes[at] = whole;
+        }
+    }
+}
+
+#[test]
+fn torch_files_call_nothing_either() {
+    let old = golden(OLD);
+    let text = b"ctorch._utils\n_rebuild_tensor_v2\n";
+    let at = old.windows(text.len()).position(|part| part == text).unwrap();
+    let mut calling = old.clone();
+    calling.splice(at..at + text.len(), *b"cos\nsystem\n");
+    assert_eq!(read_old(&calling).unwrap_err(), PickleError::Calls("os.system".into()));
+    // A module that was saved as a whole names its classes.
+    calling = old.clone();
+    calling.splice(at..at + text.len(), *b"ctorchvision.models.resnet\nResNet\n");
+    let error = read_old(&calling).unwrap_err().to_string();
+    assert!(error.contains("torchvision.models.resnet.ResNet"), "{error}");
+    let big = old.windows(13).position(|part| part == b"little_endian").unwrap();
+    let mut swapped = old;
+    swapped[big..big + 3].copy_from_slice(b"big");
+    assert!(read_old(&swapped).unwrap_err().to_string().contains("little-endian"));
+}
+
 #[test]
 fn a_dictionary_of_np_save_is_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/dictionary.npy");
@@ -112,7 +195,10 @@ fn functions_are_named_and_never_called() {
     calls(b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.tobytes\x93.", "numpy.ndarray.tobytes");
     calls(b"\x80\x04\x8c\x07_codecs\x8c\x06decode\x93.", "_codecs.decode");
     let message = PickleError::Calls("os.system".into()).to_string();
-    assert_eq!(message, "the pickle calls os.system; only plain dictionaries and lists of numpy arrays are read");
+    assert_eq!(
+        message,
+        "the pickle calls os.system; only plain dictionaries and lists of numpy arrays and torch tensors are read"
+    );
 }
 
 #[test]

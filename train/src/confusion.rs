@@ -23,7 +23,7 @@ pub struct Pair {
 
 /// The class with the best score; of equal scores that of the lower number, as in [`crate::accuracy`].
 pub fn predicted(row: &[f32]) -> usize {
-    let better = |best: usize, class: usize| if row[class] > row[best] { class } else { best };
+    let better = |best: usize, class: usize| if row[class] > row[best] || row[best].is_nan() { class } else { best };
     (0..row.len()).reduce(better).unwrap_or(0)
 }
 
@@ -176,6 +176,7 @@ mod tests {
     fn of_equal_scores_the_lower_class_is_predicted() {
         assert_eq!(predicted(&[0.5, 1.0, 1.0]), 1);
         assert_eq!(predicted(&[0.0, 0.0]), 0);
+        assert_eq!(predicted(&[f32::NAN, -1.0, 0.0]), 2);
         let scores = [1.0, 1.0, 0.0, 2.0];
         assert_eq!(Confusion::of(&scores, 2, &[1, 1]).count(1, 0), 1);
     }

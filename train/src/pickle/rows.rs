@@ -1,0 +1,127 @@
+//! Scores of clips, as they are pickled: a dictionary by name, or a list.
+
+use super::objects::{Array, Node, excerpt};
+use super::torch::Tensor;
+use super::{Id, Machine, PickleError, Result};
+
+/// What a pickle holds, each row `[classes]`.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Rows {
+    /// A dictionary's, by name, in its order.
+    Named(Vec<(String, Vec<f32>)>),
+    /// A list's, as mmaction and mmaction2 dump it.
+    Listed(Vec<Vec<f32>>),
+}
+
+/// The rows of a pickled dictionary or list.
+pub(crate) fn read(bytes: &[u8]) -> Result<Rows> {
+    let mut machine = Machine::new(bytes);
+    let top = machine.run()?;
+    machine.rows(top)
+}
+
+impl Machine<'_> {
+    /// The clips of the dictionary that the pickle is.
+    fn rows(&mut self, top: Id) -> Result<Rows> {
+        let top = match self.node(top) {
+            // np.save puts what is no array into an array of one object.
+            Node::Array(Some(array)) if array.shape.is_empty() => match self.node(array.data) {
+                Node::List(list) => list[0],
+                _ => top,
+            },
+            _ => top,
+        };
+        // Each letter of a name and each number takes a byte of the file or more, unless clips share them.
+        self.budget = self.input.at();
+        match self.node(top) {
+            Node::Dict(dict) => {
+                let dict = dict.clone();
+                self.named_rows(dict).map(Rows::Named)
+            }
+            Node::List(list) => {
+                let list = list.clone();
+                let row = |(number, item): (usize, Id)| {
+                    let scores = self.scores_of(item);
+                    self.row(&|| format!("a list in which item {number}"), scores)
+                };
+                list.into_iter().enumerate().map(row).collect::<Result<_>>().map(Rows::Listed)
+            }
+            _ => Err(PickleError::NotScores(format!("{}, not a dictionary", self.describe(top)))),
+        }
+    }
+
+    /// The scores of a list's item: itself, or `pred_score` of what mmaction2 dumps.
+    fn scores_of(&self, item: Id) -> Id {
+        // mmaction2 had pred_scores = {item: ...} before its version 1.2.
+        self.value_of(item, "pred_score")
+            .or_else(|| self.value_of(self.value_of(item, "pred_scores")?, "item"))
+            .unwrap_or(item)
+    }
+
+    fn named_rows(&mut self, dict: Vec<(Id, Id)>) -> Result<Vec<(String, Vec<f32>)>> {
+        let mut rows = Vec::with_capacity(dict.len());
+        for (key, value) in dict {
+            let Some(name) = self.str(key) else {
+                return Err(PickleError::NotScores(format!("a dictionary with {} among its keys", self.describe(key))));
+            };
+            let name = name.to_owned();
+            self.spend(name.len())?;
+            let row = self.row(&|| format!("a dictionary in which {}", excerpt(&name)), value)?;
+            rows.push((name, row));
+        }
+        Ok(rows)
+    }
+
+    /// The scores `[classes]` of a clip.
+    fn row(&mut self, place: &dyn Fn() -> String, value: Id) -> Result<Vec<f32>> {
+        let not_scores = |what: String| Err(PickleError::NotScores(format!("{} is {what}", place())));
+        match self.node(value) {
+            Node::Array(Some(array)) => {
+                let array = array.clone();
+                let items = array.shape.iter().product();
+                self.spend(items)?;
+                if array.shape.iter().filter(|&&size| size != 1).count() > 1 || array.shape.is_empty() {
+                    return not_scores(format!("an array of shape {:?}", array.shape));
+                }
+                match self.floats(&array) {
+                    Some(values) => Ok(values),
+                    None => not_scores(format!("an array of {}", array.dtype)),
+                }
+            }
+            Node::Tensor(tensor) => {
+                let tensor: Tensor = (**tensor).clone();
+                let shape = tensor.shape();
+                if shape.iter().filter(|&&size| size != 1).count() > 1 || shape.is_empty() {
+                    return not_scores(format!("a tensor of shape {shape:?}"));
+                }
+                let values = self.tensor_values(&tensor, None)?;
+                values.map_or_else(|| not_scores("a tensor of what are no floats".to_owned()), Ok)
+            }
+            Node::List(items) | Node::Tuple(items) => {
+                let values: Option<Vec<f32>> = if items.len() <= self.budget {
+                    items.iter().map(|&item| self.number_of(item)).collect()
+                } else {
+                    None
+                };
+                self.spend(items.len())?;
+                values.map_or_else(|| not_scores("a list of what are no numbers".to_owned()), Ok)
+            }
+            _ => not_scores(self.describe(value)),
+        }
+    }
+
+    fn floats(&self, array: &Array) -> Option<Vec<f32>> {
+        let Node::Bytes(bytes) = self.node(array.data) else { return None };
+        array.dtype.floats(bytes)
+    }
+
+    /// A plain number or a numpy scalar.
+    fn number_of(&self, id: Id) -> Option<f32> {
+        match self.node(id) {
+            Node::Int(value) => Some(*value as f32),
+            Node::Float(value) => Some(*value as f32),
+            Node::Array(Some(array)) if array.shape.is_empty() => self.floats(array)?.first().copied(),
+            _ => None,
+        }
+    }
+}
