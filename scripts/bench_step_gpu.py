@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Times ResNet training steps and evaluation on an NVIDIA card in ucftrain and in PyTorch, in turns in one run.
 
-    python3 scripts/bench_step_gpu.py --program target/release/ucftrain [--rounds 3] [--json FILE]
+    python3 scripts/bench_step_gpu.py --program target/release/ucftrain [--rounds 3] [--compile 4] [--json FILE]
 
 PyTorch: eager, AMP bf16, channels_last, cudnn.benchmark, foreach SGD. Both synchronise after every step; medians of 20 steps,
-then medians over the rounds. Only the network is timed: inputs lie on the card.
+then medians over the rounds. Only the network is timed: inputs lie on the card. --compile N also times torch.compile, for information
+and once, on the first N cases: compiling takes longer than all else.
 """
 import argparse
 import json
@@ -79,20 +80,27 @@ def main():
     parser.add_argument("--program", required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", type=int, default=len(CASES), help="how many of the cases, from the first")
+    parser.add_argument("--compile", type=int, default=0, metavar="N", help="also time torch.compile on the first N cases")
     parser.add_argument("--json")
     args = parser.parse_args()
     rows = []
-    for case in CASES[: args.cases]:
+    for number, case in enumerate(CASES[: args.cases]):
         found = {"ucftrain": [], "PyTorch": []}
         for _ in range(args.rounds):
             found["ucftrain"].append(ours(case, args.program))
             found["PyTorch"].append(pytorch(case))
+        if number < args.compile:
+            try:
+                found["PyTorch compiled"] = [pytorch(case, compile=True)]
+            except Exception as error:  # It needs a C compiler and Triton, which not every machine has.
+                print(f"torch.compile cannot be had here: {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
+                args.compile = 0
         medians = {who: {name: statistics.median(run[name] for run in runs) for name in NAMES} for who, runs in found.items()}
         rows.append({"network": case[0], "channels": case[1], "batch": case[2], **medians})
         for who, times in medians.items():
             ratios = {name: medians["PyTorch"][name] / times[name] for name in NAMES}
             cells = "  ".join(f"{name} {times[name]:7.2f} ms x{ratios[name]:.2f}" for name in NAMES)
-            print(f"{case[0]} {case[2]:4} x {case[1]:2}  {who:15} {cells}  {1e3 * case[2] / times['training step']:7.0f} img/s", flush=True)
+            print(f"{case[0]} {case[2]:4} x {case[1]:2}  {who:16} {cells}  {1e3 * case[2] / times['training step']:7.0f} img/s", flush=True)
     if args.json:
         import torch
 
