@@ -28,6 +28,61 @@ fn undo_up_avx2(pixels: &mut [u8], row_bytes: usize) {
     add_rows(pixels, row_bytes);
 }
 
+/// Restores an image to memory that is not looked at soon, see [`super::stream`]; false where that is no gain, and nothing was
+/// done.
+pub(super) fn undo_up_to(filtered: &[u8], row_bytes: usize, out: &mut [u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if row_bytes.is_multiple_of(32)
+        && out.as_ptr().align_offset(16) == 0
+        && filtered.len() == out.len()
+        && out.len().is_multiple_of(row_bytes)
+        && is_x86_feature_detected!("avx2")
+    {
+        // SAFETY: the processor has what the functions are compiled for.
+        #[allow(unsafe_code)]
+        unsafe {
+            match row_bytes / 32 {
+                1 => add_to::<1>(filtered, out),
+                2 => add_to::<2>(filtered, out),
+                3 => add_to::<3>(filtered, out),
+                4 => add_to::<4>(filtered, out),
+                5 => add_to::<5>(filtered, out),
+                6 => add_to::<6>(filtered, out),
+                7 => add_to::<7>(filtered, out),
+                8 => add_to::<8>(filtered, out),
+                _ => return false,
+            }
+        }
+        return true;
+    }
+    false
+}
+
+/// Rows of `N` vectors of 32 bytes, whose sums stay in registers from row to row.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code, reason = "streaming stores")]
+fn add_to<const N: usize>(filtered: &[u8], out: &mut [u8]) {
+    use std::arch::x86_64::{
+        _mm_sfence, _mm_stream_si128, _mm256_add_epi8, _mm256_castsi256_si128, _mm256_extracti128_si256,
+        _mm256_loadu_si256, _mm256_setzero_si256,
+    };
+    let mut sums = [_mm256_setzero_si256(); N];
+    for (row, to) in filtered.chunks_exact(32 * N).zip(out.chunks_exact_mut(32 * N)) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: both rows have `N` vectors, and those of `to` start at multiples of 16 bytes.
+            unsafe {
+                *sum = _mm256_add_epi8(*sum, _mm256_loadu_si256(row.as_ptr().add(32 * i).cast()));
+                let to = to.as_mut_ptr().add(32 * i);
+                _mm_stream_si128(to.cast(), _mm256_castsi256_si128(*sum));
+                _mm_stream_si128(to.add(16).cast(), _mm256_extracti128_si256::<1>(*sum));
+            }
+        }
+    }
+    // Other threads see the bytes after the lock that hands them over; streaming stores wait for a fence of their own.
+    _mm_sfence();
+}
+
 /// Compiled for each set of instructions; loops count, because iterators would not be compiled for it too.
 #[inline(always)]
 fn add_rows(pixels: &mut [u8], row_bytes: usize) {
@@ -52,5 +107,29 @@ mod tests {
         assert_eq!(out, [1, 2, 2, 3, 253, 250]);
         undo_up(&mut out, 2);
         assert_eq!(out, [1, 2, 3, 5, 0, 255]);
+    }
+
+    #[test]
+    fn what_is_restored_elsewhere_is_what_is_restored_in_place() {
+        let mut done = 0;
+        for row_bytes in (1..=10).map(|n| 32 * n).chain([16, 33, 200]) {
+            for (rows, start) in [(1, 0), (2, 16), (9, 32), (224, 5), (3, 0)] {
+                let filtered: Vec<u8> = (0..row_bytes * rows).map(|i| crate::order::mix64(i as u64) as u8).collect();
+                let mut expected = filtered.clone();
+                undo_up(&mut expected, row_bytes);
+                let mut out = vec![7; expected.len() + 200];
+                let first = out.as_ptr().align_offset(64) + start;
+                if undo_up_to(&filtered, row_bytes, &mut out[first..first + expected.len()]) {
+                    done += 1;
+                    assert_eq!(out[first..first + expected.len()], expected, "{row_bytes}, {rows}, {start}");
+                }
+                let beside = out[..first].iter().chain(&out[first + expected.len()..]).all(|&byte| byte == 7);
+                assert!(beside, "{row_bytes}, {rows}, {start}");
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(done, if is_x86_feature_detected!("avx2") { 8 * 4 } else { 0 });
+        #[cfg(not(target_arch = "x86_64"))]
+        assert_eq!(done, 0);
     }
 }

@@ -302,7 +302,13 @@ impl Decoder {
             _ => {
                 // Where matches and the row above are read back from the cache.
                 self.image.resize(size.bytes(), 0);
-                unpack(&mut self.zstd, bytes, size, (codec, filter), &mut self.image)?;
+                unpack(&mut self.zstd, bytes, codec, &mut self.image)?;
+                if filter == Filter::Up {
+                    if window == size.whole() && filter::undo_up_to(&self.image, size.row_bytes(), out) {
+                        return Ok(());
+                    }
+                    filter::undo_up(&mut self.image, size.row_bytes());
+                }
                 window.cut(&self.image, size, out);
             }
         }
@@ -310,23 +316,18 @@ impl Decoder {
     }
 }
 
-/// Decodes a whole image of one of the pixel codecs.
+/// Decodes a whole image of one of the pixel codecs, its filter not undone.
 fn unpack(
     zstd: &mut ::zstd::bulk::Decompressor<'static>,
     bytes: &[u8],
-    size: ImageSize,
-    (codec, filter): (Codec, Filter),
+    codec: Codec,
     out: &mut [u8],
 ) -> Result<(), String> {
     match codec {
-        Codec::Zstd => zstd::decode(zstd, bytes, out)?,
-        Codec::Lz4 => lz4::decode(bytes, out)?,
-        Codec::Raw | Codec::Jpeg => raw::decode(bytes, out)?,
+        Codec::Zstd => zstd::decode(zstd, bytes, out),
+        Codec::Lz4 => lz4::decode(bytes, out),
+        Codec::Raw | Codec::Jpeg => raw::decode(bytes, out),
     }
-    if filter == Filter::Up {
-        filter::undo_up(out, size.row_bytes());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
