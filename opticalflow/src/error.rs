@@ -31,6 +31,26 @@ pub enum Error {
         /// Bytes that were given.
         got: usize,
     },
+    /// Frames for a card are not whole, fewer than two, or more than it was told to make room for.
+    #[error("{got} bytes of grey frames of {width}x{height}: expected 2 to {} whole ones", pairs + 1)]
+    Frames {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Pairs at most.
+        pairs: usize,
+        /// Bytes that were given.
+        got: usize,
+    },
+    /// A card cannot be used.
+    #[error("card {ordinal}: {reason}")]
+    Card {
+        /// Its number.
+        ordinal: usize,
+        /// In words.
+        reason: String,
+    },
 }
 
 /// Result of this crate.

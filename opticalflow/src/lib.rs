@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::inline_always, reason = "what is not inlined is not compiled for the instructions of its caller")]
 
+#[cfg(any(test, feature = "cuda"))]
+mod cuda;
 mod dis;
 mod error;
 mod field;
@@ -10,6 +12,8 @@ mod pyramid;
 mod quantise;
 mod tvl1;
 
+#[cfg(feature = "cuda")]
+pub use cuda::CudaTvL1;
 pub use dis::{Dis, DisParams};
 pub use error::{Error, Result};
 pub use field::Flow;

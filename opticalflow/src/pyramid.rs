@@ -56,6 +56,15 @@ impl Bilinear {
         }
     }
 
+    /// For each pixel of the columns, then of the rows: first source pixel, next one and its weight.
+    #[cfg(any(test, feature = "cuda"))]
+    pub fn axes(&self) -> [impl Iterator<Item = (u32, u32, f32)>; 2] {
+        [&self.columns, &self.rows].map(|taps| {
+            let pairs = taps.first.iter().zip(&taps.next).zip(&taps.weight);
+            pairs.map(|((&first, &next), &weight)| (first, next, weight))
+        })
+    }
+
     /// Resizes `from` into `to` and multiplies by `factor`.
     pub fn resize(&self, from: &Plane, to: &mut Plane, factor: f32) {
         for y in 0..to.height {

@@ -14,10 +14,12 @@ use crate::pyramid::{Bilinear, level_sizes};
 
 use fixed_point::{State, Steps};
 use median::Columns;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use warp::cubic_weights;
 use warp::{DataTerm, GradientImage, Weights};
 
 /// Levels have no shorter side, in pixels.
-const SHORTEST_SIDE: usize = 16;
+pub(crate) const SHORTEST_SIDE: usize = 16;
 
 /// What the method can be told. The defaults are OpenCV's.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +64,7 @@ impl Default for Params {
 }
 
 impl Params {
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let wrong = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
         for (name, value) in [("tau", self.tau), ("lambda", self.lambda), ("theta", self.theta)] {
             if !(value > 0.0 && value.is_finite()) {

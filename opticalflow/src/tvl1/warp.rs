@@ -175,6 +175,12 @@ impl Weights {
     }
 }
 
+/// Weights of the four pixels around each fraction of a pixel, one behind the other.
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) fn cubic_weights() -> Vec<f32> {
+    Weights::new().single.concat()
+}
+
 /// Keys' (1981) kernel of cubic convolution at a distance in pixels.
 fn keys(distance: f64) -> f64 {
     const A: f64 = -0.75;
