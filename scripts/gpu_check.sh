@@ -2,8 +2,8 @@
 # Everything that needs an NVIDIA card, on a machine without Rust and without network: tests of the ops, a small training beside the
 # CPU's, speed beside PyTorch, and whole epochs at UCF101's counts.
 #   scripts/gpu_check.sh BIN [IMAGES]
-# BIN holds programs that were built elsewhere with the feature `cuda`: ucftrain, ucfpack and convnet_tests
-# (its test program, see `cargo test -p candle-convnet --features cuda --no-run`). IMAGES is a small packed data set
+# BIN holds programs that were built elsewhere with the feature `cuda`: ucftrain, ucfpack, convnet_tests and flow_tests (the last two
+# by `cargo test -p candle-convnet --features cuda --no-run` and `cargo test -p clip-flow --features cuda --test cuda --no-run`). IMAGES is a small packed data set
 # of real clips, whose images the full-size set takes; without it that part is left out. python3 must have torch and torchvision.
 # Results go to $OUT (default: gpu-check), the full-size set to $WORK (default: /dev/shm/ucf-gpu-check, 45 GB for 11 KB frames).
 set -euo pipefail
@@ -18,6 +18,9 @@ export LD_LIBRARY_PATH="$(printf '%s:' "$nvidia"/*/lib)${LD_LIBRARY_PATH:-}"
 
 echo "== tests of the ops"
 CARGO_MANIFEST_DIR=$PWD/convnet "$bin/convnet_tests" --ignored --test-threads=1 | tee "$out/tests.txt"
+
+echo "== TV-L1 flow"
+"$bin/flow_tests" --include-ignored --nocapture --test-threads=1 | tee "$out/flow.txt"
 
 echo "== a small training: card (bf16), card (f32), CPU"
 rm -rf "$work/small" && mkdir "$work/small"
@@ -46,7 +49,7 @@ for run in again stopped; do
 done | tee "$out/exact.txt"
 
 echo "== speed beside PyTorch"
-python3 scripts/bench_step_gpu.py --program "$bin/ucftrain" --rounds "${ROUNDS:-2}" --json "$out/steps.json" | tee "$out/steps.txt"
+python3 scripts/bench_step_gpu.py --program "$bin/ucftrain" --rounds "${ROUNDS:-2}" --compile "${COMPILE:-2}" --json "$out/steps.json" | tee "$out/steps.txt"
 
 if [ -n "$images" ]; then
   echo "== whole epochs at UCF101's counts"

@@ -15,4 +15,4 @@ fi
 # Without a card nothing says what to compile for.
 export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"
 export CARGO_TARGET_DIR="${CUDA_TARGET_DIR:-$cache/target-cuda}"
-cargo clippy --workspace --all-targets --locked --features ucftrain/cuda,candle-convnet/cuda -- -D warnings
+cargo clippy --workspace --all-targets --locked --features ucftrain/cuda,candle-convnet/cuda,ucfpack/cuda,clip-flow/cuda -- -D warnings

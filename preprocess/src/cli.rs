@@ -95,6 +95,9 @@ pub struct BuildArgs {
     /// How flow is computed of videos [default: tvl1]
     #[arg(long, value_enum, value_name = "METHOD")]
     pub flow_method: Option<FlowMethodArg>,
+    /// What computes TV-L1 of videos, cpu or cuda:N; a card's bytes may differ from the processor's by a level here and there
+    #[arg(long, value_name = "cpu|cuda:N", value_parser = parse_device, default_value = "cpu")]
+    pub device: FlowDevice,
     /// How much is checked of JPEG files that are stored as they are; of videos, decode takes all that ffmpeg complains of for damage
     #[arg(long, value_enum, default_value_t = CheckArg::Header)]
     pub check: CheckArg,
@@ -154,6 +157,9 @@ pub struct ExtractArgs {
     /// How flow is computed
     #[arg(long, value_enum, value_name = "METHOD", default_value_t = FlowMethodArg::Tvl1)]
     pub flow_method: FlowMethodArg,
+    /// What computes TV-L1, cpu or cuda:N
+    #[arg(long, value_name = "cpu|cuda:N", value_parser = parse_device, default_value = "cpu")]
+    pub device: FlowDevice,
     /// Videos that are decoded at the same time [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -163,6 +169,13 @@ pub struct ExtractArgs {
     /// Go on with a tree that was cut off; clips that are there are not made again
     #[arg(long)]
     pub resume: bool,
+}
+
+/// What computes flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowDevice {
+    Cpu,
+    Card(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -372,6 +385,15 @@ fn parse_part(text: &str) -> Result<Part, String> {
     match numbers {
         Some((number, of)) if (1..=of).contains(&number) => Ok(Part { number, of }),
         _ => Err("write I/N with I from 1 to N, e.g. 3/8".into()),
+    }
+}
+
+fn parse_device(text: &str) -> Result<FlowDevice, String> {
+    match text.strip_prefix("cuda:").and_then(|number| number.parse().ok()) {
+        Some(number) => Ok(FlowDevice::Card(number)),
+        None if text == "cpu" => Ok(FlowDevice::Cpu),
+        None if text == "cuda" => Ok(FlowDevice::Card(0)),
+        None => Err("there is cpu and cuda:N".into()),
     }
 }
 

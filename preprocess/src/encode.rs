@@ -144,6 +144,8 @@ pub(crate) struct EncodeSetup<'a> {
     pub check: Check,
     /// Where clips are videos.
     pub video: Option<&'a Video>,
+    /// Threads that may help with one clip.
+    pub threads: usize,
     pub cancel: &'a AtomicBool,
 }
 
@@ -156,10 +158,10 @@ pub(crate) struct ClipEncoder<'a> {
 
 impl<'a> ClipEncoder<'a> {
     pub fn new(setup: EncodeSetup<'a>) -> Result<Self> {
-        let EncodeSetup { streams, check, video, cancel } = setup;
+        let EncodeSetup { streams, check, video, threads, cancel } = setup;
         let quality = video.map_or(crate::video::QUALITY, |video| video.options.quality);
         let streams = streams.iter().map(|(kind, options)| StreamEncoder::new(*kind, *options, check, quality));
-        let video = video.map(|video| VideoEncoder::new(video.clone(), check == Check::Decode));
+        let video = video.map(|video| VideoEncoder::new(video.clone(), check == Check::Decode, threads));
         Ok(Self { streams: streams.collect::<Result<_>>()?, video, cancel })
     }
 

@@ -61,7 +61,7 @@ impl Sample {
         watch: Watch<'_>,
     ) -> Result<Self> {
         let streams = setup.streams;
-        let mut encoder = ClipEncoder::new(setup)?;
+        let mut encoder = ClipEncoder::new(EncodeSetup { threads: 1, ..setup })?;
         let mut sample = Self::default();
         watch.progress.begin("sampling", Work { clips: (most_clips * streams.len()) as u64, ..Work::default() });
         for (stream, (kind, _)) in streams.iter().enumerate() {

@@ -108,9 +108,11 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     let Some(video) = input.video() else { return Ok(report) };
     let frames = tasks.iter().map(|(_, file)| u64::from(file.frames)).sum();
     watch.progress.begin_counting("extracting", Work { clips: tasks.len() as u64, images: frames, bytes: 0 }, "frames");
+    // With a clip for every thread, one that waited for help with its flow would begin another clip.
+    let threads = if tasks.len() < rayon::current_num_threads() { rayon::current_num_threads() } else { 1 };
     let totals = Mutex::new(&mut report);
     let outcome = tasks.par_iter().try_for_each_init(
-        || VideoEncoder::new(video.clone(), false),
+        || VideoEncoder::new(video.clone(), false, threads),
         |encoder, (listed, file)| {
             let made = extract_clip(encoder, listed, file, options, watch)?;
             let mut report = totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

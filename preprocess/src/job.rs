@@ -212,7 +212,13 @@ impl<'a> Job<'a> {
     }
 
     fn setup<'s>(&'s self, watch: Watch<'s>) -> EncodeSetup<'s> {
-        EncodeSetup { streams: &self.streams, check: self.options.check, video: self.video, cancel: watch.cancel }
+        EncodeSetup {
+            streams: &self.streams,
+            check: self.options.check,
+            video: self.video,
+            threads: self.options.jobs,
+            cancel: watch.cancel,
+        }
     }
 
     /// What the build would take, from a sample.

@@ -16,7 +16,7 @@ use ucfpack::video::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
 use ucfpack::{Error, Skipped};
 
 use super::{cancel_on_signals, processors, use_threads};
-use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowMethodArg, FlowSize, LayoutArg};
+use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowDevice, FlowMethodArg, FlowSize, LayoutArg};
 
 /// Level of zstd and LZ4-HC where none is asked for.
 const DEFAULT_LEVEL: i32 = 9;
@@ -52,10 +52,12 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         (None, None) => Location::Apart { rgb: args.rgb.clone(), flow: args.flow.clone() },
     };
     let of_videos = args.videos.is_some();
+    let flow = flow_method(args.flow_method.unwrap_or(FlowMethodArg::Tvl1));
     let video = VideoOptions {
         short_side: args.rgb_short_side.unwrap_or(SHORT_SIDE),
         quality: args.rgb_quality.unwrap_or(QUALITY),
-        flow: flow_method(args.flow_method.unwrap_or(FlowMethodArg::Tvl1)),
+        flow,
+        card: card(args.device, if of_videos { flow } else { None })?,
     };
     let (rgb_codec, flow_codec) = (codec(args.rgb_codec), codec(args.flow_codec));
     if !of_videos && (args.rgb_quality.is_some() || args.flow_method.is_some()) {
@@ -145,6 +147,17 @@ pub fn flow_method(arg: FlowMethodArg) -> Option<FlowMethod> {
         FlowMethodArg::Tvl1 => Some(FlowMethod::TvL1),
         FlowMethodArg::Dis => Some(FlowMethod::Dis),
         FlowMethodArg::None => None,
+    }
+}
+
+/// The card that computes flow, if one is asked for.
+pub fn card(device: FlowDevice, method: Option<FlowMethod>) -> Result<Option<usize>, Error> {
+    match (device, method) {
+        (FlowDevice::Cpu, _) => Ok(None),
+        (FlowDevice::Card(card), Some(FlowMethod::TvL1)) => Ok(Some(card)),
+        (FlowDevice::Card(_), _) => {
+            Err(Error::Usage("--device cuda:N goes with --videos and --flow-method tvl1, which it computes".into()))
+        }
     }
 }
 

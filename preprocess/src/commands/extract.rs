@@ -7,7 +7,7 @@ use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::video::VideoOptions;
 
-use super::build::{dataset, flow_method, show_skipped};
+use super::build::{card, dataset, flow_method, show_skipped};
 use super::{cancel_on_signals, processors, use_threads};
 use crate::cli::ExtractArgs;
 
@@ -16,6 +16,7 @@ pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
     use_threads(jobs)?;
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
+    let flow = flow_method(args.flow_method);
     let options = ExtractOptions {
         videos: args.videos.clone(),
         out: args.out.clone(),
@@ -25,7 +26,8 @@ pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
         video: VideoOptions {
             short_side: args.rgb_short_side,
             quality: args.quality,
-            flow: flow_method(args.flow_method),
+            flow,
+            card: card(args.device, flow)?,
         },
         keep_going: args.keep_going,
         resume: args.resume,

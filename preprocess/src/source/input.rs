@@ -21,7 +21,7 @@ impl Input {
     pub fn open(location: &Location, layout: Option<Layout>, options: VideoOptions) -> Result<Self> {
         match location {
             Location::Videos(root) => {
-                let video = Video { ffmpeg: Ffmpeg::find()?, options };
+                let video = Video::new(Ffmpeg::find()?, options);
                 Ok(Self::Videos(Videos::open(root, video)?))
             }
             _ => Ok(Self::Tree(Tree::open(location, layout)?)),

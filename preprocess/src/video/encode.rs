@@ -4,10 +4,11 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clip_flow::{Dis, DisParams, Flow, Params, TvL1, quantise};
+use clip_flow::{Flow, quantise};
 
+use super::Video;
+use super::flow::FlowMaker;
 use super::frames::{Frame, FrameReader};
-use super::{FlowMethod, Video};
 use crate::encode::Geometry;
 use crate::error::{Error, Result};
 use crate::resize::Resizer;
@@ -44,27 +45,27 @@ pub(crate) struct VideoEncoder {
     video: Video,
     /// What ffmpeg complains of is a fault, else a note.
     strict: bool,
+    /// Threads that may help to compute flow.
+    threads: usize,
     scale: Resizer,
     frame: Frame,
     resized: Vec<u8>,
-    grey: [Vec<u8>; 2],
-    /// For images of this size.
-    solver: Option<((u16, u16), Solver)>,
-    flow: Flow,
+    grey: Vec<u8>,
+    flow: Option<FlowMaker>,
     planes: [Vec<u8>; 2],
 }
 
 impl VideoEncoder {
-    pub fn new(video: Video, strict: bool) -> Self {
+    pub fn new(video: Video, strict: bool, threads: usize) -> Self {
         Self {
             video,
             strict,
+            threads,
             scale: Resizer::default(),
             frame: Frame::default(),
             resized: Vec::new(),
-            grey: Default::default(),
-            solver: None,
-            flow: Flow::default(),
+            grey: Vec::new(),
+            flow: None,
             planes: Default::default(),
         }
     }
@@ -85,6 +86,9 @@ impl VideoEncoder {
             Ok(reader) => reader,
             Err(fault) => return Ok(Err(fault)),
         };
+        if let Some(flow) = &mut self.flow {
+            flow.restart();
+        }
         let mut first_size = None;
         let mut decoded = 0;
         loop {
@@ -105,9 +109,13 @@ impl VideoEncoder {
                 )));
             }
             if decoded >= wanted.frames.start {
-                self.give(wanted, decoded == wanted.frames.start, &mut each)?;
+                self.give(wanted, &mut each)?;
             }
             decoded += 1;
+        }
+        if let Some(flow) = &mut self.flow {
+            let planes = &mut self.planes;
+            flow.finish(|flow| give_flow(flow, planes, &mut each))?;
         }
         let said = match reader.finish() {
             Ok(said) => said,
@@ -155,12 +163,7 @@ impl VideoEncoder {
     }
 
     /// Resizes the frame that was just read, and gives what is wanted of it.
-    fn give(
-        &mut self,
-        wanted: &Wanted,
-        is_first: bool,
-        each: &mut impl FnMut(StreamImage<'_>) -> Result<()>,
-    ) -> Result<()> {
+    fn give(&mut self, wanted: &Wanted, each: &mut impl FnMut(StreamImage<'_>) -> Result<()>) -> Result<()> {
         let Frame { width: from_width, height: from_height, ref pixels } = self.frame;
         let (width, height) = Geometry::ShortSide(self.video.options.short_side).extent(from_width, from_height);
         let extent = |w: u16, h: u16| (usize::from(w), usize::from(h));
@@ -169,50 +172,34 @@ impl VideoEncoder {
             each(StreamImage::Rgb { width, height, pixels: &self.resized })?;
         }
         let Some(method) = self.video.options.flow.filter(|_| wanted.flow) else { return Ok(()) };
-        self.grey.swap(0, 1);
-        grey(&self.resized, &mut self.grey[1]);
-        if is_first {
-            return Ok(());
+        if self.flow.as_ref().is_none_or(|flow| flow.size() != (width, height)) {
+            self.flow = Some(FlowMaker::new(
+                method,
+                self.video.options,
+                self.video.solvers.clone(),
+                self.threads,
+                (width, height),
+            )?);
         }
-        self.compute_flow(method, width, height)?;
-        each(StreamImage::Flow { width, height, planes: [&self.planes[0], &self.planes[1]] })
-    }
-
-    fn compute_flow(&mut self, method: FlowMethod, width: u16, height: u16) -> Result<()> {
-        let fault = |error: clip_flow::Error| Error::Usage(format!("--rgb-short-side: {error}"));
-        if self.solver.as_ref().is_none_or(|(size, _)| *size != (width, height)) {
-            let solver = Solver::new(method, width.into(), height.into()).map_err(fault)?;
-            self.solver = Some(((width, height), solver));
+        if let Some(flow) = &mut self.flow {
+            grey(&self.resized, &mut self.grey);
+            let planes = &mut self.planes;
+            flow.push(&self.grey, |flow| give_flow(flow, planes, each))?;
         }
-        if let Some((_, solver)) = &mut self.solver {
-            solver.compute(&self.grey[0], &self.grey[1], &mut self.flow).map_err(fault)?;
-        }
-        quantise(&self.flow.x, &mut self.planes[0]);
-        quantise(&self.flow.y, &mut self.planes[1]);
         Ok(())
     }
 }
 
-/// One of the methods, for one size.
-enum Solver {
-    TvL1(Box<TvL1>),
-    Dis(Box<Dis>),
-}
-
-impl Solver {
-    fn new(method: FlowMethod, width: usize, height: usize) -> clip_flow::Result<Self> {
-        Ok(match method {
-            FlowMethod::TvL1 => Self::TvL1(TvL1::new(width, height, Params::default())?.into()),
-            FlowMethod::Dis => Self::Dis(Dis::new(width, height, DisParams::MEDIUM)?.into()),
-        })
-    }
-
-    fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> clip_flow::Result<()> {
-        match self {
-            Self::TvL1(solver) => solver.compute(first, second, flow),
-            Self::Dis(solver) => solver.compute(first, second, flow),
-        }
-    }
+/// Quantises a flow and gives it on.
+fn give_flow(
+    flow: &Flow,
+    planes: &mut [Vec<u8>; 2],
+    each: &mut impl FnMut(StreamImage<'_>) -> Result<()>,
+) -> Result<()> {
+    quantise(&flow.x, &mut planes[0]);
+    quantise(&flow.y, &mut planes[1]);
+    let (width, height) = (flow.width as u16, flow.height as u16);
+    each(StreamImage::Flow { width, height, planes: [&planes[0], &planes[1]] })
 }
 
 /// The frames that are decoded at most of a video whose header says so many: more is no rounding of a count.

@@ -2,6 +2,7 @@
 
 mod encode;
 mod ffmpeg;
+mod flow;
 mod frames;
 
 use clipshard::Codec;
@@ -13,6 +14,7 @@ use crate::stream::StreamKind;
 pub(crate) use encode::{StreamImage, VideoEncoder, Wanted};
 pub use ffmpeg::Ffmpeg;
 pub(crate) use ffmpeg::probe_frames;
+use flow::Solvers;
 
 /// Shorter side of decoded frames where none is asked for, as in the published frame trees.
 pub const SHORT_SIDE: u16 = 256;
@@ -47,11 +49,13 @@ pub struct VideoOptions {
     pub quality: u8,
     /// `None`: RGB only.
     pub flow: Option<FlowMethod>,
+    /// The NVIDIA card that computes TV-L1 in place of the processor; takes the feature `cuda`.
+    pub card: Option<usize>,
 }
 
 impl Default for VideoOptions {
     fn default() -> Self {
-        Self { short_side: SHORT_SIDE, quality: QUALITY, flow: Some(FlowMethod::TvL1) }
+        Self { short_side: SHORT_SIDE, quality: QUALITY, flow: Some(FlowMethod::TvL1), card: None }
     }
 }
 
@@ -62,9 +66,15 @@ pub struct Video {
     pub ffmpeg: Ffmpeg,
     /// What is made of it.
     pub options: VideoOptions,
+    solvers: Solvers,
 }
 
 impl Video {
+    /// With the ffmpeg that was found.
+    pub fn new(ffmpeg: Ffmpeg, options: VideoOptions) -> Self {
+        Self { ffmpeg, options, solvers: Solvers::default() }
+    }
+
     /// The decoder, for the manifest.
     pub(crate) fn describe_decoder(&self) -> Value {
         json!(self.ffmpeg.version)
@@ -86,9 +96,11 @@ impl Video {
             }
             (StreamKind::Flow, Some(method)) => {
                 map["method"] = json!(method.name());
-                let parameters = match method {
-                    FlowMethod::TvL1 => "defaults",
-                    FlowMethod::Dis => "PRESET_MEDIUM",
+                let parameters = match (method, self.options.card) {
+                    (FlowMethod::TvL1, None) => "defaults",
+                    // The sum that ends its iterations is another, so its bytes are not quite the processor's.
+                    (FlowMethod::TvL1, Some(_)) => "defaults, on CUDA",
+                    (FlowMethod::Dis, _) => "PRESET_MEDIUM",
                 };
                 map["flow"] = json!(format!("clip-flow {}, OpenCV's {parameters}", crate::versions::CLIP_FLOW));
                 map["quantised"] = json!("round(255 (v + 20) / 40), halves to even");

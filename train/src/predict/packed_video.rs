@@ -72,7 +72,8 @@ impl PackedVideo {
             flow: raw(Geometry::Square(flow_side.unwrap_or(FLOW_SIDE))),
             check: Check::Header,
             shard_bytes: u64::MAX / 2,
-            jobs: 1,
+            // All of them compute the flow of the one clip.
+            jobs: rayon::current_num_threads(),
             readers: 1,
             part: None,
             keep_going: false,

@@ -1,0 +1,251 @@
+//! Flow between the frames of a video: on the processor, all its threads helping with the pairs of a few clips, or on a card.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[cfg(feature = "cuda")]
+use clip_flow::CudaTvL1;
+use clip_flow::{Dis, DisParams, Flow, Params, TvL1};
+use rayon::prelude::*;
+
+use super::{FlowMethod, VideoOptions};
+use crate::error::{Error, Result};
+
+/// Pairs that a card computes at once for each job: with as many jobs as a processor has cores it is busy.
+#[cfg(feature = "cuda")]
+const CARD_PAIRS: usize = 32;
+/// Pairs of a clip that the processor computes at once, at most: flows take 0.7 MB each.
+const MOST_PAIRS: usize = 16;
+
+/// Takes the grey frames of a video one by one and gives the flow that leads to each but the first.
+pub(super) struct FlowMaker {
+    size: (u16, u16),
+    /// Frames that wait for others, the oldest first.
+    frames: Vec<u8>,
+    /// Pairs at once.
+    pairs: usize,
+    by: By,
+}
+
+enum By {
+    Processor {
+        method: FlowMethod,
+        solvers: Solvers,
+        flows: Vec<Flow>,
+    },
+    #[cfg(feature = "cuda")]
+    Card(Box<CudaTvL1>),
+}
+
+impl FlowMaker {
+    /// For frames of a width and height; so many threads may help with a clip.
+    pub fn new(
+        method: FlowMethod,
+        options: VideoOptions,
+        solvers: Solvers,
+        threads: usize,
+        size: (u16, u16),
+    ) -> Result<Self> {
+        let (pairs, by) = match (method, options.card) {
+            (FlowMethod::TvL1, Some(card)) => on_card(card, size)?,
+            _ => {
+                // Several for each thread, since some take longer than others.
+                let pairs = if threads <= 1 { 1 } else { (4 * threads).min(MOST_PAIRS) };
+                (pairs, By::Processor { method, solvers, flows: Vec::new() })
+            }
+        };
+        Ok(Self { size, frames: Vec::new(), pairs, by })
+    }
+
+    /// The frames that it was made for.
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    fn pixels(&self) -> usize {
+        usize::from(self.size.0) * usize::from(self.size.1)
+    }
+
+    /// Forgets the frames so far: the next is the first of a video.
+    pub fn restart(&mut self) {
+        self.frames.clear();
+    }
+
+    /// Takes a frame, and gives the flows that are known by now.
+    pub fn push(&mut self, grey: &[u8], each: impl FnMut(&Flow) -> Result<()>) -> Result<()> {
+        self.frames.extend_from_slice(grey);
+        if self.frames.len() <= self.pairs * self.pixels() { Ok(()) } else { self.give(each) }
+    }
+
+    /// Gives the flows that are left.
+    pub fn finish(&mut self, each: impl FnMut(&Flow) -> Result<()>) -> Result<()> {
+        let outcome = if self.frames.len() > self.pixels() { self.give(each) } else { Ok(()) };
+        self.restart();
+        outcome
+    }
+
+    /// Flow between all frames that wait; the last one goes on waiting.
+    fn give(&mut self, each: impl FnMut(&Flow) -> Result<()>) -> Result<()> {
+        let (size, pixels) = (self.size, self.pixels());
+        match &mut self.by {
+            By::Processor { method, solvers, flows } => {
+                let frames: Vec<&[u8]> = self.frames.chunks_exact(pixels).collect();
+                flows.resize_with(frames.len() - 1, Flow::default);
+                let compute = |(pair, flow): (usize, &mut Flow)| {
+                    solvers.with(*method, size, |solver| solver.compute(frames[pair], frames[pair + 1], flow))
+                };
+                if flows.len() == 1 {
+                    flows.iter_mut().enumerate().try_for_each(compute).map_err(too_large)?;
+                } else {
+                    flows.par_iter_mut().enumerate().try_for_each(compute).map_err(too_large)?;
+                }
+                flows.iter().try_for_each(each)?;
+            }
+            #[cfg(feature = "cuda")]
+            By::Card(solver) => solver.compute(&self.frames).map_err(card_fault)?.iter().try_for_each(each)?,
+        }
+        self.frames.drain(..self.frames.len() - pixels);
+        Ok(())
+    }
+}
+
+/// Solvers that wait for a pair, of all threads that work on the videos of one source: each holds 13 MB.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Solvers(Arc<Mutex<Vec<Waiting>>>);
+
+#[derive(Debug)]
+struct Waiting {
+    method: FlowMethod,
+    size: (u16, u16),
+    solver: Solver,
+}
+
+#[derive(Debug)]
+enum Solver {
+    TvL1(Box<TvL1>),
+    Dis(Box<Dis>),
+}
+
+impl Solvers {
+    fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does work with a solver of a method and size that nobody else is using.
+    fn with<T>(
+        &self,
+        method: FlowMethod,
+        size: (u16, u16),
+        work: impl FnOnce(&mut Solver) -> clip_flow::Result<T>,
+    ) -> clip_flow::Result<T> {
+        let taken = {
+            let mut waiting = self.lock();
+            let fits = waiting.iter().rposition(|waiting| (waiting.method, waiting.size) == (method, size));
+            fits.map(|index| waiting.remove(index))
+        };
+        let mut solver = match taken {
+            Some(taken) => taken.solver,
+            None => Solver::new(method, size)?,
+        };
+        let result = work(&mut solver);
+        let mut waiting = self.lock();
+        waiting.push(Waiting { method, size, solver });
+        // Those of a size that was not seen for a while.
+        if waiting.len() > rayon::current_num_threads() {
+            waiting.remove(0);
+        }
+        result
+    }
+}
+
+impl Solver {
+    fn new(method: FlowMethod, (width, height): (u16, u16)) -> clip_flow::Result<Self> {
+        let (width, height) = (width.into(), height.into());
+        Ok(match method {
+            FlowMethod::TvL1 => Self::TvL1(TvL1::new(width, height, Params::default())?.into()),
+            FlowMethod::Dis => Self::Dis(Dis::new(width, height, DisParams::MEDIUM)?.into()),
+        })
+    }
+
+    fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> clip_flow::Result<()> {
+        match self {
+            Self::TvL1(solver) => solver.compute(first, second, flow),
+            Self::Dis(solver) => solver.compute(first, second, flow),
+        }
+    }
+}
+
+fn too_large(error: clip_flow::Error) -> Error {
+    Error::Usage(format!("--rgb-short-side: {error}"))
+}
+
+#[cfg(feature = "cuda")]
+fn on_card(card: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
+    let solver = CudaTvL1::new(card, width.into(), height.into(), Params::default(), CARD_PAIRS).map_err(card_fault)?;
+    Ok((solver.pairs(), By::Card(solver.into())))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_card(card: usize, _: (u16, u16)) -> Result<(usize, By)> {
+    Err(Error::Usage(format!(
+        "--device cuda:{card}: this program was built without CUDA; build it with --features cuda, or leave --device out"
+    )))
+}
+
+#[cfg(feature = "cuda")]
+fn card_fault(error: clip_flow::Error) -> Error {
+    match error {
+        clip_flow::Error::Card { ordinal, reason } => Error::Input(format!(
+            "--device cuda:{ordinal}: {reason}; give it fewer --jobs if its memory is full, or compute on the processor without --device"
+        )),
+        other => too_large(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Flows of videos of shifted frames, by a maker that sees them one after the other.
+    fn made(pairs: usize, videos: &[Vec<usize>], frame: impl Fn(usize) -> Vec<u8>) -> Vec<Vec<Flow>> {
+        let options = VideoOptions::default();
+        let mut maker = FlowMaker::new(FlowMethod::Dis, options, Solvers::default(), 1, (24, 16)).unwrap();
+        maker.pairs = pairs;
+        let mut flows_of = |video: &Vec<usize>| {
+            let mut found = Vec::new();
+            let mut given = |flow: &Flow| {
+                found.push(flow.clone());
+                Ok(())
+            };
+            maker.restart();
+            video.iter().try_for_each(|&shift| maker.push(&frame(shift), &mut given)).unwrap();
+            maker.finish(&mut given).unwrap();
+            found
+        };
+        videos.iter().map(&mut flows_of).collect()
+    }
+
+    #[test]
+    fn flow_is_given_between_neighbours_of_a_video_and_not_across_two() {
+        let frame = |shift: usize| (0..24 * 16).map(|i| (7 * (i % 24 + shift) % 251) as u8).collect::<Vec<_>>();
+        let videos = [vec![0, 1, 3, 3, 7, 9], vec![5, 4], vec![2], vec![], vec![8, 9, 9, 10, 11]];
+        let mut solver = Dis::new(24, 16, DisParams::MEDIUM).unwrap();
+        let mut flow = |pair: &[usize]| {
+            let mut flow = Flow::default();
+            solver.compute(&frame(pair[0]), &frame(pair[1]), &mut flow).unwrap();
+            flow
+        };
+        let expected: Vec<Vec<Flow>> = videos.iter().map(|video| video.windows(2).map(&mut flow).collect()).collect();
+        assert_ne!(expected[0][0], expected[0][1]);
+        for pairs in 1..8 {
+            assert_eq!(made(pairs, &videos, frame), expected, "{pairs} at once");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn without_cuda_a_card_is_refused() {
+        let options = VideoOptions { card: Some(0), ..VideoOptions::default() };
+        let error = FlowMaker::new(FlowMethod::TvL1, options, Solvers::default(), 1, (24, 16)).err().unwrap();
+        assert!(error.is_usage() && error.to_string().contains("--features cuda"), "{error}");
+    }
+}
