@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use crate::encode::{ClipEncoder, EncodeSetup, ReadClip};
 use crate::error::Result;
 use crate::progress::{Watch, Work};
@@ -39,7 +41,6 @@ pub struct Estimate {
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     streams: BTreeMap<&'static str, StreamSample>,
-    damaged_clips: u64,
 }
 
 #[derive(Debug, Default)]
@@ -49,10 +50,47 @@ struct StreamSample {
     bytes_out: u64,
     reading: Duration,
     encoding: Duration,
+    damaged_clips: u64,
+}
+
+impl StreamSample {
+    /// Reads and encodes some frames of one stream of a clip.
+    fn of_clip(
+        encoder: &mut ClipEncoder<'_>,
+        setup: EncodeSetup<'_>,
+        stream: usize,
+        files: Option<&FoundClip>,
+    ) -> Result<Self> {
+        let Some(files) = files else { return Ok(Self::default()) };
+        let wanted: Vec<bool> = (0..setup.streams.len()).map(|other| other == stream).collect();
+        let started = Instant::now();
+        let chosen = if matches!(files, FoundClip::Video(_)) { early } else { middle };
+        let read = ReadClip::read(files, &wanted, chosen, setup.cancel)?;
+        let read_at = Instant::now();
+        let Ok(encoded) = encoder.encode(read, true)? else { return Ok(Self { damaged_clips: 1, ..Self::default() }) };
+        let records = encoded.streams.iter().flatten().flatten();
+        Ok(Self {
+            images: encoded.images,
+            bytes_in: encoded.bytes_in,
+            bytes_out: records.map(|record| record.bytes.len() as u64 + INDEX_BYTES).sum(),
+            reading: read_at - started,
+            encoding: read_at.elapsed(),
+            damaged_clips: 0,
+        })
+    }
+
+    fn add(&mut self, other: Self) {
+        self.images += other.images;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.reading += other.reading;
+        self.encoding += other.encoding;
+        self.damaged_clips += other.damaged_clips;
+    }
 }
 
 impl Sample {
-    /// Reads and encodes some frames of at most so many clips on one thread. `makes(stream, clip)` tells which are of this build.
+    /// Reads and encodes some frames of at most so many clips, a clip a thread. `makes(stream, clip)` tells which are of this build.
     pub fn take(
         setup: EncodeSetup<'_>,
         files: &[Option<FoundClip>],
@@ -60,35 +98,33 @@ impl Sample {
         most_clips: usize,
         watch: Watch<'_>,
     ) -> Result<Self> {
-        let streams = setup.streams;
-        let mut encoder = ClipEncoder::new(EncodeSetup { threads: 1, ..setup })?;
-        let mut sample = Self::default();
-        watch.progress.begin("sampling", Work { clips: (most_clips * streams.len()) as u64, ..Work::default() });
-        for (stream, (kind, _)) in streams.iter().enumerate() {
+        let setup = EncodeSetup { threads: 1, ..setup };
+        let mut chosen = Vec::new();
+        for stream in 0..setup.streams.len() {
             let made = |clip: &usize| files[*clip].is_some() && makes(stream, *clip);
             let clips: Vec<usize> = (0..files.len()).filter(made).collect();
-            let measured = sample.streams.entry(kind.name()).or_default();
-            for clip in spread(clips.len(), most_clips).map(|i| clips[i]) {
-                let Some(files) = &files[clip] else { continue };
-                let wanted: Vec<bool> = (0..streams.len()).map(|other| other == stream).collect();
-                let started = Instant::now();
-                let chosen = if matches!(files, FoundClip::Video(_)) { early } else { middle };
-                let read = ReadClip::read(files, &wanted, chosen, watch.cancel)?;
-                let read_at = Instant::now();
-                let Ok(encoded) = encoder.encode(read, true)? else {
-                    sample.damaged_clips += 1;
-                    continue;
-                };
-                measured.reading += read_at - started;
-                measured.encoding += read_at.elapsed();
-                measured.images += encoded.images;
-                measured.bytes_in += encoded.bytes_in;
-                let records = encoded.streams.iter().flatten().flatten();
-                measured.bytes_out += records.map(|record| record.bytes.len() as u64 + INDEX_BYTES).sum::<u64>();
-                watch.progress.add(Work { clips: 1, images: encoded.images, bytes: encoded.bytes_in });
-            }
+            chosen.extend(spread(clips.len(), most_clips).map(|i| (stream, clips[i])));
         }
+        watch.progress.begin("sampling", Work { clips: chosen.len() as u64, ..Work::default() });
+        let measure = |encoder: &mut ClipEncoder<'_>, (stream, clip): (usize, usize)| {
+            let measured = StreamSample::of_clip(encoder, setup, stream, files[clip].as_ref())?;
+            let (images, bytes) = (measured.images, measured.bytes_in);
+            watch.progress.add(Work { clips: 1, images, bytes });
+            Ok(measured)
+        };
+        let measured: Vec<StreamSample> = if setup.video.is_some() {
+            // Their flow takes seconds, for which no processor need be idle; nothing of theirs waits for a disk.
+            let each = chosen.par_iter().map(|&clip| measure(&mut ClipEncoder::new(setup)?, clip));
+            each.collect::<Result<_>>()?
+        } else {
+            let mut encoder = ClipEncoder::new(setup)?;
+            chosen.iter().map(|&clip| measure(&mut encoder, clip)).collect::<Result<_>>()?
+        };
         watch.progress.end();
+        let mut sample = Self::default();
+        for ((stream, _), measured) in chosen.into_iter().zip(measured) {
+            sample.streams.entry(setup.streams[stream].0.name()).or_default().add(measured);
+        }
         Ok(sample)
     }
 
@@ -109,7 +145,7 @@ impl Sample {
             bytes_out: bytes_out as u64,
             seconds,
             sampled_images: self.streams.values().map(|sample| sample.images).sum(),
-            damaged_clips: self.damaged_clips,
+            damaged_clips: self.streams.values().map(|sample| sample.damaged_clips).sum(),
         }
     }
 }
@@ -180,11 +216,13 @@ mod tests {
             bytes_out: 500,
             reading: Duration::from_millis(10),
             encoding: Duration::from_millis(90),
+            damaged_clips: images / 20,
         };
-        let sample = Sample { streams: [("rgb", stream(10)), ("flow", stream(20))].into(), damaged_clips: 1 };
+        let sample = Sample { streams: [("rgb", stream(10)), ("flow", stream(20))].into() };
         let records = BTreeMap::from([("rgb".to_owned(), 100), ("flow".to_owned(), 200)]);
         let estimate = sample.estimate(&records, 4, 1);
         assert_eq!((estimate.bytes_in, estimate.bytes_out, estimate.sampled_images), (20_000, 10_000, 30));
+        assert_eq!(estimate.damaged_clips, 1);
         assert!((estimate.seconds - 0.5).abs() < 1e-9, "{}", estimate.seconds);
         // A disk that takes longer than the encoders.
         assert!((sample.estimate(&records, 100, 1).seconds - 0.2).abs() < 1e-9);

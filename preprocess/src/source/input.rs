@@ -21,6 +21,7 @@ impl Input {
     pub fn open(location: &Location, layout: Option<Layout>, options: VideoOptions) -> Result<Self> {
         match location {
             Location::Videos(root) => {
+                options.check()?;
                 let video = Video::new(Ffmpeg::find()?, options);
                 Ok(Self::Videos(Videos::open(root, video)?))
             }

@@ -45,7 +45,9 @@ impl FlowMaker {
         threads: usize,
         size: (u16, u16),
     ) -> Result<Self> {
+        options.check()?;
         let (pairs, by) = match (method, options.card) {
+            #[cfg(feature = "cuda")]
             (FlowMethod::TvL1, Some(card)) => on_card(card, size)?,
             _ => {
                 // Several for each thread, since some take longer than others.
@@ -184,13 +186,6 @@ fn on_card(card: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
     Ok((solver.pairs(), By::Card(solver.into())))
 }
 
-#[cfg(not(feature = "cuda"))]
-fn on_card(card: usize, _: (u16, u16)) -> Result<(usize, By)> {
-    Err(Error::Usage(format!(
-        "--device cuda:{card}: this program was built without CUDA; build it with --features cuda, or leave --device out"
-    )))
-}
-
 #[cfg(feature = "cuda")]
 fn card_fault(error: clip_flow::Error) -> Error {
     match error {
@@ -239,13 +234,5 @@ mod tests {
         for pairs in 1..8 {
             assert_eq!(made(pairs, &videos, frame), expected, "{pairs} at once");
         }
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    #[test]
-    fn without_cuda_a_card_is_refused() {
-        let options = VideoOptions { card: Some(0), ..VideoOptions::default() };
-        let error = FlowMaker::new(FlowMethod::TvL1, options, Solvers::default(), 1, (24, 16)).err().unwrap();
-        assert!(error.is_usage() && error.to_string().contains("--features cuda"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ use clipshard::Codec;
 use serde_json::{Value, json};
 
 use crate::encode::StreamOptions;
+use crate::error::{Error, Result};
 use crate::stream::StreamKind;
 
 pub(crate) use encode::{StreamImage, VideoEncoder, Wanted};
@@ -67,6 +68,18 @@ pub struct Video {
     /// What is made of it.
     pub options: VideoOptions,
     solvers: Solvers,
+}
+
+impl VideoOptions {
+    /// Refuses what this program cannot do.
+    pub fn check(&self) -> Result<()> {
+        match self.card {
+            Some(card) if !cfg!(feature = "cuda") => Err(Error::Usage(format!(
+                "--device cuda:{card}: this program was built without CUDA; build it with --features cuda, or leave --device out"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Video {

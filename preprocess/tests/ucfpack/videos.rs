@@ -344,6 +344,12 @@ fn options_that_make_no_sense_together_are_refused() {
     ended(&of_videos(&["--rgb-quality", "80", "--rgb-codec", "zstd"]), 2, &["goes with --rgb-codec jpeg"]);
     ended(&of_videos(&["--tree", "t"]), 2, &["cannot be used with"]);
     ended(&of_videos(&["--rgb-quality", "0"]), 2, &["--rgb-quality"]);
+    ended(&of_videos(&["--device", "gpu"]), 2, &["--device", "there is cpu and cuda:N"]);
+    let on_card = ["--device", "cuda:0"];
+    ended(&of_videos(&[&on_card[..], &["--flow-method", "dis"]].concat()), 2, &["--flow-method tvl1"]);
+    if !cfg!(feature = "cuda") {
+        ended(&of_videos(&on_card), 2, &["--device cuda:0", "built without CUDA", "--features cuda"]);
+    }
     let mut tree = Command::new(env!("CARGO_BIN_EXE_ucfpack"));
     tree.args(["build", "--tree", "t", "--lists", "l", "--out", "o", "--flow-method", "tvl1"]);
     ended(&tree.output().unwrap(), 2, &["--videos"]);
