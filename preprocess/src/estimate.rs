@@ -79,7 +79,7 @@ impl StreamSample {
         })
     }
 
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.images += other.images;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
@@ -123,7 +123,7 @@ impl Sample {
         watch.progress.end();
         let mut sample = Self::default();
         for ((stream, _), measured) in chosen.into_iter().zip(measured) {
-            sample.streams.entry(setup.streams[stream].0.name()).or_default().add(measured);
+            sample.streams.entry(setup.streams[stream].0.name()).or_default().add(&measured);
         }
         Ok(sample)
     }

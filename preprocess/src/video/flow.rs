@@ -96,9 +96,9 @@ impl FlowMaker {
                     solvers.with(*method, size, |solver| solver.compute(frames[pair], frames[pair + 1], flow))
                 };
                 if flows.len() == 1 {
-                    flows.iter_mut().enumerate().try_for_each(compute).map_err(too_large)?;
+                    flows.iter_mut().enumerate().try_for_each(compute).map_err(|error| too_large(&error))?;
                 } else {
-                    flows.par_iter_mut().enumerate().try_for_each(compute).map_err(too_large)?;
+                    flows.par_iter_mut().enumerate().try_for_each(compute).map_err(|error| too_large(&error))?;
                 }
                 flows.iter().try_for_each(each)?;
             }
@@ -176,7 +176,7 @@ impl Solver {
     }
 }
 
-fn too_large(error: clip_flow::Error) -> Error {
+fn too_large(error: &clip_flow::Error) -> Error {
     Error::Usage(format!("--rgb-short-side: {error}"))
 }
 
@@ -192,7 +192,7 @@ fn card_fault(error: clip_flow::Error) -> Error {
         clip_flow::Error::Card { ordinal, reason } => Error::Input(format!(
             "--device cuda:{ordinal}: {reason}; give it fewer --jobs if its memory is full, or compute on the processor without --device"
         )),
-        other => too_large(other),
+        other => too_large(&other),
     }
 }
 
