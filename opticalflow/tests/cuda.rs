@@ -68,7 +68,7 @@ fn with_the_usual_parameters_it_differs_by_a_small_part_of_a_level() {
     }
     // A batch of fewer pairs, and what is no batch.
     assert_eq!(card.compute(&frames[width * height..3 * width * height]).unwrap(), found[1..2]);
-    for wrong in [&frames[..width * height], &frames[..width * height + 1], &frames[..0]] {
+    for wrong in [&frames[..width * height], &frames[..=width * height], &frames[..0]] {
         assert!(matches!(card.compute(wrong), Err(Error::Frames { .. })));
     }
 }

@@ -89,7 +89,7 @@ impl CudaTvL1 {
     pub fn compute(&mut self, frames: &[u8]) -> Result<Vec<Flow>> {
         let (width, height, pixels) = (self.width, self.height, self.width * self.height);
         let pairs = (frames.len() / pixels).saturating_sub(1);
-        if frames.len() % pixels != 0 || !(1..=self.pairs).contains(&pairs) {
+        if !frames.len().is_multiple_of(pixels) || !(1..=self.pairs).contains(&pairs) {
             return Err(Error::Frames { width, height, pairs: self.pairs, got: frames.len() });
         }
         let values = 2 * pairs * pixels;
