@@ -83,6 +83,8 @@ pub fn run(args: &StepArgs) -> Result<()> {
         times.steps.push(bench.step()?);
         times.evaluations.push(bench.evaluate()?);
     }
+    // Last: once a step is recorded, its tensors are the recording's.
+    times.recorded = bench.recorded(times.steps.len())?;
     report(args, &compute, threads, bench.images.dims(), &times)
 }
 
@@ -111,6 +113,39 @@ impl Bench {
         Ok([forward, backward.saturating_sub(forward), start.elapsed().saturating_sub(backward)])
     }
 
+    /// Times of steps as training on a card takes them: recorded once, then started as a whole.
+    #[cfg(feature = "cuda")]
+    fn recorded(&mut self, steps: usize) -> candle_core::Result<Vec<Duration>> {
+        use candle_convnet::cuda::{record, rehearse};
+        if !self.device.is_cuda() {
+            return Ok(Vec::new());
+        }
+        let device = self.device.clone();
+        rehearse(&device, || self.work())?;
+        let recording = record(&device, || self.work())?;
+        let step = || {
+            device.synchronize()?;
+            let start = Instant::now();
+            recording.run()?;
+            device.synchronize()?;
+            Ok(start.elapsed())
+        };
+        (0..steps).map(|_| step()).collect()
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only cards record")]
+    fn recorded(&mut self, _: usize) -> candle_core::Result<Vec<Duration>> {
+        Ok(Vec::new())
+    }
+
+    /// A step that nothing waits for.
+    #[cfg(feature = "cuda")]
+    fn work(&mut self) -> candle_core::Result<()> {
+        let loss = cross_entropy(&self.model.net.forward_t(&self.images, true)?, &self.labels, 0.)?;
+        self.sgd.step(&loss.backward()?)
+    }
+
     fn evaluate(&self) -> candle_core::Result<Duration> {
         let start = Instant::now();
         self.model.net.forward_t(&self.images, false)?;
@@ -123,6 +158,8 @@ impl Bench {
 struct Times {
     steps: Vec<[Duration; 3]>,
     evaluations: Vec<Duration>,
+    /// Empty where nothing records.
+    recorded: Vec<Duration>,
 }
 
 fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], times: &Times) -> Result<()> {
@@ -130,6 +167,7 @@ fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], 
     let whole = median(times.steps.iter().map(|parts| parts.iter().sum()).collect());
     let [forward, backward, update] = [part(0), part(1), part(2)];
     let evaluation = median(times.evaluations.clone());
+    let recorded = (!times.recorded.is_empty()).then(|| median(times.recorded.clone()));
     let rate = |milliseconds: f64| 1e3 * images[0] as f64 / milliseconds;
     let console = Console { json: args.json };
     let arch = args.arch.to_string();
@@ -138,7 +176,7 @@ fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], 
             "arch": arch, "device": compute.name, "precision": format!("{:?}", compute.dtype).to_lowercase(),
             "threads": threads, "batch_size": images[0], "input_size": images[1], "channels": images[3],
             "images_per_second": rate(whole), "step_ms": whole, "forward_ms": forward, "backward_ms": backward,
-            "update_ms": update, "eval_ms": evaluation, "eval_images_per_second": rate(evaluation),
+            "update_ms": update, "recorded_step_ms": recorded, "eval_ms": evaluation, "eval_images_per_second": rate(evaluation),
             "steps": times.steps.len(), "peak_bytes": peak_bytes(),
         });
         println!("{document}");
@@ -157,13 +195,14 @@ fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], 
     let row = |name: &str, milliseconds: f64| {
         vec![name.to_owned(), format!("{milliseconds:.2}"), format!("{:.1}", rate(milliseconds))]
     };
-    let rows = [
+    let mut rows = vec![
         row("training step", whole),
         row("  forward", forward),
         row("  backward", backward),
         row("  update", update),
-        row("evaluation", evaluation),
     ];
+    rows.extend(recorded.map(|recorded| row("recorded step", recorded)));
+    rows.push(row("evaluation", evaluation));
     console.say(table(&["", "ms", "images/s"], &rows).trim_end())?;
     if let Some(bytes) = peak_bytes() {
         console.say(&format!("peak memory of this process: {:.2} GB", bytes as f64 / 1e9))?;

@@ -123,7 +123,8 @@ fn precisions(runs: &[&Run]) -> Chart {
 }
 
 fn learning_rates(runs: &[&Run]) -> Chart {
-    let axis = Axis::new().type_(AxisType::Log).exponent_format(ExponentFormat::Power).dtick(1.0).hover_format(".3g");
+    let rates = runs.iter().flat_map(|run| run.epochs.iter().filter_map(|epoch| epoch.lr));
+    let axis = log_axis(rates).hover_format(".3g");
     let mut chart = Chart::new(HEIGHT).axes(epoch_axis(runs), axis).layout(|layout| layout.show_legend(runs.len() > 1));
     for (number, run) in runs.iter().enumerate() {
         let steps = stroke(runs, number, true).shape(LineShape::Hv);
