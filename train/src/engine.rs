@@ -382,6 +382,8 @@ impl<'a> Engine<'a> {
     }
 
     fn save_checkpoint(&self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        crate::algorithms::store(self.folder, self.compute)?;
         let average = self.average.as_ref().map_or_else(Vec::new, |average| average.tensors().to_vec());
         let (model, momentum) = (self.model.tensors(), self.sgd.state());
         let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };

@@ -4,6 +4,8 @@
 //! in threads ahead of the step) -> [`engine`] (steps and epochs) -> [`evaluate`] (many samples a clip) -> [`scores`] -> [`fusion`].
 
 pub mod accuracy;
+#[cfg(feature = "cuda")]
+pub mod algorithms;
 pub mod average;
 pub mod bench;
 pub mod calibration;

@@ -46,6 +46,7 @@ impl RunFolder {
                     bail!("{} is not a run folder (it has no config.toml); it is not overwritten", dir.display());
                 }
                 let results = [
+                    "algorithms.json",
                     "checkpoint.safetensors",
                     "best.safetensors",
                     "scores.npz",
@@ -80,6 +81,11 @@ impl RunFolder {
     /// All settings.
     pub fn config(&self) -> PathBuf {
         self.dir.join("config.toml")
+    }
+
+    /// What a card chose to compute with.
+    pub fn algorithms(&self) -> PathBuf {
+        self.dir.join("algorithms.json")
     }
 
     /// Latest state.

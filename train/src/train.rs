@@ -99,7 +99,10 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     };
     let stop = Stop::on_signals()?;
     let (folder, mut model, sgd, average, state) = if args.resume {
-        resumed(dir, &settings, &compute.device, &state)?
+        let parts = resumed(dir, &settings, &compute.device, &state)?;
+        #[cfg(feature = "cuda")]
+        crate::algorithms::restore(&parts.0, &compute)?;
+        parts
     } else {
         // The weights are read before the folder is touched: a wrong path must not cost an older run.
         let model = first_model(&settings, state.network.classes.len(), &compute.device)?;

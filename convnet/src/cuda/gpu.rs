@@ -1,7 +1,7 @@
 //! What the ops keep of a device: its kernels, its cuDNN handle, its workspace.
 #![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
 
-use super::conv::Convolutions;
+use super::convolutions::Convolutions;
 use super::sgd::Table;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};

@@ -4,6 +4,7 @@
 //! one stream of its candle device, so that order alone keeps data safe and nothing waits for the host.
 
 pub(crate) mod conv;
+mod convolutions;
 pub(crate) mod elementwise;
 pub(crate) mod fold;
 mod gemm;
@@ -12,11 +13,13 @@ pub(crate) mod loss;
 mod memory;
 pub(crate) mod norm;
 pub(crate) mod pixels;
+mod plan;
 pub(crate) mod pool;
 mod recording;
 pub(crate) mod sgd;
 mod upload;
 
+pub use convolutions::{Choices, choices, cudnn_version, follow};
 pub use gpu::{CudaConfig, Profile, card_names, open, profile};
 pub use recording::{Recording, record, rehearse};
 pub use upload::{Pinned, Upload, Uploads};

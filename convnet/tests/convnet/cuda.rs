@@ -5,7 +5,7 @@
 
 use crate::networks::{check_training, flow_run, known_on, partial_run, rgb_run};
 use crate::values::{assert_close, flat, scaled, tensor, var};
-use candle_convnet::cuda::{CudaConfig, Pinned, Uploads, open, record, rehearse};
+use candle_convnet::cuda::{Choices, CudaConfig, Pinned, Uploads, choices, follow, open, record, rehearse};
 use candle_convnet::{
     BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, PixelLayout, Range, Sgd, SgdConfig, add_relu,
     conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
@@ -300,6 +300,31 @@ fn deterministic_steps_give_the_same_bits_and_memory_stays() {
         model.tensors().iter().flat_map(|(_, tensor)| flat(tensor)).map(f64::to_bits).collect::<Vec<_>>()
     };
     assert!(run() == run(), "two runs differ");
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn algorithms_are_known_by_name_and_can_be_given() {
+    let convolve = |card: &Device| {
+        let (_, x) = images("x", (2, 14, 14, 16), DType::BF16, card);
+        for kernel in [1, 3] {
+            let weight = var(&tensor("w", (24, 16, kernel, kernel)).to_device(card).unwrap());
+            let config = Conv2dConfig { stride: 1, padding: kernel / 2 };
+            backward(&conv2d(&x, &weight, config).unwrap(), "g");
+        }
+        choices(card).unwrap()
+    };
+    let timed = convolve(&card());
+    // Two kernels, three directions each.
+    assert_eq!(timed.len(), 6, "{timed:?}");
+    let again = card();
+    follow(&again, timed.clone()).unwrap();
+    assert_eq!(convolve(&again), timed);
+    // Names of nothing are as good as none.
+    let unknown: Choices = timed.keys().map(|shape| (shape.clone(), "nothing".to_owned())).collect();
+    let third = card();
+    follow(&third, unknown).unwrap();
+    assert!(convolve(&third).values().all(|name| name != "nothing"));
 }
 
 #[test]

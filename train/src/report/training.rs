@@ -22,8 +22,10 @@ pub fn training(runs: &[&Run]) -> String {
         return section("Training", &note("No epoch is over yet."));
     }
     let is_summed = |run: &&Run| run.network.as_ref().is_none_or(|network| network.view().consensus == Consensus::Sum);
-    let loss_note = if runs.iter().any(is_summed) {
-        "Test loss of the recipe seed is that of sums of 19 samples' logits, as in the reference run, so it reads high."
+    let loss_note = if runs.iter().all(is_summed) {
+        "Test loss is that of a clip's logits summed over its samples, as in the reference run, so it reads high."
+    } else if runs.iter().any(is_summed) {
+        "Test loss of the recipe seed is that of a clip's logits summed over its samples, as in the reference run, so it reads high."
     } else {
         ""
     };

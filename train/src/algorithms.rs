@@ -1,0 +1,48 @@
+//! Which algorithms a card chose for a run's convolutions: kept in the run's folder, and taken again when the run goes on, so
+//! that it neither times them again nor computes in another way than before.
+
+use crate::device::Compute;
+use crate::run_folder::RunFolder;
+use crate::whole_file::write_whole;
+use anyhow::{Context, Result};
+use candle_convnet::cuda::{Choices, choices, cudnn_version, follow};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    card: String,
+    cudnn: usize,
+    algorithms: Choices,
+}
+
+/// Has the device take what is stored, if a card and cuDNN like these chose it.
+pub fn restore(folder: &RunFolder, compute: &Compute) -> Result<()> {
+    let path = folder.algorithms();
+    if !compute.device.is_cuda() || !path.is_file() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot read it", path.display()))?;
+    match serde_json::from_str::<Stored>(&text) {
+        Ok(stored) if stored.card == compute.name && stored.cudnn == cudnn_version() => {
+            follow(&compute.device, stored.algorithms)?;
+        }
+        Ok(stored) => {
+            let Stored { card, cudnn, .. } = stored;
+            eprintln!("{}: of {card} with cuDNN {cudnn}; algorithms are timed again", path.display());
+        }
+        Err(e) => eprintln!("{}: {e}; algorithms are timed again", path.display()),
+    }
+    Ok(())
+}
+
+/// Stores what the device has chosen so far.
+pub fn store(folder: &RunFolder, compute: &Compute) -> Result<()> {
+    if !compute.device.is_cuda() {
+        return Ok(());
+    }
+    let algorithms = choices(&compute.device)?;
+    let stored = Stored { card: compute.name.clone(), cudnn: cudnn_version(), algorithms };
+    let path = folder.algorithms();
+    let text = serde_json::to_string_pretty(&stored)? + "\n";
+    write_whole(&path, text.as_bytes()).with_context(|| format!("{}: cannot write it", path.display()))
+}
