@@ -101,7 +101,7 @@ pub struct Given {
     /// Which part of a frame a test sample shows [default: whole; tsn center]
     #[arg(long, value_enum)]
     pub test_crop: Option<TestCrop>,
-    /// What the values of optical flow become [default: unit; tsn centered]
+    /// What the values of optical flow become [default: unit]
     #[arg(long, value_enum)]
     pub flow_range: Option<FlowRange>,
     /// Side of the network's square input in pixels [default: 224]
