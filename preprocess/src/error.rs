@@ -106,7 +106,7 @@ pub struct NotWhole {
     pub faults: Vec<Skipped>,
     /// Number of clips that the lists ask for.
     pub asked: usize,
-    /// The tree, as the user knows it.
+    /// The tree or the folder of videos, as the user knows it.
     pub tree: String,
 }
 
@@ -122,7 +122,7 @@ impl fmt::Display for NotWhole {
         if self.faults.len() > NAMED {
             write!(f, "\n  ... and {} more", self.faults.len() - NAMED)?;
         }
-        write!(f, "\nmend the tree, or pack the rest with --keep-going")
+        write!(f, "\nmend them, or pack the rest with --keep-going")
     }
 }
 

@@ -155,7 +155,7 @@ fn each_kind_of_damage_is_named() {
     let u = |tree: &Tree, frame: u32| tree.path(&format!("tvl1_flow/u/{clip}/frame{frame:06}.jpg"));
     broken(
         &|t| ["jpegs_256", "tvl1_flow/u", "tvl1_flow/v"].iter().for_each(|p| remove(t, &format!("{p}/{clip}"))),
-        "is not whole: 1 of 6 clips cannot be packed\n  v_Rowing_g01_c01: not in the tree\nmend the tree",
+        "is not whole: 1 of 6 clips cannot be packed\n  v_Rowing_g01_c01: not in the tree\nmend them",
     );
     broken(&|t| remove(t, &format!("tvl1_flow/v/{clip}")), "no folder of it in");
     broken(&|t| remove(t, "tvl1_flow/v"), "holds u/ but no v/; the flow comes in several archive parts");
