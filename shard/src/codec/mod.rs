@@ -5,7 +5,9 @@ pub mod filter;
 #[allow(clippy::inline_always, reason = "as above")]
 pub mod jpeg;
 pub mod lz4;
+mod matches;
 pub mod raw;
+mod sequences;
 mod stream;
 pub mod zstd;
 
@@ -217,7 +219,7 @@ impl EncodedRecord {
 /// Stores pixels as records; keeps its compression context and scratch memory between images.
 pub struct Encoder {
     options: EncodeOptions,
-    zstd: Option<::zstd::bulk::Compressor<'static>>,
+    zstd: Option<zstd::Compressor>,
     scratch: Vec<u8>,
 }
 
@@ -259,7 +261,9 @@ impl Encoder {
             }
         };
         let mut bytes = match (codec, &mut self.zstd) {
-            (Codec::Zstd, Some(compressor)) => zstd::encode(compressor, source)?,
+            (Codec::Zstd, Some(compressor)) => {
+                zstd::encode(compressor, source, filter == Filter::Up && size.channels == 1)?
+            }
             (Codec::Lz4, _) => lz4::encode(source, level)?,
             _ => source.to_vec(),
         };
