@@ -116,7 +116,7 @@ impl View {
             flip: true,
             test_samples: 25,
             test_crop: TestCrop::Center,
-            // Beside three seeds of the other range better with each; see docs/recipes.md.
+            // Better than the centred range with each of three seeds: docs/recipes.md.
             flow_range: FlowRange::Unit,
         }
     }

@@ -95,11 +95,12 @@ impl FlowMaker {
                 let compute = |(pair, flow): (usize, &mut Flow)| {
                     solvers.with(*method, size, |solver| solver.compute(frames[pair], frames[pair + 1], flow))
                 };
-                if flows.len() == 1 {
-                    flows.iter_mut().enumerate().try_for_each(compute).map_err(|error| too_large(&error))?;
+                let computed = if flows.len() == 1 {
+                    flows.iter_mut().enumerate().try_for_each(compute)
                 } else {
-                    flows.par_iter_mut().enumerate().try_for_each(compute).map_err(|error| too_large(&error))?;
-                }
+                    flows.par_iter_mut().enumerate().try_for_each(compute)
+                };
+                computed.map_err(|error| too_large(&error))?;
                 flows.iter().try_for_each(each)?;
             }
             #[cfg(feature = "cuda")]

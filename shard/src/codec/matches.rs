@@ -4,7 +4,7 @@
 //! A decoder's time goes into the number of matches more than into bytes that stand for themselves: the short ones that zstd's own
 //! search takes, for few bytes less, make it slower by a third.
 
-/// The shortest match that is taken, but for the end of the image.
+/// The shortest match that is taken.
 const SHORTEST: usize = 16;
 /// A match of this length is long enough: nothing longer is looked for.
 const ENOUGH: usize = 192;
@@ -49,7 +49,7 @@ impl Finder {
         Self { depth, heads: vec![NOWHERE; 1 << HASH_BITS], before: vec![NOWHERE; WINDOW], known: 0 }
     }
 
-    /// The sequences of `bytes`, which all else but literals follow.
+    /// Gives the sequences of `bytes` in their order; what follows the last stands for itself.
     pub fn sequences(&mut self, bytes: &[u8], mut each: impl FnMut(Sequence)) {
         self.heads.fill(NOWHERE);
         self.known = 0;

@@ -29,13 +29,14 @@ impl SequenceEncoder {
         Ok(encoder)
     }
 
-    /// One frame of `bytes`, whose sequences `give` hands over in turn; behind them come literals.
-    pub fn encode(&mut self, bytes: &[u8], give: impl FnOnce(&mut dyn FnMut(Sequence))) -> Result<Vec<u8>, String> {
-        self.sequences.clear();
-        give(&mut |Sequence { literals, length, offset }| {
-            let [offset, length, literals] = [offset, length, literals].map(|number| number as u32);
-            self.sequences.push(sys::ZSTD_Sequence { offset, litLength: literals, matchLength: length, rep: 0 });
-        });
+    /// Takes the next sequence of what will be encoded.
+    pub fn push(&mut self, Sequence { literals, length, offset }: Sequence) {
+        let [offset, length, literals] = [offset, length, literals].map(|number| number as u32);
+        self.sequences.push(sys::ZSTD_Sequence { offset, litLength: literals, matchLength: length, rep: 0 });
+    }
+
+    /// One frame of `bytes`, whose sequences were pushed; what follows the last stands for itself.
+    pub fn encode(&mut self, bytes: &[u8]) -> Result<Vec<u8>, String> {
         let mut frame = vec![0; zstd::zstd_safe::compress_bound(bytes.len())];
         // SAFETY: the context is alive, lengths are those of the buffers, and sequences that do not fit `bytes` are an error, as
         // the context validates them.
@@ -49,7 +50,9 @@ impl SequenceEncoder {
                 bytes.as_ptr().cast(),
                 bytes.len(),
             )
-        })?;
+        });
+        self.sequences.clear();
+        let written = written?;
         frame.truncate(written);
         Ok(frame)
     }

@@ -43,7 +43,10 @@ pub(super) fn decompressor() -> Result<zstd::bulk::Decompressor<'static>> {
 /// faster by a quarter; colours grow by as much.
 pub(super) fn encode(compressor: &mut Compressor, pixels: &[u8], is_plane: bool) -> Result<Vec<u8>> {
     let encoded = match &mut compressor.ours {
-        Some((finder, encoder)) if is_plane => encoder.encode(pixels, |each| finder.sequences(pixels, each)),
+        Some((finder, encoder)) if is_plane => {
+            finder.sequences(pixels, |sequence| encoder.push(sequence));
+            encoder.encode(pixels)
+        }
         _ => compressor.library.compress(pixels).map_err(|e| e.to_string()),
     };
     encoded.map_err(|why| Error::Usage(format!("zstd cannot compress {} bytes: {why}", pixels.len())))
