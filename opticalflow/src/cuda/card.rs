@@ -1,5 +1,5 @@
 //! The kernel on a card.
-#![allow(unsafe_code, reason = "loading the driver's library and launching a kernel")]
+#![allow(unsafe_code, reason = "launching a kernel")]
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -118,11 +118,7 @@ impl CudaTvL1 {
 
 /// A stream of its own on a card.
 fn stream(ordinal: usize) -> Result<Arc<CudaStream>> {
-    let driver = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
-    // SAFETY: NVIDIA's driver, which does nothing on being loaded but set itself up.
-    if let Err(error) = unsafe { libloading::Library::new(driver) } {
-        return Err(Error::Card { ordinal, reason: format!("NVIDIA's driver is not there ({error})") });
-    }
+    cuda_delayload::load_driver().map_err(|error| Error::Card { ordinal, reason: error.to_string() })?;
     let count = CudaContext::device_count().map_err(|error| fault(ordinal, "does not answer", error))?;
     if ordinal >= count.max(0) as usize {
         return Err(Error::Card { ordinal, reason: format!("no such card, the driver shows {count}") });

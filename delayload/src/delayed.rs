@@ -1,0 +1,127 @@
+//! Loading, and the slots that NVIDIA's functions jump through.
+#![allow(unsafe_code, reason = "loading libraries, and the slots of build.rs")]
+
+use crate::Error;
+use crate::folders::folders;
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use std::error::Error as _;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+include!(concat!(env!("OUT_DIR"), "/functions.rs"));
+
+unsafe extern "C" {
+    /// Where each function is, in the order of `FUNCTIONS`: made and initialised by build.rs.
+    static cuda_delayload_slots: [AtomicUsize; ALL];
+}
+
+const DRIVER: &str = "cuda";
+
+/// A library that was loaded, and the name in `FUNCTIONS` of what it has.
+type Loaded = (&'static str, Library);
+
+pub fn load_driver() -> Result<(), Error> {
+    driver_version().map(|_| ())
+}
+
+/// Loads the driver; the version of CUDA that it is made for, 13000 for 13.0.
+fn driver_version() -> Result<i32, Error> {
+    static DRIVER_VERSION: OnceLock<Result<i32, Error>> = OnceLock::new();
+    let load = || {
+        let library = open("libcuda.so.1", &[]).map_err(Error::Driver)?;
+        let mut version = 0;
+        // SAFETY: the driver's own declaration of this function; it may be called before all others.
+        unsafe {
+            let get = library.get::<unsafe extern "C" fn(*mut i32) -> i32>(b"cuDriverGetVersion\0");
+            if let Ok(get) = get {
+                get(&raw mut version);
+            }
+        }
+        fill(vec![(DRIVER, library)]);
+        Ok(version)
+    };
+    DRIVER_VERSION.get_or_init(load).clone()
+}
+
+pub fn load() -> Result<(), Error> {
+    static LOADED: OnceLock<Result<(), Error>> = OnceLock::new();
+    let load = || {
+        // Libraries of a later CUDA than the driver's would not run.
+        let versions = if driver_version()? >= 13000 { &[13, 12][..] } else { &[12] };
+        let folders = folders();
+        let mut first = None;
+        for &version in versions {
+            match toolkit(version, &folders) {
+                Ok(libraries) => {
+                    fill(libraries);
+                    return Ok(());
+                }
+                Err(error) => _ = first.get_or_insert(error),
+            }
+        }
+        first.map_or(Ok(()), Err)
+    };
+    LOADED.get_or_init(load).clone()
+}
+
+/// All libraries for one version of CUDA, those that others need first.
+fn toolkit(version: u32, folders: &[PathBuf]) -> Result<Vec<Loaded>, Error> {
+    let mut loaded: Vec<Loaded> = run_time_compiler(version, folders).into_iter().collect();
+    for (name, version) in [("cublasLt", version), ("cublas", version), ("curand", 10), ("cudnn", 9)] {
+        let library = format!("lib{name}.so.{version}");
+        match open(&library, folders) {
+            Ok(opened) => loaded.push((name, opened)),
+            Err(reason) => return Err(Error::Library { library, reason }),
+        }
+    }
+    Ok(loaded)
+}
+
+/// cuDNN compiles some of its kernels when it needs them, if it finds this; it does not look in folders itself.
+fn run_time_compiler(version: u32, folders: &[PathBuf]) -> Option<Loaded> {
+    let compiler = open(&format!("libnvrtc.so.{version}"), folders).ok()?;
+    let minors = (0..10).map(|minor| format!("libnvrtc-builtins.so.{version}.{minor}"));
+    for builtins in minors.filter(|name| folders.iter().any(|folder| folder.join(name).exists())) {
+        if let Ok(builtins) = open(&builtins, folders) {
+            std::mem::forget(builtins);
+        }
+    }
+    Some(("nvrtc", compiler))
+}
+
+/// Loads a library by its name, or where the system does not find it from the first of the folders that has it.
+fn open(name: &str, folders: &[PathBuf]) -> Result<Library, String> {
+    // SAFETY: NVIDIA's libraries do nothing on being loaded but set themselves up. Their symbols are global, as they would be if
+    // the program had been linked to them.
+    let load = |file: &Path| unsafe { Library::open(Some(file), RTLD_NOW | RTLD_GLOBAL) };
+    // The loader's own words are what the error comes from.
+    let words = |error: libloading::Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    let by_name = load(Path::new(name)).map_err(words);
+    let file = folders.iter().map(|folder| folder.join(name)).find(|file| file.exists());
+    match (by_name, file) {
+        // A library that the system finds but cannot load is one that somebody chose: its error is the one to mend.
+        (Err(reason), Some(file)) if reason.contains("cannot open shared object file") => load(&file).map_err(words),
+        (by_name, _) => by_name,
+    }
+}
+
+/// Points the slots of these libraries' functions at them, for good. What a library lacks stays as it was: that function fails.
+fn fill(libraries: Vec<Loaded>) {
+    // SAFETY: an array of as many words, written by nobody else.
+    let mut slots = unsafe { &cuda_delayload_slots }.iter();
+    for (library, functions) in FUNCTIONS {
+        let found = libraries.iter().find(|(name, _)| name == library);
+        for (function, slot) in functions.iter().zip(&mut slots) {
+            let Some((_, library)) = found else { continue };
+            let Ok(symbol) = CString::new(*function) else { continue };
+            // SAFETY: only the address is taken; whoever calls it declares it as NVIDIA does.
+            if let Ok(address) = unsafe { library.get::<*const ()>(symbol.as_bytes_with_nul()) } {
+                slot.store(address.into_raw() as usize, Ordering::Release);
+            }
+        }
+    }
+    // Never unloaded: the slots lead there.
+    libraries.into_iter().for_each(std::mem::forget);
+}

@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(delayed)]
+mod delayed;
+#[cfg(any(delayed, test))]
+mod folders;
+#[cfg(not(delayed))]
+mod linked;
+
+#[cfg(delayed)]
+use delayed as system;
+#[cfg(not(delayed))]
+use linked as system;
+
+/// What stands between a program and a card.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// NVIDIA's driver; the loader's reason.
+    #[error("NVIDIA's driver is not there ({0})")]
+    Driver(String),
+    /// A library of CUDA's toolkit, or cuDNN; its name and the loader's reason.
+    #[error("NVIDIA's driver is there, but {library} is not ({reason})")]
+    Library {
+        /// As it was looked for, such as `libcudnn.so.9`.
+        library: String,
+        /// The loader's.
+        reason: String,
+    },
+}
+
+/// Looks for the driver, once; after this the functions of `libcuda.so.1` are its own.
+pub fn load_driver() -> Result<(), Error> {
+    system::load_driver()
+}
+
+/// Looks for the driver, cuBLAS, cuRAND and cuDNN, once; after this their functions are their own.
+///
+/// Libraries of one version of CUDA are taken: the driver's, else, where it is later than 12, those of CUDA 12. Each is looked
+/// for where the system does (`LD_LIBRARY_PATH`, `ldconfig`), then in `CUDA_HOME` and `CUDA_PATH`, `/usr/local/cuda`,
+/// `/opt/cuda`, and among the Python packages of `VIRTUAL_ENV`, `CONDA_PREFIX`, the `python3` in `PATH` and the user: PyTorch
+/// brings all of them.
+pub fn load() -> Result<(), Error> {
+    system::load()
+}
