@@ -22,6 +22,10 @@ mod resnet;
 mod sgd;
 mod weights;
 
+// So that tests start without NVIDIA's libraries.
+#[cfg(test)]
+use cuda_delayload as _;
+
 pub use batch_norm::{BatchNorm2d, BatchNormConfig};
 pub use conv::{Conv2d, Conv2dConfig, conv2d};
 pub use heap::keep_freed_memory;

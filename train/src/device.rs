@@ -69,7 +69,7 @@ impl Compute {
     pub fn open(name: &str, precision: Option<Precision>, deterministic: bool) -> Result<Self> {
         let ordinal = match name {
             "cpu" => None,
-            "auto" => cuda::is_there().then_some(0),
+            "auto" => cuda::first()?,
             _ => match name.strip_prefix("cuda:").and_then(|n| n.parse().ok()).or((name == "cuda").then_some(0)) {
                 Some(ordinal) => Some(ordinal),
                 None => bail!(Usage(format!("--device {name}: there is auto, cpu and cuda:N"))),
@@ -91,28 +91,56 @@ impl Compute {
     }
 }
 
+/// Says what helps where an error is that a card's memory is full.
+pub fn explain(error: anyhow::Error) -> anyhow::Error {
+    // By name: candle, cuDNN and cuBLAS have error types of their own, and some arrive as text.
+    let text = format!("{error:#}");
+    let is_full = ["CUDA_ERROR_OUT_OF_MEMORY", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"]
+        .iter()
+        .any(|code| text.contains(code));
+    if !is_full {
+        return error;
+    }
+    error.context(
+        "the card's memory is full: take a smaller --batch-size, end what else uses the card, or use --device cpu",
+    )
+}
+
 #[cfg(feature = "cuda")]
 mod cuda {
-    use anyhow::{Context, Result};
-    use candle_convnet::cuda::{CudaConfig, card_names, open as open_card};
+    use anyhow::{Context, Result, anyhow, bail};
+    use candle_convnet::cuda::{Card, CudaConfig, cards as shown, open as open_card};
     use candle_core::Device;
 
-    pub fn is_there() -> bool {
-        card_names().is_ok_and(|names| !names.is_empty())
+    /// What helps against every error here.
+    const CURE: &str = "or use --device cpu";
+
+    /// The first card, if there is one.
+    pub fn first() -> Result<Option<usize>> {
+        Ok((!cards()?.is_empty()).then_some(0))
+    }
+
+    /// All cards; none where there is no driver.
+    fn cards() -> Result<Vec<Card>> {
+        match cuda_delayload::load() {
+            Err(cuda_delayload::Error::Driver(_)) => return Ok(Vec::new()),
+            Err(error) => bail!("{error}; install it (pip's nvidia packages will do), {CURE}"),
+            Ok(()) => {}
+        }
+        shown().map_err(|error| anyhow!("NVIDIA's driver does not answer ({error}); mend or update it, {CURE}"))
     }
 
     pub fn open(ordinal: usize, tf32: bool, deterministic: bool) -> Result<(Device, String)> {
-        let names = card_names().context("no CUDA card answers; update NVIDIA's driver, or train with --device cpu")?;
-        let Some(name) = names.get(ordinal) else {
+        let device = format!("--device cuda:{ordinal}");
+        cuda_delayload::load_driver().map_err(|error| anyhow!("{device}: {error}; install it, {CURE}"))?;
+        let cards = cards().context(device.clone())?;
+        let Some(card) = cards.get(ordinal) else {
+            let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
             let there = if names.is_empty() { "none".into() } else { names.join(", ") };
-            anyhow::bail!(
-                "--device cuda:{ordinal}: no such card (there is: {there}); use --device cpu or another number"
-            );
+            bail!("{device}: no such card (there is: {there}); use another number, {CURE}");
         };
-        let device = open_card(ordinal, CudaConfig { tf32, deterministic }).with_context(|| {
-            format!("--device cuda:{ordinal}: {name} cannot be used; it needs compute capability 8.0 and a driver of this program's CUDA version; --device cpu works anywhere")
-        })?;
-        Ok((device, name.clone()))
+        let opened = open_card(ordinal, CudaConfig { tf32, deterministic });
+        Ok((opened.map_err(|error| anyhow!("{device}: {error}, {CURE}"))?, card.name.clone()))
     }
 }
 
@@ -122,8 +150,9 @@ mod cuda {
     use anyhow::{Result, bail};
     use candle_core::Device;
 
-    pub fn is_there() -> bool {
-        false
+    #[expect(clippy::unnecessary_wraps, reason = "a driver may not answer")]
+    pub fn first() -> Result<Option<usize>> {
+        Ok(None)
     }
 
     pub fn open(ordinal: usize, _: bool, _: bool) -> Result<(Device, String)> {
@@ -151,6 +180,17 @@ mod tests {
         for name in ["gpu", "cuda:x", "cuda:-1", ""] {
             assert!(Compute::open(name, None, false).unwrap_err().is::<Usage>(), "{name}");
         }
+    }
+
+    #[test]
+    fn full_memory_comes_with_a_cure_and_other_errors_as_they_are() {
+        let full = anyhow::anyhow!("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")").context("step 3");
+        let text = format!("{:#}", explain(full));
+        assert!(
+            text.starts_with("the card's memory is full: take a smaller --batch-size") && text.contains("step 3"),
+            "{text}"
+        );
+        assert_eq!(format!("{:#}", explain(anyhow::anyhow!("a file is gone"))), "a file is gone");
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use ucftrain::device::explain;
 use ucftrain::stream::Stream;
 use ucftrain::usage::Usage;
 use ucftrain::{bench, eval, exchange, fuse, predict, report, train};
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = explain(error);
             eprintln!("error: {error:#}");
             if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }

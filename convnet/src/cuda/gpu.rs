@@ -1,11 +1,12 @@
 //! What the ops keep of a device: its kernels, its cuDNN handle, its workspace.
 #![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
 
+use super::cards::{self, cards};
 use super::convolutions::Convolutions;
 use super::sgd::Table;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
-use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
-use candle_core::{DType, Device, Error, Result};
+use candle_core::cuda::{CudaDevice, DeviceId, WrapErr, kernels};
+use candle_core::{DType, Device, Error, Result, bail};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -24,6 +25,9 @@ pub struct CudaConfig {
 ///
 /// Don't share tensors of this device between streams.
 pub fn open(ordinal: usize, config: CudaConfig) -> Result<Device> {
+    let cards = cards()?;
+    let Some(card) = cards.get(ordinal) else { bail!("there is no card {ordinal}; the driver shows {}", cards.len()) };
+    cards::check(card, &[PTX, kernels::FILL.ptx()])?;
     let device = Device::new_cuda_with_stream(ordinal)?;
     let cuda = device.as_cuda_device()?;
     // SAFETY: this crate, and candle with this device, use its one stream only.
@@ -31,18 +35,6 @@ pub fn open(ordinal: usize, config: CudaConfig) -> Result<Device> {
     keep_memory(ordinal)?;
     registry().insert(cuda.id(), Arc::new(Gpu::new(cuda, config)?));
     Ok(device)
-}
-
-/// Names of all cards that the driver shows, in its order.
-pub fn card_names() -> Result<Vec<String>> {
-    driver::result::init().w()?;
-    let count = driver::result::device::get_count().w()?;
-    (0..count)
-        .map(|ordinal| {
-            let device = driver::result::device::get(ordinal).w()?;
-            driver::result::device::get_name(device).w()
-        })
-        .collect()
 }
 
 /// The default pool gives memory back to the driver at every synchronisation; keep it all.
@@ -125,7 +117,7 @@ impl Gpu {
 
     fn new(device: &CudaDevice, config: CudaConfig) -> Result<Self> {
         let stream = device.cuda_stream();
-        let module = stream.context().load_module(PTX.into()).w()?;
+        let module = stream.context().load_module(PTX.into()).map_err(cards::module_error)?;
         let convolutions = Mutex::new(Convolutions::new(&stream)?);
         Ok(Self { config, convolutions, stream, module, functions: Mutex::default(), profile: Mutex::default() })
     }

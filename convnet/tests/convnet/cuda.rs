@@ -14,7 +14,12 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
 
 fn card() -> Device {
-    open(0, CudaConfig::default()).unwrap()
+    card_with(CudaConfig::default())
+}
+
+fn card_with(config: CudaConfig) -> Device {
+    cuda_delayload::load().unwrap();
+    open(0, config).unwrap()
 }
 
 /// Images as the card gets them: rounded to `dtype`, and the same values in f32 for the CPU.
@@ -282,7 +287,7 @@ fn a_bf16_network_follows_the_f32_network() {
 #[test]
 #[ignore = "needs an NVIDIA card"]
 fn deterministic_steps_give_the_same_bits_and_memory_stays() {
-    let card = open(0, CudaConfig { deterministic: true, ..CudaConfig::default() }).unwrap();
+    let card = card_with(CudaConfig { deterministic: true, ..CudaConfig::default() });
     let context = card.as_cuda_device().unwrap().cuda_stream().context().clone();
     let labels = Tensor::arange(0u32, 8, &card).unwrap();
     let run = || {
@@ -363,7 +368,7 @@ fn uploads_arrive_whole_and_in_turn() {
 #[test]
 #[ignore = "needs an NVIDIA card"]
 fn a_recorded_step_does_what_the_step_does() {
-    let card = open(0, CudaConfig { deterministic: true, ..CudaConfig::default() }).unwrap();
+    let card = card_with(CudaConfig { deterministic: true, ..CudaConfig::default() });
     let batch = |step: usize| scaled(&format!("recorded/{step}"), (8, 64, 64, 3), 2., 0.).to_device(&card).unwrap();
     let labels = Tensor::new(&[0u32, 3, 6, 9, 2, 5, 8, 1], &card).unwrap();
     let run = |recorded: bool| {
