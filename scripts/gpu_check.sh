@@ -12,10 +12,6 @@ bin=$(cd "${1:?usage: gpu_check.sh BIN [IMAGES]}" && pwd)
 images=${2:-}
 out=${OUT:-gpu-check} work=${WORK:-/dev/shm/ucf-gpu-check}
 mkdir -p "$out" "$work"
-# CUDA's libraries as PyTorch's wheels bring them.
-nvidia=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])')
-export LD_LIBRARY_PATH="$(printf '%s:' "$nvidia"/*/lib)${LD_LIBRARY_PATH:-}"
-
 echo "== tests of the ops"
 CARGO_MANIFEST_DIR=$PWD/convnet "$bin/convnet_tests" --ignored --test-threads=1 | tee "$out/tests.txt"
 

@@ -25,13 +25,19 @@ pub struct Done {
 
 /// Runs a program to its end.
 pub fn run<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Done {
-    let Output { status, stdout, stderr } =
-        Command::new(program(name)).args(args).output().expect("the program can be started");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
-    Done { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    let mut command = Command::new(program(name));
+    command.args(args);
+    Done::of(command)
 }
 
 impl Done {
+    /// Runs a command to its end.
+    pub fn of(mut command: Command) -> Self {
+        let Output { status, stdout, stderr } = command.output().expect("the program can be started");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
+        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
     /// Standard output of a program that must have succeeded.
     pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "stderr: {}", self.stderr);

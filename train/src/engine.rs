@@ -10,7 +10,7 @@ use crate::input::{Damage, Feed, Plan, RING, SampleSource, Staged, TrainSource, 
 use crate::run_folder::RunFolder;
 use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
-use crate::step::{StepOutputs, StepRule, Steps};
+use crate::step::{StepOutputs, StepResult, StepRule, Steps};
 use crate::stop::Stop;
 use crate::stream::STACK_FRAMES;
 use crate::table::table;
@@ -54,6 +54,13 @@ pub struct Engine<'a> {
 
 /// Numbers of the draws of a step's dropout, which no clip has.
 const DROPOUT_DRAWS: u64 = 1 << 63;
+
+/// A step whose results were not waited for.
+struct Pending {
+    step: usize,
+    outputs: StepOutputs,
+    labels: Vec<u32>,
+}
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,9 +189,10 @@ impl<'a> Engine<'a> {
             let mut waited_before = 0.0;
             let decoding_before = self.state.decode_seconds;
             let mut staged: Option<Staged<'_>> = None;
-            loop {
+            let mut pending: Option<Pending> = None;
+            let end = loop {
                 if self.is_at_limit() {
-                    return Ok(End::Stopped);
+                    break End::Stopped;
                 }
                 let start = Instant::now();
                 let copied_before = feed.copied;
@@ -192,7 +200,7 @@ impl<'a> Engine<'a> {
                     Some(batch) => batch,
                     None => match batches.next_batch()? {
                         Some(batch) => feed.stage(batch)?,
-                        None => return Ok(End::Finished),
+                        None => break End::Finished,
                     },
                 };
                 let labels: Vec<u32> = batch.samples.clone().map(|i| source.label(i)).collect();
@@ -211,7 +219,11 @@ impl<'a> Engine<'a> {
                 {
                     staged = Some(feed.stage(batch)?);
                 }
-                self.take_in(&outputs, &labels)?;
+                let images = labels.len();
+                let now = Pending { step: self.state.cursor.step, outputs, labels };
+                if let Some(before) = pending.replace(now) {
+                    self.take_in(&mut steps_taken, before)?;
+                }
                 self.state.decode_seconds = decoding_before;
                 self.state.decode_seconds += batches.work();
                 self.state.seconds.copy.add(feed.copied.saturating_sub(copied_before).as_secs_f64(), 1);
@@ -223,12 +235,21 @@ impl<'a> Engine<'a> {
                 waited_before = waited;
                 let Seconds { batch, data, .. } = self.state.seconds;
                 let figures = Figures { seconds: batch.get(), data_seconds: data.get(), scored: Some(self.trained()) };
-                progress.step(labels.len(), Some(figures));
+                progress.step(images, Some(figures));
                 if !between_checkpoints.is_zero() && last_checkpoint.elapsed() >= between_checkpoints {
+                    if let Some(last) = pending.take() {
+                        self.take_in(&mut steps_taken, last)?;
+                    }
                     self.save_checkpoint()?;
                     last_checkpoint = Instant::now();
                 }
+            };
+            if let Some(last) = pending {
+                let start = Instant::now();
+                self.take_in(&mut steps_taken, last)?;
+                self.state.seconds.batch.go_on(start.elapsed().as_secs_f64());
             }
+            Ok(end)
         })
     }
 
@@ -271,18 +292,19 @@ impl<'a> Engine<'a> {
         schedule.rate(self.state.plateau.lr, *warm_up, milestones, place)
     }
 
-    /// Waits for a step's outputs and adds them to the meters.
-    fn take_in(&mut self, outputs: &StepOutputs, labels: &[u32]) -> Result<()> {
-        let loss = f64::from(outputs.loss.to_vec1::<f32>()?[0]);
+    /// Waits for a step's results and adds them to the meters.
+    fn take_in(&mut self, steps: &mut Steps, pending: Pending) -> Result<()> {
+        let Pending { step, outputs, labels } = pending;
+        let StepResult { loss, logits } = steps.finish(outputs)?;
+        let loss = f64::from(loss);
         if !loss.is_finite() {
-            let Cursor { epoch, step, .. } = self.state.cursor;
+            let epoch = self.state.cursor.epoch;
             bail!(
                 "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower --lr"
             );
         }
-        let scores = outputs.logits.flatten_all()?.to_vec1::<f32>()?;
         let classes = self.state.network.classes.len();
-        let Accuracy { top1, top5 } = accuracy(&scores, classes, labels);
+        let Accuracy { top1, top5 } = accuracy(&logits, classes, &labels);
         let TrainMeters { loss: loss_mean, top1: top1_mean, top5: top5_mean } = &mut self.state.meters;
         loss_mean.add(loss, labels.len());
         top1_mean.add(top1, labels.len());

@@ -16,6 +16,11 @@ impl Mean {
         self.count += n as f64;
     }
 
+    /// Makes the last value larger: what it measures went on.
+    pub fn go_on(&mut self, more: f64) {
+        self.sum += more;
+    }
+
     /// The sum so far, each value as often as it stands for a sample.
     pub fn sum(&self) -> f64 {
         self.sum

@@ -3,17 +3,34 @@
 use crate::device::Compute;
 use crate::input::{Feed, Staged};
 use crate::view::Consensus;
+#[cfg(feature = "cuda")]
+use anyhow::Context;
 use anyhow::Result;
 use candle_convnet::{Model, Sgd, cross_entropy};
 use candle_core::{DType, Tensor};
 use clipshard::order::Draws;
 
-/// What a step leaves for the meters: the views' consensus, logits [N, classes] and their loss [1], f32 on the device.
-pub struct StepOutputs {
-    /// Consensus of the views.
-    pub logits: Tensor,
+/// What a step leaves for the meters.
+pub struct StepResult {
     /// Mean over the batch.
-    pub loss: Tensor,
+    pub loss: f32,
+    /// Consensus of the views [N, classes].
+    pub logits: Vec<f32>,
+}
+
+/// A step's results; a card may still be at it.
+pub struct StepOutputs(Kept);
+
+enum Kept {
+    There(Tensors),
+    #[cfg(feature = "cuda")]
+    UnderWay(candle_convnet::cuda::Download),
+}
+
+/// Logits [N, classes] and their loss [1], f32 on the device.
+struct Tensors {
+    logits: Tensor,
+    loss: Tensor,
 }
 
 /// What a step computes.
@@ -35,6 +52,8 @@ pub struct Steps {
     rule: StepRule,
     #[cfg(feature = "cuda")]
     recorded: Option<recorded::Recorded>,
+    #[cfg(feature = "cuda")]
+    downloads: Option<candle_convnet::cuda::Downloads>,
 }
 
 impl Steps {
@@ -48,13 +67,19 @@ impl Steps {
             } else {
                 None
             },
+            #[cfg(feature = "cuda")]
+            downloads: if compute.device.is_cuda() {
+                Some(candle_convnet::cuda::Downloads::new(&compute.device, 1 + batch_size * classes)?)
+            } else {
+                None
+            },
             compute: compute.clone(),
             rule,
         })
     }
 
-    /// Takes a step; `draws` decide what it drops. A card may still be at it when this returns; its outputs stand until the next
-    /// step.
+    /// Takes a step; `draws` decide what it drops. A card may still be at it when this returns: [`Steps::finish`] its outputs,
+    /// best when the next step is under way, and before the one after that.
     pub fn take(
         &mut self,
         (model, sgd): (&Model, &mut Sgd),
@@ -63,12 +88,35 @@ impl Steps {
         labels: &[u32],
         draws: Draws,
     ) -> Result<StepOutputs> {
+        // As few bytes as labels are go to a card without waiting for it.
         let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
+        let work = |labels: &Tensor| step((model, sgd), feed, batch, labels, rule, draws);
         #[cfg(feature = "cuda")]
-        if let Some(recorded) = &mut self.recorded {
-            return recorded.take(&labels, batch.slot(), |labels| step((model, sgd), feed, batch, labels, rule, draws));
+        if let Some(downloads) = &mut self.downloads {
+            let Tensors { logits, loss } = match &mut self.recorded {
+                Some(recorded) => recorded.take(&labels, batch.slot(), work)?,
+                None => work(&labels)?,
+            };
+            return Ok(StepOutputs(Kept::UnderWay(downloads.start(&[&loss, &logits])?)));
         }
-        Ok(step((model, sgd), feed, batch, &labels, rule, draws)?)
+        Ok(StepOutputs(Kept::There(work(&labels)?)))
+    }
+
+    /// Waits for a step's results.
+    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "a card's downloads are in it")]
+    pub fn finish(&mut self, outputs: StepOutputs) -> Result<StepResult> {
+        match outputs.0 {
+            Kept::There(Tensors { logits, loss }) => {
+                Ok(StepResult { loss: loss.to_vec1()?[0], logits: logits.flatten_all()?.to_vec1()? })
+            }
+            #[cfg(feature = "cuda")]
+            Kept::UnderWay(download) => {
+                let downloads = self.downloads.as_mut().context("a download without a card")?;
+                let mut values = downloads.finish(&download)?;
+                let logits = values.split_off(1);
+                Ok(StepResult { loss: values[0], logits })
+            }
+        }
     }
 }
 
@@ -80,7 +128,7 @@ fn step(
     labels: &Tensor,
     rule: StepRule,
     mut draws: Draws,
-) -> candle_core::Result<StepOutputs> {
+) -> candle_core::Result<Tensors> {
     let inputs = feed.inputs(batch)?;
     let mut forward = |input: &Tensor| match rule.dropout {
         0.0 => model.net.forward_t(input, true),
@@ -95,7 +143,7 @@ fn step(
     }
     let loss = cross_entropy(&logits, labels, rule.label_smoothing)?;
     sgd.step(&loss.backward()?)?;
-    Ok(StepOutputs { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
+    Ok(Tensors { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
 }
 
 /// 0 or 1 / (1 - share) for each feature of each sample of a batch.
@@ -108,7 +156,7 @@ fn dropout_mask(model: &Model, labels: &Tensor, share: f64, draws: &mut Draws) -
 
 #[cfg(feature = "cuda")]
 mod recorded {
-    use super::StepOutputs;
+    use super::Tensors;
     use anyhow::Result;
     use candle_convnet::cuda::{Recording, record, rehearse};
     use candle_core::{DType, Device, Tensor};
@@ -143,8 +191,8 @@ mod recorded {
             &mut self,
             labels: &Tensor,
             slot: Option<usize>,
-            step: impl FnOnce(&Tensor) -> candle_core::Result<StepOutputs>,
-        ) -> Result<StepOutputs> {
+            step: impl FnOnce(&Tensor) -> candle_core::Result<Tensors>,
+        ) -> Result<Tensors> {
             let n = labels.elem_count();
             self.labels.slice_set(labels, 0, 0)?;
             let labels = self.labels.narrow(0, 0, n)?;
@@ -168,7 +216,7 @@ mod recorded {
                     self.rehearsed.insert(n);
                 }
             }
-            Ok(StepOutputs { logits: self.logits.narrow(0, 0, n)?, loss: self.loss.clone() })
+            Ok(Tensors { logits: self.logits.narrow(0, 0, n)?, loss: self.loss.clone() })
         }
     }
 }

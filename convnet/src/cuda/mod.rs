@@ -3,8 +3,10 @@
 //! Activations are bf16 or f32, parameters and their gradients f32; sums are f32 or better. All work of a device goes to the
 //! one stream of its candle device, so that order alone keeps data safe and nothing waits for the host.
 
+mod cards;
 pub(crate) mod conv;
 mod convolutions;
+mod download;
 pub(crate) mod elementwise;
 pub(crate) mod fold;
 mod gemm;
@@ -19,8 +21,10 @@ mod recording;
 pub(crate) mod sgd;
 mod upload;
 
+pub use cards::{Capability, Card, cards};
 pub use convolutions::{Choices, choices, cudnn_version, follow};
-pub use gpu::{CudaConfig, Profile, card_names, open, profile};
+pub use download::{Download, Downloads};
+pub use gpu::{CudaConfig, Profile, open, profile};
 pub use recording::{Recording, record, rehearse};
 pub use upload::{Pinned, Upload, Uploads};
 

@@ -1,0 +1,161 @@
+/* NVIDIA's driver and libraries for tests, with a card that computes nothing: memory is the host's and copies are copies, but kernels,
+ * convolutions and products leave everything as it is. What it counts is written to the file NULL_CARD_COUNTS at the end.
+ * Functions of ../delayload/functions.txt that are not here do nothing and succeed; the test adds them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static long number(const char *name, long otherwise) {
+    const char *text = getenv(name);
+    return text ? atol(text) : otherwise;
+}
+
+/* Threads count at once. */
+static long launches, graph_launches, allocations, waits, downloads, searches;
+static int capturing;
+#define COUNT(what) __atomic_add_fetch(&what, 1, __ATOMIC_RELAXED)
+
+__attribute__((destructor)) static void tell(void) {
+    const char *path = getenv("NULL_CARD_COUNTS");
+    FILE *file = path ? fopen(path, "w") : NULL;
+    if (!file) return;
+    fprintf(file,
+        "{\"launches\": %ld, \"graph_launches\": %ld, \"allocations\": %ld, \"waits\": %ld, \"downloads\": %ld, "
+        "\"searches\": %ld}\n",
+        launches, graph_launches, allocations, waits, downloads, searches);
+    fclose(file);
+}
+
+/* What a handle is: an address that is never looked at. */
+static int handle(void **out) { *out = (void *)&launches; return 0; }
+
+/* The driver. */
+int cuInit(unsigned flags) { return number("NULL_CARD_INIT", 0); }
+int cuDriverGetVersion(int *version) { *version = number("NULL_CARD_DRIVER", 13000); return 0; }
+int cuDeviceGetCount(int *count) { *count = 1; return 0; }
+int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
+int cuDeviceGetName(char *name, int len, int device) { snprintf(name, len, "Null Card"); return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    long capability = number("NULL_CARD_CAPABILITY", 90);
+    *value = attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : 1;
+    return 0;
+}
+int cuDevicePrimaryCtxRetain(void **context, int device) { return handle(context); }
+int cuCtxGetCurrent(void **context) { return handle(context); }
+int cuCtxSynchronize(void) { COUNT(waits); return 0; }
+int cuDeviceGetDefaultMemPool(void **pool, int device) { return handle(pool); }
+int cuGetErrorName(int error, const char **text) { *text = "an error's name"; return 0; }
+int cuGetErrorString(int error, const char **text) { *text = "an error's text"; return 0; }
+
+/* A wait is one that leaves the card with nothing to do: for work that ends with the recorded work that was started last. Copies in
+ * another stream, and recorded work before the last, may be waited for. */
+struct event { void *stream; long started; };
+static void *stream_of_graphs;
+int cuStreamCreate(void **stream, unsigned flags) { return (*stream = malloc(1)) ? 0 : 2; }
+int cuStreamSynchronize(void *stream) { if (stream == stream_of_graphs) COUNT(waits); return 0; }
+int cuEventCreate(void **event, unsigned flags) { return (*event = calloc(1, sizeof(struct event))) ? 0 : 2; }
+int cuEventDestroy_v2(void *event) { free(event); return 0; }
+int cuEventRecord(struct event *event, void *stream) {
+    *event = (struct event){stream, graph_launches};
+    return 0;
+}
+int cuEventSynchronize(struct event *event) {
+    if (event->stream && event->stream == stream_of_graphs && event->started == graph_launches) COUNT(waits);
+    return 0;
+}
+int cuEventElapsedTime(float *ms, void *start, void *end) { *ms = 1; return 0; }
+int cuEventElapsedTime_v2(float *ms, void *start, void *end) { *ms = 1; return 0; }
+int cuModuleLoadData(void **module, const void *image) { handle(module); return number("NULL_CARD_MODULE", 0); }
+int cuModuleGetFunction(void **function, void *module, const char *name) { return handle(function); }
+int cuLaunchKernel(void) { COUNT(launches); return 0; }
+
+/* Recorded work is done while it is recorded, and nothing when it runs. */
+int cuStreamIsCapturing(void *stream, int *status) { *status = capturing; return 0; }
+int cuStreamBeginCapture_v2(void *stream, int mode) { capturing = 1; return 0; }
+int cuStreamEndCapture(void *stream, void **graph) { capturing = 0; return handle(graph); }
+int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long flags) { return handle(exec); }
+int cuGraphLaunch(void *exec, void *stream) { stream_of_graphs = stream; COUNT(graph_launches); return 0; }
+
+static int allocate(unsigned long long *address, size_t bytes) {
+    static long taken;
+    long limit = number("NULL_CARD_MEMORY", 0), now = __atomic_add_fetch(&taken, (long)bytes, __ATOMIC_RELAXED);
+    if (limit && now > limit) return 2;
+    COUNT(allocations);
+    /* Cleared, so that what kernels did not write is a number. */
+    return (*address = (unsigned long long)calloc(bytes ? bytes : 1, 1)) ? 0 : 2;
+}
+int cuMemAllocAsync(unsigned long long *address, size_t bytes, void *stream) { return allocate(address, bytes); }
+int cuMemAlloc_v2(unsigned long long *address, size_t bytes) { return allocate(address, bytes); }
+int cuMemFreeAsync(unsigned long long address, void *stream) { free((void *)address); return 0; }
+int cuMemFree_v2(unsigned long long address) { free((void *)address); return 0; }
+
+/* Page-locked memory, in blocks; a copy from the card to other memory is waited for. */
+#define BLOCKS 4096
+static struct { char *start; size_t bytes; } locked[BLOCKS];
+static int is_locked(const char *address) {
+    for (int i = 0; i < BLOCKS; i++)
+        if (locked[i].start && address >= locked[i].start && address < locked[i].start + locked[i].bytes) return 1;
+    return 0;
+}
+int cuMemHostAlloc(char **address, size_t bytes, unsigned flags) {
+    char *memory = calloc(bytes, 1), *empty = NULL;
+    for (int i = 0; memory && i < BLOCKS; i++, empty = NULL)
+        if (__atomic_compare_exchange_n(&locked[i].start, &empty, memory, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+            locked[i].bytes = bytes;
+            return *address = memory, 0;
+        }
+    return 2;
+}
+int cuMemFreeHost(char *address) {
+    for (int i = 0; i < BLOCKS; i++)
+        if (locked[i].start == address) locked[i].start = NULL;
+    free(address);
+    return 0;
+}
+static int copy(unsigned long long to, unsigned long long from, size_t bytes) { memmove((void *)to, (void *)from, bytes); return 0; }
+int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *stream) {
+    return copy(to, (unsigned long long)from, bytes);
+}
+int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *stream) {
+    COUNT(downloads);
+    if (!is_locked(to)) COUNT(waits);
+    return copy((unsigned long long)to, from, bytes);
+}
+int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void *stream) { return copy(to, from, bytes); }
+int cuMemsetD8Async(unsigned long long to, unsigned char value, size_t bytes, void *stream) {
+    memset((void *)to, value, bytes);
+    return 0;
+}
+
+/* The libraries. */
+int cublasCreate_v2(void **out) { return handle(out); }
+int curandCreateGenerator(void **out, int kind) { return handle(out); }
+int cudnnCreate(void **out) { return handle(out); }
+int cudnnCreateTensorDescriptor(void **out) { return handle(out); }
+int cudnnCreateFilterDescriptor(void **out) { return handle(out); }
+int cudnnCreateConvolutionDescriptor(void **out) { return handle(out); }
+size_t cudnnGetVersion(void) { return 91900; }
+
+/* Two algorithms: the second is faster. */
+struct performance { int algorithm, status; float milliseconds; size_t memory; int determinism, math, reserved[3]; };
+static int algorithms(int *count, struct performance *found) {
+    struct performance both[] = {{0, 0, 2, 0, 1, 1}, {1, 0, 1, 4096, 1, 1}};
+    memcpy(found, both, sizeof both);
+    *count = 2;
+    COUNT(searches);
+    return 0;
+}
+int cudnnFindConvolutionForwardAlgorithmEx(void *h, void *xd, void *x, void *wd, void *w, void *c, void *yd, void *y, int max,
+    int *count, struct performance *found) { return algorithms(count, found); }
+int cudnnFindConvolutionBackwardDataAlgorithmEx(void *h, void *wd, void *w, void *yd, void *y, void *c, void *xd, void *x, int max,
+    int *count, struct performance *found) { return algorithms(count, found); }
+int cudnnFindConvolutionBackwardFilterAlgorithmEx(void *h, void *xd, void *x, void *yd, void *y, void *c, void *wd, void *w,
+    int max, int *count, struct performance *found) { return algorithms(count, found); }
+/* By cuDNN's rules: no search. */
+static int rules(int *count, struct performance *found) { algorithms(count, found); searches--; return 0; }
+int cudnnGetConvolutionForwardAlgorithm_v7(void *h, void *xd, void *wd, void *c, void *yd, int max, int *count,
+    struct performance *found) { return rules(count, found); }
+int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *h, void *wd, void *yd, void *c, void *xd, int max, int *count,
+    struct performance *found) { return rules(count, found); }
+int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *h, void *xd, void *yd, void *c, void *wd, int max, int *count,
+    struct performance *found) { return rules(count, found); }
