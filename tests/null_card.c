@@ -11,7 +11,7 @@ static long number(const char *name, long otherwise) {
 }
 
 /* Threads count at once. */
-static long launches, graph_launches, allocations, waits, downloads, searches;
+static long launches, graph_launches, allocations, frees, waits, downloads, searches;
 static int capturing;
 #define COUNT(what) __atomic_add_fetch(&what, 1, __ATOMIC_RELAXED)
 
@@ -20,9 +20,9 @@ __attribute__((destructor)) static void tell(void) {
     FILE *file = path ? fopen(path, "w") : NULL;
     if (!file) return;
     fprintf(file,
-        "{\"launches\": %ld, \"graph_launches\": %ld, \"allocations\": %ld, \"waits\": %ld, \"downloads\": %ld, "
+        "{\"launches\": %ld, \"graph_launches\": %ld, \"allocations\": %ld, \"frees\": %ld, \"waits\": %ld, \"downloads\": %ld, "
         "\"searches\": %ld}\n",
-        launches, graph_launches, allocations, waits, downloads, searches);
+        launches, graph_launches, allocations, frees, waits, downloads, searches);
     fclose(file);
 }
 
@@ -86,8 +86,8 @@ static int allocate(unsigned long long *address, size_t bytes) {
 }
 int cuMemAllocAsync(unsigned long long *address, size_t bytes, void *stream) { return allocate(address, bytes); }
 int cuMemAlloc_v2(unsigned long long *address, size_t bytes) { return allocate(address, bytes); }
-int cuMemFreeAsync(unsigned long long address, void *stream) { free((void *)address); return 0; }
-int cuMemFree_v2(unsigned long long address) { free((void *)address); return 0; }
+int cuMemFree_v2(unsigned long long address) { COUNT(frees); free((void *)address); return 0; }
+int cuMemFreeAsync(unsigned long long address, void *stream) { return cuMemFree_v2(address); }
 
 /* Page-locked memory, in blocks; a copy from the card to other memory is waited for. */
 #define BLOCKS 4096

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const SIZE: ImageSize = ImageSize { width: 3, height: 2, channels: 1 };
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks")
+    "tests/attacks".into()
 }
 
 fn grey() -> StreamSpec {

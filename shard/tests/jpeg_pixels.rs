@@ -4,7 +4,7 @@
 use clipshard::jpeg::{Decoder, check_header};
 use clipshard::order::{Draws, bits};
 use clipshard::{ImageSize, Window};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The general decoder's, whose pixels differ by up to five levels.
 const OTHERS: [&str; 4] = ["411", "420-progressive", "444-progressive-restarts", "grey-progressive"];
@@ -16,7 +16,7 @@ struct File {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jpeg")
+    "tests/jpeg".into()
 }
 
 fn files() -> Vec<File> {

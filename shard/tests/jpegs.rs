@@ -6,7 +6,7 @@ use clipshard::order::bits;
 use std::path::{Path, PathBuf};
 
 fn files() -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jpeg");
+    let folder = Path::new("tests/jpeg");
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let jpegs = paths.filter(|path| path.extension().is_some_and(|ending| ending == "jpg"));
     let files: Vec<_> = jpegs.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();

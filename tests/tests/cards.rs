@@ -15,9 +15,9 @@ fn null_card() -> &'static Path {
     static CARD: OnceLock<TempDir> = OnceLock::new();
     let make = || {
         let folder = tempfile::tempdir().unwrap();
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let code = fs::read_to_string(here.join("null_card.c")).unwrap();
-        let functions = fs::read_to_string(here.join("../delayload/functions.txt")).unwrap();
+
+        let code = fs::read_to_string("null_card.c").unwrap();
+        let functions = fs::read_to_string("../delayload/functions.txt").unwrap();
         let names = functions.lines().filter(|line| !line.starts_with(['#', '['])).flat_map(str::split_whitespace);
         let missing = names.filter(|name| !code.contains(&format!(" {name}(")));
         let missing: Vec<String> = missing.map(|name| format!("int {name}(void) {{ return 0; }}")).collect();
@@ -173,8 +173,52 @@ fn a_steady_step_is_started_as_a_whole_and_not_waited_for() {
         let count = |what: &str| counts[what].as_f64().unwrap();
         assert_eq!((count("graph_launches"), count("searches")), (1.0, 0.0), "{stream}: {counts}");
         // The labels: their memory, and the kernel that brings them to where the recording reads them.
-        assert_eq!((count("launches"), count("allocations")), (1.0, 1.0), "{stream}: {counts}");
+        assert_eq!((count("launches"), count("allocations"), count("frees")), (1.0, 1.0, 1.0), "{stream}: {counts}");
         // Loss and logits, read when the next step is under way.
         assert_eq!((count("downloads"), count("waits")), (2.0, 0.0), "{stream}: {counts}");
     }
+}
+
+#[test]
+fn a_steps_ops_are_counted_for_the_roofline() {
+    let bench = |more: &str| {
+        let line = format!("bench step --device cuda:0 --seconds 0 --batch-size 2 --precision f32 {more}");
+        with_null_card(&[], &line)
+    };
+    let found = bench("--json").json();
+    let ops = found["roofline"]["ops"].as_array().unwrap();
+    let sum = |prefix: &str, what: &str| -> f64 {
+        let of_kind = ops.iter().filter(|op| op["op"].as_str().unwrap().starts_with(prefix));
+        of_kind.map(|op| op[what].as_f64().unwrap()).sum()
+    };
+    // ResNet-18's convolutions of 224 x 224 images: (side, outputs, inputs and kernel positions, how many). The stem is folded: 16
+    // channels, padded, of four pixels, 4 x 4 of them.
+    let layers: [(f64, f64, f64, f64); 11] = [
+        (112., 64., 16. * 16., 1.),
+        (56., 64., 9. * 64., 4.),
+        (28., 128., 9. * 64., 1.),
+        (28., 128., 9. * 128., 3.),
+        (28., 128., 64., 1.),
+        (14., 256., 9. * 128., 1.),
+        (14., 256., 9. * 256., 3.),
+        (14., 256., 128., 1.),
+        (7., 512., 9. * 256., 1.),
+        (7., 512., 9. * 512., 3.),
+        (7., 512., 256., 1.),
+    ];
+    let flops = |layers: &[(f64, f64, f64, f64)]| -> f64 {
+        layers.iter().map(|(side, outputs, taps, times)| 2. * 2. * side * side * outputs * taps * times).sum()
+    };
+    assert_eq!(sum("conv forward", "flop") as u64, flops(&layers) as u64);
+    assert_eq!(sum("conv weight gradient", "flop") as u64, flops(&layers) as u64);
+    // Nobody asks for the gradient of the pixels.
+    assert_eq!(sum("conv data gradient", "flop") as u64, flops(&layers[1..]) as u64);
+    assert_eq!(sum("conv forward", "calls") as u64, 20);
+    // Variables and momenta are read and written, gradients are read: 11.2 million parameters, with 101 classes.
+    assert_eq!(sum("sgd", "bytes") as u64, 5 * 4 * (11_689_512 - 513_000 + 101 * 513));
+    // Pooling reads 112 x 112 x 64 values and writes 56 x 56 x 64, with a byte each for where they were.
+    assert_eq!(sum("max_pool_f32", "bytes") as u64, 2 * 64 * (4 * 112 * 112 + 5 * 56 * 56));
+    let text = bench("").ok();
+    assert!(text.contains("op of a step") && text.contains("% of roof") && text.contains("The roof: "), "{text}");
+    println!("{text}");
 }

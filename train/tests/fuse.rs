@@ -10,7 +10,7 @@ use ucftrain::scores::{Scores, clip_key};
 use ucftrain::usage::Usage;
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)
+    Path::new("tests/goldens").join(name)
 }
 
 fn args(scores: &[PathBuf]) -> FuseArgs {

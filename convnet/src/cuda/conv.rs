@@ -33,8 +33,7 @@ pub(crate) fn data_grad(geometry: &Geometry, weight: Operand, grad: Operand) -> 
         return Ok(padded);
     }
     let out = fresh(call.device, call.dtype, pixels * c)?;
-    let args =
-        [Arg::Ptr(start(&padded)), Arg::Ptr(start(&out)), Arg::Long(pixels), Arg::Int(c), Arg::Int(call.channels)];
+    let args = [Arg::fresh(&padded), Arg::fresh(&out), Arg::Long(pixels), Arg::Int(c), Arg::Int(call.channels)];
     call.gpu.launch_over(&format!("crop_channels_{}", suffix(call.dtype)), pixels * c, &args)?;
     Ok(out)
 }
@@ -48,14 +47,8 @@ pub(crate) fn weight_grad(geometry: &Geometry, x: Operand, grad: Operand) -> Res
     let packed = fresh(call.device, call.dtype, o * taps * call.channels)?;
     call.run(Direction::Weights, x_padded.address, start(&packed), grad)?;
     let out = fresh(call.device, DType::F32, o * taps * c)?;
-    let args = [
-        Arg::Ptr(start(&packed)),
-        Arg::Ptr(start(&out)),
-        Arg::Int(o),
-        Arg::Int(c),
-        Arg::Int(taps),
-        Arg::Int(call.channels),
-    ];
+    let args =
+        [Arg::fresh(&packed), Arg::fresh(&out), Arg::Int(o), Arg::Int(c), Arg::Int(taps), Arg::Int(call.channels)];
     call.gpu.launch_over(&format!("unpack_weights_{}", suffix(call.dtype)), o * taps * c, &args)?;
     Ok(out)
 }
@@ -98,19 +91,20 @@ impl<'a> Call<'a> {
         }
         let pixels = self.geometry.input.len() / c;
         let copy = fresh(self.device, self.dtype, pixels * self.channels)?;
-        let args = [Arg::Ptr(images), Arg::Ptr(start(&copy)), Arg::Long(pixels), Arg::Int(c), Arg::Int(self.channels)];
+        let bytes = self.geometry.input.len() * self.dtype.size_in_bytes();
+        let args =
+            [Arg::Memory(images, bytes), Arg::fresh(&copy), Arg::Long(pixels), Arg::Int(c), Arg::Int(self.channels)];
         self.gpu.launch_over(&format!("pad_channels_{}", suffix(self.dtype)), pixels * self.channels, &args)?;
         Ok(Padded { address: start(&copy), _copy: Some(copy) })
     }
 
     /// OIHW f32 -> [O, KH, KW, padded channels]
-    fn pack(&self, (weight, layout): Operand) -> Result<CudaStorage> {
+    fn pack(&self, weight: Operand) -> Result<CudaStorage> {
         let (o, c, taps) = self.weights();
-        let weight = address(weight, layout, DType::F32, "conv2d weights")?;
         let packed = fresh(self.device, self.dtype, o * taps * self.channels)?;
         let args = [
-            Arg::Ptr(weight),
-            Arg::Ptr(start(&packed)),
+            Arg::tensor(weight, DType::F32, "conv2d weights")?,
+            Arg::fresh(&packed),
             Arg::Int(o),
             Arg::Int(c),
             Arg::Int(taps),

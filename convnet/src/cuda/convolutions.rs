@@ -73,7 +73,7 @@ impl Convolutions {
             self.workspace = Some(unsafe { device.alloc(plan.workspace_bytes.max(1)) }?);
         }
         let workspace = self.workspace.as_ref().map_or(0, |workspace| workspace.device_ptr(&device.cuda_stream()).0);
-        gpu.timed(|| plan.name(), || plan.run(self.handle, device, buffers, workspace))
+        gpu.timed(|| plan.name(), || plan.cost(), || plan.run(self.handle, device, buffers, workspace))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::conv::Operand;
 use super::gpu::{Arg, Gpu, suffix, vector};
-use super::memory::{address, float_type, fresh, start};
+use super::memory::{float_type, fresh};
 use candle_core::cuda::CudaStorage;
 use candle_core::{Result, bail};
 
@@ -25,19 +25,19 @@ fn run(kernel: &str, a: Operand, others: &[Option<Operand>]) -> Result<CudaStora
     let dtype = float_type(a.0, kernel)?;
     let len = a.1.shape().elem_count();
     let out = fresh(&a.0.device, dtype, len)?;
-    let mut args = vec![Arg::Ptr(address(a.0, a.1, dtype, kernel)?)];
+    let mut args = vec![Arg::tensor(a, dtype, kernel)?];
     for other in others {
-        let Some((storage, layout)) = *other else {
-            args.push(Arg::Ptr(0));
+        let Some(other) = *other else {
+            args.push(Arg::NONE);
             continue;
         };
-        if layout.shape().elem_count() != len {
-            bail!("{kernel}: shapes {:?} and {:?} differ", a.1.shape(), layout.shape());
+        if other.1.shape().elem_count() != len {
+            bail!("{kernel}: shapes {:?} and {:?} differ", a.1.shape(), other.1.shape());
         }
-        args.push(Arg::Ptr(address(storage, layout, dtype, kernel)?));
+        args.push(Arg::tensor(other, dtype, kernel)?);
     }
     let v = vector(dtype, len);
-    args.extend([Arg::Ptr(start(&out)), Arg::Long(len / v)]);
+    args.extend([Arg::fresh(&out), Arg::Long(len / v)]);
     Gpu::of(&a.0.device)?.launch_over(&format!("{kernel}_{}_v{v}", suffix(dtype)), len / v, &args)?;
     Ok(out)
 }

@@ -6,7 +6,7 @@
 
 use super::conv::Operand;
 use super::gpu::{Arg, BLOCK, Gpu, suffix};
-use super::memory::{address, float_type, fresh, start};
+use super::memory::{float_type, fresh};
 use crate::Conv2dConfig;
 use crate::conv::Geometry;
 use candle_core::cuda::CudaStorage;
@@ -61,8 +61,8 @@ impl Fold {
             let count = n * rows * columns * self.channels;
             let out = fresh(&x.0.device, dtype, count)?;
             let args = [
-                Arg::Ptr(address(x.0, x.1, dtype, "fold")?),
-                Arg::Ptr(start(&out)),
+                Arg::tensor(x, dtype, "fold")?,
+                Arg::fresh(&out),
                 Arg::Int(n),
                 Arg::Int(h),
                 Arg::Int(w),
@@ -100,8 +100,8 @@ impl Fold {
             * if back { self.images_c * self.kernel * self.kernel } else { self.channels * self.folded * self.folded };
         let to = fresh(&from.0.device, DType::F32, count)?;
         let args = [
-            Arg::Ptr(address(from.0, from.1, DType::F32, "fold weights")?),
-            Arg::Ptr(start(&to)),
+            Arg::tensor(from, DType::F32, "fold weights")?,
+            Arg::fresh(&to),
             Arg::Int(self.outputs),
             Arg::Int(self.images_c),
             Arg::Int(self.kernel),

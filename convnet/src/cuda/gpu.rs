@@ -2,14 +2,16 @@
 #![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
 
 use super::cards::{self, cards};
+use super::conv::Operand;
 use super::convolutions::Convolutions;
+use super::memory::{address, bytes, start};
+use super::profile::{Cost, Profile};
 use super::sgd::Table;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
-use candle_core::cuda::{CudaDevice, DeviceId, WrapErr, kernels};
+use candle_core::cuda::{CudaDevice, CudaStorage, DeviceId, WrapErr, kernels};
 use candle_core::{DType, Device, Error, Result, bail};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 /// How a device computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,24 +68,11 @@ pub(crate) struct Gpu {
     profile: Mutex<Option<Profile>>,
 }
 
-/// Milliseconds and calls of each op.
-pub type Profile = BTreeMap<String, (f64, usize)>;
-
-/// Runs `work` and says how long each op of this crate took on `device`, alone. The sum is more than `work` takes otherwise:
-/// every op waits for the one before.
-pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Profile> {
-    let gpu = Gpu::of(device.as_cuda_device()?)?;
-    *gpu.profile() = Some(Profile::new());
-    let result = work();
-    let profile = gpu.profile().take();
-    result.map(|()| profile.unwrap_or_default())
-}
-
 /// An argument of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Arg<'a> {
-    /// Device address.
-    Ptr(u64),
+    /// Address of as many bytes on the device.
+    Memory(u64, usize),
     /// `int`
     Int(usize),
     /// `int` that may be negative
@@ -94,6 +83,31 @@ pub(crate) enum Arg<'a> {
     Float(f32),
     /// A structure by value.
     Table(&'a Table),
+}
+
+impl Arg<'_> {
+    /// All of a contiguous tensor of type `dtype`.
+    pub(crate) fn tensor((storage, layout): Operand, dtype: DType, op: &str) -> Result<Self> {
+        let bytes = layout.shape().elem_count() * dtype.size_in_bytes();
+        Ok(Self::Memory(address(storage, layout, dtype, op)?, bytes))
+    }
+
+    /// All of the memory that `fresh` gave.
+    pub(crate) fn fresh(storage: &CudaStorage) -> Self {
+        Self::Memory(start(storage), bytes(storage))
+    }
+
+    /// No tensor.
+    pub(crate) const NONE: Self = Self::Memory(0, 0);
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Memory(_, bytes) => *bytes,
+            // Variables and momenta are read and written, gradients read.
+            Self::Table(table) => table.iter().map(|entry| 5 * size_of::<f32>() * entry[3] as usize).sum(),
+            _ => 0,
+        }
+    }
 }
 
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
@@ -126,20 +140,34 @@ impl Gpu {
         self.profile.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn start_profile(&self) {
+        *self.profile() = Some(Profile::new());
+    }
+
+    pub(super) fn take_profile(&self) -> Option<Profile> {
+        self.profile().take()
+    }
+
     /// Does `work`, and times it if a profile is being taken.
-    pub(crate) fn timed(&self, name: impl FnOnce() -> String, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(crate) fn timed(
+        &self,
+        name: impl FnOnce() -> String,
+        cost: impl FnOnce() -> Cost,
+        work: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         if self.profile().is_none() {
             return work();
         }
-        self.stream.synchronize().w()?;
-        let start = Instant::now();
+        let timed = Some(sys::CUevent_flags::CU_EVENT_DEFAULT);
+        let begun = self.stream.record_event(timed).w()?;
         work()?;
-        self.stream.synchronize().w()?;
-        let milliseconds = 1e3 * start.elapsed().as_secs_f64();
+        let ended = self.stream.record_event(timed).w()?;
+        let milliseconds = f64::from(begun.elapsed_ms(&ended).w()?);
         if let Some(profile) = self.profile().as_mut() {
-            let (total, calls) = profile.entry(name()).or_default();
-            *total += milliseconds;
-            *calls += 1;
+            let spent = profile.entry(name()).or_default();
+            spent.milliseconds += milliseconds;
+            spent.calls += 1;
+            spent.cost += cost();
         }
         Ok(())
     }
@@ -168,7 +196,7 @@ impl Gpu {
     ) -> Result<()> {
         let function = self.function(name)?;
         let numbers: SmallNumbers = std::array::from_fn(|i| match args.get(i) {
-            Some(Arg::Ptr(v)) => *v,
+            Some(Arg::Memory(v, _)) => *v,
             Some(Arg::Int(v) | Arg::Long(v)) => *v as u64,
             Some(Arg::Signed(v)) => *v as u64,
             Some(Arg::Float(v)) => u64::from(v.to_bits()),
@@ -189,6 +217,7 @@ impl Gpu {
         };
         self.timed(
             || name.to_owned(),
+            || Cost { flops: 0.0, bytes: args.iter().map(Arg::bytes).sum::<usize>() as f64 },
             || {
                 // SAFETY: the kernels are this crate's, and each is started from one place that gives what it takes.
                 unsafe { builder.launch(config) }.w()?;

@@ -2,7 +2,7 @@
 
 use super::conv::Operand;
 use super::gpu::{Arg, Gpu};
-use super::memory::{address, fresh, start};
+use super::memory::fresh;
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result, bail};
 
@@ -30,9 +30,9 @@ fn arguments(logits: Operand, labels: Operand, out: &CudaStorage, smoothing: f64
         bail!("cross-entropy: labels {:?} do not fit logits [{n}, {classes}]", labels.1.shape());
     }
     Ok([
-        Arg::Ptr(address(logits.0, logits.1, DType::F32, "cross-entropy")?),
-        Arg::Ptr(address(labels.0, labels.1, DType::U32, "cross-entropy")?),
-        Arg::Ptr(start(out)),
+        Arg::tensor(logits, DType::F32, "cross-entropy")?,
+        Arg::tensor(labels, DType::U32, "cross-entropy")?,
+        Arg::fresh(out),
         Arg::Int(n),
         Arg::Int(classes),
         Arg::Float(smoothing as f32),

@@ -64,3 +64,13 @@ pub(crate) fn start(storage: &CudaStorage) -> u64 {
         _ => unreachable!("fresh memory has one of three types"),
     }
 }
+
+/// Bytes of memory that [`fresh`] gave.
+pub(crate) fn bytes(storage: &CudaStorage) -> usize {
+    match &storage.slice {
+        CudaStorageSlice::F32(slice) => slice.num_bytes(),
+        CudaStorageSlice::BF16(slice) => slice.num_bytes(),
+        CudaStorageSlice::U8(slice) => slice.num_bytes(),
+        _ => unreachable!("fresh memory has one of three types"),
+    }
+}

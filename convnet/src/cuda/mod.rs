@@ -17,6 +17,7 @@ pub(crate) mod norm;
 pub(crate) mod pixels;
 mod plan;
 pub(crate) mod pool;
+mod profile;
 mod recording;
 pub(crate) mod sgd;
 mod upload;
@@ -24,7 +25,8 @@ mod upload;
 pub use cards::{Capability, Card, cards};
 pub use convolutions::{Choices, choices, cudnn_version, follow};
 pub use download::{Download, Downloads};
-pub use gpu::{CudaConfig, Profile, open, profile};
+pub use gpu::{CudaConfig, open};
+pub use profile::{Cost, Peaks, Profile, Spent, peaks, profile};
 pub use recording::{Recording, record, rehearse};
 pub use upload::{Pinned, Upload, Uploads};
 

@@ -2,7 +2,7 @@
 
 use super::conv::Operand;
 use super::gpu::{Arg, Gpu, suffix, vector};
-use super::memory::{address, float_type, fresh, start};
+use super::memory::{address, float_type, fresh};
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result};
 use std::sync::Arc;
@@ -76,25 +76,27 @@ pub(crate) struct Running<'a> {
 /// Statistics of the batch; moves the running ones.
 pub(crate) fn batch_moments(x: Operand, eps: f32, running: &Running) -> Result<Moments> {
     let work = Work::new(x)?;
-    let images = Arg::Ptr(address(x.0, x.1, work.dtype, "batch-norm2d")?);
+    let images = Arg::tensor(x, work.dtype, "batch-norm2d")?;
     let partial = work.partial(x)?;
     let (count, channels) = (Arg::Int(work.rows), Arg::Int(work.channels));
-    let args = [images, Arg::Ptr(start(&partial)), count, channels];
+    let args = [images, Arg::fresh(&partial), count, channels];
     work.gpu.launch(&work.kernel("norm_sums"), work.grid, work.block, work.shared(), &args)?;
     let mean = fresh(&x.0.device, DType::F32, work.channels)?;
     let inv_std = fresh(&x.0.device, DType::F32, work.channels)?;
+    let first_pixel = address(x.0, x.1, work.dtype, "batch-norm2d")?;
+    let first_pixel = Arg::Memory(first_pixel, work.channels * work.dtype.size_in_bytes());
     let args = [
-        Arg::Ptr(start(&partial)),
+        Arg::fresh(&partial),
         Arg::Int(work.grid.0),
-        images,
+        first_pixel,
         count,
         channels,
         Arg::Float(eps),
         Arg::Float(running.momentum),
-        Arg::Ptr(start(&mean)),
-        Arg::Ptr(start(&inv_std)),
-        Arg::Ptr(address(running.mean.0, running.mean.1, DType::F32, "running mean")?),
-        Arg::Ptr(address(running.var.0, running.var.1, DType::F32, "running variance")?),
+        Arg::fresh(&mean),
+        Arg::fresh(&inv_std),
+        Arg::tensor(running.mean, DType::F32, "running mean")?,
+        Arg::tensor(running.var, DType::F32, "running variance")?,
     ];
     work.total(&format!("norm_statistics_{}", suffix(work.dtype)), &args)?;
     Ok(Moments { mean, inv_std })
@@ -106,12 +108,12 @@ pub(crate) fn running_moments(mean: Operand, var: Operand, eps: f32) -> Result<M
     let device = &mean.0.device;
     let moments = Moments { mean: fresh(device, DType::F32, channels)?, inv_std: fresh(device, DType::F32, channels)? };
     let args = [
-        Arg::Ptr(address(mean.0, mean.1, DType::F32, "running mean")?),
-        Arg::Ptr(address(var.0, var.1, DType::F32, "running variance")?),
+        Arg::tensor(mean, DType::F32, "running mean")?,
+        Arg::tensor(var, DType::F32, "running variance")?,
         Arg::Int(channels),
         Arg::Float(eps),
-        Arg::Ptr(start(&moments.mean)),
-        Arg::Ptr(start(&moments.inv_std)),
+        Arg::fresh(&moments.mean),
+        Arg::fresh(&moments.inv_std),
     ];
     Gpu::of(device)?.launch_over("norm_running", channels, &args)?;
     Ok(moments)
@@ -128,8 +130,8 @@ pub(crate) struct Affine<'a> {
 
 impl Affine<'_> {
     fn args(&self) -> Result<[Arg<'static>; 4]> {
-        let of = |(storage, layout): Operand| address(storage, layout, DType::F32, "batch-norm2d");
-        Ok([of(self.mean)?, of(self.inv_std)?, of(self.weight)?, of(self.bias)?].map(Arg::Ptr))
+        let of = |operand| Arg::tensor(operand, DType::F32, "batch-norm2d");
+        Ok([of(self.mean)?, of(self.inv_std)?, of(self.weight)?, of(self.bias)?])
     }
 }
 
@@ -137,13 +139,13 @@ impl Affine<'_> {
 pub(crate) fn apply(x: Operand, residual: Option<Operand>, affine: &Affine, relu: bool) -> Result<CudaStorage> {
     let work = Work::new(x)?;
     let y = fresh(&x.0.device, work.dtype, work.rows * work.channels)?;
-    let mut args = vec![Arg::Ptr(address(x.0, x.1, work.dtype, "batch-norm2d")?)];
+    let mut args = vec![Arg::tensor(x, work.dtype, "batch-norm2d")?];
     args.push(match residual {
-        Some((storage, layout)) => Arg::Ptr(address(storage, layout, work.dtype, "batch-norm2d residual")?),
-        None => Arg::Ptr(0),
+        Some(residual) => Arg::tensor(residual, work.dtype, "batch-norm2d residual")?,
+        None => Arg::NONE,
     });
     args.extend(affine.args()?);
-    args.extend([Arg::Ptr(start(&y)), Arg::Int(work.rows), Arg::Int(work.channels), Arg::Int(relu.into())]);
+    args.extend([Arg::fresh(&y), Arg::Int(work.rows), Arg::Int(work.channels), Arg::Int(relu.into())]);
     work.gpu.launch(&work.kernel("norm_apply"), work.grid, work.block, 0, &args)?;
     Ok(y)
 }
@@ -159,37 +161,37 @@ pub(crate) struct Gradients {
 pub(crate) fn gradients(x: Operand, grad: Operand, affine: &Affine, relu: bool, fixed: bool) -> Result<Gradients> {
     let work = Work::new(x)?;
     let device = &x.0.device;
-    let images = Arg::Ptr(address(x.0, x.1, work.dtype, "batch-norm2d-gradient")?);
-    let grad = Arg::Ptr(address(grad.0, grad.1, work.dtype, "batch-norm2d-gradient")?);
+    let images = Arg::tensor(x, work.dtype, "batch-norm2d-gradient")?;
+    let grad = Arg::tensor(grad, work.dtype, "batch-norm2d-gradient")?;
     let shape = [Arg::Int(work.rows), Arg::Int(work.channels), Arg::Int(relu.into())];
     let partial = work.partial(x)?;
     let affine_args = affine.args()?;
     let mut args = vec![images, grad];
     args.extend(affine_args);
-    args.push(Arg::Ptr(start(&partial)));
+    args.push(Arg::fresh(&partial));
     args.extend(shape);
     work.gpu.launch(&work.kernel("norm_grad_sums"), work.grid, work.block, work.shared(), &args)?;
 
     let [weight, bias, mean_g, slope] = [(); 4].map(|()| fresh(device, DType::F32, work.channels));
     let (weight, bias, mean_g, slope) = (weight?, bias?, mean_g?, slope?);
     let args = [
-        Arg::Ptr(start(&partial)),
+        Arg::fresh(&partial),
         Arg::Int(work.grid.0),
         Arg::Int(work.rows),
         Arg::Int(work.channels),
         Arg::Int(fixed.into()),
         affine_args[1],
-        Arg::Ptr(start(&weight)),
-        Arg::Ptr(start(&bias)),
-        Arg::Ptr(start(&mean_g)),
-        Arg::Ptr(start(&slope)),
+        Arg::fresh(&weight),
+        Arg::fresh(&bias),
+        Arg::fresh(&mean_g),
+        Arg::fresh(&slope),
     ];
     work.total("norm_grad_totals", &args)?;
 
     let input = fresh(device, work.dtype, work.rows * work.channels)?;
     let mut args = vec![images, grad];
     args.extend(affine_args);
-    args.extend([Arg::Ptr(start(&mean_g)), Arg::Ptr(start(&slope)), Arg::Ptr(start(&input))]);
+    args.extend([Arg::fresh(&mean_g), Arg::fresh(&slope), Arg::fresh(&input)]);
     args.extend(shape);
     work.gpu.launch(&work.kernel("norm_grad_apply"), work.grid, work.block, 0, &args)?;
     Ok(Gradients { input, weight, bias })

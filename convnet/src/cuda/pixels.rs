@@ -2,7 +2,7 @@
 
 use super::conv::Operand;
 use super::gpu::{Arg, Gpu, suffix};
-use super::memory::{address_of_first, fresh, start};
+use super::memory::{address_of_first, fresh};
 use crate::pixels::{PixelLayout, Range, images};
 use candle_core::cuda::CudaStorage;
 use candle_core::cuda::cudarc::driver::DevicePtr;
@@ -16,12 +16,13 @@ pub(crate) fn normalise(x: Operand, layout: PixelLayout, range: &Range, dtype: D
     let table = device.clone_htod(&[&range.mean[..], &range.std[..]].concat())?;
     let mean = table.device_ptr(&device.cuda_stream()).0;
     let period = range.mean.len();
+    let bytes = period * size_of::<f32>();
     let (first, step) = images(x.1)?;
     let args = [
-        Arg::Ptr(address_of_first(x.0, DType::U8, "normalise")? + first as u64),
-        Arg::Ptr(start(&out)),
-        Arg::Ptr(mean),
-        Arg::Ptr(mean + (period * size_of::<f32>()) as u64),
+        Arg::Memory(address_of_first(x.0, DType::U8, "normalise")? + first as u64, n * h * w * c),
+        Arg::fresh(&out),
+        Arg::Memory(mean, bytes),
+        Arg::Memory(mean + bytes as u64, bytes),
         Arg::Int(period),
         Arg::Int((layout == PixelLayout::Planes).into()),
         Arg::Long(n),

@@ -4,6 +4,7 @@
 
 use super::gemm::Gemm;
 use super::gpu::error;
+use super::profile::Cost;
 use candle_core::cuda::CudaDevice;
 use candle_core::{Result, bail};
 use cudarc::cudnn::result::{self, CudnnError};
@@ -191,6 +192,15 @@ impl Plan {
         };
         let by = if matches!(self.algorithm, Algorithm::Product(_)) { " by cuBLAS" } else { "" };
         format!("{direction} {}x{} {} -> {} /{stride} at {}{by}", kernel.0, kernel.1, input[1], output[1], input[2])
+    }
+
+    /// Products of each output with each input that it sees, and all three operands once.
+    pub(super) fn cost(&self) -> Cost {
+        let ConvShape { input, output, kernel, bf16, .. } = self.shape;
+        let count = |dims: [usize; 4]| dims.iter().product::<usize>() as f64;
+        let taps = (kernel.0 * kernel.1 * input[1]) as f64;
+        let values = count(input) + count(output) + taps * output[1] as f64;
+        Cost { flops: 2.0 * count(output) * taps, bytes: values * if bf16 { 2.0 } else { 4.0 } }
     }
 
     /// Name of the algorithm.

@@ -2,7 +2,7 @@
 
 use super::conv::Operand;
 use super::gpu::{Arg, Gpu, suffix, vector};
-use super::memory::{address, float_type, fresh, start};
+use super::memory::{float_type, fresh};
 use crate::MaxPool2dConfig;
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result};
@@ -19,8 +19,7 @@ pub(crate) fn max_pool(
     let len = n * out_h * out_w * c;
     let device = &x.0.device;
     let (y, argmax) = (fresh(device, dtype, len)?, fresh(device, DType::U8, len)?);
-    let mut args =
-        vec![Arg::Ptr(address(x.0, x.1, dtype, "max-pool2d")?), Arg::Ptr(start(&y)), Arg::Ptr(start(&argmax))];
+    let mut args = vec![Arg::tensor(x, dtype, "max-pool2d")?, Arg::fresh(&y), Arg::fresh(&argmax)];
     args.extend(shape([n, h, w, c, out_h, out_w], config));
     Gpu::of(device)?.launch_over(&format!("max_pool_{}_v{v}", suffix(dtype)), len / v, &args)?;
     Ok((y, argmax))
@@ -39,9 +38,9 @@ pub(crate) fn max_pool_grad(
     let device = &grad.0.device;
     let out = fresh(device, dtype, n * h * w * c)?;
     let mut args = vec![
-        Arg::Ptr(address(grad.0, grad.1, dtype, "max-pool2d-gradient")?),
-        Arg::Ptr(address(argmax.0, argmax.1, DType::U8, "max-pool2d-gradient")?),
-        Arg::Ptr(start(&out)),
+        Arg::tensor(grad, dtype, "max-pool2d-gradient")?,
+        Arg::tensor(argmax, DType::U8, "max-pool2d-gradient")?,
+        Arg::fresh(&out),
     ];
     args.extend(shape([n, h, w, c, out_h, out_w], config));
     Gpu::of(device)?.launch_over(&format!("max_pool_grad_{}_v{v}", suffix(dtype)), n * h * w * c / v, &args)?;
@@ -58,13 +57,7 @@ pub(crate) fn avg_pool(x: Operand) -> Result<CudaStorage> {
     let (n, h, w, c) = x.1.shape().dims4()?;
     let dtype = float_type(x.0, "global-avg-pool")?;
     let y = fresh(&x.0.device, DType::F32, n * c)?;
-    let args = [
-        Arg::Ptr(address(x.0, x.1, dtype, "global-avg-pool")?),
-        Arg::Ptr(start(&y)),
-        Arg::Int(n),
-        Arg::Int(h * w),
-        Arg::Int(c),
-    ];
+    let args = [Arg::tensor(x, dtype, "global-avg-pool")?, Arg::fresh(&y), Arg::Int(n), Arg::Int(h * w), Arg::Int(c)];
     Gpu::of(&x.0.device)?.launch_over(&format!("avg_pool_{}", suffix(dtype)), n * c, &args)?;
     Ok(y)
 }
@@ -75,8 +68,8 @@ pub(crate) fn avg_pool_grad(grad: Operand, x: Operand) -> Result<CudaStorage> {
     let dtype = float_type(x.0, "global-avg-pool-gradient")?;
     let out = fresh(&grad.0.device, dtype, n * h * w * c)?;
     let args = [
-        Arg::Ptr(address(grad.0, grad.1, DType::F32, "global-avg-pool-gradient")?),
-        Arg::Ptr(start(&out)),
+        Arg::tensor(grad, DType::F32, "global-avg-pool-gradient")?,
+        Arg::fresh(&out),
         Arg::Int(n),
         Arg::Int(h * w),
         Arg::Int(c),

@@ -11,7 +11,7 @@ fn by_kernel(width: usize, height: usize, params: &Params, frames: &[u8]) -> Vec
     let folder = tempfile::tempdir().unwrap();
     let [program, input, output] = ["kernel", "in", "out"].map(|name| folder.path().join(name));
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/one_thread.c");
+    let source = Path::new("src/cuda/one_thread.c");
     let mut compile = Command::new(compiler);
     compile.args(["-std=c11", "-O2", "-ffp-contract=off", "-o"]).arg(&program).arg(source).arg("-lm");
     assert!(compile.status().unwrap().success(), "a C compiler");

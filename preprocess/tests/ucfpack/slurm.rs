@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 use crate::pack::files;
@@ -27,7 +26,7 @@ echo 42
 
 #[test]
 fn an_array_of_parts_is_merged_to_what_one_machine_makes() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/pack_slurm.sh");
+    let script = std::path::absolute("../scripts/pack_slurm.sh").unwrap();
     let tree = Tree::new();
     let place = tempfile::tempdir().unwrap();
     let sbatch = place.path().join("bin/sbatch");

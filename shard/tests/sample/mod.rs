@@ -20,7 +20,7 @@ pub const JPEG: &[u8] = include_bytes!("../golden/wave.jpg");
 pub const JPEG_PIXELS: &[u8] = include_bytes!("../golden/wave.rgb");
 
 pub fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+    "tests/golden".into()
 }
 
 pub fn rgb() -> StreamSpec {

@@ -1,6 +1,8 @@
 //! `ucftrain bench`: how fast this machine is at the parts of training.
 
 mod loader;
+#[cfg(feature = "cuda")]
+mod roofline;
 mod step;
 
 use crate::input::check_geometry;

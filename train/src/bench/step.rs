@@ -1,5 +1,7 @@
 //! `ucftrain bench step`: times a training step and an evaluation of one batch, the network alone.
 
+#[cfg(feature = "cuda")]
+use super::roofline::Roofline;
 use super::{Records, first_split, peak_bytes};
 use crate::console::Console;
 use crate::device::{Compute, ComputeArgs};
@@ -10,9 +12,9 @@ use crate::usage::Usage;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use clipshard::Dataset;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -40,9 +42,6 @@ pub struct StepArgs {
     /// Time to measure for; five steps are taken in any case
     #[arg(long, value_name = "N", default_value_t = 10.)]
     seconds: f64,
-    /// Print how long each op of a step takes on the card instead
-    #[arg(long)]
-    profile: bool,
     /// Print one JSON document on stdout
     #[arg(long)]
     json: bool,
@@ -74,18 +73,16 @@ pub fn run(args: &StepArgs) -> Result<()> {
         bench.step()?;
         bench.evaluate()?;
     }
-    if args.profile {
-        return profile(&compute.device, || bench.step().map(drop));
-    }
     let start = Instant::now();
     let mut times = Times::default();
     while times.steps.len() < FEWEST || start.elapsed().as_secs_f64() < args.seconds {
         times.steps.push(bench.step()?);
         times.evaluations.push(bench.evaluate()?);
     }
+    let ops = bench.ops(compute.dtype)?;
     // Last: once a step is recorded, its tensors are the recording's.
     times.recorded = bench.recorded(times.steps.len())?;
-    report(args, &compute, threads, bench.images.dims(), &times)
+    report(args, &compute, threads, bench.images.dims(), &times, &ops)
 }
 
 struct Bench {
@@ -111,6 +108,23 @@ impl Bench {
         drop((loss, grads));
         self.device.synchronize()?;
         Ok([forward, backward.saturating_sub(forward), start.elapsed().saturating_sub(backward)])
+    }
+
+    /// How long each op of a step takes on a card.
+    #[cfg(feature = "cuda")]
+    fn ops(&mut self, dtype: DType) -> candle_core::Result<Ops> {
+        let device = self.device.clone();
+        if !device.is_cuda() {
+            return Ok(None);
+        }
+        let roofline = Roofline::measure(&device, dtype, || self.work())?;
+        Ok(Some((roofline.text(), roofline.json())))
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only cards are looked at")]
+    fn ops(&mut self, _: DType) -> candle_core::Result<Ops> {
+        Ok(None)
     }
 
     /// Times of steps as training on a card takes them: recorded once, then started as a whole.
@@ -154,6 +168,9 @@ impl Bench {
     }
 }
 
+/// What a card does in a step, for people and for programs; none where no card computes.
+type Ops = Option<(String, Value)>;
+
 #[derive(Default)]
 struct Times {
     steps: Vec<[Duration; 3]>,
@@ -162,7 +179,14 @@ struct Times {
     recorded: Vec<Duration>,
 }
 
-fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], times: &Times) -> Result<()> {
+fn report(
+    args: &StepArgs,
+    compute: &Compute,
+    threads: usize,
+    images: &[usize],
+    times: &Times,
+    ops: &Ops,
+) -> Result<()> {
     let part = |i: usize| median(times.steps.iter().map(|parts| parts[i]).collect());
     let whole = median(times.steps.iter().map(|parts| parts.iter().sum()).collect());
     let [forward, backward, update] = [part(0), part(1), part(2)];
@@ -178,6 +202,7 @@ fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], 
             "images_per_second": rate(whole), "step_ms": whole, "forward_ms": forward, "backward_ms": backward,
             "update_ms": update, "recorded_step_ms": recorded, "eval_ms": evaluation, "eval_images_per_second": rate(evaluation),
             "steps": times.steps.len(), "peak_bytes": peak_bytes(),
+            "roofline": ops.as_ref().map(|(_, json)| json),
         });
         println!("{document}");
         return Ok(());
@@ -204,6 +229,9 @@ fn report(args: &StepArgs, compute: &Compute, threads: usize, images: &[usize], 
     rows.extend(recorded.map(|recorded| row("recorded step", recorded)));
     rows.push(row("evaluation", evaluation));
     console.say(table(&["", "ms", "images/s"], &rows).trim_end())?;
+    if let Some((text, _)) = ops {
+        console.say(&format!("\n{}", text.trim_end()))?;
+    }
     if let Some(bytes) = peak_bytes() {
         console.say(&format!("peak memory of this process: {:.2} GB", bytes as f64 / 1e9))?;
     }
@@ -244,24 +272,4 @@ fn first_batch(
         feed.release(staged)?;
         Ok(input)
     })
-}
-
-#[cfg(feature = "cuda")]
-fn profile(device: &Device, step: impl FnOnce() -> candle_core::Result<()>) -> Result<()> {
-    if !device.is_cuda() {
-        bail!(Usage("--profile: only on a card".into()));
-    }
-    let mut rows: Vec<_> = candle_convnet::cuda::profile(device, step)?.into_iter().collect();
-    rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
-    let total: f64 = rows.iter().map(|(_, (milliseconds, _))| milliseconds).sum();
-    for (name, (milliseconds, calls)) in rows {
-        println!("{milliseconds:8.3} ms {:5.1} % {calls:4} x  {name}", 100. * milliseconds / total);
-    }
-    println!("{total:8.3} ms in all");
-    Ok(())
-}
-
-#[cfg(not(feature = "cuda"))]
-fn profile(_: &Device, _: impl FnOnce() -> candle_core::Result<()>) -> Result<()> {
-    bail!(Usage("--profile: only on a card, with a program that was built with the feature cuda".into()))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 fn goldens(part: &str) -> Vec<(String, Vec<u8>)> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
+    let dir = Path::new("tests/goldens");
     let mut found = Vec::new();
     for (maker, protocols) in [("python2-numpy1", 3), ("numpy1", 6), ("numpy2", 6)] {
         for protocol in 0..protocols {
@@ -59,7 +59,7 @@ fn each_form_of_a_row_is_read_in_each_protocol() {
 }
 
 fn golden(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)).expect(name)
+    std::fs::read(Path::new("tests/goldens").join(name)).expect(name)
 }
 
 const DUMPS: [&str; 2] = ["mmaction2-tensors-protocol2.pickle", "mmaction2-tensors-protocol4.pickle"];
@@ -143,8 +143,8 @@ fn torch_files_call_nothing_either() {
 
 #[test]
 fn a_dictionary_of_np_save_is_read() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/dictionary.npy");
-    let scores = crate::scores::Scores::load(&path).unwrap();
+    let path = Path::new("tests/goldens/dictionary.npy");
+    let scores = crate::scores::Scores::load(path).unwrap();
     assert_eq!((scores.names.len(), scores.classes), (3, 4));
 }
 
