@@ -2,7 +2,8 @@
 
 use super::gpu::{Arg, Gpu, suffix};
 use super::memory::{address, float_type, fresh, start};
-use super::plan::{Buffers, ConvShape, Direction};
+use super::plan::Buffers;
+use super::shape::{ConvShape, Direction};
 use crate::conv::Geometry;
 use candle_core::cuda::{CudaDevice, CudaStorage};
 use candle_core::{DType, Layout, Result};

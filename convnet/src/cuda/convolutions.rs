@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "cuDNN is a C library")]
 
 use super::gpu::{Gpu, error};
-use super::plan::{Buffers, ConvShape, MAX_WORKSPACE_BYTES, Plan};
+use super::plan::{Buffers, MAX_WORKSPACE_BYTES, Plan};
+use super::shape::ConvShape;
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::{Device, Result};

@@ -20,6 +20,7 @@ pub(crate) mod pool;
 mod profile;
 mod recording;
 pub(crate) mod sgd;
+mod shape;
 mod upload;
 
 pub use cards::{Capability, Card, cards};
