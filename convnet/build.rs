@@ -1,6 +1,6 @@
 //! Compiles the CUDA kernels to PTX when the feature `cuda` is on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
@@ -27,6 +27,7 @@ fn main() {
         .arg(&out)
         .arg("src/cuda/kernels.cu")
         .status();
+    println!("cargo::rustc-env=CANDLE_CONVNET_CUDA={}", version(&nvcc).unwrap_or_default());
     match status {
         Ok(status) if status.success() => {}
         Ok(status) => panic!("{}: {status} while compiling src/cuda/kernels.cu", nvcc.display()),
@@ -35,4 +36,14 @@ fn main() {
             nvcc.display()
         ),
     }
+}
+
+/// The compiler's version as NVIDIA counts: 13000 is 13.0.
+fn version(nvcc: &Path) -> Option<u32> {
+    let output = Command::new(nvcc).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (_, rest) = text.split_once("release ")?;
+    let (major, rest) = rest.split_once('.')?;
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some(1000 * major.parse::<u32>().ok()? + 10 * minor.parse::<u32>().ok()?)
 }

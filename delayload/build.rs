@@ -23,6 +23,7 @@ fn main() {
     fs::write(Path::new(&out).join("functions.rs"), names(&libraries)).expect("OUT_DIR can be written");
     let source = Path::new(&out).join("functions.S");
     fs::write(&source, assembly(&libraries, architecture == "x86_64")).expect("OUT_DIR can be written");
+    stand_ins(&libraries, Path::new(&out));
     // All of it, also what nothing has asked for when the linker comes here: then it asks no later library for these names,
     // and the program needs none of those.
     cc::Build::new().file(source).link_lib_modifier("+whole-archive").compile("cuda_delayload_functions");
@@ -40,6 +41,18 @@ fn libraries(list: &str) -> Vec<Library<'_>> {
     libraries
 }
 
+/// Empty libraries for the linker, which is told to look for all of them: a machine that only builds needs none of NVIDIA's.
+fn stand_ins(libraries: &[Library], out: &Path) {
+    let source = out.join("empty.c");
+    fs::write(&source, "").expect("OUT_DIR can be written");
+    for (library, _, _) in libraries {
+        let mut command = cc::Build::new().get_compiler().to_command();
+        let made = command.args(["-shared", "-o"]).arg(out.join(format!("lib{library}.so"))).arg(&source).status();
+        assert!(made.is_ok_and(|status| status.success()), "a C compiler that links");
+    }
+    println!("cargo::rustc-link-search=native={}", out.display());
+}
+
 /// The names for Rust, in the order of the slots.
 fn names(libraries: &[Library]) -> String {
     let all: usize = libraries.iter().map(|(_, _, functions)| functions.len()).sum();
@@ -52,7 +65,10 @@ fn names(libraries: &[Library]) -> String {
 
 fn assembly(libraries: &[Library], is_x86: bool) -> String {
     let mut code = ".text\n".to_owned();
-    let mut slots = ".data\n.balign 8\n.globl cuda_delayload_slots\ncuda_delayload_slots:\n".to_owned();
+    // Hidden: NVIDIA's libraries call each other, not the program.
+    let mut slots =
+        ".data\n.balign 8\n.globl cuda_delayload_slots\n.hidden cuda_delayload_slots\ncuda_delayload_slots:\n"
+            .to_owned();
     let kind = if is_x86 { "@function" } else { "%function" };
     for (library, missing, functions) in libraries {
         let load = if is_x86 { format!("mov ${missing}, %eax") } else { format!("mov w0, #{missing}") };
@@ -67,8 +83,11 @@ fn assembly(libraries: &[Library], is_x86: bool) -> String {
                     "    hint #34\n    adrp x16, slot_{function}\n    ldr x16, [x16, :lo12:slot_{function}]\n    br x16\n"
                 )
             };
-            write!(code, ".globl {function}\n.type {function}, {kind}\n.balign 16\n{function}:\n{jump}")
-                .expect("writing to a string");
+            write!(
+                code,
+                ".globl {function}\n.hidden {function}\n.type {function}, {kind}\n.balign 16\n{function}:\n{jump}"
+            )
+            .expect("writing to a string");
             writeln!(slots, "slot_{function}: .quad missing_{library}").expect("writing to a string");
         }
     }

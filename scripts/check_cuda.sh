@@ -12,6 +12,7 @@ if [ -z "${CUDA_HOME:-}" ] && [ ! -x /usr/local/cuda/bin/nvcc ]; then
     fi
     . "$cache/cuda/env.sh"
 fi
+export PATH="${CUDA_HOME:-/usr/local/cuda}/bin:$PATH"
 # Without a card nothing says what to compile for.
 export CUDA_COMPUTE_CAP="${CUDA_COMPUTE_CAP:-90}"
 export CARGO_TARGET_DIR="${CUDA_TARGET_DIR:-$cache/target-cuda}"

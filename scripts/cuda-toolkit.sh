@@ -5,19 +5,19 @@
 #   scripts/cuda-toolkit.sh DIR     0.4 GB; does nothing if it is there
 #   . DIR/env.sh                    sets CUDA_HOME, PATH, LIBRARY_PATH and, unless it is set, CUDA_COMPUTE_CAP=90
 #
-# It has the compilers and no libraries but the run-time's: this project's programs find the driver, cuBLAS, cuRAND and cuDNN when
-# they run (delayload/), and are linked against empty ones.
+# It has the compilers and no libraries but the run-time's: this project's programs look for the driver, cuBLAS, cuRAND and cuDNN when
+# they run (delayload/).
 set -euo pipefail
 mkdir -p "${1:?usage: cuda-toolkit.sh DIR}"
 dir=$(cd "$1" && pwd)
-[ ! -f "$dir/complete-2" ] || exit 0
+[ ! -f "$dir/complete-3" ] || exit 0
 
 wheels=(nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
 python3 -m venv "$dir/python"
 "$dir/python/bin/pip" install --quiet --no-deps --only-binary=:all: --no-compile --upgrade --target "$dir/wheels" "${wheels[@]}"
 
 nvidia=$dir/wheels/nvidia
-mkdir -p "$dir/include" "$dir/lib64/stubs"
+mkdir -p "$dir/include" "$dir/lib64"
 for part in bin nvvm; do
     rm -rf "${dir:?}/$part"
     cp -rs "$nvidia/cu13/$part" "$dir/$part"
@@ -28,12 +28,9 @@ for library in "$nvidia"/*/lib/*; do
     ln -sf "$library" "$dir/lib64/$name"
     case $name in *.so.*) ln -sf "$name" "$dir/lib64/${name%%.so.*}.so" ;; esac
 done
-for name in cuda.so.1 nvrtc.so.13 cublas.so.13 cublasLt.so.13 curand.so.10 cudnn.so.9; do
-    cc -shared -Wl,-soname,"lib$name" -o "$dir/lib64/stubs/lib${name%%.so.*}.so" -x c /dev/null
-done
 cat >"$dir/env.sh" <<END
 export CUDA_HOME=$dir CUDA_PATH=$dir CUDA_COMPUTE_CAP=\${CUDA_COMPUTE_CAP:-90}
-export PATH=$dir/bin:\$PATH LIBRARY_PATH=$dir/lib64:$dir/lib64/stubs\${LIBRARY_PATH:+:\$LIBRARY_PATH}
+export PATH=$dir/bin:\$PATH LIBRARY_PATH=$dir/lib64\${LIBRARY_PATH:+:\$LIBRARY_PATH}
 END
-touch "$dir/complete-2"
+touch "$dir/complete-3"
 "$dir/bin/nvcc" --version | tail -n 2

@@ -12,8 +12,11 @@ bin=$(cd "${1:?usage: gpu_check.sh BIN [IMAGES]}" && pwd)
 images=${2:-}
 out=${OUT:-gpu-check} work=${WORK:-/dev/shm/ucf-gpu-check}
 mkdir -p "$out" "$work"
+# Tests may be development builds, which are linked to CUDA's run-time library; programs find all libraries themselves.
+nvidia=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])')
+
 echo "== tests of the ops"
-CARGO_MANIFEST_DIR=$PWD/convnet "$bin/convnet_tests" --ignored --test-threads=1 | tee "$out/tests.txt"
+LD_LIBRARY_PATH="$(printf '%s:' "$nvidia"/*/lib)${LD_LIBRARY_PATH:-}" CARGO_MANIFEST_DIR=$PWD/convnet "$bin/convnet_tests" --ignored --test-threads=1 | tee "$out/tests.txt"
 
 echo "== TV-L1 flow"
 "$bin/flow_tests" --include-ignored --nocapture --test-threads=1 | tee "$out/flow.txt"

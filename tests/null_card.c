@@ -12,7 +12,9 @@ static long number(const char *name, long otherwise) {
 
 /* Threads count at once. */
 static long launches, graph_launches, allocations, frees, waits, downloads, searches;
-static int capturing;
+static __thread int capturing;
+/* What the driver says to a thread that waits or takes memory of the system while it records. */
+#define NOT_WHILE_RECORDING if (capturing) return 900
 #define COUNT(what) __atomic_add_fetch(&what, 1, __ATOMIC_RELAXED)
 
 __attribute__((destructor)) static void tell(void) {
@@ -42,7 +44,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
 }
 int cuDevicePrimaryCtxRetain(void **context, int device) { return handle(context); }
 int cuCtxGetCurrent(void **context) { return handle(context); }
-int cuCtxSynchronize(void) { COUNT(waits); return 0; }
+int cuCtxSynchronize(void) { NOT_WHILE_RECORDING; COUNT(waits); return 0; }
 int cuDeviceGetDefaultMemPool(void **pool, int device) { return handle(pool); }
 int cuGetErrorName(int error, const char **text) { *text = "an error's name"; return 0; }
 int cuGetErrorString(int error, const char **text) { *text = "an error's text"; return 0; }
@@ -52,7 +54,11 @@ int cuGetErrorString(int error, const char **text) { *text = "an error's text"; 
 struct event { void *stream; long started; };
 static void *stream_of_graphs;
 int cuStreamCreate(void **stream, unsigned flags) { return (*stream = malloc(1)) ? 0 : 2; }
-int cuStreamSynchronize(void *stream) { if (stream == stream_of_graphs) COUNT(waits); return 0; }
+int cuStreamSynchronize(void *stream) {
+    NOT_WHILE_RECORDING;
+    if (stream == stream_of_graphs) COUNT(waits);
+    return 0;
+}
 int cuEventCreate(void **event, unsigned flags) { return (*event = calloc(1, sizeof(struct event))) ? 0 : 2; }
 int cuEventDestroy_v2(void *event) { free(event); return 0; }
 int cuEventRecord(struct event *event, void *stream) {
@@ -60,16 +66,17 @@ int cuEventRecord(struct event *event, void *stream) {
     return 0;
 }
 int cuEventSynchronize(struct event *event) {
+    NOT_WHILE_RECORDING;
     if (event->stream && event->stream == stream_of_graphs && event->started == graph_launches) COUNT(waits);
     return 0;
 }
 int cuEventElapsedTime(float *ms, void *start, void *end) { *ms = 1; return 0; }
 int cuEventElapsedTime_v2(float *ms, void *start, void *end) { *ms = 1; return 0; }
-int cuModuleLoadData(void **module, const void *image) { handle(module); return number("NULL_CARD_MODULE", 0); }
+int cuModuleLoadData(void **module, const void *image) { return handle(module); }
 int cuModuleGetFunction(void **function, void *module, const char *name) { return handle(function); }
 int cuLaunchKernel(void) { COUNT(launches); return 0; }
 
-/* Recorded work is done while it is recorded, and nothing when it runs. */
+/* Recorded work is done while it is recorded, and nothing when it runs. What may not be done meanwhile fails as it does on a card. */
 int cuStreamIsCapturing(void *stream, int *status) { *status = capturing; return 0; }
 int cuStreamBeginCapture_v2(void *stream, int mode) { capturing = 1; return 0; }
 int cuStreamEndCapture(void *stream, void **graph) { capturing = 0; return handle(graph); }
@@ -85,7 +92,7 @@ static int allocate(unsigned long long *address, size_t bytes) {
     return (*address = (unsigned long long)calloc(bytes ? bytes : 1, 1)) ? 0 : 2;
 }
 int cuMemAllocAsync(unsigned long long *address, size_t bytes, void *stream) { return allocate(address, bytes); }
-int cuMemAlloc_v2(unsigned long long *address, size_t bytes) { return allocate(address, bytes); }
+int cuMemAlloc_v2(unsigned long long *address, size_t bytes) { NOT_WHILE_RECORDING; return allocate(address, bytes); }
 int cuMemFree_v2(unsigned long long address) { COUNT(frees); free((void *)address); return 0; }
 int cuMemFreeAsync(unsigned long long address, void *stream) { return cuMemFree_v2(address); }
 
@@ -98,6 +105,7 @@ static int is_locked(const char *address) {
     return 0;
 }
 int cuMemHostAlloc(char **address, size_t bytes, unsigned flags) {
+    NOT_WHILE_RECORDING;
     char *memory = calloc(bytes, 1), *empty = NULL;
     for (int i = 0; memory && i < BLOCKS; i++, empty = NULL)
         if (__atomic_compare_exchange_n(&locked[i].start, &empty, memory, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
@@ -118,7 +126,10 @@ int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, 
 }
 int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *stream) {
     COUNT(downloads);
-    if (!is_locked(to)) COUNT(waits);
+    if (!is_locked(to)) {
+        NOT_WHILE_RECORDING;
+        COUNT(waits);
+    }
     return copy((unsigned long long)to, from, bytes);
 }
 int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void *stream) { return copy(to, from, bytes); }
@@ -135,6 +146,7 @@ int cudnnCreateTensorDescriptor(void **out) { return handle(out); }
 int cudnnCreateFilterDescriptor(void **out) { return handle(out); }
 int cudnnCreateConvolutionDescriptor(void **out) { return handle(out); }
 size_t cudnnGetVersion(void) { return 91900; }
+size_t cudnnGetCudartVersion(void) { return 13000; }
 
 /* Two algorithms: the second is faster. */
 struct performance { int algorithm, status; float milliseconds; size_t memory; int determinism, math, reserved[3]; };

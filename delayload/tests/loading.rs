@@ -55,7 +55,10 @@ const CUBLAS: &str = "
             ldb == 8 && sb == 9 && !beta && !c && ldc == 10 && sc == -11 && count == 12 ? 3000 + CUBLAS_VERSION : -1;
     }
 ";
-const CUDNN: &str = "unsigned long cudnnGetVersion(void) { return 91900; }";
+const CUDNN: &str = "
+    unsigned long cudnnGetVersion(void) { return 91900; }
+    unsigned long cudnnGetCudartVersion(void) { return 1000 * CUDA + 80; }
+";
 
 /// Makes a library of C code.
 fn compile(folder: &Path, name: &str, code: &str, define: &str) {
@@ -78,7 +81,7 @@ fn toolkit(folder: &Path, version: u32) {
     compile(folder, &format!("libcublasLt.so.{version}"), "", "NOTHING");
     compile(folder, &format!("libcublas.so.{version}"), CUBLAS, &format!("CUBLAS_VERSION={version}"));
     compile(folder, "libcurand.so.10", CURAND, "NOTHING");
-    compile(folder, "libcudnn.so.9", CUDNN, "NOTHING");
+    compile(folder, "libcudnn.so.9", CUDNN, &format!("CUDA={version}"));
 }
 
 /// What [`program`] says with these libraries in `LD_LIBRARY_PATH`, and those variables.
@@ -199,4 +202,40 @@ fn libraries_are_found_among_python_packages_and_the_one_that_is_missing_is_name
     std::fs::rename(&cudnn, folder.path().join("libcudnn.so.9")).unwrap();
     let said = say(folder.path(), &variables);
     assert!(said.contains("but libcudnn.so.9 is not (") && said.ends_with("1005 101 1 1001 34 1"), "{said}");
+}
+
+#[test]
+fn cudnn_must_be_made_for_the_same_cuda_as_cublas() {
+    let folder = tempfile::tempdir().unwrap();
+    driver(folder.path(), 13000);
+    toolkit(folder.path(), 13);
+    compile(folder.path(), "libcudnn.so.9", CUDNN, "CUDA=12");
+    // No CUDA 12 of the machine's.
+    std::fs::write(folder.path().join("libcublasLt.so.12"), "not a library").unwrap();
+    let nowhere = Path::new("/nowhere");
+    let said = say(folder.path(), &[("HOME", nowhere), ("PATH", nowhere)]);
+    // A machine's own would do.
+    let of_machine = ["/usr/local", "/opt"].map(|prefix| Path::new(prefix).join("cuda/lib64/libcudnn.so.9").exists());
+    assert!(
+        of_machine.contains(&true)
+            || said.contains("but libcudnn.so.9 is not (libcudnn.so.9: it is made for CUDA 12, not 13)"),
+        "{said}"
+    );
+    // The right one is further back.
+    let python = folder.path().join("venv/lib/python3.12/site-packages/nvidia");
+    compile(&python.join("cudnn/lib"), "libcudnn.so.9", CUDNN, "CUDA=13");
+    let said = say(folder.path(), &[("VIRTUAL_ENV", &folder.path().join("venv"))]);
+    assert!(said.ends_with(" | yes | yes | 1005 2000 3013 91900 34 1"), "{said}");
+}
+
+#[test]
+fn the_error_is_that_of_the_version_that_is_nearly_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    driver(folder.path(), 13000);
+    toolkit(folder.path(), 12);
+    for broken in ["libcublasLt.so.13", "libcudnn.so.9"] {
+        std::fs::write(folder.path().join(broken), "not a library").unwrap();
+    }
+    let said = say(folder.path(), &[]);
+    assert!(said.contains("but libcudnn.so.9 is not ("), "{said}");
 }

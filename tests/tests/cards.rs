@@ -111,11 +111,13 @@ fn what_keeps_a_card_from_computing_is_one_sentence_with_its_cure() {
         mismatch.contains("NVIDIA's driver does not answer (") && mismatch.contains("DRIVER_MISMATCH"),
         "{mismatch}"
     );
-    let ptx = said(&[("NULL_CARD_MODULE", "222"), ("NULL_CARD_DRIVER", "13000")]);
+    // Older than every driver that this program can be built for.
+    let driver = said(&[("NULL_CARD_DRIVER", "11020")]);
     assert!(
-        ptx.contains("NVIDIA's driver is made for CUDA 13.0, and this program was built with a later one"),
-        "{ptx}"
+        driver.contains("NVIDIA's driver is made for CUDA 11.2, and this program was built with CUDA 1"),
+        "{driver}"
     );
+    assert!(driver.contains("; update the driver, or build with CUDA 11.2, or use --device cpu"), "{driver}");
 
     // Without cuDNN.
     let folder = tempfile::tempdir().unwrap();
@@ -125,6 +127,9 @@ fn what_keeps_a_card_from_computing_is_one_sentence_with_its_cure() {
     for name in ["libcudnn.so.9", "libcublasLt.so.12"] {
         fs::write(folder.path().join(name), "not a library").unwrap();
     }
+    // A login node: a driver, no card, and nobody needs cuDNN.
+    let no_card = with_libraries(folder.path(), &[("NULL_CARD_INIT", "100")], &format!("{BENCH} auto"));
+    assert_eq!(no_card.json()["device"], "cpu");
     let said = with_libraries(folder.path(), &[], &format!("{BENCH} auto")).error(1);
     assert!(
         said.contains("NVIDIA's driver is there, but libcudnn.so.9 is not (") && said.contains("--device cpu"),

@@ -122,12 +122,15 @@ mod cuda {
 
     /// All cards; none where there is no driver.
     fn cards() -> Result<Vec<Card>> {
-        match cuda_delayload::load() {
-            Err(cuda_delayload::Error::Driver(_)) => return Ok(Vec::new()),
-            Err(error) => bail!("{error}; install it (pip's nvidia packages will do), {CURE}"),
-            Ok(()) => {}
+        if cuda_delayload::load_driver().is_err() {
+            return Ok(Vec::new());
         }
-        shown().map_err(|error| anyhow!("NVIDIA's driver does not answer ({error}); mend or update it, {CURE}"))
+        let cards = shown().map_err(|error| anyhow!("{error}, {CURE}"))?;
+        // Where there is no card, nobody needs the libraries.
+        if !cards.is_empty() {
+            cuda_delayload::load().map_err(|error| anyhow!("{error}; install it (pip's packages will do), {CURE}"))?;
+        }
+        Ok(cards)
     }
 
     pub fn open(ordinal: usize, tf32: bool, deterministic: bool) -> Result<(Device, String)> {

@@ -28,13 +28,17 @@ impl fmt::Display for Capability {
 /// The least: older cards have no bf16.
 const LEAST: Capability = Capability(8, 0);
 
-/// All cards, in the driver's order.
+/// All cards, in the driver's order. The error says what to do.
 pub fn cards() -> Result<Vec<Card>> {
     match result::init() {
         // A driver without a card, or CUDA_VISIBLE_DEVICES hides them all.
         Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => return Ok(Vec::new()),
-        answer => answer.w()?,
+        Err(error) => {
+            return Err(Error::Msg(format!("NVIDIA's driver does not answer ({error}); mend or update it")));
+        }
+        Ok(()) => {}
     }
+    check_driver(driver_version()?)?;
     (0..result::device::get_count().w()?).map(card).collect()
 }
 
@@ -65,18 +69,26 @@ pub(super) fn check(card: &Card, ptx: &[&str]) -> Result<()> {
     )))
 }
 
-/// Says of a module that the driver did not take what there is to do.
-pub(super) fn module_error(error: DriverError) -> Error {
-    if error.0 != sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION {
-        return Error::Msg(format!("the driver does not take this program's kernels: {error}"));
-    }
+/// The version of CUDA whose compiler made this program's kernels, and the driver's, as NVIDIA counts: 13000 is 13.0.
+const BUILT_WITH: &str = env!("CANDLE_CONVNET_CUDA");
+
+fn driver_version() -> Result<u32> {
     let mut version = 0;
     // SAFETY: it only writes the number.
-    let _ = unsafe { sys::cuDriverGetVersion(&raw mut version) };
-    let (major, minor) = (version / 1000, version % 1000 / 10);
-    Error::Msg(format!(
-        "NVIDIA's driver is made for CUDA {major}.{minor}, and this program was built with a later one; update the driver, or build with CUDA {major}.{minor}"
-    ))
+    unsafe { sys::cuDriverGetVersion(&raw mut version) }.result().w()?;
+    Ok(version as u32)
+}
+
+/// A driver takes kernels of its own version of CUDA and of earlier ones.
+fn check_driver(version: u32) -> Result<()> {
+    let built: u32 = BUILT_WITH.parse().unwrap_or_default();
+    if version >= built {
+        return Ok(());
+    }
+    let [driver, built] = [version, built].map(|version| format!("CUDA {}.{}", version / 1000, version % 1000 / 10));
+    Err(Error::Msg(format!(
+        "NVIDIA's driver is made for {driver}, and this program was built with {built}; update the driver, or build with {driver}"
+    )))
 }
 
 /// What PTX was compiled for.

@@ -26,6 +26,7 @@ pub struct Download {
 impl Downloads {
     /// For results of at most `room` values.
     pub fn new(device: &Device, room: usize) -> Result<Self> {
+        let room = room.max(1);
         let slot = || Pinned::new(device, room * size_of::<f32>());
         Ok(Self { device: device.as_cuda_device()?.clone(), slots: [slot()?, slot()?], next: 0, room })
     }

@@ -5,7 +5,7 @@ use super::cards::{self, cards};
 use super::conv::Operand;
 use super::convolutions::Convolutions;
 use super::memory::{address, bytes, start};
-use super::profile::{Cost, Profile};
+use super::profile::{Cost, Timed};
 use super::sgd::Table;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda::{CudaDevice, CudaStorage, DeviceId, WrapErr, kernels};
@@ -65,7 +65,7 @@ pub(crate) struct Gpu {
     stream: Arc<CudaStream>,
     module: Arc<CudaModule>,
     functions: Mutex<HashMap<String, CudaFunction>>,
-    profile: Mutex<Option<Profile>>,
+    profile: Mutex<Option<Vec<Timed>>>,
 }
 
 /// An argument of a kernel.
@@ -131,21 +131,21 @@ impl Gpu {
 
     fn new(device: &CudaDevice, config: CudaConfig) -> Result<Self> {
         let stream = device.cuda_stream();
-        let module = stream.context().load_module(PTX.into()).map_err(cards::module_error)?;
+        let module = stream.context().load_module(PTX.into()).w()?;
         let convolutions = Mutex::new(Convolutions::new(&stream)?);
         Ok(Self { config, convolutions, stream, module, functions: Mutex::default(), profile: Mutex::default() })
     }
 
-    fn profile(&self) -> MutexGuard<'_, Option<Profile>> {
+    fn profile(&self) -> MutexGuard<'_, Option<Vec<Timed>>> {
         self.profile.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn start_profile(&self) {
-        *self.profile() = Some(Profile::new());
+        *self.profile() = Some(Vec::new());
     }
 
-    pub(super) fn take_profile(&self) -> Option<Profile> {
-        self.profile().take()
+    pub(super) fn take_profile(&self) -> Vec<Timed> {
+        self.profile().take().unwrap_or_default()
     }
 
     /// Does `work`, and times it if a profile is being taken.
@@ -158,16 +158,12 @@ impl Gpu {
         if self.profile().is_none() {
             return work();
         }
-        let timed = Some(sys::CUevent_flags::CU_EVENT_DEFAULT);
-        let begun = self.stream.record_event(timed).w()?;
+        let flags = Some(sys::CUevent_flags::CU_EVENT_DEFAULT);
+        let begun = self.stream.record_event(flags).w()?;
         work()?;
-        let ended = self.stream.record_event(timed).w()?;
-        let milliseconds = f64::from(begun.elapsed_ms(&ended).w()?);
+        let ended = self.stream.record_event(flags).w()?;
         if let Some(profile) = self.profile().as_mut() {
-            let spent = profile.entry(name()).or_default();
-            spent.milliseconds += milliseconds;
-            spent.calls += 1;
-            spent.cost += cost();
+            profile.push(Timed { name: name(), cost: cost(), begun, ended });
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! How long each op takes, and how long it would if the card did nothing but its arithmetic and its traffic (Williams, Waterman
-//! and Patterson's roofline, 2009).
+//! and Patterson's roofline, 2009). Operands that lie in cache, and convolutions by Winograd, may be faster than that.
 #![expect(unsafe_code, reason = "copies on the card")]
 
 use super::gemm::Gemm;
 use super::gpu::Gpu;
-use super::memory::{fresh, start};
+use super::memory::{address, fresh, start};
 use candle_core::cuda::WrapErr;
-use candle_core::cuda::cudarc::driver::{result, sys::CUevent_flags};
-use candle_core::{DType, Device, Result};
+use candle_core::cuda::cudarc::driver::{CudaEvent, result, sys::CUevent_flags};
+use candle_core::{DType, Device, Result, Storage, Tensor, bail};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
@@ -51,46 +51,75 @@ pub struct Peaks {
 }
 
 impl Peaks {
-    /// Milliseconds that nothing with this cost can be faster than.
+    /// Milliseconds that this cost takes at the peaks.
     pub fn milliseconds(&self, cost: &Cost) -> f64 {
         1e3 * (cost.flops / self.flops).max(cost.bytes / self.bytes)
     }
 }
 
-/// Runs `work` and says how long each op of this crate took on `device`, alone. The sum is more than `work` takes otherwise:
-/// every op waits for the one before.
-pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Profile> {
-    let gpu = Gpu::of(device.as_cuda_device()?)?;
-    gpu.start_profile();
-    let result = work();
-    let profile = gpu.take_profile();
-    result.map(|()| profile.unwrap_or_default())
+/// What was timed of an op that may still run.
+pub(super) struct Timed {
+    pub(super) name: String,
+    pub(super) cost: Cost,
+    pub(super) begun: CudaEvent,
+    pub(super) ended: CudaEvent,
 }
 
-/// Rows and columns of the product, and bytes of the copy, that are timed: many times what a card's caches hold.
-const SIDE: usize = 8192;
-const COPY: usize = 512 << 20;
-const COPIES: usize = 8;
+/// Runs `work`, which must not wait for the card, and says how long each op of this crate took on `device`.
+pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Profile> {
+    let cuda = device.as_cuda_device()?;
+    let gpu = Gpu::of(cuda)?;
+    device.synchronize()?;
+    // Something to do until all ops are started: else the card would wait for the processor within the times of short ones.
+    let filling = fresh(cuda, DType::U8, BYTES)?;
+    for _ in 0..FILLINGS {
+        // SAFETY: memory of as many bytes, freed in the order of the stream.
+        unsafe { result::memset_d8_async(start(&filling), 0, BYTES, cuda.cuda_stream().cu_stream()) }.w()?;
+    }
+    gpu.start_profile();
+    let result = work();
+    let timed = gpu.take_profile();
+    result?;
+    let mut profile = Profile::new();
+    for Timed { name, cost, begun, ended } in timed {
+        let spent = profile.entry(name).or_default();
+        spent.milliseconds += f64::from(begun.elapsed_ms(&ended).w()?);
+        spent.calls += 1;
+        spent.cost += cost;
+    }
+    Ok(profile)
+}
 
-/// Measures what `device` does at most with images of type `dtype`, f32 or bf16. Takes 1 GB of its memory.
+/// Rows and columns of the product that is timed.
+const SIDE: usize = 8192;
+/// Of a matrix of f32, and of what is copied: many times what a card's caches hold.
+const BYTES: usize = SIDE * SIDE * size_of::<f32>();
+const COPIES: usize = 16;
+/// 256 MB each: 20 milliseconds on an H100, in which the processor starts a few thousand kernels.
+const FILLINGS: usize = 256;
+
+/// Measures what `device` does at most with images of type `dtype`, f32 or bf16. Takes 1.5 GB of its memory.
 pub fn peaks(device: &Device, dtype: DType) -> Result<Peaks> {
     let cuda = device.as_cuda_device()?;
-    let bf16 = dtype == DType::BF16;
-    let tf32 = Gpu::of(cuda)?.config.tf32;
-    let product = Gemm { rows: SIDE, columns: SIDE, inner: SIDE, transposed: (false, true), bf16, tf32 };
-    // SIDE² values take less than COPY bytes.
-    let [from, to, third] = [(); 3].map(|()| fresh(cuda, DType::U8, COPY));
-    let (from, to, third) = (from?, to?, third?);
-    let operands = [&from, &to, &third].map(start);
-    for &operand in &operands {
-        // SAFETY: fresh memory of as many bytes. Zeros: no product of what happens to lie there.
-        unsafe { result::memset_d8_async(operand, 0, COPY, cuda.cuda_stream().cu_stream()) }.w()?;
-    }
-    let flops = 2.0 * (SIDE as f64).powi(3) / (1e-3 * f64::from(product.milliseconds(cuda, operands)?));
-
     let stream = cuda.cuda_stream();
+    let tf32 = Gpu::of(cuda)?.config.tf32;
+    let product =
+        Gemm { rows: SIDE, columns: SIDE, inner: SIDE, transposed: (false, true), bf16: dtype == DType::BF16, tf32 };
+    // Random values: a card multiplies zeros with less power, and so faster.
+    let random = || Tensor::randn(0f32, 1.0, (SIDE, SIDE), device)?.to_dtype(dtype);
+    let (left, right, out) = (random()?, random()?, fresh(cuda, DType::U8, BYTES)?);
+    let operand = |tensor: &Tensor| {
+        let (storage, layout) = tensor.storage_and_layout();
+        let Storage::Cuda(storage) = &*storage else { bail!("peaks: expected a tensor on the card") };
+        address(storage, layout, dtype, "peaks")
+    };
+    let operands = [operand(&left)?, operand(&right)?, start(&out)];
+    let flops = 2.0 * (SIDE as f64).powi(3) / (1e-3 * f64::from(product.milliseconds(cuda, operands)?));
+    drop((left, right));
+
+    let from = fresh(cuda, DType::U8, BYTES)?;
     // SAFETY: both are of as many bytes, and are not freed before the copies are done.
-    let copy = || unsafe { result::memcpy_dtod_async(operands[1], operands[0], COPY, stream.cu_stream()) }.w();
+    let copy = || unsafe { result::memcpy_dtod_async(start(&out), start(&from), BYTES, stream.cu_stream()) }.w();
     let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);
     copy()?;
     let begun = stream.record_event(timed).w()?;
@@ -99,7 +128,7 @@ pub fn peaks(device: &Device, dtype: DType) -> Result<Peaks> {
     }
     let ended = stream.record_event(timed).w()?;
     let seconds = 1e-3 * f64::from(begun.elapsed_ms(&ended).w()?);
-    Ok(Peaks { flops, bytes: (2 * COPY * COPIES) as f64 / seconds })
+    Ok(Peaks { flops, bytes: (2 * BYTES * COPIES) as f64 / seconds })
 }
 
 #[cfg(test)]

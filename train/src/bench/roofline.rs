@@ -51,7 +51,7 @@ impl Roofline {
         let rows: Vec<_> = self.ops.iter().map(row).collect();
         let Peaks { flops, bytes } = self.peaks;
         format!(
-            "{}\nThe roof: {:.0} TFLOP/s (a product of 8192 x 8192) and {:.0} GB/s (a copy), measured now. At it all ops, {total:.2} ms one by one,\nwould take {:.2} ms.\n",
+            "{}\nThe roof: {:.0} TFLOP/s (a product of 8192 x 8192) and {:.0} GB/s (a copy), measured now. At it all ops, {total:.2} ms,\nwould take {:.2} ms.\n",
             table(&head, &rows),
             flops / 1e12,
             bytes / 1e9,
@@ -89,7 +89,7 @@ mod tests {
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[2], ["conv", "2", "3.000", "75.0", "500.0", "333.3", "50"]);
         assert_eq!(rows[3], ["norm", "2", "1.000", "25.0", "0.0", "1500.0", "50"]);
-        assert!(text.contains("4.00 ms one by one") && text.ends_with("would take 2.00 ms.\n"), "{text}");
+        assert!(text.contains("4.00 ms,") && text.ends_with("would take 2.00 ms.\n"), "{text}");
         let json = roofline.json();
         assert_eq!((&json["ops"][0]["op"], &json["ops"][0]["roof_ms"]), (&json!("conv"), &json!(1.5)));
     }

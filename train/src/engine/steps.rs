@@ -93,18 +93,12 @@ impl Engine<'_> {
                 let figures = Figures { seconds: batch.get(), data_seconds: data.get(), scored: Some(self.trained()) };
                 progress.step(images, Some(figures));
                 if !between_checkpoints.is_zero() && last_checkpoint.elapsed() >= between_checkpoints {
-                    if let Some(last) = pending.take() {
-                        self.take_in(&mut steps_taken, last)?;
-                    }
+                    self.take_in_last(&mut steps_taken, pending.take())?;
                     self.save_checkpoint()?;
                     last_checkpoint = Instant::now();
                 }
             };
-            if let Some(last) = pending {
-                let start = Instant::now();
-                self.take_in(&mut steps_taken, last)?;
-                self.state.seconds.batch.go_on(start.elapsed().as_secs_f64());
-            }
+            self.take_in_last(&mut steps_taken, pending)?;
             Ok(end)
         })
     }
@@ -116,6 +110,15 @@ impl Engine<'_> {
         let place = Place { now, next, end: self.settings.epochs as f64 };
         let Settings { schedule, warm_up, milestones, .. } = self.settings;
         schedule.rate(self.state.plateau.lr, *warm_up, milestones, place)
+    }
+
+    /// The step after which none is under way; the wait is part of it.
+    fn take_in_last(&mut self, steps: &mut Steps, last: Option<Pending>) -> Result<()> {
+        let Some(last) = last else { return Ok(()) };
+        let start = Instant::now();
+        self.take_in(steps, last)?;
+        self.state.seconds.batch.go_on(start.elapsed().as_secs_f64());
+        Ok(())
     }
 
     /// Waits for a step's results and adds them to the meters.
