@@ -12,11 +12,15 @@ bin=$(cd "${1:?usage: gpu_check.sh BIN [IMAGES]}" && pwd)
 images=${2:-}
 out=${OUT:-gpu-check} work=${WORK:-/dev/shm/ucf-gpu-check}
 mkdir -p "$out" "$work"
-# Tests may be development builds, which are linked to CUDA's run-time library; programs find all libraries themselves.
-nvidia=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])')
+# Programs find CUDA's libraries themselves; tests that are development builds are linked to its run-time library.
+libraries=$(python3 -c 'import glob, nvidia; print(":".join(glob.glob(list(nvidia.__path__)[0] + "/*/lib")))'):${LD_LIBRARY_PATH:-}
+if ! "$bin/ucftrain" bench step --device cuda:0 --input-size 32 --seconds 0 >/dev/null; then
+  echo "Once more with $libraries"
+  export LD_LIBRARY_PATH=$libraries
+fi
 
 echo "== tests of the ops"
-LD_LIBRARY_PATH="$(printf '%s:' "$nvidia"/*/lib)${LD_LIBRARY_PATH:-}" CARGO_MANIFEST_DIR=$PWD/convnet "$bin/convnet_tests" --ignored --test-threads=1 | tee "$out/tests.txt"
+LD_LIBRARY_PATH=$libraries CARGO_MANIFEST_DIR=$PWD/convnet "$bin/convnet_tests" --ignored --test-threads=1 | tee "$out/tests.txt"
 
 echo "== TV-L1 flow"
 "$bin/flow_tests" --include-ignored --nocapture --test-threads=1 | tee "$out/flow.txt"
@@ -49,6 +53,12 @@ done | tee "$out/exact.txt"
 
 echo "== speed beside PyTorch"
 python3 scripts/bench_step_gpu.py --program "$bin/ucftrain" --rounds "${ROUNDS:-2}" --compile "${COMPILE:-2}" --json "$out/steps.json" | tee "$out/steps.txt"
+
+echo "== each op beside the card's roof"
+for shape in "rgb --batch-size 25" "flow --batch-size 32" "rgb --batch-size 256"; do
+  # shellcheck disable=SC2086
+  "$bin/ucftrain" bench step --device cuda:0 --seconds 1 --stream $shape
+done | tee "$out/roofline.txt"
 
 if [ -n "$images" ]; then
   echo "== whole epochs at UCF101's counts"

@@ -5,7 +5,7 @@
 
 use crate::networks::{check_training, flow_run, known_on, partial_run, rgb_run};
 use crate::values::{assert_close, flat, scaled, tensor, var};
-use candle_convnet::cuda::{Choices, CudaConfig, Pinned, Uploads, choices, follow, open, record, rehearse};
+use candle_convnet::cuda::{Choices, CudaConfig, Downloads, Pinned, Uploads, choices, follow, open, record, rehearse};
 use candle_convnet::{
     BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, PixelLayout, Range, Sgd, SgdConfig, add_relu,
     conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
@@ -330,6 +330,29 @@ fn algorithms_are_known_by_name_and_can_be_given() {
     let third = card();
     follow(&third, unknown).unwrap();
     assert!(convolve(&third).values().all(|name| name != "nothing"));
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card"]
+fn results_arrive_as_they_were_when_their_copy_was_started() {
+    let card = card();
+    let mut downloads = Downloads::new(&card, 3001).unwrap();
+    let [values, more] = [0., 3000.].map(|first| {
+        let numbers: Vec<f32> = (0..3000).map(|i| first + i as f32).collect();
+        Tensor::new(numbers, &card).unwrap()
+    });
+    let loss = Tensor::new(&[-1f32], &card).unwrap();
+    let expected = |first: i32| [vec![-1.], (first..first + 3000).map(|i| i as f32).collect()].concat();
+    let before = downloads.start(&[&loss, &values]).unwrap();
+    // What is started later may overwrite them.
+    values.slice_set(&more, 0, 0).unwrap();
+    let after = downloads.start(&[&loss, &values]).unwrap();
+    assert_eq!(downloads.finish(&before).unwrap(), expected(0));
+    let last = downloads.start(&[&loss]).unwrap();
+    assert_eq!(downloads.finish(&after).unwrap(), expected(3000));
+    assert_eq!(downloads.finish(&last).unwrap(), [-1.]);
+    let error = downloads.start(&[&values, &more]).err().unwrap();
+    assert!(error.to_string().contains("more than 3001 values"), "{error}");
 }
 
 #[test]
