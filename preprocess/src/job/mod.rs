@@ -1,11 +1,13 @@
 //! One run of a build: what of the plan is to be done, doing it, and what is said of it.
 
+mod task;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::{Codec, Dataset, Manifest, ShardMetadata, Storage};
+use clipshard::{Dataset, Manifest, ShardMetadata, Storage};
 
 use crate::build::{BuildOptions, BuildReport, content_options};
 use crate::encode::{ClipEncoder, EncodeSetup, EncodedClip, ReadClip, StreamOptions};
@@ -17,15 +19,13 @@ use crate::merge::PartRecord;
 use crate::output::Place;
 use crate::partial::{Leftover, PartialBuild};
 use crate::pipeline::{Held, Threads, run_ordered};
-use crate::plan::{
-    BuildPlan, PlannedClip, StreamPlan, USUAL_PIXELS, assign, nominal_clip_bytes, nominal_source_bytes, record_bytes,
-    shard_file,
-};
+use crate::plan::{BuildPlan, PlannedClip, StreamPlan, USUAL_PIXELS, assign, nominal_clip_bytes};
 use crate::progress::{Watch, Work};
 use crate::source::{Absence, FoundClip, Input, Scan};
 use crate::stream::StreamKind;
 use crate::video::Video;
 use crate::writer::Writer;
+use task::Task;
 
 /// A build under way.
 pub(crate) struct Job<'a> {
@@ -42,17 +42,6 @@ pub(crate) struct Job<'a> {
     frames: Vec<Vec<u32>>,
     metadata: ShardMetadata,
     pub report: BuildReport,
-}
-
-/// What is to be done with a clip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Task {
-    /// The streams that are read.
-    read: Vec<bool>,
-    /// Whether it goes into shards, or is only looked at because a finished shard lacks it.
-    store: bool,
-    /// A finished shard that holds it.
-    in_finished: Option<String>,
 }
 
 impl<'a> Job<'a> {
@@ -356,78 +345,6 @@ impl<'a> Job<'a> {
             return Err(Error::Interrupted);
         }
         Ok((manifest, totals))
-    }
-
-    /// What is to be done with a clip, given the shards that are finished.
-    fn task(&self, clip: usize, finished: &[FinishedShards]) -> Option<Task> {
-        self.files[clip].as_ref()?;
-        let (mut make, mut lacking, mut in_finished) = (vec![false; self.streams.len()], false, None);
-        for (stream, shards) in finished.iter().enumerate() {
-            let number = self.plans[stream].shard_of[clip];
-            match shards.get(&number) {
-                Some(shard) if shard.frames.contains_key(&clip) => {
-                    in_finished = Some(shard_file(self.streams[stream].0, number));
-                }
-                Some(_) => lacking = true,
-                None => make[stream] = self.makes(stream, number),
-            }
-        }
-        if lacking {
-            // It was left out of a finished shard, so it is left out of all. What was wrong is found once more.
-            let local = |stream| self.makes_clip(stream, clip);
-            return Some(Task { read: (0..self.streams.len()).map(local).collect(), store: false, in_finished: None });
-        }
-        make.contains(&true).then_some(Task { read: make, store: true, in_finished })
-    }
-
-    /// A clip that was left out of a finished shard is whole now.
-    fn mended(&self, clip: usize, finished: &[FinishedShards]) -> Error {
-        let lacks = finished.iter().enumerate().find_map(|(stream, shards)| {
-            let number = self.plans[stream].shard_of[clip];
-            let shard = shards.get(&number).filter(|shard| !shard.frames.contains_key(&clip))?;
-            Some(shard.info.file.clone())
-        });
-        Error::Input(format!(
-            "{} is whole now but was left out when {} was finished; start again with --overwrite",
-            self.lists.clips[clip].id,
-            lacks.unwrap_or_default()
-        ))
-    }
-
-    /// Bytes that a clip is expected to hold on its way.
-    fn weight(&self, clip: usize, task: Option<&Task>) -> u64 {
-        let Some(task) = task else { return 0 };
-        if self.video.is_some() {
-            // Frames pass one by one; only records stay.
-            return self.stored_bytes(clip, task, |_| USUAL_PIXELS);
-        }
-        let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
-        let read: u64 = streams.map(|(stream, (kind, _))| nominal_source_bytes(*kind, self.frames[clip][stream])).sum();
-        read + self.stored_bytes(clip, task, |_| USUAL_PIXELS)
-    }
-
-    /// Bytes that a clip's records are expected to take beside its files, whose images have so many `pixels` in a stream.
-    /// Files that are kept become records.
-    fn stored_bytes(&self, clip: usize, task: &Task, pixels: impl Fn(usize) -> u64) -> u64 {
-        let mut bytes = 0;
-        for (stream, (kind, options)) in self.streams.iter().enumerate() {
-            if task.read[stream] && (options.codec != Codec::Jpeg || self.video.is_some()) {
-                let records = u64::from(self.frames[clip][stream]) * u64::from(kind.planes());
-                bytes += records * record_bytes(*kind, options, pixels(stream));
-            }
-        }
-        bytes
-    }
-
-    fn images(&self, clip: usize, task: Option<&Task>) -> u64 {
-        let (Some(task), Some(files)) = (task, &self.files[clip]) else { return 0 };
-        match files {
-            FoundClip::Images(files) => {
-                let streams = files.streams.iter().zip(&task.read).filter(|(_, read)| **read);
-                streams.map(|(stream, _)| u64::from(stream.frames) * u64::from(stream.kind.planes())).sum()
-            }
-            FoundClip::Video(file) => file.frames.into(),
-        }
     }
 
     fn summarise(&mut self, manifest: &Manifest, bytes_in: u64, odd_clips: u64) {
