@@ -43,6 +43,12 @@ pub enum Error {
         /// Bytes that were given.
         got: usize,
     },
+    /// A card has no memory left for so much at once.
+    #[error("card {ordinal}: its memory is full")]
+    CardFull {
+        /// Its number.
+        ordinal: usize,
+    },
     /// A card cannot be used.
     #[error("card {ordinal}: {reason}")]
     Card {

@@ -227,3 +227,31 @@ fn a_steps_ops_are_counted_for_the_roofline() {
     assert!(text.contains("op of a step") && text.contains("% of roof") && text.contains("The roof: "), "{text}");
     println!("{text}");
 }
+
+#[test]
+fn flow_on_a_card_says_what_is_missing_too() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::create_dir_all(temp.path().join("videos/Archery")).unwrap();
+    let line = "-loglevel error -f lavfi -i testsrc=size=64x48:rate=25:duration=1 -c:v mpeg4 {}/videos/Archery/one.avi";
+    if !Command::new("ffmpeg").args(args(temp.path(), line)).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no ffmpeg on the PATH");
+        return;
+    }
+    let build = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(program("ucfpack"));
+        let line =
+            "build --videos {}/videos --dataset custom --flow-size 32 --out {}/packed --overwrite --device cuda:0";
+        command.args(args(temp.path(), line)).env("LD_LIBRARY_PATH", null_card()).envs(variables.iter().copied());
+        Done::of(command)
+    };
+    build(&[]).ok();
+    let last = |done: Done| done.error(1).lines().last().unwrap_or_default().to_owned();
+    assert_eq!(
+        last(build(&[("NULL_CARD_INIT", "100")])),
+        "error: --device cuda:0: no such card, the driver shows none, or compute on the processor without --device"
+    );
+    assert_eq!(
+        last(build(&[("NULL_CARD_MEMORY", "100000")])),
+        "error: --device cuda:0: the card's memory is full; give it fewer --jobs, or compute on the processor without --device"
+    );
+}

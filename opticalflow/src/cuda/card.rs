@@ -1,10 +1,10 @@
 //! The kernel on a card.
 #![allow(unsafe_code, reason = "launching a kernel")]
 
-use std::fmt::Display;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg};
 
 use super::plan::Plan;
 use crate::error::{Error, Result};
@@ -57,7 +57,7 @@ impl CudaTvL1 {
         let kernel = module.load_function("tvl1_pairs").map_err(failed("does not take this program's kernel"))?;
         let plan = Plan::new(width, height, &params);
         let pairs = pairs.max(1);
-        let no_room = "has no room for so many pairs of images of this size";
+        let no_room = "gives no memory";
         let tables = Tables {
             setup: stream.clone_htod(&plan.setup).map_err(failed(no_room))?,
             levels: stream.clone_htod(&plan.levels).map_err(failed(no_room))?,
@@ -101,7 +101,7 @@ impl CudaTvL1 {
         Ok(flows.collect())
     }
 
-    fn run(&mut self, frames: &[u8], pairs: usize, values: usize) -> Result<(), cudarc::driver::DriverError> {
+    fn run(&mut self, frames: &[u8], pairs: usize, values: usize) -> Result<(), DriverError> {
         self.stream.memcpy_htod(frames, &mut self.frames)?;
         let Tables { setup, levels, taps, weights } = &self.tables;
         let mut launch = self.stream.launch_builder(&self.kernel);
@@ -127,6 +127,17 @@ fn stream(ordinal: usize) -> Result<Arc<CudaStream>> {
     context.new_stream().map_err(|error| fault(ordinal, "does not answer", error))
 }
 
-fn fault(ordinal: usize, what: &str, error: impl Display) -> Error {
-    Error::Card { ordinal, reason: format!("it {what} ({error})") }
+fn fault(ordinal: usize, what: &str, error: DriverError) -> Error {
+    let reason = match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Error::CardFull { ordinal },
+        CUresult::CUDA_ERROR_NO_DEVICE => "no such card, the driver shows none".into(),
+        CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
+            "NVIDIA's driver is older than the CUDA that this program was built with; update it".into()
+        }
+        CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU | CUresult::CUDA_ERROR_INVALID_PTX => {
+            "this program was built for later cards; build it with this one's CUDA_COMPUTE_CAP".into()
+        }
+        _ => format!("it {what} ({error})"),
+    };
+    Error::Card { ordinal, reason }
 }

@@ -190,9 +190,12 @@ fn on_card(card: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
 #[cfg(feature = "cuda")]
 fn card_fault(error: clip_flow::Error) -> Error {
     match error {
-        clip_flow::Error::Card { ordinal, reason } => Error::Input(format!(
-            "--device cuda:{ordinal}: {reason}; give it fewer --jobs if its memory is full, or compute on the processor without --device"
+        clip_flow::Error::CardFull { ordinal } => Error::Input(format!(
+            "--device cuda:{ordinal}: the card's memory is full; give it fewer --jobs, or compute on the processor without --device"
         )),
+        clip_flow::Error::Card { ordinal, reason } => {
+            Error::Input(format!("--device cuda:{ordinal}: {reason}, or compute on the processor without --device"))
+        }
         other => too_large(&other),
     }
 }
