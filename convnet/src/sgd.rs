@@ -62,16 +62,30 @@ pub struct Sgd {
     /// Of variables whose learning rate is another than all others'.
     lr_factors: BTreeMap<String, f64>,
     config: SgdConfig,
+    /// On a card, once a step was taken.
+    #[cfg(feature = "cuda")]
+    rates: Option<crate::cuda::sgd::Rates>,
 }
 
 impl Sgd {
     /// An optimiser of `vars`, which are stepped in the order of their names.
     pub fn new(vars: Vec<(String, Var)>, config: SgdConfig) -> Self {
-        Self { vars: vars.into_iter().collect(), momentum: BTreeMap::new(), lr_factors: BTreeMap::new(), config }
+        Self {
+            vars: vars.into_iter().collect(),
+            momentum: BTreeMap::new(),
+            lr_factors: BTreeMap::new(),
+            config,
+            #[cfg(feature = "cuda")]
+            rates: None,
+        }
     }
 
-    /// Multiplies the learning rate of one variable by `factor`.
+    /// Multiplies the learning rate of one variable by `factor`. Not for steps that were recorded on a card.
     pub fn scale_lr(&mut self, name: &str, factor: f64) {
+        #[cfg(feature = "cuda")]
+        {
+            self.rates = None;
+        }
         self.lr_factors.insert(name.to_owned(), factor);
     }
 
@@ -81,7 +95,7 @@ impl Sgd {
         if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
             return self.step_cuda(grads);
         }
-        let Self { vars, momentum: buffers, lr_factors, config } = self;
+        let Self { vars, momentum: buffers, lr_factors, config, .. } = self;
         let SgdConfig { momentum, nesterov, .. } = *config;
         let momentum = momentum as f32;
         for (name, var, grad) in gradients(vars, grads, config.clip_norm)? {
@@ -107,8 +121,9 @@ impl Sgd {
 
     #[cfg(feature = "cuda")]
     fn step_cuda(&mut self, grads: &GradStore) -> Result<()> {
-        use crate::cuda::sgd::{Moved, step};
-        let Self { vars, momentum: buffers, lr_factors, config } = self;
+        use crate::cuda::sgd::{Moved, Rates, step};
+        let Self { vars, momentum: buffers, lr_factors, config, rates } = self;
+        let Some(first) = vars.values().next() else { return Ok(()) };
         let gradients = gradients(vars, grads, config.clip_norm)?;
         if config.momentum != 0. {
             for (name, var, _) in gradients.iter().filter(|of| !buffers.contains_key(of.0)).collect::<Vec<_>>() {
@@ -118,15 +133,20 @@ impl Sgd {
         // One launch moves all variables of one rule.
         let mut by_rule: Vec<((f64, f64), Vec<Moved>)> = Vec::new();
         for (name, var, grad) in &gradients {
-            let rule = (config.lr * lr_factors.get(*name).unwrap_or(&1.), config.weight_decay_of(var));
+            let rule = (*lr_factors.get(*name).unwrap_or(&1.), config.weight_decay_of(var));
             let moved = Moved { var, momentum: buffers.get(*name).filter(|_| config.momentum != 0.), grad };
             match by_rule.iter_mut().find(|of| of.0 == rule) {
                 Some((_, all)) => all.push(moved),
                 None => by_rule.push((rule, vec![moved])),
             }
         }
-        for ((lr, weight_decay), moved) in &by_rule {
-            step(moved, &SgdConfig { lr: *lr, weight_decay: *weight_decay, ..*config })?;
+        if rates.is_none() {
+            let factors = lr_factors.values().copied().chain([1.]).collect();
+            *rates = Some(Rates::new(first.device().as_cuda_device()?, factors, config.lr)?);
+        }
+        let Some(rates) = rates else { return Ok(()) };
+        for ((factor, weight_decay), moved) in &by_rule {
+            step(moved, rates, *factor, &SgdConfig { weight_decay: *weight_decay, ..*config })?;
         }
         Ok(())
     }
@@ -136,9 +156,14 @@ impl Sgd {
         self.config.lr
     }
 
-    /// Changes the learning rate; the momentum stays as it is, as in PyTorch.
-    pub fn set_lr(&mut self, lr: f64) {
+    /// Changes the learning rate, also that of steps that were recorded on a card; the momentum stays as it is, as in PyTorch.
+    pub fn set_lr(&mut self, lr: f64) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if let Some(rates) = self.rates.as_mut().filter(|_| self.config.lr.to_bits() != lr.to_bits()) {
+            rates.set(lr)?;
+        }
         self.config.lr = lr;
+        Ok(())
     }
 
     /// The hyper-parameters.

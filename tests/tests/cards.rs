@@ -173,12 +173,20 @@ fn step_counts(stream: &str, more: &str) -> serde_json::Value {
 
 #[test]
 fn a_steady_step_is_started_as_a_whole_and_not_waited_for() {
-    for stream in ["spatial", "temporal"] {
-        let counts = step_counts(stream, "");
+    // Learning rates that change with every step are read from the card's memory, and the norm of gradients stays there.
+    let cosine = "--schedule cosine --warm-up 0.5 --conv1-lr 2 --clip-grad 20";
+    for (stream, more, masks) in
+        [("spatial", "", 0.0), ("temporal", "", 0.0), ("temporal", cosine, 0.0), ("spatial", "--dropout 0.5", 1.0)]
+    {
+        let counts = step_counts(stream, more);
         let count = |what: &str| counts[what].as_f64().unwrap();
         assert_eq!((count("graph_launches"), count("searches")), (1.0, 0.0), "{stream}: {counts}");
-        // The labels: their memory, and the kernel that brings them to where the recording reads them.
-        assert_eq!((count("launches"), count("allocations"), count("frees")), (1.0, 1.0, 1.0), "{stream}: {counts}");
+        // The labels, and masks of dropout: their memory, and the kernel that brings them to where the recording reads them.
+        assert_eq!(
+            (count("launches"), count("allocations"), count("frees")),
+            (1.0 + masks, 1.0 + masks, 1.0 + masks),
+            "{stream}: {counts}"
+        );
         // Loss and logits, read when the next step is under way.
         assert_eq!((count("downloads"), count("waits")), (2.0, 0.0), "{stream}: {counts}");
     }
@@ -219,8 +227,9 @@ fn a_steps_ops_are_counted_for_the_roofline() {
     // Nobody asks for the gradient of the pixels.
     assert_eq!(sum("conv data gradient", "flop") as u64, flops(&layers[1..]) as u64);
     assert_eq!(sum("conv forward", "calls") as u64, 20);
-    // Variables and momenta are read and written, gradients are read: 11.2 million parameters, with 101 classes.
-    assert_eq!(sum("sgd", "bytes") as u64, 5 * 4 * (11_689_512 - 513_000 + 101 * 513));
+    // Variables and momenta are read and written, gradients are read: 11.2 million parameters, with 101 classes. And a learning
+    // rate.
+    assert_eq!(sum("sgd", "bytes") as u64, 5 * 4 * (11_689_512 - 513_000 + 101 * 513) + 4);
     // Pooling reads 112 x 112 x 64 values and writes 56 x 56 x 64, with a byte each for where they were.
     assert_eq!(sum("max_pool_f32", "bytes") as u64, 2 * 64 * (4 * 112 * 112 + 5 * 56 * 56));
     let text = bench("").ok();

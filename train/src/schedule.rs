@@ -42,17 +42,6 @@ impl Schedule {
             Self::Cosine => lr * 0.5 * (1.0 + (PI * (place.now - warm_up) / (place.end - warm_up)).cos()),
         }
     }
-
-    /// Whether all steps of an epoch have the same rate.
-    pub fn is_constant_in(self, epoch: usize, warm_up: f64, milestones: &[f64]) -> bool {
-        let start = epoch as f64;
-        let is_level = match self {
-            Self::Plateau => true,
-            Self::Steps => !milestones.iter().any(|&epoch| start < epoch && epoch < start + 1.0),
-            Self::Cosine => false,
-        };
-        is_level && start >= warm_up
-    }
 }
 
 #[cfg(test)]
@@ -75,8 +64,6 @@ mod tests {
         for (now, expected) in [(0.0, 0.05), (0.25, 0.1), (0.5, 0.1), (9.0, 0.1)] {
             assert!((rate(now) - expected).abs() < 1e-12);
         }
-        assert!(!Schedule::Plateau.is_constant_in(0, 0.5, &[]) && Schedule::Plateau.is_constant_in(1, 0.5, &[]));
-        assert!(!Schedule::Cosine.is_constant_in(1, 0.0, &[]));
     }
 
     #[test]
@@ -85,7 +72,5 @@ mod tests {
         for (now, expected) in [(0.0, 0.1), (1.75, 0.1), (2.0, 0.01), (3.25, 0.01), (3.5, 0.001), (9.0, 0.001)] {
             assert!((rate(now) - expected).abs() < 1e-12);
         }
-        let is_constant = |epoch| Schedule::Steps.is_constant_in(epoch, 0.0, &[2.0, 3.5]);
-        assert_eq!([1, 2, 3, 4].map(is_constant), [true, true, false, true]);
     }
 }

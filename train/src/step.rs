@@ -40,10 +40,24 @@ pub struct StepRule {
     pub consensus: Consensus,
     /// Share of the target that goes to all classes alike.
     pub label_smoothing: f64,
+    /// Images of a sample, each seen by itself.
+    pub views: usize,
     /// Share of the features that each view drops in front of the last layer.
     pub dropout: f64,
-    /// Whether all steps have the same learning rate and drop nothing. Others cannot be recorded.
-    pub is_steady: bool,
+}
+
+impl StepRule {
+    /// 0 or 1 / (1 - share) for each feature of each sample of each view [views, N, features]; none where nothing is dropped.
+    fn dropout_masks(&self, model: &Model, labels: &Tensor, mut draws: Draws) -> Result<Option<Tensor>> {
+        let share = self.dropout;
+        if share == 0.0 {
+            return Ok(None);
+        }
+        let shape = (self.views, labels.elem_count(), model.net.features());
+        let kept = (1.0 / (1.0 - share)) as f32;
+        let values = (0..shape.0 * shape.1 * shape.2).map(|_| if draws.unit() < share { 0.0 } else { kept });
+        Ok(Some(Tensor::from_vec(values.collect(), shape, labels.device())?))
+    }
 }
 
 /// Takes the steps of an epoch.
@@ -62,7 +76,7 @@ impl Steps {
         let _ = (classes, batch_size);
         Ok(Self {
             #[cfg(feature = "cuda")]
-            recorded: if compute.device.is_cuda() && rule.is_steady {
+            recorded: if compute.device.is_cuda() {
                 Some(recorded::Recorded::new(&compute.device, classes, batch_size)?)
             } else {
                 None
@@ -90,16 +104,17 @@ impl Steps {
     ) -> Result<StepOutputs> {
         // As few bytes as labels are go to a card without waiting for it.
         let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
-        let work = |labels: &Tensor| step((model, sgd), feed, batch, labels, rule, draws);
+        let masks = rule.dropout_masks(model, &labels, draws)?;
+        let mut work = |labels: &Tensor, masks: Option<&Tensor>| step((model, sgd), feed, batch, labels, masks, rule);
         #[cfg(feature = "cuda")]
         if let Some(downloads) = &mut self.downloads {
             let Tensors { logits, loss } = match &mut self.recorded {
-                Some(recorded) => recorded.take(&labels, batch.slot(), work)?,
-                None => work(&labels)?,
+                Some(recorded) => recorded.take(&labels, masks.as_ref(), batch.slot(), work)?,
+                None => work(&labels, masks.as_ref())?,
             };
             return Ok(StepOutputs(Kept::UnderWay(downloads.start(&[&loss, &logits])?)));
         }
-        Ok(StepOutputs(Kept::There(work(&labels)?)))
+        Ok(StepOutputs(Kept::There(work(&labels, masks.as_ref())?)))
     }
 
     /// Waits for a step's results.
@@ -126,17 +141,17 @@ fn step(
     feed: &Feed,
     batch: &Staged<'_>,
     labels: &Tensor,
+    masks: Option<&Tensor>,
     rule: StepRule,
-    mut draws: Draws,
 ) -> candle_core::Result<Tensors> {
     let inputs = feed.inputs(batch)?;
-    let mut forward = |input: &Tensor| match rule.dropout {
-        0.0 => model.net.forward_t(input, true),
-        share => model.net.forward_dropout(input, &dropout_mask(model, labels, share, &mut draws)?),
+    let forward = |view: usize| match masks {
+        None => model.net.forward_t(&inputs[view], true),
+        Some(masks) => model.net.forward_dropout(&inputs[view], &masks.get(view)?),
     };
-    let mut logits = forward(&inputs[0])?;
-    for input in &inputs[1..] {
-        logits = (logits + forward(input)?)?;
+    let mut logits = forward(0)?;
+    for view in 1..inputs.len() {
+        logits = (logits + forward(view)?)?;
     }
     if rule.consensus == Consensus::Mean {
         logits = (logits / inputs.len() as f64)?;
@@ -146,18 +161,10 @@ fn step(
     Ok(Tensors { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
 }
 
-/// 0 or 1 / (1 - share) for each feature of each sample of a batch.
-fn dropout_mask(model: &Model, labels: &Tensor, share: f64, draws: &mut Draws) -> candle_core::Result<Tensor> {
-    let (samples, features) = (labels.elem_count(), model.net.features());
-    let kept = (1.0 / (1.0 - share)) as f32;
-    let mask: Vec<f32> = (0..samples * features).map(|_| if draws.unit() < share { 0.0 } else { kept }).collect();
-    Tensor::from_vec(mask, (samples, features), labels.device())
-}
-
 #[cfg(feature = "cuda")]
 mod recorded {
     use super::Tensors;
-    use anyhow::Result;
+    use anyhow::{Context, Result};
     use candle_convnet::cuda::{Recording, record, rehearse};
     use candle_core::{DType, Device, Tensor};
     use std::collections::{HashMap, HashSet};
@@ -166,6 +173,8 @@ mod recorded {
     pub struct Recorded {
         device: Device,
         labels: Tensor,
+        /// All masks one behind the other; none where nothing is dropped, and before the first step.
+        masks: Option<Tensor>,
         logits: Tensor,
         loss: Tensor,
         /// Batch sizes that were rehearsed.
@@ -179,6 +188,7 @@ mod recorded {
             Ok(Self {
                 device: device.clone(),
                 labels: Tensor::zeros(batch_size, DType::U32, device)?,
+                masks: None,
                 logits: Tensor::zeros((batch_size, classes), DType::F32, device)?,
                 loss: Tensor::zeros(1, DType::F32, device)?,
                 rehearsed: HashSet::new(),
@@ -186,18 +196,32 @@ mod recorded {
             })
         }
 
+        /// Brings masks [views, n, features] to where all steps of their size find them.
+        fn keep_masks(&mut self, masks: &Tensor) -> Result<Tensor> {
+            let (views, n, features) = masks.dims3()?;
+            let room = views * self.labels.elem_count() * features;
+            if self.masks.is_none() {
+                self.masks = Some(Tensor::zeros(room, masks.dtype(), &self.device)?);
+            }
+            let all = self.masks.as_ref().context("the masks' place")?;
+            all.slice_set(&masks.flatten_all()?, 0, 0)?;
+            Ok(all.narrow(0, 0, views * n * features)?.reshape((views, n, features))?)
+        }
+
         /// Does `step` the first time that it sees a batch size, records it the second time, and then runs the recording.
         pub fn take(
             &mut self,
             labels: &Tensor,
+            masks: Option<&Tensor>,
             slot: Option<usize>,
-            step: impl FnOnce(&Tensor) -> candle_core::Result<Tensors>,
+            step: impl FnOnce(&Tensor, Option<&Tensor>) -> candle_core::Result<Tensors>,
         ) -> Result<Tensors> {
             let n = labels.elem_count();
             self.labels.slice_set(labels, 0, 0)?;
             let labels = self.labels.narrow(0, 0, n)?;
+            let masks = masks.map(|masks| self.keep_masks(masks)).transpose()?;
             let kept = || {
-                let outputs = step(&labels)?;
+                let outputs = step(&labels, masks.as_ref())?;
                 self.logits.slice_set(&outputs.logits, 0, 0)?;
                 self.loss.slice_set(&outputs.loss, 0, 0)
             };

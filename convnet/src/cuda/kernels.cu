@@ -532,7 +532,8 @@ constexpr int MOVED = 120;
 struct Table { Moved moved[MOVED]; };
 
 // g += decay * p; m = momentum * m + g; p -= lr * (nesterov ? g + momentum * m : m). One y of the grid is one variable.
-extern "C" __global__ void sgd(const __grid_constant__ Table table, float lr, float momentum, float decay, int nesterov) {
+extern "C" __global__ void sgd(const __grid_constant__ Table table, const float* rate, float momentum, float decay, int nesterov) {
+    float lr = *rate;
     Moved moved = table.moved[blockIdx.y];
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < moved.len; i += (int64_t)gridDim.x * blockDim.x) {
         float p = moved.var[i];

@@ -1,9 +1,13 @@
-//! One kernel moves all variables.
+//! One kernel moves all variables, by learning rates that lie in the card's memory: a recorded step reads what is there when it
+//! runs.
 
 use super::gpu::{Arg, Gpu};
 use super::memory::address;
 use crate::SgdConfig;
+use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
+use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::{DType, Result, Storage, Tensor, bail};
+use std::sync::Arc;
 
 /// A variable, its momentum (none where there is no momentum) and its gradient, all f32 and contiguous, of one shape.
 pub(crate) struct Moved<'a> {
@@ -18,8 +22,41 @@ const VARIABLES: usize = 120;
 /// Addresses of variable, momentum and gradient, and the number of values; the kernel's `Table`.
 pub(crate) type Table = [[u64; 4]; VARIABLES];
 
-/// One step, in place.
-pub(crate) fn step(moved: &[Moved], config: &SgdConfig) -> Result<()> {
+/// A learning rate for each factor that variables have.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    factors: Vec<f64>,
+    memory: CudaSlice<f32>,
+    stream: Arc<CudaStream>,
+}
+
+impl Rates {
+    /// For variables of any of these factors, all on `device`.
+    pub(crate) fn new(device: &CudaDevice, factors: Vec<f64>, lr: f64) -> Result<Self> {
+        let stream = device.cuda_stream();
+        let mut rates = Self { memory: stream.alloc_zeros(factors.len()).w()?, factors, stream };
+        rates.set(lr)?;
+        Ok(rates)
+    }
+
+    /// For all work that is started from now on.
+    pub(crate) fn set(&mut self, lr: f64) -> Result<()> {
+        // So few bytes go without waiting for the card.
+        let rates: Vec<f32> = self.factors.iter().map(|factor| (lr * factor) as f32).collect();
+        self.stream.memcpy_htod(&rates, &mut self.memory).w()
+    }
+
+    fn of(&self, factor: f64) -> Result<Arg<'static>> {
+        let Some(i) = self.factors.iter().position(|known| known.to_bits() == factor.to_bits()) else {
+            bail!("sgd: no learning rate for the factor {factor}")
+        };
+        let bytes = size_of::<f32>();
+        Ok(Arg::Memory(self.memory.device_ptr(&self.stream).0 + (i * bytes) as u64, bytes))
+    }
+}
+
+/// One step of variables of one factor, in place; the learning rate is that of `rates`.
+pub(crate) fn step(moved: &[Moved], rates: &Rates, factor: f64, config: &SgdConfig) -> Result<()> {
     let Some(first) = moved.first() else { return Ok(()) };
     let gpu = Gpu::of(first.var.device().as_cuda_device()?)?;
     for moved in moved.chunks(VARIABLES) {
@@ -33,7 +70,7 @@ pub(crate) fn step(moved: &[Moved], config: &SgdConfig) -> Result<()> {
         }
         let args = [
             Arg::Table(&table),
-            Arg::Float(config.lr as f32),
+            rates.of(factor)?,
             Arg::Float(config.momentum as f32),
             Arg::Float(config.weight_decay as f32),
             Arg::Int(config.nesterov.into()),

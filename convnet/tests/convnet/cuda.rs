@@ -12,6 +12,7 @@ use candle_convnet::{
 };
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
+use std::cell::RefCell;
 
 fn card() -> Device {
     card_with(CudaConfig::default())
@@ -396,28 +397,30 @@ fn a_recorded_step_does_what_the_step_does() {
     let labels = Tensor::new(&[0u32, 3, 6, 9, 2, 5, 8, 1], &card).unwrap();
     let run = |recorded: bool| {
         let model = known_on(&card, Depth::R18, 3);
-        let mut sgd = Sgd::new(model.trainable(), SgdConfig::default());
+        let sgd = RefCell::new(Sgd::new(model.trainable(), SgdConfig::default()));
+        sgd.borrow_mut().scale_lr("fc.weight", 0.5);
         let (x, loss) =
             (Tensor::zeros((8, 64, 64, 3), DType::F32, &card).unwrap(), Tensor::zeros(1, DType::F32, &card).unwrap());
-        let mut step = || {
+        let step = || {
             let logits = model.net.forward_t(&x.to_dtype(DType::BF16)?, true)?;
             let again = model.net.forward_t(&x.to_dtype(DType::BF16)?, true)?;
             let found = cross_entropy(&(logits + again)?, &labels, 0.)?;
-            sgd.step(&found.backward()?)?;
+            sgd.borrow_mut().step(&found.backward()?)?;
             loss.slice_set(&found.reshape(1)?, 0, 0)
         };
         let mut recording = None;
         let mut losses = Vec::new();
         for i in 0..6 {
             x.slice_set(&batch(i), 0, 0).unwrap();
+            sgd.borrow_mut().set_lr(0.01 / (i + 1) as f64).unwrap();
             match (recorded, i) {
                 (true, 1) => {
-                    let found = record(&card, &mut step).unwrap();
+                    let found = record(&card, step).unwrap();
                     found.run().unwrap();
                     recording = Some(found);
                 }
                 (true, 2..) => recording.as_ref().unwrap().run().unwrap(),
-                _ => rehearse(&card, &mut step).unwrap(),
+                _ => rehearse(&card, step).unwrap(),
             }
             losses.push(loss.to_vec1::<f32>().unwrap()[0].to_bits());
         }

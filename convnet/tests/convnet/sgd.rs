@@ -26,7 +26,7 @@ fn four_steps_with_a_changing_rate_agree_with_pytorch() {
         let mut sgd = Sgd::new(vec![("p".to_owned(), p.clone())], config);
         for step in 0..4 {
             if step == 2 {
-                sgd.set_lr(0.03);
+                sgd.set_lr(0.03).unwrap();
             }
             sgd.step(&gradient(&p, &format!("sgd/g{step}"))).unwrap();
             goldens.check(&format!("sgd/{name}/{step}"), &p, 1e-6);

@@ -25,7 +25,7 @@ struct Pending {
 impl Engine<'_> {
     /// The steps of the epoch from the cursor on.
     pub(super) fn train_epoch(&mut self) -> Result<End> {
-        let Settings { stream, input_size, batch_size, threads, seed, view, schedule, warm_up, .. } = *self.settings;
+        let Settings { stream, input_size, batch_size, threads, seed, view, .. } = *self.settings;
         let Cursor { epoch, step, .. } = self.state.cursor;
         let (source, steps) = (self.training_clips(), self.steps());
         let mut feed = Feed::new(self.compute, (stream, view.range(stream)), input_size, view.segments, batch_size)?;
@@ -33,9 +33,8 @@ impl Engine<'_> {
         let rule = StepRule {
             consensus: view.consensus,
             label_smoothing: self.settings.label_smoothing,
+            views: view.segments,
             dropout: self.settings.dropout,
-            is_steady: schedule.is_constant_in(epoch, warm_up, &self.settings.milestones)
-                && self.settings.dropout == 0.0,
         };
         let mut steps_taken = Steps::new(self.compute, self.state.network.classes.len(), batch_size, rule)?;
         let mut progress = self.console.progress(&format!("epoch {epoch}"), steps, step);
@@ -62,7 +61,7 @@ impl Engine<'_> {
                 let labels: Vec<u32> = batch.samples.clone().map(|i| source.label(i)).collect();
                 self.state.damaged += batch.samples.clone().filter(|&i| source.was_damaged(i)).count() as u64;
                 feed.arrive(&batch)?;
-                self.sgd.set_lr(self.rate(epoch, self.state.cursor.step));
+                self.sgd.set_lr(self.rate(epoch, self.state.cursor.step))?;
                 let draws = Draws::new(seed, epoch as u64, DROPOUT_DRAWS | self.state.cursor.step as u64);
                 let outputs = steps_taken.take((&self.model, &mut self.sgd), &feed, &batch, &labels, draws)?;
                 if let Some(average) = &mut self.average {
