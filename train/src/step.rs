@@ -65,9 +65,14 @@ pub struct Steps {
     compute: Compute,
     rule: StepRule,
     #[cfg(feature = "cuda")]
-    recorded: Option<recorded::Recorded>,
-    #[cfg(feature = "cuda")]
-    downloads: Option<candle_convnet::cuda::Downloads>,
+    card: Option<Card>,
+}
+
+/// What makes a step quick on a card.
+#[cfg(feature = "cuda")]
+struct Card {
+    recorded: recorded::Recorded,
+    downloads: candle_convnet::cuda::Downloads,
 }
 
 impl Steps {
@@ -76,14 +81,11 @@ impl Steps {
         let _ = (classes, batch_size);
         Ok(Self {
             #[cfg(feature = "cuda")]
-            recorded: if compute.device.is_cuda() {
-                Some(recorded::Recorded::new(&compute.device, classes, batch_size)?)
-            } else {
-                None
-            },
-            #[cfg(feature = "cuda")]
-            downloads: if compute.device.is_cuda() {
-                Some(candle_convnet::cuda::Downloads::new(&compute.device, 1 + batch_size * classes)?)
+            card: if compute.device.is_cuda() {
+                Some(Card {
+                    recorded: recorded::Recorded::new(&compute.device, classes, batch_size)?,
+                    downloads: candle_convnet::cuda::Downloads::new(&compute.device, 1 + batch_size * classes)?,
+                })
             } else {
                 None
             },
@@ -105,16 +107,13 @@ impl Steps {
         // As few bytes as labels are go to a card without waiting for it.
         let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
         let masks = rule.dropout_masks(model, &labels, draws)?;
-        let mut work = |labels: &Tensor, masks: Option<&Tensor>| step((model, sgd), feed, batch, labels, masks, rule);
         #[cfg(feature = "cuda")]
-        if let Some(downloads) = &mut self.downloads {
-            let Tensors { logits, loss } = match &mut self.recorded {
-                Some(recorded) => recorded.take(&labels, masks.as_ref(), batch.slot(), work)?,
-                None => work(&labels, masks.as_ref())?,
-            };
+        if let Some(Card { recorded, downloads }) = &mut self.card {
+            let work = |labels: &Tensor, masks: Option<&Tensor>| step((model, sgd), feed, batch, labels, masks, rule);
+            let Tensors { logits, loss } = recorded.take(&labels, masks.as_ref(), batch.slot(), work)?;
             return Ok(StepOutputs(Kept::UnderWay(downloads.start(&[&loss, &logits])?)));
         }
-        Ok(StepOutputs(Kept::There(work(&labels, masks.as_ref())?)))
+        Ok(StepOutputs(Kept::There(step((model, sgd), feed, batch, &labels, masks.as_ref(), rule)?)))
     }
 
     /// Waits for a step's results.
@@ -126,8 +125,8 @@ impl Steps {
             }
             #[cfg(feature = "cuda")]
             Kept::UnderWay(download) => {
-                let downloads = self.downloads.as_mut().context("a download without a card")?;
-                let mut values = downloads.finish(&download)?;
+                let card = self.card.as_mut().context("a download without a card")?;
+                let mut values = card.downloads.finish(&download)?;
                 let logits = values.split_off(1);
                 Ok(StepResult { loss: values[0], logits })
             }
