@@ -25,17 +25,18 @@ LD_LIBRARY_PATH=$libraries CARGO_MANIFEST_DIR=$PWD/convnet "$bin/convnet_tests" 
 echo "== TV-L1 flow"
 "$bin/flow_tests" --include-ignored --nocapture --test-threads=1 | tee "$out/flow.txt"
 
-echo "== a small training: card (bf16), card (f32), CPU"
+echo "== a small training: card (bf16) and card (f32) with three seeds, CPU"
 rm -rf "$work/small" && mkdir "$work/small"
 "$bin/ucfpack" synth --out "$work/small/tree" --classes 4 --clips 60 2>/dev/null
 "$bin/ucfpack" build --tree "$work/small/tree" --lists "$work/small/tree/lists" --out "$work/small/packed" --flow-size 64 2>/dev/null
-for device in "cuda:0" "cuda:0 --precision f32" "cpu"; do
-  common="--data $work/small/packed --weights none --input-size 64 --batch-size 8 --epochs 7 --device $device --overwrite"
+for run in "cuda:0 --seed 0" "cuda:0 --seed 1" "cuda:0 --seed 2" "cuda:0 --precision f32 --seed 0" "cuda:0 --precision f32 --seed 1" \
+  "cuda:0 --precision f32 --seed 2" "cpu --seed 0"; do
+  common="--data $work/small/packed --weights none --input-size 64 --batch-size 8 --epochs 7 --overwrite --device $run"
   # shellcheck disable=SC2086
   "$bin/ucftrain" spatial $common --run "$work/small/spatial" --lr 1e-3 >/dev/null 2>&1
   # shellcheck disable=SC2086
   "$bin/ucftrain" temporal $common --run "$work/small/temporal" --lr 5e-3 >/dev/null 2>&1
-  echo "$device"
+  echo "$run"
   "$bin/ucftrain" fuse "$work/small/spatial" "$work/small/temporal"
 done | tee "$out/accuracy.txt"
 
