@@ -193,6 +193,28 @@ fn a_steady_step_is_started_as_a_whole_and_not_waited_for() {
 }
 
 #[test]
+fn a_resumed_run_takes_the_algorithms_that_its_card_has_chosen() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = temp.path().join("counts.json");
+    let counts = [("NULL_CARD_COUNTS", file.to_str().unwrap())];
+    let searches = || {
+        let counts: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        counts["searches"].as_i64().unwrap()
+    };
+    let resume_until = |step: usize| {
+        let line = format!("spatial --run {}/run --resume --limit-steps {step}", temp.path().display());
+        with_null_card(&counts, &line).ok();
+        searches()
+    };
+    train(temp.path(), "run", "spatial", &counts, "--limit-steps 3").ok();
+    let first = searches();
+    assert!(first > 0, "each convolution is timed once");
+    assert_eq!(resume_until(5), 0);
+    fs::remove_file(temp.path().join("run/algorithms.json")).unwrap();
+    assert_eq!(resume_until(7), first);
+}
+
+#[test]
 fn a_steps_ops_are_counted_for_the_roofline() {
     let bench = |more: &str| {
         let line = format!("bench step --device cuda:0 --seconds 0 --batch-size 2 --precision f32 {more}");
