@@ -3,8 +3,9 @@
 # CPU's, speed beside PyTorch, and whole epochs at UCF101's counts.
 #   scripts/gpu_check.sh BIN [IMAGES]
 # BIN holds programs that were built elsewhere with the feature `cuda`: ucftrain, ucfpack, convnet_tests and flow_tests (the last two
-# by `cargo test -p candle-convnet --features cuda --no-run` and `cargo test -p clip-flow --features cuda --test cuda --no-run`). IMAGES is a small packed data set
-# of real clips, whose images the full-size set takes; without it that part is left out. python3 must have torch and torchvision.
+# by `cargo test --release -p candle-convnet --features cuda --test convnet --no-run` and
+# `cargo test --release -p clip-flow --features cuda --test cuda --no-run`). IMAGES is a small packed data set of real clips, whose images
+# the full-size set takes; without it that part is left out. python3 must have torch and torchvision.
 # Results go to $OUT (default: gpu-check), the full-size set to $WORK (default: /dev/shm/ucf-gpu-check, 45 GB for 11 KB frames).
 set -euo pipefail
 cd "$(dirname "$0")/.."
