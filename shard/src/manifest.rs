@@ -1,6 +1,7 @@
 //! `manifest.json`: what a data set holds. JSON for people and other programs, with a checksum.
 
 use crate::error::{Error, Result};
+use crate::regular::read_regular;
 use crate::storage::{Disk, Storage, write_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -107,14 +108,8 @@ impl Manifest {
     /// Reads and checks the manifest of the data set in `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST_FILE);
-        let bytes = match std::fs::metadata(&path) {
-            Ok(meta) if meta.len() <= MAX_MANIFEST_BYTES => {
-                std::fs::read(&path).map_err(Error::io(&path, "read it"))?
-            }
-            Ok(meta) => {
-                let expected = format!("at most {MAX_MANIFEST_BYTES} are expected");
-                return Err(Error::Length { path, expected, found: meta.len() });
-            }
+        let bytes = match read_regular(&path, MAX_MANIFEST_BYTES) {
+            Ok(bytes) => bytes,
             Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                 return Err(Error::NoManifest { dir: dir.to_owned() });
             }

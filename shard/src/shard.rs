@@ -11,9 +11,9 @@ use crate::layout::{
     TRAILER_BYTES, Trailer, VERSION_MAJOR,
 };
 use crate::manifest::{ShardInfo, StreamSpec, check_groups};
+use crate::regular::open_regular;
 use crate::writer::ShardMetadata;
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use zerocopy::{FromBytes, IntoBytes};
@@ -40,7 +40,7 @@ impl Shard {
 
     /// Opens a shard to be read in this way.
     pub fn open_with(path: &Path, access: Access) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path, "open it"))?;
+        let file = open_regular(path).map_err(Error::io(path, "open it"))?;
         let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
         let mut start = [0; MAGIC.len()];
         if length >= start.len() as u64 {

@@ -36,8 +36,15 @@ pub struct Disk;
 
 impl Storage for Disk {
     fn create(&self, folder: &Path, prefix: &str) -> io::Result<Box<dyn PartialFile>> {
-        let file = tempfile::Builder::new().prefix(prefix).suffix(".partial").tempfile_in(folder)?;
-        Ok(Box::new(DiskFile(file)))
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(prefix).suffix(".partial");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Temporary files are private by default; the umask decides who reads these, as it does for any new file.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        Ok(Box::new(DiskFile(builder.tempfile_in(folder)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -86,12 +93,6 @@ impl Write for DiskFile {
 
 impl PartialFile for DiskFile {
     fn sync(&mut self) -> io::Result<()> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // Temporary files are private; a data set is as readable as any other new file of the usual umask.
-            self.0.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
         self.0.as_file().sync_all()
     }
 

@@ -1,0 +1,119 @@
+//! Reading files that may turn out to be something else: a named pipe waits for ever, a device never ends.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Opens a file for reading, after links. Anything but a regular file is an error of kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) that says what it is; a pipe without a writer does not block.
+///
+/// # Example
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("list.txt"), "a\n")?;
+/// assert!(clipshard::open_regular(&folder.path().join("list.txt")).is_ok());
+/// let error = clipshard::open_regular(folder.path()).unwrap_err();
+/// assert_eq!(error.to_string(), "it is a folder, not a regular file");
+/// # Ok(())
+/// # }
+/// ```
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe opens at once, without a writer. Regular files ignore the flag.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    }
+    let file = options.open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {}, not a regular file", name(kind))))
+}
+
+/// Reads a regular file of at most `most` bytes. A longer one is an error of kind
+/// [`FileTooLarge`](io::ErrorKind::FileTooLarge), whatever size the system states for it.
+///
+/// # Example
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("list.txt");
+/// std::fs::write(&path, "abc")?;
+/// assert_eq!(clipshard::read_regular(&path, 3)?, b"abc");
+/// let error = clipshard::read_regular(&path, 2).unwrap_err();
+/// assert_eq!(error.to_string(), "it has more than 2 bytes");
+/// # Ok(())
+/// # }
+/// ```
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    // The stated size only saves allocations; what is read decides.
+    let stated = file.metadata()?.len().min(most);
+    let mut bytes = Vec::new();
+    bytes.try_reserve(usize::try_from(stated).unwrap_or(usize::MAX)).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn name(kind: std::fs::FileType) -> &'static str {
+    if kind.is_dir() {
+        return "a folder";
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a named pipe";
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return "a device";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    "something else"
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn only_regular_files_are_read_and_no_more_than_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), "12345").unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
+        assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+
+        for name in ["file", "link"] {
+            assert_eq!(read_regular(&path(name), 5).unwrap(), b"12345");
+            assert_eq!(read_regular(&path(name), u64::MAX).unwrap(), b"12345");
+            let error = read_regular(&path(name), 4).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        }
+        let refused = |name: &str| read_regular(&path(name), 5).unwrap_err().to_string();
+        assert_eq!(refused("zero"), "it is a device, not a regular file");
+        assert_eq!(refused("pipe"), "it is a named pipe, not a regular file");
+        assert_eq!(refused("."), "it is a folder, not a regular file");
+        // A socket cannot even be opened.
+        assert!(read_regular(&path("socket"), 5).is_err());
+        assert_eq!(read_regular(&path("none"), 5).unwrap_err().kind(), io::ErrorKind::NotFound);
+        // Files of /proc state no size.
+        assert!(!read_regular(Path::new("/proc/self/status"), 1 << 20).unwrap().is_empty() || cfg!(not(target_os = "linux")));
+    }
+}
