@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder as JpegEncoder, SamplingFactor};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, machine_fault};
+use crate::exif::is_turned;
 use crate::images::{ReadImages, ReadStream};
 use crate::resize::Resizer;
-use crate::source::{FoundClip, VideoFile};
+use crate::source::{Absence, FoundClip, VideoFile};
 use crate::stream::StreamKind;
 use crate::video::{StreamImage, Video, VideoEncoder, Wanted};
 
@@ -128,6 +129,8 @@ pub(crate) struct EncodedClip {
     pub notes: Vec<String>,
     /// Whether some image had another number of channels than its stream has (colour flow, grey RGB).
     pub odd_channels: bool,
+    /// Whether some image says that it is to be shown turned or mirrored.
+    pub turned: bool,
 }
 
 impl EncodedClip {
@@ -166,14 +169,14 @@ impl<'a> ClipEncoder<'a> {
     }
 
     /// Encodes a clip, or only checks it where it is not to be stored. The inner error is what is wrong with the clip.
-    pub fn encode(&mut self, clip: ReadClip<'_>, store: bool) -> Result<Result<EncodedClip, String>> {
+    pub fn encode(&mut self, clip: ReadClip<'_>, store: bool) -> Result<Result<EncodedClip, Absence>> {
         match clip {
             ReadClip::Images(read) => self.encode_images(read, store),
             ReadClip::Video { file, wanted, frames } => self.encode_video(file, &wanted, frames, store),
         }
     }
 
-    fn encode_images(&mut self, clip: ReadImages<'_>, store: bool) -> Result<Result<EncodedClip, String>> {
+    fn encode_images(&mut self, clip: ReadImages<'_>, store: bool) -> Result<Result<EncodedClip, Absence>> {
         let mut encoded = EncodedClip::default();
         for (read, encoder) in clip.streams.into_iter().zip(&mut self.streams) {
             let Some(read) = read else {
@@ -182,7 +185,7 @@ impl<'a> ClipEncoder<'a> {
             };
             match encoder.encode(read, store, self.cancel, &mut encoded)? {
                 Ok(records) => encoded.streams.push(Some(records)),
-                Err(fault) => return Ok(Err(fault)),
+                Err(fault) => return Ok(Err(Absence::Fault(fault))),
             }
         }
         Ok(Ok(encoded))
@@ -194,7 +197,7 @@ impl<'a> ClipEncoder<'a> {
         wanted: &[bool],
         frames: Range<u32>,
         store: bool,
-    ) -> Result<Result<EncodedClip, String>> {
+    ) -> Result<Result<EncodedClip, Absence>> {
         let Some(video) = &mut self.video else {
             return Err(Error::Input(format!("{}: a video without a decoder", file.path.display())));
         };
@@ -227,7 +230,8 @@ impl<'a> ClipEncoder<'a> {
                 (encoded.frames, encoded.notes) = (seen.decoded.into(), seen.notes);
                 Ok(encoded)
             }
-            Err(fault) => Err(format!("{}: {fault}", file.path.display())),
+            Err(Absence::Fault(fault)) => Err(Absence::Fault(format!("{}: {fault}", file.path.display()))),
+            Err(short) => Err(short),
         })
     }
 }
@@ -275,7 +279,12 @@ impl StreamEncoder {
                 let fault = |what: String| Ok(Err(format!("{}: {what}", plane.path(frame).display())));
                 let bytes = match read {
                     Ok(bytes) => bytes,
-                    Err(error) => return fault(format!("cannot read it: {error}")),
+                    Err(error) => {
+                        match machine_fault(&format!("{}: cannot read it", plane.path(frame).display()), error) {
+                            Ok(fault) => return Err(fault),
+                            Err(error) => return fault(format!("cannot read it: {error}")),
+                        }
+                    }
                 };
                 let size = match jpeg::check_header(&bytes) {
                     Ok(size) => size,
@@ -284,6 +293,7 @@ impl StreamEncoder {
                 totals.bytes_in += bytes.len() as u64;
                 totals.images += 1;
                 totals.odd_channels |= size.channels != self.kind.channels();
+                totals.turned |= is_turned(&bytes);
                 let size = ImageSize { channels: self.kind.channels(), ..size };
                 // Squashed images come out alike whatever they were.
                 let first = *clip_size.get_or_insert(size);

@@ -66,6 +66,16 @@ pub enum Error {
         /// Where they are.
         folder: PathBuf,
     },
+    /// The machine ran out of something that the work needs. No clip is at fault.
+    #[error("{what}{}; {cure}", source.as_ref().map_or_else(String::new, |source| format!(": {source}")))]
+    Machine {
+        /// What failed.
+        what: String,
+        /// The system's own words, where it said something.
+        source: Option<std::io::Error>,
+        /// What to do about it.
+        cure: &'static str,
+    },
     /// Ctrl-C or a termination signal.
     #[error("interrupted; nothing was written")]
     Interrupted,
@@ -88,6 +98,33 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { path, what, source }
     }
+}
+
+/// Turns an error into [`Error::Machine`] where it tells of the machine (open files, processes, memory), whatever file was
+/// being read. Other errors come back.
+pub(crate) fn machine_fault(what: &str, source: std::io::Error) -> Result<Error, std::io::Error> {
+    let Some(cure) = machine_cure(&source) else { return Err(source) };
+    Ok(Error::Machine { what: what.to_owned(), source: Some(source), cure })
+}
+
+/// What to do about an error that is the machine's; `None` for any other.
+#[cfg(unix)]
+pub(crate) fn machine_cure(error: &std::io::Error) -> Option<&'static str> {
+    use rustix::io::Errno;
+    let files = "raise the limit of open files (ulimit -n 4096), or use fewer --jobs, and run this again";
+    let errno = Errno::from_io_error(error)?;
+    match errno {
+        Errno::MFILE | Errno::NFILE => Some(files),
+        Errno::AGAIN => Some("raise the limit of processes (ulimit -u), or use fewer --jobs, and run this again"),
+        Errno::NOMEM => Some("memory ran out: use fewer --jobs, and run this again"),
+        _ => None,
+    }
+}
+
+/// What to do about an error that is the machine's; `None` for any other.
+#[cfg(not(unix))]
+pub(crate) fn machine_cure(error: &std::io::Error) -> Option<&'static str> {
+    (error.kind() == std::io::ErrorKind::OutOfMemory).then_some("memory ran out: use fewer --jobs, and run this again")
 }
 
 /// A clip that is left out of the data set, and why.

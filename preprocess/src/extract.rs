@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use clipshard::ImageSize;
 use rayon::prelude::*;
@@ -83,7 +83,8 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     for clip in &lists.clips {
         check_name(&clip.id)?;
     }
-    let scan = input.scan(&lists.clips, watch)?;
+    let mut scan = input.scan(&lists.clips, watch)?;
+    let strangers = scan.faults_of_strangers(options.lists.is_some());
     let mut report = ExtractReport::default();
     report.notes.extend(input.found().into_iter().chain(scan.notes));
     let (mut tasks, mut faults) = (Vec::new(), Vec::new());
@@ -97,7 +98,8 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
             Err(Absence::Fault(reason)) => faults.push(skipped(reason)),
         }
     }
-    let asked = lists.clips.len();
+    let asked = lists.clips.len() + strangers.len();
+    faults.extend(strangers);
     let not_whole = |faults| Err(Error::NotWhole(NotWhole { faults, asked, tree: input.shown().into() }));
     if !faults.is_empty() && !options.keep_going {
         return not_whole(faults);
@@ -110,12 +112,12 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     watch.progress.begin_counting("extracting", Work { clips: tasks.len() as u64, images: frames, bytes: 0 }, "frames");
     // With a clip for every thread, one that waited for help with its flow would begin another clip.
     let threads = if tasks.len() < rayon::current_num_threads() { rayon::current_num_threads() } else { 1 };
-    let totals = Mutex::new(&mut report);
+    let (totals, damaged) = (Mutex::new(&mut report), Mutex::new(Vec::new()));
     let outcome = tasks.par_iter().try_for_each_init(
         || VideoEncoder::new(video.clone(), false, threads),
         |encoder, (listed, file)| {
             let made = extract_clip(encoder, listed, file, options, watch)?;
-            let mut report = totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut report = totals.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(made) => {
                     watch.progress.add(Work { clips: 1, images: made.frames, bytes: file.bytes });
@@ -124,7 +126,11 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
                     report.bytes += made.bytes;
                     report.notes.extend(made.notes.iter().map(|note| format!("{}: {note}", listed.id)));
                 }
-                Err(reason) => report.skipped.push(Skipped { clip: listed.id.clone(), reason }),
+                Err(Absence::Short(reason)) => report.skipped.push(Skipped { clip: listed.id.clone(), reason }),
+                Err(Absence::Fault(reason)) => damaged
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Skipped { clip: listed.id.clone(), reason }),
             }
             Ok(())
         },
@@ -141,20 +147,15 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
         }
         other => other?,
     }
+    let mut damaged = damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !damaged.is_empty() && !options.keep_going {
+        damaged.sort_by(|a, b| a.clip.cmp(&b.clip));
+        return not_whole(damaged);
+    }
+    report.skipped.append(&mut damaged);
     // Threads end in any order.
     report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
     report.notes.sort();
-    if !report.skipped.is_empty() && !options.keep_going {
-        let damaged: Vec<Skipped> = report
-            .skipped
-            .iter()
-            .filter(|skipped| tasks.iter().any(|(listed, _)| listed.id == skipped.clip))
-            .cloned()
-            .collect();
-        if !damaged.is_empty() {
-            return not_whole(damaged);
-        }
-    }
     Ok(report)
 }
 
@@ -174,7 +175,7 @@ fn extract_clip(
     file: &VideoFile,
     options: &ExtractOptions,
     watch: Watch<'_>,
-) -> Result<Result<Made, String>> {
+) -> Result<Result<Made, Absence>> {
     let place = options.out.join(PARTIAL).join(&listed.id);
     let folder = |kind: usize| place.join(["u", "v", "rgb"][kind]);
     let kinds = if options.video.flow.is_some() { 0..3 } else { 2..3 };
@@ -202,9 +203,12 @@ fn extract_clip(
     })?;
     match seen {
         Ok(seen) => (made.frames, made.notes) = (seen.decoded.into(), seen.notes),
-        Err(fault) => {
+        Err(absence) => {
             let _ = fs::remove_dir_all(&place);
-            return Ok(Err(format!("{}: {fault}", file.path.display())));
+            return Ok(Err(match absence {
+                Absence::Fault(fault) => Absence::Fault(format!("{}: {fault}", file.path.display())),
+                short @ Absence::Short(_) => short,
+            }));
         }
     }
     for kind in kinds {

@@ -12,6 +12,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     heap::share_heaps();
+    ucfpack::limits::raise_open_files();
     let outcome = commands::run(cli::Cli::parse());
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     // A reader that has seen enough (`ucfpack inspect DIR | head`) is no error.

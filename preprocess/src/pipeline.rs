@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, machine_fault};
 
 /// Bytes that may be read or encoded but not yet written. One item is always let through, however large.
 const BUDGET_BYTES: u64 = 192 << 20;
@@ -139,7 +139,7 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
         let (sender, results) = mpsc::channel();
         for _ in 0..threads.readers.clamp(1, most) {
             let (read_sender, sender) = (read_sender.clone(), sender.clone());
-            scope.spawn(move || {
+            let reader = move || {
                 let _guard = StopOnPanic(gate);
                 while let Some(item) = gate.take() {
                     match read(item) {
@@ -156,13 +156,14 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
                         }
                     }
                 }
-            });
+            };
+            start_thread(scope, gate, reader)?;
         }
         // The channels end when the threads that send have ended.
         drop(read_sender);
         for _ in 0..threads.jobs.clamp(1, most) {
             let sender = sender.clone();
-            scope.spawn(move || {
+            let worker = move || {
                 let _guard = StopOnPanic(gate);
                 let mut state = match start() {
                     Ok(state) => state,
@@ -182,7 +183,8 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
                         return;
                     }
                 }
-            });
+            };
+            start_thread(scope, gate, worker)?;
         }
         drop(sender);
         let outcome = write_in_order(gate, &results, cancel, &mut write);
@@ -190,6 +192,20 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
             gate.stop();
         }
         outcome
+    })
+}
+
+/// Starts a thread. Where the system has none, the others end.
+fn start_thread<'scope, 'env>(
+    scope: &'scope thread::Scope<'scope, 'env>,
+    gate: &Gate<'_>,
+    work: impl FnOnce() + Send + 'scope,
+) -> Result<()> {
+    let Err(error) = thread::Builder::new().spawn_scoped(scope, work) else { return Ok(()) };
+    gate.stop();
+    Err(match machine_fault("cannot start a thread", error) {
+        Ok(fault) => fault,
+        Err(error) => Error::Input(format!("cannot start a thread: {error}")),
     })
 }
 

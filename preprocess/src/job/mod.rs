@@ -34,6 +34,8 @@ pub(crate) struct Job<'a> {
     streams: Vec<(StreamKind, StreamOptions)>,
     plans: Vec<StreamPlan>,
     lists: Lists,
+    /// Listed clips, and those that no list can name.
+    asked: usize,
     /// One for each listed clip; `None` is left out.
     files: Vec<Option<FoundClip>>,
     /// Where clips are videos.
@@ -46,7 +48,8 @@ pub(crate) struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Plans a build from what was listed and found.
-    pub fn new(options: &'a BuildOptions, source: &'a Input, lists: Lists, scan: Scan) -> Result<Self> {
+    pub fn new(options: &'a BuildOptions, source: &'a Input, lists: Lists, mut scan: Scan) -> Result<Self> {
+        let strangers = scan.faults_of_strangers(options.lists.is_some());
         let streams: Vec<(StreamKind, StreamOptions)> = source
             .streams()
             .into_iter()
@@ -94,7 +97,9 @@ impl<'a> Job<'a> {
         };
         let shown = source.shown();
         let video = source.video();
-        let mut job = Self { options, shown, streams, plans, lists, files, video, frames, metadata, report };
+        let asked = lists.clips.len() + strangers.len();
+        faults.extend(strangers);
+        let mut job = Self { options, shown, streams, plans, lists, asked, files, video, frames, metadata, report };
         job.leave_out(faults)?;
         job.count();
         Ok(job)
@@ -103,18 +108,14 @@ impl<'a> Job<'a> {
     /// Clips that are not whole end the build, unless it is to keep going.
     fn leave_out(&mut self, faults: Vec<Skipped>) -> Result<()> {
         if !faults.is_empty() && !self.options.keep_going {
-            let asked = self.lists.clips.len();
-            return Err(Error::NotWhole(NotWhole { faults, asked, tree: self.shown.into() }));
+            return Err(Error::NotWhole(NotWhole { faults, asked: self.asked, tree: self.shown.into() }));
         }
         self.report.skipped.extend(faults);
         self.report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
-        if self.report.skipped.len() == self.lists.clips.len() {
+        if self.report.skipped.len() == self.asked {
             return Err(Error::Input(format!(
                 "{}: none of the {} clips can be packed; the first: {}: {}",
-                self.shown,
-                self.lists.clips.len(),
-                self.report.skipped[0].clip,
-                self.report.skipped[0].reason
+                self.shown, self.asked, self.report.skipped[0].clip, self.report.skipped[0].reason
             )));
         }
         Ok(())
@@ -191,7 +192,7 @@ impl<'a> Job<'a> {
         let whole = manifest.clips.len() as u64 == self.report.clips || self.options.keep_going;
         let made = alike && whole && manifest.clips.iter().all(planned);
         if made {
-            self.summarise(manifest, 0, 0);
+            self.summarise(manifest, &Totals::default());
         }
         made
     }
@@ -231,7 +232,7 @@ impl<'a> Job<'a> {
         match self.fill(storage, &partial.set(), plan, watch) {
             Ok((manifest, totals)) => {
                 partial.commit()?;
-                self.summarise(&manifest, totals.bytes_in, u64::from(totals.odd_channels));
+                self.summarise(&manifest, &totals);
                 Ok(())
             }
             Err(error) => Err(partial.abandon(error)),
@@ -278,7 +279,7 @@ impl<'a> Job<'a> {
         watch.progress.begin_counting("packing", total, if self.video.is_some() { "frames" } else { "images" });
         // Once the build cannot succeed, the remaining clips are only checked, so that the error names all of them.
         let storing = AtomicBool::new(true);
-        let (mut totals, mut faults, mut notes) = (Totals::default(), Vec::new(), Vec::new());
+        let (mut totals, mut faults, mut short, mut notes) = (Totals::default(), Vec::new(), Vec::new(), Vec::new());
         let outcome = run_ordered(
             &weights,
             Threads { readers: self.options.readers, jobs: self.options.jobs },
@@ -317,7 +318,10 @@ impl<'a> Job<'a> {
                             writer.add(clip, listed, &encoded.streams)?;
                         }
                     }
-                    Err(reason) => {
+                    Err(Absence::Short(reason)) if task.in_finished.is_none() => {
+                        short.push(Skipped { clip: listed.id.clone(), reason });
+                    }
+                    Err(Absence::Short(reason) | Absence::Fault(reason)) => {
                         if let Some(shard) = &task.in_finished {
                             return Err(Error::Input(format!(
                                 "{}: {reason}; it was whole when {shard} was finished: mend it, or start again with --overwrite",
@@ -334,6 +338,7 @@ impl<'a> Job<'a> {
         watch.progress.end();
         outcome?;
         self.report.notes.extend(notes);
+        self.report.skipped.extend(short);
         self.leave_out(faults)?;
         let manifest = writer.finish()?;
         if self.options.part.is_some() {
@@ -347,21 +352,26 @@ impl<'a> Job<'a> {
         Ok((manifest, totals))
     }
 
-    fn summarise(&mut self, manifest: &Manifest, bytes_in: u64, odd_clips: u64) {
+    fn summarise(&mut self, manifest: &Manifest, totals: &Totals) {
         let shards = || manifest.streams.iter().flat_map(|stream| &stream.shards);
         self.report.clips = manifest.clips.len() as u64;
-        self.report.bytes_in = bytes_in;
+        self.report.bytes_in = totals.bytes_in;
         self.report.bytes_out = shards().map(|shard| shard.bytes).sum();
         for stream in &manifest.streams {
             let name = &stream.spec.name;
             self.report.records.insert(name.clone(), stream.shards.iter().map(|shard| shard.records).sum());
             self.report.shards.insert(name.clone(), stream.shards.len() as u64);
         }
-        if odd_clips > 0 {
-            self.report.notes.push(format!(
-                "{odd_clips} clips have colour flow or grey RGB images; they are read as luma, or as grey RGB"
-            ));
-        }
+        let mut note = |clips: u32, what: &str| {
+            if clips > 0 {
+                self.report.notes.push(format!("{clips} clips have {what}"));
+            }
+        };
+        note(totals.odd_channels, "colour flow or grey RGB images; they are read as luma, or as grey RGB");
+        note(
+            totals.turned,
+            "images whose EXIF orientation is not upright; their pixels are stored as they lie in the files, so turn them first (exiftran -ai) if they should stand upright",
+        );
     }
 }
 
@@ -370,11 +380,13 @@ impl<'a> Job<'a> {
 struct Totals {
     bytes_in: u64,
     odd_channels: u32,
+    turned: u32,
 }
 
 impl Totals {
     fn add(&mut self, clip: &EncodedClip) {
         self.bytes_in += clip.bytes_in;
         self.odd_channels += u32::from(clip.odd_channels);
+        self.turned += u32::from(clip.turned);
     }
 }

@@ -1,12 +1,12 @@
 //! People's own data: a CSV file `path,label,split[,group]`, or no list at all and a class a folder.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clipshard::Subset;
 
-use super::{Clips, Lists, strip_extension};
+use super::{Clips, Lists, Part, clip_key, read_text, strip_extension};
 use crate::error::{Error, Result, shown};
 use crate::source::ClassedFolder;
 
@@ -18,14 +18,6 @@ struct Row {
     label: String,
     part: Part,
     group: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Train,
-    Test,
-    Validation,
-    Unused,
 }
 
 impl Lists {
@@ -42,21 +34,10 @@ impl Lists {
             numbered.sort_unstable();
             classes = numbered.into_iter().map(|(_, name)| name).collect();
         }
-        let parts: BTreeSet<Part> = rows.iter().map(|row| row.part).collect();
-        let mut held_out = vec![];
-        for part in [Part::Test, Part::Validation] {
-            if parts.contains(&part) {
-                held_out.push(part);
-            }
-        }
         let mut notes = leaks(&rows);
-        match held_out.as_slice() {
-            [] => {
-                notes.push(format!("{}: all clips are for training, none for testing", shown(&path)));
-                held_out.push(Part::Test);
-            }
-            [_, _] => notes.push("split 1 tests on the test clips, split 2 on the validation clips".into()),
-            _ => {}
+        let held_out = held_out(rows.iter().map(|row| row.part), &mut notes);
+        if !rows.iter().any(|row| matches!(row.part, Part::Test | Part::Validation)) {
+            notes.push(format!("{}: all clips are for training, none for testing", shown(&path)));
         }
         let mut clips = Clips::default();
         for row in &rows {
@@ -75,46 +56,82 @@ impl Lists {
                 }
                 Ok(())
             };
-            let mut named = false;
-            for (split, part) in held_out.iter().enumerate() {
-                let subset = match row.part {
-                    Part::Train => Subset::Train,
-                    held if held == *part => Subset::Test,
-                    _ => continue,
-                };
-                add(split, subset)?;
-                named = true;
-            }
-            if !named {
-                add(0, Subset::Unused)?;
-            }
+            subsets(row.part, &held_out).try_for_each(|(split, subset)| add(split, subset))?;
         }
         let clips = clips.finish(held_out.len());
         let splits = (1..=held_out.len()).map(|n| n.to_string()).collect();
         Ok(Self { dataset: "custom", classes, splits, clips, notes })
     }
 
-    /// A data set whose classes are the folders of its tree, in byte order of their names. All clips are for training.
+    /// A data set whose classes are the folders of its tree, in byte order of their names. All clips are for training, unless
+    /// the folders around the classes name parts.
     pub fn from_folders(folders: &[ClassedFolder], tree: &str) -> Result<Self> {
         let names: BTreeSet<&str> = folders.iter().map(|folder| folder.class.as_str()).collect();
         let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let as_parts: Vec<&String> = classes.iter().filter(|name| Part::of_name(name).is_some()).collect();
+        if as_parts.len() > 1 || !as_parts.is_empty() && as_parts.len() == classes.len() {
+            return Err(Error::Input(format!(
+                "{tree}: the folders {} are parts of a split, and no folders of classes lie in them; name clips, classes and splits in a CSV file (path,label,split) by --lists",
+                as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
+            )));
+        }
+        let part = |folder: &ClassedFolder| folder.part.unwrap_or(Part::Train);
+        let mut notes = Vec::new();
+        let held_out = held_out(folders.iter().map(part), &mut notes);
         let mut clips = Clips::default();
         for folder in folders {
             let label = classes.iter().position(|name| *name == folder.class).unwrap_or_default();
-            clips.add(&folder.clip, label, &folder.class, 0, Subset::Train, &classes).map_err(|_| {
-                Error::Input(format!("{tree}: {}/{} is there twice, in other case", folder.class, folder.clip))
-            })?;
+            for (split, subset) in subsets(part(folder), &held_out) {
+                // A clip that is there twice is found out when its files are looked for.
+                let _ = clips.add(&folder.clip, label, &folder.class, split, subset, &classes);
+            }
         }
-        let clips = clips.finish(1);
+        let clips = clips.finish(held_out.len());
         if clips.is_empty() {
             return Err(Error::Input(format!("{tree} holds no clip folders")));
         }
-        let notes = vec![format!(
-            "classes are the {} folders of {tree}, all clips for training; to test, name a CSV file (path,label,split) by --lists",
-            classes.len()
-        )];
-        Ok(Self { dataset: "custom", classes, splits: vec!["1".into()], clips, notes })
+        let named = if classes.len() <= NAMED { format!(" ({})", classes.join(", ")) } else { String::new() };
+        let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.part.map(Part::name)).collect();
+        notes.push(if parts.is_empty() {
+            format!(
+                "classes are the {} folders of {tree}{named}, all clips for training; to test, name a CSV file (path,label,split) by --lists",
+                classes.len()
+            )
+        } else {
+            let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
+            format!("classes are the {} folders{named} in those of the parts of {tree} ({parts})", classes.len())
+        });
+        let splits = (1..=held_out.len()).map(|n| n.to_string()).collect();
+        Ok(Self { dataset: "custom", classes, splits, clips, notes })
     }
+}
+
+/// Classes that a note names; more are counted.
+const NAMED: usize = 8;
+
+/// The parts that are tested on, one a split; the test part where there is none.
+fn held_out(parts: impl Iterator<Item = Part>, notes: &mut Vec<String>) -> Vec<Part> {
+    let parts: BTreeSet<Part> = parts.collect();
+    let mut held_out: Vec<Part> =
+        [Part::Test, Part::Validation].into_iter().filter(|part| parts.contains(part)).collect();
+    match held_out.as_slice() {
+        [] => held_out.push(Part::Test),
+        [_, _] => notes.push("split 1 tests on the test clips, split 2 on the validation clips".into()),
+        _ => {}
+    }
+    held_out
+}
+
+/// The splits in which a clip of this part is something, and what.
+fn subsets(part: Part, held_out: &[Part]) -> impl Iterator<Item = (usize, Subset)> {
+    let of_split = |(split, held): (usize, &Part)| match part {
+        Part::Train => Some((split, Subset::Train)),
+        part if part == *held => Some((split, Subset::Test)),
+        _ => None,
+    };
+    let found: Vec<_> = held_out.iter().enumerate().filter_map(of_split).collect();
+    let unused = found.is_empty().then_some((0, Subset::Unused));
+    found.into_iter().chain(unused)
 }
 
 fn find_csv(path: &Path) -> Result<PathBuf> {
@@ -140,49 +157,60 @@ fn find_csv(path: &Path) -> Result<PathBuf> {
 }
 
 fn read_rows(path: &Path) -> Result<Vec<Row>> {
-    let file = File::open(path).map_err(Error::io(path, "cannot read the list"))?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(file);
-    let mut columns = [Some(0), Some(1), Some(2), Some(3)];
-    let mut rows = Vec::new();
+    let text = read_text(path)?;
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let (mut columns, mut width) = ([Some(0), Some(1), Some(2), Some(3)], 4);
+    let mut rows: Vec<Row> = Vec::new();
+    // By class folder and name where a path tells both: the label and the line.
+    let mut labels: HashMap<(String, String), (String, usize)> = HashMap::new();
     for (i, record) in reader.records().enumerate() {
         let fault = |line: usize, what: String| Error::List { path: path.into(), line, what };
         let record = record.map_err(|e| fault(e.position().map_or(i + 1, |p| p.line() as usize), e.to_string()))?;
         let line = record.position().map_or(i + 1, |position| position.line() as usize);
-        let names: Vec<String> =
-            record.iter().map(|name| name.trim_start_matches('\u{feff}').to_ascii_lowercase()).collect();
+        let names: Vec<String> = record.iter().map(str::to_ascii_lowercase).collect();
         if i == 0 && names.iter().any(|name| name == "path") && names.iter().any(|name| name == "label") {
             columns = ["path", "label", "split", "group"].map(|name| names.iter().position(|n| n == name));
+            width = names.len();
             continue;
+        }
+        if let Some(text) = record.iter().skip(width).find(|text| !text.is_empty()) {
+            return Err(fault(
+                line,
+                format!("`{text}` stands behind the row's {width} columns; quote texts with commas"),
+            ));
         }
         let field = |column: usize| columns[column].and_then(|at| record.get(at)).filter(|text| !text.is_empty());
         let (Some(clip), Some(label), Some(split)) = (field(0), field(1), field(2)) else {
             return Err(fault(line, "a row needs path,label,split".into()));
         };
-        let clip = clip.trim_start_matches('\u{feff}').replace('\\', "/");
+        let clip = clip.replace('\\', "/");
         let mut components = clip.trim_end_matches('/').rsplit('/');
         let name = strip_extension(components.next().unwrap_or_default()).to_owned();
         if name.is_empty() {
             return Err(fault(line, format!("`{clip}` names no clip")));
         }
-        let part = match split.to_ascii_lowercase().as_str() {
-            "train" | "training" => Part::Train,
-            "test" | "testing" => Part::Test,
-            "val" | "valid" | "validation" => Part::Validation,
-            "unused" | "none" => Part::Unused,
-            _ => return Err(fault(line, format!("split `{split}` is none of train, test, val, unused"))),
+        let Some(part) = Part::of_name(split) else {
+            return Err(fault(line, format!("split `{split}` is none of train, test, val, unused")));
         };
         let group = field(3).map(str::to_owned);
         if group.as_ref().is_some_and(|group| group.len() > u16::MAX.into()) {
             return Err(fault(line, "the group is longer than 65535 bytes".into()));
         }
-        rows.push(Row {
-            line,
-            name,
-            class_folder: components.next().map(str::to_owned),
-            label: label.to_owned(),
-            part,
-            group,
-        });
+        let class_folder = components.next().map(str::to_owned);
+        if let Some(class_folder) = &class_folder {
+            let earlier = labels.entry((clip_key(class_folder), clip_key(&name))).or_insert((label.to_owned(), line));
+            if earlier.0 != label {
+                let (other, line_of_other) = earlier;
+                return Err(fault(
+                    line,
+                    format!(
+                        "{class_folder}/{name} has the label {label}, but {other} in line {line_of_other}; a clip has one"
+                    ),
+                ));
+            }
+        }
+        rows.push(Row { line, name, class_folder, label: label.to_owned(), part, group });
     }
     if rows.is_empty() {
         return Err(Error::Input(format!("{} names no clip", shown(path))));
@@ -273,11 +301,47 @@ mod tests {
 
     #[test]
     fn folders_are_classes() {
-        let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into() };
+        let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into(), part: None };
         let lists = Lists::from_folders(&[folder("run", "1"), folder("jump", "1"), folder("jump", "2")], "t").unwrap();
         assert_eq!(lists.classes, ["jump", "run"]);
         let train = || vec![Subset::Train];
         assert_eq!(seen(&lists), [("2", 0, train()), ("jump__1", 0, train()), ("run__1", 1, train())]);
+    }
+
+    #[test]
+    fn folders_of_parts_are_splits_and_no_classes() {
+        let folder = |part: Option<Part>, class: &str, clip: &str| ClassedFolder {
+            class: class.into(),
+            clip: clip.into(),
+            part,
+        };
+        let (train, val) = (Some(Part::Train), Some(Part::Validation));
+        let folders = [folder(train, "run", "1"), folder(train, "jump", "2"), folder(val, "jump", "3")];
+        let lists = Lists::from_folders(&folders, "t").unwrap();
+        assert_eq!((lists.classes.as_slice(), lists.splits.len()), (&["jump".to_owned(), "run".to_owned()][..], 1));
+        assert_eq!(
+            seen(&lists),
+            [("1", 1, vec![Subset::Train]), ("2", 0, vec![Subset::Train]), ("3", 0, vec![Subset::Test])]
+        );
+        assert_eq!(lists.notes, ["classes are the 2 folders (jump, run) in those of the parts of t (train, val)"]);
+        // Without classes in them they would become classes.
+        for classes in [&["train", "val"][..], &["Train", "run", "Test"], &["test"]] {
+            let folders: Vec<_> = classes.iter().map(|class| folder(None, class, "1")).collect();
+            let error = Lists::from_folders(&folders, "t").unwrap_err().to_string();
+            assert!(error.contains("are parts of a split") && error.contains("--lists"), "{error}");
+        }
+        // One class of that name among others is a class.
+        assert_eq!(
+            Lists::from_folders(&[folder(None, "train", "1"), folder(None, "car", "2")], "t").unwrap().classes.len(),
+            2
+        );
+    }
+
+    #[test]
+    fn columns_that_are_named_may_be_more() {
+        let lists = read("path,label,split,group,fps\na,x,train,7,25\nb,x,test,8,25\n").unwrap();
+        assert_eq!(lists.clips.len(), 2);
+        assert_eq!(read("a,x,train\rb,x,test\r").unwrap().clips.len(), 2, "all line ends");
     }
 
     #[test]
@@ -288,6 +352,9 @@ mod tests {
             ("a,x,train\nb,x,maybe\n", "line 2: split `maybe` is none of train, test, val, unused"),
             ("a,x,train\na,x,test\n", "line 2: a is named twice"),
             ("/,x,train\n", "names no clip"),
+            ("A/x,A,train\nB/x,B,test\nA/X.avi,B,test\n", "line 3: A/X has the label B, but A in line 1"),
+            ("a,x,train,7,easy\n", "line 1: `easy` stands behind the row's 4 columns"),
+            ("path,label,split\na,x,train\nb,x,train,7\n", "line 3: `7` stands behind the row's 3 columns"),
             ("a,x,test,7\na,x,val,8\n", "line 2: a has the group 7 in a row before"),
             (&format!("a,x,train,{}\n", "g".repeat(65536)), "line 1: the group is longer than 65535 bytes"),
         ] {

@@ -35,6 +35,9 @@ impl Lists {
                         _ => return Err(fault(format!("`{text}` is not `<name>.avi` with 0, 1 or 2"))),
                     };
                     let name = strip_extension(file.trim());
+                    if let Some(word) = name.split_whitespace().skip(1).find(|word| matches!(*word, "0" | "1" | "2")) {
+                        return Err(fault(format!("text stands behind `{word}`; a line has one clip and its number")));
+                    }
                     if name.is_empty() {
                         return Err(fault(format!("`{text}` names no clip")));
                     }
@@ -128,6 +131,8 @@ mod tests {
                 "no kick_test_split2.txt",
             ),
             (&[("hit_test_split1.txt", "\n")], "name no clip"),
+            (&[("hit_test_split1.txt", "a.avi 1\nb.avi 1 c.avi 2\n")], "line 2: text stands behind `1`"),
+            (&[("hit_test_split1.txt", "a.avi 1 easy\n")], "line 1: `a.avi 1 easy` is not"),
         ];
         for (files, expected) in cases {
             let error = Lists::read_hmdb51(folder(files).path()).unwrap_err().to_string();

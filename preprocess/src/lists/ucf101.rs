@@ -68,6 +68,9 @@ fn read_classes(path: &Path) -> Result<Vec<String>> {
             .split_once(char::is_whitespace)
             .and_then(|(id, name)| Some((id.parse::<usize>().ok()?, name.trim())))
             .ok_or_else(|| fault(format!("`{text}` is not `<number> <ClassName>`")))?;
+        if name.contains(char::is_whitespace) {
+            return Err(fault(format!("`{text}` goes on behind `<number> <ClassName>`")));
+        }
         if id != classes.len() + 1 {
             return Err(fault(format!("class {name} has number {id}, expected {}", classes.len() + 1)));
         }
@@ -100,6 +103,9 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
             && number.parse() != Ok(label + 1)
         {
             return Err(fault(format!("class {class} has number {} in classInd.txt, not {number}", label + 1)));
+        }
+        if let Some(word) = words.next() {
+            return Err(fault(format!("`{word}` stands behind the entry; a line has one clip and its class number")));
         }
         let id = strip_extension(file);
         if id.is_empty() {
@@ -141,6 +147,22 @@ mod tests {
                 ("v_HandStandPushups_g08_c01", 1, vec![Subset::Train, Subset::Unused]),
             ]
         );
+    }
+
+    #[test]
+    fn lists_with_carriage_returns_alone_give_all_clips() {
+        let cr = |text: &str| text.replace("\r\n", "\r");
+        let train = "Archery/v_Archery_g08_c01.avi 1\r\nRowing/v_Rowing_g08_c01.avi 3\r\n";
+        let test = "Archery/v_Archery_g01_c01.avi\r\nRowing/v_Rowing_g01_c01.avi\r\n";
+        let read = |end: fn(&str) -> String| {
+            let texts = [CLASSES, train, test].map(end);
+            let dir =
+                folder(&[("classInd.txt", &texts[0]), ("trainlist01.txt", &texts[1]), ("testlist01.txt", &texts[2])]);
+            Lists::read_ucf101(dir.path()).unwrap()
+        };
+        let lists = read(str::to_owned);
+        assert_eq!((lists.clips.len(), lists.classes.len()), (4, 3));
+        assert_eq!(read(cr), lists);
     }
 
     #[test]
@@ -195,6 +217,22 @@ mod tests {
                 "named twice in this split",
             ),
             (&[("classInd.txt", CLASSES), ("trainlist01.txt", ""), ("testlist01.txt", "\n")], "name no clip"),
+            (
+                &[
+                    ("classInd.txt", CLASSES),
+                    (
+                        "trainlist01.txt",
+                        "Archery/v_Archery_g01_c01.avi 1\nRowing/v_Rowing_g01_c01.avi 3 Rowing/b.avi 3",
+                    ),
+                    test,
+                ],
+                "line 2: `Rowing/b.avi` stands behind the entry",
+            ),
+            (
+                &[("classInd.txt", CLASSES), good, ("testlist01.txt", "Archery/v_Archery_g01_c01.avi 1 # easy\n")],
+                "testlist01.txt: line 1: `#` stands behind the entry",
+            ),
+            (&[("classInd.txt", "1 Archery 2 Rowing\n"), good, test], "line 1: `1 Archery 2 Rowing` goes on behind"),
         ];
         for (files, expected) in cases {
             let dir = folder(files);

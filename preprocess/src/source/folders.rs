@@ -1,10 +1,11 @@
 //! Clip folders: where a layout keeps the images of its clips, and which folder belongs to which clip.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::numbering::{NameRule, list};
+use super::strangers::{Strangers, is_hidden, none_can_be_packed};
 use crate::error::{Error, Result};
 use crate::lists::{ListedClip, clip_key};
 use crate::stream::StreamKind;
@@ -59,44 +60,61 @@ pub(super) struct ClipFolder {
 }
 
 impl ClipFolders {
-    /// All clip folders, in no order.
-    pub fn all(&self) -> Result<Vec<ClipFolder>> {
+    /// All clip folders, in no order, and what else was met.
+    pub fn all(&self) -> Result<(Vec<ClipFolder>, Strangers)> {
         find_all(&self.root, self.nesting)
     }
 }
 
-/// All clip folders under a root, in no order.
-pub(super) fn find_all(root: &Path, nesting: Nesting) -> Result<Vec<ClipFolder>> {
-    let inner = match nesting {
-        Nesting::Clips => {
-            let clip = |name: String| ClipFolder { path: root.join(&name), name, class: None };
-            return Ok(subfolders(root)?.map(clip).collect());
-        }
-        Nesting::Classes => None,
-        Nesting::ClassesWith(inner) => Some(inner),
-    };
-    let mut clips = Vec::new();
-    for class in subfolders(root)? {
+/// All clip folders under a root, in no order, and what else was met.
+fn find_all(root: &Path, nesting: Nesting) -> Result<(Vec<ClipFolder>, Strangers)> {
+    let mut strangers = Strangers::default();
+    let (mut clips, inner) = (
+        Vec::new(),
+        match nesting {
+            Nesting::Clips | Nesting::Classes => None,
+            Nesting::ClassesWith(inner) => Some(inner),
+        },
+    );
+    let names = subfolders(root, &mut strangers).map_err(Error::io(root, "cannot list the folder"))?;
+    if nesting == Nesting::Clips {
+        let clip = |name: String| ClipFolder { path: root.join(&name), name, class: None };
+        return Ok((names.into_iter().map(clip).collect(), strangers));
+    }
+    for class in names {
         let folder = inner.map_or_else(|| root.join(&class), |inner| root.join(&class).join(inner));
         if inner.is_some() && !folder.is_dir() {
             continue;
         }
-        let clip = |name: String| ClipFolder { path: folder.join(&name), name, class: Some(class.clone()) };
-        clips.extend(subfolders(&folder)?.map(clip));
+        match subfolders(&folder, &mut strangers) {
+            Ok(names) => clips.extend(names.into_iter().map(|name| ClipFolder {
+                path: folder.join(&name),
+                name,
+                class: Some(class.clone()),
+            })),
+            Err(error) => strangers.add_unreadable(&folder, error)?,
+        }
     }
-    Ok(clips)
+    Ok((clips, strangers))
 }
 
 /// Names of the folders in `folder`, without hidden ones; files are ignored.
-pub(super) fn subfolders(folder: &Path) -> Result<impl Iterator<Item = String>> {
-    let fault = |e| Error::io(folder, "cannot list the folder")(e);
-    let entries: Vec<_> = fs::read_dir(folder).map_err(fault)?.collect::<Result<_, _>>().map_err(fault)?;
-    Ok(entries.into_iter().filter_map(|entry| {
-        let kind = entry.file_type().ok()?;
-        let is_folder = kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
-        let name = is_folder.then(|| entry.file_name().into_string().ok())??;
-        (!name.starts_with('.')).then_some(name)
-    }))
+fn subfolders(folder: &Path, strangers: &mut Strangers) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(kind) = entry.file_type() else { continue };
+        let path = entry.path();
+        if !(kind.is_dir() || kind.is_symlink() && path.is_dir()) {
+            continue;
+        }
+        match entry.file_name().into_string() {
+            Ok(name) if is_hidden(&name) => strangers.add_hidden(&path),
+            Ok(name) => names.push(name),
+            Err(_) => strangers.add_unnamed(&path),
+        }
+    }
+    Ok(names)
 }
 
 /// Folders that are looked into to recognise a layout, of classes and of clips in each.
@@ -105,8 +123,8 @@ const LOOKED_INTO: usize = 64;
 const ENOUGH: usize = 8;
 
 /// Some of the folders in `folder`, spread over their names, so that strays do not hide the rest.
-fn some_subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut names: Vec<String> = subfolders(folder)?.collect();
+fn some_subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut names = subfolders(folder, &mut Strangers::default())?;
     names.sort_unstable();
     let count = names.len().min(LOOKED_INTO);
     Ok((0..count).map(|i| folder.join(&names[i * names.len() / count])).collect())
@@ -116,15 +134,21 @@ fn some_subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
 pub(super) fn sample(root: &Path, nesting: Nesting, names: &[NameRule]) -> Result<Vec<bool>> {
     let mut roots = vec![root.to_owned()];
     if nesting != Nesting::Clips {
-        roots = some_subfolders(root)?;
+        roots = some_subfolders(root).map_err(Error::io(root, "cannot list the folder"))?;
         if let Nesting::ClassesWith(inner) = nesting {
             roots = roots.into_iter().map(|class| class.join(inner)).filter(|folder| folder.is_dir()).collect();
         }
     }
     let mut found = vec![false; names.len()];
     let mut of_layout = 0;
-    for root in roots {
-        for clip in some_subfolders(&root)? {
+    for folder in roots {
+        let clips = match some_subfolders(&folder) {
+            Ok(clips) => clips,
+            Err(error) if folder == *root => return Err(Error::io(root, "cannot list the folder")(error)),
+            // A class folder that cannot be read tells nothing of the others.
+            Err(_) => continue,
+        };
+        for clip in clips {
             let Ok(planes) = list(&clip, names) else { continue };
             of_layout += usize::from(planes.iter().any(Result::is_ok));
             for (found, plane) in found.iter_mut().zip(planes) {
@@ -142,15 +166,21 @@ pub(super) fn sample(root: &Path, nesting: Nesting, names: &[NameRule]) -> Resul
 pub(super) struct FolderIndex {
     root: PathBuf,
     clips: HashMap<String, Vec<ClipFolder>>,
+    /// What else is under the root.
+    pub strangers: Strangers,
 }
 
 impl FolderIndex {
     pub fn read(folders: &ClipFolders) -> Result<Self> {
         let mut clips: HashMap<String, Vec<ClipFolder>> = HashMap::new();
-        for clip in folders.all()? {
+        let (found, strangers) = folders.all()?;
+        for clip in found {
             clips.entry(clip_key(&clip.name)).or_default().push(clip);
         }
         if clips.is_empty() {
+            if let Some(error) = none_can_be_packed(&folders.root, &strangers) {
+                return Err(error);
+            }
             return Err(Error::Input(format!(
                 "{} holds no clip folders ({}/{}); unpack the frames, or name the folder that holds them",
                 folders.root.display(),
@@ -158,7 +188,7 @@ impl FolderIndex {
                 folders.planes.first().map_or_else(String::new, |plane| plane.name.pattern())
             )));
         }
-        Ok(Self { root: folders.root.clone(), clips })
+        Ok(Self { root: folders.root.clone(), clips, strangers })
     }
 
     /// Keys of all folders.

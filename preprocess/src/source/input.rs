@@ -1,6 +1,9 @@
 //! What a build packs: a tree of frames, or videos.
 
-use super::{ClassedFolder, Layout, Location, Scan, Tree, Videos};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::{Absence, ClassedFolder, FoundClip, Layout, Location, Scan, Tree, Videos};
 use crate::error::Result;
 use crate::lists::ListedClip;
 use crate::progress::Watch;
@@ -85,11 +88,25 @@ impl Input {
         }
     }
 
-    /// Finds the clips that are asked for.
+    /// Finds the clips that are asked for. Two clips that are the same files are a fault of both.
     pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
-        match self {
-            Self::Tree(tree) => tree.scan(clips, watch),
-            Self::Videos(videos) => videos.scan(clips, watch),
+        let mut scan = match self {
+            Self::Tree(tree) => tree.scan(clips, watch)?,
+            Self::Videos(videos) => videos.scan(clips, watch)?,
+        };
+        let mut places: HashMap<PathBuf, Vec<usize>> = HashMap::new();
+        for (number, scanned) in scan.clips.iter().enumerate() {
+            if let Some(place) = scanned.files.as_ref().ok().and_then(FoundClip::place) {
+                places.entry(place).or_default().push(number);
+            }
         }
+        for (place, numbers) in places.into_iter().filter(|(_, numbers)| numbers.len() > 1) {
+            let ids: Vec<&str> = numbers.iter().map(|&number| clips[number].id.as_str()).collect();
+            let fault = format!("{} is listed as {}; a clip has one label", place.display(), ids.join(" and as "));
+            for number in numbers {
+                scan.clips[number].files = Err(Absence::Fault(fault.clone()));
+            }
+        }
+        Ok(scan)
     }
 }

@@ -11,6 +11,7 @@ mod mmaction2;
 mod numbering;
 mod recognise;
 mod scan;
+mod strangers;
 mod together;
 mod tsn;
 mod videos;
@@ -21,13 +22,14 @@ use std::sync::Arc;
 use folders::ClipFolders;
 use recognise::{given, recognise};
 
-use crate::error::{Error, Result};
-use crate::lists::ListedClip;
+use crate::error::{Error, Result, Skipped};
+use crate::lists::{ListedClip, Part};
 use crate::progress::Watch;
 use crate::stream::StreamKind;
 
 pub use input::Input;
 pub use numbering::FrameName;
+pub(crate) use videos::too_short;
 pub use videos::{VideoFile, Videos};
 
 /// A clip needs this many flow frames (or RGB frames less one): a temporal sample is a stack of ten.
@@ -171,8 +173,10 @@ pub struct Scan {
     pub clips: Vec<ScannedClip>,
     /// Clip folders that no list names.
     pub unlisted: usize,
-    /// What is worth a word about the numbering and the counts.
+    /// What is worth a word about the numbering, the counts, and what was skipped.
     pub notes: Vec<String>,
+    /// Clips that are there and cannot be packed under their names.
+    pub strangers: Vec<Skipped>,
 }
 
 /// One listed clip as the tree has it.
@@ -193,6 +197,19 @@ pub enum Absence {
     Short(String),
 }
 
+impl Scan {
+    /// What is wrong with the tree besides its listed clips: clips that no name can be made of, where no `lists` say which are
+    /// asked for. With lists they are strangers, which a note counts.
+    pub(crate) fn faults_of_strangers(&mut self, lists: bool) -> Vec<Skipped> {
+        let strangers = std::mem::take(&mut self.strangers);
+        if let (true, Some(first)) = (lists, strangers.first()) {
+            self.notes.push(format!("{} clips cannot be in any list, such as {}", strangers.len(), first.reason));
+            return Vec::new();
+        }
+        strangers
+    }
+}
+
 /// What a clip is made from.
 #[derive(Debug, Clone)]
 pub enum FoundClip {
@@ -203,6 +220,14 @@ pub enum FoundClip {
 }
 
 impl FoundClip {
+    /// The video, or the folder and the name of the first images: what no two clips share.
+    fn place(&self) -> Option<PathBuf> {
+        match self {
+            Self::Images(files) => files.streams.first()?.planes.first().map(|plane| plane.path(0)),
+            Self::Video(file) => Some(file.path.clone()),
+        }
+    }
+
     /// Frames of one of the clip's streams; of a video as the container says.
     pub fn frames(&self, streams: &[StreamKind], stream: usize) -> u32 {
         match self {
@@ -255,6 +280,8 @@ pub struct ClassedFolder {
     pub class: String,
     /// Name of the clip folder.
     pub clip: String,
+    /// The part that the folder around the classes names, such as `train/`.
+    pub part: Option<Part>,
 }
 
 impl Tree {
@@ -317,7 +344,8 @@ impl Tree {
     /// All clip folders with their classes. An error where the layout has no class folders.
     pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
         let mut classed = Vec::new();
-        for folder in self.folders.first().map_or_else(|| Ok(Vec::new()), ClipFolders::all)? {
+        let found = self.folders.first().map(ClipFolders::all).transpose()?;
+        for folder in found.map_or_else(Vec::new, |(clips, _)| clips) {
             let Some(class) = folder.class else {
                 return Err(Error::Input(format!(
                     "{}: layout {} has no class folders; name the classes in a CSV file (path,label,split) by --lists",
@@ -325,7 +353,7 @@ impl Tree {
                     self.layout()
                 )));
             };
-            classed.push(ClassedFolder { class, clip: folder.name });
+            classed.push(ClassedFolder { class, clip: folder.name, part: None });
         }
         classed.sort_unstable();
         Ok(classed)
@@ -340,7 +368,7 @@ impl Tree {
         let example = clips.first().map_or("", |clip| clip.id.as_str());
         let mut holds = "it holds no clip folders".to_owned();
         if let Some(folders) = self.folders.first()
-            && let Some(folder) = folders.all()?.into_iter().map(|folder| folder.name).min()
+            && let Some(folder) = folders.all()?.0.into_iter().map(|folder| folder.name).min()
         {
             holds = format!("it holds other folders, such as {folder}");
         }

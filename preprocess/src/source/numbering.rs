@@ -1,9 +1,9 @@
 //! Numbered image files in a folder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 /// How the images of a plane are called: a prefix, a number padded with zeros, an ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,14 +115,13 @@ impl Numbers {
 
 /// Lists the numbered files of `folder`, once for all planes that it holds: one entry for each rule, a fault in words where
 /// there is no such file. Other files are ignored. A folder that cannot be listed is a fault for all.
-pub(super) fn list(folder: &Path, rules: &[NameRule]) -> Result<Vec<Result<Numbers, String>>, String> {
-    let unreadable = |e: std::io::Error| format!("{}: cannot list it: {e}", folder.display());
+pub(super) fn list(folder: &Path, rules: &[NameRule]) -> io::Result<Vec<Result<Numbers, String>>> {
     let own = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut found: Vec<Vec<(u32, u8)>> = vec![Vec::new(); rules.len()];
     let mut prefixes: Vec<Option<String>> = vec![None; rules.len()];
     let mut other = None;
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.file_name();
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.file_name();
         let Some(text) = file.to_str() else { continue };
         let matched = rules.iter().enumerate().find_map(|(i, rule)| Some((i, rule.split(&own, text)?)));
         match matched.and_then(|(i, (prefix, digits))| {

@@ -8,8 +8,9 @@ use rayon::prelude::*;
 
 use super::folders::{ClipFolders, FolderIndex, Plane};
 use super::numbering::{NameRule, Numbers, list};
+use super::strangers::Strangers;
 use super::{Absence, ClipFiles, FlowCount, FoundClip, MIN_FLOW_FRAMES, PlaneFiles, Scan, ScannedClip, StreamFiles};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, machine_fault};
 use crate::lists::{ListedClip, clip_key};
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
@@ -28,7 +29,7 @@ pub(super) fn scan(
         if watch.cancel.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
         }
-        let listed = roots.iter().map(|root| root.list(clip)).collect();
+        let listed = roots.iter().map(|root| root.list(clip)).collect::<Result<_>>()?;
         watch.progress.add(Work { clips: 1, ..Work::default() });
         Ok(listed)
     };
@@ -41,7 +42,11 @@ pub(super) fn scan(
         let nominal_frames = convention.nominal_frames(&roots, streams, &listings);
         ScannedClip { files: judge(&roots, streams, &convention, listings).map(FoundClip::Images), nominal_frames }
     });
-    Ok(Scan { clips: clips.collect(), unlisted, notes: convention.notes(streams, usual) })
+    let mut strangers = Strangers::default();
+    roots.iter().for_each(|root| strangers.add(root.index.strangers.clone()));
+    let mut notes = convention.notes(streams, usual);
+    notes.extend(strangers.notes());
+    Ok(Scan { clips: clips.collect(), unlisted, notes, strangers: strangers.clips })
 }
 
 /// A root with its clip folders.
@@ -60,9 +65,21 @@ impl<'a> Root<'a> {
         Ok(Self { folders, index: FolderIndex::read(folders)?, names })
     }
 
-    fn list(&self, clip: &ListedClip) -> Listing {
-        let Some(folder) = self.index.find(clip)? else { return Ok(None) };
-        Ok(Some((folder.path.clone(), list(&folder.path, &self.names)?)))
+    /// What there is of a clip. Errors that are the machine's end the work.
+    fn list(&self, clip: &ListedClip) -> Result<Listing> {
+        let folder = match self.index.find(clip) {
+            Ok(Some(folder)) => &folder.path,
+            Ok(None) => return Ok(Ok(None)),
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let what = format!("{}: cannot list it", folder.display());
+        match list(folder, &self.names) {
+            Ok(planes) => Ok(Ok(Some((folder.clone(), planes)))),
+            Err(error) => match machine_fault(&what, error) {
+                Ok(fault) => Err(fault),
+                Err(error) => Ok(Err(format!("{what}: {error}"))),
+            },
+        }
     }
 }
 

@@ -1,22 +1,27 @@
 //! A folder of videos, one a clip, as UCF101.rar has them: `<Class>/v_X.avi`, at any depth.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use clipshard::open_regular;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use super::strangers::{Strangers, is_hidden, none_can_be_packed};
 use super::{Absence, ClassedFolder, FoundClip, MIN_FLOW_FRAMES, Scan, ScannedClip};
-use crate::error::{Error, Result};
-use crate::lists::{ListedClip, clip_key};
+use crate::error::{Error, Result, machine_cure};
+use crate::lists::{ListedClip, Part, clip_key};
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 use crate::synth::like_ucf101::ucf101;
-use crate::video::{Video, probe_frames};
+use crate::video::{Probed, Trouble, Video, probe};
 
 /// Endings of files that are taken for videos, in lower case.
-const ENDINGS: [&str; 12] = ["avi", "mp4", "m4v", "mkv", "webm", "mov", "mpg", "mpeg", "wmv", "flv", "ogv", "3gp"];
+const ENDINGS: [&str; 16] =
+    ["avi", "mp4", "m4v", "mkv", "webm", "mov", "mpg", "mpeg", "wmv", "flv", "ogv", "3gp", "vob", "ts", "mts", "m2ts"];
 
 /// One video of a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +30,10 @@ pub struct VideoFile {
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// Frames, as the container says.
+    /// Frames, as many as its packets; a few of them may be hidden, empty or doubled.
     pub frames: u32,
+    /// Frames as its header says, where that has a count.
+    pub header_frames: Option<u32>,
     /// Flow frames of the published frame tree of UCF101, one less than its RGB frames; `None` for other clips.
     pub published_flow_frames: Option<u32>,
 }
@@ -35,9 +42,11 @@ pub struct VideoFile {
 #[derive(Debug)]
 pub struct Videos {
     video: Video,
+    root: PathBuf,
     shown: String,
     /// By the key of the file's name without ending.
     files: HashMap<String, Vec<PathBuf>>,
+    strangers: Strangers,
 }
 
 impl Videos {
@@ -46,31 +55,55 @@ impl Videos {
         if !root.is_dir() {
             return Err(Error::Input(format!("{}: no such folder", root.display())));
         }
-        let mut files: HashMap<String, Vec<PathBuf>> = HashMap::new();
-        for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
-            let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(root).to_owned();
-                Error::io(path, "cannot list the folder")(error.into())
-            })?;
-            let path = entry.path();
-            let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-            let is_video = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
-            if let Some(name) = path.file_stem().and_then(|name| name.to_str())
-                && is_video
-                && !name.starts_with('.')
-                && entry.file_type().is_file()
-            {
-                files.entry(clip_key(name)).or_default().push(path.to_owned());
+        let (mut files, mut strangers) = (HashMap::<String, Vec<PathBuf>>::new(), Strangers::default());
+        let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
+        while let Some(entry) = entries.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    let path = error.path().unwrap_or(root).to_owned();
+                    if error.depth() == 0 {
+                        return Err(Error::io(path, "cannot list the folder")(error.into()));
+                    }
+                    let is_loop = error.loop_ancestor().is_some();
+                    let error = error.into();
+                    if is_loop {
+                        strangers.add_unreadable(&path, std::io::Error::other("a link to a folder that holds it"))?;
+                    } else if machine_cure(&error).is_none() && is_video(&path) {
+                        strangers.add_clip(&path, &format!("cannot read it: {error}"));
+                    } else {
+                        strangers.add_unreadable(&path, error)?;
+                    }
+                    continue;
+                }
+            };
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy());
+            if entry.file_type().is_dir() {
+                if entry.depth() > 0 && is_hidden(&name) {
+                    strangers.add_hidden(path);
+                    entries.skip_current_dir();
+                }
+            } else if !name.starts_with('.') && is_video(path) {
+                let class = path.parent().and_then(Path::file_name).unwrap_or_default();
+                match path.file_stem().and_then(|stem| stem.to_str()) {
+                    _ if !entry.file_type().is_file() => strangers.add_clip(path, "it is no regular file"),
+                    Some(stem) if class.to_str().is_some() => {
+                        files.entry(clip_key(stem)).or_default().push(path.to_owned());
+                    }
+                    _ => strangers.add_unnamed(path),
+                }
             }
         }
         if files.is_empty() {
-            return Err(Error::Input(format!(
-                "{} holds no videos (*.{}); name the folder that the archive was unpacked into",
-                root.display(),
-                ENDINGS.join(", *.")
-            )));
+            return Err(none_can_be_packed(root, &strangers).unwrap_or_else(|| {
+                Error::Input(format!(
+                    "{} holds no videos (*.{}); name the folder that the archive was unpacked into",
+                    root.display(),
+                    ENDINGS.join(", *.")
+                ))
+            }));
         }
-        Ok(Self { video, shown: root.display().to_string(), files })
+        Ok(Self { video, root: root.to_owned(), shown: root.display().to_string(), files, strangers })
     }
 
     /// The decoder and what is made.
@@ -89,17 +122,29 @@ impl Videos {
         [Some(StreamKind::Rgb), flow].into_iter().flatten().collect()
     }
 
-    /// All videos with the folders that they lie in, for data sets whose classes are folders.
+    /// All videos with the folders that they lie in, for data sets whose classes are folders. Where all lie in folders such as
+    /// `train/` and `val/`, with the classes in these, they are of that part.
     pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
-        let name = |path: Option<&std::ffi::OsStr>| path.and_then(|name| name.to_str()).map(str::to_owned);
-        let classed = self.files.values().flatten().map(|path| {
+        let name = |path: Option<&OsStr>| path.and_then(|name| name.to_str()).map(str::to_owned);
+        let (mut classed, mut in_parts) = (Vec::new(), 0);
+        for path in self.files.values().flatten() {
             let (class, clip) = (name(path.parent().and_then(Path::file_name)), name(path.file_stem()));
-            class
-                .zip(clip)
-                .map(|(class, clip)| ClassedFolder { class, clip })
-                .ok_or_else(|| Error::Input(format!("{}: its folder's name is no class", path.display())))
-        });
-        let mut classed = classed.collect::<Result<Vec<_>>>()?;
+            let (Some(class), Some(clip)) = (class, clip) else {
+                return Err(Error::Input(format!("{}: its folder's name is no class", path.display())));
+            };
+            let below: Vec<_> = path.strip_prefix(&self.root).unwrap_or(path).components().collect();
+            let part =
+                below.first().filter(|_| below.len() > 2).and_then(|part| Part::of_name(part.as_os_str().to_str()?));
+            in_parts += usize::from(part.is_some());
+            classed.push(ClassedFolder { class, clip, part });
+        }
+        if (1..classed.len()).contains(&in_parts) {
+            return Err(Error::Input(format!(
+                "{}: {in_parts} of {} videos lie in folders such as train and val, the others do not; name clips, classes and splits in a CSV file (path,label,split) by --lists",
+                self.shown,
+                classed.len()
+            )));
+        }
         classed.sort_unstable();
         Ok(classed)
     }
@@ -114,7 +159,7 @@ impl Videos {
             if watch.cancel.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            let scanned = self.scan_one(clip, &published);
+            let scanned = self.scan_one(clip, &published, watch)?;
             watch.progress.add(Work { clips: 1, ..Work::default() });
             Ok(scanned)
         };
@@ -131,35 +176,34 @@ impl Videos {
                 self.shown
             )));
         }
-        Ok(Scan { clips: clips_found, unlisted, notes: Vec::new() })
+        let strangers = self.strangers.clone();
+        Ok(Scan { clips: clips_found, unlisted, notes: strangers.notes(), strangers: strangers.clips })
     }
 
-    fn scan_one(&self, clip: &ListedClip, published: &HashMap<String, u32>) -> ScannedClip {
+    fn scan_one(&self, clip: &ListedClip, published: &HashMap<String, u32>, watch: Watch<'_>) -> Result<ScannedClip> {
         let streams = self.streams();
-        let none = || vec![0; streams.len()];
-        let found = match self.find(clip) {
-            Ok(path) => match probe_frames(path) {
-                Ok(frames) => Ok((path, frames)),
-                Err(fault) => Err(Absence::Fault(format!("{}: {fault}", path.display()))),
-            },
-            Err(absence) => Err(absence),
-        };
-        let (path, frames) = match found {
-            Ok(found) => found,
-            Err(absence) => return ScannedClip { files: Err(absence), nominal_frames: none() },
+        let found = self.find(clip).and_then(|path| match probe(path, watch.cancel) {
+            Ok(probed) => Ok(Ok((path, probed))),
+            Err(Trouble::Stop(error)) => Ok(Err(error)),
+            Err(Trouble::File(fault)) => Err(Absence::Fault(format!("{}: {fault}", path.display()))),
+        });
+        let (path, Probed { packets: frames, header_frames }) = match found {
+            Ok(found) => found?,
+            Err(absence) => return Ok(ScannedClip { files: Err(absence), nominal_frames: vec![0; streams.len()] }),
         };
         let nominal_frames = streams.iter().map(|&kind| frames_of(kind, frames)).collect();
         if frames <= MIN_FLOW_FRAMES {
-            let reason = format!("{}: too short: {frames} frames, {} are needed", path.display(), MIN_FLOW_FRAMES + 1);
-            return ScannedClip { files: Err(Absence::Short(reason)), nominal_frames };
+            let reason = format!("{}: {}", path.display(), too_short(frames));
+            return Ok(ScannedClip { files: Err(Absence::Short(reason)), nominal_frames });
         }
         let file = VideoFile {
             bytes: path.metadata().map_or(0, |metadata| metadata.len()),
             path: path.to_owned(),
             frames,
+            header_frames,
             published_flow_frames: published.get(&clip_key(&clip.folder)).copied(),
         };
-        ScannedClip { files: Ok(FoundClip::Video(file)), nominal_frames }
+        Ok(ScannedClip { files: Ok(FoundClip::Video(file)), nominal_frames })
     }
 
     /// The video of a clip: the only one of its name, or the only one in its class folder.
@@ -184,6 +228,22 @@ impl Videos {
             }
         }
     }
+}
+
+/// Whether a file's name, and for a name that other files have too its first byte, is that of a video.
+fn is_video(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
+    let first = || {
+        let mut byte = [0];
+        open_regular(path).and_then(|mut file| file.read_exact(&mut byte)).map(|()| byte[0])
+    };
+    // TypeScript shares the ending of transport streams, whose packets start with this byte.
+    ENDINGS.contains(&ending.as_str()) && (ending != "ts" || first().is_ok_and(|byte| byte == 0x47))
+}
+
+/// Why a clip of so few frames is not packed.
+pub(crate) fn too_short(frames: u32) -> String {
+    format!("too short: {frames} frames, {} are needed", MIN_FLOW_FRAMES + 1)
 }
 
 /// Frames of a stream of a video with so many frames.

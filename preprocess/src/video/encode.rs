@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clip_flow::{Flow, quantise};
 
 use super::Video;
+use super::ffmpeg::MOST_FRAMES;
 use super::flow::FlowMaker;
 use super::frames::{Frame, FrameReader};
+use super::process::Trouble;
 use crate::encode::Geometry;
 use crate::error::{Error, Result};
 use crate::resize::Resizer;
-use crate::source::{MIN_FLOW_FRAMES, VideoFile};
+use crate::source::{Absence, MIN_FLOW_FRAMES, VideoFile, too_short};
 
 /// One image of a stream, valid until the next.
 pub(crate) enum StreamImage<'a> {
@@ -77,33 +79,40 @@ impl VideoEncoder {
         file: &VideoFile,
         wanted: &Wanted,
         cancel: &AtomicBool,
+        each: impl FnMut(StreamImage<'_>) -> Result<()>,
+    ) -> Result<Result<Seen, Absence>> {
+        match self.decode(file, wanted, cancel, each) {
+            Ok(seen) => Ok(Ok(seen)),
+            Err(Stop::Work(error)) => Err(error),
+            Err(Stop::Clip(absence)) => Ok(Err(absence)),
+        }
+    }
+
+    fn decode(
+        &mut self,
+        file: &VideoFile,
+        wanted: &Wanted,
+        cancel: &AtomicBool,
         mut each: impl FnMut(StreamImage<'_>) -> Result<()>,
-    ) -> Result<Result<Seen, String>> {
+    ) -> Result<Seen, Stop> {
+        // How many frames there are is known at the end only; a file cannot hold more frames than bytes.
         let whole = wanted.frames == (0..file.frames);
-        // Of a whole video one frame more than its header says is asked for, to see whether there are more.
-        let limit = if whole { most_frames(file.frames) } else { wanted.frames.end };
-        let mut reader = match FrameReader::start(&self.video.ffmpeg, &file.path, limit) {
-            Ok(reader) => reader,
-            Err(fault) => return Ok(Err(fault)),
-        };
+        let most = u32::try_from(file.bytes.saturating_add(1)).map_or(MOST_FRAMES, |bytes| bytes.min(MOST_FRAMES));
+        let limit = if whole { most } else { wanted.frames.end };
+        let mut reader = FrameReader::start(&self.video.ffmpeg, &file.path, limit, cancel)?;
         if let Some(flow) = &mut self.flow {
             flow.restart();
         }
         let mut first_size = None;
         let mut decoded = 0;
-        loop {
+        while reader.next(&mut self.frame)? {
             if cancel.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            match reader.next(&mut self.frame) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(fault) => return Ok(Err(fault)),
+                return Err(Stop::Work(Error::Interrupted));
             }
             let size = (self.frame.width, self.frame.height);
             let first = *first_size.get_or_insert(size);
             if first != size {
-                return Ok(Err(format!(
+                return Err(Stop::damaged(format!(
                     "frame {decoded} has {}x{} pixels, the first {}x{}; a clip has one size",
                     size.0, size.1, first.0, first.1
                 )));
@@ -117,42 +126,40 @@ impl VideoEncoder {
             let planes = &mut self.planes;
             flow.finish(|flow| give_flow(flow, planes, &mut each))?;
         }
-        let said = match reader.finish() {
-            Ok(said) => said,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let mut seen = Seen { decoded, notes: Vec::new() };
-        if whole {
-            match self.judge(file, decoded, said) {
-                Ok(notes) => seen.notes = notes,
-                Err(fault) => return Ok(Err(fault)),
-            }
+        let said = reader.finish()?;
+        if whole && decoded == limit {
+            return Err(Stop::damaged(format!("it has {decoded} frames or more; cut it into clips")));
         }
-        Ok(Ok(seen))
+        let notes = if whole { self.judge(file, decoded, said)? } else { Vec::new() };
+        Ok(Seen { decoded, notes })
     }
 
-    /// What is to be said of a video that was decoded to its end.
-    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<String>) -> Result<Vec<String>, String> {
-        let words = said.as_ref().map_or_else(String::new, |words| format!(" ({words})"));
-        // Containers of packed B-frames may count one chunk that holds no frame.
-        if decoded + 1 < file.frames || decoded == most_frames(file.frames) {
-            return Err(format!(
-                "{decoded} frames were decoded, its header says {}{words}; get the file again",
-                file.frames
-            ));
-        }
-        if decoded <= MIN_FLOW_FRAMES {
-            return Err(format!("{decoded} frames were decoded, {} are needed", MIN_FLOW_FRAMES + 1));
-        }
+    /// Says what is worth a word of a video that was decoded to its end. Fewer frames than counted are damage only where the
+    /// decoder complained: cutting without decoding, invisible frames and empty packets hide frames by design.
+    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<String>) -> Result<Vec<String>, Stop> {
+        let counted = file.header_frames.unwrap_or(file.frames);
+        // Containers of packed B-frames may count one packet that holds no frame.
+        let is_short = decoded + 1 < counted.max(file.frames);
         let mut notes = Vec::new();
         if let Some(words) = said {
+            if is_short {
+                return Err(Stop::damaged(format!(
+                    "{decoded} of {} frames were decoded ({words}); get the file again",
+                    counted.max(file.frames)
+                )));
+            }
             if self.strict {
-                return Err(format!("ffmpeg found damage: {words}; get the file again"));
+                return Err(Stop::damaged(format!("ffmpeg found damage: {words}; get the file again")));
             }
             notes.push(format!("ffmpeg found damage and went on: {words}"));
         }
-        if decoded != file.frames {
-            notes.push(format!("{decoded} frames were decoded, its header says {}", file.frames));
+        if decoded <= MIN_FLOW_FRAMES {
+            let path = file.path.display();
+            return Err(Stop::Clip(Absence::Short(format!("{path}: {}", too_short(decoded)))));
+        }
+        if decoded != counted {
+            let who = if file.header_frames.is_some() { "its header says" } else { "its packets are" };
+            notes.push(format!("{decoded} frames were decoded, {who} {counted}"));
         }
         if let Some(flow_frames) = file.published_flow_frames
             && decoded != flow_frames + 1
@@ -202,9 +209,33 @@ fn give_flow(
     each(StreamImage::Flow { width, height, planes: [&planes[0], &planes[1]] })
 }
 
-/// The frames that are decoded at most of a video whose header says so many: more is no rounding of a count.
-fn most_frames(said: u32) -> u32 {
-    said.saturating_mul(2).saturating_add(100)
+/// Why decoding ended early.
+enum Stop {
+    /// Something that ends all work.
+    Work(Error),
+    /// Something about this clip.
+    Clip(Absence),
+}
+
+impl Stop {
+    fn damaged(what: String) -> Self {
+        Self::Clip(Absence::Fault(what))
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Work(error)
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Stop(error) => Self::Work(error),
+            Trouble::File(what) => Self::damaged(what),
+        }
+    }
 }
 
 /// Luma of RGB pixels by ITU-R BT.601 in 15-bit fixed point, as OpenCV's `cvtColor` has it.

@@ -1,13 +1,17 @@
 //! The programs ffmpeg and ffprobe: found on PATH, asked for their version, started in a way that gives every frame once.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use super::container::cut_short;
+use super::process::{Process, Trouble, cannot_start};
+use crate::error::{Error, Result, machine_fault};
 
 /// ffmpeg as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +22,10 @@ pub struct Ffmpeg {
     fps_mode: bool,
 }
 
-/// Frames beyond this are no clip's: a header is damaged.
-const MOST_FRAMES: u64 = 1 << 24;
+/// Frames of a clip at most: a week at 25 a second.
+pub(crate) const MOST_FRAMES: u32 = 1 << 24;
+/// Bytes of ffprobe's answer about one stream at most.
+const MOST_ANSWER: u64 = 1 << 20;
 
 impl Ffmpeg {
     /// Looks for both programs.
@@ -29,57 +35,106 @@ impl Ffmpeg {
         Ok(Self { fps_mode: has_fps_mode(&version), version: format!("ffmpeg {version}") })
     }
 
-    /// A process that writes the first `frames` frames of a video to its standard output, as PPM images one behind the other,
-    /// and what is wrong to standard error.
+    /// A command that decodes a video and writes its first `frames` frames to standard output, as 8-bit RGB PPM images one
+    /// behind the other, and what is wrong to standard error.
     pub(crate) fn decode(&self, video: &Path, frames: u32) -> Command {
         let mut command = Command::new("ffmpeg");
-        command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-i"]).arg(url(video));
-        command.args(["-map", "0:v:0", "-frames:v"]).arg(frames.to_string());
-        // Conversion to RGB that is exact on every processor.
-        command.args(["-sws_flags", "accurate_rnd+full_chroma_int+bitexact", "-threads", "1"]);
+        command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]);
+        input(&mut command, video);
+        command.args(["-map", VIDEO_STREAM, "-frames:v"]).arg(frames.to_string());
+        // Conversion to RGB that is exact on every processor, from whatever the video has: 10 bits, grey, a palette, alpha.
+        command.args(["-sws_flags", "accurate_rnd+full_chroma_int+bitexact", "-pix_fmt", "rgb24", "-threads", "1"]);
         // As decoded: no frame doubled or dropped to keep a rate.
         command.args(if self.fps_mode { ["-fps_mode", "passthrough"] } else { ["-vsync", "0"] });
         command.args(["-f", "image2pipe", "-c:v", "ppm", "pipe:1"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Ctrl-C on a terminal is for this program, which ends ffmpeg itself; else a video that it cut would look short.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
     }
 }
 
-/// Frames of the first video stream, as the container's header says or else as its packets were counted; or what is wrong with
-/// the file in words.
-pub(crate) fn probe_frames(video: &Path) -> Result<u32, String> {
-    if let Some(fault) = cut_short(video) {
-        return Err(fault);
-    }
-    let header = ask(video, &[])?;
-    let frames = match count(&header, "nb_frames") {
-        Some(frames) => frames,
-        // Containers such as WebM do not say; their packets can be counted without decoding.
-        None => count(&ask(video, &["-count_packets"])?, "nb_read_packets").unwrap_or(0),
-    };
-    if frames > MOST_FRAMES {
-        return Err(format!("its header says {frames} frames; it is damaged: get the file again"));
-    }
-    Ok(frames as u32)
+/// The first stream that is a video: not cover art, a thumbnail or another attached picture.
+const VIDEO_STREAM: &str = "V:0";
+
+/// Demuxers of files that hold their frames themselves. Playlists (HLS, DASH, concat) and image sequences name other files.
+const FORMATS: &str = "avi,mov,matroska,webm,mpegts,mpeg,mpegvideo,m4v,asf,flv,live_flv,ogg,h264,hevc";
+
+/// Names the file to read, and allows no other.
+fn input(command: &mut Command, video: &Path) {
+    command.args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i"]).arg(url(video));
 }
 
-/// What to do where a program cannot be started.
-pub(crate) fn cannot_start(program: &str, error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::NotFound {
-        format!(
-            "{program} is not on the PATH, and it decodes the videos: install it (apt install ffmpeg, dnf install ffmpeg, brew install ffmpeg, conda install -c conda-forge ffmpeg) and run this again"
-        )
-    } else {
-        format!("{program} cannot be started: {error}")
+/// What a file says of its video before any frame is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Probed {
+    /// Packets of its video stream, which are as many as frames but for a few that are hidden, empty or doubled.
+    pub packets: u32,
+    /// Frames, where its header has a count. A hint: cutting without decoding leaves it too high, streaming leaves it open.
+    pub header_frames: Option<u32>,
+}
+
+/// Demuxes a video file without decoding it.
+pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, Trouble> {
+    let unreadable = |error: io::Error| match machine_fault(&format!("{} cannot be read", video.display()), error) {
+        Ok(fault) => Trouble::Stop(fault),
+        Err(error) => Trouble::File(format!("cannot read it: {error}")),
+    };
+    if let Some(fault) = cut_short(video).map_err(unreadable)? {
+        return Err(Trouble::File(format!("{fault}; get the file again")));
     }
+    let mut command = Command::new("ffprobe");
+    command.args(["-hide_banner", "-loglevel", "error", "-select_streams", VIDEO_STREAM, "-count_packets"]);
+    command.args(["-show_entries", "stream=nb_frames,nb_read_packets", "-of", "json"]);
+    input(&mut command, video);
+    let mut process = Process::start("ffprobe", command, video, patience(video), cancel)?;
+    let mut answer = Vec::new();
+    if let Err(error) = process.by_ref().take(MOST_ANSWER).read_to_end(&mut answer) {
+        return Err(process.read_fault(&error));
+    }
+    let status = process.wait()?;
+    if !status.success() {
+        let words = told(&process.words(), video);
+        return Err(refused(&words, "it cannot be read as a video"));
+    }
+    let document: Value =
+        serde_json::from_slice(&answer).map_err(|error| Trouble::File(format!("ffprobe's answer: {error}")))?;
+    let Some(stream) = document["streams"].get(0) else {
+        return Err(Trouble::File("it has no video stream; get the file again".into()));
+    };
+    let count = |key: &str| stream[key].as_str().and_then(|text| text.parse::<u64>().ok()).filter(|&frames| frames > 0);
+    let usual = |frames: u64| u32::try_from(frames).ok().filter(|&frames| frames <= MOST_FRAMES);
+    let Some(packets) = usual(count("nb_read_packets").unwrap_or(0)) else {
+        return Err(Trouble::File(format!("it has more than {MOST_FRAMES} frames; cut it into clips")));
+    };
+    Ok(Probed { packets, header_frames: count("nb_frames").and_then(usual) })
+}
+
+/// How long a program may take until it has read a file: a slow disk brings a megabyte a second.
+pub(crate) fn patience(video: &Path) -> Duration {
+    let bytes = video.metadata().map_or(0, |metadata| metadata.len());
+    Duration::from_secs(60 + bytes / 1_000_000)
+}
+
+/// What a program refuses: the file, unless the machine ran out of something.
+pub(super) fn refused(words: &str, what: &str) -> Trouble {
+    let lower = words.to_ascii_lowercase();
+    let machine = [
+        ("too many open files", "raise the limit of open files (ulimit -n 4096), or use fewer --jobs"),
+        ("cannot allocate memory", "use fewer --jobs"),
+        ("resource temporarily unavailable", "raise the limit of processes (ulimit -u), or use fewer --jobs"),
+    ];
+    if let Some((_, cure)) = machine.iter().find(|(trouble, _)| lower.contains(trouble)) {
+        return Trouble::Stop(Error::Machine { what: format!("ffmpeg: {words}"), source: None, cure });
+    }
+    if lower.contains("not on whitelist") || lower.contains("not in whitelist") {
+        return Trouble::File(format!(
+            "it holds no frames of its own, or is in a container that is not read here ({words}); convert it with ffmpeg, or leave it out"
+        ));
+    }
+    Trouble::File(format!("{what} ({words}); get the file again"))
 }
 
 fn version(program: &str) -> Result<String> {
     let asked = Command::new(program).arg("-version").stdin(Stdio::null()).output();
-    let output = asked.map_err(|e| Error::Input(cannot_start(program, &e)))?;
+    let output = asked.map_err(|e| cannot_start(program, Path::new("-version"), e))?;
     let text = String::from_utf8_lossy(&output.stdout);
     // `ffmpeg version 5.1.9-0+deb12u1 Copyright (c) ...`
     let version = text.lines().next().and_then(|line| line.split_whitespace().nth(2));
@@ -108,27 +163,6 @@ fn url(video: &Path) -> OsString {
     url
 }
 
-/// One video stream's entries.
-fn ask(video: &Path, options: &[&str]) -> Result<Value, String> {
-    let mut command = Command::new("ffprobe");
-    command.args(["-hide_banner", "-loglevel", "error", "-select_streams", "v:0"]).args(options);
-    command.args(["-show_entries", "stream=nb_frames,nb_read_packets", "-of", "json"]).arg(url(video));
-    let output = command.stdin(Stdio::null()).output().map_err(|e| cannot_start("ffprobe", &e))?;
-    if !output.status.success() {
-        let words = told(&output.stderr, video);
-        return Err(format!("it cannot be read as a video ({words}); get the file again"));
-    }
-    let document: Value = serde_json::from_slice(&output.stdout).map_err(|e| format!("ffprobe's answer: {e}"))?;
-    match document["streams"].get(0) {
-        Some(stream) => Ok(stream.clone()),
-        None => Err("it has no video stream; get the file again".into()),
-    }
-}
-
-fn count(stream: &Value, key: &str) -> Option<u64> {
-    stream[key].as_str().and_then(|text| text.parse().ok()).filter(|&frames| frames > 0)
-}
-
 /// What ffmpeg wrote to standard error, in one line without the file's name, which the caller tells.
 pub(crate) fn told(stderr: &[u8], video: &Path) -> String {
     let text = String::from_utf8_lossy(stderr);
@@ -139,21 +173,6 @@ pub(crate) fn told(stderr: &[u8], video: &Path) -> String {
         words.push_str("; ...");
     }
     if words.is_empty() { "no reason given".into() } else { words }
-}
-
-/// Whether a RIFF file (AVI) is shorter than its header says: then frames are missing that the header counts.
-fn cut_short(video: &Path) -> Option<String> {
-    use std::io::Read;
-    let mut file = std::fs::File::open(video).ok()?;
-    let length = file.metadata().ok()?.len();
-    let mut head = [0; 12];
-    if length == 0 {
-        return Some("the file is empty; get it again".into());
-    }
-    file.read_exact(&mut head).ok()?;
-    let [b'R', b'I', b'F', b'F', size @ .., b'A', b'V', b'I', b' '] = head else { return None };
-    let said = u64::from(u32::from_le_bytes(size)) + 8;
-    (said > length).then(|| format!("it is cut short: {length} of {said} bytes are there; get the file again"))
 }
 
 #[cfg(test)]
@@ -173,29 +192,6 @@ mod tests {
         ] {
             assert_eq!(has_fps_mode(version), new, "{version}");
         }
-    }
-
-    #[test]
-    fn an_avi_that_is_shorter_than_it_says_is_cut_short() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.avi");
-        let mut bytes = b"RIFF\x10\0\0\0AVI ".to_vec();
-        bytes.extend([0; 11]);
-        std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(cut_short(&path).unwrap(), "it is cut short: 23 of 24 bytes are there; get the file again");
-        bytes.push(0);
-        std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(cut_short(&path), None);
-        std::fs::write(&path, "text").unwrap();
-        assert_eq!(cut_short(&path), None);
-        std::fs::write(&path, "").unwrap();
-        assert_eq!(cut_short(&path).unwrap(), "the file is empty; get it again");
-    }
-
-    #[test]
-    fn a_program_that_is_missing_is_named_with_the_cure() {
-        let words = cannot_start("ffmpeg", &io::Error::from(io::ErrorKind::NotFound));
-        assert!(words.starts_with("ffmpeg is not on the PATH") && words.contains("apt install ffmpeg"), "{words}");
     }
 
     #[test]

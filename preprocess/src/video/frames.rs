@@ -2,15 +2,12 @@
 
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout};
-use std::thread::JoinHandle;
+use std::sync::atomic::AtomicBool;
 
 use clipshard::ImageSize;
 
-use super::ffmpeg::{Ffmpeg, cannot_start, told};
-
-/// Bytes of ffmpeg's words that are kept.
-const MOST_WORDS: u64 = 4096;
+use super::ffmpeg::{Ffmpeg, patience, refused, told};
+use super::process::{Process, Trouble};
 
 /// A decoded frame: RGB, `[height, width, 3]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,66 +18,41 @@ pub(crate) struct Frame {
 }
 
 /// Decodes a video. Dropped before its end, it ends ffmpeg.
-pub(crate) struct FrameReader {
+pub(crate) struct FrameReader<'a> {
     video: PathBuf,
-    child: Child,
-    frames: BufReader<ChildStdout>,
-    words: Option<JoinHandle<Vec<u8>>>,
+    frames: BufReader<Process<'a>>,
 }
 
-impl FrameReader {
+impl<'a> FrameReader<'a> {
     /// Starts to decode the first `frames` frames.
-    pub fn start(ffmpeg: &Ffmpeg, video: &Path, frames: u32) -> Result<Self, String> {
-        let mut child = ffmpeg.decode(video, frames).spawn().map_err(|e| cannot_start("ffmpeg", &e))?;
-        let (Some(out), Some(mut words)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err("ffmpeg was started without pipes".into());
-        };
-        // Read all along, or ffmpeg would wait once the pipe is full.
-        let words = std::thread::spawn(move || {
-            let mut kept = Vec::new();
-            let _ = words.by_ref().take(MOST_WORDS).read_to_end(&mut kept);
-            let _ = io::copy(&mut words, &mut io::sink());
-            kept
-        });
-        let frames = BufReader::with_capacity(1 << 17, out);
-        Ok(Self { video: video.to_owned(), child, frames, words: Some(words) })
+    pub fn start(ffmpeg: &Ffmpeg, video: &Path, frames: u32, cancel: &'a AtomicBool) -> Result<Self, Trouble> {
+        let process = Process::start("ffmpeg", ffmpeg.decode(video, frames), video, patience(video), cancel)?;
+        Ok(Self { video: video.to_owned(), frames: BufReader::with_capacity(1 << 17, process) })
     }
 
     /// Reads the next frame into `frame`; false at the end.
-    pub fn next(&mut self, frame: &mut Frame) -> Result<bool, String> {
-        let read = read_ppm(&mut self.frames, frame);
-        read.map_err(|error| format!("ffmpeg's output cannot be read: {error}{}", self.said()))
+    pub fn next(&mut self, frame: &mut Frame) -> Result<bool, Trouble> {
+        read_ppm(&mut self.frames, frame).map_err(|error| {
+            let process = self.frames.get_mut();
+            match (process.read_fault(&error), process.words()) {
+                (Trouble::File(fault), words) if !words.is_empty() => {
+                    refused(&format!("{fault}: {}", told(&words, &self.video)), "ffmpeg cannot decode it")
+                }
+                (trouble, _) => trouble,
+            }
+        })
     }
 
     /// Waits for ffmpeg's end. An error where it failed, else what it had to say.
-    pub fn finish(mut self) -> Result<Option<String>, String> {
-        let status = self.child.wait().map_err(|e| format!("ffmpeg's end was not seen: {e}"))?;
-        let words = self.words();
+    pub fn finish(mut self) -> Result<Option<String>, Trouble> {
+        let process = self.frames.get_mut();
+        let status = process.wait()?;
+        let words = process.words();
+        let told = told(&words, &self.video);
         if !status.success() {
-            let words = told(&words, &self.video);
-            return Err(format!("ffmpeg cannot decode it ({words}); get the file again"));
+            return Err(refused(&told, "ffmpeg cannot decode it"));
         }
-        Ok((!words.is_empty()).then(|| told(&words, &self.video)))
-    }
-
-    fn words(&mut self) -> Vec<u8> {
-        self.words.take().and_then(|words| words.join().ok()).unwrap_or_default()
-    }
-
-    fn said(&mut self) -> String {
-        let _ = self.child.kill();
-        match self.words() {
-            words if words.is_empty() => String::new(),
-            words => format!(" ({})", told(&words, &self.video)),
-        }
-    }
-}
-
-impl Drop for FrameReader {
-    fn drop(&mut self) {
-        // After its end neither does anything.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Ok((!words.is_empty()).then_some(told))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Videos as a source: decoded by the ffmpeg program, flow computed frame by frame, never more than a few frames in memory.
 
+mod container;
 mod encode;
 mod ffmpeg;
 mod flow;
 mod frames;
+mod process;
 
 use clipshard::Codec;
 use serde_json::{Value, json};
@@ -14,8 +16,9 @@ use crate::stream::StreamKind;
 
 pub(crate) use encode::{StreamImage, VideoEncoder, Wanted};
 pub use ffmpeg::Ffmpeg;
-pub(crate) use ffmpeg::probe_frames;
+pub(crate) use ffmpeg::{Probed, probe};
 use flow::Solvers;
+pub(crate) use process::Trouble;
 
 /// Shorter side of decoded frames where none is asked for, as in the published frame trees.
 pub const SHORT_SIDE: u16 = 256;

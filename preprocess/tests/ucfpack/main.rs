@@ -7,6 +7,8 @@ mod crash;
 mod export;
 mod faulty;
 mod groups;
+#[cfg(unix)]
+mod inputs;
 mod killed;
 mod layouts;
 mod pack;

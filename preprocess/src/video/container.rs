@@ -1,0 +1,354 @@
+//! Whether a video file reaches its own end: containers say how long their parts are, so a file that was cut short, or whose
+//! download reserved the space and never filled it, shows without a decoder.
+//!
+//! Each container has one function that walks its outermost parts. A function that meets something it does not know says
+//! nothing; the decoder judges then.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use clipshard::open_regular;
+
+/// Says in words why the file cannot be whole; `None` where its container does not show that.
+pub(super) fn cut_short(path: &Path) -> io::Result<Option<String>> {
+    let file = open_regular(path)?;
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Ok(Some("the file is empty".into()));
+    }
+    let mut parts = Parts { file, length };
+    let found = parts.walk()?;
+    Ok(match found {
+        End::Cut { needs } => Some(format!("it is cut short: {length} of at least {needs} bytes are there")),
+        End::Lost { at } if parts.is_zero_from(at)? => {
+            Some(format!("it has only zeros from byte {at} on, as a download leaves that did not finish"))
+        }
+        End::Whole | End::Lost { .. } => None,
+    })
+}
+
+/// What a walk over the parts of a file comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// All parts fit into the file, or nothing is known.
+    Whole,
+    /// A part, or something that must follow, reaches beyond the end of the file.
+    Cut { needs: u64 },
+    /// What starts here is no part of such a file.
+    Lost { at: u64 },
+}
+
+/// Bytes of a file by place. Numbers from the file are never trusted further than its length.
+struct Parts {
+    file: File,
+    length: u64,
+}
+
+impl Parts {
+    /// The bytes at a place; `None` where the file ends before.
+    fn at<const N: usize>(&mut self, place: u64) -> io::Result<Option<[u8; N]>> {
+        if place.checked_add(N as u64).is_none_or(|end| end > self.length) {
+            return Ok(None);
+        }
+        let mut bytes = [0; N];
+        self.file.seek(SeekFrom::Start(place))?;
+        self.file.read_exact(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn walk(&mut self) -> io::Result<End> {
+        let Some(head) = self.at::<12>(0)? else { return Ok(End::Whole) };
+        match head {
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' '] => self.avi(),
+            [0x1a, 0x45, 0xdf, 0xa3, ..] => self.matroska(),
+            [_, _, _, _, kind @ .., _, _, _, _] if BOXES.contains(&&kind) => self.mp4(),
+            [b'F', b'L', b'V', 1, ..] => self.flv(),
+            [b'O', b'g', b'g', b'S', ..] => self.ogg(),
+            [0, 0, 1, 0xba, ..] => self.program_stream(),
+            [0x30, 0x26, 0xb2, 0x75, ..] => self.asf(),
+            _ => self.transport_stream(),
+        }
+    }
+
+    /// AVI: RIFF chunks of four letters, a length and as many bytes, padded to even; the frames are chunks in the list `movi`.
+    fn avi(&mut self) -> io::Result<End> {
+        let mut at = 0;
+        while at < self.length {
+            let Some(head) = self.at::<12>(at)? else { break };
+            let [b'R', b'I', b'F', b'F', s0, s1, s2, s3, ..] = head else { break };
+            let bytes = u32::from_le_bytes([s0, s1, s2, s3]);
+            // Writers that cannot go back leave 0 or all ones.
+            let end = if matches!(bytes, 0 | u32::MAX) { None } else { Some(at + 8 + u64::from(bytes)) };
+            if let Some(needs) = end.filter(|&end| end > self.length) {
+                return Ok(End::Cut { needs });
+            }
+            match self.avi_chunks(at + 12, end.unwrap_or(self.length), end.is_some())? {
+                End::Whole => {}
+                other => return Ok(other),
+            }
+            let Some(end) = end else { break };
+            at = end + end % 2;
+        }
+        Ok(End::Whole)
+    }
+
+    /// Chunks from `at` to `end`. Behind a length that is not known, junk may follow.
+    fn avi_chunks(&mut self, mut at: u64, end: u64, known: bool) -> io::Result<End> {
+        while at + 8 <= end {
+            let Some([k0, k1, k2, k3, s0, s1, s2, s3]) = self.at::<8>(at)? else { break };
+            let kind = [k0, k1, k2, k3];
+            if !kind.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
+                return Ok(End::Lost { at });
+            }
+            let bytes = u32::from_le_bytes([s0, s1, s2, s3]);
+            // Into the frames, which is where a file ends that was cut; and where a length was never filled in.
+            let is_movi = kind == *b"LIST" && self.at::<4>(at + 8)? == Some(*b"movi");
+            if is_movi && (matches!(bytes, 0 | u32::MAX) || !known) {
+                at += 12;
+                continue;
+            }
+            let next = at + 8 + u64::from(bytes);
+            if next > end {
+                return Ok(End::Cut { needs: next });
+            }
+            if is_movi {
+                match self.avi_chunks(at + 12, next, true)? {
+                    End::Whole => {}
+                    other => return Ok(other),
+                }
+            }
+            at = next + next % 2;
+        }
+        Ok(End::Whole)
+    }
+
+    /// MP4, MOV, 3GP: boxes of a length and four letters. A length of 1 means that 8 bytes of length follow, 0 the rest of the file.
+    fn mp4(&mut self) -> io::Result<End> {
+        let mut at = 0;
+        let mut last = *b"    ";
+        while at < self.length {
+            let Some([s0, s1, s2, s3, k0, k1, k2, k3]) = self.at::<8>(at)? else {
+                // QuickTime may end with four zeros.
+                return Ok(if self.is_zero_from(at)? { End::Whole } else { End::Cut { needs: at + 8 } });
+            };
+            let kind = [k0, k1, k2, k3];
+            if !BOXES.contains(&&kind) {
+                return Ok(End::Lost { at });
+            }
+            let bytes = match u32::from_be_bytes([s0, s1, s2, s3]) {
+                0 => return Ok(End::Whole),
+                1 => match self.at::<8>(at + 8)? {
+                    Some(bytes) => u64::from_be_bytes(bytes),
+                    None => return Ok(End::Cut { needs: at + 16 }),
+                },
+                bytes => bytes.into(),
+            };
+            if bytes < 8 {
+                return Ok(End::Lost { at });
+            }
+            let next = at.saturating_add(bytes);
+            if next > self.length {
+                return Ok(End::Cut { needs: next });
+            }
+            (at, last) = (next, kind);
+        }
+        // A fragment's head is followed by its frames.
+        Ok(if last == *b"moof" { End::Cut { needs: self.length + 8 } } else { End::Whole })
+    }
+
+    /// Matroska and WebM: elements of an identity and a length, both of variable length. Live recordings leave lengths open.
+    fn matroska(&mut self) -> io::Result<End> {
+        const SEGMENT: u32 = 0x1853_8067;
+        const CLUSTER: u32 = 0x1f43_b675;
+        const EBML: u32 = 0x1a45_dfa3;
+        let mut at = 0;
+        while at < self.length {
+            let Some((id, bytes, inside)) = self.element(at)? else {
+                let is_short = self.length - at < 12 && !self.is_zero_from(at)?;
+                return Ok(if is_short { End::Cut { needs: self.length + 1 } } else { End::Lost { at } });
+            };
+            let next = match (id, bytes) {
+                // Its parts are walked, whether its length is known or not.
+                (SEGMENT, Some(bytes)) if inside.saturating_add(bytes) > self.length => {
+                    return Ok(End::Cut { needs: inside.saturating_add(bytes) });
+                }
+                (SEGMENT, _) | (CLUSTER, None) => inside,
+                (_, None) => return Ok(End::Lost { at }),
+                (EBML, Some(bytes)) | (_, Some(bytes)) => inside.saturating_add(bytes),
+            };
+            if next > self.length {
+                return Ok(End::Cut { needs: next });
+            }
+            at = next;
+        }
+        Ok(End::Whole)
+    }
+
+    /// Identity, length and place of the content of the element that starts here; no length where it is left open.
+    fn element(&mut self, at: u64) -> io::Result<Option<(u32, Option<u64>, u64)>> {
+        let mut head = [0; 12];
+        let there = (self.length - at).min(12) as usize;
+        self.file.seek(SeekFrom::Start(at))?;
+        self.file.read_exact(&mut head[..there])?;
+        let id_bytes = head[0].leading_zeros() as usize + 1;
+        if id_bytes > 4 || id_bytes >= there {
+            return Ok(None);
+        }
+        let id = head[..id_bytes].iter().fold(0, |id, &byte| id << 8 | u32::from(byte));
+        let length_bytes = head[id_bytes].leading_zeros() as usize + 1;
+        if length_bytes > 8 || id_bytes + length_bytes > there {
+            return Ok(None);
+        }
+        let mask = if length_bytes == 8 { 0 } else { 0x7f >> (length_bytes - 1) };
+        let first = u64::from(head[id_bytes] & mask);
+        let rest = &head[id_bytes + 1..id_bytes + length_bytes];
+        let length = rest.iter().fold(first, |length, &byte| length << 8 | u64::from(byte));
+        let open = length == (1 << (7 * length_bytes)) - 1;
+        Ok(Some((id, (!open).then_some(length), at + (id_bytes + length_bytes) as u64)))
+    }
+
+    /// Flash video: tags of a kind, a length of three bytes and as many bytes, each followed by four bytes.
+    fn flv(&mut self) -> io::Result<End> {
+        let Some([_, _, _, _, _, h0, h1, h2, h3]) = self.at::<9>(0)? else { return Ok(End::Whole) };
+        let mut at = u64::from(u32::from_be_bytes([h0, h1, h2, h3])) + 4;
+        while at < self.length {
+            let Some([kind, s0, s1, s2, ..]) = self.at::<11>(at)? else { return Ok(End::Cut { needs: at + 11 }) };
+            if !matches!(kind & 0x1f, 8 | 9 | 18) {
+                return Ok(End::Lost { at });
+            }
+            let next = at + 15 + u64::from(u32::from_be_bytes([0, s0, s1, s2]));
+            // The last four bytes only repeat the length; some writers leave them out.
+            if next - 4 > self.length {
+                return Ok(End::Cut { needs: next });
+            }
+            at = next;
+        }
+        Ok(End::Whole)
+    }
+
+    /// Ogg: pages with a table of up to 255 lengths.
+    fn ogg(&mut self) -> io::Result<End> {
+        let mut at = 0;
+        while at < self.length {
+            let Some(head) = self.at::<27>(at)? else { return Ok(End::Cut { needs: at + 27 }) };
+            if head[..4] != *b"OggS" {
+                return Ok(End::Lost { at });
+            }
+            let segments = u64::from(head[26]);
+            if at + 27 + segments > self.length {
+                return Ok(End::Cut { needs: at + 27 + segments });
+            }
+            let mut lengths = vec![0; segments as usize];
+            self.file.seek(SeekFrom::Start(at + 27))?;
+            self.file.read_exact(&mut lengths)?;
+            let next = at + 27 + segments + lengths.iter().map(|&bytes| u64::from(bytes)).sum::<u64>();
+            if next > self.length {
+                return Ok(End::Cut { needs: next });
+            }
+            at = next;
+        }
+        Ok(End::Whole)
+    }
+
+    /// MPEG program streams: packs, and packets with lengths of two bytes.
+    fn program_stream(&mut self) -> io::Result<End> {
+        let mut at = 0;
+        while at < self.length {
+            let Some([0, 0, 1, kind]) = self.at::<4>(at)? else {
+                let rest = self.length - at;
+                return Ok(if rest < 4 && !self.is_zero_from(at)? {
+                    End::Cut { needs: at + 4 }
+                } else {
+                    End::Lost { at }
+                });
+            };
+            let next = match kind {
+                0xb9 => at + 4,
+                0xba => match self.at::<14>(at)? {
+                    // MPEG-2's pack head has stuffing, MPEG-1's is of 12 bytes.
+                    Some(head) if head[4] >> 6 == 1 => at + 14 + u64::from(head[13] & 7),
+                    Some(_) => at + 12,
+                    None => return Ok(End::Cut { needs: at + 12 }),
+                },
+                0xbb..=0xff => match self.at::<6>(at)? {
+                    Some([.., s0, s1]) => at + 6 + u64::from(u16::from_be_bytes([s0, s1])),
+                    None => return Ok(End::Cut { needs: at + 6 }),
+                },
+                // A bare stream of pictures.
+                _ => return Ok(End::Whole),
+            };
+            if next > self.length {
+                return Ok(End::Cut { needs: next });
+            }
+            at = next;
+        }
+        Ok(End::Whole)
+    }
+
+    /// ASF (WMV): objects of an identity of 16 bytes and a length of 8.
+    fn asf(&mut self) -> io::Result<End> {
+        let mut at = 0;
+        while let Some(head) = self.at::<24>(at)? {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&head[16..]);
+            let bytes = u64::from_le_bytes(bytes);
+            // A live recording does not know the length of its frames.
+            if bytes < 24 {
+                return Ok(End::Lost { at });
+            }
+            let next = at.saturating_add(bytes);
+            if next > self.length {
+                return Ok(End::Cut { needs: next });
+            }
+            at = next;
+        }
+        Ok(End::Whole)
+    }
+
+    /// MPEG transport streams: packets of 188 bytes that start with 0x47, with four bytes before each on Blu-ray discs and in cameras.
+    fn transport_stream(&mut self) -> io::Result<End> {
+        for (size, first) in [(188, 0), (192, 4), (204, 0)] {
+            let mut starts = true;
+            for packet in 0..(self.length / size).min(5) {
+                starts &= self.at::<1>(packet * size + first)? == Some([0x47]);
+            }
+            if !starts || self.length < size {
+                continue;
+            }
+            let whole = self.length / size * size;
+            let last = whole - size;
+            if self.at::<1>(last + first)? == Some([0]) {
+                let mut packets = (0, last / size);
+                // The first packet that is none, by halves.
+                while packets.0 < packets.1 {
+                    let middle = u64::midpoint(packets.0, packets.1);
+                    let is_packet = self.at::<1>(middle * size + first)? == Some([0x47]);
+                    packets = if is_packet { (middle + 1, packets.1) } else { (packets.0, middle) };
+                }
+                return Ok(End::Lost { at: packets.0 * size });
+            }
+            return Ok(if whole < self.length { End::Cut { needs: whole + size } } else { End::Whole });
+        }
+        Ok(End::Whole)
+    }
+
+    /// Whether the file holds nothing but zeros from here to its end.
+    fn is_zero_from(&mut self, at: u64) -> io::Result<bool> {
+        self.file.seek(SeekFrom::Start(at))?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match self.file.read(&mut buffer)? {
+                0 => return Ok(true),
+                n if buffer[..n].iter().any(|&byte| byte != 0) => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Boxes that occur outermost in MP4, MOV and 3GP files.
+const BOXES: [&[u8; 4]; 20] = [
+    b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"meta", b"mfra", b"sidx", b"ssix",
+    b"styp", b"pnot", b"udta", b"pdin", b"prft", b"emsg", b"junk", b"PICT",
+];

@@ -1,0 +1,230 @@
+//! A program that reads a video and writes what it finds to a pipe: started, read with patience, ended.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, machine_fault};
+
+/// Bytes of the program's words that are kept.
+const MOST_WORDS: u64 = 4096;
+/// Time between two looks at the flag that Ctrl-C sets.
+#[cfg(unix)]
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Why a video gave nothing.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The file is at fault, in words.
+    File(String),
+    /// The machine or the user is: no clip may be blamed, and all work ends.
+    Stop(Error),
+}
+
+/// A running program. Dropped, it ends the program.
+pub(super) struct Process<'a> {
+    name: &'static str,
+    child: Child,
+    out: ChildStdout,
+    words: Option<JoinHandle<Vec<u8>>>,
+    cancel: &'a AtomicBool,
+    /// How long the program may say nothing while it is waited for.
+    patience: Duration,
+}
+
+impl<'a> Process<'a> {
+    /// Starts the program `name` to read `file`.
+    pub fn start(
+        name: &'static str,
+        mut command: Command,
+        file: &Path,
+        patience: Duration,
+        cancel: &'a AtomicBool,
+    ) -> Result<Self, Trouble> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C on a terminal is for this program, which ends the other itself; else a video that it cut would look short.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().map_err(|error| Trouble::Stop(cannot_start(name, file, error)))?;
+        let (out, words) = (child.stdout.take(), child.stderr.take());
+        // Read all along, or the program would wait once the pipe is full.
+        let words = Builder::new().spawn(move || {
+            let mut kept = Vec::new();
+            if let Some(mut words) = words {
+                let _ = words.by_ref().take(MOST_WORDS).read_to_end(&mut kept);
+                let _ = io::copy(&mut words, &mut io::sink());
+            }
+            kept
+        });
+        match (words, out) {
+            (Ok(words), Some(out)) => Ok(Self { name, child, out, words: Some(words), cancel, patience }),
+            (words, _) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let error = words.err().unwrap_or_else(|| io::Error::other("it has no pipe"));
+                Err(Trouble::Stop(cannot_start(name, file, error)))
+            }
+        }
+    }
+
+    /// Waits until the program ends; what it said is kept for [`Process::words`].
+    pub fn wait(&mut self) -> Result<ExitStatus, Trouble> {
+        let status =
+            self.child.wait().map_err(|error| Trouble::Stop(Error::Input(format!("{}: {error}", self.name))))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::ExitStatusExt;
+            // SIGKILL is how the system ends programs that take too much memory, and how people and job schedulers do.
+            if let Some(signal @ (2 | 9 | 15)) = status.signal() {
+                return Err(Trouble::Stop(Error::Machine {
+                    what: format!("{} was ended from outside (signal {signal})", self.name),
+                    source: None,
+                    cure: "if memory ran out, use fewer --jobs",
+                }));
+            }
+        }
+        Ok(status)
+    }
+
+    /// Ends the program and takes what it wrote to standard error.
+    pub fn words(&mut self) -> Vec<u8> {
+        let _ = self.child.kill();
+        self.words.take().and_then(|words| words.join().ok()).unwrap_or_default()
+    }
+
+    /// Says whether a failure to read is the file's or not.
+    pub fn read_fault(&mut self, error: &io::Error) -> Trouble {
+        match error.kind() {
+            _ if self.cancel.load(Ordering::Relaxed) => Trouble::Stop(Error::Interrupted),
+            io::ErrorKind::TimedOut => Trouble::File(format!(
+                "{} gave nothing for {} seconds; convert the file with ffmpeg, or leave it out",
+                self.name,
+                self.patience.as_secs()
+            )),
+            _ => Trouble::File(format!("{}'s output cannot be read: {error}", self.name)),
+        }
+    }
+
+    /// Waits until there is something to read; an error once it takes too long or the user ends it.
+    #[cfg(unix)]
+    fn wait_for_bytes(&self) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let started = Instant::now();
+        let every = Timespec { tv_sec: 0, tv_nsec: LOOK_EVERY.subsec_nanos().into() };
+        loop {
+            if self.cancel.load(Ordering::Relaxed) {
+                return Err(io::Error::other("interrupted"));
+            }
+            match poll(&mut [PollFd::new(&self.out, PollFlags::IN)], Some(&every)) {
+                Ok(0) if started.elapsed() >= self.patience => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn wait_for_bytes(&self) -> io::Result<()> {
+        let _ = (self.cancel, Instant::now());
+        Ok(())
+    }
+}
+
+impl Read for Process<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait_for_bytes()?;
+        self.out.read(buffer)
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        // After its end neither does anything.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What to do where a program cannot be started.
+pub(super) fn cannot_start(program: &str, file: &Path, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::NotFound {
+        return Error::Input(format!(
+            "{program} is not on the PATH, and it decodes the videos: install it (apt install ffmpeg, dnf install ffmpeg, brew install ffmpeg, conda install -c conda-forge ffmpeg) and run this again"
+        ));
+    }
+    match machine_fault(&format!("{program} cannot be started for {}", file.display()), error) {
+        Ok(fault) => fault,
+        Err(error) => Error::Input(format!("{program} cannot be started: {error}")),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn start<'a>(script: &str, patience: u64, cancel: &'a AtomicBool) -> Process<'a> {
+        let patience = Duration::from_millis(patience);
+        Process::start("sh", shell(script), Path::new("x.avi"), patience, cancel).unwrap()
+    }
+
+    #[test]
+    fn output_words_and_status_arrive() {
+        let cancel = AtomicBool::new(false);
+        let mut process = start("echo out; echo err >&2; exit 3", 60_000, &cancel);
+        let mut text = String::new();
+        process.read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), process.wait().unwrap().code()), ("out\n", Some(3)));
+        assert_eq!(process.words(), b"err\n");
+    }
+
+    #[test]
+    fn a_silent_program_is_not_waited_for_longer_than_patience() {
+        let cancel = AtomicBool::new(false);
+        let mut process = start("echo first; exec sleep 600", 300, &cancel);
+        let started = Instant::now();
+        let error = process.read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let Trouble::File(words) = process.read_fault(&error) else { panic!("it is the file's fault") };
+        assert!(words.starts_with("sh gave nothing for 0 seconds"), "{words}");
+        drop(process);
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn an_interruption_ends_the_wait() {
+        let cancel = AtomicBool::new(true);
+        let mut process = start("exec sleep 600", 600_000, &cancel);
+        let error = process.read(&mut [0]).unwrap_err();
+        assert!(matches!(process.read_fault(&error), Trouble::Stop(Error::Interrupted)));
+    }
+
+    #[test]
+    fn a_program_that_the_system_kills_is_not_the_files_fault() {
+        let cancel = AtomicBool::new(false);
+        let mut killed = start("kill -9 $$", 60_000, &cancel);
+        let Err(Trouble::Stop(error)) = killed.wait() else { panic!("it stops all work") };
+        assert_eq!(error.to_string(), "sh was ended from outside (signal 9); if memory ran out, use fewer --jobs");
+        // A crash on a file is.
+        let mut crashed = start("kill -SEGV $$", 60_000, &cancel);
+        assert!(crashed.wait().is_ok());
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_named_with_the_cure() {
+        let words = cannot_start("ffmpeg", Path::new("x"), io::ErrorKind::NotFound.into()).to_string();
+        assert!(words.starts_with("ffmpeg is not on the PATH") && words.contains("apt install ffmpeg"), "{words}");
+        let words = cannot_start("ffmpeg", Path::new("x"), io::Error::from_raw_os_error(24)).to_string();
+        assert!(words.starts_with("ffmpeg cannot be started for x: Too many open files"), "{words}");
+        assert!(words.contains("ulimit -n"), "{words}");
+    }
+}

@@ -1,0 +1,409 @@
+//! Inputs of real life: containers whose counts mislead, files that are cut, what else lies in people's folders, and what the
+//! machine runs out of. Videos are made by ffmpeg; where there is none, these tests say so and are skipped.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use clipshard::{Dataset, Decoder, Subset};
+use tempfile::TempDir;
+
+use crate::videos::{ended, ffmpeg_is_there};
+
+/// A folder in which videos are made and packed.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Option<Self> {
+        ffmpeg_is_there().then(|| Self(tempfile::tempdir().unwrap()))
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.0.path().join(relative)
+    }
+
+    /// Runs ffmpeg in the folder, with words that hold no blanks.
+    fn ffmpeg(&self, line: &str) {
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-y"])
+            .args(line.split_whitespace())
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// A video of `seconds` at 25 frames a second with these options, in a file that may lie deep.
+    fn video(&self, file: &str, seconds: &str, options: &str) -> PathBuf {
+        fs::create_dir_all(self.path(file).parent().unwrap()).unwrap();
+        self.ffmpeg(&format!("-f lavfi -i testsrc2=s=64x48:r=25:d={seconds} {options} {file}"));
+        self.path(file)
+    }
+
+    fn pack_command(&self, videos: &str, more: &[&str]) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ucfpack"));
+        program.args(["build", "--dataset", "custom", "--flow-method", "none", "--videos"]);
+        program.arg(self.path(videos)).arg("--out").arg(self.path(&format!("out-{videos}"))).args(more);
+        program
+    }
+
+    /// Packs the RGB frames of a folder of videos whose classes are folders.
+    fn pack(&self, videos: &str, more: &[&str]) -> Output {
+        self.pack_command(videos, more).output().unwrap()
+    }
+
+    fn packed(&self, videos: &str) -> Dataset {
+        Dataset::open(&self.path(&format!("out-{videos}"))).unwrap()
+    }
+}
+
+fn ids(data: &Dataset) -> Vec<&str> {
+    data.manifest().clips.iter().map(|clip| clip.id.as_str()).collect()
+}
+
+#[test]
+fn counts_that_containers_exaggerate_are_notes() {
+    let Some(folder) = Folder::new() else { return };
+    // An edit list hides the frames before the cut.
+    folder.video("s.mp4", "4", "-c:v libx264 -g 50");
+    fs::create_dir_all(folder.path("cut/A")).unwrap();
+    folder.ffmpeg("-ss 1 -i s.mp4 -c copy cut/A/a.mp4");
+    ended(
+        &folder.pack("cut", &[]),
+        0,
+        &["note: a: 75 frames were decoded, its header says 100", "packed 1 clips, 75 images"],
+    );
+    // Dropped frames are empty chunks of an AVI file.
+    folder.video("drop/A/a.avi", "4", "-vf select='lt(n,20)+gt(n,60)' -fps_mode passthrough -c:v mpeg4");
+    ended(&folder.pack("drop", &[]), 0, &["59 frames were decoded, its header says 100", "packed 1 clips, 59 images"]);
+    // Writers that cannot go back leave an absurd count.
+    let pipe = Command::new("sh")
+        .args([
+            "-c",
+            "mkdir -p pipe/A && ffmpeg -v error -f lavfi -i testsrc2=s=64x48:r=25:d=1 -f avi - > pipe/A/a.avi",
+        ])
+        .current_dir(folder.path("."))
+        .status();
+    assert!(pipe.unwrap().success());
+    ended(&folder.pack("pipe", &[]), 0, &["packed 1 clips, 25 images"]);
+    // The first fragment's count is not the whole's: 5 alone would be too short.
+    folder.video("fragment/A/a.mp4", "4", "-c:v libx264 -g 5 -movflags frag_keyframe");
+    ended(&folder.pack("fragment", &[]), 0, &["packed 1 clips, 100 images"]);
+    // Short behind an edit list is short, and no damage.
+    folder.video("cut/A/b.mp4", "1.2", "-c:v libx264 -g 50");
+    folder.ffmpeg("-ss 0.9 -i cut/A/b.mp4 -c copy cut/A/c.mp4");
+    ended(&folder.pack("cut", &["--overwrite"]), 0, &["packed 2 clips", "left out 1 clips", "c.mp4: too short: "]);
+}
+
+#[test]
+fn cut_videos_of_every_container_are_damage() {
+    let Some(folder) = Folder::new() else { return };
+    let x264 = "-c:v libx264 -g 12";
+    let kinds = [
+        ("avi", "-c:v mpeg4"),
+        ("mp4", x264),
+        ("mov", "-c:v libx264 -movflags faststart"),
+        ("m4v", "-c:v libx264 -movflags frag_keyframe+empty_moov -g 12"),
+        ("mkv", x264),
+        ("webm", "-c:v libvpx -b:v 200k"),
+        ("ts", x264),
+        ("mpg", "-c:v mpeg2video"),
+        ("flv", "-c:v flv"),
+        ("wmv", "-c:v wmv2"),
+        ("ogv", "-c:v libtheora"),
+    ];
+    for (ending, options) in kinds {
+        let file = folder.video(&format!("{ending}/A/a.{ending}"), "2", options);
+        // Theora leaves frames out that repeat the one before.
+        let images = if ending == "ogv" { "packed 1 clips, " } else { "packed 1 clips, 50 images" };
+        ended(&folder.pack(ending, &[]), 0, &[images]);
+        let whole = fs::read(&file).unwrap();
+        for percent in [35, 60, 97] {
+            fs::write(&file, &whole[..whole.len() * percent / 100]).unwrap();
+            let packed = folder.pack(ending, &["--overwrite"]);
+            ended(&packed, 1, &["1 of 1 clips cannot be packed", &format!("a.{ending}: "), "get the file again"]);
+        }
+        // A download that reserved its space and did not finish.
+        let mut zeros = whole.clone();
+        zeros[whole.len() * 6 / 10..].fill(0);
+        fs::write(&file, &zeros).unwrap();
+        ended(&folder.pack(ending, &["--overwrite"]), 1, &[&format!("a.{ending}: "), "get the file again"]);
+        // What was packed before is whole.
+        assert_eq!(ids(&folder.packed(ending)), ["a"]);
+    }
+    // Live recordings do not know their lengths; cut, they end within a part.
+    for (ending, options) in [("mkv", "-c:v libx264 -f matroska"), ("avi", "-c:v mpeg4 -f avi")] {
+        let place = format!("live-{ending}/A");
+        fs::create_dir_all(folder.path(&place)).unwrap();
+        let line = format!("ffmpeg -v error -f lavfi -i testsrc2=s=64x48:r=25:d=2 {options} - > {place}/a.{ending}");
+        assert!(Command::new("sh").args(["-c", &line]).current_dir(folder.path(".")).status().unwrap().success());
+        let videos = format!("live-{ending}");
+        ended(&folder.pack(&videos, &[]), 0, &["packed 1 clips, 50 images"]);
+        let file = folder.path(&format!("{place}/a.{ending}"));
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, &whole[..whole.len() * 6 / 10]).unwrap();
+        ended(&folder.pack(&videos, &["--overwrite"]), 1, &["it is cut short"]);
+    }
+}
+
+#[test]
+fn every_kind_of_pixels_becomes_8_bit_rgb() {
+    let Some(folder) = Folder::new() else { return };
+    // A plain colour, so that the value that must come out is known: R 200, G 100, B 50.
+    let kinds = [
+        ("ten.mp4", "-c:v libx264 -pix_fmt yuv420p10le"),
+        ("rgb10.mkv", "-c:v ffv1 -pix_fmt gbrp10le"),
+        ("rgb12.mkv", "-c:v ffv1 -pix_fmt gbrp12le"),
+        ("rgb16.mkv", "-c:v ffv1 -pix_fmt rgb48le"),
+        ("alpha.mkv", "-c:v ffv1 -pix_fmt bgra"),
+        ("prores.mov", "-c:v prores_ks -pix_fmt yuva444p10le -profile:v 4444"),
+        ("palette.mov", "-c:v qtrle -pix_fmt rgb24"),
+        ("usual.mp4", "-c:v libx264 -pix_fmt yuv420p"),
+    ];
+    fs::create_dir_all(folder.path("kinds/A")).unwrap();
+    for (file, options) in kinds {
+        folder.ffmpeg(&format!("-f lavfi -i color=0xc86432:s=64x48:r=25:d=1,format=rgb24 {options} kinds/A/{file}"));
+    }
+    folder.ffmpeg(
+        "-f lavfi -i color=0x808080:s=64x48:r=25:d=1,format=rgb24 -c:v ffv1 -pix_fmt gray16le kinds/A/grey.mkv",
+    );
+    let size = ["--rgb-codec", "raw", "--rgb-short-side", "48"];
+    ended(&folder.pack("kinds", &size), 0, &["packed 9 clips, 225 images"]);
+    let data = folder.packed("kinds");
+    let mut decoder = Decoder::new().unwrap();
+    for (number, clip) in data.manifest().clips.iter().enumerate() {
+        let records = data.clip("rgb", number).unwrap();
+        let mut pixels = vec![0; records.record(12, 0).unwrap().size.bytes()];
+        records.decode(12, 0, &mut decoder, &mut pixels).unwrap();
+        let expected = if clip.id == "grey" { [128; 3] } else { [200, 100, 50] };
+        let most =
+            pixels.chunks_exact(3).flat_map(|pixel| (0..3).map(|c| pixel[c].abs_diff(expected[c]))).max().unwrap();
+        assert!(most <= 3, "{}: {most} levels from {expected:?}, {:?}", clip.id, &pixels[..3]);
+    }
+}
+
+#[test]
+fn cover_art_is_not_the_video() {
+    let Some(folder) = Folder::new() else { return };
+    folder.video("v.mp4", "1", "-c:v libx264");
+    folder.ffmpeg("-f lavfi -i color=red:s=300x300:d=1 -frames:v 1 cover.png");
+    fs::create_dir_all(folder.path("art/A")).unwrap();
+    // The cover is the first stream.
+    folder.ffmpeg("-i cover.png -i v.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic art/A/a.mp4");
+    ended(&folder.pack("art", &["--rgb-short-side", "48"]), 0, &["packed 1 clips, 25 images"]);
+    let size = folder.packed("art").clip("rgb", 0).unwrap().record(0, 0).unwrap().size;
+    assert_eq!((size.width, size.height), (64, 48));
+    // Nothing but a cover is no video.
+    folder.ffmpeg(
+        "-i cover.png -f lavfi -i anullsrc=d=1 -map 0 -map 1 -c:v copy -disposition:v:0 attached_pic art/A/b.mp4",
+    );
+    ended(&folder.pack("art", &["--overwrite"]), 1, &["b.mp4: it has no video stream"]);
+}
+
+#[test]
+fn strangers_under_the_root_are_skipped_with_a_note() {
+    let Some(folder) = Folder::new() else { return };
+    let video = folder.video("v/A/a.mp4", "1", "-c:v libx264");
+    symlink("/nowhere", folder.path("v/README")).unwrap();
+    symlink("..", folder.path("v/A/up")).unwrap();
+    for hidden in [".Trash", "A/.cache", "__MACOSX"] {
+        fs::create_dir_all(folder.path("v").join(hidden)).unwrap();
+        fs::copy(&video, folder.path("v").join(hidden).join("old.mp4")).unwrap();
+    }
+    fs::write(folder.path("v/A/._a.mp4"), "of another system").unwrap();
+    fs::write(folder.path("v/A/player.ts"), "const x: number = 1;").unwrap();
+    let packed = folder.pack("v", &[]);
+    ended(
+        &packed,
+        0,
+        &[
+            "packed 1 clips",
+            "note: skipped what cannot be read",
+            "v/README: No such file",
+            "a link to a folder that holds it",
+        ],
+    );
+    ended(
+        &packed,
+        0,
+        &["note: skipped hidden folders", "v/.Trash", "v/A/.cache", "v/__MACOSX", "the 1 folders", "(A)"],
+    );
+    assert_eq!(
+        (ids(&folder.packed("v")), folder.packed("v").manifest().classes.clone()),
+        (vec!["a"], vec!["A".to_owned()])
+    );
+    // The root itself must be readable, and hold something.
+    ended(&folder.pack("v/README", &[]), 1, &["no such folder"]);
+}
+
+#[test]
+fn clips_without_a_name_are_not_lost_silently() {
+    let Some(folder) = Folder::new() else { return };
+    let video = folder.video("v/A/a.mp4", "1", "-c:v libx264");
+    let latin = folder.path("v/A").join(std::ffi::OsStr::from_bytes(b"caf\xe9.mp4"));
+    fs::copy(&video, &latin).unwrap();
+    symlink("/nowhere", folder.path("v/A/gone.mp4")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.path("v/A/pipe.mp4")).status().unwrap().success());
+    let words = ["its name is not UTF-8", "rename it", "gone.mp4: cannot read it", "pipe.mp4: it is no regular file"];
+    ended(&folder.pack("v", &[]), 1, &[&["3 of 4 clips cannot be packed"], &words[..]].concat());
+    ended(&folder.pack("v", &["--keep-going"]), 0, &[&["packed 1 clips", "left out 3 clips"], &words[..]].concat());
+    // With a list they are asked for by nobody.
+    fs::write(folder.path("l.csv"), "A/a,A,train\n").unwrap();
+    let lists = folder.path("l.csv").display().to_string();
+    ended(&folder.pack("v", &["--overwrite", "--lists", &lists]), 0, &["note: 3 clips cannot be in any list"]);
+    // Alone they are named, too.
+    fs::remove_file(&video).unwrap();
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["none of its 3 clips can be packed"]);
+}
+
+#[test]
+fn folders_of_parts_are_splits() {
+    let Some(folder) = Folder::new() else { return };
+    let video = folder.video("v/train/A/a.mp4", "1", "-c:v libx264");
+    for copy in ["train/B/b.mp4", "val/A/c.mp4", "val/B/d.mp4"] {
+        fs::create_dir_all(folder.path("v").join(copy).parent().unwrap()).unwrap();
+        fs::copy(&video, folder.path("v").join(copy)).unwrap();
+    }
+    ended(&folder.pack("v", &[]), 0, &["packed 4 clips", "in those of the parts of", "(train, val)"]);
+    let data = folder.packed("v");
+    assert_eq!(data.manifest().classes, ["A", "B"]);
+    let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
+    assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test, Subset::Test]);
+    // One clip in two parts is named with both files.
+    fs::copy(&video, folder.path("v/val/A/a.mp4")).unwrap();
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 are of one clip; keep one"]);
+    fs::remove_file(folder.path("v/val/A/a.mp4")).unwrap();
+    // Some in parts and some not: nothing is guessed.
+    fs::create_dir_all(folder.path("v/C")).unwrap();
+    fs::copy(&video, folder.path("v/C/e.mp4")).unwrap();
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["4 of 5 videos lie in folders such as train and val", "--lists"]);
+    // Parts without classes.
+    fs::create_dir_all(folder.path("flat/train")).unwrap();
+    fs::copy(&video, folder.path("flat/train/a.mp4")).unwrap();
+    ended(&folder.pack("flat", &[]), 1, &["the folders train are parts of a split", "--lists"]);
+}
+
+#[test]
+fn two_videos_of_one_name_and_two_labels_of_one_video_are_named() {
+    let Some(folder) = Folder::new() else { return };
+    let video = folder.video("v/A/x.mp4", "1", "-c:v libx264");
+    fs::copy(&video, folder.path("v/A/y.mp4")).unwrap();
+    let list = |text: &str| {
+        fs::write(folder.path("l.csv"), text).unwrap();
+        folder.pack("v", &["--overwrite", "--lists", &folder.path("l.csv").display().to_string()])
+    };
+    ended(&list("A/x,A,train\nA/x,B,test\n"), 1, &["l.csv: line 2: A/x has the label B, but A in line 1"]);
+    // The same file by two ways.
+    symlink("A", folder.path("v/B")).unwrap();
+    let both = list("A/y,A,train\nB/y,B,test\n");
+    ended(&both, 0, &["packed 2 clips"]);
+    fs::remove_file(folder.path("v/B")).unwrap();
+    fs::copy(&video, folder.path("v/A/x.avi")).unwrap();
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["v/A/x.avi", "v/A/x.mp4 are of one clip; keep one"]);
+}
+
+#[test]
+fn playlists_and_other_files_that_name_files_are_refused_at_once() {
+    let Some(folder) = Folder::new() else { return };
+    folder.video("secret.mp4", "1", "-c:v libx264");
+    folder.video("seg.ts", "1", "-c:v libx264");
+    fs::create_dir_all(folder.path("v/A")).unwrap();
+    let segment = folder.path("seg.ts").display().to_string();
+    let endless = format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{segment}\n");
+    let texts = [
+        ("live.avi", endless.clone()),
+        ("whole.mp4", format!("{endless}#EXT-X-ENDLIST\n")),
+        ("concat.mkv", format!("ffconcat version 1.0\nfile {segment}\n")),
+        ("web.mov", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n".into()),
+    ];
+    for (file, text) in &texts {
+        fs::write(folder.path("v/A").join(file), text).unwrap();
+    }
+    let started = Instant::now();
+    let refused = folder.pack("v", &[]);
+    ended(&refused, 1, &["4 of 4 clips cannot be packed", "it holds no frames of its own"]);
+    assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_machines_troubles_end_the_build_and_blame_no_clip() {
+    let Some(folder) = Folder::new() else { return };
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        folder.video(&format!("v/A/{name}.mp4"), "1", "-c:v libx264");
+    }
+    let limited = |limit: &str, more: &[&str]| {
+        let command = folder.pack_command("v", more);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{limit} && exec \"$@\""), "sh"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        shell.output().unwrap()
+    };
+    // Both limits: the soft one alone is raised at the start.
+    let packed = limited("ulimit -n 12", &["--jobs", "8", "--keep-going"]);
+    ended(&packed, 1, &["Too many open files", "ulimit -n 4096", "--jobs"]);
+    assert!(!folder.path("out-v").exists());
+    ended(&limited("ulimit -S -n 12", &["--jobs", "8"]), 0, &["packed 8 clips"]);
+}
+
+#[test]
+fn images_that_are_to_be_turned_are_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |class: &str, clip: &str| dir.path().join("t").join(class).join(clip);
+    // The start of a JPEG file, then EXIF data with the orientation 6, then the rest.
+    let pixels = image::RgbImage::from_fn(32, 24, |x, y| image::Rgb([x as u8 * 7, y as u8 * 9, 90]));
+    let mut plain = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new(&mut plain).encode_image(&pixels).unwrap();
+    let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let turned = [&plain[..2], exif, &plain[2..]].concat();
+    for (clip, bytes) in [("v1", &plain), ("v2", &turned), ("v3", &turned)] {
+        let folder = place("A", clip);
+        fs::create_dir_all(&folder).unwrap();
+        (1..=11).for_each(|n| fs::write(folder.join(format!("img_{n:05}.jpg")), bytes).unwrap());
+    }
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ucfpack"));
+    program
+        .args(["build", "--dataset", "custom", "--rgb"])
+        .arg(dir.path().join("t"))
+        .arg("--out")
+        .arg(dir.path().join("o"));
+    let packed = program.output().unwrap();
+    ended(&packed, 0, &["packed 3 clips", "note: 2 clips have images whose EXIF orientation is not upright"]);
+    let data = Dataset::open(&dir.path().join("o")).unwrap();
+    let stored = data.clip("rgb", 1).unwrap().record(0, 0).unwrap().bytes.to_vec();
+    assert_eq!(stored, turned, "as they are");
+}
+
+#[test]
+fn strangers_in_trees_are_skipped_and_clips_without_a_name_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("t");
+    let mut jpeg = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new(&mut jpeg).encode_image(&image::RgbImage::new(16, 16)).unwrap();
+    let clip = |folder: &Path| {
+        fs::create_dir_all(folder).unwrap();
+        (1..=11).for_each(|n| fs::write(folder.join(format!("img_{n:05}.jpg")), &jpeg).unwrap());
+    };
+    clip(&root.join("A/v1"));
+    clip(&root.join(".Trash/v2"));
+    symlink("/nowhere", root.join("README")).unwrap();
+    symlink("/nowhere", root.join("A/gone")).unwrap();
+    symlink("..", root.join("A/v1/up")).unwrap();
+    let pack = |more: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ucfpack"));
+        program.args(["build", "--dataset", "custom", "--rgb"]).arg(&root).arg("--out").arg(dir.path().join("o"));
+        program.args(more).output().unwrap()
+    };
+    ended(&pack(&[]), 0, &["packed 1 clips", "note: skipped hidden folders: ", ".Trash"]);
+    clip(&root.join("A").join(std::ffi::OsStr::from_bytes(b"caf\xe9")));
+    ended(&pack(&["--overwrite"]), 1, &["1 of 2 clips cannot be packed", "its name is not UTF-8"]);
+    ended(&pack(&["--overwrite", "--keep-going"]), 0, &["packed 1 clips", "left out 1 clips", "its name is not UTF-8"]);
+    // The parts of a split are no classes.
+    clip(&root.join("train/v1"));
+    clip(&root.join("val/v2"));
+    ended(&pack(&["--overwrite", "--keep-going"]), 1, &["the folders train, val are parts of a split"]);
+}
