@@ -17,11 +17,11 @@ pub(crate) use names::first_few;
 pub use names::{clip_key, read_names};
 pub use samples::SampleScores;
 
-use crate::dtype::Kind;
-use crate::pickle::Rows;
 use crate::usage::Usage;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
+use inert_pickle::Kind;
+use inert_pickle::Rows;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -95,7 +95,7 @@ impl Scores {
     }
 
     fn of_pickle(bytes: &[u8], names: Option<&[String]>) -> Result<Self, String> {
-        Self::from_rows(match crate::pickle::read(bytes).map_err(|e| e.to_string())? {
+        Self::from_rows(match inert_pickle::read_rows(bytes).map_err(|e| e.to_string())? {
             Rows::Named(rows) => rows,
             Rows::Listed(rows) => {
                 let names = names.ok_or("the pickle is a list without clip names; give --names a list of them")?;

@@ -2,7 +2,7 @@
 
 use super::npy::Npy;
 use super::{SampleScores, Scores};
-use crate::dtype::Kind;
+use inert_pickle::Kind;
 use npyz::npz::{NpzWriter, array_name_from_file_name, file_name_from_array_name};
 use npyz::zip::read::ZipArchive;
 use npyz::zip::result::ZipError;
