@@ -21,6 +21,7 @@ pub mod fuse;
 pub mod fusion;
 pub mod input;
 pub mod io;
+mod metadata;
 pub mod meters;
 pub mod pixels;
 pub mod plateau;
