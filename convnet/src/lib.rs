@@ -37,4 +37,4 @@ pub use pool::{MaxPool2dConfig, global_avg_pool, max_pool2d};
 pub use relu::{add_relu, relu};
 pub use resnet::{Depth, ParseDepthError, ResNet, ResNetConfig};
 pub use sgd::{Decay, Sgd, SgdConfig};
-pub use weights::{Problem, WeightsError, read_weights};
+pub use weights::{Origin, Problem, WeightsError, check_values, find_weights, read_weights, torchvision_names};

@@ -1,7 +1,7 @@
 //! A network together with its named parameters.
 
 use crate::init;
-use crate::weights::{Problem, WeightsError, read_weights};
+use crate::weights::{Problem, WeightsError, check_values, read_weights, torchvision_names};
 use crate::{ResNet, ResNetConfig};
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
@@ -26,12 +26,14 @@ impl Model {
         Self::build(config, source, device)
     }
 
-    /// Weights from a safetensors file or a zip `.pth` of torchvision or timm (f32, f16 or bf16), with a new last layer.
+    /// Weights from a safetensors file or a `.pth` of torchvision, timm, TSN or mmaction2 (f32, f16, bf16 or f64), with a new
+    /// last layer.
     ///
+    /// Names of other programs and prefixes are turned into torchvision's names; see [`torchvision_names`].
     /// The last layer (`fc`) is always drawn from `seed`; the file need not have one. When the network takes other than three
     /// channels and the file's `conv1` takes three, `conv1` is their mean copied to every channel (cross-modality
     /// initialisation, Wang et al. 2016, without rescaling). Any other tensor that is missing, misshapen or unknown is an
-    /// error that names it.
+    /// error that names it, and so is one that holds a NaN or an infinity.
     pub fn from_pretrained(
         config: &ResNetConfig,
         path: &Path,
@@ -44,11 +46,13 @@ impl Model {
     /// The same from weights that were read already; the path is for messages.
     pub fn from_weights(
         config: &ResNetConfig,
-        (path, mut tensors): (&Path, HashMap<String, Tensor>),
+        (path, tensors): (&Path, HashMap<String, Tensor>),
         seed: u64,
         device: &Device,
     ) -> std::result::Result<Self, WeightsError> {
-        tensors.retain(|name, _| !name.starts_with("fc."));
+        let (mut tensors, _) = torchvision_names(path, tensors)?;
+        tensors.retain(|name, _| !name.starts_with("fc.") && !name.ends_with("num_batches_tracked"));
+        check_values(path, &tensors)?;
         if let Some(conv1) = tensors.get("conv1.weight")
             && conv1.rank() == 4
             && conv1.dims()[1] == 3

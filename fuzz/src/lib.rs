@@ -83,3 +83,23 @@ pub fn reseal(bytes: &mut [u8]) {
     trailer.crc32 = trailer.compute_crc32().into();
     bytes[length - TRAILER_BYTES..].copy_from_slice(trailer.as_bytes());
 }
+
+/// A zip archive as `torch.save` writes it, with these bytes as its pickle and a storage `0` of sixteen bytes.
+pub fn archive(pickle: &[u8]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in [("x/data.pkl", pickle), ("x/data/0", &[1; 16])] {
+        let (offset, size) = (file.len() as u32, content.len() as u32);
+        // Version, flags, method, time and date; a CRC of 0 is not checked.
+        let mut head = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0, 0, 0, 0, 0].to_vec();
+        head.extend([size, size].map(u32::to_le_bytes).concat());
+        head.extend([name.len() as u8, 0, 0, 0]);
+        file.extend([b"PK\x03\x04", head.as_slice(), name.as_bytes(), content].concat());
+        directory.extend([b"PK\x01\x02\x14\0", head.as_slice(), &[0; 10], &offset.to_le_bytes(), name.as_bytes()].concat());
+    }
+    let (start, size) = (file.len() as u32, directory.len() as u32);
+    file.extend(directory);
+    file.extend(b"PK\x05\x06\0\0\0\0\x02\0\x02\0");
+    file.extend([size, start].map(u32::to_le_bytes).concat());
+    file.extend([0; 2]);
+    file
+}

@@ -114,6 +114,9 @@ mod tests {
         assert!(read_regular(&path("socket"), 5).is_err());
         assert_eq!(read_regular(&path("none"), 5).unwrap_err().kind(), io::ErrorKind::NotFound);
         // Files of /proc state no size.
-        assert!(!read_regular(Path::new("/proc/self/status"), 1 << 20).unwrap().is_empty() || cfg!(not(target_os = "linux")));
+        assert!(
+            !read_regular(Path::new("/proc/self/status"), 1 << 20).unwrap().is_empty()
+                || cfg!(not(target_os = "linux"))
+        );
     }
 }

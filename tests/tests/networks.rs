@@ -284,3 +284,164 @@ fn what_cannot_be_predicted_exported_or_imported_says_why() {
     assert!(error.contains("neither a safetensors file nor a .pth"), "{error}");
     assert!(!runs().join("x.safetensors").exists() && !runs().join("x").exists());
 }
+
+#[test]
+fn an_exported_network_comes_back_with_its_view_and_its_figures() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = |name: &str| temp.path().join(name).display().to_string();
+    // A view that is not the seed's in anything that testing depends on.
+    let settings = "--recipe tsn --flow-range centered --test-samples 3 --precise-bn 0 --weights none --input-size 32";
+    let line =
+        format!("temporal --data {{}}/packed --run {} {settings} --batch-size 4 --epochs 1 --threads 2", file("run"));
+    ucftrain(&line).ok();
+    let said = |from: &str| ucftrain(&format!("eval {from} --data {{}}/packed --json")).json().to_string();
+    let expected = said(&format!("--run {}", file("run")));
+    for order in ["natural", "rotated"] {
+        let (out, back) = (file(&format!("{order}-out")), file(&format!("{order}-back")));
+        ucftrain(&format!("export --run {} --out {out} --flow-order {order}", file("run"))).ok();
+        assert_eq!(said(&format!("--checkpoint {out}")), expected, "{order}: evaluated as it was exported");
+        let text = ucftrain(&format!("import {out} --data {{}}/packed --out {back}")).ok();
+        let view =
+            "--input-size 32 --split 1 --sampling segments --test-samples 3 --test-crop center --flow-range centered";
+        assert!(text.contains(&format!("from the file, where no option says otherwise: {view}")), "{text}");
+        assert_eq!(said(&format!("--checkpoint {back}")), expected, "{order}");
+    }
+    let own = tensors(&temp.path().join("run/best.safetensors"));
+    for (name, tensor) in tensors(&temp.path().join("rotated-back")) {
+        assert_eq!(values(&tensor), values(&own[&name]), "{name}");
+    }
+    let import = format!("import {} --data {{}}/packed --out {}", file("natural-out"), file("x"));
+    let error = ucftrain(&format!("{import} --stream spatial")).error(2);
+    assert!(error.contains("--stream spatial:") && error.contains("is of the temporal stream"), "{error}");
+    let error = ucftrain(&format!("{import} --test-samples 2000")).error(2);
+    assert!(error.contains("--test-samples 2000 is not between 1 and 1000"), "{error}");
+    let text = ucftrain(&format!("{import} --test-samples 5 --test-crop ten")).ok();
+    assert!(text.contains("--test-samples 5 --test-crop ten"), "{text}");
+}
+
+#[test]
+fn a_foreign_network_is_imported_with_the_view_that_is_given_and_the_rest_is_told() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = |name: &str| temp.path().join(name).display().to_string();
+    let own = tensors(&runs().join("te/best.safetensors"));
+    let save = |name: &str, prefix: &str, head: &str| {
+        let name_of = |name: &String| match name.strip_prefix("fc.") {
+            Some(rest) => format!("{head}{rest}"),
+            None => format!("{prefix}{name}"),
+        };
+        let renamed: HashMap<String, Tensor> = own.iter().map(|(name, t)| (name_of(name), t.clone())).collect();
+        candle_core::safetensors::save(&renamed, temp.path().join(name)).unwrap();
+    };
+    save("plain", "", "fc.");
+    save("tsn", "module.base_model.", "module.new_fc.");
+    save("mm", "backbone.", "cls_head.fc_cls.");
+    let import = |name: &str, more: &str| {
+        let out = file(&format!("{name}-out"));
+        let line = format!("import {} --data {{}}/packed --input-size 32 --overwrite --out {out} {more}", file(name));
+        (ucftrain(&line), out)
+    };
+    let assumed = |name: &str, more: &str| {
+        let text = import(name, more).0.ok();
+        let line = text.lines().find_map(|line| line.strip_prefix("assumed, where no option says otherwise: "));
+        line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let seed = "--input-size 32 --split 1 --sampling seed --test-samples 19 --test-crop whole --flow-range unit --segments 1 --consensus sum";
+    assert_eq!(assumed("plain", "--stream temporal"), seed);
+    let tsn = "--input-size 32 --split 1 --sampling segments --test-samples 25 --test-crop center --flow-range centered --segments 3 --consensus mean";
+    assert_eq!(assumed("tsn", "--stream temporal"), tsn);
+    assert_eq!(assumed("mm", "--stream temporal"), tsn.replace("centered", "unit"));
+    let given =
+        "--sampling segments --test-samples 4 --test-crop three --flow-range centered --segments 2 --consensus mean";
+    assert_eq!(
+        assumed("plain", &format!("--stream temporal {given} --split 3")),
+        format!("--input-size 32 --split 3 {given}")
+    );
+    let error = import("plain", "").0.error(2);
+    assert!(error.contains("give --stream spatial or --stream temporal"), "{error}");
+    let (done, out) = import("plain", "--stream temporal");
+    done.ok();
+    let said = |from: &str| ucftrain(&format!("eval {from} --data {{}}/packed --json")).json().to_string();
+    assert_eq!(said(&format!("--checkpoint {out}")), said("--run {}/te"));
+}
+
+/// Writes the network of `te` with another piece of metadata or another tensor.
+fn altered(path: &Path, change: impl FnOnce(&mut serde_json::Value, &mut HashMap<String, Tensor>)) {
+    let bytes = fs::read(runs().join("te/best.safetensors")).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let mut metadata = serde_json::from_str(&header.metadata().as_ref().unwrap()["ucftrain"]).unwrap();
+    let mut all = tensors(&runs().join("te/best.safetensors"));
+    change(&mut metadata, &mut all);
+    let metadata = HashMap::from([("ucftrain".to_owned(), metadata.to_string())]);
+    fs::write(path, safetensors::serialize(&all, Some(metadata)).unwrap()).unwrap();
+}
+
+#[test]
+fn what_a_file_says_of_its_network_is_checked_as_options_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("net.safetensors");
+    let refused = |part: &str| {
+        let clip = Scores::load(&runs().join("te")).unwrap().names[0].clone();
+        let net = path.display();
+        for line in [
+            format!("eval --checkpoint {net} --data {{}}/packed"),
+            format!("predict --checkpoint {net} --data {{}}/packed --clip {clip}"),
+            format!("export --checkpoint {net} --out {net}-out"),
+            format!("import {net} --data {{}}/packed --out {net}-out"),
+        ] {
+            let error = ucftrain(&line).error(1);
+            assert!(error.contains(&format!("net.safetensors: {part}")), "{line}: {error}");
+        }
+    };
+    for size in [0, 1 << 40, 1_u64 << 63] {
+        altered(&path, |network, _| network["input_size"] = size.into());
+        refused(&format!("input_size: {size} is not between 32 and 1024"));
+    }
+    altered(&path, |network, _| network["view"]["test-samples"] = (1_u64 << 62).into());
+    refused("test-samples 4611686018427387904 is not between 1 and 1000");
+    altered(&path, |network, _| network["view"]["segments"] = 1000.into());
+    refused("segments 1000 is not between 1 and 1");
+    altered(&path, |network, _| network["arch"] = "vgg16".into());
+    refused("arch: unknown network \"vgg16\"");
+    altered(&path, |network, _| network["classes"] = vec!["a"; 2].into());
+    refused("classes: a is there twice");
+    altered(&path, |network, _| network["classes"] = (0..100_000).map(|i| i.to_string()).collect::<Vec<_>>().into());
+    refused("classes: 100000 names, but the last layer has 3");
+    altered(&path, |_, tensors| {
+        let bias = Tensor::new(&[0.0, f32::NAN, 0.0], &Device::Cpu).unwrap();
+        tensors.insert("fc.bias".to_owned(), bias);
+    });
+    refused("tensor fc.bias holds NaN");
+    altered(&path, |_, tensors| {
+        tensors.insert("mask".to_owned(), Tensor::new(1_u8, &Device::Cpu).unwrap());
+    });
+    ucftrain(&format!("eval --checkpoint {} --data {{}}/packed", path.display())).ok();
+    // Numbers that overflow on their way through the network.
+    altered(&path, |_, tensors| {
+        let fc = Tensor::full(f32::MAX, (3, 512), &Device::Cpu).unwrap();
+        tensors.insert("fc.weight".to_owned(), fc);
+    });
+    let clip = Scores::load(&runs().join("te")).unwrap().names[0].clone();
+    let error = ucftrain(&format!("eval --checkpoint {} --data {{}}/packed", path.display())).error(1);
+    assert!(error.contains("has a score of"), "{error}");
+    let error = ucftrain(&format!("predict --checkpoint {} --data {{}}/packed --clip {clip}", path.display())).error(1);
+    assert!(error.contains("a score of"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn networks_weights_and_scores_are_read_from_regular_files_only() {
+    let temp = tempfile::tempdir().unwrap();
+    let pipe = temp.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for line in [
+        "eval --checkpoint PIPE --data {}/packed",
+        "export --checkpoint PIPE --out PIPE-out",
+        "import PIPE --stream spatial --data {}/packed --out PIPE-out",
+        "fuse PIPE {}/te",
+        "spatial --data {}/packed --run PIPE-run --weights PIPE --epochs 1 --input-size 32",
+    ] {
+        let line = line.replace("PIPE", &pipe.display().to_string());
+        let error = ucftrain(&line).error(1);
+        assert!(error.contains("it is a named pipe, not a regular file"), "{line}: {error}");
+    }
+}

@@ -1,14 +1,19 @@
 //! The whole state of a run in one safetensors file, so that it goes on as if it had never stopped: network, optimiser,
 //! scheduler, place in the epoch, meters. And the network alone, as other programs read it.
 
+use crate::exchange::{FlowOrder, natural_order};
 use crate::input::Work;
+use crate::metadata::{Described, describe};
 use crate::meters::Mean;
 use crate::plateau::Plateau;
 use crate::stream::Stream;
 use crate::view::View;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, anyhow, bail};
-use candle_core::Tensor;
+use candle_convnet::check_values;
+use candle_core::safetensors::Load;
+use candle_core::{Device, Tensor};
+use safetensors::Dtype;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -164,6 +169,21 @@ pub fn save_network(path: &Path, network: &Network, model: &[(String, Tensor)]) 
     write(path, model.iter().map(|(name, tensor)| (name.clone(), tensor)), &serde_json::to_string(network)?)
 }
 
+/// The same of a network that goes out with its flow channels in another order.
+pub(crate) fn save_in_order(
+    path: &Path,
+    network: &Network,
+    order: FlowOrder,
+    model: &[(String, Tensor)],
+) -> Result<()> {
+    if order == FlowOrder::Natural {
+        return save_network(path, network, model);
+    }
+    let mut metadata = serde_json::to_value(network)?;
+    metadata["flow_order"] = serde_json::to_value(order)?;
+    write(path, model.iter().map(|(name, tensor)| (name.clone(), tensor)), &metadata.to_string())
+}
+
 fn write<'a>(path: &Path, tensors: impl Iterator<Item = (String, &'a Tensor)>, metadata: &str) -> Result<()> {
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
     let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| anyhow!("{}: {e}", path.display()))?;
@@ -201,37 +221,61 @@ pub fn load(path: &Path) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
     Ok((state, parts))
 }
 
-/// Reads a network: `best.safetensors`, or the network of a checkpoint.
+/// Reads a network: `best.safetensors`, the network of a checkpoint, or an exported one, whose flow channels are turned into
+/// their natural order. What the file says of it is checked, and so are its numbers.
 pub fn load_network(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Any {
-        Checkpoint(Box<State>),
-        Network(Network),
+    let name = || path.display().to_string();
+    let (metadata, mut tensors) = read_parts(path)?;
+    let Described { network, order, is_checkpoint } = describe(&metadata).map_err(|e| anyhow!("{}: {e}", name()))?;
+    if is_checkpoint {
+        let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(MODEL)?.to_owned(), tensor));
+        tensors = tensors.into_iter().filter_map(of_model).collect();
     }
-    let (metadata, tensors): (Any, _) = read(path)?;
-    Ok(match metadata {
-        Any::Network(network) => (network, tensors),
-        Any::Checkpoint(state) => {
-            let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(MODEL)?.to_owned(), tensor));
-            (state.network, tensors.into_iter().filter_map(of_model).collect())
-        }
-    })
+    let classes = network.classes.len();
+    let known = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied()).unwrap_or_default();
+    if known != classes {
+        bail!("{}: classes: {classes} names, but the last layer has {known}", name());
+    }
+    check_values(path, &tensors)?;
+    if order == FlowOrder::Rotated
+        && let Some(conv1) = tensors.get_mut("conv1.weight")
+    {
+        *conv1 = natural_order(conv1).with_context(name)?;
+    }
+    Ok((network, tensors))
 }
 
+/// What a file of ours says of its network, as it stands there; none in other files.
+pub(crate) fn metadata_of(path: &Path) -> Option<String> {
+    header_of(path).ok()?.metadata.remove(METADATA_KEY)
+}
+
+/// No file of ours is larger: a ResNet-152 with its momentum and running average takes 0.7 GB.
+const MAX_FILE_BYTES: u64 = 4 << 30;
 /// No header of ours is larger: UCF101's checkpoints have 20 KB of it.
 const MAX_HEADER_BYTES: u64 = 100 << 20;
 
 /// The metadata of a checkpoint ([`State`]) or of `best.safetensors` ([`Network`]), without its tensors.
 pub fn read_metadata<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    #[derive(Deserialize)]
-    struct Header {
-        #[serde(rename = "__metadata__")]
-        metadata: HashMap<String, String>,
-    }
+    let name = || path.display().to_string();
+    let header = header_of(path)?;
+    let Some(metadata) = header.metadata.get(METADATA_KEY) else {
+        bail!("{}: not written by ucftrain (it has no {METADATA_KEY:?} entry)", name());
+    };
+    serde_json::from_str(metadata).with_context(|| format!("{}: unreadable state", name()))
+}
+
+/// The part of a safetensors header that is not about tensors.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__", default)]
+    metadata: HashMap<String, String>,
+}
+
+fn header_of(path: &Path) -> Result<Header> {
     let name = || path.display().to_string();
     let header = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(path)?;
+        let mut file = clipshard::open_regular(path)?;
         let mut length = [0; 8];
         file.read_exact(&mut length)?;
         let length = u64::from_le_bytes(length);
@@ -241,25 +285,34 @@ pub fn read_metadata<T: DeserializeOwned>(path: &Path) -> Result<T> {
         Ok(header)
     };
     let header = header().with_context(|| format!("{}: cannot read it", name()))?;
-    let header: Header =
-        serde_json::from_slice(&header).with_context(|| format!("{}: not a safetensors file of ucftrain", name()))?;
-    let Some(metadata) = header.metadata.get(METADATA_KEY) else {
-        bail!("{}: not written by ucftrain (it has no {METADATA_KEY:?} entry)", name());
-    };
-    serde_json::from_str(metadata).with_context(|| format!("{}: unreadable state", name()))
+    serde_json::from_slice(&header).with_context(|| format!("{}: not a safetensors file of ucftrain", name()))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<(T, HashMap<String, Tensor>)> {
+    let (metadata, tensors) = read_parts(path)?;
+    let metadata = serde_json::from_str(&metadata).with_context(|| format!("{}: unreadable state", path.display()))?;
+    Ok((metadata, tensors))
+}
+
+/// The metadata of a file and its floating-point tensors.
+fn read_parts(path: &Path) -> Result<(String, HashMap<String, Tensor>)> {
     let name = || path.display().to_string();
-    let bytes = std::fs::read(path).with_context(|| format!("{}: cannot read it", name()))?;
+    let bytes = clipshard::read_regular(path, MAX_FILE_BYTES).with_context(|| format!("{}: cannot read it", name()))?;
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
         .map_err(|e| anyhow!("{}: not a whole safetensors file ({e}); restore it or start the run again", name()))?;
     let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
     let Some(metadata) = metadata else {
         bail!("{}: not written by ucftrain (it has no {METADATA_KEY:?} entry)", name());
     };
-    let metadata = serde_json::from_str(metadata).with_context(|| format!("{}: unreadable state", name()))?;
-    let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu)
-        .with_context(|| format!("{}: unreadable tensors", name()))?;
+    let metadata = metadata.clone();
+    let file = safetensors::SafeTensors::deserialize(&bytes).map_err(|e| anyhow!("{}: {e}", name()))?;
+    let mut tensors = HashMap::new();
+    for (tensor, view) in file.iter() {
+        // Types that others may have added, such as truth values, are passed over.
+        if matches!(view.dtype(), Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+            let loaded = view.load(&Device::Cpu).with_context(|| format!("{}: unreadable tensors", name()))?;
+            tensors.insert(tensor.to_owned(), loaded);
+        }
+    }
     Ok((metadata, tensors))
 }

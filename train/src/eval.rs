@@ -10,7 +10,7 @@ use crate::table::table;
 use crate::trained::{NetworkArgs, Trained};
 use crate::videos::Videos;
 use crate::view::Crop;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
@@ -77,6 +77,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let Some(outcome) = evaluation.run(&model.net, console, &Stop::on_signals()?)? else {
         bail!("stopped before the end; nothing was written");
     };
+    outcome.scores.check().map_err(|fault| anyhow!("{}: {fault}", trained.path.display()))?;
     if let Some(path) = &args.scores {
         outcome.scores.write_npz(path)?;
     }

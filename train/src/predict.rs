@@ -184,6 +184,9 @@ fn ask(
     let samples = outcome.samples.context("samples were not kept")?;
     let number = outcome.scores.samples.as_ref().map_or(1, |samples| samples[0]) as f32;
     let logits = outcome.scores.row(0).iter().map(|sum| sum / number).collect();
+    if let Some(value) = outcome.scores.row(0).iter().find(|value| !value.is_finite()) {
+        bail!("the network gives clip {} a score of {value}: its weights are not those of a trained network", video.id);
+    }
     Ok(Answer { name: name.to_owned(), stream: network.stream, logits, samples })
 }
 

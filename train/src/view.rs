@@ -4,9 +4,14 @@
 use crate::stream::Stream;
 use candle_convnet::Range;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// Views of a training sample at most.
 pub const MAX_SEGMENTS: usize = 16;
+/// Samples of a test clip at most.
+pub const MAX_TEST_SAMPLES: usize = 1000;
+/// Sides of a network's square input, in pixels.
+pub const INPUT_SIZES: RangeInclusive<usize> = 32..=1024;
 
 /// Everything about views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +124,26 @@ impl View {
             // Better than the centred range with each of three seeds: docs/recipes.md.
             flow_range: FlowRange::Unit,
         }
+    }
+
+    /// Whether a network of a stream can see clips so. The error begins with the option that has a wrong value.
+    pub fn check(self, stream: Stream) -> Result<(), String> {
+        let most = match (self.sampling, stream) {
+            (Sampling::Seed, Stream::Spatial) => 3,
+            (Sampling::Seed, Stream::Temporal) => 1,
+            (Sampling::Segments, _) => MAX_SEGMENTS,
+        };
+        for (option, value, most) in
+            [("test-samples", self.test_samples, MAX_TEST_SAMPLES), ("segments", self.segments, most)]
+        {
+            if !(1..=most).contains(&value) {
+                return Err(format!("{option} {value} is not between 1 and {most}"));
+            }
+        }
+        if stream == Stream::Temporal && self.crop == Crop::Random {
+            return Err("crop random is for RGB; flow is stored in the input's size: take whole or corners".to_owned());
+        }
+        Ok(())
     }
 
     /// Views of a test sample.

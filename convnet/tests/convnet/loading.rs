@@ -2,7 +2,7 @@
 
 use crate::networks::known;
 use crate::values::{error, flat, golden_path, scaled};
-use candle_convnet::{Depth, Model, Problem, ResNetConfig, WeightsError, read_weights};
+use candle_convnet::{Depth, Model, Problem, ResNetConfig, WeightsError, find_weights, read_weights};
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,8 @@ fn files_that_hold_no_weights_say_so() {
         let text = read_weights(&path).unwrap_err().to_string();
         assert!(text.contains(part) && text.contains("file.pth"), "{text}");
     };
-    says(&[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9], "format from before 1.6");
+    // The magic number of files from before PyTorch 1.6, and no more.
+    says(&[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'], "cut short");
     says(b"<html>not found", "neither a safetensors file nor");
     says(b"", "neither a safetensors file nor");
     // A header that claims 2^60 bytes; a zip cut short.
@@ -151,4 +152,152 @@ fn files_that_hold_no_weights_say_so() {
         format!("{error:#}").ends_with("absent: cannot read it: No such file or directory (os error 2)"),
         "{error:#}"
     );
+}
+
+/// `PREFIX conv1.weight` and so on.
+fn prefixed(dir: &Path, prefix: &str, head: &str) -> PathBuf {
+    file(dir, DType::F32, |tensors| {
+        *tensors = std::mem::take(tensors)
+            .into_iter()
+            .map(|(name, tensor)| match name.strip_prefix("fc.") {
+                Some(rest) => (format!("{head}{rest}"), tensor),
+                None => (format!("{prefix}{name}"), tensor),
+            })
+            .collect();
+    })
+}
+
+#[test]
+fn prefixes_and_names_of_other_programs_give_the_same_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = flat(&tensor(&known(Depth::R18, 3), "layer2.0.downsample.1.running_var"));
+    let prefixes = [
+        ("module.", "module.fc."),
+        ("_orig_mod.", "_orig_mod.fc."),
+        ("model.", "model.fc."),
+        ("module._orig_mod.model.", "module._orig_mod.model.fc."),
+        ("base_model.", "new_fc."),
+        ("module.base_model.", "module.new_fc."),
+        ("backbone.", "cls_head.fc_cls."),
+        ("net.", "head."),
+        ("encoder.", "fc."),
+        ("some.thing.", "some.fc."),
+    ];
+    for (prefix, head) in prefixes {
+        let model =
+            load(&CONFIG, &prefixed(dir.path(), prefix, head)).unwrap_or_else(|error| panic!("{prefix}: {error}"));
+        assert_eq!(flat(&tensor(&model, "layer2.0.downsample.1.running_var")), reference, "{prefix}");
+    }
+    // mmaction2 keeps batch norms in its convolutions.
+    let mm = |name: &str| {
+        let name = name.replace("downsample.0.", "downsample.conv.").replace("downsample.1.", "downsample.bn.");
+        let parts: Vec<String> = name
+            .split('.')
+            .map(|part| match part.strip_prefix("bn") {
+                Some(n) if !n.is_empty() => format!("conv{n}.bn"),
+                _ if part.starts_with("conv") && part != "conv" => format!("{part}.conv"),
+                _ => part.to_owned(),
+            })
+            .collect();
+        format!("backbone.{}", parts.join("."))
+    };
+    assert_eq!(mm("layer1.0.bn2.running_var"), "backbone.layer1.0.conv2.bn.running_var");
+    assert_eq!(mm("conv1.weight"), "backbone.conv1.conv.weight");
+    let path = file(dir.path(), DType::F32, |tensors| {
+        *tensors = std::mem::take(tensors).into_iter().map(|(name, tensor)| (mm(&name), tensor)).collect();
+        for parameter in ["weight", "bias"] {
+            let fc = tensors.remove(&format!("backbone.fc.{parameter}")).unwrap();
+            tensors.insert(format!("cls_head.fc_cls.{parameter}"), fc);
+        }
+    });
+    let model = load(&CONFIG, &path).unwrap();
+    assert_eq!(flat(&tensor(&model, "layer2.0.downsample.1.running_var")), reference);
+}
+
+#[test]
+fn prefixes_that_do_not_fit_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), DType::F32, |tensors| {
+        let all = std::mem::take(tensors);
+        for prefix in ["encoder_q.", "encoder_k."] {
+            tensors.extend(all.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())));
+        }
+    });
+    let text = load(&CONFIG, &path).unwrap_err().to_string();
+    assert!(text.contains("Names that are not known begin with encoder_k., encoder_q."), "{text}");
+    let path = file(dir.path(), DType::F32, |tensors| {
+        tensors.insert("module.bn1.bias".to_owned(), scaled("x", 64, 1., 0.));
+    });
+    let text = load(&CONFIG, &path).unwrap_err().to_string();
+    assert!(text.contains("bn1.bias is there twice, with and without a prefix"), "{text}");
+}
+
+#[test]
+fn numbers_that_no_network_can_compute_with_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let fault = |name: &str, value: f32| {
+        let path = file(dir.path(), DType::F32, |tensors| {
+            let shape = tensors[name].shape().clone();
+            let mut values: Vec<f32> = tensors[name].flatten_all().unwrap().to_vec1().unwrap();
+            *values.last_mut().unwrap() = value;
+            tensors.insert(name.to_owned(), Tensor::from_vec(values, shape, &Device::Cpu).unwrap());
+        });
+        load(&CONFIG, &path).map_or_else(|error| error.to_string(), |_| String::new())
+    };
+    for (name, value) in [
+        ("layer1.0.conv1.weight", f32::NAN),
+        ("conv1.weight", f32::INFINITY),
+        ("bn1.bias", f32::NEG_INFINITY),
+        ("bn1.running_var", -1.0),
+    ] {
+        let text = fault(name, value);
+        assert!(text.contains(&format!("weights.safetensors: tensor {name} holds {value};")), "{text}");
+    }
+    assert_eq!(fault("bn1.running_mean", -1.0), "");
+    assert_eq!(fault("fc.bias", f32::NAN), "", "the last layer is not taken from the file");
+}
+
+/// A safetensors file.
+fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
+}
+
+#[test]
+fn truth_values_and_integers_in_safetensors_are_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.safetensors");
+    let header = r#"{"mask":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]},
+        "steps":{"dtype":"I64","shape":[],"data_offsets":[2,10]},
+        "w":{"dtype":"F32","shape":[1],"data_offsets":[10,14]}}"#;
+    let mut data = vec![0; 10];
+    data.extend(1.5_f32.to_le_bytes());
+    let whole = safetensors(header, &data);
+    std::fs::write(&path, &whole).unwrap();
+    let weights = read_weights(&path).unwrap();
+    assert_eq!(weights.len(), 1);
+    assert_eq!(flat(&weights["w"]), [1.5]);
+    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let text = read_weights(&path).unwrap_err().to_string();
+    assert!(text.contains("damaged, perhaps cut short: fetch it again"), "{text}");
+    // A shape that overflows and one that its bytes do not fill are faults of the header, not of the transfer.
+    for shape in ["[4294967296,4294967296]", "[2]"] {
+        let header = format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":[0,4]}}}}"#);
+        std::fs::write(&path, safetensors(&header, &[0; 4])).unwrap();
+        let text = read_weights(&path).unwrap_err().to_string();
+        assert!(text.contains("not a safetensors file, though it begins as one"), "{text}");
+    }
+}
+
+#[test]
+fn the_key_of_nested_weights_is_told() {
+    assert_eq!(find_weights(&golden_path("tiny.pth")).unwrap().1, "state_dict");
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_not_read() {
+    for (path, kind) in [("/dev/zero", "a device"), ("/tmp", "a folder")] {
+        let error = anyhow::Error::from(read_weights(Path::new(path)).unwrap_err());
+        assert!(format!("{error:#}").contains(&format!("it is {kind}, not a regular file")), "{error:#}");
+    }
 }

@@ -2,8 +2,18 @@
 
 use super::Scores;
 
+/// What spreadsheets put before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a file begins with the column `name`, quoted or not.
+pub(super) fn is_csv(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    [&b"name,"[..], b"\"name\","].iter().any(|head| text.starts_with(head))
+}
+
 /// Reads it. The rules of [`Scores`] are not checked yet.
 pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let head = reader.headers().map_err(|e| format!("not a csv file: {e}"))?.clone();
     if head.get(0) != Some("name") {

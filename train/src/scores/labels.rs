@@ -3,6 +3,7 @@
 //! The official lists of UCF101: `classInd.txt` with `<id from 1> <Name>` and `testlist0N.txt` with `Class/v_X_gNN_cNN.avi`, one
 //! a line, ending in CRLF or LF. The class of a clip is its directory's.
 
+use super::names::{entry, lines, read_text};
 use super::{Scores, clip_key, first_few};
 use anyhow::{Context, Result, bail};
 use clipshard::{MANIFEST_FILE, Manifest, Subset};
@@ -120,22 +121,18 @@ impl Source {
     }
 }
 
-fn read_text(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))
-}
-
 /// Labels from 0 by class name in lower case.
 fn class_numbers(path: &Path) -> Result<HashMap<String, u32>> {
     let mut numbers = HashMap::new();
     let text = read_text(path)?;
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (number, line) in lines(&text) {
         let fields = line.split_once(char::is_whitespace);
         let class = fields.and_then(|(id, name)| Some((id.trim().parse::<u32>().ok()?.checked_sub(1)?, name.trim())));
         let Some((label, name)) = class else {
-            bail!("{}, line {}: {line:?} is not of the form \"1 ApplyEyeMakeup\"", path.display(), at + 1);
+            bail!("{}, line {}: {line:?} is not of the form \"1 ApplyEyeMakeup\"", path.display(), number);
         };
         if numbers.insert(name.to_lowercase(), label).is_some() {
-            bail!("{}, line {}: class {name} is there twice", path.display(), at + 1);
+            bail!("{}, line {}: class {name} is there twice", path.display(), number);
         }
     }
     let mut labels: Vec<u32> = numbers.values().copied().collect();
@@ -150,18 +147,18 @@ fn class_numbers(path: &Path) -> Result<HashMap<String, u32>> {
 fn test_clips(path: &Path, numbers: &HashMap<String, u32>) -> Result<HashMap<String, u32>> {
     let mut clips = HashMap::new();
     let text = read_text(path)?;
-    for (at, line) in text.lines().enumerate() {
+    for (number, line) in lines(&text) {
         // Training lists have the class's number after the name.
-        let Some(entry) = line.split_whitespace().next() else { continue };
+        let entry = entry(line).with_context(|| format!("{}, line {number}", path.display()))?;
         let Some((class, file)) = entry.rsplit_once('/') else {
-            bail!("{}, line {}: {entry:?} is not of the form Class/clip.avi", path.display(), at + 1);
+            bail!("{}, line {}: {entry:?} is not of the form Class/clip.avi", path.display(), number);
         };
         let class = class.rsplit('/').next().unwrap_or(class);
         let Some(&label) = numbers.get(&class.to_lowercase()) else {
-            bail!("{}, line {}: class {class:?} is not in {CLASS_LIST_FILE}", path.display(), at + 1);
+            bail!("{}, line {}: class {class:?} is not in {CLASS_LIST_FILE}", path.display(), number);
         };
         if clips.insert(clip_key(file), label).is_some() {
-            bail!("{}, line {}: clip {file} is there twice", path.display(), at + 1);
+            bail!("{}, line {}: clip {file} is there twice", path.display(), number);
         }
     }
     Ok(clips)

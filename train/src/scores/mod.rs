@@ -17,11 +17,11 @@ pub(crate) use names::first_few;
 pub use names::{clip_key, read_names};
 pub use samples::SampleScores;
 
-use crate::dtype::Kind;
-use crate::pickle::Rows;
 use crate::usage::Usage;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
+use inert_pickle::Kind;
+use inert_pickle::Rows;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -61,11 +61,8 @@ impl Scores {
             }
             bail!("{shown}: no {SCORES_FILE} in this folder: is it a run, and has it finished an epoch?");
         }
-        let meta = std::fs::metadata(path).with_context(|| format!("{shown}: cannot read it"))?;
-        if meta.len() > MAX_FILE_BYTES {
-            bail!("{shown}: {} bytes are too much for a score file; at most {MAX_FILE_BYTES} are read", meta.len());
-        }
-        let bytes = std::fs::read(path).with_context(|| format!("{shown}: cannot read it"))?;
+        let bytes =
+            clipshard::read_regular(path, MAX_FILE_BYTES).with_context(|| format!("{shown}: cannot read it"))?;
         Self::parse(&bytes, names).map_err(|fault| anyhow::anyhow!("{shown}: {fault}"))
     }
 
@@ -87,7 +84,8 @@ impl Scores {
             // A protocol's number, or the start of a dictionary or list in text.
             [0x80 | b'(' | b'}' | b']' | b'c', ..] => Self::of_pickle(bytes, names)?,
             [] => return Err("the file is empty".to_owned()),
-            _ if bytes.starts_with(b"name,") => csv::read(bytes)?,
+            _ if csv::is_csv(bytes) => csv::read(bytes)?,
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err("it is text in UTF-16; save it as UTF-8".to_owned()),
             _ => return Err("not a score file: neither npz nor npy nor a pickle nor csv".to_owned()),
         };
         scores.check()?;
@@ -95,7 +93,7 @@ impl Scores {
     }
 
     fn of_pickle(bytes: &[u8], names: Option<&[String]>) -> Result<Self, String> {
-        Self::from_rows(match crate::pickle::read(bytes).map_err(|e| e.to_string())? {
+        Self::from_rows(match inert_pickle::read_rows(bytes).map_err(|e| e.to_string())? {
             Rows::Named(rows) => rows,
             Rows::Listed(rows) => {
                 let names = names.ok_or("the pickle is a list without clip names; give --names a list of them")?;
@@ -128,7 +126,7 @@ impl Scores {
     }
 
     /// What holds of all scores, whoever made them.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let clips = self.names.len();
         if clips == 0 || self.classes == 0 {
             return Err(format!("it holds scores of {clips} clips and {} classes", self.classes));
@@ -241,6 +239,38 @@ mod tests {
         assert!(parse("name,0,1\nv_a,1\n").unwrap_err().contains("line: 2"), "{:?}", parse("name,0,1\nv_a,1\n"));
         assert!(parse("name,0,1\nv_a,1,x\n").unwrap_err().contains("line 2: \"x\" is no number"));
         assert!(parse("name,label,0\nv_a,-1,0\n").unwrap_err().contains("line 2: \"-1\" is no whole number"));
+    }
+
+    #[test]
+    fn csv_of_spreadsheets_is_read() {
+        let parse = |text: &str| Scores::parse(text.as_bytes(), None).unwrap();
+        let plain = parse("name,label,0,1\nv_a,1,0.5,-2\n");
+        assert_eq!((plain.classes, &plain.logits, &plain.labels), (2, &vec![0.5, -2.0], &Some(vec![1])));
+        for text in [
+            "\u{feff}name,label,0,1\nv_a,1,0.5,-2\n",
+            "\"name\",\"label\",\"0\",\"1\"\r\n\"v_a\",\"1\",\"0.5\",\"-2\"\r\n",
+            "\u{feff}\"name\",\"label\",0,1\rv_a,1,0.5,-2\r",
+        ] {
+            assert_eq!(parse(text), plain, "{text:?}");
+        }
+        let utf16 = Scores::parse(b"\xff\xfen\0a\0m\0e\0,\0", None).unwrap_err();
+        assert!(utf16.contains("UTF-16; save it as UTF-8"), "{utf16}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_read_as_scores() {
+        let error = Scores::load(Path::new("/dev/zero")).unwrap_err();
+        assert!(
+            format!("{error:#}").ends_with("/dev/zero: cannot read it: it is a device, not a regular file"),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn a_dictionary_of_np_save_is_read() {
+        let scores = Scores::load(Path::new("tests/goldens/dictionary.npy")).unwrap();
+        assert_eq!((scores.names.len(), scores.classes), (3, 4));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is Python source; only what
 //! numpy itself writes is understood, so a hostile one has nothing to work on.
 
-use crate::dtype::{DType, Kind};
+use inert_pickle::{DType, Kind};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Headers of plain arrays take 128 bytes.

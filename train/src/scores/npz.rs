@@ -2,29 +2,40 @@
 
 use super::npy::Npy;
 use super::{SampleScores, Scores};
-use crate::dtype::Kind;
+use inert_pickle::Kind;
 use npyz::npz::{NpzWriter, array_name_from_file_name, file_name_from_array_name};
 use npyz::zip::read::ZipArchive;
 use npyz::zip::result::ZipError;
 use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, DateTime};
 use npyz::{DType, Serialize, WriterBuilder};
+use std::collections::HashSet;
 use std::io::{self, Cursor, Read};
 
-/// No array is larger unpacked, whatever the archive says.
-const MAX_ARRAY_BYTES: u64 = 1 << 30;
+/// How many times a file's size its arrays may have unpacked, beside [`SMALL_BYTES`]. Scores hardly shrink; names and labels do.
+const MAX_UNPACKED: u64 = 64;
+/// What the arrays of any file may have.
+const SMALL_BYTES: u64 = 1 << 20;
+/// Names of clips have a few dozen characters.
+const MAX_NAME_BYTES: usize = 4 * 4096;
 
-type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+/// An archive and how much of it may still be unpacked.
+struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    left: u64,
+}
 
 /// Reads `names`, `logits` and, where there, `labels` and `samples`. The rules of [`Scores`] are not checked yet.
 pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not a whole zip archive: {e}"))?;
+    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not a whole zip archive: {e}"))?;
+    let mut archive = Archive { zip, left: bytes.len() as u64 * MAX_UNPACKED + SMALL_BYTES };
     let file = required(&mut archive, "names")?;
     let names = within("names", || {
         let npy = Npy::parse(&file)?;
         if npy.dtype.kind == Kind::Object {
             return Err("it holds Python objects; save it as text, np.array(names, dtype=str)".to_owned());
         }
+        check_names(&npy)?;
         let names = npy.dtype.texts(npy.data).ok_or_else(|| format!("it holds {}, not text", npy.dtype))?;
         if npy.shape.len() == 1 { Ok(names) } else { Err(format!("it has shape {:?}, not [clips]", npy.shape)) }
     })?;
@@ -33,6 +44,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
     let labels = integers(&mut archive, "labels", names.len())?;
     let samples = integers(&mut archive, "samples", names.len())?;
     Ok(Scores { names, classes, logits, labels, samples })
+}
+
+/// Whether names can be those of clips: short, and each there once. This takes less memory than the names themselves.
+fn check_names(npy: &Npy<'_>) -> Result<(), String> {
+    if npy.dtype.bytes > MAX_NAME_BYTES {
+        return Err(format!("its names take {} bytes each; at most {MAX_NAME_BYTES} are read", npy.dtype.bytes));
+    }
+    let mut seen = HashSet::new();
+    for (at, name) in npy.data.chunks_exact(npy.dtype.bytes.max(1)).enumerate() {
+        if !seen.insert(name) {
+            return Err(format!("name number {} is there twice", at + 1));
+        }
+    }
+    Ok(())
 }
 
 fn within<T>(array: &str, read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
@@ -77,7 +102,7 @@ fn required(archive: &mut Archive<'_>, name: &str) -> Result<Vec<u8>, String> {
     if let Some(file) = array(archive, name)? {
         return Ok(file);
     }
-    let mut found: Vec<_> = archive.file_names().filter_map(array_name_from_file_name).collect();
+    let mut found: Vec<_> = archive.zip.file_names().filter_map(array_name_from_file_name).collect();
     found.sort_unstable();
     let found = super::first_few(&found);
     Err(format!("no array {name:?} in it; score files have `names` and `logits` (found: {found})"))
@@ -85,17 +110,17 @@ fn required(archive: &mut Archive<'_>, name: &str) -> Result<Vec<u8>, String> {
 
 /// The npy file of an array, unpacked.
 fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, String> {
-    let mut entry = match archive.by_name(&file_name_from_array_name(name)) {
+    let mut entry = match archive.zip.by_name(&file_name_from_array_name(name)) {
         Ok(entry) => entry,
         Err(ZipError::FileNotFound) => return Ok(None),
         Err(e) => return Err(format!("array {name:?}: {e}")),
     };
     let mut bytes = Vec::new();
     // The size that the archive states is not believed: what is really there is read, up to the limit.
-    entry.by_ref().take(MAX_ARRAY_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("array {name:?}: {e}"))?;
-    if bytes.len() as u64 > MAX_ARRAY_BYTES {
-        return Err(format!("array {name:?} has more than {MAX_ARRAY_BYTES} bytes"));
-    }
+    entry.by_ref().take(archive.left + 1).read_to_end(&mut bytes).map_err(|e| format!("array {name:?}: {e}"))?;
+    archive.left = archive.left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+        format!("array {name:?} has more than {MAX_UNPACKED} times the file's size unpacked; it is not read")
+    })?;
     Ok(Some(bytes))
 }
 
@@ -153,4 +178,47 @@ where
         writer.push(item)?;
     }
     writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// An npy file.
+    fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}");
+        [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
+    }
+
+    fn fault(arrays: &[(&str, Vec<u8>)]) -> String {
+        let mut zip = npyz::zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = FileOptions::default().compression_method(CompressionMethod::Deflated);
+        for (name, bytes) in arrays {
+            zip.start_file(format!("{name}.npy"), options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        read(&zip.finish().unwrap().into_inner()).unwrap_err()
+    }
+
+    #[test]
+    fn arrays_that_unpack_to_far_more_than_the_file_are_refused() {
+        let names = npy("<U1", "(4000000,)", &[0; 16_000_000]);
+        let error = fault(&[("names", names)]);
+        assert_eq!(error, "array \"names\" has more than 64 times the file's size unpacked; it is not read");
+        let few = npy("<U1", "(2,)", b"a\0\0\0b\0\0\0");
+        let logits = npy("<f4", "(2, 2000000)", &[0; 16_000_000]);
+        assert!(fault(&[("names", few), ("logits", logits)]).starts_with("array \"logits\" has more than 64 times"));
+    }
+
+    #[test]
+    fn names_that_no_clips_have_are_refused_before_they_are_text() {
+        let wide = npy("<U50000", "(2,)", &[0; 400_000]);
+        assert_eq!(
+            fault(&[("names", wide)]),
+            "array \"names\": its names take 200000 bytes each; at most 16384 are read"
+        );
+        let empty = npy("<U1", "(200000,)", &[0; 800_000]);
+        assert_eq!(fault(&[("names", empty)]), "array \"names\": name number 2 is there twice");
+    }
 }

@@ -7,7 +7,7 @@ use crate::device::Precision;
 use crate::schedule::Schedule;
 use crate::stream::Stream;
 use crate::usage::Usage;
-use crate::view::{Crop, MAX_SEGMENTS, Sampling, View};
+use crate::view::{INPUT_SIZES, View};
 use anyhow::{Result, bail};
 use candle_convnet::Depth;
 pub use given::Given;
@@ -114,7 +114,7 @@ impl Settings {
         within("epochs", self.epochs as f64, 1.0, 1e6)?;
         within("batch-size", self.batch_size as f64, 1.0, 65_536.0)?;
         within("lr", self.lr, 1e-12, 1e3)?;
-        within("input-size", self.input_size as f64, 32.0, 1024.0)?;
+        within("input-size", self.input_size as f64, *INPUT_SIZES.start() as f64, *INPUT_SIZES.end() as f64)?;
         within("threads", self.threads as f64, 1.0, 1024.0)?;
         within("checkpoint-minutes", self.checkpoint_minutes, 0.0, 1e6)?;
         within("keep-epochs", self.keep_epochs as f64, 0.0, 1e6)?;
@@ -144,17 +144,7 @@ impl Settings {
         if self.partial_bn && self.weights == "none" {
             bail!(Usage("--partial-bn keeps statistics that a random start does not have: give --weights".into()));
         }
-        let view = self.view;
-        within("test-samples", view.test_samples as f64, 1.0, 1000.0)?;
-        let segments = match (view.sampling, self.stream) {
-            (Sampling::Seed, Stream::Spatial) => 3,
-            (Sampling::Seed, Stream::Temporal) => 1,
-            (Sampling::Segments, _) => MAX_SEGMENTS,
-        };
-        within("segments", view.segments as f64, 1.0, segments as f64)?;
-        if self.stream == Stream::Temporal && view.crop == Crop::Random {
-            bail!(Usage("--crop random is for RGB; flow is stored in the input's size: take whole or corners".into()));
-        }
+        self.view.check(self.stream).map_err(|fault| Usage(format!("--{fault}")))?;
         Ok(())
     }
 

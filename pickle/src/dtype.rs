@@ -6,9 +6,14 @@ use std::fmt;
 
 /// What an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// IEEE 754.
     Float,
+    /// The first half of an f32 (bf16). numpy has no name for it.
+    Brain,
+    /// Signed, two's complement.
     Int,
+    /// Unsigned.
     Uint,
     /// UTF-32, zeros at the end.
     Unicode,
@@ -20,16 +25,17 @@ pub(crate) enum Kind {
 
 /// The type of an array's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DType {
-    pub(crate) kind: Kind,
+pub struct DType {
+    /// What it is.
+    pub kind: Kind,
     /// Bytes an element; 0 for objects.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
     big_endian: bool,
 }
 
 impl DType {
     /// Reads a name such as `<f4`, `f8`, `|S7` or `>U12`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (order, rest) = match text.chars().next()? {
             order @ ('<' | '>' | '|' | '=') => (order, &text[1..]),
             _ => ('=', text),
@@ -51,8 +57,11 @@ impl DType {
         Self { kind, bytes: count.checked_mul(unit)?, big_endian: false }.with_order(order)
     }
 
+    /// bf16, in this machine's byte order.
+    pub const BRAIN: Self = Self { kind: Kind::Brain, bytes: 2, big_endian: cfg!(target_endian = "big") };
+
     /// The same type with another byte order: `<`, `>`, `|` (it does not matter) or `=` (this machine's).
-    pub(crate) fn with_order(self, order: char) -> Option<Self> {
+    pub fn with_order(self, order: char) -> Option<Self> {
         let big_endian = match order {
             '<' => false,
             '>' => true,
@@ -63,9 +72,13 @@ impl DType {
     }
 
     /// The values of 16, 32 or 64 bit floats; `None` for any other type. 64 bits are rounded to 32.
-    pub(crate) fn floats(self, data: &[u8]) -> Option<Vec<f32>> {
-        let Self { kind: Kind::Float, bytes, big_endian: big } = self else { return None };
+    pub fn floats(self, data: &[u8]) -> Option<Vec<f32>> {
+        let Self { kind: kind @ (Kind::Float | Kind::Brain), bytes, big_endian: big } = self else { return None };
         let values = match bytes {
+            2 if kind == Kind::Brain => {
+                let wide = |c| f32::from_bits(u32::from(u16::from_le_bytes(little(c, big))) << 16);
+                data.chunks_exact(2).map(wide).collect()
+            }
             2 => data.chunks_exact(2).map(|c| half(u16::from_le_bytes(little(c, big)))).collect(),
             4 => data.chunks_exact(4).map(|c| f32::from_le_bytes(little(c, big))).collect(),
             8 => data.chunks_exact(8).map(|c| f64::from_le_bytes(little(c, big)) as f32).collect(),
@@ -75,7 +88,7 @@ impl DType {
     }
 
     /// The values of integers of 8 to 64 bits; `None` for any other type and where one does not fit.
-    pub(crate) fn integers(self, data: &[u8]) -> Option<Vec<i64>> {
+    pub fn integers(self, data: &[u8]) -> Option<Vec<i64>> {
         let big = self.big_endian;
         match (self.kind, self.bytes) {
             (Kind::Int, 1) => Some(data.iter().map(|&b| i64::from(b as i8)).collect()),
@@ -93,7 +106,7 @@ impl DType {
     }
 
     /// The values of text; `None` for any other type and where one is not valid Unicode.
-    pub(crate) fn texts(self, data: &[u8]) -> Option<Vec<String>> {
+    pub fn texts(self, data: &[u8]) -> Option<Vec<String>> {
         if self.bytes == 0 {
             return None;
         }
@@ -120,6 +133,7 @@ impl fmt::Display for DType {
         let bits = self.bytes * 8;
         match self.kind {
             Kind::Float => write!(f, "float{bits}"),
+            Kind::Brain => write!(f, "bfloat{bits}"),
             Kind::Int => write!(f, "int{bits}"),
             Kind::Uint => write!(f, "uint{bits}"),
             Kind::Unicode => write!(f, "text of {}", self.bytes / 4),

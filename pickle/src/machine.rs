@@ -1,78 +1,63 @@
-//! Pickled numpy arrays and torch tensors, read without Python and without running anything.
+//! The stack machine that a pickle is a program for.
 //!
-//! A pickle is a program for a stack machine (`pickletools.py` of Python documents each opcode). This one knows the opcodes that
-//! dictionaries of names and float arrays need, in protocols 0 to 5, and a dozen names of functions and classes (see
-//! [`objects`]), none of which does more than describe an array. Any other name is an error. So is any other opcode.
+//! `pickletools.py` of Python documents each opcode. The machine knows the opcodes that dictionaries of names and float arrays
+//! need, in protocols 0 to 5, and a dozen names of functions and classes (see [`objects`](super::objects)), none of which does
+//! more than describe an array.
+//!
+//! What it does not know depends on the file. In scores any other name or opcode is an error. In a torch file, which may hold a
+//! whole training script's state, an object of another class becomes an [`Object`](super::instances::Object): its content
+//! is kept, and nothing of its class is run.
 //!
 //! A file cannot take more memory than a fixed multiple of its size: lengths are checked against what is left of the file,
 //! objects refer to each other by number (so sharing one costs nothing and depth is no matter), and what is copied out of
 //! shared objects is counted against the file's size.
 
-mod input;
-mod objects;
-mod op;
-mod rows;
-mod torch;
-
 use crate::dtype::DType;
-use input::Input;
-use objects::{Global, Node};
-pub(crate) use rows::{Rows, read};
+use crate::error::{PickleError, Result};
+use crate::input::Input;
+use crate::objects::{Global, Node};
+use crate::op;
 use std::borrow::Cow;
 use std::collections::HashMap;
-pub(crate) use torch::read_old;
 
 /// Longer programs are not run, which bounds stack, memo and objects for whatever file: the scores of 20,000 clips take a million
 /// opcodes as arrays, and eight million as lists of floats for 400 classes.
 const MAX_OPCODES: usize = 1 << 25;
 
-/// Why a pickle is not read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PickleError {
-    #[error("the pickle calls {0}; only plain dictionaries and lists of numpy arrays and torch tensors are read")]
-    Calls(String),
-    #[error("the pickle ends too early, in what starts at byte {at}: is the file whole?")]
-    Truncated { at: usize },
-    #[error("byte {at} of the pickle: {code:#04x} is no opcode that plain dictionaries of numpy arrays need")]
-    Opcode { at: usize, code: u8 },
-    #[error("byte {at} of the pickle: {fault}")]
-    Malformed { at: usize, fault: String },
-    #[error("the pickle is {0}; only dictionaries of clip names and float arrays, and lists of these, are read")]
-    NotScores(String),
-    #[error(
-        "the file is {0}; only a dictionary of torch tensors is read, or one under state_dict, model or model_state_dict"
-    )]
-    NotTensors(String),
-    #[error("the pickle uses its objects again and again, to far more than its own size; it is not read")]
-    Expands,
-}
-
-type Result<T> = std::result::Result<T, PickleError>;
+/// Longer names of functions and classes are none.
+const MAX_NAME_BYTES: usize = 200;
+const NO_NAME: &str = "what it calls is no name of a function: the file is not a pickle, or damaged";
 
 /// Number of an object in [`Machine::nodes`].
-type Id = u32;
+pub(crate) type Id = u32;
 
 /// The state of the stack machine.
-struct Machine<'a> {
-    input: Input<'a>,
+pub(crate) struct Machine<'a> {
+    pub(crate) input: Input<'a>,
     /// Where the present opcode is, for messages.
     at: usize,
-    nodes: Vec<Node<'a>>,
+    pub(crate) nodes: Vec<Node<'a>>,
     stack: Vec<Id>,
     /// Heights of the stack at the open marks; nothing below the last one is in reach.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// Whether the pickle is part of an old torch file, whose storages lie behind it, and which these are: their type and number
+    /// Whether the pickle is part of a torch file, whose storages lie outside of it, and which these are: their type and number
     /// of elements, by key.
-    storages: Option<HashMap<String, (DType, usize)>>,
+    pub(crate) storages: Option<HashMap<String, (DType, usize)>>,
     /// Whether the file that it is part of lies in a pickle itself.
-    is_nested: bool,
+    pub(crate) is_nested: bool,
+    /// Whether objects of unknown classes are kept, without running anything, instead of being errors.
+    pub(crate) keeps_unknown: bool,
+    /// The first names of unknown functions and classes.
+    pub(crate) unknown: Vec<String>,
+    /// The first unknown function that the pickle calls, a place in `unknown`.
+    pub(crate) called: Option<usize>,
     /// What may still be copied out of shared objects, in items or bytes.
-    budget: usize,
+    pub(crate) budget: usize,
 }
 
 impl<'a> Machine<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             input: Input::new(bytes),
             at: 0,
@@ -82,13 +67,21 @@ impl<'a> Machine<'a> {
             memo: HashMap::new(),
             storages: None,
             is_nested: false,
+            keeps_unknown: false,
+            unknown: Vec::new(),
+            called: None,
             // Bytes that are written as text are copied twice, if they are a torch file: as a whole, and its storage.
             budget: bytes.len().saturating_mul(2),
         }
     }
 
+    /// One for a torch file: it keeps objects of unknown classes, and storages lie outside of the pickle.
+    pub(crate) fn of_file(bytes: &'a [u8]) -> Self {
+        Self { storages: Some(HashMap::new()), keeps_unknown: true, ..Self::new(bytes) }
+    }
+
     /// Runs the opcodes up to `STOP` and returns the object on the stack.
-    fn run(&mut self) -> Result<Id> {
+    pub(crate) fn run(&mut self) -> Result<Id> {
         for _ in 0..MAX_OPCODES {
             self.at = self.input.at();
             let code = self.input.byte()?;
@@ -179,7 +172,11 @@ impl<'a> Machine<'a> {
                 let (Some(module), Some(name)) = (self.str(names[0]), self.str(names[1])) else {
                     return self.malformed("STACK_GLOBAL of what is no text");
                 };
-                let global = self.resolve(module, name)?;
+                if module.len() + name.len() > MAX_NAME_BYTES {
+                    return self.malformed(NO_NAME);
+                }
+                let (module, name) = (module.to_owned(), name.to_owned());
+                let global = self.resolve(&module, &name)?;
                 self.push(Node::Global(global));
             }
             op::REDUCE => {
@@ -194,6 +191,8 @@ impl<'a> Machine<'a> {
             }
 
             // What plain data never needs; where it names something, the message does too.
+            op::INST | op::OBJ | op::NEWOBJ | op::NEWOBJ_EX if self.keeps_unknown => self.instance(code)?,
+            op::EMPTY_SET | op::FROZENSET | op::ADDITEMS if self.keeps_unknown => self.set(code)?,
             op::INST => {
                 let global = self.global_of_lines()?;
                 return self.malformed(format!("INST of {global:?}"));
@@ -201,8 +200,8 @@ impl<'a> Machine<'a> {
             op::EXT1..=op::EXT4 => return self.malformed("the pickle calls a function by an extension code"),
             op::BINPERSID if self.storages.is_some() => {
                 let id = self.pop()?;
-                let storage = self.storage_in_file(id)?;
-                self.push(Node::Storage(Box::new(storage)));
+                let referred = self.outside(id)?;
+                self.push(referred);
             }
             op::PERSID | op::BINPERSID => return self.malformed("the pickle refers to an object outside of it"),
             op::NEXT_BUFFER => {
@@ -224,13 +223,16 @@ impl<'a> Machine<'a> {
             op::NONE => return Ok(Node::None),
             op::NEWTRUE => return Ok(Node::Int(1)),
             op::NEWFALSE => return Ok(Node::Int(0)),
-            // Protocol 0 has I00 and I01 for False and True.
-            op::INT | op::LONG => return Ok(Node::Int(self.input.number("a whole number")?)),
+            op::INT | op::LONG => return self.decimal(),
             op::BININT => return Ok(Node::Int(i64::from(self.input.u32()? as i32))),
             op::BININT1 => return Ok(Node::Int(self.input.byte()?.into())),
             op::BININT2 => return Ok(Node::Int(u16::from_le_bytes(self.input.array()?).into())),
             op::LONG1 | op::LONG4 => {
                 let length = if code == op::LONG1 { self.input.byte()?.into() } else { self.input.u32()? };
+                if length > 8 && self.keeps_unknown {
+                    self.input.take(length.into())?;
+                    return Ok(Node::object());
+                }
                 return Ok(Node::Int(self.input.long(length)?));
             }
             op::FLOAT => return Ok(Node::Float(self.input.number("a number")?)),
@@ -248,11 +250,24 @@ impl<'a> Machine<'a> {
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Node::Text(Cow::Borrowed(text))),
+            // Python writes lone surrogates too.
+            Err(_) if self.keeps_unknown => Ok(Node::Bytes(Cow::Borrowed(bytes))),
             Err(_) => self.malformed("text that is not UTF-8"),
         }
     }
 
-    fn push(&mut self, node: Node<'a>) {
+    /// A whole number in text; protocol 0 has I00 and I01 for False and True.
+    fn decimal(&mut self) -> Result<Node<'a>> {
+        let (at, line) = (self.input.at(), self.input.line()?);
+        let digits = line.strip_suffix(b"L").unwrap_or(line);
+        match std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()) {
+            Some(value) => Ok(Node::Int(value)),
+            None if self.keeps_unknown && !digits.is_empty() && is_whole(digits) => Ok(Node::object()),
+            None => Err(PickleError::Malformed { at, fault: "a whole number was expected".to_owned() }),
+        }
+    }
+
+    pub(crate) fn push(&mut self, node: Node<'a>) {
         self.stack.push(self.nodes.len() as Id);
         self.nodes.push(node);
     }
@@ -261,25 +276,25 @@ impl<'a> Machine<'a> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn pop(&mut self) -> Result<Id> {
+    pub(crate) fn pop(&mut self) -> Result<Id> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn top(&self) -> Result<Id> {
+    pub(crate) fn top(&self) -> Result<Id> {
         let reach = &self.stack[self.floor()..];
         reach.last().copied().map_or_else(|| self.malformed("nothing is on the stack"), Ok)
     }
 
-    fn pop_many(&mut self, n: usize) -> Result<Vec<Id>> {
+    pub(crate) fn pop_many(&mut self, n: usize) -> Result<Vec<Id>> {
         match self.stack.len().checked_sub(n) {
             Some(start) if start >= self.floor() => Ok(self.stack.split_off(start)),
             _ => self.malformed(format!("fewer than {n} objects are on the stack")),
         }
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
+    pub(crate) fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
         match self.marks.pop() {
             Some(start) => Ok(self.stack.split_off(start)),
             None => self.malformed("no mark is on the stack"),
@@ -295,10 +310,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn append(&mut self, items: Vec<Id>) -> Result<()> {
+    pub(crate) fn append(&mut self, items: Vec<Id>) -> Result<()> {
         let target = self.top()?;
         match &mut self.nodes[target as usize] {
             Node::List(list) => list.extend(items),
+            // A list of another class: its items are not needed.
+            Node::Object(_) => {}
             _ => return self.malformed("APPEND to what is no list"),
         }
         Ok(())
@@ -309,35 +326,43 @@ impl<'a> Machine<'a> {
         let (pairs, rest) = items.as_chunks::<2>();
         match &mut self.nodes[target as usize] {
             Node::Dict(dict) if rest.is_empty() => dict.extend(pairs.iter().map(|&[key, value]| (key, value))),
-            Node::Dict(_) => return self.malformed("a key without a value"),
+            Node::Object(object) if rest.is_empty() => {
+                object.items.extend(pairs.iter().map(|&[key, value]| (key, value)));
+            }
+            Node::Dict(_) | Node::Object(_) => return self.malformed("a key without a value"),
             _ => return self.malformed("SETITEM of what is no dictionary"),
         }
         Ok(())
     }
 
     /// What the two lines after `GLOBAL` and `INST` name.
-    fn global_of_lines(&mut self) -> Result<Global> {
+    pub(crate) fn global_of_lines(&mut self) -> Result<Global> {
         let module = String::from_utf8_lossy(self.input.line()?);
         let name = String::from_utf8_lossy(self.input.line()?);
         self.resolve(&module, &name)
     }
 
     /// Only what looks like a name is repeated to the terminal.
-    fn resolve(&self, module: &str, name: &str) -> Result<Global> {
-        const MAX_CALLED_BYTES: usize = 200;
-        let called = format!("{module}.{name}");
-        if called.len() > MAX_CALLED_BYTES
-            || !called.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
-        {
-            return self.malformed("what it calls is no name of a function: the file is not a pickle, or damaged");
+    fn resolve(&mut self, module: &str, name: &str) -> Result<Global> {
+        if module.len() + name.len() > MAX_NAME_BYTES {
+            return self.malformed(NO_NAME);
         }
-        Global::find(module, name).ok_or(PickleError::Calls(called))
+        let called = format!("{module}.{name}");
+        if !called.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.') {
+            return self.malformed(NO_NAME);
+        }
+        match Global::find(module, name) {
+            Some(global) => Ok(global),
+            None if self.keeps_unknown => Ok(self.note_unknown(called)),
+            None => Err(PickleError::Calls(called)),
+        }
     }
 
-    fn malformed<T>(&self, fault: impl Into<String>) -> Result<T> {
+    pub(crate) fn malformed<T>(&self, fault: impl Into<String>) -> Result<T> {
         Err(PickleError::Malformed { at: self.at, fault: fault.into() })
     }
 }
 
-#[cfg(test)]
-mod tests;
+fn is_whole(digits: &[u8]) -> bool {
+    digits.strip_prefix(b"-").unwrap_or(digits).iter().all(u8::is_ascii_digit)
+}

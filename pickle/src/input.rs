@@ -1,24 +1,24 @@
 //! The bytes of a pickle and the forms that its operands have.
 
-use super::{PickleError, Result};
+use crate::error::{PickleError, Result};
 use std::str::FromStr;
 
 /// A place in a pickle's bytes. Nothing is read, and no memory taken, beyond their end.
-pub(super) struct Input<'a> {
+pub(crate) struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8]> {
+    pub(crate) fn take(&mut self, length: u64) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let length = usize::try_from(length).ok().filter(|&length| length <= rest.len());
         let length = length.ok_or(PickleError::Truncated { at: self.at })?;
@@ -26,25 +26,25 @@ impl<'a> Input<'a> {
         Ok(&rest[..length])
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let at = self.at;
         self.take(N as u64)?.try_into().map_err(|_| PickleError::Truncated { at })
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8> {
+    pub(crate) fn byte(&mut self) -> Result<u8> {
         self.array().map(|[byte]| byte)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32> {
+    pub(crate) fn u32(&mut self) -> Result<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64> {
+    pub(crate) fn u64(&mut self) -> Result<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
     /// Up to the next line feed, which is left out.
-    pub(super) fn line(&mut self) -> Result<&'a [u8]> {
+    pub(crate) fn line(&mut self) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|&b| b == b'\n').ok_or(PickleError::Truncated { at: self.at })?;
         self.at += end + 1;
@@ -52,7 +52,7 @@ impl<'a> Input<'a> {
     }
 
     /// A number in text; Python 2 writes an `L` after its long ones.
-    pub(super) fn number<T: FromStr>(&mut self, what: &str) -> Result<T> {
+    pub(crate) fn number<T: FromStr>(&mut self, what: &str) -> Result<T> {
         let at = self.at;
         let line = std::str::from_utf8(self.line()?).ok().map(|line| line.strip_suffix('L').unwrap_or(line));
         let value = line.and_then(|line| line.parse().ok());
@@ -60,7 +60,7 @@ impl<'a> Input<'a> {
     }
 
     /// A two's complement number of up to eight bytes.
-    pub(super) fn long(&mut self, length: u32) -> Result<i64> {
+    pub(crate) fn long(&mut self, length: u32) -> Result<i64> {
         let at = self.at;
         let bytes = self.take(length.into())?;
         if bytes.len() > 8 {
@@ -73,7 +73,7 @@ impl<'a> Input<'a> {
     }
 
     /// `'...'` with the escapes of a Python 2 string literal.
-    pub(super) fn quoted(&mut self) -> Result<Vec<u8>> {
+    pub(crate) fn quoted(&mut self) -> Result<Vec<u8>> {
         let at = self.at;
         let line = self.line()?;
         let (first, last) = (line.first(), line.last());
@@ -85,7 +85,7 @@ impl<'a> Input<'a> {
     }
 
     /// Text in Python's raw-unicode-escape: Latin-1 and `\uXXXX` or `\UXXXXXXXX` for the rest.
-    pub(super) fn escaped_unicode(&mut self) -> Result<String> {
+    pub(crate) fn escaped_unicode(&mut self) -> Result<String> {
         let at = self.at;
         let line = self.line()?;
         raw_unicode(line).ok_or_else(|| PickleError::Malformed { at, fault: "text with a broken escape".to_owned() })

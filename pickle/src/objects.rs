@@ -4,14 +4,16 @@
 //! protocol 5 as `_frombuffer(data, dtype, shape, order)`; a scalar as `scalar(dtype, data)`; a type as `dtype('f4', 0, 1)` and,
 //! by `BUILD`, `(3, '<', None, None, None, -1, -1, 0)`. Python 3 writes bytes in protocols 0 to 2 as `_codecs.encode(text, 'latin1')`.
 
-use super::torch::{self, Storage, Tensor};
-use super::{Id, Machine, PickleError, Result};
 use crate::dtype::{DType, Kind};
+use crate::error::{PickleError, Result};
+use crate::instances::Object;
+use crate::machine::{Id, Machine};
+use crate::torch::{self, Storage, Tensor};
 use std::borrow::Cow;
 
 /// All functions and classes that a pickle may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Global {
+pub(crate) enum Global {
     Reconstruct,
     Scalar,
     FromBuffer,
@@ -20,15 +22,25 @@ pub(super) enum Global {
     Encode,
     OrderedDict,
     RebuildTensor,
+    /// A tensor with its type beside the storage, which is of plain bytes.
+    RebuildTyped,
     RebuildParameter,
     LoadFromBytes,
+    /// A tensor of a subclass: a function and its arguments.
+    RebuildFromType,
+    /// A set of a list; kept as the list.
+    Set,
+    /// A dictionary with a default, which is not needed.
+    DefaultDict,
     /// Numbers of a type.
     Storage(DType),
+    /// Anything else: a place in the list of unknown names.
+    Unknown(usize),
 }
 
 impl Global {
     /// numpy 2 renamed `numpy.core` to `numpy._core`.
-    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
+    pub(crate) fn find(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::Reconstruct,
             ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::Scalar,
@@ -38,9 +50,13 @@ impl Global {
             ("_codecs", "encode") => Self::Encode,
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            ("torch._utils", "_rebuild_tensor_v3") => Self::RebuildTyped,
+            ("torch._tensor", "_rebuild_from_type_v2") => Self::RebuildFromType,
+            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Self::RebuildParameter,
             ("torch.storage", "_load_from_bytes") => Self::LoadFromBytes,
-            ("torch" | "torch.cuda", storage) => Self::Storage(torch::storage_type(storage)?),
+            ("collections", "defaultdict") => Self::DefaultDict,
+            ("builtins" | "__builtin__", "set" | "frozenset") => Self::Set,
+            ("torch" | "torch.cuda" | "torch.storage", storage) => Self::Storage(torch::storage_type(storage)?),
             _ => return None,
         })
     }
@@ -48,7 +64,7 @@ impl Global {
 
 /// An object. Those that hold others name them by number.
 #[derive(Debug)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     None,
     /// Whole numbers and truth values.
     Int(i64),
@@ -65,24 +81,26 @@ pub(super) enum Node<'a> {
     Array(Option<Box<Array>>),
     Storage(Box<Storage<'a>>),
     Tensor(Box<Tensor>),
+    /// An object of an unknown class.
+    Object(Box<Object>),
 }
 
 /// An array, or a numpy scalar as one without dimensions.
 #[derive(Clone, Debug)]
-pub(super) struct Array {
-    pub(super) dtype: DType,
-    pub(super) shape: Vec<usize>,
+pub(crate) struct Array {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<usize>,
     /// Its bytes; for an array of objects the list of them.
-    pub(super) data: Id,
+    pub(crate) data: Id,
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn node(&self, id: Id) -> &Node<'a> {
+    pub(crate) fn node(&self, id: Id) -> &Node<'a> {
         &self.nodes[id as usize]
     }
 
     /// Text; Python 2 writes it as bytes.
-    pub(super) fn str(&self, id: Id) -> Option<&str> {
+    pub(crate) fn str(&self, id: Id) -> Option<&str> {
         match self.node(id) {
             Node::Text(text) => Some(text),
             Node::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
@@ -91,10 +109,24 @@ impl<'a> Machine<'a> {
     }
 
     /// The result of a call; `callable` and `arguments` are any objects.
-    pub(super) fn reduce(&mut self, callable: Id, arguments: Id) -> Result<Node<'a>> {
-        let Node::Global(callable) = *self.node(callable) else {
-            return self.malformed("REDUCE of what is no function");
+    pub(crate) fn reduce(&mut self, callable: Id, arguments: Id) -> Result<Node<'a>> {
+        let callable = match *self.node(callable) {
+            Node::Global(callable) => callable,
+            _ if self.keeps_unknown => return Ok(Node::object()),
+            _ => return self.malformed("REDUCE of what is no function"),
         };
+        if let Global::Unknown(name) = callable {
+            self.called.get_or_insert(name);
+            return Ok(Node::object());
+        }
+        match self.call(callable, arguments) {
+            // An array that is no tensor, such as one of dates, is beside the weights.
+            Err(PickleError::Malformed { .. }) if self.keeps_unknown && !callable.is_of_torch() => Ok(Node::object()),
+            result => result,
+        }
+    }
+
+    fn call(&mut self, callable: Global, arguments: Id) -> Result<Node<'a>> {
         let Node::Tuple(arguments) = self.node(arguments) else {
             return self.malformed("a function's arguments are no tuple");
         };
@@ -122,8 +154,23 @@ impl<'a> Machine<'a> {
             (Global::RebuildTensor, &[storage, offset, size, stride, ..]) => {
                 self.tensor(storage, offset, [size, stride]).map(|tensor| Node::Tensor(Box::new(tensor)))
             }
+            (Global::RebuildTyped, &[storage, offset, size, stride, ..]) => {
+                // Types without a storage of their own are not those of weights.
+                self.tensor(storage, offset, [size, stride])?;
+                Ok(Node::object())
+            }
+            (Global::RebuildFromType, &[function, _, inner, ..]) => match *self.node(function) {
+                Node::Global(function @ (Global::RebuildTensor | Global::RebuildParameter)) => {
+                    self.call(function, inner)
+                }
+                _ => Ok(Node::object()),
+            },
+            (Global::DefaultDict, [] | [_]) => Ok(Node::Dict(Vec::new())),
+            (Global::Set, &[]) => Ok(Node::List(Vec::new())),
+            (Global::Set, &[items]) => self.listed(items),
             (Global::RebuildParameter, &[tensor, ..]) => match self.node(tensor) {
                 Node::Tensor(tensor) => Ok(Node::Tensor(tensor.clone())),
+                Node::Object(_) => Ok(Node::object()),
                 _ => self.malformed("a parameter that is no tensor"),
             },
             (Global::LoadFromBytes, &[file]) => {
@@ -134,7 +181,24 @@ impl<'a> Machine<'a> {
     }
 
     /// Gives an object its state.
-    pub(super) fn build(&mut self, target: Id, state: Id) -> Result<()> {
+    pub(crate) fn build(&mut self, target: Id, state: Id) -> Result<()> {
+        if let Node::Object(object) = &mut self.nodes[target as usize] {
+            object.state = Some(state);
+            return Ok(());
+        }
+        match self.set_state(target, state) {
+            Err(PickleError::Malformed { .. }) if self.keeps_unknown => {
+                // What an unfinished array would become is not known; nothing else is changed by a state.
+                if let Node::Array(None) | Node::Dtype(_) = self.node(target) {
+                    self.nodes[target as usize] = Node::object();
+                }
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn set_state(&mut self, target: Id, state: Id) -> Result<()> {
         // PyTorch leaves notes about versions on the dictionary of a network's tensors.
         if let (Node::Dict(_), Node::Dict(_)) = (self.node(target), self.node(state)) {
             return Ok(());
@@ -161,7 +225,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    pub(super) fn shape(&self, id: Id) -> Result<Vec<usize>> {
+    pub(crate) fn shape(&self, id: Id) -> Result<Vec<usize>> {
         const MAX_DIMENSIONS: usize = 64;
         let Node::Tuple(sizes) = self.node(id) else { return self.malformed("an array's shape is no tuple") };
         let size = |&id| match *self.node(id) {
@@ -215,19 +279,18 @@ impl<'a> Machine<'a> {
     }
 
     /// Counts what is copied out of objects that may be shared.
-    pub(super) fn spend(&mut self, amount: usize) -> Result<()> {
+    pub(crate) fn spend(&mut self, amount: usize) -> Result<()> {
         self.budget = self.budget.checked_sub(amount).ok_or(PickleError::Expands)?;
         Ok(())
     }
 
     /// What a dictionary has under a name.
-    pub(super) fn value_of(&self, dict: Id, name: &str) -> Option<Id> {
-        let Node::Dict(dict) = self.node(dict) else { return None };
+    pub(crate) fn value_of(&self, dict: Id, name: &str) -> Option<Id> {
         // The last of several: it replaced the others.
-        dict.iter().rev().find(|&&(key, _)| self.str(key) == Some(name)).map(|&(_, value)| value)
+        self.items(dict)?.iter().rev().find(|&&(key, _)| self.str(key) == Some(name)).map(|&(_, value)| value)
     }
 
-    pub(super) fn describe(&self, id: Id) -> String {
+    pub(crate) fn describe(&self, id: Id) -> String {
         match self.node(id) {
             Node::None => "None".to_owned(),
             Node::Int(_) | Node::Float(_) => "a number".to_owned(),
@@ -235,7 +298,9 @@ impl<'a> Machine<'a> {
             Node::Tuple(_) => "a tuple".to_owned(),
             Node::List(_) => "a list".to_owned(),
             Node::Dict(_) => "a dictionary".to_owned(),
+            Node::Global(Global::Unknown(_)) => "a class or a function".to_owned(),
             Node::Global(global) => format!("{global:?} itself"),
+            Node::Object(_) => "an object of a class that is not read".to_owned(),
             Node::Dtype(_) => "a numpy type".to_owned(),
             Node::Array(Some(array)) => format!("an array of shape {:?}", array.shape),
             Node::Array(None) => "an unfinished array".to_owned(),
@@ -245,8 +310,16 @@ impl<'a> Machine<'a> {
     }
 }
 
+impl Global {
+    /// Whether a call of it that goes wrong means a broken tensor.
+    fn is_of_torch(self) -> bool {
+        use Global::{LoadFromBytes, RebuildFromType, RebuildParameter, RebuildTensor, RebuildTyped};
+        matches!(self, RebuildTensor | RebuildTyped | RebuildParameter | RebuildFromType | LoadFromBytes)
+    }
+}
+
 /// Text of a file, fit for a message.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const SHOWN: usize = 80;
     text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }

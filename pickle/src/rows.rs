@@ -1,20 +1,34 @@
 //! Scores of clips, as they are pickled: a dictionary by name, or a list.
 
-use super::objects::{Array, Node, excerpt};
-use super::torch::Tensor;
-use super::{Id, Machine, PickleError, Result};
+use crate::error::{PickleError, Result};
+use crate::machine::{Id, Machine};
+use crate::objects::{Array, Node, excerpt};
+use crate::torch::{Nowhere, Tensor};
 
 /// What a pickle holds, each row `[classes]`.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Rows {
+pub enum Rows {
     /// A dictionary's, by name, in its order.
     Named(Vec<(String, Vec<f32>)>),
     /// A list's, as mmaction and mmaction2 dump it.
     Listed(Vec<Vec<f32>>),
 }
 
-/// The rows of a pickled dictionary or list.
-pub(crate) fn read(bytes: &[u8]) -> Result<Rows> {
+/// Reads the rows of a pickled dictionary or list: numpy arrays, torch tensors or lists of numbers, each row `[classes]`.
+///
+/// Anything else is an error, and so is any function or class but those of numpy's and torch's arrays.
+///
+/// # Example
+///
+/// ```
+/// use inert_pickle::{Rows, read_rows};
+///
+/// // pickle.dumps({"clip": [1, 2]}, 0)
+/// let rows = read_rows(b"(dp0\nVclip\np1\n(lp2\nI1\naI2\nas.")?;
+/// assert_eq!(rows, Rows::Named(vec![("clip".to_owned(), vec![1.0, 2.0])]));
+/// # Ok::<(), inert_pickle::PickleError>(())
+/// ```
+pub fn read_rows(bytes: &[u8]) -> Result<Rows> {
     let mut machine = Machine::new(bytes);
     let top = machine.run()?;
     machine.rows(top)
@@ -94,7 +108,7 @@ impl Machine<'_> {
                 if shape.iter().filter(|&&size| size != 1).count() > 1 || shape.is_empty() {
                     return not_scores(format!("a tensor of shape {shape:?}"));
                 }
-                let values = self.tensor_values(&tensor, None)?;
+                let values = self.tensor_values(&tensor, &mut Nowhere)?;
                 values.map_or_else(|| not_scores("a tensor of what are no floats".to_owned()), Ok)
             }
             Node::List(items) | Node::Tuple(items) => {
@@ -110,7 +124,7 @@ impl Machine<'_> {
         }
     }
 
-    fn floats(&self, array: &Array) -> Option<Vec<f32>> {
+    pub(crate) fn floats(&self, array: &Array) -> Option<Vec<f32>> {
         let Node::Bytes(bytes) = self.node(array.data) else { return None };
         array.dtype.floats(bytes)
     }

@@ -1,0 +1,104 @@
+//! Files that PyTorch wrote (`scripts/make_weight_goldens.py`).
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use inert_pickle::{NamedTensor, PickleError, Tensors, read_tensors};
+use std::path::Path;
+
+fn golden(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new("tests/goldens").join(name)).expect(name)
+}
+
+fn read(name: &str) -> Tensors {
+    read_tensors(&golden(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn tensor(name: &str, shape: &[usize], values: impl IntoIterator<Item = f32>) -> NamedTensor {
+    NamedTensor { name: name.to_owned(), shape: shape.to_vec(), values: values.into_iter().collect() }
+}
+
+/// The floating-point tensors of `tiny()` in the script.
+fn tiny() -> Vec<NamedTensor> {
+    let ramp = || (0..24).map(|value| value as f32);
+    vec![
+        tensor("conv1.weight", &[3, 2, 2, 2], ramp()),
+        tensor("turned", &[6, 4], (0..24).map(|i| (i % 4 * 6 + i / 4) as f32)),
+        tensor("middle", &[3], [10.0, 11.0, 12.0]),
+        tensor("spread", &[2, 3], [2.5; 6]),
+        tensor("bn1.weight", &[3], [0.5, -2.0, 65504.0]),
+        tensor("bn1.bias", &[3], [1.0, -3.0, f32::from_bits(0x714a_0000)]),
+        tensor("bn1.running_mean", &[3], [0.5, -0.0, 3.0]),
+        tensor("bn1.running_var", &[3], [1.0, 2.0, 3.0]),
+        tensor("scalar", &[], [0.25]),
+        tensor("empty", &[0, 3], []),
+    ]
+}
+
+#[test]
+fn checkpoints_of_both_formats_are_read_in_each_protocol() {
+    for format in ["zip", "legacy"] {
+        for protocol in 2..=5 {
+            let name = format!("{format}-protocol{protocol}.pth");
+            let found = read(&name);
+            assert_eq!((found.path.as_str(), found.tensors), ("state_dict", tiny()), "{name}");
+        }
+    }
+    let found = read("deflated.pth");
+    assert_eq!(found.tensors, tiny());
+}
+
+#[test]
+fn a_pickled_module_gives_its_state_dictionary() {
+    let tensors = |prefix: &str| {
+        let name = |name: &str| format!("{prefix}{name}");
+        vec![
+            tensor(&name("kept"), &[2], [4.0, 5.0]),
+            tensor(&name("conv1.weight"), &[3, 2, 2, 2], (0..24).map(|value| value as f32)),
+            tensor(&name("bn1.weight"), &[3], [1.0; 3]),
+            tensor(&name("bn1.bias"), &[3], [0.0; 3]),
+            tensor(&name("bn1.running_mean"), &[3], [0.0; 3]),
+            tensor(&name("bn1.running_var"), &[3], [1.0; 3]),
+            tensor(&name("layer1.0.weight"), &[2, 2], [1.0, 2.0, 3.0, 4.0]),
+            tensor(&name("layer1.0.bias"), &[2], [5.0, 6.0]),
+        ]
+    };
+    for protocol in [2, 4, 5] {
+        let name = format!("module-zip-protocol{protocol}.pth");
+        assert_eq!(read(&name), Tensors { tensors: tensors(""), path: String::new() }, "{name}");
+    }
+    for protocol in [2, 4] {
+        let name = format!("module-legacy-protocol{protocol}.pth");
+        assert_eq!(read(&name), Tensors { tensors: tensors("module."), path: String::new() }, "{name}");
+    }
+    assert_eq!(read("module-below.pth"), Tensors { tensors: tensors(""), path: "model".into() });
+}
+
+#[test]
+fn weights_are_found_under_each_usual_key_and_under_any_other() {
+    let weight = || vec![tensor("weight", &[2], [1.0, 2.0])];
+    for key in ["model", "model_state", "model_state_dict", "net", "network", "module", "my_weights"] {
+        assert_eq!(read(&format!("key-{key}.pth")), Tensors { tensors: weight(), path: key.to_owned() });
+    }
+    assert_eq!(read("keys-below.pth"), Tensors { tensors: weight(), path: "run.model.state_dict".into() });
+    for name in ["defaultdict.pth", "subclass.pth", "no-checksums.pth"] {
+        assert_eq!(read(name), Tensors { tensors: weight(), path: String::new() }, "{name}");
+    }
+    assert_eq!(read("big-endian.pth").tensors, weight());
+    assert_eq!(read("arrays.pth").tensors, [tensor("weight", &[2, 1], [1.0, 2.0])]);
+}
+
+#[test]
+fn a_program_of_torchscript_is_told_from_weights() {
+    let error = read_tensors(&golden("script.pt")).unwrap_err();
+    assert_eq!(error, PickleError::Script);
+    assert!(error.to_string().contains("torch.jit.load(path).state_dict()") && !error.is_damage(), "{error}");
+}
+
+#[test]
+fn a_file_without_tensors_says_what_it_holds() {
+    let error = read_tensors(b"\x80\x02}(X\x05\x00\x00\x00epochK\x03X\x03\x00\x00\x00lr\x1bK\x01u.").unwrap_err();
+    assert!(error.to_string().starts_with("the file is a dictionary with epoch, lr\\u{1b};"), "{error}");
+    assert!(!error.is_damage());
+    let error = read_tensors(b"<html>").unwrap_err();
+    assert_eq!(error, PickleError::Format);
+}
