@@ -5,6 +5,7 @@
 //! bytes, whatever the number of threads and the machine. [`synth`] makes data sets up, for tests and trials.
 
 pub mod build;
+pub mod console;
 pub mod encode;
 mod error;
 pub mod estimate;
