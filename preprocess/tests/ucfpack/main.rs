@@ -3,16 +3,22 @@
 #![allow(clippy::unwrap_used)]
 
 mod build;
+mod command;
 mod crash;
 mod export;
+mod extracts;
 mod faulty;
 mod groups;
 mod killed;
 mod layouts;
+mod links;
+mod locks;
 mod pack;
 mod parts;
+mod pipes;
 mod program;
 mod resume;
+mod signals;
 #[cfg(unix)]
 mod slurm;
 mod synth;
