@@ -6,16 +6,16 @@
 import json, os, re, sys
 from zlib import crc32
 
-from read_clipshard import Shard, need
+from read_clipshard import Shard, need, open_regular
 
 OF_A_SHARD = "bytes", "clips", "records", "trailer_crc32"
 
 
 def read_manifest(path):
     """The manifest, checked against its checksum and the rules that need no shard."""
-    need(os.path.getsize(path) <= 1 << 30, "larger than a manifest may be")
-    with open(path, "rb") as file:
-        raw = file.read()
+    with open_regular(path) as file:
+        raw = file.read((1 << 30) + 1)
+    need(len(raw) <= 1 << 30, "larger than a manifest may be")
     m = json.loads(raw)
     need(re.fullmatch(r"1\.\d+", m["clipshard"]), f"version {m['clipshard']}")
     need(m.get("required_features", []) == [], f"unknown required features {m.get('required_features')}")

@@ -6,7 +6,7 @@
 
 scripts/check_clipshards.py reads whole data sets with it.
 """
-import io, json, mmap, os, re, struct
+import io, json, mmap, os, re, stat, struct
 from collections import namedtuple
 from zlib import crc32
 
@@ -32,9 +32,18 @@ def need(ok, what):
         raise ValueError(what)
 
 
+def open_regular(path):
+    """Opens a regular file, after links. Anything else is refused, and a pipe without a writer does not block."""
+    file = open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0)))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError("not a regular file")
+    return file
+
+
 class Shard:
     def __init__(self, path):
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             need(os.path.getsize(path) >= 128 and file.read(8) == MARK, "not a shard, or too short")
             self.data = data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         self.header, self.trailer = h, t = header(data, 0), trailer(data, len(data) - 64)

@@ -14,6 +14,7 @@ use crate::error::{Error, Result, Skipped};
 use crate::estimate::Estimate;
 use crate::job::Job;
 use crate::lists::Lists;
+use crate::lock::OutputLock;
 use crate::output::{self, Place};
 use crate::partial;
 use crate::plan::Part;
@@ -123,6 +124,7 @@ pub fn build(options: &BuildOptions, watch: Watch<'_>) -> Result<BuildReport> {
 /// The same in any storage.
 pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
+    let options = &BuildOptions { out: output::resolved(&options.out), ..options.clone() };
     let place = output::place(&options.out, options.overwrite || options.resume)?;
     if options.lists.is_none() && options.dataset != DatasetKind::Custom {
         return Err(lists_missing());
@@ -132,24 +134,33 @@ pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch
     if let Some(classes) = &options.classes {
         lists.keep_classes(classes)?;
     }
+    let lock = if options.dry_run { None } else { Some(OutputLock::take(&options.out)?) };
+    // Another program may have put something there until the lock was taken.
+    let place = if lock.is_some() { output::place(&options.out, options.overwrite || options.resume)? } else { place };
     let scan = source.scan(&lists.clips, watch)?;
     let mut job = Job::new(options, &source, lists, scan)?;
-    for folder in output::leftovers(&options.out) {
-        let folder = folder.display();
-        job.report.notes.push(format!("{folder} is of a run that was cut off, or still runs; remove it if none does"));
+    for folder in lock.iter().flat_map(|lock| output::remove_leftovers(&options.out, lock)) {
+        job.report.notes.push(format!("removed {}, which a run that was cut off left", folder.display()));
     }
     if options.dry_run {
         job.estimate(watch)?;
-    } else if options.resume && place == Place::Taken && job.is_made() {
-        partial::remove_leftover(&options.out, place);
-        job.report.notes.push(format!("{} is whole already; nothing was left to do", options.out.display()));
-    } else if place == Place::Taken && !options.overwrite {
-        return Err(Error::Usage(format!(
-            "--resume: {} is there and is not what this command makes; name another folder, or replace it with --overwrite",
-            options.out.display()
-        )));
-    } else {
-        job.pack(storage, place, watch)?;
+        job.report.seconds = started.elapsed().as_secs_f64();
+        return Ok(job.report);
+    }
+    let there = if options.resume && place == Place::Taken { Some(job.compare_made(watch)?) } else { None };
+    match there {
+        Some(None) => {
+            partial::remove_leftover(&options.out, place);
+            job.report.notes.push(format!("{} is whole already; nothing was left to do", options.out.display()));
+        }
+        Some(Some(difference)) if !options.overwrite => {
+            return Err(Error::Usage(format!(
+                "--resume: {} is there and is not what this command makes: {difference}; \
+                 name another folder, or replace it with --overwrite",
+                options.out.display()
+            )));
+        }
+        _ => job.pack(storage, place, watch)?,
     }
     job.report.seconds = started.elapsed().as_secs_f64();
     Ok(job.report)

@@ -14,7 +14,7 @@ use crate::examples;
 /// Packs trees of RGB frames and optical flow, or videos, into a few memory-mapped shards.
 ///
 /// Results go to stdout, progress and warnings to stderr.
-/// Exit status: 0 done, 1 the data is bad, 2 wrong usage.
+/// Exit status: 0 done, 1 the data is bad or a result is lost, 2 wrong usage, 130, 143 or 129 stopped by a signal.
 #[derive(Debug, Parser)]
 #[command(name = "ucfpack", version, max_term_width = 110)]
 pub struct Cli {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::{Codec, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
+use clipshard::{Codec, DecodingBudget, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder as JpegEncoder, SamplingFactor};
 
 use crate::error::{Error, Result, machine_fault};
@@ -149,6 +149,8 @@ pub(crate) struct EncodeSetup<'a> {
     pub video: Option<&'a Video>,
     /// Threads that may help with one clip.
     pub threads: usize,
+    /// Of the memory that all encoders decode in.
+    pub budget: &'a DecodingBudget,
     pub cancel: &'a AtomicBool,
 }
 
@@ -156,16 +158,17 @@ pub(crate) struct EncodeSetup<'a> {
 pub(crate) struct ClipEncoder<'a> {
     streams: Vec<StreamEncoder>,
     video: Option<VideoEncoder>,
+    budget: &'a DecodingBudget,
     cancel: &'a AtomicBool,
 }
 
 impl<'a> ClipEncoder<'a> {
     pub fn new(setup: EncodeSetup<'a>) -> Result<Self> {
-        let EncodeSetup { streams, check, video, threads, cancel } = setup;
+        let EncodeSetup { streams, check, video, threads, budget, cancel } = setup;
         let quality = video.map_or(crate::video::QUALITY, |video| video.options.quality);
         let streams = streams.iter().map(|(kind, options)| StreamEncoder::new(*kind, *options, check, quality));
         let video = video.map(|video| VideoEncoder::new(video.clone(), check == Check::Decode, threads));
-        Ok(Self { streams: streams.collect::<Result<_>>()?, video, cancel })
+        Ok(Self { streams: streams.collect::<Result<_>>()?, video, budget, cancel })
     }
 
     /// Encodes a clip, or only checks it where it is not to be stored. The inner error is what is wrong with the clip.
@@ -183,7 +186,7 @@ impl<'a> ClipEncoder<'a> {
                 encoded.streams.push(None);
                 continue;
             };
-            match encoder.encode(read, store, self.cancel, &mut encoded)? {
+            match encoder.encode(read, store, (self.budget, self.cancel), &mut encoded)? {
                 Ok(records) => encoded.streams.push(Some(records)),
                 Err(fault) => return Ok(Err(Absence::Fault(fault))),
             }
@@ -262,7 +265,7 @@ impl StreamEncoder {
         &mut self,
         stream: ReadStream<'_>,
         store: bool,
-        cancel: &AtomicBool,
+        (budget, cancel): (&DecodingBudget, &AtomicBool),
         totals: &mut EncodedClip,
     ) -> Result<Result<Vec<EncodedRecord>, String>> {
         let ReadStream { files, planes } = stream;
@@ -303,7 +306,12 @@ impl StreamEncoder {
                         size.width, size.height, first.width, first.height
                     ));
                 }
-                match self.record(bytes, size, store)? {
+                let reserved = budget.reserve(size, Codec::Jpeg);
+                let record = self.record(bytes, size, store)?;
+                if reserved.is_large() {
+                    *self = Self::new(self.kind, self.options, self.check, self.quality)?;
+                }
+                match record {
                     Ok(record) => records.extend(record),
                     Err(what) => return fault(what),
                 }

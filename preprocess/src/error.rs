@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::console::escape;
+
 /// An error of this crate. [`Error::is_usage`] tells a wrong command from bad data.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -79,6 +81,17 @@ pub enum Error {
     /// Ctrl-C or a termination signal.
     #[error("interrupted; nothing was written")]
     Interrupted,
+    /// Ctrl-C or a termination signal, after clips of a tree were finished.
+    #[error("interrupted; {clips} whole clips are in {}: the same command with --resume goes on from there", folder.display())]
+    InterruptedTree {
+        /// Finished clips.
+        clips: u64,
+        /// The tree.
+        folder: PathBuf,
+    },
+    /// A result could not be written to stdout.
+    #[error("stdout: cannot write the result: {0}")]
+    Stdout(#[source] std::io::Error),
 }
 
 /// Result of this crate.
@@ -90,6 +103,15 @@ impl Error {
         match self {
             Self::Usage(_) => true,
             Self::Kept { cause, .. } => cause.is_usage(),
+            _ => false,
+        }
+    }
+
+    /// Whether the text has lines of its own. Names in it are escaped then; in other texts they may hold line breaks.
+    pub fn has_lines(&self) -> bool {
+        match self {
+            Self::NotWhole(_) => true,
+            Self::Kept { cause, .. } => cause.has_lines(),
             _ => false,
         }
     }
@@ -152,9 +174,10 @@ const NAMED: usize = 10;
 
 impl fmt::Display for NotWhole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not whole: {} of {} clips cannot be packed", self.tree, self.faults.len(), self.asked)?;
+        let tree = escape(&self.tree);
+        write!(f, "{tree} is not whole: {} of {} clips cannot be packed", self.faults.len(), self.asked)?;
         for fault in self.faults.iter().take(NAMED) {
-            write!(f, "\n  {}: {}", fault.clip, fault.reason)?;
+            write!(f, "\n  {}: {}", escape(&fault.clip), escape(&fault.reason))?;
         }
         if self.faults.len() > NAMED {
             write!(f, "\n  ... and {} more", self.faults.len() - NAMED)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use clipshard::{ClipRecords, Codec, Dataset, Decoder, Manifest, Stream, Subset};
+use clipshard::{ClipRecords, Codec, Dataset, Decoder, DecodingBudget, Manifest, Stream, Subset};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -77,11 +77,12 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
     };
     let total = Work { clips: clips.len() as u64, images: clips.iter().map(|&clip| images(clip)).sum(), bytes: 0 };
     watch.progress.begin("exporting", total);
+    let budget = DecodingBudget::default();
     let reports: Vec<ExportReport> = clips
         .par_iter()
         .map_init(Decoder::new, |decoder, &clip| {
             let decoder = decoder.as_mut().map_err(|e| Error::Usage(e.to_string()))?;
-            let report = export_clip(&data, clip, staging.path(), options.pixels, decoder, watch)?;
+            let report = export_clip(&data, clip, staging.path(), options.pixels, (decoder, &budget), watch)?;
             watch.progress.add(Work { clips: 1, images: images(clip), bytes: report.bytes });
             Ok(report)
         })
@@ -114,7 +115,7 @@ fn export_clip(
     clip: usize,
     root: &Path,
     pixels: PixelFormat,
-    decoder: &mut Decoder,
+    (decoder, budget): (&mut Decoder, &DecodingBudget),
     watch: Watch<'_>,
 ) -> Result<ExportReport> {
     let mut report = ExportReport::default();
@@ -133,7 +134,7 @@ fn export_clip(
                     return Err(Error::Interrupted);
                 }
                 let stem = folder.join(format!("frame{:06}", frame + 1));
-                report.bytes += export_record(&records, (frame, plane), &stem, pixels, decoder, &mut report)?;
+                report.bytes += export_record(&records, (frame, plane), &stem, pixels, (decoder, budget), &mut report)?;
             }
         }
     }
@@ -157,7 +158,7 @@ fn export_record(
     (frame, plane): (usize, usize),
     stem: &Path,
     format: PixelFormat,
-    decoder: &mut Decoder,
+    (decoder, budget): (&mut Decoder, &DecodingBudget),
     report: &mut ExportReport,
 ) -> Result<u64> {
     let record = records.record(frame, plane)?;
@@ -166,6 +167,7 @@ fn export_record(
         return write(&stem.with_extension("jpg"), &record.bytes);
     }
     report.encoded += 1;
+    let reserved = budget.reserve(record.size, record.codec);
     let mut pixels = vec![0; record.size.bytes()];
     records.decode(frame, plane, decoder, &mut pixels)?;
     let path = stem.with_extension(if format == PixelFormat::Png { "png" } else { "jpg" });
@@ -185,6 +187,9 @@ fn export_record(
         PixelFormat::Png => PngEncoder::new(&mut bytes).write_image(&pixels, width, height, colour),
     };
     encoded.map_err(|source| Error::Image { path: path.clone(), source })?;
+    if reserved.is_large() {
+        *decoder = Decoder::new()?;
+    }
     write(&path, &bytes)
 }
 

@@ -3,6 +3,7 @@
 //! Each clip is made in a folder of its own and moved into its place when it is whole, its RGB frames last: a clip whose RGB
 //! folder is there needs not be made again.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,10 +15,14 @@ use crate::build::{DatasetKind, lists_missing};
 use crate::encode::encode_jpeg;
 use crate::error::{Error, NotWhole, Result, Skipped};
 use crate::export::check_name;
+use crate::extracted::{self, ExtractRecord, SourceVideo};
 use crate::lists::ListedClip;
+use crate::lock::{self, OutputLock};
+use crate::output::is_fragment;
 use crate::progress::{Watch, Work};
 use crate::source::{Absence, FoundClip, Input, Location, VideoFile};
-use crate::video::{StreamImage, VideoEncoder, VideoOptions, Wanted};
+use crate::versions;
+use crate::video::{FlowMethod, StreamImage, Video, VideoEncoder, VideoOptions, Wanted};
 
 /// What to extract.
 #[derive(Debug, Clone)]
@@ -68,8 +73,8 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
         return Err(lists_missing());
     }
     let out = &options.out;
-    let taken = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
-    if taken && !options.resume {
+    let _lock = OutputLock::take(out)?;
+    if is_taken(out) && !options.resume {
         return Err(Error::Usage(format!(
             "--out {} exists and is not empty; name another folder, or go on with it with --resume",
             out.display()
@@ -85,13 +90,30 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     }
     let mut scan = input.scan(&lists.clips, watch)?;
     let strangers = scan.faults_of_strangers(options.lists.is_some());
+    let Some(video) = input.video() else { return Ok(ExtractReport::default()) };
+    let mut record = ExtractRecord { decided_by: decided_by(video), ..ExtractRecord::default() };
+    for (listed, scanned) in lists.clips.iter().zip(&scan.clips) {
+        if let Ok(FoundClip::Video(file)) = &scanned.files {
+            record.videos.insert(listed.id.clone(), SourceVideo { bytes: file.bytes, frames: file.frames });
+        }
+    }
+    if is_taken(out) {
+        let Some(earlier) = ExtractRecord::read(out)? else {
+            return Err(Error::Usage(format!(
+                "--resume: {} has no {}, which says how it was extracted; name another folder",
+                out.display(),
+                extracted::FILE
+            )));
+        };
+        record.check_continues(&earlier, out)?;
+    }
     let mut report = ExtractReport::default();
     report.notes.extend(input.found().into_iter().chain(scan.notes));
     let (mut tasks, mut faults) = (Vec::new(), Vec::new());
     for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
         let skipped = |reason| Skipped { clip: listed.id.clone(), reason };
         match scanned.files {
-            Ok(_) if out.join(FOLDERS[2]).join(&listed.id).is_dir() => report.kept += 1,
+            Ok(_) if is_whole(out, &listed.id, options.video.flow.is_some()) => report.kept += 1,
             Ok(FoundClip::Video(file)) => tasks.push((listed, file)),
             Ok(FoundClip::Images(_)) => {}
             Err(Absence::Short(reason)) => report.skipped.push(skipped(reason)),
@@ -106,8 +128,9 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     }
     report.skipped.append(&mut faults);
     let partial = out.join(PARTIAL);
+    fs::create_dir_all(out).map_err(Error::io(out, "cannot create the folder"))?;
     let _ = fs::remove_dir_all(&partial);
-    let Some(video) = input.video() else { return Ok(report) };
+    record.write(out)?;
     let frames = tasks.iter().map(|(_, file)| u64::from(file.frames)).sum();
     watch.progress.begin_counting("extracting", Work { clips: tasks.len() as u64, images: frames, bytes: 0 }, "frames");
     // With a clip for every thread, one that waited for help with its flow would begin another clip.
@@ -137,13 +160,12 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     );
     watch.progress.end();
     let _ = fs::remove_dir_all(&partial);
+    if report.clips + report.kept == 0 {
+        remove_empty(out);
+    }
     match outcome {
         Err(Error::Interrupted) if report.clips + report.kept > 0 => {
-            return Err(Error::Input(format!(
-                "interrupted; {} whole clips are in {}: the same command with --resume goes on from there",
-                report.clips + report.kept,
-                out.display()
-            )));
+            return Err(Error::InterruptedTree { clips: report.clips + report.kept, folder: out.clone() });
         }
         other => other?,
     }
@@ -157,6 +179,47 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
     report.notes.sort();
     Ok(report)
+}
+
+/// Whether a folder holds anything but what a program was writing when it was killed.
+fn is_taken(out: &Path) -> bool {
+    let is_content = |name: &str| !is_fragment(name) && name != lock::name(out);
+    fs::read_dir(out).is_ok_and(|entries| entries.flatten().any(|e| is_content(&e.file_name().to_string_lossy())))
+}
+
+/// Removes a tree that holds nothing but its record.
+fn remove_empty(out: &Path) {
+    let entries = fs::read_dir(out).into_iter().flatten().flatten();
+    if entries.into_iter().all(|entry| entry.file_name() == extracted::FILE) {
+        let _ = fs::remove_file(out.join(extracted::FILE));
+        let _ = fs::remove_dir(out);
+    }
+}
+
+/// Whether all images of a clip are there: as many of flow in x and y, and one more of RGB.
+fn is_whole(out: &Path, id: &str, flow: bool) -> bool {
+    let images = |kind: usize| fs::read_dir(out.join(FOLDERS[kind]).join(id)).map_or(0, Iterator::count);
+    match (images(2), flow) {
+        (0, _) => false,
+        (_, false) => true,
+        (rgb, true) => (images(0), images(1)) == (rgb - 1, rgb - 1),
+    }
+}
+
+/// The options and versions that decide the images.
+fn decided_by(video: &Video) -> BTreeMap<String, String> {
+    let VideoOptions { short_side, quality, flow, card } = video.options;
+    let values = [
+        ("--rgb-short-side", short_side.to_string()),
+        ("--quality", quality.to_string()),
+        ("--flow-method", flow.map_or("none", FlowMethod::name).into()),
+        ("--device", if card.is_some() { "cuda" } else { "cpu" }.into()),
+        ("the version of ffmpeg", video.ffmpeg.version.clone()),
+        ("the version of ucfpack", env!("CARGO_PKG_VERSION").into()),
+        ("the version of clip-flow", versions::CLIP_FLOW.to_string()),
+        ("the version of jpeg-encoder", versions::JPEG_ENCODER.to_string()),
+    ];
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What was made of a clip.

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
-use clipshard::{Shard, ShardInfo, ShardMetadata};
+use clipshard::{Shard, ShardInfo, ShardMetadata, VerifyDepth, check_shards};
 
 use crate::error::{Error, Result};
 use crate::lists::ListedClip;
 use crate::plan::{StreamPlan, shard_file};
+use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 
 /// A finished shard: what the manifest says of it, and which planned clips it holds with how many frames.
@@ -20,28 +22,50 @@ pub(crate) struct FinishedShard {
 /// Finished shards of one stream by number.
 pub(crate) type FinishedShards = HashMap<u32, FinishedShard>;
 
-/// The finished shards of a stream in `set`. Anything else in its place is removed, and made again.
+/// What was found of one stream.
+pub(crate) struct Found {
+    pub shards: FinishedShards,
+    /// Shards that are made again, and why.
+    pub notes: Vec<String>,
+}
+
+/// The finished shards of a stream in `set`, every record checked against its checksum. Anything else in their place is
+/// removed, and made again.
 pub(crate) fn find_finished(
     set: &Path,
     kind: StreamKind,
     plan: &StreamPlan,
     clips: &[ListedClip],
     metadata: &ShardMetadata,
-) -> Result<FinishedShards> {
+    watch: Watch<'_>,
+) -> Result<Found> {
     let numbers: HashMap<&str, usize> = clips.iter().enumerate().map(|(i, clip)| (clip.id.as_str(), i)).collect();
-    let mut found = FinishedShards::new();
-    for number in 0..plan.shards() {
-        let path = set.join(shard_file(kind, number));
-        if !path.exists() {
-            continue;
+    let mut found = Found { shards: FinishedShards::new(), notes: Vec::new() };
+    let names: Vec<(u32, String)> = (0..plan.shards())
+        .map(|number| (number, shard_file(kind, number)))
+        .filter(|(_, name)| set.join(name).exists())
+        .collect();
+    if names.is_empty() {
+        return Ok(found);
+    }
+    let size = |name: &String| fs::metadata(set.join(name)).map_or(0, |metadata| metadata.len());
+    watch.progress.begin("checking", Work { bytes: names.iter().map(|(_, name)| size(name)).sum(), ..Work::default() });
+    for (number, name) in names {
+        if watch.cancel.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
         }
-        match judge(&path, kind, number, plan, &numbers, metadata) {
-            Some(shard) => {
-                found.insert(number, shard);
+        let path = set.join(&name);
+        match judge(&path, kind, number, plan, &numbers, metadata, watch) {
+            Ok(shard) => {
+                found.shards.insert(number, shard);
             }
-            None => fs::remove_file(&path).map_err(Error::io(&path, "cannot remove what is no finished shard"))?,
+            Err(fault) => {
+                fs::remove_file(&path).map_err(Error::io(&path, "cannot remove what is no finished shard"))?;
+                found.notes.push(format!("{name} is made again: {fault}"));
+            }
         }
     }
+    watch.progress.end();
     Ok(found)
 }
 
@@ -52,21 +76,27 @@ fn judge(
     plan: &StreamPlan,
     numbers: &HashMap<&str, usize>,
     metadata: &ShardMetadata,
-) -> Option<FinishedShard> {
-    let shard = Shard::open(path).ok()?;
-    let told = shard.metadata().ok()?;
+    watch: Watch<'_>,
+) -> Result<FinishedShard, String> {
+    let shard = Shard::open(path).map_err(|error| error.to_string())?;
+    let told = shard.metadata().map_err(|error| error.to_string())?;
     let of_all = ShardMetadata { clips: Vec::new(), groups: BTreeMap::new(), ..told };
+    let other = || "it is of another build".to_owned();
     if *shard.spec() != kind.spec() || of_all != *metadata {
-        return None;
+        return Err(other());
     }
     let mut frames = HashMap::new();
     for place in 0..shard.clips() {
-        shard.clip(place).ok()?;
-        let clip = *numbers.get(shard.clip_id(place))?;
+        let clip = *numbers.get(shard.clip_id(place)).ok_or_else(other)?;
         if plan.shard_of[clip] != number {
-            return None;
+            return Err(other());
         }
         frames.insert(clip, shard.frames(place));
     }
-    Some(FinishedShard { info: shard.info(), frames })
+    let progress = |bytes| watch.progress.add(Work { bytes, ..Work::default() });
+    if let Some(damage) = check_shards(&[&shard], VerifyDepth::Checksums, &progress).damage.into_iter().flatten().next()
+    {
+        return Err(damage);
+    }
+    Ok(FinishedShard { info: shard.info(), frames })
 }

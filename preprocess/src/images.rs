@@ -1,13 +1,12 @@
 //! The image files of a clip, read as they are.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::jpeg;
 use clipshard::layout::MAX_IMAGE_BYTES;
+use clipshard::{jpeg, read_regular};
 
 use crate::error::{Error, Result};
 use crate::source::{ClipFiles, StreamFiles};
@@ -68,14 +67,12 @@ impl<'a> ReadImages<'a> {
     }
 }
 
-/// Reads a file that is no larger than an image can be.
+/// Reads a file that is no larger than an image can be. Anything but a regular file is an error and never waited for.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    if length > MAX_IMAGE_BYTES as u64 {
-        return Err(io::Error::other(format!("{length} bytes are too many for an image")));
-    }
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    read_regular(path, MAX_IMAGE_BYTES as u64).map_err(|error| match (error.kind(), path.metadata()) {
+        (io::ErrorKind::FileTooLarge, Ok(metadata)) => {
+            io::Error::other(format!("{} bytes are too many for an image", metadata.len()))
+        }
+        _ => error,
+    })
 }

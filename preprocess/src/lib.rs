@@ -5,18 +5,21 @@
 //! bytes, whatever the number of threads and the machine. [`synth`] makes data sets up, for tests and trials.
 
 pub mod build;
+pub mod console;
 pub mod encode;
 mod error;
 pub mod estimate;
 mod exif;
 pub mod export;
 pub mod extract;
+mod extracted;
 mod finished;
 mod images;
 pub mod inspect;
 mod job;
 pub mod limits;
 pub mod lists;
+mod lock;
 pub mod merge;
 mod output;
 mod partial;

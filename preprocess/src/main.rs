@@ -5,21 +5,31 @@ mod commands;
 mod examples;
 mod heap;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use ucfpack::{Error, console};
 
 fn main() -> ExitCode {
     heap::share_heaps();
     ucfpack::limits::raise_open_files();
-    let outcome = commands::run(cli::Cli::parse());
+    let outcome = match cli::Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(told) if told.use_stderr() => {
+            // In colour, unless what was typed holds characters that a terminal obeys.
+            let plain = told.render().to_string();
+            if plain.lines().all(|line| console::escape(line) == line) {
+                let _ = told.print();
+            } else {
+                console::say(&plain);
+            }
+            return ExitCode::from(2);
+        }
+        // Help and version are results.
+        Err(told) => told.print().and_then(|()| io::stdout().flush()).map_err(|error| Error::Stdout(error).into()),
+    };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    // A reader that has seen enough (`ucfpack inspect DIR | head`) is no error.
-    let closed_pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
-    if error.downcast_ref::<io::Error>().is_some_and(closed_pipe) {
-        return ExitCode::SUCCESS;
-    }
     // Many errors tell their cause themselves; it is not told again.
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -27,7 +37,14 @@ fn main() -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
-    eprintln!("error: {text}");
-    let usage = error.downcast_ref::<ucfpack::Error>().is_some_and(ucfpack::Error::is_usage);
-    ExitCode::from(if usage { 2 } else { 1 })
+    let known = error.downcast_ref::<Error>();
+    if !known.is_some_and(Error::has_lines) {
+        text = console::escape(&text).into_owned();
+    }
+    console::say(&format!("error: {text}"));
+    // A program that a signal stopped says so, as shells and schedulers expect: 128 and the signal's number.
+    if let Some(signal) = commands::stopped_by() {
+        return ExitCode::from(128 + signal);
+    }
+    ExitCode::from(if known.is_some_and(Error::is_usage) { 2 } else { 1 })
 }

@@ -8,14 +8,15 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clipshard::{
-    Clip, Dataset, EncodedRecord, Manifest, Shard, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage, Stream,
-    write_whole,
+    Clip, Dataset, Disk, EncodedRecord, Manifest, Shard, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage,
+    Stream, VerifyDepth, check_shards, open_regular, read_regular, write_whole,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::build::BuildReport;
 use crate::error::{Error, Result, Skipped};
 use crate::output::{Contents, Staging};
+use crate::partial::MAX_PLAN_BYTES;
 use crate::plan::BuildPlan;
 use crate::progress::{Watch, Work};
 
@@ -33,7 +34,7 @@ impl PartRecord {
     /// `None` for a data set that is no part.
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(PART_FILE);
-        let text = match fs::read(&path) {
+        let text = match read_regular(&path, MAX_PLAN_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io(path, "cannot read what the part is")(error)),
@@ -84,6 +85,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let left_out: BTreeSet<&str> = skipped.keys().copied().collect();
     let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
     let bytes = parts.iter().flat_map(OpenPart::shards).map(|(_, shard)| shard.file_bytes()).sum();
+    check_records(&parts, bytes, watch)?;
     watch.progress.begin("merging", Work { bytes, ..Work::default() });
     let mut frames: HashMap<String, BTreeMap<String, u32>> = HashMap::new();
     let mut streams: Vec<Stream> = Vec::new();
@@ -197,16 +199,42 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
     Ok(())
 }
 
+/// Every record of the parts is as its checksum says.
+fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()> {
+    watch.progress.begin("checking", Work { bytes, ..Work::default() });
+    for part in parts {
+        let shards: Vec<&Shard> = part.shards().map(|(_, shard)| shard).collect();
+        let progress = |bytes| watch.progress.add(Work { bytes, ..Work::default() });
+        for shard in shards {
+            if watch.cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let damage = check_shards(&[shard], VerifyDepth::Checksums, &progress).damage.concat();
+            if let Some(first) = damage.first() {
+                let more = if damage.len() > 1 { format!(" (and {} more)", damage.len() - 1) } else { String::new() };
+                return Err(Error::Input(format!(
+                    "{first}{more}. Nothing was merged. Pack part {}/{} again: ucfpack verify {} lists all damage",
+                    part.part().0,
+                    part.part().1,
+                    part.dir.display()
+                )));
+            }
+        }
+    }
+    watch.progress.end();
+    Ok(())
+}
+
 /// Brings a shard to its new place, without the clips that any part left out. `None` where no clip remains.
 fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<ShardInfo>> {
     let name = shard.path().file_name().unwrap_or_default();
     let path = to.join(name);
     let kept: Vec<usize> = (0..shard.clips()).filter(|&clip| !left_out.contains(shard.clip_id(clip))).collect();
     if kept.len() == shard.clips() {
-        if fs::hard_link(shard.path(), &path).is_err() {
-            fs::copy(shard.path(), &path).map_err(Error::io(&path, "cannot copy the shard"))?;
-            let synced = fs::File::open(&path).and_then(|file| file.sync_all());
-            synced.map_err(Error::io(&path, "cannot bring it to the disk"))?;
+        // The file itself: the part may hold a symbolic link, which would lead nowhere from here.
+        let real = fs::canonicalize(shard.path()).map_err(Error::io(shard.path(), "cannot find the shard"))?;
+        if fs::hard_link(&real, &path).is_err() {
+            copy(&real, &path)?;
         }
         return Ok(Some(shard.info()));
     }
@@ -228,6 +256,19 @@ fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<Sh
     }
     let clips: Vec<ShardClip> = kept.iter().map(|&clip| told.clips[clip].clone()).collect();
     Ok(Some(writer.finish(&ShardMetadata { clips, ..told })?))
+}
+
+/// Copies a shard whole or not at all. Who may read the copy is up to the umask, as for any new file.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let fault = Error::io(to, "cannot copy the shard");
+    let mut source = open_regular(from).map_err(Error::io(from, "cannot read the shard"))?;
+    let folder = to.parent().unwrap_or(to);
+    let copied = Disk.create(folder, ".shard-").and_then(|mut file| {
+        io::copy(&mut source, &mut file)?;
+        file.sync()?;
+        file.persist(to)
+    });
+    copied.map_err(fault)
 }
 
 fn manifest(

@@ -7,12 +7,14 @@ use clipshard::{Disk, MANIFEST_FILE, Storage};
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
+use crate::lock::OutputLock;
 
 /// A data set that is being built. Dropped before [`Staging::commit`], it leaves nothing.
 pub(crate) struct Staging {
     dir: TempDir,
     out: PathBuf,
     place: Place,
+    _lock: OutputLock,
 }
 
 /// What the folder holds, so that `--overwrite` replaces nothing else.
@@ -20,7 +22,7 @@ pub(crate) struct Staging {
 pub(crate) enum Contents {
     /// Shards and their manifest.
     DataSet,
-    /// A made-up frame tree with lists.
+    /// A frame tree with lists that this program made.
     Tree,
 }
 
@@ -36,9 +38,14 @@ pub(crate) enum Place {
 }
 
 impl Staging {
-    /// Starts a data set that will be `out`.
+    /// Starts a data set that will be `out`, which no other program writes until the end.
     pub fn new(out: &Path, overwrite: bool, contents: Contents) -> Result<Self> {
+        let out = &resolved(out);
+        inspect(out, overwrite, contents)?;
+        let lock = OutputLock::take(out)?;
+        // Another program may have put something there until the lock was taken.
         let place = inspect(out, overwrite, contents)?;
+        remove_leftovers(out, &lock);
         let parent = parent(out, place);
         fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
         let mut builder = tempfile::Builder::new();
@@ -51,7 +58,7 @@ impl Staging {
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
         let dir = builder.tempdir_in(parent).map_err(Error::io(parent, "cannot create a folder in it"))?;
-        Ok(Self { dir, out: out.into(), place })
+        Ok(Self { dir, out: out.into(), place, _lock: lock })
     }
 
     /// Where to build.
@@ -69,7 +76,10 @@ impl Staging {
 pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) -> Result<()> {
     let fault = |what| Error::io(out, what);
     match place {
-        Place::Free => storage.rename(from, out).map_err(fault("cannot put the finished data set there"))?,
+        Place::Free => {
+            remove_fragments(out)?;
+            storage.rename(from, out).map_err(fault("cannot put the finished data set there"))?;
+        }
         Place::Taken => storage.exchange(from, out).map_err(fault("cannot replace the data set"))?,
         Place::OtherDisk => {
             let mut names = Vec::new();
@@ -87,6 +97,16 @@ pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) 
     storage.sync_folder(parent(out, place)).map_err(fault("cannot bring its name to the disk"))
 }
 
+/// Writes a file that the user named, whole or not at all. A link leads to the file that is written; a device or a pipe
+/// gets the bytes as they are.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if real.exists() && !real.is_file() {
+        return fs::write(&real, bytes).map_err(Error::io(path, "cannot write it"));
+    }
+    Ok(clipshard::write_whole(&Disk, &real, ".new-", bytes)?)
+}
+
 /// The folder in which something is made that will be `out`.
 pub(crate) fn parent(out: &Path, place: Place) -> &Path {
     match (place, out.parent()) {
@@ -99,13 +119,46 @@ pub(crate) fn parent(out: &Path, place: Place) -> &Path {
 /// Folders that builds of `out` left when they were killed.
 pub(crate) fn leftovers(out: &Path) -> Vec<PathBuf> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
-    let left = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&partial_prefix(out)));
+    // Inside, where the output is a disk of its own.
+    let entries = [parent, out].into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(&partial_prefix(out)));
     left.map(|entry| entry.path()).collect()
+}
+
+/// Removes the folders that programs left when they were killed while they wrote `out`, and returns them.
+pub(crate) fn remove_leftovers(out: &Path, lock: &OutputLock) -> Vec<PathBuf> {
+    let mut left = if lock.is_held() { leftovers(out) } else { Vec::new() };
+    left.retain(|folder| fs::remove_dir_all(folder).is_ok());
+    left
+}
+
+/// Files that a program was writing in a folder when it was killed. They are no content.
+pub(crate) fn is_fragment(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".partial")
+}
+
+/// Removes what programs were writing in a folder when they were killed. Its user holds the lock of the folder.
+pub(crate) fn remove_fragments(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if is_fragment(&entry.file_name().to_string_lossy()) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(Error::io(path, "cannot remove a fragment"))?;
+        }
+    }
+    Ok(())
 }
 
 fn partial_prefix(out: &Path) -> String {
     format!(".{}.partial-", out.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Where an output really is: a link to it stays a link. Its target need not exist.
+pub(crate) fn resolved(out: &Path) -> PathBuf {
+    match fs::read_link(out) {
+        Ok(target) => out.canonicalize().unwrap_or_else(|_| out.parent().unwrap_or(Path::new("")).join(target)),
+        Err(_) => out.to_owned(),
+    }
 }
 
 /// What is there where a data set is to be. Refuses places that must not be written to; nothing is changed.
@@ -127,7 +180,12 @@ fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
     for entry in fs::read_dir(out).map_err(Error::io(out, "cannot list the folder"))? {
         let name = entry.map_err(Error::io(out, "cannot list the folder"))?.file_name();
         let name = name.to_string_lossy();
-        if name == "lost+found" || name == crate::partial::name(out) {
+        let ours = [crate::partial::name(out), crate::lock::name(out)];
+        if name == "lost+found"
+            || ours.contains(&name.to_string())
+            || is_fragment(&name)
+            || name.starts_with(&partial_prefix(out))
+        {
             continue;
         }
         // Shards without a manifest on a disk of their own: a build was cut off while it moved them there.
@@ -164,7 +222,7 @@ impl Contents {
     fn name(self) -> &'static str {
         match self {
             Self::DataSet => "a data set",
-            Self::Tree => "a made-up tree",
+            Self::Tree => "a tree that ucfpack made",
         }
     }
 
@@ -175,23 +233,21 @@ impl Contents {
                     || name == crate::merge::PART_FILE
                     || name == "manifest.json.damaged"
                     || name.ends_with(".clipshard")
-                    || name.starts_with(".shard-")
-                    || name.starts_with(".manifest-")
             }
-            Self::Tree => ["jpegs_256", "tvl1_flow", "lists"].contains(&name),
+            Self::Tree => ["jpegs_256", "tvl1_flow", "lists", crate::extracted::FILE].contains(&name),
         }
     }
 }
 
 #[cfg(unix)]
-fn is_mount_point(folder: &Path) -> bool {
+pub(crate) fn is_mount_point(folder: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).ok();
     folder.canonicalize().ok().and_then(|f| Some(device(&f)? != device(f.parent()?)?)).unwrap_or(false)
 }
 
 #[cfg(not(unix))]
-fn is_mount_point(_: &Path) -> bool {
+pub(crate) fn is_mount_point(_: &Path) -> bool {
     false
 }
 
@@ -217,6 +273,33 @@ mod tests {
         assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "two");
         let left: Vec<_> = fs::read_dir(root.path().join("deep")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["set"]);
+    }
+
+    #[test]
+    fn fragments_of_files_are_no_content() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("set");
+        for overwrite in [false, true] {
+            fs::create_dir(&out).unwrap();
+            fs::write(out.join(".shard-Ab12.partial"), "half").unwrap();
+            fs::create_dir(out.join(".partial")).unwrap();
+            assert_eq!(place(&out, overwrite).unwrap(), Place::Free);
+            finished(&out, overwrite, "one").unwrap();
+            let names: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(names, [MANIFEST_FILE]);
+            fs::remove_dir_all(&out).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_removed_by_the_next() {
+        let root = tempfile::tempdir().unwrap();
+        let (out, left, other) = (root.path().join("set"), ".set.partial-Xy", ".sets.partial-Xy");
+        for name in [left, other] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        finished(&out, false, "one").unwrap();
+        assert!(!root.path().join(left).exists() && root.path().join(other).exists());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The folder in which a build grows, `.NAME.partial` beside its place. A build that was cut off leaves it, and goes on
 //! from its finished shards.
 //!
-//! It holds `build.json`, what the build makes; `set/`, the data set so far; and `lock`, held while a build runs.
+//! It holds `build.json`, what the build makes, and `set/`, the data set so far. Its user holds the lock of the output.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::plan::BuildPlan;
 
 const PLAN_FILE: &str = "build.json";
 const SET_FOLDER: &str = "set";
-const LOCK_FILE: &str = "lock";
+/// A plan is not larger than this: that of 13,320 clips takes 2 MB.
+pub(crate) const MAX_PLAN_BYTES: u64 = 1 << 30;
 
 /// A build under way.
 pub(crate) struct PartialBuild {
@@ -23,7 +24,6 @@ pub(crate) struct PartialBuild {
     root: PathBuf,
     out: PathBuf,
     place: Place,
-    _lock: Lock,
 }
 
 /// What to do with what an earlier build left.
@@ -47,9 +47,12 @@ impl PartialBuild {
         plan: &BuildPlan,
     ) -> Result<Self> {
         let root = folder(out, place);
+        // A file has no finished shards to lose.
+        if leftover != Leftover::Refuse && root.is_file() {
+            fs::remove_file(&root).map_err(Error::io(&root, "cannot remove what an earlier build left"))?;
+        }
         fs::create_dir_all(&root).map_err(Error::io(&root, "cannot create the folder"))?;
-        let lock = lock(&root, out)?;
-        let build = Self { storage, root, out: out.to_owned(), place, _lock: lock };
+        let build = Self { storage, root, out: out.to_owned(), place };
         match build.prepare(leftover, plan) {
             Ok(()) => Ok(build),
             Err(error @ (Error::Usage(_) | Error::Input(_))) => Err(error),
@@ -121,7 +124,8 @@ impl PartialBuild {
     fn compare(&self, plan: &BuildPlan) -> Result<()> {
         let path = self.root.join(PLAN_FILE);
         let again = "start again with --overwrite";
-        let text = fs::read(&path).map_err(Error::io(&path, "cannot read what the build that was cut off makes"))?;
+        let text = clipshard::read_regular(&path, MAX_PLAN_BYTES)
+            .map_err(Error::io(&path, "cannot read what the build that was cut off makes"))?;
         let earlier: BuildPlan = serde_json::from_slice(&text)
             .map_err(|e| Error::Input(format!("{}: damaged: {e}; {again}", path.display())))?;
         match earlier.difference(plan) {
@@ -136,11 +140,7 @@ impl PartialBuild {
     fn clear(&self) -> Result<()> {
         for entry in fs::read_dir(&self.root).map_err(Error::io(&self.root, "cannot list the folder"))?.flatten() {
             let path = entry.path();
-            let removed = match (entry.file_name() == LOCK_FILE, path.is_dir()) {
-                (true, _) => Ok(()),
-                (false, true) => fs::remove_dir_all(&path),
-                (false, false) => fs::remove_file(&path),
-            };
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(Error::io(&path, "cannot remove what an earlier build left"))?;
         }
         Ok(())
@@ -189,48 +189,7 @@ pub(crate) fn name(out: &Path) -> String {
     format!(".{}.partial", out.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// What a build that is whole left where it was cut off while tidying up.
+/// Removes what a build that is whole left if it was cut off while it tidied up.
 pub(crate) fn remove_leftover(out: &Path, place: Place) {
-    let root = folder(out, place);
-    if root.is_dir() && lock(&root, out).is_ok() {
-        let _ = fs::remove_dir_all(root);
-    }
-}
-
-/// Held while a build runs.
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing the file would not do where a process that is just being started has it open, too.
-        #[cfg(unix)]
-        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
-        #[cfg(not(unix))]
-        let _ = &self.0;
-    }
-}
-
-fn lock(root: &Path, out: &Path) -> Result<Lock> {
-    let path = root.join(LOCK_FILE);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(Error::io(&path, "cannot create the lock"))?;
-    #[cfg(unix)]
-    {
-        use rustix::fs::{FlockOperation, flock};
-        use rustix::io::Errno;
-        // Where the disk knows no locks, there is none.
-        if let Err(Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            return Err(Error::Usage(format!(
-                "{}: another build of it runs; wait for it, or name another folder",
-                out.display()
-            )));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = out;
-    Ok(Lock(file))
+    let _ = fs::remove_dir_all(folder(out, place));
 }

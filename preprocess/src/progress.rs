@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::console;
 use crate::quantity::{show_bytes, show_count};
 
 /// Time between two lines where there is no terminal.
@@ -89,7 +90,7 @@ impl Progress {
     /// Says something on a line of its own, between two tasks.
     pub fn tell(&self, words: &str) {
         if !self.hidden {
-            eprintln!("{words}");
+            console::say(words);
         }
     }
 
@@ -135,7 +136,7 @@ impl Task {
                 bar.set_position(steps_done(self.total, self.done));
                 bar.set_message(text);
             }
-            None => eprintln!("{}: {text}", self.label),
+            None => console::say(&format!("{}: {text}", self.label)),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use clipshard::{Error as FormatError, MANIFEST_FILE, Manifest, VerifyDepth, VerifyReport};
 
 use crate::error::{Error, Result};
+use crate::lock::OutputLock;
+use crate::output::remove_fragments;
 use crate::progress::{Progress, Work};
 
 /// Checks the data set in `dir` and lists all damage. A folder without a manifest is an error; a damaged manifest is damage.
@@ -38,6 +40,7 @@ pub enum Rebuilt {
 /// Makes a lost or damaged manifest again from the shards in `dir`. A damaged one is kept as `manifest.json.damaged`.
 pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
     let path = dir.join(MANIFEST_FILE);
+    let _lock = if dir.is_dir() { Some(OutputLock::take(dir)?) } else { None };
     match Manifest::read(dir) {
         Ok(_) => return Ok(Rebuilt::Whole),
         Err(error @ (FormatError::Io { .. } | FormatError::Version { .. } | FormatError::Feature { .. })) => {
@@ -46,6 +49,7 @@ pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
         Err(_) => {}
     }
     let manifest = Manifest::rebuild(dir)?;
+    remove_fragments(dir)?;
     if path.exists() {
         let aside = dir.join(format!("{MANIFEST_FILE}.damaged"));
         fs::hard_link(&path, &aside)

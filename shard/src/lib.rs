@@ -2,6 +2,7 @@
 //! [The format]: crate::format
 #![doc = include_str!("../README.md")]
 
+mod budget;
 mod clip_records;
 mod codec;
 mod contents;
@@ -21,6 +22,7 @@ mod writer;
 #[doc = include_str!("../format-spec.md")]
 pub mod format {}
 
+pub use budget::{DecodingBudget, ReservedMemory};
 pub use clip_records::{ClipRecords, Record};
 pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, Window, jpeg};
 pub use contents::Access;
@@ -30,5 +32,5 @@ pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec,
 pub use regular::{open_regular, read_regular};
 pub use shard::Shard;
 pub use storage::{Disk, PartialFile, Storage, write_whole};
-pub use verify::{VerifyDepth, VerifyReport, verify, verify_listed};
+pub use verify::{CheckedShards, VerifyDepth, VerifyReport, check_shards, verify, verify_listed};
 pub use writer::{ShardClip, ShardMetadata, ShardWriter};

@@ -46,7 +46,13 @@ fn open_all(dir: &Path) -> Result<Vec<(String, Shard)>> {
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir, "list it"))? {
         let name = entry.map_err(Error::io(dir, "list it"))?.file_name();
         if let Some(name) = name.to_str().filter(|name| name.ends_with(".clipshard")) {
-            shards.push((name.to_owned(), Shard::open(&dir.join(name))?));
+            let path = dir.join(name);
+            let kind = std::fs::metadata(&path).map_err(Error::io(&path, "find it"))?.file_type();
+            if !kind.is_file() {
+                let what = format!("{name} is {}, not a shard; move it away", crate::regular::name(kind));
+                return Err(Error::Absent { dir: dir.to_owned(), what });
+            }
+            shards.push((name.to_owned(), Shard::open(&path)?));
         }
     }
     if shards.is_empty() {

@@ -54,18 +54,23 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// ```
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path)?;
-    // The stated size only saves allocations; what is read decides.
-    let stated = file.metadata()?.len().min(most);
+    let too_large = || Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
+    // The stated size saves allocations, and reading a file that is too large for sure; what is read decides.
+    let stated = file.metadata()?.len();
+    if stated > most {
+        return too_large();
+    }
     let mut bytes = Vec::new();
     bytes.try_reserve(usize::try_from(stated).unwrap_or(usize::MAX)).map_err(|_| io::ErrorKind::OutOfMemory)?;
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
+        return too_large();
     }
     Ok(bytes)
 }
 
-fn name(kind: std::fs::FileType) -> &'static str {
+/// What a file is that is not regular, in words.
+pub(crate) fn name(kind: std::fs::FileType) -> &'static str {
     if kind.is_dir() {
         return "a folder";
     }

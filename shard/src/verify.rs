@@ -1,5 +1,6 @@
 //! Checks a whole data set and lists every damage, not only the first.
 
+use crate::budget::DecodingBudget;
 use crate::clip_records::ClipRecords;
 use crate::codec::Decoder;
 use crate::dataset::Dataset;
@@ -48,18 +49,13 @@ pub fn verify_listed(
     let listed: Vec<_> = manifest.streams.iter().flat_map(|s| s.shards.iter().map(move |info| (s, info))).collect();
     let opened: Vec<_> = listed.par_iter().map(|(stream, info)| open_listed(dir, stream, info)).collect();
     let (opened, mut damage): (Vec<Option<Shard>>, Vec<Vec<String>>) = opened.into_iter().unzip();
-    let shards = || opened.iter().enumerate().filter_map(|(at, shard)| Some((at, shard.as_ref()?)));
-    report.bytes = shards().map(|(_, shard)| shard.file_bytes()).sum();
-    // The clips of all shards at once: a small or nearly finished shard keeps no processor idle.
-    let clips: Vec<(usize, &Shard, usize)> =
-        shards().flat_map(|(at, shard)| (0..shard.clips()).map(move |clip| (at, shard, clip))).collect();
-    let checked: Vec<_> = clips
-        .into_par_iter()
-        .map_init(Decoder::new, |decoder, (at, shard, clip)| (at, check_clip(shard, clip, depth, decoder, progress)))
-        .collect();
-    for (at, (records, of_clip)) in checked {
-        report.records += records;
-        damage[at].extend(of_clip);
+    let (places, shards): (Vec<usize>, Vec<&Shard>) =
+        opened.iter().enumerate().filter_map(|(at, shard)| Some((at, shard.as_ref()?))).unzip();
+    report.bytes = shards.iter().map(|shard| shard.file_bytes()).sum();
+    let checked = check_shards(&shards, depth, progress);
+    report.records = checked.records;
+    for (at, of_shard) in places.into_iter().zip(checked.damage) {
+        damage[at].extend(of_shard);
     }
     report.damage = damage.concat();
     // What only the whole shows: clips that are missing or doubled.
@@ -69,6 +65,38 @@ pub fn verify_listed(
         report.damage.extend(Dataset::assemble(dir, manifest, of_streams).err().map(|error| error.to_string()));
     }
     Ok(report)
+}
+
+/// What was found in the clips of some shards.
+#[derive(Clone, Debug, Default)]
+pub struct CheckedShards {
+    /// Records that were checked.
+    pub records: u64,
+    /// For each shard one sentence for each damage.
+    pub damage: Vec<Vec<String>>,
+}
+
+/// Checks the clips of open shards in parallel. `progress` gets the stored bytes of each clip as it is done.
+///
+/// However many threads there are, decoding takes no more memory at a time than the largest image needs, or half a
+/// gigabyte if that is more.
+pub fn check_shards(shards: &[&Shard], depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> CheckedShards {
+    let budget = DecodingBudget::default();
+    // The clips of all shards at once: a small or nearly finished shard keeps no processor idle.
+    let clips: Vec<(usize, usize)> =
+        shards.iter().enumerate().flat_map(|(at, shard)| (0..shard.clips()).map(move |clip| (at, clip))).collect();
+    let checked: Vec<_> = clips
+        .into_par_iter()
+        .map_init(Decoder::new, |decoder, (at, clip)| {
+            (at, check_clip(shards[at], clip, depth, (decoder, &budget), progress))
+        })
+        .collect();
+    let mut found = CheckedShards { records: 0, damage: vec![Vec::new(); shards.len()] };
+    for (at, (records, of_clip)) in checked {
+        found.records += records;
+        found.damage[at].extend(of_clip);
+    }
+    found
 }
 
 /// A shard if it opens, and what is wrong with it as a whole.
@@ -89,7 +117,7 @@ fn check_clip(
     shard: &Shard,
     clip: usize,
     depth: VerifyDepth,
-    decoder: &mut Result<Decoder>,
+    (decoder, budget): (&mut Result<Decoder>, &DecodingBudget),
     progress: &(dyn Fn(u64) + Sync),
 ) -> (u64, Vec<String>) {
     let records = match shard.clip(clip) {
@@ -103,8 +131,16 @@ fn check_clip(
         (VerifyDepth::Deep, Ok(decoder)) => {
             let mut pixels = Vec::new();
             check_all(&records, |frame, plane| {
-                pixels.resize(records.size(frame, plane).bytes(), 0);
-                records.decode(frame, plane, decoder, &mut pixels)
+                let size = records.size(frame, plane);
+                let (_, codec, _) = records.stored(frame, plane);
+                let reserved = budget.reserve(size, codec);
+                pixels.resize(size.bytes(), 0);
+                let decoded = records.decode(frame, plane, decoder, &mut pixels);
+                if reserved.is_large() {
+                    pixels = Vec::new();
+                    *decoder = Decoder::new()?;
+                }
+                decoded
             })
         }
         (VerifyDepth::Deep, Err(error)) => vec![error.to_string()],

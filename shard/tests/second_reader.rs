@@ -96,3 +96,27 @@ fn it_refuses_every_hostile_file() {
     }
     assert!(tried > 50, "{tried}");
 }
+
+#[cfg(unix)]
+#[test]
+fn it_refuses_pipes_and_devices_and_does_not_wait_for_them() {
+    let (python, _) = python().expect("python3 runs the second reader");
+    let place = tempfile::tempdir().unwrap();
+    for (name, other) in [("flow-00000.clipshard", "rgb-00000.clipshard"), ("manifest.json", "flow-00000.clipshard")] {
+        let dir = place.path().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        for file in std::fs::read_dir(sample::golden()).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+        }
+        assert!(dir.join(other).exists());
+        std::fs::remove_file(dir.join(name)).unwrap();
+        assert!(Command::new("mkfifo").arg(dir.join(name)).status().unwrap().success());
+        let (success, told) = lines(&python, &dir);
+        assert!(!success && told.last().unwrap().ends_with(": refused: ValueError: not a regular file"), "{told:?}");
+        std::fs::remove_file(dir.join(name)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.join(name)).unwrap();
+        let (success, told) = lines(&python, &dir);
+        assert!(!success && told.last().unwrap().ends_with(": refused: ValueError: not a regular file"), "{told:?}");
+    }
+}

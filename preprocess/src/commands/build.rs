@@ -1,12 +1,12 @@
 //! `ucfpack build`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::Path;
 
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
 use ucfpack::build::{BuildOptions, BuildReport, DatasetKind, build};
+use ucfpack::console::{self, Page};
 use ucfpack::encode::{Check, Geometry, StreamOptions};
 use ucfpack::estimate::Estimate;
 use ucfpack::progress::{Progress, Watch};
@@ -31,16 +31,14 @@ pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
     let report = build(&options, Watch { progress: &progress, cancel: &cancel })?;
-    for note in &report.notes {
-        eprintln!("note: {note}");
-    }
-    let mut out = io::stdout().lock();
+    console::notes(&report.notes);
     if args.json {
-        writeln!(out, "{}", report_json(&report))?;
-    } else if let Some(estimate) = &report.estimate {
-        show_plan(&mut out, &report, estimate)?;
-    } else {
-        show_packed(&mut out, &report, "packed", &args.out)?;
+        return Ok(console::write_json(&report_json(&report))?);
+    }
+    match &report.estimate {
+        // A plan exists nowhere else.
+        Some(estimate) => show_plan(&report, estimate).write_result()?,
+        None => show_packed(&report, "packed", &args.out).write_summary(),
     }
     Ok(())
 }
@@ -208,59 +206,59 @@ fn by_stream(counts: &BTreeMap<String, u64>) -> String {
     known.map(|(name, count)| format!("{} {name}", show_count(count))).collect::<Vec<_>>().join(", ")
 }
 
-fn show_plan(out: &mut impl Write, report: &BuildReport, estimate: &Estimate) -> io::Result<()> {
+fn show_plan(report: &BuildReport, estimate: &Estimate) -> Page {
+    let mut page = Page::default();
     let images: u64 = report.records.values().sum();
     let (clips, streams) = (show_count(report.clips), by_stream(&report.records));
-    writeln!(out, "would pack {clips} clips, {} images ({streams})", show_count(images))?;
-    writeln!(
-        out,
+    page.line(format_args!("would pack {clips} clips, {} images ({streams})", show_count(images)));
+    page.line(format_args!(
         "{} in, about {} out, shards: {}; about {} (from {} sampled images)",
         show_bytes(estimate.bytes_in),
         show_bytes(estimate.bytes_out),
         by_stream(&report.shards),
         show_duration(estimate.seconds),
         show_count(estimate.sampled_images)
-    )?;
+    ));
     if estimate.damaged_clips > 0 {
-        writeln!(out, "{} clips of the sample are damaged", show_count(estimate.damaged_clips))?;
+        page.line(format_args!("{} clips of the sample are damaged", show_count(estimate.damaged_clips)));
     }
-    show_skipped(out, &report.skipped)
+    show_skipped(&mut page, &report.skipped);
+    page
 }
 
 /// What was made of how much, in which time.
-pub fn show_packed(out: &mut impl Write, report: &BuildReport, verb: &str, place: &Path) -> io::Result<()> {
+pub fn show_packed(report: &BuildReport, verb: &str, place: &Path) -> Page {
+    let mut page = Page::default();
     let images: u64 = report.records.values().sum();
     let seconds = report.seconds.max(1e-3);
     let ratio = report.bytes_in as f64 / report.bytes_out.max(1) as f64;
     let (clips, streams) = (show_count(report.clips), by_stream(&report.records));
-    writeln!(out, "{verb} {clips} clips, {} images ({streams}) into {}", show_count(images), place.display())?;
-    writeln!(
-        out,
+    page.line(format_args!("{verb} {clips} clips, {} images ({streams}) into {}", show_count(images), place.display()));
+    page.line(format_args!(
         "{} in, {} out (ratio {ratio:.2}), shards: {}",
         show_bytes(report.bytes_in),
         show_bytes(report.bytes_out),
         by_stream(&report.shards)
-    )?;
-    writeln!(
-        out,
+    ));
+    page.line(format_args!(
         "{:.1} s, {} images/s, {}/s read",
         report.seconds,
         show_count((images as f64 / seconds) as u64),
         show_bytes((report.bytes_in as f64 / seconds) as u64)
-    )?;
-    show_skipped(out, &report.skipped)
+    ));
+    show_skipped(&mut page, &report.skipped);
+    page
 }
 
-pub fn show_skipped(out: &mut impl Write, skipped: &[Skipped]) -> io::Result<()> {
+pub fn show_skipped(page: &mut Page, skipped: &[Skipped]) {
     if skipped.is_empty() {
-        return Ok(());
+        return;
     }
-    writeln!(out, "left out {} clips:", show_count(skipped.len() as u64))?;
+    page.line(format_args!("left out {} clips:", show_count(skipped.len() as u64)));
     for Skipped { clip, reason } in skipped.iter().take(NAMED) {
-        writeln!(out, "  {clip}: {reason}")?;
+        page.line(format_args!("  {clip}: {reason}"));
     }
     if skipped.len() > NAMED {
-        writeln!(out, "  ... and {} more (--json lists all)", show_count((skipped.len() - NAMED) as u64))?;
+        page.line(format_args!("  ... and {} more (--json lists all)", show_count((skipped.len() - NAMED) as u64)));
     }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! `ucfpack export`.
 
-use std::io::{self, Write};
-
+use ucfpack::console::{self, Page};
 use ucfpack::export::{ExportOptions, PixelFormat, export};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
@@ -23,17 +22,16 @@ pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {
         overwrite: args.overwrite,
     };
     let report = export(&args.dir, &options, Watch { progress: &progress, cancel: &cancel })?;
-    for note in &report.notes {
-        eprintln!("note: {note}");
-    }
-    writeln!(
-        io::stdout().lock(),
+    console::notes(&report.notes);
+    let mut page = Page::default();
+    page.line(format_args!(
         "exported {} clips, {} images byte for byte, {} encoded from pixels, {} to {}",
         show_count(report.clips),
         show_count(report.untouched),
         show_count(report.encoded),
         show_bytes(report.bytes),
         args.out.display()
-    )?;
+    ));
+    page.write_summary();
     Ok(())
 }

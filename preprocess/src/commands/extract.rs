@@ -1,7 +1,6 @@
 //! `ucfpack extract`.
 
-use std::io::{self, Write};
-
+use ucfpack::console::{self, Page};
 use ucfpack::extract::{ExtractOptions, extract};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
@@ -33,19 +32,17 @@ pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
         resume: args.resume,
     };
     let report = extract(&options, Watch { progress: &progress, cancel: &cancel })?;
-    for note in &report.notes {
-        eprintln!("note: {note}");
-    }
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
+    console::notes(&report.notes);
+    let mut page = Page::default();
+    page.line(format_args!(
         "extracted {} clips, {} images, {} into {}; {} clips were there already",
         show_count(report.clips),
         show_count(report.images),
         show_bytes(report.bytes),
         args.out.display(),
         show_count(report.kept)
-    )?;
-    show_skipped(&mut out, &report.skipped)?;
+    ));
+    show_skipped(&mut page, &report.skipped);
+    page.write_summary();
     Ok(())
 }

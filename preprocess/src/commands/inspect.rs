@@ -1,11 +1,11 @@
 //! `ucfpack verify` and `ucfpack inspect`.
 
-use std::io::{self, Write};
 use std::time::Instant;
 
 use clipshard::{Dataset, VerifyDepth};
 use serde_json::json;
 use ucfpack::Error;
+use ucfpack::console::{self, Page};
 use ucfpack::inspect::{ClipSummary, RecordSummary, Summary, find_clip, summarise, summarise_clip};
 use ucfpack::progress::Progress;
 use ucfpack::quantity::{show_bytes, show_count};
@@ -29,85 +29,86 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
         _ => (VerifyDepth::Deep, "every pixel of"),
     };
     if args.rebuild_manifest {
-        match rebuild_manifest(&args.dir)? {
-            Rebuilt::Whole => eprintln!("note: the manifest is whole; nothing was rebuilt"),
-            Rebuilt::Written { notes } => {
-                eprintln!("note: the manifest was made again from the shards");
-                for note in notes {
-                    eprintln!("note: {note}");
-                }
+        console::notes(match rebuild_manifest(&args.dir)? {
+            Rebuilt::Whole => vec!["the manifest is whole; nothing was rebuilt".into()],
+            Rebuilt::Written { mut notes } => {
+                notes.insert(0, "the manifest was made again from the shards".into());
+                notes
             }
-        }
+        });
     }
     let report = verify(&args.dir, depth, &Progress::on_stderr())?;
     let seconds = started.elapsed().as_secs_f64();
-    let mut out = io::stdout().lock();
-    if args.json {
-        let document = json!({
+    let shown = if args.json {
+        console::write_json(&json!({
             "records": report.records,
             "bytes": report.bytes,
             "seconds": seconds,
             "damage": report.damage,
-        });
-        writeln!(out, "{document}")?;
+        }))
     } else {
+        let mut page = Page::default();
         for damage in &report.damage {
-            writeln!(out, "{damage}")?;
+            page.line(damage);
         }
         let rate = show_bytes((report.bytes as f64 / seconds.max(1e-3)) as u64);
         let verdict = if report.damage.is_empty() { "no damage" } else { "damaged" };
-        writeln!(
-            out,
+        page.line(format_args!(
             "checked {what} {} records, {} in {seconds:.1} s ({rate}/s): {verdict}",
             show_count(report.records),
             show_bytes(report.bytes)
-        )?;
+        ));
+        page.write_result()
+    };
+    if report.damage.is_empty() {
+        return Ok(shown?);
     }
-    if !report.damage.is_empty() {
-        return Err(Error::Damaged { path: args.dir.clone(), count: report.damage.len() }.into());
-    }
-    Ok(())
+    let damaged = Error::Damaged { path: args.dir.clone(), count: report.damage.len() };
+    // Both are said: what is wrong with the data, and that nobody could read where.
+    Err(match shown {
+        Ok(()) => damaged.into(),
+        Err(lost) => anyhow::Error::new(damaged).context(lost),
+    })
 }
 
 pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let data = Dataset::open(&args.dir)?;
     let clip = args.clip.as_deref().map(|id| find_clip(&data, id)).transpose()?;
-    let mut out = io::stdout().lock();
-    if let Some(number) = clip {
-        let summary = summarise_clip(&data, number)?;
-        if args.json { writeln!(out, "{}", json!(summary))? } else { show_clip(&mut out, &summary)? }
-    } else {
-        let summary = summarise(&data)?;
-        if args.json { writeln!(out, "{}", json!(summary))? } else { show_summary(&mut out, &summary)? }
-    }
+    // The sheet first: it is there even if nobody reads the text.
     if let Some(path) = &args.sheet {
         write_sheet(&data, clip, path)?;
-        eprintln!("contact sheet: {}", path.display());
+        console::say(&format!("contact sheet: {}", console::escape(&path.display().to_string())));
+    }
+    if let Some(number) = clip {
+        let summary = summarise_clip(&data, number)?;
+        if args.json { console::write_json(&json!(summary))? } else { show_clip(&summary).write_result()? }
+    } else {
+        let summary = summarise(&data)?;
+        if args.json { console::write_json(&json!(summary))? } else { show_summary(&summary).write_result()? }
     }
     Ok(())
 }
 
-fn show_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+fn show_summary(summary: &Summary) -> Page {
+    let mut page = Page::default();
     let Summary { dataset, clips, classes, splits, groups, streams, build } = summary;
     let groups = if *groups > 0 { format!(", {} groups", show_count(*groups as u64)) } else { String::new() };
-    writeln!(
-        out,
+    page.line(format_args!(
         "{dataset}: {} clips, {} classes, {} splits, {} streams{groups}",
         show_count(*clips as u64),
         classes.len(),
         splits.len(),
         streams.len()
-    )?;
-    writeln!(
-        out,
-        "\n{:<8}{:>8}{:>12}{:>12}{:>12}{:>12}{:>8}  stored as",
+    ));
+    page.gap();
+    page.line(format_args!(
+        "{:<8}{:>8}{:>12}{:>12}{:>12}{:>12}{:>8}  stored as",
         "stream", "clips", "frames", "records", "bytes", "a record", "shards"
-    )?;
+    ));
     for stream in streams {
         let RecordSummary { frames, records, .. } = stream.records;
         let total: u64 = stream.shards.iter().map(|shard| shard.bytes).sum();
-        writeln!(
-            out,
+        page.line(format_args!(
             "{:<8}{:>8}{:>12}{:>12}{:>12}{:>12}{:>8}  {}",
             stream.name,
             show_count(stream.clips as u64),
@@ -117,30 +118,31 @@ fn show_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
             show_bytes(stream.records.mean_bytes()),
             stream.shards.len(),
             stored_as(&stream.records)
-        )?;
+        ));
     }
-    writeln!(out, "\n{:<8}{:>8}{:>8}{:>8}", "split", "train", "test", "unused")?;
+    page.gap();
+    page.line(format_args!("{:<8}{:>8}{:>8}{:>8}", "split", "train", "test", "unused"));
     for split in splits {
-        writeln!(
-            out,
+        page.line(format_args!(
             "{:<8}{:>8}{:>8}{:>8}",
             split.name,
             show_count(split.train as u64),
             show_count(split.test as u64),
             show_count(split.unused as u64)
-        )?;
+        ));
     }
     if classes.len() <= CLASSES_SHOWN {
-        writeln!(out, "\n{:>5}  {:<28}{:>8}", "label", "class", "clips")?;
+        page.gap();
+        page.line(format_args!("{:>5}  {:<28}{:>8}", "label", "class", "clips"));
         for (label, class) in classes.iter().enumerate() {
-            writeln!(out, "{label:>5}  {:<28}{:>8}", class.name, show_count(class.clips as u64))?;
+            page.line(format_args!("{label:>5}  {:<28}{:>8}", class.name, show_count(class.clips as u64)));
         }
     } else {
         let count = |class: &&ucfpack::inspect::ClassSummary| class.clips;
         if let (Some(least), Some(most)) = (classes.iter().min_by_key(count), classes.iter().max_by_key(count)) {
-            writeln!(
-                out,
-                "\n{} classes from {} to {} (--json lists all); fewest clips: {} {}, most: {} {}",
+            page.gap();
+            page.line(format_args!(
+                "{} classes from {} to {} (--json lists all); fewest clips: {} {}, most: {} {}",
                 classes.len(),
                 classes[0].name,
                 classes[classes.len() - 1].name,
@@ -148,45 +150,47 @@ fn show_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
                 least.clips,
                 most.name,
                 most.clips
-            )?;
+            ));
         }
     }
     let shards: Vec<_> = streams.iter().flat_map(|stream| &stream.shards).collect();
     if shards.len() <= SHARDS_SHOWN {
-        writeln!(out, "\n{:<28}{:>8}{:>12}{:>12}", "shard", "clips", "records", "bytes")?;
+        page.gap();
+        page.line(format_args!("{:<28}{:>8}{:>12}{:>12}", "shard", "clips", "records", "bytes"));
         for shard in shards {
-            writeln!(
-                out,
+            page.line(format_args!(
                 "{:<28}{:>8}{:>12}{:>12}",
                 shard.file,
                 show_count(shard.clips.into()),
                 show_count(shard.records),
                 show_bytes(shard.bytes)
-            )?;
+            ));
         }
     } else {
-        writeln!(out, "\n{} shards (--json lists all)", shards.len())?;
+        page.gap();
+        page.line(format_args!("{} shards (--json lists all)", shards.len()));
     }
-    writeln!(out, "\npacked with")?;
+    page.gap();
+    page.line("packed with");
     for (key, value) in build {
         let text = value.as_str().map_or_else(|| plain(value), str::to_owned);
-        writeln!(out, "  {key}: {text}")?;
+        page.line(format_args!("  {key}: {text}"));
     }
-    Ok(())
+    page
 }
 
-fn show_clip(out: &mut impl Write, clip: &ClipSummary) -> io::Result<()> {
-    writeln!(out, "{}: class {} {}", clip.clip, clip.label, clip.class)?;
+fn show_clip(clip: &ClipSummary) -> Page {
+    let mut page = Page::default();
+    page.line(format_args!("{}: class {} {}", clip.clip, clip.label, clip.class));
     let subsets: Vec<String> =
         clip.subsets.iter().map(|(split, subset)| format!("{split} {}", plain(&json!(subset)))).collect();
-    writeln!(out, "splits: {}", subsets.join(", "))?;
+    page.line(format_args!("splits: {}", subsets.join(", ")));
     if let Some(group) = &clip.group {
-        writeln!(out, "group: {group}")?;
+        page.line(format_args!("group: {group}"));
     }
     for stream in &clip.streams {
         let records = &stream.records;
-        writeln!(
-            out,
+        page.line(format_args!(
             "{}: {} frames, {} records in {}, {}, {} to {} bytes a record, {} in all",
             stream.name,
             show_count(records.frames),
@@ -196,9 +200,9 @@ fn show_clip(out: &mut impl Write, clip: &ClipSummary) -> io::Result<()> {
             show_count(records.smallest.into()),
             show_count(records.largest.into()),
             show_bytes(records.bytes)
-        )?;
+        ));
     }
-    Ok(())
+    page
 }
 
 /// Codecs and sizes: `jpeg 342x256x3`; of several the most frequent, and how many more there are.

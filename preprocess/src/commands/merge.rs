@@ -1,7 +1,6 @@
 //! `ucfpack merge`.
 
-use std::io::{self, Write};
-
+use ucfpack::console;
 use ucfpack::merge::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
 
@@ -14,11 +13,10 @@ pub fn run_merge(args: &MergeArgs) -> anyhow::Result<()> {
     let progress = Progress::on_stderr();
     let options = MergeOptions { out: args.out.clone(), parts: args.parts.clone(), overwrite: args.overwrite };
     let report = merge(&options, Watch { progress: &progress, cancel: &cancel })?;
-    let mut out = io::stdout().lock();
+    console::notes(&report.notes);
     if args.json {
-        writeln!(out, "{}", report_json(&report))?;
-    } else {
-        show_packed(&mut out, &report, "merged", &args.out)?;
+        return Ok(console::write_json(&report_json(&report))?);
     }
+    show_packed(&report, "merged", &args.out).write_summary();
     Ok(())
 }

@@ -6,15 +6,18 @@ mod extract;
 mod inspect;
 mod manual;
 mod merge;
+mod signals;
 mod synth;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use anyhow::Context;
 
 use crate::cli::{Cli, Command};
+
+pub use signals::stopped_by;
 
 /// Runs the command that was typed.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
@@ -26,10 +29,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run_inspect(&args),
         Command::Export(args) => export::run_export(&args),
         Command::Synth(args) => synth::run_synth(&args),
-        Command::Completions(args) => {
-            manual::run_completions(&args);
-            Ok(())
-        }
+        Command::Completions(args) => manual::run_completions(&args),
         Command::Man(args) => manual::run_man(&args),
     }
 }
@@ -43,10 +43,7 @@ fn use_threads(jobs: usize) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot start threads")
 }
 
-/// A flag that Ctrl-C and termination set: work ends at the next image and takes its files away.
+/// Returns a flag that signals set: work ends at the next image and takes its files away.
 fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let cancel = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancel);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
-    Ok(cancel)
+    signals::cancel_on_signals().context("cannot watch for Ctrl-C")
 }

@@ -1,7 +1,6 @@
 //! `ucfpack synth`.
 
-use std::io::{self, Write};
-
+use ucfpack::console::Page;
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
@@ -16,15 +15,14 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
     let watch = Watch { progress: &progress, cancel: &cancel };
-    let mut out = io::stdout().lock();
+    let mut page = Page::default();
     if let Some(LikeArg::Ucf101) = args.like {
         let (width, height) = args.size.unwrap_or((8, 8));
         let (out_dir, images) = (args.out.clone(), args.images.clone());
         let options = LikeOptions { out: out_dir, width, height, images, jobs, overwrite: args.overwrite };
         let report = make_like_ucf101(&options, watch)?;
         let images = report.records.values().sum();
-        writeln!(
-            out,
+        page.line(format_args!(
             "made {} clips, {} images {}, {} in {} ({:.1} s)",
             show_count(report.clips),
             show_count(images),
@@ -35,7 +33,8 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
             show_bytes(report.bytes_out),
             args.out.display(),
             report.seconds
-        )?;
+        ));
+        page.write_summary();
         return Ok(());
     }
     let (width, height) = args.size.unwrap_or((96, 72));
@@ -50,20 +49,19 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
     };
     let report = make_tree(&options, watch)?;
     let (appearances, motions) = report.factors;
-    writeln!(
-        out,
+    page.line(format_args!(
         "made {} clips, {} images of {width}x{height}, {} in {}",
         show_count(report.clips),
         show_count(report.images),
         show_bytes(report.bytes),
         args.out.display()
-    )?;
-    writeln!(
-        out,
+    ));
+    page.line(format_args!(
         "{} classes: {appearances} appearances (seen in RGB) x {motions} motions (seen in flow)",
         report.classes.len()
-    )?;
+    ));
     let tree = args.out.display();
-    writeln!(out, "pack them: ucfpack build --tree {tree} --lists {tree}/lists --out DIR")?;
+    page.line(format_args!("pack them: ucfpack build --tree {tree} --lists {tree}/lists --out DIR"));
+    page.write_summary();
     Ok(())
 }

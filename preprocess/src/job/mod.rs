@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::{Dataset, Manifest, ShardMetadata, Storage};
+use clipshard::{DecodingBudget, Manifest, ShardMetadata, Storage, VerifyDepth};
 
 use crate::build::{BuildOptions, BuildReport, content_options};
 use crate::encode::{ClipEncoder, EncodeSetup, EncodedClip, ReadClip, StreamOptions};
@@ -23,6 +23,7 @@ use crate::plan::{BuildPlan, PlannedClip, StreamPlan, USUAL_PIXELS, assign, nomi
 use crate::progress::{Watch, Work};
 use crate::source::{Absence, FoundClip, Input, Scan};
 use crate::stream::StreamKind;
+use crate::verify::verify;
 use crate::video::Video;
 use crate::writer::Writer;
 use task::Task;
@@ -43,6 +44,8 @@ pub(crate) struct Job<'a> {
     /// Nominal frames of each clip in each stream.
     frames: Vec<Vec<u32>>,
     metadata: ShardMetadata,
+    /// Of the memory that all threads decode images in.
+    budget: DecodingBudget,
     pub report: BuildReport,
 }
 
@@ -99,7 +102,9 @@ impl<'a> Job<'a> {
         let video = source.video();
         let asked = lists.clips.len() + strangers.len();
         faults.extend(strangers);
-        let mut job = Self { options, shown, streams, plans, lists, asked, files, video, frames, metadata, report };
+        let budget = DecodingBudget::default();
+        let mut job =
+            Self { options, shown, streams, plans, lists, asked, files, video, frames, metadata, budget, report };
         job.leave_out(faults)?;
         job.count();
         Ok(job)
@@ -170,15 +175,27 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Whether the data set that is there is the one that this build makes; then the report tells of it.
-    pub fn is_made(&mut self) -> bool {
-        let Ok(data) = Dataset::open(&self.options.out) else { return false };
-        let manifest = data.manifest();
-        let alike = manifest.dataset == self.metadata.dataset
-            && (&manifest.classes, &manifest.splits) == (&self.metadata.classes, &self.metadata.splits)
-            && manifest.build == self.metadata.build
-            && PartRecord::read(&self.options.out).ok().flatten().and_then(|record| record.plan.part)
-                == self.options.part;
+    /// Compares the data set that is there with the one that this build makes. `None`: they are the same, and the report
+    /// tells of it; else what differs. A data set that is the same but damaged is an error.
+    pub fn compare_made(&mut self, watch: Watch<'_>) -> Result<Option<String>> {
+        let out = &self.options.out;
+        let manifest = match Manifest::read(out) {
+            Ok(manifest) => manifest,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        let part = PartRecord::read(out).ok().flatten().and_then(|record| record.plan.part);
+        let plan = self.build_plan();
+        let there = BuildPlan {
+            dataset: manifest.dataset.clone(),
+            classes: manifest.classes.clone(),
+            splits: manifest.splits.clone(),
+            build: manifest.build.clone(),
+            part,
+            ..plan.clone()
+        };
+        if let Some(difference) = there.difference(&plan) {
+            return Ok(Some(difference));
+        }
         let listed: BTreeMap<&str, usize> =
             self.lists.clips.iter().enumerate().map(|(i, clip)| (clip.id.as_str(), i)).collect();
         let planned = |clip: &clipshard::Clip| {
@@ -189,12 +206,23 @@ impl<'a> Job<'a> {
                     && self.files[i].is_some()
             })
         };
-        let whole = manifest.clips.len() as u64 == self.report.clips || self.options.keep_going;
-        let made = alike && whole && manifest.clips.iter().all(planned);
-        if made {
-            self.summarise(manifest, &Totals::default());
+        if let Some(clip) = manifest.clips.iter().find(|clip| !planned(clip)) {
+            return Ok(Some(format!("clip {} is not packed so by these lists", clip.id)));
         }
-        made
+        if manifest.clips.len() as u64 != self.report.clips && !self.options.keep_going {
+            return Ok(Some(format!("it has {} clips, not {}", manifest.clips.len(), self.report.clips)));
+        }
+        let checked = verify(out, VerifyDepth::Checksums, watch.progress)?;
+        if let Some(damage) = checked.damage.first() {
+            if self.options.overwrite {
+                return Ok(Some(damage.clone()));
+            }
+            return Err(Error::Input(format!(
+                "{damage}; this command makes the data set again with --overwrite in place of --resume"
+            )));
+        }
+        self.summarise(&manifest, &Totals::default());
+        Ok(None)
     }
 
     fn kinds(&self) -> Vec<StreamKind> {
@@ -207,6 +235,7 @@ impl<'a> Job<'a> {
             check: self.options.check,
             video: self.video,
             threads: self.options.jobs,
+            budget: &self.budget,
             cancel: watch.cancel,
         }
     }
@@ -247,9 +276,12 @@ impl<'a> Job<'a> {
         plan: BuildPlan,
         watch: Watch<'_>,
     ) -> Result<(Manifest, Totals)> {
-        let finished: Vec<FinishedShards> = (self.streams.iter().zip(&self.plans))
-            .map(|((kind, _), plan)| find_finished(set, *kind, plan, &self.lists.clips, &self.metadata))
-            .collect::<Result<_>>()?;
+        let mut finished: Vec<FinishedShards> = Vec::new();
+        for ((kind, _), plan) in self.streams.iter().zip(&self.plans) {
+            let found = find_finished(set, *kind, plan, &self.lists.clips, &self.metadata, watch)?;
+            finished.push(found.shards);
+            self.report.notes.extend(found.notes);
+        }
         let (plans, metadata) = (self.plans.clone(), self.metadata.clone());
         let kinds = self.streams.iter().map(|(kind, _)| *kind);
         let mut writer = Writer::new(Arc::clone(storage), set, kinds, &plans, &metadata);

@@ -12,6 +12,7 @@ use clipshard::{ClipRecords, Dataset, Decoder, ImageSize};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::error::{Error, Result};
+use crate::output::write_file;
 use crate::resize::Resizer;
 use canvas::Canvas;
 pub use wheel::colour;
@@ -92,7 +93,7 @@ fn write_rows(data: &Dataset, rows: &[Row], heading: (&str, &str), path: &Path) 
     PngEncoder::new(&mut png)
         .write_image(&canvas.pixels, width, height, ExtendedColorType::Rgb8)
         .map_err(|source| Error::Image { path: path.into(), source })?;
-    std::fs::write(path, png).map_err(Error::io(path, "cannot write the contact sheet"))
+    write_file(path, &png)
 }
 
 fn draw(data: &Dataset, rows: &[Row], heading: (&str, &str)) -> Result<Canvas> {

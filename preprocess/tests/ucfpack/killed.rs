@@ -142,7 +142,7 @@ fn ctrl_c_keeps_finished_shards_and_says_how_to_go_on() {
             fs::remove_dir_all(&out).unwrap();
             continue;
         }
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
         assert!(stderr.contains("error: interrupted; ") && stderr.contains("finished shard"), "{stderr}");
         assert!(stderr.contains("the same command with --resume goes on from there"), "{stderr}");
         assert!(!out.exists() && has_shard());

@@ -3,18 +3,24 @@
 #![allow(clippy::unwrap_used)]
 
 mod build;
+mod command;
 mod crash;
 mod export;
+mod extracts;
 mod faulty;
 mod groups;
 #[cfg(unix)]
 mod inputs;
 mod killed;
 mod layouts;
+mod links;
+mod locks;
 mod pack;
 mod parts;
+mod pipes;
 mod program;
 mod resume;
+mod signals;
 #[cfg(unix)]
 mod slurm;
 mod synth;

@@ -1,29 +1,12 @@
 //! The program itself: exit status, standard output, signals.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::command::{build, ended, ucfpack};
 use crate::tree::{CLIPS, Tree};
 use serde_json::Value;
-
-fn ucfpack() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_ucfpack"))
-}
-
-fn build(tree: &Tree, out: &Path) -> Command {
-    let mut command = ucfpack();
-    command.arg("build").arg("--tree").arg(tree.root()).arg("--lists").arg(tree.lists()).arg("--out").arg(out);
-    command.args(["--flow-size", "28"]);
-    command
-}
-
-fn ended(output: &Output, status: i32, words: &str) {
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(status), "{text}");
-    assert!(text.contains(words), "expected {words:?} in: {text}");
-}
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
@@ -147,7 +130,7 @@ fn ctrl_c_leaves_nothing_behind() {
     }
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    ended(&child.wait_with_output().unwrap(), 1, "interrupted; nothing was written");
+    ended(&child.wait_with_output().unwrap(), 130, "interrupted; nothing was written");
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }
 

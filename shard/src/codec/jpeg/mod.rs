@@ -23,6 +23,11 @@ pub enum JpegFault {
     /// The file ends before the image does.
     #[error("the JPEG file is truncated ({0})")]
     Truncated(&'static str),
+    /// Something other than zeros follows the end marker.
+    #[error(
+        "the JPEG file has {0} bytes behind its end marker; save it again without them (jpegtran does without loss)"
+    )]
+    Trailing(usize),
     /// The image data end before the image does, whatever marker follows.
     #[error("the JPEG file is truncated (its image data end after {blocks} of {of} blocks)")]
     Cut {
@@ -101,9 +106,27 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
     }
     let end = bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
     if !bytes[..end].ends_with(&[0xff, 0xd9]) {
-        return Err(JpegFault::Truncated("it lacks the end marker"));
+        return Err(match end_marker(bytes, at) {
+            Some(marker) => JpegFault::Trailing(bytes.len() - marker - 2),
+            None => JpegFault::Truncated("it lacks the end marker"),
+        });
     }
     size.ok_or_else(|| JpegFault::Unusable("no frame header before the image data".into()))
+}
+
+/// Finds the end marker from inside the first scan's header on: behind image data and whatever segments follow.
+fn end_marker(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        // The rest of a segment, then image data up to the next marker that is no part of them.
+        let length = bytes.get(at..at + 2)?;
+        at += usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd8 | 0xff);
+        at += bytes.get(at..)?.windows(2).position(is_marker)?;
+        if bytes[at + 1] == 0xd9 {
+            return Some(at);
+        }
+        at += 2;
+    }
 }
 
 /// Checks a whole file without decoding it: its markers as [`check_header`] does, and that its image data hold every block
@@ -242,9 +265,21 @@ mod tests {
         let sof = arithmetic.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
         arithmetic[sof + 1] = 0xc9;
         assert!(matches!(check_header(&arithmetic), Err(JpegFault::Unusable(_))));
-        let mut padded = good;
+        let mut padded = good.clone();
         padded.extend([0; 7]);
         assert!(check_header(&padded).is_ok());
+        // Whole, and something behind: other than a file that is cut.
+        for (behind, bytes) in [(&b"IPHONE"[..], 6), (&[0, 0, 7, 0], 4), (&[0xff], 1)] {
+            let fault = check_header(&[&good, behind].concat());
+            assert_eq!(fault, Err(JpegFault::Trailing(bytes)));
+            assert!(check_scans(&[&good, behind].concat()).is_err());
+            let words = fault.unwrap_err().to_string();
+            assert!(words.starts_with(&format!("the JPEG file has {bytes} bytes behind its end marker; ")), "{words}");
+            // The thumbnail in a segment has an end marker of its own, which is not the file's.
+            let segment = [&[0xff, 0xe1, 0, 8], &b"ab\xff\xd9cd"[..]].concat();
+            let with_thumbnail = [&good[..2], &segment, &good[2..], behind].concat();
+            assert_eq!(check_header(&with_thumbnail), Err(JpegFault::Trailing(bytes)));
+        }
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! What the program says: results on stdout, everything else on stderr.
+//!
+//! A reader may go away at any time, and a disk that stdout goes to may be full. A note or a summary that is lost
+//! changes nothing: the work goes on. A result that exists nowhere else is an error when it is lost.
+//!
+//! Names of clips, classes and files come from data that others made. Control characters in them are escaped here, so
+//! that no name can move the cursor, change colours or hide a line.
+
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write};
+
+use crate::error::{Error, Result};
+
+/// Replaces control characters, and characters that change the direction of text, by their escapes.
+///
+/// ```
+/// assert_eq!(ucfpack::console::escape("v_\u{1b}[31mRed"), r"v_\x1b[31mRed");
+/// assert_eq!(ucfpack::console::escape("Jürgen's clip"), "Jürgen's clip");
+/// ```
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        // Writing to a string cannot fail.
+        let _ = match c {
+            '\n' => escaped.write_str("\\n"),
+            '\r' => escaped.write_str("\\r"),
+            '\t' => escaped.write_str("\\t"),
+            c if !is_unsafe(c) => escaped.write_char(c),
+            c if u32::from(c) < 0x100 => write!(escaped, "\\x{:02x}", u32::from(c)),
+            c => write!(escaped, "\\u{{{:x}}}", u32::from(c)),
+        };
+    }
+    Cow::Owned(escaped)
+}
+
+/// Control characters of ASCII and Latin-1, line and paragraph separators, and marks that reorder text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Lines of text for stdout.
+#[derive(Debug, Default)]
+pub struct Page {
+    text: String,
+}
+
+impl Page {
+    /// Adds a line. Line breaks in it are escaped like all control characters.
+    pub fn line(&mut self, line: impl Display) {
+        self.text.push_str(&escape(&line.to_string()));
+        self.text.push('\n');
+    }
+
+    /// Adds an empty line.
+    pub fn gap(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// Writes the page as a result: an error if stdout does not take it.
+    pub fn write_result(&self) -> Result<()> {
+        write_stdout(self.text.as_bytes())
+    }
+
+    /// Writes the page as the summary of work whose result is in files: if stdout does not take it, nothing happens.
+    pub fn write_summary(&self) {
+        let _ = write_stdout(self.text.as_bytes());
+    }
+}
+
+/// Writes a JSON document as a result.
+pub fn write_json(document: &serde_json::Value) -> Result<()> {
+    let mut text = document.to_string();
+    // JSON need not escape these; a terminal obeys some of them. They occur in strings only, where the escape means the same.
+    for c in text.clone().chars().filter(|&c| !c.is_ascii() && is_unsafe(c) || c == '\u{7f}') {
+        text = text.replace(c, &format!("\\u{:04x}", u32::from(c)));
+    }
+    text.push('\n');
+    write_stdout(text.as_bytes())
+}
+
+/// Writes bytes to stdout as a result.
+pub fn write_stdout(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::Stdout)
+}
+
+/// Writes lines to stderr; each is escaped by itself. Lost lines are no error.
+pub fn say(lines: &str) {
+    let mut text = String::new();
+    for line in lines.lines() {
+        text.push_str(&escape(line));
+        text.push('\n');
+    }
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes notes to stderr, one a line.
+pub fn notes<T: AsRef<str>>(notes: impl IntoIterator<Item = T>) {
+    for note in notes {
+        say(&format!("note: {}", escape(note.as_ref())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_letters_are_not() {
+        let escaped = [
+            ("\u{1b}]0;title\u{7}", r"\x1b]0;title\x07"),
+            ("a\nnote: b\r\tc", r"a\nnote: b\r\tc"),
+            ("\u{9b}31m \u{7f}", r"\x9b31m \x7f"),
+            ("\u{202e}gpj.exe \u{2028}", r"\u{202e}gpj.exe \u{2028}"),
+            ("Grüße, 映像 🎬 a\\b", "Grüße, 映像 🎬 a\\b"),
+        ];
+        for (text, expected) in escaped {
+            assert_eq!(escape(text), expected);
+        }
+        for c in ('\0'..='\u{ffff}').filter(|c| c.is_control()) {
+            assert!(!escape(&c.to_string()).contains(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_only_its_own_line_breaks() {
+        let mut page = Page::default();
+        page.line("class A\nclass B");
+        page.gap();
+        page.line(format_args!("{:>5}", 7));
+        assert_eq!(page.text, "class A\\nclass B\n\n    7\n");
+    }
+}

@@ -1,0 +1,177 @@
+//! Going on with an extracted tree: only by the same options and videos.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::command::{ended, names, ucfpack, wait_until};
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    /// Two videos of 15 frames in a class folder.
+    fn new() -> Self {
+        let place = Self { dir: tempfile::tempdir().unwrap() };
+        for name in ["a", "b"] {
+            place.write_video(name, "0.6");
+        }
+        place
+    }
+
+    fn write_video(&self, name: &str, seconds: &str) {
+        fs::create_dir_all(self.path("videos/A")).unwrap();
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-f", "lavfi", "-i", &format!("testsrc2=s=64x48:r=25:d={seconds}")])
+            .args(["-c:v", "mpeg4"])
+            .arg(self.path(&format!("videos/A/{name}.avi")))
+            .status()
+            .expect("the tests of videos need ffmpeg");
+        assert!(made.success());
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, out: &Path, more: &[&str]) -> Command {
+        let mut command = ucfpack();
+        command.args(["extract", "--dataset", "custom", "--rgb-short-side", "40", "--videos"]).arg(self.path("videos"));
+        command.arg("--out").arg(out).args(more);
+        command
+    }
+
+    fn extract(&self, more: &[&str]) -> Output {
+        self.command(&self.path("t"), more).output().unwrap()
+    }
+
+    fn images(&self, folder: &str) -> usize {
+        fs::read_dir(self.path("t").join(folder)).unwrap().count()
+    }
+}
+
+#[test]
+fn a_tree_is_continued_with_the_options_that_it_was_made_with() {
+    let place = Place::new();
+    ended(&place.extract(&["--flow-method", "none"]), 0, "extracted 2 clips, 30 images");
+    assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256"]);
+    let out = place.path("t").display().to_string();
+    let refused = |more: &[&str], words: &str| {
+        let output = place.extract(&[more, &["--resume"]].concat());
+        ended(&output, 2, &format!("--resume: {}", words.replace("OUT", &out)));
+        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256"]);
+    };
+    refused(&[], "--flow-method is tvl1, but OUT was extracted with none");
+    refused(&["--flow-method", "dis"], "--flow-method is dis, but OUT was extracted with none");
+    refused(&["--flow-method", "none", "--quality", "80"], "--quality is 80, but OUT was extracted with 95");
+    let side = place.command(&place.path("t"), &["--flow-method", "none", "--resume"]);
+    let mut other_side = ucfpack();
+    other_side.args(side.get_args().map(|argument| if argument == "40" { "48".as_ref() } else { argument }));
+    let words = format!("--rgb-short-side is 48, but {out} was extracted with 40");
+    ended(&other_side.output().unwrap(), 2, &words);
+
+    ended(&place.extract(&["--flow-method", "none", "--resume"]), 0, "extracted 0 clips, 0 images");
+    // A clip that lost an image, and a video that is new.
+    fs::remove_dir_all(place.path("t/jpegs_256/a")).unwrap();
+    place.write_video("c", "0.6");
+    ended(&place.extract(&["--flow-method", "none", "--resume"]), 0, "extracted 2 clips, 30 images");
+    assert_eq!(["a", "b", "c"].map(|clip| place.images(&format!("jpegs_256/{clip}"))), [15; 3]);
+    // Another video by the same name, and one that is gone.
+    place.write_video("b", "1.2");
+    refused(&["--flow-method", "none"], "the video of b has ");
+    fs::remove_file(place.path("videos/A/b.avi")).unwrap();
+    refused(&["--flow-method", "none"], "OUT also holds clip b, which --lists and --classes do not name");
+}
+
+#[test]
+fn clips_that_lost_images_are_made_again() {
+    let place = Place::new();
+    ended(&place.extract(&["--flow-method", "dis"]), 0, "extracted 2 clips, 86 images");
+    for lost in ["tvl1_flow/v/a/frame000014.jpg", "tvl1_flow/u/b", "jpegs_256/a/frame000002.jpg"] {
+        let path = place.path("t").join(lost);
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        removed.unwrap();
+        ended(&place.extract(&["--flow-method", "dis", "--resume"]), 0, "extracted 1 clips, 43 images");
+        assert_eq!(["u", "v"].map(|plane| place.images(&format!("tvl1_flow/{plane}/a"))), [14; 2]);
+        assert_eq!(["u", "v"].map(|plane| place.images(&format!("tvl1_flow/{plane}/b"))), [14; 2]);
+    }
+}
+
+#[test]
+fn a_tree_without_its_record_is_not_continued() {
+    let place = Place::new();
+    let none = ["--flow-method", "none"];
+    ended(&place.extract(&none), 0, "extracted 2 clips");
+    let record = place.path("t/.extract.json");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::remove_file(&record).unwrap();
+    ended(
+        &place.extract(&[&none[..], &["--resume"]].concat()),
+        2,
+        "has no .extract.json, which says how it was extracted",
+    );
+    fs::write(&record, &text[..text.len() / 2]).unwrap();
+    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 1, ".extract.json: damaged");
+    // Nothing but what a killed run was writing: a new tree, with --resume or without.
+    for more in [&[][..], &["--resume"]] {
+        fs::remove_dir_all(place.path("t")).unwrap();
+        fs::create_dir_all(place.path("t/.partial/a/rgb")).unwrap();
+        ended(&place.extract(&[&none[..], more].concat()), 0, "extracted 2 clips");
+        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256"]);
+    }
+}
+
+#[test]
+fn two_extracts_into_one_folder_do_not_meet() {
+    let place = Place::new();
+    let held = File::create(place.path(".t.lock")).unwrap();
+    held.lock().unwrap();
+    for more in [&[][..], &["--resume"]] {
+        let words = format!("another ucfpack writes {}; wait until it ends", place.path("t").display());
+        ended(&place.extract(more), 2, &words);
+    }
+    assert!(!place.path("t").exists());
+    drop(held);
+    ended(&place.extract(&["--flow-method", "none"]), 0, "extracted 2 clips");
+    assert!(!place.path(".t.lock").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_extract_keeps_whole_clips_and_says_how_to_go_on() {
+    let place = Place::new();
+    place.write_video("b", "60");
+    for (signal, status, more) in [("HUP", 129, &[][..]), ("TERM", 143, &["--resume"])] {
+        let mut command = place.command(&place.path("t"), &[&["--jobs", "1"], more].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(|| place.path("t/jpegs_256/a").exists() && place.path("t/.partial/b").exists());
+        assert!(
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success()
+        );
+        let output = child.wait_with_output().unwrap();
+        let words = format!("error: interrupted; 1 whole clips are in {}: ", place.path("t").display());
+        ended(&output, status, &words);
+        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "tvl1_flow"]);
+        assert_eq!(names(&place.path("t/jpegs_256")), ["a"]);
+    }
+    place.write_video("b", "0.6");
+    ended(&place.extract(&["--resume"]), 2, "the video of b has ");
+}
+
+#[test]
+fn an_extract_that_made_nothing_leaves_nothing() {
+    let place = Place::new();
+    for name in ["a", "b"] {
+        let path = place.path(&format!("videos/A/{name}.avi"));
+        let bytes = fs::read(&path).unwrap();
+        // The header is whole, the images are not.
+        let movi = bytes.windows(4).position(|four| four == b"movi").unwrap() + 4;
+        let idx1 = bytes.windows(4).rposition(|four| four == b"idx1").unwrap();
+        fs::write(&path, [&bytes[..movi], &vec![0; idx1 - movi], &bytes[idx1..]].concat()).unwrap();
+    }
+    ended(&place.extract(&["--flow-method", "none"]), 1, "2 of 2 clips cannot be packed");
+    assert!(!place.path("t").exists());
+}

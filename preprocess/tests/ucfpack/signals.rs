@@ -1,0 +1,95 @@
+//! Stopped by a signal: the exit status says which, and what was finished stays.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::command::{after, ended, names, ucfpack, wait_until};
+
+fn kill(child: &Child, signal: &str) {
+    let status = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn start(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn synth(out: &Path, clips: &str) -> Command {
+    let mut command = ucfpack();
+    command.args(["synth", "--classes", "9", "--clips", clips, "--out"]).arg(out);
+    command
+}
+
+/// Starts a long command, and stops it once it writes.
+fn stopped(command: &mut Command, place: &Path, signal: &str) -> Output {
+    let child = start(command);
+    let writes = || names(place).iter().any(|name| name.contains(".partial-"));
+    wait_until(writes);
+    kill(&child, signal);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn the_exit_status_is_128_and_the_signal() {
+    for (signal, status) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let place = tempfile::tempdir().unwrap();
+        let output = stopped(&mut synth(&place.path().join("tree"), "200"), place.path(), signal);
+        ended(&output, status, "error: interrupted; nothing was written");
+        assert_eq!(names(place.path()), Vec::<String>::new(), "{signal}");
+    }
+}
+
+#[test]
+fn nohup_is_respected() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("tree");
+    let output = stopped(&mut after("trap '' HUP", &synth(&out, "12")), place.path(), "HUP");
+    ended(&output, 0, "made 108 clips");
+    assert_eq!(names(place.path()), ["tree"]);
+    // The other signals still end it.
+    let output = stopped(&mut after("trap '' HUP", &synth(&place.path().join("other"), "200")), place.path(), "TERM");
+    ended(&output, 143, "interrupted");
+}
+
+#[test]
+fn a_second_signal_ends_at_once_even_if_a_read_blocks() {
+    for (first, second, status) in [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)] {
+        let place = tempfile::tempdir().unwrap();
+        let (programs, videos) = (place.path().join("programs"), place.path().join("videos"));
+        fs::create_dir_all(&programs).unwrap();
+        fs::create_dir_all(videos.join("A")).unwrap();
+        fs::write(videos.join("A/v.avi"), "RIFF").unwrap();
+        // Programs in place of ffmpeg's that never answer.
+        let script =
+            "#!/bin/sh\n[ \"$1\" = -version ] && echo 'x version 5.1.9' && exit\n: >\"$0.asked\"; exec sleep 20\n";
+        for name in ["ffmpeg", "ffprobe"] {
+            fs::write(programs.join(name), script).unwrap();
+            fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = ucfpack();
+        command.args(["build", "--dataset", "custom", "--flow-method", "none", "--videos"]).arg(&videos);
+        command.arg("--out").arg(place.path().join("out"));
+        let path = std::env::var("PATH").unwrap();
+        // Nothing of the program's output is kept open by the programs that it starts.
+        let mut child = command
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until(|| names(&programs).iter().any(|name| name.contains(".asked")));
+        kill(&child, first);
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(child.try_wait().unwrap().is_none(), "it waits for the program that it asked");
+        kill(&child, second);
+        let started = Instant::now();
+        let ended = child.wait().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(5));
+        assert_eq!(ended.code(), Some(status));
+    }
+}
