@@ -79,9 +79,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         return Err(stop.interrupted("nothing was written").context("the test pass has no end")?.into());
     };
     let scored = outcome.scored;
-    if !scored.loss.is_finite() {
-        let (file, loss) = (trained.path.display(), scored.loss);
-        bail!("{file}: the test loss is {loss}: the network has diverged or is damaged; nothing was written");
+    if let Some(fault) = outcome.fault() {
+        bail!("{}: {fault}: the network has diverged or is damaged; nothing was written", trained.path.display());
     }
     if let Some(path) = &args.scores {
         outcome.scores.write_npz(path)?;

@@ -178,8 +178,8 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     // A checkpoint from before it kept settings: config.toml is all there is.
     let used = state.settings.map_or_else(|| file.complete(stream, dry_run)?.deciding(), Ok)?;
     let name = |Difference { option, now, used }: Difference| {
-        let place = if given.has(&option)? { String::new() } else { format!(" in {}", config.display()) };
-        Ok(format!("--{option} is {now}{place}, but the run used {used}"))
+        let edited = if given.has(&option)? { String::new() } else { format!(" (edited in {})", config.display()) };
+        Ok(format!("--{option} is {now}, but the run used {used}{edited}"))
     };
     let differences = settings.deciding()?.differences(&used);
     let differences = differences.into_iter().map(name).collect::<Result<Vec<_>>>()?;

@@ -85,7 +85,7 @@ impl<'a> Engine<'a> {
                 self.model.load_tensors(&weights.into_iter().collect())?;
             }
             let Some(outcome) = outcome? else { return Ok(End::Stopped) };
-            check_loss(&outcome, &format!("at epoch {}", self.state.cursor.epoch))?;
+            check(&outcome, &format!("at epoch {}", self.state.cursor.epoch))?;
             self.end_epoch(&outcome, &tested)?;
         }
         Ok(if self.test_best()? { End::Finished } else { End::Stopped })
@@ -114,7 +114,7 @@ impl<'a> Engine<'a> {
         let outcome = self.evaluation(&self.videos.test).run(&self.model.net, self.console, &self.stop);
         self.model.load_tensors(&kept)?;
         let Some(outcome) = outcome? else { return Ok(false) };
-        check_loss(&outcome, "on the test clips")?;
+        check(&outcome, "on the test clips")?;
         outcome.scores.write_npz(&self.folder.scores())?;
         self.state.damaged += outcome.damaged;
         self.state.tested = Some((epochs, outcome.scored));
@@ -290,12 +290,11 @@ impl<'a> Engine<'a> {
 const DIVERGED: &str = "training has diverged; start again with a lower --lr";
 
 /// An error where a test pass shows that training has diverged. The checkpoint and the best network stay as they are.
-fn check_loss(outcome: &Outcome, place: &str) -> Result<()> {
-    let loss = outcome.scored.loss;
-    if !loss.is_finite() {
-        bail!("the test loss is {loss} {place}: {DIVERGED}");
+fn check(outcome: &Outcome, place: &str) -> Result<()> {
+    match outcome.fault() {
+        Some(fault) => bail!("{fault} {place}: {DIVERGED}"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The lines that people know from the seed run.

@@ -61,7 +61,7 @@ impl Deciding {
 /// A value as it is typed.
 fn shown(value: Option<&Value>) -> String {
     match value {
-        None => "not given".into(),
+        None => "none".into(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(values)) => values.iter().map(|value| shown(Some(value))).collect::<Vec<_>>().join(","),
         Some(value) => match value.as_f64().filter(|_| value.is_f64()) {
@@ -110,7 +110,7 @@ mod tests {
             ("flip", "false", "true"),
             ("lr", "0.1", "0.0005"),
             ("seed", "18446744073709551615", "0"),
-            ("val-groups", "g01,g02", "not given"),
+            ("val-groups", "g01,g02", "none"),
             ("weights", "none", absolute.as_str()),
         ];
         assert_eq!(now(other), expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
