@@ -19,6 +19,8 @@ use whole_program_tests::{Done, args, program, run};
 const COMMON: &str =
     "--weights none --input-size 32 --batch-size 4 --epochs 2 --lr 0.01 --seed 3 --threads 2 --test-samples 1";
 
+const EVENTS: &str = "events.out.tfevents.ucftrain";
+
 /// A packed data set of 4 classes, and the run `whole` of two epochs in it, which all tests share and none changes.
 fn shared() -> &'static Path {
     static DATA: OnceLock<TempDir> = OnceLock::new();
@@ -281,7 +283,7 @@ fn numbers_that_are_none_do_not_keep_a_run_from_being_read() {
     run("ucftrain", &args(temp.path(), &line)).ok();
     resume(&run_dir, "--epochs 3").ok();
     let after = state(&run_dir);
-    assert!(after.history[0].test.loss.is_nan() && after.history[1].train.loss == f64::INFINITY);
+    assert!(after.history[0].test.loss.is_nan() && after.history[1].train.loss.is_infinite());
     assert_eq!((after.history.len(), logged_epochs(&run_dir)), (3, vec![0, 1, 2]));
     let csv = fs::read_to_string(run_dir.join("test.csv")).unwrap();
     assert!(csv.lines().nth(1).unwrap().contains(",NaN,"), "{csv}");
@@ -362,7 +364,6 @@ fn torn_logs_are_rebuilt_and_leftovers_removed_when_a_run_goes_on() {
         let file = OpenOptions::new().write(true).open(file(name)).unwrap();
         file.set_len(file.metadata().unwrap().len() - bytes).unwrap();
     };
-    const EVENTS: &str = "events.out.tfevents.ucftrain";
     let whole = fs::read(file(EVENTS)).unwrap();
     let whole_csv = fs::read(file("train.csv")).unwrap();
     [EVENTS, "log.jsonl", "train.csv", "test.csv"].map(|name| cut(name, 9));
@@ -513,8 +514,8 @@ fn every_seed_of_64_bits_trains_and_goes_on() {
         resume(&run_dir, "--limit-steps 2").ok();
         let error = resume(&run_dir, "--seed 1").error(2);
         assert!(error.contains(&format!("--seed is 1, but the run used {seed}")), "{error}");
-        let line = format!("temporal --config {{}}/config.toml --run {{}}/again --limit-steps 2");
-        run("ucftrain", &args(&run_dir, &line)).ok();
+        let line = "temporal --config {}/config.toml --run {}/again --limit-steps 2";
+        run("ucftrain", &args(&run_dir, line)).ok();
         let network =
             |dir: &Path| checkpoint::load_network(&dir.join("checkpoint.safetensors")).unwrap().1["fc.weight"].clone();
         let values = |dir: &Path| network(dir).flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -31,7 +31,7 @@ impl RunLock {
                 dir.display()
             )));
         }
-        // A disk that knows no locks does not keep anybody from training.
+        // Where the file system has no locks, training goes on without one.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self(file))
     }

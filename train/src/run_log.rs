@@ -98,7 +98,7 @@ mod tests {
         let epoch = |i: usize, is_best| epoch_event(&state.history[i], is_best);
         let whole = text(&[start(0), epoch(0, true), epoch(1, true), epoch(2, false), start(3)]);
         let one_more = epoch_event(&EpochResult { epoch: 3, ..state.history[0] }, false);
-        let torn = |event: &Value| format!("{}", event)[..20].to_owned();
+        let torn = |event: &Value| event.to_string()[..20].to_owned();
         for log in [
             text(&[start(0), start(3)]),
             text(&[

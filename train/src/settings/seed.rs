@@ -48,7 +48,7 @@ pub mod option {
     struct Seed(#[serde(with = "super")] u64);
 
     /// Writes a seed, if there is one.
-    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    #[expect(clippy::ref_option, reason = "serde passes a reference")]
     pub fn serialize<S: Serializer>(seed: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
         seed.map(Seed).serialize(serializer)
     }
