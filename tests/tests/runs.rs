@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,12 +46,16 @@ fn copy_of_whole(to: &Path) -> PathBuf {
     to
 }
 
-/// A training of the shared data into `dir`/`name`, to be started.
+/// A training of the shared data into `dir`/`name`, to be started; options in `more` replace the common ones.
 fn training(dir: &Path, name: &str, more: &str) -> Command {
     let mut command = Command::new(program("ucftrain"));
     let data = shared().join("packed");
     command.args(["temporal", "--data"]).arg(data).arg("--run").arg(dir.join(name));
-    command.args(args(dir, COMMON)).args(args(dir, more));
+    let more = args(dir, more);
+    for option in args(dir, COMMON).chunks(2).filter(|option| !more.contains(&option[0])) {
+        command.args(option);
+    }
+    command.args(more);
     command
 }
 
@@ -70,8 +74,24 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A program that a test that fails does not leave behind.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The end of a program, which must come within a minute.
-fn end(child: &mut Child) -> std::process::ExitStatus {
+fn end(Running(child): &mut Running) -> std::process::ExitStatus {
     let mut status = None;
     wait_until("the end", || {
         status = child.try_wait().unwrap();
@@ -80,7 +100,7 @@ fn end(child: &mut Child) -> std::process::ExitStatus {
     status.unwrap()
 }
 
-fn send(signal: &str, child: &Child) {
+fn send(signal: &str, Running(child): &Running) {
     let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }
@@ -110,9 +130,9 @@ fn a_reader_that_goes_away_changes_nothing_that_a_training_writes() {
         [("text", "", false, 0), ("events", "--json", true, 0), ("document", "--json", false, 141)]
     {
         let mut command = training(temp.path(), name, more);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = child.stdout.take().filter(|_| stdout_is_read);
-        drop(child.stderr.take());
+        let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let stdout = child.0.stdout.take().filter(|_| stdout_is_read);
+        drop(child.0.stderr.take());
         let document = stdout.map(|stdout| serde_json::from_reader::<_, serde_json::Value>(stdout).unwrap());
         assert_eq!(end(&mut child).code(), Some(code), "{name}");
         assert!(document.is_none_or(|document| document["finished"] == true && document["epochs"] == 2));
@@ -236,10 +256,11 @@ fn a_checkpoint_from_before_it_kept_settings_goes_on_by_its_configuration() {
 fn a_second_program_does_not_touch_a_run_that_is_under_way() {
     let temp = tempfile::tempdir().unwrap();
     let run_dir = temp.path().join("q");
-    let mut first = training(temp.path(), "q", "--epochs 100000 --threads 1").stdout(Stdio::null()).spawn().unwrap();
+    let mut command = training(temp.path(), "q", "--epochs 100000 --threads 1");
+    let mut first = Running::start(command.stdout(Stdio::null()));
     wait_until("the configuration", || run_dir.join("config.toml").is_file());
     let config = fs::read(run_dir.join("config.toml")).unwrap();
-    let said = format!("{}: another ucftrain (process {}) uses this folder", run_dir.display(), first.id());
+    let said = format!("{}: another ucftrain (process {}) uses this folder", run_dir.display(), first.0.id());
     let overwrite = || Done::of(training(temp.path(), "q", "--overwrite --batch-size 8 --epochs 1 --seed 5"));
     let error = overwrite().error(2);
     assert!(error.contains(&said), "{error}");
@@ -247,10 +268,9 @@ fn a_second_program_does_not_touch_a_run_that_is_under_way() {
     let error = resume(&run_dir, "").error(2);
     assert!(error.contains(&said), "{error}");
     assert!(fs::read(run_dir.join("config.toml")).unwrap() == config);
-    assert_eq!(first.try_wait().unwrap(), None, "the first goes on");
+    assert_eq!(first.0.try_wait().unwrap(), None, "the first goes on");
     // The system releases the lock of a program that is killed.
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(first);
     overwrite().ok();
     assert_eq!(state(&run_dir).history.len(), 1);
 }
@@ -408,14 +428,16 @@ fn signals_end_a_training_with_their_status_behind_its_checkpoint() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let run_dir = temp.path().join(signal);
         let mut command = training(temp.path(), signal, "--epochs 100000");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let mut pipes = (child.0.stdout.take().unwrap(), child.0.stderr.take().unwrap());
         wait_until("the first epoch", || run_dir.join("best.safetensors").is_file());
         send(signal, &child);
         // As `timeout` does: the same request once more is no second one.
         send(signal, &child);
         assert_eq!(end(&mut child).code(), Some(code), "{signal}");
-        let output = child.wait_with_output().unwrap();
-        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        let (mut out, mut err) = (String::new(), String::new());
+        pipes.0.read_to_string(&mut out).unwrap();
+        pipes.1.read_to_string(&mut err).unwrap();
         assert!(err.contains(&format!("stopped by SIG{signal}; the checkpoint is written\n")), "{err}");
         assert!(out.contains("steps; go on with: ucftrain temporal --run "), "{out}");
         let epochs = state(&run_dir).history.len();
@@ -432,12 +454,12 @@ fn a_second_signal_ends_a_program_that_waits_for_its_reader() {
     let full = vec![b'.'; 64 << 10];
     writer.write_all(&full).unwrap();
     let mut command = training(temp.path(), "r", "--epochs 100000");
-    let mut child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    let mut child = Running::start(command.stdout(writer.try_clone().unwrap()).stderr(writer));
     wait_until("the configuration", || temp.path().join("r/config.toml").is_file());
     std::thread::sleep(Duration::from_millis(300));
     send("INT", &child);
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(child.try_wait().unwrap(), None, "the first signal lets it finish its step");
+    assert_eq!(child.0.try_wait().unwrap(), None, "the first signal lets it finish its step");
     send("INT", &child);
     let start = Instant::now();
     assert_eq!(end(&mut child).code(), Some(130));
@@ -450,7 +472,7 @@ fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
     let training = training(temp.path(), "r", "--epochs 3");
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(training.get_program()).args(training.get_args());
-    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut child = Running::start(command.stdout(Stdio::null()));
     wait_until("the configuration", || temp.path().join("r/config.toml").is_file());
     send("HUP", &child);
     assert_eq!(end(&mut child).code(), Some(0));
@@ -458,7 +480,7 @@ fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
 }
 
 #[test]
-fn an_evaluation_and_a_prediction_end_with_the_status_of_their_signal() {
+fn an_evaluation_ends_with_the_status_of_their_signal() {
     let temp = tempfile::tempdir().unwrap();
     Done::of(training(temp.path(), "r", "--test-samples 1000 --limit-steps 1")).ok();
     let checkpoint = temp.path().join("r/checkpoint.safetensors");
@@ -471,8 +493,8 @@ fn an_evaluation_and_a_prediction_end_with_the_status_of_their_signal() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let mut command = Command::new(program("ucftrain"));
         let command = command.args(args(temp.path(), &line)).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut child = Running::start(command);
+        let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines();
         assert!(lines.next().unwrap().unwrap().contains("\"progress\""));
         send(signal, &child);
         assert_eq!(end(&mut child).code(), Some(code));
