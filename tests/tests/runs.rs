@@ -214,17 +214,20 @@ fn a_run_goes_on_with_no_other_settings_than_those_that_it_used() {
     edit("\nflip = false\n", "\n");
     edit("\nsegments = 1\n", "\nsegments = 1\nval-groups = [\"g03\", \"g05\"]\nflip = true\n");
     let edited = format!("(edited in {})", config.display());
+    let cure = format!("Use the run's values, on the command line and in {}, or start a new run", config.display());
     let expected = format!(
         "error: cannot resume: --batch-size is 8, but the run used 4 {edited}\n  --flip is true, but the run used false {edited}\n  \
          --lr is 0.1, but the run used 0.01 {edited}\n  --val-groups is g03,g05, but the run used none {edited}\n\
-         Give the values that the run used, or start a new run\n"
+         {cure}\n"
     );
     assert_eq!(resume(&run_dir, "--epochs 3").error(2), expected);
     fs::write(&config, &whole).unwrap();
     let typed = "--seed 4 --lr 0.5 --recipe tsn --precision f32";
-    let expected = "error: cannot resume: --lr is 0.5, but the run used 0.01\n  \
+    let expected = format!(
+        "error: cannot resume: --lr is 0.5, but the run used 0.01\n  \
                     --precision is f32, but the run used none\n  --recipe is tsn, but the run used seed\n  \
-                    --seed is 4, but the run used 3\nGive the values that the run used, or start a new run\n";
+                    --seed is 4, but the run used 3\n{cure}\n"
+    );
     assert_eq!(resume(&run_dir, typed).error(2), expected);
     assert_eq!(fs::read_to_string(&config).unwrap(), whole);
     assert!(fs::read(run_dir.join("checkpoint.safetensors")).unwrap() == checkpoint);

@@ -185,7 +185,10 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     let differences = differences.into_iter().map(name).collect::<Result<Vec<_>>>()?;
     if !differences.is_empty() {
         let differences = differences.join("\n  ");
-        bail!(Usage(format!("cannot resume: {differences}\nGive the values that the run used, or start a new run")));
+        bail!(Usage(format!(
+            "cannot resume: {differences}\nUse the run's values, on the command line and in {}, or start a new run",
+            config.display()
+        )));
     }
     Ok(settings)
 }

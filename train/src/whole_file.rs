@@ -1,6 +1,6 @@
 //! Writes a file whole or not at all.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clipshard::Disk;
 use std::path::Path;
 
@@ -10,5 +10,10 @@ pub const PARTIAL_PREFIX: &str = ".partial-";
 /// Puts bytes in place of `path`: writes a temporary file beside it, brings it to the disk and renames it. The umask decides
 /// who may read the file. Errors name the file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    Ok(clipshard::write_whole(&Disk, path, PARTIAL_PREFIX, bytes)?)
+    clipshard::write_whole(&Disk, path, PARTIAL_PREFIX, bytes).map_err(|error| match error {
+        clipshard::Error::Io { source, .. } => {
+            Error::new(source).context(format!("{}: cannot write it", path.display()))
+        }
+        other => other.into(),
+    })
 }
