@@ -83,7 +83,7 @@ fn listen(stop: Stop) -> std::io::Result<()> {
     use std::time::{Duration, Instant};
 
     /// `timeout` and a terminal that is closed send their signal twice.
-    const ONE_REQUEST: Duration = Duration::from_millis(50);
+    const ONE_REQUEST: Duration = Duration::from_millis(100);
 
     let heard = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| signal != SIGHUP || !is_ignored(SIGHUP));
     let mut signals = signal_hook::iterator::Signals::new(heard)?;

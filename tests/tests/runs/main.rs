@@ -103,9 +103,10 @@ fn end(Running(child): &mut Running) -> std::process::ExitStatus {
     status.unwrap()
 }
 
-fn send(signal: &str, Running(child): &Running) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+/// Sends a signal so many times, without a pause.
+fn send(signal: &str, times: usize, Running(child): &Running) {
+    let line = format!("kill -{signal} {};", child.id()).repeat(times);
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
 }
 
 fn state(run_dir: &Path) -> State {

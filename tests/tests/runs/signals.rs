@@ -15,9 +15,8 @@ fn signals_end_a_training_with_their_status_behind_its_checkpoint() {
         let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let mut pipes = (child.0.stdout.take().unwrap(), child.0.stderr.take().unwrap());
         wait_until("the first epoch", || run_dir.join("best.safetensors").is_file());
-        send(signal, &child);
         // As `timeout` does: the same request once more is no second one.
-        send(signal, &child);
+        send(signal, 2, &child);
         assert_eq!(end(&mut child).code(), Some(code), "{signal}");
         let (mut out, mut err) = (String::new(), String::new());
         pipes.0.read_to_string(&mut out).unwrap();
@@ -41,10 +40,10 @@ fn a_second_signal_ends_a_program_that_waits_for_its_reader() {
     let mut child = Running::start(command.stdout(writer.try_clone().unwrap()).stderr(writer));
     wait_until("the configuration", || temp.path().join("r/config.toml").is_file());
     std::thread::sleep(Duration::from_millis(300));
-    send("INT", &child);
+    send("INT", 1, &child);
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(child.0.try_wait().unwrap(), None, "the first signal lets it finish its step");
-    send("INT", &child);
+    send("INT", 1, &child);
     let start = Instant::now();
     assert_eq!(end(&mut child).code(), Some(130));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -58,7 +57,7 @@ fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(training.get_program()).args(training.get_args());
     let mut child = Running::start(command.stdout(Stdio::null()));
     wait_until("the configuration", || temp.path().join("r/config.toml").is_file());
-    send("HUP", &child);
+    send("HUP", 1, &child);
     assert_eq!(end(&mut child).code(), Some(0));
     assert_eq!(state(&temp.path().join("r")).history.len(), 3);
 }
@@ -80,7 +79,7 @@ fn an_evaluation_ends_with_the_status_of_its_signal() {
         let mut child = Running::start(command);
         let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines();
         assert!(lines.next().unwrap().unwrap().contains("\"progress\""));
-        send(signal, &child);
+        send(signal, 1, &child);
         assert_eq!(end(&mut child).code(), Some(code));
         let last = lines.last().unwrap().unwrap();
         assert_eq!(last, format!("stopped by SIG{signal}; nothing was written"));
