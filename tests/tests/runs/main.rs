@@ -68,11 +68,11 @@ fn resume(run_dir: &Path, more: &str) -> Done {
     Done::of(command)
 }
 
-/// Waits until `is_so`, at most a minute.
+/// Waits until `is_so`, at most five minutes.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} does not come");
+        assert!(start.elapsed() < Duration::from_secs(300), "{what} does not come");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -93,7 +93,7 @@ impl Drop for Running {
     }
 }
 
-/// The end of a program, which must come within a minute.
+/// The end of a program, which must come within five minutes.
 fn end(Running(child): &mut Running) -> std::process::ExitStatus {
     let mut status = None;
     wait_until("the end", || {
