@@ -244,7 +244,7 @@ fn what_cannot_be_done_is_said_before_anything_is_touched() {
     assert!(!dir.join("r").exists());
     train(dir, "r", "spatial", "--limit-steps 1").ok();
     fails(2, &format!("spatial --data {data} --run {{}}/r {COMMON}"), &["--resume", "--overwrite"]);
-    fails(2, "spatial --run {}/r --resume --lr 1", &["config.toml"]);
+    fails(2, "spatial --run {}/r --resume --lr 1", &["config.toml", "cannot resume: --lr is 1, but the run used 0.01"]);
     fails(2, "temporal --run {}/r --resume", &["ucftrain spatial"]);
     fs::write(dir.join("r/checkpoint.safetensors"), b"damaged").unwrap();
     fails(1, "spatial --run {}/r --resume", &["checkpoint.safetensors", "safetensors file"]);

@@ -6,13 +6,14 @@ use crate::input::Work;
 use crate::metadata::{Described, describe};
 use crate::meters::Mean;
 use crate::plateau::Plateau;
+use crate::settings::Deciding;
 use crate::stream::Stream;
 use crate::view::View;
 use crate::whole_file::write_whole;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::check_values;
 use candle_core::safetensors::Load;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,7 @@ pub struct EpochResult {
     /// Epoch, from 0.
     pub epoch: usize,
     /// Learning rate of its steps.
+    #[serde(with = "crate::float")]
     pub lr: f64,
     /// On the training batches, in training mode.
     pub train: Scored,
@@ -112,10 +114,13 @@ pub struct EpochResult {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     /// Mean cross-entropy.
+    #[serde(with = "crate::float")]
     pub loss: f64,
     /// Percent.
+    #[serde(with = "crate::float")]
     pub top1: f64,
     /// Percent.
+    #[serde(with = "crate::float")]
     pub top5: f64,
 }
 
@@ -124,6 +129,9 @@ pub struct Scored {
 pub struct State {
     /// What the network is.
     pub network: Network,
+    /// The settings that decide its result, so that it goes on with no others; none in files from before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Deciding>,
     /// CRC-32 of the manifest that the run reads, so that it does not go on with other data.
     pub manifest_crc32: u32,
     /// Where the run is.
@@ -187,7 +195,7 @@ pub(crate) fn save_in_order(
 fn write<'a>(path: &Path, tensors: impl Iterator<Item = (String, &'a Tensor)>, metadata: &str) -> Result<()> {
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
     let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-    write_whole(path, &bytes).with_context(|| format!("{}: cannot write it", path.display()))
+    write_whole(path, &bytes)
 }
 
 /// Tensors of a checkpoint, by name.
@@ -199,6 +207,19 @@ pub struct Parts<T> {
     pub momentum: T,
     /// Running average of the network; empty where there is none.
     pub average: T,
+}
+
+impl Parts<&[(String, Tensor)]> {
+    /// The first tensor with a value that is NaN or infinite.
+    pub fn not_finite(&self) -> Result<Option<&str>> {
+        for (name, tensor) in [self.model, self.momentum, self.average].into_iter().flatten() {
+            let values = tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            if !values.iter().all(|value| value.is_finite()) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Reads a checkpoint.
@@ -315,4 +336,81 @@ fn read_parts(path: &Path) -> Result<(String, HashMap<String, Tensor>)> {
         }
     }
     Ok((metadata, tensors))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A state behind epochs with these top-1 precisions.
+    pub(crate) fn state_of(top1: &[f64]) -> State {
+        let result = |(epoch, &top1)| {
+            let scored = Scored { loss: 0.1 + epoch as f64, top1, top5: 100.0 };
+            let seconds = Seconds::default();
+            EpochResult {
+                epoch,
+                lr: 0.01,
+                train: scored,
+                test: scored,
+                train_seconds: seconds,
+                test_seconds: seconds,
+                train_decode_seconds: Work::default(),
+                test_decode_seconds: Work::default(),
+            }
+        };
+        State {
+            network: Network {
+                stream: Stream::Spatial,
+                arch: "resnet18".into(),
+                classes: vec!["a".into(), "b".into()],
+                input_size: 32,
+                split: "1".into(),
+                view: Some(View::seed(Stream::Spatial)),
+            },
+            settings: None,
+            manifest_crc32: 0,
+            cursor: Cursor { epoch: top1.len(), step: 0, steps_done: 0 },
+            plateau: Plateau::new(0.01),
+            meters: TrainMeters::default(),
+            seconds: Seconds::default(),
+            decode_seconds: Work::default(),
+            damaged: 0,
+            history: top1.iter().enumerate().map(result).collect(),
+            tested: None,
+        }
+    }
+
+    #[test]
+    fn a_state_with_numbers_that_are_none_is_read_as_it_was_written() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("checkpoint.safetensors");
+        let mut state = state_of(&[10.0, 20.0]);
+        state.history[0].test.loss = f64::INFINITY;
+        state.history[1].train = Scored { loss: f64::NEG_INFINITY, top1: 1.0, top5: 2.0 };
+        state.meters.loss.add(f64::INFINITY, 3);
+        state.seconds.batch.add(f64::INFINITY, 1);
+        state.plateau = Plateau { lr: 1e-3, best: Some(f64::INFINITY), bad_epochs: 1 };
+        state.decode_seconds.busy = f64::INFINITY;
+        state.tested = Some((2, Scored { loss: f64::INFINITY, top1: 0.0, top5: 0.0 }));
+        save(&path, &state, &Parts::default()).unwrap();
+        assert_eq!(load(&path).unwrap().0, state);
+        assert_eq!(load_network(&path).unwrap().0, state.network);
+        assert_eq!(read_metadata::<State>(&path).unwrap(), state);
+
+        // A NaN is not equal to itself: the texts are compared.
+        state.history[0].test.loss = f64::NAN;
+        state.plateau.lr = f64::NAN;
+        save(&path, &state, &Parts::default()).unwrap();
+        assert_eq!(serde_json::to_string(&load(&path).unwrap().0).unwrap(), serde_json::to_string(&state).unwrap());
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_found_by_name() {
+        let tensor = |value: f32| Tensor::new(&[0.0, value], &Device::Cpu).unwrap();
+        let (good, bad) =
+            ([("a".to_owned(), tensor(1.0))], [("a".to_owned(), tensor(1.0)), ("b".to_owned(), tensor(f32::NAN))]);
+        let parts = |momentum| Parts { model: &good[..], momentum, average: &[] };
+        assert_eq!(parts(&good).not_finite().unwrap(), None);
+        assert_eq!(parts(&bad).not_finite().unwrap(), Some("b"));
+    }
 }

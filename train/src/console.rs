@@ -1,13 +1,18 @@
 //! What a person sees: results on stdout, progress on stderr; a bar on a terminal, a line now and then elsewhere. And what a
 //! program sees instead, with `--json`: one document on stdout, an event a line on stderr.
+//!
+//! A reader that goes away stops no work. Text and progress that nobody reads are dropped. Only a result that is written
+//! nowhere else is an error where it cannot be written whole: [`LostResult`].
 
 use crate::checkpoint::Scored;
-use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -21,24 +26,30 @@ pub struct Console {
 }
 
 impl Console {
-    /// Prints a line of results.
-    pub fn say(self, line: &str) -> Result<()> {
-        if !self.json {
-            writeln!(std::io::stdout().lock(), "{line}")?;
+    /// Prints a line about work whose results are in files. A line that cannot be written is dropped.
+    pub fn say(self, line: &str) {
+        static SAID: Once = Once::new();
+        if self.json {
+            return;
         }
-        Ok(())
+        match write_line(&mut io::stdout().lock(), &printable(line)) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                SAID.call_once(|| note(&format!("warning: stdout: {error}; the text is lost, the work goes on")));
+            }
+            _ => {}
+        }
     }
 
     /// Tells a program what happened.
     pub fn event(self, event: &Value) {
         if self.json {
-            eprintln!("{event}");
+            print_event(event);
         }
     }
 
     /// Progress over `steps` steps of a stage, of which `done` are done.
     pub fn progress(self, stage: &str, steps: usize, done: usize) -> Progress {
-        let kind = match (self.json, std::io::stderr().is_terminal()) {
+        let kind = match (self.json, io::stderr().is_terminal()) {
             (true, _) => Kind::Events,
             (false, true) => Kind::Bar,
             (false, false) => Kind::Lines,
@@ -57,12 +68,82 @@ impl Console {
     }
 }
 
+/// A result could not be written to stdout, and it is written nowhere else.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout: cannot write the result: {0}")]
+pub struct LostResult(io::Error);
+
+impl From<io::Error> for LostResult {
+    fn from(error: io::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl LostResult {
+    /// Exit status of the program: that of a program that a closed pipe ended, or 1.
+    pub fn status(&self) -> u8 {
+        // SIGPIPE has the number 13.
+        if self.0.kind() == io::ErrorKind::BrokenPipe { 128 + 13 } else { 1 }
+    }
+}
+
+/// Prints a result that is written nowhere else, such as a table.
+///
+/// # Errors
+/// It did not reach stdout whole.
+pub fn result(text: &str) -> Result<(), LostResult> {
+    write_line(&mut io::stdout().lock(), &printable(text)).map_err(LostResult)
+}
+
+/// Prints the one document of `--json`.
+///
+/// # Errors
+/// It did not reach stdout whole.
+pub fn document(document: &impl fmt::Display) -> Result<(), LostResult> {
+    write_line(&mut io::stdout().lock(), &document.to_string()).map_err(LostResult)
+}
+
+/// Prints a line for people on stderr: a warning, a note, an error. A line that cannot be written is dropped.
+pub fn note(line: &str) {
+    let _ = write_line(&mut io::stderr().lock(), &printable(line));
+}
+
+/// A path as a shell takes it on a command line.
+pub fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    shlex::try_quote(&path).map_or_else(|_| path.to_string(), Cow::into_owned)
+}
+
+fn print_event(event: &Value) {
+    let _ = write_line(&mut io::stderr().lock(), &event.to_string());
+}
+
+/// In one piece, so that lines of several threads do not mix.
+fn write_line(out: &mut impl Write, line: &str) -> io::Result<()> {
+    out.write_all(format!("{line}\n").as_bytes())?;
+    out.flush()
+}
+
+/// The text without control characters, which names in a data set may have and a terminal would obey.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_unsafe = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(is_unsafe) {
+        return text.into();
+    }
+    text.chars()
+        .flat_map(|c| if is_unsafe(c) { c.escape_default().collect() } else { vec![c] })
+        .collect::<String>()
+        .into()
+}
+
 /// How a stage goes: means over its steps so far.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Figures {
     /// Of a step.
+    #[serde(with = "crate::float")]
     pub seconds: f64,
     /// Of these, waited for data.
+    #[serde(with = "crate::float")]
     pub data_seconds: f64,
     /// What training has reached.
     #[serde(flatten)]
@@ -124,13 +205,13 @@ impl Progress {
                 self.bar.set_message(message());
                 self.bar.set_position(*done as u64);
             }
-            Kind::Lines => eprintln!("{stage} {done}/{steps}, {left:.0} s left, {}", message()),
+            Kind::Lines => note(&format!("{stage} {done}/{steps}, {left:.0} s left, {}", message())),
             Kind::Events => {
                 let event = json!({
                     "event": "progress", "stage": stage, "step": done, "steps": steps, "seconds_left": left,
                     "samples_per_second": rate, "means": figures,
                 });
-                eprintln!("{event}");
+                print_event(&event);
             }
         }
     }
@@ -139,5 +220,31 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(printable("a\u{1b}[31m\r\u{9b}b\n\tŁódź"), "a\\u{1b}[31m\\r\\u{9b}b\n\tŁódź");
+        assert!(matches!(printable("plain\ntext"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_split_them() {
+        let cases = [("runs/a", "runs/a"), ("my runs/a", "'my runs/a'"), ("it's", "\"it's\""), ("$HOME", "'$HOME'")];
+        for (path, expected) in cases {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
+
+    #[test]
+    fn a_lost_result_names_stdout_and_a_closed_pipe_has_its_own_status() {
+        let full = LostResult(io::Error::from_raw_os_error(28));
+        assert!(full.to_string().starts_with("stdout: cannot write the result: "), "{full}");
+        assert_eq!((full.status(), LostResult(io::ErrorKind::BrokenPipe.into()).status()), (1, 141));
     }
 }

@@ -1,6 +1,6 @@
 //! `ucftrain eval`: the test pass of a trained network.
 
-use crate::console::Console;
+use crate::console::{Console, document, result};
 use crate::device::ComputeArgs;
 use crate::evaluate::Evaluation;
 use crate::input::check_geometry;
@@ -10,7 +10,7 @@ use crate::table::table;
 use crate::trained::{NetworkArgs, Trained};
 use crate::videos::Videos;
 use crate::view::Crop;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
@@ -74,25 +74,27 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         skip_damaged: args.skip_damaged,
         keeps_samples: args.sample_scores.is_some(),
     };
-    let Some(outcome) = evaluation.run(&model.net, console, &Stop::on_signals()?)? else {
-        bail!("stopped before the end; nothing was written");
+    let stop = Stop::on_signals()?;
+    let Some(outcome) = evaluation.run(&model.net, console, &stop)? else {
+        return Err(stop.interrupted("nothing was written").context("the test pass has no end")?.into());
     };
-    outcome.scores.check().map_err(|fault| anyhow!("{}: {fault}", trained.path.display()))?;
+    let scored = outcome.scored;
+    if let Some(fault) = outcome.fault() {
+        bail!("{}: {fault}: the network has diverged or is damaged; nothing was written", trained.path.display());
+    }
     if let Some(path) = &args.scores {
         outcome.scores.write_npz(path)?;
     }
     if let (Some(path), Some(samples)) = (&args.sample_scores, &outcome.samples) {
         samples.write_npz(path)?;
     }
-    let scored = outcome.scored;
     if args.json {
-        let document = json!({
+        let json = json!({
             "stream": network.stream, "split": split, "clips": videos.test.len(),
             "loss": scored.loss, "top1": scored.top1, "top5": scored.top5,
             "damaged_samples": outcome.damaged,
         });
-        println!("{document}");
-        return Ok(());
+        return Ok(document(&json)?);
     }
     let row = vec![
         network.stream.to_string(),
@@ -102,10 +104,10 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         format!("{:.3}", scored.top1),
         format!("{:.3}", scored.top5),
     ];
-    console.say(table(&["Stream", "Split", "Clips", "Loss", "Prec@1", "Prec@5"], &[row]).trim_end())?;
+    let mut text = table(&["Stream", "Split", "Clips", "Loss", "Prec@1", "Prec@5"], &[row]);
     if outcome.damaged > 0 {
         let n = outcome.damaged;
-        console.say(&format!("{n} damaged samples were replaced by others; ucfpack verify names the records"))?;
+        text += &format!("{n} damaged samples were replaced by others; ucfpack verify names the records");
     }
-    Ok(())
+    Ok(result(text.trim_end())?)
 }

@@ -65,6 +65,22 @@ pub struct Outcome {
     pub damaged: u64,
 }
 
+impl Outcome {
+    /// The loss or a score that is NaN or infinite, if there is one: `the test loss is NaN`.
+    pub fn fault(&self) -> Option<String> {
+        let loss = self.scored.loss;
+        if !loss.is_finite() {
+            return Some(format!("the test loss is {loss}"));
+        }
+        let place = self.scores.logits.iter().position(|logit| !logit.is_finite())?;
+        Some(format!(
+            "a score of clip {} is {}",
+            self.scores.names[place / self.scores.classes],
+            self.scores.logits[place]
+        ))
+    }
+}
+
 impl Evaluation<'_> {
     /// Runs the pass; none where `stop` ended it.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {

@@ -1,6 +1,7 @@
 //! `ucftrain export` and `ucftrain import`: networks for PyTorch and from it.
 
 use crate::checkpoint::{self, Network};
+use crate::console::{Console, quoted};
 use crate::settings::Recipe;
 use crate::stream::Stream;
 use crate::trained::NetworkArgs;
@@ -164,13 +165,19 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     check_values(&path, &exported).context("--dtype cannot hold the weights; take bf16 or f32")?;
     checkpoint::save_in_order(&args.out, &network, args.flow_order, &tensors)?;
     let Network { arch, classes, stream, .. } = &network;
-    println!("{}: {arch} for {} ({} classes). In PyTorch:\n", args.out.display(), stream.records(), classes.len());
-    println!("    net = torchvision.models.{arch}(num_classes={})", classes.len());
+    let console = Console { json: false };
+    console.say(&format!(
+        "{}: {arch} for {} ({} classes). In PyTorch:\n",
+        args.out.display(),
+        stream.records(),
+        classes.len()
+    ));
+    console.say(&format!("    net = torchvision.models.{arch}(num_classes={})", classes.len()));
     if *stream == Stream::Temporal {
         let channels = stream.channels();
-        println!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)");
+        console.say(&format!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"));
     }
-    println!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string());
+    console.say(&format!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string()));
     Ok(())
 }
 
@@ -185,11 +192,13 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     };
     let Imported { network, model, notes } = imported;
     checkpoint::save_network(&args.out, &network, &model.tensors())?;
-    println!("{}: {} of {}", args.out.display(), network.arch, args.weights.display());
+    let console = Console { json: false };
+    console.say(&format!("{}: {} of {}", args.out.display(), network.arch, args.weights.display()));
     for note in notes {
-        println!("{note}");
+        console.say(&note);
     }
-    println!("how good it is: ucftrain eval --checkpoint {} --data {}", args.out.display(), args.data.display());
+    let (out, data) = (quoted(&args.out), quoted(&args.data));
+    console.say(&format!("how good it is: ucftrain eval --checkpoint {out} --data {data}"));
     Ok(())
 }
 

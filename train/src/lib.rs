@@ -3,6 +3,8 @@
 //! From the shards to a score: [`videos`] (the clips of a split) -> [`sampler`] (which frames) and [`view`] (which part of them) -> [`input`] (pixels,
 //! in threads ahead of the step) -> [`engine`] (steps and epochs) -> [`evaluate`] (many samples a clip) -> [`scores`] -> [`fusion`].
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod accuracy;
 #[cfg(feature = "cuda")]
 pub mod algorithms;
@@ -17,6 +19,7 @@ pub mod engine;
 pub mod eval;
 pub mod evaluate;
 pub mod exchange;
+mod float;
 pub mod fuse;
 pub mod fusion;
 pub mod input;
@@ -28,6 +31,8 @@ pub mod plateau;
 pub mod predict;
 pub mod report;
 pub mod run_folder;
+pub mod run_lock;
+pub mod run_log;
 pub mod sampler;
 pub mod schedule;
 pub mod scores;

@@ -1,8 +1,12 @@
 //! The program `ucftrain`; everything it does is in the library.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use ucftrain::console::{LostResult, note};
 use ucftrain::device::explain;
+use ucftrain::stop::Interrupted;
 use ucftrain::stream::Stream;
 use ucftrain::usage::Usage;
 use ucftrain::{bench, eval, exchange, fuse, predict, report, train};
@@ -45,7 +49,11 @@ enum Command {
 
 fn main() -> ExitCode {
     candle_convnet::keep_freed_memory();
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(text) => return print_help(&text),
+    };
+    let result = match command {
         Command::Spatial(args) => train::run(Stream::Spatial, &args),
         Command::Temporal(args) => train::run(Stream::Temporal, &args),
         Command::Eval(args) => eval::run(&args),
@@ -58,17 +66,30 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let error = explain(error);
-            eprintln!("error: {error:#}");
-            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            let (text, status) = if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                (format!("{error:#}"), interrupted.status())
+            } else if let Some(lost) = error.downcast_ref::<LostResult>() {
+                (format!("error: {error:#}"), lost.status())
+            } else {
+                (format!("error: {error:#}"), if error.is::<Usage>() { 2 } else { 1 })
+            };
+            note(&text);
+            status.into()
         }
     }
 }
 
-/// Whoever reads our output may stop reading, as `head` does.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let is_broken = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_broken))
+/// Prints help, the version or an error of the command line. Help that nobody gets is a lost result.
+fn print_help(text: &clap::Error) -> ExitCode {
+    let status = u8::try_from(text.exit_code()).unwrap_or(2);
+    match text.print() {
+        Err(error) if !text.use_stderr() => {
+            let lost = LostResult::from(error);
+            note(&format!("error: {lost}"));
+            lost.status().into()
+        }
+        _ => status.into(),
+    }
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 /// A weighted mean that can be stopped and gone on with exactly: sums in f64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
+    #[serde(with = "crate::float")]
     sum: f64,
+    #[serde(with = "crate::float")]
     count: f64,
 }
 

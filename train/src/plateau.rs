@@ -12,8 +12,10 @@ const EPS: f64 = 1e-8;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// Learning rate of the next step.
+    #[serde(with = "crate::float")]
     pub lr: f64,
     /// Lowest loss so far; none before the first epoch.
+    #[serde(with = "crate::float::option")]
     pub best: Option<f64>,
     /// Epochs since then.
     pub bad_epochs: u32,

@@ -4,7 +4,7 @@ mod packed_video;
 mod sheet;
 
 use crate::checkpoint::Network;
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::device::{Compute, ComputeArgs};
 use crate::evaluate::Evaluation;
 use crate::fusion::softmax;
@@ -29,6 +29,8 @@ use std::path::PathBuf;
 
 /// Classes that are told.
 const TOP: usize = 5;
+/// What a prediction leaves that a signal ended.
+const LEFT: &str = "there is no prediction";
 /// Samples a batch, at least.
 const BATCH: usize = 25;
 
@@ -129,16 +131,15 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         write_sheet((&data, &video, label), (&classes, &answers, &fused), path)?;
     }
     if args.json {
-        println!("{}", document((&video, label), &classes, &answers, &fused));
-        return Ok(());
+        return Ok(console::document(&document((&video, label), &classes, &answers, &fused))?);
     }
     let of_label = label.map_or(String::new(), |label| format!(" of {label}"));
-    console.say(&format!("{}{of_label}, {} frames\n", video.id, video.flow_frames + 1))?;
-    console.say(&totals(&classes, &answers, &fused))?;
+    let mut text = format!("{}{of_label}, {} frames\n\n", video.id, video.flow_frames + 1);
+    text += &totals(&classes, &answers, &fused);
     for answer in &answers {
-        console.say(&of_samples(&classes, answer))?;
+        text += &("\n".to_owned() + &of_samples(&classes, answer));
     }
-    Ok(())
+    Ok(console::result(&text)?)
 }
 
 fn find(data: &Dataset, name: &str) -> Result<Video> {
@@ -180,7 +181,9 @@ fn ask(
         skip_damaged: false,
         keeps_samples: true,
     };
-    let Some(outcome) = evaluation.run(&trained.model.net, console, stop)? else { bail!("stopped before the end") };
+    let Some(outcome) = evaluation.run(&trained.model.net, console, stop)? else {
+        return Err(stop.interrupted(LEFT).context("the test pass has no end")?.into());
+    };
     let samples = outcome.samples.context("samples were not kept")?;
     let number = outcome.scores.samples.as_ref().map_or(1, |samples| samples[0]) as f32;
     let logits = outcome.scores.row(0).iter().map(|sum| sum / number).collect();

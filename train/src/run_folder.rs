@@ -1,21 +1,47 @@
 //! The folder of a run: what is in it, and writing each file whole or not at all.
 
-use crate::checkpoint::EpochResult;
+use crate::checkpoint::{EpochResult, State};
+use crate::run_lock::{LOCK_FILE, RunLock};
+use crate::run_log;
 use crate::settings::Settings;
 use crate::tensorboard;
 use crate::usage::Usage;
-use crate::whole_file::write_whole;
+use crate::whole_file::{PARTIAL_PREFIX, write_whole};
 use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::fs::DirEntry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Name of the page that shows a run, in its folder.
 pub const REPORT_FILE: &str = "report.html";
 
-/// A run's folder.
+/// Name of the file with all settings, in the folder of a run.
+pub const CONFIG_FILE: &str = "config.toml";
+/// Name of the latest state, in that folder.
+pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+/// No log that is read is larger.
+const MOST_LOG_BYTES: u64 = 1 << 30;
+
+/// Files that a run that is overwritten may have, beside the networks of its epochs.
+const RESULTS: [&str; 10] = [
+    "algorithms.json",
+    CHECKPOINT_FILE,
+    "best.safetensors",
+    "scores.npz",
+    "validation_scores.npz",
+    "train.csv",
+    "test.csv",
+    "log.jsonl",
+    tensorboard::FILE,
+    REPORT_FILE,
+];
+
+/// A run's folder. No other program trains in it as long as this lives.
 pub struct RunFolder {
     dir: PathBuf,
+    _lock: RunLock,
 }
 
 /// What to do with a folder that is there already.
@@ -29,48 +55,57 @@ pub enum Existing {
     Overwrite,
 }
 
-impl RunFolder {
-    /// A folder for a run: made, or found.
-    pub fn open(dir: &Path, existing: Existing) -> Result<Self> {
-        let folder = Self { dir: dir.to_owned() };
-        let is_used = dir.is_file() || dir.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-        match existing {
-            Existing::Refuse if is_used => {
-                bail!(Usage(format!("{} exists; --resume goes on with it, --overwrite replaces it", dir.display())))
+impl Existing {
+    /// Whether the folder is as it must be; reads only.
+    pub fn check(self, dir: &Path) -> Result<()> {
+        let is_used = || {
+            let is_of_a_run = |entry: &std::io::Result<DirEntry>| {
+                entry.as_ref().is_ok_and(|entry| entry.file_name() == LOCK_FILE || is_partial(&entry.file_name()))
+            };
+            dir.is_file() || dir.read_dir().is_ok_and(|mut entries| entries.any(|entry| !is_of_a_run(&entry)))
+        };
+        let (shown, has_config) = (dir.display(), dir.join(CONFIG_FILE).is_file());
+        match self {
+            Self::Refuse if is_used() => {
+                bail!(Usage(format!("{shown} exists; --resume goes on with it, --overwrite replaces it")))
             }
-            Existing::Resume if !folder.checkpoint().is_file() => {
-                bail!("{}: no run to go on with (it has no checkpoint.safetensors); leave out --resume", dir.display())
+            Self::Resume if !dir.join(CHECKPOINT_FILE).is_file() => {
+                let cure = if has_config { "--overwrite starts it anew" } else { "leave out --resume" };
+                bail!("{shown}: no run to go on with (it has no {CHECKPOINT_FILE}); {cure}")
             }
-            Existing::Overwrite if is_used => {
-                if !folder.config().is_file() {
-                    bail!("{} is not a run folder (it has no config.toml); it is not overwritten", dir.display());
-                }
-                let results = [
-                    "algorithms.json",
-                    "checkpoint.safetensors",
-                    "best.safetensors",
-                    "scores.npz",
-                    "validation_scores.npz",
-                    "train.csv",
-                    "test.csv",
-                    "log.jsonl",
-                    tensorboard::FILE,
-                    REPORT_FILE,
-                ];
-                let networks = folder.kept_epochs()?.into_iter().map(|(_, file)| file);
-                for file in results.map(|name| dir.join(name)).into_iter().chain(networks) {
-                    match std::fs::remove_file(&file) {
-                        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                            return Err(e).with_context(|| format!("{}: cannot remove it", file.display()));
-                        }
-                        _ => {}
-                    }
-                }
+            Self::Overwrite if is_used() && !has_config => {
+                bail!("{shown} is not a run folder (it has no {CONFIG_FILE}); it is not overwritten")
             }
-            _ => {}
+            _ => Ok(()),
         }
+    }
+}
+
+impl RunFolder {
+    /// A folder for a run: made, or found. Takes its lock, then removes what programs left behind that were killed while they
+    /// wrote, and the old run where that is replaced.
+    pub fn open(dir: &Path, existing: Existing) -> Result<Self> {
+        // Before anything is written to a folder that is none of ours.
+        existing.check(dir)?;
         std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot make this folder", dir.display()))?;
+        let folder = Self { dir: dir.to_owned(), _lock: RunLock::take(dir)? };
+        // Another program may have been faster.
+        existing.check(dir)?;
+        for entry in folder.entries()? {
+            if is_partial(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                remove(&entry.path())?;
+            }
+        }
+        if existing == Existing::Overwrite {
+            let networks = folder.kept_epochs()?.into_iter().map(|(_, file)| file);
+            RESULTS.map(|name| dir.join(name)).into_iter().chain(networks).try_for_each(|file| remove(&file))?;
+        }
         Ok(folder)
+    }
+
+    fn entries(&self) -> Result<Vec<DirEntry>> {
+        let entries = self.dir.read_dir().and_then(Iterator::collect);
+        entries.with_context(|| format!("{}: cannot read it", self.dir.display()))
     }
 
     /// The folder.
@@ -80,7 +115,7 @@ impl RunFolder {
 
     /// All settings.
     pub fn config(&self) -> PathBuf {
-        self.dir.join("config.toml")
+        self.dir.join(CONFIG_FILE)
     }
 
     /// What a card chose to compute with.
@@ -90,7 +125,7 @@ impl RunFolder {
 
     /// Latest state.
     pub fn checkpoint(&self) -> PathBuf {
-        self.dir.join("checkpoint.safetensors")
+        self.dir.join(CHECKPOINT_FILE)
     }
 
     /// Network of the best epoch.
@@ -105,19 +140,18 @@ impl RunFolder {
 
     /// The epochs whose networks are there, and their files.
     fn kept_epochs(&self) -> Result<Vec<(usize, PathBuf)>> {
-        let entries = self.dir.read_dir().with_context(|| format!("{}: cannot read it", self.dir.display()))?;
         let epoch_of = |path: PathBuf| {
             let epoch =
                 path.file_name()?.to_str()?.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()?;
             (path == self.network_of(epoch)).then_some((epoch, path))
         };
-        Ok(entries.flatten().filter_map(|entry| epoch_of(entry.path())).collect())
+        Ok(self.entries()?.into_iter().filter_map(|entry| epoch_of(entry.path())).collect())
     }
 
     /// Removes the networks of epochs before `first`.
     pub fn forget_epochs_before(&self, first: usize) -> Result<()> {
         for (_, file) in self.kept_epochs()?.into_iter().filter(|&(epoch, _)| epoch < first) {
-            std::fs::remove_file(&file).with_context(|| format!("{}: cannot remove it", file.display()))?;
+            remove(&file)?;
         }
         Ok(())
     }
@@ -134,7 +168,7 @@ impl RunFolder {
 
     /// Writes the settings.
     pub fn write_config(&self, settings: &Settings) -> Result<()> {
-        write(&self.config(), settings.to_toml()?.as_bytes())
+        write_whole(&self.config(), settings.to_toml()?.as_bytes())
     }
 
     /// Writes `train.csv` and `test.csv` with the seed's columns and decimals.
@@ -154,8 +188,8 @@ impl RunFolder {
             let batch = result.test_seconds.batch.get();
             let _ = writeln!(test, "{epoch},{batch:.3},{:.5},{:.3},{:.3}", scored.loss, scored.top1, scored.top5);
         }
-        write(&self.dir.join("train.csv"), train.as_bytes())?;
-        write(&self.dir.join("test.csv"), test.as_bytes())
+        write_whole(&self.dir.join("train.csv"), train.as_bytes())?;
+        write_whole(&self.dir.join("test.csv"), test.as_bytes())
     }
 
     /// Adds an epoch to the event file of `TensorBoard`.
@@ -163,9 +197,22 @@ impl RunFolder {
         tensorboard::append(&self.dir.join(tensorboard::FILE), result)
     }
 
+    /// Writes `train.csv`, `test.csv`, `log.jsonl` and the event file anew from the history of the checkpoint. A program that
+    /// was killed may have left one epoch too many in them, or the first part of a line.
+    pub fn rebuild_logs(&self, state: &State) -> Result<()> {
+        self.write_csv(&state.history)?;
+        tensorboard::rebuild(&self.dir.join(tensorboard::FILE), &state.history)?;
+        let text = clipshard::read_regular(&self.log_file(), MOST_LOG_BYTES).unwrap_or_default();
+        write_whole(&self.log_file(), run_log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.join("log.jsonl")
+    }
+
     /// Adds one event to `log.jsonl`.
     pub fn log(&self, event: &serde_json::Value) -> Result<()> {
-        let path = self.dir.join("log.jsonl");
+        let path = self.log_file();
         let write = || {
             let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
             file.write_all(format!("{event}\n").as_bytes())
@@ -174,6 +221,69 @@ impl RunFolder {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_whole(path, bytes).with_context(|| format!("{}: cannot write it", path.display()))
+fn is_partial(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PARTIAL_PREFIX.as_bytes())
+}
+
+/// Removes a file, if it is there.
+fn remove(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}: cannot remove it", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            dir.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_folder_with_nothing_but_leftovers_takes_a_new_run() {
+        let temp = tempfile::tempdir().unwrap();
+        let leave = || {
+            for name in [".partial-3Xk2a0", ".partial-a.partial", LOCK_FILE] {
+                std::fs::write(temp.path().join(name), "part").unwrap();
+            }
+        };
+        for existing in [Existing::Refuse, Existing::Overwrite] {
+            leave();
+            drop(RunFolder::open(temp.path(), existing).unwrap());
+            assert_eq!(names(temp.path()), [LOCK_FILE]);
+        }
+        leave();
+        let error = RunFolder::open(temp.path(), Existing::Resume).err().unwrap().to_string();
+        assert!(
+            error.ends_with("no run to go on with (it has no checkpoint.safetensors); leave out --resume"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_run_is_replaced_and_files_of_others_stay() {
+        let temp = tempfile::tempdir().unwrap();
+        let write = |name: &str| std::fs::write(temp.path().join(name), "x").unwrap();
+        for name in RESULTS.into_iter().chain(["config.toml", "epoch-0003.safetensors", ".partial-1", "notes.txt"]) {
+            write(name);
+        }
+        let error = RunFolder::open(temp.path(), Existing::Refuse).err().unwrap().to_string();
+        assert!(error.ends_with("--resume goes on with it, --overwrite replaces it"), "{error}");
+        assert_eq!(names(temp.path()).len(), RESULTS.len() + 4, "nothing was touched");
+        drop(RunFolder::open(temp.path(), Existing::Overwrite).unwrap());
+        assert_eq!(names(temp.path()), [LOCK_FILE, "config.toml", "notes.txt"]);
+        let error = RunFolder::open(temp.path(), Existing::Resume).err().unwrap().to_string();
+        assert!(error.ends_with("(it has no checkpoint.safetensors); --overwrite starts it anew"), "{error}");
+
+        std::fs::remove_file(temp.path().join("config.toml")).unwrap();
+        let error = RunFolder::open(temp.path(), Existing::Overwrite).err().unwrap().to_string();
+        assert!(error.contains("not a run folder"), "{error}");
+    }
 }

@@ -2,15 +2,14 @@
 
 use crate::average::Average;
 use crate::checkpoint::{self, Cursor, Network, Seconds, State, TrainMeters};
-use crate::console::Console;
+use crate::console::{Console, document, note, quoted, result};
 use crate::device::{Compute, set_threads};
 use crate::engine::{End, Engine, seed_lines};
 use crate::input::{RING, Work, check_geometry, limit};
 use crate::io::Io;
 use crate::plateau::Plateau;
-use crate::run_folder::{Existing, RunFolder};
-use crate::schedule::Schedule;
-use crate::settings::{Given, Settings};
+use crate::run_folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, RunFolder};
+use crate::settings::{Difference, Given, Settings};
 use crate::stop::Stop;
 use crate::stream::Stream;
 use crate::usage::Usage;
@@ -20,7 +19,7 @@ use crate::weights;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Decay, Model, ResNetConfig, Sgd, SgdConfig};
 use candle_core::Device;
-use clipshard::{Dataset, MANIFEST_FILE};
+use clipshard::{Dataset, MANIFEST_FILE, read_regular};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -62,13 +61,18 @@ pub struct TrainArgs {
 pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     let start = Instant::now();
     let console = Console { json: args.json };
+    // A dry run changes nothing, not even a lock.
+    let resumed_folder = match &args.run {
+        Some(dir) if args.resume && !args.dry_run => Some(RunFolder::open(dir, Existing::Resume)?),
+        _ => None,
+    };
     let settings = settings(stream, args)?;
     let data = Dataset::open_with(&settings.data, args.io.access())?;
     let mut videos = Videos::of(&data, &settings.split, stream)?;
     videos.hold_out(&data, &settings.val_groups)?;
     if !videos.left_out.is_empty() {
         let (n, ids) = (videos.left_out.len(), videos.left_out.join(", "));
-        eprintln!("{n} clips are left out, having fewer than 10 flow frames: {ids}");
+        note(&format!("{n} clips are left out, having fewer than 10 flow frames: {ids}"));
     }
     if args.dry_run {
         return dry_run(&settings, &videos, console);
@@ -87,6 +91,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
             split: settings.split.clone(),
             view: Some(settings.view),
         },
+        settings: Some(settings.deciding()?),
         manifest_crc32: manifest_crc32(&data)?,
         cursor: Cursor::default(),
         plateau: Plateau::new(settings.lr),
@@ -98,11 +103,12 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         tested: None,
     };
     let stop = Stop::on_signals()?;
-    let (folder, mut model, sgd, average, state) = if args.resume {
-        let parts = resumed(dir, &settings, &compute.device, &state)?;
+    let (folder, mut model, sgd, average, state) = if let Some(folder) = resumed_folder {
+        let (model, sgd, average, state) = resumed(&folder, &settings, &compute.device, &state)?;
         #[cfg(feature = "cuda")]
-        crate::algorithms::restore(&parts.0, &compute)?;
-        parts
+        crate::algorithms::restore(&folder, &compute)?;
+        folder.rebuild_logs(&state)?;
+        (folder, model, sgd, average, state)
     } else {
         // The weights are read before the folder is touched: a wrong path must not cost an older run.
         let model = first_model(&settings, state.network.classes.len(), &compute.device)?;
@@ -123,9 +129,9 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         "build": data.manifest().build,
     });
     for line in seed_lines(&settings, &videos) {
-        console.say(&line)?;
+        console.say(&line);
     }
-    console.say(&memory_line(&settings))?;
+    console.say(&memory_line(&settings));
     let mut engine = Engine {
         settings: &settings,
         data: &data,
@@ -143,7 +149,11 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     engine.log(&began)?;
     let end = engine.run()?;
     crate::report::after_training(folder.dir());
-    report(&engine, end, start.elapsed().as_secs_f64())
+    let reported = report(&engine, end, start.elapsed().as_secs_f64());
+    match engine.stop.interrupted("the checkpoint is written").filter(|_| end == End::Stopped) {
+        Some(interrupted) => Err(interrupted.into()),
+        None => reported,
+    }
 }
 
 fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
@@ -151,33 +161,36 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
     if let Some(path) = &args.config {
         given = given.over(&Given::from_file(path)?)?;
     }
-    if let (true, Some(dir)) = (args.resume, &args.run) {
-        let folder = RunFolder::open(dir, Existing::Resume)?;
-        let file = Given::from_file(&folder.config())?;
-        let first = file.clone().complete(stream, args.dry_run)?;
-        let now = given.over(&file)?.complete(stream, args.dry_run)?;
-        // What may differ when a run goes on: where the data lie, how fast it runs, and how long, unless its learning rate falls
-        // towards its end. All else decides its result.
-        let same = Settings {
-            data: first.data.clone(),
-            epochs: if first.schedule == Schedule::Plateau { first.epochs } else { now.epochs },
-            device: first.device.clone(),
-            threads: first.threads,
-            checkpoint_minutes: first.checkpoint_minutes,
-            keep_epochs: first.keep_epochs,
-            skip_damaged: first.skip_damaged,
-            ..now.clone()
-        };
-        if same != first {
-            let config = folder.config();
-            bail!(Usage(format!(
-                "{}: a run goes on with the settings that it began with; leave out what differs from them",
-                config.display()
-            )));
-        }
-        return Ok(now);
+    match &args.run {
+        Some(dir) if args.resume => resumed_settings(dir, &given, stream, args.dry_run),
+        _ => given.complete(stream, args.dry_run),
     }
-    given.complete(stream, args.dry_run)
+}
+
+/// The settings of a run that goes on: those that its folder holds, and what is typed over them. An error names all that differ
+/// from those that the run used so far and that decide its result.
+fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) -> Result<Settings> {
+    Existing::Resume.check(dir)?;
+    let (config, checkpoint) = (dir.join(CONFIG_FILE), dir.join(CHECKPOINT_FILE));
+    let file = Given::from_file(&config)?;
+    let settings = given.over(&file)?.complete(stream, dry_run)?;
+    let state: State = checkpoint::read_metadata(&checkpoint)?;
+    // A checkpoint from before it kept settings: config.toml is all there is.
+    let used = state.settings.map_or_else(|| file.complete(stream, dry_run)?.deciding(), Ok)?;
+    let name = |Difference { option, now, used }: Difference| {
+        let edited = if given.has(&option)? { String::new() } else { format!(" (edited in {})", config.display()) };
+        Ok(format!("--{option} is {now}, but the run used {used}{edited}"))
+    };
+    let differences = settings.deciding()?.differences(&used);
+    let differences = differences.into_iter().map(name).collect::<Result<Vec<_>>>()?;
+    if !differences.is_empty() {
+        let differences = differences.join("\n  ");
+        bail!(Usage(format!(
+            "cannot resume: {differences}\nUse the run's values, on the command line and in {}, or start a new run",
+            config.display()
+        )));
+    }
+    Ok(settings)
 }
 
 fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()> {
@@ -190,16 +203,13 @@ fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()>
             "train_clips": videos.train.len(), "test_clips": videos.test.len(), "held_out_clips": videos.held_out.len(), "test_samples": test_samples,
             "train_steps": train_steps, "test_steps": test_steps, "left_out": videos.left_out,
         });
-        println!("{plan}");
-        return Ok(());
+        return Ok(document(&plan)?);
     }
-    for line in seed_lines(settings, videos) {
-        console.say(&line)?;
-    }
-    console.say(&format!(
-        "an epoch: {train_steps} training steps of {} clips, {test_steps} test steps of {} samples",
+    let lines = seed_lines(settings, videos).join("\n");
+    Ok(result(&format!(
+        "{lines}\nan epoch: {train_steps} training steps of {} clips, {test_steps} test steps of {} samples",
         settings.batch_size, settings.batch_size
-    ))
+    ))?)
 }
 
 /// What the input pipeline of a training epoch holds at most, whatever the data set's size.
@@ -237,23 +247,27 @@ fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<M
     Ok(Model::from_weights(&config, (path, weights::read(path)?), settings.seed, device)?)
 }
 
+/// No manifest is larger.
+const MOST_MANIFEST_BYTES: u64 = 1 << 30;
+
 /// Checksum of the manifest, by which a run knows its data again.
 fn manifest_crc32(data: &Dataset) -> Result<u32> {
     let path = data.dir().join(MANIFEST_FILE);
-    let bytes = std::fs::read(&path).with_context(|| format!("{}: cannot read it", path.display()))?;
+    let bytes =
+        read_regular(&path, MOST_MANIFEST_BYTES).with_context(|| format!("{}: cannot read it", path.display()))?;
     Ok(crc32fast::hash(&bytes))
 }
 
-/// The run in `dir`, as its checkpoint holds it. `fresh` says what it must be.
+/// A run as its checkpoint holds it. `fresh` says what it must be.
 fn resumed(
-    dir: &Path,
+    folder: &RunFolder,
     settings: &Settings,
     device: &Device,
     fresh: &State,
-) -> Result<(RunFolder, Model, Sgd, Option<Average>, State)> {
-    let folder = RunFolder::open(dir, Existing::Resume)?;
+) -> Result<(Model, Sgd, Option<Average>, State)> {
     let path = folder.checkpoint();
-    let (state, tensors) = checkpoint::load(&path)?;
+    let (mut state, tensors) = checkpoint::load(&path)?;
+    state.settings.clone_from(&fresh.settings);
     if state.network != fresh.network {
         bail!("{}: it is of another network or data set than these settings say", path.display());
     }
@@ -275,7 +289,7 @@ fn resumed(
     sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
     let average = Average::resumed(settings.ema, &model, &tensors.average, state.cursor.steps_done)
         .with_context(|| path.display().to_string())?;
-    Ok((folder, model, sgd, average, state))
+    Ok((model, sgd, average, state))
 }
 
 /// The last words of a run.
@@ -288,12 +302,11 @@ fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
     state.history.iter().for_each(|epoch| decoding += epoch.train_decode_seconds);
     let limit = limit(batch, data, sum(|s| s.copy.get()), decoding);
     if console.json {
-        let document = json!({
+        let json = json!({
             "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done, "epochs": state.history.len(),
             "best": state.best(), "test": state.tested.map(|(_, test)| test), "history": state.history, "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
         });
-        println!("{document}");
-        return Ok(());
+        return Ok(document(&json)?);
     }
     if let Some(best) = state.best() {
         console.say(&format!(
@@ -304,26 +317,26 @@ fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
             best.test.top5,
             engine.videos.validation().len(),
             engine.judges(),
-        ))?;
+        ));
         if let Some((_, test)) = state.tested {
             let (top1, top5, clips) = (test.top1, test.top5, engine.videos.test.len());
-            console.say(&format!("its test: Prec@1 {top1:.3}, Prec@5 {top5:.3} on {clips} test clips"))?;
+            console.say(&format!("its test: Prec@1 {top1:.3}, Prec@5 {top5:.3} on {clips} test clips"));
         }
-        console.say(&format!("training steps: {limit}"))?;
+        console.say(&format!("training steps: {limit}"));
     }
     if state.damaged > 0 {
         console.say(&format!(
             "{} damaged samples were replaced by others; ucfpack verify names the records",
             state.damaged
-        ))?;
+        ));
     }
     if end == End::Stopped {
         console.say(&format!(
             "stopped after {} steps; go on with: ucftrain {} --run {} --resume",
             state.cursor.steps_done,
             engine.settings.stream,
-            dir.display()
-        ))?;
+            quoted(dir)
+        ));
     }
     Ok(())
 }

@@ -1,23 +1,19 @@
 //! Writes a file whole or not at all.
 
-use std::fs::File;
-use std::io::{self, Write};
+use anyhow::{Error, Result};
+use clipshard::Disk;
 use std::path::Path;
 
-/// Puts bytes in place of `path`: a temporary file beside it, brought to the disk, renamed.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are private; results are as readable as any other new file of the usual umask.
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    // Where a folder cannot be synced (Windows), the rename itself is all there is.
-    let _ = File::open(dir).and_then(|dir| dir.sync_all());
-    Ok(())
+/// How the names of files start that are not finished. A program that is killed leaves such a file behind.
+pub const PARTIAL_PREFIX: &str = ".partial-";
+
+/// Puts bytes in place of `path`: writes a temporary file beside it, brings it to the disk and renames it. The umask decides
+/// who may read the file. Errors name the file.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    clipshard::write_whole(&Disk, path, PARTIAL_PREFIX, bytes).map_err(|error| match error {
+        clipshard::Error::Io { source, .. } => {
+            Error::new(source).context(format!("{}: cannot write it", path.display()))
+        }
+        other => other.into(),
+    })
 }

@@ -89,9 +89,7 @@ fn default_ratios_are_those_of_the_reference_run() {
 #[test]
 fn the_table_is_aligned_and_marks_the_best() {
     let found = report(&args(&[golden("random2-a.npz"), golden("random2-b.npz")])).unwrap();
-    let mut table = Vec::new();
-    found.write_table(&mut table).unwrap();
-    let table = String::from_utf8(table).unwrap();
+    let table = found.table();
     let lines: Vec<&str> = table.lines().skip(2).collect();
     assert_eq!(lines.len(), 8);
     assert!(lines[2].starts_with("random2-a.npz  ") && lines[3].starts_with("random2-b.npz  "), "{table}");

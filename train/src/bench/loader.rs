@@ -1,7 +1,7 @@
 //! `ucftrain bench loader`: how many training samples a second the input pipeline delivers.
 
 use super::{Records, first_split, peak_bytes};
-use crate::console::Console;
+use crate::console::{document, result};
 use crate::device::threads_or_all;
 use crate::input::{Plan, RING, SampleSource, TestSource, TrainSource, Work, Worker, with_batches};
 use crate::io::Io;
@@ -136,29 +136,27 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     }
     let rate = samples as f64 / seconds;
     let bytes = bytes_on_disk(&data, stream)?;
-    let console = Console { json: args.json };
     if args.json {
-        let document = json!({
+        let json = json!({
             "stream": stream.records(), "samples_per_second": rate, "samples": samples, "seconds": seconds,
             "sample_bytes": source.sample_bytes(), "bytes_on_disk": bytes, "clips": videos.len(),
             "threads": threads, "batch_size": batch_size, "input_size": side, "peak_bytes": peak_bytes(),
             "decoding": work,
         });
-        println!("{document}");
-        return Ok(());
+        return Ok(document(&json)?);
     }
-    console.say(&format!(
+    result(&format!(
         "{} samples of {} x {side} x {side} a second ({:.2} GB/s of pixels), {threads} threads, batches of {batch_size}",
         rate.round(),
         stream.channels(),
         rate * source.sample_bytes() as f64 / 1e9
     ))?;
-    console.say(&format!(
+    Ok(result(&format!(
         "{samples} samples in {seconds:.1} s from {} clips; all {} shards: {:.2} GB",
         videos.len(),
         stream.records(),
         bytes as f64 / 1e9
-    ))
+    ))?)
 }
 
 /// Bytes of a stream's shards.

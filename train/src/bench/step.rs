@@ -3,7 +3,7 @@
 #[cfg(feature = "cuda")]
 use super::roofline::Roofline;
 use super::{Records, first_split, peak_bytes};
-use crate::console::Console;
+use crate::console::{document, result};
 use crate::device::{Compute, ComputeArgs};
 use crate::input::{Feed, Plan, TrainSource, with_batches};
 use crate::stream::Stream;
@@ -121,7 +121,7 @@ impl Bench {
             Ok(roofline) => Some((roofline.text(), roofline.json())),
             // A small card's memory may be full; the times stand without it.
             Err(error) => {
-                eprintln!("The ops were not looked at: {error}");
+                crate::console::note(&format!("The ops were not looked at: {error}"));
                 None
             }
         }
@@ -199,10 +199,9 @@ fn report(
     let evaluation = median(times.evaluations.clone());
     let recorded = (!times.recorded.is_empty()).then(|| median(times.recorded.clone()));
     let rate = |milliseconds: f64| 1e3 * images[0] as f64 / milliseconds;
-    let console = Console { json: args.json };
     let arch = args.arch.to_string();
     if args.json {
-        let document = json!({
+        let json = json!({
             "arch": arch, "device": compute.name, "precision": format!("{:?}", compute.dtype).to_lowercase(),
             "threads": threads, "batch_size": images[0], "input_size": images[1], "channels": images[3],
             "images_per_second": rate(whole), "step_ms": whole, "forward_ms": forward, "backward_ms": backward,
@@ -210,10 +209,9 @@ fn report(
             "steps": times.steps.len(), "peak_bytes": peak_bytes(),
             "roofline": ops.as_ref().map(|(_, json)| json),
         });
-        println!("{document}");
-        return Ok(());
+        return Ok(document(&json)?);
     }
-    console.say(&format!(
+    result(&format!(
         "{arch}, batch {} x {} x {} x {}, {:?} on {}, {threads} threads, medians of {} steps",
         images[0],
         images[3],
@@ -234,12 +232,12 @@ fn report(
     ];
     rows.extend(recorded.map(|recorded| row("recorded step", recorded)));
     rows.push(row("evaluation", evaluation));
-    console.say(table(&["", "ms", "images/s"], &rows).trim_end())?;
+    result(table(&["", "ms", "images/s"], &rows).trim_end())?;
     if let Some((text, _)) = ops {
-        console.say(&format!("\n{}", text.trim_end()))?;
+        result(&format!("\n{}", text.trim_end()))?;
     }
     if let Some(bytes) = peak_bytes() {
-        console.say(&format!("peak memory of this process: {:.2} GB", bytes as f64 / 1e9))?;
+        result(&format!("peak memory of this process: {:.2} GB", bytes as f64 / 1e9))?;
     }
     Ok(())
 }

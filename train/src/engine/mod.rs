@@ -9,17 +9,17 @@ use crate::device::Compute;
 use crate::evaluate::{Evaluation, Outcome};
 use crate::input::{Damage, Feed, Plan, RING, SampleSource, TrainSource, Work, with_batches};
 use crate::run_folder::RunFolder;
+use crate::run_log::{epoch_event, test_event};
 use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::stream::STACK_FRAMES;
 use crate::table::table;
 use crate::videos::{Video, Videos};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_convnet::{Model, Sgd};
 use candle_core::Tensor;
 use clipshard::Dataset;
-use serde_json::json;
 use std::collections::HashMap;
 
 /// A run: what it reads, what it learns, where it is.
@@ -69,7 +69,7 @@ impl<'a> Engine<'a> {
         while self.state.cursor.epoch < self.settings.epochs {
             let Cursor { epoch, step, .. } = self.state.cursor;
             if step < self.steps() {
-                self.console.say(&format!("==> Epoch:[{epoch}/{}][training stage]", self.settings.epochs))?;
+                self.console.say(&format!("==> Epoch:[{epoch}/{}][training stage]", self.settings.epochs));
                 if self.train_epoch()? == End::Stopped {
                     self.save_checkpoint()?;
                     return Ok(End::Stopped);
@@ -85,6 +85,7 @@ impl<'a> Engine<'a> {
                 self.model.load_tensors(&weights.into_iter().collect())?;
             }
             let Some(outcome) = outcome? else { return Ok(End::Stopped) };
+            check(&outcome, &format!("at epoch {}", self.state.cursor.epoch))?;
             self.end_epoch(&outcome, &tested)?;
         }
         Ok(if self.test_best()? { End::Finished } else { End::Stopped })
@@ -96,7 +97,7 @@ impl<'a> Engine<'a> {
         if self.settings.precise_bn > 0 && !self.take_statistics()? {
             return Ok(None);
         }
-        self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs))?;
+        self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs));
         self.evaluation(self.videos.validation()).run(&self.model.net, self.console, &self.stop)
     }
 
@@ -106,17 +107,18 @@ impl<'a> Engine<'a> {
         if self.videos.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
             return Ok(true);
         }
-        self.console.say("==> Best epoch:[test stage]")?;
+        self.console.say("==> Best epoch:[test stage]");
         let (_, tensors) = checkpoint::load_network(&self.folder.best())?;
         let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
         self.model.load_tensors(&tensors)?;
         let outcome = self.evaluation(&self.videos.test).run(&self.model.net, self.console, &self.stop);
         self.model.load_tensors(&kept)?;
         let Some(outcome) = outcome? else { return Ok(false) };
+        check(&outcome, "on the test clips")?;
         outcome.scores.write_npz(&self.folder.scores())?;
         self.state.damaged += outcome.damaged;
         self.state.tested = Some((epochs, outcome.scored));
-        self.log(&json!({ "event": "test", "epochs": epochs, "test": outcome.scored }))?;
+        self.log(&test_event(epochs, &outcome.scored))?;
         self.save_checkpoint()?;
         Ok(true)
     }
@@ -221,13 +223,14 @@ impl<'a> Engine<'a> {
             self.folder.forget_epochs_before((result.epoch + 1).saturating_sub(keep))?;
         }
         self.folder.write_csv(&self.state.history)?;
-        self.log(&json!({ "event": "epoch", "result": result, "best": is_best }))?;
+        self.log(&epoch_event(&result, is_best))?;
         self.folder.log_epoch(&result)?;
         self.save_checkpoint()?;
-        self.print_epoch(&result, is_best)
+        self.print_epoch(&result, is_best);
+        Ok(())
     }
 
-    fn print_epoch(&self, result: &EpochResult, is_best: bool) -> Result<()> {
+    fn print_epoch(&self, result: &EpochResult, is_best: bool) {
         let EpochResult { epoch, lr, train, test, train_seconds, test_seconds, .. } = result;
         let seconds = |mean: crate::meters::Mean| format!("{:.3}", mean.get());
         let row = vec![
@@ -240,7 +243,7 @@ impl<'a> Engine<'a> {
             format!("{lr:e}"),
         ];
         let head = ["Epoch", "Batch Time", "Data Time", "Loss", "Prec@1", "Prec@5", "lr"];
-        self.console.say(&table(&head, &[row]))?;
+        self.console.say(&table(&head, &[row]));
         let row = vec![
             epoch.to_string(),
             seconds(test_seconds.batch),
@@ -248,15 +251,14 @@ impl<'a> Engine<'a> {
             format!("{:.3}", test.top1),
             format!("{:.3}", test.top5),
         ];
-        self.console.say(&table(&["Epoch", "Batch Time", "Loss", "Prec@1", "Prec@5"], &[row]))?;
+        self.console.say(&table(&["Epoch", "Batch Time", "Loss", "Prec@1", "Prec@5"], &[row]));
         if is_best {
             self.console.say(&format!(
                 "best so far: epoch {epoch} with {:.3} % of the {} clips right\n",
                 test.top1,
                 self.judges()
-            ))?;
+            ));
         }
-        Ok(())
     }
 
     /// What the clips are called that choose the best epoch.
@@ -276,7 +278,22 @@ impl<'a> Engine<'a> {
         let average = self.average.as_ref().map_or_else(Vec::new, |average| average.tensors().to_vec());
         let (model, momentum) = (self.model.tensors(), self.sgd.state());
         let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
+        if let Some(name) = tensors.not_finite()? {
+            let Cursor { epoch, step, .. } = self.state.cursor;
+            bail!("{name} is not finite at epoch {epoch}, step {step}: {DIVERGED}; the checkpoint before that is kept");
+        }
         checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
+    }
+}
+
+/// What a number says that is NaN or infinite, and the cure.
+const DIVERGED: &str = "training has diverged; start again with a lower --lr";
+
+/// An error where a test pass shows that training has diverged. The checkpoint and the best network stay as they are.
+fn check(outcome: &Outcome, place: &str) -> Result<()> {
+    match outcome.fault() {
+        Some(fault) => bail!("{fault} {place}: {DIVERGED}"),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps of an epoch, and what they leave.
 
-use super::{End, Engine};
+use super::{DIVERGED, End, Engine};
 use crate::accuracy::{Accuracy, accuracy};
 use crate::checkpoint::{Cursor, Scored, Seconds, TrainMeters};
 use crate::console::Figures;
@@ -127,9 +127,7 @@ impl Engine<'_> {
         let loss = f64::from(loss);
         if !loss.is_finite() {
             let epoch = self.state.cursor.epoch;
-            bail!(
-                "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower --lr"
-            );
+            bail!("the loss is {loss} at epoch {epoch}, step {step}: {DIVERGED}");
         }
         let classes = self.state.network.classes.len();
         let Accuracy { top1, top5 } = accuracy(&logits, classes, &labels);

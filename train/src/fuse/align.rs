@@ -1,6 +1,7 @@
 //! Scores of several files brought together: the same clips in the same order, and their labels.
 
 use super::FuseArgs;
+use crate::console::note;
 use crate::scores::{Labels, Scores, clip_key, first_few};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -59,13 +60,14 @@ pub(super) fn find_labels(args: &FuseArgs, paths: &[PathBuf], scores: &[Scores])
         let found = Labels::find(dir, &scores[0], args.split.as_deref())?;
         if found.unscored > 0 {
             let (n, split) = (found.unscored, &found.split);
-            eprintln!("warning: {n} clips of the test list of split {split} have no scores and do not count");
+            note(&format!("warning: {n} clips of the test list of split {split} have no scores and do not count"));
         }
         for (labels, path) in stored() {
             let differing = differ(&found.labels, labels);
             if !differing.is_empty() {
                 let (n, few) = (differing.len(), first_few(&differing));
-                eprintln!("warning: {n} labels in {path} differ from those of {}, which count: {few}", dir.display());
+                let dir = dir.display();
+                note(&format!("warning: {n} labels in {path} differ from those of {dir}, which count: {few}"));
             }
         }
         return Ok((found.labels, format!("{}, split {}", dir.display(), found.split)));

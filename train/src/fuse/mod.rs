@@ -9,6 +9,7 @@ pub use report::{Outcome, Report};
 
 use crate::accuracy::{Accuracy, accuracy};
 use crate::confusion::Confusion;
+use crate::console::{document, result};
 use crate::fusion::{Ratio, Strategy, softmax};
 use crate::scores::{SCORES_FILE, Scores, read_names};
 use crate::usage::Usage;
@@ -16,7 +17,6 @@ use align::{find_labels, load_aligned};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use held_out::HeldOut;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Samples a clip in the reference code, whose score files do not say so.
@@ -133,13 +133,12 @@ impl Space {
 /// Runs `ucftrain fuse`: results to stdout, warnings to stderr.
 pub fn run(args: &FuseArgs) -> Result<()> {
     let report = report(args)?;
-    let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        document(&serde_json::to_string(&report)?)?
     } else {
-        report.write_table(&mut out)?;
+        result(report.table().trim_end())?
     }
-    Ok(out.flush()?)
+    Ok(())
 }
 
 /// Reads, aligns and combines what the arguments name.

@@ -2,7 +2,6 @@
 
 use crate::table::table;
 use serde::Serialize;
-use std::io::Write;
 
 /// How right each strategy is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,7 +59,7 @@ impl Report {
     }
 
     /// An aligned table for people; the best top-1 is marked.
-    pub fn write_table(&self, out: &mut dyn Write) -> std::io::Result<()> {
+    pub fn table(&self) -> String {
         let name =
             |(at, outcome): (usize, &Outcome)| self.streams.get(at).map_or(outcome.strategy, String::as_str).to_owned();
         let best = self.best();
@@ -77,9 +76,7 @@ impl Report {
         let mut head = vec!["strategy", "ratio", "top-1", "top-5", "class mean"];
         head.extend(of_splits.iter().map(String::as_str));
         head.push("");
-        writeln!(out, "{}\n", self.heading)?;
-        write!(out, "{}", table(&head, &rows))?;
-        Ok(())
+        format!("{}\n\n{}", self.heading, table(&head, &rows))
     }
 
     /// The first of those with the highest top-1 and, among these, top-5.

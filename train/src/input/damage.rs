@@ -1,5 +1,6 @@
 //! What becomes of samples whose records are damaged.
 
+use crate::console::note;
 use anyhow::{Result, anyhow};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,7 +46,7 @@ impl Damage {
                     if let Some(error) = first
                         && self.samples.fetch_add(1, Ordering::Relaxed) == 0
                     {
-                        eprintln!("a damaged sample is replaced by another, as all others will be: {error:#}");
+                        note(&format!("a damaged sample is replaced by another, as all others will be: {error:#}"));
                     }
                     return Ok(number);
                 }

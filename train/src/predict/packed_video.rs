@@ -1,6 +1,7 @@
 //! A video as a data set of one clip, made in passing: it is seen exactly as the clips that `ucfpack build --videos` packs.
 
 use crate::checkpoint::Network;
+use crate::console::note;
 use crate::stop::Stop;
 use crate::stream::Stream;
 use crate::view::TestCrop;
@@ -86,13 +87,17 @@ impl PackedVideo {
             (_, ucfpack::video::FlowMethod::TvL1) => ", computing TV-L1 flow",
             (_, ucfpack::video::FlowMethod::Dis) => ", computing DIS flow",
         };
-        eprintln!("{shown}: decoding{flow}");
-        let report = build(&options, Watch { progress: &Progress::hidden(), cancel: stop.flag() })
-            .map_err(|error| anyhow!("{}", of_file(&error, &place, &shown.to_string())))?;
+        note(&format!("{shown}: decoding{flow}"));
+        let report = build(&options, Watch { progress: &Progress::hidden(), cancel: stop.flag() }).map_err(
+            |error| match stop.interrupted(super::LEFT) {
+                Some(interrupted) => interrupted.into(),
+                None => anyhow!("{}", of_file(&error, &place, &shown.to_string())),
+            },
+        )?;
         // What is said of the temporary folder is of no use to anybody.
         let inner = temp.path().display().to_string();
-        for note in report.notes.iter().filter(|note| !note.contains(&inner)) {
-            eprintln!("note: {note}");
+        for text in report.notes.iter().filter(|text| !text.contains(&inner)) {
+            note(&format!("note: {text}"));
         }
         Ok(Self { temp })
     }

@@ -16,11 +16,11 @@ mod training;
 mod view;
 mod worst;
 
+use crate::console::{Console, note};
 use crate::run_folder::REPORT_FILE;
 use crate::whole_file::write_whole;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use run::Run;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Show runs as one page: curves, where the time went, confusions, worst videos; of several runs, how they compare and fuse
@@ -51,7 +51,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     };
     let bytes = write(&args.runs, args.data.as_deref(), &out)?;
     let of = if args.runs.len() == 1 { String::new() } else { format!(" of {} runs", args.runs.len()) };
-    writeln!(std::io::stdout().lock(), "{}{of}: {:.1} MB", out.display(), bytes as f64 / 1e6)?;
+    Console { json: false }.say(&format!("{}{of}: {:.1} MB", out.display(), bytes as f64 / 1e6));
     Ok(())
 }
 
@@ -59,7 +59,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
 pub fn after_training(dir: &Path) {
     let out = dir.join(REPORT_FILE);
     if let Err(error) = write(&[dir.to_owned()], None, &out) {
-        eprintln!("warning: no {REPORT_FILE}: {error:#}");
+        note(&format!("warning: no {REPORT_FILE}: {error:#}"));
     }
 }
 
@@ -68,6 +68,6 @@ fn write(dirs: &[PathBuf], data: Option<&Path>, out: &Path) -> Result<usize> {
     let mut runs = dirs.iter().map(|dir| Run::read(dir)).collect::<Result<Vec<_>>>()?;
     run::name_apart(&mut runs);
     let page = page::page(&runs, data);
-    write_whole(out, page.as_bytes()).with_context(|| format!("{}: cannot write it", out.display()))?;
+    write_whole(out, page.as_bytes())?;
     Ok(page.len())
 }

@@ -37,6 +37,9 @@ pub struct Run {
 const FILES: [&str; 7] =
     ["config.toml", "log.jsonl", "train.csv", "test.csv", SCORES_FILE, "best.safetensors", "checkpoint.safetensors"];
 
+/// No text file of a run that is read is larger.
+const MOST_BYTES: u64 = 1 << 30;
+
 impl Run {
     /// Reads a run's folder.
     ///
@@ -50,10 +53,13 @@ impl Run {
             bail!("{}: nothing of a run in this folder; it has none of {}", dir.display(), FILES.join(", "));
         }
         let mut parts = Parts { dir, missing: Vec::new(), broken: Vec::new() };
-        let text = |path: &Path| std::fs::read_to_string(path).context("cannot read it");
+        let text = |path: &Path| {
+            let bytes = clipshard::read_regular(path, MOST_BYTES).context("cannot read it")?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
         let config = parts.read("config.toml", text);
         let settings = config.as_ref().and_then(|text| {
-            let settings = toml::from_str::<Given>(text).map_err(|e| parts.is_broken("config.toml", e.message()));
+            let settings = Given::from_toml(text).map_err(|e| parts.is_broken("config.toml", e.message()));
             settings.ok()
         });
         let log = parts.read("log.jsonl", text).map(|text| Log::parse(&text)).unwrap_or_default();

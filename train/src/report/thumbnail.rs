@@ -47,7 +47,7 @@ impl Thumbnails {
         // Not through a map: a disk that fails must not end a training's last step.
         let data = Dataset::open_with(&dir, Access::Read)?;
         if let Some(state) = &run.state {
-            let manifest = std::fs::read(dir.join(MANIFEST_FILE))?;
+            let manifest = clipshard::read_regular(&dir.join(MANIFEST_FILE), 1 << 30)?;
             if crc32fast::hash(&manifest) != state.manifest_crc32 {
                 bail!("{} is not the data set that the run read", dir.display());
             }

@@ -165,7 +165,7 @@ impl Scores {
         let shown = path.display();
         self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
         let bytes = npz::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
-        write_whole(path, &bytes).with_context(|| format!("{shown}: cannot write it"))
+        write_whole(path, &bytes)
     }
 
     /// Writes npz, or csv where the name ends in that; whole or not at all.
@@ -176,7 +176,7 @@ impl Scores {
                 let shown = path.display();
                 self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
                 let bytes = csv::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
-                write_whole(path, &bytes).with_context(|| format!("{shown}: cannot write it"))
+                write_whole(path, &bytes)
             }
             _ => bail!(Usage(format!("{}: scores are written as .npz or .csv", path.display()))),
         }

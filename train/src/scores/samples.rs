@@ -39,6 +39,6 @@ impl SampleScores {
     pub fn write_npz(&self, path: &Path) -> Result<()> {
         let shown = path.display();
         let bytes = npz::encode_samples(self).with_context(|| format!("{shown}: cannot encode the samples' scores"))?;
-        write_whole(path, &bytes).with_context(|| format!("{shown}: cannot write it"))
+        write_whole(path, &bytes)
     }
 }

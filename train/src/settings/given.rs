@@ -1,6 +1,6 @@
 //! Settings that may be left out: a configuration file, or the command line.
 
-use super::{Recipe, Settings};
+use super::{Recipe, Settings, place};
 use crate::device::Precision;
 use crate::schedule::Schedule;
 use crate::stream::Stream;
@@ -8,9 +8,13 @@ use crate::usage::Usage;
 use crate::view::{Consensus, Crop, FlowRange, Sampling, TestCrop};
 use anyhow::{Context, Result, bail};
 use candle_convnet::Depth;
+use clipshard::read_regular;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// No configuration file is larger.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Settings that may be left out: a configuration file, or the command line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
@@ -110,8 +114,9 @@ pub struct Given {
     /// Take the batch norms' statistics anew of so many training clips before each test pass [default: 0, not at all; tsn 1000]
     #[arg(long, value_name = "CLIPS")]
     pub precise_bn: Option<usize>,
-    /// Decides the random start, the order of clips and every random choice [default: 0]
+    /// Decides the random start, the order of clips and every random choice: 0 to 2^64 - 1 [default: 0]
     #[arg(long, value_name = "N")]
+    #[serde(default, with = "super::seed::option", skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// auto, cpu or cuda:N [default: auto]
     #[arg(long)]
@@ -139,8 +144,25 @@ pub struct Given {
 impl Given {
     /// Reads a configuration file.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read it", path.display()))?;
-        toml::from_str(&text).map_err(|e| Usage(format!("{}: {e}", path.display())).into())
+        let bytes = read_regular(path, MOST_BYTES).with_context(|| format!("{}: cannot read it", path.display()))?;
+        let fault = |fault: String| Usage(format!("{}: {fault}", path.display()));
+        let text = String::from_utf8(bytes).map_err(|e| fault(e.to_string()))?;
+        Ok(Self::from_toml(&text).map_err(|e| fault(e.to_string()))?)
+    }
+
+    /// Reads the text of a configuration file.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        let given: Self = toml::from_str(text)?;
+        let weights = |typed: String| match typed.as_str() {
+            "none" => typed,
+            _ => place::nearby(typed.into()).to_string_lossy().into_owned(),
+        };
+        Ok(Self { data: given.data.map(place::nearby), weights: given.weights.map(weights), ..given })
+    }
+
+    /// Whether a setting is given, by the name of its option.
+    pub fn has(&self, option: &str) -> Result<bool> {
+        Ok(toml::Table::try_from(self)?.contains_key(option))
     }
 
     /// These settings where they are given, `other`'s where not.
@@ -153,8 +175,11 @@ impl Given {
         if let Some(other) = self.stream.filter(|&s| s != stream) {
             bail!(Usage(format!("the configuration is of a {other} run; use `ucftrain {other}`")));
         }
-        if self.data.is_none() {
+        let Some(data) = &self.data else {
             bail!(Usage("which data set? give --data DIR, the folder that `ucfpack build` wrote".into()));
+        };
+        if data.to_str().is_none() {
+            bail!(Usage(format!("--data {}: config.toml cannot hold a path that is not valid UTF-8", data.display())));
         }
         let settings: Settings = overlaid(&self.recipe.unwrap_or(Recipe::Seed).defaults(stream), &self)?;
         if settings.arch.parse::<Depth>().is_err() {

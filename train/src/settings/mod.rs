@@ -1,7 +1,10 @@
 //! The settings of a run: what was typed or written in a file, over the recipe's defaults. `config.toml` holds all of them.
 
+mod deciding;
 mod given;
+mod place;
 mod recipe;
+mod seed;
 
 use crate::device::Precision;
 use crate::schedule::Schedule;
@@ -10,10 +13,11 @@ use crate::usage::Usage;
 use crate::view::{INPUT_SIZES, View};
 use anyhow::{Result, bail};
 use candle_convnet::Depth;
+pub use deciding::{Deciding, Difference};
 pub use given::Given;
 pub use recipe::Recipe;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +83,7 @@ pub struct Settings {
     #[serde(default)]
     pub precise_bn: usize,
     /// Decides the random start, the order of clips and every random choice.
+    #[serde(with = "seed")]
     pub seed: u64,
     /// `auto`, `cpu` or `cuda:N`.
     pub device: String,
@@ -153,13 +158,17 @@ impl Settings {
         self.arch.parse().map_err(|_| Usage(format!("--arch {}: unknown network", self.arch)).into())
     }
 
-    /// As `config.toml` holds them.
+    /// As `config.toml` holds them, with absolute paths.
     pub fn to_toml(&self) -> Result<String> {
+        let mut stored = Self { data: place::absolute(&self.data), ..self.clone() };
+        if self.weights != "none" {
+            stored.weights = place::absolute(Path::new(&self.weights)).to_string_lossy().into_owned();
+        }
         let head = format!(
             "# All settings of this run. Repeat it with: ucftrain {} --config config.toml --run ANOTHER_DIR\n",
             self.stream
         );
-        Ok(head + &toml::to_string(self)?)
+        Ok(head + &toml::to_string(&stored)?)
     }
 }
 
@@ -183,8 +192,33 @@ mod tests {
     fn config_toml_repeats_the_settings_exactly() {
         let settings =
             Given { lr: Some(0.1 + 0.2), seed: Some(7), ..given() }.complete(Stream::Spatial, false).unwrap();
-        let read: Given = toml::from_str(&settings.to_toml().unwrap()).unwrap();
+        let read = Given::from_toml(&settings.to_toml().unwrap()).unwrap();
         assert_eq!(read.complete(Stream::Spatial, false).unwrap(), settings);
+    }
+
+    #[test]
+    fn config_toml_holds_every_seed() {
+        let seeds = [(0, "0"), (i64::MAX as u64, "9223372036854775807"), (1 << 63, "\"9223372036854775808\"")];
+        for (seed, text) in seeds.into_iter().chain([(u64::MAX, "\"18446744073709551615\"")]) {
+            let settings = Given { seed: Some(seed), ..given() }.complete(Stream::Spatial, false).unwrap();
+            let toml = settings.to_toml().unwrap();
+            assert!(toml.contains(&format!("\nseed = {text}\n")), "{toml}");
+            assert_eq!(Given::from_toml(&toml).unwrap().complete(Stream::Spatial, false).unwrap().seed, seed);
+        }
+        for wrong in ["-1", "\"18446744073709551616\"", "1.5", "\"x\""] {
+            let error = Given::from_toml(&format!("seed = {wrong}")).unwrap_err().to_string();
+            assert!(error.contains("a seed from 0 to 18446744073709551615"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn config_toml_holds_absolute_paths_and_they_are_shown_as_they_were_typed() {
+        let settings = Given { weights: Some("w.pth".into()), ..given() }.complete(Stream::Spatial, false).unwrap();
+        let (toml, here) = (settings.to_toml().unwrap(), std::env::current_dir().unwrap());
+        assert!(toml.contains(&format!("data = {:?}", here.join("d"))), "{toml}");
+        assert!(toml.contains(&format!("weights = {:?}", here.join("w.pth"))), "{toml}");
+        let read = Given::from_toml(&toml).unwrap();
+        assert_eq!((read.data, read.weights), (Some("d".into()), Some("w.pth".into())));
     }
 
     #[test]
@@ -195,7 +229,7 @@ mod tests {
         let flat = Given { segments: Some(1), warm_up: Some(0.5), ..tsn };
         let settings = flat.complete(Stream::Temporal, false).unwrap();
         assert_eq!((settings.view, settings.warm_up), (View { segments: 1, ..View::tsn() }, 0.5));
-        let read: Given = toml::from_str(&settings.to_toml().unwrap()).unwrap();
+        let read = Given::from_toml(&settings.to_toml().unwrap()).unwrap();
         assert_eq!(read.complete(Stream::Temporal, false).unwrap(), settings);
     }
 

@@ -1,0 +1,139 @@
+//! Accidents of a training: a reader that goes away, a second program, signals, settings that were edited, files that are torn,
+//! numbers that are none.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod folder;
+mod numbers;
+mod readers;
+mod settings;
+mod signals;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use ucftrain::checkpoint::{self, Parts, State};
+use whole_program_tests::{Done, args, program, run};
+
+const COMMON: &str =
+    "--weights none --input-size 32 --batch-size 4 --epochs 2 --lr 0.01 --seed 3 --threads 2 --test-samples 1";
+
+const EVENTS: &str = "events.out.tfevents.ucftrain";
+
+/// A packed data set of 4 classes, and the run `whole` of two epochs in it, which all tests share and none changes.
+fn shared() -> &'static Path {
+    static DATA: OnceLock<TempDir> = OnceLock::new();
+    let temp = DATA.get_or_init(|| {
+        let temp = tempfile::tempdir().unwrap();
+        let program = |name: &str, line: &str| run(name, &args(temp.path(), line)).ok();
+        program("ucfpack", "synth --out {}/tree --classes 4 --clips 6 --size 44x36 --seed 5");
+        program("ucfpack", "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32");
+        program("ucftrain", &format!("temporal --data {{}}/packed --run {{}}/whole {COMMON}"));
+        temp
+    });
+    temp.path()
+}
+
+/// A copy of the shared run that a test may change.
+fn copy_of_whole(to: &Path) -> PathBuf {
+    let to = to.join("run");
+    fs::create_dir(&to).unwrap();
+    for entry in fs::read_dir(shared().join("whole")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    to
+}
+
+/// A training of the shared data into `dir`/`name`, to be started; options in `more` replace the common ones.
+fn training(dir: &Path, name: &str, more: &str) -> Command {
+    let mut command = Command::new(program("ucftrain"));
+    let data = shared().join("packed");
+    command.args(["temporal", "--data"]).arg(data).arg("--run").arg(dir.join(name));
+    let more = args(dir, more);
+    for option in args(dir, COMMON).chunks(2).filter(|option| !more.contains(&option[0])) {
+        command.args(option);
+    }
+    command.args(more);
+    command
+}
+
+fn resume(run_dir: &Path, more: &str) -> Done {
+    let mut command = Command::new(program("ucftrain"));
+    command.args(["temporal", "--resume", "--run"]).arg(run_dir).args(args(run_dir, more));
+    Done::of(command)
+}
+
+/// Waits until `is_so`, at most five minutes.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(300), "{what} does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A program that a test that fails does not leave behind.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The end of a program, which must come within five minutes.
+fn end(Running(child): &mut Running) -> std::process::ExitStatus {
+    let mut status = None;
+    wait_until("the end", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
+}
+
+/// Sends a signal so many times, without a pause.
+fn send(signal: &str, times: usize, Running(child): &Running) {
+    let line = format!("kill -{signal} {};", child.id()).repeat(times);
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+}
+
+fn state(run_dir: &Path) -> State {
+    checkpoint::read_metadata(&run_dir.join("checkpoint.safetensors")).unwrap()
+}
+
+/// The numbers of the epochs that `log.jsonl` has; every line must be whole.
+fn logged_epochs(run_dir: &Path) -> Vec<u64> {
+    let log = fs::read_to_string(run_dir.join("log.jsonl")).unwrap();
+    let events = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    events.filter(|event| event["event"] == "epoch").map(|event| event["result"]["epoch"].as_u64().unwrap()).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Writes the checkpoint of a run with another state.
+fn change_state(run_dir: &Path, change: impl FnOnce(&mut State)) {
+    let path = run_dir.join("checkpoint.safetensors");
+    let (mut state, tensors) = checkpoint::load(&path).unwrap();
+    change(&mut state);
+    let Parts { model, momentum, average } = tensors;
+    let parts = [model, momentum, average].map(|part| part.into_iter().collect::<Vec<_>>());
+    let [model, momentum, average] = &parts;
+    checkpoint::save(&path, &state, &Parts { model, momentum, average }).unwrap();
+}

@@ -1,0 +1,135 @@
+//! The settings that decide a run's result. Its checkpoint keeps them, so that a run goes on with no others, whatever
+//! `config.toml` has come to say.
+
+use super::{Settings, place};
+use crate::schedule::Schedule;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What may differ when a run goes on: where the data are, how fast it runs, and what it keeps.
+const FREE: [&str; 6] = ["data", "device", "threads", "checkpoint-minutes", "keep-epochs", "skip-damaged"];
+
+/// Values by the name of their option. A setting that is not there was not given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Deciding(BTreeMap<String, Value>);
+
+/// A setting that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Name of the option, without dashes.
+    pub option: String,
+    /// Its value now.
+    pub now: String,
+    /// The value that the run used.
+    pub used: String,
+}
+
+impl Settings {
+    /// Those of the settings that decide the result.
+    pub fn deciding(&self) -> Result<Deciding> {
+        let mut all: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
+        all.retain(|name, value| !FREE.contains(&name.as_str()) && !value.is_null());
+        // A learning rate that does not fall towards the end of the run does not depend on it.
+        if self.schedule == Schedule::Plateau {
+            all.remove("epochs");
+        }
+        if self.weights != "none" {
+            all.insert("weights".into(), place::absolute(Path::new(&self.weights)).to_string_lossy().into());
+        }
+        Ok(Deciding(all))
+    }
+}
+
+impl Deciding {
+    /// All settings that differ from those that a run used, by name.
+    pub fn differences(&self, used: &Self) -> Vec<Difference> {
+        let names: BTreeSet<&String> = self.0.keys().chain(used.0.keys()).collect();
+        let differing = names.into_iter().filter(|&name| self.0.get(name) != used.0.get(name));
+        let difference = |name: &String| Difference {
+            option: name.clone(),
+            now: shown(self.0.get(name)),
+            used: shown(used.0.get(name)),
+        };
+        differing.map(difference).collect()
+    }
+}
+
+/// A value as it is typed.
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None => "none".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(values)) => values.iter().map(|value| shown(Some(value))).collect::<Vec<_>>().join(","),
+        Some(value) => match value.as_f64().filter(|_| value.is_f64()) {
+            Some(number) => number.to_string(),
+            None => value.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Given;
+    use crate::stream::Stream;
+
+    #[test]
+    fn what_decides_the_result_is_compared_and_named() {
+        let given = Given { data: Some("d".into()), weights: Some("w.pth".into()), ..Given::default() };
+        let used = given.clone().complete(Stream::Spatial, false).unwrap().deciding().unwrap();
+        let now = |given: Given| {
+            let now = given.complete(Stream::Spatial, false).unwrap().deciding().unwrap();
+            now.differences(&used).into_iter().map(|d| (d.option, d.now, d.used)).collect::<Vec<_>>()
+        };
+        let free = Given {
+            data: Some("elsewhere".into()),
+            epochs: Some(7),
+            threads: Some(1),
+            device: Some("cpu".into()),
+            checkpoint_minutes: Some(0.5),
+            keep_epochs: Some(2),
+            skip_damaged: Some(true),
+            ..given.clone()
+        };
+        assert_eq!(now(free), []);
+        let absolute = std::path::absolute("w.pth").unwrap().to_str().unwrap().to_owned();
+        assert_eq!(now(Given { weights: Some(absolute.clone()), ..given.clone() }), []);
+        let other = Given {
+            lr: Some(0.1),
+            seed: Some(u64::MAX),
+            val_groups: Some(vec!["g01".into(), "g02".into()]),
+            flip: Some(false),
+            weights: Some("none".into()),
+            ..given.clone()
+        };
+        let expected = [
+            ("flip", "false", "true"),
+            ("lr", "0.1", "0.0005"),
+            ("seed", "18446744073709551615", "0"),
+            ("val-groups", "g01,g02", "none"),
+            ("weights", "none", absolute.as_str()),
+        ];
+        assert_eq!(now(other), expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
+        // As a checkpoint holds it.
+        let text = serde_json::to_string(&used).unwrap();
+        assert_eq!(serde_json::from_str::<Deciding>(&text).unwrap(), used);
+    }
+
+    #[test]
+    fn the_number_of_epochs_decides_where_the_rate_falls_towards_the_end() {
+        let cosine = |epochs| Given {
+            data: Some("d".into()),
+            weights: Some("none".into()),
+            schedule: Some(Schedule::Cosine),
+            epochs: Some(epochs),
+            ..Given::default()
+        };
+        let deciding = |epochs| cosine(epochs).complete(Stream::Temporal, false).unwrap().deciding().unwrap();
+        let differences = deciding(9).differences(&deciding(8));
+        assert_eq!(differences, [Difference { option: "epochs".into(), now: "9".into(), used: "8".into() }]);
+    }
+}
