@@ -106,8 +106,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     ];
     let mut text = table(&["Stream", "Split", "Clips", "Loss", "Prec@1", "Prec@5"], &[row]);
     if outcome.damaged > 0 {
-        let n = outcome.damaged;
-        text += &format!("{n} damaged samples were replaced by others; ucfpack verify names the records");
+        text += &outcome.damaged.to_string();
+        text += " damaged samples were replaced by others; ucfpack verify names the records";
     }
     Ok(result(text.trim_end())?)
 }

@@ -81,7 +81,7 @@ mod tests {
     }
 
     fn text(events: &[Value]) -> String {
-        events.iter().map(|event| format!("{event}\n")).collect()
+        events.iter().fold(String::new(), |text, event| text + &event.to_string() + "\n")
     }
 
     #[test]

@@ -134,9 +134,9 @@ impl Space {
 pub fn run(args: &FuseArgs) -> Result<()> {
     let report = report(args)?;
     if args.json {
-        document(&serde_json::to_string(&report)?)?
+        document(&serde_json::to_string(&report)?)?;
     } else {
-        result(report.table().trim_end())?
+        result(report.table().trim_end())?;
     }
     Ok(())
 }
