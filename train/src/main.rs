@@ -49,6 +49,7 @@ enum Command {
 
 fn main() -> ExitCode {
     candle_convnet::keep_freed_memory();
+    ucfpack::limits::raise_open_files();
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(text) => return print_help(&text),

@@ -4,7 +4,7 @@
 use super::memory::HostMemory;
 use super::source::{SampleSource, Worker};
 use super::work::{Clock, Work};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use candle_core::Device;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -289,11 +289,13 @@ pub fn with_batches<R>(
             }
         }
         let stop = Stop(&shared);
+        let thread = std::thread::Builder::new;
+        let none = "cannot start a thread that decodes; use fewer --threads";
         for _ in 0..plan.threads.max(1) {
-            scope.spawn(|| shared.run_thread());
+            thread().spawn_scoped(scope, || shared.run_thread()).context(none)?;
         }
         if source.stored_bytes() > 0 {
-            scope.spawn(|| shared.read_ahead());
+            thread().spawn_scoped(scope, || shared.read_ahead()).context(none)?;
         }
         let result = consume(&mut Batches { shared: &shared, next: plan.first_batch, waited: Duration::ZERO });
         drop(stop);
