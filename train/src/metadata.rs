@@ -57,14 +57,15 @@ pub(crate) fn describe(json: &str) -> Result<Described, String> {
 
 /// Text of a file, fit for a message: control characters are escaped.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
         if c.is_control() {
-            shown.extend(c.escape_debug())
+            shown.extend(c.escape_debug());
         } else {
-            shown.push(c)
+            shown.push(c);
         }
-        shown
-    })
+    }
+    shown
 }
 
 fn field<T: DeserializeOwned>(fields: &Map<String, Value>, name: &str) -> Result<T, String> {
