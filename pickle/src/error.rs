@@ -45,7 +45,7 @@ pub enum PickleError {
     /// The archive is torn, or its content is not what its checksums say.
     #[error("not a whole zip archive: {0}")]
     Archive(String),
-    /// It is a TorchScript program.
+    /// It is a `TorchScript` program.
     #[error("a TorchScript archive; save its weights instead: torch.save(torch.jit.load(path).state_dict(), path)")]
     Script,
 }

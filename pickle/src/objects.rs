@@ -149,7 +149,9 @@ impl<'a> Machine<'a> {
             (Global::Encode, &[text, encoding]) if matches!(self.str(encoding), Some("latin1" | "latin-1")) => {
                 self.encode(text)
             }
-            (Global::OrderedDict, &[]) => Ok(Node::Dict(Vec::new())),
+            (Global::OrderedDict | Global::DefaultDict, &[]) | (Global::DefaultDict, &[_]) => {
+                Ok(Node::Dict(Vec::new()))
+            }
             (Global::OrderedDict, &[pairs]) => self.pairs(pairs),
             (Global::RebuildTensor, &[storage, offset, size, stride, ..]) => {
                 self.tensor(storage, offset, [size, stride]).map(|tensor| Node::Tensor(Box::new(tensor)))
@@ -165,7 +167,6 @@ impl<'a> Machine<'a> {
                 }
                 _ => Ok(Node::object()),
             },
-            (Global::DefaultDict, [] | [_]) => Ok(Node::Dict(Vec::new())),
             (Global::Set, &[]) => Ok(Node::List(Vec::new())),
             (Global::Set, &[items]) => self.listed(items),
             (Global::RebuildParameter, &[tensor, ..]) => match self.node(tensor) {

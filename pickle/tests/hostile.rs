@@ -303,8 +303,8 @@ fn entries_that_share_bytes_are_not_read_again_and_again() {
     let first = 30 + "x/data.pkl".len() + pickle.len();
     let start = u32::from_le_bytes(file[file.len() - 6..][..4].try_into().unwrap()) as usize;
     let mut at = start;
-    for number in 0..entries.len() {
-        let length = 46 + entries[number].name.len();
+    for (number, entry) in entries.iter().enumerate() {
+        let length = 46 + entry.name.len();
         if number > 0 {
             file[at + 42..at + 46].copy_from_slice(&(first as u32).to_le_bytes());
         }
@@ -315,7 +315,7 @@ fn entries_that_share_bytes_are_not_read_again_and_again() {
     assert!(most < 16 * file.len(), "{most} bytes for a file of {}", file.len());
 }
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Draws(u64);
 
 impl Draws {

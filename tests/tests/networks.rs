@@ -364,6 +364,21 @@ fn a_foreign_network_is_imported_with_the_view_that_is_given_and_the_rest_is_tol
     assert_eq!(said(&format!("--checkpoint {out}")), said("--run {}/te"));
 }
 
+#[test]
+fn a_training_starts_from_a_network_of_this_program_in_whichever_file_it_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = |name: &str| temp.path().join(name).display().to_string();
+    ucftrain(&format!("export --run {{}}/te --out {} --flow-order rotated", file("rotated.safetensors"))).ok();
+    let from = |weights: &str, run: &str| {
+        let settings = "--input-size 32 --batch-size 8 --epochs 1 --lr 0.001 --threads 2 --test-samples 2";
+        ucftrain(&format!("temporal --data {{}}/packed --run {} --weights {weights} {settings}", file(run))).ok();
+        fs::read(temp.path().join(run).join("scores.npz")).unwrap()
+    };
+    let expected = from("{}/te/best.safetensors", "best");
+    assert!(from(&file("rotated.safetensors"), "rotated") == expected, "flow channels are turned back");
+    assert!(from("{}/te/checkpoint.safetensors", "checkpoint") == expected, "a checkpoint's network is its start");
+}
+
 /// Writes the network of `te` with another piece of metadata or another tensor.
 fn altered(path: &Path, change: impl FnOnce(&mut serde_json::Value, &mut HashMap<String, Tensor>)) {
     let bytes = fs::read(runs().join("te/best.safetensors")).unwrap();

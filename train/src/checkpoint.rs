@@ -3,7 +3,7 @@
 
 use crate::exchange::{FlowOrder, natural_order};
 use crate::input::Work;
-use crate::metadata::{Described, describe};
+use crate::metadata::{Described, describe, printable};
 use crate::meters::Mean;
 use crate::plateau::Plateau;
 use crate::settings::Deciding;
@@ -247,7 +247,8 @@ pub fn load(path: &Path) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
 pub fn load_network(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
     let name = || path.display().to_string();
     let (metadata, mut tensors) = read_parts(path)?;
-    let Described { network, order, is_checkpoint } = describe(&metadata).map_err(|e| anyhow!("{}: {e}", name()))?;
+    let Described { network, order, is_checkpoint } =
+        describe(&metadata).map_err(|e| anyhow!("{}: {}", name(), printable(&e)))?;
     if is_checkpoint {
         let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(MODEL)?.to_owned(), tensor));
         tensors = tensors.into_iter().filter_map(of_model).collect();
@@ -300,9 +301,13 @@ fn header_of(path: &Path) -> Result<Header> {
         let mut length = [0; 8];
         file.read_exact(&mut length)?;
         let length = u64::from_le_bytes(length);
-        let mut header = Vec::new();
+        let mut header = vec![0];
+        file.read_exact(&mut header)?;
+        if header != b"{" {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not a safetensors file"));
+        }
         // What is really there is read, whatever length the file states.
-        file.take(length.min(MAX_HEADER_BYTES)).read_to_end(&mut header)?;
+        file.take(length.min(MAX_HEADER_BYTES).saturating_sub(1)).read_to_end(&mut header)?;
         Ok(header)
     };
     let header = header().with_context(|| format!("{}: cannot read it", name()))?;

@@ -190,8 +190,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         Some(_) => import_own(args, classes)?,
         None => import_foreign(args, classes)?,
     };
-    let Imported { network, model, notes } = imported;
-    checkpoint::save_network(&args.out, &network, &model.tensors())?;
+    let Imported { network, tensors, notes } = imported;
+    checkpoint::save_network(&args.out, &network, &tensors)?;
     let console = Console { json: false };
     console.say(&format!("{}: {} of {}", args.out.display(), network.arch, args.weights.display()));
     for note in notes {
@@ -205,7 +205,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
 /// A network that was taken over, and what its user should know.
 struct Imported {
     network: Network,
-    model: Model,
+    /// Its weights, with flow channels in their natural order.
+    tensors: Vec<(String, Tensor)>,
     notes: Vec<String>,
 }
 
@@ -230,9 +231,9 @@ fn import_own(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         view: Some(checked(view, network.stream)?),
         ..network
     };
-    let model = model_of(&network, &tensors, &args.weights)?;
+    let tensors = checked_tensors(&network, &tensors, &args.weights)?;
     let notes = vec![format!("from the file, where no option says otherwise: {}", options(&network))];
-    Ok(Imported { network, model, notes })
+    Ok(Imported { network, tensors, notes })
 }
 
 /// A file of another program, which says nothing but names and numbers.
@@ -242,7 +243,7 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         bail!(Usage(format!("{shown} does not say which stream it reads: give --stream spatial or --stream temporal")));
     };
     let (tensors, key) = find_weights(&args.weights)?;
-    let (mut tensors, origin) = torchvision_names(&args.weights, tensors)?;
+    let (tensors, origin) = torchvision_names(&args.weights, tensors)?;
     check_values(&args.weights, &tensors)?;
     let depth = depth_of(&tensors).ok_or_else(|| {
         let mut names: Vec<&String> = tensors.keys().collect();
@@ -277,12 +278,12 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         view: Some(checked(view, stream)?),
     };
     let is_turned = stream == Stream::Temporal && order == FlowOrder::Rotated;
-    // Shapes are checked first, so that the right number of channels is turned.
-    model_of(&network, &tensors, &args.weights)?;
-    if let Some(conv1) = tensors.get_mut("conv1.weight").filter(|_| is_turned) {
-        *conv1 = natural_order(conv1)?;
+    let mut tensors = checked_tensors(&network, &tensors, &args.weights)?;
+    if is_turned {
+        for (_, conv1) in tensors.iter_mut().filter(|(name, _)| name == "conv1.weight") {
+            *conv1 = natural_order(conv1)?;
+        }
     }
-    let model = model_of(&network, &tensors, &args.weights)?;
     let mut notes = Vec::new();
     if !key.is_empty() {
         notes.push(format!("its weights are under {key}"));
@@ -296,7 +297,7 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let turned = if is_turned { ", its flow channels turned into their natural order" } else { "" };
     notes.push(format!("it has {names} names{turned}"));
     notes.push(format!("assumed, where no option says otherwise: {}", options(&network)));
-    Ok(Imported { network, model, notes })
+    Ok(Imported { network, tensors, notes })
 }
 
 fn checked(view: View, stream: Stream) -> Result<View> {
@@ -304,12 +305,13 @@ fn checked(view: View, stream: Stream) -> Result<View> {
     Ok(view)
 }
 
-fn model_of(network: &Network, tensors: &HashMap<String, Tensor>, path: &Path) -> Result<Model> {
+/// The tensors of a network, sorted by name, if they are exactly those that it has.
+fn checked_tensors(network: &Network, tensors: &HashMap<String, Tensor>, path: &Path) -> Result<Vec<(String, Tensor)>> {
     let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
     let config = ResNetConfig { depth, in_channels: network.stream.channels(), classes: network.classes.len() };
     let model = Model::random(&config, 0, &Device::Cpu)?;
     model.load_tensors(tensors).with_context(|| path.display().to_string())?;
-    Ok(model)
+    Ok(model.tensors())
 }
 
 /// How a network sees clips, as options of `import`.

@@ -54,7 +54,7 @@ fn of_safetensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>, We
             HeaderTooLarge | HeaderTooSmall | InvalidHeaderLength | MetadataIncompleteBuffer => {
                 WeightsError::Damaged { path, fault: error.to_string() }
             }
-            error => WeightsError::Header { path, fault: error.to_string() },
+            error => WeightsError::Header { path, fault: error.to_string().escape_debug().to_string() },
         }
     })?;
     let mut tensors = Vec::new();
@@ -81,6 +81,7 @@ fn of_pth(path: &Path, bytes: &[u8]) -> Result<(Vec<(String, Tensor)>, String), 
 
 /// Whether each number can be computed with: no NaN, no infinity, and no negative variance (`running_var`). The error names the
 /// first tensor that has one; `path` is for its message.
+#[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
 pub fn check_values(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), WeightsError> {
     let mut names: Vec<&String> = tensors.keys().collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! Names of other programs' ResNets, and torchvision's.
+//! Names of other programs' networks, and torchvision's.
 
 use super::{Problem, WeightsError};
 use candle_core::Tensor;
@@ -36,6 +36,7 @@ pub(super) fn without_wrappers(name: &str) -> String {
 /// A prefix is cut off where the first layers of exactly one ResNet stand behind it. A last layer beside the prefix, as
 /// `cls_head.fc_cls` of mmaction2, becomes `fc`. All other names stay as they are. Two tensors that would get one name are an
 /// error; `path` is for its message.
+#[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
 pub fn torchvision_names(
     path: &Path,
     tensors: HashMap<String, Tensor>,

@@ -154,7 +154,7 @@ fn files_that_hold_no_weights_say_so() {
     );
 }
 
-/// `PREFIX conv1.weight` and so on.
+/// A file whose names have a prefix and another last layer.
 fn prefixed(dir: &Path, prefix: &str, head: &str) -> PathBuf {
     file(dir, DType::F32, |tensors| {
         *tensors = std::mem::take(tensors)

@@ -7,6 +7,7 @@ use super::{Storages, Tensors};
 use crate::dtype::DType;
 use crate::error::{PickleError, Result};
 use crate::machine::Machine;
+use crate::objects::excerpt;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -20,9 +21,8 @@ const SMALL_BYTES: usize = 1 << 20;
 /// The tensors of an archive.
 pub(super) fn read(bytes: &[u8]) -> Result<Tensors> {
     let mut archive = Archive::open(bytes)?;
-    let pickle = match archive.entry("data.pkl")? {
-        Some(pickle) => pickle,
-        None => return Err(PickleError::NotTensors("a zip archive without a data.pkl".to_owned())),
+    let Some(pickle) = archive.entry("data.pkl")? else {
+        return Err(PickleError::NotTensors("a zip archive without a data.pkl".to_owned()));
     };
     if archive.has("constants.pkl") {
         return Err(PickleError::Script);
@@ -54,7 +54,8 @@ impl Storages for Entries<'_> {
             if items.checked_mul(dtype.bytes) != Some(data.len()) {
                 let found = data.len();
                 return Err(PickleError::Archive(format!(
-                    "data/{key} has {found} bytes, which {items} elements of {dtype} do not take"
+                    "data/{} has {found} bytes, which {items} elements of {dtype} do not take",
+                    excerpt(key)
                 )));
             }
             self.read.insert(key.to_owned(), data);
@@ -89,7 +90,7 @@ impl<'a> Archive<'a> {
 
     /// The content of an entry, unpacked and checked against its checksum; none where there is no such entry.
     fn entry(&mut self, name: &str) -> Result<Option<Cow<'a, [u8]>>> {
-        let fault = |fault: String| PickleError::Archive(format!("{name}: {fault}"));
+        let fault = |fault: String| PickleError::Archive(format!("{}: {fault}", excerpt(name)));
         let Some(index) = self.zip.index_for_name(&format!("{}{name}", self.folder)) else { return Ok(None) };
         let entry = self.zip.by_index_raw(index).map_err(|e| fault(e.to_string()))?;
         let (method, crc, size) = (entry.compression(), entry.crc32(), entry.compressed_size());

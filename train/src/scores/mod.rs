@@ -112,6 +112,7 @@ impl Scores {
         let mut scores = Self { classes, ..Self::default() };
         for (name, row) in rows {
             if row.len() != classes {
+                let (name, first) = (name.escape_debug(), first.escape_debug());
                 return Err(format!("clip {name} has {} scores, clip {first} has {classes}", row.len()));
             }
             scores.names.push(name);

@@ -203,22 +203,22 @@ mod tests {
 
     #[test]
     fn arrays_that_unpack_to_far_more_than_the_file_are_refused() {
-        let names = npy("<U1", "(4000000,)", &[0; 16_000_000]);
+        let names = npy("<U1", "(4000000,)", &vec![0; 16_000_000]);
         let error = fault(&[("names", names)]);
         assert_eq!(error, "array \"names\" has more than 64 times the file's size unpacked; it is not read");
         let few = npy("<U1", "(2,)", b"a\0\0\0b\0\0\0");
-        let logits = npy("<f4", "(2, 2000000)", &[0; 16_000_000]);
+        let logits = npy("<f4", "(2, 2000000)", &vec![0; 16_000_000]);
         assert!(fault(&[("names", few), ("logits", logits)]).starts_with("array \"logits\" has more than 64 times"));
     }
 
     #[test]
     fn names_that_no_clips_have_are_refused_before_they_are_text() {
-        let wide = npy("<U50000", "(2,)", &[0; 400_000]);
+        let wide = npy("<U50000", "(2,)", &vec![0; 400_000]);
         assert_eq!(
             fault(&[("names", wide)]),
             "array \"names\": its names take 200000 bytes each; at most 16384 are read"
         );
-        let empty = npy("<U1", "(200000,)", &[0; 800_000]);
+        let empty = npy("<U1", "(200000,)", &vec![0; 800_000]);
         assert_eq!(fault(&[("names", empty)]), "array \"names\": name number 2 is there twice");
     }
 }
