@@ -72,15 +72,24 @@ impl Page {
     }
 }
 
-/// Writes a JSON document as a result.
+/// Writes a JSON document as a result, in one line.
 pub fn write_json(document: &serde_json::Value) -> Result<()> {
-    let mut text = document.to_string();
-    // JSON need not escape these; a terminal obeys some of them. They occur in strings only, where the escape means the same.
-    for c in text.clone().chars().filter(|&c| !c.is_ascii() && is_unsafe(c) || c == '\u{7f}') {
-        text = text.replace(c, &format!("\\u{:04x}", u32::from(c)));
+    write_stdout(json_line(document).as_bytes())
+}
+
+/// JSON need not escape all characters that a terminal obeys. They occur in strings only, where an escape means the same.
+fn json_line(document: &serde_json::Value) -> String {
+    let mut line = String::new();
+    for c in document.to_string().chars() {
+        if is_unsafe(c) {
+            // Writing to a string cannot fail; all of these have 16 bits.
+            let _ = write!(line, "\\u{:04x}", u32::from(c));
+        } else {
+            line.push(c);
+        }
     }
-    text.push('\n');
-    write_stdout(text.as_bytes())
+    line.push('\n');
+    line
 }
 
 /// Writes bytes to stdout as a result.
@@ -125,6 +134,15 @@ mod tests {
         for c in ('\0'..='\u{ffff}').filter(|c| c.is_control()) {
             assert!(!escape(&c.to_string()).contains(c), "{c:?}");
         }
+    }
+
+    #[test]
+    fn json_means_the_same_without_control_characters() {
+        let document = serde_json::json!({"clip \u{9b}1m": ["\u{1b}[31m\n", "\u{7f}\u{202e}\u{2028}", "Grüße \"\\"]});
+        let line = json_line(&document);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), document);
+        assert!(!line.trim_end().contains(is_unsafe), "{line:?}");
+        assert!(line.contains(r"\u009b1m") && line.contains("Grüße"), "{line}");
     }
 
     #[test]

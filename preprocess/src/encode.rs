@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::{Codec, DecodingBudget, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, jpeg};
+use clipshard::{
+    Codec, DecodingBudget, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ReservedMemory, jpeg,
+};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder as JpegEncoder, SamplingFactor};
 
 use crate::error::{Error, Result, machine_fault};
@@ -13,6 +15,9 @@ use crate::resize::Resizer;
 use crate::source::{Absence, FoundClip, VideoFile};
 use crate::stream::StreamKind;
 use crate::video::{StreamImage, Video, VideoEncoder, Wanted};
+
+/// An encoder that has seen a larger image is made anew. For smaller ones that would take longer than it is worth.
+const KEPT_BYTES: usize = 32 << 20;
 
 /// The size that images are stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,10 +311,11 @@ impl StreamEncoder {
                         size.width, size.height, first.width, first.height
                     ));
                 }
-                let reserved = budget.reserve(size, Codec::Jpeg);
+                let decodes = self.encoder.is_some() || self.check == Check::Decode;
+                let reserved = decodes.then(|| budget.reserve(size, Codec::Jpeg));
                 let record = self.record(bytes, size, store)?;
-                if reserved.is_large() {
-                    *self = Self::new(self.kind, self.options, self.check, self.quality)?;
+                if reserved.as_ref().is_some_and(ReservedMemory::is_large) {
+                    self.shrink(size)?;
                 }
                 match record {
                     Ok(record) => records.extend(record),
@@ -346,6 +352,15 @@ impl StreamEncoder {
             Err(error) => return Ok(Err(error.to_string())),
         };
         Ok(Ok(if store { Some(self.store(&pixels, size)?) } else { None }))
+    }
+
+    /// Gives up memory that has grown with a large image.
+    fn shrink(&mut self, size: ImageSize) -> Result<()> {
+        (self.decoder, self.resizer, self.resized) = (jpeg::Decoder::new(), Resizer::default(), Vec::new());
+        if size.bytes() > KEPT_BYTES {
+            *self = Self::new(self.kind, self.options, self.check, self.quality)?;
+        }
+        Ok(())
     }
 
     /// Pixels as a record: resized and encoded.

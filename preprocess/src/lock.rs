@@ -61,7 +61,7 @@ impl OutputLock {
 impl Drop for OutputLock {
     fn drop(&mut self) {
         if let Some((file, path)) = &self.held {
-            // While it is still held: whoever opened it meanwhile sees that it is gone.
+            // While it is still held, so that a program that has opened it meanwhile sees that it is gone.
             let _ = fs::remove_file(path);
             // Closing the file would not do while a process that is just being started has it open, too.
             let _ = file.unlock();

@@ -258,7 +258,7 @@ fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<Sh
     Ok(Some(writer.finish(&ShardMetadata { clips, ..told })?))
 }
 
-/// Copies a shard whole or not at all. Who may read the copy is up to the umask, as for any new file.
+/// Copies a shard whole or not at all. The umask decides who may read the copy, as for any new file.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let fault = Error::io(to, "cannot copy the shard");
     let mut source = open_regular(from).map_err(Error::io(from, "cannot read the shard"))?;
@@ -304,4 +304,33 @@ fn manifest(
         clips,
         groups,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where no hard link can be made, e.g. on another disk.
+    #[test]
+    fn a_copy_is_whole_and_not_as_closed_as_its_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to/rgb-00000.clipshard"));
+        fs::create_dir(dir.path().join("to")).unwrap();
+        fs::write(&from, "shard").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            fs::set_permissions(&from, fs::Permissions::from_mode(0o400)).unwrap();
+            copy(&from, &to).unwrap();
+            fs::write(dir.path().join("new"), "").unwrap();
+            assert_eq!(mode(&to), mode(&dir.path().join("new")), "as any new file");
+        }
+        #[cfg(not(unix))]
+        copy(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(&to).unwrap(), "shard");
+        assert_eq!(fs::read_dir(dir.path().join("to")).unwrap().count(), 1);
+        assert!(copy(&dir.path().join("none"), &to).unwrap_err().to_string().contains("none: cannot read the shard"));
+        assert_eq!(fs::read_to_string(&to).unwrap(), "shard");
+    }
 }

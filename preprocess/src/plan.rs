@@ -291,18 +291,20 @@ mod tests {
         }
     }
 
+    type Change = fn(&mut BTreeMap<String, Value>);
+
     #[test]
     fn differences_name_the_option() {
         use serde_json::json;
         let build = |value: Value| -> BTreeMap<String, Value> { serde_json::from_value(value).unwrap() };
         let flow = json!({"codec": "zstd", "level": 9, "size": "224x224", "method": "tvl1", "encoder": "zstd 1"});
         let was = build(json!({"check": "header", "packer": "ucfpack 0.1.0", "shard_bytes": 100, "flow": flow}));
-        let differs = |change: fn(&mut BTreeMap<String, Value>)| {
+        let differs = |change: Change| {
             let mut is = was.clone();
             change(&mut is);
             build_difference(&was, &is)
         };
-        let expected: [(fn(&mut BTreeMap<String, Value>), &str); 8] = [
+        let expected: [(Change, &str); 8] = [
             (|b| *b.get_mut("check").unwrap() = json!("decode"), "--check is decode, but was header"),
             (|b| *b.get_mut("shard_bytes").unwrap() = json!(7), "--shard-size is 7, but was 100"),
             (|b| b.get_mut("flow").unwrap()["level"] = json!(3), "--level is 3, but was 9"),

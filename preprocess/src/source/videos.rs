@@ -192,6 +192,11 @@ impl Videos {
             Err(absence) => return Ok(ScannedClip { files: Err(absence), nominal_frames: vec![0; streams.len()] }),
         };
         let nominal_frames = streams.iter().map(|&kind| frames_of(kind, frames)).collect();
+        if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|said| said > frames + 1) {
+            let said = header_frames.map_or_else(String::new, |said| format!(" of {said}"));
+            let fault = format!("{}: {frames}{said} frames are there; get the file again", path.display());
+            return Ok(ScannedClip { files: Err(Absence::Fault(fault)), nominal_frames });
+        }
         if frames <= MIN_FLOW_FRAMES {
             let reason = format!("{}: {}", path.display(), too_short(frames));
             return Ok(ScannedClip { files: Err(Absence::Short(reason)), nominal_frames });

@@ -153,6 +153,9 @@ impl VideoEncoder {
             }
             notes.push(format!("ffmpeg found damage and went on: {words}"));
         }
+        if decoded == 0 {
+            return Err(Stop::damaged("no frame could be decoded; get the file again".into()));
+        }
         if decoded <= MIN_FLOW_FRAMES {
             let path = file.path.display();
             return Err(Stop::Clip(Absence::Short(format!("{path}: {}", too_short(decoded)))));

@@ -55,34 +55,33 @@ fn nohup_is_respected() {
     ended(&output, 143, "interrupted");
 }
 
+/// Starts a build of one video with programs in place of ffmpeg's, which write that they were asked, and never answer.
+fn build_with_silent_programs(place: &Path, answers: &str) -> Child {
+    let (programs, videos) = (place.join("programs"), place.join("videos"));
+    fs::create_dir_all(&programs).unwrap();
+    fs::create_dir_all(videos.join("A")).unwrap();
+    fs::write(videos.join("A/v.avi"), "RIFF").unwrap();
+    for name in ["ffmpeg", "ffprobe"] {
+        fs::write(programs.join(name), format!("#!/bin/sh\n{answers}: >\"$0.asked\"; exec sleep 20\n")).unwrap();
+        fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = ucfpack();
+    command.args(["build", "--dataset", "custom", "--flow-method", "none", "--videos"]).arg(&videos);
+    command.arg("--out").arg(place.join("out"));
+    let path = std::env::var("PATH").unwrap();
+    // Nothing of the program's output is kept open by the programs that it starts.
+    command.env("PATH", format!("{}:{path}", programs.display()));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until(|| names(&programs).iter().any(|name| name.contains(".asked")));
+    child
+}
+
 #[test]
 fn a_second_signal_ends_at_once_even_if_a_read_blocks() {
     for (first, second, status) in [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)] {
         let place = tempfile::tempdir().unwrap();
-        let (programs, videos) = (place.path().join("programs"), place.path().join("videos"));
-        fs::create_dir_all(&programs).unwrap();
-        fs::create_dir_all(videos.join("A")).unwrap();
-        fs::write(videos.join("A/v.avi"), "RIFF").unwrap();
-        // Programs in place of ffmpeg's that never answer.
-        let script =
-            "#!/bin/sh\n[ \"$1\" = -version ] && echo 'x version 5.1.9' && exit\n: >\"$0.asked\"; exec sleep 20\n";
-        for name in ["ffmpeg", "ffprobe"] {
-            fs::write(programs.join(name), script).unwrap();
-            fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        let mut command = ucfpack();
-        command.args(["build", "--dataset", "custom", "--flow-method", "none", "--videos"]).arg(&videos);
-        command.arg("--out").arg(place.path().join("out"));
-        let path = std::env::var("PATH").unwrap();
-        // Nothing of the program's output is kept open by the programs that it starts.
-        let mut child = command
-            .env("PATH", format!("{}:{path}", programs.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_until(|| names(&programs).iter().any(|name| name.contains(".asked")));
+        // The question for a version blocks.
+        let mut child = build_with_silent_programs(place.path(), "");
         kill(&child, first);
         std::thread::sleep(Duration::from_millis(200));
         assert!(child.try_wait().unwrap().is_none(), "it waits for the program that it asked");
@@ -92,4 +91,15 @@ fn a_second_signal_ends_at_once_even_if_a_read_blocks() {
         assert!(started.elapsed() < Duration::from_secs(5));
         assert_eq!(ended.code(), Some(status));
     }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_program_that_reads_a_video() {
+    let place = tempfile::tempdir().unwrap();
+    let version = "[ \"$1\" = -version ] && echo 'x version 5.1.9' && exit\n";
+    let mut child = build_with_silent_programs(place.path(), version);
+    kill(&child, "TERM");
+    let started = Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
