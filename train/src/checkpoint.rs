@@ -256,9 +256,10 @@ pub fn read_metadata<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let name = || path.display().to_string();
     let header = || -> std::io::Result<Vec<u8>> {
         let mut file = clipshard::open_regular(path)?;
-        let mut length = [0; 8];
-        file.read_exact(&mut length)?;
-        let length = u64::from_le_bytes(length);
+        let mut length = Vec::new();
+        (&mut file).take(8).read_to_end(&mut length)?;
+        // A shorter file has no header.
+        let length = length.try_into().map_or(0, u64::from_le_bytes);
         let mut header = Vec::new();
         // What is really there is read, whatever length the file states.
         file.take(length.min(MAX_HEADER_BYTES)).read_to_end(&mut header)?;
