@@ -298,14 +298,13 @@ fn header_of(path: &Path) -> Result<Header> {
     let name = || path.display().to_string();
     let header = || -> std::io::Result<Vec<u8>> {
         let mut file = clipshard::open_regular(path)?;
-        let mut length = [0; 8];
-        file.read_exact(&mut length)?;
-        let length = u64::from_le_bytes(length);
-        let mut header = vec![0];
-        file.read_exact(&mut header)?;
-        if header != b"{" {
+        let mut start = Vec::new();
+        (&mut file).take(9).read_to_end(&mut start)?;
+        // A length, and the JSON text of so many bytes.
+        let Some((&length, b"{")) = start.split_first_chunk::<8>() else {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not a safetensors file"));
-        }
+        };
+        let (length, mut header) = (u64::from_le_bytes(length), b"{".to_vec());
         // What is really there is read, whatever length the file states.
         file.take(length.min(MAX_HEADER_BYTES).saturating_sub(1)).read_to_end(&mut header)?;
         Ok(header)
@@ -397,7 +396,8 @@ pub(crate) mod tests {
         state.plateau = Plateau { lr: 1e-3, best: Some(f64::INFINITY), bad_epochs: 1 };
         state.decode_seconds.busy = f64::INFINITY;
         state.tested = Some((2, Scored { loss: f64::INFINITY, top1: 0.0, top5: 0.0 }));
-        save(&path, &state, &Parts::default()).unwrap();
+        let layer = [("fc.weight".to_owned(), Tensor::zeros((2, 4), DType::F32, &Device::Cpu).unwrap())];
+        save(&path, &state, &Parts { model: &layer, ..Parts::default() }).unwrap();
         assert_eq!(load(&path).unwrap().0, state);
         assert_eq!(load_network(&path).unwrap().0, state.network);
         assert_eq!(read_metadata::<State>(&path).unwrap(), state);

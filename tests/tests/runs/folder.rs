@@ -42,9 +42,13 @@ fn torn_logs_are_rebuilt_and_leftovers_removed_when_a_run_goes_on() {
     };
     let whole = fs::read(file(EVENTS)).unwrap();
     let whole_csv = fs::read(file("train.csv")).unwrap();
-    [EVENTS, "log.jsonl", "train.csv", "test.csv"].into_iter().for_each(|name| cut(name, 9));
+    for name in [EVENTS, "log.jsonl", "train.csv", "test.csv"] {
+        cut(name, 9);
+    }
     let leftovers = [".partial-Xa81k2", ".partial-Xa81k2.partial"];
-    leftovers.into_iter().for_each(|name| fs::write(file(name), "part of a checkpoint").unwrap());
+    for name in leftovers {
+        fs::write(file(name), "part of a checkpoint").unwrap();
+    }
     resume(&run_dir, "").ok();
     assert_eq!(logged_epochs(&run_dir), [0, 1]);
     assert!(fs::read(file("train.csv")).unwrap() == whole_csv);

@@ -91,7 +91,9 @@ fn every_seed_of_64_bits_trains_and_goes_on() {
 fn a_run_goes_on_from_another_folder_by_the_command_that_it_prints() {
     let temp = tempfile::tempdir().unwrap();
     let (here, elsewhere) = (temp.path().join("here"), temp.path().join("else where"));
-    [&here, &elsewhere].into_iter().for_each(|dir| fs::create_dir(dir).unwrap());
+    for dir in [&here, &elsewhere] {
+        fs::create_dir(dir).unwrap();
+    }
     std::os::unix::fs::symlink(shared().join("packed"), here.join("packed")).unwrap();
     let mut command = Command::new(program("ucftrain"));
     command.current_dir(&here).args(["temporal", "--data", "packed", "--run"]).arg(elsewhere.join("it's a $run"));
