@@ -43,7 +43,9 @@ pub(super) fn scan(
         ScannedClip { files: judge(&roots, streams, &convention, listings).map(FoundClip::Images), nominal_frames }
     });
     let mut strangers = Strangers::default();
-    roots.iter().for_each(|root| strangers.add(root.index.strangers.clone()));
+    for root in &roots {
+        strangers.add(root.index.strangers.clone());
+    }
     let mut notes = convention.notes(streams, usual);
     notes.extend(strangers.notes());
     Ok(Scan { clips: clips.collect(), unlisted, notes, strangers: strangers.clips })

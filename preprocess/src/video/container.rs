@@ -160,11 +160,10 @@ impl Parts {
         Ok(if last == *b"moof" { End::Cut { needs: self.length + 8 } } else { End::Whole })
     }
 
-    /// Matroska and WebM: elements of an identity and a length, both of variable length. Live recordings leave lengths open.
+    /// Matroska and `WebM`: elements of an identity and a length, both of variable length. Live recordings leave lengths open.
     fn matroska(&mut self) -> io::Result<End> {
         const SEGMENT: u32 = 0x1853_8067;
         const CLUSTER: u32 = 0x1f43_b675;
-        const EBML: u32 = 0x1a45_dfa3;
         let mut at = 0;
         while at < self.length {
             let Some((id, bytes, inside)) = self.element(at)? else {
@@ -178,7 +177,7 @@ impl Parts {
                 }
                 (SEGMENT, _) | (CLUSTER, None) => inside,
                 (_, None) => return Ok(End::Lost { at }),
-                (EBML, Some(bytes)) | (_, Some(bytes)) => inside.saturating_add(bytes),
+                (_, Some(bytes)) => inside.saturating_add(bytes),
             };
             if next > self.length {
                 return Ok(End::Cut { needs: next });

@@ -174,7 +174,7 @@ mod tests {
 
     fn start<'a>(script: &str, patience: u64, cancel: &'a AtomicBool) -> Process<'a> {
         let patience = Duration::from_millis(patience);
-        Process::start("sh", shell(script), Path::new("x.avi"), patience, cancel).unwrap()
+        Process::start("sh", shell(script), Path::new("x.avi"), patience, cancel).expect("sh starts")
     }
 
     #[test]

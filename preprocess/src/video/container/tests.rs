@@ -9,21 +9,22 @@ fn verdict(bytes: &[u8]) -> Option<String> {
     cut_short(&path).unwrap()
 }
 
-fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     [&kind[..], &(content.len() as u32).to_le_bytes(), content, &[0][..content.len() % 2]].concat()
 }
 
-fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn boxed(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     [&(content.len() as u32 + 8).to_be_bytes(), &kind[..], content].concat()
 }
 
 /// A small file of each container, whole as far as its parts go.
 fn files() -> Vec<(&'static str, Vec<u8>)> {
-    let frames = [b"movi".to_vec(), chunk(b"00dc", &[1; 9]), chunk(b"00dc", &[2; 8])].concat();
+    let frames = [b"movi".to_vec(), chunk(*b"00dc", &[1; 9]), chunk(*b"00dc", &[2; 8])].concat();
     let avi =
-        [b"AVI ".to_vec(), chunk(b"LIST", b"hdrlabcd"), chunk(b"LIST", &frames), chunk(b"idx1", &[3; 16])].concat();
+        [b"AVI ".to_vec(), chunk(*b"LIST", b"hdrlabcd"), chunk(*b"LIST", &frames), chunk(*b"idx1", &[3; 16])].concat();
     let mp4 =
-        [boxed(b"ftyp", b"isom"), boxed(b"moov", &[4; 20]), boxed(b"moof", &[5; 9]), boxed(b"mdat", &[6; 40])].concat();
+        [boxed(*b"ftyp", b"isom"), boxed(*b"moov", &[4; 20]), boxed(*b"moof", &[5; 9]), boxed(*b"mdat", &[6; 40])]
+            .concat();
     let cluster = [&b"\x1f\x43\xb6\x75\x88"[..], &[0xec, 0x86, 1, 2, 3, 4, 5, 6]].concat();
     let mkv = [&b"\x1a\x45\xdf\xa3\x84abcd\x18\x53\x80\x67\x9a"[..], &cluster, &cluster].concat();
     let live =
@@ -37,7 +38,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
     let mut transport = vec![9; 188 * 6];
     transport.iter_mut().step_by(188).for_each(|byte| *byte = 0x47);
     vec![
-        ("avi", chunk(b"RIFF", &avi)),
+        ("avi", chunk(*b"RIFF", &avi)),
         ("mp4", mp4),
         ("mkv", mkv),
         ("live mkv", live),
