@@ -29,6 +29,7 @@ pub mod progress;
 pub mod quantity;
 pub mod resize;
 pub mod sheet;
+pub mod signals;
 pub mod source;
 pub mod stream;
 pub mod synth;

@@ -3,7 +3,7 @@
 
 use crate::exchange::{FlowOrder, natural_order};
 use crate::input::Work;
-use crate::metadata::{Described, describe, printable};
+use crate::metadata::{Described, describe};
 use crate::meters::Mean;
 use crate::plateau::Plateau;
 use crate::settings::Deciding;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
+use ucfpack::console::escape;
 
 /// Key of the one metadata entry; its value is JSON. One key only: safetensors writes several in hash order.
 const METADATA_KEY: &str = "ucftrain";
@@ -248,7 +249,7 @@ pub fn load_network(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
     let name = || path.display().to_string();
     let (metadata, mut tensors) = read_parts(path)?;
     let Described { network, order, is_checkpoint } =
-        describe(&metadata).map_err(|e| anyhow!("{}: {}", name(), printable(&e)))?;
+        describe(&metadata).map_err(|e| anyhow!("{}: {}", name(), escape(&e)))?;
     if is_checkpoint {
         let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(MODEL)?.to_owned(), tensor));
         tensors = tensors.into_iter().filter_map(of_model).collect();

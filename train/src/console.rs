@@ -14,6 +14,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
+use ucfpack::console::escape;
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
 const EVENT_EVERY: Duration = Duration::from_secs(1);
@@ -124,16 +125,10 @@ fn write_line(out: &mut impl Write, line: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// The text without control characters, which names in a data set may have and a terminal would obey.
+/// The text without control characters, which names in a data set may have and a terminal would obey. Its lines stay.
 fn printable(text: &str) -> Cow<'_, str> {
-    let is_unsafe = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(is_unsafe) {
-        return text.into();
-    }
-    text.chars()
-        .flat_map(|c| if is_unsafe(c) { c.escape_default().collect() } else { vec![c] })
-        .collect::<String>()
-        .into()
+    let lines: Vec<Cow<'_, str>> = text.split('\n').map(escape).collect();
+    if lines.iter().all(|line| matches!(line, Cow::Borrowed(_))) { text.into() } else { lines.join("\n").into() }
 }
 
 /// How a stage goes: means over its steps so far.
@@ -229,7 +224,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_shown_and_not_obeyed() {
-        assert_eq!(printable("a\u{1b}[31m\r\u{9b}b\n\tŁódź"), "a\\u{1b}[31m\\r\\u{9b}b\n\tŁódź");
+        assert_eq!(printable("a\u{1b}[31m\r\u{9b}b\nŁódź"), "a\\x1b[31m\\r\\x9bb\nŁódź");
         assert!(matches!(printable("plain\ntext"), Cow::Borrowed(_)));
     }
 

@@ -55,19 +55,6 @@ pub(crate) fn describe(json: &str) -> Result<Described, String> {
     Ok(Described { network, order, is_checkpoint })
 }
 
-/// Text of a file, fit for a message: control characters are escaped.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            shown.extend(c.escape_debug());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
 fn field<T: DeserializeOwned>(fields: &Map<String, Value>, name: &str) -> Result<T, String> {
     let value = fields.get(name).ok_or_else(|| format!("{name}: missing"))?;
     T::deserialize(value).map_err(|e| format!("{name}: {e}"))
@@ -103,6 +90,7 @@ mod tests {
     use super::*;
     use crate::stream::Stream;
     use serde_json::json;
+    use ucfpack::console::escape;
 
     fn network() -> Value {
         json!({
@@ -154,7 +142,7 @@ mod tests {
         assert_eq!(fault("classes", &json!(["\u{1b}[2J"])), "classes: \"\\u{1b}[2J\" is not the name of a class");
         assert_eq!(fault("split", &json!("")), "split: \"\" is not the name of a split");
         assert_eq!(fault("view", &json!(3)), "view: not an object");
-        assert_eq!(printable(&fault("arch", &json!("\u{1b}[2J"))).find('\u{1b}'), None);
+        assert_eq!(escape(&fault("arch", &json!("\u{1b}[2J"))).find('\u{1b}'), None);
         assert_eq!(describe("{}").err().unwrap(), "stream: missing");
         assert!(describe("[").err().unwrap().contains("not JSON"));
     }

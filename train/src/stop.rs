@@ -4,6 +4,7 @@ use crate::usage::Usage;
 use anyhow::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use ucfpack::signals::{name, on_first_signal};
 
 /// Whether somebody asked the program to stop.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,13 @@ impl Stop {
     /// program at once, whatever its threads wait for. SIGHUP stays ignored where it is, as under `nohup`.
     pub fn on_signals() -> Result<Self> {
         let stop = Self::default();
-        listen(stop.clone()).map_err(|e| Usage(format!("cannot listen to signals: {e}")))?;
+        let asked = stop.clone();
+        let ask = move |signal| {
+            asked.ask_by(signal);
+            // In a thread of its own: a terminal that does not take the text must not delay the second signal.
+            let _ = std::thread::Builder::new().spawn(|| crate::console::note(HINT));
+        };
+        on_first_signal(ask).map_err(|e| Usage(format!("cannot listen to signals: {e}")))?;
         Ok(stop)
     }
 
@@ -70,70 +77,6 @@ impl Stop {
 }
 
 const HINT: &str = "stopping after this step; once more stops at once";
-
-#[cfg(unix)]
-fn name(signal: i32) -> &'static str {
-    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
-}
-
-#[cfg(unix)]
-fn listen(stop: Stop) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use std::thread::Builder;
-    use std::time::{Duration, Instant};
-
-    /// `timeout` and a terminal that is closed send their signal twice.
-    const ONE_REQUEST: Duration = Duration::from_millis(100);
-
-    let heard = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| signal != SIGHUP || !is_ignored(SIGHUP));
-    let mut signals = signal_hook::iterator::Signals::new(heard)?;
-    let watch = move || {
-        let mut first: Option<Instant> = None;
-        for signal in signals.forever() {
-            match first {
-                None => {
-                    first = Some(Instant::now());
-                    stop.ask_by(signal);
-                    // In a thread of its own: a terminal that does not take the text must not delay the second signal.
-                    let _ = Builder::new().spawn(|| crate::console::note(HINT));
-                }
-                Some(first) if first.elapsed() < ONE_REQUEST => {}
-                Some(_) => signal_hook::low_level::exit(128 + signal),
-            }
-        }
-    };
-    Builder::new().name("signals".into()).spawn(watch).map(drop)
-}
-
-/// Whether the program was started with a signal ignored.
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "no safe interface tells how a signal is handled")]
-fn is_ignored(signal: i32) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action, sigaction only writes the present one to `action`, which has room for it.
-    unsafe {
-        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
-            && action.assume_init().sa_sigaction == libc::SIG_IGN
-    }
-}
-
-#[cfg(not(unix))]
-fn name(_: i32) -> &'static str {
-    "Ctrl-C"
-}
-
-#[cfg(not(unix))]
-fn listen(stop: Stop) -> Result<(), ctrlc::Error> {
-    /// SIGINT.
-    const CTRL_C: i32 = 2;
-    ctrlc::set_handler(move || {
-        if stop.is_asked() {
-            std::process::exit(128 + CTRL_C);
-        }
-        stop.ask_by(CTRL_C);
-        crate::console::note(HINT);
-    })
-}
 
 #[cfg(test)]
 mod tests {

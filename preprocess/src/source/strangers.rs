@@ -21,8 +21,8 @@ pub struct Strangers {
 impl Strangers {
     /// A clip that cannot be packed.
     pub(super) fn add_clip(&mut self, path: &Path, reason: &str) {
-        let clip = path.display().to_string();
-        self.clips.push(Skipped { reason: format!("{clip}: {reason}"), clip });
+        let clip = shown(Path::new(path.file_stem().unwrap_or_default()));
+        self.clips.push(Skipped { reason: format!("{}: {reason}", shown(path)), clip });
     }
 
     /// A clip whose name is not UTF-8.
@@ -64,6 +64,17 @@ impl Strangers {
         let notes = [named("what cannot be read", &self.unreadable), named("hidden folders", &self.hidden)];
         notes.into_iter().flatten().collect()
     }
+}
+
+/// A path whose bytes that are not UTF-8 are shown as `\xe9`, so that its file can be found again.
+fn shown(path: &Path) -> String {
+    let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();
+    chunks
+        .map(|chunk| {
+            let bytes: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+            format!("{}{bytes}", chunk.valid())
+        })
+        .collect()
 }
 
 /// Whether a folder of this name holds no clips: hidden ones, and those that systems and archives make.

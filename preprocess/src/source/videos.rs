@@ -66,7 +66,7 @@ impl Videos {
                         return Err(Error::io(path, "cannot list the folder")(error.into()));
                     }
                     let is_loop = error.loop_ancestor().is_some();
-                    let error = error.into();
+                    let error = error.into_io_error().unwrap_or_else(|| std::io::ErrorKind::Other.into());
                     if is_loop {
                         strangers.add_unreadable(&path, std::io::Error::other("a link to a folder that holds it"))?;
                     } else if machine_cure(&error).is_none() && is_video(&path) {
