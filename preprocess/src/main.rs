@@ -46,5 +46,10 @@ fn main() -> ExitCode {
     if let Some(signal) = commands::stopped_by() {
         return ExitCode::from(128 + signal);
     }
-    ExitCode::from(if known.is_some_and(Error::is_usage) { 2 } else { 1 })
+    ExitCode::from(match known {
+        Some(error) if error.is_usage() => 2,
+        // As a program that SIGPIPE ends: the reader went away before the result was written.
+        Some(Error::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => 141,
+        _ => 1,
+    })
 }

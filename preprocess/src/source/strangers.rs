@@ -1,5 +1,6 @@
 //! What lies under a root beside its clips: skipped, but never silently.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::error::{Error, Result, Skipped, machine_fault};
@@ -68,13 +69,15 @@ impl Strangers {
 
 /// A path whose bytes that are not UTF-8 are shown as `\xe9`, so that its file can be found again.
 fn shown(path: &Path) -> String {
-    let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();
-    chunks
-        .map(|chunk| {
-            let bytes: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
-            format!("{}{bytes}", chunk.valid())
-        })
-        .collect()
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
 }
 
 /// Whether a folder of this name holds no clips: hidden ones, and those that systems and archives make.
