@@ -113,7 +113,9 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
         let skipped = |reason| Skipped { clip: listed.id.clone(), reason };
         match scanned.files {
-            Ok(_) if is_whole(out, &listed.id, options.video.flow.is_some()) => report.kept += 1,
+            Ok(FoundClip::Video(file)) if is_whole(out, &listed.id, file.frames, options.video.flow.is_some()) => {
+                report.kept += 1;
+            }
             Ok(FoundClip::Video(file)) => tasks.push((listed, file)),
             Ok(FoundClip::Images(_)) => {}
             Err(Absence::Short(reason)) => report.skipped.push(skipped(reason)),
@@ -196,14 +198,15 @@ fn remove_empty(out: &Path) {
     }
 }
 
-/// Whether all images of a clip are there: as many of flow in x and y, and one more of RGB.
-fn is_whole(out: &Path, id: &str, flow: bool) -> bool {
-    let images = |kind: usize| fs::read_dir(out.join(FOLDERS[kind]).join(id)).map_or(0, Iterator::count);
-    match (images(2), flow) {
-        (0, _) => false,
-        (_, false) => true,
-        (rgb, true) => (images(0), images(1)) == (rgb - 1, rgb - 1),
-    }
+/// Whether all images of a clip are there and hold something: as many of RGB as its video has frames, and one less of flow in x
+/// and in y. A clip of another number is made again.
+fn is_whole(out: &Path, id: &str, frames: u32, flow: bool) -> bool {
+    let images = |kind: usize| {
+        let entries = fs::read_dir(out.join(FOLDERS[kind]).join(id)).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.len() > 0)).count()
+    };
+    let frames = frames as usize;
+    images(2) == frames && (!flow || (images(0), images(1)) == (frames - 1, frames - 1))
 }
 
 /// The options and versions that decide the images.

@@ -83,6 +83,9 @@ pub struct PlannedClip {
     pub group: Option<String>,
     /// Nominal frames, one for each stream.
     pub frames: Vec<u32>,
+    /// Size of its video, by which a video that was replaced is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_bytes: Option<u64>,
     /// Whether all files are there. Clips without are left out.
     pub whole: bool,
 }
@@ -116,7 +119,11 @@ impl BuildPlan {
         }
         let pairs = self.clips.iter().zip(&other.clips);
         if let Some((mine, theirs)) = pairs.into_iter().find(|(mine, theirs)| mine != theirs) {
-            return Some(format!("lists or tree are not the same: clip {} is {theirs}, but was {mine}", mine.id));
+            return Some(if mine.id == theirs.id {
+                format!("lists or sources are not the same: clip {} is {theirs}, but was {mine}", mine.id)
+            } else {
+                format!("lists or sources are not the same: there is clip {}, but was {}", theirs.id, mine.id)
+            });
         }
         (self.clips.len() != other.clips.len())
             .then(|| format!("there are {} clips, but there were {}", other.clips.len(), self.clips.len()))
@@ -191,7 +198,9 @@ impl std::fmt::Display for PlannedClip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let whole = if self.whole { "whole" } else { "not whole" };
         let group = self.group.as_ref().map_or_else(String::new, |group| format!(", group {group}"));
-        write!(f, "{} with label {}{group}, {:?} frames, {whole}", self.id, self.label, self.frames)
+        let frames = self.frames.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
+        let bytes = self.video_bytes.map_or_else(String::new, |bytes| format!(", a video of {bytes} bytes"));
+        write!(f, "with label {}{group}, {frames} frames{bytes}, {whole}", self.label)
     }
 }
 

@@ -40,7 +40,9 @@ fn processors() -> usize {
 
 /// Lets everything that runs in parallel use this many threads.
 fn use_threads(jobs: usize) -> anyhow::Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context("cannot start threads")
+    rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context(
+        "cannot start threads: raise the limit of processes (ulimit -u) or of memory (ulimit -v), or use fewer --jobs",
+    )
 }
 
 /// Returns a flag that signals set: work ends at the next image and takes its files away.

@@ -161,6 +161,7 @@ impl<'a> Job<'a> {
             subsets: listed.subsets.clone(),
             group: listed.group.clone(),
             frames: frames.clone(),
+            video_bytes: files.as_ref().and_then(FoundClip::video_bytes),
             whole: files.is_some(),
         });
         BuildPlan {

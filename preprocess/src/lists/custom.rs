@@ -99,7 +99,7 @@ impl Lists {
             )
         } else {
             let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
-            format!("classes are the {} folders{named} in those of the parts of {tree} ({parts})", classes.len())
+            format!("{tree} has folders for parts ({parts}); the {} folders in these are the classes{named}", classes.len())
         });
         let splits = (1..=held_out.len()).map(|n| n.to_string()).collect();
         Ok(Self { dataset: "custom", classes, splits, clips, notes })
@@ -174,6 +174,9 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
             width = names.len();
             continue;
         }
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
         if let Some(text) = record.iter().skip(width).find(|text| !text.is_empty()) {
             return Err(fault(
                 line,
@@ -185,7 +188,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
             return Err(fault(line, "a row needs path,label,split".into()));
         };
         let clip = clip.replace('\\', "/");
-        let mut components = clip.trim_end_matches('/').rsplit('/');
+        let mut components = clip.split('/').rev().filter(|component| !component.is_empty());
         let name = strip_extension(components.next().unwrap_or_default()).to_owned();
         if name.is_empty() {
             return Err(fault(line, format!("`{clip}` names no clip")));
@@ -323,7 +326,10 @@ mod tests {
             seen(&lists),
             [("1", 1, vec![Subset::Train]), ("2", 0, vec![Subset::Train]), ("3", 0, vec![Subset::Test])]
         );
-        assert_eq!(lists.notes, ["classes are the 2 folders (jump, run) in those of the parts of t (train, val)"]);
+        assert_eq!(
+            lists.notes,
+            ["t has folders for parts (train, val); the 2 folders in these are the classes (jump, run)"]
+        );
         // Without classes in them they would become classes.
         for classes in [&["train", "val"][..], &["Train", "run", "Test"], &["test"]] {
             let folders: Vec<_> = classes.iter().map(|class| folder(None, class, "1")).collect();
@@ -341,6 +347,7 @@ mod tests {
     fn columns_that_are_named_may_be_more() {
         let lists = read("path,label,split,group,fps\na,x,train,7,25\nb,x,test,8,25\n").unwrap();
         assert_eq!(lists.clips.len(), 2);
+        assert_eq!(read("a,x,train\n,,\n  \nA//b,x,test\n").unwrap().clips[1].class_folder.as_deref(), Some("A"));
         assert_eq!(read("a,x,train\rb,x,test\r").unwrap().clips.len(), 2, "all line ends");
     }
 

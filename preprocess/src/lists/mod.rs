@@ -76,6 +76,12 @@ impl Part {
         }
     }
 
+    /// The part that a folder is of: its name, or its name with something behind it, such as `train_256`.
+    pub fn of_folder(name: &str) -> Option<Self> {
+        let word = name.split(['_', '-', '.', ' ']).next()?;
+        Self::of_name(word).filter(|part| *part != Self::Unused)
+    }
+
     /// Its usual name.
     pub fn name(self) -> &'static str {
         match self {

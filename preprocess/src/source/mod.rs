@@ -220,6 +220,14 @@ pub enum FoundClip {
 }
 
 impl FoundClip {
+    /// Size of the video; `None` for images.
+    pub(crate) fn video_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Images(_) => None,
+            Self::Video(file) => Some(file.bytes),
+        }
+    }
+
     /// The video, or the folder and the name of the first images: what no two clips share.
     fn place(&self) -> Option<PathBuf> {
         match self {

@@ -15,7 +15,7 @@ pub struct Strangers {
     pub clips: Vec<Skipped>,
     /// Folders and links that cannot be read, each with the reason.
     unreadable: Vec<String>,
-    /// Hidden folders, and those that systems make.
+    /// Hidden folders and videos, and folders that systems make.
     hidden: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Strangers {
         }
     }
 
-    /// A folder that no clip lies in.
+    /// A hidden folder or video.
     pub(super) fn add_hidden(&mut self, path: &Path) {
         self.hidden.push(path.display().to_string());
     }
@@ -62,7 +62,7 @@ impl Strangers {
             let first = entries.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
             (!entries.is_empty()).then(|| format!("skipped {what}: {first}{more}"))
         };
-        let notes = [named("what cannot be read", &self.unreadable), named("hidden folders", &self.hidden)];
+        let notes = [named("what cannot be read", &self.unreadable), named("what is hidden", &self.hidden)];
         notes.into_iter().flatten().collect()
     }
 }
@@ -113,7 +113,7 @@ mod tests {
             strangers.notes(),
             [
                 "skipped what cannot be read: t/a: entity not found",
-                "skipped hidden folders: t/.0, t/.1, t/.2, t/.3, t/.4 and 2 more"
+                "skipped what is hidden: t/.0, t/.1, t/.2, t/.3, t/.4 and 2 more"
             ]
         );
     }

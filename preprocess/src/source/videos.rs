@@ -83,7 +83,12 @@ impl Videos {
                     strangers.add_hidden(path);
                     entries.skip_current_dir();
                 }
-            } else if !name.starts_with('.') && is_video(path) {
+            } else if name.starts_with('.') {
+                // Files of other systems that start so are no videos.
+                if !name.starts_with("._") && is_video(path) {
+                    strangers.add_hidden(path);
+                }
+            } else if is_video(path) {
                 let class = path.parent().and_then(Path::file_name).unwrap_or_default();
                 match path.file_stem().and_then(|stem| stem.to_str()) {
                     _ if !entry.file_type().is_file() => strangers.add_clip(path, "it is no regular file"),
@@ -123,7 +128,7 @@ impl Videos {
     }
 
     /// All videos with the folders that they lie in, for data sets whose classes are folders. Where all lie in folders such as
-    /// `train/` and `val/`, with the classes in these, they are of that part.
+    /// `train/` and `val_256/`, at any depth above the classes, they are of that part.
     pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
         let name = |path: Option<&OsStr>| path.and_then(|name| name.to_str()).map(str::to_owned);
         let (mut classed, mut in_parts) = (Vec::new(), 0);
@@ -229,7 +234,7 @@ impl Videos {
             ([_], []) => Err(Absence::Fault(format!("no video of it in a folder of its class under {}", self.shown))),
             _ => {
                 let places: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-                Err(Absence::Fault(format!("{} are of one clip; keep one", places.join(", "))))
+                Err(Absence::Fault(format!("{} are files of one clip; keep one", places.join(", "))))
             }
         }
     }

@@ -5,7 +5,7 @@
 //! nothing; the decoder judges then.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use clipshard::open_regular;
@@ -24,7 +24,8 @@ pub(super) fn cut_short(path: &Path) -> io::Result<Option<String>> {
         End::Lost { at } if parts.is_zero_from(at)? => {
             Some(format!("it has only zeros from byte {at} on, as a download leaves that did not finish"))
         }
-        End::Whole | End::Lost { .. } => None,
+        End::Lost { at } => Some(format!("it is damaged: what starts at byte {at} is no part of such a file")),
+        End::Whole => None,
     })
 }
 
@@ -100,7 +101,8 @@ impl Parts {
             let Some([k0, k1, k2, k3, s0, s1, s2, s3]) = self.at::<8>(at)? else { break };
             let kind = [k0, k1, k2, k3];
             if !kind.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
-                return Ok(End::Lost { at });
+                // Readers find the other frames by the index, and by it those that are missing.
+                return Ok(if self.is_zero_from(at)? { End::Lost { at } } else { End::Whole });
             }
             let bytes = u32::from_le_bytes([s0, s1, s2, s3]);
             // Into the frames, which is where a file ends that was cut; and where a length was never filled in.
@@ -134,7 +136,7 @@ impl Parts {
                 return Ok(if self.is_zero_from(at)? { End::Whole } else { End::Cut { needs: at + 8 } });
             };
             let kind = [k0, k1, k2, k3];
-            if !BOXES.contains(&&kind) {
+            if !BOXES.contains(&&kind) && !kind.iter().all(u8::is_ascii_alphanumeric) {
                 // Padding, unless more fragments would lie here.
                 return Ok(if fragmented { End::Lost { at } } else { End::Whole });
             }
@@ -161,6 +163,7 @@ impl Parts {
     }
 
     /// Matroska and `WebM`: elements of an identity and a length, both of variable length. Live recordings leave lengths open.
+    /// The segment and its clusters are entered, whether their lengths are known or not.
     fn matroska(&mut self) -> io::Result<End> {
         const SEGMENT: u32 = 0x1853_8067;
         const CLUSTER: u32 = 0x1f43_b675;
@@ -170,19 +173,14 @@ impl Parts {
                 let is_short = self.length - at < 12 && !self.is_zero_from(at)?;
                 return Ok(if is_short { End::Cut { needs: self.length + 1 } } else { End::Lost { at } });
             };
-            let next = match (id, bytes) {
-                // Its parts are walked, whether its length is known or not.
-                (SEGMENT, Some(bytes)) if inside.saturating_add(bytes) > self.length => {
-                    return Ok(End::Cut { needs: inside.saturating_add(bytes) });
-                }
-                (SEGMENT, _) | (CLUSTER, None) => inside,
+            let end = bytes.map(|bytes| inside.saturating_add(bytes));
+            match (id, end) {
+                (SEGMENT | CLUSTER, Some(needs)) if needs > self.length => return Ok(End::Cut { needs }),
+                (SEGMENT | CLUSTER, _) => at = inside,
                 (_, None) => return Ok(End::Lost { at }),
-                (_, Some(bytes)) => inside.saturating_add(bytes),
-            };
-            if next > self.length {
-                return Ok(End::Cut { needs: next });
+                (_, Some(needs)) if needs > self.length => return Ok(End::Cut { needs }),
+                (_, Some(end)) => at = end,
             }
-            at = next;
         }
         Ok(End::Whole)
     }
@@ -288,48 +286,73 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// ASF (WMV): objects of an identity of 16 bytes and a length of 8.
+    /// ASF (WMV): objects of an identity of 16 bytes and a length of 8. The data object holds packets of one size, which the file
+    /// properties in the header tell; if the first starts with the mark of error correction, all do.
     fn asf(&mut self) -> io::Result<End> {
-        let mut at = 0;
-        while let Some(head) = self.at::<24>(at)? {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&head[16..]);
-            let bytes = u64::from_le_bytes(bytes);
-            // A live recording does not know the length of its frames.
-            if bytes < 24 {
+        const PROPERTIES: [u8; 4] = [0xa1, 0xdc, 0xab, 0x8c];
+        const DATA: [u8; 4] = [0x36, 0x26, 0xb2, 0x75];
+        const DATA_HEAD: u64 = 50;
+        let header_end = self.object(0)?.map_or(0, |(_, bytes)| bytes);
+        let (mut at, mut packet_bytes) = (30, 0);
+        while at < header_end.min(self.length)
+            && let Some((kind, bytes @ 24..)) = self.object(at)?
+        {
+            if kind == PROPERTIES {
+                packet_bytes = self.at::<4>(at + 92)?.map_or(0, u32::from_le_bytes);
+            }
+            at = at.saturating_add(bytes);
+        }
+        at = 0;
+        while let Some((kind, bytes)) = self.object(at)? {
+            // A live recording does not know the length of its packets.
+            let is_live = kind == DATA && bytes <= DATA_HEAD;
+            let next = if is_live { self.length } else { at.saturating_add(bytes) };
+            if bytes < 24 && !is_live {
                 return Ok(End::Lost { at });
             }
-            let next = at.saturating_add(bytes);
             if next > self.length {
                 return Ok(End::Cut { needs: next });
+            }
+            if kind == DATA && packet_bytes > 0 && self.at(at + DATA_HEAD)? == Some([0x82]) {
+                for packet in (at + DATA_HEAD..next).step_by(packet_bytes as usize) {
+                    if self.at(packet)? != Some([0x82]) {
+                        // Behind the packets of a live recording an index may follow.
+                        return Ok(if is_live { End::Whole } else { End::Lost { at: packet } });
+                    }
+                }
             }
             at = next;
         }
         Ok(End::Whole)
     }
 
+    /// The first bytes of the identity of an ASF object, and its length.
+    fn object(&mut self, at: u64) -> io::Result<Option<([u8; 4], u64)>> {
+        let Some([k0, k1, k2, k3, .., b0, b1, b2, b3, b4, b5, b6, b7]) = self.at::<24>(at)? else { return Ok(None) };
+        Ok(Some(([k0, k1, k2, k3], u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]))))
+    }
+
     /// MPEG transport streams: packets of 188 bytes that start with 0x47, with four bytes before each on Blu-ray discs and in cameras.
     fn transport_stream(&mut self) -> io::Result<End> {
         for (size, first) in [(188, 0), (192, 4), (204, 0)] {
-            let mut starts = true;
+            let mut starts = self.length >= size;
             for packet in 0..(self.length / size).min(5) {
                 starts &= self.at::<1>(packet * size + first)? == Some([0x47]);
             }
-            if !starts || self.length < size {
+            if !starts {
                 continue;
             }
-            let whole = self.length / size * size;
-            let last = whole - size;
-            if self.at::<1>(last + first)? == Some([0]) {
-                let mut packets = (0, last / size);
-                // The first packet that is none, by halves.
-                while packets.0 < packets.1 {
-                    let middle = u64::midpoint(packets.0, packets.1);
-                    let is_packet = self.at::<1>(middle * size + first)? == Some([0x47]);
-                    packets = if is_packet { (middle + 1, packets.1) } else { (packets.0, middle) };
+            let packets = self.length / size;
+            let mut packet = vec![0; size as usize];
+            self.file.seek(SeekFrom::Start(0))?;
+            let mut file = BufReader::with_capacity(1 << 20, &self.file);
+            for number in 0..packets {
+                file.read_exact(&mut packet)?;
+                if packet[first as usize] != 0x47 {
+                    return Ok(End::Lost { at: number * size });
                 }
-                return Ok(End::Lost { at: packets.0 * size });
             }
+            let whole = packets * size;
             return Ok(if whole < self.length { End::Cut { needs: whole + size } } else { End::Whole });
         }
         Ok(End::Whole)

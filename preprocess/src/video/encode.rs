@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clip_flow::{Flow, quantise};
 
 use super::Video;
-use super::ffmpeg::MOST_FRAMES;
+use super::ffmpeg::{MOST_FRAMES, Meaning};
 use super::flow::FlowMaker;
-use super::frames::{Frame, FrameReader};
+use super::frames::{Frame, FrameReader, Said};
 use super::process::Trouble;
 use crate::encode::Geometry;
 use crate::error::{Error, Result};
@@ -136,13 +136,19 @@ impl VideoEncoder {
 
     /// Says what is worth a word of a video that was decoded to its end. Fewer frames than counted are damage only where the
     /// decoder complained: cutting without decoding, invisible frames and empty packets hide frames by design.
-    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<String>) -> Result<Vec<String>, Stop> {
+    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<Said>) -> Result<Vec<String>, Stop> {
         let counted = file.header_frames.unwrap_or(file.frames);
         // Containers of packed B-frames may count one packet that holds no frame.
         let is_short = decoded + 1 < counted.max(file.frames);
         let mut notes = Vec::new();
-        if let Some(words) = said {
-            if is_short {
+        if let Some(Said { words, meaning, at_start }) = said {
+            let is_cut_copy = meaning == Meaning::MissingReferences && at_start;
+            if meaning == Meaning::OtherSize {
+                return Err(Stop::damaged(
+                    "its frames change their size or pixel format on the way, and a clip has one; cut it into clips there".into(),
+                ));
+            }
+            if is_short && !is_cut_copy {
                 return Err(Stop::damaged(format!(
                     "{decoded} of {} frames were decoded ({words}); get the file again",
                     counted.max(file.frames)
@@ -151,7 +157,11 @@ impl VideoEncoder {
             if self.strict {
                 return Err(Stop::damaged(format!("ffmpeg found damage: {words}; get the file again")));
             }
-            notes.push(format!("ffmpeg found damage and went on: {words}"));
+            notes.push(if is_cut_copy {
+                format!("it starts between two key frames, and frames before the second are missing: {words}")
+            } else {
+                format!("ffmpeg found damage and went on: {words}")
+            });
         }
         if decoded == 0 {
             return Err(Stop::damaged("no frame could be decoded; get the file again".into()));

@@ -44,7 +44,9 @@ impl Ffmpeg {
         command.args(["-map", VIDEO_STREAM, "-frames:v"]).arg(frames.to_string());
         // Conversion to RGB that is exact on every processor, from whatever the video has: 10 bits, grey, a palette, alpha.
         command.args(["-sws_flags", "accurate_rnd+full_chroma_int+bitexact", "-pix_fmt", "rgb24", "-threads", "1"]);
-        // As decoded: no frame doubled or dropped to keep a rate.
+        // As decoded: no frame doubled or dropped to keep a rate, or because timestamps go back. A frame that comes before the
+        // last one tells that the filters were started anew, which they are for frames of another size.
+        command.args(["-vf", "setpts=N*100/TB"]);
         command.args(if self.fps_mode { ["-fps_mode", "passthrough"] } else { ["-vsync", "0"] });
         command.args(["-f", "image2pipe", "-c:v", "ppm", "pipe:1"]);
         command
@@ -125,9 +127,9 @@ pub(super) fn refused(words: &str, what: &str) -> Trouble {
         return Trouble::Stop(Error::Machine { what: format!("ffmpeg: {words}"), source: None, cure });
     }
     if lower.contains("not on whitelist") || lower.contains("not in whitelist") {
-        return Trouble::File(format!(
-            "it holds no frames of its own, or is in a container that is not read here ({words}); convert it with ffmpeg, or leave it out"
-        ));
+        return Trouble::File(
+            "it is a playlist that names other files, or a container that is not read here; convert it with ffmpeg, or leave it out".into(),
+        );
     }
     Trouble::File(format!("{what} ({words}); get the file again"))
 }
@@ -163,12 +165,64 @@ fn url(video: &Path) -> OsString {
     url
 }
 
+/// What ffmpeg's words mean for the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Nothing is wrong: header packets among the frames of joined Ogg files.
+    Nothing,
+    /// Frames are missing that others refer to: where a video was cut between its key frames.
+    MissingReferences,
+    /// The frames changed their size or pixel format on the way.
+    OtherSize,
+    /// Anything else.
+    Damage,
+}
+
+/// Judges the lines that ffmpeg wrote to standard error.
+pub(super) fn meaning(stderr: &[u8]) -> Meaning {
+    const HEADERS: [&str; 1] = ["header packet passed to frame decoder"];
+    const REFERENCES: [&str; 9] = [
+        "mmco: unref short failure",
+        "number of reference frames",
+        "reference picture missing",
+        "missing reference picture",
+        "could not find ref with poc",
+        "co located pocs unavailable",
+        "non-existing pps",
+        "decode_slice_header error",
+        "no frame!",
+    ];
+    // These follow the line that says what is wrong.
+    const FOLLOWING: [&str; 2] = ["last message repeated", "error while decoding stream"];
+    let text = String::from_utf8_lossy(stderr).to_ascii_lowercase();
+    if text.contains("non monotonically increasing dts") {
+        return Meaning::OtherSize;
+    }
+    let mut found = Meaning::Nothing;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    for (number, line) in lines.enumerate() {
+        let has = |phrases: &[&str]| phrases.iter().any(|phrase| line.contains(phrase));
+        if has(&REFERENCES) {
+            found = Meaning::MissingReferences;
+        } else if !has(&HEADERS) && (number == 0 || !has(&FOLLOWING)) {
+            return Meaning::Damage;
+        }
+    }
+    found
+}
+
 /// What ffmpeg wrote to standard error, in one line without the file's name, which the caller tells.
 pub(crate) fn told(stderr: &[u8], video: &Path) -> String {
     let text = String::from_utf8_lossy(stderr);
     let name = format!("file:{}: ", video.display());
-    let lines: Vec<&str> = text.lines().map(|line| line.trim().trim_start_matches(&name)).collect();
-    let mut words = lines.iter().take(2).copied().collect::<Vec<_>>().join("; ");
+    // `[h264 @ 0x55906c460ec0] words`: the address is of no use to anybody.
+    let plain =
+        |line: &str| match line.split_once(" @ 0x").and_then(|(name, rest)| Some((name, rest.split_once("] ")?.1))) {
+            Some((name, words)) if name.starts_with('[') => format!("{}: {words}", &name[1..]),
+            _ => line.to_owned(),
+        };
+    let lines: Vec<String> = text.lines().map(|line| plain(line.trim().trim_start_matches(&name))).collect();
+    let mut words = lines.iter().take(2).cloned().collect::<Vec<_>>().join("; ");
     if lines.len() > 2 {
         words.push_str("; ...");
     }
@@ -200,5 +254,27 @@ mod tests {
         assert_eq!(told(b"file:a.avi: Invalid data\n", video), "Invalid data");
         assert_eq!(told(b"one\ntwo\nthree\n", video), "one; two; ...");
         assert_eq!(told(b"", video), "no reason given");
+        assert_eq!(told(b"[h264 @ 0x55906c460ec0] no frame!\n", video), "h264: no frame!");
+    }
+
+    #[test]
+    fn words_about_references_are_told_from_damage() {
+        let of = |text: &str| meaning(text.as_bytes());
+        let stream = "Error while decoding stream #0:0: Invalid data found when processing input\n";
+        assert_eq!(of(""), Meaning::Nothing);
+        assert_eq!(
+            of("[h264 @ 0x1] mmco: unref short failure\n    Last message repeated 3 times\n"),
+            Meaning::MissingReferences
+        );
+        let pps = "[h264 @ 0x1] non-existing PPS 0 referenced\n[h264 @ 0x1] decode_slice_header error\n[h264 @ 0x1] no frame!\n";
+        assert_eq!(of(&format!("{pps}{stream}")), Meaning::MissingReferences);
+        assert_eq!(
+            of(&format!("[theora @ 0x1] Header packet passed to frame decoder, skipping\n{stream}")),
+            Meaning::Nothing
+        );
+        assert_eq!(of(&format!("{pps}[h264 @ 0x1] error while decoding MB 3 4\n")), Meaning::Damage);
+        assert_eq!(of(stream), Meaning::Damage);
+        let back = "[image2pipe @ 0x1] Application provided invalid, non monotonically increasing dts to muxer in stream 0: 6 >= 0\n";
+        assert_eq!(of(back), Meaning::OtherSize);
     }
 }

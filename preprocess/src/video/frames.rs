@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use clipshard::ImageSize;
 
-use super::ffmpeg::{Ffmpeg, patience, refused, told};
+use super::ffmpeg::{Ffmpeg, Meaning, meaning, patience, refused, told};
 use super::process::{Process, Trouble};
 
 /// A decoded frame: RGB, `[height, width, 3]`.
@@ -21,18 +21,45 @@ pub(crate) struct Frame {
 pub(crate) struct FrameReader<'a> {
     video: PathBuf,
     frames: BufReader<Process<'a>>,
+    read: u32,
+    /// Bytes of ffmpeg's words when the last frame of the start was read.
+    said_at_start: usize,
+}
+
+/// What ffmpeg says while it decodes so many frames is about the start of a video.
+const START_FRAMES: u32 = 8;
+
+/// What ffmpeg said of a video that it decoded to the end.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Its words in a line.
+    pub words: String,
+    /// What they mean.
+    pub meaning: Meaning,
+    /// Whether it said all of it while it decoded the first frames.
+    pub at_start: bool,
 }
 
 impl<'a> FrameReader<'a> {
     /// Starts to decode the first `frames` frames.
     pub fn start(ffmpeg: &Ffmpeg, video: &Path, frames: u32, cancel: &'a AtomicBool) -> Result<Self, Trouble> {
         let process = Process::start("ffmpeg", ffmpeg.decode(video, frames), video, patience(video), cancel)?;
-        Ok(Self { video: video.to_owned(), frames: BufReader::with_capacity(1 << 17, process) })
+        Ok(Self {
+            video: video.to_owned(),
+            frames: BufReader::with_capacity(1 << 17, process),
+            read: 0,
+            said_at_start: 0,
+        })
     }
 
     /// Reads the next frame into `frame`; false at the end.
     pub fn next(&mut self, frame: &mut Frame) -> Result<bool, Trouble> {
-        read_ppm(&mut self.frames, frame).map_err(|error| {
+        let read = read_ppm(&mut self.frames, frame);
+        if self.read < START_FRAMES {
+            self.said_at_start = self.frames.get_ref().said();
+        }
+        self.read += 1;
+        read.map_err(|error| {
             let process = self.frames.get_mut();
             match (process.read_fault(&error), process.words()) {
                 (Trouble::File(fault), words) if !words.is_empty() => {
@@ -44,7 +71,7 @@ impl<'a> FrameReader<'a> {
     }
 
     /// Waits for ffmpeg's end. An error where it failed, else what it had to say.
-    pub fn finish(mut self) -> Result<Option<String>, Trouble> {
+    pub fn finish(mut self) -> Result<Option<Said>, Trouble> {
         let process = self.frames.get_mut();
         let status = process.wait()?;
         let words = process.words();
@@ -52,7 +79,8 @@ impl<'a> FrameReader<'a> {
         if !status.success() {
             return Err(refused(&told, "ffmpeg cannot decode it"));
         }
-        Ok((!words.is_empty()).then_some(told))
+        let (meaning, at_start) = (meaning(&words), words.len() == self.said_at_start);
+        Ok((meaning != Meaning::Nothing).then_some(Said { words: told, meaning, at_start }))
     }
 }
 

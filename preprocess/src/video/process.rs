@@ -3,14 +3,15 @@
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, machine_fault};
 
 /// Bytes of the program's words that are kept.
-const MOST_WORDS: u64 = 4096;
+const MOST_WORDS: usize = 1 << 14;
 /// Time between two looks at the flag that Ctrl-C sets.
 #[cfg(unix)]
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -30,6 +31,8 @@ pub(super) struct Process<'a> {
     child: Child,
     out: ChildStdout,
     words: Option<JoinHandle<Vec<u8>>>,
+    /// Bytes of words so far, as far as they are kept.
+    said: Arc<AtomicUsize>,
     cancel: &'a AtomicBool,
     /// How long the program may say nothing while it is waited for.
     patience: Duration,
@@ -51,16 +54,20 @@ impl<'a> Process<'a> {
         let mut child = command.spawn().map_err(|error| Trouble::Stop(cannot_start(name, file, error)))?;
         let (out, words) = (child.stdout.take(), child.stderr.take());
         // Read all along, or the program would wait once the pipe is full.
+        let said = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&said);
         let words = Builder::new().spawn(move || {
-            let mut kept = Vec::new();
+            let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
             if let Some(mut words) = words {
-                let _ = words.by_ref().take(MOST_WORDS).read_to_end(&mut kept);
-                let _ = io::copy(&mut words, &mut io::sink());
+                while let Ok(read @ 1..) = words.read(&mut buffer) {
+                    kept.extend(&buffer[..read.min(MOST_WORDS - kept.len())]);
+                    counted.fetch_add(read, Ordering::SeqCst);
+                }
             }
             kept
         });
         match (words, out) {
-            (Ok(words), Some(out)) => Ok(Self { name, child, out, words: Some(words), cancel, patience }),
+            (Ok(words), Some(out)) => Ok(Self { name, child, out, words: Some(words), said, cancel, patience }),
             (words, _) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -93,6 +100,11 @@ impl<'a> Process<'a> {
     pub fn words(&mut self) -> Vec<u8> {
         let _ = self.child.kill();
         self.words.take().and_then(|words| words.join().ok()).unwrap_or_default()
+    }
+
+    /// How many bytes the program has written to standard error so far.
+    pub fn said(&self) -> usize {
+        self.said.load(Ordering::SeqCst)
     }
 
     /// Says whether a failure to read is the file's or not.

@@ -229,7 +229,7 @@ fn strangers_under_the_root_are_skipped_with_a_note() {
     ended(
         &packed,
         0,
-        &["note: skipped hidden folders", "v/.Trash", "v/A/.cache", "v/__MACOSX", "the 1 folders", "(A)"],
+        &["note: skipped what is hidden", "v/.Trash", "v/A/.cache", "v/__MACOSX", "the 1 folders", "(A)"],
     );
     assert_eq!(
         (ids(&folder.packed("v")), folder.packed("v").manifest().classes.clone()),
@@ -273,14 +273,14 @@ fn folders_of_parts_are_splits() {
         fs::create_dir_all(folder.path("v").join(copy).parent().unwrap()).unwrap();
         fs::copy(&video, folder.path("v").join(copy)).unwrap();
     }
-    ended(&folder.pack("v", &[]), 0, &["packed 4 clips", "in those of the parts of", "(train, val)"]);
+    ended(&folder.pack("v", &[]), 0, &["packed 4 clips", "has folders for parts (train, val)", "classes (A, B)"]);
     let data = folder.packed("v");
     assert_eq!(data.manifest().classes, ["A", "B"]);
     let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
     assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test, Subset::Test]);
     // One clip in two parts is named with both files.
     fs::copy(&video, folder.path("v/val/A/a.mp4")).unwrap();
-    ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 are of one clip; keep one"]);
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 are files of one clip; keep one"]);
     fs::remove_file(folder.path("v/val/A/a.mp4")).unwrap();
     // Some in parts and some not: nothing is guessed.
     fs::create_dir_all(folder.path("v/C")).unwrap();
@@ -308,7 +308,7 @@ fn two_videos_of_one_name_and_two_labels_of_one_video_are_named() {
     ended(&both, 0, &["packed 2 clips"]);
     fs::remove_file(folder.path("v/B")).unwrap();
     fs::copy(&video, folder.path("v/A/x.avi")).unwrap();
-    ended(&folder.pack("v", &["--overwrite"]), 1, &["v/A/x.avi", "v/A/x.mp4 are of one clip; keep one"]);
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["v/A/x.avi", "v/A/x.mp4 are files of one clip; keep one"]);
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn playlists_and_other_files_that_name_files_are_refused_at_once() {
     }
     let started = Instant::now();
     let refused = folder.pack("v", &[]);
-    ended(&refused, 1, &["4 of 4 clips cannot be packed", "it holds no frames of its own"]);
+    ended(&refused, 1, &["4 of 4 clips cannot be packed", "it is a playlist that names other files"]);
     assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
 }
 
@@ -404,7 +404,7 @@ fn strangers_in_trees_are_skipped_and_clips_without_a_name_are_not() {
         program.args(["build", "--dataset", "custom", "--rgb"]).arg(&root).arg("--out").arg(dir.path().join("o"));
         program.args(more).output().unwrap()
     };
-    ended(&pack(&[]), 0, &["packed 1 clips", "note: skipped hidden folders: ", ".Trash"]);
+    ended(&pack(&[]), 0, &["packed 1 clips", "note: skipped what is hidden: ", ".Trash"]);
     clip(&root.join("A").join(std::ffi::OsStr::from_bytes(b"caf\xe9")));
     ended(&pack(&["--overwrite"]), 1, &["1 of 2 clips cannot be packed", "its name is not UTF-8"]);
     ended(&pack(&["--overwrite", "--keep-going"]), 0, &["packed 1 clips", "left out 1 clips", "its name is not UTF-8"]);

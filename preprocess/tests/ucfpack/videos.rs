@@ -325,7 +325,7 @@ fn containers_that_do_not_count_are_counted() {
     ended(&videos.build(&videos.path("out"), &[]), 0, &["packed 4 clips, 172 images"]);
     // Two of one name: neither is guessed.
     write_video(&videos.path("videos/other/v_Archery_g08_c01.avi"), &moving(FRAMES, dx, dy));
-    ended(&videos.build(&videos.path("two"), &[]), 1, &["are of one clip; keep one"]);
+    ended(&videos.build(&videos.path("two"), &[]), 1, &["are files of one clip; keep one"]);
 }
 
 #[test]
