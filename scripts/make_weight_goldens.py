@@ -133,6 +133,7 @@ def main():
         save(f"key-{key}.pth", {"epoch": 1, "best": torch.tensor(0.5), key: small, "optimizer": {"state": {0: small}}})
     save("keys-below.pth", {"run": {"epoch": 1, "model": {"state_dict": small}}})
     save("defaultdict.pth", collections.defaultdict(None, small))
+    save("negated.pth", {"weight": torch._neg_view(torch.tensor([1.0, 2.0]))})
     save("subclass.pth", {"weight": torch.tensor([1.0, 2.0]).as_subclass(Marked)}, 4)
     save("arrays.pth", {"weight": numpy.float32([[1.0], [2.0]]), "steps": numpy.int64([3])}, 4)
     torch.serialization.set_crc32_options(False)

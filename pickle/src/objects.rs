@@ -153,6 +153,10 @@ impl<'a> Machine<'a> {
                 Ok(Node::Dict(Vec::new()))
             }
             (Global::OrderedDict, &[pairs]) => self.pairs(pairs),
+            // The seventh argument says of views whether their values are negated or conjugated.
+            (Global::RebuildTensor, &[_, _, _, _, _, _, view, ..]) if self.is_changed_view(view) => self.malformed(
+                "a tensor that is a negated or conjugated view; save it with resolve_neg() and resolve_conj()",
+            ),
             (Global::RebuildTensor, &[storage, offset, size, stride, ..]) => {
                 self.tensor(storage, offset, [size, stride]).map(|tensor| Node::Tensor(Box::new(tensor)))
             }
@@ -197,6 +201,15 @@ impl<'a> Machine<'a> {
             }
             result => result,
         }
+    }
+
+    /// Whether a tensor's view says `neg` or `conj`.
+    fn is_changed_view(&self, view: Id) -> bool {
+        let says = |name: &str| {
+            let value = self.value_of(view, name);
+            value.is_some_and(|value| !matches!(self.node(value), Node::None | Node::Int(0)))
+        };
+        says("neg") || says("conj")
     }
 
     fn set_state(&mut self, target: Id, state: Id) -> Result<()> {

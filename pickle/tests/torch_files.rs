@@ -102,3 +102,9 @@ fn a_file_without_tensors_says_what_it_holds() {
     let error = read_tensors(b"<html>").unwrap_err();
     assert_eq!(error, PickleError::Format);
 }
+
+#[test]
+fn a_negated_view_is_refused_and_not_read_with_the_wrong_sign() {
+    let error = read_tensors(&golden("negated.pth")).unwrap_err().to_string();
+    assert!(error.contains("a negated or conjugated view; save it with resolve_neg()"), "{error}");
+}

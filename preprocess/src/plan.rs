@@ -120,7 +120,7 @@ impl BuildPlan {
         let pairs = self.clips.iter().zip(&other.clips);
         if let Some((mine, theirs)) = pairs.into_iter().find(|(mine, theirs)| mine != theirs) {
             return Some(if mine.id == theirs.id {
-                format!("lists or sources are not the same: clip {} is {theirs}, but was {mine}", mine.id)
+                format!("lists or sources are not the same: clip {} has {theirs}, but had {mine}", mine.id)
             } else {
                 format!("lists or sources are not the same: there is clip {}, but was {}", theirs.id, mine.id)
             });
@@ -200,7 +200,7 @@ impl std::fmt::Display for PlannedClip {
         let group = self.group.as_ref().map_or_else(String::new, |group| format!(", group {group}"));
         let frames = self.frames.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
         let bytes = self.video_bytes.map_or_else(String::new, |bytes| format!(", a video of {bytes} bytes"));
-        write!(f, "with label {}{group}, {frames} frames{bytes}, {whole}", self.label)
+        write!(f, "label {}{group}, {frames} frames{bytes}, {whole}", self.label)
     }
 }
 

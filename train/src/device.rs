@@ -56,6 +56,8 @@ pub fn set_threads(threads: usize) -> Result<()> {
 pub struct Compute {
     /// Where tensors are.
     pub device: Device,
+    /// How precisely it computes.
+    pub precision: Precision,
     /// Type of activations.
     pub dtype: DType,
     /// For the log: `cpu`, or the card's name.
@@ -82,12 +84,12 @@ impl Compute {
                     "--precision {precision}: the CPU computes in f32; use --precision f32 or a card"
                 )));
             }
-            return Ok(Self { device: Device::Cpu, dtype: DType::F32, name: "cpu".into() });
+            return Ok(Self { device: Device::Cpu, precision: Precision::F32, dtype: DType::F32, name: "cpu".into() });
         };
         let precision = precision.unwrap_or(Precision::Bf16);
         let (device, name) = cuda::open(ordinal, precision == Precision::Tf32, deterministic)?;
         let dtype = if precision == Precision::Bf16 { DType::BF16 } else { DType::F32 };
-        Ok(Self { device, dtype, name })
+        Ok(Self { device, precision, dtype, name })
     }
 }
 

@@ -69,15 +69,22 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let error = explain(error);
-            let (text, status) = if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-                (format!("{error:#}"), interrupted.status())
-            } else if let Some(lost) = error.downcast_ref::<LostResult>() {
-                (format!("error: {error:#}"), lost.status())
-            } else {
-                (format!("error: {error:#}"), if error.is::<Usage>() { 2 } else { 1 })
-            };
-            note(&text);
-            status.into()
+            // Many errors tell their cause themselves; it is not told again.
+            let mut text = error.to_string();
+            for cause in error.chain().skip(1).map(ToString::to_string) {
+                if !text.contains(&cause) {
+                    text = format!("{text}: {cause}");
+                }
+            }
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                note(&text);
+                return interrupted.status().into();
+            }
+            note(&format!("error: {text}"));
+            match error.downcast_ref::<LostResult>() {
+                Some(lost) => lost.status().into(),
+                None => if error.is::<Usage>() { 2 } else { 1 }.into(),
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::input::{RING, Work, check_geometry, limit};
 use crate::io::Io;
 use crate::plateau::Plateau;
 use crate::run_folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, RunFolder};
+use crate::scores::Scores;
 use crate::settings::{Difference, Given, Settings};
 use crate::stop::Stop;
 use crate::stream::Stream;
@@ -82,6 +83,8 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     check_geometry(&data, &videos.test, stream, Crop::Whole, settings.input_size)?;
     let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
+    let mut deciding = settings.deciding()?;
+    deciding.set_precision(compute.precision);
     let state = State {
         network: Network {
             stream,
@@ -91,7 +94,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
             split: settings.split.clone(),
             view: Some(settings.view),
         },
-        settings: Some(settings.deciding()?),
+        settings: Some(deciding),
         manifest_crc32: manifest_crc32(&data)?,
         cursor: Cursor::default(),
         plateau: Plateau::new(settings.lr),
@@ -267,6 +270,15 @@ fn resumed(
 ) -> Result<(Model, Sgd, Option<Average>, State)> {
     let path = folder.checkpoint();
     let (mut state, tensors) = checkpoint::load(&path)?;
+    let precision = |state: &State| state.settings.as_ref().and_then(|s| s.precision().map(str::to_owned));
+    if let (Some(now), Some(used)) = (precision(fresh), precision(&state))
+        && now != used
+    {
+        bail!(Usage(format!(
+            "cannot resume: this device computes in {now}, but the run used {used}; add --precision {used}"
+        )));
+    }
+    check_best(folder, settings, &state)?;
     state.settings.clone_from(&fresh.settings);
     if state.network != fresh.network {
         bail!("{}: it is of another network or data set than these settings say", path.display());
@@ -290,6 +302,20 @@ fn resumed(
     let average = Average::resumed(settings.ema, &model, &tensors.average, state.cursor.steps_done)
         .with_context(|| path.display().to_string())?;
     Ok((model, sgd, average, state))
+}
+
+/// Checks that the files of the best epoch so far are there: no later epoch need write them again.
+fn check_best(folder: &RunFolder, settings: &Settings, state: &State) -> Result<()> {
+    let Some(best) = state.best() else { return Ok(()) };
+    let scores = if settings.val_groups.is_empty() { folder.scores() } else { folder.validation_scores() };
+    let network = checkpoint::load_network(&folder.best()).map(drop);
+    network.and_then(|()| Scores::load(&scores).map(drop)).with_context(|| {
+        format!(
+            "cannot resume: the results of the best epoch, {}, are not whole; restore them, or start a new run from this one with --weights {}",
+            best.epoch,
+            quoted(&folder.checkpoint())
+        )
+    })
 }
 
 /// The last words of a run.

@@ -34,7 +34,7 @@ pub(super) fn without_wrappers(name: &str) -> String {
 /// `model.`, `backbone.` or `encoder.`.
 ///
 /// A prefix is cut off where the first layers of exactly one ResNet stand behind it. A last layer beside the prefix, as
-/// `cls_head.fc_cls` of mmaction2, becomes `fc`. All other names stay as they are. Two tensors that would get one name are an
+/// `cls_head.fc_cls` of mmaction2, becomes `fc`. Other tensors beside the prefix, such as those of a loss, are left out. Two tensors that would get one name are an
 /// error; `path` is for its message.
 #[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
 pub fn torchvision_names(
@@ -54,7 +54,12 @@ pub fn torchvision_names(
     for (name, tensor) in tensors {
         let new = match name.strip_prefix(&prefix) {
             Some(rest) => head(rest).unwrap_or_else(|| layer(rest)),
-            None => name.strip_prefix(root).and_then(head).unwrap_or(name),
+            // A loss, a metric or another head beside the one network is none of its tensors.
+            None => match name.strip_prefix(root).and_then(head) {
+                Some(head) => head,
+                None if prefix.is_empty() => name,
+                None => continue,
+            },
         };
         if named.insert(new.clone(), tensor).is_some() {
             problems.push(Problem::Twice { name: new });
@@ -169,6 +174,13 @@ mod tests {
         // What stands elsewhere keeps its name.
         let other = ["bn1.weight", "conv1.weight", "fc2.weight", "layer1.0.conv1.weight"].map(str::to_owned).to_vec();
         assert_eq!(with("net.", "fc2"), (other, Origin::Torchvision));
+    }
+
+    #[test]
+    fn tensors_beside_the_network_are_left_out() {
+        let network = ["model.conv1.weight", "model.bn1.weight", "model.layer1.0.conv1.weight", "model.fc.bias"];
+        let (names, _) = renamed(&[&network[..], &["criterion.weight", "metric.total"]].concat());
+        assert_eq!(names, ["bn1.weight", "conv1.weight", "fc.bias", "layer1.0.conv1.weight"]);
     }
 
     #[test]

@@ -101,6 +101,19 @@ fn clips_that_lost_images_are_made_again() {
 }
 
 #[test]
+fn frames_without_flow_are_counted_too() {
+    let place = Place::new();
+    let none = ["--flow-method", "none"];
+    ended(&place.extract(&none), 0, "extracted 2 clips");
+    let frame = |number: u32| place.path(&format!("t/jpegs_256/a/frame{number:06}.jpg"));
+    fs::remove_file(frame(15)).unwrap();
+    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 0, "extracted 1 clips, 15 images");
+    fs::write(frame(3), "").unwrap();
+    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 0, "1 clips were there already");
+    assert!(fs::metadata(frame(3)).unwrap().len() > 0);
+}
+
+#[test]
 fn a_tree_without_its_record_is_not_continued() {
     let place = Place::new();
     let none = ["--flow-method", "none"];

@@ -83,7 +83,7 @@ fn groups_are_the_same_by_parts_after_a_resume_and_after_a_repair() {
     fs::write(&csv, text.replace(",8\n", ",9\n")).unwrap();
     let resume = BuildOptions { resume: true, ..whole };
     let error = pack(&resume).unwrap_err().to_string();
-    assert!(error.contains("with label 2, group 8") && error.contains("with label 2, group 9"), "{error}");
+    assert!(error.contains("label 2, group 8") && error.contains("label 2, group 9"), "{error}");
     fs::write(&csv, text).unwrap();
     pack(&resume).unwrap();
     assert!(files(&out) == single);

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use clipshard::{Dataset, Decoder, Subset};
@@ -147,6 +147,108 @@ fn cut_videos_of_every_container_are_damage() {
         fs::write(&file, &whole[..whole.len() * 6 / 10]).unwrap();
         ended(&folder.pack(&videos, &["--overwrite"]), 1, &["it is cut short"]);
     }
+}
+
+#[test]
+fn damage_inside_a_container_is_found() {
+    let Some(folder) = Folder::new() else { return };
+    let x264 = "-c:v libx264 -g 10";
+    let kinds = [
+        ("avi", "-c:v mpeg4"),
+        ("mp4", x264),
+        ("m4v", "-c:v libx264 -g 10 -movflags frag_keyframe+empty_moov"),
+        ("mkv", x264),
+        ("webm", "-c:v libvpx -b:v 200k"),
+        ("ts", x264),
+        ("m2ts", x264),
+        ("mpg", "-c:v mpeg2video"),
+        ("flv", "-c:v flv"),
+        ("wmv", "-c:v wmv2"),
+        ("ogv", "-c:v libtheora"),
+    ];
+    let mut random = 1_u32;
+    let mut noise = |bytes: usize| -> Vec<u8> {
+        let mut next = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 24) as u8
+        };
+        (0..bytes).map(|_| next()).collect()
+    };
+    for (ending, options) in kinds {
+        let file = folder.video(&format!("{ending}/A/a.{ending}"), "2", options);
+        let whole = fs::read(&file).unwrap();
+        let (fifth, most) = (whole.len() / 5, whole.len() * 6 / 10);
+        let zeros = [&whole[..2 * fifth], &vec![0; fifth], &whole[3 * fifth..]].concat();
+        // As long as it was, but with something else from there on.
+        let padded = [&whole[..most], &noise(whole.len() - most)].concat();
+        for (what, bytes) in [("zeros", zeros), ("noise", padded)] {
+            fs::write(&file, &bytes).unwrap();
+            let packed = folder.pack(ending, &[]);
+            assert_eq!(packed.status.code(), Some(1), "{ending}, {what}");
+            ended(&packed, 1, &[&format!("a.{ending}: "), "get the file again"]);
+        }
+    }
+}
+
+#[test]
+fn frames_of_two_sizes_are_no_clip() {
+    let Some(folder) = Folder::new() else { return };
+    folder.video("small.ts", "1", "-c:v libx264");
+    folder.video("tall.ts", "1", "-vf scale=48:64 -c:v libx264");
+    fs::create_dir_all(folder.path("v/A")).unwrap();
+    let both = [fs::read(folder.path("small.ts")).unwrap(), fs::read(folder.path("tall.ts")).unwrap()].concat();
+    fs::write(folder.path("v/A/a.ts"), both).unwrap();
+    ended(&folder.pack("v", &[]), 1, &["a.ts: its frames change their size", "cut it into clips there"]);
+}
+
+#[test]
+fn copies_that_start_between_key_frames_and_joined_files_are_whole() {
+    let Some(folder) = Folder::new() else { return };
+    folder.video("open.mp4", "4", "-c:v libx264 -x264-params open-gop=1:keyint=20:bframes=3");
+    fs::create_dir_all(folder.path("v/A")).unwrap();
+    for name in ["a.mp4", "b.mkv"] {
+        folder.ffmpeg(&format!("-ss 1 -i open.mp4 -c copy v/A/{name}"));
+    }
+    // A broadcast that was switched on within a group of pictures.
+    let stream = fs::read(folder.video("c.ts", "4", "-c:v libx264 -g 25")).unwrap();
+    fs::write(folder.path("v/A/c.ts"), &stream[188 * 40..]).unwrap();
+    let packed = folder.pack("v", &[]);
+    ended(&packed, 0, &["packed 3 clips", "note: a: it starts between two key frames", "note: c: it starts between"]);
+    // Timestamps that start again are no damage.
+    fs::create_dir_all(folder.path("joined/A")).unwrap();
+    for (name, options) in
+        [("o.ogv", "-c:v libtheora"), ("f.mp4", "-c:v libx264 -g 10 -movflags frag_keyframe+empty_moov")]
+    {
+        let once = fs::read(folder.video(name, "1", options)).unwrap();
+        fs::write(folder.path("joined/A").join(name), once.repeat(2)).unwrap();
+    }
+    // A recording that does not know its length.
+    let line = "ffmpeg -v error -f lavfi -i testsrc2=s=64x48:r=25:d=2 -c:v wmv2 -f asf - > joined/A/live.wmv";
+    assert!(Command::new("sh").args(["-c", line]).current_dir(folder.path(".")).status().unwrap().success());
+    ended(&folder.pack("joined", &[]), 0, &["packed 3 clips"]);
+}
+
+#[test]
+fn a_build_does_not_go_on_with_other_videos() {
+    let Some(folder) = Folder::new() else { return };
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        folder.video(&format!("v/A/{name}.avi"), "2", "-c:v mpeg4");
+    }
+    let more = ["--shard-size", "30KiB", "--jobs", "1"];
+    let mut child = folder.pack_command("v", &more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let finished = || {
+        fs::read_dir(folder.path(".out-v.partial/set"))
+            .is_ok_and(|set| set.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".clipshard")))
+    };
+    while !finished() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    assert!(finished(), "a shard was finished before the end");
+    folder.video("v/A/a.avi", "2", "-vf hue=s=0 -c:v mpeg4");
+    let resumed = folder.pack("v", &[&more[..], &["--resume"]].concat());
+    ended(&resumed, 2, &["lists or sources are not the same: clip a has label 0, ", "a video of ", "--overwrite"]);
 }
 
 #[test]

@@ -144,5 +144,5 @@ fn parts_of_trees_that_differ_are_refused() {
     fs::remove_file(tree.path(&format!("jpegs_256/{}/frame000014.jpg", CLIPS[0]))).unwrap();
     let two = make_part(&tree, place.path(), Part { number: 2, of: 2 }, true).0;
     let error = merged(&place.path().join("out"), &[one, two]).unwrap_err().to_string();
-    assert!(error.contains("lists or tree are not the same: clip v_Archery_g01_c01 is"), "{error}");
+    assert!(error.contains("lists or sources are not the same: clip v_Archery_g01_c01 has label 0, "), "{error}");
 }

@@ -122,3 +122,21 @@ fn a_folder_with_nothing_but_leftovers_is_refused_plainly_and_takes_a_new_run() 
         fs::remove_dir_all(&run_dir).unwrap();
     }
 }
+
+#[test]
+fn a_run_does_not_go_on_without_the_results_of_its_best_epoch() {
+    let temp = tempfile::tempdir().unwrap();
+    let run_dir = copy_of_whole(temp.path());
+    for name in ["best.safetensors", "scores.npz"] {
+        let path = run_dir.join(name);
+        let whole = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let cure = "cannot resume: the results of the best epoch";
+        let error = resume(&run_dir, "").error(1);
+        assert!(error.contains(cure) && error.contains(name) && error.contains("--weights"), "{error}");
+        fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+        assert!(resume(&run_dir, "").error(1).contains(cure));
+        fs::write(&path, whole).unwrap();
+    }
+    resume(&run_dir, "").ok();
+}

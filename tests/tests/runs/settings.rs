@@ -32,10 +32,11 @@ fn a_run_goes_on_with_no_other_settings_than_those_that_it_used() {
     );
     assert_eq!(resume(&run_dir, "--epochs 3").error(2), expected);
     fs::write(&config, &whole).unwrap();
+    // The run computed in f32, on a processor, though nobody asked for it.
     let typed = "--seed 4 --lr 0.5 --recipe tsn --precision f32";
     let expected = format!(
         "error: cannot resume: --lr is 0.5, but the run used 0.01\n  \
-                    --precision is f32, but the run used none\n  --recipe is tsn, but the run used seed\n  \
+                    --recipe is tsn, but the run used seed\n  \
                     --seed is 4, but the run used 3\n{cure}\n"
     );
     assert_eq!(resume(&run_dir, typed).error(2), expected);

@@ -2,6 +2,7 @@
 //! `config.toml` has come to say.
 
 use super::{Settings, place};
+use crate::device::Precision;
 use crate::schedule::Schedule;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use std::path::Path;
 
 /// What may differ when a run goes on: where the data are, how fast it runs, and what it keeps.
 const FREE: [&str; 6] = ["data", "device", "threads", "checkpoint-minutes", "keep-epochs", "skip-damaged"];
+
+const PRECISION: &str = "precision";
 
 /// Values by the name of their option. A setting that is not there was not given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,10 +48,22 @@ impl Settings {
 }
 
 impl Deciding {
+    /// Sets the precision that is computed in, which is the device's where no option gives one.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.0.insert(PRECISION.into(), serde_json::to_value(precision).unwrap_or_default());
+    }
+
+    /// The precision that is computed in, as it is typed; none of settings alone.
+    pub fn precision(&self) -> Option<&str> {
+        self.0.get(PRECISION)?.as_str()
+    }
+
     /// All settings that differ from those that a run used, by name.
     pub fn differences(&self, used: &Self) -> Vec<Difference> {
         let names: BTreeSet<&String> = self.0.keys().chain(used.0.keys()).collect();
-        let differing = names.into_iter().filter(|&name| self.0.get(name) != used.0.get(name));
+        // A precision that is not given is the device's, which is opened later.
+        let is_open = |name: &str| name == PRECISION && (self.precision().is_none() || used.precision().is_none());
+        let differing = names.into_iter().filter(|&name| self.0.get(name) != used.0.get(name) && !is_open(name));
         let difference = |name: &String| Difference {
             option: name.clone(),
             now: shown(self.0.get(name)),
