@@ -10,22 +10,37 @@ use std::path::Path;
 
 use clipshard::open_regular;
 
-/// Says in words why the file cannot be whole; `None` where its container does not show that.
-pub(super) fn cut_short(path: &Path) -> io::Result<Option<String>> {
+/// What a container shows of its file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing is wrong.
+    Whole,
+    /// The file cannot be whole, in words.
+    Damaged(String),
+    /// The file is damaged if frames are missing that its header counts, in words: an index may lead readers past the place.
+    Doubtful(String),
+}
+
+/// Judges whether a file reaches its end, and whether its parts follow one another.
+pub(super) fn judge(path: &Path) -> io::Result<Verdict> {
     let file = open_regular(path)?;
     let length = file.metadata()?.len();
     if length == 0 {
-        return Ok(Some("the file is empty".into()));
+        return Ok(Verdict::Damaged("the file is empty".into()));
     }
     let mut parts = Parts { file, length };
     let found = parts.walk()?;
+    let lost = |at: u64| format!("it is damaged: what starts at byte {at} is no part of such a file");
     Ok(match found {
-        End::Cut { needs } => Some(format!("it is cut short: {length} of at least {needs} bytes are there")),
-        End::Lost { at } if parts.is_zero_from(at)? => {
-            Some(format!("it has only zeros from byte {at} on, as a download leaves that did not finish"))
+        End::Cut { needs } => {
+            Verdict::Damaged(format!("it is cut short: {length} of at least {needs} bytes are there"))
         }
-        End::Lost { at } => Some(format!("it is damaged: what starts at byte {at} is no part of such a file")),
-        End::Whole => None,
+        End::Lost { at } | End::Skipped { at } if parts.is_zero_from(at)? => {
+            Verdict::Damaged(format!("it has only zeros from byte {at} on, as a download leaves that did not finish"))
+        }
+        End::Lost { at } => Verdict::Damaged(lost(at)),
+        End::Skipped { at } => Verdict::Doubtful(lost(at)),
+        End::Whole => Verdict::Whole,
     })
 }
 
@@ -38,6 +53,8 @@ enum End {
     Cut { needs: u64 },
     /// What starts here is no part of such a file.
     Lost { at: u64 },
+    /// The same, where an index leads to the parts behind it.
+    Skipped { at: u64 },
 }
 
 /// Bytes of a file by place. Numbers from the file are never trusted further than its length.
@@ -101,8 +118,7 @@ impl Parts {
             let Some([k0, k1, k2, k3, s0, s1, s2, s3]) = self.at::<8>(at)? else { break };
             let kind = [k0, k1, k2, k3];
             if !kind.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
-                // Readers find the other frames by the index, and by it those that are missing.
-                return Ok(if self.is_zero_from(at)? { End::Lost { at } } else { End::Whole });
+                return Ok(End::Skipped { at });
             }
             let bytes = u32::from_le_bytes([s0, s1, s2, s3]);
             // Into the frames, which is where a file ends that was cut; and where a length was never filled in.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::container::cut_short;
+use super::container::{self, Verdict};
 use super::process::{Process, Trouble, cannot_start};
 use crate::error::{Error, Result, machine_fault};
 
@@ -79,8 +79,10 @@ pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, Trouble
         Ok(fault) => Trouble::Stop(fault),
         Err(error) => Trouble::File(format!("cannot read it: {error}")),
     };
-    if let Some(fault) = cut_short(video).map_err(unreadable)? {
-        return Err(Trouble::File(format!("{fault}; get the file again")));
+    let damaged = |fault: &str| Trouble::File(format!("{fault}; get the file again"));
+    let verdict = container::judge(video).map_err(unreadable)?;
+    if let Verdict::Damaged(fault) = &verdict {
+        return Err(damaged(fault));
     }
     let mut command = Command::new("ffprobe");
     command.args(["-hide_banner", "-loglevel", "error", "-select_streams", VIDEO_STREAM, "-count_packets"]);
@@ -106,7 +108,11 @@ pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, Trouble
     let Some(packets) = usual(count("nb_read_packets").unwrap_or(0)) else {
         return Err(Trouble::File(format!("it has more than {MOST_FRAMES} frames; cut it into clips")));
     };
-    Ok(Probed { packets, header_frames: count("nb_frames").and_then(usual) })
+    let header_frames = count("nb_frames").and_then(usual);
+    match verdict {
+        Verdict::Doubtful(fault) if header_frames.is_some_and(|frames| frames > packets + 1) => Err(damaged(&fault)),
+        _ => Ok(Probed { packets, header_frames }),
+    }
 }
 
 /// How long a program may take until it has read a file: a slow disk brings a megabyte a second.

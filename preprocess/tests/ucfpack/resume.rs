@@ -57,7 +57,7 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     let lost = tree.path(&format!("jpegs_256/{}/frame000014.jpg", CLIPS[5]));
     let bytes = fs::read(&lost).unwrap();
     fs::remove_file(&lost).unwrap();
-    refused(BuildOptions { keep_going: true, ..options.clone() }, "clip v_Rowing_g08_c01 is");
+    refused(BuildOptions { keep_going: true, ..options.clone() }, "clip v_Rowing_g08_c01 has");
     fs::write(lost, bytes).unwrap();
     let asked = pack(&options).unwrap_err();
     assert!(
