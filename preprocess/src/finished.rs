@@ -1,6 +1,6 @@
 //! Shards that an earlier run of the same build finished.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -27,6 +27,27 @@ pub(crate) struct Found {
     pub shards: FinishedShards,
     /// Shards that are made again, and why.
     pub notes: Vec<String>,
+}
+
+/// Removes everything from `set` that is no shard of these streams by its name: it would become a part of the data set.
+pub(crate) fn remove_strays<'a>(
+    set: &Path,
+    streams: impl IntoIterator<Item = (StreamKind, &'a StreamPlan)>,
+) -> Result<()> {
+    let shards_of = |(kind, plan): (StreamKind, &StreamPlan)| (0..plan.shards()).map(move |n| shard_file(kind, n));
+    let planned: HashSet<String> =
+        streams.into_iter().flat_map(|stream| shards_of(stream).collect::<Vec<_>>()).collect();
+    let Ok(entries) = fs::read_dir(set) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_name().to_str().is_some_and(|name| planned.contains(name)) {
+            continue;
+        }
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(Error::io(&path, "cannot remove what is no shard of this build"))?;
+    }
+    Ok(())
 }
 
 /// The finished shards of a stream in `set`, every record checked against its checksum. Anything else in their place is

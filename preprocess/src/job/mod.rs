@@ -13,7 +13,7 @@ use crate::build::{BuildOptions, BuildReport, content_options};
 use crate::encode::{ClipEncoder, EncodeSetup, EncodedClip, ReadClip, StreamOptions};
 use crate::error::{Error, NotWhole, Result, Skipped};
 use crate::estimate::{CLIPS, Sample, announce};
-use crate::finished::{FinishedShards, find_finished};
+use crate::finished::{FinishedShards, find_finished, remove_strays};
 use crate::lists::Lists;
 use crate::merge::PartRecord;
 use crate::output::Place;
@@ -226,6 +226,7 @@ impl<'a> Job<'a> {
         plan: BuildPlan,
         watch: Watch<'_>,
     ) -> Result<(Manifest, Totals)> {
+        remove_strays(set, self.streams.iter().map(|(kind, _)| *kind).zip(&self.plans))?;
         let mut finished: Vec<FinishedShards> = Vec::new();
         for ((kind, _), plan) in self.streams.iter().zip(&self.plans) {
             let found = find_finished(set, *kind, plan, &self.lists.clips, &self.metadata, watch)?;

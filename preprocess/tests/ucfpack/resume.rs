@@ -135,6 +135,20 @@ fn a_clip_that_broke_after_its_shard_was_finished_is_named() {
 }
 
 #[test]
+fn strays_in_an_unfinished_build_are_not_carried_over() {
+    let tree = Tree::new();
+    let place = tempfile::tempdir().unwrap();
+    let (out, reference) = (place.path().join("out"), place.path().join("reference"));
+    pack(&small_shards(&tree, &reference)).unwrap();
+    cut_off(&small_shards(&tree, &out));
+    let set = place.path().join(".out.partial/set");
+    fs::write(set.join("rgb-00099.clipshard"), "x").unwrap();
+    fs::create_dir(set.join("notes")).unwrap();
+    pack(&BuildOptions { resume: true, ..small_shards(&tree, &out) }).unwrap();
+    assert!(files(&out) == files(&reference));
+}
+
+#[test]
 fn two_builds_of_one_place_do_not_meet() {
     let tree = Tree::new();
     let place = tempfile::tempdir().unwrap();
