@@ -29,7 +29,8 @@ pub(crate) struct Found {
     pub notes: Vec<String>,
 }
 
-/// Removes everything from `set` that is no shard of these streams by its name: it would become a part of the data set.
+/// Removes everything from `set` that is no shard of these streams by its name: files that were being written when the build
+/// was cut off, a manifest that did not get to its place, strays. It would become a part of the data set.
 pub(crate) fn remove_strays<'a>(
     set: &Path,
     streams: impl IntoIterator<Item = (StreamKind, &'a StreamPlan)>,

@@ -80,7 +80,6 @@ impl PartialBuild {
         }
         let set = self.set();
         fs::create_dir_all(&set).map_err(Error::io(&set, "cannot create the folder"))?;
-        self.remove_fragments()?;
         let text = serde_json::to_vec(plan).map_err(|e| Error::Input(format!("the plan cannot be written: {e}")))?;
         Ok(write_whole(&*self.storage, &self.root.join(PLAN_FILE), ".build-", &text)?)
     }
@@ -142,17 +141,6 @@ impl PartialBuild {
             let path = entry.path();
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(Error::io(&path, "cannot remove what an earlier build left"))?;
-        }
-        Ok(())
-    }
-
-    /// Files that were being written when the build was cut off, and a manifest that did not get to its place.
-    fn remove_fragments(&self) -> Result<()> {
-        let set = self.set();
-        for entry in fs::read_dir(&set).map_err(Error::io(&set, "cannot list the folder"))?.flatten() {
-            if !is_shard(&entry.file_name().to_string_lossy()) {
-                fs::remove_file(entry.path()).map_err(Error::io(entry.path(), "cannot remove a fragment"))?;
-            }
         }
         Ok(())
     }

@@ -34,7 +34,8 @@ pub(super) fn without_wrappers(name: &str) -> String {
 /// `model.`, `backbone.` or `encoder.`.
 ///
 /// A prefix is cut off where the first layers of exactly one ResNet stand behind it. A last layer beside the prefix, as
-/// `cls_head.fc_cls` of mmaction2, becomes `fc`. Other tensors beside the prefix, such as those of a loss, are left out. Two tensors that would get one name are an
+/// `cls_head.fc_cls` of mmaction2, becomes `fc`. Other tensors beside a whole network, such as
+/// those of a loss, are left out. Two tensors that would get one name are an
 /// error; `path` is for its message.
 #[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
 pub fn torchvision_names(
@@ -50,15 +51,16 @@ pub fn torchvision_names(
     let root = prefix[..prefix.len().saturating_sub(1)].rfind('.').map_or("", |point| &prefix[..=point]);
     let origin = origin(&prefix, root, &tensors);
     let mut named = HashMap::with_capacity(tensors.len());
-    let mut problems = Vec::new();
+    let (mut problems, mut beside) = (Vec::new(), Vec::new());
     for (name, tensor) in tensors {
         let new = match name.strip_prefix(&prefix) {
             Some(rest) => head(rest).unwrap_or_else(|| layer(rest)),
-            // A loss, a metric or another head beside the one network is none of its tensors.
             None => match name.strip_prefix(root).and_then(head) {
                 Some(head) => head,
-                None if prefix.is_empty() => name,
-                None => continue,
+                None => {
+                    beside.push((name, tensor));
+                    continue;
+                }
             },
         };
         if named.insert(new.clone(), tensor).is_some() {
@@ -66,6 +68,10 @@ pub fn torchvision_names(
         }
     }
     WeightsError::check(path, problems)?;
+    // Beside a whole network they are those of a loss or a metric; else one of them may be what the network lacks.
+    if prefix.is_empty() || !named.contains_key("fc.weight") {
+        named.extend(beside);
+    }
     Ok((named, origin))
 }
 
@@ -178,9 +184,9 @@ mod tests {
 
     #[test]
     fn tensors_beside_the_network_are_left_out() {
-        let network = ["model.conv1.weight", "model.bn1.weight", "model.layer1.0.conv1.weight", "model.fc.bias"];
+        let network = ["model.conv1.weight", "model.bn1.weight", "model.layer1.0.conv1.weight", "model.fc.weight"];
         let (names, _) = renamed(&[&network[..], &["criterion.weight", "metric.total"]].concat());
-        assert_eq!(names, ["bn1.weight", "conv1.weight", "fc.bias", "layer1.0.conv1.weight"]);
+        assert_eq!(names, ["bn1.weight", "conv1.weight", "fc.weight", "layer1.0.conv1.weight"]);
     }
 
     #[test]
