@@ -54,14 +54,12 @@ pub fn torchvision_names(
     let (mut problems, mut beside) = (Vec::new(), Vec::new());
     for (name, tensor) in tensors {
         let new = match name.strip_prefix(&prefix) {
-            Some(rest) => head(rest).unwrap_or_else(|| layer(rest)),
-            None => match name.strip_prefix(root).and_then(head) {
-                Some(head) => head,
-                None => {
-                    beside.push((name, tensor));
-                    continue;
-                }
-            },
+            Some(rest) => Some(head(rest).unwrap_or_else(|| layer(rest))),
+            None => name.strip_prefix(root).and_then(head),
+        };
+        let Some(new) = new else {
+            beside.push((name, tensor));
+            continue;
         };
         if named.insert(new.clone(), tensor).is_some() {
             problems.push(Problem::Twice { name: new });
