@@ -137,7 +137,7 @@ pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch
     let lock = if options.dry_run { None } else { Some(OutputLock::take(&options.out)?) };
     // Another program may have put something there until the lock was taken.
     let place = if lock.is_some() { output::place(&options.out, options.overwrite || options.resume)? } else { place };
-    let scan = source.scan(&lists.clips, watch)?;
+    let scan = source.scan(&lists.clips, watch).map_err(|error| partial::with_finished(error, &options.out, place))?;
     let mut job = Job::new(options, &source, lists, scan)?;
     for folder in lock.iter().flat_map(|lock| output::remove_leftovers(&options.out, lock)) {
         job.report.notes.push(format!("removed {}, which a run that was cut off left", folder.display()));

@@ -37,6 +37,24 @@ pub(crate) enum Leftover {
     Refuse,
 }
 
+/// The error of a build that ends before its folder is opened: an interruption also tells what an earlier build finished there.
+pub(crate) fn with_finished(error: Error, out: &Path, place: Place) -> Error {
+    let folder = folder(out, place);
+    match (error, finished_shards(&folder)) {
+        (cause @ Error::Interrupted, shards @ 1..) => Error::Kept { cause: Box::new(cause), shards, folder },
+        (error, _) => error,
+    }
+}
+
+/// Number of files with a shard's final name; none count where nobody knows what they are for.
+fn finished_shards(root: &Path) -> usize {
+    if !root.join(PLAN_FILE).is_file() {
+        return 0;
+    }
+    let Ok(entries) = fs::read_dir(root.join(SET_FOLDER)) else { return 0 };
+    entries.flatten().filter(|entry| is_shard(&entry.file_name().to_string_lossy())).count()
+}
+
 impl PartialBuild {
     /// Starts or continues the build of `plan` that will be `out`.
     pub fn open(
@@ -62,7 +80,7 @@ impl PartialBuild {
 
     fn prepare(&self, leftover: Leftover, plan: &BuildPlan) -> Result<()> {
         self.take_back()?;
-        let finished = self.finished();
+        let finished = finished_shards(&self.root);
         if finished > 0 {
             match leftover {
                 Leftover::Resume => self.compare(plan)?,
@@ -102,22 +120,13 @@ impl PartialBuild {
 
     /// Ends a build that failed: finished shards are kept, and the error says so; without any, nothing is left.
     pub fn abandon(self, error: Error) -> Error {
-        match self.finished() {
+        match finished_shards(&self.root) {
             0 => {
                 let _ = fs::remove_dir_all(&self.root);
                 error
             }
             shards => Error::Kept { cause: Box::new(error), shards, folder: self.root },
         }
-    }
-
-    /// Number of files with a shard's final name; none count where nobody knows what they are for.
-    fn finished(&self) -> usize {
-        if !self.root.join(PLAN_FILE).is_file() {
-            return 0;
-        }
-        let Ok(entries) = fs::read_dir(self.set()) else { return 0 };
-        entries.flatten().filter(|entry| is_shard(&entry.file_name().to_string_lossy())).count()
     }
 
     fn compare(&self, plan: &BuildPlan) -> Result<()> {

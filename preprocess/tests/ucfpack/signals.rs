@@ -58,6 +58,7 @@ fn nohup_is_respected() {
 /// Starts a build of one video with programs in place of ffmpeg's, which write that they were asked, and never answer.
 fn build_with_silent_programs(place: &Path, answers: &str) -> Child {
     let (programs, videos) = (place.join("programs"), place.join("videos"));
+    let _ = fs::remove_dir_all(&programs);
     fs::create_dir_all(&programs).unwrap();
     fs::create_dir_all(videos.join("A")).unwrap();
     fs::write(videos.join("A/v.avi"), "RIFF").unwrap();
@@ -71,7 +72,7 @@ fn build_with_silent_programs(place: &Path, answers: &str) -> Child {
     let path = std::env::var("PATH").unwrap();
     // Nothing of the program's output is kept open by the programs that it starts.
     command.env("PATH", format!("{}:{path}", programs.display()));
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until(|| names(&programs).iter().any(|name| name.contains(".asked")));
     child
 }
@@ -97,9 +98,20 @@ fn a_second_signal_ends_at_once_even_if_a_read_blocks() {
 fn a_signal_ends_the_wait_for_a_program_that_reads_a_video() {
     let place = tempfile::tempdir().unwrap();
     let version = "[ \"$1\" = -version ] && echo 'x version 5.1.9' && exit\n";
-    let mut child = build_with_silent_programs(place.path(), version);
-    kill(&child, "TERM");
-    let started = Instant::now();
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert!(started.elapsed() < Duration::from_secs(10));
+    let stopped = || {
+        let child = build_with_silent_programs(place.path(), version);
+        kill(&child, "TERM");
+        let started = Instant::now();
+        let output = child.wait_with_output().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(10));
+        output
+    };
+    ended(&stopped(), 143, "error: interrupted; nothing was written");
+    // What an earlier build finished stays, and the error says so.
+    let set = place.path().join(".out.partial/set");
+    fs::create_dir_all(&set).unwrap();
+    fs::write(set.join("rgb-00000.clipshard"), "a shard").unwrap();
+    fs::write(place.path().join(".out.partial/build.json"), "{}").unwrap();
+    ended(&stopped(), 143, "interrupted; 1 finished shard is kept in ");
+    assert!(set.join("rgb-00000.clipshard").exists());
 }
