@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
-use ucftrain::checkpoint::{self, EpochResult, Network, Scored, Seconds};
+use ucftrain::run::checkpoint::{self, EpochResult, Network, Scored, Seconds};
 use ucftrain::scores::Scores;
 use ucftrain::stream::Stream;
 use whole_program_tests::{args, run};

@@ -4,12 +4,14 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use ucftrain::console::{LostResult, note};
-use ucftrain::device::explain;
-use ucftrain::stop::Interrupted;
+use ucftrain::base::console::{LostResult, note};
+use ucftrain::base::stop::Interrupted;
+use ucftrain::base::usage::Usage;
+use ucftrain::cli::{bench, eval, exchange, predict, train};
+use ucftrain::compute::device::explain;
+use ucftrain::report;
+use ucftrain::scores::fuse;
 use ucftrain::stream::Stream;
-use ucftrain::usage::Usage;
-use ucftrain::{bench, eval, exchange, fuse, predict, report, train};
 
 /// Trains, evaluates and fuses two-stream action recognition networks straight from clip shards
 #[derive(Parser)]

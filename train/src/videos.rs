@@ -1,8 +1,8 @@
 //! The clips of one split as the networks see them.
 
+use crate::base::usage::Usage;
 use crate::sampler::MIN_FLOW_FRAMES;
 use crate::stream::Stream;
-use crate::usage::Usage;
 use anyhow::{Result, bail};
 use clipshard::{Dataset, Subset};
 use std::collections::BTreeSet;

@@ -4,10 +4,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use ucftrain::fuse::{FuseArgs, Space, report};
-use ucftrain::fusion::{Ratio, Strategy};
+use ucftrain::base::usage::Usage;
+use ucftrain::scores::fuse::combine::{Ratio, Strategy};
+use ucftrain::scores::fuse::{FuseArgs, Space, report};
 use ucftrain::scores::{Scores, clip_key};
-use ucftrain::usage::Usage;
 
 fn golden(name: &str) -> PathBuf {
     Path::new("tests/goldens").join(name)
@@ -249,7 +249,7 @@ fn scores(names: &[&str], classes: usize) -> Scores {
 }
 
 /// Writes two score files and fuses them.
-fn fuse_two(a: &Scores, b: &Scores) -> anyhow::Result<ucftrain::fuse::Report> {
+fn fuse_two(a: &Scores, b: &Scores) -> anyhow::Result<ucftrain::scores::fuse::Report> {
     let dir = tempfile::tempdir().unwrap();
     let files = [dir.path().join("a.npz"), dir.path().join("b.npz")];
     a.write_npz(&files[0]).unwrap();

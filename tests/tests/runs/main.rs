@@ -16,7 +16,7 @@ use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use ucftrain::checkpoint::{self, Parts, State};
+use ucftrain::run::checkpoint::{self, Parts, State};
 use whole_program_tests::{Done, args, program, run};
 
 const COMMON: &str =

@@ -2,7 +2,7 @@
 
 use super::{change_state, copy_of_whole, logged_epochs, resume, shared, state, training};
 use std::fs;
-use ucftrain::checkpoint::{self, Parts, Scored};
+use ucftrain::run::checkpoint::{self, Parts, Scored};
 use whole_program_tests::{Done, args, run};
 
 #[test]

@@ -4,7 +4,7 @@ use super::{COMMON, change_state, copy_of_whole, resume, shared, state, training
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use ucftrain::checkpoint;
+use ucftrain::run::checkpoint;
 use whole_program_tests::{Done, args, program, run};
 
 #[test]

@@ -1,6 +1,6 @@
 //! What becomes of samples whose records are damaged.
 
-use crate::console::note;
+use crate::base::console::note;
 use anyhow::{Result, anyhow};
 use std::sync::atomic::{AtomicU64, Ordering};
 

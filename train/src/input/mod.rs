@@ -1,10 +1,7 @@
-//! From shards to the network: a source fills samples with u8 pixels, a pipeline does so in threads ahead of the step, a feed
-//! brings them to the device and turns them into the network's input.
+//! From shards to the network: a source fills samples with u8 pixels, a pipeline does so in threads ahead of the step.
 
 mod damage;
-mod feed;
 mod geometry;
-mod memory;
 mod pipeline;
 mod source;
 mod test_source;
@@ -12,8 +9,6 @@ mod train_source;
 mod work;
 
 pub use damage::Damage;
-pub use feed::{Feed, Staged};
-pub use memory::HostMemory;
 pub use pipeline::{Batch, Batches, Plan, RING, with_batches};
 pub use source::{SampleSource, Worker, check_geometry};
 pub use test_source::TestSource;

@@ -1,9 +1,9 @@
 //! Decode threads that run ahead of the step by a fixed ring of batches. The threads take samples in order and write each
 //! into its own place, so the batches are the same for any number of threads; memory is the ring, allocated once.
 
-use super::memory::HostMemory;
 use super::source::{SampleSource, Worker};
 use super::work::{Clock, Work};
+use crate::compute::memory::HostMemory;
 use anyhow::{Context, Result, anyhow};
 use candle_core::Device;
 use std::ops::Range;

@@ -84,7 +84,7 @@ pub fn check_geometry(data: &Dataset, videos: &[Video], stream: Stream, crop: Cr
     }
     if let (Crop::Random, Some(video)) = (crop, videos.first()) {
         let size = data.clip(stream.records(), video.clip)?.size(0, 0);
-        check_room(size, side).map_err(|e| crate::usage::Usage(format!("{}: {e}", video.id)))?;
+        check_room(size, side).map_err(|e| crate::base::usage::Usage(format!("{}: {e}", video.id)))?;
     }
     Ok(())
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// While they had samples to write.
-    #[serde(with = "crate::float")]
+    #[serde(with = "crate::base::float")]
     pub busy: f64,
     /// That part of it in which they computed. The rest went into waiting for the disk, or for a core that was taken.
-    #[serde(with = "crate::float")]
+    #[serde(with = "crate::base::float")]
     pub computing: f64,
     /// As long as they were there.
-    #[serde(with = "crate::float")]
+    #[serde(with = "crate::base::float")]
     pub there: f64,
 }
 

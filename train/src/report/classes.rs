@@ -3,7 +3,7 @@
 use super::chart::{Chart, colour, label};
 use super::html::{Cell, columns, concat, escape, note, panel, section, table};
 use super::view::View;
-use crate::confusion::{Confusion, Pair};
+use crate::scores::confusion::{Confusion, Pair};
 use plotly::common::{AxisSide, ColorScale, ColorScaleElement, Font, Marker, Mode, Orientation, TextPosition};
 use plotly::layout::{Axis, AxisType, HoverMode, Margin};
 use plotly::{Bar, HeatMap, Scatter};

@@ -3,10 +3,10 @@
 use super::chart::{Chart, PALETTE, label};
 use super::html::{Cell, columns, note, panel, section, table};
 use super::run::Run;
-use crate::accuracy::accuracy;
-use crate::fuse::{self, FuseArgs, Outcome};
-use crate::fusion::{Ratio, Strategy};
 use crate::scores::Scores;
+use crate::scores::accuracy::accuracy;
+use crate::scores::fuse::combine::{Ratio, Strategy};
+use crate::scores::fuse::{self, FuseArgs, Outcome};
 use anyhow::{Context, Result};
 use plotly::Scatter;
 use plotly::common::{Line, Marker, MarkerSymbol, Mode};

@@ -16,9 +16,9 @@ mod training;
 mod view;
 mod worst;
 
-use crate::console::{Console, note};
-use crate::run_folder::REPORT_FILE;
-use crate::whole_file::write_whole;
+use crate::base::console::{Console, note};
+use crate::base::whole_file::write_whole;
+use crate::run::folder::REPORT_FILE;
 use anyhow::Result;
 use run::Run;
 use std::path::{Path, PathBuf};

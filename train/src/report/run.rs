@@ -1,7 +1,7 @@
 //! What the folder of a run holds, as far as it is there and whole.
 
 use super::epochs::{Csv, Epoch, EpochSeconds, Log, Start};
-use crate::checkpoint::{self, Network, Scored, State};
+use crate::run::checkpoint::{self, Network, Scored, State};
 use crate::scores::{SCORES_FILE, Scores};
 use crate::settings::Given;
 use crate::stream::Stream;
@@ -113,7 +113,7 @@ impl Run {
             self.faults.push(format!("{SCORES_FILE} has no labels."));
             return;
         };
-        let top1 = crate::accuracy::accuracy(&scores.logits, scores.classes, labels).top1;
+        let top1 = crate::scores::accuracy::accuracy(&scores.logits, scores.classes, labels).top1;
         // train.csv and test.csv have three decimals.
         if (top1 - best.top1).abs() > 1e-3 {
             self.faults.push(format!(

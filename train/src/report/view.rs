@@ -3,7 +3,7 @@
 use super::run::Run;
 use super::thumbnail::{Thumbnail, Thumbnails};
 use super::worst::{Mistake, worst};
-use crate::confusion::Confusion;
+use crate::scores::confusion::Confusion;
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -3,9 +3,9 @@
 use super::html::{breakable, escape, note, section};
 use super::thumbnail::Thumbnail;
 use super::view::View;
-use crate::confusion::predicted;
-use crate::fusion::softmax;
 use crate::scores::Scores;
+use crate::scores::confusion::predicted;
+use crate::scores::fuse::combine::softmax;
 
 /// A clip that was taken for another class.
 #[derive(Clone, Debug, PartialEq)]

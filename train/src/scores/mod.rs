@@ -5,7 +5,11 @@
 //! `{name: float32[classes]}` as the reference code (jeffreyyihuang/two-stream-action-recognition) writes them. The content
 //! of a file decides what it is, not its name.
 
+pub mod accuracy;
+pub mod calibration;
+pub mod confusion;
 mod csv;
+pub mod fuse;
 mod labels;
 mod names;
 mod npy;
@@ -17,8 +21,8 @@ pub(crate) use names::first_few;
 pub use names::{clip_key, read_names};
 pub use samples::SampleScores;
 
-use crate::usage::Usage;
-use crate::whole_file::write_whole;
+use crate::base::usage::Usage;
+use crate::base::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
 use inert_pickle::Kind;
 use inert_pickle::Rows;

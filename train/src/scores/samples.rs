@@ -1,7 +1,7 @@
 //! The logits of each sample, before they are summed over a clip.
 
 use super::npz;
-use crate::whole_file::write_whole;
+use crate::base::whole_file::write_whole;
 use anyhow::{Context, Result};
 use std::path::Path;
 

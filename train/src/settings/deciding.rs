@@ -2,8 +2,8 @@
 //! `config.toml` has come to say.
 
 use super::{Settings, place};
-use crate::device::Precision;
-use crate::schedule::Schedule;
+use crate::compute::device::Precision;
+use crate::training::schedule::Schedule;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

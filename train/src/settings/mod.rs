@@ -6,10 +6,10 @@ mod place;
 mod recipe;
 mod seed;
 
-use crate::device::Precision;
-use crate::schedule::Schedule;
+use crate::base::usage::Usage;
+use crate::compute::device::Precision;
 use crate::stream::Stream;
-use crate::usage::Usage;
+use crate::training::schedule::Schedule;
 use crate::view::{INPUT_SIZES, View};
 use anyhow::{Result, bail};
 use candle_convnet::Depth;

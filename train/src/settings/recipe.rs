@@ -1,8 +1,8 @@
 //! Named sets of defaults.
 
 use super::Settings;
-use crate::schedule::Schedule;
 use crate::stream::Stream;
+use crate::training::schedule::Schedule;
 use crate::view::View;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,0 +1,280 @@
+//! `ucftrain bench step`: times a training step and an evaluation of one batch, the network alone.
+
+#[cfg(feature = "cuda")]
+use super::roofline::Roofline;
+use super::{Records, first_split, peak_bytes};
+use crate::base::console::{document, result};
+use crate::base::table::table;
+use crate::base::usage::Usage;
+use crate::compute::device::{Compute, ComputeArgs};
+use crate::compute::feed::Feed;
+use crate::input::{Plan, TrainSource, with_batches};
+use crate::stream::Stream;
+use crate::view::View;
+use anyhow::{Context, Result, bail};
+use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
+use candle_core::{DType, Device, Tensor};
+use clipshard::Dataset;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What is typed after `bench step`.
+#[derive(Debug, clap::Args)]
+pub struct StepArgs {
+    /// Packed data set whose first training batch is taken, or `synthetic` for random numbers
+    #[arg(long, value_name = "DIR|synthetic", default_value = "synthetic")]
+    data: String,
+    /// Records that the network sees: rgb (3 channels) or flow (20)
+    #[arg(long, value_enum, default_value = "rgb")]
+    stream: Records,
+    /// Images a batch [default: 25 for rgb, 32 for flow]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch_size: Option<u32>,
+    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152
+    #[arg(long, value_name = "NET", default_value = "resnet18")]
+    arch: Depth,
+    /// Height and width of an image, in pixels
+    #[arg(long, value_name = "N", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    input_size: u32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    compute: ComputeArgs,
+    /// Time to measure for; five steps are taken in any case
+    #[arg(long, value_name = "N", default_value_t = 10.)]
+    seconds: f64,
+    /// Print one JSON document on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Steps before the first that counts: memory is taken, and a card's algorithms are chosen.
+const WARM_UP: usize = 2;
+const FEWEST: usize = 5;
+
+/// Runs the command.
+pub fn run(args: &StepArgs) -> Result<()> {
+    let stream = args.stream.stream();
+    let (compute, threads) = args.compute.start()?;
+    let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
+    let config = ResNetConfig { depth: args.arch, in_channels: stream.channels(), classes: 101 };
+    let model = Model::random(&config, 0, &compute.device)?;
+    let sgd = Sgd::new(model.trainable(), SgdConfig { lr: 1e-3, ..SgdConfig::default() });
+    let images = if args.data == "synthetic" {
+        let side = args.input_size as usize;
+        let shape = (batch_size, side, side, stream.channels());
+        Tensor::randn(0f32, 1., shape, &compute.device)?.to_dtype(compute.dtype)?
+    } else {
+        first_batch(args.data.as_ref(), stream, args.input_size as usize, batch_size, threads, &compute)?
+    };
+    let labels: Vec<u32> = (0..images.dims()[0] as u32).map(|i| i % 101).collect();
+    let labels = Tensor::new(labels, &compute.device)?;
+    let mut bench = Bench { model, sgd, device: compute.device.clone(), images, labels };
+    for _ in 0..WARM_UP {
+        bench.step()?;
+        bench.evaluate()?;
+    }
+    let start = Instant::now();
+    let mut times = Times::default();
+    while times.steps.len() < FEWEST || start.elapsed().as_secs_f64() < args.seconds {
+        times.steps.push(bench.step()?);
+        times.evaluations.push(bench.evaluate()?);
+    }
+    let ops = bench.ops(compute.dtype);
+    // Last: once a step is recorded, its tensors are the recording's.
+    times.recorded = bench.recorded(times.steps.len())?;
+    report(args, &compute, threads, bench.images.dims(), &times, &ops)
+}
+
+struct Bench {
+    model: Model,
+    sgd: Sgd,
+    device: Device,
+    images: Tensor,
+    labels: Tensor,
+}
+
+impl Bench {
+    /// Times of the forward pass, the backward pass and the update.
+    fn step(&mut self) -> candle_core::Result<[Duration; 3]> {
+        self.device.synchronize()?;
+        let start = Instant::now();
+        let loss = cross_entropy(&self.model.net.forward_t(&self.images, true)?, &self.labels, 0.)?;
+        self.device.synchronize()?;
+        let forward = start.elapsed();
+        let grads = loss.backward()?;
+        self.device.synchronize()?;
+        let backward = start.elapsed();
+        self.sgd.step(&grads)?;
+        drop((loss, grads));
+        self.device.synchronize()?;
+        Ok([forward, backward.saturating_sub(forward), start.elapsed().saturating_sub(backward)])
+    }
+
+    /// How long each op of a step takes on a card.
+    #[cfg(feature = "cuda")]
+    fn ops(&mut self, dtype: DType) -> Ops {
+        let device = self.device.clone();
+        if !device.is_cuda() {
+            return None;
+        }
+        match Roofline::measure(&device, dtype, || self.work()) {
+            Ok(roofline) => Some((roofline.text(), roofline.json())),
+            // A small card's memory may be full; the times stand without it.
+            Err(error) => {
+                crate::base::console::note(&format!("The ops were not looked at: {error}"));
+                None
+            }
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[expect(clippy::unused_self, reason = "only cards are looked at")]
+    fn ops(&mut self, _: DType) -> Ops {
+        None
+    }
+
+    /// Times of steps as training on a card takes them: recorded once, then started as a whole.
+    #[cfg(feature = "cuda")]
+    fn recorded(&mut self, steps: usize) -> candle_core::Result<Vec<Duration>> {
+        use candle_convnet::cuda::{record, rehearse};
+        if !self.device.is_cuda() {
+            return Ok(Vec::new());
+        }
+        let device = self.device.clone();
+        rehearse(&device, || self.work())?;
+        let recording = record(&device, || self.work())?;
+        let step = || {
+            device.synchronize()?;
+            let start = Instant::now();
+            recording.run()?;
+            device.synchronize()?;
+            Ok(start.elapsed())
+        };
+        (0..steps).map(|_| step()).collect()
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only cards record")]
+    fn recorded(&mut self, _: usize) -> candle_core::Result<Vec<Duration>> {
+        Ok(Vec::new())
+    }
+
+    /// A step that nothing waits for.
+    #[cfg(feature = "cuda")]
+    fn work(&mut self) -> candle_core::Result<()> {
+        let loss = cross_entropy(&self.model.net.forward_t(&self.images, true)?, &self.labels, 0.)?;
+        self.sgd.step(&loss.backward()?)
+    }
+
+    fn evaluate(&self) -> candle_core::Result<Duration> {
+        let start = Instant::now();
+        self.model.net.forward_t(&self.images, false)?;
+        self.device.synchronize()?;
+        Ok(start.elapsed())
+    }
+}
+
+/// What a card does in a step, for people and for programs; none where no card computes.
+type Ops = Option<(String, Value)>;
+
+#[derive(Default)]
+struct Times {
+    steps: Vec<[Duration; 3]>,
+    evaluations: Vec<Duration>,
+    /// Empty where nothing records.
+    recorded: Vec<Duration>,
+}
+
+fn report(
+    args: &StepArgs,
+    compute: &Compute,
+    threads: usize,
+    images: &[usize],
+    times: &Times,
+    ops: &Ops,
+) -> Result<()> {
+    let part = |i: usize| median(times.steps.iter().map(|parts| parts[i]).collect());
+    let whole = median(times.steps.iter().map(|parts| parts.iter().sum()).collect());
+    let [forward, backward, update] = [part(0), part(1), part(2)];
+    let evaluation = median(times.evaluations.clone());
+    let recorded = (!times.recorded.is_empty()).then(|| median(times.recorded.clone()));
+    let rate = |milliseconds: f64| 1e3 * images[0] as f64 / milliseconds;
+    let arch = args.arch.to_string();
+    if args.json {
+        let json = json!({
+            "arch": arch, "device": compute.name, "precision": format!("{:?}", compute.dtype).to_lowercase(),
+            "threads": threads, "batch_size": images[0], "input_size": images[1], "channels": images[3],
+            "images_per_second": rate(whole), "step_ms": whole, "forward_ms": forward, "backward_ms": backward,
+            "update_ms": update, "recorded_step_ms": recorded, "eval_ms": evaluation, "eval_images_per_second": rate(evaluation),
+            "steps": times.steps.len(), "peak_bytes": peak_bytes(),
+            "roofline": ops.as_ref().map(|(_, json)| json),
+        });
+        return Ok(document(&json)?);
+    }
+    result(&format!(
+        "{arch}, batch {} x {} x {} x {}, {:?} on {}, {threads} threads, medians of {} steps",
+        images[0],
+        images[3],
+        images[1],
+        images[2],
+        compute.dtype,
+        compute.name,
+        times.steps.len()
+    ))?;
+    let row = |name: &str, milliseconds: f64| {
+        vec![name.to_owned(), format!("{milliseconds:.2}"), format!("{:.1}", rate(milliseconds))]
+    };
+    let mut rows = vec![
+        row("training step", whole),
+        row("  forward", forward),
+        row("  backward", backward),
+        row("  update", update),
+    ];
+    rows.extend(recorded.map(|recorded| row("recorded step", recorded)));
+    rows.push(row("evaluation", evaluation));
+    result(table(&["", "ms", "images/s"], &rows).trim_end())?;
+    if let Some((text, _)) = ops {
+        result(&format!("\n{}", text.trim_end()))?;
+    }
+    if let Some(bytes) = peak_bytes() {
+        result(&format!("peak memory of this process: {:.2} GB", bytes as f64 / 1e9))?;
+    }
+    Ok(())
+}
+
+/// In milliseconds.
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}
+
+/// The network's first input of the first batch of the first epoch.
+fn first_batch(
+    dir: &Path,
+    stream: Stream,
+    side: usize,
+    batch_size: usize,
+    threads: usize,
+    compute: &Compute,
+) -> Result<Tensor> {
+    let data = Dataset::open(dir)?;
+    let videos = first_split(&data, stream, side)?.train;
+    if videos.len() < batch_size {
+        let (dir, clips) = (dir.display(), videos.len());
+        bail!(Usage(format!("{dir}: {clips} training clips; choose a --batch-size of at most that")));
+    }
+    let view = View { segments: 1, ..View::seed(stream) };
+    let source = TrainSource::new(&data, &videos, stream, side, 0, 0).with_view(view);
+    let mut feed = Feed::new(compute, (stream, view.range(stream)), side, view.segments, batch_size)?;
+    let plan = Plan { batch_size, first_batch: 0, threads, ring: 1 };
+    with_batches(&source, plan, &compute.device, |batches| {
+        let batch = batches.next_batch()?.context("the data set has no training batch")?;
+        let staged = feed.stage(batch)?;
+        feed.arrive(&staged)?;
+        let input = feed.inputs(&staged)?.swap_remove(0);
+        compute.device.synchronize()?;
+        feed.release(staged)?;
+        Ok(input)
+    })
+}

@@ -1,0 +1,53 @@
+//! Which algorithms a card chose for a run's convolutions: kept in the run's folder, and taken again when the run goes on, so
+//! that it neither times them again nor computes in another way than before.
+
+use crate::base::console::note;
+use crate::base::whole_file::write_whole;
+use crate::compute::device::Compute;
+use crate::run::folder::RunFolder;
+use anyhow::{Context, Result};
+use candle_convnet::cuda::{Choices, choices, cudnn_version, follow};
+use serde::{Deserialize, Serialize};
+
+/// No file of ours is larger.
+const MOST_BYTES: u64 = 16 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    card: String,
+    cudnn: usize,
+    algorithms: Choices,
+}
+
+/// Has the device take what is stored, if a card and cuDNN like these chose it.
+pub fn restore(folder: &RunFolder, compute: &Compute) -> Result<()> {
+    let path = folder.algorithms();
+    if !compute.device.is_cuda() || !path.is_file() {
+        return Ok(());
+    }
+    let text =
+        clipshard::read_regular(&path, MOST_BYTES).with_context(|| format!("{}: cannot read it", path.display()))?;
+    match serde_json::from_slice::<Stored>(&text) {
+        Ok(stored) if stored.card == compute.name && stored.cudnn == cudnn_version() => {
+            follow(&compute.device, stored.algorithms)?;
+        }
+        Ok(stored) => {
+            let Stored { card, cudnn, .. } = stored;
+            note(&format!("{}: of {card} with cuDNN {cudnn}; algorithms are timed again", path.display()));
+        }
+        Err(e) => note(&format!("{}: {e}; algorithms are timed again", path.display())),
+    }
+    Ok(())
+}
+
+/// Stores what the device has chosen so far.
+pub fn store(folder: &RunFolder, compute: &Compute) -> Result<()> {
+    if !compute.device.is_cuda() {
+        return Ok(());
+    }
+    let algorithms = choices(&compute.device)?;
+    let stored = Stored { card: compute.name.clone(), cudnn: cudnn_version(), algorithms };
+    let path = folder.algorithms();
+    let text = serde_json::to_string_pretty(&stored)? + "\n";
+    write_whole(&path, text.as_bytes())
+}

@@ -1,0 +1,4 @@
+//! Files of weights.
+
+pub(crate) mod metadata;
+pub mod weights;

@@ -1,0 +1,289 @@
+//! The folder of a run: what is in it, and writing each file whole or not at all.
+
+use crate::base::usage::Usage;
+use crate::base::whole_file::{PARTIAL_PREFIX, write_whole};
+use crate::run::checkpoint::{EpochResult, State};
+use crate::run::lock::{LOCK_FILE, RunLock};
+use crate::run::log;
+use crate::run::tensorboard;
+use crate::settings::Settings;
+use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs::DirEntry;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Name of the page that shows a run, in its folder.
+pub const REPORT_FILE: &str = "report.html";
+
+/// Name of the file with all settings, in the folder of a run.
+pub const CONFIG_FILE: &str = "config.toml";
+/// Name of the latest state, in that folder.
+pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+/// No log that is read is larger.
+const MOST_LOG_BYTES: u64 = 1 << 30;
+
+/// Files that a run that is overwritten may have, beside the networks of its epochs.
+const RESULTS: [&str; 10] = [
+    "algorithms.json",
+    CHECKPOINT_FILE,
+    "best.safetensors",
+    "scores.npz",
+    "validation_scores.npz",
+    "train.csv",
+    "test.csv",
+    "log.jsonl",
+    tensorboard::FILE,
+    REPORT_FILE,
+];
+
+/// A run's folder. No other program trains in it as long as this lives.
+pub struct RunFolder {
+    dir: PathBuf,
+    _lock: RunLock,
+}
+
+/// What to do with a folder that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It must not be there.
+    Refuse,
+    /// Go on with the run in it.
+    Resume,
+    /// Replace the run in it.
+    Overwrite,
+}
+
+impl Existing {
+    /// Whether the folder is as it must be; reads only.
+    pub fn check(self, dir: &Path) -> Result<()> {
+        let is_used = || {
+            let is_of_a_run = |entry: &std::io::Result<DirEntry>| {
+                entry.as_ref().is_ok_and(|entry| entry.file_name() == LOCK_FILE || is_partial(&entry.file_name()))
+            };
+            dir.is_file() || dir.read_dir().is_ok_and(|mut entries| entries.any(|entry| !is_of_a_run(&entry)))
+        };
+        let (shown, has_config) = (dir.display(), dir.join(CONFIG_FILE).is_file());
+        match self {
+            Self::Refuse if is_used() => {
+                bail!(Usage(format!("{shown} exists; --resume goes on with it, --overwrite replaces it")))
+            }
+            Self::Resume if !dir.join(CHECKPOINT_FILE).is_file() => {
+                let cure = if has_config { "--overwrite starts it anew" } else { "leave out --resume" };
+                bail!("{shown}: no run to go on with (it has no {CHECKPOINT_FILE}); {cure}")
+            }
+            Self::Overwrite if is_used() && !has_config => {
+                bail!("{shown} is not a run folder (it has no {CONFIG_FILE}); it is not overwritten")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RunFolder {
+    /// A folder for a run: made, or found. Takes its lock, then removes what programs left behind that were killed while they
+    /// wrote, and the old run where that is replaced.
+    pub fn open(dir: &Path, existing: Existing) -> Result<Self> {
+        // Before anything is written to a folder that is none of ours.
+        existing.check(dir)?;
+        std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot make this folder", dir.display()))?;
+        let folder = Self { dir: dir.to_owned(), _lock: RunLock::take(dir)? };
+        // Another program may have been faster.
+        existing.check(dir)?;
+        for entry in folder.entries()? {
+            if is_partial(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                remove(&entry.path())?;
+            }
+        }
+        if existing == Existing::Overwrite {
+            let networks = folder.kept_epochs()?.into_iter().map(|(_, file)| file);
+            RESULTS.map(|name| dir.join(name)).into_iter().chain(networks).try_for_each(|file| remove(&file))?;
+        }
+        Ok(folder)
+    }
+
+    fn entries(&self) -> Result<Vec<DirEntry>> {
+        let entries = self.dir.read_dir().and_then(Iterator::collect);
+        entries.with_context(|| format!("{}: cannot read it", self.dir.display()))
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// All settings.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join(CONFIG_FILE)
+    }
+
+    /// What a card chose to compute with.
+    pub fn algorithms(&self) -> PathBuf {
+        self.dir.join("algorithms.json")
+    }
+
+    /// Latest state.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.dir.join(CHECKPOINT_FILE)
+    }
+
+    /// Network of the best epoch.
+    pub fn best(&self) -> PathBuf {
+        self.dir.join("best.safetensors")
+    }
+
+    /// Network of an epoch.
+    pub fn network_of(&self, epoch: usize) -> PathBuf {
+        self.dir.join(format!("epoch-{epoch:04}.safetensors"))
+    }
+
+    /// The epochs whose networks are there, and their files.
+    fn kept_epochs(&self) -> Result<Vec<(usize, PathBuf)>> {
+        let epoch_of = |path: PathBuf| {
+            let epoch =
+                path.file_name()?.to_str()?.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok()?;
+            (path == self.network_of(epoch)).then_some((epoch, path))
+        };
+        Ok(self.entries()?.into_iter().filter_map(|entry| epoch_of(entry.path())).collect())
+    }
+
+    /// Removes the networks of epochs before `first`.
+    pub fn forget_epochs_before(&self, first: usize) -> Result<()> {
+        for (_, file) in self.kept_epochs()?.into_iter().filter(|&(epoch, _)| epoch < first) {
+            remove(&file)?;
+        }
+        Ok(())
+    }
+
+    /// Scores of the best epoch on the clips that chose it, where those are not the test clips.
+    pub fn validation_scores(&self) -> PathBuf {
+        self.dir.join("validation_scores.npz")
+    }
+
+    /// Scores of the best epoch on the test clips.
+    pub fn scores(&self) -> PathBuf {
+        self.dir.join("scores.npz")
+    }
+
+    /// Writes the settings.
+    pub fn write_config(&self, settings: &Settings) -> Result<()> {
+        write_whole(&self.config(), settings.to_toml()?.as_bytes())
+    }
+
+    /// Writes `train.csv` and `test.csv` with the seed's columns and decimals.
+    pub fn write_csv(&self, history: &[EpochResult]) -> Result<()> {
+        let mut train = String::from("Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n");
+        let mut test = String::from("Epoch,Batch Time,Loss,Prec@1,Prec@5\n");
+        for result in history {
+            let EpochResult { epoch, lr, .. } = result;
+            let (batch, data) = (result.train_seconds.batch.get(), result.train_seconds.data.get());
+            let scored = result.train;
+            let _ = writeln!(
+                train,
+                "{epoch},{batch:.3},{data:.3},{:.5},{:.4},{:.4},{lr:e}",
+                scored.loss, scored.top1, scored.top5
+            );
+            let scored = result.test;
+            let batch = result.test_seconds.batch.get();
+            let _ = writeln!(test, "{epoch},{batch:.3},{:.5},{:.3},{:.3}", scored.loss, scored.top1, scored.top5);
+        }
+        write_whole(&self.dir.join("train.csv"), train.as_bytes())?;
+        write_whole(&self.dir.join("test.csv"), test.as_bytes())
+    }
+
+    /// Adds an epoch to the event file of `TensorBoard`.
+    pub fn log_epoch(&self, result: &EpochResult) -> Result<()> {
+        tensorboard::append(&self.dir.join(tensorboard::FILE), result)
+    }
+
+    /// Writes `train.csv`, `test.csv`, `log.jsonl` and the event file anew from the history of the checkpoint. A program that
+    /// was killed may have left one epoch too many in them, or the first part of a line.
+    pub fn rebuild_logs(&self, state: &State) -> Result<()> {
+        self.write_csv(&state.history)?;
+        tensorboard::rebuild(&self.dir.join(tensorboard::FILE), &state.history)?;
+        let text = clipshard::read_regular(&self.log_file(), MOST_LOG_BYTES).unwrap_or_default();
+        write_whole(&self.log_file(), run_log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.join("log.jsonl")
+    }
+
+    /// Adds one event to `log.jsonl`.
+    pub fn log(&self, event: &serde_json::Value) -> Result<()> {
+        let path = self.log_file();
+        let write = || {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+            file.write_all(format!("{event}\n").as_bytes())
+        };
+        write().with_context(|| format!("{}: cannot write it", path.display()))
+    }
+}
+
+fn is_partial(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PARTIAL_PREFIX.as_bytes())
+}
+
+/// Removes a file, if it is there.
+fn remove(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}: cannot remove it", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            dir.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_folder_with_nothing_but_leftovers_takes_a_new_run() {
+        let temp = tempfile::tempdir().unwrap();
+        let leave = || {
+            for name in [".partial-3Xk2a0", ".partial-a.partial", LOCK_FILE] {
+                std::fs::write(temp.path().join(name), "part").unwrap();
+            }
+        };
+        for existing in [Existing::Refuse, Existing::Overwrite] {
+            leave();
+            drop(RunFolder::open(temp.path(), existing).unwrap());
+            assert_eq!(names(temp.path()), [LOCK_FILE]);
+        }
+        leave();
+        let error = RunFolder::open(temp.path(), Existing::Resume).err().unwrap().to_string();
+        assert!(
+            error.ends_with("no run to go on with (it has no checkpoint.safetensors); leave out --resume"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_run_is_replaced_and_files_of_others_stay() {
+        let temp = tempfile::tempdir().unwrap();
+        let write = |name: &str| std::fs::write(temp.path().join(name), "x").unwrap();
+        for name in RESULTS.into_iter().chain(["config.toml", "epoch-0003.safetensors", ".partial-1", "notes.txt"]) {
+            write(name);
+        }
+        let error = RunFolder::open(temp.path(), Existing::Refuse).err().unwrap().to_string();
+        assert!(error.ends_with("--resume goes on with it, --overwrite replaces it"), "{error}");
+        assert_eq!(names(temp.path()).len(), RESULTS.len() + 4, "nothing was touched");
+        drop(RunFolder::open(temp.path(), Existing::Overwrite).unwrap());
+        assert_eq!(names(temp.path()), [LOCK_FILE, "config.toml", "notes.txt"]);
+        let error = RunFolder::open(temp.path(), Existing::Resume).err().unwrap().to_string();
+        assert!(error.ends_with("(it has no checkpoint.safetensors); --overwrite starts it anew"), "{error}");
+
+        std::fs::remove_file(temp.path().join("config.toml")).unwrap();
+        let error = RunFolder::open(temp.path(), Existing::Overwrite).err().unwrap().to_string();
+        assert!(error.contains("not a run folder"), "{error}");
+    }
+}

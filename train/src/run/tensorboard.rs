@@ -1,0 +1,219 @@
+//! A run's epochs as an event file that `TensorBoard` shows: `tensorboard --logdir runs`.
+//!
+//! The file is a row of `TFRecords` (<https://www.tensorflow.org/tutorials/load_data/tfrecord>): length, its checksum, data, its
+//! checksum. Data are protocol buffers `Event`, of which fields 1 `wall_time`, 2 `step`, 3 `file_version` and 5 `summary` are
+//! written; a summary's values (field 1) have a `tag` (1) and a `simple_value` (2).
+
+use crate::base::whole_file::write_whole;
+use crate::run::checkpoint::EpochResult;
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Its name in the run folder; `TensorBoard` looks for `tfevents`.
+pub const FILE: &str = "events.out.tfevents.ucftrain";
+
+/// Adds an epoch; makes the file if it is not there.
+pub fn append(path: &Path, result: &EpochResult) -> Result<()> {
+    let now = now();
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        let mut bytes = Vec::new();
+        if file.metadata()?.len() == 0 {
+            bytes.extend(record(&version(now)));
+        }
+        bytes.extend(record(&scalars(now, result.epoch as u64, &values(result))));
+        file.write_all(&bytes)
+    };
+    write().with_context(|| format!("{}: cannot write it", path.display()))
+}
+
+/// No event file of ours is larger.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Writes the file anew with these epochs. Those that the file has whole keep their times.
+pub fn rebuild(path: &Path, history: &[EpochResult]) -> Result<()> {
+    let times = clipshard::read_regular(path, MOST_BYTES).map(|bytes| times(&bytes)).unwrap_or_default();
+    write_whole(path, &rebuilt(&times, now(), history))
+}
+
+fn rebuilt(times: &Times, now: f64, history: &[EpochResult]) -> Vec<u8> {
+    let mut bytes = record(&version(times.version.unwrap_or(now)));
+    for result in history {
+        let step = result.epoch as u64;
+        let time = times.epochs.get(&step).copied().unwrap_or(now);
+        bytes.extend(record(&scalars(time, step, &values(result))));
+    }
+    bytes
+}
+
+/// When the events of a file were written, in seconds since 1970.
+#[derive(Debug, Default, PartialEq)]
+struct Times {
+    version: Option<f64>,
+    /// By epoch.
+    epochs: HashMap<u64, f64>,
+}
+
+/// The times of all records in front of the first that is not whole.
+fn times(mut bytes: &[u8]) -> Times {
+    let mut times = Times::default();
+    while let Some((data, rest)) = split_record(bytes) {
+        bytes = rest;
+        let Some((time, fields)) = data.strip_prefix(&[1 << 3 | 1]).and_then(|data| data.split_first_chunk()) else {
+            continue;
+        };
+        let time = f64::from_le_bytes(*time);
+        match fields {
+            [VERSION, ..] => times.version = Some(time),
+            [STEP, fields @ ..] => {
+                times.epochs.insert(read_varint(fields), time);
+            }
+            _ => {
+                times.epochs.insert(0, time);
+            }
+        }
+    }
+    times
+}
+
+/// First byte of an event's field `step`, and of `file_version`.
+const STEP: u8 = 2 << 3;
+const VERSION: u8 = 3 << 3 | 2;
+
+/// The data of a whole record, and what follows it.
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let (length_crc, rest) = rest.split_first_chunk()?;
+    let (data, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let (crc, rest) = rest.split_first_chunk()?;
+    let is_whole =
+        u32::from_le_bytes(*length_crc) == masked_crc(length) && u32::from_le_bytes(*crc) == masked_crc(data);
+    is_whole.then_some((data, rest))
+}
+
+fn values(result: &EpochResult) -> [(&'static str, f64); 9] {
+    let EpochResult { lr, train, test, train_seconds, .. } = *result;
+    [
+        ("loss/train", train.loss),
+        ("loss/test", test.loss),
+        ("top1/train", train.top1),
+        ("top1/test", test.top1),
+        ("top5/train", train.top5),
+        ("top5/test", test.top5),
+        ("learning_rate", lr),
+        ("seconds/step", train_seconds.batch.get()),
+        ("seconds/waiting", train_seconds.data.get()),
+    ]
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The first event of a file.
+fn version(wall_time: f64) -> Vec<u8> {
+    let mut event = double(1, wall_time);
+    event.extend(bytes(3, b"brain.Event:2"));
+    event
+}
+
+fn scalars(wall_time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
+    let mut summary = Vec::new();
+    for (tag, value) in values {
+        let mut scalar = bytes(1, tag.as_bytes());
+        // Field 2, wire type 5: four bytes.
+        scalar.push(2 << 3 | 5);
+        scalar.extend((*value as f32).to_le_bytes());
+        summary.extend(bytes(1, &scalar));
+    }
+    let mut event = double(1, wall_time);
+    // 0 is not written, as everywhere in protocol buffers.
+    if step > 0 {
+        event.push(STEP);
+        event.extend(varint(step));
+    }
+    event.extend(bytes(5, &summary));
+    event
+}
+
+/// A field of eight bytes.
+fn double(field: u8, value: f64) -> Vec<u8> {
+    let mut encoded = vec![field << 3 | 1];
+    encoded.extend(value.to_le_bytes());
+    encoded
+}
+
+/// A field with a length.
+fn bytes(field: u8, value: &[u8]) -> Vec<u8> {
+    let mut encoded = vec![field << 3 | 2];
+    encoded.extend(varint(value.len() as u64));
+    encoded.extend(value);
+    encoded
+}
+
+/// Seven bits a byte, the lowest first; all but the last have the highest bit set.
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    while value > 0x7f {
+        encoded.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    encoded.push(value as u8);
+    encoded
+}
+
+fn read_varint(bytes: &[u8]) -> u64 {
+    let last = bytes.iter().position(|byte| byte >> 7 == 0).unwrap_or(0).min(9);
+    bytes[..bytes.len().min(last + 1)].iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f))
+}
+
+fn record(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u64).to_le_bytes();
+    let mut record = length.to_vec();
+    record.extend(masked_crc(&length).to_le_bytes());
+    record.extend(data);
+    record.extend(masked_crc(data).to_le_bytes());
+    record
+}
+
+/// CRC-32C, turned and shifted, so that checksums of data with checksums in them stay apart.
+fn masked_crc(data: &[u8]) -> u32 {
+    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `scripts/make_event_golden.py` has `TensorBoard`'s own writer write the same events.
+    #[test]
+    fn events_have_the_bytes_that_tensorboards_writer_gives_them() {
+        let mut found = record(&version(1_700_000_000.25));
+        found.extend(record(&scalars(1_700_000_001.5, 0, &[("loss/train", 1.25), ("learning_rate", 5e-4)])));
+        found.extend(record(&scalars(1_700_000_002.75, 300, &[("top1/test", 73.883)])));
+        assert_eq!(found, include_bytes!("../../tests/goldens/events.tfevents"));
+    }
+
+    #[test]
+    fn a_torn_file_is_rebuilt_and_keeps_the_times_of_whole_events() {
+        let history = crate::run::checkpoint::tests::state_of(&[10.0; 300]).history;
+        let at = |epoch: usize| 1_700_000_000.25 + epoch as f64;
+        let event = |epoch: usize, at: f64| record(&scalars(at, epoch as u64, &values(&history[epoch])));
+        let head = record(&version(at(0)));
+        let whole: Vec<u8> = head.iter().copied().chain((0..300).flat_map(|epoch| event(epoch, at(epoch)))).collect();
+        assert_eq!(rebuilt(&times(&whole), 5.0, &history), whole);
+        // Torn in epoch 299, behind which epoch 298 was appended once more; and with one epoch too many.
+        let mut torn = whole[..whole.len() - 9].to_vec();
+        torn.extend(event(298, 7.0));
+        let mut expected = whole[..whole.len() - event(299, 0.0).len()].to_vec();
+        expected.extend(event(299, 5.0));
+        assert_eq!(rebuilt(&times(&torn), 5.0, &history), expected);
+        assert_eq!(rebuilt(&times(&whole), 5.0, &history[..299]), whole[..whole.len() - event(299, 0.0).len()]);
+        for damaged in [&[][..], &whole[..11], &[0xff; 40]] {
+            assert_eq!(times(damaged), Times::default());
+        }
+    }
+}

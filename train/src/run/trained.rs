@@ -1,0 +1,82 @@
+//! A trained network, opened to be used: by its run or its file.
+
+use crate::base::usage::Usage;
+use crate::compute::device::Compute;
+use crate::run::checkpoint::{self, Network};
+use anyhow::{Context, Result, anyhow, bail};
+use candle_convnet::{Model, ResNetConfig};
+use clipshard::Dataset;
+use std::path::{Path, PathBuf};
+
+/// What is typed to name one network.
+#[derive(Clone, Debug, clap::Args)]
+#[group(id = "network", required = true, multiple = false)]
+pub struct NetworkArgs {
+    /// Run folder: its best network is taken
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// A best.safetensors or checkpoint.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+}
+
+impl NetworkArgs {
+    /// The network's file.
+    pub fn file(&self) -> Result<PathBuf> {
+        match (&self.run, &self.checkpoint) {
+            (Some(dir), _) => best_of(dir),
+            (_, Some(file)) => Ok(file.clone()),
+            _ => bail!(Usage("give --run DIR or --checkpoint FILE".into())),
+        }
+    }
+}
+
+/// The best network of a run.
+pub fn best_of(dir: &Path) -> Result<PathBuf> {
+    let file = dir.join("best.safetensors");
+    if !file.is_file() {
+        bail!("{}: no best.safetensors in this folder: is it a run, and has it finished an epoch?", dir.display());
+    }
+    Ok(file)
+}
+
+/// A network with its weights on a device.
+pub struct Trained {
+    /// What it is.
+    pub network: Network,
+    /// Its weights.
+    pub model: Model,
+    /// Where it came from.
+    pub path: PathBuf,
+}
+
+impl Trained {
+    /// Reads `best.safetensors`, or the network of a checkpoint.
+    pub fn load(path: &Path, compute: &Compute) -> Result<Self> {
+        let (network, tensors) = checkpoint::load_network(path)?;
+        let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        let (in_channels, classes) = (network.stream.channels(), network.classes.len());
+        let model = Model::random(&ResNetConfig { depth, in_channels, classes }, 0, &compute.device)?;
+        model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
+        Ok(Self { network, model, path: path.to_owned() })
+    }
+
+    /// An error that names both networks if `other` knows other classes.
+    pub fn check_same_classes(&self, other: &Self) -> Result<()> {
+        if self.network.classes != other.network.classes {
+            let (one, two) = (self.path.display(), other.path.display());
+            bail!("{one} and {two} know different classes: they cannot be asked together");
+        }
+        Ok(())
+    }
+
+    /// Whether the network's classes are the data set's; an error that names both if not.
+    pub fn check_classes(&self, data: &Dataset) -> Result<()> {
+        let (own, others) = (&self.network.classes, &data.manifest().classes);
+        if own != others {
+            let (path, dir) = (self.path.display(), data.dir().display());
+            bail!("{path}: the network knows {} classes, {dir} has {}, or others", own.len(), others.len());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Scores of several files brought together: the same clips in the same order, and their labels.
+
+use super::FuseArgs;
+use crate::base::console::note;
+use crate::scores::{Labels, Scores, clip_key, first_few};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Reads score files and brings them into the order of the first.
+pub(super) fn load_aligned(paths: &[PathBuf], names: Option<&[String]>) -> Result<Vec<Scores>> {
+    let mut scores: Vec<Scores> = Vec::with_capacity(paths.len());
+    for path in paths {
+        let next = Scores::load_with_names(path, names)?;
+        let aligned = scores.first().map(|first| align(&next, path, first, &paths[0])).transpose()?;
+        scores.push(aligned.unwrap_or(next));
+    }
+    Ok(scores)
+}
+
+/// Brings scores into the order of the first file's, which must have the same clips and classes.
+pub(crate) fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) -> Result<Scores> {
+    let (shown, first_shown) = (path.display(), first_path.display());
+    let (places, first_places) = (scores.places(), first.places());
+    let only = |scores: &Scores, other: &std::collections::HashMap<String, usize>| -> Vec<String> {
+        scores.names.iter().filter(|name| !other.contains_key(&clip_key(name))).cloned().collect()
+    };
+    let (here, there) = (only(scores, &first_places), only(first, &places));
+    let mut faults = Vec::new();
+    for (names, path) in [(there, &first_shown), (here, &shown)] {
+        if !names.is_empty() {
+            faults.push(format!("{} clips are only in {path}: {}", names.len(), first_few(&names)));
+        }
+    }
+    if !faults.is_empty() {
+        bail!("{first_shown} and {shown} are not of the same clips; {}", faults.join("; "));
+    }
+    if scores.classes != first.classes {
+        bail!("{first_shown} has scores of {} classes, {shown} of {}", first.classes, scores.classes);
+    }
+    let order: Vec<usize> = first.names.iter().map(|name| places[&clip_key(name)]).collect();
+    let pick = |values: &Vec<u32>| order.iter().map(|&clip| values[clip]).collect();
+    Ok(Scores {
+        names: first.names.clone(),
+        classes: scores.classes,
+        logits: order.iter().flat_map(|&clip| scores.row(clip)).copied().collect(),
+        labels: scores.labels.as_ref().map(pick),
+        samples: scores.samples.as_ref().map(pick),
+    })
+}
+
+/// The labels of aligned scores, and where they come from.
+pub(super) fn find_labels(args: &FuseArgs, paths: &[PathBuf], scores: &[Scores]) -> Result<(Vec<u32>, String)> {
+    let names = &scores[0].names;
+    let differ = |a: &[u32], b: &[u32]| -> Vec<&str> {
+        let pairs = names.iter().zip(a.iter().zip(b));
+        pairs.filter(|(_, (a, b))| a != b).map(|(name, _)| name.as_str()).collect()
+    };
+    let stored = || scores.iter().zip(paths).filter_map(|(s, path)| Some((s.labels.as_ref()?, path.display())));
+    if let Some(dir) = &args.labels {
+        let found = Labels::find(dir, &scores[0], args.split.as_deref())?;
+        if found.unscored > 0 {
+            let (n, split) = (found.unscored, &found.split);
+            note(&format!("warning: {n} clips of the test list of split {split} have no scores and do not count"));
+        }
+        for (labels, path) in stored() {
+            let differing = differ(&found.labels, labels);
+            if !differing.is_empty() {
+                let (n, few) = (differing.len(), first_few(&differing));
+                let dir = dir.display();
+                note(&format!("warning: {n} labels in {path} differ from those of {dir}, which count: {few}"));
+            }
+        }
+        return Ok((found.labels, format!("{}, split {}", dir.display(), found.split)));
+    }
+    let mut stored = stored();
+    let (labels, path) = stored.next().context("the score files have no labels; give --labels DIR")?;
+    for (others, other_path) in stored {
+        let differing = differ(labels, others);
+        if !differing.is_empty() {
+            let (n, few) = (differing.len(), first_few(&differing));
+            bail!("{path} and {other_path} have different labels for {n} clips: {few}; give --labels DIR");
+        }
+    }
+    Ok((labels.clone(), path.to_string()))
+}

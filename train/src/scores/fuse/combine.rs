@@ -1,0 +1,179 @@
+//! Combines the scores of several streams.
+//!
+//! The rules are those of the reference run (jeffreyyihuang/two-stream-action-recognition, `average_fusion.py` and its kin): raw
+//! sums of logits, no softmax. All arithmetic is that of numpy on `float32` arrays, operation by operation, so the results are
+//! the same to the last bit.
+
+use crate::base::usage::Usage;
+
+/// Weights of the streams, as in `1:2`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ratio {
+    weights: Vec<f32>,
+    text: String,
+}
+
+impl Ratio {
+    /// Reads `A:B`, or `A:B:C` and so on for more streams: numbers of 0 or more, not all 0.
+    pub fn parse(text: &str) -> Result<Self, Usage> {
+        let parts: Vec<&str> = text.split(':').map(str::trim).collect();
+        // By way of f64, as numpy takes Python's numbers.
+        let weights: Option<Vec<f32>> = parts.iter().map(|part| part.parse::<f64>().ok().map(|w| w as f32)).collect();
+        let sound =
+            |w: &Vec<f32>| w.len() > 1 && w.iter().all(|w| w.is_finite() && *w >= 0.0) && w.iter().any(|w| *w > 0.0);
+        match weights.filter(sound) {
+            Some(weights) => Ok(Self { weights, text: parts.join(":") }),
+            None => Err(Usage(format!("ratio {text:?} is not of the form A:B with numbers of 0 or more, such as 1:2"))),
+        }
+    }
+
+    /// One stream's weight is 1, the others' 0.
+    fn unit(streams: usize, stream: usize) -> Self {
+        let weights: Vec<f32> = (0..streams).map(|i| f32::from(u8::from(i == stream))).collect();
+        Self::of_weights(weights)
+    }
+
+    fn of_weights(weights: Vec<f32>) -> Self {
+        let text = weights.iter().map(ToString::to_string).collect::<Vec<_>>().join(":");
+        Self { weights, text }
+    }
+
+    /// As it was typed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// One for each stream.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+}
+
+/// How streams become one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Strategy {
+    /// One stream alone, by its place.
+    Single(usize),
+    /// The sum of all, `s + t`; dividing it would change no rank.
+    Average,
+    /// The greatest score of each class, `max(s, t)`.
+    Max,
+    /// The weighted sum `a*s + b*t`.
+    Weighted(Ratio),
+}
+
+impl Strategy {
+    /// What is reported of `streams` streams: each alone, average, max, then the ratios.
+    pub fn all(streams: usize, ratios: &[Ratio]) -> Vec<Self> {
+        let singles = (0..streams).map(Self::Single);
+        singles.chain([Self::Average, Self::Max]).chain(ratios.iter().cloned().map(Self::Weighted)).collect()
+    }
+
+    /// `single`, `average`, `max` or `weighted`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Single(_) => "single",
+            Self::Average => "average",
+            Self::Max => "max",
+            Self::Weighted(_) => "weighted",
+        }
+    }
+
+    /// The weights that it amounts to; `None` for max.
+    pub fn ratio(&self, streams: usize) -> Option<Ratio> {
+        match self {
+            Self::Single(stream) => Some(Ratio::unit(streams, *stream)),
+            Self::Average => Some(Ratio::of_weights(vec![1.0; streams])),
+            Self::Max => None,
+            Self::Weighted(ratio) => Some(ratio.clone()),
+        }
+    }
+
+    /// The combined scores `[clips, classes]` of streams of the same shape and order.
+    ///
+    /// A weighted sum is added from left to right; a ratio has one weight a stream.
+    pub fn combine(&self, streams: &[&[f32]]) -> Vec<f32> {
+        let Some((first, rest)) = streams.split_first() else { return Vec::new() };
+        let fold = |start: Vec<f32>, join: &dyn Fn(usize, f32, f32) -> f32| {
+            rest.iter().enumerate().fold(start, |mut sum, (i, stream)| {
+                assert_eq!(sum.len(), stream.len(), "streams of one shape");
+                sum.iter_mut().zip(*stream).for_each(|(a, &b)| *a = join(i + 1, *a, b));
+                sum
+            })
+        };
+        match self {
+            Self::Single(stream) => streams[*stream].to_vec(),
+            Self::Average => fold(first.to_vec(), &|_, a, b| a + b),
+            Self::Max => fold(first.to_vec(), &|_, a, b| if b > a { b } else { a }),
+            Self::Weighted(ratio) => {
+                let weights = ratio.weights();
+                assert_eq!(weights.len(), streams.len(), "one weight a stream");
+                let start = first.iter().map(|score| weights[0] * score).collect();
+                fold(start, &|i, a, b| a + weights[i] * b)
+            }
+        }
+    }
+}
+
+/// Softmax of the mean over the samples, `[clips, classes]`: a distribution over the classes for each clip.
+///
+/// `sums` are sums of logits, `samples` says of how many, clip by clip. Worked out in 64 bits and rounded once.
+pub fn softmax(sums: &[f32], classes: usize, samples: &[u32]) -> Vec<f32> {
+    let mut probabilities = Vec::with_capacity(sums.len());
+    for (row, &samples) in sums.chunks_exact(classes).zip(samples) {
+        let mean = |score: &f32| f64::from(*score) / f64::from(samples);
+        let greatest = row.iter().map(mean).fold(f64::NEG_INFINITY, f64::max);
+        let powers: Vec<f64> = row.iter().map(|score| (mean(score) - greatest).exp()).collect();
+        let total: f64 = powers.iter().sum();
+        probabilities.extend(powers.iter().map(|power| (power / total) as f32));
+    }
+    probabilities
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_read_and_others_refused() {
+        let ratio = Ratio::parse("1: 1.5:0").unwrap();
+        assert_eq!((ratio.as_str(), ratio.weights()), ("1:1.5:0", [1.0, 1.5, 0.0].as_slice()));
+        for text in ["", "1", "1:", ":", "a:b", "1:-2", "0:0", "nan:1", "1:inf", "1e300:1", "1;2"] {
+            let message = Ratio::parse(text).unwrap_err().to_string();
+            assert!(message.contains(text) && message.contains("1:2"), "{message}");
+        }
+    }
+
+    #[test]
+    fn each_strategy_does_its_arithmetic() {
+        let (s, t) = ([1.0, -2.0, 0.5], [0.5, 4.0, 0.25]);
+        let combine = |strategy: Strategy| strategy.combine(&[&s, &t]);
+        assert_eq!(combine(Strategy::Single(1)), t);
+        assert_eq!(combine(Strategy::Average), [1.5, 2.0, 0.75]);
+        assert_eq!(combine(Strategy::Max), [1.0, 4.0, 0.5]);
+        assert_eq!(combine(Strategy::Weighted(Ratio::parse("2:1").unwrap())), [2.5, 0.0, 1.25]);
+    }
+
+    #[test]
+    fn strategies_come_in_the_order_of_the_report() {
+        let ratios = [Ratio::parse("1:2").unwrap()];
+        let all = Strategy::all(2, &ratios);
+        let shown: Vec<_> = all.iter().map(|s| (s.name(), s.ratio(2).map(|r| r.text))).collect();
+        let some = |text: &str| Some(text.to_owned());
+        let expected = [
+            ("single", some("1:0")),
+            ("single", some("0:1")),
+            ("average", some("1:1")),
+            ("max", None),
+            ("weighted", some("1:2")),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn softmax_is_a_distribution_whatever_the_scale() {
+        let p = softmax(&[2000.0, 0.0, 19.0, 0.0], 2, &[1, 19]);
+        assert_eq!(p[..2], [1.0, 0.0]);
+        assert!((p[2] - 0.731_058_6).abs() < 1e-7 && (p[2] + p[3] - 1.0).abs() < 1e-7);
+    }
+}

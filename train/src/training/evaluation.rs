@@ -1,0 +1,188 @@
+//! The test pass: many samples of each clip, raw logits summed per clip.
+
+use crate::base::console::{Console, Figures};
+use crate::base::meters::cross_entropy;
+use crate::base::stop::Stop;
+use crate::compute::device::Compute;
+use crate::compute::feed::{Feed, Staged};
+use crate::input::{Damage, Plan, RING, SampleSource, TestSource, Work, with_batches};
+use crate::run::checkpoint::{Scored, Seconds};
+use crate::scores::accuracy::{Accuracy, accuracy};
+use crate::scores::{SampleScores, Scores};
+use crate::stream::Stream;
+use crate::videos::Video;
+use crate::view::{Consensus, View};
+use anyhow::{Context, Result};
+use candle_convnet::ResNet;
+use candle_core::Tensor;
+use clipshard::Dataset;
+use std::time::{Duration, Instant};
+
+/// Samples that a card takes at once: its results for a sample do not depend on the others, and small batches leave it idle.
+const CARD_BATCH: usize = 256;
+/// Pixels that the processor takes at once, and samples at most: where images are small, a batch's work is mostly on the weights.
+const CPU_PIXELS: usize = 16 * 224 * 224;
+const CPU_BATCH: usize = 128;
+
+/// What a test pass needs beside the network.
+pub struct Evaluation<'a> {
+    /// The packed data set.
+    pub data: &'a Dataset,
+    /// The clips.
+    pub videos: &'a [Video],
+    /// Which frames they are seen by.
+    pub stream: Stream,
+    /// Side of the network's input in pixels.
+    pub side: usize,
+    /// How the network sees clips.
+    pub view: View,
+    /// Classes.
+    pub classes: usize,
+    /// Samples a batch, at least; a card takes more at once.
+    pub batch_size: usize,
+    /// Decode threads.
+    pub threads: usize,
+    /// Where the network is.
+    pub compute: &'a Compute,
+    /// Whether damaged samples are replaced by others of their clips.
+    pub skip_damaged: bool,
+    /// Whether each sample's logits are kept beside the sums.
+    pub keeps_samples: bool,
+}
+
+/// What a test pass gives.
+pub struct Outcome {
+    /// Loss and precisions of the clips. Where logits are summed, the loss is that of sums of 19, say, so it reads high.
+    pub scored: Scored,
+    /// Summed logits of each clip.
+    pub scores: Scores,
+    /// Logits of each sample, if they were to be kept.
+    pub samples: Option<SampleScores>,
+    /// Seconds a batch.
+    pub seconds: Seconds,
+    /// What the decode threads did.
+    pub decoding: Work,
+    /// Damaged samples that were replaced.
+    pub damaged: u64,
+}
+
+impl Outcome {
+    /// The loss or a score that is NaN or infinite, if there is one: `the test loss is NaN`.
+    pub fn fault(&self) -> Option<String> {
+        let loss = self.scored.loss;
+        if !loss.is_finite() {
+            return Some(format!("the test loss is {loss}"));
+        }
+        let place = self.scores.logits.iter().position(|logit| !logit.is_finite())?;
+        Some(format!(
+            "a score of clip {} is {}",
+            self.scores.names[place / self.scores.classes],
+            self.scores.logits[place]
+        ))
+    }
+}
+
+impl Evaluation<'_> {
+    /// Runs the pass; none where `stop` ended it.
+    pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
+        let damage = Damage::by_option(self.skip_damaged);
+        let source = TestSource::new(self.data, self.videos, self.stream, self.side);
+        let source = source.with_view(self.view).with_damage(damage);
+        let batch_size = self.batch_size.max(if self.compute.device.is_cpu() {
+            (CPU_PIXELS / (self.side * self.side * self.view.test_views())).min(CPU_BATCH)
+        } else {
+            CARD_BATCH
+        });
+        let pixels = (self.stream, self.view.range(self.stream));
+        let mut feed = Feed::new(self.compute, pixels, self.side, self.view.test_views(), batch_size)?;
+        let mut sums = vec![0_f32; self.videos.len() * self.classes];
+        let mut of_samples = self.keeps_samples.then(|| vec![0_f32; source.len() * self.classes]);
+        let mut seconds = Seconds::default();
+        let mut decoding = Work::default();
+        let steps = source.len().div_ceil(batch_size);
+        let mut progress = console.progress("test", steps, 0);
+        let plan = Plan { batch_size, first_batch: 0, threads: self.threads, ring: RING };
+        let is_complete = with_batches(&source, plan, &self.compute.device, |batches| {
+            let mut start = Instant::now();
+            let mut waited_before = 0.0;
+            let mut copied_before = Duration::ZERO;
+            let mut staged: Option<Staged<'_>> = None;
+            loop {
+                let batch = match staged.take() {
+                    Some(batch) => batch,
+                    None => match batches.next_batch()? {
+                        Some(batch) => feed.stage(batch)?,
+                        None => return Ok(true),
+                    },
+                };
+                if stop.is_asked() {
+                    return Ok(false);
+                }
+                let (first, samples) = (batch.samples.start, batch.samples.len());
+                feed.arrive(&batch)?;
+                let mut logits: Option<Tensor> = None;
+                for input in feed.inputs(&batch)? {
+                    let view = net.forward_t(&input, false)?;
+                    logits = Some(logits.map_or(Ok(view.clone()), |sum| sum + view)?);
+                }
+                feed.release(batch)?;
+                // A card is computing now: the next batch comes and goes there beside that. What is waited here counts as
+                // waiting, though the card may be busy.
+                staged = batches.next_batch()?.map(|batch| feed.stage(batch)).transpose()?;
+                let logits = logits.context("a test sample without a view")?.flatten_all()?.to_vec1::<f32>()?;
+                for (i, logits) in logits.chunks_exact(self.classes).enumerate() {
+                    let video = source.video(first + i);
+                    let sum = &mut sums[video * self.classes..(video + 1) * self.classes];
+                    for (sum, logit) in sum.iter_mut().zip(logits) {
+                        *sum += logit;
+                    }
+                    if let Some(of_samples) = &mut of_samples {
+                        let sample = video * self.view.test_samples + (first + i) % self.view.test_samples;
+                        of_samples[sample * self.classes..][..self.classes].copy_from_slice(logits);
+                    }
+                }
+                let waited = batches.waited.as_secs_f64();
+                seconds.batch.add(start.elapsed().as_secs_f64(), 1);
+                seconds.data.add(waited - waited_before, 1);
+                seconds.copy.add(feed.copied.saturating_sub(copied_before).as_secs_f64(), 1);
+                copied_before = feed.copied;
+                decoding = batches.work();
+                waited_before = waited;
+                start = Instant::now();
+                let figures = Figures { seconds: seconds.batch.get(), data_seconds: seconds.data.get(), scored: None };
+                progress.step(samples, Some(figures));
+            }
+        })?;
+        if !is_complete {
+            return Ok(None);
+        }
+        let labels: Vec<u32> = self.videos.iter().map(|video| video.label).collect();
+        let Accuracy { top1, top5 } = accuracy(&sums, self.classes, &labels);
+        let views = self.view.test_samples * self.view.test_views();
+        let loss = match self.view.consensus {
+            Consensus::Sum => cross_entropy(&sums, self.classes, &labels),
+            Consensus::Mean => {
+                let means: Vec<f32> = sums.iter().map(|sum| sum / views as f32).collect();
+                cross_entropy(&means, self.classes, &labels)
+            }
+        };
+        let scored = Scored { loss, top1, top5 };
+        let scores = Scores {
+            names: self.videos.iter().map(|video| video.id.clone()).collect(),
+            classes: self.classes,
+            logits: sums,
+            samples: Some(vec![views as u32; labels.len()]),
+            labels: Some(labels),
+        };
+        let samples = of_samples.map(|logits| SampleScores {
+            names: scores.names.clone(),
+            labels: scores.labels.clone(),
+            classes: self.classes,
+            samples: self.view.test_samples,
+            views: self.view.test_views() as u32,
+            frames: self.videos.iter().flat_map(|video| source.starts(video)).collect(),
+            logits,
+        });
+        Ok(Some(Outcome { scored, scores, samples, seconds, decoding, damaged: source.damaged() }))
+    }
+}

@@ -1,0 +1,311 @@
+//! The training loop: epochs of steps and a test pass after each.
+
+use crate::base::console::Console;
+use crate::base::stop::Stop;
+use crate::base::table::table;
+use crate::compute::device::Compute;
+use crate::compute::feed::Feed;
+use crate::input::{Damage, Plan, RING, SampleSource, TrainSource, Work, with_batches};
+use crate::run::checkpoint::{self, Cursor, EpochResult, Parts, Seconds, State, TrainMeters};
+use crate::run::folder::RunFolder;
+use crate::run::log::{epoch_event, test_event};
+use crate::settings::Settings;
+use crate::stream::STACK_FRAMES;
+use crate::training::average::{Average, copied};
+use crate::training::evaluation::{Evaluation, Outcome};
+use crate::training::schedule::Schedule;
+use crate::videos::{Video, Videos};
+use anyhow::{Result, bail};
+use candle_convnet::{Model, Sgd};
+use candle_core::Tensor;
+use clipshard::Dataset;
+use std::collections::HashMap;
+
+/// A run: what it reads, what it learns, where it is.
+pub struct Engine<'a> {
+    /// All settings.
+    pub settings: &'a Settings,
+    /// The packed data set.
+    pub data: &'a Dataset,
+    /// The clips of the split.
+    pub videos: &'a Videos,
+    /// Where results go.
+    pub folder: &'a RunFolder,
+    /// Where the network is.
+    pub compute: &'a Compute,
+    /// What a person sees.
+    pub console: Console,
+    /// The network.
+    pub model: Model,
+    /// The optimiser.
+    pub sgd: Sgd,
+    /// Average of the network's weights, where that is what is tested.
+    pub average: Option<Average>,
+    /// Everything else that a checkpoint holds.
+    pub state: State,
+    /// Steps of the whole run after which it stops.
+    pub limit_steps: Option<u64>,
+    /// Asked by a signal.
+    pub stop: Stop,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All epochs are over.
+    Finished,
+    /// A signal, or the limit of steps: the checkpoint goes on from here.
+    Stopped,
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn steps(&self) -> usize {
+        self.videos.train.len().div_ceil(self.settings.batch_size)
+    }
+
+    /// Trains until all epochs are over or something stops it.
+    pub fn run(&mut self) -> Result<End> {
+        while self.state.cursor.epoch < self.settings.epochs {
+            let Cursor { epoch, step, .. } = self.state.cursor;
+            if step < self.steps() {
+                self.console.say(&format!("==> Epoch:[{epoch}/{}][training stage]", self.settings.epochs));
+                if self.train_epoch()? == End::Stopped {
+                    self.save_checkpoint()?;
+                    return Ok(End::Stopped);
+                }
+                self.save_checkpoint()?;
+            }
+            let weights = self.average.as_ref().map(|average| average.put_in(&self.model)).transpose()?;
+            let outcome = self.test_epoch();
+            let tested = self.model.tensors();
+            // Copied: the best network is written from it when the training weights are in place again.
+            let tested = weights.as_ref().map(|_| copied(&tested)).transpose()?.unwrap_or(tested);
+            if let Some(weights) = weights {
+                self.model.load_tensors(&weights.into_iter().collect())?;
+            }
+            let Some(outcome) = outcome? else { return Ok(End::Stopped) };
+            check(&outcome, &format!("at epoch {}", self.state.cursor.epoch))?;
+            self.end_epoch(&outcome, &tested)?;
+        }
+        Ok(if self.test_best()? { End::Finished } else { End::Stopped })
+    }
+
+    /// The test pass of an epoch; none where a signal ended it.
+    fn test_epoch(&self) -> Result<Option<Outcome>> {
+        let epoch = self.state.cursor.epoch;
+        if self.settings.precise_bn > 0 && !self.take_statistics()? {
+            return Ok(None);
+        }
+        self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs));
+        self.evaluation(self.videos.validation()).run(&self.model.net, self.console, &self.stop)
+    }
+
+    /// Where held-out clips chose the best epoch: sees the test clips once, with its network. False where a signal ended that.
+    fn test_best(&mut self) -> Result<bool> {
+        let epochs = self.state.history.len();
+        if self.videos.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
+            return Ok(true);
+        }
+        self.console.say("==> Best epoch:[test stage]");
+        let (_, tensors) = checkpoint::load_network(&self.folder.best())?;
+        let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
+        self.model.load_tensors(&tensors)?;
+        let outcome = self.evaluation(&self.videos.test).run(&self.model.net, self.console, &self.stop);
+        self.model.load_tensors(&kept)?;
+        let Some(outcome) = outcome? else { return Ok(false) };
+        check(&outcome, "on the test clips")?;
+        outcome.scores.write_npz(&self.folder.scores())?;
+        self.state.damaged += outcome.damaged;
+        self.state.tested = Some((epochs, outcome.scored));
+        self.log(&test_event(epochs, &outcome.scored))?;
+        self.save_checkpoint()?;
+        Ok(true)
+    }
+
+    fn evaluation<'e>(&'e self, videos: &'e [Video]) -> Evaluation<'e> {
+        Evaluation {
+            data: self.data,
+            videos,
+            stream: self.settings.stream,
+            side: self.settings.input_size,
+            view: self.settings.view,
+            classes: self.state.network.classes.len(),
+            batch_size: self.settings.batch_size,
+            threads: self.settings.threads,
+            compute: self.compute,
+            skip_damaged: self.settings.skip_damaged,
+            keeps_samples: false,
+        }
+    }
+
+    fn damage(&self) -> Damage {
+        Damage::by_option(self.settings.skip_damaged)
+    }
+
+    pub(super) fn is_at_limit(&self) -> bool {
+        self.stop.is_asked() || self.limit_steps.is_some_and(|limit| self.state.cursor.steps_done >= limit)
+    }
+
+    /// The epoch's training clips as the network sees them.
+    pub(super) fn training_clips(&self) -> TrainSource<'a> {
+        let Settings { stream, input_size, seed, view, color_jitter, .. } = *self.settings;
+        let epoch = self.state.cursor.epoch as u64;
+        TrainSource::new(self.data, &self.videos.train, stream, input_size, seed, epoch)
+            .with_view(view)
+            .with_damage(self.damage())
+            .with_color_jitter(color_jitter)
+    }
+
+    /// Takes the batch norms' statistics of `precise_bn` of the epoch's training clips, seen as in training; false where a
+    /// signal ended that. Later training does not read them.
+    fn take_statistics(&self) -> Result<bool> {
+        let Settings { stream, input_size, batch_size, threads, view, precise_bn, .. } = *self.settings;
+        let source = self.training_clips();
+        let batches_wanted = precise_bn.min(source.len()).div_ceil(batch_size);
+        let mut feed = Feed::new(self.compute, (stream, view.range(stream)), input_size, view.segments, batch_size)?;
+        let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
+        let mut progress = self.console.progress("statistics", batches_wanted, 0);
+        let mut seen = 0;
+        with_batches(&source, plan, &self.compute.device, |batches| {
+            for _ in 0..batches_wanted {
+                let Some(batch) = batches.next_batch()? else { break };
+                if self.stop.is_asked() {
+                    return Ok(false);
+                }
+                let batch = feed.stage(batch)?;
+                feed.arrive(&batch)?;
+                let images = batch.samples.len();
+                for view in feed.inputs(&batch)? {
+                    seen += images;
+                    self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
+                }
+                feed.release(batch)?;
+                progress.step(images, None);
+            }
+            Ok(true)
+        })
+    }
+
+    /// Takes the results of an epoch, whose test saw the network `tested`, in: history, scheduler, best network, files, tables.
+    fn end_epoch(&mut self, outcome: &Outcome, tested: &[(String, Tensor)]) -> Result<()> {
+        let result = EpochResult {
+            epoch: self.state.cursor.epoch,
+            lr: self.rate(self.state.cursor.epoch, 0),
+            train: self.trained(),
+            test: outcome.scored,
+            train_seconds: self.state.seconds,
+            test_seconds: outcome.seconds,
+            train_decode_seconds: self.state.decode_seconds,
+            test_decode_seconds: outcome.decoding,
+        };
+        self.state.damaged += outcome.damaged;
+        self.state.decode_seconds = Work::default();
+        let is_best = self.state.best().is_none_or(|best| result.test.top1 > best.test.top1);
+        self.state.history.push(result);
+        if self.settings.schedule == Schedule::Plateau {
+            self.state.plateau.step(outcome.scored.loss);
+        }
+        self.state.cursor.epoch += 1;
+        self.state.cursor.step = 0;
+        self.state.meters = TrainMeters::default();
+        self.state.seconds = Seconds::default();
+        // Best network and scores come before the checkpoint that says that the epoch is over: a run that is killed in between does the epoch's test again.
+        if is_best {
+            checkpoint::save_network(&self.folder.best(), &self.state.network, tested)?;
+            let is_held_out = !self.videos.held_out.is_empty();
+            let scores = if is_held_out { self.folder.validation_scores() } else { self.folder.scores() };
+            outcome.scores.write_npz(&scores)?;
+        }
+        let keep = self.settings.keep_epochs;
+        if keep > 0 {
+            checkpoint::save_network(&self.folder.network_of(result.epoch), &self.state.network, tested)?;
+            self.folder.forget_epochs_before((result.epoch + 1).saturating_sub(keep))?;
+        }
+        self.folder.write_csv(&self.state.history)?;
+        self.log(&epoch_event(&result, is_best))?;
+        self.folder.log_epoch(&result)?;
+        self.save_checkpoint()?;
+        self.print_epoch(&result, is_best);
+        Ok(())
+    }
+
+    fn print_epoch(&self, result: &EpochResult, is_best: bool) {
+        let EpochResult { epoch, lr, train, test, train_seconds, test_seconds, .. } = result;
+        let seconds = |mean: crate::base::meters::Mean| format!("{:.3}", mean.get());
+        let row = vec![
+            epoch.to_string(),
+            seconds(train_seconds.batch),
+            seconds(train_seconds.data),
+            format!("{:.5}", train.loss),
+            format!("{:.4}", train.top1),
+            format!("{:.4}", train.top5),
+            format!("{lr:e}"),
+        ];
+        let head = ["Epoch", "Batch Time", "Data Time", "Loss", "Prec@1", "Prec@5", "lr"];
+        self.console.say(&table(&head, &[row]));
+        let row = vec![
+            epoch.to_string(),
+            seconds(test_seconds.batch),
+            format!("{:.5}", test.loss),
+            format!("{:.3}", test.top1),
+            format!("{:.3}", test.top5),
+        ];
+        self.console.say(&table(&["Epoch", "Batch Time", "Loss", "Prec@1", "Prec@5"], &[row]));
+        if is_best {
+            self.console.say(&format!(
+                "best so far: epoch {epoch} with {:.3} % of the {} clips right\n",
+                test.top1,
+                self.judges()
+            ));
+        }
+    }
+
+    /// What the clips are called that choose the best epoch.
+    pub fn judges(&self) -> &'static str {
+        if self.videos.held_out.is_empty() { "test" } else { "held-out" }
+    }
+
+    /// To `log.jsonl`, and to a program that listens.
+    pub fn log(&self, event: &serde_json::Value) -> Result<()> {
+        self.console.event(event);
+        self.folder.log(event)
+    }
+
+    pub(super) fn save_checkpoint(&self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        crate::compute::algorithms::store(self.folder, self.compute)?;
+        let average = self.average.as_ref().map_or_else(Vec::new, |average| average.tensors().to_vec());
+        let (model, momentum) = (self.model.tensors(), self.sgd.state());
+        let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
+        if let Some(name) = tensors.not_finite()? {
+            let Cursor { epoch, step, .. } = self.state.cursor;
+            bail!("{name} is not finite at epoch {epoch}, step {step}: {DIVERGED}; the checkpoint before that is kept");
+        }
+        checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
+    }
+}
+
+/// What a number says that is NaN or infinite, and the cure.
+pub(super) const DIVERGED: &str = "training has diverged; start again with a lower --lr";
+
+/// An error where a test pass shows that training has diverged. The checkpoint and the best network stay as they are.
+fn check(outcome: &Outcome, place: &str) -> Result<()> {
+    match outcome.fault() {
+        Some(fault) => bail!("{fault} {place}: {DIVERGED}"),
+        None => Ok(()),
+    }
+}
+
+/// The lines that people know from the seed run.
+pub fn seed_lines(settings: &Settings, videos: &Videos) -> [String; 3] {
+    let (train, test, side) = (videos.train.len(), videos.validation().len(), settings.input_size);
+    let shape = match settings.stream {
+        crate::stream::Stream::Spatial => format!("(3, {side}, {side})"),
+        crate::stream::Stream::Temporal => format!("({}, {side}, {side})", 2 * STACK_FRAMES),
+    };
+    [
+        format!("==> (Training video, Validation video):( {train} {test} )"),
+        format!("==> Training data : {train} videos {shape}"),
+        format!("==> Validation data : {} samples {shape}", test * settings.view.test_samples),
+    ]
+}
