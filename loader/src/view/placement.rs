@@ -1,17 +1,12 @@
-//! Which part of a stored frame a view shows, and the steps from the record to the view: decode, resize, mirror.
+//! Which part of a stored frame a view shows.
 
-use super::source::Worker;
-use crate::pixels;
-use crate::stream::Stream;
-use crate::view::{Crop, TestCrop};
-use anyhow::{Result, bail};
+use super::{Crop, TestCrop};
 use clipshard::order::Draws;
-use clipshard::{ClipRecords, ImageSize, Window};
-use std::ops::Range;
+use clipshard::{ImageSize, Window};
 
-/// A part of a stored frame, as a view shows it: resized to the input's square, perhaps mirrored.
+/// The part of a stored frame that a view shows, and whether it is mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Placement {
+pub(crate) struct Placement {
     pub window: Window,
     pub mirrored: bool,
 }
@@ -23,14 +18,16 @@ const FLOW_SCALES: &[f64] = &[1., 0.875, 0.75];
 const PLACES: [(u32, u32); 13] =
     [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3)];
 
-/// A training view of a frame of `size`. Draws: random crop row, column; corner crop pair of scales, place; then mirror.
-pub(super) fn train_placement(
+/// Places a training view in a frame of `size`; nothing where the frame is too small.
+///
+/// Draws: row and column of a random crop; pair of scales and place of a corner crop; then the mirror.
+pub(crate) fn train_placement(
     (crop, flip): (Crop, bool),
-    stream: Stream,
+    is_flow: bool,
     size: ImageSize,
     side: usize,
     draws: &mut Draws,
-) -> Result<Placement> {
+) -> Option<Placement> {
     let window = match crop {
         Crop::Whole => size.whole(),
         Crop::Random => {
@@ -40,7 +37,7 @@ pub(super) fn train_placement(
             Window { x, y, width: side as u16, height: side as u16 }
         }
         Crop::Corners => {
-            let scales = if stream == Stream::Spatial { RGB_SCALES } else { FLOW_SCALES };
+            let scales = if is_flow { FLOW_SCALES } else { RGB_SCALES };
             // Neighbours in the list of scales at most, so that nothing is distorted by more than that.
             let n = scales.len();
             let pairs = || (0..n * n).map(|pair| (pair / n, pair % n)).filter(|(a, b)| a.abs_diff(*b) <= 1);
@@ -50,23 +47,16 @@ pub(super) fn train_placement(
             window_at(size, width, height, (column, row))
         }
     };
-    Ok(Placement { window, mirrored: flip && draws.coin() })
+    Some(Placement { window, mirrored: flip && draws.coin() })
 }
 
-/// Whether a square of `side` stored pixels can be cut out.
-pub(super) fn check_room(size: ImageSize, side: usize) -> Result<()> {
-    if (size.width.min(size.height) as usize) < side {
-        bail!(
-            "frames of {}x{} are too small to crop {side}x{side}; give a smaller --input-size",
-            size.width,
-            size.height
-        );
-    }
-    Ok(())
+/// Returns nothing where a square of `side` stored pixels cannot be cut out.
+pub(crate) fn check_room(size: ImageSize, side: usize) -> Option<()> {
+    (usize::from(size.width.min(size.height)) >= side).then_some(())
 }
 
-/// View number `view` of a test sample.
-pub(super) fn test_placement(crop: TestCrop, size: ImageSize, view: usize) -> Placement {
+/// Places view number `view` of a test sample in a frame of `size`.
+pub(crate) fn test_placement(crop: TestCrop, size: ImageSize, view: usize) -> Placement {
     const TEN: [(u32, u32); 5] = [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2)];
     let side = part_of_side(size, 0.875);
     let square = |place| window_at(size, side, side, place);
@@ -88,43 +78,6 @@ fn window_at(size: ImageSize, width: u16, height: u16, (column, row): (u32, u32)
     Window { x: at(size.width - width, column), y: at(size.height - height, row), width, height }
 }
 
-/// Writes a view of all records of some frames to `out`, `[frames, planes, side, side, channels]`.
-pub(super) fn fill_view(
-    records: &ClipRecords<'_>,
-    frames: Range<usize>,
-    place: impl Fn(ImageSize) -> Result<Placement>,
-    side: usize,
-    worker: &mut Worker,
-    out: &mut [u8],
-) -> Result<()> {
-    if frames.is_empty() {
-        return Ok(());
-    }
-    let planes = records.planes();
-    let image_bytes = out.len() / (frames.len() * planes);
-    for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
-        let (frame, plane) = (frames.start + i / planes, i % planes);
-        let size = records.size(frame, plane);
-        let Placement { window, mirrored } = place(size)?;
-        if (usize::from(window.width), usize::from(window.height)) == (side, side) {
-            records.decode_window(frame, plane, window, &mut worker.decoder, out)?;
-        } else {
-            let part = ImageSize { width: window.width, height: window.height, ..size };
-            worker.frame.resize(part.bytes(), 0);
-            records.decode_window(frame, plane, window, &mut worker.decoder, &mut worker.frame)?;
-            pixels::squash(&mut worker.resizer, &worker.frame, part, side, out)?;
-        }
-        if mirrored {
-            pixels::mirror(out, side, size.channels.into());
-            // What moves to the right in the mirror moves to the left.
-            if planes == 2 && plane == 0 {
-                pixels::reverse(out);
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,7 +90,7 @@ mod tests {
         let mut mirrored = 0;
         for sample in 0..4000 {
             let mut draws = Draws::new(1, 0, sample);
-            let found = train_placement((Crop::Corners, true), Stream::Spatial, FRAME, 224, &mut draws).unwrap();
+            let found = train_placement((Crop::Corners, true), false, FRAME, 224, &mut draws).unwrap();
             let Window { x, y, width, height } = found.window;
             assert!(found.window.is_inside(FRAME));
             let quarters = |at: u16, room: u16| (0..=4).any(|q| u32::from(room) * q / 4 == u32::from(at));
@@ -182,9 +135,9 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_too_small_for_a_random_crop_says_what_to_do() {
+    fn a_frame_that_is_too_small_has_no_random_crop() {
         let mut draws = Draws::new(1, 0, 0);
-        let error = train_placement((Crop::Random, true), Stream::Spatial, FRAME, 300, &mut draws).unwrap_err();
-        assert!(error.to_string().contains("--input-size"), "{error}");
+        assert_eq!(train_placement((Crop::Random, true), false, FRAME, 300, &mut draws), None);
+        assert!(check_room(FRAME, 256).is_some() && check_room(FRAME, 257).is_none());
     }
 }

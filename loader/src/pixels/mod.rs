@@ -1,31 +1,32 @@
-//! What is done to u8 pixels between a record and its place in a batch: flip, squash.
+//! Changes u8 pixels on their way from a record to a batch: mirrors, resizes, jitters colours.
 
 mod jitter;
 mod mirror;
 
-use anyhow::{Context, Result};
+use crate::{Error, Result};
 use clipshard::ImageSize;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 pub use jitter::Jitter;
-pub use mirror::mirror;
+pub(crate) use mirror::mirror;
 
-/// Turns every displacement of a plane of optical flow round: `v` becomes `255 - v`.
-pub fn reverse(plane: &mut [u8]) {
+/// Reverses all displacements of a plane of optical flow: `v` becomes `255 - v`.
+pub(crate) fn reverse(plane: &mut [u8]) {
     for value in plane {
         *value = 255 - *value;
     }
 }
 
-/// Resizes to a square as PIL's antialiased bilinear does (triangle filter, its support scaled by the shrink factor).
-/// The aspect ratio is not kept, as in the seed run.
-pub fn squash(resizer: &mut Resizer, pixels: &[u8], size: ImageSize, side: usize, out: &mut [u8]) -> Result<()> {
+/// Resizes to a square as PIL's antialiased bilinear filter does (a triangle, its support scaled by the shrink factor). The
+/// aspect ratio is not kept.
+pub(crate) fn squash(resizer: &mut Resizer, pixels: &[u8], size: ImageSize, side: usize, out: &mut [u8]) -> Result<()> {
     let kind = if size.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    let source = ImageRef::new(size.width.into(), size.height.into(), pixels, kind).context("image to resize")?;
-    let mut target = Image::from_slice_u8(side as u32, side as u32, out, kind).context("resized image")?;
-    resizer.resize(&source, &mut target, &options).context("resizing an image")
+    let fault = |fault: &dyn std::fmt::Display| Error::Resize { size, side, fault: fault.to_string() };
+    let source = ImageRef::new(size.width.into(), size.height.into(), pixels, kind).map_err(|error| fault(&error))?;
+    let mut target = Image::from_slice_u8(side as u32, side as u32, out, kind).map_err(|error| fault(&error))?;
+    resizer.resize(&source, &mut target, &options).map_err(|error| fault(&error))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Images turned left to right.
+//! Mirrors images from left to right.
 #![allow(unsafe_code)]
 
 /// Mirrors rows of `width` pixels of one or three channels in place.
-pub fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
+pub(crate) fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
     if channels == 1 {
         return pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
     }

@@ -1,0 +1,291 @@
+//! Threads that make batches ahead of the consumer.
+
+use crate::read_ahead::read_ahead;
+use crate::ring::{Allocate, Full, Heap, Ring, Shape};
+use crate::samples::{Samples, Worker};
+use crate::share::{Share, State};
+use crate::work::{Clock, Work};
+use crate::{Error, Result};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Slots of the ring by default: a batch in use, one that is ready, one that is being written.
+const SLOTS: usize = 3;
+
+/// How a [`Loader`] makes batches.
+#[must_use]
+pub struct LoaderBuilder {
+    samples: Arc<dyn Samples>,
+    batch_size: usize,
+    threads: usize,
+    slots: usize,
+    share: Share,
+    memory: Box<dyn Allocate>,
+}
+
+impl LoaderBuilder {
+    /// Sets the samples of a batch; the last batch holds the rest. The default is 32.
+    pub fn batch_size(self, batch_size: usize) -> Self {
+        Self { batch_size, ..self }
+    }
+
+    /// Sets the threads that decode. The default is one for each processor. Batches do not depend on it.
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Sets how many batches are in memory: those that you hold, those that are ready and those that are being written. The
+    /// default is 3. Batches do not depend on it.
+    pub fn slots(self, slots: usize) -> Self {
+        Self { slots, ..self }
+    }
+
+    /// Makes every `world`th sample, from number `rank` on. All ranks have as many samples, none twice, and together they follow
+    /// the order of a single one. Where samples cannot be shared out evenly, the last few are left out.
+    pub fn rank(self, rank: usize, world: usize) -> Self {
+        Self { share: Share { rank, world, ..self.share }, ..self }
+    }
+
+    /// Begins with sample number `sample` of the pass instead of the first one.
+    pub fn start_at(self, sample: usize) -> Self {
+        Self { share: Share { start: sample, ..self.share }, ..self }
+    }
+
+    /// Begins where [`Loader::state`] was taken.
+    ///
+    /// # Errors
+    /// The state is of other samples, or lies behind their end.
+    pub fn resume(self, state: &State) -> Result<Self> {
+        let start = state.seen_of(&*self.samples)?;
+        Ok(self.start_at(start))
+    }
+
+    /// Sets where the memory of batches comes from. The default is [`Heap`].
+    pub fn memory(self, memory: impl Allocate + 'static) -> Self {
+        Self { memory: Box::new(memory), ..self }
+    }
+
+    /// Allocates the ring and starts the threads.
+    ///
+    /// # Errors
+    /// An option has a wrong value, or there is not enough memory, or the system starts no thread.
+    pub fn start(self) -> Result<Loader> {
+        let Self { samples, batch_size, threads, slots, share, memory } = self;
+        for (option, value, most) in
+            [("batch_size", batch_size, 1 << 30), ("threads", threads, 1 << 14), ("slots", slots, 1 << 14)]
+        {
+            if !(1..=most).contains(&value) {
+                return Err(Error::option(option, value, format!("between 1 and {most}")));
+            }
+        }
+        if share.rank >= share.world {
+            return Err(Error::option("rank", share.rank, format!("below the number of ranks, {}", share.world)));
+        }
+        let shape =
+            Shape { samples: share.len(samples.len()), batch_size, sample_bytes: samples.sample_bytes(), slots };
+        let ring = Arc::new(Ring::new(shape, memory)?);
+        let reads_ahead = samples.stored_bytes() > 0;
+        let mut loader = Loader {
+            ring,
+            samples,
+            share,
+            threads: Vec::new(),
+            seen: 0,
+            waited: Duration::ZERO,
+            start: Instant::now(),
+        };
+        for number in 0..threads {
+            loader.spawn(&format!("decode-{number}"), decode)?;
+        }
+        if reads_ahead {
+            loader.spawn("read-ahead", read_ahead)?;
+        }
+        Ok(loader)
+    }
+}
+
+impl fmt::Debug for LoaderBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { samples, batch_size, threads, slots, share, .. } = self;
+        let mut out = f.debug_struct("LoaderBuilder");
+        out.field("samples", &samples.len()).field("batch_size", batch_size).field("threads", threads);
+        out.field("slots", slots).field("share", share).finish_non_exhaustive()
+    }
+}
+
+/// Writes samples until none is left.
+fn decode(ring: &Ring, samples: &dyn Samples, share: Share) {
+    let run = || -> Result<()> {
+        let mut worker = Worker::default();
+        while let Some(run) = ring.take(|i| share.run_end(samples, i)) {
+            let clock = Clock::start();
+            run.fill(|i, previous, out| samples.fill(share.sample(i), &mut worker, previous, out))?;
+            ring.add_work(clock.stop());
+        }
+        Ok(())
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let message = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned();
+        Err(Error::Panicked { message })
+    });
+    if let Err(error) = outcome {
+        ring.fail(error);
+    }
+}
+
+/// Batches of samples, made by threads that run ahead of the consumer. It is an iterator over batches.
+///
+/// The batches are the same for any number of threads and slots. Memory is the ring of slots, allocated once; it grows only while
+/// you hold all of its batches. Dropping the loader ends its threads.
+pub struct Loader {
+    ring: Arc<Ring>,
+    samples: Arc<dyn Samples>,
+    share: Share,
+    threads: Vec<JoinHandle<()>>,
+    /// Samples of this rank in the batches so far.
+    seen: usize,
+    waited: Duration,
+    start: Instant,
+}
+
+impl Loader {
+    /// Describes how batches are made; [`LoaderBuilder::start`] makes them.
+    pub fn builder(samples: Arc<dyn Samples>) -> LoaderBuilder {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = Share { start: 0, rank: 0, world: 1 };
+        LoaderBuilder { samples, batch_size: 32, threads, slots: SLOTS, share, memory: Box::new(Heap) }
+    }
+
+    fn spawn(&mut self, name: &str, body: fn(&Ring, &dyn Samples, Share)) -> Result<()> {
+        let (ring, samples, share) = (Arc::clone(&self.ring), Arc::clone(&self.samples), self.share);
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        self.threads.push(thread.spawn(move || body(&ring, &*samples, share)).map_err(Error::Thread)?);
+        Ok(())
+    }
+
+    /// Waits for the next batch and returns it, or nothing after the last one.
+    ///
+    /// # Errors
+    /// A record is damaged, a file cannot be read, or a thread panicked. Batches before the error are returned first.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>> {
+        let start = Instant::now();
+        let full = self.ring.next();
+        self.waited += start.elapsed();
+        let Some(full) = full? else { return Ok(None) };
+        self.seen = full.samples.end;
+        Ok(Some(Batch { ring: Arc::clone(&self.ring), share: self.share, full: Some(full) }))
+    }
+
+    /// Returns whether [`Loader::next_batch`] would return at once.
+    pub fn is_ready(&self) -> bool {
+        self.ring.is_ready()
+    }
+
+    /// Returns how many batches the pass of this rank has.
+    pub fn batches(&self) -> usize {
+        let Shape { samples, batch_size, .. } = self.ring.shape();
+        samples.div_ceil(batch_size)
+    }
+
+    /// Returns how far the pass has come: behind the last batch that was returned.
+    pub fn state(&self) -> State {
+        State { samples: self.samples.fingerprint(), seen: self.share.seen(self.seen) }
+    }
+
+    /// Returns the time that the caller has waited for batches.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Returns how the threads have spent their time so far.
+    pub fn work(&self) -> Work {
+        let decoders = self.threads.len() - usize::from(self.samples.stored_bytes() > 0);
+        Work { there: self.start.elapsed().as_secs_f64() * decoders as f64, ..self.ring.work() }
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.next_batch() {
+            // After an error that was returned there is nothing more.
+            Err(Error::Stopped) => None,
+            other => other.transpose(),
+        }
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.ring.stop();
+        for thread in self.threads.drain(..) {
+            // A thread's panic was reported by the batch that it did not write.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shape, threads) = (self.ring.shape(), self.threads.len());
+        f.debug_struct("Loader").field("shape", &shape).field("share", &self.share).field("threads", &threads).finish()
+    }
+}
+
+/// One batch. It owns its memory until it is dropped: keep it as long as you like, on any thread.
+pub struct Batch {
+    ring: Arc<Ring>,
+    share: Share,
+    /// There until it is dropped.
+    full: Option<Full>,
+}
+
+impl Batch {
+    /// Returns the numbers of its samples in the pass.
+    pub fn samples(&self) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
+        self.share.samples(self.full.as_ref().map_or(0..0, |full| full.samples.clone()))
+    }
+
+    /// Returns how many samples it has.
+    pub fn len(&self) -> usize {
+        self.samples().len()
+    }
+
+    /// Returns whether it has no sample. No batch of a loader is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the bytes of its samples, one after the other: `[samples, ...]` of u8.
+    pub fn bytes(&self) -> &[u8] {
+        self.full.as_ref().map_or(&[], |full| full.bytes(self.ring.shape().sample_bytes))
+    }
+
+    /// Returns the bytes of sample number `i` of the batch.
+    ///
+    /// # Panics
+    /// The batch has no such sample.
+    pub fn sample(&self, i: usize) -> &[u8] {
+        let bytes = self.ring.shape().sample_bytes;
+        &self.bytes()[i * bytes..(i + 1) * bytes]
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if let Some(full) = self.full.take() {
+            self.ring.give_back(full);
+        }
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("samples", &self.full.as_ref().map(|full| &full.samples)).finish_non_exhaustive()
+    }
+}

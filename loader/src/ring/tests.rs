@@ -1,0 +1,155 @@
+//! The ring under threads. Miri and `ThreadSanitizer` run these tests too (scripts/miri.sh, scripts/sanitize.sh).
+
+use super::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const BYTES: usize = 3;
+
+fn shape(samples: usize, slots: usize) -> Shape {
+    Shape { samples, batch_size: 4, sample_bytes: BYTES, slots }
+}
+
+/// Starts threads that write the number of each sample, in runs of `run` samples.
+fn writers(ring: &Arc<Ring>, threads: usize, run: usize) -> Vec<std::thread::JoinHandle<()>> {
+    let body = |ring: Arc<Ring>| {
+        move || {
+            while let Some(taken) = ring.take(|i| (i / run + 1) * run) {
+                let filled = taken.fill(|i, previous, out| {
+                    // In a run the bytes of the sample before are at hand.
+                    assert!(previous.is_none_or(|previous| previous == [i as u8 - 1; BYTES]));
+                    out.fill(i as u8);
+                    Ok(())
+                });
+                filled.unwrap();
+            }
+        }
+    };
+    (0..threads).map(|_| std::thread::spawn(body(Arc::clone(ring)))).collect()
+}
+
+fn join(threads: Vec<std::thread::JoinHandle<()>>) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+fn expected(samples: Range<usize>) -> Vec<u8> {
+    samples.flat_map(|i| [i as u8; BYTES]).collect()
+}
+
+#[test]
+fn batches_come_in_order_for_any_number_of_threads_and_slots() {
+    let samples = if cfg!(miri) { 11 } else { 23 };
+    for run in [1, 3, 19] {
+        for threads in [1, 2, 5] {
+            for slots in [1, 2, 3, 100] {
+                let ring = Arc::new(Ring::new(shape(samples, slots), Box::new(Heap)).unwrap());
+                let threads = writers(&ring, threads, run);
+                let mut seen = 0;
+                while let Some(full) = ring.next().unwrap() {
+                    assert_eq!(full.samples, seen..(seen + 4).min(samples));
+                    assert_eq!(full.bytes(BYTES), expected(full.samples.clone()));
+                    seen = full.samples.end;
+                    ring.give_back(full);
+                }
+                assert_eq!(seen, samples);
+                join(threads);
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_that_are_held_keep_their_bytes_and_the_ring_grows() {
+    let ring = Arc::new(Ring::new(shape(30, 2), Box::new(Heap)).unwrap());
+    let threads = writers(&ring, 2, 5);
+    let mut held = Vec::new();
+    while let Some(full) = ring.next().unwrap() {
+        held.push(full);
+    }
+    assert_eq!(held.len(), 8);
+    // Given back in an order that is not that of the batches.
+    for full in held.into_iter().rev() {
+        assert_eq!(full.bytes(BYTES), expected(full.samples.clone()));
+        ring.give_back(full);
+    }
+    join(threads);
+}
+
+#[test]
+fn a_batch_that_is_kept_costs_its_slot_only() {
+    let ring = Arc::new(Ring::new(shape(40, 3), Box::new(Heap)).unwrap());
+    let threads = writers(&ring, 2, 7);
+    let first = ring.next().unwrap().unwrap();
+    let mut batches = 1;
+    while let Some(full) = ring.next().unwrap() {
+        assert_eq!(full.bytes(BYTES), expected(full.samples.clone()));
+        ring.give_back(full);
+        batches += 1;
+    }
+    assert_eq!((batches, first.bytes(BYTES)), (10, &*expected(0..4)));
+    join(threads);
+}
+
+#[test]
+fn writers_wait_until_slots_are_free() {
+    let ring = Arc::new(Ring::new(shape(4000, 2), Box::new(Heap)).unwrap());
+    let written = Arc::new(AtomicUsize::new(0));
+    let thread = std::thread::spawn({
+        let (ring, written) = (Arc::clone(&ring), Arc::clone(&written));
+        move || {
+            while let Some(run) = ring.take(|i| i + 1) {
+                run.fill(|_, _, _| {
+                    written.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                })
+                .unwrap();
+            }
+        }
+    });
+    // Two batches fill the ring. While one is held, a third one starts when the second is given back.
+    let first = ring.next().unwrap().unwrap();
+    let second = ring.next().unwrap().unwrap();
+    assert_eq!(written.load(Ordering::SeqCst), 8);
+    ring.give_back(first);
+    let third = ring.next().unwrap().unwrap();
+    assert_eq!(written.load(Ordering::SeqCst), 12);
+    drop((second, third));
+    ring.stop();
+    thread.join().unwrap();
+}
+
+#[test]
+fn an_error_comes_after_the_batches_before_it() {
+    let ring = Ring::new(shape(12, 3), Box::new(Heap)).unwrap();
+    ring.take(|_| 4).unwrap().fill(|_, _, _| Ok(())).unwrap();
+    ring.fail(Error::NothingToTrain);
+    ring.fail(Error::Stopped);
+    assert!(ring.take(|i| i + 1).is_none());
+    assert_eq!(ring.next().unwrap().unwrap().samples, 0..4);
+    assert!(matches!(ring.next(), Err(Error::NothingToTrain)));
+    assert!(matches!(ring.next(), Err(Error::Stopped)));
+}
+
+#[test]
+fn memory_that_is_too_small_or_absent_is_an_error() {
+    struct Small;
+    impl Allocate for Small {
+        fn allocate(&self, bytes: usize) -> Result<Box<dyn SlotMemory>> {
+            Ok(Box::new(vec![0; bytes - 1]))
+        }
+    }
+    assert!(matches!(Ring::new(shape(5, 2), Box::new(Small)), Err(Error::Memory { bytes: 12, .. })));
+    let huge = |sample_bytes| Ring::new(Shape { sample_bytes, ..shape(5, 2) }, Box::new(Heap));
+    assert!(matches!(huge(usize::MAX / 2), Err(Error::Memory { .. })));
+    // Miri ends where memory does.
+    #[cfg(not(miri))]
+    assert!(matches!(huge(isize::MAX as usize / 4), Err(Error::Memory { .. })));
+}
+
+#[test]
+fn a_pass_without_samples_is_over_at_once() {
+    let ring = Ring::new(shape(0, 3), Box::new(Heap)).unwrap();
+    assert!(ring.is_ready() && ring.take(|i| i + 1).is_none() && ring.next().unwrap().is_none());
+}

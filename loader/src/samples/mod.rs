@@ -1,0 +1,86 @@
+//! The samples of a pass: what they are, and how one is made from records.
+
+mod damage;
+mod render;
+mod test;
+mod train;
+
+pub use damage::Damage;
+pub use render::Worker;
+pub use test::{TestOptions, TestSamples};
+pub use train::{TrainOptions, TrainSamples};
+
+use crate::Result;
+
+/// The samples of one pass over some clips, in order.
+///
+/// [`TrainSamples`] and [`TestSamples`] implement it. Implement it yourself to make samples of your own, and a
+/// [`Loader`](crate::Loader) makes batches of them in threads:
+///
+/// ```
+/// use clip_loader::{Loader, Result, Samples, Worker};
+/// use std::sync::Arc;
+///
+/// struct Squares;
+///
+/// impl Samples for Squares {
+///     fn len(&self) -> usize {
+///         5
+///     }
+///     fn sample_bytes(&self) -> usize {
+///         1
+///     }
+///     fn fill(&self, i: usize, _: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+///         out.fill((i * i) as u8);
+///         Ok(())
+///     }
+/// }
+///
+/// let loader = Loader::builder(Arc::new(Squares)).batch_size(2).start()?;
+/// let batches: Vec<Vec<u8>> = loader.map(|batch| Ok(batch?.bytes().to_vec())).collect::<Result<_>>()?;
+/// assert_eq!(batches, [vec![0, 1], vec![4, 9], vec![16]]);
+/// # Ok::<(), clip_loader::Error>(())
+/// ```
+#[allow(clippy::len_without_is_empty, reason = "it has a default")]
+pub trait Samples: Send + Sync {
+    /// Returns the number of samples.
+    fn len(&self) -> usize;
+
+    /// Returns whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the bytes of each sample.
+    fn sample_bytes(&self) -> usize;
+
+    /// Writes sample number `i` to `out`, which has [`Samples::sample_bytes`] bytes.
+    ///
+    /// The result depends on `i` only: any thread in any order writes the same bytes. `previous` has the bytes of sample `i - 1`
+    /// if the same thread has just written it.
+    ///
+    /// # Errors
+    /// Any error ends the pass. [`Error::Other`](crate::Error::Other) wraps an error of your own.
+    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()>;
+
+    /// Returns the exclusive end of the run of samples that share frames with sample `i`. One thread writes a run in order.
+    fn run_end(&self, i: usize) -> usize {
+        i + 1
+    }
+
+    /// Returns the mean stored bytes of a sample, or 0 to read nothing ahead.
+    fn stored_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Asks the system to read what sample `i` needs. The samples do not depend on it.
+    fn will_need(&self, i: usize) {
+        let _ = i;
+    }
+
+    /// Returns a number that differs between samples of different seeds, epochs, clips or views, so that
+    /// [`State`](crate::State) fits only the samples it was taken from.
+    fn fingerprint(&self) -> u64 {
+        0
+    }
+}

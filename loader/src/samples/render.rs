@@ -1,0 +1,181 @@
+//! From the records of a clip to the pixels of a view: decode, resize, mirror.
+
+use crate::pixels;
+use crate::split::SplitClip;
+use crate::view::{Placement, View};
+use crate::{Error, Result};
+use clipshard::order::mix64;
+use clipshard::{ClipRecords, Dataset, Decoder, ImageSize, Shard, StreamSpec};
+use fast_image_resize::Resizer;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The scratch memory of a thread that decodes. It is kept from sample to sample.
+#[derive(Default)]
+pub struct Worker {
+    decoder: Option<Decoder>,
+    resizer: Resizer,
+    /// The part of a frame that is to be resized.
+    frame: Vec<u8>,
+    /// Clip and first frame of the test sample that it wrote last.
+    pub(super) last: Option<(usize, u32)>,
+}
+
+impl Worker {
+    /// Returns the thread's decoder, for [`Samples`](crate::Samples) that read records themselves.
+    ///
+    /// # Errors
+    /// There is no memory for a decoder.
+    pub fn decoder(&mut self) -> Result<&mut Decoder> {
+        prepare(&mut self.decoder)
+    }
+}
+
+fn prepare(decoder: &mut Option<Decoder>) -> Result<&mut Decoder> {
+    match decoder {
+        Some(decoder) => Ok(decoder),
+        none => Ok(none.insert(Decoder::new()?)),
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+/// The clips that a pass reads, and the stream and view through which it sees them.
+pub(super) struct Reader {
+    pub data: Arc<Dataset>,
+    pub clips: Arc<[SplitClip]>,
+    pub view: View,
+    spec: StreamSpec,
+}
+
+impl Reader {
+    /// Checks that the stream exists and that all clips have frames enough.
+    pub fn new(data: &Arc<Dataset>, clips: Arc<[SplitClip]>, view: &View, fewest_flow_frames: u32) -> Result<Self> {
+        view.check()?;
+        let spec = data.stream(&view.stream)?.clone();
+        for clip in &*clips {
+            let too_short = |frames, needed| Err(Error::TooShort { clip: clip.id.clone(), frames, needed });
+            if (clip.frames as usize) < view.frames {
+                return too_short(clip.frames, view.frames as u32);
+            }
+            if clip.flow_frames < fewest_flow_frames {
+                return too_short(clip.flow_frames, fewest_flow_frames);
+            }
+        }
+        Ok(Self { data: Arc::clone(data), clips, view: view.clone(), spec })
+    }
+
+    /// Returns whether the stream is optical flow: displacements in x and in y.
+    pub fn is_flow(&self) -> bool {
+        self.spec.planes == 2 && self.spec.channels == 1
+    }
+
+    /// Returns whether a frame is one RGB image.
+    pub fn is_rgb(&self) -> bool {
+        self.spec.planes == 1 && self.spec.channels == 3
+    }
+
+    pub fn frames(&self) -> u32 {
+        self.view.frames as u32
+    }
+
+    /// Bytes of a view.
+    pub fn view_bytes(&self) -> usize {
+        self.view.bytes(&self.spec)
+    }
+
+    /// The shape of a sample of `views` views.
+    pub fn shape(&self, views: usize) -> [usize; 6] {
+        let side = self.view.side;
+        [views, self.view.frames, self.spec.planes as usize, side, side, self.spec.channels as usize]
+    }
+
+    /// Opens the records of clip number `number` of the pass.
+    pub fn records(&self, number: usize) -> Result<ClipRecords<'_>> {
+        Ok(self.data.clip(&self.view.stream, self.clips[number].clip)?)
+    }
+
+    /// Mean stored bytes of a sample of `views` views.
+    pub fn stored_bytes(&self, views: usize) -> u64 {
+        let shards = self.data.shards(&self.view.stream);
+        let sum = |of: fn(&Shard) -> u64| -> u64 { shards.iter().map(of).sum() };
+        let records = (views * self.view.frames) as u64 * u64::from(self.spec.planes);
+        sum(Shard::file_bytes) * records / sum(Shard::records).max(1)
+    }
+
+    /// Asks the system to read the frames of a view.
+    pub fn will_need(&self, records: &ClipRecords<'_>, start: u32) {
+        records.will_need(start as usize..start as usize + self.view.frames);
+    }
+
+    /// Mixes what the reader shows into a fingerprint.
+    pub fn fingerprint(&self, mut hash: u64) -> u64 {
+        let mut mix = |value: u64| hash = mix64(hash ^ value);
+        for byte in self.view.stream.bytes() {
+            mix(byte.into());
+        }
+        for value in [self.view.frames, self.view.side, self.clips.len()] {
+            mix(value as u64);
+        }
+        for clip in &*self.clips {
+            mix((clip.clip as u64) << 32 | u64::from(clip.label));
+            mix(u64::from(clip.frames) << 32 | u64::from(clip.flow_frames));
+        }
+        hash
+    }
+
+    /// Writes all records of some frames to `out`, `[frames, planes, side, side, channels]`, each as `place` says of its size.
+    pub fn fill(
+        &self,
+        records: &ClipRecords<'_>,
+        frames: Range<usize>,
+        place: impl Fn(ImageSize) -> Result<Placement>,
+        worker: &mut Worker,
+        out: &mut [u8],
+    ) -> Result<()> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let (planes, side) = (records.planes(), self.view.side);
+        let image_bytes = out.len() / (frames.len() * planes);
+        let Worker { decoder, resizer, frame: part_of_frame, .. } = worker;
+        let decoder = prepare(decoder)?;
+        for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
+            let (frame, plane) = (frames.start + i / planes, i % planes);
+            let size = records.size(frame, plane);
+            let Placement { window, mirrored } = place(size)?;
+            if (usize::from(window.width), usize::from(window.height)) == (side, side) {
+                records.decode_window(frame, plane, window, decoder, out)?;
+            } else {
+                let part = ImageSize { width: window.width, height: window.height, ..size };
+                part_of_frame.resize(part.bytes(), 0);
+                records.decode_window(frame, plane, window, decoder, part_of_frame)?;
+                pixels::squash(resizer, part_of_frame, part, side, out)?;
+            }
+            if mirrored {
+                pixels::mirror(out, side, size.channels.into());
+                // What moves to the right in the mirror moves to the left.
+                if planes == 2 && plane == 0 {
+                    pixels::reverse(out);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dir, clips) = (self.data.dir(), self.clips.len());
+        f.debug_struct("Reader")
+            .field("dir", &dir)
+            .field("clips", &clips)
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! Which frames a sample shows: the rules as pure functions. Frames are counted from 0 here; the documented run's rules count
+//! from 1.
+
+use crate::split::SplitClip;
+use crate::view::MAX_SEGMENTS;
+use clipshard::order::Draws;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// By which rule the frames of a sample are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Sampling {
+    /// The rule of the documented two-stream run. In training, one frame from each of three overlapping thirds of the clip, or
+    /// one stack from anywhere; in testing, samples at a whole distance from the clip's start.
+    Seed,
+    /// The rule of Temporal Segment Networks (Wang et al. 2016). In training, one view at random from each of as many equal
+    /// parts of the clip as there are segments; in testing, the middle of equal parts.
+    #[default]
+    Segments,
+}
+
+impl Sampling {
+    /// All values.
+    pub const ALL: [Self; 2] = [Self::Seed, Self::Segments];
+
+    /// Returns the name that files and options use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Segments => "segments",
+        }
+    }
+
+    /// Returns how many views a training sample may have.
+    pub const fn most_segments(self, frames_of_view: usize) -> usize {
+        match (self, frames_of_view) {
+            (Self::Seed, 1) => 3,
+            (Self::Seed, _) => 1,
+            (Self::Segments, _) => MAX_SEGMENTS,
+        }
+    }
+
+    /// Returns how many flow frames a clip needs, whatever a view shows.
+    pub(crate) fn fewest_flow_frames(self) -> u32 {
+        if self == Self::Seed { STACK } else { 0 }
+    }
+
+    /// Draws the first frames of the views of a training sample.
+    pub(crate) fn train_starts(
+        self,
+        clip: &SplitClip,
+        frames: u32,
+        segments: usize,
+        draws: &mut Draws,
+    ) -> [u32; MAX_SEGMENTS] {
+        let mut starts = [0; MAX_SEGMENTS];
+        match (self, frames) {
+            (Self::Seed, 1) => starts[..3].copy_from_slice(&segment_frames(clip.flow_frames, clip.frames, draws)),
+            (Self::Seed, _) => starts[0] = draws.below(count(clip.frames, frames)) as u32,
+            (Self::Segments, _) => {
+                let all = count(clip.frames, frames) as u32;
+                for (part, start) in starts[..segments].iter_mut().enumerate() {
+                    *start = part_start(all, segments, part, draws);
+                }
+            }
+        }
+        starts
+    }
+
+    /// Returns the first frame of test sample `i` of `samples`.
+    pub(crate) fn test_start(self, clip: &SplitClip, frames: u32, samples: usize, i: usize) -> u32 {
+        match (self, frames) {
+            (Self::Seed, 1) => test_frame(clip.flow_frames, clip.frames, samples, i),
+            (Self::Seed, _) => test_start(clip.frames, frames, samples, i),
+            (Self::Segments, _) => part_middle(count(clip.frames, frames) as u32, samples, i),
+        }
+    }
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Flow frames of a stack of the documented run. Its frames of RGB follow the same rule.
+const STACK: u32 = 10;
+
+/// Returns the places at which `frames` consecutive frames of a clip with `all` frames can start.
+fn count(all: u32, frames: u32) -> u64 {
+    u64::from(all + 1 - frames)
+}
+
+/// Draws three frames of a clip, one from about each third: the segments overlap by a frame and reach one too far, as those of
+/// the documented run, and each frame is clamped to those that exist.
+fn segment_frames(flow_frames: u32, rgb_frames: u32, draws: &mut Draws) -> [u32; 3] {
+    let n = count(flow_frames, STACK);
+    [(1, n / 3), (n / 3, 2 * n / 3), (2 * n / 3, n + 1)].map(|(low, high)| {
+        let frame = draws.between(low, high.max(low));
+        frame.clamp(1, rgb_frames.into()) as u32 - 1
+    })
+}
+
+/// Draws a start from part number `part` of `parts` equal parts of the `starts` that exist. A part of less than one gives the
+/// start nearest to it.
+fn part_start(starts: u32, parts: usize, part: usize, draws: &mut Draws) -> u32 {
+    let (starts, parts, part) = (u64::from(starts), parts as u64, part as u64);
+    let (low, high) = (starts * part / parts, starts * (part + 1) / parts);
+    draws.between(low, high.max(low + 1) - 1).min(starts - 1) as u32
+}
+
+/// Returns the start in the middle of part `i` of `parts` equal parts.
+fn part_middle(starts: u32, parts: usize, i: usize) -> u32 {
+    (u64::from(starts) * (2 * i as u64 + 1) / (2 * parts as u64)) as u32
+}
+
+/// Returns the distance between `samples` samples of a test clip with `starts` starts.
+fn test_interval(starts: u64, samples: usize) -> u64 {
+    (starts / samples as u64).max(1)
+}
+
+/// Returns the frame of test sample `i` of `samples`.
+fn test_frame(flow_frames: u32, rgb_frames: u32, samples: usize, i: usize) -> u32 {
+    let interval = test_interval(count(flow_frames, STACK), samples);
+    (i as u64 * interval).min(u64::from(rgb_frames) - 1) as u32
+}
+
+/// Returns the first frame of the stack of test sample `i` of `samples`.
+fn test_start(all: u32, frames: u32, samples: usize, i: usize) -> u32 {
+    let starts = count(all, frames);
+    (i as u64 * test_interval(starts, samples)).min(starts - 1) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stack_starts(flow_frames: u32) -> u32 {
+        count(flow_frames, 10) as u32
+    }
+
+    fn stack_start(flow_frames: u32, draws: &mut Draws) -> u32 {
+        let clip = SplitClip { clip: 0, id: String::new(), label: 0, frames: flow_frames, flow_frames };
+        Sampling::Seed.train_starts(&clip, 10, 1, draws)[0]
+    }
+
+    #[test]
+    fn segments_have_the_seeds_inclusive_bounds() {
+        // F = 39: n = 30, so a in 1..=10, b in 10..=20, c in 20..=31 (from 1).
+        let mut low = [u32::MAX; 3];
+        let mut high = [0; 3];
+        for sample in 0..2000 {
+            let frames = segment_frames(39, 40, &mut Draws::new(1, 0, sample));
+            for i in 0..3 {
+                low[i] = low[i].min(frames[i] + 1);
+                high[i] = high[i].max(frames[i] + 1);
+            }
+        }
+        assert_eq!((low, high), ([1, 10, 20], [10, 20, 31]));
+    }
+
+    #[test]
+    fn the_shortest_clips_stay_inside_their_frames() {
+        for flow in 10..40 {
+            for rgb in [flow, flow + 1] {
+                for sample in 0..50 {
+                    let mut draws = Draws::new(2, 0, sample);
+                    assert!(segment_frames(flow, rgb, &mut draws).iter().all(|&f| f < rgb));
+                    assert!(stack_start(flow, &mut draws) + 10 <= flow);
+                }
+                for i in 0..19 {
+                    assert!(test_frame(flow, rgb, 19, i) < rgb && test_start(flow, 10, 19, i) + 10 <= flow);
+                }
+                for parts in [1, 3, 25] {
+                    let mut draws = Draws::new(3, 0, parts as u64);
+                    let found: Vec<_> =
+                        (0..parts).map(|part| part_start(stack_starts(flow), parts, part, &mut draws)).collect();
+                    assert!(found.is_sorted() && found.iter().all(|start| start + 10 <= flow));
+                    assert!((0..parts).all(|i| part_middle(stack_starts(flow), parts, i) + 10 <= flow));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn test_samples_are_as_far_apart_as_the_seeds() {
+        // F = 28: interval 1; F = 200: (200 - 9) / 19 = 10.
+        let starts = |f| [0, 1, 18].map(|i| test_start(f, 10, 19, i));
+        assert_eq!((starts(28), starts(200)), ([0, 1, 18], [0, 10, 180]));
+        assert_eq!(test_frame(200, 201, 19, 18), 180);
+        // 63 % of the test clips have an interval below ten, so their stacks overlap.
+        assert_eq!(test_start(198, 10, 19, 1), 9);
+    }
+
+    #[test]
+    fn parts_are_equal_and_each_is_drawn_from_as_a_whole() {
+        let mut seen = [0; 30];
+        for sample in 0..10_000 {
+            let mut draws = Draws::new(5, 1, sample);
+            for part in 0..3 {
+                let start = part_start(30, 3, part, &mut draws) as usize;
+                assert_eq!(start / 10, part);
+                seen[start] += 1;
+            }
+        }
+        assert!(seen.iter().all(|n| (850..1150).contains(n)), "{seen:?}");
+        assert_eq!([0, 1, 2].map(|i| part_middle(30, 3, i)), [5, 15, 25]);
+        // TSN: int(tick / 2 + tick * i) with tick = 191 / 25.
+        assert_eq!([0, 1, 24].map(|i| part_middle(191, 25, i)), [3, 11, 187]);
+    }
+
+    #[test]
+    fn stack_starts_are_uniform() {
+        let mut seen = [0; 11];
+        for sample in 0..11_000 {
+            seen[stack_start(20, &mut Draws::new(5, 1, sample)) as usize] += 1;
+        }
+        assert!(seen.iter().all(|n| (850..1150).contains(n)), "{seen:?}");
+    }
+}

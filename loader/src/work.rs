@@ -1,0 +1,71 @@
+//! How the threads that decode spend their time.
+
+use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
+use std::time::{Duration, Instant};
+
+/// How the threads of a loader spend their time, in seconds of all threads together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Work {
+    /// Time in which they worked on samples.
+    pub busy: f64,
+    /// The part of it in which they computed. In the rest they waited for the disk, or for a core that was taken.
+    pub computing: f64,
+    /// Time for which they existed.
+    pub there: f64,
+}
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.busy += other.busy;
+        self.computing += other.computing;
+        self.there += other.there;
+    }
+}
+
+/// Times one piece of work of this thread.
+pub(crate) struct Clock {
+    start: Instant,
+    computed: Duration,
+}
+
+impl Clock {
+    pub fn start() -> Self {
+        Self { computed: computed(), start: Instant::now() }
+    }
+
+    pub fn stop(self) -> Work {
+        let busy = self.start.elapsed();
+        // Where the system does not measure it, all of it.
+        let computing =
+            if cfg!(all(unix, not(miri))) { computed().saturating_sub(self.computed).min(busy) } else { busy };
+        Work { busy: busy.as_secs_f64(), computing: computing.as_secs_f64(), there: 0.0 }
+    }
+}
+
+/// Processor time of this thread so far.
+#[cfg(all(unix, not(miri)))]
+fn computed() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
+#[cfg(not(all(unix, not(miri))))]
+fn computed() -> Duration {
+    Duration::ZERO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_sleeps_is_busy_but_does_not_compute() {
+        let clock = Clock::start();
+        std::thread::sleep(Duration::from_millis(50));
+        let work = clock.stop();
+        assert!(work.busy >= 0.05);
+        assert!(cfg!(not(all(unix, not(miri)))) || work.computing < 0.04, "{work:?}");
+    }
+}

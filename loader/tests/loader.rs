@@ -1,0 +1,295 @@
+//! Batches of a made-up data set.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use clip_loader::{
+    Batch, Crop, Damage, Error, Loader, Result, Samples, Sampling, Split, State, TestCrop, TestOptions, TestSamples,
+    TrainOptions, TrainSamples, View, Worker,
+};
+use clipshard::{Access, Dataset, Decoder};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+include!("made_up/mod.rs");
+
+fn open(dir: &Path) -> Arc<Dataset> {
+    Arc::new(Dataset::open(dir).unwrap())
+}
+
+fn bytes(loader: Loader) -> Vec<u8> {
+    loader.flat_map(|batch| batch.unwrap().bytes().to_vec()).collect()
+}
+
+/// All samples, made one by one in this thread.
+fn one_by_one(samples: &dyn Samples) -> Vec<u8> {
+    let (mut worker, mut all) = (Worker::default(), Vec::new());
+    for i in 0..samples.len() {
+        let mut out = vec![0; samples.sample_bytes()];
+        samples.fill(i, &mut worker, None, &mut out).unwrap();
+        all.extend(out);
+    }
+    all
+}
+
+fn training(data: &Arc<Dataset>, view: &View, options: TrainOptions) -> Arc<TrainSamples> {
+    let split = Split::of(data, "1", view).unwrap();
+    Arc::new(TrainSamples::new(data, split.train, view, options).unwrap())
+}
+
+fn testing(data: &Arc<Dataset>, view: &View, options: TestOptions) -> Arc<TestSamples> {
+    let split = Split::of(data, "1", view).unwrap();
+    Arc::new(TestSamples::new(data, split.test, view, options).unwrap())
+}
+
+#[test]
+fn batches_are_the_samples_in_order_for_any_threads_slots_and_access() {
+    let folder = made_up_dataset();
+    let read = Arc::new(Dataset::open_with(folder.path(), Access::Read).unwrap());
+    for data in [open(folder.path()), read] {
+        let (frame, stack) = (View::frame("rgb").side(30), View::stack("flow", 10).side(32));
+        let options = TrainOptions::new().segments(2).crop(Crop::Corners).flip(true).seed(3).epoch(1);
+        let all: [Arc<dyn Samples>; 4] = [
+            training(&data, &frame, options.clone().jitter(0.4)),
+            training(&data, &stack, options),
+            testing(&data, &frame, TestOptions::new().samples(6).crop(TestCrop::Ten)),
+            testing(&data, &stack, TestOptions::new().samples(7).sampling(Sampling::Seed)),
+        ];
+        for samples in all {
+            let expected = one_by_one(&*samples);
+            for (threads, slots, batch_size) in [(1, 1, 1), (2, 3, 4), (7, 2, 3), (3, 50, 100)] {
+                let loader = Loader::builder(samples.clone()).threads(threads).slots(slots).batch_size(batch_size);
+                let loader = loader.start().unwrap();
+                assert_eq!(loader.batches(), samples.len().div_ceil(batch_size));
+                assert!(bytes(loader) == expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn test_stacks_are_the_stored_frames_from_the_middle_of_equal_parts() {
+    let folder = made_up_dataset();
+    let data = open(folder.path());
+    let view = View::stack("flow", 5).side(32);
+    let samples = testing(&data, &view, TestOptions::new().samples(4));
+    assert_eq!(samples.shape(), [1, 5, 2, 32, 32, 1]);
+    let test = Split::of(&data, "1", &view).unwrap().test;
+    let found = bytes(Loader::builder(samples.clone()).batch_size(3).start().unwrap());
+    assert_eq!(found.len(), 4 * test.len() * samples.sample_bytes());
+    for (i, found) in found.chunks(samples.sample_bytes()).enumerate() {
+        let clip = &test[samples.clip_number(i)];
+        let starts = clip.frames as usize - 4;
+        let start = starts * (2 * (i % 4) + 1) / 8;
+        assert_eq!(samples.starts(samples.clip_number(i)).nth(i % 4), Some(start as u32));
+        let mut expected = vec![0; samples.sample_bytes()];
+        let records = data.clip("flow", clip.clip).unwrap();
+        records.decode_stack(start, 5, &mut Decoder::new().unwrap(), &mut expected).unwrap();
+        assert!(found == expected, "sample {i}");
+    }
+}
+
+#[test]
+fn an_epoch_has_each_clip_once_and_its_own_order() {
+    let folder = made_up_dataset();
+    let data = open(folder.path());
+    let clips = |seed, epoch| {
+        let samples = training(&data, &View::frame("rgb").side(32), TrainOptions::new().seed(seed).epoch(epoch));
+        (0..samples.len()).map(|i| samples.clip(i).id.clone()).collect::<Vec<_>>()
+    };
+    let mut sorted = clips(1, 0);
+    assert_eq!(clips(1, 0), sorted);
+    assert!(clips(1, 1) != sorted || clips(1, 2) != sorted);
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!(sorted.len(), 5);
+}
+
+#[test]
+fn ranks_follow_the_order_of_one_process_and_any_number_of_them_resumes() {
+    let folder = made_up_dataset();
+    let data = open(folder.path());
+    let view = View::frame("rgb").side(32);
+    let samples = testing(&data, &view, TestOptions::new().samples(9));
+    let each = samples.sample_bytes();
+    let whole = one_by_one(&*samples);
+    assert_eq!(whole.len(), 18 * each);
+    for world in [1, 2, 4] {
+        let ranks: Vec<Vec<u8>> = (0..world)
+            .map(|rank| bytes(Loader::builder(samples.clone()).batch_size(2).rank(rank, world).start().unwrap()))
+            .collect();
+        for (i, expected) in whole.chunks(each).take(18 / world * world).enumerate() {
+            assert!(ranks[i % world].chunks(each).nth(i / world) == Some(expected));
+        }
+        assert!(ranks.iter().all(|rank| rank.len() == 18 / world * each));
+        // Two batches of each rank are seen; the rest comes from another number of ranks.
+        let mut first = Loader::builder(samples.clone()).batch_size(2).rank(0, world).start().unwrap();
+        assert_eq!(first.next_batch().unwrap().unwrap().samples().collect::<Vec<_>>(), [0, world]);
+        first.next_batch().unwrap().unwrap();
+        let state = first.state();
+        assert_eq!(state.seen, 4 * world as u64);
+        let text = serde_json::to_string(&state).unwrap();
+        let state: State = serde_json::from_str(&text).unwrap();
+        for others in [1, 2] {
+            let rest: Vec<Vec<u8>> = (0..others)
+                .map(|rank| {
+                    let builder = Loader::builder(samples.clone()).batch_size(3).threads(2).rank(rank, others);
+                    bytes(builder.resume(&state).unwrap().start().unwrap())
+                })
+                .collect();
+            for (i, expected) in whole.chunks(each).skip(4 * world).enumerate().take((18 - 4 * world) / others * others)
+            {
+                assert!(rest[i % others].chunks(each).nth(i / others) == Some(expected));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_state_of_other_samples_or_behind_the_end_is_refused() {
+    let folder = made_up_dataset();
+    let data = open(folder.path());
+    let view = View::frame("rgb").side(32);
+    let of = |options| Loader::builder(training(&data, &view, options));
+    let state = of(TrainOptions::new().seed(1)).start().unwrap().state();
+    assert!(of(TrainOptions::new().seed(1)).resume(&state).is_ok());
+    for other in
+        [TrainOptions::new().seed(2), TrainOptions::new().seed(1).epoch(1), TrainOptions::new().seed(1).flip(true)]
+    {
+        assert!(matches!(of(other).resume(&state), Err(Error::OtherSamples)));
+    }
+    let far: State = serde_json::from_str(&format!("{{\"samples\":{},\"seen\":6}}", state.samples)).unwrap();
+    assert!(matches!(of(TrainOptions::new().seed(1)).resume(&far), Err(Error::BehindTheEnd { seen: 6, samples: 5 })));
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_by_name() {
+    let folder = made_up_dataset();
+    let data = open(folder.path());
+    let frame = View::frame("rgb").side(32);
+    let split = Split::of(&data, "1", &frame).unwrap();
+    let train = |view: &View, options| TrainSamples::new(&data, split.train.clone(), view, options).map(drop);
+    let fault = |result: Result<()>| result.unwrap_err().to_string();
+    let new = TrainOptions::new;
+    assert_eq!(fault(train(&frame, new().segments(17))), "segments 17 is not between 1 and 16");
+    assert_eq!(fault(train(&frame, new().sampling(Sampling::Seed).segments(4))), "segments 4 is not between 1 and 3");
+    assert_eq!(fault(train(&frame, new().jitter(f64::NAN))), "jitter NaN is not between 0 and 1000");
+    assert_eq!(fault(train(&frame.clone().side(0), new())), "side 0 is not between 1 and 16384");
+    let small = fault(train(&frame.clone().side(37), new().crop(Crop::Random)));
+    assert!(small.ends_with("frames of 44x36 are too small to crop 37x37"), "{small}");
+    let long = fault(train(&View::stack("rgb", 13), new()));
+    assert!(long.contains("has 12 frames, and a view needs 13"), "{long}");
+    assert!(fault(train(&View::frame("depth"), new())).contains("depth"));
+    let split = |name| Split::of(&data, name, &frame).map(drop);
+    assert!(fault(split("7")).ends_with("has no split 7; it has 1"));
+    let samples = training(&data, &frame, new());
+    let start = |threads, rank| {
+        Loader::builder(samples.clone()).threads(threads).rank(rank, 2).start().map(drop).unwrap_err().to_string()
+    };
+    assert_eq!(start(0, 0), "threads 0 is not between 1 and 16384");
+    assert_eq!(start(1, 2), "rank 2 is not below the number of ranks, 2");
+}
+
+#[test]
+fn groups_are_held_out_whole() {
+    let folder = made_up_dataset();
+    let data = open(folder.path());
+    let mut split = Split::of(&data, "1", &View::frame("rgb")).unwrap();
+    assert_eq!(split.validation().len(), 2);
+    let unknown = split.hold_out(&data, &["g09".to_owned()]).unwrap_err().to_string();
+    assert_eq!(unknown, "no training clip is of group g09; the groups are g01, g02, g03");
+    split.hold_out(&data, &["g02".to_owned()]).unwrap();
+    assert!(split.held_out.iter().all(|clip| clip.id.contains("_g02_")));
+    assert_eq!((split.train.len(), split.validation().len()), (3, 2));
+    let all = ["g01".to_owned(), "g03".to_owned()];
+    assert!(matches!(split.hold_out(&data, &all), Err(Error::NothingToTrain)));
+    assert_eq!(split.train.len(), 3);
+}
+
+/// Damages the first record of a clip, the `number`th of the flow shard.
+fn damage(dir: &Path, number: usize) {
+    let data = Dataset::open(dir).unwrap();
+    let stored = data.clip("flow", number).unwrap().record(0, 0).unwrap().bytes.into_owned();
+    drop(data);
+    let path = dir.join("flow-00000.clipshard");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(stored.len()).position(|window| window == stored).unwrap();
+    bytes[at + stored.len() / 2] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn damage_is_an_error_or_is_replaced_and_counted() {
+    let folder = made_up_dataset();
+    damage(folder.path(), 0);
+    let data = open(folder.path());
+    // The first clip has eleven frames: one stack, which is damaged.
+    let view = View::stack("flow", 11).side(32);
+    let samples = training(&data, &view, TrainOptions::new());
+    let error = Loader::builder(samples).start().unwrap().next_batch().unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("v_Wave_g01_c01"), "{error}");
+
+    let reports = Arc::new(AtomicUsize::new(0));
+    let counted = reports.clone();
+    let replace = Damage::replace().on_first(move |error| {
+        assert!(error.is_damage());
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let samples = training(&data, &view, TrainOptions::new().damage(replace));
+    let place = (0..5).find(|&i| samples.clip(i).clip == 0).unwrap();
+    let batch = Loader::builder(samples.clone()).start().unwrap().next_batch().unwrap().unwrap();
+    assert_eq!(batch.len(), 5);
+    assert!(samples.was_damaged(place) && samples.damaged() == 1);
+    // The clip that comes after it is in its place.
+    let next = (place + 1) % 5;
+    assert_eq!(samples.clip(place), samples.clip(next));
+    assert_eq!(batch.sample(place), batch.sample(next));
+    assert_eq!(reports.load(Ordering::Relaxed), 1);
+}
+
+struct Numbers {
+    fails_at: Option<usize>,
+    panics_at: Option<usize>,
+}
+
+impl Samples for Numbers {
+    fn len(&self) -> usize {
+        1000
+    }
+    fn sample_bytes(&self) -> usize {
+        3
+    }
+    fn fill(&self, i: usize, _: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+        assert_ne!(Some(i), self.panics_at, "sample {i} panics");
+        if Some(i) == self.fails_at {
+            return Err(Error::other(format!("sample {i} fails")));
+        }
+        out.fill(i as u8);
+        Ok(())
+    }
+}
+
+fn loader(samples: Numbers) -> Loader {
+    Loader::builder(Arc::new(samples)).batch_size(4).threads(3).start().unwrap()
+}
+
+#[test]
+fn an_error_or_a_panic_of_a_thread_ends_the_pass_with_its_message() {
+    let mut failing = loader(Numbers { fails_at: Some(17), panics_at: None });
+    let found: Vec<_> = failing.by_ref().take_while(Result::is_ok).collect();
+    assert!(found.len() <= 4);
+    assert!(failing.next().is_none());
+    let messages = |samples| loader(samples).filter_map(|batch| batch.err()).map(|e| e.to_string()).collect::<Vec<_>>();
+    assert_eq!(messages(Numbers { fails_at: Some(17), panics_at: None }), ["sample 17 fails"]);
+    let panics = messages(Numbers { fails_at: None, panics_at: Some(9) });
+    assert!(panics.len() == 1 && panics[0].contains("panicked") && panics[0].contains("sample 9 panics"), "{panics:?}");
+}
+
+#[test]
+fn a_consumer_may_leave_early_and_batches_outlive_their_loader() {
+    let mut early = loader(Numbers { fails_at: None, panics_at: None });
+    let batches: Vec<Batch> = early.by_ref().take(9).map(Result::unwrap).collect();
+    drop(early);
+    let values = std::thread::spawn(move || batches.iter().map(|batch| batch.sample(3)[0]).collect::<Vec<_>>());
+    assert_eq!(values.join().unwrap(), [3, 7, 11, 15, 19, 23, 27, 31, 35]);
+}
