@@ -9,10 +9,9 @@ use clipshard::{Access, Dataset, ImageSize};
 use fast_image_resize::Resizer;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
-use ucftrain::input::{Batches, Plan, SampleSource, TestSource, TrainSource, Worker, with_batches};
-use ucftrain::pixels::squash;
-use ucftrain::stream::Stream;
-use ucftrain::videos::Videos;
+use ucftrain::testing::{
+    Batches, Plan, SampleSource, Stream, TestSource, TrainSource, Videos, Worker, squash, with_batches,
+};
 use whole_program_tests::{args, run};
 
 /// Allocations of all threads.

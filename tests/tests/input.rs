@@ -5,11 +5,9 @@
 use candle_core::Device;
 use clipshard::{Access, Dataset, Decoder, ImageSize};
 use fast_image_resize::Resizer;
-use ucftrain::input::{Plan, SampleSource, TestSource, TrainSource, with_batches};
-use ucftrain::pixels::squash;
-use ucftrain::stream::Stream;
-use ucftrain::videos::Videos;
-use ucftrain::view::{TestCrop, View};
+use ucftrain::testing::{
+    Plan, SampleSource, Stream, TestCrop, TestSource, TrainSource, Videos, View, squash, with_batches,
+};
 use whole_program_tests::{args, run};
 
 fn pixels(source: &dyn SampleSource, threads: usize, first_batch: usize) -> Vec<u8> {

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
-use ucftrain::scores::Scores;
+use ucftrain::testing::Scores;
 use whole_program_tests::{args, run};
 
 /// A packed data set `packed` of 3 classes, and a run of each stream: `sp` and `te`.

@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
-use ucftrain::run::checkpoint::{self, EpochResult, Network, Scored, Seconds};
-use ucftrain::scores::Scores;
-use ucftrain::stream::Stream;
+use ucftrain::testing::{EpochResult, Network, Scored, Scores, Seconds, Stream, Work, save_network};
 use whole_program_tests::{args, run};
 
 /// A packed data set of 4 classes and a short run of each stream, which all tests share and none changes.
@@ -309,8 +307,8 @@ fn hostile_run(dir: &Path) -> PathBuf {
         test: scored,
         train_seconds: Seconds::default(),
         test_seconds: Seconds::default(),
-        train_decode_seconds: ucftrain::input::Work::default(),
-        test_decode_seconds: ucftrain::input::Work::default(),
+        train_decode_seconds: Work::default(),
+        test_decode_seconds: Work::default(),
     };
     let start = serde_json::json!({ "event": "start", "device": HOSTILE, "version": HOSTILE, "precision": HOSTILE });
     let epoch = serde_json::json!({ "event": "epoch", "result": result });
@@ -323,7 +321,7 @@ fn hostile_run(dir: &Path) -> PathBuf {
         split: HOSTILE.into(),
         view: None,
     };
-    checkpoint::save_network(&dir.join("best.safetensors"), &network, &[]).unwrap();
+    save_network(&dir.join("best.safetensors"), &network, &[]).unwrap();
     let scores = Scores {
         names: (0..4).map(|clip| format!("{HOSTILE}{clip}")).collect(),
         classes: 4,

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
-use ucftrain::run::lock::LOCK_FILE;
+use ucftrain::testing::LOCK_FILE;
 use whole_program_tests::Done;
 
 #[test]

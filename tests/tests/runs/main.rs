@@ -16,7 +16,7 @@ use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use ucftrain::run::checkpoint::{self, Parts, State};
+use ucftrain::testing::{Parts, State, load_checkpoint, read_metadata, save_checkpoint};
 use whole_program_tests::{Done, args, program, run};
 
 const COMMON: &str =
@@ -110,7 +110,7 @@ fn send(signal: &str, times: usize, Running(child): &Running) {
 }
 
 fn state(run_dir: &Path) -> State {
-    checkpoint::read_metadata(&run_dir.join("checkpoint.safetensors")).unwrap()
+    read_metadata(&run_dir.join("checkpoint.safetensors")).unwrap()
 }
 
 /// The numbers of the epochs that `log.jsonl` has; every line must be whole.
@@ -130,10 +130,10 @@ fn names(dir: &Path) -> Vec<String> {
 /// Writes the checkpoint of a run with another state.
 fn change_state(run_dir: &Path, change: impl FnOnce(&mut State)) {
     let path = run_dir.join("checkpoint.safetensors");
-    let (mut state, tensors) = checkpoint::load(&path).unwrap();
+    let (mut state, tensors) = load_checkpoint(&path).unwrap();
     change(&mut state);
     let Parts { model, momentum, average } = tensors;
     let parts = [model, momentum, average].map(|part| part.into_iter().collect::<Vec<_>>());
     let [model, momentum, average] = &parts;
-    checkpoint::save(&path, &state, &Parts { model, momentum, average }).unwrap();
+    save_checkpoint(&path, &state, &Parts { model, momentum, average }).unwrap();
 }

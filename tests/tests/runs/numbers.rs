@@ -2,7 +2,7 @@
 
 use super::{change_state, copy_of_whole, logged_epochs, resume, shared, state, training};
 use std::fs;
-use ucftrain::run::checkpoint::{self, Parts, Scored};
+use ucftrain::testing::{Parts, Scored, load_checkpoint, save_checkpoint};
 use whole_program_tests::{Done, args, run};
 
 #[test]
@@ -47,7 +47,7 @@ fn a_test_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoin
     Done::of(training(temp.path(), "r", "--limit-steps 4")).ok();
     // The epoch's steps are over, its test comes next: logits whose sums are too large.
     let path = run_dir.join("checkpoint.safetensors");
-    let (state_before, mut tensors) = checkpoint::load(&path).unwrap();
+    let (state_before, mut tensors) = load_checkpoint(&path).unwrap();
     assert_eq!((state_before.cursor.epoch, state_before.cursor.step), (0, 4));
     let bias = &tensors.model["fc.bias"];
     let large = (bias.zeros_like().unwrap() + f64::from(f32::MAX)).unwrap();
@@ -56,7 +56,7 @@ fn a_test_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoin
     tensors.model.insert("fc.weight".into(), weight);
     let (model, momentum): (Vec<_>, Vec<_>) =
         (tensors.model.into_iter().collect(), tensors.momentum.into_iter().collect());
-    checkpoint::save(&path, &state_before, &Parts { model: &model, momentum: &momentum, average: &[] }).unwrap();
+    save_checkpoint(&path, &state_before, &Parts { model: &model, momentum: &momentum, average: &[] }).unwrap();
     let before = fs::read(&path).unwrap();
     let error = resume(&run_dir, "").error(1);
     assert!(error.contains("the test loss is NaN at epoch 0: training has diverged"), "{error}");
@@ -79,7 +79,7 @@ fn weights_that_are_no_numbers_do_not_replace_a_good_checkpoint() {
     let run_dir = temp.path().join("r");
     Done::of(training(temp.path(), "r", "--limit-steps 1")).ok();
     let path = run_dir.join("checkpoint.safetensors");
-    let (state, mut tensors) = checkpoint::load(&path).unwrap();
+    let (state, mut tensors) = load_checkpoint(&path).unwrap();
     // A momentum that makes the next step's weights infinite; its loss is taken before that.
     let bias = |value: f32| tensors.momentum["fc.bias"].affine(0.0, f64::from(value)).unwrap();
     let (low, high) = (bias(f32::MIN), bias(f32::MAX));
@@ -87,7 +87,7 @@ fn weights_that_are_no_numbers_do_not_replace_a_good_checkpoint() {
     tensors.momentum.insert("fc.bias".into(), high);
     let (model, momentum): (Vec<_>, Vec<_>) =
         (tensors.model.into_iter().collect(), tensors.momentum.into_iter().collect());
-    checkpoint::save(&path, &state, &Parts { model: &model, momentum: &momentum, average: &[] }).unwrap();
+    save_checkpoint(&path, &state, &Parts { model: &model, momentum: &momentum, average: &[] }).unwrap();
     let before = fs::read(&path).unwrap();
     let error = resume(&run_dir, "--limit-steps 2").error(1);
     assert!(error.contains("is not finite at epoch 0, step 2: training has diverged"), "{error}");

@@ -4,7 +4,7 @@ use super::{COMMON, change_state, copy_of_whole, resume, shared, state, training
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use ucftrain::run::checkpoint;
+use ucftrain::testing::load_network;
 use whole_program_tests::{Done, args, program, run};
 
 #[test]
@@ -79,8 +79,7 @@ fn every_seed_of_64_bits_trains_and_goes_on() {
         assert!(error.contains(&format!("--seed is 1, but the run used {seed}")), "{error}");
         let line = "temporal --config {}/config.toml --run {}/again --limit-steps 2";
         run("ucftrain", &args(&run_dir, line)).ok();
-        let network =
-            |dir: &Path| checkpoint::load_network(&dir.join("checkpoint.safetensors")).unwrap().1["fc.weight"].clone();
+        let network = |dir: &Path| load_network(&dir.join("checkpoint.safetensors")).unwrap().1["fc.weight"].clone();
         let values = |dir: &Path| network(dir).flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(values(&run_dir), values(&run_dir.join("again")));
     }

@@ -4,7 +4,7 @@
 //! A reader that goes away stops no work. Text and progress that nobody reads are dropped. Only a result that is written
 //! nowhere else is an error where it cannot be written whole: [`LostResult`].
 
-use crate::run::checkpoint::Scored;
+use super::meters::Scored;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 //! written as the texts `NaN`, `Infinity` and `-Infinity`. `null`, which earlier versions wrote for all three, is read as NaN.
 
 use serde::de::{Error, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serializer};
 use std::fmt;
 
 /// Writes a number.
@@ -57,7 +57,7 @@ impl Visitor<'_> for Number {
 
 /// The same for a number that may be missing; `null` is none.
 pub mod option {
-    use super::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     struct Number(#[serde(with = "super")] f64);
@@ -76,7 +76,7 @@ pub mod option {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde::{Deserialize, Serialize};
 
     #[derive(Serialize, Deserialize)]
     struct Both {

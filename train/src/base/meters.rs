@@ -34,6 +34,20 @@ impl Mean {
     }
 }
 
+/// Loss and precisions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// Mean cross-entropy.
+    #[serde(with = "crate::base::float")]
+    pub loss: f64,
+    /// Percent.
+    #[serde(with = "crate::base::float")]
+    pub top1: f64,
+    /// Percent.
+    #[serde(with = "crate::base::float")]
+    pub top5: f64,
+}
+
 /// Mean cross-entropy of rows of logits in f64, the maximum taken out first.
 pub fn cross_entropy(logits: &[f32], classes: usize, labels: &[u32]) -> f64 {
     let row_loss = |(row, &label): (&[f32], &u32)| {

@@ -1,7 +1,7 @@
 //! What every other room uses: text for people, tables, signals, wrong usage, files written whole, means.
 
 pub mod console;
-pub(crate) mod float;
+pub mod float;
 pub mod meters;
 pub mod stop;
 pub mod table;

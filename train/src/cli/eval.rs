@@ -1,12 +1,13 @@
 //! `ucftrain eval`: the test pass of a trained network.
 
+use super::compute::ComputeArgs;
+use super::network::NetworkArgs;
 use crate::base::console::{Console, document, result};
 use crate::base::stop::Stop;
 use crate::base::table::table;
 use crate::cli::io::Io;
-use crate::compute::device::ComputeArgs;
 use crate::input::check_geometry;
-use crate::run::trained::{NetworkArgs, Trained};
+use crate::run::loaded_network::LoadedNetwork;
 use crate::training::evaluation::Evaluation;
 use crate::videos::Videos;
 use crate::view::Crop;
@@ -55,9 +56,9 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
     let data = Dataset::open_with(&args.data, args.io.access())?;
     let (compute, threads) = args.compute.start()?;
-    let trained = Trained::load(&args.network.file()?, &compute)?;
-    trained.check_classes(&data)?;
-    let (network, model) = (&trained.network, &trained.model);
+    let loaded = LoadedNetwork::load(&args.network.file()?, &compute)?;
+    loaded.check_classes(&data)?;
+    let (network, model) = (&loaded.network, &loaded.model);
     let split = args.split.as_ref().unwrap_or(&network.split);
     let videos = Videos::of(&data, split, network.stream)?;
     check_geometry(&data, &videos.test, network.stream, Crop::Whole, network.input_size)?;
@@ -80,7 +81,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     };
     let scored = outcome.scored;
     if let Some(fault) = outcome.fault() {
-        bail!("{}: {fault}: the network has diverged or is damaged; nothing was written", trained.path.display());
+        bail!("{}: {fault}: the network has diverged or is damaged; nothing was written", loaded.path.display());
     }
     if let Some(path) = &args.scores {
         outcome.scores.write_npz(path)?;

@@ -1,26 +1,23 @@
 //! `ucftrain spatial` and `ucftrain temporal`.
 
+use super::io::Io;
 use crate::base::console::{Console, document, note, quoted, result};
 use crate::base::stop::Stop;
 use crate::base::usage::Usage;
-use crate::cli::io::Io;
 use crate::compute::device::{Compute, set_threads};
-use crate::formats::weights;
+use crate::formats::safetensors_file;
 use crate::input::{RING, Work, check_geometry, limit};
-use crate::run::checkpoint::{self, Cursor, Network, Seconds, State, TrainMeters};
+use crate::report;
 use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, RunFolder};
-use crate::scores::Scores;
+use crate::run::state::{Seconds, State};
 use crate::settings::{Difference, Given, Settings};
 use crate::stream::Stream;
-use crate::training::average::Average;
-use crate::training::plateau::Plateau;
-use crate::training::trainer::{End, Engine, seed_lines};
+use crate::training::start::{Start, first_state};
+use crate::training::trainer::{End, Trainer, seed_lines};
 use crate::videos::Videos;
 use crate::view::Crop;
-use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::{Decay, Model, ResNetConfig, Sgd, SgdConfig};
-use candle_core::Device;
-use clipshard::{Dataset, MANIFEST_FILE, read_regular};
+use anyhow::{Result, bail};
+use clipshard::Dataset;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -83,43 +80,13 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     check_geometry(&data, &videos.test, stream, Crop::Whole, settings.input_size)?;
     let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
-    let mut deciding = settings.deciding()?;
-    deciding.set_precision(compute.precision);
-    let state = State {
-        network: Network {
-            stream,
-            arch: settings.arch.clone(),
-            classes: data.manifest().classes.clone(),
-            input_size: settings.input_size,
-            split: settings.split.clone(),
-            view: Some(settings.view),
-        },
-        settings: Some(deciding),
-        manifest_crc32: manifest_crc32(&data)?,
-        cursor: Cursor::default(),
-        plateau: Plateau::new(settings.lr),
-        meters: TrainMeters::default(),
-        seconds: Seconds::default(),
-        decode_seconds: Work::default(),
-        damaged: 0,
-        history: Vec::new(),
-        tested: None,
-    };
+    let fresh = first_state(&settings, &data, &compute)?;
     let stop = Stop::on_signals()?;
-    let (folder, mut model, sgd, average, state) = if let Some(folder) = resumed_folder {
-        let (model, sgd, average, state) = resumed(&folder, &settings, &compute.device, &state)?;
-        #[cfg(feature = "cuda")]
-        crate::compute::algorithms::restore(&folder, &compute)?;
-        folder.rebuild_logs(&state)?;
-        (folder, model, sgd, average, state)
+    let Start { folder, mut model, sgd, average, state } = if let Some(folder) = resumed_folder {
+        Start::resumed(folder, &settings, &compute, &fresh)?
     } else {
-        // The weights are read before the folder is touched: a wrong path must not cost an older run.
-        let model = first_model(&settings, state.network.classes.len(), &compute.device)?;
         let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
-        let folder = RunFolder::open(dir, existing)?;
-        let sgd = optimiser(&settings, &model);
-        let average = Average::new(settings.ema, &model)?;
-        (folder, model, sgd, average, state)
+        Start::fresh(dir, existing, &settings, &compute.device, fresh)?
     };
     if settings.partial_bn {
         model.net.freeze_norms();
@@ -135,7 +102,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         console.say(&line);
     }
     console.say(&memory_line(&settings));
-    let mut engine = Engine {
+    let mut trainer = Trainer {
         settings: &settings,
         data: &data,
         videos: &videos,
@@ -149,11 +116,11 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         limit_steps: args.limit_steps,
         stop,
     };
-    engine.log(&began)?;
-    let end = engine.run()?;
-    crate::report::after_training(folder.dir());
-    let reported = report(&engine, end, start.elapsed().as_secs_f64());
-    match engine.stop.interrupted("the checkpoint is written").filter(|_| end == End::Stopped) {
+    trainer.log(&began)?;
+    let end = trainer.run()?;
+    report::after_training(folder.dir());
+    let reported = print_end(&trainer, end, start.elapsed().as_secs_f64());
+    match trainer.stop.interrupted("the checkpoint is written").filter(|_| end == End::Stopped) {
         Some(interrupted) => Err(interrupted.into()),
         None => reported,
     }
@@ -177,7 +144,7 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     let (config, checkpoint) = (dir.join(CONFIG_FILE), dir.join(CHECKPOINT_FILE));
     let file = Given::from_file(&config)?;
     let settings = given.over(&file)?.complete(stream, dry_run)?;
-    let state: State = checkpoint::read_metadata(&checkpoint)?;
+    let state: State = safetensors_file::read_metadata(&checkpoint)?;
     // A checkpoint from before it kept settings: config.toml is all there is.
     let used = state.settings.map_or_else(|| file.complete(stream, dry_run)?.deciding(), Ok)?;
     let name = |Difference { option, now, used }: Difference| {
@@ -226,101 +193,9 @@ fn memory_line(settings: &Settings) -> String {
     )
 }
 
-fn optimiser(settings: &Settings, model: &Model) -> Sgd {
-    let config = SgdConfig {
-        lr: settings.lr,
-        weight_decay: settings.weight_decay,
-        // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
-        decay: Decay::Weights,
-        clip_norm: (settings.clip_grad > 0.0).then_some(settings.clip_grad),
-        ..SgdConfig::default()
-    };
-    let mut sgd = Sgd::new(model.trainable(), config);
-    sgd.scale_lr("conv1.weight", settings.conv1_lr);
-    sgd
-}
-
-/// A network of these settings with weights to start from.
-fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
-    let config = ResNetConfig { depth: settings.depth()?, in_channels: settings.stream.channels(), classes };
-    if settings.weights == "none" {
-        return Ok(Model::random(&config, settings.seed, device)?);
-    }
-    let path = Path::new(&settings.weights);
-    Ok(Model::from_weights(&config, (path, weights::read(path)?), settings.seed, device)?)
-}
-
-/// No manifest is larger.
-const MOST_MANIFEST_BYTES: u64 = 1 << 30;
-
-/// Checksum of the manifest, by which a run knows its data again.
-fn manifest_crc32(data: &Dataset) -> Result<u32> {
-    let path = data.dir().join(MANIFEST_FILE);
-    let bytes =
-        read_regular(&path, MOST_MANIFEST_BYTES).with_context(|| format!("{}: cannot read it", path.display()))?;
-    Ok(crc32fast::hash(&bytes))
-}
-
-/// A run as its checkpoint holds it. `fresh` says what it must be.
-fn resumed(
-    folder: &RunFolder,
-    settings: &Settings,
-    device: &Device,
-    fresh: &State,
-) -> Result<(Model, Sgd, Option<Average>, State)> {
-    let path = folder.checkpoint();
-    let (mut state, tensors) = checkpoint::load(&path)?;
-    let precision = |state: &State| state.settings.as_ref().and_then(|s| s.precision().map(str::to_owned));
-    if let (Some(now), Some(used)) = (precision(fresh), precision(&state))
-        && now != used
-    {
-        bail!(Usage(format!(
-            "cannot resume: this device computes in {now}, but the run used {used}; add --precision {used}"
-        )));
-    }
-    check_best(folder, settings, &state)?;
-    state.settings.clone_from(&fresh.settings);
-    if state.network != fresh.network {
-        bail!("{}: it is of another network or data set than these settings say", path.display());
-    }
-    if state.manifest_crc32 != fresh.manifest_crc32 {
-        bail!(
-            "{}: the run read another data set than {} holds now; give --data the one that it began with, or start a new run",
-            path.display(),
-            settings.data.display()
-        );
-    }
-    let config = ResNetConfig {
-        depth: settings.depth()?,
-        in_channels: settings.stream.channels(),
-        classes: fresh.network.classes.len(),
-    };
-    let model = Model::random(&config, 0, device)?;
-    model.load_tensors(&tensors.model).with_context(|| path.display().to_string())?;
-    let mut sgd = optimiser(settings, &model);
-    sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-    let average = Average::resumed(settings.ema, &model, &tensors.average, state.cursor.steps_done)
-        .with_context(|| path.display().to_string())?;
-    Ok((model, sgd, average, state))
-}
-
-/// Checks that the files of the best epoch so far are there: no later epoch need write them again.
-fn check_best(folder: &RunFolder, settings: &Settings, state: &State) -> Result<()> {
-    let Some(best) = state.best() else { return Ok(()) };
-    let scores = if settings.val_groups.is_empty() { folder.scores() } else { folder.validation_scores() };
-    let network = checkpoint::load_network(&folder.best()).map(drop);
-    network.and_then(|()| Scores::load(&scores).map(drop)).with_context(|| {
-        format!(
-            "cannot resume: the results of the best epoch, {}, are not whole; restore them, or start a new run from this one with --weights {}",
-            best.epoch,
-            quoted(&folder.checkpoint())
-        )
-    })
-}
-
 /// The last words of a run.
-fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
-    let (state, console, dir) = (&engine.state, engine.console, engine.folder.dir());
+fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
+    let (state, console, dir) = (&trainer.state, trainer.console, trainer.folder.dir());
     let sum = |of: fn(&Seconds) -> f64| -> f64 { state.history.iter().map(|e| of(&e.train_seconds)).sum() };
     let (batch, data) = (sum(|s| s.batch.get()), sum(|s| s.data.get()));
     let data_percent = if batch > 0.0 { 100.0 * data / batch } else { 0.0 };
@@ -341,11 +216,11 @@ fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
             state.history.len(),
             best.test.top1,
             best.test.top5,
-            engine.videos.validation().len(),
-            engine.judges(),
+            trainer.videos.validation().len(),
+            trainer.judges(),
         ));
         if let Some((_, test)) = state.tested {
-            let (top1, top5, clips) = (test.top1, test.top5, engine.videos.test.len());
+            let (top1, top5, clips) = (test.top1, test.top5, trainer.videos.test.len());
             console.say(&format!("its test: Prec@1 {top1:.3}, Prec@5 {top5:.3} on {clips} test clips"));
         }
         console.say(&format!("training steps: {limit}"));
@@ -360,7 +235,7 @@ fn report(engine: &Engine<'_>, end: End, seconds: f64) -> Result<()> {
         console.say(&format!(
             "stopped after {} steps; go on with: ucftrain {} --run {} --resume",
             state.cursor.steps_done,
-            engine.settings.stream,
+            trainer.settings.stream,
             quoted(dir)
         ));
     }

@@ -1,8 +1,12 @@
-//! Where a network computes: the device, a batch on its way to it, and a training step there.
+//! Where a network computes: the device, batches on their way to it, and training steps there.
 
-#[cfg(feature = "cuda")]
 pub mod algorithms;
+mod backend;
+pub mod batches;
 pub mod device;
-pub mod feed;
+mod feed;
+pub mod measure;
 pub mod memory;
+pub mod profile;
+mod recorded;
 pub mod step;

@@ -1,36 +1,31 @@
-//! One training step. A card records it: started kernel by kernel, a step of few images takes the processor longer than the card.
+//! One training step, computed on the CPU or recorded by a GPU.
 
-use crate::compute::device::Compute;
-use crate::compute::feed::{Feed, Staged};
+use super::backend::{Download, Downloads};
+use super::batches::DeviceBatch;
+use super::device::Compute;
+use super::recorded::{Recorded, Tensors};
 use crate::view::Consensus;
-#[cfg(feature = "cuda")]
-use anyhow::Context;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_convnet::{Model, Sgd, cross_entropy};
 use candle_core::{DType, Tensor};
 use clipshard::order::Draws;
+use std::fmt;
 
 /// What a step leaves for the meters.
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
     /// Mean over the batch.
     pub loss: f32,
-    /// Consensus of the views [N, classes].
+    /// Consensus of the views `[n, classes]`.
     pub logits: Vec<f32>,
 }
 
-/// A step's results; a card may still be at it.
+/// The results of a step that a GPU may still be computing.
 pub struct StepOutputs(Kept);
 
 enum Kept {
-    There(Tensors),
-    #[cfg(feature = "cuda")]
-    UnderWay(candle_convnet::cuda::Download),
-}
-
-/// Logits [N, classes] and their loss [1], f32 on the device.
-struct Tensors {
-    logits: Tensor,
-    loss: Tensor,
+    Host(Tensors),
+    OnTheWay(Download),
 }
 
 /// What a step computes.
@@ -47,7 +42,7 @@ pub struct StepRule {
 }
 
 impl StepRule {
-    /// 0 or 1 / (1 - share) for each feature of each sample of each view [views, N, features]; none where nothing is dropped.
+    /// Returns 0 or 1 / (1 - share) for each feature of each sample of each view `[views, n, features]`; none without dropout.
     fn dropout_masks(&self, model: &Model, labels: &Tensor, mut draws: Draws) -> Result<Option<Tensor>> {
         let share = self.dropout;
         if share == 0.0 {
@@ -61,72 +56,69 @@ impl StepRule {
 }
 
 /// Takes the steps of an epoch.
-pub struct Steps {
+pub struct Stepper {
     compute: Compute,
     rule: StepRule,
-    #[cfg(feature = "cuda")]
-    card: Option<Card>,
+    gpu: Option<Gpu>,
 }
 
-/// What makes a step quick on a card.
-#[cfg(feature = "cuda")]
-struct Card {
-    recorded: recorded::Recorded,
-    downloads: candle_convnet::cuda::Downloads,
+/// What makes a step quick on a GPU.
+struct Gpu {
+    recorded: Recorded,
+    downloads: Downloads,
 }
 
-impl Steps {
-    /// For batches of at most `batch_size` samples.
+impl Stepper {
+    /// Prepares for batches of at most `batch_size` samples.
+    ///
+    /// # Errors
+    /// The GPU has no memory left.
     pub fn new(compute: &Compute, classes: usize, batch_size: usize, rule: StepRule) -> Result<Self> {
-        let _ = (classes, batch_size);
-        Ok(Self {
-            #[cfg(feature = "cuda")]
-            card: if compute.device.is_cuda() {
-                Some(Card {
-                    recorded: recorded::Recorded::new(&compute.device, classes, batch_size)?,
-                    downloads: candle_convnet::cuda::Downloads::new(&compute.device, 1 + batch_size * classes)?,
-                })
-            } else {
-                None
-            },
-            compute: compute.clone(),
-            rule,
-        })
+        let gpu = || -> Result<Gpu> {
+            Ok(Gpu {
+                recorded: Recorded::new(&compute.device, classes, batch_size)?,
+                downloads: Downloads::new(&compute.device, 1 + batch_size * classes)?,
+            })
+        };
+        let gpu = compute.device.is_cuda().then(gpu).transpose()?;
+        Ok(Self { compute: compute.clone(), rule, gpu })
     }
 
-    /// Takes a step; `draws` decide what it drops. A card may still be at it when this returns: [`Steps::finish`] its outputs,
-    /// best when the next step is under way, and before the one after that.
+    /// Takes a step; `draws` decide what it drops. A GPU may still be computing when this returns: [`Stepper::finish`] its
+    /// outputs, best when the next step is under way, and before the one after that.
+    ///
+    /// # Errors
+    /// The device fails.
     pub fn take(
         &mut self,
         (model, sgd): (&Model, &mut Sgd),
-        feed: &Feed,
-        batch: &Staged<'_>,
+        batch: &DeviceBatch<'_>,
         labels: &[u32],
         draws: Draws,
     ) -> Result<StepOutputs> {
-        // As few bytes as labels are go to a card without waiting for it.
+        // As few bytes as labels are go to a GPU without waiting for it.
         let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
         let masks = rule.dropout_masks(model, &labels, draws)?;
-        #[cfg(feature = "cuda")]
-        if let Some(Card { recorded, downloads }) = &mut self.card {
-            let work = |labels: &Tensor, masks: Option<&Tensor>| step((model, sgd), feed, batch, labels, masks, rule);
-            let Tensors { logits, loss } = recorded.take(&labels, masks.as_ref(), batch.slot(), work)?;
-            return Ok(StepOutputs(Kept::UnderWay(downloads.start(&[&loss, &logits])?)));
-        }
-        Ok(StepOutputs(Kept::There(step((model, sgd), feed, batch, &labels, masks.as_ref(), rule)?)))
+        let mut work = |labels: &Tensor, masks: Option<&Tensor>| step((model, sgd), batch, labels, masks, rule);
+        let Some(Gpu { recorded, downloads }) = &mut self.gpu else {
+            return Ok(StepOutputs(Kept::Host(work(&labels, masks.as_ref())?)));
+        };
+        let Tensors { logits, loss } = recorded.take(&labels, masks.as_ref(), batch.slot(), work)?;
+        Ok(StepOutputs(Kept::OnTheWay(downloads.start(&[&loss, &logits])?)))
     }
 
     /// Waits for a step's results.
-    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "a card's downloads are in it")]
+    ///
+    /// # Errors
+    /// The device fails.
     pub fn finish(&mut self, outputs: StepOutputs) -> Result<StepResult> {
         match outputs.0 {
-            Kept::There(Tensors { logits, loss }) => {
+            Kept::Host(Tensors { logits, loss }) => {
                 Ok(StepResult { loss: loss.to_vec1()?[0], logits: logits.flatten_all()?.to_vec1()? })
             }
-            #[cfg(feature = "cuda")]
-            Kept::UnderWay(download) => {
-                let card = self.card.as_mut().context("a download without a card")?;
-                let mut values = card.downloads.finish(&download)?;
+            Kept::OnTheWay(download) => {
+                let gpu = self.gpu.as_mut().context("a download without a GPU")?;
+                let mut values = gpu.downloads.finish(&download)?;
                 let logits = values.split_off(1);
                 Ok(StepResult { loss: values[0], logits })
             }
@@ -134,16 +126,27 @@ impl Steps {
     }
 }
 
-/// Forward passes of all views, loss of their consensus, one backward pass, one update.
+impl fmt::Debug for StepOutputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StepOutputs(..)")
+    }
+}
+
+impl fmt::Debug for Stepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stepper").field("compute", &self.compute).field("rule", &self.rule).finish_non_exhaustive()
+    }
+}
+
+/// Computes the forward passes of all views, the loss of their consensus, one backward pass and one update.
 fn step(
     (model, sgd): (&Model, &mut Sgd),
-    feed: &Feed,
-    batch: &Staged<'_>,
+    batch: &DeviceBatch<'_>,
     labels: &Tensor,
     masks: Option<&Tensor>,
     rule: StepRule,
 ) -> candle_core::Result<Tensors> {
-    let inputs = feed.inputs(batch)?;
+    let inputs = batch.inputs()?;
     let forward = |view: usize| match masks {
         None => model.net.forward_t(&inputs[view], true),
         Some(masks) => model.net.forward_dropout(&inputs[view], &masks.get(view)?),
@@ -158,88 +161,4 @@ fn step(
     let loss = cross_entropy(&logits, labels, rule.label_smoothing)?;
     sgd.step(&loss.backward()?)?;
     Ok(Tensors { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
-}
-
-#[cfg(feature = "cuda")]
-mod recorded {
-    use super::Tensors;
-    use anyhow::{Context, Result};
-    use candle_convnet::cuda::{Recording, record, rehearse};
-    use candle_core::{DType, Device, Tensor};
-    use std::collections::{HashMap, HashSet};
-
-    /// Recorded steps, and the tensors at fixed addresses that they read and write.
-    pub struct Recorded {
-        device: Device,
-        labels: Tensor,
-        /// All masks one behind the other; none where nothing is dropped, and before the first step.
-        masks: Option<Tensor>,
-        logits: Tensor,
-        loss: Tensor,
-        /// Batch sizes that were rehearsed.
-        rehearsed: HashSet<usize>,
-        /// By batch size and buffer of the pixels.
-        recordings: HashMap<(usize, usize), Recording>,
-    }
-
-    impl Recorded {
-        pub fn new(device: &Device, classes: usize, batch_size: usize) -> Result<Self> {
-            Ok(Self {
-                device: device.clone(),
-                labels: Tensor::zeros(batch_size, DType::U32, device)?,
-                masks: None,
-                logits: Tensor::zeros((batch_size, classes), DType::F32, device)?,
-                loss: Tensor::zeros(1, DType::F32, device)?,
-                rehearsed: HashSet::new(),
-                recordings: HashMap::new(),
-            })
-        }
-
-        /// Brings masks [views, n, features] to where all steps of their size find them.
-        fn keep_masks(&mut self, masks: &Tensor) -> Result<Tensor> {
-            let (views, n, features) = masks.dims3()?;
-            let room = views * self.labels.elem_count() * features;
-            if self.masks.is_none() {
-                self.masks = Some(Tensor::zeros(room, masks.dtype(), &self.device)?);
-            }
-            let all = self.masks.as_ref().context("the masks' place")?;
-            all.slice_set(&masks.flatten_all()?, 0, 0)?;
-            Ok(all.narrow(0, 0, views * n * features)?.reshape((views, n, features))?)
-        }
-
-        /// Does `step` the first time that it sees a batch size, records it the second time, and then runs the recording.
-        pub fn take(
-            &mut self,
-            labels: &Tensor,
-            masks: Option<&Tensor>,
-            slot: Option<usize>,
-            step: impl FnOnce(&Tensor, Option<&Tensor>) -> candle_core::Result<Tensors>,
-        ) -> Result<Tensors> {
-            let n = labels.elem_count();
-            self.labels.slice_set(labels, 0, 0)?;
-            let labels = self.labels.narrow(0, 0, n)?;
-            let masks = masks.map(|masks| self.keep_masks(masks)).transpose()?;
-            let kept = || {
-                let outputs = step(&labels, masks.as_ref())?;
-                self.logits.slice_set(&outputs.logits, 0, 0)?;
-                self.loss.slice_set(&outputs.loss, 0, 0)
-            };
-            match slot {
-                Some(slot) if self.rehearsed.contains(&n) => {
-                    if let Some(recording) = self.recordings.get(&(n, slot)) {
-                        recording.run()?;
-                    } else {
-                        let recording = record(&self.device, kept)?;
-                        recording.run()?;
-                        self.recordings.insert((n, slot), recording);
-                    }
-                }
-                _ => {
-                    rehearse(&self.device, kept)?;
-                    self.rehearsed.insert(n);
-                }
-            }
-            Ok(Tensors { logits: self.logits.narrow(0, 0, n)?, loss: self.loss.clone() })
-        }
-    }
 }

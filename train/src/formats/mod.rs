@@ -1,4 +1,7 @@
-//! Files of weights.
+//! Files of weights: this program's own, and those of PyTorch in each of its formats.
 
-pub(crate) mod metadata;
+pub mod flow_order;
+pub mod network;
+pub mod network_file;
+pub mod safetensors_file;
 pub mod weights;

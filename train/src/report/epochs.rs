@@ -1,7 +1,8 @@
 //! The epochs of a run: from `log.jsonl`, and where that lacks some, from `train.csv` and `test.csv`.
 
+use crate::base::meters::Scored;
 use crate::input::Work;
-use crate::run::checkpoint::{EpochResult, Scored, Seconds};
+use crate::run::state::{EpochResult, Seconds};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use super::run::Run;
 use crate::scores::Scores;
 use crate::scores::accuracy::accuracy;
 use crate::scores::fuse::combine::{Ratio, Strategy};
-use crate::scores::fuse::{self, FuseArgs, Outcome};
+use crate::scores::fuse::{FuseOptions, Outcome, align, fuse};
 use anyhow::{Context, Result};
 use plotly::Scatter;
 use plotly::common::{Line, Marker, MarkerSymbol, Mode};
@@ -63,7 +63,7 @@ fn alike(runs: &[Run], first: usize) -> (Vec<usize>, Vec<Scores>) {
     for (number, run) in runs.iter().enumerate().skip(first + 1) {
         let Some(other) = &run.scores else { continue };
         // What differs is no fault here: the runs are then shown without fusion.
-        if let Ok(other) = fuse::align(other, &run.dir, scores, &runs[first].dir) {
+        if let Ok(other) = align(other, &run.dir, scores, &runs[first].dir) {
             members.push(number);
             aligned.push(other);
         }
@@ -72,8 +72,8 @@ fn alike(runs: &[Run], first: usize) -> (Vec<usize>, Vec<Scores>) {
 }
 
 fn fuse_members(runs: &[Run], members: Vec<usize>, scores: &[Scores]) -> Result<Fused> {
-    let args = FuseArgs::of(members.iter().map(|&member| runs[member].dir.clone()).collect());
-    let report = fuse::report(&args)?;
+    let options = FuseOptions::new(members.iter().map(|&member| runs[member].dir.clone()).collect());
+    let report = fuse(&options)?;
     let labels = scores.iter().find_map(|scores| scores.labels.as_ref()).context("the scores have no labels")?;
     let curve = weight_curve([&scores[0].logits, &scores[1].logits], scores[0].classes, labels)?;
     Ok(Fused { members, clips: report.clips, outcomes: report.results, curve })

@@ -1,7 +1,11 @@
 //! What the folder of a run holds, as far as it is there and whole.
 
 use super::epochs::{Csv, Epoch, EpochSeconds, Log, Start};
-use crate::run::checkpoint::{self, Network, Scored, State};
+use crate::base::meters::Scored;
+use crate::formats::network::Network;
+use crate::formats::safetensors_file::read_metadata;
+use crate::run::state::State;
+use crate::scores::accuracy::accuracy;
 use crate::scores::{SCORES_FILE, Scores};
 use crate::settings::Given;
 use crate::stream::Stream;
@@ -70,8 +74,8 @@ impl Run {
             parts.has_unreadable(name, unreadable);
         }
         let scores = parts.read(SCORES_FILE, Scores::load);
-        let state: Option<State> = parts.read("checkpoint.safetensors", checkpoint::read_metadata);
-        let network: Option<Network> = parts.read("best.safetensors", checkpoint::read_metadata);
+        let state: Option<State> = parts.read("checkpoint.safetensors", read_metadata);
+        let network: Option<Network> = parts.read("best.safetensors", read_metadata);
         let network = network.or_else(|| state.as_ref().map(|state| state.network.clone()));
         let mut run = Self {
             name: folder_name(dir),
@@ -113,7 +117,7 @@ impl Run {
             self.faults.push(format!("{SCORES_FILE} has no labels."));
             return;
         };
-        let top1 = crate::scores::accuracy::accuracy(&scores.logits, scores.classes, labels).top1;
+        let top1 = accuracy(&scores.logits, scores.classes, labels).top1;
         // train.csv and test.csv have three decimals.
         if (top1 - best.top1).abs() > 1e-3 {
             self.faults.push(format!(

@@ -2,9 +2,9 @@
 
 use crate::base::usage::Usage;
 use crate::base::whole_file::{PARTIAL_PREFIX, write_whole};
-use crate::run::checkpoint::{EpochResult, State};
 use crate::run::lock::{LOCK_FILE, RunLock};
 use crate::run::log;
+use crate::run::state::{EpochResult, State};
 use crate::run::tensorboard;
 use crate::settings::Settings;
 use anyhow::{Context, Result, bail};
@@ -203,7 +203,7 @@ impl RunFolder {
         self.write_csv(&state.history)?;
         tensorboard::rebuild(&self.dir.join(tensorboard::FILE), &state.history)?;
         let text = clipshard::read_regular(&self.log_file(), MOST_LOG_BYTES).unwrap_or_default();
-        write_whole(&self.log_file(), run_log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
+        write_whole(&self.log_file(), log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
     }
 
     fn log_file(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! `log.jsonl`: what happened to a run, an event a line.
 
-use crate::run::checkpoint::{EpochResult, Scored, State};
+use crate::base::meters::Scored;
+use crate::run::state::{EpochResult, State};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -74,7 +75,7 @@ impl Rebuilt<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::checkpoint::tests::state_of;
+    use crate::run::state::tests::state_of;
 
     fn start(epoch: usize) -> Value {
         json!({ "event": "start", "cursor": { "epoch": epoch, "step": 0, "steps_done": 0 } })

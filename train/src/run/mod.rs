@@ -2,7 +2,8 @@
 
 pub mod checkpoint;
 pub mod folder;
+pub mod loaded_network;
 pub mod lock;
 pub mod log;
+pub mod state;
 pub mod tensorboard;
-pub mod trained;

@@ -5,7 +5,7 @@
 //! written; a summary's values (field 1) have a `tag` (1) and a `simple_value` (2).
 
 use crate::base::whole_file::write_whole;
-use crate::run::checkpoint::EpochResult;
+use crate::run::state::EpochResult;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::io::Write;
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_torn_file_is_rebuilt_and_keeps_the_times_of_whole_events() {
-        let history = crate::run::checkpoint::tests::state_of(&[10.0; 300]).history;
+        let history = crate::run::state::tests::state_of(&[10.0; 300]).history;
         let at = |epoch: usize| 1_700_000_000.25 + epoch as f64;
         let event = |epoch: usize, at: f64| record(&scalars(at, epoch as u64, &values(&history[epoch])));
         let head = record(&version(at(0)));

@@ -1,6 +1,7 @@
 //! Scores as text: a line a clip, `name,label,samples,<a column a class>`; `label` and `samples` may be missing.
 
-use super::Scores;
+use super::clip_scores::Scores;
+use super::fault::ScoreFault;
 
 /// What spreadsheets put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -12,15 +13,13 @@ pub(super) fn is_csv(bytes: &[u8]) -> bool {
 }
 
 /// Reads it. The rules of [`Scores`] are not checked yet.
-pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let head = reader.headers().map_err(|e| format!("not a csv file: {e}"))?.clone();
+    let head = reader.headers().map_err(ScoreFault::Csv)?.clone();
     if head.get(0) != Some("name") {
         let first = head.get(0).unwrap_or_default().chars().take(40).collect::<String>();
-        return Err(format!(
-            "its first line begins with {first:?}, not with name,label,samples and a column for each class"
-        ));
+        return Err(ScoreFault::CsvHead(first));
     }
     let column = |wanted: &str| head.iter().position(|name| name == wanted);
     let (label, samples) = (column("label"), column("samples"));
@@ -33,20 +32,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
         ..Scores::default()
     };
     for line in reader.records() {
-        let line = line.map_err(|e| format!("{e}"))?;
+        let line = line.map_err(ScoreFault::CsvLine)?;
         let number = line.position().map_or(0, csv::Position::line);
         let cell = |at: usize| line.get(at).unwrap_or_default();
-        let whole =
-            |at: usize| cell(at).parse().map_err(|_| format!("line {number}: {:?} is no whole number", cell(at)));
+        let fault = |at: usize, expected| ScoreFault::CsvCell { line: number, cell: cell(at).to_owned(), expected };
         scores.names.push(cell(0).to_owned());
         for (values, at) in [(&mut scores.labels, label), (&mut scores.samples, samples)] {
             if let (Some(values), Some(at)) = (values, at) {
-                values.push(whole(at)?);
+                values.push(cell(at).parse().map_err(|_| fault(at, "whole number"))?);
             }
         }
         for &at in &classes {
-            let value = cell(at).parse().map_err(|_| format!("line {number}: {:?} is no number", cell(at)))?;
-            scores.logits.push(value);
+            scores.logits.push(cell(at).parse().map_err(|_| fault(at, "number"))?);
         }
     }
     Ok(scores)

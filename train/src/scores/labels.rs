@@ -3,8 +3,8 @@
 //! The official lists of UCF101: `classInd.txt` with `<id from 1> <Name>` and `testlist0N.txt` with `Class/v_X_gNN_cNN.avi`, one
 //! a line, ending in CRLF or LF. The class of a clip is its directory's.
 
-use super::names::{entry, lines, read_text};
-use super::{Scores, clip_key, first_few};
+use super::clip_scores::Scores;
+use super::names::{clip_key, entry, first_few, lines, read_text};
 use anyhow::{Context, Result, bail};
 use clipshard::{MANIFEST_FILE, Manifest, Subset};
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ const CLASS_LIST_FILE: &str = "classInd.txt";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
     /// One for each clip, in the order of the scores.
-    pub labels: Vec<u32>,
+    pub values: Vec<u32>,
     /// The split whose test list the clips are of.
     pub split: String,
     /// How many clips of that test list have no scores; not 0 only where the split was asked for.
@@ -70,8 +70,8 @@ impl Labels {
         if source.classes != scores.classes {
             bail!("{shown}: {} classes there, but scores of {}", source.classes, scores.classes);
         }
-        let labels = scores.names.iter().map(|name| test.clips[&clip_key(name)]).collect();
-        Ok(Self { labels, split: test.split.clone(), unscored: test.clips.len() - scores.names.len() })
+        let values = scores.names.iter().map(|name| test.clips[&clip_key(name)]).collect();
+        Ok(Self { values, split: test.split.clone(), unscored: test.clips.len() - scores.names.len() })
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
     fn official_lists_give_labels_and_split() {
         let dir = lists();
         let find = |names: &[&str]| Labels::find(dir.path(), &scores(names, 2), None).unwrap();
-        let expected = Labels { labels: vec![1, 0], split: "1".into(), unscored: 0 };
+        let expected = Labels { values: vec![1, 0], split: "1".into(), unscored: 0 };
         assert_eq!(find(&["HandstandPushups_g01_c01", "v_archery_g01_c01.AVI"]), expected);
         assert_eq!(find(&["HandStandPushups_g02_c01"]).split, "2");
     }
@@ -198,7 +198,7 @@ mod tests {
     fn a_split_asked_for_may_have_more_clips_but_not_fewer() {
         let dir = lists();
         let find = |names: &[&str], split| Labels::find(dir.path(), &scores(names, 2), split);
-        let expected = Labels { labels: vec![0], split: "1".into(), unscored: 1 };
+        let expected = Labels { values: vec![0], split: "1".into(), unscored: 1 };
         assert_eq!(find(&["Archery_g01_c01"], Some("1")).unwrap(), expected);
         let error = |names: &[&str], split| find(names, split).unwrap_err().to_string();
         let message = error(&["Archery_g01_c01"], None);
@@ -247,7 +247,7 @@ mod tests {
         };
         manifest.write(dir.path()).unwrap();
         let find = |names: &[&str], classes| Labels::find(dir.path(), &scores(names, classes), None);
-        let expected = Labels { labels: vec![1, 0], split: "1".into(), unscored: 0 };
+        let expected = Labels { values: vec![1, 0], split: "1".into(), unscored: 0 };
         assert_eq!(find(&["Surfing_g01_c01", "Archery_g01_c01"], 2).unwrap(), expected);
         assert_eq!(find(&["Surfing_g01_c01"], 2).unwrap().split, "2");
         assert!(

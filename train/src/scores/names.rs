@@ -58,7 +58,7 @@ pub fn read_names(path: &Path) -> Result<Vec<String>> {
 }
 
 /// The first few of the names, for a message.
-pub(crate) fn first_few<S: AsRef<str>>(names: &[S]) -> String {
+pub fn first_few<S: AsRef<str>>(names: &[S]) -> String {
     const SHOWN: usize = 3;
     let mut text = names.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {

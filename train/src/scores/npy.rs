@@ -9,6 +9,48 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Headers of plain arrays take 128 bytes.
 const MAX_HEADER_BYTES: usize = 1 << 16;
 
+/// Why bytes are no npy file that is read.
+#[derive(Debug, thiserror::Error)]
+pub enum NpyFault {
+    /// The first bytes are others.
+    #[error("it does not start as npy files do")]
+    Start,
+    /// The file is cut off.
+    #[error("it ends within its header: is the file whole?")]
+    Cut,
+    /// A later version of the format.
+    #[error("it has version {0} of the npy format; 1 to 3 are known")]
+    Version(u8),
+    /// The header is far longer than numpy's.
+    #[error("its header has {0} bytes; at most {MAX_HEADER_BYTES} are expected")]
+    HeaderBytes(usize),
+    /// The header is not UTF-8.
+    #[error("its header is not text")]
+    HeaderText,
+    /// The header lacks a key.
+    #[error("its header has no {0:?}")]
+    NoKey(&'static str),
+    /// Elements have several fields.
+    #[error("its elements are records, not plain numbers or text")]
+    Records,
+    /// Elements of an unknown type.
+    #[error("its elements are of type {0:?}, which is not read")]
+    ElementType(String),
+    /// The shape is not a list of sizes.
+    #[error("its header has no readable shape")]
+    NoShape,
+    /// Type and shape take another number of bytes.
+    #[error("it holds {bytes} bytes of data, which {shape:?} of {dtype} do not take")]
+    DataBytes {
+        /// Bytes of data.
+        bytes: usize,
+        /// Shape in the header.
+        shape: Vec<usize>,
+        /// Type in the header.
+        dtype: DType,
+    },
+}
+
 /// An array in a file's bytes. Its data has the length that type and shape say.
 pub(super) struct Npy<'a> {
     pub(super) dtype: DType,
@@ -19,48 +61,47 @@ pub(super) struct Npy<'a> {
 }
 
 impl<'a> Npy<'a> {
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or("it does not start as npy files do")?;
-        let short = "it ends within its header: is the file whole?";
-        let (&[version, _], rest) = rest.split_first_chunk().ok_or(short)?;
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, NpyFault> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(NpyFault::Start)?;
+        let (&[version, _], rest) = rest.split_first_chunk().ok_or(NpyFault::Cut)?;
         let (length, rest) = match version {
             1 => rest.split_first_chunk().map(|(n, rest)| (usize::from(u16::from_le_bytes(*n)), rest)),
             2 | 3 => rest.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n) as usize, rest)),
-            _ => return Err(format!("it has version {version} of the npy format; 1 to 3 are known")),
+            _ => return Err(NpyFault::Version(version)),
         }
-        .ok_or(short)?;
+        .ok_or(NpyFault::Cut)?;
         if length > MAX_HEADER_BYTES {
-            return Err(format!("its header has {length} bytes; at most {MAX_HEADER_BYTES} are expected"));
+            return Err(NpyFault::HeaderBytes(length));
         }
-        let (header, data) = rest.split_at_checked(length).ok_or(short)?;
-        let header = std::str::from_utf8(header).map_err(|_| "its header is not text")?;
+        let (header, data) = rest.split_at_checked(length).ok_or(NpyFault::Cut)?;
+        let header = std::str::from_utf8(header).map_err(|_| NpyFault::HeaderText)?;
         let (dtype, fortran_order, shape) = fields(header)?;
         let items = shape.iter().try_fold(1_usize, |n, &m| n.checked_mul(m));
         let expected = items.and_then(|n| n.checked_mul(dtype.bytes));
         if dtype.kind != Kind::Object && expected != Some(data.len()) {
-            return Err(format!("it holds {} bytes of data, which {shape:?} of {dtype} do not take", data.len()));
+            return Err(NpyFault::DataBytes { bytes: data.len(), shape, dtype });
         }
         Ok(Self { dtype, shape, fortran_order, data })
     }
 }
 
 /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`
-fn fields(header: &str) -> Result<(DType, bool, Vec<usize>), String> {
-    let value = |key: &str| {
+fn fields(header: &str) -> Result<(DType, bool, Vec<usize>), NpyFault> {
+    let value = |key: &'static str| {
         let after = header.split_once(&format!("'{key}'")).map(|(_, after)| after.trim_start());
         let value = after.and_then(|after| after.strip_prefix(':'));
-        value.map(str::trim_start).ok_or_else(|| format!("its header has no {key:?}"))
+        value.map(str::trim_start).ok_or(NpyFault::NoKey(key))
     };
     let descr = value("descr")?;
     let name = descr.strip_prefix('\'').and_then(|text| text.split_once('\'')).map(|(name, _)| name);
-    let name = name.ok_or("its elements are records, not plain numbers or text")?;
-    let dtype = DType::parse(name).ok_or_else(|| format!("its elements are of type {name:?}, which is not read"))?;
+    let name = name.ok_or(NpyFault::Records)?;
+    let dtype = DType::parse(name).ok_or_else(|| NpyFault::ElementType(name.to_owned()))?;
     let fortran_order = value("fortran_order")?.starts_with("True");
     let shape = value("shape")?.strip_prefix('(').and_then(|text| text.split_once(')')).map(|(shape, _)| shape);
     let sizes = shape.unwrap_or("?").split(',').map(str::trim).filter(|size| !size.is_empty());
     // Python 2 wrote its long integers as 3L.
     let shape: Option<Vec<usize>> = sizes.map(|size| size.strip_suffix('L').unwrap_or(size).parse().ok()).collect();
-    Ok((dtype, fortran_order, shape.ok_or("its header has no readable shape")?))
+    Ok((dtype, fortran_order, shape.ok_or(NpyFault::NoShape)?))
 }
 
 #[cfg(test)]
@@ -83,7 +124,7 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_header_has_its_message() {
-        let fault = |bytes: &[u8]| Npy::parse(bytes).err().unwrap();
+        let fault = |bytes: &[u8]| Npy::parse(bytes).err().unwrap().to_string();
         let header = |descr: &str, shape: &str| {
             file(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"), &[0; 8])
         };

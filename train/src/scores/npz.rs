@@ -1,14 +1,17 @@
 //! Score files of ours: npz, a zip archive of one npy file an array.
 
+use super::clip_scores::Scores;
+use super::fault::ScoreFault;
+use super::names::first_few;
 use super::npy::Npy;
-use super::{SampleScores, Scores};
+use super::samples::SampleScores;
 use inert_pickle::Kind;
 use npyz::npz::{NpzWriter, array_name_from_file_name, file_name_from_array_name};
 use npyz::zip::read::ZipArchive;
 use npyz::zip::result::ZipError;
 use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, DateTime};
-use npyz::{DType, Serialize, WriterBuilder};
+use npyz::{DType as StoredType, Serialize, WriterBuilder};
 use std::collections::HashSet;
 use std::io::{self, Cursor, Read};
 
@@ -26,18 +29,19 @@ struct Archive<'a> {
 }
 
 /// Reads `names`, `logits` and, where there, `labels` and `samples`. The rules of [`Scores`] are not checked yet.
-pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
-    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("not a whole zip archive: {e}"))?;
+pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
+    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(ScoreFault::Zip)?;
     let mut archive = Archive { zip, left: bytes.len() as u64 * MAX_UNPACKED + SMALL_BYTES };
     let file = required(&mut archive, "names")?;
     let names = within("names", || {
         let npy = Npy::parse(&file)?;
         if npy.dtype.kind == Kind::Object {
-            return Err("it holds Python objects; save it as text, np.array(names, dtype=str)".to_owned());
+            return Err(ScoreFault::PythonObjects);
         }
         check_names(&npy)?;
-        let names = npy.dtype.texts(npy.data).ok_or_else(|| format!("it holds {}, not text", npy.dtype))?;
-        if npy.shape.len() == 1 { Ok(names) } else { Err(format!("it has shape {:?}, not [clips]", npy.shape)) }
+        let other = ScoreFault::ElementType { found: npy.dtype, expected: "text" };
+        let names = npy.dtype.texts(npy.data).ok_or(other)?;
+        if npy.shape.len() == 1 { Ok(names) } else { Err(ScoreFault::Shape { found: npy.shape, expected: "[clips]" }) }
     })?;
     let file = required(&mut archive, "logits")?;
     let (classes, logits) = within("logits", || logits(&file, names.len()))?;
@@ -47,32 +51,33 @@ pub(super) fn read(bytes: &[u8]) -> Result<Scores, String> {
 }
 
 /// Whether names can be those of clips: short, and each there once. This takes less memory than the names themselves.
-fn check_names(npy: &Npy<'_>) -> Result<(), String> {
+fn check_names(npy: &Npy<'_>) -> Result<(), ScoreFault> {
     if npy.dtype.bytes > MAX_NAME_BYTES {
-        return Err(format!("its names take {} bytes each; at most {MAX_NAME_BYTES} are read", npy.dtype.bytes));
+        return Err(ScoreFault::NameBytes { found: npy.dtype.bytes, most: MAX_NAME_BYTES });
     }
     let mut seen = HashSet::new();
     for (at, name) in npy.data.chunks_exact(npy.dtype.bytes.max(1)).enumerate() {
         if !seen.insert(name) {
-            return Err(format!("name number {} is there twice", at + 1));
+            return Err(ScoreFault::NameTwice(at + 1));
         }
     }
     Ok(())
 }
 
-fn within<T>(array: &str, read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    read().map_err(|fault| format!("array {array:?}: {fault}"))
+fn within<T>(array: &str, read: impl FnOnce() -> Result<T, ScoreFault>) -> Result<T, ScoreFault> {
+    read().map_err(|fault| ScoreFault::Array { array: array.to_owned(), fault: Box::new(fault) })
 }
 
 /// Number of classes and logits `[clips, classes]`.
-pub(super) fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), String> {
+pub(super) fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), ScoreFault> {
     let npy = Npy::parse(file)?;
-    let values = npy.dtype.floats(npy.data).ok_or_else(|| format!("it holds {}, not floats", npy.dtype))?;
+    let other = ScoreFault::ElementType { found: npy.dtype, expected: "floats" };
+    let values = npy.dtype.floats(npy.data).ok_or(other)?;
     let &[rows, classes] = npy.shape.as_slice() else {
-        return Err(format!("it has shape {:?}, not [clips, classes]", npy.shape));
+        return Err(ScoreFault::Shape { found: npy.shape, expected: "[clips, classes]" });
     };
     if rows != clips {
-        return Err(format!("it has {rows} rows for {clips} names"));
+        return Err(ScoreFault::RowCount { rows, names: clips });
     }
     if !npy.fortran_order {
         return Ok((classes, values));
@@ -82,45 +87,44 @@ pub(super) fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), Str
 }
 
 /// Whole numbers `[clips]`, or one number for all clips; `None` where there is no such array.
-fn integers(archive: &mut Archive<'_>, name: &str, clips: usize) -> Result<Option<Vec<u32>>, String> {
+fn integers(archive: &mut Archive<'_>, name: &str, clips: usize) -> Result<Option<Vec<u32>>, ScoreFault> {
     let Some(file) = array(archive, name)? else { return Ok(None) };
     within(name, || {
         let npy = Npy::parse(&file)?;
-        let values = npy.dtype.integers(npy.data);
-        let values = values.ok_or_else(|| format!("it holds {}, not whole numbers", npy.dtype))?;
-        let number = |value| u32::try_from(value).map_err(|_| format!("{value} is out of range"));
+        let other = ScoreFault::ElementType { found: npy.dtype, expected: "whole numbers" };
+        let values = npy.dtype.integers(npy.data).ok_or(other)?;
+        let number = |value| u32::try_from(value).map_err(|_| ScoreFault::OutOfRange(value));
         match npy.shape.as_slice() {
             [] => Ok(vec![number(values[0])?; clips]),
             [_] => values.into_iter().map(number).collect(),
-            shape => Err(format!("it has shape {shape:?}, not [clips]")),
+            shape => Err(ScoreFault::Shape { found: shape.to_vec(), expected: "[clips]" }),
         }
     })
     .map(Some)
 }
 
-fn required(archive: &mut Archive<'_>, name: &str) -> Result<Vec<u8>, String> {
+fn required(archive: &mut Archive<'_>, name: &'static str) -> Result<Vec<u8>, ScoreFault> {
     if let Some(file) = array(archive, name)? {
         return Ok(file);
     }
     let mut found: Vec<_> = archive.zip.file_names().filter_map(array_name_from_file_name).collect();
     found.sort_unstable();
-    let found = super::first_few(&found);
-    Err(format!("no array {name:?} in it; score files have `names` and `logits` (found: {found})"))
+    Err(ScoreFault::NoArray { array: name, found: first_few(&found) })
 }
 
 /// The npy file of an array, unpacked.
-fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, String> {
+fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, ScoreFault> {
     let mut entry = match archive.zip.by_name(&file_name_from_array_name(name)) {
         Ok(entry) => entry,
         Err(ZipError::FileNotFound) => return Ok(None),
-        Err(e) => return Err(format!("array {name:?}: {e}")),
+        Err(error) => return within(name, || Err(ScoreFault::ZipEntry(error))),
     };
     let mut bytes = Vec::new();
     // The size that the archive states is not believed: what is really there is read, up to the limit.
-    entry.by_ref().take(archive.left + 1).read_to_end(&mut bytes).map_err(|e| format!("array {name:?}: {e}"))?;
-    archive.left = archive.left.checked_sub(bytes.len() as u64).ok_or_else(|| {
-        format!("array {name:?} has more than {MAX_UNPACKED} times the file's size unpacked; it is not read")
-    })?;
+    let read = entry.by_ref().take(archive.left + 1).read_to_end(&mut bytes);
+    within(name, || read.map_err(ScoreFault::ZipRead))?;
+    let left = archive.left.checked_sub(bytes.len() as u64);
+    archive.left = left.ok_or_else(|| ScoreFault::Unpacked { array: name.to_owned(), limit: MAX_UNPACKED })?;
     Ok(Some(bytes))
 }
 
@@ -172,7 +176,7 @@ where
     // Without a date of its own the entry would get the present one.
     let options =
         FileOptions::default().compression_method(CompressionMethod::Stored).last_modified_time(DateTime::default());
-    let dtype = DType::new_scalar(dtype.parse().expect("a type that numpy has"));
+    let dtype = StoredType::new_scalar(dtype.parse().expect("a type that numpy has"));
     let mut writer = npz.array::<T>(name, options)?.dtype(dtype).shape(shape).begin_nd()?;
     for item in items {
         writer.push(item)?;
@@ -198,7 +202,7 @@ mod tests {
             zip.start_file(format!("{name}.npy"), options).unwrap();
             zip.write_all(bytes).unwrap();
         }
-        read(&zip.finish().unwrap().into_inner()).unwrap_err()
+        read(&zip.finish().unwrap().into_inner()).unwrap_err().to_string()
     }
 
     #[test]
@@ -220,5 +224,23 @@ mod tests {
         );
         let empty = npy("<U1", "(200000,)", &vec![0; 800_000]);
         assert_eq!(fault(&[("names", empty)]), "array \"names\": name number 2 is there twice");
+    }
+
+    #[test]
+    fn no_entry_has_the_time_at_which_it_was_written() {
+        let scores = Scores {
+            names: vec!["a".into()],
+            classes: 1,
+            logits: vec![0.5],
+            labels: Some(vec![0]),
+            samples: Some(vec![1]),
+        };
+        let bytes = encode(&scores).unwrap();
+        let mut zip = ZipArchive::new(Cursor::new(&bytes[..])).unwrap();
+        assert_eq!(zip.len(), 4);
+        for entry in 0..4 {
+            let time = zip.by_index(entry).unwrap().last_modified();
+            assert_eq!((time.year(), time.month(), time.day(), time.hour(), time.minute()), (1980, 1, 1, 0, 0));
+        }
     }
 }

@@ -1,10 +1,5 @@
 //! The logits of each sample, before they are summed over a clip.
 
-use super::npz;
-use crate::base::whole_file::write_whole;
-use anyhow::{Context, Result};
-use std::path::Path;
-
 /// What a network said of each sample of a list of clips.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleScores {
@@ -33,12 +28,5 @@ impl SampleScores {
     /// Frames of a clip's samples.
     pub fn frames_of(&self, clip: usize) -> &[u32] {
         &self.frames[clip * self.samples..][..self.samples]
-    }
-
-    /// Writes an npz file with `names`, `labels`, `frames` and `logits`, whole or not at all.
-    pub fn write_npz(&self, path: &Path) -> Result<()> {
-        let shown = path.display();
-        let bytes = npz::encode_samples(self).with_context(|| format!("{shown}: cannot encode the samples' scores"))?;
-        write_whole(path, &bytes)
     }
 }

@@ -1,9 +1,10 @@
 //! The settings that decide a run's result. Its checkpoint keeps them, so that a run goes on with no others, whatever
 //! `config.toml` has come to say.
 
-use super::{Settings, place};
+use super::place;
+use super::values::Settings;
 use crate::compute::device::Precision;
-use crate::training::schedule::Schedule;
+use crate::schedule::Schedule;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,10 +1,12 @@
 //! Settings that may be left out: a configuration file, or the command line.
 
-use super::{Recipe, Settings, place};
+use super::place;
+use super::recipe::Recipe;
+use super::values::Settings;
 use crate::base::usage::Usage;
 use crate::compute::device::Precision;
+use crate::schedule::Schedule;
 use crate::stream::Stream;
-use crate::training::schedule::Schedule;
 use crate::view::{Consensus, Crop, FlowRange, Sampling, TestCrop};
 use anyhow::{Context, Result, bail};
 use candle_convnet::Depth;

@@ -1,7 +1,7 @@
 //! Seeds in TOML and JSON, for `#[serde(with = "seed")]`. TOML's integers end at 2^63 - 1; greater seeds are written as text.
 
 use serde::de::{Error, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serializer};
 use std::fmt;
 
 /// Writes a seed.
@@ -42,7 +42,7 @@ impl Visitor<'_> for Seed {
 
 /// The same for a seed that may be left out.
 pub mod option {
-    use super::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     struct Seed(#[serde(with = "super")] u64);

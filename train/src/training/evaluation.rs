@@ -1,12 +1,12 @@
 //! The test pass: many samples of each clip, raw logits summed per clip.
 
 use crate::base::console::{Console, Figures};
-use crate::base::meters::cross_entropy;
+use crate::base::meters::{Scored, cross_entropy};
 use crate::base::stop::Stop;
+use crate::compute::batches::{DeviceBatch, SamplePixels, with_device_batches};
 use crate::compute::device::Compute;
-use crate::compute::feed::{Feed, Staged};
-use crate::input::{Damage, Plan, RING, SampleSource, TestSource, Work, with_batches};
-use crate::run::checkpoint::{Scored, Seconds};
+use crate::input::{Damage, Plan, RING, SampleSource, TestSource, Work};
+use crate::run::state::Seconds;
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::scores::{SampleScores, Scores};
 use crate::stream::Stream;
@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use candle_convnet::ResNet;
 use candle_core::Tensor;
 use clipshard::Dataset;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Samples that a card takes at once: its results for a sample do not depend on the others, and small batches leave it idle.
 const CARD_BATCH: usize = 256;
@@ -51,6 +51,7 @@ pub struct Evaluation<'a> {
 }
 
 /// What a test pass gives.
+#[derive(Debug)]
 pub struct Outcome {
     /// Loss and precisions of the clips. Where logits are summed, the loss is that of sums of 19, say, so it reads high.
     pub scored: Scored,
@@ -93,86 +94,58 @@ impl Evaluation<'_> {
         } else {
             CARD_BATCH
         });
-        let pixels = (self.stream, self.view.range(self.stream));
-        let mut feed = Feed::new(self.compute, pixels, self.side, self.view.test_views(), batch_size)?;
         let mut sums = vec![0_f32; self.videos.len() * self.classes];
         let mut of_samples = self.keeps_samples.then(|| vec![0_f32; source.len() * self.classes]);
         let mut seconds = Seconds::default();
         let mut decoding = Work::default();
-        let steps = source.len().div_ceil(batch_size);
-        let mut progress = console.progress("test", steps, 0);
+        let mut progress = console.progress("test", source.len().div_ceil(batch_size), 0);
         let plan = Plan { batch_size, first_batch: 0, threads: self.threads, ring: RING };
-        let is_complete = with_batches(&source, plan, &self.compute.device, |batches| {
-            let mut start = Instant::now();
-            let mut waited_before = 0.0;
-            let mut copied_before = Duration::ZERO;
-            let mut staged: Option<Staged<'_>> = None;
+        let is_complete = with_device_batches(self.compute, &source, plan, self.pixels(), |batches| {
             loop {
-                let batch = match staged.take() {
-                    Some(batch) => batch,
-                    None => match batches.next_batch()? {
-                        Some(batch) => feed.stage(batch)?,
-                        None => return Ok(true),
-                    },
+                let start = Instant::now();
+                let started = batches.next(|batch| {
+                    if stop.is_asked() {
+                        return Ok(None);
+                    }
+                    Ok(Some((batch.samples(), logits_of(net, batch)?)))
+                })?;
+                let (samples, logits) = match started {
+                    None => return Ok(true),
+                    Some(None) => return Ok(false),
+                    Some(Some(started)) => started,
                 };
-                if stop.is_asked() {
-                    return Ok(false);
-                }
-                let (first, samples) = (batch.samples.start, batch.samples.len());
-                feed.arrive(&batch)?;
-                let mut logits: Option<Tensor> = None;
-                for input in feed.inputs(&batch)? {
-                    let view = net.forward_t(&input, false)?;
-                    logits = Some(logits.map_or(Ok(view.clone()), |sum| sum + view)?);
-                }
-                feed.release(batch)?;
-                // A card is computing now: the next batch comes and goes there beside that. What is waited here counts as
-                // waiting, though the card may be busy.
-                staged = batches.next_batch()?.map(|batch| feed.stage(batch)).transpose()?;
-                let logits = logits.context("a test sample without a view")?.flatten_all()?.to_vec1::<f32>()?;
-                for (i, logits) in logits.chunks_exact(self.classes).enumerate() {
-                    let video = source.video(first + i);
+                // A GPU is computing now: the next batch comes and goes there beside that. What is waited here counts as
+                // waiting, though the GPU may be busy.
+                batches.look_ahead()?;
+                let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+                for (i, logits) in samples.clone().zip(logits.chunks_exact(self.classes)) {
+                    let video = source.video(i);
                     let sum = &mut sums[video * self.classes..(video + 1) * self.classes];
                     for (sum, logit) in sum.iter_mut().zip(logits) {
                         *sum += logit;
                     }
                     if let Some(of_samples) = &mut of_samples {
-                        let sample = video * self.view.test_samples + (first + i) % self.view.test_samples;
+                        let sample = video * self.view.test_samples + i % self.view.test_samples;
                         of_samples[sample * self.classes..][..self.classes].copy_from_slice(logits);
                     }
                 }
-                let waited = batches.waited.as_secs_f64();
-                seconds.batch.add(start.elapsed().as_secs_f64(), 1);
-                seconds.data.add(waited - waited_before, 1);
-                seconds.copy.add(feed.copied.saturating_sub(copied_before).as_secs_f64(), 1);
-                copied_before = feed.copied;
+                seconds.add(start.elapsed(), batches.take_waits());
                 decoding = batches.work();
-                waited_before = waited;
-                start = Instant::now();
                 let figures = Figures { seconds: seconds.batch.get(), data_seconds: seconds.data.get(), scored: None };
-                progress.step(samples, Some(figures));
+                progress.step(samples.len(), Some(figures));
             }
         })?;
         if !is_complete {
             return Ok(None);
         }
-        let labels: Vec<u32> = self.videos.iter().map(|video| video.label).collect();
-        let Accuracy { top1, top5 } = accuracy(&sums, self.classes, &labels);
+        let scored = self.scored(&sums);
         let views = self.view.test_samples * self.view.test_views();
-        let loss = match self.view.consensus {
-            Consensus::Sum => cross_entropy(&sums, self.classes, &labels),
-            Consensus::Mean => {
-                let means: Vec<f32> = sums.iter().map(|sum| sum / views as f32).collect();
-                cross_entropy(&means, self.classes, &labels)
-            }
-        };
-        let scored = Scored { loss, top1, top5 };
         let scores = Scores {
             names: self.videos.iter().map(|video| video.id.clone()).collect(),
             classes: self.classes,
             logits: sums,
-            samples: Some(vec![views as u32; labels.len()]),
-            labels: Some(labels),
+            samples: Some(vec![views as u32; self.videos.len()]),
+            labels: Some(self.labels()),
         };
         let samples = of_samples.map(|logits| SampleScores {
             names: scores.names.clone(),
@@ -185,4 +158,38 @@ impl Evaluation<'_> {
         });
         Ok(Some(Outcome { scored, scores, samples, seconds, decoding, damaged: source.damaged() }))
     }
+
+    fn pixels(&self) -> SamplePixels {
+        let (stream, view) = (self.stream, self.view);
+        SamplePixels { stream, side: self.side, views: view.test_views(), range: view.range(stream) }
+    }
+
+    fn labels(&self) -> Vec<u32> {
+        self.videos.iter().map(|video| video.label).collect()
+    }
+
+    /// Returns the loss and the precisions of sums of logits `[clips, classes]`.
+    fn scored(&self, sums: &[f32]) -> Scored {
+        let labels = self.labels();
+        let Accuracy { top1, top5 } = accuracy(sums, self.classes, &labels);
+        let loss = match self.view.consensus {
+            Consensus::Sum => cross_entropy(sums, self.classes, &labels),
+            Consensus::Mean => {
+                let views = self.view.test_samples * self.view.test_views();
+                let means: Vec<f32> = sums.iter().map(|sum| sum / views as f32).collect();
+                cross_entropy(&means, self.classes, &labels)
+            }
+        };
+        Scored { loss, top1, top5 }
+    }
+}
+
+/// Starts the forward passes of all views of a batch; returns the sum of their logits `[n, classes]`.
+fn logits_of(net: &ResNet, batch: &DeviceBatch<'_>) -> Result<Tensor> {
+    let mut logits: Option<Tensor> = None;
+    for input in batch.inputs()? {
+        let view = net.forward_t(&input, false)?;
+        logits = Some(logits.map_or(Ok(view.clone()), |sum| sum + view)?);
+    }
+    logits.context("a test sample without a view")
 }

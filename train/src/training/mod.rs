@@ -1,8 +1,7 @@
-//! Training: steps, epochs, the test pass after each, and how the learning rate falls.
+//! Training: how a run begins, its steps and epochs, and the test pass after each.
 
 pub mod average;
 mod epoch;
 pub mod evaluation;
-pub mod plateau;
-pub mod schedule;
+pub mod start;
 pub mod trainer;

@@ -1,28 +1,33 @@
 //! The training loop: epochs of steps and a test pass after each.
 
+use super::average::{Average, copied};
+use super::evaluation::{Evaluation, Outcome};
 use crate::base::console::Console;
+use crate::base::meters::Mean;
 use crate::base::stop::Stop;
 use crate::base::table::table;
+use crate::compute::algorithms;
+use crate::compute::batches::{SamplePixels, with_device_batches};
 use crate::compute::device::Compute;
-use crate::compute::feed::Feed;
-use crate::input::{Damage, Plan, RING, SampleSource, TrainSource, Work, with_batches};
-use crate::run::checkpoint::{self, Cursor, EpochResult, Parts, Seconds, State, TrainMeters};
+use crate::formats::network_file;
+use crate::input::{Damage, Plan, RING, SampleSource, TrainSource, Work};
+use crate::run::checkpoint::{self, Parts};
 use crate::run::folder::RunFolder;
 use crate::run::log::{epoch_event, test_event};
+use crate::run::state::{Cursor, EpochResult, Seconds, State, TrainMeters};
+use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
-use crate::stream::STACK_FRAMES;
-use crate::training::average::{Average, copied};
-use crate::training::evaluation::{Evaluation, Outcome};
-use crate::training::schedule::Schedule;
+use crate::stream::{STACK_FRAMES, Stream};
 use crate::videos::{Video, Videos};
 use anyhow::{Result, bail};
 use candle_convnet::{Model, Sgd};
 use candle_core::Tensor;
 use clipshard::Dataset;
 use std::collections::HashMap;
+use std::fmt;
 
 /// A run: what it reads, what it learns, where it is.
-pub struct Engine<'a> {
+pub struct Trainer<'a> {
     /// All settings.
     pub settings: &'a Settings,
     /// The packed data set.
@@ -58,7 +63,7 @@ pub enum End {
     Stopped,
 }
 
-impl<'a> Engine<'a> {
+impl<'a> Trainer<'a> {
     pub(super) fn steps(&self) -> usize {
         self.videos.train.len().div_ceil(self.settings.batch_size)
     }
@@ -107,7 +112,7 @@ impl<'a> Engine<'a> {
             return Ok(true);
         }
         self.console.say("==> Best epoch:[test stage]");
-        let (_, tensors) = checkpoint::load_network(&self.folder.best())?;
+        let (_, tensors) = network_file::load(&self.folder.best())?;
         let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
         self.model.load_tensors(&tensors)?;
         let outcome = self.evaluation(&self.videos.test).run(&self.model.net, self.console, &self.stop);
@@ -156,34 +161,55 @@ impl<'a> Engine<'a> {
             .with_color_jitter(color_jitter)
     }
 
+    /// Returns the batches of a training pass, from `first_batch` on.
+    pub(super) fn plan(&self, first_batch: usize) -> Plan {
+        let Settings { batch_size, threads, .. } = *self.settings;
+        Plan { batch_size, first_batch, threads, ring: RING }
+    }
+
+    /// Returns what the pixels of a training sample become.
+    pub(super) fn training_pixels(&self) -> SamplePixels {
+        let Settings { stream, input_size, view, .. } = *self.settings;
+        SamplePixels { stream, side: input_size, views: view.segments, range: view.range(stream) }
+    }
+
     /// Takes the batch norms' statistics of `precise_bn` of the epoch's training clips, seen as in training; false where a
     /// signal ended that. Later training does not read them.
     fn take_statistics(&self) -> Result<bool> {
-        let Settings { stream, input_size, batch_size, threads, view, precise_bn, .. } = *self.settings;
         let source = self.training_clips();
-        let batches_wanted = precise_bn.min(source.len()).div_ceil(batch_size);
-        let mut feed = Feed::new(self.compute, (stream, view.range(stream)), input_size, view.segments, batch_size)?;
-        let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
+        let batches_wanted = self.settings.precise_bn.min(source.len()).div_ceil(self.settings.batch_size);
         let mut progress = self.console.progress("statistics", batches_wanted, 0);
         let mut seen = 0;
-        with_batches(&source, plan, &self.compute.device, |batches| {
+        with_device_batches(self.compute, &source, self.plan(0), self.training_pixels(), |batches| {
             for _ in 0..batches_wanted {
-                let Some(batch) = batches.next_batch()? else { break };
-                if self.stop.is_asked() {
-                    return Ok(false);
+                let taken = batches.next(|batch| {
+                    if self.stop.is_asked() {
+                        return Ok(None);
+                    }
+                    let images = batch.samples().len();
+                    for view in batch.inputs()? {
+                        seen += images;
+                        self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
+                    }
+                    Ok(Some(images))
+                })?;
+                match taken {
+                    None => break,
+                    Some(None) => return Ok(false),
+                    Some(Some(images)) => progress.step(images, None),
                 }
-                let batch = feed.stage(batch)?;
-                feed.arrive(&batch)?;
-                let images = batch.samples.len();
-                for view in feed.inputs(&batch)? {
-                    seen += images;
-                    self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
-                }
-                feed.release(batch)?;
-                progress.step(images, None);
             }
             Ok(true)
         })
+    }
+
+    /// Returns the learning rate of a step.
+    pub(super) fn rate(&self, epoch: usize, step: usize) -> f64 {
+        let (steps, epoch) = (self.steps() as f64, epoch as f64);
+        let [now, next] = [step, step + 1].map(|step| epoch + step as f64 / steps);
+        let place = Place { now, next, end: self.settings.epochs as f64 };
+        let Settings { schedule, warm_up, milestones, .. } = self.settings;
+        schedule.rate(self.state.plateau.lr, *warm_up, milestones, place)
     }
 
     /// Takes the results of an epoch, whose test saw the network `tested`, in: history, scheduler, best network, files, tables.
@@ -191,7 +217,7 @@ impl<'a> Engine<'a> {
         let result = EpochResult {
             epoch: self.state.cursor.epoch,
             lr: self.rate(self.state.cursor.epoch, 0),
-            train: self.trained(),
+            train: self.train_means(),
             test: outcome.scored,
             train_seconds: self.state.seconds,
             test_seconds: outcome.seconds,
@@ -211,14 +237,14 @@ impl<'a> Engine<'a> {
         self.state.seconds = Seconds::default();
         // Best network and scores come before the checkpoint that says that the epoch is over: a run that is killed in between does the epoch's test again.
         if is_best {
-            checkpoint::save_network(&self.folder.best(), &self.state.network, tested)?;
+            network_file::save(&self.folder.best(), &self.state.network, tested)?;
             let is_held_out = !self.videos.held_out.is_empty();
             let scores = if is_held_out { self.folder.validation_scores() } else { self.folder.scores() };
             outcome.scores.write_npz(&scores)?;
         }
         let keep = self.settings.keep_epochs;
         if keep > 0 {
-            checkpoint::save_network(&self.folder.network_of(result.epoch), &self.state.network, tested)?;
+            network_file::save(&self.folder.network_of(result.epoch), &self.state.network, tested)?;
             self.folder.forget_epochs_before((result.epoch + 1).saturating_sub(keep))?;
         }
         self.folder.write_csv(&self.state.history)?;
@@ -231,7 +257,7 @@ impl<'a> Engine<'a> {
 
     fn print_epoch(&self, result: &EpochResult, is_best: bool) {
         let EpochResult { epoch, lr, train, test, train_seconds, test_seconds, .. } = result;
-        let seconds = |mean: crate::base::meters::Mean| format!("{:.3}", mean.get());
+        let seconds = |mean: Mean| format!("{:.3}", mean.get());
         let row = vec![
             epoch.to_string(),
             seconds(train_seconds.batch),
@@ -272,8 +298,7 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn save_checkpoint(&self) -> Result<()> {
-        #[cfg(feature = "cuda")]
-        crate::compute::algorithms::store(self.folder, self.compute)?;
+        algorithms::store(&self.folder.algorithms(), self.compute)?;
         let average = self.average.as_ref().map_or_else(Vec::new, |average| average.tensors().to_vec());
         let (model, momentum) = (self.model.tensors(), self.sgd.state());
         let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
@@ -282,6 +307,12 @@ impl<'a> Engine<'a> {
             bail!("{name} is not finite at epoch {epoch}, step {step}: {DIVERGED}; the checkpoint before that is kept");
         }
         checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
+    }
+}
+
+impl fmt::Debug for Trainer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer").field("settings", &self.settings).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -300,8 +331,8 @@ fn check(outcome: &Outcome, place: &str) -> Result<()> {
 pub fn seed_lines(settings: &Settings, videos: &Videos) -> [String; 3] {
     let (train, test, side) = (videos.train.len(), videos.validation().len(), settings.input_size);
     let shape = match settings.stream {
-        crate::stream::Stream::Spatial => format!("(3, {side}, {side})"),
-        crate::stream::Stream::Temporal => format!("({}, {side}, {side})", 2 * STACK_FRAMES),
+        Stream::Spatial => format!("(3, {side}, {side})"),
+        Stream::Temporal => format!("({}, {side}, {side})", 2 * STACK_FRAMES),
     };
     [
         format!("==> (Training video, Validation video):( {train} {test} )"),

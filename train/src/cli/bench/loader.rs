@@ -1,9 +1,9 @@
 //! `ucftrain bench loader`: how many training samples a second the input pipeline delivers.
 
-use super::{Records, first_split, peak_bytes};
+use super::data::{Records, first_split, peak_bytes};
 use crate::base::console::{document, result};
+use crate::cli::compute::threads_or_all;
 use crate::cli::io::Io;
-use crate::compute::device::threads_or_all;
 use crate::input::{Plan, RING, SampleSource, TestSource, TrainSource, Work, Worker, with_batches};
 use crate::stream::Stream;
 use crate::videos::Videos;

@@ -1,75 +1,65 @@
-//! How long each op of a step takes on a card, beside what the card's arithmetic and memory would allow.
+//! What each op of a step takes on a GPU, beside what the GPU's arithmetic and memory would allow.
 
 use crate::base::table::table;
-use candle_convnet::cuda::{Peaks, Profile, Spent, peaks, profile};
-use candle_core::{DType, Device, Result};
+use crate::compute::profile::{Op, Profile};
 use serde_json::{Value, json};
 
-/// The ops of a step, those that take longest first.
-pub struct Roofline {
-    ops: Vec<(String, Spent)>,
-    peaks: Peaks,
-}
+/// The ops of a step beside the roof of the GPU.
+pub(super) struct Roofline(Profile);
 
 impl Roofline {
-    /// Measures the card's peaks with images of type `dtype`, and the ops of `step`.
-    pub fn measure(device: &Device, dtype: DType, step: impl FnOnce() -> Result<()>) -> Result<Self> {
-        Ok(Self::of(profile(device, step)?, peaks(device, dtype)?))
-    }
-
-    fn of(profile: Profile, peaks: Peaks) -> Self {
-        let mut ops: Vec<_> = profile.into_iter().collect();
-        ops.sort_by(|a, b| b.1.milliseconds.total_cmp(&a.1.milliseconds));
-        Self { ops, peaks }
+    /// Sorts the ops, the slowest first.
+    pub(super) fn new(mut profile: Profile) -> Self {
+        profile.ops.sort_by(|a, b| b.milliseconds.total_cmp(&a.milliseconds));
+        Self(profile)
     }
 
     fn total(&self) -> f64 {
-        self.ops.iter().map(|(_, spent)| spent.milliseconds).sum()
+        self.0.ops.iter().map(|op| op.milliseconds).sum()
     }
 
     /// Milliseconds in which the ops could be done if each met the roof.
     fn least(&self) -> f64 {
-        self.ops.iter().map(|(_, spent)| self.peaks.milliseconds(&spent.cost)).sum()
+        self.0.ops.iter().map(|op| op.roof_milliseconds).sum()
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let total = self.total();
-        let row = |(name, Spent { milliseconds, calls, cost }): &(String, Spent)| {
-            let rate = |amount: f64, unit: f64| format!("{:.1}", amount / milliseconds / unit);
+        let row = |op: &Op| {
+            let rate = |amount: f64, unit: f64| format!("{:.1}", amount / op.milliseconds / unit);
             vec![
-                name.clone(),
-                calls.to_string(),
-                format!("{milliseconds:.3}"),
-                format!("{:.1}", 100.0 * milliseconds / total),
-                rate(cost.flops, 1e9),
-                rate(cost.bytes, 1e6),
-                format!("{:.0}", 100.0 * self.peaks.milliseconds(cost) / milliseconds),
+                op.name.clone(),
+                op.calls.to_string(),
+                format!("{:.3}", op.milliseconds),
+                format!("{:.1}", 100.0 * op.milliseconds / total),
+                rate(op.flops, 1e9),
+                rate(op.bytes, 1e6),
+                format!("{:.0}", 100.0 * op.roof_milliseconds / op.milliseconds),
             ]
         };
         let head = ["op of a step", "calls", "ms", "% of all", "TFLOP/s", "GB/s", "% of roof"];
-        let rows: Vec<_> = self.ops.iter().map(row).collect();
-        let Peaks { flops, bytes } = self.peaks;
+        let rows: Vec<_> = self.0.ops.iter().map(row).collect();
         format!(
             "{}\nThe roof: {:.0} TFLOP/s (a product of 8192 x 8192) and {:.0} GB/s (a copy), measured now. At it all ops, {total:.2} ms,\nwould take {:.2} ms.\n",
             table(&head, &rows),
-            flops / 1e12,
-            bytes / 1e9,
+            self.0.peak_flops / 1e12,
+            self.0.peak_bytes / 1e9,
             self.least(),
         )
     }
 
     /// For programs: FLOP and bytes as they are, times in milliseconds.
-    pub fn json(&self) -> Value {
-        let op = |(name, Spent { milliseconds, calls, cost }): &(String, Spent)| {
-            let roof_ms = self.peaks.milliseconds(cost);
+    pub(super) fn json(&self) -> Value {
+        let op = |op: &Op| {
             json!({
-                "op": name, "calls": calls, "ms": milliseconds, "flop": cost.flops, "bytes": cost.bytes, "roof_ms": roof_ms,
+                "op": op.name, "calls": op.calls, "ms": op.milliseconds, "flop": op.flops, "bytes": op.bytes,
+                "roof_ms": op.roof_milliseconds,
             })
         };
         json!({
-            "peak_flops": self.peaks.flops, "peak_bytes_per_second": self.peaks.bytes, "ms": self.total(),
-            "roof_ms": self.least(), "ops": self.ops.iter().map(op).collect::<Vec<_>>(),
+            "peak_flops": self.0.peak_flops, "peak_bytes_per_second": self.0.peak_bytes, "ms": self.total(),
+            "roof_ms": self.least(), "ops": self.0.ops.iter().map(op).collect::<Vec<_>>(),
         })
     }
 }
@@ -77,14 +67,19 @@ impl Roofline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_convnet::cuda::Cost;
 
     #[test]
     fn ops_are_set_beside_the_roof() {
-        let spent = |milliseconds, flops, bytes| Spent { milliseconds, calls: 2, cost: Cost { flops, bytes } };
-        let profile = [("norm", spent(1.0, 0.0, 1.5e9)), ("conv", spent(3.0, 1.5e12, 1e9))];
-        let profile = profile.map(|(name, spent)| (name.to_owned(), spent)).into_iter().collect();
-        let roofline = Roofline::of(profile, Peaks { flops: 1e15, bytes: 3e12 });
+        let op = |name: &str, milliseconds, flops, bytes, roof_milliseconds| Op {
+            name: name.to_owned(),
+            milliseconds,
+            calls: 2,
+            flops,
+            bytes,
+            roof_milliseconds,
+        };
+        let ops = vec![op("norm", 1.0, 0.0, 1.5e9, 0.5), op("conv", 3.0, 1.5e12, 1e9, 1.5)];
+        let roofline = Roofline::new(Profile { ops, peak_flops: 1e15, peak_bytes: 3e12 });
         let text = roofline.text();
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[2], ["conv", "2", "3.000", "75.0", "500.0", "333.3", "50"]);

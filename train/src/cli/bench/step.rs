@@ -1,21 +1,22 @@
 //! `ucftrain bench step`: times a training step and an evaluation of one batch, the network alone.
 
-#[cfg(feature = "cuda")]
+use super::data::{Records, first_split, peak_bytes};
 use super::roofline::Roofline;
-use super::{Records, first_split, peak_bytes};
-use crate::base::console::{document, result};
+use crate::base::console::{document, note, result};
 use crate::base::table::table;
 use crate::base::usage::Usage;
-use crate::compute::device::{Compute, ComputeArgs};
-use crate::compute::feed::Feed;
-use crate::input::{Plan, TrainSource, with_batches};
+use crate::cli::compute::ComputeArgs;
+use crate::compute::batches::{SamplePixels, with_device_batches};
+use crate::compute::device::Compute;
+use crate::compute::measure::{RecordedStep, profile};
+use crate::input::{Plan, TrainSource};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
 use candle_core::{DType, Device, Tensor};
 use clipshard::Dataset;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -83,7 +84,7 @@ pub fn run(args: &StepArgs) -> Result<()> {
     let ops = bench.ops(compute.dtype);
     // Last: once a step is recorded, its tensors are the recording's.
     times.recorded = bench.recorded(times.steps.len())?;
-    report(args, &compute, threads, bench.images.dims(), &times, &ops)
+    report(args, &compute, threads, bench.images.dims(), &times, ops.as_ref())
 }
 
 struct Bench {
@@ -111,57 +112,30 @@ impl Bench {
         Ok([forward, backward.saturating_sub(forward), start.elapsed().saturating_sub(backward)])
     }
 
-    /// How long each op of a step takes on a card.
-    #[cfg(feature = "cuda")]
-    fn ops(&mut self, dtype: DType) -> Ops {
+    /// Times each op of a step on a GPU; none on the CPU.
+    fn ops(&mut self, dtype: DType) -> Option<Roofline> {
         let device = self.device.clone();
-        if !device.is_cuda() {
-            return None;
-        }
-        match Roofline::measure(&device, dtype, || self.work()) {
-            Ok(roofline) => Some((roofline.text(), roofline.json())),
-            // A small card's memory may be full; the times stand without it.
-            Err(error) => {
-                crate::base::console::note(&format!("The ops were not looked at: {error}"));
-                None
-            }
-        }
+        // The memory of a small GPU may be full; the times stand without the ops.
+        let profile = profile(&device, dtype, || self.work());
+        let profile = profile.map_err(|error| note(&format!("The ops were not looked at: {error}")));
+        profile.ok().flatten().map(Roofline::new)
     }
 
-    #[cfg(not(feature = "cuda"))]
-    #[expect(clippy::unused_self, reason = "only cards are looked at")]
-    fn ops(&mut self, _: DType) -> Ops {
-        None
-    }
-
-    /// Times of steps as training on a card takes them: recorded once, then started as a whole.
-    #[cfg(feature = "cuda")]
+    /// Times steps as training on a GPU takes them: recorded once, then started as a whole. Empty on the CPU.
     fn recorded(&mut self, steps: usize) -> candle_core::Result<Vec<Duration>> {
-        use candle_convnet::cuda::{record, rehearse};
-        if !self.device.is_cuda() {
-            return Ok(Vec::new());
-        }
         let device = self.device.clone();
-        rehearse(&device, || self.work())?;
-        let recording = record(&device, || self.work())?;
+        let Some(recorded) = RecordedStep::record(&device, || self.work())? else { return Ok(Vec::new()) };
         let step = || {
             device.synchronize()?;
             let start = Instant::now();
-            recording.run()?;
+            recorded.run()?;
             device.synchronize()?;
             Ok(start.elapsed())
         };
         (0..steps).map(|_| step()).collect()
     }
 
-    #[cfg(not(feature = "cuda"))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "only cards record")]
-    fn recorded(&mut self, _: usize) -> candle_core::Result<Vec<Duration>> {
-        Ok(Vec::new())
-    }
-
-    /// A step that nothing waits for.
-    #[cfg(feature = "cuda")]
+    /// Takes a step that nothing waits for.
     fn work(&mut self) -> candle_core::Result<()> {
         let loss = cross_entropy(&self.model.net.forward_t(&self.images, true)?, &self.labels, 0.)?;
         self.sgd.step(&loss.backward()?)
@@ -174,9 +148,6 @@ impl Bench {
         Ok(start.elapsed())
     }
 }
-
-/// What a card does in a step, for people and for programs; none where no card computes.
-type Ops = Option<(String, Value)>;
 
 #[derive(Default)]
 struct Times {
@@ -192,7 +163,7 @@ fn report(
     threads: usize,
     images: &[usize],
     times: &Times,
-    ops: &Ops,
+    ops: Option<&Roofline>,
 ) -> Result<()> {
     let part = |i: usize| median(times.steps.iter().map(|parts| parts[i]).collect());
     let whole = median(times.steps.iter().map(|parts| parts.iter().sum()).collect());
@@ -208,7 +179,7 @@ fn report(
             "images_per_second": rate(whole), "step_ms": whole, "forward_ms": forward, "backward_ms": backward,
             "update_ms": update, "recorded_step_ms": recorded, "eval_ms": evaluation, "eval_images_per_second": rate(evaluation),
             "steps": times.steps.len(), "peak_bytes": peak_bytes(),
-            "roofline": ops.as_ref().map(|(_, json)| json),
+            "roofline": ops.map(Roofline::json),
         });
         return Ok(document(&json)?);
     }
@@ -234,8 +205,8 @@ fn report(
     rows.extend(recorded.map(|recorded| row("recorded step", recorded)));
     rows.push(row("evaluation", evaluation));
     result(table(&["", "ms", "images/s"], &rows).trim_end())?;
-    if let Some((text, _)) = ops {
-        result(&format!("\n{}", text.trim_end()))?;
+    if let Some(ops) = ops {
+        result(&format!("\n{}", ops.text().trim_end()))?;
     }
     if let Some(bytes) = peak_bytes() {
         result(&format!("peak memory of this process: {:.2} GB", bytes as f64 / 1e9))?;
@@ -266,15 +237,14 @@ fn first_batch(
     }
     let view = View { segments: 1, ..View::seed(stream) };
     let source = TrainSource::new(&data, &videos, stream, side, 0, 0).with_view(view);
-    let mut feed = Feed::new(compute, (stream, view.range(stream)), side, view.segments, batch_size)?;
     let plan = Plan { batch_size, first_batch: 0, threads, ring: 1 };
-    with_batches(&source, plan, &compute.device, |batches| {
-        let batch = batches.next_batch()?.context("the data set has no training batch")?;
-        let staged = feed.stage(batch)?;
-        feed.arrive(&staged)?;
-        let input = feed.inputs(&staged)?.swap_remove(0);
-        compute.device.synchronize()?;
-        feed.release(staged)?;
-        Ok(input)
-    })
+    let pixels = SamplePixels { stream, side, views: view.segments, range: view.range(stream) };
+    let input = with_device_batches(compute, &source, plan, pixels, |batches| {
+        batches.next(|batch| {
+            let input = batch.inputs()?.swap_remove(0);
+            compute.device.synchronize()?;
+            Ok(input)
+        })
+    })?;
+    input.context("the data set has no training batch")
 }

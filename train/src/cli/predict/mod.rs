@@ -1,5 +1,6 @@
 //! `ucftrain predict`: what networks say of one clip.
 
+mod answer;
 mod packed_video;
 mod sheet;
 
@@ -7,18 +8,19 @@ use crate::base::console::{self, Console};
 use crate::base::stop::Stop;
 use crate::base::table::table;
 use crate::base::usage::Usage;
+use crate::cli::compute::ComputeArgs;
 use crate::cli::io::Io;
-use crate::compute::device::{Compute, ComputeArgs};
+use crate::compute::device::Compute;
+use crate::formats::network::Network;
 use crate::input::check_geometry;
-use crate::run::checkpoint::Network;
-use crate::run::trained::{Trained, best_of};
+use crate::run::loaded_network::{LoadedNetwork, best_of};
 use crate::sampler::MIN_FLOW_FRAMES;
-use crate::scores::fuse::combine::softmax;
-use crate::scores::{SampleScores, clip_key};
+use crate::scores::clip_key;
 use crate::stream::Stream;
 use crate::training::evaluation::Evaluation;
 use crate::videos::Video;
 use crate::view::Crop;
+use answer::{Answer, average, greatest, percent, samples};
 use anyhow::{Context, Result, bail};
 use clipshard::Dataset;
 pub use packed_video::FlowMethod;
@@ -71,22 +73,6 @@ pub struct PredictArgs {
     pub json: bool,
 }
 
-/// What one network says of the clip.
-struct Answer {
-    /// The run's or the file's name.
-    name: String,
-    stream: Stream,
-    /// Mean of the samples' logits, `[classes]`.
-    logits: Vec<f32>,
-    samples: SampleScores,
-}
-
-impl Answer {
-    fn probabilities(&self) -> Vec<f32> {
-        softmax(&self.logits, self.logits.len(), &[1])
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
     let console = Console { json: args.json };
@@ -94,20 +80,20 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
     let mut files = args.run.iter().map(|dir| Ok((best_of(dir)?, dir))).collect::<Result<Vec<_>>>()?;
     files.extend(args.checkpoint.iter().map(|file| (file.clone(), file)));
-    let mut networks: Vec<(String, Trained)> = Vec::with_capacity(files.len());
+    let mut networks: Vec<(String, LoadedNetwork)> = Vec::with_capacity(files.len());
     for (file, named) in files {
-        let trained = Trained::load(&file, &compute)?;
+        let loaded = LoadedNetwork::load(&file, &compute)?;
         let name = named.file_name().map_or_else(|| named.display().to_string(), |n| n.to_string_lossy().into_owned());
         if let Some((_, first)) = networks.first() {
-            first.check_same_classes(&trained)?;
+            first.check_same_classes(&loaded)?;
         }
-        networks.push((name, trained));
+        networks.push((name, loaded));
     }
     let classes = networks[0].1.network.classes.clone();
     let packed;
     let (data, video) = match (&args.video, &args.data, &args.clip) {
         (Some(file), ..) => {
-            let seen_by: Vec<&Network> = networks.iter().map(|(_, trained)| &trained.network).collect();
+            let seen_by: Vec<&Network> = networks.iter().map(|(_, loaded)| &loaded.network).collect();
             packed = PackedVideo::of(file, &seen_by, args.flow_method, &stop)?;
             (Dataset::open(&packed.dir())?, None)
         }
@@ -122,9 +108,9 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let label = video.as_ref().map(|video| classes[video.label as usize].as_str());
     let video = video.as_ref().map_or_else(|| Video::of(&data, 0), Video::clone);
     let mut answers: Vec<Answer> = Vec::with_capacity(networks.len());
-    for (name, trained) in &networks {
-        let asked = ask(trained, name, &data, &video, (&compute, threads), (console, &stop));
-        answers.push(asked.with_context(|| trained.path.display().to_string())?);
+    for (name, loaded) in &networks {
+        let asked = ask(loaded, name, &data, &video, (&compute, threads), (console, &stop));
+        answers.push(asked.with_context(|| loaded.path.display().to_string())?);
     }
     let fused = average(&answers);
     if let Some(path) = &args.sheet {
@@ -153,14 +139,14 @@ fn find(data: &Dataset, name: &str) -> Result<Video> {
 }
 
 fn ask(
-    trained: &Trained,
+    loaded: &LoadedNetwork,
     name: &str,
     data: &Dataset,
     video: &Video,
     (compute, threads): (&Compute, usize),
     (console, stop): (Console, &Stop),
 ) -> Result<Answer> {
-    let network = &trained.network;
+    let network = &loaded.network;
     data.stream(network.stream.records())?;
     if !video.is_usable(network.stream) {
         let (id, flow, rgb) = (&video.id, video.flow_frames, video.rgb_frames);
@@ -181,7 +167,7 @@ fn ask(
         skip_damaged: false,
         keeps_samples: true,
     };
-    let Some(outcome) = evaluation.run(&trained.model.net, console, stop)? else {
+    let Some(outcome) = evaluation.run(&loaded.model.net, console, stop)? else {
         return Err(stop.interrupted(LEFT).context("the test pass has no end")?.into());
     };
     let samples = outcome.samples.context("samples were not kept")?;
@@ -191,27 +177,6 @@ fn ask(
         bail!("the network gives clip {} a score of {value}: its weights are not those of a trained network", video.id);
     }
     Ok(Answer { name: name.to_owned(), stream: network.stream, logits, samples })
-}
-
-/// Probabilities of the mean of all networks' mean logits.
-fn average(answers: &[Answer]) -> Vec<f32> {
-    let mut sum = vec![0_f32; answers[0].logits.len()];
-    for answer in answers {
-        sum.iter_mut().zip(&answer.logits).for_each(|(sum, logit)| *sum += logit);
-    }
-    softmax(&sum, sum.len(), &[answers.len() as u32])
-}
-
-/// Places of the greatest values, greatest first.
-fn greatest(values: &[f32], number: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
-    order.truncate(number);
-    order
-}
-
-fn percent(probability: f32) -> String {
-    format!("{:.1}", 100.0 * probability)
 }
 
 /// The likeliest classes by all networks together, beside what each says.
@@ -247,14 +212,6 @@ fn of_samples(classes: &[String], answer: &Answer) -> String {
         + &table(&[frame, "likeliest", "%", &of_winner], &rows)
 }
 
-/// Likeliest class, probabilities and frame, from 1, of each sample.
-fn samples(answer: &Answer) -> impl Iterator<Item = (usize, Vec<f32>, u32)> {
-    answer.samples.frames_of(0).iter().enumerate().map(|(sample, frame)| {
-        let probabilities = softmax(answer.samples.row(0, sample), answer.logits.len(), &[answer.samples.views]);
-        (greatest(&probabilities, 1)[0], probabilities, frame + 1)
-    })
-}
-
 fn document((video, label): (&Video, Option<&str>), classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {
     let top = |probabilities: &[f32]| -> Vec<Value> {
         let told = greatest(probabilities, TOP).into_iter();
@@ -274,14 +231,4 @@ fn document((video, label): (&Video, Option<&str>), classes: &[String], answers:
     json!({
         "clip": video.id, "label": label, "top5": top(fused), "networks": networks,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_greatest_come_first_and_of_equals_the_first() {
-        assert_eq!(greatest(&[0.1, 0.4, 0.4, -1.0], 3), [1, 2, 0]);
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::console::note;
 use crate::base::stop::Stop;
-use crate::run::checkpoint::Network;
+use crate::formats::network::Network;
 use crate::stream::Stream;
 use crate::view::TestCrop;
 use anyhow::{Context, Result, anyhow, bail};

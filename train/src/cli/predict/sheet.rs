@@ -1,6 +1,6 @@
 //! A prediction as a picture: the frames that networks saw, and below each what they took it for.
 
-use super::{Answer, greatest, percent, samples};
+use super::answer::{Answer, greatest, percent, samples};
 use crate::videos::Video;
 use anyhow::Result;
 use clipshard::Dataset;

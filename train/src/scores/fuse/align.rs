@@ -1,6 +1,6 @@
 //! Scores of several files brought together: the same clips in the same order, and their labels.
 
-use super::FuseArgs;
+use super::options::FuseOptions;
 use crate::base::console::note;
 use crate::scores::{Labels, Scores, clip_key, first_few};
 use anyhow::{Context, Result, bail};
@@ -18,7 +18,7 @@ pub(super) fn load_aligned(paths: &[PathBuf], names: Option<&[String]>) -> Resul
 }
 
 /// Brings scores into the order of the first file's, which must have the same clips and classes.
-pub(crate) fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) -> Result<Scores> {
+pub fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) -> Result<Scores> {
     let (shown, first_shown) = (path.display(), first_path.display());
     let (places, first_places) = (scores.places(), first.places());
     let only = |scores: &Scores, other: &std::collections::HashMap<String, usize>| -> Vec<String> {
@@ -49,28 +49,28 @@ pub(crate) fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &P
 }
 
 /// The labels of aligned scores, and where they come from.
-pub(super) fn find_labels(args: &FuseArgs, paths: &[PathBuf], scores: &[Scores]) -> Result<(Vec<u32>, String)> {
+pub(super) fn find_labels(options: &FuseOptions, paths: &[PathBuf], scores: &[Scores]) -> Result<(Vec<u32>, String)> {
     let names = &scores[0].names;
     let differ = |a: &[u32], b: &[u32]| -> Vec<&str> {
         let pairs = names.iter().zip(a.iter().zip(b));
         pairs.filter(|(_, (a, b))| a != b).map(|(name, _)| name.as_str()).collect()
     };
     let stored = || scores.iter().zip(paths).filter_map(|(s, path)| Some((s.labels.as_ref()?, path.display())));
-    if let Some(dir) = &args.labels {
-        let found = Labels::find(dir, &scores[0], args.split.as_deref())?;
+    if let Some(dir) = &options.labels {
+        let found = Labels::find(dir, &scores[0], options.split.as_deref())?;
         if found.unscored > 0 {
             let (n, split) = (found.unscored, &found.split);
             note(&format!("warning: {n} clips of the test list of split {split} have no scores and do not count"));
         }
         for (labels, path) in stored() {
-            let differing = differ(&found.labels, labels);
+            let differing = differ(&found.values, labels);
             if !differing.is_empty() {
                 let (n, few) = (differing.len(), first_few(&differing));
                 let dir = dir.display();
                 note(&format!("warning: {n} labels in {path} differ from those of {dir}, which count: {few}"));
             }
         }
-        return Ok((found.labels, format!("{}, split {}", dir.display(), found.split)));
+        return Ok((found.values, format!("{}, split {}", dir.display(), found.split)));
     }
     let mut stored = stored();
     let (labels, path) = stored.next().context("the score files have no labels; give --labels DIR")?;

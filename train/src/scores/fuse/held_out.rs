@@ -1,7 +1,7 @@
 //! Weights and temperatures from the clips that the runs held out of their training clips.
 
 use super::align::load_aligned;
-use super::{FuseArgs, mean_logits};
+use super::options::{FuseOptions, mean_logits};
 use crate::base::usage::Usage;
 use crate::scores::calibration::fit;
 use crate::scores::{Scores, clip_key, first_few};
@@ -21,11 +21,11 @@ pub(super) struct HeldOut {
 
 impl HeldOut {
     /// Those of the runs `paths`, or what `--held-out` names; none of them may be one of the clips that are fused.
-    pub(super) fn load(args: &FuseArgs, paths: &[PathBuf], fused: &Scores) -> Result<Self> {
-        let files = if args.held_out.is_empty() {
+    pub(super) fn load(options: &FuseOptions, paths: &[PathBuf], fused: &Scores) -> Result<Self> {
+        let files = if options.held_out.is_empty() {
             paths.iter().map(|path| of_run(path)).collect::<Result<Vec<_>>>()?
         } else {
-            args.held_out.clone()
+            options.held_out.clone()
         };
         if files.len() != paths.len() {
             bail!(Usage(format!("--held-out names {} files for {} streams", files.len(), paths.len())));
@@ -47,7 +47,7 @@ impl HeldOut {
         }
         let labels = scores.iter().find_map(|scores| scores.labels.clone());
         let labels = labels.with_context(|| format!("{}: it has no labels", files[0].display()))?;
-        let means = scores.iter().map(|scores| mean_logits(scores, args.samples)).collect();
+        let means = scores.iter().map(|scores| mean_logits(scores, options.samples)).collect();
         Ok(Self { means, classes: first.classes, labels })
     }
 

@@ -1,30 +1,106 @@
-//! What a file says of its network, checked as typed options are: a file may come from anywhere.
+//! What a network is, as its file says it. That is checked as typed options are: a file may come from anywhere.
 
-use crate::cli::exchange::FlowOrder;
-use crate::run::checkpoint::Network;
+use super::flow_order::FlowOrder;
+use crate::stream::Stream;
 use crate::view::{INPUT_SIZES, View};
-use candle_convnet::Depth;
+use candle_convnet::{Depth, ParseDepthError};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// A network and the order in which the file has its flow channels.
-pub(crate) struct Described {
-    /// What it is.
-    pub(crate) network: Network,
-    /// Order of the first convolution's channels in the file.
-    pub(crate) order: FlowOrder,
-    /// Whether the file is a whole checkpoint.
-    pub(crate) is_checkpoint: bool,
+/// What a network is, beside its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// The stream it reads.
+    pub stream: Stream,
+    /// resnet18 to resnet152.
+    pub arch: String,
+    /// Class names; a label is a place in this list.
+    pub classes: Vec<String>,
+    /// Side of its input in pixels.
+    pub input_size: usize,
+    /// The split that it was trained on.
+    pub split: String,
+    /// How it sees clips; none in files from before there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
 }
 
-/// Reads the metadata of a network or of a checkpoint. The error names the field.
-pub(crate) fn describe(json: &str) -> Result<Described, String> {
-    let value: Value = serde_json::from_str(json).map_err(|e| format!("its metadata is not JSON: {e}"))?;
-    let Value::Object(all) = &value else { return Err("its metadata is not an object".to_owned()) };
+impl Network {
+    /// How it sees clips.
+    pub fn view(&self) -> View {
+        self.view.unwrap_or(View::seed(self.stream))
+    }
+}
+
+/// A network and the order in which the file has its flow channels.
+#[derive(Debug)]
+pub struct Described {
+    /// What it is.
+    pub network: Network,
+    /// Order of the first convolution's channels in the file.
+    pub order: FlowOrder,
+    /// Whether the file is a whole checkpoint.
+    pub is_checkpoint: bool,
+}
+
+/// Why the metadata of a file describes no network. The text begins with the field.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkFault {
+    /// The metadata is not JSON.
+    #[error("its metadata is not JSON: {0}")]
+    NotJson(serde_json::Error),
+    /// The metadata is not an object.
+    #[error("its metadata is not an object")]
+    MetadataNotObject,
+    /// A field is not an object.
+    #[error("{0}: not an object")]
+    NotObject(&'static str),
+    /// A field is missing.
+    #[error("{0}: missing")]
+    Missing(&'static str),
+    /// A field has a value of another type, or an unknown name.
+    #[error("{field}: {reason}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// Why its value cannot be read.
+        reason: serde_json::Error,
+    },
+    /// No such network.
+    #[error("arch: {0}")]
+    Arch(ParseDepthError),
+    /// The side of the input is out of range.
+    #[error("input_size: {0} is not between {least} and {most}", least = INPUT_SIZES.start(), most = INPUT_SIZES.end())]
+    InputSize(usize),
+    /// There is no class.
+    #[error("classes: there are none")]
+    NoClasses,
+    /// The name of a class is empty or has control characters.
+    #[error("classes: {0:?} is not the name of a class")]
+    ClassName(String),
+    /// Two classes have one name.
+    #[error("classes: {0} is there twice")]
+    ClassTwice(String),
+    /// The name of the split is empty or has control characters.
+    #[error("split: {0:?} is not the name of a split")]
+    SplitName(String),
+    /// A network of this stream cannot see clips like this.
+    #[error("{0}")]
+    View(String),
+}
+
+/// Reads the metadata of a network or of a checkpoint.
+///
+/// # Errors
+/// The first field that is missing or wrong.
+pub fn describe(json: &str) -> Result<Described, NetworkFault> {
+    let value: Value = serde_json::from_str(json).map_err(NetworkFault::NotJson)?;
+    let Value::Object(all) = &value else { return Err(NetworkFault::MetadataNotObject) };
     let (fields, is_checkpoint) = match all.get("network") {
         Some(Value::Object(network)) => (network, true),
-        Some(_) => return Err("network: not an object".to_owned()),
+        Some(_) => return Err(NetworkFault::NotObject("network")),
         None => (all, false),
     };
     let stream = field(fields, "stream")?;
@@ -40,7 +116,7 @@ pub(crate) fn describe(json: &str) -> Result<Described, String> {
             test_crop: field(view, "test-crop")?,
             flow_range: field(view, "flow-range")?,
         }),
-        Some(_) => return Err("view: not an object".to_owned()),
+        Some(_) => return Err(NetworkFault::NotObject("view")),
     };
     let network = Network {
         stream,
@@ -55,40 +131,38 @@ pub(crate) fn describe(json: &str) -> Result<Described, String> {
     Ok(Described { network, order, is_checkpoint })
 }
 
-fn field<T: DeserializeOwned>(fields: &Map<String, Value>, name: &str) -> Result<T, String> {
-    let value = fields.get(name).ok_or_else(|| format!("{name}: missing"))?;
-    T::deserialize(value).map_err(|e| format!("{name}: {e}"))
+fn field<T: DeserializeOwned>(fields: &Map<String, Value>, field: &'static str) -> Result<T, NetworkFault> {
+    let value = fields.get(field).ok_or(NetworkFault::Missing(field))?;
+    T::deserialize(value).map_err(|reason| NetworkFault::Value { field, reason })
 }
 
-fn check(network: &Network) -> Result<(), String> {
+fn check(network: &Network) -> Result<(), NetworkFault> {
     let Network { arch, classes, input_size, split, .. } = network;
-    arch.parse::<Depth>().map_err(|e| format!("arch: {e}"))?;
+    arch.parse::<Depth>().map_err(NetworkFault::Arch)?;
     if !INPUT_SIZES.contains(input_size) {
-        let (least, most) = INPUT_SIZES.into_inner();
-        return Err(format!("input_size: {input_size} is not between {least} and {most}"));
+        return Err(NetworkFault::InputSize(*input_size));
     }
     if classes.is_empty() {
-        return Err("classes: there are none".to_owned());
+        return Err(NetworkFault::NoClasses);
     }
     let mut seen = HashSet::with_capacity(classes.len());
     for name in classes {
         if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(format!("classes: {name:?} is not the name of a class"));
+            return Err(NetworkFault::ClassName(name.clone()));
         }
         if !seen.insert(name) {
-            return Err(format!("classes: {name} is there twice"));
+            return Err(NetworkFault::ClassTwice(name.clone()));
         }
     }
     if split.is_empty() || split.chars().any(char::is_control) {
-        return Err(format!("split: {split:?} is not the name of a split"));
+        return Err(NetworkFault::SplitName(split.clone()));
     }
-    network.view().check(network.stream)
+    network.view().check(network.stream).map_err(NetworkFault::View)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::Stream;
     use serde_json::json;
     use ucfpack::console::escape;
 
@@ -103,9 +177,9 @@ mod tests {
         let mut network = network();
         let fields = if network[name].is_null() { &mut network["view"] } else { &mut network };
         fields[name] = value.clone();
-        let fault = describe(&network.to_string()).err().unwrap_or_else(|| panic!("{name} {value} passes"));
+        let fault = describe(&network.to_string()).err().unwrap_or_else(|| panic!("{name} {value} passes")).to_string();
         let of_checkpoint = json!({ "network": network, "cursor": null });
-        assert_eq!(describe(&of_checkpoint.to_string()).err(), Some(fault.clone()));
+        assert_eq!(describe(&of_checkpoint.to_string()).unwrap_err().to_string(), fault);
         fault
     }
 
@@ -143,7 +217,7 @@ mod tests {
         assert_eq!(fault("split", &json!("")), "split: \"\" is not the name of a split");
         assert_eq!(fault("view", &json!(3)), "view: not an object");
         assert_eq!(escape(&fault("arch", &json!("\u{1b}[2J"))).find('\u{1b}'), None);
-        assert_eq!(describe("{}").err().unwrap(), "stream: missing");
-        assert!(describe("[").err().unwrap().contains("not JSON"));
+        assert_eq!(describe("{}").unwrap_err().to_string(), "stream: missing");
+        assert!(describe("[").unwrap_err().to_string().contains("not JSON"));
     }
 }

@@ -1,61 +1,20 @@
-//! `ucftrain export` and `ucftrain import`: networks for PyTorch and from it.
+//! `ucftrain import`: networks from PyTorch.
 
+use super::export::refuse_existing;
 use crate::base::console::{Console, quoted};
 use crate::base::usage::Usage;
-use crate::run::checkpoint::{self, Network};
-use crate::run::trained::NetworkArgs;
+use crate::formats::flow_order::{FlowOrder, natural_order};
+use crate::formats::network::Network;
+use crate::formats::{network_file, safetensors_file};
 use crate::settings::Recipe;
 use crate::stream::Stream;
 use crate::view::{Consensus, FlowRange, Sampling, TestCrop, View};
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Depth, Model, Origin, ResNetConfig, check_values, find_weights, torchvision_names};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use clipshard::Dataset;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-
-/// Type of exported weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Dtype {
-    /// As they were trained.
-    #[default]
-    F32,
-    /// Half as large.
-    F16,
-    /// Half as large, with f32's range.
-    Bf16,
-}
-
-/// Order of the first convolution's channels for optical flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum FlowOrder {
-    /// x1 y1 x2 y2 .. x10 y10.
-    Natural,
-    /// x2 y2 .. x10 y10 x1 y1, as the reference code stacks flow.
-    Rotated,
-}
-
-/// What is typed after `export`.
-#[derive(Debug, clap::Args)]
-pub struct ExportArgs {
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would show it as help")]
-    pub network: NetworkArgs,
-    /// File to write
-    #[arg(long, value_name = "FILE.safetensors")]
-    pub out: PathBuf,
-    /// Type of the weights
-    #[arg(long, value_enum, default_value_t)]
-    pub dtype: Dtype,
-    /// Order of the flow channels that the network is to take
-    #[arg(long, value_enum, default_value = "natural")]
-    pub flow_order: FlowOrder,
-    /// Replace the file if it is there
-    #[arg(long)]
-    pub overwrite: bool,
-}
 
 /// What is typed after `import`.
 #[derive(Debug, clap::Args)]
@@ -140,58 +99,17 @@ impl ViewArgs {
     }
 }
 
-/// Writes a network under torchvision's names.
-pub fn export(args: &ExportArgs) -> Result<()> {
-    refuse_existing(&args.out, args.overwrite)?;
-    let path = args.network.file()?;
-    let (network, tensors) = checkpoint::load_network(&path)?;
-    let dtype = match args.dtype {
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::Bf16 => DType::BF16,
-    };
-    let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    for (name, tensor) in &mut tensors {
-        if name == "conv1.weight" && args.flow_order == FlowOrder::Rotated {
-            if network.stream == Stream::Spatial {
-                bail!(Usage("--flow-order rotated: this network takes RGB".into()));
-            }
-            *tensor = rotated(tensor)?;
-        }
-        *tensor = tensor.to_dtype(dtype)?;
-    }
-    let exported: HashMap<String, Tensor> = tensors.iter().cloned().collect();
-    check_values(&path, &exported).context("--dtype cannot hold the weights; take bf16 or f32")?;
-    checkpoint::save_in_order(&args.out, &network, args.flow_order, &tensors)?;
-    let Network { arch, classes, stream, .. } = &network;
-    let console = Console { json: false };
-    console.say(&format!(
-        "{}: {arch} for {} ({} classes). In PyTorch:\n",
-        args.out.display(),
-        stream.records(),
-        classes.len()
-    ));
-    console.say(&format!("    net = torchvision.models.{arch}(num_classes={})", classes.len()));
-    if *stream == Stream::Temporal {
-        let channels = stream.channels();
-        console.say(&format!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"));
-    }
-    console.say(&format!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string()));
-    Ok(())
-}
-
 /// Takes a network of PyTorch's over.
-pub fn import(args: &ImportArgs) -> Result<()> {
+pub fn run(args: &ImportArgs) -> Result<()> {
     refuse_existing(&args.out, args.overwrite)?;
     let data = Dataset::open(&args.data)?;
     let classes = &data.manifest().classes;
-    let imported = match checkpoint::metadata_of(&args.weights) {
+    let imported = match safetensors_file::metadata_of(&args.weights) {
         Some(_) => import_own(args, classes)?,
         None => import_foreign(args, classes)?,
     };
     let Imported { network, tensors, notes } = imported;
-    checkpoint::save_network(&args.out, &network, &tensors)?;
+    network_file::save(&args.out, &network, &tensors)?;
     let console = Console { json: false };
     console.say(&format!("{}: {} of {}", args.out.display(), network.arch, args.weights.display()));
     for note in notes {
@@ -213,7 +131,7 @@ struct Imported {
 /// A file that says what its network is: `ucftrain export` wrote it, or it is of a run.
 fn import_own(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let shown = args.weights.display();
-    let (network, tensors) = checkpoint::load_network(&args.weights)?;
+    let (network, tensors) = network_file::load(&args.weights)?;
     if let Some(stream) = args.stream.filter(|&stream| stream != network.stream) {
         bail!(Usage(format!("--stream {stream}: {shown} is of the {} stream", network.stream)));
     }
@@ -336,13 +254,6 @@ fn options(network: &Network) -> String {
     )
 }
 
-fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
-    if path.exists() && !overwrite {
-        bail!(Usage(format!("{} exists; --overwrite replaces it", path.display())));
-    }
-    Ok(())
-}
-
 /// The depth whose blocks a network's names are of.
 fn depth_of(tensors: &HashMap<String, Tensor>) -> Option<Depth> {
     let blocks = [1, 2, 3, 4].map(|layer| {
@@ -353,32 +264,9 @@ fn depth_of(tensors: &HashMap<String, Tensor>) -> Option<Depth> {
     Depth::ALL.into_iter().find(|depth| depth.blocks() == blocks && depth.bottleneck() == bottleneck)
 }
 
-/// `[out, 20, ..]` for flow in its natural order -> for x2 y2 .. x10 y10 x1 y1.
-fn rotated(conv1: &Tensor) -> candle_core::Result<Tensor> {
-    let channels = conv1.dim(1)?;
-    Tensor::cat(&[conv1.narrow(1, 2, channels - 2)?, conv1.narrow(1, 0, 2)?], 1)
-}
-
-/// The way back from [`rotated`].
-pub(crate) fn natural_order(conv1: &Tensor) -> candle_core::Result<Tensor> {
-    let channels = conv1.dim(1)?;
-    Tensor::cat(&[conv1.narrow(1, channels - 2, 2)?, conv1.narrow(1, 0, channels - 2)?], 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rotated_channels_turn_back() {
-        let conv1 = Tensor::arange(0_f32, 20., &Device::Cpu).unwrap().reshape((1, 20, 1, 1)).unwrap();
-        let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let rotated = rotated(&conv1).unwrap();
-        let mut expected: Vec<f32> = (2..20).map(|i| i as f32).collect();
-        expected.extend([0., 1.]);
-        assert_eq!(values(&rotated), expected);
-        assert_eq!(values(&natural_order(&rotated).unwrap()), values(&conv1));
-    }
 
     #[test]
     fn depths_are_told_by_their_blocks() {

@@ -1,5 +1,7 @@
 //! How the learning rate rises and falls.
 
+pub mod plateau;
+
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 

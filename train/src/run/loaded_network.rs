@@ -1,35 +1,12 @@
-//! A trained network, opened to be used: by its run or its file.
+//! A trained network on a device, loaded from its run or its file.
 
-use crate::base::usage::Usage;
 use crate::compute::device::Compute;
-use crate::run::checkpoint::{self, Network};
+use crate::formats::network::Network;
+use crate::formats::network_file;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Model, ResNetConfig};
 use clipshard::Dataset;
 use std::path::{Path, PathBuf};
-
-/// What is typed to name one network.
-#[derive(Clone, Debug, clap::Args)]
-#[group(id = "network", required = true, multiple = false)]
-pub struct NetworkArgs {
-    /// Run folder: its best network is taken
-    #[arg(long, value_name = "DIR")]
-    pub run: Option<PathBuf>,
-    /// A best.safetensors or checkpoint.safetensors
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: Option<PathBuf>,
-}
-
-impl NetworkArgs {
-    /// The network's file.
-    pub fn file(&self) -> Result<PathBuf> {
-        match (&self.run, &self.checkpoint) {
-            (Some(dir), _) => best_of(dir),
-            (_, Some(file)) => Ok(file.clone()),
-            _ => bail!(Usage("give --run DIR or --checkpoint FILE".into())),
-        }
-    }
-}
 
 /// The best network of a run.
 pub fn best_of(dir: &Path) -> Result<PathBuf> {
@@ -41,7 +18,7 @@ pub fn best_of(dir: &Path) -> Result<PathBuf> {
 }
 
 /// A network with its weights on a device.
-pub struct Trained {
+pub struct LoadedNetwork {
     /// What it is.
     pub network: Network,
     /// Its weights.
@@ -50,10 +27,10 @@ pub struct Trained {
     pub path: PathBuf,
 }
 
-impl Trained {
+impl LoadedNetwork {
     /// Reads `best.safetensors`, or the network of a checkpoint.
     pub fn load(path: &Path, compute: &Compute) -> Result<Self> {
-        let (network, tensors) = checkpoint::load_network(path)?;
+        let (network, tensors) = network_file::load(path)?;
         let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let (in_channels, classes) = (network.stream.channels(), network.classes.len());
         let model = Model::random(&ResNetConfig { depth, in_channels, classes }, 0, &compute.device)?;

@@ -1,24 +1,24 @@
-//! `ucftrain fuse` against numpy: the score files and answers that `scripts/make_score_goldens.py` makes.
+//! Fusion against numpy: the score files and answers that `scripts/make_score_goldens.py` makes.
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail by panicking, too")]
 
+use super::combine::{Ratio, Strategy};
+use super::{FuseOptions, Space, fuse};
+use crate::base::usage::Usage;
+use crate::scores::{Scores, clip_key};
 use std::fs;
 use std::path::{Path, PathBuf};
-use ucftrain::base::usage::Usage;
-use ucftrain::scores::fuse::combine::{Ratio, Strategy};
-use ucftrain::scores::fuse::{FuseArgs, Space, report};
-use ucftrain::scores::{Scores, clip_key};
 
 fn golden(name: &str) -> PathBuf {
     Path::new("tests/goldens").join(name)
 }
 
-fn args(scores: &[PathBuf]) -> FuseArgs {
-    FuseArgs::of(scores.to_vec())
+fn options(scores: &[PathBuf]) -> FuseOptions {
+    FuseOptions::new(scores.to_vec())
 }
 
-fn error(args: &FuseArgs) -> anyhow::Error {
-    report(args).unwrap_err()
+fn error(options: &FuseOptions) -> anyhow::Error {
+    fuse(options).unwrap_err()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn each_strategy_in_each_space_has_the_accuracy_that_numpy_finds() {
         for answer in case["answers"].as_array().unwrap() {
             let space = if answer["space"] == "softmax" { Space::Softmax } else { Space::Logits };
             let ratio = serde_json::from_value(case["ratios"].clone()).unwrap();
-            let found = report(&FuseArgs { space, ratio, ..args(&files) }).unwrap();
+            let found = fuse(&FuseOptions { ratio, space, ..options(&files) }).unwrap();
             let mut found = serde_json::to_value(&found).unwrap();
             let mut expected = serde_json::json!({"clips": case["clips"], "results": answer["results"]});
             // A mean over classes is added in another order.
@@ -73,7 +73,7 @@ fn combined_scores_have_the_bits_of_numpys() {
 
 #[test]
 fn default_ratios_are_those_of_the_reference_run() {
-    let found = report(&args(&[golden("random1-a.npz"), golden("random1-b.npz")])).unwrap();
+    let found = fuse(&options(&[golden("random1-a.npz"), golden("random1-b.npz")])).unwrap();
     let shown: Vec<_> = found.results.iter().map(|r| (r.strategy, r.ratio.as_deref())).collect();
     let expected = [
         ("single", Some("1:0")),
@@ -88,7 +88,7 @@ fn default_ratios_are_those_of_the_reference_run() {
 
 #[test]
 fn the_table_is_aligned_and_marks_the_best() {
-    let found = report(&args(&[golden("random2-a.npz"), golden("random2-b.npz")])).unwrap();
+    let found = fuse(&options(&[golden("random2-a.npz"), golden("random2-b.npz")])).unwrap();
     let table = found.table();
     let lines: Vec<&str> = table.lines().skip(2).collect();
     assert_eq!(lines.len(), 8);
@@ -120,17 +120,17 @@ fn pickles_of_the_reference_code_are_fused_with_official_lists() {
     reference_lists(dir.path(), 4);
     let files = [golden("python2-numpy1-protocol0.pickle"), golden("numpy2-protocol5.pickle")];
     let labels = Some(dir.path().to_owned());
-    let found = report(&FuseArgs { labels: labels.clone(), ..args(&files) }).unwrap();
+    let found = fuse(&FuseOptions { labels: labels.clone(), ..options(&files) }).unwrap();
     assert_eq!(found.clips, 3);
     // Best classes: 2 of the first clip, 2 of the second, 1 of the third; labels 0, 1, 3.
     assert!(found.results.iter().all(|r| (r.top1, r.top5) == (0.0, 100.0)), "{found:?}");
-    let softmax = FuseArgs { labels: labels.clone(), space: Space::Softmax, ..args(&files) };
-    assert_eq!(report(&softmax).unwrap().results.len(), 6);
+    let softmax = FuseOptions { labels: labels.clone(), space: Space::Softmax, ..options(&files) };
+    assert_eq!(fuse(&softmax).unwrap().results.len(), 6);
 
-    let message = error(&args(&files)).to_string();
+    let message = error(&options(&files)).to_string();
     assert!(message.contains("give --labels DIR"), "{message}");
     reference_lists(dir.path(), 5);
-    let message = error(&FuseArgs { labels, ..args(&files) }).to_string();
+    let message = error(&FuseOptions { labels, ..options(&files) }).to_string();
     assert!(message.contains("5 classes there, but scores of 4"), "{message}");
 }
 
@@ -141,7 +141,7 @@ fn lists_without_names_take_them_from_a_file() {
     let clips =
         "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi\r\nX/v_HandStandPushups_g07_c02.avi 3\r\nv_YoYo_g25_c05\r\n";
     fs::write(&list, clips).unwrap();
-    let names = ucftrain::scores::read_names(&list).unwrap();
+    let names = crate::scores::read_names(&list).unwrap();
     let expected = Scores::load(&golden("numpy2-protocol4.pickle")).unwrap();
     let keys = |scores: &Scores| scores.names.iter().map(|name| clip_key(name)).collect::<Vec<_>>();
     let bits = |scores: &Scores| scores.logits.iter().map(|logit| logit.to_bits()).collect::<Vec<_>>();
@@ -180,18 +180,18 @@ fn runs_with_held_out_clips(dir: &Path) -> [PathBuf; 2] {
 fn weights_are_fitted_on_held_out_clips_and_never_on_those_that_are_fused() {
     let dir = tempfile::tempdir().unwrap();
     let runs = runs_with_held_out_clips(dir.path());
-    let fitted = FuseArgs { fit: true, ..args(&runs) };
-    let found = report(&fitted).unwrap();
+    let fitted = FuseOptions { fit: true, ..options(&runs) };
+    let found = fuse(&fitted).unwrap();
     let last = found.results.last().unwrap();
     assert_eq!((last.strategy, last.top1), ("fitted", 100.0));
     let weights = Ratio::parse(last.ratio.as_deref().unwrap()).unwrap();
     assert!(weights.weights()[0] > 3.0 * weights.weights()[1], "{last:?}");
-    let calibrated = report(&FuseArgs { space: Space::Calibrated, ..args(&runs) }).unwrap();
+    let calibrated = fuse(&FuseOptions { space: Space::Calibrated, ..options(&runs) }).unwrap();
     assert!(calibrated.results[0].top1 > 99.9);
     let average = &calibrated.results[2];
     assert_eq!((average.strategy, average.top1), ("average", 100.0), "a stream that is wrong of itself says little");
 
-    let same = FuseArgs { held_out: runs.iter().map(|run| run.join("scores.npz")).collect(), ..fitted.clone() };
+    let same = FuseOptions { held_out: runs.iter().map(|run| run.join("scores.npz")).collect(), ..fitted.clone() };
     let message = error(&same).to_string();
     assert!(message.contains("5 of its clips are among those that are fused: t0"), "{message}");
     fs::remove_file(runs[1].join("validation_scores.npz")).unwrap();
@@ -206,16 +206,16 @@ fn splits_are_averaged() {
     let other = [golden("random1-a.npz"), golden("random1-b.npz")];
     let plus = PathBuf::from("+");
     let all: Vec<PathBuf> = runs.iter().chain([&plus]).chain(&other).cloned().collect();
-    let found = report(&args(&all)).unwrap();
-    let (one, two) = (report(&args(&runs)).unwrap(), report(&args(&other)).unwrap());
+    let found = fuse(&options(&all)).unwrap();
+    let (one, two) = (fuse(&options(&runs)).unwrap(), fuse(&options(&other)).unwrap());
     assert_eq!((found.clips, found.splits.len()), (one.clips + two.clips, 2));
     for ((mean, a), b) in found.results.iter().zip(&one.results).zip(&two.results) {
         assert!((mean.top1 - f64::midpoint(a.top1, b.top1)).abs() < 1e-9 && mean.ratio == a.ratio);
         assert!((mean.mean_class - f64::midpoint(a.mean_class, b.mean_class)).abs() < 1e-9);
     }
-    let message = error(&args(&[all.as_slice(), &[plus]].concat())).to_string();
+    let message = error(&options(&[all.as_slice(), &[plus]].concat())).to_string();
     assert!(message.contains("two or more SCORES, not 0"), "{message}");
-    let message = error(&FuseArgs { out: Some("x.npz".into()), ..args(&all) }).to_string();
+    let message = error(&FuseOptions { out: Some("x.npz".into()), ..options(&all) }).to_string();
     assert!(message.contains("--out is for one split"), "{message}");
 }
 
@@ -223,17 +223,17 @@ fn splits_are_averaged() {
 fn fused_scores_are_written_and_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let two = [golden("random1-a.npz"), golden("random1-b.npz")];
-    let before = report(&args(&two)).unwrap();
+    let before = fuse(&options(&two)).unwrap();
     for (file, take, at) in [("average.npz", "average", 2), ("weighted.csv", "2:1", 5)] {
         let out = dir.path().join(file);
-        report(&FuseArgs { out: Some(out.clone()), take: take.into(), ..args(&two) }).unwrap();
-        let again = report(&args(&[out.clone(), out])).unwrap();
+        fuse(&FuseOptions { out: Some(out.clone()), take: take.into(), ..options(&two) }).unwrap();
+        let again = fuse(&options(&[out.clone(), out])).unwrap();
         assert_eq!((again.results[0].top1, again.results[0].top5), (before.results[at].top1, before.results[at].top5));
     }
-    let unknown = FuseArgs { out: Some(dir.path().join("x.npz")), take: "fitted".into(), ..args(&two) };
+    let unknown = FuseOptions { out: Some(dir.path().join("x.npz")), take: "fitted".into(), ..options(&two) };
     let message = error(&unknown).to_string();
     assert!(message.contains("--take fitted: there is average, max, 1:2, 2:1"), "{message}");
-    let pickle = FuseArgs { out: Some(dir.path().join("x.pkl")), ..args(&two) };
+    let pickle = FuseOptions { out: Some(dir.path().join("x.pkl")), ..options(&two) };
     assert!(error(&pickle).to_string().contains(".npz or .csv"));
 }
 
@@ -249,12 +249,12 @@ fn scores(names: &[&str], classes: usize) -> Scores {
 }
 
 /// Writes two score files and fuses them.
-fn fuse_two(a: &Scores, b: &Scores) -> anyhow::Result<ucftrain::scores::fuse::Report> {
+fn fuse_two(a: &Scores, b: &Scores) -> anyhow::Result<super::report::Report> {
     let dir = tempfile::tempdir().unwrap();
     let files = [dir.path().join("a.npz"), dir.path().join("b.npz")];
     a.write_npz(&files[0]).unwrap();
     b.write_npz(&files[1]).unwrap();
-    report(&args(&files))
+    fuse(&options(&files))
 }
 
 #[test]
@@ -283,30 +283,10 @@ fn files_that_do_not_fit_together_are_refused() {
 #[test]
 fn wrong_usage_is_told_apart_from_bad_data() {
     let two = [golden("random1-a.npz"), golden("random1-b.npz")];
-    let usage = |args: &FuseArgs| error(args).downcast_ref::<Usage>().map(ToString::to_string);
-    assert!(usage(&args(&two[..1])).unwrap().contains("two or more SCORES, not 1"));
-    let with = |ratio: &str| FuseArgs { ratio: vec![ratio.into()], ..args(&two) };
+    let usage = |options: &FuseOptions| error(options).downcast_ref::<Usage>().map(ToString::to_string);
+    assert!(usage(&options(&two[..1])).unwrap().contains("two or more SCORES, not 1"));
+    let with = |ratio: &str| FuseOptions { ratio: vec![ratio.into()], ..options(&two) };
     assert!(usage(&with("1:x")).unwrap().contains("\"1:x\""));
     assert_eq!(usage(&with("1:2:3")).unwrap(), "ratio 1:2:3 has 3 weights for 2 streams");
-    assert_eq!(usage(&args(&[two[0].clone(), golden("none.npz")])), None);
-}
-
-#[test]
-fn the_command_line_reads_as_documented() {
-    #[derive(clap::Parser)]
-    struct Program {
-        #[command(flatten)]
-        args: FuseArgs,
-    }
-    use clap::Parser;
-    let line = "fuse a.npz --ratio 1:2 b.npz --ratio 2:1.5 --space softmax --labels lists --split 1 --json c";
-    let args = Program::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{e}")).args;
-    assert_eq!(args.scores, ["a.npz", "b.npz", "c"].map(PathBuf::from));
-    assert_eq!(
-        (args.ratio, args.space, args.split),
-        (vec!["1:2".into(), "2:1.5".into()], Space::Softmax, Some("1".into()))
-    );
-    assert!(args.json && args.samples == 19);
-    assert!(Program::try_parse_from(["fuse"]).is_err());
-    assert!(Program::try_parse_from(["fuse", "a", "b", "--samples", "0"]).is_err());
+    assert_eq!(usage(&options(&[two[0].clone(), golden("none.npz")])), None);
 }

@@ -1,0 +1,95 @@
+//! `ucftrain export`: networks for PyTorch.
+
+use super::network::NetworkArgs;
+use crate::base::console::Console;
+use crate::base::usage::Usage;
+use crate::formats::flow_order::{FlowOrder, rotated};
+use crate::formats::network::Network;
+use crate::formats::network_file;
+use crate::stream::Stream;
+use anyhow::{Context, Result, bail};
+use candle_convnet::check_values;
+use candle_core::{DType, Tensor};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Type of exported weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum WeightType {
+    /// As they were trained.
+    #[default]
+    F32,
+    /// Half as large.
+    F16,
+    /// Half as large, with f32's range.
+    Bf16,
+}
+
+/// What is typed after `export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub network: NetworkArgs,
+    /// File to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// Type of the weights
+    #[arg(long, value_enum, default_value_t)]
+    pub dtype: WeightType,
+    /// Order of the flow channels that the network is to take
+    #[arg(long, value_enum, default_value = "natural")]
+    pub flow_order: FlowOrder,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Writes a network under torchvision's names.
+pub fn run(args: &ExportArgs) -> Result<()> {
+    refuse_existing(&args.out, args.overwrite)?;
+    let path = args.network.file()?;
+    let (network, tensors) = network_file::load(&path)?;
+    let dtype = match args.dtype {
+        WeightType::F32 => DType::F32,
+        WeightType::F16 => DType::F16,
+        WeightType::Bf16 => DType::BF16,
+    };
+    let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, tensor) in &mut tensors {
+        if name == "conv1.weight" && args.flow_order == FlowOrder::Rotated {
+            if network.stream == Stream::Spatial {
+                bail!(Usage("--flow-order rotated: this network takes RGB".into()));
+            }
+            *tensor = rotated(tensor)?;
+        }
+        *tensor = tensor.to_dtype(dtype)?;
+    }
+    let exported: HashMap<String, Tensor> = tensors.iter().cloned().collect();
+    check_values(&path, &exported).context("--dtype cannot hold the weights; take bf16 or f32")?;
+    network_file::save_in_order(&args.out, &network, args.flow_order, &tensors)?;
+    let Network { arch, classes, stream, .. } = &network;
+    let console = Console { json: false };
+    console.say(&format!(
+        "{}: {arch} for {} ({} classes). In PyTorch:\n",
+        args.out.display(),
+        stream.records(),
+        classes.len()
+    ));
+    console.say(&format!("    net = torchvision.models.{arch}(num_classes={})", classes.len()));
+    if *stream == Stream::Temporal {
+        let channels = stream.channels();
+        console.say(&format!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"));
+    }
+    console.say(&format!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string()));
+    Ok(())
+}
+
+/// Refuses to write to a file that is there, unless it may be replaced.
+pub(super) fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
+    if path.exists() && !overwrite {
+        bail!(Usage(format!("{} exists; --overwrite replaces it", path.display())));
+    }
+    Ok(())
+}

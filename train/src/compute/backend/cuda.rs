@@ -1,0 +1,62 @@
+//! Computing on NVIDIA GPUs: what `candle-convnet` offers, and how a GPU is found and opened.
+
+use crate::compute::profile::{Op, Profile};
+use anyhow::{Context, Result, anyhow, bail};
+use candle_convnet::cuda::{Card, CudaConfig, cards as visible, open as open_card, peaks, profile as spent_by_op};
+pub use candle_convnet::cuda::{
+    Choices, Download, Downloads, Pinned, Recording, Upload, Uploads, choices, cudnn_version, follow, record, rehearse,
+};
+use candle_core::{DType, Device};
+
+/// The cure for every error here.
+const CURE: &str = "or use --device cpu";
+
+/// Returns the number of the first GPU, if there is one.
+pub fn first() -> Result<Option<usize>> {
+    Ok((!cards()?.is_empty()).then_some(0))
+}
+
+/// Lists all GPUs; none without a driver.
+fn cards() -> Result<Vec<Card>> {
+    if cuda_delayload::load_driver().is_err() {
+        return Ok(Vec::new());
+    }
+    let cards = visible().map_err(|error| anyhow!("{error}, {CURE}"))?;
+    // Without a GPU the libraries are not needed.
+    if !cards.is_empty() {
+        cuda_delayload::load().map_err(|error| anyhow!("{error}; install it (pip's packages will do), {CURE}"))?;
+    }
+    Ok(cards)
+}
+
+/// Opens a GPU by its number and returns its name, too.
+pub fn open(ordinal: usize, tf32: bool, deterministic: bool) -> Result<(Device, String)> {
+    let device = format!("--device cuda:{ordinal}");
+    cuda_delayload::load_driver().map_err(|error| anyhow!("{device}: {error}; install it, {CURE}"))?;
+    let cards = cards().context(device.clone())?;
+    let Some(card) = cards.get(ordinal) else {
+        let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
+        let there = if names.is_empty() { "none".into() } else { names.join(", ") };
+        bail!("{device}: no such card (there is: {there}); use another number, {CURE}");
+    };
+    let opened = open_card(ordinal, CudaConfig { tf32, deterministic });
+    Ok((opened.map_err(|error| anyhow!("{device}: {error}, {CURE}"))?, card.name.clone()))
+}
+
+/// Times the ops of `work`, which must not wait for the GPU, and measures what the GPU reaches at most with images of `dtype`.
+pub fn profile(
+    device: &Device,
+    dtype: DType,
+    work: impl FnOnce() -> candle_core::Result<()>,
+) -> candle_core::Result<Profile> {
+    let (spent, peaks) = (spent_by_op(device, work)?, peaks(device, dtype)?);
+    let ops = spent.into_iter().map(|(name, spent)| Op {
+        name,
+        milliseconds: spent.milliseconds,
+        calls: spent.calls,
+        flops: spent.cost.flops,
+        bytes: spent.cost.bytes,
+        roof_milliseconds: peaks.milliseconds(&spent.cost),
+    });
+    Ok(Profile { ops: ops.collect(), peak_flops: peaks.flops, peak_bytes: peaks.bytes })
+}

@@ -1,0 +1,225 @@
+//! The batches of a pass on a device, one after the other: [`DeviceBatches`] owns the whole life of a batch, from the ring of the
+//! input pipeline to the device and back.
+
+use super::device::Compute;
+pub use super::feed::SamplePixels;
+use super::feed::{Feed, Staged, StagedPixels};
+use crate::input::{Batches, Plan, SampleSource, Work, with_batches};
+use anyhow::Result;
+use candle_core::Tensor;
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Makes the batches of a pass in threads, brings them to the device and gives them to `consume`.
+///
+/// # Errors
+/// No memory or thread is left, or `consume` fails.
+pub fn with_device_batches<R>(
+    compute: &Compute,
+    source: &dyn SampleSource,
+    plan: Plan,
+    pixels: SamplePixels,
+    consume: impl FnOnce(&mut DeviceBatches<'_, '_>) -> Result<R>,
+) -> Result<R> {
+    let feed = Feed::new(compute, pixels, plan.batch_size)?;
+    with_batches(source, plan, &compute.device, |batches| {
+        let counted = Waits::default();
+        consume(&mut DeviceBatches { batches, feed, staged: None, counted })
+    })
+}
+
+/// The batches of a pass on a device.
+///
+/// A pass calls [`next`](Self::next) until there is no batch left. In between it may call [`look_ahead`](Self::look_ahead) or
+/// [`look_ahead_if_ready`](Self::look_ahead_if_ready), which bring the next batch to the device while the device still
+/// computes. Without either, batches are the same and come later.
+pub struct DeviceBatches<'b, 's> {
+    batches: &'b mut Batches<'s>,
+    feed: Feed,
+    /// The batch that [`next`](Self::next) takes.
+    staged: Option<Staged<'s>>,
+    /// The waits that [`take_waits`](Self::take_waits) has returned.
+    counted: Waits,
+}
+
+/// What a pass has waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waits {
+    /// Decode threads.
+    pub data: Duration,
+    /// Copies to the device.
+    pub copy: Duration,
+}
+
+impl DeviceBatches<'_, '_> {
+    /// Waits for the next batch and calls `work`, which starts everything that reads the batch. Returns what `work` returns, or
+    /// none after the last batch.
+    ///
+    /// # Errors
+    /// A decode thread, the copy or `work` fails.
+    pub fn next<R>(&mut self, work: impl FnOnce(&DeviceBatch<'_>) -> Result<R>) -> Result<Option<R>> {
+        self.look_ahead()?;
+        let Some(staged) = self.staged.take() else { return Ok(None) };
+        self.feed.arrive(&staged.pixels)?;
+        let result = work(&DeviceBatch { feed: &self.feed, pixels: &staged.pixels })?;
+        self.feed.release(staged)?;
+        Ok(Some(result))
+    }
+
+    /// Waits for the next batch and starts to bring it to the device.
+    ///
+    /// # Errors
+    /// A decode thread or the copy fails.
+    pub fn look_ahead(&mut self) -> Result<()> {
+        if self.staged.is_none()
+            && let Some(batch) = self.batches.next_batch()?
+        {
+            self.staged = Some(self.feed.stage(batch)?);
+        }
+        Ok(())
+    }
+
+    /// Starts to bring the next batch to the device if that needs no waiting.
+    ///
+    /// # Errors
+    /// A decode thread or the copy fails.
+    pub fn look_ahead_if_ready(&mut self) -> Result<()> {
+        if self.batches.is_ready() { self.look_ahead() } else { Ok(()) }
+    }
+
+    /// Returns what the decode threads have done so far.
+    pub fn work(&self) -> Work {
+        self.batches.work()
+    }
+
+    /// Returns what the pass has waited for since the last call.
+    pub fn take_waits(&mut self) -> Waits {
+        let now = Waits { data: self.batches.waited, copy: self.feed.copied() };
+        let before = std::mem::replace(&mut self.counted, now);
+        Waits { data: now.data.saturating_sub(before.data), copy: now.copy.saturating_sub(before.copy) }
+    }
+}
+
+impl fmt::Debug for DeviceBatches<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let staged = self.staged.as_ref().map(|staged| &staged.pixels.samples);
+        f.debug_struct("DeviceBatches").field("staged", &staged).field("counted", &self.counted).finish_non_exhaustive()
+    }
+}
+
+/// A batch on the device, as long as [`DeviceBatches::next`] lends it.
+pub struct DeviceBatch<'d> {
+    feed: &'d Feed,
+    pixels: &'d StagedPixels,
+}
+
+impl DeviceBatch<'_> {
+    /// Returns which samples of the pass the batch holds.
+    pub fn samples(&self) -> Range<usize> {
+        self.pixels.samples.clone()
+    }
+
+    /// Returns the network's inputs, one tensor `[n, side, side, channels]` a view. On a GPU this is work that may be recorded.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn inputs(&self) -> candle_core::Result<Vec<Tensor>> {
+        self.feed.inputs(self.pixels)
+    }
+
+    /// Returns which buffer of the GPU holds the batch: the same number means the same addresses. None on the CPU.
+    pub(super) fn slot(&self) -> Option<usize> {
+        self.pixels.slot()
+    }
+}
+
+impl fmt::Debug for DeviceBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceBatch").field("samples", &self.pixels.samples).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Worker;
+    use crate::stream::Stream;
+    use crate::view::View;
+
+    /// Samples of one 2 x 2 image whose bytes are the sample's number.
+    struct Numbers(usize);
+
+    impl SampleSource for Numbers {
+        fn len(&self) -> usize {
+            self.0
+        }
+        fn sample_bytes(&self) -> usize {
+            12
+        }
+        fn fill(&self, i: usize, _: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+            anyhow::ensure!(i != 90, "sample {i} fails");
+            out.fill(i as u8);
+            Ok(())
+        }
+        fn run_end(&self, i: usize) -> usize {
+            i + 1
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Ahead {
+        No,
+        IfReady,
+        Yes,
+    }
+
+    /// The samples and first input values of all batches.
+    fn pass(samples: usize, ahead: Ahead) -> Result<Vec<(Range<usize>, Vec<f32>)>> {
+        let compute = Compute::open("cpu", None, false)?;
+        let stream = Stream::Spatial;
+        let pixels = SamplePixels { stream, side: 2, views: 1, range: View::seed(stream).range(stream) };
+        let plan = Plan { batch_size: 4, first_batch: 0, threads: 2, ring: 3 };
+        with_device_batches(&compute, &Numbers(samples), plan, pixels, |batches| {
+            let mut all = Vec::new();
+            while let Some(batch) = batches.next(|batch| {
+                let input = batch.inputs()?.swap_remove(0);
+                assert_eq!((input.dims(), batch.slot()), (&[batch.samples().len(), 2, 2, 3][..], None));
+                Ok((
+                    batch.samples(),
+                    input.narrow(3, 0, 1)?.narrow(1, 0, 1)?.narrow(2, 0, 1)?.flatten_all()?.to_vec1()?,
+                ))
+            })? {
+                all.push(batch);
+                match ahead {
+                    Ahead::No => {}
+                    Ahead::IfReady => batches.look_ahead_if_ready()?,
+                    // Twice: a second call changes nothing.
+                    Ahead::Yes => batches.look_ahead().and_then(|()| batches.look_ahead())?,
+                }
+            }
+            assert!(batches.next(|_| Ok(()))?.is_none(), "no batch comes after the last");
+            assert!(batches.take_waits().copy > Duration::ZERO && batches.take_waits() == Waits::default());
+            Ok(all)
+        })
+    }
+
+    #[test]
+    fn each_batch_comes_once_and_in_order_however_far_the_pass_looks_ahead() {
+        // ImageNet's mean and deviation of red.
+        let red = |i: usize| ((i as f64 / 255.0 - 0.485) / 0.229) as f32;
+        for ahead in [Ahead::No, Ahead::IfReady, Ahead::Yes] {
+            let all = pass(10, ahead).unwrap();
+            assert_eq!(all.iter().map(|(samples, _)| samples.clone()).collect::<Vec<_>>(), [0..4, 4..8, 8..10]);
+            for (i, value) in all.iter().flat_map(|(_, values)| values).enumerate() {
+                assert!((value - red(i)).abs() < 1e-5, "{ahead:?}: sample {i} is {value}, not {}", red(i));
+            }
+        }
+        assert_eq!(pass(0, Ahead::Yes).unwrap(), []);
+    }
+
+    #[test]
+    fn an_error_of_a_decode_thread_ends_the_pass() {
+        assert_eq!(pass(100, Ahead::Yes).unwrap_err().to_string(), "sample 90 fails");
+    }
+}

@@ -1,0 +1,55 @@
+//! Files of one network: `best.safetensors` of a run, exported networks, and the network of a checkpoint.
+
+use super::flow_order::{FlowOrder, natural_order};
+use super::network::{Described, Network, describe};
+use super::safetensors_file::{self, MODEL_PREFIX};
+use anyhow::{Context, Result, anyhow, bail};
+use candle_convnet::check_values;
+use candle_core::Tensor;
+use std::collections::HashMap;
+use std::path::Path;
+use ucfpack::console::escape;
+
+/// Writes the network alone, with torchvision's names, whole or not at all.
+pub fn save(path: &Path, network: &Network, model: &[(String, Tensor)]) -> Result<()> {
+    safetensors_file::write(
+        path,
+        model.iter().map(|(name, tensor)| (name.clone(), tensor)),
+        &serde_json::to_string(network)?,
+    )
+}
+
+/// Writes the network with its flow channels in the order `order`, which `model` already has.
+pub fn save_in_order(path: &Path, network: &Network, order: FlowOrder, model: &[(String, Tensor)]) -> Result<()> {
+    if order == FlowOrder::Natural {
+        return save(path, network, model);
+    }
+    let mut metadata = serde_json::to_value(network)?;
+    metadata["flow_order"] = serde_json::to_value(order)?;
+    safetensors_file::write(path, model.iter().map(|(name, tensor)| (name.clone(), tensor)), &metadata.to_string())
+}
+
+/// Reads a network: `best.safetensors`, the network of a checkpoint, or an exported one, whose flow channels are turned into
+/// their natural order. What the file says of it is checked, and so are its numbers.
+pub fn load(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
+    let name = || path.display().to_string();
+    let (metadata, mut tensors) = safetensors_file::read(path)?;
+    let Described { network, order, is_checkpoint } =
+        describe(&metadata).map_err(|e| anyhow!("{}: {}", name(), escape(&e.to_string())))?;
+    if is_checkpoint {
+        let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(MODEL_PREFIX)?.to_owned(), tensor));
+        tensors = tensors.into_iter().filter_map(of_model).collect();
+    }
+    let classes = network.classes.len();
+    let known = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied()).unwrap_or_default();
+    if known != classes {
+        bail!("{}: classes: {classes} names, but the last layer has {known}", name());
+    }
+    check_values(path, &tensors)?;
+    if order == FlowOrder::Rotated
+        && let Some(conv1) = tensors.get_mut("conv1.weight")
+    {
+        *conv1 = natural_order(conv1).with_context(name)?;
+    }
+    Ok((network, tensors))
+}

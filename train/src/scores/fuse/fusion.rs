@@ -1,0 +1,131 @@
+//! Reads, aligns and combines the scores of several streams.
+
+use super::align::{find_labels, load_aligned};
+use super::combine::{Ratio, Strategy};
+use super::held_out::HeldOut;
+use super::options::{FuseOptions, Space, in_space, mean_logits};
+use super::report::{Outcome, Report};
+use crate::base::usage::Usage;
+use crate::scores::accuracy::{Accuracy, accuracy};
+use crate::scores::confusion::Confusion;
+use crate::scores::{SCORES_FILE, Scores, read_names};
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Stands between the scores of one split and those of the next.
+const NEXT_SPLIT: &str = "+";
+
+/// Reads, aligns and combines what the arguments name.
+pub fn fuse(options: &FuseOptions) -> Result<Report> {
+    let splits: Vec<&[PathBuf]> = options.scores.split(|path| path.as_os_str() == NEXT_SPLIT).collect();
+    let streams = splits[0].len();
+    if let Some(few) = splits.iter().map(|split| split.len()).find(|&n| n < 2) {
+        return Err(Usage(format!("fuse takes two or more SCORES, not {few}")).into());
+    }
+    if let Some(other) = splits.iter().map(|split| split.len()).find(|&n| n != streams) {
+        return Err(Usage(format!(
+            "every split has the same streams; here are {streams} in one and {other} in another"
+        ))
+        .into());
+    }
+    if splits.len() == 1 {
+        return split_report(options, splits[0]);
+    }
+    for (typed, option) in [
+        (options.out.is_some(), "--out"),
+        (!options.held_out.is_empty(), "--held-out"),
+        (options.split.is_some(), "--split"),
+    ] {
+        if typed {
+            return Err(Usage(format!("{option} is for one split; fuse the splits one by one for that")).into());
+        }
+    }
+    let reports = splits.into_iter().map(|split| split_report(options, split)).collect::<Result<Vec<_>>>()?;
+    Ok(Report::mean(reports))
+}
+
+/// One split.
+fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
+    let streams = paths.len();
+    let ratios = ratios(&options.ratio, streams)?;
+    let names = options.names.as_deref().map(read_names).transpose()?;
+    let scores = load_aligned(paths, names.as_deref())?;
+    let (labels, source) = find_labels(options, paths, &scores)?;
+    let first = &scores[0];
+    let needs_held_out = options.fit || options.space == Space::Calibrated;
+    let held_out = needs_held_out.then(|| HeldOut::load(options, paths, first)).transpose()?;
+    let temperatures = held_out.as_ref().map(HeldOut::inverse_temperatures);
+    let tables: Vec<Vec<f32>> =
+        (0..streams).map(|i| in_space(&scores[i], options, temperatures.as_ref().map(|t| t[i]))).collect();
+    let tables: Vec<&[f32]> = tables.iter().map(Vec::as_slice).collect();
+    let mut combined: Vec<(&'static str, Option<String>, Vec<f32>)> = Strategy::all(streams, &ratios)
+        .into_iter()
+        .map(|strategy| {
+            let ratio = strategy.ratio(streams).map(|ratio| ratio.as_str().to_owned());
+            (strategy.name(), ratio, strategy.combine(&tables))
+        })
+        .collect();
+    if let Some(held_out) = held_out.filter(|_| options.fit) {
+        let means: Vec<Vec<f32>> = scores.iter().map(|scores| mean_logits(scores, options.samples)).collect();
+        let means: Vec<&[f32]> = means.iter().map(Vec::as_slice).collect();
+        let weights = held_out.weights();
+        let total: f64 = weights.iter().sum();
+        if total <= 0.0 {
+            bail!("no stream tells the held-out clips better than chance: there is nothing to weigh");
+        }
+        let text: Vec<String> = weights.iter().map(|weight| format!("{:.3}", weight / total)).collect();
+        let ratio = Ratio::parse(&text.join(":"))?;
+        combined.push(("fitted", Some(ratio.as_str().to_owned()), Strategy::Weighted(ratio).combine(&means)));
+    }
+    let mut results = Vec::new();
+    for (strategy, ratio, fused) in &combined {
+        if let Some(at) = fused.iter().position(|score| !score.is_finite()) {
+            let clip = &first.names[at / first.classes];
+            bail!("{strategy}: clip {clip} gets a score of {}; its scores are too large to combine", fused[at]);
+        }
+        let Accuracy { top1, top5 } = accuracy(fused, first.classes, &labels);
+        let mean_class = Confusion::of(fused, first.classes, &labels).mean_class_accuracy().unwrap_or_default();
+        results.push(Outcome { strategy, ratio: ratio.clone(), top1, top5, mean_class });
+    }
+    if let Some(path) = &options.out {
+        let is_taken = |(strategy, ratio, _): &&(&str, Option<String>, Vec<f32>)| {
+            *strategy == options.take || ratio.as_deref() == Some(options.take.as_str())
+        };
+        let Some((.., fused)) = combined.iter().find(is_taken) else {
+            let have: Vec<&str> = combined
+                .iter()
+                .filter(|c| c.0 != "single")
+                .map(|c| if c.0 == "weighted" { c.1.as_deref().unwrap_or(c.0) } else { c.0 })
+                .collect();
+            return Err(Usage(format!("--take {}: there is {}", options.take, have.join(", "))).into());
+        };
+        let fused = Scores { logits: fused.clone(), labels: Some(labels.clone()), samples: None, ..first.clone() };
+        fused.write(path)?;
+    }
+    let heading =
+        format!("{} clips, {} classes, {}, labels of {source}", labels.len(), first.classes, options.space.describe());
+    let streams = paths.iter().map(|path| stream_name(path)).collect();
+    Ok(Report { clips: labels.len(), results, splits: Vec::new(), heading, streams })
+}
+
+fn ratios(typed: &[String], streams: usize) -> Result<Vec<Ratio>, Usage> {
+    let default = ["1:2".to_owned(), "2:1".to_owned()];
+    let typed = if typed.is_empty() && streams == 2 { &default } else { typed };
+    let mut ratios = Vec::with_capacity(typed.len());
+    for text in typed {
+        let ratio = Ratio::parse(text)?;
+        let weights = ratio.weights().len();
+        if weights != streams {
+            return Err(Usage(format!("ratio {text} has {weights} weights for {streams} streams")));
+        }
+        ratios.push(ratio);
+    }
+    Ok(ratios)
+}
+
+/// The file's name; the run's, where the file is a run's `scores.npz`.
+fn stream_name(path: &Path) -> String {
+    let run = path.parent().filter(|_| path.file_name().is_some_and(|name| name == SCORES_FILE));
+    let named = run.filter(|run| run.file_name().is_some()).unwrap_or(path);
+    named.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}

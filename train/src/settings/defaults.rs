@@ -1,0 +1,72 @@
+//! The defaults of each recipe.
+
+use super::recipe::Recipe;
+use super::values::Settings;
+use crate::schedule::Schedule;
+use crate::stream::Stream;
+use crate::view::View;
+use std::path::PathBuf;
+
+impl Recipe {
+    /// All settings; those without a default are empty.
+    pub(super) fn defaults(self, stream: Stream) -> Settings {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (batch_size, lr) = match stream {
+            Stream::Spatial => (25, 5e-4),
+            Stream::Temporal => (32, 1e-2),
+        };
+        let seed = Settings {
+            stream,
+            recipe: self,
+            data: PathBuf::new(),
+            split: "1".into(),
+            val_groups: Vec::new(),
+            arch: "resnet18".into(),
+            weights: "none".into(),
+            epochs: 500,
+            batch_size,
+            lr,
+            schedule: Schedule::Plateau,
+            warm_up: 0.0,
+            milestones: Vec::new(),
+            conv1_lr: 1.0,
+            clip_grad: 0.0,
+            dropout: 0.0,
+            ema: 0.0,
+            weight_decay: 0.0,
+            label_smoothing: 0.0,
+            view: View::seed(stream),
+            color_jitter: 0.0,
+            partial_bn: false,
+            input_size: 224,
+            precise_bn: 0,
+            seed: 0,
+            device: "auto".into(),
+            precision: None,
+            deterministic: false,
+            threads: cores,
+            skip_damaged: false,
+            checkpoint_minutes: 10.0,
+            keep_epochs: 0,
+        };
+        match (self, stream) {
+            (Self::Seed, _) => seed,
+            (Self::Tsn, Stream::Spatial) => Settings { epochs: 40, lr: 2e-3, ..seed.tsn() },
+            (Self::Tsn, Stream::Temporal) => Settings { epochs: 80, lr: 5e-3, ..seed.tsn() },
+        }
+    }
+}
+
+impl Settings {
+    fn tsn(self) -> Self {
+        Self {
+            view: View::tsn(),
+            schedule: Schedule::Cosine,
+            warm_up: 1.0,
+            clip_grad: 20.0,
+            weight_decay: 5e-4,
+            precise_bn: 1000,
+            ..self
+        }
+    }
+}

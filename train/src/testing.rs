@@ -1,0 +1,20 @@
+//! What the tests of the whole workspace read and write beside the program. Not for other crates: it changes without notice.
+
+pub use crate::base::meters::{Mean, Scored};
+pub use crate::compute::device::Precision;
+pub use crate::formats::network::Network;
+pub use crate::formats::network_file::{load as load_network, save as save_network};
+pub use crate::formats::safetensors_file::read_metadata;
+pub use crate::input::{
+    Batch, Batches, Damage, Plan, SampleSource, TestSource, TrainSource, Work, Worker, with_batches,
+};
+pub use crate::pixels::squash;
+pub use crate::run::checkpoint::{Parts, load as load_checkpoint, save as save_checkpoint};
+pub use crate::run::lock::LOCK_FILE;
+pub use crate::run::state::{Cursor, EpochResult, Seconds, State, TrainMeters};
+pub use crate::schedule::plateau::Plateau;
+pub use crate::scores::Scores;
+pub use crate::settings::{Deciding, Difference};
+pub use crate::stream::Stream;
+pub use crate::videos::{Video, Videos};
+pub use crate::view::{Consensus, Crop, FlowRange, Sampling, TestCrop, View};

@@ -1,0 +1,171 @@
+//! How a run begins: with weights to start from, or where its checkpoint left it.
+
+use super::average::Average;
+use crate::base::console::quoted;
+use crate::base::usage::Usage;
+use crate::compute::algorithms;
+use crate::compute::device::Compute;
+use crate::formats::network::Network;
+use crate::formats::{network_file, weights};
+use crate::input::Work;
+use crate::run::checkpoint;
+use crate::run::folder::{Existing, RunFolder};
+use crate::run::state::{Cursor, Seconds, State, TrainMeters};
+use crate::schedule::plateau::Plateau;
+use crate::scores::Scores;
+use crate::settings::Settings;
+use anyhow::{Context, Result, anyhow, bail};
+use candle_convnet::{Decay, Model, ResNetConfig, Sgd, SgdConfig};
+use candle_core::Device;
+use clipshard::{Dataset, MANIFEST_FILE, read_regular};
+use std::path::Path;
+
+/// A run that is ready to take its next step.
+pub struct Start {
+    /// Its folder, locked.
+    pub folder: RunFolder,
+    /// The network.
+    pub model: Model,
+    /// The optimiser.
+    pub sgd: Sgd,
+    /// Average of the network's weights, where that is what is tested.
+    pub average: Option<Average>,
+    /// Where the run is.
+    pub state: State,
+}
+
+/// Returns the state of a run that has taken no step.
+///
+/// # Errors
+/// The manifest cannot be read.
+pub fn first_state(settings: &Settings, data: &Dataset, compute: &Compute) -> Result<State> {
+    let mut deciding = settings.deciding()?;
+    deciding.set_precision(compute.precision);
+    Ok(State {
+        network: Network {
+            stream: settings.stream,
+            arch: settings.arch.clone(),
+            classes: data.manifest().classes.clone(),
+            input_size: settings.input_size,
+            split: settings.split.clone(),
+            view: Some(settings.view),
+        },
+        settings: Some(deciding),
+        manifest_crc32: manifest_crc32(data)?,
+        cursor: Cursor::default(),
+        plateau: Plateau::new(settings.lr),
+        meters: TrainMeters::default(),
+        seconds: Seconds::default(),
+        decode_seconds: Work::default(),
+        damaged: 0,
+        history: Vec::new(),
+        tested: None,
+    })
+}
+
+impl Start {
+    /// Begins a run in the folder `dir`; `state` is its first.
+    ///
+    /// # Errors
+    /// The weights cannot be read, or the folder is not as `existing` says.
+    pub fn fresh(dir: &Path, existing: Existing, settings: &Settings, device: &Device, state: State) -> Result<Self> {
+        // The weights are read before the folder is touched: a wrong path must not cost an older run.
+        let model = first_model(settings, state.network.classes.len(), device)?;
+        let folder = RunFolder::open(dir, existing)?;
+        let sgd = optimiser(settings, &model);
+        let average = Average::new(settings.ema, &model)?;
+        Ok(Self { folder, model, sgd, average, state })
+    }
+
+    /// Continues a run where its checkpoint left it. `fresh` is the state that it would begin with.
+    ///
+    /// # Errors
+    /// The checkpoint cannot be read, or is of a run with other settings, another network or another data set.
+    pub fn resumed(folder: RunFolder, settings: &Settings, compute: &Compute, fresh: &State) -> Result<Self> {
+        let path = folder.checkpoint();
+        let (mut state, tensors) = checkpoint::load(&path)?;
+        let precision = |state: &State| state.settings.as_ref().and_then(|s| s.precision().map(str::to_owned));
+        if let (Some(now), Some(used)) = (precision(fresh), precision(&state))
+            && now != used
+        {
+            bail!(Usage(format!(
+                "cannot resume: this device computes in {now}, but the run used {used}; add --precision {used}"
+            )));
+        }
+        check_best(&folder, settings, &state)?;
+        state.settings.clone_from(&fresh.settings);
+        if state.network != fresh.network {
+            bail!("{}: it is of another network or data set than these settings say", path.display());
+        }
+        if state.manifest_crc32 != fresh.manifest_crc32 {
+            bail!(
+                "{}: the run read another data set than {} holds now; give --data the one that it began with, or start a new run",
+                path.display(),
+                settings.data.display()
+            );
+        }
+        let config = ResNetConfig {
+            depth: settings.depth()?,
+            in_channels: settings.stream.channels(),
+            classes: fresh.network.classes.len(),
+        };
+        let model = Model::random(&config, 0, &compute.device)?;
+        model.load_tensors(&tensors.model).with_context(|| path.display().to_string())?;
+        let mut sgd = optimiser(settings, &model);
+        sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        let average = Average::resumed(settings.ema, &model, &tensors.average, state.cursor.steps_done)
+            .with_context(|| path.display().to_string())?;
+        algorithms::restore(&folder.algorithms(), compute)?;
+        folder.rebuild_logs(&state)?;
+        Ok(Self { folder, model, sgd, average, state })
+    }
+}
+
+fn optimiser(settings: &Settings, model: &Model) -> Sgd {
+    let config = SgdConfig {
+        lr: settings.lr,
+        weight_decay: settings.weight_decay,
+        // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
+        decay: Decay::Weights,
+        clip_norm: (settings.clip_grad > 0.0).then_some(settings.clip_grad),
+        ..SgdConfig::default()
+    };
+    let mut sgd = Sgd::new(model.trainable(), config);
+    sgd.scale_lr("conv1.weight", settings.conv1_lr);
+    sgd
+}
+
+/// A network of these settings with weights to start from.
+fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
+    let config = ResNetConfig { depth: settings.depth()?, in_channels: settings.stream.channels(), classes };
+    if settings.weights == "none" {
+        return Ok(Model::random(&config, settings.seed, device)?);
+    }
+    let path = Path::new(&settings.weights);
+    Ok(Model::from_weights(&config, (path, weights::read(path)?), settings.seed, device)?)
+}
+
+/// No manifest is larger.
+const MOST_MANIFEST_BYTES: u64 = 1 << 30;
+
+/// Checksum of the manifest, by which a run knows its data again.
+fn manifest_crc32(data: &Dataset) -> Result<u32> {
+    let path = data.dir().join(MANIFEST_FILE);
+    let bytes =
+        read_regular(&path, MOST_MANIFEST_BYTES).with_context(|| format!("{}: cannot read it", path.display()))?;
+    Ok(crc32fast::hash(&bytes))
+}
+
+/// Checks that the files of the best epoch so far are there: no later epoch need write them again.
+fn check_best(folder: &RunFolder, settings: &Settings, state: &State) -> Result<()> {
+    let Some(best) = state.best() else { return Ok(()) };
+    let scores = if settings.val_groups.is_empty() { folder.scores() } else { folder.validation_scores() };
+    let network = network_file::load(&folder.best()).map(drop);
+    network.and_then(|()| Scores::load(&scores).map(drop)).with_context(|| {
+        format!(
+            "cannot resume: the results of the best epoch, {}, are not whole; restore them, or start a new run from this one with --weights {}",
+            best.epoch,
+            quoted(&folder.checkpoint())
+        )
+    })
+}
