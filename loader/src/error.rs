@@ -126,7 +126,8 @@ impl Error {
     }
 
     /// An option with a wrong value.
-    pub(crate) fn option(option: &'static str, value: impl ToString, allowed: impl Into<String>) -> Self {
+    #[allow(clippy::needless_pass_by_value, reason = "numbers")]
+    pub(crate) fn option(option: &'static str, value: impl std::fmt::Display, allowed: impl Into<String>) -> Self {
         Self::Option { option, value: value.to_string(), allowed: allowed.into() }
     }
 }

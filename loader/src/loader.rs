@@ -233,7 +233,11 @@ impl Drop for Loader {
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (shape, threads) = (self.ring.shape(), self.threads.len());
-        f.debug_struct("Loader").field("shape", &shape).field("share", &self.share).field("threads", &threads).finish()
+        f.debug_struct("Loader")
+            .field("shape", &shape)
+            .field("share", &self.share)
+            .field("threads", &threads)
+            .finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,13 @@ pub struct Work {
     pub there: f64,
 }
 
+impl Work {
+    /// Returns seconds of all threads together: on samples, computing, and in existence.
+    pub const fn new(busy: f64, computing: f64, there: f64) -> Self {
+        Self { busy, computing, there }
+    }
+}
+
 impl AddAssign for Work {
     fn add_assign(&mut self, other: Self) {
         self.busy += other.busy;

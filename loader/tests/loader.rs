@@ -279,7 +279,7 @@ fn an_error_or_a_panic_of_a_thread_ends_the_pass_with_its_message() {
     let found: Vec<_> = failing.by_ref().take_while(Result::is_ok).collect();
     assert!(found.len() <= 4);
     assert!(failing.next().is_none());
-    let messages = |samples| loader(samples).filter_map(|batch| batch.err()).map(|e| e.to_string()).collect::<Vec<_>>();
+    let messages = |samples| loader(samples).filter_map(Result::err).map(|e| e.to_string()).collect::<Vec<_>>();
     assert_eq!(messages(Numbers { fails_at: Some(17), panics_at: None }), ["sample 17 fails"]);
     let panics = messages(Numbers { fails_at: None, panics_at: Some(9) });
     assert!(panics.len() == 1 && panics[0].contains("panicked") && panics[0].contains("sample 9 panics"), "{panics:?}");

@@ -1,5 +1,8 @@
 //! Runs the built programs, as a user would. Build them first: `cargo build --workspace --bins` (`scripts/test.sh` does).
 
+use clipshard::ImageSize;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -61,4 +64,19 @@ impl Done {
 /// Arguments of a command line, split at blanks, with `{}` standing for `dir`.
 pub fn args(dir: &Path, line: &str) -> Vec<String> {
     line.split_whitespace().map(|word| word.replace("{}", &dir.display().to_string())).collect()
+}
+
+/// Resizes images to a square with a triangle filter, as the loader does.
+#[derive(Default)]
+pub struct Squash(Resizer);
+
+impl Squash {
+    /// Resizes `pixels` of an image of `size` into `out`, `side` pixels high and wide.
+    pub fn apply(&mut self, pixels: &[u8], size: ImageSize, side: usize, out: &mut [u8]) {
+        let kind = if size.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        let source = ImageRef::new(size.width.into(), size.height.into(), pixels, kind).expect("an image");
+        let mut target = Image::from_slice_u8(side as u32, side as u32, out, kind).expect("room for the result");
+        self.0.resize(&source, &mut target, &options).expect("images of one kind");
+    }
 }

@@ -3,16 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 
-use anyhow::Result;
-use candle_core::Device;
+use clip_loader::{Loader, Result, Samples, Split, Worker};
 use clipshard::{Access, Dataset, ImageSize};
-use fast_image_resize::Resizer;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use ucftrain::testing::{
-    Batches, Plan, SampleSource, Stream, TestSource, TrainSource, Videos, Worker, squash, with_batches,
-};
-use whole_program_tests::{args, run};
+use ucftrain::testing::{Choices, Stream, View, split, test_options, test_samples, training_samples};
+use whole_program_tests::{Squash, args, run};
 
 /// Allocations of all threads.
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -43,9 +40,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// The same pass some times in a row.
-struct Repeated<'a>(&'a dyn SampleSource, usize);
+struct Repeated(Arc<dyn Samples>, usize);
 
-impl SampleSource for Repeated<'_> {
+impl Samples for Repeated {
     fn len(&self) -> usize {
         self.1 * self.0.len()
     }
@@ -75,14 +72,13 @@ fn counted(work: impl FnOnce()) -> u64 {
 
 /// Allocations of ten passes, being what twenty have and ten do not. One decode thread, since a second one may have no samples
 /// and then has no scratch memory.
-fn of_ten_passes(source: &dyn SampleSource) -> u64 {
+fn of_ten_passes(samples: &Arc<dyn Samples>) -> u64 {
     let passes = |times| {
-        let plan = Plan { batch_size: 4, first_batch: 0, threads: 1, ring: 3 };
-        let consume = |batches: &mut Batches<'_>| {
-            while batches.next_batch()?.is_some() {}
-            Ok(())
-        };
-        counted(|| with_batches(&Repeated(source, times), plan, &Device::Cpu, consume).unwrap())
+        counted(|| {
+            let repeated = Arc::new(Repeated(Arc::clone(samples), times));
+            let mut loader = Loader::builder(repeated).batch_size(4).threads(1).start().unwrap();
+            while loader.next_batch().unwrap().is_some() {}
+        })
     };
     passes(1);
     let (ten, twenty) = (passes(10), passes(20));
@@ -92,9 +88,9 @@ fn of_ten_passes(source: &dyn SampleSource) -> u64 {
 /// Allocations that the library makes to resize an image: it computes its filters anew.
 fn of_the_resizer(size: ImageSize, side: usize) -> u64 {
     let (pixels, mut out) = (vec![0; size.bytes()], vec![0; side * side * usize::from(size.channels)]);
-    let mut resizer = Resizer::new();
-    squash(&mut resizer, &pixels, size, side, &mut out).unwrap();
-    counted(|| squash(&mut resizer, &pixels, size, side, &mut out).unwrap())
+    let mut squash = Squash::default();
+    squash.apply(&pixels, size, side, &mut out);
+    counted(|| squash.apply(&pixels, size, side, &mut out))
 }
 
 #[test]
@@ -108,12 +104,22 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
         let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed-";
         run("ucfpack", &args(temp.path(), &format!("{build}{codec} --flow-size 32 --flow-codec {codec}"))).ok();
         for access in [Access::Map, Access::Read] {
-            let data = Dataset::open_with(&temp.path().join(format!("packed-{codec}")), access).unwrap();
+            let packed = temp.path().join(format!("packed-{codec}"));
+            let data = Arc::new(Dataset::open_with(&packed, access).unwrap());
             for stream in [Stream::Spatial, Stream::Temporal] {
-                let Videos { train, test, .. } = Videos::of(&data, "1", stream).unwrap();
-                let training = |side| of_ten_passes(&TrainSource::new(&data, &train, stream, side, 1, 0));
-                let testing = |side| of_ten_passes(&TestSource::new(&data, &test, stream, side));
-                let alone = |side| of_ten_passes(&TestSource::new(&data, &test, stream, side).each_alone());
+                let Split { train, test, .. } = split(&data, "1", stream).unwrap();
+                let view = View::seed(stream);
+                let training = |side| {
+                    let choices = Choices { seed: 1, ..Choices::default() };
+                    let samples = training_samples(&data, &train, (stream, view, side), choices);
+                    of_ten_passes(&(samples.unwrap() as Arc<dyn Samples>))
+                };
+                let tested = |side, shares| {
+                    let options = test_options(view).shares_frames(shares);
+                    let samples = test_samples(&data, &test, (stream, side), options);
+                    of_ten_passes(&(samples.unwrap() as Arc<dyn Samples>))
+                };
+                let (testing, alone) = (|side| tested(side, true), |side| tested(side, false));
                 // Flow is stored with 32 pixels. Crops are never resized, whole RGB frames always.
                 let samples = |clips: usize| 10 * clips as u64;
                 let (at_32, at_28) = match stream {

@@ -2,24 +2,30 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use candle_core::Device;
+use clip_loader::{Loader, Samples, TestCrop, TestSamples, TrainSamples};
 use clipshard::{Access, Dataset, Decoder, ImageSize};
-use fast_image_resize::Resizer;
-use ucftrain::testing::{
-    Plan, SampleSource, Stream, TestCrop, TestSource, TrainSource, Videos, View, squash, with_batches,
-};
-use whole_program_tests::{args, run};
+use std::sync::Arc;
+use ucftrain::testing::{Choices, Stream, View, split, test_options, test_samples, training_samples};
+use whole_program_tests::{Squash, args, run};
 
-fn pixels(source: &dyn SampleSource, threads: usize, first_batch: usize) -> Vec<u8> {
-    let plan = Plan { batch_size: 7, first_batch, threads, ring: 3 };
-    with_batches(source, plan, &Device::Cpu, |batches| {
-        let mut all = Vec::new();
-        while let Some(batch) = batches.next_batch()? {
-            (0..batch.samples.len()).for_each(|i| all.extend_from_slice(&batch.pixels(i)));
-        }
-        Ok(all)
-    })
-    .unwrap()
+/// All bytes of a pass, from a batch of seven on, in rank `rank` of `world`.
+fn pixels(samples: Arc<dyn Samples>, threads: usize, first_batch: usize, (rank, world): (usize, usize)) -> Vec<u8> {
+    let loader = Loader::builder(samples).batch_size(7).threads(threads).rank(rank, world).start_at(7 * first_batch);
+    loader.start().unwrap().flat_map(|batch| batch.unwrap().bytes().to_vec()).collect()
+}
+
+const ALONE: (usize, usize) = (0, 1);
+
+/// Epoch 2 of seed 1.
+fn training(data: &Arc<Dataset>, stream: Stream, view: View, side: usize) -> Arc<TrainSamples> {
+    let clips = split(data, "1", stream).unwrap().train;
+    let choices = Choices { seed: 1, epoch: 2, ..Choices::default() };
+    training_samples(data, &clips, (stream, view, side), choices).unwrap()
+}
+
+fn testing(data: &Arc<Dataset>, stream: Stream, view: View, side: usize, shares_frames: bool) -> Arc<TestSamples> {
+    let clips = split(data, "1", stream).unwrap().test;
+    test_samples(data, &clips, (stream, side), test_options(view).shares_frames(shares_frames)).unwrap()
 }
 
 #[test]
@@ -28,39 +34,32 @@ fn batches_are_the_same_for_any_threads_way_of_reading_and_place_to_start() {
     run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 6 --size 44x36 --seed 5")).ok();
     let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32";
     run("ucfpack", &args(temp.path(), build)).ok();
-    let [mapped, read] =
-        [Access::Map, Access::Read].map(|access| Dataset::open_with(&temp.path().join("packed"), access).unwrap());
+    let [mapped, read] = [Access::Map, Access::Read]
+        .map(|access| Arc::new(Dataset::open_with(&temp.path().join("packed"), access).unwrap()));
     for stream in [Stream::Spatial, Stream::Temporal] {
-        let Videos { train, test, .. } = Videos::of(&mapped, "1", stream).unwrap();
-        let alone = pixels(&TestSource::new(&mapped, &test, stream, 32).each_alone(), 1, 0);
-        let source = TrainSource::new(&mapped, &train, stream, 32, 1, 2);
-        let epoch = pixels(&source, 1, 0);
-        assert_eq!(epoch.len(), train.len() * source.sample_bytes());
+        let seed = View::seed(stream);
+        let alone = pixels(testing(&mapped, stream, seed, 32, false), 1, 0, ALONE);
+        let samples = training(&mapped, stream, seed, 32);
+        let each = samples.sample_bytes();
+        let epoch = pixels(samples.clone(), 1, 0, ALONE);
+        assert_eq!(epoch.len(), split(&mapped, "1", stream).unwrap().train.len() * each);
         for threads in [1, 2, 16] {
             for data in [&mapped, &read] {
                 // Test samples that share frames decode each once, and have the pixels of those that decode all of theirs.
-                assert!(pixels(&TestSource::new(data, &test, stream, 32), threads, 0) == alone);
-                let source = TrainSource::new(data, &train, stream, 32, 1, 2);
-                assert!(pixels(&source, threads, 0) == epoch);
-                assert!(pixels(&source, threads, 1) == epoch[7 * source.sample_bytes()..]);
+                assert!(pixels(testing(data, stream, seed, 32, true), threads, 0, ALONE) == alone);
+                assert!(pixels(training(data, stream, seed, 32), threads, 0, ALONE) == epoch);
+                assert!(pixels(training(data, stream, seed, 32), threads, 1, ALONE) == epoch[7 * each..]);
             }
         }
-        let tsn = |threads| {
-            let source = TrainSource::new(&mapped, &train, stream, 28, 1, 2).with_view(View::tsn());
-            pixels(&source, threads, 0)
-        };
+        let tsn = |threads| pixels(training(&mapped, stream, View::tsn(), 28), threads, 0, ALONE);
         assert!(tsn(1) == tsn(16));
-        let samples = |alone: bool| {
-            let source = TestSource::new(&mapped, &test, stream, 28)
-                .with_view(View { test_crop: TestCrop::Three, ..View::tsn() });
-            pixels(&if alone { source.each_alone() } else { source }, 2, 0)
-        };
-        assert!(samples(true) == samples(false));
+        let three = View { test_crop: TestCrop::Three, ..View::tsn() };
+        let tested = |shares_frames| pixels(testing(&mapped, stream, three, 28, shares_frames), 2, 0, ALONE);
+        assert!(tested(true) == tested(false));
         // Two ranks in turns are the epoch of one that is alone.
-        let ranks = [0, 1].map(|rank| TrainSource::new(&mapped, &train, stream, 32, 1, 2).share(rank, 2));
-        let shares = ranks.each_ref().map(|rank| pixels(rank, 2, 0));
-        for (i, sample) in epoch.chunks(source.sample_bytes()).take(2 * ranks[0].len()).enumerate() {
-            assert!(shares[i % 2].chunks(source.sample_bytes()).nth(i / 2) == Some(sample));
+        let shares = [0, 1].map(|rank| pixels(samples.clone(), 2, 0, (rank, 2)));
+        for (i, sample) in epoch.chunks(each).take(samples.len() / 2 * 2).enumerate() {
+            assert!(shares[i % 2].chunks(each).nth(i / 2) == Some(sample));
         }
     }
 }
@@ -71,20 +70,20 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
     run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 4 --size 44x36 --seed 5")).ok();
     let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32 --rgb-codec zstd";
     run("ucfpack", &args(temp.path(), build)).ok();
-    let data = Dataset::open(&temp.path().join("packed")).unwrap();
+    let data = Arc::new(Dataset::open(&temp.path().join("packed")).unwrap());
     let (side, view) = (28, View { test_crop: TestCrop::Ten, test_samples: 5, ..View::tsn() });
     for stream in [Stream::Spatial, Stream::Temporal] {
-        let Videos { test, .. } = Videos::of(&data, "1", stream).unwrap();
-        let source = TestSource::new(&data, &test, stream, side).with_view(view);
-        let found = pixels(&source, 2, 0);
+        let test = split(&data, "1", stream).unwrap().test;
+        let source = testing(&data, stream, view, side, true);
+        let found = pixels(source.clone(), 2, 0, ALONE);
         assert_eq!(source.len(), 5 * test.len());
         let (channels, records) = (if stream == Stream::Spatial { 3 } else { 1 }, stream.records());
         let image = side * side * channels;
         // Short side 36 or 32: squares of 32 (31.5) and 28. The stored size decides, so flow needs no resizing.
         for (sample, found) in found.chunks(source.sample_bytes()).enumerate().step_by(7) {
-            let video = &test[source.video(sample)];
+            let video = &test[source.clip_number(sample)];
             let clip = data.clip(records, video.clip).unwrap();
-            let starts = if stream == Stream::Spatial { video.rgb_frames } else { video.flow_frames - 9 };
+            let starts = if stream == Stream::Spatial { video.frames } else { video.flow_frames - 9 };
             let start = (starts as usize * (2 * (sample % 5) + 1)) / 10;
             let size = clip.size(start, 0);
             let square = if stream == Stream::Spatial { 32 } else { 28 };
@@ -103,7 +102,7 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
                 }
                 let cut_size = ImageSize { width: square as u16, height: square as u16, ..size };
                 let mut expected = vec![0; image];
-                squash(&mut Resizer::new(), &cut, cut_size, side, &mut expected).unwrap();
+                Squash::default().apply(&cut, cut_size, side, &mut expected);
                 if view >= 5 {
                     let rows = expected.chunks(side * channels);
                     let mirrored =

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use clip_loader::Work;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
-use ucftrain::testing::{EpochResult, Network, Scored, Scores, Seconds, Stream, Work, save_network};
+use ucftrain::testing::{EpochResult, Network, Scored, Scores, Seconds, Stream, save_network};
 use whole_program_tests::{args, run};
 
 /// A packed data set of 4 classes and a short run of each stream, which all tests share and none changes.

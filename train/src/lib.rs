@@ -1,8 +1,8 @@
 //! Trains, evaluates and fuses two-stream action recognition networks straight from clip shards.
 //!
-//! From the shards to a score: `videos` (the clips of a split) -> `sampler` (which frames) and `view` (which part of them) -> `input`
-//! (pixels, in threads ahead of the step) -> `compute` (batches and steps on a device) -> `training` (epochs and test passes) ->
-//! `scores` (files of scores, accuracy, fusion). `run` keeps what a run leaves, `report` shows it, `cli` is all that is typed.
+//! From the shards to a score: `input` (the clips of a split, as samples of `clip_loader`) -> `compute` (batches and steps on a
+//! device) -> `training` (epochs and test passes) -> `scores` (files of scores, accuracy, fusion). `run` keeps what a run leaves,
+//! `report` shows it, `cli` is all that is typed.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -11,10 +11,8 @@ pub mod cli;
 mod compute;
 mod formats;
 mod input;
-mod pixels;
 mod report;
 mod run;
-mod sampler;
 mod schedule;
 mod scores;
 mod settings;
@@ -22,5 +20,4 @@ mod stream;
 #[doc(hidden)]
 pub mod testing;
 mod training;
-mod videos;
 mod view;

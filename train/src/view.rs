@@ -3,11 +3,10 @@
 
 use crate::stream::Stream;
 use candle_convnet::Range;
+use clip_loader::{Crop, Sampling, TestCrop};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// Views of a training sample at most.
-pub const MAX_SEGMENTS: usize = 16;
 /// Samples of a test clip at most.
 pub const MAX_TEST_SAMPLES: usize = 1000;
 /// Sides of a network's square input, in pixels.
@@ -35,17 +34,6 @@ pub struct View {
     pub flow_range: FlowRange,
 }
 
-/// By which rule frames are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sampling {
-    /// The documented run's: thirds of a clip that overlap, test samples at a whole distance from the clip's start
-    Seed,
-    /// Temporal Segment Networks': one view at random from each of as many equal parts of the clip as there are views; test
-    /// samples in the middle of equal parts
-    Segments,
-}
-
 /// How the logits of several views become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -54,32 +42,6 @@ pub enum Consensus {
     Sum,
     /// Their mean
     Mean,
-}
-
-/// Which part of a frame a training view shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Crop {
-    /// All of it, squashed to a square
-    Whole,
-    /// A random square of the input's size in stored pixels
-    Random,
-    /// One of thirteen places, mostly along the edges, in one of several scales and aspect ratios, resized
-    Corners,
-}
-
-/// Which part of a frame a test sample shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum TestCrop {
-    /// All of it, squashed to a square
-    Whole,
-    /// The square in the middle, of 7/8 of the shorter side
-    Center,
-    /// Squares of that size at the left, in the middle and at the right
-    Three,
-    /// Squares of that size in the corners and in the middle, and all of them mirrored
-    Ten,
 }
 
 /// What the values of optical flow become.
@@ -128,11 +90,7 @@ impl View {
 
     /// Whether a network of a stream can see clips so. The error begins with the option that has a wrong value.
     pub fn check(self, stream: Stream) -> Result<(), String> {
-        let most = match (self.sampling, stream) {
-            (Sampling::Seed, Stream::Spatial) => 3,
-            (Sampling::Seed, Stream::Temporal) => 1,
-            (Sampling::Segments, _) => MAX_SEGMENTS,
-        };
+        let most = self.sampling.most_segments(stream.frames());
         for (option, value, most) in
             [("test-samples", self.test_samples, MAX_TEST_SAMPLES), ("segments", self.segments, most)]
         {
@@ -148,11 +106,7 @@ impl View {
 
     /// Views of a test sample.
     pub const fn test_views(self) -> usize {
-        match self.test_crop {
-            TestCrop::Whole | TestCrop::Center => 1,
-            TestCrop::Three => 3,
-            TestCrop::Ten => 10,
-        }
+        self.test_crop.views()
     }
 
     /// What pixels become: RGB is normalised as ImageNet's networks expect it.

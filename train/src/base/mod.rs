@@ -1,5 +1,6 @@
 //! What every other room uses: text for people, tables, signals, wrong usage, files written whole, means.
 
+pub mod choice;
 pub mod console;
 pub mod float;
 pub mod meters;

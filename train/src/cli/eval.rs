@@ -6,15 +6,15 @@ use crate::base::console::{Console, document, result};
 use crate::base::stop::Stop;
 use crate::base::table::table;
 use crate::cli::io::Io;
-use crate::input::check_geometry;
+use crate::input::{self, check_geometry};
 use crate::run::loaded_network::LoadedNetwork;
 use crate::training::evaluation::Evaluation;
-use crate::videos::Videos;
-use crate::view::Crop;
 use anyhow::{Context, Result, bail};
+use clip_loader::Crop;
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What is typed after `eval`.
 #[derive(Debug, clap::Args)]
@@ -54,17 +54,17 @@ pub struct EvalArgs {
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let data = Dataset::open_with(&args.data, args.io.access())?;
+    let data = Arc::new(Dataset::open_with(&args.data, args.io.access())?);
     let (compute, threads) = args.compute.start()?;
     let loaded = LoadedNetwork::load(&args.network.file()?, &compute)?;
     loaded.check_classes(&data)?;
     let (network, model) = (&loaded.network, &loaded.model);
     let split = args.split.as_ref().unwrap_or(&network.split);
-    let videos = Videos::of(&data, split, network.stream)?;
-    check_geometry(&data, &videos.test, network.stream, Crop::Whole, network.input_size)?;
+    let clips = input::split(&data, split, network.stream)?.test;
+    check_geometry(&data, &clips, network.stream, Crop::Whole, network.input_size)?;
     let evaluation = Evaluation {
         data: &data,
-        videos: &videos.test,
+        clips: &clips,
         stream: network.stream,
         side: network.input_size,
         view: network.view(),
@@ -91,7 +91,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     }
     if args.json {
         let json = json!({
-            "stream": network.stream, "split": split, "clips": videos.test.len(),
+            "stream": network.stream, "split": split, "clips": clips.len(),
             "loss": scored.loss, "top1": scored.top1, "top5": scored.top5,
             "damaged_samples": outcome.damaged,
         });
@@ -100,7 +100,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let row = vec![
         network.stream.to_string(),
         split.clone(),
-        videos.test.len().to_string(),
+        clips.len().to_string(),
         format!("{:.5}", scored.loss),
         format!("{:.3}", scored.top1),
         format!("{:.3}", scored.top5),

@@ -1,6 +1,7 @@
 //! `ucftrain import`: networks from PyTorch.
 
 use super::export::refuse_existing;
+use crate::base::choice::choice;
 use crate::base::console::{Console, quoted};
 use crate::base::usage::Usage;
 use crate::formats::flow_order::{FlowOrder, natural_order};
@@ -8,10 +9,11 @@ use crate::formats::network::Network;
 use crate::formats::{network_file, safetensors_file};
 use crate::settings::Recipe;
 use crate::stream::Stream;
-use crate::view::{Consensus, FlowRange, Sampling, TestCrop, View};
+use crate::view::{Consensus, FlowRange, View};
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Depth, Model, Origin, ResNetConfig, check_values, find_weights, torchvision_names};
 use candle_core::{Device, Tensor};
+use clip_loader::{Sampling, TestCrop};
 use clipshard::Dataset;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -56,13 +58,13 @@ pub struct ViewArgs {
     #[arg(long, value_enum)]
     pub recipe: Option<Recipe>,
     /// Rule by which frames are chosen
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Sampling>())]
     pub sampling: Option<Sampling>,
     /// Samples of a test clip
     #[arg(long, value_name = "N")]
     pub test_samples: Option<usize>,
     /// Part of a frame that a test sample shows
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<TestCrop>())]
     pub test_crop: Option<TestCrop>,
     /// Range of the values of optical flow [for names of TSN: centered]
     #[arg(long, value_enum)]
@@ -246,9 +248,9 @@ fn options(network: &Network) -> String {
         "--input-size {} --split {} --sampling {} --test-samples {} --test-crop {}{range} --segments {} --consensus {}",
         network.input_size,
         network.split,
-        name(&view.sampling),
+        view.sampling,
         view.test_samples,
-        name(&view.test_crop),
+        view.test_crop,
         view.segments,
         name(&view.consensus),
     )

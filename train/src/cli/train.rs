@@ -6,7 +6,7 @@ use crate::base::stop::Stop;
 use crate::base::usage::Usage;
 use crate::compute::device::{Compute, set_threads};
 use crate::formats::safetensors_file;
-use crate::input::{RING, Work, check_geometry, limit};
+use crate::input::{self, SLOTS, check_geometry, limit};
 use crate::report;
 use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, RunFolder};
 use crate::run::state::{Seconds, State};
@@ -14,12 +14,12 @@ use crate::settings::{Difference, Given, Settings};
 use crate::stream::Stream;
 use crate::training::start::{Start, first_state};
 use crate::training::trainer::{End, Trainer, seed_lines};
-use crate::videos::Videos;
-use crate::view::Crop;
 use anyhow::{Result, bail};
+use clip_loader::{Crop, Split, Work};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What is typed after `spatial` or `temporal`.
@@ -65,19 +65,19 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         _ => None,
     };
     let settings = settings(stream, args)?;
-    let data = Dataset::open_with(&settings.data, args.io.access())?;
-    let mut videos = Videos::of(&data, &settings.split, stream)?;
-    videos.hold_out(&data, &settings.val_groups)?;
-    if !videos.left_out.is_empty() {
-        let (n, ids) = (videos.left_out.len(), videos.left_out.join(", "));
+    let data = Arc::new(Dataset::open_with(&settings.data, args.io.access())?);
+    let mut split = input::split(&data, &settings.split, stream)?;
+    input::hold_out(&mut split, &data, &settings.val_groups)?;
+    if !split.left_out.is_empty() {
+        let (n, ids) = (split.left_out.len(), split.left_out.join(", "));
         note(&format!("{n} clips are left out, having fewer than 10 flow frames: {ids}"));
     }
     if args.dry_run {
-        return dry_run(&settings, &videos, console);
+        return dry_run(&settings, &split, console);
     }
     let Some(dir) = &args.run else { bail!(Usage("give --run DIR, a folder for the results".into())) };
-    check_geometry(&data, &videos.train, stream, settings.view.crop, settings.input_size)?;
-    check_geometry(&data, &videos.test, stream, Crop::Whole, settings.input_size)?;
+    check_geometry(&data, &split.train, stream, settings.view.crop, settings.input_size)?;
+    check_geometry(&data, &split.test, stream, Crop::Whole, settings.input_size)?;
     let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
     let fresh = first_state(&settings, &data, &compute)?;
@@ -98,14 +98,14 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "build": data.manifest().build,
     });
-    for line in seed_lines(&settings, &videos) {
+    for line in seed_lines(&settings, &split) {
         console.say(&line);
     }
     console.say(&memory_line(&settings));
     let mut trainer = Trainer {
         settings: &settings,
         data: &data,
-        videos: &videos,
+        split: &split,
         folder: &folder,
         compute: &compute,
         console,
@@ -163,19 +163,19 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     Ok(settings)
 }
 
-fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()> {
-    let train_steps = videos.train.len().div_ceil(settings.batch_size);
-    let test_samples = videos.validation().len() * settings.view.test_samples;
+fn dry_run(settings: &Settings, split: &Split, console: Console) -> Result<()> {
+    let train_steps = split.train.len().div_ceil(settings.batch_size);
+    let test_samples = split.validation().len() * settings.view.test_samples;
     let test_steps = test_samples.div_ceil(settings.batch_size);
     if console.json {
         let plan = json!({
             "stream": settings.stream, "split": settings.split,
-            "train_clips": videos.train.len(), "test_clips": videos.test.len(), "held_out_clips": videos.held_out.len(), "test_samples": test_samples,
-            "train_steps": train_steps, "test_steps": test_steps, "left_out": videos.left_out,
+            "train_clips": split.train.len(), "test_clips": split.test.len(), "held_out_clips": split.held_out.len(), "test_samples": test_samples,
+            "train_steps": train_steps, "test_steps": test_steps, "left_out": split.left_out,
         });
         return Ok(document(&plan)?);
     }
-    let lines = seed_lines(settings, videos).join("\n");
+    let lines = seed_lines(settings, split).join("\n");
     Ok(result(&format!(
         "{lines}\nan epoch: {train_steps} training steps of {} clips, {test_steps} test steps of {} samples",
         settings.batch_size, settings.batch_size
@@ -186,9 +186,9 @@ fn dry_run(settings: &Settings, videos: &Videos, console: Console) -> Result<()>
 fn memory_line(settings: &Settings) -> String {
     let side = settings.input_size;
     let sample = settings.view.segments * settings.stream.channels() * side * side;
-    let megabytes = (RING * settings.batch_size * sample) as f64 / 1e6;
+    let megabytes = (SLOTS * settings.batch_size * sample) as f64 / 1e6;
     format!(
-        "==> Training input : {RING} batches of {} samples ahead, {megabytes:.1} MB, {} decode threads",
+        "==> Training input : {SLOTS} batches of {} samples ahead, {megabytes:.1} MB, {} decode threads",
         settings.batch_size, settings.threads
     )
 }
@@ -216,11 +216,11 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
             state.history.len(),
             best.test.top1,
             best.test.top5,
-            trainer.videos.validation().len(),
+            trainer.split.validation().len(),
             trainer.judges(),
         ));
         if let Some((_, test)) = state.tested {
-            let (top1, top5, clips) = (test.top1, test.top5, trainer.videos.test.len());
+            let (top1, top5, clips) = (test.top1, test.top5, trainer.split.test.len());
             console.say(&format!("its test: Prec@1 {top1:.3}, Prec@5 {top5:.3} on {clips} test clips"));
         }
         console.say(&format!("training steps: {limit}"));

@@ -1,32 +1,28 @@
 //! The batches of a pass on a device, one after the other: [`DeviceBatches`] owns the whole life of a batch, from the ring of the
-//! input pipeline to the device and back.
+//! loader to the device and back.
 
 use super::device::Compute;
 pub use super::feed::SamplePixels;
 use super::feed::{Feed, Staged, StagedPixels};
-use crate::input::{Batches, Plan, SampleSource, Work, with_batches};
+use super::memory::PinnedMemory;
+use crate::input::{SLOTS, Uncured};
 use anyhow::Result;
 use candle_core::Tensor;
+use clip_loader::{Loader, Samples, Work};
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Makes the batches of a pass in threads, brings them to the device and gives them to `consume`.
-///
-/// # Errors
-/// No memory or thread is left, or `consume` fails.
-pub fn with_device_batches<R>(
-    compute: &Compute,
-    source: &dyn SampleSource,
-    plan: Plan,
-    pixels: SamplePixels,
-    consume: impl FnOnce(&mut DeviceBatches<'_, '_>) -> Result<R>,
-) -> Result<R> {
-    let feed = Feed::new(compute, pixels, plan.batch_size)?;
-    with_batches(source, plan, &compute.device, |batches| {
-        let counted = Waits::default();
-        consume(&mut DeviceBatches { batches, feed, staged: None, counted })
-    })
+/// Which batches of a pass are made, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Samples of a batch; the last batch holds the rest.
+    pub batch_size: usize,
+    /// Sample of the pass to begin with.
+    pub first_sample: usize,
+    /// Decode threads.
+    pub threads: usize,
 }
 
 /// The batches of a pass on a device.
@@ -34,11 +30,11 @@ pub fn with_device_batches<R>(
 /// A pass calls [`next`](Self::next) until there is no batch left. In between it may call [`look_ahead`](Self::look_ahead) or
 /// [`look_ahead_if_ready`](Self::look_ahead_if_ready), which bring the next batch to the device while the device still
 /// computes. Without either, batches are the same and come later.
-pub struct DeviceBatches<'b, 's> {
-    batches: &'b mut Batches<'s>,
+pub struct DeviceBatches {
+    loader: Loader,
     feed: Feed,
     /// The batch that [`next`](Self::next) takes.
-    staged: Option<Staged<'s>>,
+    staged: Option<Staged>,
     /// The waits that [`take_waits`](Self::take_waits) has returned.
     counted: Waits,
 }
@@ -52,7 +48,22 @@ pub struct Waits {
     pub copy: Duration,
 }
 
-impl DeviceBatches<'_, '_> {
+impl DeviceBatches {
+    /// Starts the threads that make the batches of a pass.
+    ///
+    /// # Errors
+    /// No memory or thread is left.
+    pub fn start(compute: &Compute, samples: Arc<dyn Samples>, plan: Plan, pixels: SamplePixels) -> Result<Self> {
+        let Plan { batch_size, first_sample, threads } = plan;
+        let feed = Feed::new(compute, pixels, batch_size)?;
+        let loader =
+            Loader::builder(samples).batch_size(batch_size).threads(threads).slots(SLOTS).start_at(first_sample);
+        let loader =
+            if compute.device.is_cuda() { loader.memory(PinnedMemory(compute.device.clone())) } else { loader };
+        let loader = loader.start().cured(false)?;
+        Ok(Self { loader, feed, staged: None, counted: Waits::default() })
+    }
+
     /// Waits for the next batch and calls `work`, which starts everything that reads the batch. Returns what `work` returns, or
     /// none after the last batch.
     ///
@@ -73,7 +84,7 @@ impl DeviceBatches<'_, '_> {
     /// A decode thread or the copy fails.
     pub fn look_ahead(&mut self) -> Result<()> {
         if self.staged.is_none()
-            && let Some(batch) = self.batches.next_batch()?
+            && let Some(batch) = self.loader.next_batch()?
         {
             self.staged = Some(self.feed.stage(batch)?);
         }
@@ -85,23 +96,23 @@ impl DeviceBatches<'_, '_> {
     /// # Errors
     /// A decode thread or the copy fails.
     pub fn look_ahead_if_ready(&mut self) -> Result<()> {
-        if self.batches.is_ready() { self.look_ahead() } else { Ok(()) }
+        if self.loader.is_ready() { self.look_ahead() } else { Ok(()) }
     }
 
     /// Returns what the decode threads have done so far.
     pub fn work(&self) -> Work {
-        self.batches.work()
+        self.loader.work()
     }
 
     /// Returns what the pass has waited for since the last call.
     pub fn take_waits(&mut self) -> Waits {
-        let now = Waits { data: self.batches.waited, copy: self.feed.copied() };
+        let now = Waits { data: self.loader.waited(), copy: self.feed.copied() };
         let before = std::mem::replace(&mut self.counted, now);
         Waits { data: now.data.saturating_sub(before.data), copy: now.copy.saturating_sub(before.copy) }
     }
 }
 
-impl fmt::Debug for DeviceBatches<'_, '_> {
+impl fmt::Debug for DeviceBatches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let staged = self.staged.as_ref().map(|staged| &staged.pixels.samples);
         f.debug_struct("DeviceBatches").field("staged", &staged).field("counted", &self.counted).finish_non_exhaustive()
@@ -143,27 +154,23 @@ impl fmt::Debug for DeviceBatch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::Worker;
     use crate::stream::Stream;
     use crate::view::View;
+    use clip_loader::{Error, Worker};
 
     /// Samples of one 2 x 2 image whose bytes are the sample's number.
     struct Numbers(usize);
 
-    impl SampleSource for Numbers {
+    impl Samples for Numbers {
         fn len(&self) -> usize {
             self.0
         }
         fn sample_bytes(&self) -> usize {
             12
         }
-        fn fill(&self, i: usize, _: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
-            anyhow::ensure!(i != 90, "sample {i} fails");
+        fn fill(&self, i: usize, _: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> clip_loader::Result<()> {
             out.fill(i as u8);
-            Ok(())
-        }
-        fn run_end(&self, i: usize) -> usize {
-            i + 1
+            if i == 90 { Err(Error::other(format!("sample {i} fails"))) } else { Ok(()) }
         }
     }
 
@@ -179,29 +186,25 @@ mod tests {
         let compute = Compute::open("cpu", None, false)?;
         let stream = Stream::Spatial;
         let pixels = SamplePixels { stream, side: 2, views: 1, range: View::seed(stream).range(stream) };
-        let plan = Plan { batch_size: 4, first_batch: 0, threads: 2, ring: 3 };
-        with_device_batches(&compute, &Numbers(samples), plan, pixels, |batches| {
-            let mut all = Vec::new();
-            while let Some(batch) = batches.next(|batch| {
-                let input = batch.inputs()?.swap_remove(0);
-                assert_eq!((input.dims(), batch.slot()), (&[batch.samples().len(), 2, 2, 3][..], None));
-                Ok((
-                    batch.samples(),
-                    input.narrow(3, 0, 1)?.narrow(1, 0, 1)?.narrow(2, 0, 1)?.flatten_all()?.to_vec1()?,
-                ))
-            })? {
-                all.push(batch);
-                match ahead {
-                    Ahead::No => {}
-                    Ahead::IfReady => batches.look_ahead_if_ready()?,
-                    // Twice: a second call changes nothing.
-                    Ahead::Yes => batches.look_ahead().and_then(|()| batches.look_ahead())?,
-                }
+        let plan = Plan { batch_size: 4, first_sample: 0, threads: 2 };
+        let mut batches = DeviceBatches::start(&compute, Arc::new(Numbers(samples)), plan, pixels)?;
+        let mut all = Vec::new();
+        while let Some(batch) = batches.next(|batch| {
+            let input = batch.inputs()?.swap_remove(0);
+            assert_eq!((input.dims(), batch.slot()), (&[batch.samples().len(), 2, 2, 3][..], None));
+            Ok((batch.samples(), input.narrow(3, 0, 1)?.narrow(1, 0, 1)?.narrow(2, 0, 1)?.flatten_all()?.to_vec1()?))
+        })? {
+            all.push(batch);
+            match ahead {
+                Ahead::No => {}
+                Ahead::IfReady => batches.look_ahead_if_ready()?,
+                // Twice: a second call changes nothing.
+                Ahead::Yes => batches.look_ahead().and_then(|()| batches.look_ahead())?,
             }
-            assert!(batches.next(|_| Ok(()))?.is_none(), "no batch comes after the last");
-            assert!(batches.take_waits().copy > Duration::ZERO && batches.take_waits() == Waits::default());
-            Ok(all)
-        })
+        }
+        assert!(batches.next(|_| Ok(()))?.is_none(), "no batch comes after the last");
+        assert!(batches.take_waits().copy > Duration::ZERO && batches.take_waits() == Waits::default());
+        Ok(all)
     }
 
     #[test]

@@ -5,11 +5,11 @@
 
 use super::backend::{Upload, Uploads};
 use super::device::Compute;
-use crate::input::Batch;
 use crate::stream::Stream;
 use anyhow::{Context, Result};
 use candle_convnet::{PixelLayout, Range, normalise};
 use candle_core::{Device, Tensor};
+use clip_loader::Batch;
 use std::time::{Duration, Instant};
 
 /// The pixels of a sample, and the values that they become.
@@ -42,10 +42,10 @@ pub(super) struct Feed {
 }
 
 /// A batch that is being brought to the device.
-pub(super) struct Staged<'a> {
+pub(super) struct Staged {
     pub(super) pixels: StagedPixels,
     /// The batch keeps its slot in the ring until a copy to a GPU has read it.
-    batch: Option<Batch<'a>>,
+    batch: Option<Batch>,
 }
 
 /// The pixels of a batch, on their way to the device or there.
@@ -87,26 +87,22 @@ impl Feed {
     }
 
     /// Starts to bring a batch to the device.
-    pub(super) fn stage<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
+    pub(super) fn stage(&mut self, batch: Batch) -> Result<Staged> {
         let start = Instant::now();
         let staged = self.copy(batch);
         self.copied += start.elapsed();
         staged
     }
 
-    fn copy<'a>(&mut self, batch: Batch<'a>) -> Result<Staged<'a>> {
-        let samples = batch.samples.clone();
+    fn copy(&mut self, batch: Batch) -> Result<Staged> {
+        let first = batch.samples().next().unwrap_or(0);
+        let samples = first..first + batch.len();
         if let Some(uploads) = &mut self.uploads {
-            for i in 0..samples.len() {
-                uploads.push(&batch.pixels(i))?;
-            }
+            uploads.push(batch.bytes())?;
             let place = Place::Gpu(uploads.finish()?);
             return Ok(Staged { pixels: StagedPixels { samples, place }, batch: Some(batch) });
         }
-        let mut bytes = Vec::with_capacity(batch.bytes());
-        for i in 0..samples.len() {
-            bytes.extend_from_slice(&batch.pixels(i));
-        }
+        let bytes = batch.bytes().to_vec();
         drop(batch);
         let len = bytes.len();
         let place = Place::Host(Tensor::from_vec(bytes, len, &Device::Cpu)?);
@@ -137,7 +133,7 @@ impl Feed {
     }
 
     /// Marks all work on the batch as started, and frees its slot in the ring as soon as it has been copied.
-    pub(super) fn release(&mut self, staged: Staged<'_>) -> Result<()> {
+    pub(super) fn release(&mut self, staged: Staged) -> Result<()> {
         let Staged { pixels, batch } = staged;
         if let Place::Gpu(upload) = pixels.place {
             if let Some(uploads) = &mut self.uploads {

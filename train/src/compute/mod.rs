@@ -6,7 +6,7 @@ pub mod batches;
 pub mod device;
 mod feed;
 pub mod measure;
-pub mod memory;
+mod memory;
 pub mod profile;
 mod recorded;
 pub mod step;

@@ -1,8 +1,8 @@
 //! The epochs of a run: from `log.jsonl`, and where that lacks some, from `train.csv` and `test.csv`.
 
 use crate::base::meters::Scored;
-use crate::input::Work;
 use crate::run::state::{EpochResult, Seconds};
+use clip_loader::Work;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

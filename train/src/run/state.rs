@@ -2,9 +2,9 @@
 
 use crate::base::meters::{Mean, Scored};
 use crate::formats::network::Network;
-use crate::input::Work;
 use crate::schedule::plateau::Plateau;
 use crate::settings::Deciding;
+use clip_loader::Work;
 use serde::{Deserialize, Serialize};
 
 /// Place in the run: the next step of an epoch. A step that is the number of steps means that the test pass comes next.

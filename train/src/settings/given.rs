@@ -3,13 +3,15 @@
 use super::place;
 use super::recipe::Recipe;
 use super::values::Settings;
+use crate::base::choice::choice;
 use crate::base::usage::Usage;
 use crate::compute::device::Precision;
 use crate::schedule::Schedule;
 use crate::stream::Stream;
-use crate::view::{Consensus, Crop, FlowRange, Sampling, TestCrop};
+use crate::view::{Consensus, FlowRange};
 use anyhow::{Context, Result, bail};
 use candle_convnet::Depth;
+use clip_loader::{Crop, Sampling, TestCrop};
 use clipshard::read_regular;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -81,7 +83,7 @@ pub struct Given {
     #[arg(long, value_name = "X")]
     pub label_smoothing: Option<f64>,
     /// By which rule frames are chosen [default: seed; tsn segments]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Sampling>())]
     pub sampling: Option<Sampling>,
     /// Views of a clip in a training step, each a forward pass [default: 3 spatial, 1 temporal; tsn 3]
     #[arg(long, value_name = "N")]
@@ -90,7 +92,7 @@ pub struct Given {
     #[arg(long, value_enum)]
     pub consensus: Option<Consensus>,
     /// Which part of a frame a training view shows [default: random spatial, whole temporal; tsn corners]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Crop>())]
     pub crop: Option<Crop>,
     /// Mirror training views half of the time, flow with x reversed [default: true spatial, false temporal; tsn true]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
@@ -105,7 +107,7 @@ pub struct Given {
     #[arg(long, value_name = "N")]
     pub test_samples: Option<usize>,
     /// Which part of a frame a test sample shows [default: whole; tsn center]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<TestCrop>())]
     pub test_crop: Option<TestCrop>,
     /// What the values of optical flow become [default: unit]
     #[arg(long, value_enum)]

@@ -3,14 +3,16 @@
 use super::trainer::{DIVERGED, End, Trainer};
 use crate::base::console::Figures;
 use crate::base::meters::Scored;
-use crate::compute::batches::{DeviceBatch, Waits, with_device_batches};
+use crate::compute::batches::{DeviceBatch, Waits};
 use crate::compute::step::{StepOutputs, StepResult, StepRule, Stepper};
-use crate::input::TrainSource;
+use crate::input::Uncured;
 use crate::run::state::{Cursor, Seconds, TrainMeters};
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::settings::Settings;
 use anyhow::{Result, bail};
+use clip_loader::TrainSamples;
 use clipshard::order::Draws;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Numbers of the draws of a step's dropout, which no clip has.
@@ -26,61 +28,55 @@ struct Pending {
 impl Trainer<'_> {
     /// Takes the steps of the epoch from the cursor on.
     pub(super) fn train_epoch(&mut self) -> Result<End> {
-        let Settings { batch_size, view, label_smoothing, dropout, checkpoint_minutes, .. } = *self.settings;
+        let Settings { batch_size, view, label_smoothing, dropout, checkpoint_minutes, skip_damaged, .. } =
+            *self.settings;
         let Cursor { epoch, step, .. } = self.state.cursor;
-        let (source, compute) = (self.training_clips(), self.compute);
         let rule = StepRule { consensus: view.consensus, label_smoothing, views: view.segments, dropout };
-        let mut stepper = Stepper::new(compute, self.state.network.classes.len(), batch_size, rule)?;
+        let mut stepper = Stepper::new(self.compute, self.state.network.classes.len(), batch_size, rule)?;
         let mut progress = self.console.progress(&format!("epoch {epoch}"), self.steps(), step);
         let between_checkpoints = Duration::from_secs_f64(checkpoint_minutes * 60.0);
-        with_device_batches(compute, &source, self.plan(step), self.training_pixels(), |batches| {
-            let mut last_checkpoint = Instant::now();
-            let decoding_before = self.state.decode_seconds;
-            // Results are taken in one step late, so that a GPU never waits for them.
-            let mut pending: Option<Pending> = None;
-            let end = loop {
-                if self.is_at_limit() {
-                    break End::Stopped;
-                }
-                let start = Instant::now();
-                let Some(now) = batches.next(|batch| self.take_step(&mut stepper, batch, &source))? else {
-                    break End::Finished;
-                };
-                // A GPU is computing now: the next batch may go there beside that, if it is ready.
-                batches.look_ahead_if_ready()?;
-                let images = now.labels.len();
-                if let Some(before) = pending.replace(now) {
-                    self.take_in(&mut stepper, before)?;
-                }
-                self.state.decode_seconds = decoding_before;
-                self.state.decode_seconds += batches.work();
-                self.state.cursor.step += 1;
-                self.state.cursor.steps_done += 1;
-                self.state.seconds.add(start.elapsed(), batches.take_waits());
-                let Seconds { batch, data, .. } = self.state.seconds;
-                let scored = Some(self.train_means());
-                progress.step(images, Some(Figures { seconds: batch.get(), data_seconds: data.get(), scored }));
-                if !between_checkpoints.is_zero() && last_checkpoint.elapsed() >= between_checkpoints {
-                    self.take_in_last(&mut stepper, pending.take())?;
-                    self.save_checkpoint()?;
-                    last_checkpoint = Instant::now();
-                }
-            };
-            self.take_in_last(&mut stepper, pending)?;
-            Ok(end)
-        })
+        let samples = self.training_samples()?;
+        let mut batches = self.training_batches(Arc::clone(&samples), step)?;
+        let mut last_checkpoint = Instant::now();
+        let decoding_before = self.state.decode_seconds;
+        // Results are taken in one step late, so that a GPU never waits for them.
+        let mut pending: Option<Pending> = None;
+        let end = loop {
+            if self.is_at_limit() {
+                break End::Stopped;
+            }
+            let start = Instant::now();
+            let now = batches.next(|batch| self.take_step(&mut stepper, batch, &samples));
+            let Some(now) = now.cured(!skip_damaged)? else { break End::Finished };
+            // A GPU is computing now: the next batch may go there beside that, if it is ready.
+            batches.look_ahead_if_ready().cured(!skip_damaged)?;
+            let images = now.labels.len();
+            if let Some(before) = pending.replace(now) {
+                self.take_in(&mut stepper, before)?;
+            }
+            self.state.decode_seconds = decoding_before;
+            self.state.decode_seconds += batches.work();
+            self.state.cursor.step += 1;
+            self.state.cursor.steps_done += 1;
+            self.state.seconds.add(start.elapsed(), batches.take_waits());
+            let Seconds { batch, data, .. } = self.state.seconds;
+            let scored = Some(self.train_means());
+            progress.step(images, Some(Figures { seconds: batch.get(), data_seconds: data.get(), scored }));
+            if !between_checkpoints.is_zero() && last_checkpoint.elapsed() >= between_checkpoints {
+                self.take_in_last(&mut stepper, pending.take())?;
+                self.save_checkpoint()?;
+                last_checkpoint = Instant::now();
+            }
+        };
+        self.take_in_last(&mut stepper, pending)?;
+        Ok(end)
     }
 
     /// Starts the step at the cursor.
-    fn take_step(
-        &mut self,
-        stepper: &mut Stepper,
-        batch: &DeviceBatch<'_>,
-        source: &TrainSource<'_>,
-    ) -> Result<Pending> {
+    fn take_step(&mut self, stepper: &mut Stepper, batch: &DeviceBatch<'_>, samples: &TrainSamples) -> Result<Pending> {
         let Cursor { epoch, step, .. } = self.state.cursor;
-        let labels: Vec<u32> = batch.samples().map(|i| source.label(i)).collect();
-        self.state.damaged += batch.samples().filter(|&i| source.was_damaged(i)).count() as u64;
+        let labels: Vec<u32> = batch.samples().map(|i| samples.label(i)).collect();
+        self.state.damaged += batch.samples().filter(|&i| samples.was_damaged(i)).count() as u64;
         self.sgd.set_lr(self.rate(epoch, step))?;
         let draws = Draws::new(self.settings.seed, epoch as u64, DROPOUT_DRAWS | step as u64);
         let outputs = stepper.take((&self.model, &mut self.sgd), batch, &labels, draws)?;

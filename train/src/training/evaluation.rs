@@ -3,19 +3,20 @@
 use crate::base::console::{Console, Figures};
 use crate::base::meters::{Scored, cross_entropy};
 use crate::base::stop::Stop;
-use crate::compute::batches::{DeviceBatch, SamplePixels, with_device_batches};
+use crate::compute::batches::{DeviceBatch, DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
-use crate::input::{Damage, Plan, RING, SampleSource, TestSource, Work};
+use crate::input::{self, Uncured};
 use crate::run::state::Seconds;
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::scores::{SampleScores, Scores};
 use crate::stream::Stream;
-use crate::videos::Video;
 use crate::view::{Consensus, View};
 use anyhow::{Context, Result};
 use candle_convnet::ResNet;
 use candle_core::Tensor;
+use clip_loader::{Samples, SplitClip, Work};
 use clipshard::Dataset;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Samples that a card takes at once: its results for a sample do not depend on the others, and small batches leave it idle.
@@ -27,9 +28,9 @@ const CPU_BATCH: usize = 128;
 /// What a test pass needs beside the network.
 pub struct Evaluation<'a> {
     /// The packed data set.
-    pub data: &'a Dataset,
+    pub data: &'a Arc<Dataset>,
     /// The clips.
-    pub videos: &'a [Video],
+    pub clips: &'a Arc<[SplitClip]>,
     /// Which frames they are seen by.
     pub stream: Stream,
     /// Side of the network's input in pixels.
@@ -86,77 +87,73 @@ impl Outcome {
 impl Evaluation<'_> {
     /// Runs the pass; none where `stop` ended it.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
-        let damage = Damage::by_option(self.skip_damaged);
-        let source = TestSource::new(self.data, self.videos, self.stream, self.side);
-        let source = source.with_view(self.view).with_damage(damage);
+        let options = input::test_options(self.view).damage(input::damage(self.skip_damaged));
+        let samples = input::test_samples(self.data, self.clips, (self.stream, self.side), options).cured(false)?;
         let batch_size = self.batch_size.max(if self.compute.device.is_cpu() {
             (CPU_PIXELS / (self.side * self.side * self.view.test_views())).min(CPU_BATCH)
         } else {
             CARD_BATCH
         });
-        let mut sums = vec![0_f32; self.videos.len() * self.classes];
-        let mut of_samples = self.keeps_samples.then(|| vec![0_f32; source.len() * self.classes]);
+        let mut sums = vec![0_f32; self.clips.len() * self.classes];
+        let mut of_samples = self.keeps_samples.then(|| vec![0_f32; samples.len() * self.classes]);
         let mut seconds = Seconds::default();
         let mut decoding = Work::default();
-        let mut progress = console.progress("test", source.len().div_ceil(batch_size), 0);
-        let plan = Plan { batch_size, first_batch: 0, threads: self.threads, ring: RING };
-        let is_complete = with_device_batches(self.compute, &source, plan, self.pixels(), |batches| {
-            loop {
-                let start = Instant::now();
-                let started = batches.next(|batch| {
-                    if stop.is_asked() {
-                        return Ok(None);
-                    }
-                    Ok(Some((batch.samples(), logits_of(net, batch)?)))
-                })?;
-                let (samples, logits) = match started {
-                    None => return Ok(true),
-                    Some(None) => return Ok(false),
-                    Some(Some(started)) => started,
-                };
-                // A GPU is computing now: the next batch comes and goes there beside that. What is waited here counts as
-                // waiting, though the GPU may be busy.
-                batches.look_ahead()?;
-                let logits = logits.flatten_all()?.to_vec1::<f32>()?;
-                for (i, logits) in samples.clone().zip(logits.chunks_exact(self.classes)) {
-                    let video = source.video(i);
-                    let sum = &mut sums[video * self.classes..(video + 1) * self.classes];
-                    for (sum, logit) in sum.iter_mut().zip(logits) {
-                        *sum += logit;
-                    }
-                    if let Some(of_samples) = &mut of_samples {
-                        let sample = video * self.view.test_samples + i % self.view.test_samples;
-                        of_samples[sample * self.classes..][..self.classes].copy_from_slice(logits);
-                    }
+        let mut progress = console.progress("test", samples.len().div_ceil(batch_size), 0);
+        let plan = Plan { batch_size, first_sample: 0, threads: self.threads };
+        let mut batches = DeviceBatches::start(self.compute, samples.clone(), plan, self.pixels())?;
+        loop {
+            let start = Instant::now();
+            let started = batches.next(|batch| {
+                if stop.is_asked() {
+                    return Ok(None);
                 }
-                seconds.add(start.elapsed(), batches.take_waits());
-                decoding = batches.work();
-                let figures = Figures { seconds: seconds.batch.get(), data_seconds: seconds.data.get(), scored: None };
-                progress.step(samples.len(), Some(figures));
+                Ok(Some((batch.samples(), logits_of(net, batch)?)))
+            });
+            let (seen, logits) = match started.cured(!self.skip_damaged)? {
+                None => break,
+                Some(None) => return Ok(None),
+                Some(Some(started)) => started,
+            };
+            // A GPU is computing now: the next batch comes and goes there beside that. What is waited here counts as waiting,
+            // though the GPU may be busy.
+            batches.look_ahead().cured(!self.skip_damaged)?;
+            let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+            for (i, logits) in seen.clone().zip(logits.chunks_exact(self.classes)) {
+                let clip = samples.clip_number(i);
+                let sum = &mut sums[clip * self.classes..(clip + 1) * self.classes];
+                for (sum, logit) in sum.iter_mut().zip(logits) {
+                    *sum += logit;
+                }
+                if let Some(of_samples) = &mut of_samples {
+                    let sample = clip * self.view.test_samples + i % self.view.test_samples;
+                    of_samples[sample * self.classes..][..self.classes].copy_from_slice(logits);
+                }
             }
-        })?;
-        if !is_complete {
-            return Ok(None);
+            seconds.add(start.elapsed(), batches.take_waits());
+            decoding = batches.work();
+            let figures = Figures { seconds: seconds.batch.get(), data_seconds: seconds.data.get(), scored: None };
+            progress.step(seen.len(), Some(figures));
         }
         let scored = self.scored(&sums);
         let views = self.view.test_samples * self.view.test_views();
         let scores = Scores {
-            names: self.videos.iter().map(|video| video.id.clone()).collect(),
+            names: self.clips.iter().map(|clip| clip.id.clone()).collect(),
             classes: self.classes,
             logits: sums,
-            samples: Some(vec![views as u32; self.videos.len()]),
+            samples: Some(vec![views as u32; self.clips.len()]),
             labels: Some(self.labels()),
         };
+        let damaged = samples.damaged();
         let samples = of_samples.map(|logits| SampleScores {
             names: scores.names.clone(),
             labels: scores.labels.clone(),
             classes: self.classes,
             samples: self.view.test_samples,
             views: self.view.test_views() as u32,
-            frames: self.videos.iter().flat_map(|video| source.starts(video)).collect(),
+            frames: (0..self.clips.len()).flat_map(|clip| samples.starts(clip)).collect(),
             logits,
         });
-        Ok(Some(Outcome { scored, scores, samples, seconds, decoding, damaged: source.damaged() }))
+        Ok(Some(Outcome { scored, scores, samples, seconds, decoding, damaged }))
     }
 
     fn pixels(&self) -> SamplePixels {
@@ -165,7 +162,7 @@ impl Evaluation<'_> {
     }
 
     fn labels(&self) -> Vec<u32> {
-        self.videos.iter().map(|video| video.label).collect()
+        self.clips.iter().map(|clip| clip.label).collect()
     }
 
     /// Returns the loss and the precisions of sums of logits `[clips, classes]`.

@@ -7,7 +7,6 @@ use crate::compute::algorithms;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
 use crate::formats::{network_file, weights};
-use crate::input::Work;
 use crate::run::checkpoint;
 use crate::run::folder::{Existing, RunFolder};
 use crate::run::state::{Cursor, Seconds, State, TrainMeters};
@@ -17,6 +16,7 @@ use crate::settings::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Decay, Model, ResNetConfig, Sgd, SgdConfig};
 use candle_core::Device;
+use clip_loader::Work;
 use clipshard::{Dataset, MANIFEST_FILE, read_regular};
 use std::path::Path;
 

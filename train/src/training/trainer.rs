@@ -7,10 +7,10 @@ use crate::base::meters::Mean;
 use crate::base::stop::Stop;
 use crate::base::table::table;
 use crate::compute::algorithms;
-use crate::compute::batches::{SamplePixels, with_device_batches};
+use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
 use crate::formats::network_file;
-use crate::input::{Damage, Plan, RING, SampleSource, TrainSource, Work};
+use crate::input::{self, Choices, Uncured};
 use crate::run::checkpoint::{self, Parts};
 use crate::run::folder::RunFolder;
 use crate::run::log::{epoch_event, test_event};
@@ -18,22 +18,23 @@ use crate::run::state::{Cursor, EpochResult, Seconds, State, TrainMeters};
 use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
 use crate::stream::{STACK_FRAMES, Stream};
-use crate::videos::{Video, Videos};
 use anyhow::{Result, bail};
 use candle_convnet::{Model, Sgd};
 use candle_core::Tensor;
+use clip_loader::{Samples, Split, SplitClip, TrainSamples, Work};
 use clipshard::Dataset;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A run: what it reads, what it learns, where it is.
 pub struct Trainer<'a> {
     /// All settings.
     pub settings: &'a Settings,
     /// The packed data set.
-    pub data: &'a Dataset,
+    pub data: &'a Arc<Dataset>,
     /// The clips of the split.
-    pub videos: &'a Videos,
+    pub split: &'a Split,
     /// Where results go.
     pub folder: &'a RunFolder,
     /// Where the network is.
@@ -63,9 +64,9 @@ pub enum End {
     Stopped,
 }
 
-impl<'a> Trainer<'a> {
+impl Trainer<'_> {
     pub(super) fn steps(&self) -> usize {
-        self.videos.train.len().div_ceil(self.settings.batch_size)
+        self.split.train.len().div_ceil(self.settings.batch_size)
     }
 
     /// Trains until all epochs are over or something stops it.
@@ -102,20 +103,20 @@ impl<'a> Trainer<'a> {
             return Ok(None);
         }
         self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs));
-        self.evaluation(self.videos.validation()).run(&self.model.net, self.console, &self.stop)
+        self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop)
     }
 
     /// Where held-out clips chose the best epoch: sees the test clips once, with its network. False where a signal ended that.
     fn test_best(&mut self) -> Result<bool> {
         let epochs = self.state.history.len();
-        if self.videos.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
+        if self.split.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
             return Ok(true);
         }
         self.console.say("==> Best epoch:[test stage]");
         let (_, tensors) = network_file::load(&self.folder.best())?;
         let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
         self.model.load_tensors(&tensors)?;
-        let outcome = self.evaluation(&self.videos.test).run(&self.model.net, self.console, &self.stop);
+        let outcome = self.evaluation(&self.split.test).run(&self.model.net, self.console, &self.stop);
         self.model.load_tensors(&kept)?;
         let Some(outcome) = outcome? else { return Ok(false) };
         check(&outcome, "on the test clips")?;
@@ -127,10 +128,10 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
-    fn evaluation<'e>(&'e self, videos: &'e [Video]) -> Evaluation<'e> {
+    fn evaluation<'e>(&'e self, clips: &'e Arc<[SplitClip]>) -> Evaluation<'e> {
         Evaluation {
             data: self.data,
-            videos,
+            clips,
             stream: self.settings.stream,
             side: self.settings.input_size,
             view: self.settings.view,
@@ -143,32 +144,27 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn damage(&self) -> Damage {
-        Damage::by_option(self.settings.skip_damaged)
-    }
-
     pub(super) fn is_at_limit(&self) -> bool {
         self.stop.is_asked() || self.limit_steps.is_some_and(|limit| self.state.cursor.steps_done >= limit)
     }
 
-    /// The epoch's training clips as the network sees them.
-    pub(super) fn training_clips(&self) -> TrainSource<'a> {
-        let Settings { stream, input_size, seed, view, color_jitter, .. } = *self.settings;
+    /// Returns the epoch's training samples.
+    pub(super) fn training_samples(&self) -> Result<Arc<TrainSamples>> {
+        let Settings { stream, input_size, seed, view, color_jitter, skip_damaged, .. } = *self.settings;
         let epoch = self.state.cursor.epoch as u64;
-        TrainSource::new(self.data, &self.videos.train, stream, input_size, seed, epoch)
-            .with_view(view)
-            .with_damage(self.damage())
-            .with_color_jitter(color_jitter)
+        let choices = Choices { seed, epoch, color_jitter, damage: input::damage(skip_damaged) };
+        input::training_samples(self.data, &self.split.train, (stream, view, input_size), choices).cured(false)
     }
 
-    /// Returns the batches of a training pass, from `first_batch` on.
-    pub(super) fn plan(&self, first_batch: usize) -> Plan {
+    /// Starts the batches of a training pass, from `first_batch` on.
+    pub(super) fn training_batches(&self, samples: Arc<TrainSamples>, first_batch: usize) -> Result<DeviceBatches> {
         let Settings { batch_size, threads, .. } = *self.settings;
-        Plan { batch_size, first_batch, threads, ring: RING }
+        let plan = Plan { batch_size, first_sample: first_batch * batch_size, threads };
+        DeviceBatches::start(self.compute, samples, plan, self.training_pixels())
     }
 
     /// Returns what the pixels of a training sample become.
-    pub(super) fn training_pixels(&self) -> SamplePixels {
+    fn training_pixels(&self) -> SamplePixels {
         let Settings { stream, input_size, view, .. } = *self.settings;
         SamplePixels { stream, side: input_size, views: view.segments, range: view.range(stream) }
     }
@@ -176,31 +172,30 @@ impl<'a> Trainer<'a> {
     /// Takes the batch norms' statistics of `precise_bn` of the epoch's training clips, seen as in training; false where a
     /// signal ended that. Later training does not read them.
     fn take_statistics(&self) -> Result<bool> {
-        let source = self.training_clips();
-        let batches_wanted = self.settings.precise_bn.min(source.len()).div_ceil(self.settings.batch_size);
+        let samples = self.training_samples()?;
+        let batches_wanted = self.settings.precise_bn.min(samples.len()).div_ceil(self.settings.batch_size);
         let mut progress = self.console.progress("statistics", batches_wanted, 0);
         let mut seen = 0;
-        with_device_batches(self.compute, &source, self.plan(0), self.training_pixels(), |batches| {
-            for _ in 0..batches_wanted {
-                let taken = batches.next(|batch| {
-                    if self.stop.is_asked() {
-                        return Ok(None);
-                    }
-                    let images = batch.samples().len();
-                    for view in batch.inputs()? {
-                        seen += images;
-                        self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
-                    }
-                    Ok(Some(images))
-                })?;
-                match taken {
-                    None => break,
-                    Some(None) => return Ok(false),
-                    Some(Some(images)) => progress.step(images, None),
+        let mut batches = self.training_batches(samples, 0)?;
+        for _ in 0..batches_wanted {
+            let taken = batches.next(|batch| {
+                if self.stop.is_asked() {
+                    return Ok(None);
                 }
+                let images = batch.samples().len();
+                for view in batch.inputs()? {
+                    seen += images;
+                    self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
+                }
+                Ok(Some(images))
+            });
+            match taken.cured(!self.settings.skip_damaged)? {
+                None => break,
+                Some(None) => return Ok(false),
+                Some(Some(images)) => progress.step(images, None),
             }
-            Ok(true)
-        })
+        }
+        Ok(true)
     }
 
     /// Returns the learning rate of a step.
@@ -238,7 +233,7 @@ impl<'a> Trainer<'a> {
         // Best network and scores come before the checkpoint that says that the epoch is over: a run that is killed in between does the epoch's test again.
         if is_best {
             network_file::save(&self.folder.best(), &self.state.network, tested)?;
-            let is_held_out = !self.videos.held_out.is_empty();
+            let is_held_out = !self.split.held_out.is_empty();
             let scores = if is_held_out { self.folder.validation_scores() } else { self.folder.scores() };
             outcome.scores.write_npz(&scores)?;
         }
@@ -288,7 +283,7 @@ impl<'a> Trainer<'a> {
 
     /// What the clips are called that choose the best epoch.
     pub fn judges(&self) -> &'static str {
-        if self.videos.held_out.is_empty() { "test" } else { "held-out" }
+        if self.split.held_out.is_empty() { "test" } else { "held-out" }
     }
 
     /// To `log.jsonl`, and to a program that listens.
@@ -328,8 +323,8 @@ fn check(outcome: &Outcome, place: &str) -> Result<()> {
 }
 
 /// The lines that people know from the seed run.
-pub fn seed_lines(settings: &Settings, videos: &Videos) -> [String; 3] {
-    let (train, test, side) = (videos.train.len(), videos.validation().len(), settings.input_size);
+pub fn seed_lines(settings: &Settings, split: &Split) -> [String; 3] {
+    let (train, test, side) = (split.train.len(), split.validation().len(), settings.input_size);
     let shape = match settings.stream {
         Stream::Spatial => format!("(3, {side}, {side})"),
         Stream::Temporal => format!("({}, {side}, {side})", 2 * STACK_FRAMES),

@@ -1,10 +1,10 @@
 //! What the benchmarks read, and the memory that they take.
 
-use crate::input::check_geometry;
+use crate::input::{self, check_geometry};
 use crate::stream::Stream;
-use crate::videos::Videos;
 use crate::view::View;
 use anyhow::{Context, Result};
+use clip_loader::Split;
 use clipshard::Dataset;
 
 /// The records that a network sees.
@@ -25,12 +25,12 @@ impl Records {
 }
 
 /// The clips of a data set's first split.
-pub(super) fn first_split(data: &Dataset, stream: Stream, side: usize) -> Result<Videos> {
-    let split = data.manifest().splits.first();
-    let split = split.with_context(|| format!("{}: the data set has no split", data.dir().display()))?;
-    let videos = Videos::of(data, split, stream)?;
-    check_geometry(data, &videos.train, stream, View::seed(stream).crop, side)?;
-    Ok(videos)
+pub(super) fn first_split(data: &Dataset, stream: Stream, side: usize) -> Result<Split> {
+    let name = data.manifest().splits.first();
+    let name = name.with_context(|| format!("{}: the data set has no split", data.dir().display()))?;
+    let split = input::split(data, name, stream)?;
+    check_geometry(data, &split.train, stream, View::seed(stream).crop, side)?;
+    Ok(split)
 }
 
 /// The most memory that this process has held, where the system tells.

@@ -4,15 +4,15 @@ use super::data::{Records, first_split, peak_bytes};
 use crate::base::console::{document, result};
 use crate::cli::compute::threads_or_all;
 use crate::cli::io::Io;
-use crate::input::{Plan, RING, SampleSource, TestSource, TrainSource, Work, Worker, with_batches};
+use crate::input::{self, Choices, SLOTS, Uncured};
 use crate::stream::Stream;
-use crate::videos::Videos;
 use crate::view::View;
 use anyhow::{Context, Result};
-use candle_core::Device;
+use clip_loader::{Loader, Samples, Split, Work, Worker};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What is typed after `bench loader`.
@@ -62,9 +62,9 @@ enum Pass {
 const SAMPLES: usize = 200_000;
 
 /// Passes one after the other, so that a small data set does not stop and start.
-struct Passes<S>(Vec<S>);
+struct Passes<S>(Vec<Arc<S>>);
 
-impl<S: SampleSource> SampleSource for Passes<S> {
+impl<S: Samples> Samples for Passes<S> {
     fn len(&self) -> usize {
         self.0.len() * self.0[0].len()
     }
@@ -73,7 +73,7 @@ impl<S: SampleSource> SampleSource for Passes<S> {
         self.0[0].sample_bytes()
     }
 
-    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> clip_loader::Result<()> {
         let each = self.0[0].len();
         self.0[i / each].fill(i % each, worker, previous, out)
     }
@@ -96,50 +96,50 @@ impl<S: SampleSource> SampleSource for Passes<S> {
 /// Runs the command.
 pub fn run(args: &LoaderArgs) -> Result<()> {
     let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads_or_all(args.threads));
-    let data = Dataset::open_with(&args.data, args.io.access())?;
-    let Videos { train, test, .. } = first_split(&data, stream, side)?;
-    let videos = if args.pass == Pass::Train { train } else { test };
+    let data = Arc::new(Dataset::open_with(&args.data, args.io.access())?);
+    let Split { train, test, .. } = first_split(&data, stream, side)?;
+    let clips = if args.pass == Pass::Train { train } else { test };
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
     let view = View { segments: 1, ..View::seed(stream) };
-    let source: Box<dyn SampleSource> = if args.pass == Pass::Train {
-        let pass = |epoch| TrainSource::new(&data, &videos, stream, side, 0, epoch).with_view(view);
-        Box::new(Passes((0..SAMPLES.div_ceil(videos.len()) as u64).map(pass).collect()))
-    } else {
-        let pass = |_| {
-            let source = TestSource::new(&data, &videos, stream, side);
-            if args.each_alone { source.each_alone() } else { source }
+    let source: Arc<dyn Samples> = if args.pass == Pass::Train {
+        let pass = |epoch| {
+            let choices = Choices { epoch, ..Choices::default() };
+            input::training_samples(&data, &clips, (stream, view, side), choices)
         };
-        Box::new(Passes((0..SAMPLES.div_ceil(videos.len() * view.test_samples)).map(pass).collect()))
+        let passes = (0..SAMPLES.div_ceil(clips.len()) as u64).map(pass);
+        Arc::new(Passes(passes.collect::<clip_loader::Result<_>>().cured(false)?))
+    } else {
+        let options = input::test_options(view).shares_frames(!args.each_alone);
+        let pass = input::test_samples(&data, &clips, (stream, side), options).cured(false)?;
+        Arc::new(Passes(vec![pass; SAMPLES.div_ceil(clips.len() * view.test_samples)]))
     };
-    let plan = Plan { batch_size, first_batch: 0, threads, ring: RING };
     let (mut samples, mut seconds) = (0, 0.);
     let mut work = Work::default();
     while seconds < args.seconds {
-        with_batches(&*source, plan, &Device::Cpu, |batches| {
-            // The first batches come while the ring fills; the clock starts behind them.
-            for _ in 0..plan.ring {
-                drop(batches.next_batch()?);
-            }
-            let start = Instant::now();
-            let (mut taken, mut elapsed) = (0, 0.);
-            while seconds + elapsed < args.seconds {
-                let Some(batch) = batches.next_batch()? else { break };
-                taken += batch.samples.len();
-                drop(batch);
-                elapsed = start.elapsed().as_secs_f64();
-            }
-            samples += taken;
-            work += batches.work();
-            seconds += elapsed;
-            Ok(())
-        })?;
+        let builder = Loader::builder(Arc::clone(&source)).batch_size(batch_size).threads(threads).slots(SLOTS);
+        let mut loader = builder.start().cured(false)?;
+        // The first batches come while the ring fills; the clock starts behind them.
+        for _ in 0..SLOTS {
+            drop(loader.next_batch()?);
+        }
+        let start = Instant::now();
+        let (mut taken, mut elapsed) = (0, 0.);
+        while seconds + elapsed < args.seconds {
+            let Some(batch) = loader.next_batch()? else { break };
+            taken += batch.len();
+            drop(batch);
+            elapsed = start.elapsed().as_secs_f64();
+        }
+        samples += taken;
+        work += loader.work();
+        seconds += elapsed;
     }
     let rate = samples as f64 / seconds;
     let bytes = bytes_on_disk(&data, stream)?;
     if args.json {
         let json = json!({
             "stream": stream.records(), "samples_per_second": rate, "samples": samples, "seconds": seconds,
-            "sample_bytes": source.sample_bytes(), "bytes_on_disk": bytes, "clips": videos.len(),
+            "sample_bytes": source.sample_bytes(), "bytes_on_disk": bytes, "clips": clips.len(),
             "threads": threads, "batch_size": batch_size, "input_size": side, "peak_bytes": peak_bytes(),
             "decoding": work,
         });
@@ -153,7 +153,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     ))?;
     Ok(result(&format!(
         "{samples} samples in {seconds:.1} s from {} clips; all {} shards: {:.2} GB",
-        videos.len(),
+        clips.len(),
         stream.records(),
         bytes as f64 / 1e9
     ))?)

@@ -6,10 +6,10 @@ use crate::base::console::{document, note, result};
 use crate::base::table::table;
 use crate::base::usage::Usage;
 use crate::cli::compute::ComputeArgs;
-use crate::compute::batches::{SamplePixels, with_device_batches};
+use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
 use crate::compute::measure::{RecordedStep, profile};
-use crate::input::{Plan, TrainSource};
+use crate::input::{self, Choices, Uncured};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
@@ -18,6 +18,7 @@ use candle_core::{DType, Device, Tensor};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is typed after `bench step`.
@@ -229,22 +230,20 @@ fn first_batch(
     threads: usize,
     compute: &Compute,
 ) -> Result<Tensor> {
-    let data = Dataset::open(dir)?;
-    let videos = first_split(&data, stream, side)?.train;
-    if videos.len() < batch_size {
-        let (dir, clips) = (dir.display(), videos.len());
+    let data = Arc::new(Dataset::open(dir)?);
+    let clips = first_split(&data, stream, side)?.train;
+    if clips.len() < batch_size {
+        let (dir, clips) = (dir.display(), clips.len());
         bail!(Usage(format!("{dir}: {clips} training clips; choose a --batch-size of at most that")));
     }
     let view = View { segments: 1, ..View::seed(stream) };
-    let source = TrainSource::new(&data, &videos, stream, side, 0, 0).with_view(view);
-    let plan = Plan { batch_size, first_batch: 0, threads, ring: 1 };
+    let samples = input::training_samples(&data, &clips, (stream, view, side), Choices::default()).cured(false)?;
+    let plan = Plan { batch_size, first_sample: 0, threads };
     let pixels = SamplePixels { stream, side, views: view.segments, range: view.range(stream) };
-    let input = with_device_batches(compute, &source, plan, pixels, |batches| {
-        batches.next(|batch| {
-            let input = batch.inputs()?.swap_remove(0);
-            compute.device.synchronize()?;
-            Ok(input)
-        })
+    let input = DeviceBatches::start(compute, samples, plan, pixels)?.next(|batch| {
+        let input = batch.inputs()?.swap_remove(0);
+        compute.device.synchronize()?;
+        Ok(input)
     })?;
     input.context("the data set has no training batch")
 }

@@ -12,22 +12,21 @@ use crate::cli::compute::ComputeArgs;
 use crate::cli::io::Io;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
-use crate::input::check_geometry;
+use crate::input::{MIN_FLOW_FRAMES, check_geometry, is_usable};
 use crate::run::loaded_network::{LoadedNetwork, best_of};
-use crate::sampler::MIN_FLOW_FRAMES;
 use crate::scores::clip_key;
 use crate::stream::Stream;
 use crate::training::evaluation::Evaluation;
-use crate::videos::Video;
-use crate::view::Crop;
 use answer::{Answer, average, greatest, percent, samples};
 use anyhow::{Context, Result, bail};
+use clip_loader::{Crop, SplitClip};
 use clipshard::Dataset;
 pub use packed_video::FlowMethod;
 use packed_video::PackedVideo;
 use serde_json::{Value, json};
 use sheet::write_sheet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Classes that are told.
 const TOP: usize = 5;
@@ -91,36 +90,38 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     }
     let classes = networks[0].1.network.classes.clone();
     let packed;
-    let (data, video) = match (&args.video, &args.data, &args.clip) {
+    let (data, found) = match (&args.video, &args.data, &args.clip) {
         (Some(file), ..) => {
             let seen_by: Vec<&Network> = networks.iter().map(|(_, loaded)| &loaded.network).collect();
             packed = PackedVideo::of(file, &seen_by, args.flow_method, &stop)?;
-            (Dataset::open(&packed.dir())?, None)
+            (Arc::new(Dataset::open(&packed.dir())?), None)
         }
         (_, Some(dir), Some(clip)) => {
-            let data = Dataset::open_with(dir, args.io.access())?;
+            let data = Arc::new(Dataset::open_with(dir, args.io.access())?);
             networks[0].1.check_classes(&data)?;
-            let video = find(&data, clip)?;
-            (data, Some(video))
+            let found = find(&data, clip)?;
+            (data, Some(found))
         }
         _ => bail!(Usage("give --data DIR --clip ID, or a video file".into())),
     };
-    let label = video.as_ref().map(|video| classes[video.label as usize].as_str());
-    let video = video.as_ref().map_or_else(|| Video::of(&data, 0), Video::clone);
+    let number = found.unwrap_or(0);
+    let clip = data.manifest().clips.get(number).context("the data set has no clip")?;
+    let label = found.map(|_| classes[clip.label as usize].as_str());
     let mut answers: Vec<Answer> = Vec::with_capacity(networks.len());
     for (name, loaded) in &networks {
-        let asked = ask(loaded, name, &data, &video, (&compute, threads), (console, &stop));
+        let asked = ask(loaded, name, &data, number, (&compute, threads), (console, &stop));
         answers.push(asked.with_context(|| loaded.path.display().to_string())?);
     }
     let fused = average(&answers);
     if let Some(path) = &args.sheet {
-        write_sheet((&data, &video, label), (&classes, &answers, &fused), path)?;
+        write_sheet((&data, number, label), (&classes, &answers, &fused), path)?;
     }
     if args.json {
-        return Ok(console::document(&document((&video, label), &classes, &answers, &fused))?);
+        return Ok(console::document(&document((&clip.id, label), &classes, &answers, &fused))?);
     }
     let of_label = label.map_or(String::new(), |label| format!(" of {label}"));
-    let mut text = format!("{}{of_label}, {} frames\n\n", video.id, video.flow_frames + 1);
+    let frames = SplitClip::of(&data, number, "rgb").map_or(0, |clip| clip.flow_frames + 1);
+    let mut text = format!("{}{of_label}, {frames} frames\n\n", clip.id);
     text += &totals(&classes, &answers, &fused);
     for answer in &answers {
         text += &("\n".to_owned() + &of_samples(&classes, answer));
@@ -128,35 +129,37 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     Ok(console::result(&text)?)
 }
 
-fn find(data: &Dataset, name: &str) -> Result<Video> {
+fn find(data: &Dataset, name: &str) -> Result<usize> {
     let key = clip_key(name);
     let clips = &data.manifest().clips;
     let Some(clip) = clips.iter().position(|clip| clip_key(&clip.id) == key) else {
         let example = clips.first().map_or(String::new(), |clip| format!(", such as {}", clip.id));
         bail!(Usage(format!("{} has no clip {name}; it has {} clips{example}", data.dir().display(), clips.len())));
     };
-    Ok(Video::of(data, clip))
+    Ok(clip)
 }
 
 fn ask(
     loaded: &LoadedNetwork,
     name: &str,
-    data: &Dataset,
-    video: &Video,
+    data: &Arc<Dataset>,
+    number: usize,
     (compute, threads): (&Compute, usize),
     (console, stop): (Console, &Stop),
 ) -> Result<Answer> {
     let network = &loaded.network;
     data.stream(network.stream.records())?;
-    if !video.is_usable(network.stream) {
-        let (id, flow, rgb) = (&video.id, video.flow_frames, video.rgb_frames);
+    let clip = SplitClip::of(data, number, network.stream.records()).context("the data set has no such clip")?;
+    if !is_usable(&clip, network.stream) {
+        let rgb = data.manifest().clips[number].frames.get("rgb").copied().unwrap_or(0);
+        let (id, flow) = (&clip.id, clip.flow_frames);
         bail!("clip {id} has {rgb} RGB frames and {flow} of flow; at least {MIN_FLOW_FRAMES} of flow are needed");
     }
-    let videos = std::slice::from_ref(video);
-    check_geometry(data, videos, network.stream, Crop::Whole, network.input_size)?;
+    let clips: Arc<[SplitClip]> = [clip].into();
+    check_geometry(data, &clips, network.stream, Crop::Whole, network.input_size)?;
     let evaluation = Evaluation {
         data,
-        videos,
+        clips: &clips,
         stream: network.stream,
         side: network.input_size,
         view: network.view(),
@@ -174,7 +177,10 @@ fn ask(
     let number = outcome.scores.samples.as_ref().map_or(1, |samples| samples[0]) as f32;
     let logits = outcome.scores.row(0).iter().map(|sum| sum / number).collect();
     if let Some(value) = outcome.scores.row(0).iter().find(|value| !value.is_finite()) {
-        bail!("the network gives clip {} a score of {value}: its weights are not those of a trained network", video.id);
+        bail!(
+            "the network gives clip {} a score of {value}: its weights are not those of a trained network",
+            clips[0].id
+        );
     }
     Ok(Answer { name: name.to_owned(), stream: network.stream, logits, samples })
 }
@@ -212,7 +218,7 @@ fn of_samples(classes: &[String], answer: &Answer) -> String {
         + &table(&[frame, "likeliest", "%", &of_winner], &rows)
 }
 
-fn document((video, label): (&Video, Option<&str>), classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {
+fn document((id, label): (&str, Option<&str>), classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {
     let top = |probabilities: &[f32]| -> Vec<Value> {
         let told = greatest(probabilities, TOP).into_iter();
         told.map(|class| json!({ "class": classes[class], "probability": probabilities[class] })).collect()
@@ -229,6 +235,6 @@ fn document((video, label): (&Video, Option<&str>), classes: &[String], answers:
         })
         .collect();
     json!({
-        "clip": video.id, "label": label, "top5": top(fused), "networks": networks,
+        "clip": id, "label": label, "top5": top(fused), "networks": networks,
     })
 }

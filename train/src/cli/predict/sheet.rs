@@ -1,8 +1,7 @@
 //! A prediction as a picture: the frames that networks saw, and below each what they took it for.
 
 use super::answer::{Answer, greatest, percent, samples};
-use crate::videos::Video;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clipshard::Dataset;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,17 +12,18 @@ const LETTERS: usize = 14;
 
 /// Draws the frames of all samples of a clip, whose `label` may be known, and writes them as a PNG.
 pub(super) fn write_sheet(
-    (data, video, label): (&Dataset, &Video, Option<&str>),
+    (data, number, label): (&Dataset, usize, Option<&str>),
     (classes, answers, fused): (&[String], &[Answer], &[f32]),
     path: &Path,
 ) -> Result<()> {
+    let clip = data.manifest().clips.get(number).context("the data set has no such clip")?;
     let told = greatest(fused, 3).into_iter().map(|class| format!("{} {} %", classes[class], percent(fused[class])));
     let told = told.collect::<Vec<_>>().join(", ");
     let of_label = label.map_or(String::new(), |label| format!("{label}; "));
     let heading =
         format!("{of_label}taken for {told}; below each frame: what the sample that begins there is taken for");
-    let (frames, captions) = captions(classes, label.map(|_| video.label as usize), answers);
-    Ok(write_captioned(data, video.clip, (&frames, &captions), (&video.id, &heading), path)?)
+    let (frames, captions) = captions(classes, label.map(|_| clip.label as usize), answers);
+    Ok(write_captioned(data, number, (&frames, &captions), (&clip.id, &heading), path)?)
 }
 
 /// The frames (from 0) of all networks' samples, and the lines below each: right or wrong, if the label is known.
