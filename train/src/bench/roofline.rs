@@ -35,7 +35,7 @@ impl Roofline {
     /// For people.
     pub fn text(&self) -> String {
         let total = self.total();
-        let row = |(name, Spent { milliseconds, calls, cost }): &(String, Spent)| {
+        let row = |(name, Spent { milliseconds, calls, cost, .. }): &(String, Spent)| {
             let rate = |amount: f64, unit: f64| format!("{:.1}", amount / milliseconds / unit);
             vec![
                 name.clone(),
@@ -49,7 +49,7 @@ impl Roofline {
         };
         let head = ["op of a step", "calls", "ms", "% of all", "TFLOP/s", "GB/s", "% of roof"];
         let rows: Vec<_> = self.ops.iter().map(row).collect();
-        let Peaks { flops, bytes } = self.peaks;
+        let Peaks { flops, bytes, .. } = self.peaks;
         format!(
             "{}\nThe roof: {:.0} TFLOP/s (a product of 8192 x 8192) and {:.0} GB/s (a copy), measured now. At it all ops, {total:.2} ms,\nwould take {:.2} ms.\n",
             table(&head, &rows),
@@ -61,7 +61,7 @@ impl Roofline {
 
     /// For programs: FLOP and bytes as they are, times in milliseconds.
     pub fn json(&self) -> Value {
-        let op = |(name, Spent { milliseconds, calls, cost }): &(String, Spent)| {
+        let op = |(name, Spent { milliseconds, calls, cost, .. }): &(String, Spent)| {
             let roof_ms = self.peaks.milliseconds(cost);
             json!({
                 "op": name, "calls": calls, "ms": milliseconds, "flop": cost.flops, "bytes": cost.bytes, "roof_ms": roof_ms,
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn ops_are_set_beside_the_roof() {
-        let spent = |milliseconds, flops, bytes| Spent { milliseconds, calls: 2, cost: Cost { flops, bytes } };
+        let spent = |milliseconds, flops, bytes| Spent::new(milliseconds, 2, Cost::new(flops, bytes));
         let profile = [("norm", spent(1.0, 0.0, 1.5e9)), ("conv", spent(3.0, 1.5e12, 1e9))];
         let profile = profile.map(|(name, spent)| (name.to_owned(), spent)).into_iter().collect();
-        let roofline = Roofline::of(profile, Peaks { flops: 1e15, bytes: 3e12 });
+        let roofline = Roofline::of(profile, Peaks::new(1e15, 3e12));
         let text = roofline.text();
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[2], ["conv", "2", "3.000", "75.0", "500.0", "333.3", "50"]);

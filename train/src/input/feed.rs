@@ -6,7 +6,7 @@ use super::pipeline::Batch;
 use crate::device::Compute;
 use crate::stream::Stream;
 use anyhow::Result;
-use candle_convnet::{PixelLayout, Range, normalise};
+use candle_convnet::{Normalisation, PixelLayout, normalise};
 use candle_core::{Device, Tensor};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ pub struct Feed {
     side: usize,
     /// Images of a sample, each an input of its own.
     views: usize,
-    range: Range,
+    range: Normalisation,
     /// Time that the caller has waited for copies.
     pub copied: Duration,
     #[cfg(feature = "cuda")]
@@ -53,7 +53,7 @@ impl Feed {
     /// For batches of at most `batch_size` samples of `views` images each, whose values become those of `range`.
     pub fn new(
         compute: &Compute,
-        (stream, range): (Stream, Range),
+        (stream, range): (Stream, Normalisation),
         side: usize,
         views: usize,
         batch_size: usize,
