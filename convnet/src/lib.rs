@@ -16,10 +16,10 @@ mod weights;
 #[cfg(test)]
 use cuda_delayload as _;
 
-pub use geometry::{Conv2dConfig, MaxPool2dConfig, Normalisation, PixelLayout};
+pub use geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig, Normalisation, PixelLayout};
 pub use heap::keep_freed_memory;
 pub use network::{Depth, Model, ParseDepthError, ResNet, ResNetConfig};
-pub use ops::batch_norm::{BatchNorm2d, BatchNormConfig};
+pub use ops::batch_norm::BatchNorm2d;
 pub use ops::conv::{Conv2d, conv2d};
 pub use ops::linear::{Linear, linear};
 pub use ops::loss::cross_entropy;

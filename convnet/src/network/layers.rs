@@ -2,8 +2,8 @@
 
 use super::config::ResNetConfig;
 use super::tape::Gradients;
-use crate::geometry::{Conv2dConfig, MaxPool2dConfig};
-use crate::ops::batch_norm::{BatchNorm2d, BatchNormConfig, Moments, NormBy};
+use crate::geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig};
+use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy};
 use crate::ops::conv::{self, Conv2d, FixedNorm, Kept};
 use crate::ops::linear::{self, Linear, linear};
 use crate::ops::pool::{Argmax, global_avg_pool_forward, global_avg_pool_grad, max_pool2d_forward, max_pool2d_grad};
