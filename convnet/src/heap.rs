@@ -8,9 +8,13 @@
 /// Tells the allocator to serve large blocks from its heap and never to give the heap back to the system. Call it once, before
 /// the first tensor is made; the process then holds the most memory that it ever needed. Does nothing where the allocator is
 /// not glibc's.
+///
+/// ```
+/// candle_convnet::keep_freed_memory();
+/// ```
 pub fn keep_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes two numbers and changes settings of the allocator only; it is thread-safe in glibc.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[allow(unsafe_code)]
     unsafe {
         // No blocks of their own mapping, and no trimming: -1 becomes the largest size_t. A setting that is refused leaves

@@ -1,7 +1,7 @@
 //! Loading, and the slots that NVIDIA's functions jump through.
 #![allow(unsafe_code, reason = "loading libraries, and the slots of build.rs")]
 
-use crate::Error;
+use crate::error::Error;
 use crate::folders::folders;
 use libloading::os::unix::{Library, RTLD_NOW};
 use std::error::Error as _;

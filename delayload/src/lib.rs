@@ -2,6 +2,7 @@
 
 #[cfg(delayed)]
 mod delayed;
+mod error;
 #[cfg(any(delayed, test))]
 mod folders;
 #[cfg(not(delayed))]
@@ -12,21 +13,7 @@ use delayed as system;
 #[cfg(not(delayed))]
 use linked as system;
 
-/// What stands between a program and a card.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// NVIDIA's driver; the loader's reason.
-    #[error("NVIDIA's driver is not there ({0})")]
-    Driver(String),
-    /// A library of CUDA's toolkit, or cuDNN; its name and the loader's reason.
-    #[error("NVIDIA's driver is there, but {library} is not ({reason})")]
-    Library {
-        /// As it was looked for, such as `libcudnn.so.9`.
-        library: String,
-        /// The loader's.
-        reason: String,
-    },
-}
+pub use error::Error;
 
 /// Looks for the driver, once; after this the functions of `libcuda.so.1` are its own.
 pub fn load_driver() -> Result<(), Error> {

@@ -2,7 +2,7 @@
 //! a crate may look for it itself.
 #![allow(unsafe_code, reason = "loading a library")]
 
-use crate::Error;
+use crate::error::Error;
 use std::error::Error as _;
 
 pub fn load_driver() -> Result<(), Error> {

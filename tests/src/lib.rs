@@ -17,6 +17,7 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// What a program did.
+#[derive(Debug)]
 pub struct Done {
     /// Exit code.
     pub code: Option<i32>,

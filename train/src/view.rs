@@ -2,7 +2,7 @@
 //! logits of several views become one answer. Stored with every network, so that it is tested as it was trained.
 
 use crate::stream::Stream;
-use candle_convnet::Range;
+use candle_convnet::Normalisation;
 use clip_loader::{Crop, Sampling, TestCrop};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -110,12 +110,12 @@ impl View {
     }
 
     /// What pixels become: RGB is normalised as ImageNet's networks expect it.
-    pub fn range(self, stream: Stream) -> Range {
+    pub fn range(self, stream: Stream) -> Normalisation {
         match (stream, self.flow_range) {
-            (Stream::Spatial, _) => Range::imagenet(),
-            (Stream::Temporal, FlowRange::Unit) => Range::unit(),
+            (Stream::Spatial, _) => Normalisation::imagenet(),
+            (Stream::Temporal, FlowRange::Unit) => Normalisation::unit(),
             // 128 is no motion; the deviation is that of RGB's channels, as in TSN.
-            (Stream::Temporal, FlowRange::Centered) => Range { mean: vec![128. / 255.], std: vec![0.226] },
+            (Stream::Temporal, FlowRange::Centered) => Normalisation::new([128. / 255.], [0.226]),
         }
     }
 }

@@ -1,13 +1,12 @@
-//! Convolution on processors.
+//! The ops' arithmetic on processors. Work is cut into blocks by shapes alone, so that results do not depend on threads.
 
-pub(crate) mod direct;
-pub(crate) mod finish;
-pub(crate) mod images;
-pub(crate) mod pack;
+pub(crate) mod conv;
+pub(crate) mod dense;
+pub(crate) mod matmul;
+pub(crate) mod norm;
+pub(crate) mod parallel;
+pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod simd;
-pub(crate) mod weight_grad;
-pub(crate) mod winograd;
-
-#[cfg(test)]
-mod tests;
+pub(crate) mod statistics;
+pub(crate) mod unwritten;

@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 
 use super::simd::{Isa, Job, Vector};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// Rows that are multiplied together.
 pub(crate) const ROWS: usize = 6;
@@ -53,15 +55,37 @@ pub(crate) struct Rows<'a> {
     pub runs: Runs<'a>,
 }
 
-/// Where a product goes: row i to `cols` numbers from `starts[i]` of `data` on, added to what is there if `accumulate`.
+/// Where a product goes: row i to `cols` numbers from `starts[i]` of the memory on.
 pub(crate) struct Target<'a> {
-    pub data: &'a mut [f32],
-    pub starts: &'a [usize],
-    pub cols: usize,
-    pub accumulate: bool,
+    memory: *mut f32,
+    len: usize,
+    starts: &'a [usize],
+    cols: usize,
+    /// Whether the memory is written, and the product added to what is there.
+    accumulate: bool,
+    borrow: PhantomData<&'a mut [f32]>,
 }
 
-/// `target = rows · panels`, or `+=`. Panels follow each other; each is `[depth, panel width]`, columns past `target.cols` unused.
+impl<'a> Target<'a> {
+    /// Takes memory that need not be written. A product writes `cols` numbers from each of `starts` on.
+    pub(crate) fn unwritten(memory: &'a mut [MaybeUninit<f32>], starts: &'a [usize], cols: usize) -> Self {
+        let len = memory.len();
+        Self { memory: memory.as_mut_ptr().cast(), len, starts, cols, accumulate: false, borrow: PhantomData }
+    }
+
+    /// Takes numbers that a product replaces.
+    pub(crate) fn replaced(memory: &'a mut [f32], starts: &'a [usize], cols: usize) -> Self {
+        let len = memory.len();
+        Self { memory: memory.as_mut_ptr(), len, starts, cols, accumulate: false, borrow: PhantomData }
+    }
+
+    /// Takes numbers that a product is added to.
+    pub(crate) fn sum(memory: &'a mut [f32], starts: &'a [usize], cols: usize) -> Self {
+        Self { accumulate: true, ..Self::replaced(memory, starts, cols) }
+    }
+}
+
+/// `target = rows · panels`, or `+=`: writes all numbers of the target. Panels follow each other; each is `[depth, panel width]`, columns past `target.cols` unused.
 #[inline(always)]
 pub(crate) fn multiply<V: Vector>(rows: Rows<'_>, panels: &[f32], target: &mut Target<'_>) {
     let width = 2 * V::LANES;
@@ -73,7 +97,7 @@ pub(crate) fn multiply<V: Vector>(rows: Rows<'_>, panels: &[f32], target: &mut T
         return;
     }
     assert!(last(rows.starts) + rows.runs.span() < rows.data.len(), "a product's row ends past its data");
-    assert!(last(target.starts) + target.cols <= target.data.len(), "a product's result ends past its target");
+    assert!(last(target.starts) + target.cols <= target.len, "a product's result ends past its target");
     for (at, panel) in panels.chunks_exact(depth * width).enumerate().take(target.cols.div_ceil(width)) {
         let columns = at * width..target.cols.min((at + 1) * width);
         for (starts, targets) in rows.starts.chunks(ROWS).zip(target.starts.chunks(ROWS)) {
@@ -128,7 +152,7 @@ impl Tile<'_> {
             let sums = self.sums::<V, N>();
             let width = self.columns.len();
             for i in 0..N {
-                let to = target.data.as_mut_ptr().add(self.targets.get_unchecked(i) + self.columns.start);
+                let to = target.memory.add(self.targets.get_unchecked(i) + self.columns.start);
                 if width == 2 * V::LANES {
                     store(sums[i][0], to, target.accumulate);
                     store(sums[i][1], to.add(V::LANES), target.accumulate);
@@ -138,7 +162,7 @@ impl Tile<'_> {
                     sums[i][1].store(row.as_mut_ptr().add(V::LANES));
                     for (col, sum) in row.iter().take(width).enumerate() {
                         let before = if target.accumulate { *to.add(col) } else { 0. };
-                        *to.add(col) = before + sum;
+                        to.add(col).write(before + sum);
                     }
                 }
             }
@@ -179,7 +203,7 @@ impl Tile<'_> {
 }
 
 /// # Safety
-/// `to` must be valid for reads and writes of a vector.
+/// `to` must be valid for writes of a vector, and for reads of one if `accumulate`.
 #[inline(always)]
 unsafe fn store<V: Vector>(sum: V, to: *mut f32, accumulate: bool) {
     // SAFETY: as the caller promises.
@@ -212,7 +236,8 @@ mod tests {
                         for accumulate in [false, true] {
                             let places: Vec<usize> = (0..count).rev().map(|i| i * (cols + 3)).collect();
                             let mut out = vec![1f32; count * (cols + 3)];
-                            let target = Target { data: &mut out, starts: &places, cols, accumulate };
+                            let target =
+                                if accumulate { Target::sum } else { Target::replaced }(&mut out, &places, cols);
                             isa.run(Product {
                                 rows: Rows { data: &data, starts: &rows, runs },
                                 panels: &panels,
@@ -244,7 +269,7 @@ mod tests {
     fn a_row_past_the_end_is_refused() {
         let runs = Runs { starts: &[0], len: 3, step: 2 };
         let mut out = [0f32; 1];
-        let target = Target { data: &mut out, starts: &[0], cols: 1, accumulate: false };
+        let target = Target::replaced(&mut out, &[0], 1);
         let rows = Rows { data: &[0.; 5], starts: &[1], runs };
         Isa::best().run(Product { rows, panels: &[0.; 128], target });
     }

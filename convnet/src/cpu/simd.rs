@@ -17,17 +17,16 @@ pub(crate) enum Isa {
 impl Isa {
     /// Every set that this processor has, the fastest last.
     pub(crate) fn available() -> Vec<Self> {
-        let mut sets = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                sets.push(Self::Avx2);
-            }
-            if is_x86_feature_detected!("avx512f") {
-                sets.push(Self::Avx512);
-            }
-        }
-        sets
+        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let sets = [
+            Some(Self::Portable),
+            #[cfg(target_arch = "x86_64")]
+            has_avx2.then_some(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            (has_avx2 && is_x86_feature_detected!("avx512f")).then_some(Self::Avx512),
+        ];
+        sets.into_iter().flatten().collect()
     }
 
     /// The fastest set that this processor has, or the one that the environment names.
@@ -58,10 +57,11 @@ impl Isa {
     pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
         match self {
             Self::Portable => job.run::<[f32; 8]>(),
-            // SAFETY: `available` found the features that these functions are compiled for, and nothing else makes these values.
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: `available` found AVX2 and FMA, and nothing else makes this value.
             Self::Avx2 => unsafe { x86::run_avx2(job) },
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: `available` found AVX-512, AVX2 and FMA, and nothing else makes this value.
             Self::Avx512 => unsafe { x86::run_avx512(job) },
         }
     }
@@ -220,48 +220,54 @@ mod x86 {
             #[derive(Clone, Copy)]
             pub(super) struct $name($inner);
 
-            // SAFETY (of every block below): the processor has these instructions, because only `Isa::run` chooses this type;
-            // pointers are as the trait asks.
             impl Vector for $name {
                 const LANES: usize = $lanes;
 
                 #[inline(always)]
                 fn splat(value: f32) -> Self {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
                     Self(unsafe { $splat(value) })
                 }
 
                 #[inline(always)]
                 unsafe fn load(from: *const f32) -> Self {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it; the pointer is as the trait asks.
                     Self(unsafe { $load(from) })
                 }
 
                 #[inline(always)]
                 unsafe fn store(self, to: *mut f32) {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it; the pointer is as the trait asks.
                     unsafe { $store(to, self.0) }
                 }
 
                 #[inline(always)]
                 fn add(self, other: Self) -> Self {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
                     Self(unsafe { $add(self.0, other.0) })
                 }
 
                 #[inline(always)]
                 fn sub(self, other: Self) -> Self {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
                     Self(unsafe { $sub(self.0, other.0) })
                 }
 
                 #[inline(always)]
                 fn mul(self, other: Self) -> Self {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
                     Self(unsafe { $mul(self.0, other.0) })
                 }
 
                 #[inline(always)]
                 fn mul_add(self, factor: Self, sum: Self) -> Self {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
                     Self(unsafe { $fma(self.0, factor.0, sum.0) })
                 }
 
                 #[inline(always)]
                 fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self) {
+                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
                     let (maxima, chosen) = unsafe { $above(self.0, other.0, yes.0, no.0) };
                     (Self(maxima), Self(chosen))
                 }

@@ -412,43 +412,43 @@ template <typename T> __device__ void crop_channels(const T* x, T* out, int64_t 
 }
 
 // A convolution with stride 2 over few channels as one with stride 1 over four times as many: the four pixels of each 2x2
-// square become channels ((row % 2) * 2 + column % 2) * c + channel, zero-padded to `channels`. `first` and the folded sizes
+// square become channels ((row % 2) * 2 + column % 2) * c + channel, zero-padded to `channels`. `first` and the sizes in squares
 // say which squares there are; squares outside the image are 0.
 // Blocks along y walk over rows of squares; a thread owns V channels of a square, which V divides `c` and `channels` for.
 template <typename T, int V>
-__device__ void fold_images(const T* x, T* out, int n, int h, int w, int c, int folded_h, int folded_w, int channels,
+__device__ void space_to_depth_images(const T* x, T* out, int n, int h, int w, int c, int squares_h, int squares_w, int channels,
                             int first) {
     int groups = channels / V;
     int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= folded_w * groups) return;
+    if (i >= squares_w * groups) return;
     int channel = i % groups * V, column = i / groups;
     int quarter = channel / c;
     int px = (column + first) * 2 + (quarter & 1);
     bool inside = quarter < 4 && px >= 0 && px < w;
-    for (int row = blockIdx.y; row < n * folded_h; row += gridDim.y) {
-        int py = (row % folded_h + first) * 2 + (quarter >> 1);
+    for (int row = blockIdx.y; row < n * squares_h; row += gridDim.y) {
+        int py = (row % squares_h + first) * 2 + (quarter >> 1);
         float v[V] = {};
-        if (inside && py >= 0 && py < h) load<T, V>(x + (((int64_t)(row / folded_h) * h + py) * w + px) * c + channel % c, v);
-        store<T, V>(out + ((int64_t)row * folded_w + column) * channels + channel, v);
+        if (inside && py >= 0 && py < h) load<T, V>(x + (((int64_t)(row / squares_h) * h + py) * w + px) * c + channel % c, v);
+        store<T, V>(out + ((int64_t)row * squares_w + column) * channels + channel, v);
     }
 }
 
-// OIHW [o, c, kernel, kernel] -> [o, channels, folded, folded] for folded images, or back where `back`. Kernel row a is row
+// OIHW [o, c, kernel, kernel] -> [o, channels, side, side] for images of squares, or back where `back`. Kernel row a is row
 // (a - padding) of an output's square: square floor of half of that, from square `first` on.
-extern "C" __global__ void fold_weights(const float* from, float* to, int o, int c, int kernel, int padding, int channels,
-                                        int folded, int first, int back) {
-    int64_t total = (int64_t)o * (back ? c * kernel * kernel : channels * folded * folded);
+extern "C" __global__ void space_to_depth_weights(const float* from, float* to, int o, int c, int kernel, int padding, int channels,
+                                        int side, int first, int back) {
+    int64_t total = (int64_t)o * (back ? c * kernel * kernel : channels * side * side);
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
         if (back) {
             int b = i % kernel - padding, a = i / kernel % kernel - padding;
             int64_t channel = i / kernel / kernel % c, output = i / kernel / kernel / c;
             // >> and & of a negative number: floor and remainder, as wanted.
             int quarter = (a & 1) * 2 + (b & 1);
-            to[i] = from[((output * channels + quarter * c + channel) * folded + (a >> 1) - first) * folded + (b >> 1) - first];
+            to[i] = from[((output * channels + quarter * c + channel) * side + (a >> 1) - first) * side + (b >> 1) - first];
         } else {
-            int column = i % folded, row = i / folded % folded;
-            int channel = i / folded / folded % channels, quarter = channel / c;
-            int64_t output = i / folded / folded / channels;
+            int column = i % side, row = i / side % side;
+            int channel = i / side / side % channels, quarter = channel / c;
+            int64_t output = i / side / side / channels;
             int a = (row + first) * 2 + (quarter >> 1) + padding, b = (column + first) * 2 + (quarter & 1) + padding;
             bool inside = quarter < 4 && a >= 0 && a < kernel && b >= 0 && b < kernel;
             to[i] = inside ? from[((output * c + channel % c) * kernel + a) * kernel + b] : 0.f;
@@ -642,13 +642,13 @@ VECTORS(bf16, bf16, 1)
 SINGLES(float, f32)
 SINGLES(bf16, bf16)
 
-#define FOLDS(T, NAME, V)                                                                                                \
-    extern "C" __global__ void fold_images_##NAME##_v##V(const T* x, T* out, int n, int h, int w, int c, int folded_h,   \
-                                                         int folded_w, int channels, int first) {                        \
-        fold_images<T, V>(x, out, n, h, w, c, folded_h, folded_w, channels, first);                                      \
+#define SPACE_TO_DEPTH(T, NAME, V)                                                                                                \
+    extern "C" __global__ void space_to_depth_images_##NAME##_v##V(const T* x, T* out, int n, int h, int w, int c, int squares_h,   \
+                                                         int squares_w, int channels, int first) {                        \
+        space_to_depth_images<T, V>(x, out, n, h, w, c, squares_h, squares_w, channels, first);                                      \
     }
 
-FOLDS(float, f32, 4)
-FOLDS(float, f32, 1)
-FOLDS(bf16, bf16, 4)
-FOLDS(bf16, bf16, 1)
+SPACE_TO_DEPTH(float, f32, 4)
+SPACE_TO_DEPTH(float, f32, 1)
+SPACE_TO_DEPTH(bf16, bf16, 4)
+SPACE_TO_DEPTH(bf16, bf16, 1)

@@ -1,41 +1,23 @@
-//! The ops on NVIDIA cards: convolutions by cuDNN, the rest by the kernels of `kernels.cu`.
+//! The ops on NVIDIA GPUs: convolutions by cuDNN, the rest by the kernels of `kernels.cu`.
 //!
 //! Activations are bf16 or f32, parameters and their gradients f32; sums are f32 or better. All work of a device goes to the
 //! one stream of its candle device, so that order alone keeps data safe and nothing waits for the host.
 
-mod cards;
-pub(crate) mod conv;
-mod convolutions;
-mod download;
-pub(crate) mod elementwise;
-pub(crate) mod fold;
-mod gemm;
-mod gpu;
-pub(crate) mod loss;
-mod memory;
-pub(crate) mod norm;
-pub(crate) mod pixels;
-mod plan;
-pub(crate) mod pool;
+mod algorithms;
+mod cudnn;
+mod device;
+mod ops;
 mod profile;
 mod recording;
-pub(crate) mod sgd;
-mod shape;
-mod upload;
+mod transfer;
 
-pub use cards::{Capability, Card, cards};
-pub use convolutions::{Choices, choices, cudnn_version, follow};
-pub use download::{Download, Downloads};
-pub use gpu::{CudaConfig, open};
-pub use profile::{Cost, Peaks, Profile, Spent, peaks, profile};
+pub use algorithms::{choices, cudnn_version, follow};
+pub use cudnn::Choices;
+pub(crate) use device::tensor;
+pub use device::{Capability, Card, Cost, CudaConfig, cards, open};
+pub(crate) use ops::sgd::{Moved, Rates, Rule, step};
+pub(crate) use ops::space_to_depth::SpaceToDepth;
+pub(crate) use ops::{conv, elementwise, loss, norm, pixels, pool};
+pub use profile::{Peaks, Profile, Spent, peaks, profile};
 pub use recording::{Recording, record, rehearse};
-pub use upload::{Pinned, Upload, Uploads};
-
-use candle_core::cuda::CudaStorage;
-use candle_core::op::BackpropOp;
-use candle_core::{Shape, Storage, Tensor};
-
-/// A tensor, outside the autograd graph, of memory that kernels fill.
-pub(crate) fn tensor(storage: CudaStorage, shape: impl Into<Shape>) -> Tensor {
-    Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
-}
+pub use transfer::{Download, Downloads, Pinned, Upload, Uploads};

@@ -2,33 +2,16 @@
 //! and Patterson's roofline, 2009). Operands that lie in cache, and convolutions by Winograd, may be faster than that.
 #![expect(unsafe_code, reason = "copies on the card")]
 
-use super::gemm::Gemm;
-use super::gpu::Gpu;
-use super::memory::{address, fresh, start};
+use super::cudnn::Gemm;
+use super::device::{Cost, Gpu, Timed, address, fresh, start};
 use candle_core::cuda::WrapErr;
-use candle_core::cuda::cudarc::driver::{CudaEvent, result, sys::CUevent_flags};
+use candle_core::cuda::cudarc::driver::{result, sys::CUevent_flags};
 use candle_core::{DType, Device, Result, Storage, Tensor, bail};
 use std::collections::BTreeMap;
-use std::ops::AddAssign;
-
-/// What an op has to do at least.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cost {
-    /// Multiplications and additions of convolutions and products; what others compute is nothing beside their traffic.
-    pub flops: f64,
-    /// Bytes of what is read and written, each once.
-    pub bytes: f64,
-}
-
-impl AddAssign for Cost {
-    fn add_assign(&mut self, other: Self) {
-        self.flops += other.flops;
-        self.bytes += other.bytes;
-    }
-}
 
 /// All calls of an op.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Spent {
     /// Of all calls.
     pub milliseconds: f64,
@@ -38,11 +21,19 @@ pub struct Spent {
     pub cost: Cost,
 }
 
+impl Spent {
+    /// `calls` that took `milliseconds` and had to do `cost`, all together.
+    pub const fn new(milliseconds: f64, calls: usize, cost: Cost) -> Self {
+        Self { milliseconds, calls, cost }
+    }
+}
+
 /// By the ops' names.
 pub type Profile = BTreeMap<String, Spent>;
 
 /// What a card does at most, as measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Peaks {
     /// Floating-point operations a second, of a large matrix product.
     pub flops: f64,
@@ -51,18 +42,15 @@ pub struct Peaks {
 }
 
 impl Peaks {
+    /// A GPU that does at most `flops` floating-point operations and moves at most `bytes` a second.
+    pub const fn new(flops: f64, bytes: f64) -> Self {
+        Self { flops, bytes }
+    }
+
     /// Milliseconds that this cost takes at the peaks.
     pub fn milliseconds(&self, cost: &Cost) -> f64 {
         1e3 * (cost.flops / self.flops).max(cost.bytes / self.bytes)
     }
-}
-
-/// What was timed of an op that may still run.
-pub(super) struct Timed {
-    pub(super) name: String,
-    pub(super) cost: Cost,
-    pub(super) begun: CudaEvent,
-    pub(super) ended: CudaEvent,
 }
 
 /// Runs `work`, which must not wait for the card, and says how long each op of this crate took on `device`.
@@ -76,9 +64,9 @@ pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Pro
         // SAFETY: memory of as many bytes, freed in the order of the stream.
         unsafe { result::memset_d8_async(start(&filling), 0, BYTES, cuda.cuda_stream().cu_stream()) }.w()?;
     }
-    gpu.start_profile();
+    gpu.timer.start();
     let result = work();
-    let timed = gpu.take_profile();
+    let timed = gpu.timer.stop();
     result?;
     let mut profile = Profile::new();
     for Timed { name, cost, begun, ended } in timed {

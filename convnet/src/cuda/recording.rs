@@ -3,10 +3,11 @@
 //! A training step starts some hundred kernels. With small batches the processor takes longer to start them than the card to
 //! run them; a recorded step is one start.
 
-use super::gpu::error;
+use super::device::error;
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::driver::{CudaGraph, sys};
 use candle_core::{Device, Result, bail};
+use std::fmt;
 
 /// Recorded work: the same kernels on the same addresses each time.
 pub struct Recording(CudaGraph);
@@ -35,6 +36,12 @@ pub fn record(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Reco
         Ok(Some(graph)) => Ok(Recording(graph)),
         Ok(None) => bail!("recording: no work was recorded"),
         Err(e) => Err(error("recording", e)),
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").finish_non_exhaustive()
     }
 }
 

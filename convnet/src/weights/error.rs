@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Why weights could not be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WeightsError {
     /// The file could not be opened or read.
     #[error("{}: cannot read it", path.display())]
@@ -75,6 +76,7 @@ pub enum WeightsError {
 
 /// One tensor that does not fit the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Problem {
     /// The network needs it and the file lacks it.
     Missing {

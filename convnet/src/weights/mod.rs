@@ -21,12 +21,30 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 /// wrappers add (`module.` of `DataParallel`, `_orig_mod.` of `torch.compile`) are cut out. In a `.pth` the weights may
 /// be the file itself, lie under a key such as `state_dict` or `model`, or be those of a whole module; files of any version of
 /// PyTorch are read, and nothing in them is run. The format is told from the file's first bytes, not from its name.
-pub fn read_weights(path: &Path) -> Result<HashMap<String, Tensor>, WeightsError> {
+///
+/// ```
+/// # use candle_convnet::read_weights;
+/// # use candle_core::{DType, Device, Tensor};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("weights.safetensors");
+/// Tensor::zeros((2, 3), DType::F16, &Device::Cpu)?.save_safetensors("fc.weight", &path)?;
+/// let weights = read_weights(&path)?;
+/// assert_eq!((weights["fc.weight"].dims(), weights["fc.weight"].dtype()), (&[2, 3][..], DType::F32));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// A file that cannot be read, is damaged, or holds something else than weights, and two tensors of one name.
+pub fn read_weights(path: impl AsRef<Path>) -> Result<HashMap<String, Tensor>, WeightsError> {
     find_weights(path).map(|(weights, _)| weights)
 }
 
-/// The same, and the key in the file under which the weights are, such as `state_dict`; empty for the file itself.
-pub fn find_weights(path: &Path) -> Result<(HashMap<String, Tensor>, String), WeightsError> {
+/// Reads weights as [`read_weights`] does, and returns also the key in the file under which they are, such as `state_dict`; empty
+/// for the file itself.
+pub fn find_weights(path: impl AsRef<Path>) -> Result<(HashMap<String, Tensor>, String), WeightsError> {
+    let path = path.as_ref();
     let io = |source| WeightsError::Io { path: path.to_owned(), source };
     let bytes = clipshard::read_regular(path, MAX_FILE_BYTES).map_err(io)?;
     let (tensors, key) = match bytes.as_slice() {
@@ -79,10 +97,22 @@ fn of_pth(path: &Path, bytes: &[u8]) -> Result<(Vec<(String, Tensor)>, String), 
     Ok((tensors.into_iter().map(tensor).collect::<candle_core::Result<_>>()?, key))
 }
 
-/// Whether each number can be computed with: no NaN, no infinity, and no negative variance (`running_var`). The error names the
-/// first tensor that has one; `path` is for its message.
+/// Checks that each number can be computed with: no NaN, no infinity, and no negative variance (`running_var`).
+///
+/// # Errors
+/// Names the first tensor that has such a number; `path` is for the message.
+///
+/// ```
+/// # use candle_convnet::{WeightsError, check_values};
+/// # use candle_core::{Device, Tensor};
+/// # fn main() -> candle_core::Result<()> {
+/// let tensors = [("fc.bias".to_owned(), Tensor::new(&[0f32, f32::NAN], &Device::Cpu)?)].into();
+/// assert!(matches!(check_values("weights.pth", &tensors), Err(WeightsError::Value { name, .. }) if name == "fc.bias"));
+/// # Ok(())
+/// # }
+/// ```
 #[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
-pub fn check_values(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<(), WeightsError> {
+pub fn check_values(path: impl AsRef<Path>, tensors: &HashMap<String, Tensor>) -> Result<(), WeightsError> {
     let mut names: Vec<&String> = tensors.keys().collect();
     names.sort_unstable();
     for name in names {
@@ -93,7 +123,7 @@ pub fn check_values(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()
         let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         let is_variance = name.ends_with("running_var");
         if let Some(&value) = values.iter().find(|&&value| !value.is_finite() || is_variance && value < 0.0) {
-            return Err(WeightsError::Value { path: path.to_owned(), name: name.clone(), value });
+            return Err(WeightsError::Value { path: path.as_ref().to_owned(), name: name.clone(), value });
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Names of other programs' networks, and torchvision's.
 
-use super::{Problem, WeightsError};
+use super::error::{Problem, WeightsError};
 use candle_core::Tensor;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -13,6 +13,7 @@ const HEADS: [&str; 8] =
 
 /// Whose names weights have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// torchvision's or timm's, perhaps behind a prefix.
     Torchvision,
@@ -35,11 +36,26 @@ pub(super) fn without_wrappers(name: &str) -> String {
 ///
 /// A prefix is cut off where the first layers of exactly one ResNet stand behind it. A last layer beside the prefix, as
 /// `cls_head.fc_cls` of mmaction2, becomes `fc`. Other tensors beside a whole network, such as
-/// those of a loss, are left out. Two tensors that would get one name are an
-/// error; `path` is for its message.
+/// those of a loss, are left out.
+///
+/// # Errors
+/// Two tensors that would get one name; `path` is for the message.
+///
+/// ```
+/// # use candle_convnet::{Origin, torchvision_names};
+/// # use candle_core::{DType, Device, Tensor};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let names = ["conv1.conv.weight", "conv1.bn.weight", "layer1.0.conv1.conv.weight"];
+/// let zero = Tensor::zeros(1, DType::F32, &Device::Cpu)?;
+/// let tensors = names.map(|name| (format!("backbone.{name}"), zero.clone())).into();
+/// let (tensors, origin) = torchvision_names("weights.pth", tensors)?;
+/// assert!(origin == Origin::Mmaction2 && tensors.contains_key("bn1.weight"));
+/// # Ok(())
+/// # }
+/// ```
 #[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
 pub fn torchvision_names(
-    path: &Path,
+    path: impl AsRef<Path>,
     tensors: HashMap<String, Tensor>,
 ) -> Result<(HashMap<String, Tensor>, Origin), WeightsError> {
     let prefixes: BTreeSet<String> = tensors.keys().filter_map(|name| prefix_of(name, &tensors)).collect();
@@ -65,7 +81,7 @@ pub fn torchvision_names(
             problems.push(Problem::Twice { name: new });
         }
     }
-    WeightsError::check(path, problems)?;
+    WeightsError::check(path.as_ref(), problems)?;
     // Beside a whole network they are those of a loss or a metric; else one of them may be what the network lacks.
     if prefix.is_empty() || !named.contains_key("fc.weight") {
         named.extend(beside);

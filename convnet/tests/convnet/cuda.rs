@@ -7,8 +7,8 @@ use crate::networks::{check_training, flow_run, known_on, partial_run, rgb_run};
 use crate::values::{assert_close, flat, scaled, tensor, var};
 use candle_convnet::cuda::{Choices, CudaConfig, Downloads, Pinned, Uploads, choices, follow, open, record, rehearse};
 use candle_convnet::{
-    BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, PixelLayout, Range, Sgd, SgdConfig, add_relu,
-    conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
+    BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, Normalisation, PixelLayout, Sgd, SgdConfig,
+    add_relu, conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
@@ -72,7 +72,7 @@ fn convolutions_on_the_card_equal_the_cpus() {
             let weight = tensor(&format!("{what}/w"), (o, c, kernel, kernel)).to_dtype(dtype).unwrap();
             let weight = var(&weight.to_dtype(DType::F32).unwrap());
             let weight_card = var(&weight.to_device(&card).unwrap());
-            let config = Conv2dConfig { stride, padding };
+            let config = Conv2dConfig::default().with_stride(stride).with_padding(padding);
             let y = conv2d(&x, &weight, config).unwrap();
             let y_card = conv2d(&x_card, &weight_card, config).unwrap();
             assert_eq!(y_card.dtype(), dtype);
@@ -99,7 +99,7 @@ fn pooling_on_the_card_equals_the_cpus_also_where_values_tie() {
             let what = format!("{dtype:?} {n}x{h}x{w}x{c}, window {kernel}, stride {stride}");
             let ties = (tensor(&what, (n, h, w, c)) * 4.).unwrap().round().unwrap();
             let (x, x_card) = (var(&ties), var(&ties.to_dtype(dtype).unwrap().to_device(&card).unwrap()));
-            let config = MaxPool2dConfig { kernel, stride, padding };
+            let config = MaxPool2dConfig::new(kernel, stride).with_padding(padding);
             let (y, y_card) = (max_pool2d(&x, config).unwrap(), max_pool2d(&x_card, config).unwrap());
             same(&what, &y_card, &y, 0.);
             let (grads, grads_card) = (backward(&y, "g"), backward(&y_card, "g"));
@@ -140,7 +140,7 @@ fn batch_norm_on_the_card_equals_the_cpus_in_both_modes() {
             ((1, 1, 1, 3), false, true),
         ] {
             let what = format!("{dtype:?} {shape:?}, relu {relu}, train {train}");
-            let config = BatchNormConfig { relu, ..BatchNormConfig::default() };
+            let config = BatchNormConfig::default().with_relu(relu);
             let ((vars, norm), (vars_card, norm_card)) =
                 (batch_norm(shape.3, config, &Device::Cpu), batch_norm(shape.3, config, &card));
             let (x, x_card) = images(&what, shape, dtype, &card);
@@ -210,8 +210,8 @@ fn pixels_on_the_card_become_what_the_cpu_makes_of_them() {
     let card = card();
     let bytes: Vec<u8> = (0..2 * 2 * 6 * 5 * 20).map(|i| (i * 37 % 256) as u8).collect();
     for (layout, shape, range) in [
-        (PixelLayout::Interleaved, (4, 10, 20, 3), Range::imagenet()),
-        (PixelLayout::Planes, (4, 20, 6, 5), Range::unit()),
+        (PixelLayout::Interleaved, (4, 10, 20, 3), Normalisation::imagenet()),
+        (PixelLayout::Planes, (4, 20, 6, 5), Normalisation::unit()),
     ] {
         let count = shape.0 * shape.1 * shape.2 * shape.3;
         let x = Tensor::from_slice(&bytes[..count], shape, &Device::Cpu).unwrap();
@@ -288,12 +288,12 @@ fn a_bf16_network_follows_the_f32_network() {
 #[test]
 #[ignore = "needs an NVIDIA card"]
 fn deterministic_steps_give_the_same_bits_and_memory_stays() {
-    let card = card_with(CudaConfig { deterministic: true, ..CudaConfig::default() });
+    let card = card_with(CudaConfig::default().with_deterministic(true));
     let context = card.as_cuda_device().unwrap().cuda_stream().context().clone();
     let labels = Tensor::arange(0u32, 8, &card).unwrap();
     let run = || {
         let model = known_on(&card, Depth::R18, 3);
-        let mut sgd = Sgd::new(model.trainable(), SgdConfig::default());
+        let mut sgd = Sgd::new(model.trainable(), SgdConfig::default()).unwrap();
         let mut free = Vec::new();
         for step in 0..6 {
             let x = scaled(&format!("x/{step}"), (8, 64, 64, 3), 2., 0.).to_device(&card).unwrap();
@@ -315,7 +315,7 @@ fn algorithms_are_known_by_name_and_can_be_given() {
         let (_, x) = images("x", (2, 14, 14, 16), DType::BF16, card);
         for kernel in [1, 3] {
             let weight = var(&tensor("w", (24, 16, kernel, kernel)).to_device(card).unwrap());
-            let config = Conv2dConfig { stride: 1, padding: kernel / 2 };
+            let config = Conv2dConfig::default().with_padding(kernel / 2);
             backward(&conv2d(&x, &weight, config).unwrap(), "g");
         }
         choices(card).unwrap()
@@ -392,13 +392,13 @@ fn uploads_arrive_whole_and_in_turn() {
 #[test]
 #[ignore = "needs an NVIDIA card"]
 fn a_recorded_step_does_what_the_step_does() {
-    let card = card_with(CudaConfig { deterministic: true, ..CudaConfig::default() });
+    let card = card_with(CudaConfig::default().with_deterministic(true));
     let batch = |step: usize| scaled(&format!("recorded/{step}"), (8, 64, 64, 3), 2., 0.).to_device(&card).unwrap();
     let labels = Tensor::new(&[0u32, 3, 6, 9, 2, 5, 8, 1], &card).unwrap();
     let run = |recorded: bool| {
         let model = known_on(&card, Depth::R18, 3);
-        let sgd = RefCell::new(Sgd::new(model.trainable(), SgdConfig::default()));
-        sgd.borrow_mut().scale_lr("fc.weight", 0.5);
+        let sgd = RefCell::new(Sgd::new(model.trainable(), SgdConfig::default()).unwrap());
+        sgd.borrow_mut().scale_lr("fc.weight", 0.5).unwrap();
         let (x, loss) =
             (Tensor::zeros((8, 64, 64, 3), DType::F32, &card).unwrap(), Tensor::zeros(1, DType::F32, &card).unwrap());
         let step = || {

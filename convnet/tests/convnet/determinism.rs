@@ -8,9 +8,9 @@ use candle_core::{Device, Tensor, Var};
 fn trained(threads: usize) -> Vec<(String, Vec<u32>)> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        let config = ResNetConfig { depth: Depth::R18, in_channels: 20, classes: 5 };
+        let config = ResNetConfig::new(Depth::R18, 20, 5);
         let model = Model::random(&config, 11, &Device::Cpu).unwrap();
-        let mut sgd = Sgd::new(model.trainable(), SgdConfig::default());
+        let mut sgd = Sgd::new(model.trainable(), SgdConfig::default()).unwrap();
         let labels = Tensor::new(&[0u32, 1, 2, 3, 4], &Device::Cpu).unwrap();
         for step in 0..2 {
             let x = scaled(&format!("determinism/{step}"), (5, 72, 56, 20), 1., 0.);
@@ -46,7 +46,7 @@ fn wide_convolutions_give_the_same_bits_on_any_number_of_threads() {
             pool.install(|| {
                 let x = Var::from_tensor(&tensor("x", (3, size, size, c))).unwrap();
                 let weight = Var::from_tensor(&tensor("w", (o, c, kernel, kernel))).unwrap();
-                let y = conv2d(&x, &weight, Conv2dConfig { stride: 1, padding: kernel / 2 }).unwrap();
+                let y = conv2d(&x, &weight, Conv2dConfig::default().with_padding(kernel / 2)).unwrap();
                 let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
                 [bits(&y), bits(grads.get(&x).unwrap()), bits(grads.get(&weight).unwrap())]
             })
@@ -60,7 +60,7 @@ fn wide_convolutions_give_the_same_bits_on_any_number_of_threads() {
 
 #[test]
 fn random_weights_depend_on_the_seed_alone() {
-    let config = ResNetConfig { depth: Depth::R18, in_channels: 3, classes: 7 };
+    let config = ResNetConfig::new(Depth::R18, 3, 7);
     let weights = |seed| Model::random(&config, seed, &Device::Cpu).unwrap().tensors();
     let (a, b, c) = (weights(3), weights(3), weights(4));
     for (((name, a), (_, b)), (_, c)) in a.iter().zip(&b).zip(&c) {

@@ -91,7 +91,7 @@ fn convolution() {
         let window = Window { kernel, stride, padding };
         check(
             &inputs,
-            |v| conv2d(&v[0], &v[1], Conv2dConfig { stride, padding }),
+            |v| conv2d(&v[0], &v[1], Conv2dConfig::default().with_stride(stride).with_padding(padding)),
             |p| plain_conv(&p[0], &p[1], dims, window),
             1e-2,
         );
@@ -105,7 +105,7 @@ fn max_pooling() {
         let window = Window { kernel, stride, padding };
         check(
             &[var(&tensor("fd/pool", (n, h, w, c)))],
-            |v| max_pool2d(&v[0], MaxPool2dConfig { kernel, stride, padding }),
+            |v| max_pool2d(&v[0], MaxPool2dConfig::new(kernel, stride).with_padding(padding)),
             |p| {
                 let mut y = vec![f64::NEG_INFINITY; n * window.out(h) * window.out(w) * c];
                 let (out_h, out_w) = (window.out(h), window.out(w));
@@ -146,7 +146,7 @@ fn batch_norm_in_both_modes_and_with_a_rectifier() {
     for (relu, train) in [(false, true), (true, true), (false, false), (true, false)] {
         let varmap = VarMap::new();
         let vb = VarBuilder::from_varmap(&varmap, DType::F32, &Device::Cpu);
-        let norm = BatchNorm2d::new(3, BatchNormConfig { relu, ..BatchNormConfig::default() }, &vb).unwrap();
+        let norm = BatchNorm2d::new(3, BatchNormConfig::default().with_relu(relu), &vb).unwrap();
         let vars = varmap.data().lock().unwrap();
         vars["weight"].set(&scaled("fd/weight", 3, 0.5, 1.)).unwrap();
         vars["bias"].set(&scaled("fd/bias", 3, 0.5, 0.)).unwrap();

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-const CONFIG: ResNetConfig = ResNetConfig { depth: Depth::R18, in_channels: 3, classes: 10 };
+const CONFIG: ResNetConfig = ResNetConfig::new(Depth::R18, 3, 10);
 
 /// A file with the known weights of a ResNet-18 in `dtype`, changed by `change`.
 fn file(dir: &Path, dtype: DType, change: impl Fn(&mut HashMap<String, Tensor>)) -> PathBuf {
@@ -57,7 +57,7 @@ fn the_file_needs_no_last_layer_and_may_count_batches() {
 fn twenty_channels_get_the_mean_over_rgb() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), DType::F32, |_| {});
-    let model = load(&ResNetConfig { in_channels: 20, ..CONFIG }, &path).unwrap();
+    let model = load(&ResNetConfig::new(Depth::R18, 20, 10), &path).unwrap();
     let conv1 = tensor(&model, "conv1.weight");
     assert_eq!(conv1.dims(), [64, 20, 7, 7]);
     let rgb = tensor(&known(Depth::R18, 3), "conv1.weight");
@@ -88,7 +88,7 @@ fn missing_misshapen_and_unknown_tensors_are_named() {
         problems.iter().map(Problem::name).collect::<Vec<_>>(),
         ["bn1.weight", "layer3.1.bn2.bias", "layer5.conv.weight"]
     );
-    let text = load(&ResNetConfig { depth: Depth::R34, ..CONFIG }, &path).unwrap_err().to_string();
+    let text = load(&ResNetConfig::new(Depth::R34, 3, 10), &path).unwrap_err().to_string();
     assert!(text.contains("; and ") && text.contains(" more"), "{text}");
 }
 
@@ -117,7 +117,7 @@ fn loading_tensors_is_exact_or_changes_nothing() {
 
 #[test]
 fn a_zip_pth_gives_its_nested_weights_without_the_prefix() {
-    let weights = read_weights(&golden_path("tiny.pth")).unwrap();
+    let weights = read_weights(golden_path("tiny.pth")).unwrap();
     let mut names: Vec<&str> = weights.keys().map(String::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["brain", "half", "single"]);
@@ -147,7 +147,7 @@ fn files_that_hold_no_weights_say_so() {
     let whole = std::fs::read(golden_path("tiny.pth")).unwrap();
     says(&whole[..whole.len() / 2], "cut short");
     // The system's words come once, as the cause.
-    let error = anyhow::Error::from(read_weights(&dir.path().join("absent")).unwrap_err());
+    let error = anyhow::Error::from(read_weights(dir.path().join("absent")).unwrap_err());
     assert!(
         format!("{error:#}").ends_with("absent: cannot read it: No such file or directory (os error 2)"),
         "{error:#}"
@@ -290,7 +290,7 @@ fn truth_values_and_integers_in_safetensors_are_passed_over() {
 
 #[test]
 fn the_key_of_nested_weights_is_told() {
-    assert_eq!(find_weights(&golden_path("tiny.pth")).unwrap().1, "state_dict");
+    assert_eq!(find_weights(golden_path("tiny.pth")).unwrap().1, "state_dict");
 }
 
 #[cfg(unix)]

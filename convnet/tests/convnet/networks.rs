@@ -26,7 +26,7 @@ pub fn ordinary_on(device: &Device, depth: Depth, in_channels: usize) -> Model {
 }
 
 fn with_norms(device: &Device, depth: Depth, in_channels: usize, ordinary: bool) -> Model {
-    let model = Model::random(&ResNetConfig { depth, in_channels, classes: 10 }, 0, device).unwrap();
+    let model = Model::random(&ResNetConfig::new(depth, in_channels, 10), 0, device).unwrap();
     let tensors: HashMap<String, Tensor> = model
         .tensors()
         .into_iter()
@@ -72,14 +72,7 @@ pub struct Run {
 
 /// As the seed's spatial stream learns.
 pub fn rgb_run() -> Run {
-    Run {
-        name: "resnet18-rgb",
-        partial: false,
-        channels: 3,
-        passes: 3,
-        label_smoothing: 0.,
-        sgd: SgdConfig { lr: 5e-4, ..SgdConfig::default() },
-    }
+    Run { name: "resnet18-rgb", partial: false, channels: 3, passes: 3, label_smoothing: 0., sgd: SgdConfig::new(5e-4) }
 }
 
 /// The same with partial batch norm.
@@ -95,7 +88,7 @@ pub fn flow_run() -> Run {
         channels: 20,
         passes: 1,
         label_smoothing: 0.1,
-        sgd: SgdConfig { lr: 1e-3, weight_decay: 5e-4, nesterov: true, ..SgdConfig::default() },
+        sgd: SgdConfig::new(1e-3).with_weight_decay(5e-4).with_nesterov(true),
     }
 }
 
@@ -106,7 +99,7 @@ pub fn check_training(run: &Run, device: &Device) {
         model.net.freeze_norms();
     }
     let vars = model.trainable();
-    let mut sgd = Sgd::new(vars.clone(), run.sgd);
+    let mut sgd = Sgd::new(vars.clone(), run.sgd).unwrap();
     let labels = Tensor::from_vec((0..8).map(|i| i * 3 % 10).collect::<Vec<u32>>(), 8, device).unwrap();
     for step in 0..5 {
         let logits: Vec<Tensor> = (0..run.passes)
@@ -251,7 +244,7 @@ fn dropout_multiplies_the_features_on_both_ways() {
 fn every_depth_has_torchvisions_number_of_parameters() {
     let counts = [11_689_512, 21_797_672, 25_557_032, 44_549_160, 60_192_808];
     for (depth, count) in Depth::ALL.into_iter().zip(counts) {
-        let model = Model::random(&ResNetConfig { depth, in_channels: 3, classes: 1000 }, 0, &Device::Cpu).unwrap();
+        let model = Model::random(&ResNetConfig::new(depth, 3, 1000), 0, &Device::Cpu).unwrap();
         assert_eq!(model.trainable().iter().map(|(_, var)| var.elem_count()).sum::<usize>(), count, "{depth}");
     }
 }
@@ -259,7 +252,7 @@ fn every_depth_has_torchvisions_number_of_parameters() {
 #[test]
 fn at_every_depth_and_odd_sizes_the_loss_falls_as_its_gradient_says() {
     for (depth, size) in Depth::ALL.into_iter().zip([33, 64, 40, 64, 47]) {
-        let model = Model::random(&ResNetConfig { depth, in_channels: 3, classes: 4 }, 3, &Device::Cpu).unwrap();
+        let model = Model::random(&ResNetConfig::new(depth, 3, 4), 3, &Device::Cpu).unwrap();
         let x = scaled("depths/x", (4, size, size, 3), 2., 0.);
         let labels = Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap();
         let loss = || cross_entropy(&model.net.forward_t(&x, true).unwrap(), &labels, 0.).unwrap();
@@ -269,8 +262,8 @@ fn at_every_depth_and_odd_sizes_the_loss_falls_as_its_gradient_says() {
         let squares: f64 = model.trainable().iter().map(|(_, var)| square(grads.get(var).unwrap())).sum();
         // A step so short that the loss should fall by 0.01.
         let lr = 0.01 / squares;
-        let config = SgdConfig { lr, momentum: 0., ..SgdConfig::default() };
-        Sgd::new(model.trainable(), config).step(&grads).unwrap();
+        let config = SgdConfig::new(lr).with_momentum(0.);
+        Sgd::new(model.trainable(), config).unwrap().step(&grads).unwrap();
         let fall = f64::from(before.to_scalar::<f32>().unwrap() - loss().to_scalar::<f32>().unwrap());
         assert!((0.008..0.012).contains(&fall), "{depth} at {size}: the loss fell by {fall}");
         let scores = flat(&model.net.forward_t(&x, false).unwrap());

@@ -23,7 +23,7 @@ fn convolutions_agree_with_pytorch() {
     ] {
         let x = var(&tensor(&format!("conv/{name}/x"), (n, h, w, c)));
         let weight = var(&tensor(&format!("conv/{name}/w"), (o, c, kernel, kernel)));
-        let y = conv2d(&x, &weight, Conv2dConfig { stride, padding }).unwrap();
+        let y = conv2d(&x, &weight, Conv2dConfig::default().with_stride(stride).with_padding(padding)).unwrap();
         goldens.check(&format!("conv/{name}/y"), &y, 1e-6);
         let grads = backward(&y, &format!("conv/{name}/g"));
         goldens.check(&format!("conv/{name}/dx"), grads.get(&x).unwrap(), 1e-6);
@@ -38,7 +38,7 @@ fn max_pooling_agrees_with_pytorch_also_where_values_tie() {
         [("resnet", [2, 11, 8, 5, 3, 2, 1]), ("plain", [1, 6, 7, 3, 2, 2, 0]), ("overlap", [1, 5, 5, 4, 3, 1, 1])]
     {
         let x = var(&(tensor(&format!("pool/{name}/x"), (n, h, w, c)) * 4.).unwrap().round().unwrap());
-        let y = max_pool2d(&x, MaxPool2dConfig { kernel, stride, padding }).unwrap();
+        let y = max_pool2d(&x, MaxPool2dConfig::new(kernel, stride).with_padding(padding)).unwrap();
         goldens.check(&format!("pool/{name}/y"), &y, 0.);
         let grads = backward(&y, &format!("pool/{name}/g"));
         goldens.check(&format!("pool/{name}/dx"), grads.get(&x).unwrap(), 1e-6);
@@ -68,7 +68,7 @@ fn batch_norm_with_a_rectifier_equals_batch_norm_and_relu() {
     let name = "norm/fused";
     let mut results = Vec::new();
     for relu in [true, false] {
-        let (varmap, norm) = batch_norm(name, 20, BatchNormConfig { relu, ..BatchNormConfig::default() });
+        let (varmap, norm) = batch_norm(name, 20, BatchNormConfig::default().with_relu(relu));
         let x = var(&scaled("norm/fused/x", (2, 7, 5, 20), 1.5, -0.3));
         let y = norm.forward_t(&x, true).unwrap();
         let y = if relu { y } else { candle_convnet::relu(&y).unwrap() };
@@ -97,7 +97,7 @@ fn batch_norm_of_a_single_value_gives_the_bias_and_finite_statistics() {
 
 #[test]
 fn batch_norm_keeps_a_small_variance_beside_a_large_mean() {
-    let (_, norm) = batch_norm("norm/large", 2, BatchNormConfig { eps: 0., ..BatchNormConfig::default() });
+    let (_, norm) = batch_norm("norm/large", 2, BatchNormConfig::default().with_eps(0.));
     // 10,000 and steps of 2⁻⁹: exact in f32. In f32 sums the squares alone would be off by more than the variance.
     let data: Vec<f32> = (0..256).flat_map(|i| [1e4 + (i % 8) as f32 / 512., (i % 8) as f32]).collect();
     let y = norm.forward_t(&Tensor::from_vec(data, (4, 8, 8, 2), &Device::Cpu).unwrap(), true).unwrap();
@@ -150,7 +150,7 @@ fn a_nan_is_the_maximum_of_every_window_that_holds_it() {
     let mut data = vec![1f32; 25];
     data[12] = f32::NAN;
     let x = var(&Tensor::from_vec(data, (1, 5, 5, 1), &Device::Cpu).unwrap());
-    let y = max_pool2d(&x, MaxPool2dConfig { kernel: 3, stride: 2, padding: 1 }).unwrap();
+    let y = max_pool2d(&x, MaxPool2dConfig::new(3, 2).with_padding(1)).unwrap();
     let found = y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(
         found.iter().map(|x| x.is_nan()).collect::<Vec<_>>(),
@@ -163,7 +163,7 @@ fn a_nan_is_the_maximum_of_every_window_that_holds_it() {
 #[test]
 fn a_window_of_negative_infinities_has_a_gradient_place_inside_the_image() {
     let x = var(&Tensor::full(f32::NEG_INFINITY, (1, 2, 2, 1), &Device::Cpu).unwrap().contiguous().unwrap());
-    let y = max_pool2d(&x, MaxPool2dConfig { kernel: 3, stride: 2, padding: 1 }).unwrap();
+    let y = max_pool2d(&x, MaxPool2dConfig::new(3, 2).with_padding(1)).unwrap();
     let grad = y.backward().unwrap().get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(grad, [1., 0., 0., 0.]);
 }
@@ -174,12 +174,12 @@ fn ops_name_what_is_wrong_with_their_input() {
     for (error, part) in [
         (conv2d(&x, &tensor("w", (2, 5, 3, 3)), Conv2dConfig::default()).unwrap_err(), "have 3 channels"),
         (conv2d(&x, &tensor("w", (2, 3, 7, 7)), Conv2dConfig::default()).unwrap_err(), "larger than the 4x4 image"),
-        (conv2d(&x, &tensor("w", (2, 3, 3, 3)), Conv2dConfig { stride: 0, padding: 0 }).unwrap_err(), "at least 1"),
+        (conv2d(&x, &tensor("w", (2, 3, 3, 3)), Conv2dConfig::default().with_stride(0)).unwrap_err(), "at least 1"),
         (
             conv2d(&x.to_dtype(DType::F64).unwrap(), &tensor("w", (2, 3, 3, 3)), Conv2dConfig::default()).unwrap_err(),
             "expected f32",
         ),
-        (max_pool2d(&x, MaxPool2dConfig { kernel: 3, stride: 1, padding: 2 }).unwrap_err(), "padding <= kernel / 2"),
+        (max_pool2d(&x, MaxPool2dConfig::new(3, 1).with_padding(2)).unwrap_err(), "padding <= kernel / 2"),
         (linear(&tensor("x", (2, 3)), &tensor("w", (4, 5)), &tensor("b", 4)).unwrap_err(), "do not fit"),
         (global_avg_pool(&tensor("x", (2, 0, 3, 4))).unwrap_err(), "no mean"),
     ] {

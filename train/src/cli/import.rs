@@ -187,7 +187,7 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
             View { flow_range: FlowRange::Centered, ..args.view.over(Recipe::Tsn, stream) }
         }
         Origin::Tsn | Origin::Mmaction2 => args.view.over(Recipe::Tsn, stream),
-        Origin::Torchvision | Origin::Reference => args.view.over(Recipe::Seed, stream),
+        _ => args.view.over(Recipe::Seed, stream),
     };
     let network = Network {
         stream,
@@ -209,10 +209,10 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         notes.push(format!("its weights are under {key}"));
     }
     let names = match origin {
-        Origin::Torchvision => "torchvision's",
         Origin::Reference => "the reference code's",
         Origin::Tsn => "TSN's",
         Origin::Mmaction2 => "mmaction2's",
+        _ => "torchvision's",
     };
     let turned = if is_turned { ", its flow channels turned into their natural order" } else { "" };
     notes.push(format!("it has {names} names{turned}"));
@@ -228,7 +228,7 @@ fn checked(view: View, stream: Stream) -> Result<View> {
 /// The tensors of a network, sorted by name, if they are exactly those that it has.
 fn checked_tensors(network: &Network, tensors: &HashMap<String, Tensor>, path: &Path) -> Result<Vec<(String, Tensor)>> {
     let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
-    let config = ResNetConfig { depth, in_channels: network.stream.channels(), classes: network.classes.len() };
+    let config = ResNetConfig::new(depth, network.stream.channels(), network.classes.len());
     let model = Model::random(&config, 0, &Device::Cpu)?;
     model.load_tensors(tensors).with_context(|| path.display().to_string())?;
     Ok(model.tensors())
@@ -273,8 +273,8 @@ mod tests {
     #[test]
     fn depths_are_told_by_their_blocks() {
         for depth in Depth::ALL {
-            let config = ResNetConfig { depth: Depth::R18, in_channels: 3, classes: 2 };
-            let config = ResNetConfig { depth, ..config };
+            let config = ResNetConfig::new(Depth::R18, 3, 2);
+            let config = ResNetConfig::new(depth, config.in_channels, config.classes);
             let tensors = Model::random(&config, 0, &Device::Cpu).unwrap().tensors().into_iter().collect();
             assert_eq!(depth_of(&tensors), Some(depth));
         }

@@ -7,7 +7,7 @@ use super::backend::{Upload, Uploads};
 use super::device::Compute;
 use crate::stream::Stream;
 use anyhow::{Context, Result};
-use candle_convnet::{PixelLayout, Range, normalise};
+use candle_convnet::{Normalisation, PixelLayout, normalise};
 use candle_core::{Device, Tensor};
 use clip_loader::Batch;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub struct SamplePixels {
     /// Images of a sample; each is an input of its own.
     pub views: usize,
     /// The range of the network's input values.
-    pub range: Range,
+    pub range: Normalisation,
 }
 
 impl SamplePixels {

@@ -33,7 +33,7 @@ impl LoadedNetwork {
         let (network, tensors) = network_file::load(path)?;
         let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let (in_channels, classes) = (network.stream.channels(), network.classes.len());
-        let model = Model::random(&ResNetConfig { depth, in_channels, classes }, 0, &compute.device)?;
+        let model = Model::random(&ResNetConfig::new(depth, in_channels, classes), 0, &compute.device)?;
         model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
         Ok(Self { network, model, path: path.to_owned() })
     }

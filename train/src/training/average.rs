@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_average_is_the_weighted_sum_of_all_that_it_saw() {
-        let config = ResNetConfig { depth: Depth::R18, in_channels: 3, classes: 2 };
+        let config = ResNetConfig::new(Depth::R18, 3, 2);
         let model = Model::random(&config, 0, &Device::Cpu).unwrap();
         let bias = |tensors: &[(String, Tensor)]| -> f32 {
             let (_, tensor) = tensors.iter().find(|(name, _)| name == "fc.bias").unwrap();

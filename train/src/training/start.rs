@@ -72,7 +72,7 @@ impl Start {
         // The weights are read before the folder is touched: a wrong path must not cost an older run.
         let model = first_model(settings, state.network.classes.len(), device)?;
         let folder = RunFolder::open(dir, existing)?;
-        let sgd = optimiser(settings, &model);
+        let sgd = optimiser(settings, &model)?;
         let average = Average::new(settings.ema, &model)?;
         Ok(Self { folder, model, sgd, average, state })
     }
@@ -104,14 +104,10 @@ impl Start {
                 settings.data.display()
             );
         }
-        let config = ResNetConfig {
-            depth: settings.depth()?,
-            in_channels: settings.stream.channels(),
-            classes: fresh.network.classes.len(),
-        };
+        let config = ResNetConfig::new(settings.depth()?, settings.stream.channels(), fresh.network.classes.len());
         let model = Model::random(&config, 0, &compute.device)?;
         model.load_tensors(&tensors.model).with_context(|| path.display().to_string())?;
-        let mut sgd = optimiser(settings, &model);
+        let mut sgd = optimiser(settings, &model)?;
         sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let average = Average::resumed(settings.ema, &model, &tensors.average, state.cursor.steps_done)
             .with_context(|| path.display().to_string())?;
@@ -121,28 +117,25 @@ impl Start {
     }
 }
 
-fn optimiser(settings: &Settings, model: &Model) -> Sgd {
-    let config = SgdConfig {
-        lr: settings.lr,
-        weight_decay: settings.weight_decay,
+fn optimiser(settings: &Settings, model: &Model) -> Result<Sgd> {
+    let config = SgdConfig::new(settings.lr)
+        .with_weight_decay(settings.weight_decay)
         // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
-        decay: Decay::Weights,
-        clip_norm: (settings.clip_grad > 0.0).then_some(settings.clip_grad),
-        ..SgdConfig::default()
-    };
-    let mut sgd = Sgd::new(model.trainable(), config);
-    sgd.scale_lr("conv1.weight", settings.conv1_lr);
-    sgd
+        .with_decay(Decay::Weights)
+        .with_clip_norm((settings.clip_grad > 0.0).then_some(settings.clip_grad));
+    let mut sgd = Sgd::new(model.trainable(), config)?;
+    sgd.scale_lr("conv1.weight", settings.conv1_lr)?;
+    Ok(sgd)
 }
 
 /// A network of these settings with weights to start from.
 fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
-    let config = ResNetConfig { depth: settings.depth()?, in_channels: settings.stream.channels(), classes };
+    let config = ResNetConfig::new(settings.depth()?, settings.stream.channels(), classes);
     if settings.weights == "none" {
         return Ok(Model::random(&config, settings.seed, device)?);
     }
     let path = Path::new(&settings.weights);
-    Ok(Model::from_weights(&config, (path, weights::read(path)?), settings.seed, device)?)
+    Ok(Model::from_weights(&config, path, weights::read(path)?, settings.seed, device)?)
 }
 
 /// No manifest is larger.

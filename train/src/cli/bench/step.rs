@@ -59,9 +59,9 @@ pub fn run(args: &StepArgs) -> Result<()> {
     let stream = args.stream.stream();
     let (compute, threads) = args.compute.start()?;
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
-    let config = ResNetConfig { depth: args.arch, in_channels: stream.channels(), classes: 101 };
+    let config = ResNetConfig::new(args.arch, stream.channels(), 101);
     let model = Model::random(&config, 0, &compute.device)?;
-    let sgd = Sgd::new(model.trainable(), SgdConfig { lr: 1e-3, ..SgdConfig::default() });
+    let sgd = Sgd::new(model.trainable(), SgdConfig::new(1e-3))?;
     let images = if args.data == "synthetic" {
         let side = args.input_size as usize;
         let shape = (batch_size, side, side, stream.channels());

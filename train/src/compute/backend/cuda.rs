@@ -39,7 +39,7 @@ pub fn open(ordinal: usize, tf32: bool, deterministic: bool) -> Result<(Device, 
         let there = if names.is_empty() { "none".into() } else { names.join(", ") };
         bail!("{device}: no such card (there is: {there}); use another number, {CURE}");
     };
-    let opened = open_card(ordinal, CudaConfig { tf32, deterministic });
+    let opened = open_card(ordinal, CudaConfig::default().with_tf32(tf32).with_deterministic(deterministic));
     Ok((opened.map_err(|error| anyhow!("{device}: {error}, {CURE}"))?, card.name.clone()))
 }
 

@@ -1,0 +1,96 @@
+//! What a convolution prepares before it multiplies: padded images and packed weights.
+#![allow(unsafe_code)]
+
+use crate::cpu::unwritten::Unwritten;
+use crate::geometry::Images;
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
+/// Zeros around images, in pixels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Border {
+    pub top: usize,
+    pub bottom: usize,
+    pub left: usize,
+    pub right: usize,
+}
+
+/// `src` with a border of zeros, and its sizes.
+pub(crate) fn pad(src: &[f32], images: Images, border: Border) -> (Cow<'_, [f32]>, Images) {
+    let Border { top, bottom, left, right } = border;
+    if top + bottom + left + right == 0 {
+        return (Cow::Borrowed(src), images);
+    }
+    let Images { n, h, w, c } = images;
+    let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
+    let mut out = vec![0f32; padded.len()];
+    if !src.is_empty() {
+        out.par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
+            for (out, row) in out.chunks_exact_mut(padded.w * c).skip(top).zip(image.chunks_exact(w * c)) {
+                out[left * c..(left + w) * c].copy_from_slice(row);
+            }
+        });
+    }
+    (Cow::Owned(out), padded)
+}
+
+/// Weights OIHW, seen as a matrix for every kernel position.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    pub data: &'a [f32],
+    pub outputs: usize,
+    pub inputs: usize,
+    /// Kernel positions: height times width.
+    pub positions: usize,
+    /// Whether outputs are the rows and inputs the columns, as the data gradient multiplies, rather than the reverse.
+    pub transposed: bool,
+    /// What the weights of each output are multiplied by.
+    pub scale: Option<&'a [f32]>,
+}
+
+impl Weights<'_> {
+    pub(crate) fn rows(&self) -> usize {
+        if self.transposed { self.outputs } else { self.inputs }
+    }
+
+    pub(crate) fn cols(&self) -> usize {
+        if self.transposed { self.inputs } else { self.outputs }
+    }
+
+    /// All kernel positions of one row and column.
+    pub(crate) fn at(&self, row: usize, col: usize) -> &[f32] {
+        let (output, input) = if self.transposed { (row, col) } else { (col, row) };
+        &self.data[(output * self.inputs + input) * self.positions..][..self.positions]
+    }
+
+    /// What the weights of a column are multiplied by; transposed weights are not scaled.
+    pub(crate) fn scale_of(&self, col: usize) -> f32 {
+        self.scale.filter(|_| !self.transposed).map_or(1., |scale| scale[col])
+    }
+
+    /// Panels of `width` columns, each [`positions`, rows, `width`], columns past the last one zero.
+    pub(crate) fn panels(&self, positions: &[usize], width: usize) -> Vec<f32> {
+        let (rows, cols) = (self.rows(), self.cols());
+        let plane = rows * width;
+        let mut panels = Unwritten::new(cols.div_ceil(width) * positions.len() * plane);
+        panels.slots().par_chunks_mut((positions.len() * plane).max(1)).enumerate().for_each(|(at, panel)| {
+            let columns = at * width..cols.min((at + 1) * width);
+            if columns.len() < width {
+                panel.fill(MaybeUninit::new(0.));
+            }
+            for row in 0..rows {
+                for (lane, col) in columns.clone().enumerate() {
+                    let (weights, scale) = (self.at(row, col), self.scale_of(col));
+                    let places = panel[row * width + lane..].iter_mut().step_by(plane);
+                    for (to, &position) in places.zip(positions) {
+                        to.write(scale * weights[position]);
+                    }
+                }
+            }
+        });
+        // SAFETY: a panel with fewer columns than its width was filled with zeros; in others each column of each row was written
+        // for every position.
+        unsafe { panels.into_written() }
+    }
+}

@@ -1,0 +1,186 @@
+//! Convolutions against their definition in f64, on every instruction set that this processor has.
+
+use super::winograd;
+use crate::cpu::simd::Isa;
+use crate::geometry::{Conv2dConfig, Geometry};
+
+/// Runs a test for the sets by name; one that the processor lacks passes by.
+macro_rules! on_every_instruction_set {
+    ($($check:ident)*) => {
+        mod portable { $(#[test] fn $check() { super::$check("Portable"); })* }
+        mod avx2 { $(#[test] fn $check() { super::$check("Avx2"); })* }
+        mod avx512 { $(#[test] fn $check() { super::$check("Avx512"); })* }
+    };
+}
+
+on_every_instruction_set! {
+    any_geometry
+    three_by_three_by_winograd
+    residual_bias_and_rectifier_in_the_same_pass
+}
+
+fn isa(name: &str) -> Option<Isa> {
+    Isa::available().into_iter().find(|isa| format!("{isa:?}") == name)
+}
+
+/// Normally distributed numbers, fresh in every run; the seed is printed with a failure.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let time =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |t| t.as_nanos() as u64);
+        Self(time)
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn normal(&mut self, count: usize) -> Vec<f32> {
+        let mut normal = || (-2. * (1. - self.uniform()).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos();
+        (0..count).map(|_| normal() as f32).collect()
+    }
+}
+
+/// One convolution and what it gives in f64.
+struct Case {
+    geometry: Geometry,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    grad: Vec<f32>,
+    y: Vec<f64>,
+    dx: Vec<f64>,
+    dw: Vec<f64>,
+}
+
+impl Case {
+    fn new([n, h, w, c, o, kernel, stride, padding]: [usize; 8], random: &mut Random) -> Self {
+        let config = Conv2dConfig { stride, padding };
+        let geometry = Geometry::new(&(n, h, w, c).into(), &(o, c, kernel, kernel).into(), config).unwrap();
+        let (x, weight) = (random.normal(n * h * w * c), random.normal(o * c * kernel * kernel));
+        let grad = random.normal(geometry.output.len());
+        let (mut y, mut dx, mut dw) = (vec![0.; grad.len()], vec![0.; x.len()], vec![0.; weight.len()]);
+        let (out_h, out_w) = (geometry.output.h, geometry.output.w);
+        for (pixel, (y, grad)) in y.chunks_exact_mut(o).zip(grad.chunks_exact(o)).enumerate() {
+            let (image, i, j) = (pixel / (out_h * out_w), pixel / out_w % out_h, pixel % out_w);
+            for (a, b) in (0..kernel).flat_map(|a| (0..kernel).map(move |b| (a, b))) {
+                let (row, col) = ((i * stride + a).wrapping_sub(padding), (j * stride + b).wrapping_sub(padding));
+                if row >= h || col >= w {
+                    continue;
+                }
+                let from = ((image * h + row) * w + col) * c;
+                for (out, (y, &grad)) in y.iter_mut().zip(grad).enumerate() {
+                    for channel in 0..c {
+                        let at = ((out * c + channel) * kernel + a) * kernel + b;
+                        let (x, weight, grad) = (f64::from(x[from + channel]), f64::from(weight[at]), f64::from(grad));
+                        *y += x * weight;
+                        dx[from + channel] += grad * weight;
+                        dw[at] += grad * x;
+                    }
+                }
+            }
+        }
+        Self { geometry, x, weight, grad, y, dx, dw }
+    }
+
+    #[track_caller]
+    fn check(&self, isa: Isa, seed: u64, tolerance: f64) {
+        let y = self.geometry.forward(isa, &self.x, &self.weight, None, &());
+        let dx = self.geometry.data_grad(isa, &self.weight, &self.grad);
+        let dw = self.geometry.weight_grad(isa, &self.x, &self.grad);
+        for (what, found, expected) in [("y", &y, &self.y), ("dx", &dx, &self.dx), ("dw", &dw, &self.dw)] {
+            let error = error(found, expected);
+            assert!(error <= tolerance, "{isa:?} {:?} {what}: error {error:.1e}, seed {seed}", self.geometry);
+        }
+    }
+}
+
+/// Largest difference over the root mean square of the reference; NaN if any number is.
+fn error(found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let mut largest = 0f64;
+    let mut squares = 0f64;
+    for (&found, &expected) in found.iter().zip(expected) {
+        let difference = (f64::from(found) - expected).abs();
+        largest = if difference.is_nan() || largest.is_nan() { f64::NAN } else { largest.max(difference) };
+        squares += expected * expected;
+    }
+    largest / (squares / expected.len() as f64).sqrt()
+}
+
+/// Sums of up to about a thousand products, added in f32; 5e-6 is the largest error that was seen.
+const PLAIN: f64 = 2e-5;
+/// Sums of at most 576 products, which the transforms make 2.4 times less exact (`winograd/transform.rs`); 7e-6 was seen.
+const WINOGRAD: f64 = 3e-5;
+
+fn any_geometry(name: &str) {
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    // n, h, w, c, o, kernel, stride, padding
+    for case in [
+        [2, 17, 15, 3, 8, 7, 2, 3],
+        [1, 14, 19, 20, 5, 7, 2, 3],
+        [2, 13, 12, 20, 64, 7, 2, 3],
+        [3, 9, 7, 6, 10, 3, 1, 1],
+        [2, 9, 8, 33, 47, 3, 2, 1],
+        [1, 8, 8, 32, 64, 3, 2, 1],
+        [2, 5, 6, 64, 17, 1, 1, 0],
+        [2, 7, 6, 4, 32, 1, 2, 0],
+        [1, 1, 1, 3, 2, 3, 1, 1],
+        [1, 11, 13, 2, 3, 5, 3, 1],
+        [1, 5, 5, 7, 1, 2, 3, 0],
+        [1, 4, 4, 1, 1, 4, 1, 3],
+    ] {
+        Case::new(case, &mut random).check(isa, seed, PLAIN);
+    }
+}
+
+fn three_by_three_by_winograd(name: &str) {
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    for case in [
+        [1, 8, 8, 32, 32, 3, 1, 1],
+        [2, 7, 7, 32, 64, 3, 1, 1],
+        [3, 14, 11, 64, 32, 3, 1, 1],
+        [1, 10, 9, 32, 32, 3, 1, 0],
+        [1, 5, 7, 32, 32, 3, 1, 2],
+        [30, 7, 7, 32, 32, 3, 1, 1],
+    ] {
+        let case = Case::new(case, &mut random);
+        let Geometry { input, output, kernel, config } = case.geometry;
+        assert!(winograd::suits(isa, input, output, kernel, config.stride), "{:?}", case.geometry);
+        case.check(isa, seed, WINOGRAD);
+    }
+}
+
+fn residual_bias_and_rectifier_in_the_same_pass(name: &str) {
+    use super::finish::Shift;
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    for (case, tolerance) in [([2, 9, 7, 32, 32, 3, 1, 1], WINOGRAD), ([2, 9, 7, 5, 19, 3, 2, 1], PLAIN)] {
+        let o = case[4];
+        let case = Case::new(case, &mut random);
+        let (scale, bias, residual) = (random.normal(o), random.normal(o), random.normal(case.y.len()));
+        for (residual, relu) in [(None, false), (None, true), (Some(&residual), false), (Some(&residual), true)] {
+            let shift = Shift { isa, bias: &bias, residual: residual.map(Vec::as_slice), relu };
+            let y = case.geometry.forward(isa, &case.x, &case.weight, Some(&scale), &shift);
+            let expected: Vec<f64> = (case.y.iter().enumerate())
+                .map(|(at, y)| {
+                    let sum = y * f64::from(scale[at % o]) + f64::from(bias[at % o]);
+                    let sum = sum + residual.map_or(0., |residual| f64::from(residual[at]));
+                    if relu { sum.max(0.) } else { sum }
+                })
+                .collect();
+            let error = error(&y, &expected);
+            assert!(error <= tolerance, "{isa:?} {:?} {relu}: error {error:.1e}, seed {seed}", case.geometry);
+        }
+    }
+}

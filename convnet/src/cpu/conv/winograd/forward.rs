@@ -1,0 +1,152 @@
+//! The way forward, and the data gradient: inputs and kernels transformed, multiplied, transformed back.
+#![allow(unsafe_code)]
+
+use super::shape::{BLOCK_BYTES, Winograd};
+use super::tiles::{Factors, SPREAD, Tiles, Transform};
+use super::transform::{self, IN, OUT, PRODUCTS};
+use crate::cpu::conv::finish::Finish;
+use crate::cpu::conv::pack::Weights;
+use crate::cpu::parallel::split_by_lengths;
+use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
+use crate::cpu::simd::{Job, Vector};
+use crate::cpu::unwritten::{Unwritten, written};
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+
+impl Winograd {
+    /// The destination; `weights` are OIHW, seen so that the source's channels are the rows.
+    pub(crate) fn run(&self, src: &[f32], weights: Weights<'_>, finish: &impl Finish) -> Vec<f32> {
+        let Self { isa, dst, .. } = *self;
+        let (c, o) = (self.src.c, dst.c);
+        let kernels = self.kernels(weights);
+        let tiles = Tiles::new(self.src, dst, self.padding);
+        let mut out = Unwritten::new(dst.len());
+        let blocks = tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4);
+        let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * o).sum());
+        let (mut factors, mut products) = (Factors::default(), Vec::new());
+        for (out, block) in split_by_lengths(out.slots(), lengths).into_iter().zip(&blocks) {
+            let count = block.len() * tiles.per_row;
+            factors.fill(isa, Transform::Inputs(src), tiles, block.clone());
+            let pitch = count * o + SPREAD;
+            products.resize(products.len().max(PRODUCTS * pitch), 0f32);
+            let targets: Vec<usize> = (0..count).map(|tile| tile * o).collect();
+            products[..PRODUCTS * pitch].par_chunks_mut(pitch).enumerate().for_each(|(plane, products)| {
+                let starts = factors.starts(plane, count);
+                let width = panel_width(isa);
+                let runs = Runs { starts: &[0], len: c, step: 1 };
+                for (panel, kernels) in kernels.chunks_exact(PRODUCTS * c * width).enumerate() {
+                    isa.run(Product {
+                        rows: Rows { data: &factors.data, starts: &starts, runs },
+                        panels: &kernels[plane * c * width..][..c * width],
+                        target: Target::replaced(&mut products[panel * width..], &targets, width),
+                    });
+                }
+            });
+            let lengths = block.clone().map(|row| tiles.pixels(row) * o);
+            split_by_lengths(out, lengths).into_par_iter().enumerate().for_each(|(row, out)| {
+                let products = &products[row * tiles.per_row * o..];
+                isa.run(Results { products, pitch, tiles, c: o, out: &mut *out });
+                // SAFETY: the job writes all pixels of the row.
+                finish.finish(tiles.first_pixel(block.start + row) * o, unsafe { written(out) });
+            });
+        }
+        // SAFETY: the rows of all blocks cover everything, and each was written.
+        unsafe { out.into_written() }
+    }
+
+    /// Panels of destination channels, each [plane, source channels, panel width].
+    fn kernels(&self, weights: Weights<'_>) -> Vec<f32> {
+        let width = panel_width(self.isa);
+        let mut kernels = Unwritten::new(PRODUCTS * weights.rows() * weights.cols());
+        kernels.slots().par_chunks_mut(PRODUCTS * weights.rows() * width).enumerate().for_each(|(at, panel)| {
+            self.isa.run(Kernels { weights, first: at * width, panel });
+        });
+        // SAFETY: each job writes its panel, whose size it asserts.
+        unsafe { kernels.into_written() }
+    }
+}
+
+/// Transforms the kernels of a panel.
+struct Kernels<'a> {
+    weights: Weights<'a>,
+    /// Column of the panel's first.
+    first: usize,
+    /// Written whole.
+    panel: &'a mut [MaybeUninit<f32>],
+}
+
+impl Job for Kernels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let width = 2 * V::LANES;
+        let (rows, turned) = (self.weights.rows(), self.weights.transposed);
+        assert_eq!(self.panel.len(), PRODUCTS * rows * width);
+        let mut lanes = [[0f32; 32]; 9];
+        for row in 0..rows {
+            for lane in 0..width {
+                let weights = self.weights.at(row, self.first + lane);
+                let scale = self.weights.scale_of(self.first + lane);
+                for position in 0..9 {
+                    lanes[position][lane] = scale * weights[if turned { 8 - position } else { position }];
+                }
+            }
+            for half in [0, V::LANES] {
+                // SAFETY: `lanes` has two vectors, `half` is the start of one; the panel has 36 planes of `rows` times two vectors,
+                // as asserted above.
+                unsafe {
+                    let to = self.panel.as_mut_ptr().cast::<f32>().add(row * width + half);
+                    transform::square!(
+                        transform::kernel,
+                        3 => IN,
+                        |y, x| V::load(lanes[y * 3 + x].as_ptr().add(half)),
+                        |y, x, value| value.store(to.add((y * IN + x) * rows * width))
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Transforms a row of tiles back.
+struct Results<'a> {
+    /// From the row's first product of the first plane on; a tile's are `c` apart, a plane's `pitch`.
+    products: &'a [f32],
+    pitch: usize,
+    tiles: Tiles,
+    c: usize,
+    /// The pixels of the row, all of which are written.
+    out: &'a mut [MaybeUninit<f32>],
+}
+
+impl Job for Results<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { products, pitch, tiles, c, out } = self;
+        let w = tiles.dst.w;
+        let rows = out.len() / (w * c);
+        assert!(c % V::LANES == 0 && out.len() == rows * w * c && rows <= OUT);
+        assert!(products.len() >= (PRODUCTS - 1) * pitch + tiles.per_row * c && tiles.per_row * OUT >= w);
+        for tile in 0..tiles.per_row {
+            let cols = (w - tile * OUT).min(OUT);
+            for channel in (0..c).step_by(V::LANES) {
+                // SAFETY: a plane has `c` numbers for each tile of the row, and `out` the pixels that are stored, as asserted above.
+                unsafe {
+                    let from = products.as_ptr().add(tile * c + channel);
+                    let to = out.as_mut_ptr().cast::<f32>().add(tile * OUT * c + channel);
+                    transform::square!(
+                        transform::results,
+                        IN => OUT,
+                        |y, x| V::load(from.add((y * IN + x) * pitch)),
+                        |y, x, value| if y < rows && x < cols {
+                            value.store(to.add((y * w + x) * c));
+                        }
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Images cut into tiles, and the planes of their transforms.
+#![allow(unsafe_code)]
+
+use super::transform::{self, IN, OUT, PRODUCTS};
+use crate::cpu::simd::{Isa, Job, Vector};
+use crate::geometry::Images;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Numbers that keep planes from starting at the same place of a cache's sets.
+pub(super) const SPREAD: usize = 16;
+/// Tiles whose planes lie together.
+pub(super) const CHUNK: usize = 48;
+
+/// Destinations in tiles of 4 x 4 pixels; rows of tiles are counted across images.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    pub src: Images,
+    pub dst: Images,
+    pub padding: usize,
+    pub per_row: usize,
+    rows_per_image: usize,
+}
+
+impl Tiles {
+    pub(super) fn new(src: Images, dst: Images, padding: usize) -> Self {
+        Self { src, dst, padding, per_row: dst.w.div_ceil(OUT), rows_per_image: dst.h.div_ceil(OUT) }
+    }
+
+    pub(super) fn rows(self) -> usize {
+        self.dst.n * self.rows_per_image
+    }
+
+    /// Destination pixels of a row of tiles.
+    pub(super) fn pixels(self, row: usize) -> usize {
+        (self.dst.h - row % self.rows_per_image * OUT).min(OUT) * self.dst.w
+    }
+
+    /// The first destination pixel of a row of tiles.
+    pub(super) fn first_pixel(self, row: usize) -> usize {
+        (row / self.rows_per_image * self.dst.h + row % self.rows_per_image * OUT) * self.dst.w
+    }
+
+    /// All rows in blocks of about equal size, of at most `bytes` where a tile takes `tile_bytes`.
+    pub(super) fn blocks(self, bytes: usize, tile_bytes: usize) -> Vec<Range<usize>> {
+        let rows = self.rows();
+        let count = rows.div_ceil((bytes / (self.per_row * tile_bytes)).max(1));
+        (0..count).map(|at| rows * at / count..rows * (at + 1) / count).collect()
+    }
+
+    /// Image, first row and first column of a tile, counted across all.
+    fn place(self, tile: usize) -> (usize, usize, usize) {
+        let row = tile / self.per_row;
+        (row / self.rows_per_image, row % self.rows_per_image * OUT, tile % self.per_row * OUT)
+    }
+}
+
+/// What factors are made of.
+#[derive(Clone, Copy)]
+pub(super) enum Transform<'a> {
+    /// Of the source: the 6 x 6 pixels under a tile.
+    Inputs(&'a [f32]),
+    /// Of the destination's gradient: the 4 x 4 pixels of a tile, in panels of the instruction set's width.
+    ResultsGrad(&'a [f32]),
+}
+
+/// The 36 planes of a block of tiles, in chunks: [chunk, plane, tile, channel], planes `pitch` apart.
+#[derive(Default)]
+pub(super) struct Factors {
+    pub data: Vec<f32>,
+    pub pitch: usize,
+    c: usize,
+}
+
+impl Factors {
+    pub(super) fn fill(&mut self, isa: Isa, transform: Transform<'_>, tiles: Tiles, rows: Range<usize>) {
+        let count = rows.len() * tiles.per_row;
+        let first = rows.start * tiles.per_row;
+        self.c = match transform {
+            Transform::Inputs(_) => tiles.src.c,
+            Transform::ResultsGrad(_) => tiles.dst.c,
+        };
+        self.pitch = CHUNK * self.c + SPREAD;
+        let len = count.div_ceil(CHUNK) * PRODUCTS * self.pitch;
+        self.data.resize(self.data.len().max(len), 0.);
+        let pitch = self.pitch;
+        let zeros = vec![0f32; self.c];
+        self.data[..len].par_chunks_mut(PRODUCTS * pitch).enumerate().for_each(|(chunk, planes)| {
+            let tiles_here = first + chunk * CHUNK..first + count.min((chunk + 1) * CHUNK);
+            match transform {
+                Transform::Inputs(src) => {
+                    isa.run(Inputs { src, zeros: &zeros, tiles, count: tiles_here, pitch, planes });
+                }
+                Transform::ResultsGrad(grad) => {
+                    isa.run(ResultsGrad { grad, zeros: &zeros, tiles, count: tiles_here, pitch, planes });
+                }
+            }
+        });
+    }
+
+    /// Where the first `count` tiles' rows of a plane start.
+    pub(super) fn starts(&self, plane: usize, count: usize) -> Vec<usize> {
+        (0..count).map(|tile| (tile / CHUNK * PRODUCTS + plane) * self.pitch + tile % CHUNK * self.c).collect()
+    }
+}
+
+struct Inputs<'a> {
+    src: &'a [f32],
+    zeros: &'a [f32],
+    tiles: Tiles,
+    count: Range<usize>,
+    pitch: usize,
+    planes: &'a mut [f32],
+}
+
+impl Job for Inputs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Images { h, w, c, .. } = self.tiles.src;
+        assert!(c % V::LANES == 0 && self.zeros.len() == c && self.src.len() == self.tiles.src.len());
+        assert!(self.count.len() <= CHUNK && self.pitch >= CHUNK * c && self.planes.len() == PRODUCTS * self.pitch);
+        let pitch = self.pitch;
+        for (at, tile) in self.count.enumerate() {
+            let (image, y0, x0) = self.tiles.place(tile);
+            let mut pixels = [self.zeros.as_ptr(); PRODUCTS];
+            for y in 0..IN {
+                for x in 0..IN {
+                    let (row, col) =
+                        ((y0 + y).wrapping_sub(self.tiles.padding), (x0 + x).wrapping_sub(self.tiles.padding));
+                    if row < h && col < w {
+                        pixels[y * IN + x] = self.src[((image * h + row) * w + col) * c..].as_ptr();
+                    }
+                }
+            }
+            let planes = self.planes[at * c..].as_mut_ptr();
+            for channel in (0..c).step_by(V::LANES) {
+                // SAFETY: each pixel, and `zeros`, has `c` numbers; a plane has `c` numbers for each of at most CHUNK tiles.
+                unsafe {
+                    transform::square!(
+                        transform::inputs,
+                        IN => IN,
+                        |y, x| V::load(pixels[y * IN + x].add(channel)),
+                        |y, x, value| value.store(planes.add((y * IN + x) * pitch + channel))
+                    );
+                }
+            }
+        }
+    }
+}
+
+struct ResultsGrad<'a> {
+    grad: &'a [f32],
+    zeros: &'a [f32],
+    tiles: Tiles,
+    count: Range<usize>,
+    pitch: usize,
+    planes: &'a mut [f32],
+}
+
+impl Job for ResultsGrad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Images { h, w, c, .. } = self.tiles.dst;
+        assert!(c % (2 * V::LANES) == 0 && self.zeros.len() == c && self.grad.len() == self.tiles.dst.len());
+        assert!(self.count.len() <= CHUNK && self.pitch >= CHUNK * c && self.planes.len() == PRODUCTS * self.pitch);
+        let (pitch, width) = (self.pitch, 2 * V::LANES);
+        for (at, tile) in self.count.enumerate() {
+            let (image, y0, x0) = self.tiles.place(tile);
+            let mut pixels = [self.zeros.as_ptr(); OUT * OUT];
+            for y in 0..OUT {
+                for x in 0..OUT {
+                    if y0 + y < h && x0 + x < w {
+                        pixels[y * OUT + x] = self.grad[((image * h + y0 + y) * w + x0 + x) * c..].as_ptr();
+                    }
+                }
+            }
+            for channel in (0..c).step_by(V::LANES) {
+                let place = channel / width * CHUNK * width + at * width + channel % width;
+                let planes = self.planes[place..].as_mut_ptr();
+                // SAFETY: each pixel, and `zeros`, has `c` numbers; a plane has panels of two vectors for each of CHUNK tiles.
+                unsafe {
+                    transform::square!(
+                        transform::results_grad,
+                        OUT => IN,
+                        |y, x| V::load(pixels[y * OUT + x].add(channel)),
+                        |y, x, value| value.store(planes.add((y * IN + x) * pitch))
+                    );
+                }
+            }
+        }
+    }
+}

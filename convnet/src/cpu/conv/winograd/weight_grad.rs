@@ -1,0 +1,98 @@
+//! The weight gradient by the transposed transforms: 36 products [input channels, tiles] x [tiles, output channels].
+#![allow(unsafe_code)]
+
+use super::shape::{BLOCK_BYTES, Winograd};
+use super::tiles::{CHUNK, Factors, Tiles, Transform};
+use super::transform::{self, IN, PRODUCTS};
+use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
+use crate::cpu::simd::{Job, Vector};
+use crate::cpu::unwritten::{Unwritten, written};
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+
+impl Winograd {
+    /// The weights' gradient in OIHW order.
+    pub(crate) fn weight_grad(&self, src: &[f32], grad: &[f32]) -> Vec<f32> {
+        let Self { isa, dst, .. } = *self;
+        let (c, o, width) = (self.src.c, dst.c, panel_width(self.isa));
+        let tiles = Tiles::new(self.src, dst, self.padding);
+        let (mut inputs, mut grads) = (Factors::default(), Factors::default());
+        assert!(o.is_multiple_of(width) && tiles.rows() > 0, "a convolution that does not suit");
+        // [plane, panel of output channels, input channel, panel width]
+        let mut sums = Unwritten::new(PRODUCTS * c * o);
+        let channels: Vec<usize> = (0..c).collect();
+        let targets: Vec<usize> = (0..c).map(|channel| channel * width).collect();
+        for (at, block) in tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4).into_iter().enumerate() {
+            let count = block.len() * tiles.per_row;
+            inputs.fill(isa, Transform::Inputs(src), tiles, block.clone());
+            grads.fill(isa, Transform::ResultsGrad(grad), tiles, block);
+            sums.slots().par_chunks_mut(c * o).enumerate().for_each(|(plane, sums)| {
+                for chunk in 0..count.div_ceil(CHUNK) {
+                    let tiles_here = CHUNK.min(count - chunk * CHUNK);
+                    let rows = &inputs.data[(chunk * PRODUCTS + plane) * inputs.pitch..][..inputs.pitch];
+                    let panels = &grads.data[(chunk * PRODUCTS + plane) * grads.pitch..][..grads.pitch];
+                    let runs = Runs { starts: &[0], len: tiles_here, step: c };
+                    for (sums, panel) in sums.chunks_exact_mut(c * width).zip(panels.chunks_exact(CHUNK * width)) {
+                        let target = if at + chunk == 0 {
+                            Target::unwritten(sums, &targets, width)
+                        } else {
+                            // SAFETY: the first chunk of the first block wrote `width` numbers for each channel.
+                            Target::sum(unsafe { written(sums) }, &targets, width)
+                        };
+                        let rows = Rows { data: rows, starts: &channels, runs };
+                        isa.run(Product { rows, panels: &panel[..tiles_here * width], target });
+                    }
+                }
+            });
+        }
+        // SAFETY: there is a block of tiles, as there are pixels, and its first chunk wrote the panels of all channels.
+        let sums = unsafe { sums.into_written() };
+        let mut out = Unwritten::new(o * c * 9);
+        out.slots().par_chunks_mut(width * c * 9).enumerate().for_each(|(panel, out)| {
+            isa.run(KernelGrads { sums: &sums[panel * c * width..], pitch: c * o, c, out });
+        });
+        // SAFETY: each job writes the kernels of its panel, whose number it asserts.
+        unsafe { out.into_written() }
+    }
+}
+
+/// Transforms a panel of output channels back.
+struct KernelGrads<'a> {
+    /// From the panel's first number of the first plane on; [input channels, panel width], planes `pitch` apart.
+    sums: &'a [f32],
+    pitch: usize,
+    c: usize,
+    /// OIHW, all of which is written.
+    out: &'a mut [MaybeUninit<f32>],
+}
+
+impl Job for KernelGrads<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { sums, pitch, c, out } = self;
+        let width = 2 * V::LANES;
+        assert!(out.len() == width * c * 9 && sums.len() >= (PRODUCTS - 1) * pitch + c * width);
+        let mut lanes = [[0f32; 32]; 9];
+        for channel in 0..c {
+            for half in [0, V::LANES] {
+                // SAFETY: every plane has `c` times two vectors, as asserted above; `lanes` has two vectors, `half` starts one.
+                unsafe {
+                    let from = sums.as_ptr().add(channel * width + half);
+                    transform::square!(
+                        transform::kernel_grad,
+                        IN => 3,
+                        |y, x| V::load(from.add((y * IN + x) * pitch)),
+                        |y, x, value| value.store(lanes[y * 3 + x].as_mut_ptr().add(half))
+                    );
+                }
+            }
+            for lane in 0..width {
+                for (position, out) in out[(lane * c + channel) * 9..][..9].iter_mut().enumerate() {
+                    out.write(lanes[position][lane]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The arithmetic of batch normalisation on the CPU: fixed blocks, so that results do not depend on the number of threads.
+#![allow(unsafe_code)]
+
+use super::simd::{Isa, Job, Vector};
+use super::statistics::{F32_PIXELS, add_lanes, part_len};
+use super::unwritten::Unwritten;
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Weight over standard deviation, per channel.
+pub(crate) fn scale(weight: &[f32], inv_std: &[f32]) -> Vec<f32> {
+    weight.iter().zip(inv_std).map(|(weight, inv_std)| weight * inv_std).collect()
+}
+
+/// `(x - mean) · scale + bias`, per channel.
+pub(crate) struct Affine<'a> {
+    pub isa: Isa,
+    pub mean: &'a [f32],
+    /// Weight over standard deviation.
+    pub scale: &'a [f32],
+    pub bias: &'a [f32],
+    /// Whether a rectifier follows.
+    pub relu: bool,
+}
+
+impl Affine<'_> {
+    /// The normalised `x`, plus the residual, rectified if asked.
+    pub(crate) fn apply(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+        let c = self.mean.len();
+        assert!(x.len().is_multiple_of(c), "{} values are no pixels of {c} channels", x.len());
+        let len = part_len(c);
+        let mut out = Unwritten::new(x.len());
+        out.slots().par_chunks_mut(len).zip(x.par_chunks(len)).enumerate().for_each(|(at, (out, x))| {
+            let residual = residual.map(|residual| &residual[at * len..][..x.len()]);
+            self.isa.run(Apply { affine: self, x, residual, out });
+        });
+        // SAFETY: parts are whole pixels, and each job writes all channels of its pixels.
+        unsafe { out.into_written() }
+    }
+
+    /// The value before the rectifier of a vector of channels of a pixel. The way back computes it again, to the last bit, rather
+    /// than to read it.
+    ///
+    /// # Safety
+    /// `x` must be valid for reads of a vector; a vector of channels must start at `channel`.
+    #[inline(always)]
+    unsafe fn value<V: Vector>(&self, x: *const f32, channel: usize) -> V {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let mean = V::load(self.mean.as_ptr().add(channel));
+            let scale = V::load(self.scale.as_ptr().add(channel));
+            V::load(x).sub(mean).mul_add(scale, V::load(self.bias.as_ptr().add(channel)))
+        }
+    }
+}
+
+struct Apply<'a> {
+    affine: &'a Affine<'a>,
+    x: &'a [f32],
+    residual: Option<&'a [f32]>,
+    /// Written whole.
+    out: &'a mut [MaybeUninit<f32>],
+}
+
+impl Job for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let c = self.affine.mean.len();
+        let whole = c - c % V::LANES;
+        assert!(self.affine.scale.len() == c && self.affine.bias.len() == c && self.x.len() == self.out.len());
+        assert!(self.residual.is_none_or(|residual| residual.len() == self.out.len()));
+        for pixel in 0..self.out.len() / c {
+            self.channels::<V>(pixel * c, 0..whole);
+            self.channels::<[f32; 1]>(pixel * c, whole..c);
+        }
+    }
+}
+
+impl Apply<'_> {
+    #[inline(always)]
+    fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
+        let mut channel = channels.start;
+        while channel < channels.end {
+            // SAFETY: `run` has shown that all slices have whole pixels, and `channels` holds whole vectors of one.
+            unsafe {
+                let at = pixel + channel;
+                let mut y = self.affine.value::<V>(self.x.as_ptr().add(at), channel);
+                if let Some(residual) = self.residual {
+                    y = y.add(V::load(residual.as_ptr().add(at)));
+                }
+                if self.affine.relu {
+                    y = y.above(V::splat(0.), y, y).0;
+                }
+                y.store(self.out.as_mut_ptr().cast::<f32>().add(at));
+            }
+            channel += V::LANES;
+        }
+    }
+}
+
+/// What the gradients are taken of: `y = relu(norm(x))` or `y = norm(x)`.
+pub(crate) struct Gradients<'a> {
+    pub affine: Affine<'a>,
+    pub inv_std: &'a [f32],
+    /// Whether the moments did not depend on `x`.
+    pub fixed: bool,
+}
+
+/// Gradients of the input, the weight and the bias.
+pub(crate) type InputWeightBias = (Vec<f32>, Vec<f32>, Vec<f32>);
+
+impl Gradients<'_> {
+    pub(crate) fn run(&self, x: &[f32], grad: &[f32]) -> InputWeightBias {
+        let c = self.inv_std.len();
+        assert!(x.len() == grad.len() && x.len().is_multiple_of(c), "{} gradients of {} values", grad.len(), x.len());
+        let sums = self.sums(x, grad);
+        let pixels = (x.len() / c) as f64;
+        // dx = scale · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)); the means fall away with fixed statistics.
+        let batch = if self.fixed { 0. } else { 1. / pixels };
+        let mean_grad: Vec<f32> = sums.iter().map(|sums| (batch * sums.0) as f32).collect();
+        let minus_slope: Vec<f32> = (sums.iter().zip(self.inv_std))
+            .map(|(sums, &inv_std)| (-batch * sums.1 * f64::from(inv_std)) as f32)
+            .collect();
+        let mut out = Unwritten::new(x.len());
+        let len = part_len(c);
+        let parts = out.slots().par_chunks_mut(len).zip(x.par_chunks(len)).zip(grad.par_chunks(len));
+        parts.for_each(|((out, x), grad)| {
+            let affine = &self.affine;
+            affine.isa.run(InputGrad { affine, mean_grad: &mean_grad, minus_slope: &minus_slope, x, grad, out });
+        });
+        // SAFETY: as many gradients as values, parts of whole pixels, and each job writes all channels of its pixels.
+        let out = unsafe { out.into_written() };
+        let (bias, weight) = sums.iter().map(|&(one, product)| (one as f32, product as f32)).unzip();
+        (out, weight, bias)
+    }
+
+    /// Per channel: sum of g and of `g · (x - mean) · inv_std`.
+    fn sums(&self, x: &[f32], grad: &[f32]) -> Vec<(f64, f64)> {
+        let c = self.inv_std.len();
+        let len = part_len(c);
+        let parts: Vec<Vec<(f64, f64)>> = (x.par_chunks(len).zip(grad.par_chunks(len)))
+            .map(|(x, grad)| {
+                let mut sums = vec![(0f64, 0f64); c];
+                self.affine.isa.run(GradSums { affine: &self.affine, x, grad, sums: &mut sums });
+                sums
+            })
+            .collect();
+        let mut total = vec![(0f64, 0f64); c];
+        for sums in parts {
+            for (total, sum) in total.iter_mut().zip(sums) {
+                total.0 += sum.0;
+                total.1 += sum.1;
+            }
+        }
+        total.iter().zip(self.inv_std).map(|(&(one, product), &inv_std)| (one, product * f64::from(inv_std))).collect()
+    }
+}
+
+/// The gradient before the rectifier, if there is one.
+///
+/// # Safety
+/// As for [`Affine::value`], and `grad` must be valid for reads of a vector.
+#[inline(always)]
+unsafe fn masked<V: Vector>(affine: &Affine<'_>, x: *const f32, grad: *const f32, channel: usize) -> V {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let grad = V::load(grad);
+        if !affine.relu {
+            return grad;
+        }
+        let zero = V::splat(0.);
+        affine.value::<V>(x, channel).above(zero, grad, zero).1
+    }
+}
+
+struct GradSums<'a> {
+    affine: &'a Affine<'a>,
+    x: &'a [f32],
+    grad: &'a [f32],
+    sums: &'a mut [(f64, f64)],
+}
+
+impl Job for GradSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let c = self.sums.len();
+        let whole = c - c % V::LANES;
+        assert!(self.affine.mean.len() == c && self.affine.scale.len() == c && self.affine.bias.len() == c);
+        assert!(self.x.len() == self.grad.len());
+        self.channels::<V>(0..whole);
+        self.channels::<[f32; 1]>(whole..c);
+    }
+}
+
+impl GradSums<'_> {
+    #[inline(always)]
+    fn channels<V: Vector>(&mut self, channels: Range<usize>) {
+        let c = self.sums.len();
+        let pixels = self.x.len() / c;
+        let mut channel = channels.start;
+        while channel < channels.end {
+            let mut pixel = 0;
+            while pixel < pixels {
+                let end = pixels.min(pixel + F32_PIXELS);
+                // SAFETY: `run` has shown that `x` and `grad` have whole pixels, and `channels` holds whole vectors of one.
+                unsafe {
+                    let mean = V::load(self.affine.mean.as_ptr().add(channel));
+                    let (mut one, mut product) = (V::splat(0.), V::splat(0.));
+                    while pixel < end {
+                        let at = pixel * c + channel;
+                        let x = self.x.as_ptr().add(at);
+                        let grad = masked::<V>(self.affine, x, self.grad.as_ptr().add(at), channel);
+                        one = one.add(grad);
+                        product = grad.mul_add(V::load(x).sub(mean), product);
+                        pixel += 1;
+                    }
+                    add_lanes(&mut self.sums[channel..], one, product);
+                }
+            }
+            channel += V::LANES;
+        }
+    }
+}
+
+struct InputGrad<'a> {
+    affine: &'a Affine<'a>,
+    mean_grad: &'a [f32],
+    minus_slope: &'a [f32],
+    x: &'a [f32],
+    grad: &'a [f32],
+    /// Written whole.
+    out: &'a mut [MaybeUninit<f32>],
+}
+
+impl Job for InputGrad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let c = self.affine.mean.len();
+        let whole = c - c % V::LANES;
+        assert!(self.affine.scale.len() == c && self.affine.bias.len() == c);
+        assert!(self.mean_grad.len() == c && self.minus_slope.len() == c);
+        assert!(self.x.len() == self.out.len() && self.grad.len() == self.out.len());
+        for pixel in 0..self.out.len() / c {
+            self.channels::<V>(pixel * c, 0..whole);
+            self.channels::<[f32; 1]>(pixel * c, whole..c);
+        }
+    }
+}
+
+impl InputGrad<'_> {
+    #[inline(always)]
+    fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
+        let mut channel = channels.start;
+        while channel < channels.end {
+            // SAFETY: `run` has shown that all slices have whole pixels, and `channels` holds whole vectors of one.
+            unsafe {
+                let at = pixel + channel;
+                let x = self.x.as_ptr().add(at);
+                let grad = masked::<V>(self.affine, x, self.grad.as_ptr().add(at), channel);
+                let scale = V::load(self.affine.scale.as_ptr().add(channel));
+                let mean_grad = V::load(self.mean_grad.as_ptr().add(channel));
+                let minus_slope = V::load(self.minus_slope.as_ptr().add(channel));
+                let distance = V::load(x).sub(V::load(self.affine.mean.as_ptr().add(channel)));
+                distance
+                    .mul_add(minus_slope, grad.sub(mean_grad))
+                    .mul(scale)
+                    .store(self.out.as_mut_ptr().cast::<f32>().add(at));
+            }
+            channel += V::LANES;
+        }
+    }
+}

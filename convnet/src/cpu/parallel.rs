@@ -1,0 +1,98 @@
+//! Work split into fixed blocks.
+//!
+//! Where a block starts and ends follows from the shapes alone, never from the number of threads, and partial sums are
+//! added in block order. So every result is bit-identical for any number of threads and any schedule.
+#![allow(unsafe_code)]
+
+use super::unwritten::Unwritten;
+use rayon::prelude::*;
+
+/// Cuts `data` into consecutive blocks of the given lengths, which must add up to `data.len()`.
+pub(crate) fn split_by_lengths<T>(mut data: &mut [T], lengths: impl Iterator<Item = usize>) -> Vec<&mut [T]> {
+    let mut blocks = Vec::new();
+    for length in lengths {
+        let (block, rest) = data.split_at_mut(length);
+        blocks.push(block);
+        data = rest;
+    }
+    assert!(data.is_empty(), "blocks leave {} elements over", data.len());
+    blocks
+}
+
+/// Elements in a block of element-wise work: small enough to share out, large enough to hide the cost of a task.
+pub(crate) const ELEMENTWISE_BLOCK: usize = 1 << 15;
+
+/// `out[i] = f(a[i])`, in parallel.
+pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
+    let mut out = Unwritten::new(a.len());
+    out.slots().par_chunks_mut(ELEMENTWISE_BLOCK).zip(a.par_chunks(ELEMENTWISE_BLOCK)).for_each(|(out, a)| {
+        for (out, &a) in out.iter_mut().zip(a) {
+            out.write(f(a));
+        }
+    });
+    // SAFETY: blocks of `out` and `a` are equally long, so that each slot is written.
+    unsafe { out.into_written() }
+}
+
+/// `out[i] = f(a[i], b[i])`, in parallel.
+pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+    assert_eq!(a.len(), b.len(), "operands differ in length");
+    let mut out = Unwritten::new(a.len());
+    out.slots()
+        .par_chunks_mut(ELEMENTWISE_BLOCK)
+        .zip(a.par_chunks(ELEMENTWISE_BLOCK))
+        .zip(b.par_chunks(ELEMENTWISE_BLOCK))
+        .for_each(|((out, a), b)| {
+            for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                out.write(f(a, b));
+            }
+        });
+    // SAFETY: blocks of all slices are equally long, so that each slot is written.
+    unsafe { out.into_written() }
+}
+
+/// `out[i] = f(a[i], b[i], c[i])`, in parallel.
+pub(crate) fn map3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) -> f32 + Sync) -> Vec<f32> {
+    assert!(a.len() == b.len() && a.len() == c.len(), "operands differ in length");
+    let mut out = Unwritten::new(a.len());
+    out.slots()
+        .par_chunks_mut(ELEMENTWISE_BLOCK)
+        .zip(a.par_chunks(ELEMENTWISE_BLOCK))
+        .zip(b.par_chunks(ELEMENTWISE_BLOCK))
+        .zip(c.par_chunks(ELEMENTWISE_BLOCK))
+        .for_each(|(((out, a), b), c)| {
+            for (((out, &a), &b), &c) in out.iter_mut().zip(a).zip(b).zip(c) {
+                out.write(f(a, b, c));
+            }
+        });
+    // SAFETY: blocks of all slices are equally long, so that each slot is written.
+    unsafe { out.into_written() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_is_computed_also_behind_the_last_whole_block() {
+        for len in [0, 1, ELEMENTWISE_BLOCK, 2 * ELEMENTWISE_BLOCK + 3] {
+            let numbers: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            let expected = |factor: f32| numbers.iter().map(|x| factor * x).collect::<Vec<_>>();
+            assert_eq!(map1(&numbers, |a| 2. * a), expected(2.));
+            assert_eq!(map2(&numbers, &numbers, |a, b| a + 2. * b), expected(3.));
+            assert_eq!(map3(&numbers, &numbers, &numbers, |a, b, c| a + b + 2. * c), expected(4.));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "differ in length")]
+    fn operands_of_different_lengths_are_refused() {
+        let _ = map2(&[0.; 3], &[0.; 2], |a, b| a + b);
+    }
+
+    #[test]
+    #[should_panic(expected = "blocks leave 2 elements over")]
+    fn blocks_that_do_not_cover_everything_are_refused() {
+        let _ = split_by_lengths(&mut [0; 5], [1, 2].into_iter());
+    }
+}

@@ -1,0 +1,66 @@
+//! Maxima of windows, a row at a time.
+#![allow(unsafe_code)]
+
+use super::simd::{Job, Vector};
+use crate::geometry::MaxPool2dConfig;
+
+/// One row of maxima of an image.
+pub(crate) struct MaxPoolRow<'a> {
+    pub config: MaxPool2dConfig,
+    pub image: &'a [f32],
+    pub size: (usize, usize, usize),
+    pub row: usize,
+    pub out: &'a mut [f32],
+    pub argmax: &'a mut [u8],
+}
+
+impl Job for MaxPoolRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { config, image, size: (h, w, c), row, out, argmax } = self;
+        let kernel = config.kernel;
+        let (y_first, y_end, y0) = config.window(row, h);
+        assert!(out.len() % c == 0 && argmax.len() == out.len() && image.len() == h * w * c);
+        for i in 0..out.len() / c {
+            let (x_first, x_end, x0) = config.window(i, w);
+            let first = (y_first * kernel + x_first) as f32;
+            let whole = c - c % V::LANES;
+            for channel in (0..whole).step_by(V::LANES) {
+                let mut best = (V::splat(f32::NEG_INFINITY), V::splat(first));
+                for y in y_first..y_end {
+                    for x in x_first..x_end {
+                        let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
+                        let values = &image[pixel + channel..pixel + c];
+                        // SAFETY: `values` has a vector at least, since `channel` is before the last whole one.
+                        let values = unsafe { V::load(values.as_ptr()) };
+                        best = values.above(best.0, V::splat((y * kernel + x) as f32), best.1);
+                    }
+                }
+                let mut places = [0f32; 16];
+                // SAFETY: `out` has a vector from here on, since `channel` is before the last whole one; no vector is longer than 16.
+                unsafe {
+                    best.0.store(out[i * c + channel..(i + 1) * c].as_mut_ptr());
+                    best.1.store(places.as_mut_ptr());
+                }
+                for (argmax, place) in argmax[i * c + channel..].iter_mut().zip(&places[..V::LANES]) {
+                    *argmax = *place as u8;
+                }
+            }
+            for channel in whole..c {
+                let mut best = (f32::NEG_INFINITY, first);
+                for y in y_first..y_end {
+                    for x in x_first..x_end {
+                        let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
+                        let value = image[pixel + channel];
+                        if value > best.0 || value.is_nan() {
+                            best = (value, (y * kernel + x) as f32);
+                        }
+                    }
+                }
+                (out[i * c + channel], argmax[i * c + channel]) = (best.0, best.1 as u8);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Mean and variance of every channel, from parts that are summed one by one.
+#![allow(unsafe_code)]
+
+use super::conv::Finish;
+use super::simd::{Isa, Job, Vector};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// Per channel: what normalises it.
+pub(crate) struct Moments {
+    pub mean: Vec<f32>,
+    /// 1 / √(variance + eps)
+    pub inv_std: Vec<f32>,
+    /// Divided by the number of values less one.
+    pub unbiased_var: Vec<f32>,
+}
+
+pub(crate) fn inv_std(var: f64, eps: f64) -> f32 {
+    (1. / (var + eps).sqrt()) as f32
+}
+
+/// Values in a part.
+const PART_VALUES: usize = 1 << 15;
+/// Pixels that are summed in f32 before they are added in f64.
+pub(super) const F32_PIXELS: usize = 32;
+
+/// Values of whole pixels, about [`PART_VALUES`].
+pub(super) fn part_len(c: usize) -> usize {
+    (PART_VALUES / c).max(1) * c
+}
+
+/// Sums of some pixels, taken around the first of them: that removes most of a large mean, which would swallow a small variance.
+struct Part {
+    first: usize,
+    pixels: usize,
+    around: Vec<f32>,
+    /// Per channel: of distances and of squared distances.
+    sums: Vec<(f64, f64)>,
+}
+
+/// Collects the statistics of a convolution's results while they are in cache.
+pub(crate) struct Statistics {
+    isa: Isa,
+    c: usize,
+    parts: Mutex<Vec<Part>>,
+}
+
+impl Statistics {
+    pub(crate) fn new(isa: Isa, c: usize) -> Self {
+        Self { isa, c, parts: Mutex::default() }
+    }
+
+    /// Those of all of `x`, pixels of `c` channels.
+    pub(crate) fn of(isa: Isa, x: &[f32], c: usize) -> Self {
+        let statistics = Self::new(isa, c);
+        let len = part_len(c);
+        x.par_chunks(len).enumerate().for_each(|(at, x)| statistics.add(at * len, x));
+        statistics
+    }
+
+    fn add(&self, first: usize, x: &[f32]) {
+        let mut sums = vec![(0f64, 0f64); self.c];
+        self.isa.run(Distances { x, sums: &mut sums });
+        let part = Part { first, pixels: x.len() / self.c, around: x[..self.c].to_vec(), sums };
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+    }
+
+    /// Mean and variance of all parts (Chan, Golub, `LeVeque` 1979), in the order of their pixels.
+    pub(crate) fn moments(self, eps: f64) -> Moments {
+        let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parts.sort_by_key(|part| part.first);
+        let pixels: usize = parts.iter().map(|part| part.pixels).sum();
+        let mut moments = Moments { mean: Vec::new(), inv_std: Vec::new(), unbiased_var: Vec::new() };
+        for channel in 0..self.c {
+            let (mut count, mut mean, mut squares) = (0f64, 0f64, 0f64);
+            for Part { pixels, around, sums, .. } in &parts {
+                let (pixels, (sum, square)) = (*pixels as f64, sums[channel]);
+                let distance = f64::from(around[channel]) + sum / pixels - mean;
+                let share = pixels / (count + pixels);
+                squares += (square - sum * sum / pixels).max(0.) + distance * distance * count * share;
+                mean += distance * share;
+                count += pixels;
+            }
+            moments.mean.push(mean as f32);
+            moments.inv_std.push(inv_std(squares / count, eps));
+            moments.unbiased_var.push((squares / (pixels as f64 - 1.).max(1.)) as f32);
+        }
+        moments
+    }
+}
+
+impl Finish for Option<&Statistics> {
+    fn finish(&self, first: usize, out: &mut [f32]) {
+        if let Some(statistics) = self {
+            statistics.add(first, out);
+        }
+    }
+}
+
+/// Adds two f32 sums of neighbouring channels to those channels' f64 sums.
+#[inline(always)]
+pub(super) fn add_lanes<V: Vector>(sums: &mut [(f64, f64)], first: V, second: V) {
+    let mut lanes = [[0f32; 16]; 2];
+    // SAFETY: no vector is longer than 16.
+    unsafe {
+        first.store(lanes[0].as_mut_ptr());
+        second.store(lanes[1].as_mut_ptr());
+    }
+    for lane in 0..V::LANES {
+        sums[lane].0 += f64::from(lanes[0][lane]);
+        sums[lane].1 += f64::from(lanes[1][lane]);
+    }
+}
+
+struct Distances<'a> {
+    x: &'a [f32],
+    sums: &'a mut [(f64, f64)],
+}
+
+impl Job for Distances<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        let c = self.sums.len();
+        let whole = c - c % V::LANES;
+        self.channels::<V>(0..whole);
+        self.channels::<[f32; 1]>(whole..c);
+    }
+}
+
+impl Distances<'_> {
+    /// Channels a vector at a time; `channels` holds whole ones.
+    #[inline(always)]
+    fn channels<V: Vector>(&mut self, channels: Range<usize>) {
+        let c = self.sums.len();
+        let pixels = self.x.len() / c;
+        assert!(pixels > 0 && channels.end <= c && channels.len().is_multiple_of(V::LANES));
+        let mut channel = channels.start;
+        while channel < channels.end {
+            let mut pixel = 0;
+            while pixel < pixels {
+                let end = pixels.min(pixel + F32_PIXELS);
+                // SAFETY: a vector from `channel` on lies inside every pixel, as asserted above.
+                unsafe {
+                    let around = V::load(self.x.as_ptr().add(channel));
+                    let (mut one, mut square) = (V::splat(0.), V::splat(0.));
+                    while pixel < end {
+                        let distance = V::load(self.x.as_ptr().add(pixel * c + channel)).sub(around);
+                        one = one.add(distance);
+                        square = distance.mul_add(distance, square);
+                        pixel += 1;
+                    }
+                    add_lanes(&mut self.sums[channel..], one, square);
+                }
+            }
+            channel += V::LANES;
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! How one convolution is computed: cuDNN's descriptors of its shape, and the algorithm. A 1x1 kernel with stride 1 is a matrix
+//! product, which cuBLAS may do faster.
+#![expect(unsafe_code, reason = "cuDNN is a C library")]
+
+use super::gemm::Gemm;
+use super::shape::{ConvShape, Direction};
+use crate::cuda::device::{Cost, error};
+use candle_core::cuda::CudaDevice;
+use candle_core::{Result, bail};
+use cudarc::cudnn::result::{self, CudnnError};
+use cudarc::cudnn::sys;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+
+/// Device addresses.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffers {
+    pub(crate) x: u64,
+    pub(crate) weights: u64,
+    pub(crate) y: u64,
+}
+
+/// Algorithms may take this much memory beside their operands; more has not made them faster.
+pub(super) const MAX_WORKSPACE_BYTES: usize = 256 << 20;
+
+/// Name of the algorithm that is a matrix product.
+const PRODUCT: &str = "cuBLAS";
+
+/// Descriptors of a shape and the algorithm that was fastest on it.
+pub(super) struct Plan {
+    shape: ConvShape,
+    x: sys::cudnnTensorDescriptor_t,
+    y: sys::cudnnTensorDescriptor_t,
+    weights: sys::cudnnFilterDescriptor_t,
+    conv: sys::cudnnConvolutionDescriptor_t,
+    algorithm: Algorithm,
+    math: sys::cudnnMathType_t,
+    pub(super) workspace_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Algorithm {
+    Forward(sys::cudnnConvolutionFwdAlgo_t),
+    Data(sys::cudnnConvolutionBwdDataAlgo_t),
+    Weights(sys::cudnnConvolutionBwdFilterAlgo_t),
+    Product(Gemm),
+}
+
+/// An algorithm that cuDNN offers for a shape, which works and fits.
+struct Offer {
+    algorithm: Algorithm,
+    math: sys::cudnnMathType_t,
+    workspace_bytes: usize,
+    is_deterministic: bool,
+    /// Negative where nothing was timed.
+    milliseconds: f32,
+}
+
+/// Memory in which algorithms can be timed; what it holds is lost.
+#[derive(Clone, Copy)]
+struct Trial {
+    buffers: Buffers,
+    /// [`MAX_WORKSPACE_BYTES`] of it.
+    scratch: u64,
+}
+
+/// What a cuDNN function lists.
+macro_rules! offers {
+    ($result:ty, $algorithm:path, |$max:ident, $count:ident, $results:ident| $list:expr) => {{
+        let mut found = [const { MaybeUninit::<$result>::uninit() }; MAX_RESULTS];
+        let mut listed = 0;
+        // SAFETY: descriptors and handle are alive, buffers hold what the descriptors say, the scratch memory is as large as is
+        // said; cuDNN fills `listed` of the `MAX_RESULTS` results.
+        let found = unsafe {
+            let ($max, $count, $results) = (MAX_RESULTS as i32, &raw mut listed, found.as_mut_ptr().cast());
+            $list.result().map_err(|e| error("cuDNN algorithm search", e))?;
+            std::slice::from_raw_parts(found.as_ptr().cast::<$result>(), listed as usize)
+        };
+        found
+            .iter()
+            .filter(|found| found.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS)
+            .map(|found| Offer {
+                algorithm: $algorithm(found.algo),
+                math: found.mathType,
+                workspace_bytes: found.memory,
+                is_deterministic: found.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC,
+                milliseconds: found.time,
+            })
+            .filter(|offer| offer.workspace_bytes <= MAX_WORKSPACE_BYTES)
+            .collect()
+    }};
+}
+
+/// Results of a search at most.
+const MAX_RESULTS: usize = 16;
+
+impl Plan {
+    pub(super) fn new(shape: ConvShape) -> std::result::Result<Self, CudnnError> {
+        let mut plan = Self {
+            shape,
+            x: result::create_tensor_descriptor()?,
+            y: std::ptr::null_mut(),
+            weights: std::ptr::null_mut(),
+            conv: std::ptr::null_mut(),
+            algorithm: Algorithm::Forward(
+                sys::cudnnConvolutionFwdAlgo_t::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
+            ),
+            math: match (shape.bf16, shape.tf32) {
+                (true, _) => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
+                (false, true) => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
+                (false, false) => sys::cudnnMathType_t::CUDNN_FMA_MATH,
+            },
+            workspace_bytes: 0,
+        };
+        plan.y = result::create_tensor_descriptor()?;
+        plan.weights = result::create_filter_descriptor()?;
+        plan.conv = result::create_convolution_descriptor()?;
+        let dtype =
+            if shape.bf16 { sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16 } else { sys::cudnnDataType_t::CUDNN_DATA_FLOAT };
+        let nhwc = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
+        let ints = |dims: [usize; 4]| dims.map(|dim| dim as i32);
+        let filter = [shape.output[1], shape.input[1], shape.kernel.0, shape.kernel.1];
+        let (padding, stride) = (shape.padding as i32, shape.stride as i32);
+        // SAFETY: the descriptors were just created and are not shared.
+        unsafe {
+            result::set_tensor4d_descriptor(plan.x, nhwc, dtype, ints(shape.input))?;
+            result::set_tensor4d_descriptor(plan.y, nhwc, dtype, ints(shape.output))?;
+            result::set_filter4d_descriptor(plan.weights, dtype, nhwc, ints(filter))?;
+            result::set_convolution2d_descriptor(
+                plan.conv,
+                padding,
+                padding,
+                stride,
+                stride,
+                1,
+                1,
+                sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION,
+                sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
+            )?;
+        }
+        plan.set_math(plan.math)?;
+        Ok(plan)
+    }
+
+    /// For a profile.
+    pub(super) fn name(&self) -> String {
+        let ConvShape { direction, input, output, kernel, stride, .. } = self.shape;
+        let direction = match direction {
+            Direction::Forward => "conv forward",
+            Direction::Data => "conv data gradient",
+            Direction::Weights => "conv weight gradient",
+        };
+        let by = if matches!(self.algorithm, Algorithm::Product(_)) { " by cuBLAS" } else { "" };
+        format!("{direction} {}x{} {} -> {} /{stride} at {}{by}", kernel.0, kernel.1, input[1], output[1], input[2])
+    }
+
+    pub(super) fn cost(&self) -> Cost {
+        self.shape.cost()
+    }
+
+    /// Name of the algorithm.
+    pub(super) fn chosen(&self) -> String {
+        named(self.algorithm, self.math)
+    }
+
+    fn set_math(&mut self, math: sys::cudnnMathType_t) -> std::result::Result<(), CudnnError> {
+        self.math = math;
+        // SAFETY: the descriptor is alive.
+        unsafe { sys::cudnnSetConvolutionMathType(self.conv, math) }.result()
+    }
+
+    /// Takes the algorithm of this name, if there is one.
+    pub(super) fn follow(&mut self, handle: sys::cudnnHandle_t, name: &str) -> Result<bool> {
+        if name == PRODUCT {
+            let Some(gemm) = self.product() else { return Ok(false) };
+            self.algorithm = Algorithm::Product(gemm);
+            return Ok(true);
+        }
+        let offers = self.offers(handle, None)?;
+        let offer = offers.into_iter().find(|offer| named(offer.algorithm, offer.math) == name);
+        offer.map(|offer| self.take(&offer)).transpose().map(|taken| taken.is_some())
+    }
+
+    /// Takes the fastest algorithm; the search overwrites what is computed. Where runs must agree nothing is timed, as times never
+    /// agree: cuDNN's own rules choose.
+    pub(super) fn choose(
+        &mut self,
+        handle: sys::cudnnHandle_t,
+        device: &CudaDevice,
+        buffers: Buffers,
+        scratch: u64,
+        deterministic: bool,
+    ) -> Result<()> {
+        let trial = (!deterministic).then_some(Trial { buffers, scratch });
+        let offers = self.offers(handle, trial)?.into_iter().filter(|offer| !deterministic || offer.is_deterministic);
+        // The first of those that were not timed, which cuDNN thinks best.
+        let Some(best) = offers.min_by(|a, b| a.milliseconds.total_cmp(&b.milliseconds)) else {
+            bail!("cuDNN has no algorithm for {}", self.shape)
+        };
+        self.take(&best)?;
+        if !deterministic
+            && let Some(gemm) = self.product()
+            && gemm.milliseconds(device, self.operands(buffers))? < best.milliseconds
+        {
+            self.algorithm = Algorithm::Product(gemm);
+            self.workspace_bytes = 0;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, offer: &Offer) -> Result<()> {
+        self.algorithm = offer.algorithm;
+        self.workspace_bytes = offer.workspace_bytes;
+        self.set_math(offer.math).map_err(|e| error("cuDNN math type", e))
+    }
+
+    /// All algorithms, timed in a trial, or as cuDNN's rules know them.
+    #[rustfmt::skip]
+    fn offers(&self, handle: sys::cudnnHandle_t, trial: Option<Trial>) -> Result<Vec<Offer>> {
+        let (xd, wd, yd, conv) = (self.x, self.weights, self.y, self.conv);
+        let in_trial = trial.map(|Trial { buffers: Buffers { x, weights, y }, scratch }| {
+            (pointer(x), pointer(weights), pointer(y), pointer(scratch), MAX_WORKSPACE_BYTES)
+        });
+        Ok(match self.shape.direction {
+            Direction::Forward => offers!(
+                sys::cudnnConvolutionFwdAlgoPerf_t, Algorithm::Forward,
+                |max, count, found| match in_trial {
+                    None => sys::cudnnGetConvolutionForwardAlgorithm_v7(handle, xd, wd, conv, yd, max, count, found),
+                    Some((x, w, y, scratch, bytes)) => sys::cudnnFindConvolutionForwardAlgorithmEx(
+                        handle, xd, x, wd, w, conv, yd, y, max, count, found, scratch, bytes,
+                    ),
+                }
+            ),
+            Direction::Data => offers!(
+                sys::cudnnConvolutionBwdDataAlgoPerf_t, Algorithm::Data,
+                |max, count, found| match in_trial {
+                    None => sys::cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, wd, yd, conv, xd, max, count, found),
+                    Some((x, w, y, scratch, bytes)) => sys::cudnnFindConvolutionBackwardDataAlgorithmEx(
+                        handle, wd, w, yd, y, conv, xd, x, max, count, found, scratch, bytes,
+                    ),
+                }
+            ),
+            Direction::Weights => offers!(
+                sys::cudnnConvolutionBwdFilterAlgoPerf_t, Algorithm::Weights,
+                |max, count, found| match in_trial {
+                    None => sys::cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, xd, yd, conv, wd, max, count, found),
+                    Some((x, w, y, scratch, bytes)) => sys::cudnnFindConvolutionBackwardFilterAlgorithmEx(
+                        handle, xd, x, yd, y, conv, wd, w, max, count, found, scratch, bytes,
+                    ),
+                }
+            ),
+        })
+    }
+
+    /// The matrix product that this convolution is, if it is one.
+    fn product(&self) -> Option<Gemm> {
+        let ConvShape { direction, input, output, kernel, stride, padding, bf16, tf32 } = self.shape;
+        if kernel != (1, 1) || stride != 1 || padding != 0 {
+            return None;
+        }
+        let (pixels, inputs, outputs) = (input[0] * input[2] * input[3], input[1], output[1]);
+        // Row-major: Y[pixels, outputs] = X · Wᵀ, dX = dY · W, dW[outputs, inputs] = dYᵀ · X.
+        let (rows, columns, inner, transposed) = match direction {
+            Direction::Forward => (pixels, outputs, inputs, (false, true)),
+            Direction::Data => (pixels, inputs, outputs, (false, false)),
+            Direction::Weights => (outputs, inputs, pixels, (true, false)),
+        };
+        Some(Gemm { rows, columns, inner, transposed, bf16, tf32 })
+    }
+
+    /// Left, right and result of that product.
+    fn operands(&self, Buffers { x, weights, y }: Buffers) -> [u64; 3] {
+        match self.shape.direction {
+            Direction::Forward => [x, weights, y],
+            Direction::Data => [y, weights, x],
+            Direction::Weights => [y, x, weights],
+        }
+    }
+
+    pub(super) fn run(
+        &self,
+        handle: sys::cudnnHandle_t,
+        device: &CudaDevice,
+        buffers: Buffers,
+        workspace: u64,
+    ) -> Result<()> {
+        if let Algorithm::Product(gemm) = self.algorithm {
+            return gemm.run(device, self.operands(buffers));
+        }
+        let (x, w, y) = (pointer(buffers.x), pointer(buffers.weights), pointer(buffers.y));
+        let (workspace, bytes) = (pointer(workspace), self.workspace_bytes);
+        let (one, zero) = (1f32, 0f32);
+        let (one, zero) = ((&raw const one).cast::<c_void>(), (&raw const zero).cast::<c_void>());
+        // SAFETY: descriptors and handle are alive, buffers hold what the descriptors say, the workspace is as large as the
+        // algorithm asked for, and scales are f32 because the descriptors' types are f32 and bf16.
+        unsafe {
+            match self.algorithm {
+                Algorithm::Product(_) => return Ok(()),
+                Algorithm::Forward(algo) => sys::cudnnConvolutionForward(
+                    handle,
+                    one,
+                    self.x,
+                    x,
+                    self.weights,
+                    w,
+                    self.conv,
+                    algo,
+                    workspace,
+                    bytes,
+                    zero,
+                    self.y,
+                    y,
+                ),
+                Algorithm::Data(algo) => sys::cudnnConvolutionBackwardData(
+                    handle,
+                    one,
+                    self.weights,
+                    w,
+                    self.y,
+                    y,
+                    self.conv,
+                    algo,
+                    workspace,
+                    bytes,
+                    zero,
+                    self.x,
+                    x,
+                ),
+                Algorithm::Weights(algo) => sys::cudnnConvolutionBackwardFilter(
+                    handle,
+                    one,
+                    self.x,
+                    x,
+                    self.y,
+                    y,
+                    self.conv,
+                    algo,
+                    workspace,
+                    bytes,
+                    zero,
+                    self.weights,
+                    w,
+                ),
+            }
+        }
+        .result()
+        .map_err(|e| error("cuDNN convolution", e))
+    }
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        // SAFETY: each was created in `new` and is destroyed once; cuDNN accepts none that is null.
+        unsafe {
+            let _ = result::destroy_tensor_descriptor(self.x);
+            if !self.y.is_null() {
+                let _ = result::destroy_tensor_descriptor(self.y);
+            }
+            if !self.weights.is_null() {
+                let _ = result::destroy_filter_descriptor(self.weights);
+            }
+            if !self.conv.is_null() {
+                let _ = result::destroy_convolution_descriptor(self.conv);
+            }
+        }
+    }
+}
+
+fn pointer(address: u64) -> *mut c_void {
+    address as *mut c_void
+}
+
+fn named(algorithm: Algorithm, math: sys::cudnnMathType_t) -> String {
+    match algorithm {
+        Algorithm::Forward(algorithm) => format!("{algorithm:?}, {math:?}"),
+        Algorithm::Data(algorithm) => format!("{algorithm:?}, {math:?}"),
+        Algorithm::Weights(algorithm) => format!("{algorithm:?}, {math:?}"),
+        Algorithm::Product(_) => PRODUCT.to_owned(),
+    }
+}

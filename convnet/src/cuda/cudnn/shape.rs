@@ -1,0 +1,54 @@
+//! What one convolution computes.
+
+use crate::cuda::device::Cost;
+use std::fmt;
+
+/// What is computed from the other two of images, weights and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Direction {
+    Forward,
+    Data,
+    Weights,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConvShape {
+    pub(crate) direction: Direction,
+    /// [N, C, H, W], whatever the layout.
+    pub(crate) input: [usize; 4],
+    pub(crate) output: [usize; 4],
+    pub(crate) kernel: (usize, usize),
+    pub(crate) stride: usize,
+    pub(crate) padding: usize,
+    pub(crate) bf16: bool,
+    /// Whether images and weights that are f32 may be rounded to TF32.
+    pub(crate) tf32: bool,
+}
+
+impl ConvShape {
+    /// Products of each output with each input that it sees, and all three operands once.
+    pub(crate) fn cost(&self) -> Cost {
+        let Self { input, output, kernel, bf16, .. } = *self;
+        let count = |dims: [usize; 4]| dims.iter().product::<usize>() as f64;
+        let taps = (kernel.0 * kernel.1 * input[1]) as f64;
+        let values = count(input) + count(output) + taps * output[1] as f64;
+        Cost { flops: 2.0 * count(output) * taps, bytes: values * if bf16 { 2.0 } else { 4.0 } }
+    }
+}
+
+impl fmt::Display for ConvShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { direction, input, output, kernel, stride, padding, bf16, tf32 } = self;
+        let direction = match direction {
+            Direction::Forward => "forward",
+            Direction::Data => "data gradient",
+            Direction::Weights => "weight gradient",
+        };
+        let dtype = match (bf16, tf32) {
+            (true, _) => "bf16",
+            (false, true) => "tf32",
+            (false, false) => "f32",
+        };
+        write!(f, "{direction} {}x{} /{stride} +{padding} {input:?} -> {output:?} {dtype}", kernel.0, kernel.1)
+    }
+}

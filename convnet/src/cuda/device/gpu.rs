@@ -1,0 +1,180 @@
+//! What the ops keep of a device: its kernels, its cuDNN handle, its workspace.
+#![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
+
+use super::arg::Arg;
+use super::cards::{self, cards};
+use super::timer::{Cost, Timer};
+use crate::cuda::cudnn::Convolutions;
+use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
+use candle_core::cuda::{CudaDevice, DeviceId, WrapErr, kernels};
+use candle_core::{Device, Result, bail};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// How a device computes.
+///
+/// ```
+/// # use candle_convnet::cuda::CudaConfig;
+/// let config = CudaConfig::default().with_tf32(true);
+/// assert!(config.tf32 && !config.deterministic);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CudaConfig {
+    /// Let convolutions of f32 images round their inputs to TF32 (10 bits), as PyTorch does by default.
+    pub tf32: bool,
+    /// Only convolution algorithms that give the same bits in every run, chosen by cuDNN's rules instead of by their times: the
+    /// same bits on the same card, driver and cuDNN.
+    pub deterministic: bool,
+}
+
+impl CudaConfig {
+    /// Sets whether f32 convolutions may round their inputs to TF32.
+    #[must_use]
+    pub const fn with_tf32(self, tf32: bool) -> Self {
+        Self { tf32, ..self }
+    }
+
+    /// Sets whether every run gives the same bits.
+    #[must_use]
+    pub const fn with_deterministic(self, deterministic: bool) -> Self {
+        Self { deterministic, ..self }
+    }
+}
+
+/// Opens card `ordinal` for training: one stream without event tracking, and memory that is kept once it was taken.
+///
+/// Don't share tensors of this device between streams.
+pub fn open(ordinal: usize, config: CudaConfig) -> Result<Device> {
+    let cards = cards()?;
+    let Some(card) = cards.get(ordinal) else { bail!("there is no card {ordinal}; the driver shows {}", cards.len()) };
+    cards::check(card, &[PTX, kernels::FILL.ptx()])?;
+    let device = Device::new_cuda_with_stream(ordinal)?;
+    let cuda = device.as_cuda_device()?;
+    // SAFETY: this crate, and candle with this device, use its one stream only.
+    unsafe { cuda.disable_event_tracking() };
+    keep_memory(ordinal)?;
+    registry().insert(cuda.id(), Arc::new(Gpu::new(cuda, config)?));
+    Ok(device)
+}
+
+/// The default pool gives memory back to the driver at every synchronisation; keep it all.
+fn keep_memory(ordinal: usize) -> Result<()> {
+    let device = driver::result::device::get(ordinal as i32).w()?;
+    let mut threshold = u64::MAX;
+    // SAFETY: the pool is the device's own, and the attribute takes a u64.
+    unsafe {
+        let pool = driver::result::device::get_default_mem_pool(device).w()?;
+        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast()).result().w()?;
+    }
+    Ok(())
+}
+
+static REGISTRY: LazyLock<Mutex<HashMap<DeviceId, Arc<Gpu>>>> = LazyLock::new(Mutex::default);
+
+fn registry() -> MutexGuard<'static, HashMap<DeviceId, Arc<Gpu>>> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A device as the ops see it.
+pub(crate) struct Gpu {
+    pub(crate) config: CudaConfig,
+    pub(crate) convolutions: Mutex<Convolutions>,
+    pub(crate) timer: Timer,
+    stream: Arc<CudaStream>,
+    module: Arc<CudaModule>,
+    functions: Mutex<HashMap<String, CudaFunction>>,
+}
+
+const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
+
+/// Arguments of a kernel at most.
+type SmallNumbers = [u64; 16];
+
+/// Threads of a block.
+pub(crate) const BLOCK: usize = 256;
+
+impl Gpu {
+    /// Of a device that [`open`] made, or of any other one with the default configuration.
+    pub(crate) fn of(device: &CudaDevice) -> Result<Arc<Self>> {
+        if let Some(gpu) = registry().get(&device.id()) {
+            return Ok(gpu.clone());
+        }
+        let gpu = Arc::new(Self::new(device, CudaConfig::default())?);
+        registry().insert(device.id(), gpu.clone());
+        Ok(gpu)
+    }
+
+    fn new(device: &CudaDevice, config: CudaConfig) -> Result<Self> {
+        let stream = device.cuda_stream();
+        let module = stream.context().load_module(PTX.into()).w()?;
+        let convolutions = Mutex::new(Convolutions::new(&stream)?);
+        let timer = Timer::new(stream.clone());
+        Ok(Self { config, convolutions, timer, stream, module, functions: Mutex::default() })
+    }
+
+    /// A kernel by its name, looked up once.
+    fn function(&self, name: &str) -> Result<CudaFunction> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.get(name) {
+            return Ok(function.clone());
+        }
+        let function = self.module.load_function(name).w()?;
+        functions.insert(name.to_owned(), function.clone());
+        Ok(function)
+    }
+
+    /// Starts a kernel on a grid of blocks of threads, both (x, y), with `shared` bytes of shared memory for each block.
+    ///
+    /// Callers see to it that the arguments are those of the kernel and that addresses reach as far as it reads and writes.
+    pub(crate) fn launch(
+        &self,
+        name: &str,
+        grid: (usize, usize),
+        block: (usize, usize),
+        shared: usize,
+        args: &[Arg],
+    ) -> Result<()> {
+        let function = self.function(name)?;
+        let numbers: SmallNumbers = std::array::from_fn(|i| match args.get(i) {
+            Some(Arg::Memory(v, _)) => *v,
+            Some(Arg::Int(v) | Arg::Long(v)) => *v as u64,
+            Some(Arg::Signed(v)) => *v as u64,
+            Some(Arg::Float(v)) => u64::from(v.to_bits()),
+            _ => 0,
+        });
+        let mut builder = self.stream.launch_builder(&function);
+        for (arg, number) in args.iter().zip(&numbers) {
+            match arg {
+                Arg::Table(table) => builder.arg(*table),
+                // Little-endian: a shorter value is the start of the longer one that holds it.
+                _ => builder.arg(number),
+            };
+        }
+        let config = LaunchConfig {
+            grid_dim: (grid.0.max(1) as u32, grid.1.max(1) as u32, 1),
+            block_dim: (block.0 as u32, block.1 as u32, 1),
+            shared_mem_bytes: shared as u32,
+        };
+        self.timer.timed(
+            || name.to_owned(),
+            || Cost { flops: 0.0, bytes: args.iter().map(Arg::bytes).sum::<usize>() as f64 },
+            || {
+                // SAFETY: the kernels are this crate's, and each is started from one place that gives what it takes.
+                unsafe { builder.launch(config) }.w()?;
+                Ok(())
+            },
+        )
+    }
+
+    /// Starts a kernel that walks over `count` items in one dimension.
+    pub(crate) fn launch_over(&self, name: &str, count: usize, args: &[Arg]) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        // Kernels walk in grid-sized strides: enough blocks to fill any card, not more.
+        let blocks = count.div_ceil(BLOCK).min(1 << 14);
+        self.launch(name, (blocks, 1), (BLOCK, 1), 0, args)
+    }
+}

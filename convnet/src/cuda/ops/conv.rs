@@ -1,0 +1,129 @@
+//! Convolutions: NHWC images, channels padded for tensor cores, weights packed per call from OIHW f32.
+
+use crate::cuda::cudnn::{Buffers, ConvShape, Direction};
+use crate::cuda::device::{Arg, Gpu, Operand, address, float_type, fresh, start, suffix};
+use crate::geometry::Geometry;
+use candle_core::cuda::{CudaDevice, CudaStorage};
+use candle_core::{DType, Result};
+use std::sync::{Arc, PoisonError};
+
+/// [N, H, W, C] and [O, C, KH, KW] f32 -> [N, H', W', O] of the images' type.
+pub(crate) fn forward(geometry: &Geometry, x: Operand, weight: Operand) -> Result<CudaStorage> {
+    let call = Call::new(geometry, x.0)?;
+    let x_padded = call.pad(address(x.0, x.1, call.dtype, "conv2d")?)?;
+    let weights = call.pack(weight)?;
+    let y = fresh(call.device, call.dtype, geometry.output.len())?;
+    call.run(Direction::Forward, x_padded.address, start(&weights), start(&y))?;
+    Ok(y)
+}
+
+/// Weights and the output's gradient -> the input's gradient.
+pub(crate) fn data_grad(geometry: &Geometry, weight: Operand, grad: Operand) -> Result<CudaStorage> {
+    let call = Call::new(geometry, grad.0)?;
+    let weights = call.pack(weight)?;
+    let grad = address(grad.0, grad.1, call.dtype, "conv2d-data-gradient")?;
+    let (c, pixels) = (geometry.input.c, geometry.input.len() / geometry.input.c);
+    let padded = fresh(call.device, call.dtype, pixels * call.channels)?;
+    call.run(Direction::Data, start(&padded), start(&weights), grad)?;
+    if call.channels == c {
+        return Ok(padded);
+    }
+    let out = fresh(call.device, call.dtype, pixels * c)?;
+    let args = [Arg::fresh(&padded), Arg::fresh(&out), Arg::Long(pixels), Arg::Int(c), Arg::Int(call.channels)];
+    call.gpu.launch_over(&format!("crop_channels_{}", suffix(call.dtype)), pixels * c, &args)?;
+    Ok(out)
+}
+
+/// The input and the output's gradient -> the weights' gradient, OIHW f32.
+pub(crate) fn weight_grad(geometry: &Geometry, x: Operand, grad: Operand) -> Result<CudaStorage> {
+    let call = Call::new(geometry, x.0)?;
+    let x_padded = call.pad(address(x.0, x.1, call.dtype, "conv2d-weight-gradient")?)?;
+    let grad = address(grad.0, grad.1, call.dtype, "conv2d-weight-gradient")?;
+    let (o, c, taps) = call.weights();
+    let packed = fresh(call.device, call.dtype, o * taps * call.channels)?;
+    call.run(Direction::Weights, x_padded.address, start(&packed), grad)?;
+    let out = fresh(call.device, DType::F32, o * taps * c)?;
+    let args =
+        [Arg::fresh(&packed), Arg::fresh(&out), Arg::Int(o), Arg::Int(c), Arg::Int(taps), Arg::Int(call.channels)];
+    call.gpu.launch_over(&format!("unpack_weights_{}", suffix(call.dtype)), o * taps * c, &args)?;
+    Ok(out)
+}
+
+/// One convolution on one device.
+struct Call<'a> {
+    gpu: Arc<Gpu>,
+    device: &'a CudaDevice,
+    geometry: &'a Geometry,
+    dtype: DType,
+    /// Input channels with padding.
+    channels: usize,
+}
+
+/// Images that cuDNN reads; keeps the padded copy alive if there is one.
+struct Padded {
+    address: u64,
+    _copy: Option<CudaStorage>,
+}
+
+impl<'a> Call<'a> {
+    fn new(geometry: &'a Geometry, images: &'a CudaStorage) -> Result<Self> {
+        let dtype = float_type(images, "conv2d")?;
+        // Tensor cores read 16 bytes of channels at a time.
+        let channels = if dtype == DType::BF16 { geometry.input.c.next_multiple_of(8) } else { geometry.input.c };
+        let device = &images.device;
+        Ok(Self { gpu: Gpu::of(device)?, device, geometry, dtype, channels })
+    }
+
+    /// (outputs, input channels, kernel positions)
+    fn weights(&self) -> (usize, usize, usize) {
+        let (kh, kw) = self.geometry.kernel;
+        (self.geometry.output.c, self.geometry.input.c, kh * kw)
+    }
+
+    fn pad(&self, images: u64) -> Result<Padded> {
+        let c = self.geometry.input.c;
+        if c == self.channels {
+            return Ok(Padded { address: images, _copy: None });
+        }
+        let pixels = self.geometry.input.len() / c;
+        let copy = fresh(self.device, self.dtype, pixels * self.channels)?;
+        let bytes = self.geometry.input.len() * self.dtype.size_in_bytes();
+        let args =
+            [Arg::Memory(images, bytes), Arg::fresh(&copy), Arg::Long(pixels), Arg::Int(c), Arg::Int(self.channels)];
+        self.gpu.launch_over(&format!("pad_channels_{}", suffix(self.dtype)), pixels * self.channels, &args)?;
+        Ok(Padded { address: start(&copy), _copy: Some(copy) })
+    }
+
+    /// OIHW f32 -> [O, KH, KW, padded channels]
+    fn pack(&self, weight: Operand) -> Result<CudaStorage> {
+        let (o, c, taps) = self.weights();
+        let packed = fresh(self.device, self.dtype, o * taps * self.channels)?;
+        let args = [
+            Arg::tensor(weight, DType::F32, "conv2d weights")?,
+            Arg::fresh(&packed),
+            Arg::Int(o),
+            Arg::Int(c),
+            Arg::Int(taps),
+            Arg::Int(self.channels),
+        ];
+        self.gpu.launch_over(&format!("pack_weights_{}", suffix(self.dtype)), o * taps * self.channels, &args)?;
+        Ok(packed)
+    }
+
+    /// Runs cuDNN; `x`, `weights` and `y` are images, packed weights and output, or the gradient of whichever is computed.
+    fn run(&self, direction: Direction, x: u64, weights: u64, y: u64) -> Result<()> {
+        let shape = ConvShape {
+            direction,
+            input: [self.geometry.input.n, self.channels, self.geometry.input.h, self.geometry.input.w],
+            output: [self.geometry.output.n, self.geometry.output.c, self.geometry.output.h, self.geometry.output.w],
+            kernel: self.geometry.kernel,
+            stride: self.geometry.config.stride,
+            padding: self.geometry.config.padding,
+            bf16: self.dtype == DType::BF16,
+            tf32: self.gpu.config.tf32,
+        };
+        let mut convolutions = self.gpu.convolutions.lock().unwrap_or_else(PoisonError::into_inner);
+        let deterministic = self.gpu.config.deterministic;
+        convolutions.run(&self.gpu.timer, self.device, shape, Buffers { x, weights, y }, deterministic)
+    }
+}

@@ -1,0 +1,10 @@
+//! The ops, each by kernels of `kernels.cu` or by cuDNN.
+
+pub(crate) mod conv;
+pub(crate) mod elementwise;
+pub(crate) mod loss;
+pub(crate) mod norm;
+pub(crate) mod pixels;
+pub(crate) mod pool;
+pub(crate) mod sgd;
+pub(crate) mod space_to_depth;

@@ -1,0 +1,99 @@
+//! Which network: depth, channels and classes.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Number of weight layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Depth {
+    R18,
+    R34,
+    R50,
+    R101,
+    R152,
+}
+
+impl Depth {
+    /// All depths, shallow first.
+    pub const ALL: [Self; 5] = [Self::R18, Self::R34, Self::R50, Self::R101, Self::R152];
+
+    /// Blocks in layer1 to layer4.
+    pub fn blocks(self) -> [usize; 4] {
+        match self {
+            Self::R18 => [2, 2, 2, 2],
+            Self::R34 | Self::R50 => [3, 4, 6, 3],
+            Self::R101 => [3, 4, 23, 3],
+            Self::R152 => [3, 8, 36, 3],
+        }
+    }
+
+    /// Whether blocks are bottlenecks (1x1, 3x3, 1x1) rather than two 3x3 convolutions.
+    pub fn bottleneck(self) -> bool {
+        !matches!(self, Self::R18 | Self::R34)
+    }
+
+    /// Channels that reach the last layer: 512, or 2048 behind bottlenecks.
+    pub fn features(self) -> usize {
+        if self.bottleneck() { 2048 } else { 512 }
+    }
+}
+
+impl fmt::Display for Depth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::R18 => "resnet18",
+            Self::R34 => "resnet34",
+            Self::R50 => "resnet50",
+            Self::R101 => "resnet101",
+            Self::R152 => "resnet152",
+        })
+    }
+}
+
+/// A name that is no [`Depth`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown network \"{name}\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152")]
+#[non_exhaustive]
+pub struct ParseDepthError {
+    /// The name that was parsed.
+    pub name: String,
+}
+
+impl FromStr for Depth {
+    type Err = ParseDepthError;
+
+    fn from_str(name: &str) -> Result<Self, ParseDepthError> {
+        Self::ALL
+            .into_iter()
+            .find(|depth| depth.to_string() == name)
+            .ok_or_else(|| ParseDepthError { name: name.to_owned() })
+    }
+}
+
+/// Which network.
+///
+/// ```
+/// # use candle_convnet::{Depth, ResNetConfig};
+/// // Ten frames of optical flow, x and y, and the classes of UCF101.
+/// let config = ResNetConfig::new(Depth::R18, 20, 101);
+/// assert_eq!("resnet18".parse(), Ok(config.depth));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResNetConfig {
+    /// Number of weight layers.
+    pub depth: Depth,
+    /// Channels of the input: 3 for RGB, 20 for ten frames of optical flow (x and y).
+    pub in_channels: usize,
+    /// Logits.
+    pub classes: usize,
+}
+
+impl ResNetConfig {
+    /// A network of `depth` weight layers from `in_channels` channels to `classes` logits.
+    pub const fn new(depth: Depth, in_channels: usize, classes: usize) -> Self {
+        Self { depth, in_channels, classes }
+    }
+}

@@ -1,0 +1,361 @@
+//! Batch normalisation over the channels of NHWC images, with an optional rectifier in the same pass.
+//!
+//! `y = (x - mean) / sqrt(var + eps) · weight + bias`, Ioffe and Szegedy 2015, as
+//! [`torch.nn.BatchNorm2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html). Sums are
+//! taken around a sample of each channel, and finished in f64, so that a large mean does not swallow a small variance.
+
+use crate::cpu::simd::Isa;
+use crate::cpu::statistics::{Statistics, inv_std};
+use crate::cpu::{dense, norm};
+use crate::geometry::BatchNormConfig;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_nn::{Init, VarBuilder};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Which mean and variance normalise a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum NormBy {
+    /// The running statistics.
+    Running,
+    /// The batch's own, towards which the running statistics move by `share` of the way.
+    Batch {
+        /// 0 to 1.
+        share: f64,
+    },
+}
+
+/// Batch normalisation with learned weight and bias and running statistics, all [C] f32.
+///
+/// ```
+/// # use candle_convnet::{BatchNorm2d, BatchNormConfig};
+/// # use candle_core::{DType, Device, Tensor};
+/// # use candle_nn::{VarBuilder, VarMap};
+/// # fn main() -> candle_core::Result<()> {
+/// let vb = VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu);
+/// let norm = BatchNorm2d::new(1, BatchNormConfig::default(), &vb)?;
+/// let x = Tensor::new(&[1f32, 3.], &Device::Cpu)?.reshape((1, 1, 2, 1))?;
+/// let y = norm.forward_t(&x, true)?.flatten_all()?.to_vec1::<f32>()?;
+/// assert!((y[0] + 1.).abs() < 1e-4 && (y[1] - 1.).abs() < 1e-4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct BatchNorm2d {
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    config: BatchNormConfig,
+}
+
+impl BatchNorm2d {
+    /// Takes `weight`, `bias`, `running_mean` and `running_var`, each [`channels`], from `vb`; new ones are 1, 0, 0 and 1.
+    pub fn new(channels: usize, config: BatchNormConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        Ok(Self {
+            weight: vb.get_with_hints(channels, "weight", Init::Const(1.))?,
+            bias: vb.get_with_hints(channels, "bias", Init::Const(0.))?,
+            running_mean: vb.get_with_hints(channels, "running_mean", Init::Const(0.))?,
+            running_var: vb.get_with_hints(channels, "running_var", Init::Const(1.))?,
+            config,
+        })
+    }
+
+    /// Normalises `x` [N, H, W, C] f32 (on CUDA also bf16), differentiable in both modes.
+    ///
+    /// With `train` the batch's own mean and (biased) variance normalise it, and every call moves the running statistics by
+    /// `momentum` towards the batch's mean and unbiased variance. Without it the running statistics normalise.
+    ///
+    /// Where a channel has a single value (one image of one pixel) the variance is 0, the output is the bias, and the
+    /// running variance moves towards 0: the unbiased variance, 0/0, is taken as 0. PyTorch raises an error there.
+    pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let by = if train { self.batch() } else { NormBy::Running };
+        let op = self.op(None, by, None);
+        x.contiguous()?.apply_op3(&self.weight.contiguous()?, &self.bias.contiguous()?, op)
+    }
+
+    /// Outside the autograd graph: `norm(x)`, rectified if so configured, or `relu(norm(x) + residual)`; and the moments that
+    /// normalised it. On the CPU, `statistics` saves a pass over `x`, if they are those of `x`.
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        by: NormBy,
+        statistics: Option<Statistics>,
+    ) -> Result<(Tensor, Moments)> {
+        let op = self.op(residual.cloned(), by, statistics);
+        let y = x.apply_op3_no_bwd(&self.weight, &self.bias, &op)?;
+        Ok((y, op.moments))
+    }
+
+    /// Gradients of input, weight and bias where [`BatchNorm2d::forward`] normalised `x` without a residual. With a residual,
+    /// `grad` must be the gradient of the sum before its rectifier; `relu` says whether there is one in between. The moments are
+    /// `fixed` if they did not depend on `x`.
+    pub(crate) fn gradients(
+        &self,
+        x: &Tensor,
+        grad: &Tensor,
+        moments: &Moments,
+        (relu, fixed): (bool, bool),
+    ) -> Result<[Tensor; 3]> {
+        gradients(x, grad, [&self.weight, &self.bias], moments, relu, fixed)
+    }
+
+    /// Takes the statistics of an input while it is computed.
+    pub(crate) fn statistics(&self) -> Statistics {
+        Statistics::new(Isa::best(), self.weight.elem_count())
+    }
+
+    /// With running statistics, `norm(x) = scale · x + shift`: scale and shift of every channel.
+    pub(crate) fn scale_and_shift(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.running_mean, &self.running_var]
+            .map(|tensor| tensor.to_vec1::<f32>().map(|values| values.into_iter().map(f64::from)));
+        let scales = weight?.zip(var?).map(|(weight, var)| weight / (var + self.config.eps).sqrt());
+        let (scales, shifts) = scales
+            .zip(bias?.zip(mean?))
+            .map(|(scale, (bias, mean))| (scale as f32, (bias - mean * scale) as f32))
+            .unzip();
+        Ok((scales, shifts))
+    }
+
+    /// Returns weight and bias, [C] each.
+    pub fn parameters(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
+    }
+
+    /// As training normalises.
+    pub(crate) fn batch(&self) -> NormBy {
+        NormBy::Batch { share: self.config.momentum }
+    }
+
+    fn op(&self, residual: Option<Tensor>, by: NormBy, statistics: Option<Statistics>) -> BatchNormOp {
+        BatchNormOp {
+            by,
+            eps: self.config.eps,
+            relu: self.config.relu || residual.is_some(),
+            residual,
+            running: (self.running_mean.detach(), self.running_var.detach()),
+            moments: Moments::default(),
+            statistics: Mutex::new(statistics),
+        }
+    }
+}
+
+/// Mean and 1 / √(variance + eps), [C] f32 each, of one call; set by its forward pass.
+pub(crate) type Moments = Arc<OnceLock<(Tensor, Tensor)>>;
+
+struct BatchNormOp {
+    by: NormBy,
+    eps: f64,
+    relu: bool,
+    /// Added before the rectifier.
+    residual: Option<Tensor>,
+    running: (Tensor, Tensor),
+    moments: Moments,
+    /// Those of the input, if they are known.
+    statistics: Mutex<Option<Statistics>>,
+}
+
+impl CustomOp3 for BatchNormOp {
+    fn name(&self) -> &'static str {
+        "batch-norm2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        weight: &CpuStorage,
+        wl: &Layout,
+        bias: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let x = dense::slice(x, xl, self.name())?;
+        let (weight, bias) = (dense::slice(weight, wl, self.name())?, dense::slice(bias, bl, self.name())?);
+        let c = check(xl.shape(), weight.len(), bias.len())?;
+        let isa = Isa::best();
+        let (mean, inv_std) = if let NormBy::Batch { share } = self.by {
+            let share = share as f32;
+            let known = self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let moments = known.unwrap_or_else(|| Statistics::of(isa, x, c)).moments(self.eps);
+            self.running.0.inplace_op1(&Blend { share, values: &moments.mean })?;
+            self.running.1.inplace_op1(&Blend { share, values: &moments.unbiased_var })?;
+            (moments.mean, moments.inv_std)
+        } else {
+            let var: Vec<f32> = self.running.1.to_vec1()?;
+            let inv_std = var.iter().map(|&var| inv_std(f64::from(var), self.eps)).collect();
+            (self.running.0.to_vec1()?, inv_std)
+        };
+        let residual = self.residual.as_ref().map(Tensor::storage_and_layout);
+        let residual = match &residual {
+            Some((storage, layout)) => match &**storage {
+                Storage::Cpu(storage) => Some(dense::slice(storage, layout, self.name())?),
+                _ => bail!("batch-norm2d: the residual is on another device"),
+            },
+            None => None,
+        };
+        let scale = norm::scale(weight, &inv_std);
+        let y = norm::Affine { isa, mean: &mean, scale: &scale, bias, relu: self.relu }.apply(x, residual);
+        let column = |values| Tensor::from_vec(values, c, &Device::Cpu);
+        let _ = self.moments.set((column(mean)?, column(inv_std)?));
+        Ok((CpuStorage::F32(y), xl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        weight: &CudaStorage,
+        wl: &Layout,
+        bias: &CudaStorage,
+        bl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        use crate::cuda::norm;
+        let c = check(xl.shape(), wl.shape().elem_count(), bl.shape().elem_count())?;
+        let eps = self.eps as f32;
+        let ((mean, mean_layout), (var, var_layout)) =
+            (self.running.0.storage_and_layout(), self.running.1.storage_and_layout());
+        let (Storage::Cuda(mean), Storage::Cuda(var)) = (&*mean, &*var) else {
+            bail!("batch-norm2d: the running statistics are on another device")
+        };
+        let (mean, var) = ((mean, mean_layout), (var, var_layout));
+        let norm::Moments { mean, inv_std } = match self.by {
+            NormBy::Batch { share } => {
+                norm::batch_moments((x, xl), eps, &norm::Running { mean, var, momentum: share as f32 })?
+            }
+            NormBy::Running => norm::running_moments(mean, var, eps)?,
+        };
+        let column = Layout::contiguous(c);
+        let affine = norm::Affine {
+            mean: (&mean, &column),
+            inv_std: (&inv_std, &column),
+            weight: (weight, wl),
+            bias: (bias, bl),
+        };
+        let residual = self.residual.as_ref().map(Tensor::storage_and_layout);
+        let residual = match &residual {
+            Some((storage, layout)) => match &**storage {
+                Storage::Cuda(storage) => Some((storage, *layout)),
+                _ => bail!("batch-norm2d: the residual is on another device"),
+            },
+            None => None,
+        };
+        let y = norm::apply((x, xl), residual, &affine, self.relu)?;
+        let _ = self.moments.set((crate::cuda::tensor(mean, c), crate::cuda::tensor(inv_std, c)));
+        Ok((y, xl.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let parameters = [weight, bias];
+        let [x, weight, bias] =
+            gradients(x, &grad.contiguous()?, parameters, &self.moments, self.relu, self.by == NormBy::Running)?;
+        Ok((Some(x), Some(weight), Some(bias)))
+    }
+}
+
+/// The number of channels, if all sizes fit.
+fn check(x: &Shape, weights: usize, biases: usize) -> Result<usize> {
+    let (_, _, _, c) = x.dims4()?;
+    if c == 0 || weights != c || biases != c {
+        bail!("batch-norm2d: {c} channels in {x:?}, {weights} weights, {biases} biases");
+    }
+    if x.elem_count() == 0 {
+        bail!("batch-norm2d: no values in {x:?}");
+    }
+    Ok(c)
+}
+
+/// Gradients of input, weight and bias; `fixed` where the moments did not depend on `x`.
+fn gradients(
+    x: &Tensor,
+    grad: &Tensor,
+    [weight, bias]: [&Tensor; 2],
+    moments: &Moments,
+    relu: bool,
+    fixed: bool,
+) -> Result<[Tensor; 3]> {
+    let Some(moments) = moments.get() else { bail!("batch-norm2d: backward before forward") };
+    let op = BatchNormGrad { moments, weight, bias, relu, fixed, parameters: OnceLock::new() };
+    let data = x.apply_op2_no_bwd(grad, &op)?;
+    let Some((weight, bias)) = op.parameters.into_inner() else { bail!("batch-norm2d: no parameter gradients") };
+    Ok([data, weight, bias])
+}
+
+/// (input, output gradient) -> input gradient; the parameters' gradients are left in `parameters`.
+///
+/// What came before the rectifier is computed again from the input: that is less to read than the output.
+struct BatchNormGrad<'a> {
+    moments: &'a (Tensor, Tensor),
+    weight: &'a Tensor,
+    bias: &'a Tensor,
+    relu: bool,
+    fixed: bool,
+    parameters: OnceLock<(Tensor, Tensor)>,
+}
+
+impl CustomOp2 for BatchNormGrad<'_> {
+    fn name(&self) -> &'static str {
+        "batch-norm2d-gradient"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, grad) = (dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+        let values = [&self.moments.0, &self.moments.1, self.weight, self.bias].map(Tensor::to_vec1);
+        let [mean, inv_std, weight, bias]: [Result<Vec<f32>>; 4] = values;
+        let (mean, inv_std, bias) = (mean?, inv_std?, bias?);
+        let scale = norm::scale(&weight?, &inv_std);
+        let affine = norm::Affine { isa: Isa::best(), mean: &mean, scale: &scale, bias: &bias, relu: self.relu };
+        let (data, weight, bias) = norm::Gradients { affine, inv_std: &inv_std, fixed: self.fixed }.run(x, grad);
+        let column = |values: Vec<f32>| Tensor::new(values, &Device::Cpu);
+        let _ = self.parameters.set((column(weight)?, column(bias)?));
+        Ok((CpuStorage::F32(data), xl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        use crate::cuda::norm;
+        let guards =
+            [&self.moments.0, &self.moments.1, self.weight, self.bias].map(|tensor| tensor.storage_and_layout());
+        let [mean, inv_std, weight, bias] = &guards;
+        let (Storage::Cuda(m), Storage::Cuda(s), Storage::Cuda(w), Storage::Cuda(b)) =
+            (&*mean.0, &*inv_std.0, &*weight.0, &*bias.0)
+        else {
+            bail!("batch-norm2d: moments and parameters are on another device")
+        };
+        let affine =
+            norm::Affine { mean: (m, mean.1), inv_std: (s, inv_std.1), weight: (w, weight.1), bias: (b, bias.1) };
+        let norm::Gradients { input, weight, bias } =
+            norm::gradients((x, xl), (grad, gl), &affine, self.relu, self.fixed)?;
+        let c = xl.dims()[3];
+        let _ = self.parameters.set((crate::cuda::tensor(weight, c), crate::cuda::tensor(bias, c)));
+        Ok((input, xl.shape().clone()))
+    }
+}
+
+/// `x += share · (values - x)`, as PyTorch moves running statistics.
+struct Blend<'a> {
+    share: f32,
+    values: &'a [f32],
+}
+
+impl InplaceOp1 for Blend<'_> {
+    fn name(&self) -> &'static str {
+        "blend"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        for (x, &value) in dense::slice_mut(storage, layout, self.name())?.iter_mut().zip(self.values) {
+            *x = (1. - self.share) * *x + self.share * value;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! Fully connected layer.
+
+use crate::cpu::dense;
+use crate::cpu::matmul::{Mat, matmul};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_nn::{Init, VarBuilder};
+
+/// Fully connected layer: `y = x · weightᵀ + bias`.
+///
+/// ```
+/// # use candle_convnet::Linear;
+/// # use candle_core::{DType, Device, Tensor};
+/// # use candle_nn::{VarBuilder, VarMap};
+/// # fn main() -> candle_core::Result<()> {
+/// let layer = Linear::new(512, 101, &VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu))?;
+/// let features = Tensor::zeros((4, 512), DType::F32, &Device::Cpu)?;
+/// assert_eq!(layer.forward(&features)?.dims(), [4, 101]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// Takes `weight` [outputs, inputs] and `bias` [outputs] from `vb`. New ones are uniform in ±1/√inputs, as
+    /// `torch.nn.Linear` draws them.
+    pub fn new(inputs: usize, outputs: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+        let bound = 1. / (inputs as f64).sqrt();
+        let init = Init::Uniform { lo: -bound, up: bound };
+        Ok(Self {
+            weight: vb.get_with_hints((outputs, inputs), "weight", init)?,
+            bias: vb.get_with_hints(outputs, "bias", init)?,
+        })
+    }
+
+    /// Maps `x` [N, inputs] to [N, outputs].
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        linear(x, &self.weight, &self.bias)
+    }
+
+    /// Returns the weights [outputs, inputs] and the biases [outputs].
+    pub fn parameters(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
+    }
+}
+
+/// Computes `x` [N, I] times `weight` [O, I] transposed plus `bias` [O] -> [N, O], all f32.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if x.device().is_cuda() {
+        return x.matmul(&weight.t()?)?.broadcast_add(bias);
+    }
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearOp)
+}
+
+struct LinearOp;
+
+impl CustomOp3 for LinearOp {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        weight: &CpuStorage,
+        wl: &Layout,
+        bias: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, inputs) = xl.shape().dims2()?;
+        let (outputs, weight_inputs) = wl.shape().dims2()?;
+        let bias = dense::slice(bias, bl, self.name())?;
+        if inputs != weight_inputs || bias.len() != outputs {
+            bail!("linear: input {:?}, weight {:?}, bias {:?} do not fit", xl.shape(), wl.shape(), bl.shape());
+        }
+        let mut out: Vec<f32> = (0..n).flat_map(|_| bias.iter().copied()).collect();
+        let x = Mat::new(dense::slice(x, xl, self.name())?, n, inputs, inputs);
+        let weight = Mat::new(dense::slice(weight, wl, self.name())?, outputs, inputs, inputs);
+        matmul(&mut out, x, weight.t(), true);
+        Ok((CpuStorage::F32(out), (n, outputs).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (x, weight, bias) = gradients(x, weight, &grad.contiguous()?)?;
+        Ok((Some(x), Some(weight), Some(bias)))
+    }
+}
+
+/// Gradients of input, weight and bias from the output's gradient, outside the autograd graph.
+pub(crate) fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    let (x, weight, grad) = (x.detach(), weight.detach(), grad.detach());
+    let bias = grad.sum(0)?;
+    if x.device().is_cuda() {
+        return Ok((grad.matmul(&weight)?, grad.t()?.matmul(&x)?, bias));
+    }
+    let data = grad.apply_op2_no_bwd(&weight, &Product { transpose: false })?;
+    Ok((data, grad.apply_op2_no_bwd(&x, &Product { transpose: true })?, bias))
+}
+
+/// `a · b`, or `aᵀ · b` when `transpose`; both row-major.
+struct Product {
+    transpose: bool,
+}
+
+impl CustomOp2 for Product {
+    fn name(&self) -> &'static str {
+        "product"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let ((a_rows, a_cols), (b_rows, b_cols)) = (al.shape().dims2()?, bl.shape().dims2()?);
+        let a = Mat::new(dense::slice(a, al, self.name())?, a_rows, a_cols, a_cols);
+        let b = Mat::new(dense::slice(b, bl, self.name())?, b_rows, b_cols, b_cols);
+        let (a, rows) = if self.transpose { (a.t(), a_cols) } else { (a, a_rows) };
+        let mut out = vec![0f32; rows * b_cols];
+        matmul(&mut out, a, b, false);
+        Ok((CpuStorage::F32(out), (rows, b_cols).into()))
+    }
+}

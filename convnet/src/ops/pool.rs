@@ -1,0 +1,225 @@
+//! Max pooling with padding and overlap, and global average pooling, of NHWC images.
+
+use crate::cpu::dense;
+use crate::cpu::pool::MaxPoolRow;
+use crate::cpu::simd::Isa;
+use crate::geometry::MaxPool2dConfig;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
+use std::sync::{Arc, OnceLock};
+
+/// Takes the maximum over windows: `x` [N, H, W, C] f32 (on CUDA also bf16) -> [N, H', W', C] with H' = (H + 2·padding - kernel) / stride + 1.
+///
+/// As PyTorch: the gradient goes to the first maximum of a window in row order, and a NaN is the maximum of its window.
+///
+/// ```
+/// # use candle_convnet::{MaxPool2dConfig, max_pool2d};
+/// # use candle_core::{Device, Tensor};
+/// # fn main() -> candle_core::Result<()> {
+/// let x = Tensor::new(&[1f32, 4., 2., 3.], &Device::Cpu)?.reshape((1, 1, 4, 1))?;
+/// let y = max_pool2d(&x.broadcast_as((1, 2, 4, 1))?, MaxPool2dConfig::new(2, 2))?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [4., 3.]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn max_pool2d(x: &Tensor, config: MaxPool2dConfig) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(MaxPool { config, argmax: Argmax::default() })
+}
+
+/// Takes the mean over all pixels: `x` [N, H, W, C] f32 (on CUDA also bf16) -> f32 [N, C].
+pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(GlobalAvgPool)
+}
+
+/// [`max_pool2d`] outside the autograd graph; returns the maxima and their places.
+pub(crate) fn max_pool2d_forward(x: &Tensor, config: MaxPool2dConfig) -> Result<(Tensor, Argmax)> {
+    let op = MaxPool { config, argmax: Argmax::default() };
+    let y = x.apply_op1_no_bwd(&op)?;
+    Ok((y, op.argmax))
+}
+
+/// The input's gradient, of shape `input`, from that of the maxima.
+pub(crate) fn max_pool2d_grad(
+    grad: &Tensor,
+    argmax: &Argmax,
+    input: &Shape,
+    config: MaxPool2dConfig,
+) -> Result<Tensor> {
+    grad.apply_op1_no_bwd(&MaxPoolGrad { input: input.clone(), config, argmax: argmax.clone() })
+}
+
+/// [`global_avg_pool`] outside the autograd graph.
+pub(crate) fn global_avg_pool_forward(x: &Tensor) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&GlobalAvgPool)
+}
+
+/// The gradient of the input `x` from that of the means.
+pub(crate) fn global_avg_pool_grad(grad: &Tensor, x: &Tensor) -> Result<Tensor> {
+    grad.apply_op2_no_bwd(x, &GlobalAvgPoolGrad)
+}
+
+/// Position of each maximum in its window (row · kernel + column), u8 [N, H', W', C], as found by the forward pass.
+pub(crate) type Argmax = Arc<OnceLock<Tensor>>;
+
+struct MaxPool {
+    config: MaxPool2dConfig,
+    argmax: Argmax,
+}
+
+impl CustomOp1 for MaxPool {
+    fn name(&self) -> &'static str {
+        "max-pool2d"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = dense::slice(x, layout, self.name())?;
+        let (_, h, w, c) = layout.shape().dims4()?;
+        let (n, out_h, out_w, _) = self.config.output(layout.shape())?;
+        let mut out = vec![0f32; n * out_h * out_w * c];
+        let mut argmax = vec![0u8; out.len()];
+        if c == 0 {
+            return Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()));
+        }
+        let row_len = (out_w * c).max(1);
+        out.par_chunks_mut(row_len).zip(argmax.par_chunks_mut(row_len)).enumerate().for_each(|(row, (out, argmax))| {
+            let image = &x[row / out_h * h * w * c..][..h * w * c];
+            Isa::best().run(MaxPoolRow { config: self.config, image, size: (h, w, c), row: row % out_h, out, argmax });
+        });
+        let _ = self.argmax.set(Tensor::from_vec(argmax, (n, out_h, out_w, c), &Device::Cpu)?);
+        Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, out_h, out_w, c) = self.config.output(layout.shape())?;
+        let (y, argmax) = crate::cuda::pool::max_pool((x, layout), (out_h, out_w), self.config)?;
+        let _ = self.argmax.set(crate::cuda::tensor(argmax, (n, out_h, out_w, c)));
+        Ok((y, (n, out_h, out_w, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(max_pool2d_grad(&grad.contiguous()?, &self.argmax, x.shape(), self.config)?))
+    }
+}
+
+struct MaxPoolGrad {
+    input: Shape,
+    config: MaxPool2dConfig,
+    argmax: Argmax,
+}
+
+impl MaxPoolGrad {
+    fn places(&self) -> Result<&Tensor> {
+        let Some(argmax) = self.argmax.get() else { bail!("max-pool2d: backward before forward") };
+        Ok(argmax)
+    }
+}
+
+impl CustomOp1 for MaxPoolGrad {
+    fn name(&self) -> &'static str {
+        "max-pool2d-gradient"
+    }
+
+    fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grad = dense::slice(grad, layout, self.name())?;
+        let (n, h, w, c) = self.input.dims4()?;
+        let (_, out_h, out_w, _) = layout.shape().dims4()?;
+        let MaxPool2dConfig { kernel, stride, padding } = self.config;
+        let argmax = self.places()?;
+        let (argmax, argmax_layout) = argmax.storage_and_layout();
+        let argmax = match (&*argmax, argmax_layout.contiguous_offsets()) {
+            (Storage::Cpu(CpuStorage::U8(argmax)), Some((start, end))) => &argmax[start..end],
+            _ => bail!("max-pool2d-gradient: no places of maxima on the CPU"),
+        };
+        let mut out = vec![0f32; n * h * w * c];
+        // One task an image: windows overlap, so that rows of one image share input pixels.
+        out.par_chunks_mut((h * w * c).max(1)).enumerate().for_each(|(image, out)| {
+            let start = image * out_h * out_w * c;
+            let pixels = grad[start..].chunks_exact(c).zip(argmax[start..].chunks_exact(c)).take(out_h * out_w);
+            for (pixel, (grad, argmax)) in pixels.enumerate() {
+                let (y0, x0) = (pixel / out_w * stride, pixel % out_w * stride);
+                for (channel, (&grad, &position)) in grad.iter().zip(argmax).enumerate() {
+                    let (y, x) = (y0 + position as usize / kernel - padding, x0 + position as usize % kernel - padding);
+                    out[(y * w + x) * c + channel] += grad;
+                }
+            }
+        });
+        Ok((CpuStorage::F32(out), self.input.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, c) = self.input.dims4()?;
+        let (argmax, argmax_layout) = self.places()?.storage_and_layout();
+        let Storage::Cuda(argmax) = &*argmax else { bail!("max-pool2d-gradient: no places of maxima on the card") };
+        let out = crate::cuda::pool::max_pool_grad((grad, layout), (argmax, argmax_layout), [n, h, w, c], self.config)?;
+        Ok((out, self.input.clone()))
+    }
+}
+
+struct GlobalAvgPool;
+
+impl CustomOp1 for GlobalAvgPool {
+    fn name(&self) -> &'static str {
+        "global-avg-pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = dense::slice(x, layout, self.name())?;
+        let (n, h, w, c) = layout.shape().dims4()?;
+        if h * w == 0 {
+            bail!("global-avg-pool: images of {h}x{w} pixels have no mean");
+        }
+        let mut out = vec![0f32; n * c];
+        out.par_chunks_mut(c.max(1)).zip(x.par_chunks((h * w * c).max(1))).for_each(|(out, image)| {
+            let mut sums = vec![0f64; c];
+            for pixel in image.chunks_exact(c) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = (sum / (h * w) as f64) as f32);
+        });
+        Ok((CpuStorage::F32(out), (n, c).into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (n, h, w, c) = layout.shape().dims4()?;
+        if h * w == 0 {
+            bail!("global-avg-pool: images of {h}x{w} pixels have no mean");
+        }
+        Ok((crate::cuda::pool::avg_pool((x, layout))?, (n, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(global_avg_pool_grad(&grad.contiguous()?, x)?))
+    }
+}
+
+/// (output gradient [N, C], input [N, H, W, C], of which only the shape matters) -> input gradient.
+struct GlobalAvgPoolGrad;
+
+impl CustomOp2 for GlobalAvgPoolGrad {
+    fn name(&self) -> &'static str {
+        "global-avg-pool-gradient"
+    }
+
+    fn cpu_fwd(&self, grad: &CpuStorage, gl: &Layout, _: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grad = dense::slice(grad, gl, self.name())?;
+        let (n, h, w, c) = xl.shape().dims4()?;
+        let mut out = vec![0f32; n * h * w * c];
+        let scale = 1. / (h * w) as f32;
+        out.par_chunks_mut((h * w * c).max(1)).zip(grad.par_chunks(c.max(1))).for_each(|(image, grad)| {
+            for pixel in image.chunks_exact_mut(c) {
+                pixel.iter_mut().zip(grad).for_each(|(out, &grad)| *out = grad * scale);
+            }
+        });
+        Ok((CpuStorage::F32(out), xl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, grad: &CudaStorage, gl: &Layout, x: &CudaStorage, xl: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((crate::cuda::pool::avg_pool_grad((grad, gl), (x, xl))?, xl.shape().clone()))
+    }
+}

@@ -1,0 +1,133 @@
+//! Rectified linear unit, alone and after a residual sum.
+//!
+//! As PyTorch: the gradient at 0 is 0 (candle's own `relu` passes it on), a NaN stays a NaN and passes the gradient on.
+
+use crate::cpu::dense::rectify;
+use crate::cpu::{dense, parallel};
+#[cfg(feature = "cuda")]
+use crate::cuda::elementwise;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+
+/// Computes `max(x, 0)` of an f32 tensor (on CUDA also bf16) of any shape.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Relu)
+}
+
+/// Computes `max(a + b, 0)` of two f32 tensors (on CUDA also bf16) of the same shape: the end of a residual block.
+pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.shape() != b.shape() {
+        candle_core::bail!("add_relu: shapes {:?} and {:?} differ", a.shape(), b.shape());
+    }
+    a.contiguous()?.apply_op2(&b.contiguous()?, AddRelu)
+}
+
+struct Relu;
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let out = parallel::map1(dense::slice(x, layout, self.name())?, rectify);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::relu((x, layout))?, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(relu_grad(y, &grad.contiguous()?, None)?))
+    }
+}
+
+struct AddRelu;
+
+impl CustomOp2 for AddRelu {
+    fn name(&self) -> &'static str {
+        "add-relu"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (a, b) = (dense::slice(a, al, self.name())?, dense::slice(b, bl, self.name())?);
+        Ok((CpuStorage::F32(parallel::map2(a, b, |a, b| rectify(a + b))), al.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, a: &CudaStorage, al: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::add_relu((a, al), (b, bl))?, al.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = relu_grad(y, &grad.contiguous()?, None)?;
+        Ok((Some(grad.clone()), Some(grad)))
+    }
+}
+
+/// The gradient before a rectifier, from its output and the gradient behind it, which may come in two parts.
+pub(crate) fn relu_grad(y: &Tensor, grad: &Tensor, more: Option<&Tensor>) -> Result<Tensor> {
+    match more {
+        Some(more) => y.apply_op3_no_bwd(grad, more, &ReluGrad),
+        None => y.apply_op2_no_bwd(grad, &ReluGrad),
+    }
+}
+
+/// (output, output gradient) -> gradient before the rectification.
+struct ReluGrad;
+
+impl CustomOp2 for ReluGrad {
+    fn name(&self) -> &'static str {
+        "relu-gradient"
+    }
+
+    fn cpu_fwd(&self, y: &CpuStorage, yl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (y, grad) = (dense::slice(y, yl, "relu-gradient")?, dense::slice(grad, gl, "relu-gradient")?);
+        let out = parallel::map2(y, grad, |y, grad| if y <= 0. { 0. } else { grad });
+        Ok((CpuStorage::F32(out), yl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, y: &CudaStorage, yl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::relu_grad((y, yl), (grad, gl), None)?, yl.shape().clone()))
+    }
+}
+
+/// (output, output gradient, the rest of that gradient) -> gradient before the rectification.
+impl CustomOp3 for ReluGrad {
+    fn name(&self) -> &'static str {
+        "relu-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        y: &CpuStorage,
+        yl: &Layout,
+        grad: &CpuStorage,
+        gl: &Layout,
+        more: &CpuStorage,
+        ml: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let name = "relu-gradient";
+        let (y, grad) = (dense::slice(y, yl, name)?, dense::slice(grad, gl, name)?);
+        let more = dense::slice(more, ml, name)?;
+        let out = parallel::map3(y, grad, more, |y, grad, more| if y <= 0. { 0. } else { grad + more });
+        Ok((CpuStorage::F32(out), yl.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        y: &CudaStorage,
+        yl: &Layout,
+        grad: &CudaStorage,
+        gl: &Layout,
+        more: &CudaStorage,
+        ml: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((elementwise::relu_grad((y, yl), (grad, gl), Some((more, ml)))?, yl.shape().clone()))
+    }
+}

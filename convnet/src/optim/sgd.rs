@@ -1,0 +1,220 @@
+//! Stochastic gradient descent with momentum, weight decay and Nesterov's variant.
+
+use super::config::{SgdConfig, check_rate};
+use super::error::SgdError;
+use super::rules::{Accumulate, Nesterov, Plain};
+#[cfg(feature = "cuda")]
+use crate::cuda::{self, Moved, Rates, Rule};
+use candle_core::backprop::GradStore;
+use candle_core::{Tensor, Var};
+use std::collections::{BTreeMap, HashMap};
+
+/// The optimiser: named variables, their momentum, and the rule.
+///
+/// For each variable p with gradient g: `g += weight_decay · p; buf = momentum · buf + g; p -= lr · buf` (Nesterov:
+/// `p -= lr · (g + momentum · buf)`); `buf` starts at 0.
+///
+/// ```
+/// # use candle_convnet::{Sgd, SgdConfig};
+/// # use candle_core::{Device, Var};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let p = Var::new(&[1f32, -2.], &Device::Cpu)?;
+/// let mut sgd = Sgd::new(vec![("p".to_owned(), p.clone())], SgdConfig::new(0.1).with_momentum(0.))?;
+/// // The gradient of the sum of squares is 2 p.
+/// sgd.step(&p.as_tensor().sqr()?.sum_all()?.backward()?)?;
+/// assert_eq!(p.to_vec1::<f32>()?, [0.8, -1.6]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Sgd {
+    vars: BTreeMap<String, Var>,
+    momentum: BTreeMap<String, Tensor>,
+    /// Of variables whose learning rate is another than all others'.
+    lr_factors: BTreeMap<String, f64>,
+    config: SgdConfig,
+    /// On a GPU, once a step was taken.
+    #[cfg(feature = "cuda")]
+    rates: Option<Rates>,
+}
+
+impl Sgd {
+    /// Returns an optimiser of `vars`, which are stepped in the order of their names.
+    ///
+    /// # Errors
+    /// Two variables of one name, and settings out of their ranges.
+    pub fn new(vars: impl IntoIterator<Item = (String, Var)>, config: SgdConfig) -> Result<Self, SgdError> {
+        config.check()?;
+        let mut named = BTreeMap::new();
+        for (name, var) in vars {
+            if named.contains_key(&name) {
+                return Err(SgdError::DuplicateVariable { name });
+            }
+            named.insert(name, var);
+        }
+        Ok(Self {
+            vars: named,
+            momentum: BTreeMap::new(),
+            lr_factors: BTreeMap::new(),
+            config,
+            #[cfg(feature = "cuda")]
+            rates: None,
+        })
+    }
+
+    /// Multiplies the learning rate of one variable by `factor`. Has no effect on steps that were recorded on a GPU.
+    ///
+    /// # Errors
+    /// A name that no variable has, and a factor that is negative or not finite.
+    pub fn scale_lr(&mut self, name: &str, factor: f64) -> Result<(), SgdError> {
+        if !self.vars.contains_key(name) {
+            return Err(SgdError::UnknownVariable { name: name.to_owned() });
+        }
+        check_rate("lr factor", factor)?;
+        #[cfg(feature = "cuda")]
+        {
+            self.rates = None;
+        }
+        self.lr_factors.insert(name.to_owned(), factor);
+        Ok(())
+    }
+
+    /// Moves every variable that has a gradient in `grads`, in place; the others, and their momentum, stay.
+    pub fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        #[cfg(feature = "cuda")]
+        if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
+            return self.step_cuda(grads);
+        }
+        let Self { vars, momentum: buffers, lr_factors, config, .. } = self;
+        let SgdConfig { momentum, nesterov, .. } = *config;
+        let momentum = momentum as f32;
+        for (name, var, grad) in gradients(vars, grads, config.clip_norm)? {
+            let weight_decay = config.weight_decay_of(var) as f32;
+            let lr = (config.lr * lr_factors.get(name).unwrap_or(&1.)) as f32;
+            if momentum == 0. {
+                var.inplace_op2(&grad, &Plain { lr, weight_decay })?;
+                continue;
+            }
+            if !buffers.contains_key(name) {
+                buffers.insert(name.clone(), var.zeros_like()?);
+            }
+            let buffer = &buffers[name];
+            buffer.inplace_op3(&grad, var, &Accumulate { momentum, weight_decay })?;
+            if nesterov {
+                var.inplace_op3(&grad, buffer, &Nesterov { lr, momentum, weight_decay })?;
+            } else {
+                var.inplace_op2(buffer, &Plain { lr, weight_decay: 0. })?;
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn step_cuda(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        let Self { vars, momentum: buffers, lr_factors, config, rates } = self;
+        let Some(first) = vars.values().next() else { return Ok(()) };
+        let gradients = gradients(vars, grads, config.clip_norm)?;
+        if config.momentum != 0. {
+            for (name, var, _) in gradients.iter().filter(|of| !buffers.contains_key(of.0)).collect::<Vec<_>>() {
+                buffers.insert((*name).clone(), var.zeros_like()?);
+            }
+        }
+        // One launch moves all variables of one rule.
+        let mut by_rule: Vec<((f64, f64), Vec<Moved>)> = Vec::new();
+        for (name, var, grad) in &gradients {
+            let rule = (*lr_factors.get(*name).unwrap_or(&1.), config.weight_decay_of(var));
+            let moved = Moved { var, momentum: buffers.get(*name).filter(|_| config.momentum != 0.), grad };
+            match by_rule.iter_mut().find(|of| of.0 == rule) {
+                Some((_, all)) => all.push(moved),
+                None => by_rule.push((rule, vec![moved])),
+            }
+        }
+        if rates.is_none() {
+            let factors = lr_factors.values().copied().chain([1.]).collect();
+            *rates = Some(Rates::new(first.device().as_cuda_device()?, factors, config.lr)?);
+        }
+        let Some(rates) = rates else { return Ok(()) };
+        for ((factor, weight_decay), moved) in &by_rule {
+            let rule = Rule { momentum: config.momentum, weight_decay: *weight_decay, nesterov: config.nesterov };
+            cuda::step(moved, rates, *factor, rule)?;
+        }
+        Ok(())
+    }
+
+    /// The learning rate of the next step.
+    pub fn lr(&self) -> f64 {
+        self.config.lr
+    }
+
+    /// Changes the learning rate, also that of steps that were recorded on a GPU; the momentum stays as it is, as in PyTorch.
+    ///
+    /// # Errors
+    /// A rate that is negative or not finite; nothing has changed then.
+    pub fn set_lr(&mut self, lr: f64) -> Result<(), SgdError> {
+        check_rate("lr", lr)?;
+        #[cfg(feature = "cuda")]
+        if let Some(rates) = self.rates.as_mut().filter(|_| self.config.lr.to_bits() != lr.to_bits()) {
+            rates.set(lr)?;
+        }
+        self.config.lr = lr;
+        Ok(())
+    }
+
+    /// The hyper-parameters.
+    pub fn config(&self) -> &SgdConfig {
+        &self.config
+    }
+
+    /// The momentum of every variable that has been stepped, sorted by name. The tensors share the optimiser's storage and so
+    /// show later steps too; [`Tensor::copy`] keeps a snapshot.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        self.momentum.iter().map(|(name, buffer)| (name.clone(), buffer.clone())).collect()
+    }
+
+    /// Continues from `state`, as [`Sgd::state`] gave it.
+    ///
+    /// # Errors
+    /// A name that no variable has, and a momentum of another shape or type than its variable; nothing has changed then.
+    pub fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), SgdError> {
+        let mut momentum = BTreeMap::new();
+        for (name, buffer) in state {
+            let Some(var) = self.vars.get(name) else { return Err(SgdError::UnknownMomentum { name: name.clone() }) };
+            if var.shape() != buffer.shape() || var.dtype() != buffer.dtype() {
+                return Err(SgdError::Momentum {
+                    name: name.clone(),
+                    expected_dtype: var.dtype(),
+                    expected_shape: var.shape().clone(),
+                    found_dtype: buffer.dtype(),
+                    found_shape: buffer.shape().clone(),
+                });
+            }
+            momentum.insert(name.clone(), buffer.to_device(var.device())?.contiguous()?.copy()?);
+        }
+        self.momentum = momentum;
+        Ok(())
+    }
+}
+
+/// Names, variables and gradients of the variables that have one; the gradients clipped, if `clip_norm` says so. The norm stays
+/// on the device: nothing waits for it.
+fn gradients<'a>(
+    vars: &'a BTreeMap<String, Var>,
+    grads: &GradStore,
+    clip_norm: Option<f64>,
+) -> candle_core::Result<Vec<(&'a String, &'a Var, Tensor)>> {
+    let mut found = Vec::with_capacity(vars.len());
+    for (name, var) in vars {
+        if let Some(grad) = grads.get(var) {
+            found.push((name, var, grad.contiguous()?));
+        }
+    }
+    let Some(clip_norm) = clip_norm.filter(|_| !found.is_empty()) else { return Ok(found) };
+    let squares = found.iter().map(|(_, _, grad)| grad.sqr()?.sum_all()).collect::<candle_core::Result<Vec<_>>>()?;
+    let norm = Tensor::stack(&squares, 0)?.sum_all()?.sqrt()?;
+    // As torch.nn.utils.clip_grad_norm_: min(1, clip / (norm + 1e-6)).
+    let factor = ((norm + 1e-6)?.recip()? * clip_norm)?.minimum(1f64)?;
+    for (_, _, grad) in &mut found {
+        *grad = grad.broadcast_mul(&factor)?;
+    }
+    Ok(found)
+}
