@@ -109,7 +109,7 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
         let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed-";
         run("ucfpack", &args(temp.path(), &format!("{build}{codec} --flow-size 32 --flow-codec {codec}"))).ok();
         for access in [Access::Map, Access::Read] {
-            let data = Dataset::open_with(&temp.path().join(format!("packed-{codec}")), access).unwrap();
+            let data = Dataset::open_with(temp.path().join(format!("packed-{codec}")), access).unwrap();
             for stream in [Stream::Spatial, Stream::Temporal] {
                 let Videos { train, test, .. } = Videos::of(&data, "1", stream).unwrap();
                 let training = |side| of_ten_passes(&TrainSource::new(&data, &train, stream, side, 1, 0));

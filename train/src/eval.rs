@@ -11,7 +11,6 @@ use crate::trained::{NetworkArgs, Trained};
 use crate::videos::Videos;
 use crate::view::Crop;
 use anyhow::{Context, Result, bail};
-use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -53,7 +52,7 @@ pub struct EvalArgs {
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let data = Dataset::open_with(&args.data, args.io.access())?;
+    let data = args.io.open(&args.data)?;
     let (compute, threads) = args.compute.start()?;
     let trained = Trained::load(&args.network.file()?, &compute)?;
     trained.check_classes(&data)?;

@@ -109,10 +109,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         (Some(file), ..) => {
             let seen_by: Vec<&Network> = networks.iter().map(|(_, trained)| &trained.network).collect();
             packed = PackedVideo::of(file, &seen_by, args.flow_method, &stop)?;
-            (Dataset::open(&packed.dir())?, None)
+            (Dataset::open(packed.dir())?, None)
         }
         (_, Some(dir), Some(clip)) => {
-            let data = Dataset::open_with(dir, args.io.access())?;
+            let data = args.io.open(dir)?;
             networks[0].1.check_classes(&data)?;
             let video = find(&data, clip)?;
             (data, Some(video))

@@ -68,7 +68,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         _ => None,
     };
     let settings = settings(stream, args)?;
-    let data = Dataset::open_with(&settings.data, args.io.access())?;
+    let data = args.io.open(&settings.data)?;
     let mut videos = Videos::of(&data, &settings.split, stream)?;
     videos.hold_out(&data, &settings.val_groups)?;
     if !videos.left_out.is_empty() {

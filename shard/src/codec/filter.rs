@@ -28,7 +28,7 @@ fn undo_up_avx2(pixels: &mut [u8], row_bytes: usize) {
     add_rows(pixels, row_bytes);
 }
 
-/// Restores an image to memory that is not looked at soon, see [`super::stream`]; false where that is no gain, and nothing was
+/// Restores an image to memory that is not looked at soon, see [`super::uncached`]; false where that is no gain, and nothing was
 /// done.
 pub(super) fn undo_up_to(filtered: &[u8], row_bytes: usize, out: &mut [u8]) -> bool {
     #[cfg(target_arch = "x86_64")]

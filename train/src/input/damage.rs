@@ -62,6 +62,5 @@ impl Damage {
 }
 
 fn is_damage(error: &anyhow::Error) -> bool {
-    use clipshard::Error::{ClipIndex, Record};
-    matches!(error.downcast_ref(), Some(Record { .. } | ClipIndex { .. }))
+    error.downcast_ref().is_some_and(clipshard::Error::is_clip_damage)
 }

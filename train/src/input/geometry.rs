@@ -104,7 +104,7 @@ pub(super) fn fill_view(
     let image_bytes = out.len() / (frames.len() * planes);
     for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
         let (frame, plane) = (frames.start + i / planes, i % planes);
-        let size = records.size(frame, plane);
+        let size = records.size(frame, plane)?;
         let Placement { window, mirrored } = place(size)?;
         if (usize::from(window.width), usize::from(window.height)) == (side, side) {
             records.decode_window(frame, plane, window, &mut worker.decoder, out)?;

@@ -59,7 +59,7 @@ pub(super) fn view_bytes(stream: Stream, side: usize) -> usize {
 
 /// Bytes that a sample of `frames` frames takes in its shard, on average.
 pub(super) fn stored_bytes(data: &Dataset, stream: Stream, frames: usize) -> u64 {
-    let shards = data.shards(stream.records());
+    let shards = data.shards(stream.records()).unwrap_or_default();
     let sum = |of: fn(&Shard) -> u64| -> u64 { shards.iter().map(of).sum() };
     let planes = shards.first().map_or(1, |shard| u64::from(shard.spec().planes));
     sum(Shard::file_bytes) * frames as u64 * planes / sum(Shard::records).max(1)
@@ -83,7 +83,7 @@ pub fn check_geometry(data: &Dataset, videos: &[Video], stream: Stream, crop: Cr
         );
     }
     if let (Crop::Random, Some(video)) = (crop, videos.first()) {
-        let size = data.clip(stream.records(), video.clip)?.size(0, 0);
+        let size = data.clip(stream.records(), video.clip)?.size(0, 0)?;
         check_room(size, side).map_err(|e| crate::usage::Usage(format!("{}: {e}", video.id)))?;
     }
     Ok(())

@@ -26,7 +26,7 @@ impl<'a> TestSource<'a> {
     /// The samples of these clips as the seed recipe sees them.
     pub fn new(data: &'a Dataset, videos: &'a [Video], stream: Stream, side: usize) -> Self {
         let mut order: Vec<usize> = (0..videos.len()).collect();
-        order.sort_by_key(|&video| data.place(stream.records(), videos[video].clip));
+        order.sort_by_key(|&video| data.place(stream.records(), videos[video].clip).ok());
         let view = View::seed(stream);
         Self { data, videos, order, stream, side, view, shares_frames: true, damage: Damage::is_fatal() }
     }

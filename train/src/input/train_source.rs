@@ -112,7 +112,7 @@ impl<'a> TrainSource<'a> {
         let (starts, mut draws) = self.starts(number, choice);
         for (start, out) in starts.into_iter().zip(out.chunks_exact_mut(view_bytes(stream, side))) {
             let frames = start as usize..start as usize + stream.frames();
-            let first = records.size(frames.start, 0);
+            let first = records.size(frames.start, 0)?;
             let place = |size, draws: &mut Draws| train_placement((view.crop, view.flip), stream, size, side, draws);
             // The same choices for all of a view's images, whatever their sizes; the next view makes its own.
             let of_view = draws.clone();

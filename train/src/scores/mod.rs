@@ -102,6 +102,7 @@ impl Scores {
                 }
                 names.iter().cloned().zip(rows).collect()
             }
+            _ => return Err("the pickle holds neither a dictionary nor a list of rows".to_owned()),
         })
     }
 
