@@ -144,7 +144,9 @@ impl OpenPart {
     /// Its shards, each with the name of its stream.
     fn shards(&self) -> impl Iterator<Item = (&String, &Shard)> {
         let streams = self.data.manifest().streams.iter();
-        streams.flat_map(|stream| self.data.shards(&stream.spec.name).unwrap_or_default().iter().map(|shard| (&stream.spec.name, shard)))
+        streams.flat_map(|stream| {
+            self.data.shards(&stream.spec.name).unwrap_or_default().iter().map(|shard| (&stream.spec.name, shard))
+        })
     }
 
     /// (I, N).

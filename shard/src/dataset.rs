@@ -69,12 +69,15 @@ impl fmt::Debug for Dataset {
 impl Dataset {
     /// Opens the data set in `dir`, all of its streams, through memory maps.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(dir, Access::Map)
+        Self::open_in(dir.as_ref(), Access::Map)
     }
 
     /// Opens the data set in `dir`, its records to be read in this way.
     pub fn open_with(dir: impl AsRef<Path>, access: Access) -> Result<Self> {
-        let dir = dir.as_ref();
+        Self::open_in(dir.as_ref(), access)
+    }
+
+    fn open_in(dir: &Path, access: Access) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         let open = |info: &ShardInfo| Shard::open_with(dir.join(&info.file), access);
         let shards = manifest.streams.iter().map(|stream| stream.shards.iter().map(open).collect());

@@ -23,7 +23,10 @@ impl Manifest {
     /// # Ok::<(), clipshard::Error>(())
     /// ```
     pub fn rebuild(dir: impl AsRef<Path>) -> Result<Self> {
-        let dir = dir.as_ref();
+        Self::rebuild_in(dir.as_ref())
+    }
+
+    fn rebuild_in(dir: &Path) -> Result<Self> {
         let shards = open_all(dir)?;
         let mut manifest = Self::default();
         let mut first: Option<(&Shard, ShardMetadata)> = None;

@@ -20,6 +20,10 @@ use std::path::Path;
 /// # }
 /// ```
 pub fn open_regular(path: impl AsRef<Path>) -> io::Result<File> {
+    open(path.as_ref())
+}
+
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -28,7 +32,7 @@ pub fn open_regular(path: impl AsRef<Path>) -> io::Result<File> {
         // A pipe opens at once, without a writer. Regular files ignore the flag.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
-    let file = options.open(path.as_ref())?;
+    let file = options.open(path)?;
     let kind = file.metadata()?.file_type();
     if kind.is_file() {
         return Ok(file);
@@ -53,7 +57,11 @@ pub fn open_regular(path: impl AsRef<Path>) -> io::Result<File> {
 /// # }
 /// ```
 pub fn read_regular(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
-    let file = open_regular(path)?;
+    read(path.as_ref(), most)
+}
+
+fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
     let too_large = || Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
     // The stated size saves allocations, and reading a file that is too large for sure; what is read decides.
     let stated = file.metadata()?.len();

@@ -50,12 +50,16 @@ impl fmt::Debug for Shard {
 impl Shard {
     /// Opens a shard through a memory map. Reads nothing but its header, clip table, metadata and trailer.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path, Access::Map)
+        Self::open_at(path.as_ref(), Access::Map)
     }
 
     /// Opens a shard, its records to be read in this way.
     pub fn open_with(path: impl AsRef<Path>, access: Access) -> Result<Self> {
-        let file = ShardFile::open(path.as_ref(), access)?;
+        Self::open_at(path.as_ref(), access)
+    }
+
+    fn open_at(path: &Path, access: Access) -> Result<Self> {
+        let file = ShardFile::open(path, access)?;
         let checked = (0..file.clips()).map(|_| AtomicBool::new(false)).collect();
         let shard = Self { file, checked };
         shard.check_padding()?;

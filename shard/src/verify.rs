@@ -55,8 +55,7 @@ pub struct VerifyReport {
 /// # Ok::<(), Error>(())
 /// ```
 pub fn verify(dir: impl AsRef<Path>, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
-    let dir = dir.as_ref();
-    verify_listed(dir, Manifest::read(dir)?, depth, progress)
+    verify_in(dir.as_ref(), Manifest::read(&dir)?, depth, progress)
 }
 
 /// Checks the data set in `dir`, whose manifest was read already, as [`verify`] does.
@@ -66,7 +65,15 @@ pub fn verify_listed(
     depth: VerifyDepth,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<VerifyReport> {
-    let dir = dir.as_ref();
+    verify_in(dir.as_ref(), manifest, depth, progress)
+}
+
+fn verify_in(
+    dir: &Path,
+    manifest: Manifest,
+    depth: VerifyDepth,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
     // What is wrong with each shard as a whole comes before its clips.
     let listed: Vec<_> = manifest.streams.iter().flat_map(|s| s.shards.iter().map(move |info| (s, info))).collect();

@@ -67,7 +67,10 @@ impl Manifest {
 
     /// Reads and checks the manifest of the data set in `dir`.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
-        let dir = dir.as_ref();
+        Self::read_in(dir.as_ref())
+    }
+
+    fn read_in(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST_FILE);
         let bytes = match read_regular(&path, MAX_MANIFEST_BYTES) {
             Ok(bytes) => bytes,
