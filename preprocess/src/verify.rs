@@ -26,7 +26,7 @@ pub fn verify(dir: &Path, depth: VerifyDepth, progress: &Progress) -> Result<Ver
     let report =
         clipshard::verify_listed(dir, manifest, depth, &|bytes| progress.add(Work { bytes, ..Work::default() }));
     progress.end();
-    Ok(report?)
+    Ok(report)
 }
 
 /// What [`rebuild_manifest`] did.

@@ -55,7 +55,7 @@ pub struct VerifyReport {
 /// # Ok::<(), Error>(())
 /// ```
 pub fn verify(dir: impl AsRef<Path>, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> Result<VerifyReport> {
-    verify_in(dir.as_ref(), Manifest::read(&dir)?, depth, progress)
+    Ok(verify_in(dir.as_ref(), Manifest::read(&dir)?, depth, progress))
 }
 
 /// Checks the data set in `dir`, whose manifest was read already, as [`verify`] does.
@@ -64,16 +64,11 @@ pub fn verify_listed(
     manifest: Manifest,
     depth: VerifyDepth,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<VerifyReport> {
+) -> VerifyReport {
     verify_in(dir.as_ref(), manifest, depth, progress)
 }
 
-fn verify_in(
-    dir: &Path,
-    manifest: Manifest,
-    depth: VerifyDepth,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<VerifyReport> {
+fn verify_in(dir: &Path, manifest: Manifest, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> VerifyReport {
     let mut report = VerifyReport::default();
     // What is wrong with each shard as a whole comes before its clips.
     let listed: Vec<_> = manifest.streams.iter().flat_map(|s| s.shards.iter().map(move |info| (s, info))).collect();
@@ -94,7 +89,7 @@ fn verify_in(
         let of_streams = manifest.streams.iter().map(|s| opened.by_ref().take(s.shards.len()).collect()).collect();
         report.damage.extend(Dataset::assemble(dir, manifest, of_streams).err());
     }
-    Ok(report)
+    report
 }
 
 /// What [`check_shards`] found.
