@@ -19,7 +19,7 @@ for target in "${targets[@]}"; do
     manifest) cp "$golden"/manifest.json "$attacks"/*.json "$corpus" ;;
     jpeg) cp shard/tests/jpeg/*.jpg "$corpus" ;;
     torch)
-      cp pickle/tests/goldens/* train/tests/goldens/*.pickle train/tests/goldens/*.pth.tar "$corpus"
+      cp pickle/tests/goldens/* pickle/tests/scores/* train/tests/goldens/*.pickle "$corpus"
       for file in pickle/tests/goldens/*.pth; do
         unzip -p "$file" '*/data.pkl' > "$corpus/$(basename "$file").pkl" 2> /dev/null || rm -f "$corpus/$(basename "$file").pkl"
       done ;;

@@ -6,7 +6,7 @@
     python make_score_goldens.py lists              what mmaction and mmaction2 dump, and an array without names
     python make_score_goldens.py torch              what holds tensors: mmaction2's dumps, a checkpoint from before PyTorch 1.6
 
-`pickles` runs under Python 2.7 too. The files in train/tests/goldens come from
+`pickles` runs under Python 2.7 too. The files in train/tests/goldens and pickle/tests/scores come from
     python2-numpy1: Python 2.7.18, numpy 1.13.3;  numpy1: Python 3.11, numpy 1.26.4;  numpy2: Python 3.11, numpy 2.4.6.
 """
 from __future__ import print_function
@@ -19,12 +19,27 @@ import sys
 
 import numpy as np
 
-GOLDENS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "train", "tests", "goldens")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+GOLDENS = os.path.join(ROOT, "train", "tests", "goldens")
+PICKLES = os.path.join(ROOT, "pickle", "tests", "scores")
+# The tests of both crates read these; tests/tests/goldens.rs compares the copies.
+SHARED = [
+    "python2-numpy1-protocol0.pickle",
+    "numpy2-protocol4.pickle",
+    "numpy2-protocol5.pickle",
+    "mmaction2-tensors-protocol2.pickle",
+]
 
 
-def write(name, content):
-    with open(os.path.join(GOLDENS, name), "wb") as file:
+def write(name, content, folder=GOLDENS):
+    with open(os.path.join(folder, name), "wb") as file:
         file.write(content)
+
+
+def write_pickle(name, content):
+    write(name, content, PICKLES)
+    if name in SHARED:
+        write(name, content)
 
 
 def plain():
@@ -58,8 +73,8 @@ def kinds():
 
 def pickles(tag):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        write("{}-protocol{}.pickle".format(tag, protocol), pickle.dumps(dict(plain()), protocol))
-        write("{}-kinds-protocol{}.pickle".format(tag, protocol), pickle.dumps(kinds(), protocol))
+        write_pickle("{}-protocol{}.pickle".format(tag, protocol), pickle.dumps(dict(plain()), protocol))
+        write_pickle("{}-kinds-protocol{}.pickle".format(tag, protocol), pickle.dumps(kinds(), protocol))
     if tag == "numpy2":
         np.save(os.path.join(GOLDENS, "dictionary.npy"), dict(plain()))
 
@@ -78,9 +93,9 @@ def torch_files():
     tensors = [torch.from_numpy(row.copy()) for row in plain().values()]
     # mmengine dumps with protocol 2; `pred_scores` is of mmaction2 before 1.2.
     samples = [{"pred_label": torch.tensor([0]), "pred_score": row, "img_shape": (224, 224)} for row in tensors]
-    write("mmaction2-tensors-protocol2.pickle", pickle.dumps(samples, 2))
+    write_pickle("mmaction2-tensors-protocol2.pickle", pickle.dumps(samples, 2))
     samples = [{"gt_labels": {"item": torch.tensor([0])}, "pred_scores": {"item": row}} for row in tensors]
-    write("mmaction2-tensors-protocol4.pickle", pickle.dumps(samples, 4))
+    write_pickle("mmaction2-tensors-protocol4.pickle", pickle.dumps(samples, 4))
     net = torch.nn.Sequential(collections.OrderedDict(conv1=torch.nn.Conv2d(2, 3, 2), bn1=torch.nn.BatchNorm2d(3)))
     state = torch.nn.DataParallel(net).state_dict()
     ramp = torch.arange(24, dtype=torch.float32)
@@ -94,7 +109,7 @@ def torch_files():
     state["module.bn1.running_var"] = torch.tensor([1.0, 2.0, 3.0])
     sgd = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     checkpoint = {"epoch": 3, "arch": "resnet18", "state_dict": state, "best_prec1": torch.tensor(71.25), "optimizer": sgd.state_dict()}
-    path = os.path.join(GOLDENS, "old-checkpoint.pth.tar")
+    path = os.path.join(PICKLES, "old-checkpoint.pth.tar")
     torch.save(checkpoint, path, _use_new_zipfile_serialization=False)
 
 

@@ -1,4 +1,4 @@
-"""Reads clip shards, format 1.0, as format-spec.md says: a second reader that shares nothing with the Rust one.
+"""Reads clip shards, format 1.0, as shard/format-spec.md says: a second reader that shares nothing with the Rust one.
 
     shard = Shard("flow-00000.clipshard")
     entry = shard.entries(clip=0)[frame * shard.header.planes + plane]

@@ -15,15 +15,15 @@ fuzz_target!(|input: &[u8]| {
     let codec = Codec::from_byte(kind & 3).expect("four codecs");
     let filter = Filter::from_byte(kind >> 2 & 1).expect("two filters");
     let size = ImageSize { width: u16::from(width) + 1, height: u16::from(height) + 1, channels: channels % 4 + 1 };
-    let record = EncodedRecord { bytes: bytes.to_vec(), size, codec, filter, crc32: crc32fast::hash(bytes) };
+    let record = EncodedRecord::from_stored(bytes.to_vec(), size, codec, filter);
     let path = PLACE.put("decode.clipshard", &[]);
-    let spec = StreamSpec { name: "x".into(), planes: 1, channels: size.channels };
+    let spec = StreamSpec::new("x", 1, size.channels);
     let mut writer = ShardWriter::create(&path, &spec).expect("the folder has space");
     if writer.add_clip("a", &[record]).is_err() {
         return;
     }
-    let told = ShardClip { label: 0, subsets: Vec::new() };
-    writer.finish(&ShardMetadata { clips: vec![told], ..ShardMetadata::default() }).expect("the folder has space");
+    let told = ShardClip::new(0, Vec::new());
+    writer.finish(&ShardMetadata::default().with_clips(vec![told])).expect("the folder has space");
     let shard = Shard::open(&path).expect("what the writer wrote");
     let Ok(records) = shard.clip(0) else { return };
     let mut pixels = vec![0; size.bytes()];

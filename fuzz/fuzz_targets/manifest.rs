@@ -4,6 +4,7 @@
 use clipshard::{MANIFEST_FILE, Manifest};
 use clipshard_fuzz::Place;
 use libfuzzer_sys::fuzz_target;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
@@ -28,6 +29,11 @@ fuzz_target!(|bytes: &[u8]| {
     for shard in manifest.streams.iter().flat_map(|stream| &stream.shards) {
         assert!(!shard.file.contains('/'));
     }
-    manifest.write(folder).expect("what was read can be written");
+    let unique = |names: &[String]| names.iter().collect::<HashSet<_>>().len() == names.len();
+    let written = manifest.write(folder);
+    assert_eq!(written.is_ok(), unique(&manifest.classes) && unique(&manifest.splits));
+    if written.is_err() {
+        return;
+    }
     assert_eq!(Manifest::read(folder).expect("what was written can be read"), manifest);
 });

@@ -117,7 +117,7 @@ impl Error {
     /// Whether the error is that stored bytes are damaged: a record that does not fit its checksum or cannot be decoded, or a
     /// damaged index of a clip.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Shard(clipshard::Error::Record { .. } | clipshard::Error::ClipIndex { .. }))
+        matches!(self, Self::Shard(error) if error.is_clip_damage())
     }
 
     /// Wraps an error of the caller's own code.

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use clip_flow::{Dis, DisParams, Flow, Params, TvL1, quantise};
+use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params, quantise};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (width, height): (usize, usize) = (width.parse()?, height.parse()?);
     let flag = |name: &str| flags.iter().any(|flag| flag == name);
     let (mut tvl1, mut dis) =
-        (TvL1::new(width, height, Params::default())?, Dis::new(width, height, DisParams::default())?);
+        (TvL1::new(width, height, TvL1Params::default())?, Dis::new(width, height, DisParams::default())?);
     if flag("--portable") {
         (tvl1, dis) = (tvl1.portable(), dis.portable());
     }

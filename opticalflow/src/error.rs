@@ -1,16 +1,26 @@
-//! What can be wrong with a request.
+//! Errors.
 
 /// An error of this crate.
+///
+/// # Example
+///
+/// ```
+/// use clip_flow::{Error, TvL1, TvL1Params};
+///
+/// let error = TvL1::new(0, 48, TvL1Params::default()).unwrap_err();
+/// assert_eq!(error, Error::Size { width: 0, height: 48 });
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A parameter has a value with which the method makes no sense.
     #[error("parameter {name} is {value}, expected {expected}")]
     Parameter {
-        /// Its name in [`crate::Params`].
+        /// Its name in [`crate::TvL1Params`] or [`crate::DisParams`].
         name: &'static str,
-        /// What was given.
+        /// Its value.
         value: String,
-        /// What would do.
+        /// The values that are allowed.
         expected: &'static str,
     },
     /// Images have no pixels, or more than [`crate::TvL1::MAX_PIXELS`].
@@ -21,7 +31,7 @@ pub enum Error {
         /// Height in pixels.
         height: usize,
     },
-    /// An image has not as many bytes as the size says for which the solver was made.
+    /// The bytes of an image do not fit the size for which the solver was made.
     #[error("a grey image of {width}x{height} has {expected} bytes, got {got}", expected = width * height)]
     Image {
         /// Width in pixels.
@@ -30,6 +40,18 @@ pub enum Error {
         height: usize,
         /// Bytes that were given.
         got: usize,
+    },
+    /// Two flow fields have different sizes, or the components of one do not fit its size.
+    #[error("a flow field of {}x{} pixels with {} motions to the right and {} downwards; expected one of {width}x{height}", got.0, got.1, motions.0, motions.1)]
+    Field {
+        /// Expected width in pixels.
+        width: usize,
+        /// Expected height in pixels.
+        height: usize,
+        /// Width and height that the field states.
+        got: (usize, usize),
+        /// Motions in its `x` and in its `y`.
+        motions: (usize, usize),
     },
     /// Frames for a card are not whole, fewer than two, or more than it was told to make room for.
     #[error("{got} bytes of grey frames of {width}x{height}: expected 2 to {} whole ones", pairs + 1)]
@@ -62,7 +84,7 @@ pub enum Error {
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Whether both images have the size that a solver was made for.
+/// Checks that both images have the size that a solver was made for.
 pub(crate) fn check_images(images: [&[u8]; 2], width: usize, height: usize) -> Result<()> {
     match images.into_iter().find(|image| image.len() != width * height) {
         Some(image) => Err(Error::Image { width, height, got: image.len() }),

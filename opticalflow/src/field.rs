@@ -1,7 +1,24 @@
 //! A dense flow field.
 
-/// Where each pixel of the first image went: pixel (x, y) is found at (x + `x[i]`, y + `y[i]`) in the second, `i = y * width + x`.
+use crate::error::{Error, Result};
+
+/// The motion of each pixel: pixel (x, y) of the first image is found at (x + `x[i]`, y + `y[i]`) in the second,
+/// `i = y * width + x`.
+///
+/// A `Flow::default()` is empty; solvers fill it and reuse its memory.
+///
+/// # Example
+///
+/// ```
+/// use clip_flow::Flow;
+///
+/// let still = Flow::new(2, 1, vec![0.0, 0.0], vec![0.0, 0.0])?;
+/// let moved = Flow::new(2, 1, vec![3.0, 0.0], vec![4.0, 0.0])?;
+/// assert_eq!(moved.end_point_error(&still)?, 2.5);
+/// # Ok::<(), clip_flow::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Flow {
     /// Width in pixels.
     pub width: usize,
@@ -14,15 +31,33 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Mean length of the difference of two fields of one size: the end-point error of Otte and Nagel (1994), in pixels.
+    /// Makes a field of motions to the right and downwards, each `[height, width]`.
     ///
-    /// # Panics
-    /// Where the sizes differ.
-    pub fn end_point_error(&self, other: &Self) -> f64 {
-        assert_eq!((self.width, self.height), (other.width, other.height), "fields of one size");
+    /// Returns [`Error::Field`] where their lengths do not fit the size.
+    pub fn new(width: usize, height: usize, x: Vec<f32>, y: Vec<f32>) -> Result<Self> {
+        let flow = Self { width, height, x, y };
+        flow.check(width, height)?;
+        Ok(flow)
+    }
+
+    fn check(&self, width: usize, height: usize) -> Result<()> {
+        let (got, motions) = ((self.width, self.height), (self.x.len(), self.y.len()));
+        let pixels = width.saturating_mul(height);
+        if got == (width, height) && motions == (pixels, pixels) {
+            return Ok(());
+        }
+        Err(Error::Field { width, height, got, motions })
+    }
+
+    /// Returns the mean length of the difference of two fields: the end-point error of Otte and Nagel (1994), in pixels.
+    ///
+    /// Returns [`Error::Field`] where the fields have different sizes.
+    pub fn end_point_error(&self, other: &Self) -> Result<f64> {
+        self.check(self.width, self.height)?;
+        other.check(self.width, self.height)?;
         let xs = self.x.iter().zip(&other.x).map(|(a, b)| f64::from(a - b));
         let ys = self.y.iter().zip(&other.y).map(|(a, b)| f64::from(a - b));
         let sum: f64 = xs.zip(ys).map(|(dx, dy)| dx.hypot(dy)).sum();
-        sum / self.x.len().max(1) as f64
+        Ok(sum / self.x.len().max(1) as f64)
     }
 }

@@ -18,4 +18,4 @@ pub use dis::{Dis, DisParams};
 pub use error::{Error, Result};
 pub use field::Flow;
 pub use quantise::{BOUND, NO_MOTION, quantise, quantise_value};
-pub use tvl1::{Params, TvL1};
+pub use tvl1::{TvL1, TvL1Params};

@@ -1,4 +1,4 @@
-//! Flow as bytes, as two-stream networks have been fed since 2014.
+//! Flow as bytes, the input of two-stream networks since 2014.
 //!
 //! `dense_flow`, `gpu_flow` and `denseflow` write `round(255 * (v + 20) / 40)` of motions clipped to +-20 pixels with OpenCV's
 //! `cvRound`, which rounds halves to even: no motion is 127.5 and so becomes 128.
@@ -8,7 +8,15 @@ pub const BOUND: f32 = 20.0;
 /// The byte of no motion.
 pub const NO_MOTION: u8 = 128;
 
-/// One component of a motion, in pixels, as a byte; what is not a number counts as no motion.
+/// Returns one component of a motion, in pixels, as a byte. NaN counts as no motion.
+///
+/// # Example
+///
+/// ```
+/// use clip_flow::{NO_MOTION, quantise_value};
+///
+/// assert_eq!([-20.0, 0.0, 20.0].map(quantise_value), [0, NO_MOTION, 255]);
+/// ```
 pub fn quantise_value(motion: f32) -> u8 {
     if motion.is_nan() {
         return NO_MOTION;
@@ -19,6 +27,14 @@ pub fn quantise_value(motion: f32) -> u8 {
 }
 
 /// Quantises one component of a field into `bytes`, whose former content is lost.
+///
+/// # Example
+///
+/// ```
+/// let mut bytes = Vec::new();
+/// clip_flow::quantise(&[0.0, 1.0, -1.0], &mut bytes);
+/// assert_eq!(bytes, [128, 134, 121]);
+/// ```
 pub fn quantise(motions: &[f32], bytes: &mut Vec<u8>) {
     bytes.clear();
     bytes.extend(motions.iter().map(|&motion| quantise_value(motion)));

@@ -1,7 +1,7 @@
 //! What the result may depend on, and images at the edge of sense.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use clip_flow::{Dis, DisParams, Error, Flow, Params, TvL1};
+use clip_flow::{Dis, DisParams, Error, Flow, TvL1, TvL1Params};
 
 /// Smooth made-up images; another `phase` is another moment.
 fn image(width: usize, height: usize, phase: f32) -> Vec<u8> {
@@ -16,8 +16,20 @@ fn bits(flow: &Flow) -> Vec<u32> {
     flow.x.iter().chain(&flow.y).map(|value| value.to_bits()).collect()
 }
 
-fn few_warps() -> Params {
-    Params { warps: 2, outer_iterations: 3, ..Params::default() }
+fn changed(change: impl FnOnce(&mut TvL1Params)) -> TvL1Params {
+    let mut params = TvL1Params::default();
+    change(&mut params);
+    params
+}
+
+fn dis(change: impl FnOnce(&mut DisParams)) -> DisParams {
+    let mut params = DisParams::MEDIUM;
+    change(&mut params);
+    params
+}
+
+fn few_warps() -> TvL1Params {
+    changed(|p| (p.warps, p.outer_iterations) = (2, 3))
 }
 
 #[test]
@@ -36,7 +48,7 @@ fn simd_and_portable_code_give_the_same_bits() {
 #[test]
 fn dis_gives_the_same_bits_with_and_without_simd() {
     for (width, height) in [(53, 41), (130, 97), (16, 17), (9, 90), (8, 8)] {
-        for params in [DisParams::MEDIUM, DisParams::FAST, DisParams { finest_scale: 0, ..DisParams::MEDIUM }] {
+        for params in [DisParams::MEDIUM, DisParams::FAST, dis(|p| p.finest_scale = 0)] {
             let (first, second) = (image(width, height, 0.0), image(width, height, 0.4));
             let solver = Dis::new(width, height, params).unwrap();
             let mut flows = [Flow::default(), Flow::default(), Flow::default()];
@@ -67,10 +79,10 @@ fn dis_takes_images_of_any_size() {
         solver.compute(&vec![7; width * height], &vec![7; width * height], &mut flow).unwrap();
         assert!(flow.x.iter().chain(&flow.y).all(|&v| v == 0.0), "{width}x{height}");
     }
-    let wrong = DisParams { stride: 9, ..DisParams::MEDIUM };
+    let wrong = dis(|p| p.stride = 9);
     assert!(matches!(Dis::new(20, 20, wrong), Err(Error::Parameter { name: "stride", .. })));
-    assert!(Dis::new(20, 20, DisParams { stride: 0, ..wrong }).is_err());
-    assert!(Dis::new(20, 20, DisParams { finest_scale: 17, ..DisParams::MEDIUM }).is_err());
+    assert!(Dis::new(20, 20, dis(|p| p.stride = 0)).is_err());
+    assert!(Dis::new(20, 20, dis(|p| p.finest_scale = 17)).is_err());
     assert_eq!(Dis::new(0, 20, DisParams::MEDIUM).err(), Some(Error::Size { width: 0, height: 20 }));
 }
 
@@ -80,7 +92,8 @@ fn results_do_not_depend_on_what_was_computed_before() {
     let fresh = TvL1::new(50, 38, few_warps()).unwrap();
     let mut used = fresh.clone();
     for (first, second) in [(0, 1), (2, 1), (1, 2), (0, 1)] {
-        let (mut expected, mut flow) = (Flow::default(), Flow { x: vec![9.0; 7], ..Flow::default() });
+        let (mut expected, mut flow) = (Flow::default(), Flow::default());
+        flow.x = vec![9.0; 7];
         fresh.clone().compute(&moments[first], &moments[second], &mut expected).unwrap();
         used.compute(&moments[first], &moments[second], &mut flow).unwrap();
         assert_eq!(bits(&flow), bits(&expected));
@@ -90,7 +103,7 @@ fn results_do_not_depend_on_what_was_computed_before() {
 #[test]
 fn images_without_texture_or_motion_do_not_move() {
     let mut flow = Flow::default();
-    let mut solver = TvL1::new(40, 30, Params::default()).unwrap();
+    let mut solver = TvL1::new(40, 30, TvL1Params::default()).unwrap();
     for (first, second) in [(7, 7), (0, 0), (10, 11)] {
         solver.compute(&[first; 1200], &[second; 1200], &mut flow).unwrap();
         assert!(flow.x.iter().chain(&flow.y).all(|&v| v == 0.0), "{first} {second}");
@@ -115,6 +128,17 @@ fn images_of_any_size_can_be_computed() {
 }
 
 #[test]
+fn fields_whose_sizes_differ_are_refused() {
+    let field = |width, height| Flow::new(width, height, vec![1.0; width * height], vec![0.0; width * height]).unwrap();
+    assert!(matches!(Flow::new(3, 2, vec![0.0; 6], vec![0.0; 5]), Err(Error::Field { motions: (6, 5), .. })));
+    assert_eq!(field(3, 2).end_point_error(&field(3, 2)), Ok(0.0));
+    assert!(matches!(field(3, 2).end_point_error(&field(2, 3)), Err(Error::Field { got: (2, 3), .. })));
+    let mut cut = field(3, 2);
+    cut.y.pop();
+    assert!(cut.end_point_error(&field(3, 2)).is_err() && field(3, 2).end_point_error(&cut).is_err());
+}
+
+#[test]
 fn hard_noise_stays_finite() {
     let mut state = 5_u32;
     let mut noise = || -> Vec<u8> {
@@ -126,22 +150,22 @@ fn hard_noise_stays_finite() {
             .collect()
     };
     let mut flow = Flow::default();
-    TvL1::new(64, 48, Params::default()).unwrap().compute(&noise(), &noise(), &mut flow).unwrap();
+    TvL1::new(64, 48, TvL1Params::default()).unwrap().compute(&noise(), &noise(), &mut flow).unwrap();
     assert!(flow.x.iter().chain(&flow.y).all(|v| v.is_finite()));
 }
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let refused = |params: Params| matches!(TvL1::new(20, 20, params), Err(Error::Parameter { .. }));
-    let usual = Params::default();
+    let refused = |params: TvL1Params| matches!(TvL1::new(20, 20, params), Err(Error::Parameter { .. }));
+    let usual = TvL1Params::default();
     for tau in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        assert!(refused(Params { tau, ..usual }) && refused(Params { lambda: tau, ..usual }), "{tau}");
-        assert!(refused(Params { theta: tau, ..usual }), "{tau}");
+        assert!(refused(changed(|p| p.tau = tau)) && refused(changed(|p| p.lambda = tau)), "{tau}");
+        assert!(refused(changed(|p| p.theta = tau)), "{tau}");
     }
     for scale_step in [0.0, 1.0, 1.5, f64::NAN] {
-        assert!(refused(Params { scale_step, ..usual }), "{scale_step}");
+        assert!(refused(changed(|p| p.scale_step = scale_step)), "{scale_step}");
     }
-    assert!(refused(Params { scales: 0, ..usual }) && refused(Params { epsilon: -0.1, ..usual }));
+    assert!(refused(changed(|p| p.scales = 0)) && refused(changed(|p| p.epsilon = -0.1)));
     for (width, height) in [(0, 5), (5, 0), (8193, 8192), (usize::MAX, 2)] {
         assert_eq!(TvL1::new(width, height, usual).err(), Some(Error::Size { width, height }));
     }

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use clip_flow::{CudaTvL1, Error, Flow, Params, TvL1};
+use clip_flow::{CudaTvL1, Error, Flow, TvL1, TvL1Params};
 
 /// So many moments of an image that moves, `[moments, height, width]`.
 fn moments(width: usize, height: usize, count: usize) -> Vec<u8> {
@@ -22,7 +22,7 @@ fn moments(width: usize, height: usize, count: usize) -> Vec<u8> {
 }
 
 /// Flow of each frame to the next by the processor.
-fn by_processor(width: usize, height: usize, params: Params, frames: &[u8]) -> Vec<Flow> {
+fn by_processor(width: usize, height: usize, params: TvL1Params, frames: &[u8]) -> Vec<Flow> {
     let mut solver = TvL1::new(width, height, params).unwrap();
     let frames: Vec<&[u8]> = frames.chunks_exact(width * height).collect();
     let flow = |pair: &[&[u8]]| {
@@ -36,7 +36,8 @@ fn by_processor(width: usize, height: usize, params: Params, frames: &[u8]) -> V
 #[test]
 #[ignore = "needs a card"]
 fn without_an_early_end_of_iterations_every_bit_is_the_processors() {
-    let params = Params { epsilon: 0.0, outer_iterations: 3, ..Params::default() };
+    let mut params = TvL1Params::default();
+    (params.epsilon, params.outer_iterations) = (0.0, 3);
     for (width, height, count) in [(90, 71, 4), (341, 256, 3), (33, 20, 9), (3, 2, 2), (1, 1, 2)] {
         let frames = moments(width, height, count);
         let mut card = CudaTvL1::new(0, width, height, params, 8).unwrap();
@@ -56,12 +57,12 @@ fn without_an_early_end_of_iterations_every_bit_is_the_processors() {
 fn with_the_usual_parameters_it_differs_by_a_small_part_of_a_level() {
     let (width, height, count) = (341, 256, 6);
     let frames = moments(width, height, count);
-    let mut card = CudaTvL1::new(0, width, height, Params::default(), count).unwrap();
+    let mut card = CudaTvL1::new(0, width, height, TvL1Params::default(), count).unwrap();
     let found = card.compute(&frames).unwrap();
-    let expected = by_processor(width, height, Params::default(), &frames);
+    let expected = by_processor(width, height, TvL1Params::default(), &frames);
     assert_eq!(found.len(), expected.len());
     for (pair, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let error = found.end_point_error(expected);
+        let error = found.end_point_error(expected).unwrap();
         println!("pair {pair}: {error:.6} pixels");
         // A level is 40/255 of a pixel.
         assert!(error < 0.01, "pair {pair}: {error} pixels");
@@ -78,14 +79,14 @@ fn with_the_usual_parameters_it_differs_by_a_small_part_of_a_level() {
 fn speed_beside_the_processor() {
     let (width, height, pairs) = (341, 256, 256);
     let frames = moments(width, height, pairs + 1);
-    let mut card = CudaTvL1::new(0, width, height, Params::default(), pairs).unwrap();
+    let mut card = CudaTvL1::new(0, width, height, TvL1Params::default(), pairs).unwrap();
     card.compute(&frames).unwrap();
     let start = Instant::now();
     card.compute(&frames).unwrap();
     let on_card = start.elapsed().as_secs_f64() / pairs as f64;
     let few = 4;
     let start = Instant::now();
-    by_processor(width, height, Params::default(), &frames[..(few + 1) * width * height]);
+    by_processor(width, height, TvL1Params::default(), &frames[..(few + 1) * width * height]);
     let on_processor = start.elapsed().as_secs_f64() / few as f64;
     println!(
         "{pairs} pairs of {width}x{height}: {:.3} ms a pair on the card, {:.1} ms on one core",
@@ -96,6 +97,6 @@ fn speed_beside_the_processor() {
 
 #[test]
 fn a_card_that_is_not_there_is_told() {
-    let error = CudaTvL1::new(1000, 20, 20, Params::default(), 1).err().unwrap();
+    let error = CudaTvL1::new(1000, 20, 20, TvL1Params::default(), 1).err().unwrap();
     assert!(matches!(&error, Error::Card { ordinal: 1000, .. }), "{error}");
 }

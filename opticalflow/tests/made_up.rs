@@ -1,7 +1,7 @@
 //! Images whose motion is known, because the second is the first seen through the inverse motion.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use clip_flow::{Dis, DisParams, Flow, Params, TvL1};
+use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params};
 
 const WIDTH: usize = 150;
 const HEIGHT: usize = 117;
@@ -61,7 +61,7 @@ impl Motion {
 
     /// First image, second image, motion.
     fn pair(&self, texture: Texture) -> (Vec<u8>, Vec<u8>, Flow) {
-        let mut truth = Flow { width: WIDTH, height: HEIGHT, ..Flow::default() };
+        let (mut right, mut down) = (Vec::new(), Vec::new());
         let (mut first, mut second) = (Vec::new(), Vec::new());
         for y in 0..HEIGHT {
             for x in 0..WIDTH {
@@ -70,11 +70,11 @@ impl Motion {
                 first.push(grey((x, y)));
                 second.push(grey(self.backward(x, y)));
                 let (to_x, to_y) = self.forward(x, y);
-                truth.x.push((to_x - x) as f32);
-                truth.y.push((to_y - y) as f32);
+                right.push((to_x - x) as f32);
+                down.push((to_y - y) as f32);
             }
         }
-        (first, second, truth)
+        (first, second, Flow::new(WIDTH, HEIGHT, right, down).unwrap())
     }
 }
 
@@ -82,10 +82,10 @@ impl Motion {
 fn errors(motion: &Motion, texture: Texture) -> [f64; 2] {
     let (first, second, truth) = motion.pair(texture);
     let mut flow = Flow::default();
-    TvL1::new(WIDTH, HEIGHT, Params::default()).unwrap().compute(&first, &second, &mut flow).unwrap();
-    let tvl1 = flow.end_point_error(&truth);
+    TvL1::new(WIDTH, HEIGHT, TvL1Params::default()).unwrap().compute(&first, &second, &mut flow).unwrap();
+    let tvl1 = flow.end_point_error(&truth).unwrap();
     Dis::new(WIDTH, HEIGHT, DisParams::MEDIUM).unwrap().compute(&first, &second, &mut flow).unwrap();
-    [tvl1, flow.end_point_error(&truth)]
+    [tvl1, flow.end_point_error(&truth).unwrap()]
 }
 
 #[test]

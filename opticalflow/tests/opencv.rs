@@ -1,7 +1,7 @@
 //! Against OpenCV's `DualTVL1OpticalFlow` and `DISOpticalFlow` on made-up pairs (`scripts/make_flow_goldens.py`).
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use clip_flow::{Dis, DisParams, Flow, Params, TvL1, quantise};
+use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params, quantise};
 
 struct Golden {
     first: Vec<u8>,
@@ -16,7 +16,7 @@ fn golden(bytes: &[u8], width: usize, height: usize) -> Golden {
     let (images, flows) = bytes.split_at(2 * pixels);
     let values: Vec<f32> = flows.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
     let plane = |i: usize| values[i * pixels..(i + 1) * pixels].to_vec();
-    let flow = |i: usize| Flow { width, height, x: plane(i), y: plane(i + 1) };
+    let flow = |i: usize| Flow::new(width, height, plane(i), plane(i + 1)).unwrap();
     Golden {
         first: images[..pixels].to_vec(),
         second: images[pixels..].to_vec(),
@@ -38,7 +38,7 @@ fn compute(golden: &Golden) -> [Flow; 2] {
     let mut flows = [Flow::default(), Flow::default()];
     let Flow { width, height, .. } = golden.truth;
     let (mut tvl1, mut dis) =
-        (TvL1::new(width, height, Params::default()).unwrap(), Dis::new(width, height, DisParams::MEDIUM).unwrap());
+        (TvL1::new(width, height, TvL1Params::default()).unwrap(), Dis::new(width, height, DisParams::MEDIUM).unwrap());
     tvl1.compute(&golden.first, &golden.second, &mut flows[0]).unwrap();
     dis.compute(&golden.first, &golden.second, &mut flows[1]).unwrap();
     flows
@@ -70,7 +70,8 @@ fn flow_is_that_of_opencv_within_a_level() {
 fn motion_is_found_as_well_as_by_opencv() {
     for (name, golden) in goldens() {
         for ((method, flow), opencv) in METHODS.into_iter().zip(compute(&golden)).zip(&golden.opencv) {
-            let (ours, theirs) = (flow.end_point_error(&golden.truth), opencv.end_point_error(&golden.truth));
+            let (ours, theirs) =
+                (flow.end_point_error(&golden.truth).unwrap(), opencv.end_point_error(&golden.truth).unwrap());
             println!("{name}, {method}: {ours:.4} pixels, OpenCV {theirs:.4}");
             // Rounding decides thousandths of a pixel.
             assert!(ours <= theirs + 0.005, "{name}, {method}: {ours} against {theirs}");

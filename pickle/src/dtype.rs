@@ -4,8 +4,9 @@
 
 use std::fmt;
 
-/// What an element is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of an array's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// IEEE 754.
     Float,
@@ -24,9 +25,20 @@ pub enum Kind {
 }
 
 /// The type of an array's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// # Example
+///
+/// ```
+/// use inert_pickle::{DType, Kind};
+///
+/// let dtype = DType::parse(">f4").unwrap();
+/// assert_eq!((dtype.kind, dtype.bytes), (Kind::Float, 4));
+/// assert_eq!(dtype.floats(&[0x3f, 0x80, 0, 0]), Some(vec![1.0]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct DType {
-    /// What it is.
+    /// The kind of number or text.
     pub kind: Kind,
     /// Bytes an element; 0 for objects.
     pub bytes: usize,
@@ -60,7 +72,7 @@ impl DType {
     /// bf16, in this machine's byte order.
     pub const BRAIN: Self = Self { kind: Kind::Brain, bytes: 2, big_endian: cfg!(target_endian = "big") };
 
-    /// The same type with another byte order: `<`, `>`, `|` (it does not matter) or `=` (this machine's).
+    /// Returns the type with another byte order: `<`, `>`, `|` (it does not matter) or `=` (this machine's).
     pub fn with_order(self, order: char) -> Option<Self> {
         let big_endian = match order {
             '<' => false,
@@ -71,7 +83,7 @@ impl DType {
         Some(Self { big_endian, ..self })
     }
 
-    /// The values of 16, 32 or 64 bit floats; `None` for any other type. 64 bits are rounded to 32.
+    /// Converts the bytes of 16, 32 or 64 bit floats; `None` for any other type. 64 bits are rounded to 32.
     pub fn floats(self, data: &[u8]) -> Option<Vec<f32>> {
         let Self { kind: kind @ (Kind::Float | Kind::Brain), bytes, big_endian: big } = self else { return None };
         let values = match bytes {
@@ -87,7 +99,7 @@ impl DType {
         Some(values)
     }
 
-    /// The values of integers of 8 to 64 bits; `None` for any other type and where one does not fit.
+    /// Converts the bytes of integers of 8 to 64 bits; `None` for any other type and where one does not fit.
     pub fn integers(self, data: &[u8]) -> Option<Vec<i64>> {
         let big = self.big_endian;
         match (self.kind, self.bytes) {
@@ -105,7 +117,7 @@ impl DType {
         }
     }
 
-    /// The values of text; `None` for any other type and where one is not valid Unicode.
+    /// Converts the bytes of text; `None` for any other type and where one is not valid Unicode.
     pub fn texts(self, data: &[u8]) -> Option<Vec<String>> {
         if self.bytes == 0 {
             return None;

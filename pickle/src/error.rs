@@ -1,7 +1,18 @@
 //! Why a pickle or a torch file is not read.
 
 /// Why a pickle or a torch file is not read. Messages do not name the file.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// # Example
+///
+/// ```
+/// use inert_pickle::{PickleError, read_rows};
+///
+/// // pickle.dumps(os.system, 0)
+/// let error = read_rows(b"cposix\nsystem\n.").unwrap_err();
+/// assert!(matches!(&error, PickleError::NotScores(_) | PickleError::Calls(_)), "{error}");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PickleError {
     /// It names a function or class that is not known. It was not run.
     #[error("the pickle calls {0}; only plain dictionaries and lists of numpy arrays and torch tensors are read")]
@@ -58,3 +69,9 @@ impl PickleError {
 }
 
 pub(crate) type Result<T> = std::result::Result<T, PickleError>;
+
+/// Text of a file, fit for a message.
+pub(crate) fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 80;
+    text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
+}

@@ -2,27 +2,12 @@
 //! kept. Nothing of their classes is imported or run.
 
 use crate::error::Result;
-use crate::machine::{Id, Machine};
-use crate::objects::{Global, Node};
+use crate::machine::Machine;
+use crate::node::{Global, Id, Node};
 use crate::op;
 
 /// How many unknown names are kept for messages.
 const MAX_NAMES: usize = 16;
-
-/// An object of an unknown class.
-#[derive(Debug, Default)]
-pub(crate) struct Object {
-    /// What it holds by key, if it is a kind of dictionary.
-    pub(crate) items: Vec<(Id, Id)>,
-    /// What `BUILD` gave it: as a rule the dictionary of its attributes.
-    pub(crate) state: Option<Id>,
-}
-
-impl Node<'_> {
-    pub(crate) fn object() -> Self {
-        Self::Object(Box::default())
-    }
-}
 
 impl<'a> Machine<'a> {
     /// A name that is not known.

@@ -5,6 +5,7 @@ mod error;
 mod input;
 mod instances;
 mod machine;
+mod node;
 mod objects;
 mod op;
 mod rows;

@@ -5,7 +5,7 @@
 //! more than describe an array.
 //!
 //! What it does not know depends on the file. In scores any other name or opcode is an error. In a torch file, which may hold a
-//! whole training script's state, an object of another class becomes an [`Object`](super::instances::Object): its content
+//! whole training script's state, an object of another class becomes an [`Object`](super::node::Object): its content
 //! is kept, and nothing of its class is run.
 //!
 //! A file cannot take more memory than a fixed multiple of its size: lengths are checked against what is left of the file,
@@ -15,7 +15,7 @@
 use crate::dtype::DType;
 use crate::error::{PickleError, Result};
 use crate::input::Input;
-use crate::objects::{Global, Node};
+use crate::node::{Global, Id, Node};
 use crate::op;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,9 +27,6 @@ const MAX_OPCODES: usize = 1 << 25;
 /// Longer names of functions and classes are none.
 const MAX_NAME_BYTES: usize = 200;
 const NO_NAME: &str = "what it calls is no name of a function: the file is not a pickle, or damaged";
-
-/// Number of an object in [`Machine::nodes`].
-pub(crate) type Id = u32;
 
 /// The state of the stack machine.
 pub(crate) struct Machine<'a> {

@@ -5,94 +5,10 @@
 //! by `BUILD`, `(3, '<', None, None, None, -1, -1, 0)`. Python 3 writes bytes in protocols 0 to 2 as `_codecs.encode(text, 'latin1')`.
 
 use crate::dtype::{DType, Kind};
-use crate::error::{PickleError, Result};
-use crate::instances::Object;
-use crate::machine::{Id, Machine};
-use crate::torch::{self, Storage, Tensor};
+use crate::error::{PickleError, Result, excerpt};
+use crate::machine::Machine;
+use crate::node::{Array, Global, Id, Node};
 use std::borrow::Cow;
-
-/// All functions and classes that a pickle may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Global {
-    Reconstruct,
-    Scalar,
-    FromBuffer,
-    Ndarray,
-    Dtype,
-    Encode,
-    OrderedDict,
-    RebuildTensor,
-    /// A tensor with its type beside the storage, which is of plain bytes.
-    RebuildTyped,
-    RebuildParameter,
-    LoadFromBytes,
-    /// A tensor of a subclass: a function and its arguments.
-    RebuildFromType,
-    /// A set of a list; kept as the list.
-    Set,
-    /// A dictionary with a default, which is not needed.
-    DefaultDict,
-    /// Numbers of a type.
-    Storage(DType),
-    /// Anything else: a place in the list of unknown names.
-    Unknown(usize),
-}
-
-impl Global {
-    /// numpy 2 renamed `numpy.core` to `numpy._core`.
-    pub(crate) fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::Reconstruct,
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::Scalar,
-            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::FromBuffer,
-            ("numpy", "ndarray") => Self::Ndarray,
-            ("numpy", "dtype") => Self::Dtype,
-            ("_codecs", "encode") => Self::Encode,
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_tensor_v3") => Self::RebuildTyped,
-            ("torch._tensor", "_rebuild_from_type_v2") => Self::RebuildFromType,
-            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Self::RebuildParameter,
-            ("torch.storage", "_load_from_bytes") => Self::LoadFromBytes,
-            ("collections", "defaultdict") => Self::DefaultDict,
-            ("builtins" | "__builtin__", "set" | "frozenset") => Self::Set,
-            ("torch" | "torch.cuda" | "torch.storage", storage) => Self::Storage(torch::storage_type(storage)?),
-            _ => return None,
-        })
-    }
-}
-
-/// An object. Those that hold others name them by number.
-#[derive(Debug)]
-pub(crate) enum Node<'a> {
-    None,
-    /// Whole numbers and truth values.
-    Int(i64),
-    Float(f64),
-    Bytes(Cow<'a, [u8]>),
-    Text(Cow<'a, str>),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    /// Keys and values in the order of their setting.
-    Dict(Vec<(Id, Id)>),
-    Global(Global),
-    Dtype(DType),
-    /// `None` between `_reconstruct` and `BUILD`.
-    Array(Option<Box<Array>>),
-    Storage(Box<Storage<'a>>),
-    Tensor(Box<Tensor>),
-    /// An object of an unknown class.
-    Object(Box<Object>),
-}
-
-/// An array, or a numpy scalar as one without dimensions.
-#[derive(Clone, Debug)]
-pub(crate) struct Array {
-    pub(crate) dtype: DType,
-    pub(crate) shape: Vec<usize>,
-    /// Its bytes; for an array of objects the list of them.
-    pub(crate) data: Id,
-}
 
 impl<'a> Machine<'a> {
     pub(crate) fn node(&self, id: Id) -> &Node<'a> {
@@ -322,18 +238,4 @@ impl<'a> Machine<'a> {
             Node::Tensor(tensor) => format!("a tensor of shape {:?}", tensor.shape()),
         }
     }
-}
-
-impl Global {
-    /// Whether a call of it that goes wrong means a broken tensor.
-    fn is_of_torch(self) -> bool {
-        use Global::{LoadFromBytes, RebuildFromType, RebuildParameter, RebuildTensor, RebuildTyped};
-        matches!(self, RebuildTensor | RebuildTyped | RebuildParameter | RebuildFromType | LoadFromBytes)
-    }
-}
-
-/// Text of a file, fit for a message.
-pub(crate) fn excerpt(text: &str) -> String {
-    const SHOWN: usize = 80;
-    text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }

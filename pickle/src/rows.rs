@@ -1,12 +1,13 @@
 //! Scores of clips, as they are pickled: a dictionary by name, or a list.
 
-use crate::error::{PickleError, Result};
-use crate::machine::{Id, Machine};
-use crate::objects::{Array, Node, excerpt};
-use crate::torch::{Nowhere, Tensor};
+use crate::error::{PickleError, Result, excerpt};
+use crate::machine::Machine;
+use crate::node::{Array, Id, Node, Tensor};
+use crate::torch::Nowhere;
 
-/// What a pickle holds, each row `[classes]`.
-#[derive(Debug, PartialEq)]
+/// Rows of scores, each `[classes]`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Rows {
     /// A dictionary's, by name, in its order.
     Named(Vec<(String, Vec<f32>)>),

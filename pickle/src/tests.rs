@@ -5,8 +5,7 @@ use crate::{NamedTensor, Rows, read_rows, read_tensors};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The files are those of ucftrain's tests too.
-const GOLDENS: &str = "../train/tests/goldens";
+const GOLDENS: &str = "tests/scores";
 
 fn goldens(part: &str) -> Vec<(String, Vec<u8>)> {
     let dir = Path::new(GOLDENS);

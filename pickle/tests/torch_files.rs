@@ -9,12 +9,19 @@ fn golden(name: &str) -> Vec<u8> {
     std::fs::read(Path::new("tests/goldens").join(name)).expect(name)
 }
 
+/// Asserts what a file holds, and where.
+#[track_caller]
+fn assert_holds(name: &str, tensors: &[NamedTensor], path: &str) {
+    let found = read(name);
+    assert_eq!((found.tensors.as_slice(), found.path.as_str()), (tensors, path), "{name}");
+}
+
 fn read(name: &str) -> Tensors {
     read_tensors(&golden(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn tensor(name: &str, shape: &[usize], values: impl IntoIterator<Item = f32>) -> NamedTensor {
-    NamedTensor { name: name.to_owned(), shape: shape.to_vec(), values: values.into_iter().collect() }
+    NamedTensor::new(name, shape.to_vec(), values.into_iter().collect())
 }
 
 /// The floating-point tensors of `tiny()` in the script.
@@ -64,24 +71,24 @@ fn a_pickled_module_gives_its_state_dictionary() {
     };
     for protocol in [2, 4, 5] {
         let name = format!("module-zip-protocol{protocol}.pth");
-        assert_eq!(read(&name), Tensors { tensors: tensors(""), path: String::new() }, "{name}");
+        assert_holds(&name, &tensors(""), "");
     }
     for protocol in [2, 4] {
         let name = format!("module-legacy-protocol{protocol}.pth");
-        assert_eq!(read(&name), Tensors { tensors: tensors("module."), path: String::new() }, "{name}");
+        assert_holds(&name, &tensors("module."), "");
     }
-    assert_eq!(read("module-below.pth"), Tensors { tensors: tensors(""), path: "model".into() });
+    assert_holds("module-below.pth", &tensors(""), "model");
 }
 
 #[test]
 fn weights_are_found_under_each_usual_key_and_under_any_other() {
     let weight = || vec![tensor("weight", &[2], [1.0, 2.0])];
     for key in ["model", "model_state", "model_state_dict", "net", "network", "module", "my_weights"] {
-        assert_eq!(read(&format!("key-{key}.pth")), Tensors { tensors: weight(), path: key.to_owned() });
+        assert_holds(&format!("key-{key}.pth"), &weight(), key);
     }
-    assert_eq!(read("keys-below.pth"), Tensors { tensors: weight(), path: "run.model.state_dict".into() });
+    assert_holds("keys-below.pth", &weight(), "run.model.state_dict");
     for name in ["defaultdict.pth", "subclass.pth", "no-checksums.pth"] {
-        assert_eq!(read(name), Tensors { tensors: weight(), path: String::new() }, "{name}");
+        assert_holds(name, &weight(), "");
     }
     assert_eq!(read("big-endian.pth").tensors, weight());
     assert_eq!(read("arrays.pth").tensors, [tensor("weight", &[2, 1], [1.0, 2.0])]);

@@ -200,7 +200,7 @@ impl StreamOptions {
             Codec::Jpeg => return map,
             Codec::Zstd => map["encoder"] = json!(format!("zstd {}", crate::versions::ZSTD)),
             Codec::Lz4 => map["encoder"] = json!(format!("lz4 {}", crate::versions::LZ4)),
-            Codec::Raw => {}
+            _ => {}
         }
         if self.codec != Codec::Raw {
             map["level"] = json!(self.level);

@@ -141,7 +141,7 @@ pub(crate) struct EncodedClip {
 impl EncodedClip {
     /// Bytes of all records.
     pub fn bytes(&self) -> u64 {
-        self.streams.iter().flatten().flatten().map(|record| record.bytes.len() as u64).sum()
+        self.streams.iter().flatten().flatten().map(|record| record.bytes().len() as u64).sum()
     }
 }
 
@@ -261,7 +261,7 @@ impl StreamEncoder {
         let StreamOptions { codec, filter, level, .. } = options;
         let filter = if codec == Codec::Raw { Filter::None } else { filter };
         let encoder =
-            (codec != Codec::Jpeg).then(|| Encoder::new(EncodeOptions { codec, filter, level })).transpose()?;
+            (codec != Codec::Jpeg).then(|| Encoder::new(EncodeOptions::new(codec, filter, level))).transpose()?;
         let (decoder, resizer) = (jpeg::Decoder::new(), Resizer::default());
         Ok(Self { kind, options, check, quality, encoder, decoder, resizer, resized: Vec::new() })
     }
@@ -342,7 +342,7 @@ impl StreamEncoder {
             }
             let record = match EncodedRecord::from_jpeg(bytes) {
                 // Decoders turn it into the channels of the stream.
-                Ok(record) => EncodedRecord { size, ..record },
+                Ok(record) => record.with_channels(size.channels)?,
                 Err(error) => return Ok(Err(error.to_string())),
             };
             return Ok(Ok(store.then_some(record)));

@@ -72,7 +72,7 @@ impl StreamSample {
         Ok(Self {
             images: encoded.images,
             bytes_in: encoded.bytes_in,
-            bytes_out: records.map(|record| record.bytes.len() as u64 + INDEX_BYTES).sum(),
+            bytes_out: records.map(|record| record.bytes().len() as u64 + INDEX_BYTES).sum(),
             reading: read_at - started,
             encoding: read_at.elapsed(),
             damaged_clips: 0,

@@ -129,7 +129,7 @@ fn export_clip(
         for plane in 0..records.planes() {
             let folder = root.join(plane_folder(name, records.planes(), plane)).join(&listed.id);
             fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create the folder"))?;
-            for frame in 0..records.frames() {
+            for frame in 0..records.frame_count() {
                 if watch.cancel.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }

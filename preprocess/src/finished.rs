@@ -102,23 +102,24 @@ fn judge(
 ) -> Result<FinishedShard, String> {
     let shard = Shard::open(path).map_err(|error| error.to_string())?;
     let told = shard.metadata().map_err(|error| error.to_string())?;
-    let of_all = ShardMetadata { clips: Vec::new(), groups: BTreeMap::new(), ..told };
+    let mut of_all = told;
+    (of_all.clips, of_all.groups) = (Vec::new(), BTreeMap::new());
     let other = || "it is of another build".to_owned();
     if *shard.spec() != kind.spec() || of_all != *metadata {
         return Err(other());
     }
     let mut frames = HashMap::new();
-    for place in 0..shard.clips() {
-        let clip = *numbers.get(shard.clip_id(place)).ok_or_else(other)?;
+    for (place, id) in shard.clip_ids().enumerate() {
+        let clip = *numbers.get(id).ok_or_else(other)?;
         if plan.shard_of[clip] != number {
             return Err(other());
         }
-        frames.insert(clip, shard.frames(place));
+        frames.extend(shard.frame_count(place).map(|frames| (clip, frames)));
     }
     let progress = |bytes| watch.progress.add(Work { bytes, ..Work::default() });
     if let Some(damage) = check_shards(&[&shard], VerifyDepth::Checksums, &progress).damage.into_iter().flatten().next()
     {
-        return Err(damage);
+        return Err(damage.to_string());
     }
     Ok(FinishedShard { info: shard.info(), frames })
 }

@@ -5,8 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clipshard::layout::MAX_IMAGE_BYTES;
-use clipshard::{jpeg, read_regular};
+use clipshard::{MAX_IMAGE_BYTES, jpeg, read_regular};
 
 use crate::error::{Error, Result};
 use crate::source::{ClipFiles, StreamFiles};

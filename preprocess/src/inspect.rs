@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use clipshard::{Codec, Dataset, Filter, ImageSize, Subset};
+use clipshard::{Codec, Dataset, Filter, ImageSize, RecordInfo, Subset};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -153,7 +153,7 @@ pub fn summarise(data: &Dataset) -> Result<Summary> {
         };
         for (number, _) in manifest.clips.iter().enumerate().filter(|(_, clip)| clip.frames.contains_key(name)) {
             summary.clips += 1;
-            summary.records.add(&data.clip(name, number)?);
+            summary.records.add(&data.clip(name, number)?)?;
         }
         streams.push(summary);
     }
@@ -190,8 +190,8 @@ pub fn summarise_clip(data: &Dataset, number: usize) -> Result<ClipSummary> {
     for stream in manifest.streams.iter().filter(|stream| clip.frames.contains_key(&stream.spec.name)) {
         let name = &stream.spec.name;
         let mut records = RecordSummary::default();
-        records.add(&data.clip(name, number)?);
-        let shard = data.place(name, number).map_or("", |(shard, _)| &stream.shards[shard as usize].file);
+        records.add(&data.clip(name, number)?)?;
+        let shard = data.place(name, number).map_or("", |place| &stream.shards[place.shard as usize].file);
         streams.push(ClipStream { name: name.clone(), shard: shard.into(), records });
     }
     Ok(ClipSummary {
@@ -205,11 +205,13 @@ pub fn summarise_clip(data: &Dataset, number: usize) -> Result<ClipSummary> {
 }
 
 impl RecordSummary {
-    fn add(&mut self, clip: &clipshard::ClipRecords<'_>) {
-        self.frames += clip.frames() as u64;
-        for frame in 0..clip.frames() {
+    fn add(&mut self, clip: &clipshard::ClipRecords<'_>) -> Result<()> {
+        self.frames += clip.frame_count() as u64;
+        let mut sizes: HashMap<ImageSize, u64> = HashMap::new();
+        for frame in 0..clip.frame_count() {
             for plane in 0..clip.planes() {
-                let (bytes, codec, filter) = clip.stored(frame, plane);
+                let RecordInfo { stored_bytes: bytes, codec, filter, size, .. } = clip.info(frame, plane)?;
+                *sizes.entry(size).or_default() += 1;
                 self.smallest = if self.records == 0 { bytes } else { self.smallest.min(bytes) };
                 self.largest = self.largest.max(bytes);
                 self.records += 1;
@@ -220,13 +222,10 @@ impl RecordSummary {
                 }
             }
         }
-        let mut sizes: HashMap<ImageSize, u64> = HashMap::new();
-        for record in 0..clip.frames() * clip.planes() {
-            *sizes.entry(clip.size(record / clip.planes(), record % clip.planes())).or_default() += 1;
-        }
         for (size, records) in sizes {
             *self.sizes.entry(size.to_string()).or_default() += records;
         }
+        Ok(())
     }
 
     /// Stored bytes of a record on average.

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clipshard::{
-    Clip, Dataset, Disk, EncodedRecord, Manifest, Shard, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage,
-    Stream, VerifyDepth, check_shards, open_regular, read_regular, write_whole,
+    Clip, Dataset, Disk, EncodedRecord, Manifest, Shard, ShardClip, ShardInfo, ShardWriter, Storage, Stream,
+    VerifyDepth, check_shards, open_regular, read_regular, write_whole,
 };
 use serde::{Deserialize, Serialize};
 
@@ -100,8 +100,9 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
             if let Some(info) = take(shard, staging.path(), &left_out)? {
                 shards.push(info);
             }
-            for clip in (0..shard.clips()).filter(|&clip| !left_out.contains(shard.clip_id(clip))) {
-                frames.entry(shard.clip_id(clip).into()).or_default().insert(name.clone(), shard.frames(clip));
+            for (clip, id) in shard.clip_ids().enumerate().filter(|(_, id)| !left_out.contains(id)) {
+                let of_clip = frames.entry(id.into()).or_default();
+                of_clip.extend(shard.frame_count(clip).map(|count| (name.clone(), count)));
             }
             watch.progress.add(Work { bytes: shard.file_bytes(), ..Work::default() });
         }
@@ -109,7 +110,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
         let Some(spec) = spec else {
             return Err(Error::Input(format!("no part holds a shard of {name}; pack the parts again")));
         };
-        streams.push(Stream { spec, shards });
+        streams.push(Stream::new(spec, shards));
     }
     watch.progress.end();
     let manifest = manifest(&plan, &left_out, streams, frames)?;
@@ -143,7 +144,9 @@ impl OpenPart {
     /// Its shards, each with the name of its stream.
     fn shards(&self) -> impl Iterator<Item = (&String, &Shard)> {
         let streams = self.data.manifest().streams.iter();
-        streams.flat_map(|stream| self.data.shards(&stream.spec.name).iter().map(|shard| (&stream.spec.name, shard)))
+        streams.flat_map(|stream| {
+            self.data.shards(&stream.spec.name).unwrap_or_default().iter().map(|shard| (&stream.spec.name, shard))
+        })
     }
 
     /// (I, N).
@@ -209,7 +212,8 @@ fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()>
             if watch.cancel.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            let damage = check_shards(&[shard], VerifyDepth::Checksums, &progress).damage.concat();
+            let damage: Vec<_> =
+                check_shards(&[shard], VerifyDepth::Checksums, &progress).damage.into_iter().flatten().collect();
             if let Some(first) = damage.first() {
                 let more = if damage.len() > 1 { format!(" (and {} more)", damage.len() - 1) } else { String::new() };
                 return Err(Error::Input(format!(
@@ -229,8 +233,9 @@ fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()>
 fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<ShardInfo>> {
     let name = shard.path().file_name().unwrap_or_default();
     let path = to.join(name);
-    let kept: Vec<usize> = (0..shard.clips()).filter(|&clip| !left_out.contains(shard.clip_id(clip))).collect();
-    if kept.len() == shard.clips() {
+    let ids = shard.clip_ids().enumerate();
+    let kept: Vec<usize> = ids.filter(|(_, id)| !left_out.contains(id)).map(|(clip, _)| clip).collect();
+    if kept.len() == shard.clip_count() {
         // The file itself: the part may hold a symbolic link, which would lead nowhere from here.
         let real = fs::canonicalize(shard.path()).map_err(Error::io(shard.path(), "cannot find the shard"))?;
         if fs::hard_link(&real, &path).is_err() {
@@ -247,15 +252,15 @@ fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<Sh
     for &clip in &kept {
         let records = shard.clip(clip)?;
         let mut copied = Vec::new();
-        for frame in 0..records.frames() {
+        for frame in records.frames() {
             for plane in 0..records.planes() {
-                copied.push(EncodedRecord::from(records.record(frame, plane)?));
+                copied.push(EncodedRecord::from(frame.record(plane)?));
             }
         }
-        writer.add_clip(shard.clip_id(clip), &copied)?;
+        writer.add_clip(records.id(), &copied)?;
     }
     let clips: Vec<ShardClip> = kept.iter().map(|&clip| told.clips[clip].clone()).collect();
-    Ok(Some(writer.finish(&ShardMetadata { clips, ..told })?))
+    Ok(Some(writer.finish(&told.with_clips(clips))?))
 }
 
 /// Copies a shard whole or not at all. The umask decides who may read the copy, as for any new file.
@@ -293,17 +298,14 @@ fn manifest(
         }
         let (id, label, subsets) = (planned.id.clone(), planned.label, planned.subsets.clone());
         groups.extend(planned.group.clone().map(|group| (id.clone(), group)));
-        clips.push(Clip { id, label, subsets, frames });
+        let mut clip = Clip::new(id, label, subsets);
+        clip.frames = frames;
+        clips.push(clip);
     }
-    Ok(Manifest {
-        dataset: plan.dataset.clone(),
-        classes: plan.classes.clone(),
-        splits: plan.splits.clone(),
-        build: plan.build.clone(),
-        streams,
-        clips,
-        groups,
-    })
+    let mut manifest = Manifest::new(plan.dataset.clone(), plan.classes.clone(), plan.splits.clone());
+    manifest.build = plan.build.clone();
+    (manifest.streams, manifest.clips, manifest.groups) = (streams, clips, groups);
+    Ok(manifest)
 }
 
 #[cfg(test)]

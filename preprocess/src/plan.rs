@@ -221,11 +221,11 @@ pub fn record_bytes(kind: StreamKind, options: &StreamOptions, source_pixels: u6
         (StreamKind::Rgb, Codec::Jpeg) => 160,
         (StreamKind::Rgb, Codec::Zstd) => 810,
         (StreamKind::Rgb, Codec::Lz4) => 1_100,
-        (StreamKind::Rgb, Codec::Raw) => 3_000,
+        (StreamKind::Rgb, _) => 3_000,
         (StreamKind::Flow, Codec::Jpeg) => 45,
         (StreamKind::Flow, Codec::Zstd) => 60,
         (StreamKind::Flow, Codec::Lz4) => 75,
-        (StreamKind::Flow, Codec::Raw) => 1_000,
+        (StreamKind::Flow, _) => 1_000,
     };
     INDEX_BYTES + (pixels * bytes_per_1000_pixels).div_ceil(1000)
 }

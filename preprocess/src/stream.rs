@@ -38,6 +38,6 @@ impl StreamKind {
 
     /// The stream as the format describes it.
     pub fn spec(self) -> StreamSpec {
-        StreamSpec { name: self.name().into(), planes: self.planes(), channels: self.channels() }
+        StreamSpec::new(self.name(), self.planes(), self.channels())
     }
 }

@@ -15,14 +15,18 @@ pub fn verify(dir: &Path, depth: VerifyDepth, progress: &Progress) -> Result<Ver
     let manifest = match Manifest::read(dir) {
         Ok(manifest) => manifest,
         Err(error @ (FormatError::NoManifest { .. } | FormatError::Io { .. })) => return Err(error.into()),
-        Err(error) => return Ok(VerifyReport { damage: vec![error.to_string()], ..VerifyReport::default() }),
+        Err(error) => {
+            let mut report = VerifyReport::default();
+            report.damage.push(error);
+            return Ok(report);
+        }
     };
     let bytes = manifest.streams.iter().flat_map(|stream| &stream.shards).map(|shard| shard.bytes).sum();
     progress.begin("verifying", Work { bytes, ..Work::default() });
     let report =
         clipshard::verify_listed(dir, manifest, depth, &|bytes| progress.add(Work { bytes, ..Work::default() }));
     progress.end();
-    Ok(report?)
+    Ok(report)
 }
 
 /// What [`rebuild_manifest`] did.

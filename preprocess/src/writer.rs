@@ -64,7 +64,7 @@ impl<'a> Writer<'a> {
         self.clips.entry(clip).or_insert_with(|| {
             self.groups.extend(listed.id_and_group());
             let (id, label, subsets) = (listed.id.clone(), listed.label, listed.subsets.clone());
-            Clip { id, label, subsets, frames: BTreeMap::new() }
+            Clip::new(id, label, subsets)
         })
     }
 
@@ -87,7 +87,7 @@ impl<'a> Writer<'a> {
             };
             writer.add_clip(&listed.id, records)?;
             told.groups.extend(listed.id_and_group());
-            told.clips.push(ShardClip { label: listed.label, subsets: listed.subsets.clone() });
+            told.clips.push(ShardClip::new(listed.label, listed.subsets.clone()));
             let (name, frames) = (out.kind.name(), records.len() as u32 / u32::from(out.kind.planes()));
             self.clip(clip, listed).frames.insert(name.to_owned(), frames);
         }
@@ -99,16 +99,14 @@ impl<'a> Writer<'a> {
         for stream in &mut self.streams {
             stream.close()?;
         }
-        let stream = |s: StreamWriter| Stream { spec: s.kind.spec(), shards: s.done.into_values().collect() };
-        Ok(Manifest {
-            dataset: self.metadata.dataset.clone(),
-            classes: self.metadata.classes.clone(),
-            splits: self.metadata.splits.clone(),
-            build: self.metadata.build.clone(),
-            streams: self.streams.into_iter().map(stream).collect(),
-            clips: self.clips.into_values().collect(),
-            groups: self.groups,
-        })
+        let stream = |s: StreamWriter| Stream::new(s.kind.spec(), s.done.into_values().collect());
+        let ShardMetadata { dataset, classes, splits, build, .. } = self.metadata.clone();
+        let mut manifest = Manifest::new(dataset, classes, splits);
+        manifest.build = build;
+        manifest.streams = self.streams.into_iter().map(stream).collect();
+        manifest.clips = self.clips.into_values().collect();
+        manifest.groups = self.groups;
+        Ok(manifest)
     }
 }
 

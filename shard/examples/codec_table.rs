@@ -38,7 +38,7 @@ fn main() -> Result<()> {
                 continue;
             }
             for &level in levels {
-                rows.push(row(&data, &stream, &images, EncodeOptions { codec, filter, level }, temp.path())?);
+                rows.push(row(&data, &stream, &images, EncodeOptions::new(codec, filter, level), temp.path())?);
             }
         }
     }
@@ -58,13 +58,13 @@ fn main() -> Result<()> {
     println!(
         "| codec | filter | level | bytes an image | of raw | encode, µs | decode, µs | decode, GB/s |\n|---|---|---|---|---|---|---|---|"
     );
-    for Row { options: EncodeOptions { codec, filter, level }, encode_us, bytes, mut decode_us, .. } in rows {
+    for Row { options: EncodeOptions { codec, filter, level, .. }, encode_us, bytes, mut decode_us, .. } in rows {
         decode_us.sort_by(f64::total_cmp);
         let decode = decode_us[ROUNDS / 2];
         println!(
             "| {} | {} | {level} | {} | {:.4} | {encode_us:.0} | {decode:.1} | {:.2} |",
-            codec.name(),
-            filter.name(),
+            codec,
+            filter,
             bytes / images.len(),
             bytes as f64 / pixels as f64,
             pixels as f64 / images.len() as f64 / decode / 1e3,
@@ -76,11 +76,9 @@ fn main() -> Result<()> {
 /// `wanted` images from all over a stream.
 fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(ImageSize, Vec<u8>)>> {
     let mut places = Vec::new();
-    for (clip, entry) in data.manifest().clips.iter().enumerate() {
-        if entry.frames.contains_key(stream) {
-            let records = data.clip(stream, clip)?;
-            places.extend((0..records.frames()).flat_map(|f| (0..records.planes()).map(move |p| (clip, f, p))));
-        }
+    for (clip, records) in data.clips(stream)? {
+        let records = records?;
+        places.extend((0..records.frame_count()).flat_map(|f| (0..records.planes()).map(move |p| (clip, f, p))));
     }
     let mut decoder = Decoder::new()?;
     let step = (places.len() / wanted.max(1)).max(1);
@@ -88,7 +86,7 @@ fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(ImageSize,
     spread
         .map(|&(clip, frame, plane)| {
             let records = data.clip(stream, clip)?;
-            let size = records.size(frame, plane);
+            let size = records.size(frame, plane)?;
             let mut pixels = vec![0; size.bytes()];
             records.decode(frame, plane, &mut decoder, &mut pixels)?;
             Ok((size, pixels))
@@ -108,12 +106,11 @@ fn row(
     let records: Vec<EncodedRecord> =
         images.iter().map(|(size, pixels)| encoder.encode(pixels, *size)).collect::<Result<_>>()?;
     let encode_us = start.elapsed().as_secs_f64() * 1e6 / images.len() as f64;
-    let spec = StreamSpec { planes: 1, ..data.stream(stream)?.clone() };
-    let path = temp.join(format!("{}-{}-{}.clipshard", options.codec.name(), options.filter.name(), options.level));
+    let spec = StreamSpec::new(stream, 1, data.stream(stream)?.channels);
+    let path = temp.join(format!("{}-{}-{}.clipshard", options.codec, options.filter, options.level));
     let mut writer = ShardWriter::create(&path, &spec)?;
     writer.add_clip("all", &records)?;
-    let clips = vec![ShardClip { label: 0, subsets: Vec::new() }];
-    writer.finish(&ShardMetadata { clips, ..ShardMetadata::default() })?;
-    let bytes = records.iter().map(|record| record.bytes.len()).sum();
+    writer.finish(&ShardMetadata::default().with_clips(vec![ShardClip::new(0, Vec::new())]))?;
+    let bytes = records.iter().map(|record| record.bytes().len()).sum();
     Ok(Row { options, encode_us, bytes, shard: Shard::open(&path)?, decode_us: Vec::new() })
 }

@@ -1,4 +1,4 @@
-//! How long a data set takes to open, and how much memory: `cargo run --release --example open_time -- DIR`.
+//! Measures how long a data set takes to open, how much memory it takes, and how long the first searches for a clip take: `cargo run --release --example open_time -- DIR`.
 
 use clipshard::Dataset;
 use std::path::PathBuf;
@@ -13,11 +13,20 @@ fn main() -> clipshard::Result<()> {
     let data = Dataset::open(&dir)?;
     let seconds = started.elapsed().as_secs_f64();
     let grown = resident_kib().saturating_sub(before);
+    let last = data.manifest().clips.last().map_or("", |clip| &clip.id);
+    let started = Instant::now();
+    let found = data.find_clip(last);
+    let first_find = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    assert_eq!(data.find_clip(last), found);
+    let next_find = started.elapsed().as_secs_f64();
     println!(
-        "{{\"clips\": {}, \"open_ms\": {:.3}, \"grown_mib\": {:.2}}}",
+        "{{\"clips\": {}, \"open_ms\": {:.3}, \"grown_mib\": {:.2}, \"first_find_ms\": {:.3}, \"next_find_us\": {:.2}}}",
         data.manifest().clips.len(),
         seconds * 1e3,
-        grown as f64 / 1024.0
+        grown as f64 / 1024.0,
+        first_find * 1e3,
+        next_find * 1e6,
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What another model's program needs to read a data set: `cargo run --example read_clips -- DIR`.
+//! Reads the training clips of a data set, as the program of any model would: `cargo run --example read_clips -- DIR`.
 
 use clipshard::{Dataset, Decoder, Subset};
 use std::path::PathBuf;
@@ -14,14 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
         // One RGB frame, [H, W, 3].
         let rgb = data.clip("rgb", number)?;
-        let size = rgb.size(0, 0);
+        let size = rgb.size(0, 0)?;
         let mut frame = vec![0; size.bytes()];
         rgb.decode(0, 0, &mut decoder, &mut frame)?;
         println!("  rgb  [{}, {}, {}] mean {:.2}", size.height, size.width, size.channels, mean(&frame));
 
         // A stack of ten flow frames, x and y of each: [20, H, W].
         let flow = data.clip("flow", number)?;
-        let size = flow.size(0, 0);
+        let size = flow.size(0, 0)?;
         let mut stack = vec![0; 10 * flow.planes() * size.bytes()];
         flow.decode_stack(0, 10, &mut decoder, &mut stack)?;
         println!("  flow [{}, {}, {}] mean {:.2}", 10 * flow.planes(), size.height, size.width, mean(&stack));

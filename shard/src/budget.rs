@@ -1,6 +1,7 @@
 //! A common limit for the memory of all threads that decode.
 
-use crate::codec::{Codec, ImageSize};
+use crate::codec::Codec;
+use crate::geometry::ImageSize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Memory that images may take while they are decoded, for all threads together. A file may state images of up to
@@ -33,12 +34,12 @@ impl Default for DecodingBudget {
 const SMALL_BYTES: u64 = 1 << 20;
 
 impl DecodingBudget {
-    /// A budget of so many bytes.
+    /// Creates a budget of so many bytes.
     pub fn new(most: u64) -> Self {
         Self { most, used: Mutex::new(0), freed: Condvar::new() }
     }
 
-    /// Waits until there is room to decode an image, and takes it. One image is always let through, however large.
+    /// Waits until there is room to decode an image, and takes that room. One image is always let through, however large.
     pub fn reserve(&self, size: ImageSize, codec: Codec) -> ReservedMemory<'_> {
         let bytes = decoding_bytes(size, codec);
         if bytes <= SMALL_BYTES {

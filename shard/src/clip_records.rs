@@ -1,13 +1,32 @@
 //! The records of one clip: their stored bytes, checked, and their images.
 
-use crate::codec::{Codec, Decoder, EncodedRecord, Filter, ImageSize, Window};
+use crate::codec::{Codec, Decoder, EncodedRecord, Filter};
 use crate::error::{Error, Result};
+use crate::geometry::{ImageSize, Window};
 use crate::layout::IndexEntry;
 use crate::shard::Shard;
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
-/// The records of one clip, whose index is as its checksum says and keeps the format's rules.
+/// The records of one clip, whose index fits its checksum and keeps the format's rules.
+///
+/// Frames and planes count from 0. A record that is not there is an [`Error::Usage`].
+///
+/// # Example
+///
+/// ```
+/// use clipshard::{Dataset, Decoder};
+///
+/// let data = Dataset::open("tests/golden")?;
+/// let flow = data.clip("flow", 0)?;
+/// assert_eq!((flow.id(), flow.frame_count(), flow.planes()), ("v_Wave_g01_c01", 3, 2));
+///
+/// // Two frames, x and y of each: [4, 10, 14].
+/// let mut stack = vec![0; 2 * flow.planes() * flow.size(0, 0)?.bytes()];
+/// flow.decode_stack(0, 2, &mut Decoder::new()?, &mut stack)?;
+/// # Ok::<(), clipshard::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct ClipRecords<'a> {
     shard: &'a Shard,
@@ -16,23 +35,60 @@ pub struct ClipRecords<'a> {
     entries: &'a [IndexEntry],
 }
 
-/// The stored bytes of one record, as their checksum says.
+/// The stored bytes of one record, which fit their checksum.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Record<'a> {
-    /// The stored bytes: in the map, or a copy where there is none.
+    /// The stored bytes: in the memory map, or a copy where there is none.
     pub bytes: Cow<'a, [u8]>,
     /// Size of the decoded image.
     pub size: ImageSize,
-    /// What the bytes are.
+    /// The codec of the bytes.
     pub codec: Codec,
-    /// What was done to the pixels before they were compressed.
+    /// What was done to the pixels before compression.
     pub filter: Filter,
 }
 
 impl From<Record<'_>> for EncodedRecord {
-    /// For another shard.
+    /// Makes a record for another shard.
     fn from(record: Record<'_>) -> Self {
-        Self::new(record.bytes.into_owned(), record.size, record.codec, record.filter)
+        Self::from_stored(record.bytes.into_owned(), record.size, record.codec, record.filter)
+    }
+}
+
+/// What the index says about one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordInfo {
+    /// Where the stored bytes start in the shard's file.
+    pub offset: u64,
+    /// Number of stored bytes.
+    pub stored_bytes: u32,
+    /// Size of the decoded image.
+    pub size: ImageSize,
+    /// The codec of the bytes.
+    pub codec: Codec,
+    /// What was done to the pixels before compression.
+    pub filter: Filter,
+    /// CRC-32 of the stored bytes.
+    pub crc32: u32,
+}
+
+/// One frame of a clip: its records by plane.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    clip: ClipRecords<'a>,
+    number: usize,
+}
+
+impl fmt::Debug for ClipRecords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClipRecords")
+            .field("shard", &self.shard.path())
+            .field("id", &self.id())
+            .field("frames", &self.frame_count())
+            .field("planes", &self.planes())
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,38 +98,64 @@ impl<'a> ClipRecords<'a> {
         Self { shard, clip, first, entries }
     }
 
-    /// The clip's id.
+    /// Returns the clip's id.
     pub fn id(&self) -> &'a str {
-        self.shard.clip_id(self.clip)
+        self.shard.clip_id(self.clip).unwrap_or_default()
     }
 
-    /// Frames.
-    pub fn frames(&self) -> usize {
+    /// Returns the number of frames.
+    pub fn frame_count(&self) -> usize {
         self.entries.len() / self.planes()
     }
 
-    /// Records a frame.
+    /// Iterates over the frames.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use clipshard::Dataset;
+    ///
+    /// let data = Dataset::open("tests/golden")?;
+    /// let mut bytes = 0;
+    /// for frame in data.clip("rgb", 0)?.frames() {
+    ///     bytes += frame.record(0)?.bytes.len();
+    /// }
+    /// assert_eq!(bytes as u64, data.clip("rgb", 0)?.byte_range().end - 64);
+    /// # Ok::<(), clipshard::Error>(())
+    /// ```
+    pub fn frames(&self) -> impl ExactSizeIterator<Item = Frame<'a>> + DoubleEndedIterator + use<'a> {
+        let clip = *self;
+        (0..clip.frame_count()).map(move |number| Frame { clip, number })
+    }
+
+    /// Returns the number of records per frame.
     pub fn planes(&self) -> usize {
         self.shard.spec().planes as usize
     }
 
-    /// Size of a decoded record. Panics where there is no such record.
-    pub fn size(&self, frame: usize, plane: usize) -> ImageSize {
-        self.entries[frame * self.planes() + plane].size()
+    /// Returns the size of a decoded record.
+    pub fn size(&self, frame: usize, plane: usize) -> Result<ImageSize> {
+        Ok(self.entry(frame, plane)?.size())
     }
 
-    /// Stored bytes, codec and filter of a record, without reading it. Panics where there is no such record.
-    pub fn stored(&self, frame: usize, plane: usize) -> (u32, Codec, Filter) {
-        let entry = &self.entries[frame * self.planes() + plane];
-        let codec = Codec::from_byte(entry.codec).expect("checked with the clip's index");
-        let filter = Filter::from_byte(entry.filter).expect("checked with the clip's index");
-        (entry.stored_bytes.get(), codec, filter)
+    /// Returns what the index says about a record, without reading the record.
+    pub fn info(&self, frame: usize, plane: usize) -> Result<RecordInfo> {
+        let entry = self.entry(frame, plane)?;
+        let (codec, filter) = codec_of(entry);
+        Ok(RecordInfo {
+            offset: entry.offset.get(),
+            stored_bytes: entry.stored_bytes.get(),
+            size: entry.size(),
+            codec,
+            filter,
+            crc32: entry.crc32.get(),
+        })
     }
 
-    /// The record of a frame and plane, both from 0, its bytes checked against their checksum.
+    /// Returns a record, its bytes checked against their checksum.
     pub fn record(&self, frame: usize, plane: usize) -> Result<Record<'a>> {
         let entry = self.entry(frame, plane)?;
-        let (_, codec, filter) = self.stored(frame, plane);
+        let (codec, filter) = codec_of(entry);
         let bytes =
             self.shard.contents().record(range_of(entry)).map_err(|e| Error::io(self.shard.path(), "read it")(e))?;
         self.check(frame, plane, entry, &bytes)?;
@@ -81,8 +163,8 @@ impl<'a> ClipRecords<'a> {
     }
 
     fn entry(&self, frame: usize, plane: usize) -> Result<&'a IndexEntry> {
-        if frame >= self.frames() || plane >= self.planes() {
-            let (id, frames) = (self.id(), self.frames());
+        if frame >= self.frame_count() || plane >= self.planes() {
+            let (id, frames) = (self.id(), self.frame_count());
             let stream = &self.shard.spec().name;
             return Err(Error::Usage(format!(
                 "{id} has {frames} {stream} frames; frame {frame} plane {plane} is none of them"
@@ -99,14 +181,15 @@ impl<'a> ClipRecords<'a> {
         Ok(())
     }
 
-    /// Decodes one record into `out`, `size(frame, plane).bytes()` long: rows, channels interleaved.
+    /// Decodes one record into `out`, which holds `size(frame, plane)?.bytes()`: rows, channels interleaved.
     pub fn decode(&self, frame: usize, plane: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
         let whole = self.entry(frame, plane)?.size().whole();
         self.decode_window(frame, plane, whole, decoder, out)
     }
 
-    /// Decodes a part of one record into `out`, which has the window's size. Of a JPEG only that part is decoded, and what is
-    /// needed to get there.
+    /// Decodes a part of one record into `out`, which holds `window.bytes(size)`.
+    ///
+    /// Of a JPEG file only that part is decoded, and the data in front of it.
     pub fn decode_window(
         &self,
         frame: usize,
@@ -121,7 +204,6 @@ impl<'a> ClipRecords<'a> {
             let (id, n) = (self.id(), out.len());
             return Err(Error::Usage(format!("{id}: a buffer of {n} bytes for {window} of an image of {size}")));
         }
-        let (_, codec, filter) = self.stored(frame, plane);
         // Out of the decoder, which is needed as a whole; its memory stays.
         let mut scratch = std::mem::take(&mut decoder.stored);
         let bytes = self.shard.contents().record_in(range_of(entry), &mut scratch);
@@ -130,42 +212,51 @@ impl<'a> ClipRecords<'a> {
             self.check(frame, plane, entry, bytes)?;
             let fault =
                 |fault| self.damage(frame, plane, format!("its checksum fits but it cannot be decoded: {fault}"));
-            decoder.decode(bytes, size, (codec, filter), window, out).map_err(fault)
+            decoder.decode(bytes, size, codec_of(entry), window, out).map_err(fault)
         });
         decoder.stored = scratch;
         decoded
     }
 
-    /// Tells the system that all records of these frames will be read soon.
+    /// Tells the system that the records of these frames will be read soon. Frames beyond the last are ignored.
     pub fn will_need(&self, frames: Range<usize>) {
-        let records = frames.start * self.planes()..(frames.end * self.planes()).min(self.entries.len());
-        let entries = &self.entries[records];
+        let end = self.entries.len();
+        let record = |frame: usize| frame.saturating_mul(self.planes()).min(end);
+        let entries = self.entries.get(record(frames.start)..record(frames.end)).unwrap_or_default();
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
             self.shard.contents().will_need(range_of(first).start..range_of(last).end);
         }
     }
 
-    /// Decodes `frames` frames from `start` on, all planes, one after the other: for flow the stack
-    /// `[2 * frames, height, width]`, x and y of each frame adjacent. All records must have the same size.
+    /// Decodes `frames` frames from `start` on, all planes, one after the other.
+    ///
+    /// For flow this is the stack `[2 * frames, height, width]`, x and y of each frame adjacent. All records must have one size;
+    /// `out` holds `frames * planes() * size(start, 0)?.bytes()`.
     pub fn decode_stack(&self, start: usize, frames: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
-        let (id, have) = (self.id(), self.frames());
+        let (id, have) = (self.id(), self.frame_count());
         if frames == 0 || start.saturating_add(frames) > have {
             return Err(Error::Usage(format!("{id} has {have} frames, not {frames} from frame {start} on")));
         }
-        let size = self.size(start, 0);
+        let size = self.size(start, 0)?;
         if out.len() != frames * self.planes() * size.bytes() {
             let n = out.len();
             return Err(Error::Usage(format!("{id}: a buffer of {n} bytes for {frames} frames of {size}")));
         }
         for (i, out) in out.chunks_exact_mut(size.bytes()).enumerate() {
             let (frame, plane) = (start + i / self.planes(), i % self.planes());
-            let other = self.size(frame, plane);
+            let other = self.size(frame, plane)?;
             if other != size {
                 return Err(Error::Usage(format!("{id}: frame {frame} is {other}, frame {start} is {size}: no stack")));
             }
             self.decode(frame, plane, decoder, out)?;
         }
         Ok(())
+    }
+
+    /// Returns where the clip's records lie in the file, in bytes: one contiguous range.
+    pub fn byte_range(&self) -> Range<u64> {
+        let last = &self.entries[self.entries.len() - 1];
+        self.entries[0].offset.get()..last.offset.get() + u64::from(last.stored_bytes.get())
     }
 
     fn damage(&self, frame: usize, plane: usize, fault: String) -> Error {
@@ -181,16 +272,47 @@ impl<'a> ClipRecords<'a> {
     }
 }
 
+impl<'a> Frame<'a> {
+    /// Returns the number of the frame in its clip, from 0.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Returns the size of a decoded plane.
+    pub fn size(&self, plane: usize) -> Result<ImageSize> {
+        self.clip.size(self.number, plane)
+    }
+
+    /// Returns what the index says about the record of a plane.
+    pub fn info(&self, plane: usize) -> Result<RecordInfo> {
+        self.clip.info(self.number, plane)
+    }
+
+    /// Returns the record of a plane, its bytes checked against their checksum.
+    pub fn record(&self, plane: usize) -> Result<Record<'a>> {
+        self.clip.record(self.number, plane)
+    }
+
+    /// Decodes a plane into `out`, which holds `size(plane)?.bytes()`.
+    pub fn decode(&self, plane: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
+        self.clip.decode(self.number, plane, decoder, out)
+    }
+}
+
+impl IndexEntry {
+    pub(crate) fn size(&self) -> ImageSize {
+        ImageSize { width: self.width.get(), height: self.height.get(), channels: self.channels }
+    }
+}
+
+/// Codec and filter of a checked entry.
+fn codec_of(entry: &IndexEntry) -> (Codec, Filter) {
+    let codec = Codec::from_byte(entry.codec).expect("checked with the clip's index");
+    (codec, Filter::from_byte(entry.filter).expect("checked with the clip's index"))
+}
+
 /// Where a record lies in its file.
 fn range_of(entry: &IndexEntry) -> Range<usize> {
     let start = entry.offset.get() as usize;
     start..start + entry.stored_bytes.get() as usize
-}
-
-impl ClipRecords<'_> {
-    /// Where the clip's records start and end in the file: one contiguous range.
-    pub fn byte_range(&self) -> (u64, u64) {
-        let last = &self.entries[self.entries.len() - 1];
-        (self.entries[0].offset.get(), last.offset.get() + u64::from(last.stored_bytes.get()))
-    }
 }

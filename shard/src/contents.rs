@@ -7,14 +7,17 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-/// How a shard is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the records of a shard are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Access {
-    /// Records are read where they lie in a read-only memory map.
+    /// From a read-only memory map, without a copy.
     #[default]
     Map,
-    /// Records are read with a system call each; index, clip table and names of a shard are in memory. For file systems that
-    /// cannot map files, or whose failures must be errors: a map that the disk cannot serve ends the program with SIGBUS.
+    /// By one system call per record; index, clip table and names of a shard are kept in memory.
+    ///
+    /// Use it on file systems that cannot map files, or where a failing disk must give an error: a map that the disk cannot
+    /// serve ends the program with SIGBUS.
     Read,
 }
 

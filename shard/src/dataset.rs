@@ -3,144 +3,231 @@
 use crate::clip_records::ClipRecords;
 use crate::contents::Access;
 use crate::error::{Error, Result};
+use crate::layout::MANIFEST_FILE;
 use crate::manifest::{Manifest, ShardInfo, StreamSpec, Subset};
 use crate::shard::Shard;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-/// An open data set. Opening takes milliseconds whatever its size: no record is looked at.
+/// An open data set. Opening takes milliseconds whatever its size, because no record is read.
+///
+/// A `Dataset` can be shared by any number of threads. To keep clips in a struct beside it, see
+/// [`ClipHandle`](crate::ClipHandle).
+///
+/// # Example
+///
+/// ```
+/// use clipshard::{Dataset, Decoder, Subset};
+///
+/// let data = Dataset::open("tests/golden")?;
+/// let mut decoder = Decoder::new()?;
+/// for number in data.clips_of("1", Subset::Train)? {
+///     let clip = data.clip("rgb", number)?;
+///     let mut pixels = vec![0; clip.size(0, 0)?.bytes()];
+///     clip.decode(0, 0, &mut decoder, &mut pixels)?;
+/// }
+/// assert_eq!(data.find_clip("v_Jump_g02_c01"), Some(1));
+/// # Ok::<(), clipshard::Error>(())
+/// ```
 pub struct Dataset {
     dir: PathBuf,
     manifest: Manifest,
     streams: Vec<OpenStream>,
+    /// Clips by id; made by the first search.
+    numbers: OnceLock<HashMap<Box<str>, u32>>,
 }
 
 struct OpenStream {
     shards: Vec<Shard>,
     /// For each clip of the manifest its shard and its place there.
-    places: Vec<Option<(u32, u32)>>,
+    places: Vec<Option<ClipPlace>>,
+}
+
+/// Where the records of a clip lie. Places sort in the order of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct ClipPlace {
+    /// Number of the shard among those of the stream.
+    pub shard: u32,
+    /// Number of the clip in the shard.
+    pub clip: u32,
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let streams: Vec<&str> = self.manifest.streams.iter().map(|stream| stream.spec.name.as_str()).collect();
+        f.debug_struct("Dataset")
+            .field("dir", &self.dir)
+            .field("streams", &streams)
+            .field("clips", &self.manifest.clips.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Dataset {
-    /// Opens the data set in `dir`, all of its streams.
-    pub fn open(dir: &Path) -> Result<Self> {
-        Self::open_with(dir, Access::Map)
+    /// Opens the data set in `dir`, all of its streams, through memory maps.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_in(dir.as_ref(), Access::Map)
     }
 
-    /// Opens the data set in `dir` to be read in this way.
-    pub fn open_with(dir: &Path, access: Access) -> Result<Self> {
+    /// Opens the data set in `dir`, its records to be read in this way.
+    pub fn open_with(dir: impl AsRef<Path>, access: Access) -> Result<Self> {
+        Self::open_in(dir.as_ref(), access)
+    }
+
+    fn open_in(dir: &Path, access: Access) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
-        let open = |info: &ShardInfo| Shard::open_with(&dir.join(&info.file), access);
+        let open = |info: &ShardInfo| Shard::open_with(dir.join(&info.file), access);
         let shards = manifest.streams.iter().map(|stream| stream.shards.iter().map(open).collect());
         let shards = shards.collect::<Result<_>>()?;
         Self::assemble(dir, manifest, shards)
     }
 
-    /// The shards that a manifest lists, those of each stream in its order, were opened: now they must be the listed ones.
+    /// Checks that the opened shards, those of each stream in its order, are the ones that the manifest lists.
     pub(crate) fn assemble(dir: &Path, manifest: Manifest, opened: Vec<Vec<Shard>>) -> Result<Self> {
+        let fault = |fault| Error::Manifest { path: dir.join(MANIFEST_FILE), fault };
         let numbers: HashMap<&str, usize> =
             manifest.clips.iter().enumerate().map(|(i, c)| (c.id.as_str(), i)).collect();
         let mut streams = Vec::with_capacity(manifest.streams.len());
         for (stream, shards) in manifest.streams.iter().zip(opened) {
+            let name = &stream.spec.name;
             let mut places = vec![None; manifest.clips.len()];
-            for (place_of_shard, (info, shard)) in stream.shards.iter().zip(&shards).enumerate() {
-                if !info.is(shard, &stream.spec) {
-                    let fault = format!("{} is not the shard that the manifest lists (another build?)", info.file);
-                    return Err(Error::Manifest { path: dir.join(crate::MANIFEST_FILE), fault });
-                }
-                for clip in 0..shard.clips() {
-                    let id = shard.clip_id(clip);
-                    let listed = numbers
-                        .get(id)
-                        .filter(|&&n| manifest.clips[n].frames.get(&stream.spec.name) == Some(&shard.frames(clip)));
-                    let Some(&number) = listed.filter(|&&n| places[n].is_none()) else {
-                        let fault = format!("{}: clip {id} is not listed so, or there twice", info.file);
-                        return Err(Error::Manifest { path: dir.join(crate::MANIFEST_FILE), fault });
+            for (number, (info, shard)) in (0..).zip(stream.shards.iter().zip(&shards)) {
+                info.check(shard, &stream.spec)?;
+                for (place, id) in (0..).zip(shard.clip_ids()) {
+                    let frames = shard.frame_count(place as usize);
+                    let listed = numbers.get(id).filter(|&&n| manifest.clips[n].frames.get(name).copied() == frames);
+                    let Some(&clip) = listed.filter(|&&n| places[n].is_none()) else {
+                        return Err(fault(format!("{}: clip {id} is not listed so, or there twice", info.file)));
                     };
-                    places[number] = Some((place_of_shard as u32, clip as u32));
+                    places[clip] = Some(ClipPlace { shard: number, clip: place });
                 }
             }
-            let name = &stream.spec.name;
             let lost =
                 manifest.clips.iter().zip(&places).find(|(c, place)| place.is_none() && c.frames.contains_key(name));
             if let Some((clip, _)) = lost {
-                let fault = format!("clip {} is listed with {name} frames that no shard holds", clip.id);
-                return Err(Error::Manifest { path: dir.join(crate::MANIFEST_FILE), fault });
+                return Err(fault(format!("clip {} is listed with {name} frames that no shard holds", clip.id)));
             }
             streams.push(OpenStream { shards, places });
         }
-        Ok(Self { dir: dir.to_owned(), manifest, streams })
+        Ok(Self { dir: dir.to_owned(), manifest, streams, numbers: OnceLock::new() })
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What the data set holds.
+    /// Returns what the data set holds.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// What the records of a stream are.
+    /// Returns the description of a stream.
     pub fn stream(&self, name: &str) -> Result<&StreamSpec> {
         self.stream_number(name).map(|i| &self.manifest.streams[i].spec)
     }
 
-    fn stream_number(&self, name: &str) -> Result<usize> {
-        self.manifest.streams.iter().position(|s| s.spec.name == name).ok_or_else(|| {
-            let names: Vec<_> = self.manifest.streams.iter().map(|s| s.spec.name.as_str()).collect();
-            let what = format!("no stream {name:?} in this data set; it has {}", names.join(", "));
-            Error::Absent { dir: self.dir.clone(), what }
+    pub(crate) fn stream_number(&self, name: &str) -> Result<usize> {
+        self.manifest.streams.iter().position(|s| s.spec.name == name).ok_or_else(|| Error::NoStream {
+            dir: self.dir.clone(),
+            stream: name.to_owned(),
+            known: self.manifest.streams.iter().map(|s| s.spec.name.clone()).collect(),
         })
     }
 
-    /// The shards of a stream; none where there is no such stream.
-    pub fn shards(&self, stream: &str) -> &[Shard] {
-        self.stream_number(stream).map_or(&[], |i| &self.streams[i].shards)
+    /// Returns the shards of a stream, in the manifest's order.
+    pub fn shards(&self, stream: &str) -> Result<&[Shard]> {
+        Ok(&self.streams[self.stream_number(stream)?].shards)
     }
 
-    /// Number of the clip with this id.
+    /// Returns the number of the clip with this id: its place in [`Manifest::clips`].
+    ///
+    /// The first call builds a table of all ids, which costs about as much as opening the data set.
     pub fn find_clip(&self, id: &str) -> Option<usize> {
-        self.manifest.clips.iter().position(|clip| clip.id == id)
+        let numbers = self.numbers.get_or_init(|| {
+            (0..).zip(&self.manifest.clips).map(|(number, clip)| (clip.id.as_str().into(), number)).collect()
+        });
+        numbers.get(id).map(|&number| number as usize)
     }
 
-    /// The records of a clip in a stream. `clip` is a place in the manifest's list.
+    /// Returns the records of a clip in a stream. `clip` is a place in [`Manifest::clips`].
+    ///
+    /// The first call for a clip checks its index.
     pub fn clip(&self, stream: &str, clip: usize) -> Result<ClipRecords<'_>> {
-        let open = &self.streams[self.stream_number(stream)?];
-        let place = open.places.get(clip).copied().flatten().ok_or_else(|| {
-            let what = match self.manifest.clips.get(clip) {
-                Some(listed) => format!("clip {} has no {stream} frames", listed.id),
-                None => format!("clip number {clip} of {}", self.manifest.clips.len()),
-            };
-            Error::Absent { dir: self.dir.clone(), what }
-        })?;
-        open.shards[place.0 as usize].clip(place.1 as usize)
+        let stream = self.stream_number(stream)?;
+        self.clip_at(stream, self.place_in(stream, clip)?)
     }
 
-    /// Numbers of the clips that are `subset` in the split of this name, in the manifest's order.
+    /// Iterates over the clips that have frames in a stream, each with its number, in the manifest's order.
+    ///
+    /// Records are an error where the index of that clip is damaged.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let data = clipshard::Dataset::open("tests/golden")?;
+    /// let mut frames = 0;
+    /// for (_number, records) in data.clips("flow")? {
+    ///     frames += records?.frame_count();
+    /// }
+    /// assert_eq!(frames, 5);
+    /// # Ok::<(), clipshard::Error>(())
+    /// ```
+    pub fn clips(&self, stream: &str) -> Result<impl Iterator<Item = (usize, Result<ClipRecords<'_>>)> + use<'_>> {
+        let stream = self.stream_number(stream)?;
+        let places = self.streams[stream].places.iter().enumerate();
+        Ok(places.filter_map(move |(number, place)| Some((number, self.clip_at(stream, (*place)?)))))
+    }
+
+    pub(crate) fn clip_at(&self, stream: usize, place: ClipPlace) -> Result<ClipRecords<'_>> {
+        self.streams[stream].shards[place.shard as usize].clip(place.clip as usize)
+    }
+
+    /// The records of a clip that [`Dataset::clip_at`] returned before.
+    pub(crate) fn checked_clip(&self, stream: usize, place: ClipPlace) -> ClipRecords<'_> {
+        self.streams[stream].shards[place.shard as usize].checked_clip(place.clip as usize)
+    }
+
+    /// Returns the numbers of the clips that are in `subset` of a split, in the manifest's order.
     pub fn clips_of(&self, split: &str, subset: Subset) -> Result<Vec<usize>> {
-        let place = self.manifest.splits.iter().position(|name| name == split).ok_or_else(|| {
-            let what = format!("no split {split:?} in this data set; it has {}", self.manifest.splits.join(", "));
-            Error::Absent { dir: self.dir.clone(), what }
+        let place = self.manifest.splits.iter().position(|name| name == split).ok_or_else(|| Error::NoSplit {
+            dir: self.dir.clone(),
+            split: split.to_owned(),
+            known: self.manifest.splits.clone(),
         })?;
         let clips = self.manifest.clips.iter().enumerate();
         Ok(clips.filter(|(_, clip)| clip.subsets[place] == subset).map(|(number, _)| number).collect())
     }
 
-    /// Where a clip's records lie: shard and place in it, for reading in the order of the disk.
-    pub fn place(&self, stream: &str, clip: usize) -> Option<(u32, u32)> {
-        self.streams[self.stream_number(stream).ok()?].places.get(clip).copied().flatten()
+    /// Returns where a clip's records lie. Sort clips by their places to read them in the order of the disk.
+    pub fn place(&self, stream: &str, clip: usize) -> Result<ClipPlace> {
+        self.place_in(self.stream_number(stream)?, clip)
+    }
+
+    pub(crate) fn place_in(&self, stream: usize, clip: usize) -> Result<ClipPlace> {
+        let place = self.streams[stream].places.get(clip).copied().flatten();
+        place.ok_or_else(|| match self.manifest.clips.get(clip) {
+            Some(listed) => Error::NoFrames {
+                dir: self.dir.clone(),
+                clip: listed.id.clone(),
+                stream: self.manifest.streams[stream].spec.name.clone(),
+            },
+            None => Error::NoClip { path: self.dir.clone(), clip, clips: self.manifest.clips.len() },
+        })
     }
 }
 
 impl ShardInfo {
-    /// Whether an opened shard is the one that the manifest lists.
-    pub(crate) fn is(&self, shard: &Shard, spec: &StreamSpec) -> bool {
-        shard.trailer_crc32() == self.trailer_crc32
+    /// Checks that an opened shard is the one that the manifest lists.
+    pub(crate) fn check(&self, shard: &Shard, spec: &StreamSpec) -> Result<()> {
+        let is_listed = shard.trailer_crc32() == self.trailer_crc32
             && shard.file_bytes() == self.bytes
-            && shard.clips() == self.clips as usize
+            && shard.clip_count() == self.clips as usize
             && shard.records() == self.records
-            && shard.spec() == spec
+            && shard.spec() == spec;
+        if is_listed { Ok(()) } else { Err(Error::ForeignShard { path: shard.path().to_owned() }) }
     }
 }

@@ -1,4 +1,6 @@
 //! The fixed-size structures of a shard, byte for byte as `format-spec.md` lays them out. Little-endian throughout.
+//!
+//! The module is public for this workspace's tests and fuzz targets only: its items may change in any version.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -13,6 +15,8 @@ pub const VERSION_MAJOR: u16 = 1;
 pub const VERSION_MINOR: u16 = 0;
 /// No decoded image is larger than this, in bytes.
 pub const MAX_IMAGE_BYTES: usize = 1 << 28;
+/// Name of the manifest in a data set's folder.
+pub const MANIFEST_FILE: &str = "manifest.json";
 /// The index starts at a multiple of this.
 pub const INDEX_ALIGN: u64 = 8;
 

@@ -3,17 +3,22 @@
 #![doc = include_str!("../README.md")]
 
 mod budget;
+mod clip_handle;
 mod clip_records;
 mod codec;
 mod contents;
 mod dataset;
 mod error;
+mod geometry;
+#[doc(hidden)]
 pub mod layout;
 mod manifest;
+mod metadata;
 pub mod order;
 mod rebuild;
 mod regular;
 mod shard;
+mod shard_file;
 mod storage;
 mod verify;
 mod writer;
@@ -23,14 +28,19 @@ mod writer;
 pub mod format {}
 
 pub use budget::{DecodingBudget, ReservedMemory};
-pub use clip_records::{ClipRecords, Record};
-pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, Window, jpeg};
+pub use clip_handle::ClipHandle;
+pub use clip_records::{ClipRecords, Frame, Record, RecordInfo};
+pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, jpeg};
 pub use contents::Access;
-pub use dataset::Dataset;
-pub use error::{Error, Result};
-pub use manifest::{Clip, MANIFEST_FILE, Manifest, ShardInfo, Stream, StreamSpec, Subset};
+pub use dataset::{ClipPlace, Dataset};
+pub use error::{Error, Result, ShardPart};
+pub use geometry::{ImageSize, Window};
+pub use layout::{MANIFEST_FILE, MAX_IMAGE_BYTES};
+pub use manifest::{Clip, Manifest, ShardInfo, Stream, StreamSpec, Subset};
+pub use metadata::{ShardClip, ShardMetadata};
 pub use regular::{open_regular, read_regular};
 pub use shard::Shard;
+#[doc(hidden)]
 pub use storage::{Disk, PartialFile, Storage, write_whole};
 pub use verify::{CheckedShards, VerifyDepth, VerifyReport, check_shards, verify, verify_listed};
-pub use writer::{ShardClip, ShardMetadata, ShardWriter};
+pub use writer::ShardWriter;

@@ -9,12 +9,24 @@ pub const fn mix64(x: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// 64 random bits for draw number `draw` of a sample.
+/// Returns 64 random bits for draw number `draw` of a sample.
 pub const fn bits(seed: u64, epoch: u64, sample: u64, draw: u64) -> u64 {
     mix64(mix64(mix64(mix64(seed) ^ epoch) ^ sample) ^ draw)
 }
 
 /// The random numbers of one sample in one epoch, drawn one after the other.
+///
+/// # Example
+///
+/// ```
+/// use clipshard::order::{Draws, bits};
+///
+/// let (seed, epoch, sample) = (7, 3, 5);
+/// let mut draws = Draws::new(seed, epoch, sample);
+/// assert_eq!(draws.bits(), bits(seed, epoch, sample, 0));
+/// assert_eq!(draws.bits(), bits(seed, epoch, sample, 1));
+/// assert!(draws.below(10) < 10);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Draws {
     key: u64,
@@ -22,34 +34,34 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Draw number 0 comes first.
+    /// Starts with draw number 0.
     pub const fn new(seed: u64, epoch: u64, sample: u64) -> Self {
         Self { key: mix64(mix64(mix64(seed) ^ epoch) ^ sample), next: 0 }
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn bits(&mut self) -> u64 {
         let bits = mix64(self.key ^ self.next);
         self.next += 1;
         bits
     }
 
-    /// A whole number in 0..n, by multiplication (Lemire 2019, without the rejection: the bias is below n / 2^64). `n` > 0.
+    /// Returns a whole number in 0..n, by multiplication (Lemire 2019, without the rejection: the bias is below n / 2^64). `n` > 0.
     pub fn below(&mut self, n: u64) -> u64 {
         ((self.bits() as u128 * n as u128) >> 64) as u64
     }
 
-    /// A whole number in low..=high.
+    /// Returns a whole number in low..=high.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    /// A number in [0, 1) with 53 random bits.
+    /// Returns a number in [0, 1) with 53 random bits.
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Heads or tails.
+    /// Returns true or false with equal chance.
     pub fn coin(&mut self) -> bool {
         self.bits() >> 63 == 1
     }
@@ -58,7 +70,7 @@ impl Draws {
 /// Draw number that orders the samples of an epoch, out of reach of the draws of a sample.
 const ORDER_DRAW: u64 = u64::MAX;
 
-/// The order in which the `n` samples of an epoch come: sorted by `bits(seed, epoch, sample, 2^64 - 1)`, ties by number.
+/// Returns the order of the `n` samples of an epoch: sorted by `bits(seed, epoch, sample, 2^64 - 1)`, ties by number.
 pub fn permutation(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     let mut keyed: Vec<(u64, u32)> = (0..n as u32).map(|i| (bits(seed, epoch, i.into(), ORDER_DRAW), i)).collect();
     keyed.sort_unstable();

@@ -1,18 +1,32 @@
 //! Makes a lost manifest again: every shard says what data set it belongs to and what its clips are.
 
 use crate::error::{Error, Result};
+use crate::layout::MANIFEST_FILE;
 use crate::manifest::{Clip, Manifest, Stream};
+use crate::metadata::ShardMetadata;
 use crate::shard::Shard;
-use crate::writer::ShardMetadata;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 impl Manifest {
-    /// The manifest of the shards in `dir`, not yet written. Shards come by their names; the stream `rgb` comes first, the
-    /// others by theirs; clips come as the first stream has them. All shards must be whole and of one build.
+    /// Makes the manifest of the shards in `dir`, without writing it.
     ///
-    /// A shard that is lost is not missed: its clips are not in the data set, or lack a stream.
-    pub fn rebuild(dir: &Path) -> Result<Self> {
+    /// Shards are ordered by their names, streams by theirs with `rgb` first, clips as in the first stream. All shards must be
+    /// whole and of one build. A lost shard goes unnoticed: its clips are not in the data set, or lack a stream.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use clipshard::Manifest;
+    ///
+    /// assert_eq!(Manifest::rebuild("tests/golden")?, Manifest::read("tests/golden")?);
+    /// # Ok::<(), clipshard::Error>(())
+    /// ```
+    pub fn rebuild(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::rebuild_in(dir.as_ref())
+    }
+
+    fn rebuild_in(dir: &Path) -> Result<Self> {
         let shards = open_all(dir)?;
         let mut manifest = Self::default();
         let mut first: Option<(&Shard, ShardMetadata)> = None;
@@ -21,11 +35,11 @@ impl Manifest {
             let metadata = shard.metadata()?;
             if let Some((one, expected)) = &first {
                 if let Some(part) = difference(expected, &metadata) {
-                    let what = format!(
+                    let fault = format!(
                         "{file} has another {part} than {}: they are of two builds; move the shards of one away",
                         one.path().file_name().unwrap_or_default().to_string_lossy()
                     );
-                    return Err(Error::Absent { dir: dir.to_owned(), what });
+                    return Err(Error::Rebuild { dir: dir.to_owned(), fault });
                 }
             } else {
                 let ShardMetadata { dataset, classes, splits, build, .. } = metadata.clone();
@@ -34,7 +48,7 @@ impl Manifest {
             add_clips(&mut manifest, &mut numbers, dir, file, shard, &metadata)?;
             first.get_or_insert((shard, metadata));
         }
-        let path = dir.join(crate::MANIFEST_FILE);
+        let path = dir.join(MANIFEST_FILE);
         manifest.check().map_err(|fault| Error::Manifest { path, fault })?;
         Ok(manifest)
     }
@@ -49,15 +63,15 @@ fn open_all(dir: &Path) -> Result<Vec<(String, Shard)>> {
             let path = dir.join(name);
             let kind = std::fs::metadata(&path).map_err(Error::io(&path, "find it"))?.file_type();
             if !kind.is_file() {
-                let what = format!("{name} is {}, not a shard; move it away", crate::regular::name(kind));
-                return Err(Error::Absent { dir: dir.to_owned(), what });
+                let fault = format!("{name} is {}, not a shard; move it away", crate::regular::name(kind));
+                return Err(Error::Rebuild { dir: dir.to_owned(), fault });
             }
             shards.push((name.to_owned(), Shard::open(&path)?));
         }
     }
     if shards.is_empty() {
-        let what = "no *.clipshard here to make a manifest from; name the folder of the shards".into();
-        return Err(Error::Absent { dir: dir.to_owned(), what });
+        let fault = "no *.clipshard here to make a manifest from; name the folder of the shards".into();
+        return Err(Error::Rebuild { dir: dir.to_owned(), fault });
     }
     shards.sort_by_cached_key(|(file, shard)| {
         let stream = shard.spec().name.clone();
@@ -84,23 +98,18 @@ fn add_clips(
     shard: &Shard,
     metadata: &ShardMetadata,
 ) -> Result<()> {
-    let (spec, fault) = (shard.spec(), |what: String| Error::Absent { dir: dir.to_owned(), what });
+    let (spec, fault) = (shard.spec(), |fault: String| Error::Rebuild { dir: dir.to_owned(), fault });
     match manifest.streams.iter_mut().find(|stream| stream.spec.name == spec.name) {
         Some(stream) if stream.spec != *spec => {
             return Err(fault(format!("{file} has other planes or channels than the shards before")));
         }
         Some(stream) => stream.shards.push(shard.info()),
-        None => manifest.streams.push(Stream { spec: spec.clone(), shards: vec![shard.info()] }),
+        None => manifest.streams.push(Stream::new(spec.clone(), vec![shard.info()])),
     }
-    for (place, told) in metadata.clips.iter().enumerate() {
-        let id = shard.clip_id(place);
+    for (place, (id, told)) in shard.clip_ids().zip(&metadata.clips).enumerate() {
+        let frames = shard.frame_count(place).unwrap_or_default();
         let number = *numbers.entry(id.to_owned()).or_insert_with(|| {
-            manifest.clips.push(Clip {
-                id: id.to_owned(),
-                label: told.label,
-                subsets: told.subsets.clone(),
-                frames: BTreeMap::new(),
-            });
+            manifest.clips.push(Clip::new(id, told.label, told.subsets.clone()));
             manifest.clips.len() - 1
         });
         let clip = &mut manifest.clips[number];
@@ -113,7 +122,7 @@ fn add_clips(
         } else if manifest.groups.get(id) != group {
             return Err(fault(format!("{file}: clip {id} has another group than in another shard")));
         }
-        if clip.frames.insert(spec.name.clone(), shard.frames(place)).is_some() {
+        if clip.frames.insert(spec.name.clone(), frames).is_some() {
             return Err(fault(format!("{file}: clip {id} is in another shard of {}, too; move one away", spec.name)));
         }
     }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a file for reading, after links. Anything but a regular file is an error of kind
+/// Opens a file for reading and follows links. Anything but a regular file is an error of kind
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) that says what it is; a pipe without a writer does not block.
 ///
 /// # Example
@@ -13,13 +13,17 @@ use std::path::Path;
 /// # fn main() -> std::io::Result<()> {
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("list.txt"), "a\n")?;
-/// assert!(clipshard::open_regular(&folder.path().join("list.txt")).is_ok());
+/// assert!(clipshard::open_regular(folder.path().join("list.txt")).is_ok());
 /// let error = clipshard::open_regular(folder.path()).unwrap_err();
 /// assert_eq!(error.to_string(), "it is a folder, not a regular file");
 /// # Ok(())
 /// # }
 /// ```
-pub fn open_regular(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: impl AsRef<Path>) -> io::Result<File> {
+    open(path.as_ref())
+}
+
+fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -52,8 +56,12 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Ok(())
 /// # }
 /// ```
-pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = open_regular(path)?;
+pub fn read_regular(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
+    read(path.as_ref(), most)
+}
+
+fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
     let too_large = || Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
     // The stated size saves allocations, and reading a file that is too large for sure; what is read decides.
     let stated = file.metadata()?.len();
@@ -106,22 +114,19 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
 
         for name in ["file", "link"] {
-            assert_eq!(read_regular(&path(name), 5).unwrap(), b"12345");
-            assert_eq!(read_regular(&path(name), u64::MAX).unwrap(), b"12345");
-            let error = read_regular(&path(name), 4).unwrap_err();
+            assert_eq!(read_regular(path(name), 5).unwrap(), b"12345");
+            assert_eq!(read_regular(path(name), u64::MAX).unwrap(), b"12345");
+            let error = read_regular(path(name), 4).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         }
-        let refused = |name: &str| read_regular(&path(name), 5).unwrap_err().to_string();
+        let refused = |name: &str| read_regular(path(name), 5).unwrap_err().to_string();
         assert_eq!(refused("zero"), "it is a device, not a regular file");
         assert_eq!(refused("pipe"), "it is a named pipe, not a regular file");
         assert_eq!(refused("."), "it is a folder, not a regular file");
         // A socket cannot even be opened.
-        assert!(read_regular(&path("socket"), 5).is_err());
-        assert_eq!(read_regular(&path("none"), 5).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(read_regular(path("socket"), 5).is_err());
+        assert_eq!(read_regular(path("none"), 5).unwrap_err().kind(), io::ErrorKind::NotFound);
         // Files of /proc state no size.
-        assert!(
-            !read_regular(Path::new("/proc/self/status"), 1 << 20).unwrap().is_empty()
-                || cfg!(not(target_os = "linux"))
-        );
+        assert!(!read_regular("/proc/self/status", 1 << 20).unwrap().is_empty() || cfg!(not(target_os = "linux")));
     }
 }

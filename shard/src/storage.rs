@@ -1,4 +1,6 @@
-//! Where files are written. [`Disk`] is the file system; tests put something in its place that fails.
+//! Where files are written. [`Disk`] is the file system; tests replace it by storage that fails.
+//!
+//! Public for this workspace only: its items may change in any version.
 
 use std::fs::File;
 use std::io::{self, Write};

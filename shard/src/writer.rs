@@ -7,44 +7,37 @@ use crate::layout::{
     ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, IndexEntry, MAGIC, TRAILER_BYTES, Trailer,
 };
 use crate::layout::{VERSION_MAJOR, VERSION_MINOR};
-use crate::manifest::{ShardInfo, StreamSpec, Subset, check_groups};
+use crate::manifest::{ShardInfo, StreamSpec, check_groups};
+use crate::metadata::ShardMetadata;
 use crate::storage::{Disk, PartialFile, Storage, finish, folder_of};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::fmt;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 
-/// What a shard says about its clips beyond their ids, so that a lost manifest can be made again from the shards.
-#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
-pub struct ShardMetadata {
-    /// As in the manifest.
-    pub dataset: String,
-    /// As in the manifest.
-    pub classes: Vec<String>,
-    /// As in the manifest.
-    pub splits: Vec<String>,
-    /// As in the manifest.
-    pub build: BTreeMap<String, Value>,
-    /// One for each clip of the shard, in the clip table's order.
-    pub clips: Vec<ShardClip>,
-    /// As in the manifest, of clips of the shard.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: BTreeMap<String, String>,
-}
-
-/// Label and subsets of one clip of a shard.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardClip {
-    /// As in the manifest.
-    pub label: u32,
-    /// As in the manifest.
-    pub subsets: Vec<Subset>,
-}
-
 /// Writes one shard. Dropped before [`ShardWriter::finish`], it leaves nothing behind.
+///
+/// # Example
+///
+/// ```
+/// use clipshard::{EncodeOptions, Encoder, ImageSize, Shard, ShardClip, ShardMetadata, ShardWriter, StreamSpec, Subset};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let dir = folder.path();
+/// let size = ImageSize { width: 32, height: 24, channels: 3 };
+/// let frame = Encoder::new(EncodeOptions::zstd(3))?.encode(&vec![9; size.bytes()], size)?;
+///
+/// let path = dir.join("rgb-00000.clipshard");
+/// let mut writer = ShardWriter::create(&path, &StreamSpec::rgb())?;
+/// writer.add_clip("v_Wave_g01_c01", &[frame.clone(), frame])?;
+/// let metadata = ShardMetadata::new("waves", vec!["Wave".into()], vec!["1".into()]);
+/// writer.finish(&metadata.with_clips(vec![ShardClip::new(0, vec![Subset::Train])]))?;
+///
+/// assert_eq!(Shard::open(&path)?.frame_count(0), Some(2));
+/// # Ok::<(), clipshard::Error>(())
+/// ```
 pub struct ShardWriter {
     path: PathBuf,
     storage: Arc<dyn Storage>,
@@ -55,17 +48,31 @@ pub struct ShardWriter {
     index: Vec<IndexEntry>,
     clips: Vec<ClipEntry>,
     names: String,
+    ids: HashSet<String>,
     /// A write failed: nobody knows what the file holds, so it must not be finished.
     failed: bool,
 }
 
+impl fmt::Debug for ShardWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardWriter")
+            .field("path", &self.path)
+            .field("spec", &self.spec)
+            .field("clips", &self.clips.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl ShardWriter {
-    /// Starts a shard that will be `path`; until it is finished it is a temporary file beside it.
-    pub fn create(path: &Path, spec: &StreamSpec) -> Result<Self> {
-        Self::create_in(Arc::new(Disk), path, spec)
+    /// Starts a shard. Until it is finished it is a temporary file beside `path`.
+    ///
+    /// Returns [`Error::Usage`] where the stream has no valid name, planes or channels.
+    pub fn create(path: impl AsRef<Path>, spec: &StreamSpec) -> Result<Self> {
+        Self::create_in(Arc::new(Disk), path.as_ref(), spec)
     }
 
-    /// The same in any storage.
+    /// Starts a shard in any storage.
+    #[doc(hidden)]
     pub fn create_in(storage: Arc<dyn Storage>, path: &Path, spec: &StreamSpec) -> Result<Self> {
         spec.check().map_err(Error::Usage)?;
         let dir = folder_of(path);
@@ -96,6 +103,7 @@ impl ShardWriter {
             index: Vec::new(),
             clips: Vec::new(),
             names: String::new(),
+            ids: HashSet::new(),
             failed: false,
         };
         writer.write(header.as_bytes())?;
@@ -108,30 +116,35 @@ impl ShardWriter {
         written
     }
 
-    /// Clips written so far.
-    pub fn clips(&self) -> usize {
+    /// Returns the number of clips written so far.
+    pub fn clip_count(&self) -> usize {
         self.clips.len()
     }
 
-    /// Adds a clip: frame after frame, plane after plane. Refuses it as a whole where one record cannot be stored.
+    /// Adds a clip: its records frame after frame, plane after plane.
+    ///
+    /// Returns [`Error::Usage`] where a record cannot be stored, or the shard has a clip of this id; the shard is then as before.
     pub fn add_clip(&mut self, id: &str, records: &[EncodedRecord]) -> Result<()> {
         let usage = |what: String| Err(Error::Usage(format!("{id}: {what}")));
         let Ok(name_bytes) = u16::try_from(id.len()) else { return usage("the clip id is too long".into()) };
         if id.is_empty() || records.is_empty() || !records.len().is_multiple_of(self.spec.planes as usize) {
             return usage(format!("{} records are not frames of {} planes", records.len(), self.spec.planes));
         }
+        if self.ids.contains(id) {
+            return usage("the shard has a clip of this id already".into());
+        }
         // All records are judged before the first is written: a clip that is refused leaves the shard as it was.
         for record in records {
-            let EncodedRecord { bytes, size, codec, filter, .. } = record;
+            let (bytes, size, codec, filter) = (record.bytes(), record.size(), record.codec(), record.filter());
             if !size.is_storable() || size.channels != self.spec.channels {
                 return usage(format!("an image of {size} does not belong into stream {}", self.spec.name));
             }
             if bytes.is_empty() || u32::try_from(bytes.len()).is_err() {
                 return usage(format!("{} bytes are no image", bytes.len()));
             }
-            let filtered = matches!(codec, Codec::Raw | Codec::Jpeg) && *filter != Filter::None;
-            if filtered || (*codec == Codec::Raw && bytes.len() != size.bytes()) {
-                let (codec, filter, n) = (codec.name(), filter.name(), bytes.len());
+            let filtered = matches!(codec, Codec::Raw | Codec::Jpeg) && filter != Filter::None;
+            if filtered || (codec == Codec::Raw && bytes.len() != size.bytes()) {
+                let n = bytes.len();
                 return usage(format!("{n} bytes, codec {codec}, filter {filter} are not an image of {size}"));
             }
         }
@@ -141,17 +154,17 @@ impl ShardWriter {
         let Ok(count) = u32::try_from(records.len()) else { return usage("the clip has too many frames".into()) };
         let first = self.index.len();
         for (position, record) in (0..count).zip(records) {
-            let (size, stored_bytes) = (record.size, record.bytes.len() as u32);
-            self.write(&record.bytes)?;
+            let (size, stored_bytes) = (record.size(), record.bytes().len() as u32);
+            self.write(record.bytes())?;
             self.index.push(IndexEntry {
                 offset: self.offset.into(),
                 stored_bytes: stored_bytes.into(),
-                crc32: record.crc32.into(),
+                crc32: record.crc32().into(),
                 width: size.width.into(),
                 height: size.height.into(),
                 channels: size.channels,
-                codec: record.codec as u8,
-                filter: record.filter as u8,
+                codec: record.codec() as u8,
+                filter: record.filter() as u8,
                 reserved: 0,
                 clip: clip.into(),
                 position: position.into(),
@@ -159,6 +172,7 @@ impl ShardWriter {
             self.offset += u64::from(stored_bytes);
         }
         self.names.push_str(id);
+        self.ids.insert(id.to_owned());
         self.clips.push(ClipEntry {
             first_record: (first as u64).into(),
             records: count.into(),
@@ -170,7 +184,9 @@ impl ShardWriter {
         Ok(())
     }
 
-    /// Writes what comes after the records, brings everything to the disk and gives the file its name.
+    /// Writes index, clip table and metadata, syncs the file to the disk and gives it its name.
+    ///
+    /// Returns [`Error::Usage`] where the metadata do not describe each clip of the shard.
     pub fn finish(mut self, metadata: &ShardMetadata) -> Result<ShardInfo> {
         if self.failed {
             return Err(Error::Usage(format!("{}: an earlier write failed; start again", self.path.display())));
@@ -179,8 +195,7 @@ impl ShardWriter {
             let (have, told) = (self.clips.len(), metadata.clips.len());
             return Err(Error::Usage(format!("{}: {have} clips, metadata for {told}", self.path.display())));
         }
-        let ids = clip_ids(&self.clips, &self.names);
-        check_groups(&metadata.groups, |id| ids.contains(id))
+        check_groups(&metadata.groups, |id| self.ids.contains(id))
             .map_err(|fault| Error::Usage(format!("{}: {fault}", self.path.display())))?;
         let metadata = serde_json::to_vec(metadata).map_err(|e| Error::Usage(format!("metadata: {e}")))?;
         let too_large = |_| Error::Usage(format!("{}: the shard holds too much", self.path.display()));
@@ -226,18 +241,12 @@ impl ShardWriter {
     }
 }
 
-fn clip_ids<'a>(clips: &[ClipEntry], names: &'a str) -> HashSet<&'a str> {
-    let range = |clip: &ClipEntry| {
-        let start = clip.name_offset.get() as usize;
-        start..start + usize::from(clip.name_bytes.get())
-    };
-    clips.iter().map(|clip| &names[range(clip)]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{EncodeOptions, Encoder, ImageSize};
+    use crate::codec::{EncodeOptions, Encoder};
+    use crate::geometry::ImageSize;
+    use crate::metadata::ShardClip;
 
     struct FullDisk;
 
@@ -265,14 +274,14 @@ mod tests {
     fn after_a_failed_write_no_shard_can_be_finished() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.clipshard");
-        let spec = StreamSpec { name: "grey".into(), planes: 1, channels: 1 };
+        let spec = StreamSpec::new("grey", 1, 1);
         let mut writer = ShardWriter::create(&path, &spec).unwrap();
         writer.file = BufWriter::with_capacity(8, Box::new(FullDisk));
-        let options = EncodeOptions { codec: Codec::Raw, filter: Filter::None, level: 0 };
+        let options = EncodeOptions::raw();
         let image = ImageSize { width: 8, height: 8, channels: 1 };
         let record = Encoder::new(options).unwrap().encode(&[0; 64], image).unwrap();
         assert!(matches!(writer.add_clip("c", std::slice::from_ref(&record)), Err(Error::Io { .. })));
-        let told = ShardClip { label: 0, subsets: Vec::new() };
+        let told = ShardClip::new(0, Vec::new());
         let metadata = ShardMetadata { clips: vec![told], ..ShardMetadata::default() };
         writer.file = BufWriter::new(Disk.create(dir.path(), ".shard-").unwrap());
         writer.add_clip("d", &[record]).unwrap();

@@ -61,22 +61,17 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (u64, usize) {
 fn build(dir: &Path, clips: usize, frames: u32) {
     let size = ImageSize { width: 1, height: 1, channels: 1 };
     let records = vec![sample::record(Codec::Raw, Filter::None, size, vec![7]); frames as usize];
-    let spec = StreamSpec { name: "dot".into(), planes: 1, channels: 1 };
-    let mut writer = ShardWriter::create(&dir.join("dot-00000.clipshard"), &spec).unwrap();
-    let clip = |number| Clip {
-        id: format!("v_{number:05}"),
-        label: 0,
-        subsets: vec![Subset::Train],
-        frames: [("dot".to_owned(), frames)].into(),
-    };
+    let spec = StreamSpec::new("dot", 1, 1);
+    let mut writer = ShardWriter::create(dir.join("dot-00000.clipshard"), &spec).unwrap();
+    let clip = |number| Clip::new(format!("v_{number:05}"), 0, vec![Subset::Train]).with_frames("dot", frames);
     let clips: Vec<_> = (0..clips).map(clip).collect();
     for clip in &clips {
         writer.add_clip(&clip.id, &records).unwrap();
     }
     let shards = vec![writer.finish(&sample::metadata(&clips)).unwrap()];
-    let streams = vec![Stream { spec, shards }];
-    let (classes, splits) = (vec!["Dot".into()], vec!["1".into()]);
-    Manifest { classes, splits, streams, clips, ..Manifest::default() }.write(dir).unwrap();
+    let mut manifest = Manifest::new("", vec!["Dot".into()], vec!["1".into()]);
+    (manifest.streams, manifest.clips) = (vec![Stream::new(spec, shards)], clips);
+    manifest.write(dir).unwrap();
 }
 
 #[test]
@@ -107,7 +102,7 @@ fn opening_a_shard_takes_a_handful_of_allocations_for_any_number_of_records() {
 #[test]
 fn decoding_into_a_buffer_allocates_nothing_once_scratch_memory_is_there() {
     for access in [Access::Map, Access::Read] {
-        let data = Dataset::open_with(&sample::golden(), access).unwrap();
+        let data = Dataset::open_with(sample::golden(), access).unwrap();
         let mut decoder = clipshard::Decoder::new().unwrap();
         let mut out = vec![0; sample::RGB_SIZE.bytes()];
         let mut plane = vec![0; sample::FLOW_SIZE.bytes()];

@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
 }
 
 fn grey() -> StreamSpec {
-    StreamSpec { name: "grey".into(), planes: 1, channels: 1 }
+    StreamSpec::new("grey", 1, 1)
 }
 
 fn shard_of(clips: &[(&str, Vec<EncodedRecord>)]) -> Parts {
@@ -26,8 +26,8 @@ fn shard_of(clips: &[(&str, Vec<EncodedRecord>)]) -> Parts {
     for (id, records) in clips {
         writer.add_clip(id, records).unwrap();
     }
-    let told = clipshard::ShardClip { label: 0, subsets: Vec::new() };
-    let metadata = clipshard::ShardMetadata { clips: vec![told; clips.len()], ..Default::default() };
+    let told = clipshard::ShardClip::new(0, Vec::new());
+    let metadata = clipshard::ShardMetadata::default().with_clips(vec![told; clips.len()]);
     writer.finish(&metadata).unwrap();
     Parts::of(&path)
 }
@@ -58,23 +58,12 @@ fn zstd(pixels: &[u8]) -> Vec<u8> {
 }
 
 fn manifest_text() -> String {
-    let clip = |id: &str| clipshard::Clip {
-        id: id.into(),
-        label: 0,
-        subsets: vec![clipshard::Subset::Train],
-        frames: BTreeMap::from([("grey".into(), 1)]),
-    };
-    let file = "grey-00000.clipshard".into();
-    let shard = clipshard::ShardInfo { file, bytes: 400, clips: 2, records: 2, trailer_crc32: 7 };
-    let manifest = Manifest {
-        dataset: "attack".into(),
-        classes: vec!["Wave".into()],
-        splits: vec!["1".into()],
-        build: BTreeMap::new(),
-        streams: vec![clipshard::Stream { spec: grey(), shards: vec![shard] }],
-        clips: vec![clip("a"), clip("b")],
-        groups: BTreeMap::new(),
-    };
+    let clip = |id| clipshard::Clip::new(id, 0, vec![clipshard::Subset::Train]).with_frames("grey", 1);
+    let listed = r#"{"file":"grey-00000.clipshard","bytes":400,"clips":2,"records":2,"trailer_crc32":7}"#;
+    let shard = serde_json::from_str(listed).unwrap();
+    let mut manifest = Manifest::new("attack", vec!["Wave".into()], vec!["1".into()]);
+    manifest.streams = vec![clipshard::Stream::new(grey(), vec![shard])];
+    manifest.clips = vec![clip("a"), clip("b")];
     manifest.to_json()
 }
 

@@ -26,10 +26,12 @@ impl Map {
         let (_, trailer) = Trailer::read_from_suffix(&bytes).unwrap();
         let index_at = trailer.index_offset.get() as usize;
         let (mut records, mut at) = (Vec::new(), HEADER_BYTES);
-        for clip in 0..shard.clips() {
-            let of_clip = shard.clip(clip).unwrap();
-            for i in 0..of_clip.frames() * of_clip.planes() {
-                let end = at + of_clip.stored(i / of_clip.planes(), i % of_clip.planes()).0 as usize;
+        for (clip, of_clip) in shard.clips().enumerate() {
+            let of_clip = of_clip.unwrap();
+            for i in 0..of_clip.frame_count() * of_clip.planes() {
+                let info = of_clip.info(i / of_clip.planes(), i % of_clip.planes()).unwrap();
+                assert_eq!(info.offset, at as u64);
+                let end = at + info.stored_bytes as usize;
                 records.push((clip, at, end));
                 at = end;
             }

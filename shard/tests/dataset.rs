@@ -18,6 +18,11 @@ fn assert_manifest(error: &Error, expected: &str) {
     assert!(matches!(error, Error::Manifest { fault, .. } if fault.contains(expected)), "{error}");
 }
 
+#[track_caller]
+fn assert_foreign(error: &Error, file: &str) {
+    assert!(matches!(error, Error::ForeignShard { path } if path.ends_with(file)), "{error}");
+}
+
 /// Writes the manifest of a data set with a change.
 fn with_manifest(change: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -25,6 +30,10 @@ fn with_manifest(change: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
     change(&mut manifest);
     manifest.write(dir.path()).unwrap();
     dir
+}
+
+fn message<T: std::fmt::Debug>(result: clipshard::Result<T>) -> String {
+    result.unwrap_err().to_string()
 }
 
 fn check(dir: &Path, depth: VerifyDepth) -> VerifyReport {
@@ -61,7 +70,7 @@ fn a_shard_of_another_build_is_refused() {
     writer.add_clip(JUMP, &[plane(0), plane(1), plane(2), plane(3)]).unwrap();
     let manifest = Manifest::read(dir.path()).unwrap();
     writer.finish(&sample::metadata(&manifest.clips[1..])).unwrap();
-    assert_manifest(&open_error(dir.path()), "flow-00001.clipshard is not the shard that the manifest lists");
+    assert_foreign(&open_error(dir.path()), "flow-00001.clipshard");
 }
 
 #[test]
@@ -74,7 +83,7 @@ fn each_number_of_the_manifest_about_a_shard_is_compared() {
         |m| m.streams[1].spec.planes = 1,
     ];
     for change in changes {
-        assert_manifest(&open_error(with_manifest(change).path()), "flow-00000.clipshard is not the shard");
+        assert_foreign(&open_error(with_manifest(change).path()), "flow-00000.clipshard");
     }
     // Two shards under each other's names.
     let swapped = with_manifest(|m| {
@@ -82,7 +91,7 @@ fn each_number_of_the_manifest_about_a_shard_is_compared() {
         let file = std::mem::replace(&mut shards[0].file, "flow-00001.clipshard".into());
         shards[1].file = file;
     });
-    assert_manifest(&open_error(swapped.path()), "is not the shard that the manifest lists");
+    assert_foreign(&open_error(swapped.path()), "flow-00001.clipshard");
 }
 
 #[test]
@@ -130,21 +139,24 @@ fn a_shard_is_listed_once_and_by_a_plain_name() {
 fn clips_streams_and_splits_that_are_not_there_are_named_with_those_that_are() {
     let dir = with_manifest(|m| m.streams.truncate(2));
     let data = Dataset::open(dir.path()).unwrap();
-    let message = |result: clipshard::Result<()>| result.unwrap_err().to_string();
-    assert!(
-        message(data.clip("depth", 0).map(|_| ())).contains("no stream \"depth\" in this data set; it has rgb, flow")
-    );
-    assert!(message(data.clip("rgb", 2).map(|_| ())).contains("clip number 2 of 2"));
-    assert!(
-        message(data.clips_of("3", Subset::Train).map(|_| ())).contains("no split \"3\" in this data set; it has 1, 2")
-    );
-    assert_eq!((data.find_clip(JUMP), data.find_clip("v_Run")), (Some(1), None));
-    assert_eq!((data.place("flow", 1), data.place("flow", 2), data.place("depth", 0)), (Some((1, 0)), None, None));
+    let no_stream = "no stream \"depth\" in this data set; it has rgb, flow";
+    assert!(message(data.clip("depth", 0)).contains(no_stream));
+    assert!(message(data.shards("depth")).contains(no_stream));
+    assert!(message(data.place("depth", 0)).contains(no_stream));
+    assert!(message(data.clip("rgb", 2)).contains("no clip number 2 among 2"));
+    assert!(message(data.place("flow", 2)).contains("no clip number 2 among 2"));
+    assert!(message(data.clips_of("3", Subset::Train)).contains("no split \"3\" in this data set; it has 1, 2"));
+    assert_eq!((data.find_clip(WAVE), data.find_clip(JUMP), data.find_clip("v_Run")), (Some(0), Some(1), None));
+    let place = data.place("flow", 1).unwrap();
+    assert_eq!((place.shard, place.clip), (1, 0));
+    let shard = &data.shards("rgb").unwrap()[0];
+    assert!(matches!(shard.clip(2), Err(Error::NoClip { clip: 2, clips: 2, .. })));
+    assert_eq!((shard.clip_id(1), shard.clip_id(2), shard.frame_count(2)), (Some(JUMP), None, None));
 }
 
 #[test]
 fn frames_and_buffers_that_do_not_fit_are_usage_errors() {
-    let data = Dataset::open(&sample::golden()).unwrap();
+    let data = Dataset::open(sample::golden()).unwrap();
     let mut decoder = clipshard::Decoder::new().unwrap();
     let flow = data.clip("flow", 0).unwrap();
     let plane = sample::FLOW_SIZE.bytes();
@@ -158,9 +170,78 @@ fn frames_and_buffers_that_do_not_fit_are_usage_errors() {
     refused(usize::MAX, 2, 4 * plane);
     refused(0, usize::MAX, 4 * plane);
     refused(0, 2, 4 * plane - 1);
+    assert!(matches!(flow.size(3, 0), Err(Error::Usage(_))));
+    assert!(matches!(flow.info(0, 2), Err(Error::Usage(_))));
     assert!(matches!(flow.record(3, 0), Err(Error::Usage(_))));
     assert!(matches!(flow.record(0, 2), Err(Error::Usage(_))));
     assert!(matches!(flow.decode(0, 0, &mut decoder, &mut [0; 3]), Err(Error::Usage(_))));
+}
+
+#[test]
+fn hints_about_frames_that_are_not_there_are_ignored() {
+    let data = Dataset::open(sample::golden()).unwrap();
+    let flow = data.clip("flow", 0).unwrap();
+    #[allow(clippy::reversed_empty_ranges, reason = "a caller's mistake")]
+    for frames in [0..3, 2..9, 3..4, 7..usize::MAX, usize::MAX..usize::MAX, 2..1, 0..0] {
+        flow.will_need(frames);
+    }
+}
+
+#[test]
+fn clips_and_frames_come_in_order_with_what_the_index_says() {
+    let data = Dataset::open(sample::golden()).unwrap();
+    let found: Vec<_> = data
+        .clips("flow")
+        .unwrap()
+        .map(|(number, clip)| {
+            let clip = clip.unwrap();
+            (number, clip.id(), clip.frames().len(), clip.frames().map(|frame| frame.number()).collect::<Vec<_>>())
+        })
+        .collect();
+    assert_eq!(found, [(0, WAVE, 3, vec![0, 1, 2]), (1, JUMP, 2, vec![0, 1])]);
+    let clip = data.clip("flow", 1).unwrap();
+    let mut stored = clip.byte_range().start;
+    let mut decoder = clipshard::Decoder::new().unwrap();
+    for frame in clip.frames() {
+        for plane in 0..clip.planes() {
+            let (info, record) = (frame.info(plane).unwrap(), frame.record(plane).unwrap());
+            assert_eq!((info.offset, info.stored_bytes as usize), (stored, record.bytes.len()));
+            assert_eq!((info.size, info.codec, info.filter), (record.size, record.codec, record.filter));
+            assert_eq!(info.crc32, crc32fast::hash(&record.bytes));
+            let mut pixels = vec![0; frame.size(plane).unwrap().bytes()];
+            frame.decode(plane, &mut decoder, &mut pixels).unwrap();
+            assert_eq!(pixels, sample::pixels(sample::FLOW_SIZE, 10 + 2 * frame.number() + plane));
+            stored += u64::from(info.stored_bytes);
+        }
+        assert!(matches!(frame.record(2), Err(Error::Usage(_))));
+    }
+    assert_eq!(stored, clip.byte_range().end);
+}
+
+#[test]
+fn a_handle_keeps_its_data_set_open_and_moves_to_another_thread() {
+    let data = std::sync::Arc::new(Dataset::open(sample::golden()).unwrap());
+    let handle = clipshard::ClipHandle::new(&data, "flow", 1).unwrap();
+    let no_clip = clipshard::ClipHandle::new(&data, "flow", 2);
+    assert!(matches!(no_clip, Err(Error::NoClip { clip: 2, .. })));
+    assert_eq!(std::sync::Arc::strong_count(&data), 2);
+    drop(data);
+    let frames = std::thread::spawn(move || (handle.id().to_owned(), handle.number(), handle.records().frame_count()));
+    assert_eq!(frames.join().unwrap(), (JUMP.to_owned(), 1, 2));
+}
+
+#[test]
+fn a_handle_of_a_clip_with_a_damaged_index_is_not_made() {
+    let dir = with_manifest(|_| ());
+    let path = dir.path().join("flow-00001.clipshard");
+    let bytes = std::fs::read(&path).unwrap();
+    let (_, trailer) = Trailer::read_from_suffix(&bytes).unwrap();
+    flip(&path, trailer.index_offset.get() as usize + 12);
+    let data = std::sync::Arc::new(Dataset::open(dir.path()).unwrap());
+    assert!(matches!(clipshard::ClipHandle::new(&data, "flow", 1), Err(Error::ClipIndex { clip, .. }) if clip == JUMP));
+    assert!(clipshard::ClipHandle::new(&data, "flow", 0).is_ok());
+    let damaged: Vec<_> = data.clips("flow").unwrap().map(|(number, clip)| (number, clip.is_err())).collect();
+    assert_eq!(damaged, [(0, false), (1, true)]);
 }
 
 #[test]
@@ -183,9 +264,10 @@ fn frames_of_different_sizes_are_no_stack() {
 fn verify_finds_nothing_in_a_whole_data_set_and_counts_it() {
     for depth in [VerifyDepth::Quick, VerifyDepth::Deep] {
         let report = check(&sample::golden(), depth);
-        let shards = Manifest::read(&sample::golden()).unwrap().streams.into_iter().flat_map(|s| s.shards);
+        let shards = Manifest::read(sample::golden()).unwrap().streams.into_iter().flat_map(|s| s.shards);
         let bytes = shards.map(|shard| shard.bytes).sum();
-        assert_eq!((report.records, report.bytes, report.damage), (15, bytes, Vec::new()));
+        assert_eq!((report.records, report.bytes), (15, bytes));
+        assert!(report.damage.is_empty(), "{:?}", report.damage);
     }
 }
 
@@ -193,7 +275,8 @@ fn verify_finds_nothing_in_a_whole_data_set_and_counts_it() {
 fn verify_lists_every_damage() {
     let dir = with_manifest(|_| ());
     let rgb = dir.path().join("rgb-00000.clipshard");
-    let second_record = 64 + clipshard::Shard::open(&rgb).unwrap().clip(0).unwrap().stored(0, 0).0 as usize;
+    let second_record =
+        64 + clipshard::Shard::open(&rgb).unwrap().clip(0).unwrap().info(0, 0).unwrap().stored_bytes as usize;
     let bytes = std::fs::read(&rgb).unwrap();
     let (_, trailer) = Trailer::read_from_suffix(&bytes).unwrap();
     // The checksum in the fifth index entry, which is of the last clip.
@@ -207,7 +290,7 @@ fn verify_lists_every_damage() {
         let damage = check(dir.path(), depth).damage;
         assert_eq!(damage.len(), expected.len(), "{damage:#?}");
         for (found, expected) in damage.iter().zip(expected) {
-            assert!(found.contains(expected), "{found}");
+            assert!(found.to_string().contains(expected), "{found}");
         }
     };
     let records = ["record 0 (v_Wave_g01_c01 rgb 0 plane 0)", "record 1 (v_Wave_g01_c01 rgb 1 plane 0)"];
@@ -231,9 +314,13 @@ fn only_a_deep_check_finds_a_record_whose_checksum_fits_and_that_cannot_be_decod
     manifest.clips[0].frames = [("rgb".to_owned(), 1)].into();
     manifest.streams[0].shards = vec![writer.finish(&sample::metadata(&manifest.clips)).unwrap()];
     manifest.write(dir.path()).unwrap();
-    assert_eq!(check(dir.path(), VerifyDepth::Checksums).damage, [""; 0]);
+    assert!(check(dir.path(), VerifyDepth::Checksums).damage.is_empty());
     let damage = check(dir.path(), VerifyDepth::Deep).damage;
-    assert!(damage.len() == 1 && damage[0].contains("its checksum fits but it cannot be decoded"), "{damage:#?}");
+    let [Error::Record { record: 0, clip, stream, frame: 0, plane: 0, fault, .. }] = &damage[..] else {
+        panic!("{damage:#?}")
+    };
+    assert_eq!((clip.as_str(), stream.as_str()), (WAVE, "rgb"));
+    assert!(fault.contains("its checksum fits but it cannot be decoded"), "{fault}");
 }
 
 #[test]
@@ -241,15 +328,19 @@ fn verify_names_shards_of_another_build_beside_other_damage() {
     let dir = with_manifest(|m| m.streams[1].shards[1].trailer_crc32 ^= 1);
     flip(&dir.path().join("rgb-00000.clipshard"), 64);
     let damage = check(dir.path(), VerifyDepth::Deep).damage;
-    assert!(damage.len() == 2 && damage[0].contains("record 0"), "{damage:#?}");
-    assert!(damage[1].contains("flow-00001.clipshard: not the shard that the manifest lists"), "{damage:#?}");
+    assert!(damage.len() == 2 && damage[0].to_string().contains("record 0"), "{damage:#?}");
+    assert!(
+        damage[1].to_string().contains("flow-00001.clipshard: not the shard that the manifest lists"),
+        "{damage:#?}"
+    );
 }
 
 #[test]
 fn verify_finds_a_lost_clip() {
     let dir = with_manifest(|m| drop(m.streams[1].shards.pop()));
     let damage = check(dir.path(), VerifyDepth::Quick).damage;
-    assert!(damage.len() == 1 && damage[0].contains("clip v_Jump_g02_c01 is listed with flow frames"), "{damage:#?}");
+    assert_eq!(damage.len(), 1, "{damage:#?}");
+    assert_manifest(&damage[0], "clip v_Jump_g02_c01 is listed with flow frames");
 }
 
 #[test]
@@ -275,16 +366,17 @@ fn groups_are_made_again_from_the_shards_and_agree_in_all_streams() {
             ("rgb-00000.clipshard", sample::rgb(), &["a 1"][..]),
             ("flow-00000.clipshard", sample::flow(), groups_of_flow),
         ] {
-            let mut writer = ShardWriter::create(&dir.path().join(file), &spec).unwrap();
+            let mut writer = ShardWriter::create(dir.path().join(file), &spec).unwrap();
             for id in ["a", "b"] {
                 let plane = || sample::encoded(clipshard::Codec::Raw, clipshard::Filter::None, sample::FLOW_SIZE, 0);
                 let records = if spec.planes == 1 { vec![sample::jpeg()] } else { vec![plane(), plane()] };
                 writer.add_clip(id, &records).unwrap();
             }
-            let told = clipshard::ShardClip { label: 0, subsets: Vec::new() };
+            let told = clipshard::ShardClip::new(0, Vec::new());
             let groups = groups.iter().map(|group| (group[..1].to_owned(), group[2..].to_owned())).collect();
-            let (classes, clips) = (vec!["Wave".into()], vec![told.clone(), told]);
-            writer.finish(&clipshard::ShardMetadata { classes, clips, groups, ..Default::default() }).unwrap();
+            let mut metadata = clipshard::ShardMetadata::new("", vec!["Wave".into()], Vec::new());
+            (metadata.clips, metadata.groups) = (vec![told.clone(), told], groups);
+            writer.finish(&metadata).unwrap();
         }
         dir
     };
@@ -314,10 +406,10 @@ fn shards_that_do_not_belong_together_give_no_manifest() {
     let damaged = error(&|dir| flip(&dir.join("flow-00000.clipshard"), 30));
     assert!(damaged.contains("flow-00000.clipshard: header damaged"), "{damaged}");
     let other = error(&|dir| {
-        let mut writer = ShardWriter::create(&dir.join("rgb-00001.clipshard"), &sample::rgb()).unwrap();
+        let mut writer = ShardWriter::create(dir.join("rgb-00001.clipshard"), &sample::rgb()).unwrap();
         writer.add_clip("v_Other_g01_c01", &[sample::jpeg()]).unwrap();
-        let told = clipshard::ShardClip { label: 0, subsets: vec![Subset::Train] };
-        let metadata = clipshard::ShardMetadata { dataset: "other".into(), clips: vec![told], ..Default::default() };
+        let told = clipshard::ShardClip::new(0, vec![Subset::Train]);
+        let metadata = clipshard::ShardMetadata::new("other", Vec::new(), Vec::new()).with_clips(vec![told]);
         writer.finish(&metadata).unwrap();
     });
     assert!(other.contains("has another data set than"), "{other}");

@@ -62,22 +62,17 @@ fn crafted(name: &str) -> EncodedRecord {
 
 /// A data set of one clip of one image for each thread.
 fn build(dir: &Path, record: &EncodedRecord) {
-    let spec = StreamSpec { name: "rgb".into(), planes: 1, channels: 3 };
-    let clip = |number| Clip {
-        id: format!("v_{number:02}"),
-        label: 0,
-        subsets: vec![Subset::Train],
-        frames: [("rgb".to_owned(), 1)].into(),
-    };
+    let spec = StreamSpec::rgb();
+    let clip = |number| Clip::new(format!("v_{number:02}"), 0, vec![Subset::Train]).with_frames("rgb", 1);
     let clips: Vec<_> = (0..THREADS).map(clip).collect();
-    let mut writer = ShardWriter::create(&dir.join("rgb-00000.clipshard"), &spec).unwrap();
+    let mut writer = ShardWriter::create(dir.join("rgb-00000.clipshard"), &spec).unwrap();
     for clip in &clips {
         writer.add_clip(&clip.id, std::slice::from_ref(record)).unwrap();
     }
-    let streams = vec![Stream { spec, shards: vec![writer.finish(&sample::metadata(&clips)).unwrap()] }];
-    Manifest { classes: vec!["Any".into()], splits: vec!["1".into()], streams, clips, ..Manifest::default() }
-        .write(dir)
-        .unwrap();
+    let mut manifest = Manifest::new("", vec!["Any".into()], vec!["1".into()]);
+    manifest.streams = vec![Stream::new(spec, vec![writer.finish(&sample::metadata(&clips)).unwrap()])];
+    manifest.clips = clips;
+    manifest.write(dir).unwrap();
 }
 
 #[test]
@@ -85,7 +80,7 @@ fn sixteen_threads_verify_large_images_in_half_a_gigabyte() {
     rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().unwrap();
     let pixels = vec![0; SIZE.bytes()];
     let encoded =
-        |codec, filter| Encoder::new(EncodeOptions { codec, filter, level: 1 }).unwrap().encode(&pixels, SIZE).unwrap();
+        |codec, filter| Encoder::new(EncodeOptions::new(codec, filter, 1)).unwrap().encode(&pixels, SIZE).unwrap();
     let records = [
         ("baseline", crafted("420"), false),
         ("progressive", crafted("444-progressive-restarts"), false),

@@ -9,12 +9,7 @@ use std::process::Command;
 
 /// A clip of each subset, 12 frames each: all pixels of frame `i` are `i`, in both streams.
 fn build(dir: &Path) {
-    let clip = |id: &str, subset| Clip {
-        id: id.into(),
-        label: 0,
-        subsets: vec![subset],
-        frames: [("flow".into(), 12), ("rgb".into(), 12)].into(),
-    };
+    let clip = |id, subset| Clip::new(id, 0, vec![subset]).with_frames("flow", 12).with_frames("rgb", 12);
     let clips = vec![clip("v_Test_g01_c01", Subset::Test), clip("v_Train_g02_c01", Subset::Train)];
     let stream = |spec: StreamSpec, size: clipshard::ImageSize| {
         let image = |i| sample::record(Codec::Raw, Filter::None, size, vec![i / spec.planes; size.bytes()]);
@@ -24,11 +19,12 @@ fn build(dir: &Path) {
         for clip in &clips {
             writer.add_clip(&clip.id, &records).unwrap();
         }
-        Stream { shards: vec![writer.finish(&sample::metadata(&clips)).unwrap()], spec }
+        Stream::new(spec, vec![writer.finish(&sample::metadata(&clips)).unwrap()])
     };
     let streams = vec![stream(sample::rgb(), sample::RGB_SIZE), stream(sample::flow(), sample::FLOW_SIZE)];
-    let (classes, splits) = (vec!["Wave".into()], vec!["1".into()]);
-    Manifest { classes, splits, streams, clips, ..Manifest::default() }.write(dir).unwrap();
+    let mut manifest = Manifest::new("", vec!["Wave".into()], vec!["1".into()]);
+    (manifest.streams, manifest.clips) = (streams, clips);
+    manifest.write(dir).unwrap();
 }
 
 #[test]

@@ -9,14 +9,14 @@ use sample::{FLOW_SIZE, JPEG_PIXELS, JUMP, RGB_SIZE, WAVE, pixels};
 
 fn decoded(data: &Dataset, stream: &str, clip: &str, frame: usize, plane: usize) -> Vec<u8> {
     let records = data.clip(stream, data.find_clip(clip).unwrap()).unwrap();
-    let mut out = vec![0; records.size(frame, plane).bytes()];
+    let mut out = vec![0; records.size(frame, plane).unwrap().bytes()];
     records.decode(frame, plane, &mut Decoder::new().unwrap(), &mut out).unwrap();
     out
 }
 
 #[test]
 fn golden_pixels_have_their_checksums() {
-    let data = Dataset::open(&sample::golden()).unwrap();
+    let data = Dataset::open(sample::golden()).unwrap();
     let crc32 = |stream, clip, frame, plane| crc32fast::hash(&decoded(&data, stream, clip, frame, plane));
     let found = [
         crc32("rgb", WAVE, 1, 0),
@@ -35,7 +35,7 @@ fn golden_pixels_have_their_checksums() {
 
 #[test]
 fn golden_pixels_are_those_that_were_stored() {
-    let data = Dataset::open(&sample::golden()).unwrap();
+    let data = Dataset::open(sample::golden()).unwrap();
     for (clip, frame, number) in [(WAVE, 1, 1), (WAVE, 2, 2), (JUMP, 0, 10)] {
         assert_eq!(decoded(&data, "rgb", clip, frame, 0), pixels(RGB_SIZE, number));
     }
@@ -50,7 +50,7 @@ fn golden_pixels_are_those_that_were_stored() {
 
 #[test]
 fn golden_jpegs_decode_to_what_libjpeg_turbo_decodes() {
-    let data = Dataset::open(&sample::golden()).unwrap();
+    let data = Dataset::open(sample::golden()).unwrap();
     for (clip, frame) in [(WAVE, 0), (JUMP, 1)] {
         assert_eq!(decoded(&data, "rgb", clip, frame, 0), JPEG_PIXELS);
     }
@@ -58,12 +58,12 @@ fn golden_jpegs_decode_to_what_libjpeg_turbo_decodes() {
 
 #[test]
 fn golden_records_are_stored_as_stated() {
-    let data = Dataset::open(&sample::golden()).unwrap();
+    let data = Dataset::open(sample::golden()).unwrap();
     let rgb = data.clip("rgb", 0).unwrap();
-    let kinds = [0, 1, 2].map(|frame| (rgb.stored(frame, 0).1, rgb.stored(frame, 0).2));
+    let kinds = [0, 1, 2].map(|frame| rgb.info(frame, 0).unwrap()).map(|info| (info.codec, info.filter));
     assert_eq!(kinds, [(Codec::Jpeg, Filter::None), (Codec::Zstd, Filter::Up), (Codec::Raw, Filter::None)]);
     assert_eq!(rgb.record(0, 0).unwrap().bytes, sample::JPEG);
-    assert_eq!(data.clip("flow", 1).unwrap().stored(1, 1).1, Codec::Lz4);
+    assert_eq!(data.clip("flow", 1).unwrap().info(1, 1).unwrap().codec, Codec::Lz4);
     assert_eq!(data.clips_of("1", clipshard::Subset::Train).unwrap(), [0]);
 }
 
@@ -79,11 +79,11 @@ fn golden_files_are_what_the_writer_writes() {
         }
     }
     // Other versions of the compressors may compress differently; what they wrote is still checked.
-    if Manifest::read(&sample::golden()).unwrap().build == manifest.build {
+    if Manifest::read(sample::golden()).unwrap().build == manifest.build {
         for file in files {
             let [now, then] = [dir.path(), &sample::golden()].map(|dir| std::fs::read(dir.join(file)).unwrap());
             assert!(now == then, "{file} differs");
         }
     }
-    assert_eq!(verify(dir.path(), VerifyDepth::Deep, &|_| ()).unwrap().damage, [""; 0]);
+    assert!(verify(dir.path(), VerifyDepth::Deep, &|_| ()).unwrap().damage.is_empty());
 }

@@ -90,7 +90,7 @@ fn a_shard_that_is_no_regular_file_is_refused_at_once() {
         for error in [mapped, read, opened] {
             says(&error, &path, what);
         }
-        let damage = verified.unwrap().damage;
+        let damage: Vec<String> = verified.unwrap().damage.iter().map(ToString::to_string).collect();
         assert_eq!(damage, [format!("{}: cannot open it: it is {what}, not a regular file", path.display())]);
     }
 }

@@ -46,13 +46,8 @@ fn example() -> Vec<u8> {
         sample::record(Codec::Raw, Filter::None, size, x.clone()),
         sample::record(Codec::Lz4, Filter::Up, size, y_block),
     ];
-    let metadata = ShardMetadata {
-        dataset: "example".into(),
-        classes: vec!["Wave".into()],
-        splits: vec!["1".into()],
-        clips: vec![ShardClip { label: 0, subsets: vec![Subset::Train] }],
-        ..ShardMetadata::default()
-    };
+    let metadata = ShardMetadata::new("example", vec!["Wave".into()], vec!["1".into()])
+        .with_clips(vec![ShardClip::new(0, vec![Subset::Train])]);
     let mut writer = ShardWriter::create(&path, &sample::flow()).unwrap();
     writer.add_clip("wave", &records).unwrap();
     writer.finish(&metadata).unwrap();
@@ -160,7 +155,7 @@ fn each_rule_of_the_document_has_its_error_and_its_test() {
         include_str!("dataset.rs"),
         include_str!("hostile.rs"),
         include_str!("writer.rs"),
-        include_str!("../src/manifest.rs"),
+        include_str!("../src/manifest/mod.rs"),
     ]
     .concat();
     let errors = include_str!("../src/error.rs");

@@ -12,9 +12,7 @@ fn image(number: usize) -> EncodedRecord {
 }
 
 fn clips(n: usize) -> clipshard::ShardMetadata {
-    let clip =
-        clipshard::Clip { id: "c".into(), label: 0, subsets: Vec::new(), frames: std::collections::BTreeMap::new() };
-    metadata(&vec![clip; n])
+    metadata(&vec![clipshard::Clip::new("c", 0, Vec::new()); n])
 }
 
 fn files(dir: &Path) -> Vec<String> {
@@ -24,7 +22,7 @@ fn files(dir: &Path) -> Vec<String> {
 #[test]
 fn a_writer_that_is_dropped_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = ShardWriter::create(&dir.path().join("a.clipshard"), &rgb()).unwrap();
+    let mut writer = ShardWriter::create(dir.path().join("a.clipshard"), &rgb()).unwrap();
     writer.add_clip("c", &[image(0)]).unwrap();
     assert_eq!(files(dir.path()).len(), 1);
     drop(writer);
@@ -49,15 +47,17 @@ fn the_file_has_its_name_only_when_it_is_finished() {
 fn a_group_of_a_clip_that_is_not_in_the_shard_is_not_written() {
     let dir = tempfile::tempdir().unwrap();
     let finish = |id: &str| {
-        let mut writer = ShardWriter::create(&dir.path().join("a.clipshard"), &rgb()).unwrap();
+        let mut writer = ShardWriter::create(dir.path().join("a.clipshard"), &rgb()).unwrap();
         writer.add_clip("c", &[image(0)]).unwrap();
-        writer.finish(&clipshard::ShardMetadata { groups: [(id.into(), "7".into())].into(), ..clips(1) })
+        let mut metadata = clips(1);
+        metadata.groups = [(id.into(), "7".into())].into();
+        writer.finish(&metadata)
     };
     let error = finish("d").unwrap_err();
     assert!(matches!(&error, Error::Usage(what) if what.contains("\"d\" that is not there")), "{error}");
     assert!(files(dir.path()).is_empty());
     finish("c").unwrap();
-    let told = Shard::open(&dir.path().join("a.clipshard")).unwrap().metadata().unwrap();
+    let told = Shard::open(dir.path().join("a.clipshard")).unwrap().metadata().unwrap();
     assert_eq!(told.groups["c"], "7");
 }
 
@@ -73,8 +73,8 @@ fn finishing_replaces_an_older_file_whose_readers_keep_what_they_opened() {
     write(0);
     let old = Shard::open(&path).unwrap();
     write(1);
-    assert_eq!(old.clip(0).unwrap().record(0, 0).unwrap().bytes, image(0).bytes);
-    assert_eq!(Shard::open(&path).unwrap().clip(0).unwrap().record(0, 0).unwrap().bytes, image(1).bytes);
+    assert_eq!(old.clip(0).unwrap().record(0, 0).unwrap().bytes, image(0).bytes());
+    assert_eq!(Shard::open(&path).unwrap().clip(0).unwrap().record(0, 0).unwrap().bytes, image(1).bytes());
 }
 
 #[test]
@@ -95,11 +95,12 @@ fn a_refused_clip_leaves_the_shard_as_it_was() {
     let path = dir.path().join("a.clipshard");
     let mut writer = ShardWriter::create(&path, &rgb()).unwrap();
     let grey = encoded(Codec::Raw, Filter::None, FLOW_SIZE, 0);
-    let short = EncodedRecord { bytes: vec![0; 5], ..image(0) };
-    let filtered = EncodedRecord { filter: Filter::Up, ..image(0) };
-    let nothing = EncodedRecord { bytes: Vec::new(), codec: Codec::Zstd, ..image(0) };
+    let stored = |bytes: &[u8], size, codec, filter| EncodedRecord::from_stored(bytes.to_vec(), size, codec, filter);
+    let short = stored(&[0; 5], RGB_SIZE, Codec::Raw, Filter::None);
+    let filtered = stored(image(0).bytes(), RGB_SIZE, Codec::Raw, Filter::Up);
+    let nothing = stored(&[], RGB_SIZE, Codec::Zstd, Filter::None);
     let size = ImageSize { width: u16::MAX, height: u16::MAX, channels: 3 };
-    let huge = EncodedRecord { size, codec: Codec::Zstd, ..image(0) };
+    let huge = stored(image(0).bytes(), size, Codec::Zstd, Filter::None);
     for bad in [grey, short, filtered, nothing, huge] {
         let error = writer.add_clip("bad", &[image(0), bad]).unwrap_err();
         assert!(matches!(&error, Error::Usage(what) if what.starts_with("bad: ")), "{error}");
@@ -108,17 +109,19 @@ fn a_refused_clip_leaves_the_shard_as_it_was() {
     assert!(writer.add_clip(&"x".repeat(1 << 16), &[image(0)]).is_err());
     assert!(writer.add_clip("none", &[]).is_err());
     writer.add_clip("good", &[image(7)]).unwrap();
-    assert_eq!(writer.clips(), 1);
+    let twice = writer.add_clip("good", &[image(8)]).unwrap_err().to_string();
+    assert_eq!(twice, "good: the shard has a clip of this id already");
+    assert_eq!(writer.clip_count(), 1);
     writer.finish(&clips(1)).unwrap();
     let shard = Shard::open(&path).unwrap();
-    assert_eq!((shard.records(), shard.clip_id(0)), (1, "good"));
-    assert_eq!(shard.clip(0).unwrap().record(0, 0).unwrap().bytes, image(7).bytes);
+    assert_eq!((shard.records(), shard.clip_id(0)), (1, Some("good")));
+    assert_eq!(shard.clip(0).unwrap().record(0, 0).unwrap().bytes, image(7).bytes());
 }
 
 #[test]
 fn a_clip_has_whole_frames_when_written() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = ShardWriter::create(&dir.path().join("a.clipshard"), &flow()).unwrap();
+    let mut writer = ShardWriter::create(dir.path().join("a.clipshard"), &flow()).unwrap();
     let planes = [0, 1, 2].map(|n| encoded(Codec::Zstd, Filter::Up, FLOW_SIZE, n));
     assert!(matches!(writer.add_clip("c", &planes), Err(Error::Usage(_))));
     assert!(writer.add_clip("c", &planes[..2]).is_ok());
@@ -128,8 +131,8 @@ fn a_clip_has_whole_frames_when_written() {
 fn a_stream_that_cannot_be_read_back_is_not_started() {
     let dir = tempfile::tempdir().unwrap();
     let create = |name: &str, planes, channels| {
-        let spec = StreamSpec { name: name.into(), planes, channels };
-        ShardWriter::create(&dir.path().join("a.clipshard"), &spec).map(|_| ())
+        let spec = StreamSpec::new(name, planes, channels);
+        ShardWriter::create(dir.path().join("a.clipshard"), &spec).map(|_| ())
     };
     for (name, planes, channels) in
         [("", 1, 3), ("rgb ", 1, 3), ("seventeen-letters", 1, 3), ("rgb", 0, 3), ("rgb", 1, 5)]
@@ -143,7 +146,7 @@ fn a_stream_that_cannot_be_read_back_is_not_started() {
 fn the_same_content_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = ["a.clipshard", "b.clipshard"].map(|file| {
-        let mut writer = ShardWriter::create(&dir.path().join(file), &rgb()).unwrap();
+        let mut writer = ShardWriter::create(dir.path().join(file), &rgb()).unwrap();
         writer.add_clip("c", &[encoded(Codec::Zstd, Filter::Up, RGB_SIZE, 0), image(1)]).unwrap();
         writer.finish(&clips(1)).unwrap();
         std::fs::read(dir.path().join(file)).unwrap()

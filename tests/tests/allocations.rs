@@ -105,7 +105,7 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
         run("ucfpack", &args(temp.path(), &format!("{build}{codec} --flow-size 32 --flow-codec {codec}"))).ok();
         for access in [Access::Map, Access::Read] {
             let packed = temp.path().join(format!("packed-{codec}"));
-            let data = Arc::new(Dataset::open_with(&packed, access).unwrap());
+            let data = Arc::new(Dataset::open_with(packed, access).unwrap());
             for stream in [Stream::Spatial, Stream::Temporal] {
                 let Split { train, test, .. } = split(&data, "1", stream).unwrap();
                 let view = View::seed(stream);

@@ -35,7 +35,7 @@ fn batches_are_the_same_for_any_threads_way_of_reading_and_place_to_start() {
     let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32";
     run("ucfpack", &args(temp.path(), build)).ok();
     let [mapped, read] = [Access::Map, Access::Read]
-        .map(|access| Arc::new(Dataset::open_with(&temp.path().join("packed"), access).unwrap()));
+        .map(|access| Arc::new(Dataset::open_with(temp.path().join("packed"), access).unwrap()));
     for stream in [Stream::Spatial, Stream::Temporal] {
         let seed = View::seed(stream);
         let alone = pixels(testing(&mapped, stream, seed, 32, false), 1, 0, ALONE);
@@ -70,7 +70,7 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
     run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 4 --size 44x36 --seed 5")).ok();
     let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32 --rgb-codec zstd";
     run("ucfpack", &args(temp.path(), build)).ok();
-    let data = Arc::new(Dataset::open(&temp.path().join("packed")).unwrap());
+    let data = Arc::new(Dataset::open(temp.path().join("packed")).unwrap());
     let (side, view) = (28, View { test_crop: TestCrop::Ten, test_samples: 5, ..View::tsn() });
     for stream in [Stream::Spatial, Stream::Temporal] {
         let test = split(&data, "1", stream).unwrap().test;
@@ -85,7 +85,7 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
             let clip = data.clip(records, video.clip).unwrap();
             let starts = if stream == Stream::Spatial { video.frames } else { video.flow_frames - 9 };
             let start = (starts as usize * (2 * (sample % 5) + 1)) / 10;
-            let size = clip.size(start, 0);
+            let size = clip.size(start, 0).unwrap();
             let square = if stream == Stream::Spatial { 32 } else { 28 };
             for (number, found) in found.chunks(image).enumerate() {
                 let per_view = stream.channels() / channels;

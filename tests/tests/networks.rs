@@ -50,7 +50,7 @@ fn probabilities(top5: &serde_json::Value) -> HashMap<String, f64> {
 
 #[test]
 fn a_prediction_is_what_the_scores_say() {
-    let classes = clipshard::Dataset::open(&runs().join("packed")).unwrap().manifest().classes.clone();
+    let classes = clipshard::Dataset::open(runs().join("packed")).unwrap().manifest().classes.clone();
     let scores = ["sp", "te"].map(|name| Scores::load(&runs().join(name)).unwrap());
     let clip = &scores[0].names[1];
     let said = ucftrain(&format!("predict --run {{}}/sp --run {{}}/te --data {{}}/packed --clip {clip} --json")).json();
@@ -121,7 +121,7 @@ fn scores_of_samples_add_up_to_those_of_clips() {
     let (shape, frames) = array::<u32>(archive.by_name("frames").unwrap().unwrap());
     assert_eq!(shape, [clips as u64, 19]);
     // The seed's rule: every interval-th frame from the first on.
-    let data = clipshard::Dataset::open(&runs().join("packed")).unwrap();
+    let data = clipshard::Dataset::open(runs().join("packed")).unwrap();
     let flow = data.manifest().clips.iter().find(|clip| clip.id == scores.names[0]).unwrap().frames["flow"];
     let interval = (flow.saturating_sub(9) / 19).max(1);
     let expected: Vec<u32> = (0..19).map(|i| (i * interval).min(flow - 10)).collect();
@@ -144,7 +144,7 @@ fn film(clip: &str, video: &Path) -> bool {
 #[test]
 fn a_video_is_seen_as_the_clip_that_is_packed_from_it() {
     let temp = tempfile::tempdir().unwrap();
-    let data = clipshard::Dataset::open(&runs().join("packed")).unwrap();
+    let data = clipshard::Dataset::open(runs().join("packed")).unwrap();
     let clip = &data.manifest().clips[1];
     let video = temp.path().join(format!("videos/{}.avi", clip.id));
     fs::create_dir(temp.path().join("videos")).unwrap();

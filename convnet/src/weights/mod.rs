@@ -85,7 +85,7 @@ fn of_safetensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>, We
 }
 
 fn of_pth(path: &Path, bytes: &[u8]) -> Result<(Vec<(String, Tensor)>, String), WeightsError> {
-    let Tensors { tensors, path: key } = read_tensors(bytes).map_err(|error| {
+    let Tensors { tensors, path: key, .. } = read_tensors(bytes).map_err(|error| {
         let path = path.to_owned();
         match error {
             PickleError::Format => WeightsError::Format { path },
@@ -93,7 +93,7 @@ fn of_pth(path: &Path, bytes: &[u8]) -> Result<(Vec<(String, Tensor)>, String), 
             source => WeightsError::Pickle { path, source },
         }
     })?;
-    let tensor = |NamedTensor { name, shape, values }| Ok((name, Tensor::from_vec(values, shape, &Device::Cpu)?));
+    let tensor = |NamedTensor { name, shape, values, .. }| Ok((name, Tensor::from_vec(values, shape, &Device::Cpu)?));
     Ok((tensors.into_iter().map(tensor).collect::<candle_core::Result<_>>()?, key))
 }
 

@@ -102,7 +102,7 @@ impl Reader {
 
     /// Mean stored bytes of a sample of `views` views.
     pub fn stored_bytes(&self, views: usize) -> u64 {
-        let shards = self.data.shards(&self.view.stream);
+        let shards = self.data.shards(&self.view.stream).unwrap_or_default();
         let sum = |of: fn(&Shard) -> u64| -> u64 { shards.iter().map(of).sum() };
         let records = (views * self.view.frames) as u64 * u64::from(self.spec.planes);
         sum(Shard::file_bytes) * records / sum(Shard::records).max(1)
@@ -147,7 +147,7 @@ impl Reader {
         let decoder = prepare(decoder)?;
         for (i, out) in out.chunks_exact_mut(image_bytes).enumerate() {
             let (frame, plane) = (frames.start + i / planes, i % planes);
-            let size = records.size(frame, plane);
+            let size = records.size(frame, plane)?;
             let Placement { window, mirrored } = place(size)?;
             if (usize::from(window.width), usize::from(window.height)) == (side, side) {
                 records.decode_window(frame, plane, window, decoder, out)?;

@@ -105,7 +105,7 @@ impl TestSamples {
         }
         let reader = Reader::new(data, clips.into(), view, options.sampling.fewest_flow_frames())?;
         let mut order: Vec<usize> = (0..reader.clips.len()).collect();
-        order.sort_by_key(|&number| data.place(&view.stream, reader.clips[number].clip));
+        order.sort_by_key(|&number| data.place(&view.stream, reader.clips[number].clip).ok());
         let replaced = Replaced::new(options.damage.clone());
         Ok(Self { reader, options, order, replaced })
     }

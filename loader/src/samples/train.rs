@@ -148,7 +148,7 @@ impl TrainSamples {
         options.check(&reader)?;
         if options.crop == Crop::Random && !reader.clips.is_empty() {
             let records = reader.records(0)?;
-            let size = records.size(0, 0);
+            let size = records.size(0, 0)?;
             check_room(size, view.side).ok_or_else(|| too_small(records.id(), size, view.side))?;
         }
         let order = permutation(options.seed, options.epoch, reader.clips.len());
@@ -207,7 +207,7 @@ impl TrainSamples {
         };
         for (start, out) in starts.into_iter().zip(out.chunks_exact_mut(reader.view_bytes())) {
             let frames = start as usize..start as usize + reader.view.frames;
-            let first = records.size(frames.start, 0);
+            let first = records.size(frames.start, 0)?;
             // The same choices for all of a view's images, whatever their sizes; the next view makes its own.
             let of_view = draws.clone();
             place(first, &mut draws)?;

@@ -8,7 +8,7 @@ use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DriverErr
 
 use super::plan::Plan;
 use crate::error::{Error, Result};
-use crate::{Flow, Params, TvL1};
+use crate::{Flow, TvL1, TvL1Params};
 
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/tvl1.ptx"));
 /// Threads of a block; the kernel is compiled for no more.
@@ -47,7 +47,7 @@ struct Tables {
 impl CudaTvL1 {
     /// For images of `width` x `height` pixels and up to `pairs` pairs at once, on card `ordinal`. A pair takes about 95 bytes of
     /// its memory a pixel; a card is busy with as many pairs as it has multiprocessors.
-    pub fn new(ordinal: usize, width: usize, height: usize, params: Params, pairs: usize) -> Result<Self> {
+    pub fn new(ordinal: usize, width: usize, height: usize, params: TvL1Params, pairs: usize) -> Result<Self> {
         params.check()?;
         let pixels = width.checked_mul(height).filter(|pixels| (1..=TvL1::MAX_PIXELS).contains(pixels));
         let Some(pixels) = pixels else { return Err(Error::Size { width, height }) };

@@ -1,7 +1,7 @@
 //! What the kernel is told of a size: the levels of the pyramid, where they lie in memory, the taps of its resizes.
 
 use crate::pyramid::{Bilinear, level_sizes};
-use crate::tvl1::{Params, SHORTEST_SIDE, cubic_weights};
+use crate::tvl1::{SHORTEST_SIDE, TvL1Params, cubic_weights};
 
 /// Planes of the largest level that a pair holds beside its images: four of the gradient image, then flow here and on the next
 /// level, the filtered flow, the data term's four and the dual variables' four.
@@ -23,7 +23,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub fn new(width: usize, height: usize, params: &Params) -> Self {
+    pub fn new(width: usize, height: usize, params: &TvL1Params) -> Self {
         let sizes = level_sizes(width, height, params.scales, params.scale_step, SHORTEST_SIDE);
         let mut taps = Vec::new();
         let mut add = |resize: Option<Bilinear>| -> [i64; 2] {
@@ -44,7 +44,7 @@ impl Plan {
             images += 2 * width * height;
         }
         let counts = [sizes.len(), params.warps, params.outer_iterations, params.inner_iterations];
-        let Params { tau, lambda, theta, epsilon, .. } = *params;
+        let TvL1Params { tau, lambda, theta, epsilon, .. } = *params;
         let floats = [lambda * theta, theta, tau / theta, epsilon * epsilon, (1.0 / params.scale_step) as f32];
         let mut setup: Vec<u32> = counts.map(|count| count.min(i32::MAX as usize) as u32).to_vec();
         setup.push(params.median.into());

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::plan::Plan;
-use crate::{Flow, Params, TvL1};
+use crate::{Flow, TvL1, TvL1Params};
 
 /// Flow of each frame to the next by the kernel.
-fn by_kernel(width: usize, height: usize, params: &Params, frames: &[u8]) -> Vec<Flow> {
+fn by_kernel(width: usize, height: usize, params: &TvL1Params, frames: &[u8]) -> Vec<Flow> {
     let folder = tempfile::tempdir().unwrap();
     let [program, input, output] = ["kernel", "in", "out"].map(|name| folder.path().join(name));
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
@@ -52,11 +52,12 @@ fn moments(width: usize, height: usize) -> Vec<u8> {
 #[test]
 fn the_kernel_computes_what_the_processor_does() {
     // No end by the sum of changes, which is added up in another order: then every bit is the same.
-    let exact = Params { epsilon: 0.0, warps: 3, inner_iterations: 7, outer_iterations: 3, ..Params::default() };
+    let exact =
+        TvL1Params { epsilon: 0.0, warps: 3, inner_iterations: 7, outer_iterations: 3, ..TvL1Params::default() };
     for (width, height, params) in [
         (61, 44, exact),
-        (90, 71, Params { scales: 3, scale_step: 0.5, ..exact }),
-        (17, 50, Params { median: false, ..exact }),
+        (90, 71, TvL1Params { scales: 3, scale_step: 0.5, ..exact }),
+        (17, 50, TvL1Params { median: false, ..exact }),
         (3, 2, exact),
         (1, 1, exact),
     ] {
@@ -77,12 +78,12 @@ fn the_kernel_computes_what_the_processor_does() {
 fn with_the_usual_end_of_iterations_it_differs_by_less_than_a_level() {
     let (width, height) = (150, 117);
     let frames = moments(width, height);
-    let mut solver = TvL1::new(width, height, Params::default()).unwrap();
-    for (pair, found) in by_kernel(width, height, &Params::default(), &frames).iter().enumerate() {
+    let mut solver = TvL1::new(width, height, TvL1Params::default()).unwrap();
+    for (pair, found) in by_kernel(width, height, &TvL1Params::default(), &frames).iter().enumerate() {
         let image = |i: usize| &frames[i * width * height..(i + 1) * width * height];
         let mut expected = Flow::default();
         solver.compute(image(pair), image(pair + 1), &mut expected).unwrap();
-        let error = found.end_point_error(&expected);
+        let error = found.end_point_error(&expected).unwrap();
         println!("pair {pair}: {error:.6} pixels");
         // A level is 40/255 of a pixel.
         assert!(error < 0.01, "pair {pair}: {error} pixels");

@@ -19,10 +19,20 @@ use level::{Extended, sobel};
 use refine::Refiner;
 use search::{Grid, Images, PATCH};
 
-/// What the method can be told.
+/// Parameters of [`Dis`].
+///
+/// # Example
+///
+/// ```
+/// use clip_flow::DisParams;
+///
+/// let mut params = DisParams::MEDIUM;
+/// params.refinements = 0;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DisParams {
-    /// The flow is computed on images 2 to the power of this smaller, and then enlarged.
+    /// The flow is computed on images that are smaller by 2 to the power of this, and then enlarged.
     pub finest_scale: u32,
     /// Pixels between two patches, 1 to 8.
     pub stride: usize,
@@ -45,8 +55,25 @@ impl Default for DisParams {
     }
 }
 
-/// Computes flow between images of one size, over and over in the same memory, as [`crate::TvL1`] does.
-#[derive(Debug, Clone)]
+/// Computes flow by dense inverse search between images of one size, over and over in the same memory.
+///
+/// It works on one thread, as [`crate::TvL1`] does.
+///
+/// # Example
+///
+/// ```
+/// use clip_flow::{Dis, DisParams, Flow};
+///
+/// let image = |shift: usize| -> Vec<u8> {
+///     (0..64 * 48).map(|i| (128.0 + 90.0 * ((i % 64 - shift) as f32 * 0.4).sin()) as u8).collect()
+/// };
+/// let mut flow = Flow::default();
+/// Dis::new(64, 48, DisParams::MEDIUM)?.compute(&image(0), &image(0), &mut flow)?;
+/// assert_eq!((flow.width, flow.height), (64, 48));
+/// assert!(flow.x.iter().all(|x| x.abs() < 0.1));
+/// # Ok::<(), clip_flow::Error>(())
+/// ```
+#[derive(Clone)]
 pub struct Dis {
     params: DisParams,
     images: [Plane; 2],
@@ -75,9 +102,21 @@ struct Level {
     grow: Option<Bilinear>,
 }
 
+impl std::fmt::Debug for Dis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dis")
+            .field("width", &self.grown.width)
+            .field("height", &self.grown.height)
+            .field("params", &self.params)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Dis {
-    /// For images of `width` x `height` pixels, at most [`crate::TvL1::MAX_PIXELS`]. Of images that are narrower than a patch of
-    /// 8 pixels the flow is zero.
+    /// Makes a solver for images of `width` x `height` pixels, at most [`crate::TvL1::MAX_PIXELS`]. Images narrower than a patch
+    /// of 8 pixels have no flow: it is zero.
+    ///
+    /// Returns [`Error::Parameter`] or [`Error::Size`].
     pub fn new(width: usize, height: usize, params: DisParams) -> Result<Self> {
         let wrong = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
         if !(1..=PATCH).contains(&params.stride) {
@@ -119,14 +158,14 @@ impl Dis {
         })
     }
 
-    /// The same without instructions that were found at run time. Results are the same; it is slower.
+    /// Switches off the instructions that are detected at run time. Results are the same; it is slower.
     #[must_use]
     pub fn portable(mut self) -> Self {
         self.simd = Simd::Portable;
         self
     }
 
-    /// Flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
+    /// Computes the flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
     pub fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> Result<()> {
         let (width, height) = (self.grown.width, self.grown.height);
         check_images([first, second], width, height)?;

@@ -21,9 +21,20 @@ use warp::{DataTerm, GradientImage, Weights};
 /// Levels have no shorter side, in pixels.
 pub(crate) const SHORTEST_SIDE: usize = 16;
 
-/// What the method can be told. The defaults are OpenCV's.
+/// Parameters of [`TvL1`]. The defaults are OpenCV's.
+///
+/// # Example
+///
+/// ```
+/// use clip_flow::TvL1Params;
+///
+/// let mut params = TvL1Params::default();
+/// params.warps = 2;
+/// assert_eq!(params.lambda, 0.15);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Params {
+#[non_exhaustive]
+pub struct TvL1Params {
     /// Time step of the dual variables.
     pub tau: f32,
     /// Weight of the data term: smaller is smoother.
@@ -46,7 +57,7 @@ pub struct Params {
     pub median: bool,
 }
 
-impl Default for Params {
+impl Default for TvL1Params {
     fn default() -> Self {
         Self {
             tau: 0.25,
@@ -63,7 +74,7 @@ impl Default for Params {
     }
 }
 
-impl Params {
+impl TvL1Params {
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
         for (name, value) in [("tau", self.tau), ("lambda", self.lambda), ("theta", self.theta)] {
@@ -88,9 +99,22 @@ impl Params {
 ///
 /// It works on one thread; for more, use one for each. The result depends on the two images and the parameters alone: not on
 /// what was computed before, nor on the instructions that the processor has.
-#[derive(Debug, Clone)]
+///
+/// # Example
+///
+/// ```
+/// use clip_flow::{Flow, TvL1, TvL1Params};
+///
+/// let first: Vec<u8> = (0..64 * 48).map(|i| (128.0 + 90.0 * ((i % 64) as f32 * 0.4).sin()) as u8).collect();
+/// let mut solver = TvL1::new(64, 48, TvL1Params::default())?;
+/// let mut flow = Flow::default();
+/// solver.compute(&first, &first, &mut flow)?;
+/// assert!(flow.x.iter().chain(&flow.y).all(|&motion| motion == 0.0));
+/// # Ok::<(), clip_flow::Error>(())
+/// ```
+#[derive(Clone)]
 pub struct TvL1 {
-    params: Params,
+    params: TvL1Params,
     /// The largest first.
     levels: Vec<Level>,
     gradient: GradientImage,
@@ -113,12 +137,20 @@ struct Level {
     grow: Option<Bilinear>,
 }
 
+impl std::fmt::Debug for TvL1 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TvL1").field("params", &self.params).finish_non_exhaustive()
+    }
+}
+
 impl TvL1 {
-    /// The most pixels of an image: 8192 x 8192. A pixel takes about 150 bytes.
+    /// The largest number of pixels of an image: 8192 x 8192. A pixel takes about 150 bytes.
     pub const MAX_PIXELS: usize = 1 << 26;
 
-    /// For images of `width` x `height` pixels.
-    pub fn new(width: usize, height: usize, params: Params) -> Result<Self> {
+    /// Makes a solver for images of `width` x `height` pixels.
+    ///
+    /// Returns [`Error::Parameter`] or [`Error::Size`].
+    pub fn new(width: usize, height: usize, params: TvL1Params) -> Result<Self> {
         params.check()?;
         let pixels = width.checked_mul(height).filter(|pixels| (1..=Self::MAX_PIXELS).contains(pixels));
         let Some(pixels) = pixels else { return Err(Error::Size { width, height }) };
@@ -147,14 +179,14 @@ impl TvL1 {
         })
     }
 
-    /// The same without instructions that were found at run time. Results are the same; it is slower.
+    /// Switches off the instructions that are detected at run time. Results are the same; it is slower.
     #[must_use]
     pub fn portable(mut self) -> Self {
         self.simd = Simd::Portable;
         self
     }
 
-    /// Flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
+    /// Computes the flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
     pub fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> Result<()> {
         let (width, height) = (self.levels[0].filtered.width, self.levels[0].filtered.height);
         check_images([first, second], width, height)?;
@@ -199,7 +231,7 @@ impl TvL1 {
     /// Improves the flow of a level, which holds a first guess.
     fn refine(&mut self, level: usize) {
         let Level { images, state, data, filtered, .. } = &mut self.levels[level];
-        let Params { tau, lambda, theta, epsilon, .. } = self.params;
+        let TvL1Params { tau, lambda, theta, epsilon, .. } = self.params;
         let steps = Steps { threshold: lambda * theta, theta, dual: tau / theta };
         let enough = epsilon * epsilon * (filtered.width * filtered.height) as f32;
         self.gradient.set(&images[1]);

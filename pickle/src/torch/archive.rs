@@ -3,11 +3,10 @@
 //! `NAME/byteorder` says `little` or `big`; where it is missing the numbers are little-endian. Entries are stored as they are, so
 //! they are borrowed from the file's bytes. Sizes that the archive states are not believed beyond these bytes.
 
-use super::{Storages, Tensors};
+use super::tensors::{Storages, Tensors};
 use crate::dtype::DType;
-use crate::error::{PickleError, Result};
+use crate::error::{PickleError, Result, excerpt};
 use crate::machine::Machine;
-use crate::objects::excerpt;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{Cursor, Read};

@@ -3,12 +3,12 @@
 //! Such a file is four pickles one after the other, a magic number, a version, the machine's types and the saved object; then a
 //! pickled list of the storages' keys and, in its order, each storage: its number of elements in 8 bytes, and they.
 
-use super::{Place, Storages, Tensors};
+use super::tensors::{Storages, Tensors};
 use crate::dtype::DType;
 use crate::error::{PickleError, Result};
 use crate::input::Input;
-use crate::machine::{Id, Machine};
-use crate::objects::Node;
+use crate::machine::Machine;
+use crate::node::{Id, Node, Place};
 use crate::op;
 use std::collections::HashMap;
 use std::ops::Range;

@@ -7,35 +7,27 @@
 
 mod archive;
 mod legacy;
+mod rebuild;
 mod search;
+mod tensors;
 
-use crate::dtype::DType;
+pub(crate) use tensors::Nowhere;
+pub use tensors::{NamedTensor, Tensors};
+
 use crate::error::{PickleError, Result};
-use crate::machine::{Id, Machine};
-use crate::objects::{Global, Node};
-use std::borrow::Cow;
-
-/// A floating-point tensor.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedTensor {
-    /// Its name: the key in the dictionary, or the path to it in a module.
-    pub name: String,
-    /// Its sizes; empty for a single number.
-    pub shape: Vec<usize>,
-    /// Its elements, the last index fastest, whatever order the file has.
-    pub values: Vec<f32>,
-}
-
-/// The tensors of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensors {
-    /// Floating-point tensors in the file's order. Others, such as counters, are left out.
-    pub tensors: Vec<NamedTensor>,
-    /// Where in the file they are: keys with points between them, such as `state_dict`; empty for the file itself.
-    pub path: String,
-}
+use crate::machine::Machine;
 
 /// Reads the floating-point tensors of a file that `torch.save` wrote, or of a plain pickle.
+///
+/// # Example
+///
+/// ```
+/// let file = std::fs::read("tests/goldens/key-net.pth").unwrap();
+/// let found = inert_pickle::read_tensors(&file)?;
+/// assert_eq!(found.path, "net");
+/// assert_eq!((found.tensors[0].shape.as_slice(), found.tensors[0].values.as_slice()), (&[2][..], &[1.0, 2.0][..]));
+/// # Ok::<(), inert_pickle::PickleError>(())
+/// ```
 ///
 /// They are the state dictionary that the file is, or the first one within it (under `state_dict`, `model`, `net` and so on, or
 /// else under any key), or the parameters and persistent buffers of a pickled module. f16, bf16 and f64 are converted to f32.
@@ -60,224 +52,4 @@ pub fn read_tensors(bytes: &[u8]) -> Result<Tensors> {
     let top = machine.run()?;
     machine.budget = bytes.len();
     machine.tensors(top, &mut Nowhere)
-}
-
-/// The storages that lie outside of a pickle.
-pub(crate) trait Storages {
-    /// The bytes of one; none where it is not there.
-    fn bytes(&mut self, key: &str) -> Result<Option<&[u8]>>;
-}
-
-/// Those of a plain pickle, which has none.
-pub(crate) struct Nowhere;
-
-impl Storages for Nowhere {
-    fn bytes(&mut self, _: &str) -> Result<Option<&[u8]>> {
-        Ok(None)
-    }
-}
-
-/// Elements that tensors share.
-#[derive(Debug)]
-pub(crate) struct Storage<'a> {
-    dtype: DType,
-    place: Place<'a>,
-}
-
-#[derive(Debug)]
-enum Place<'a> {
-    /// Outside of the pickle, under a key.
-    Key(String),
-    Here(Cow<'a, [u8]>),
-}
-
-/// A view of a storage. Offset and strides count elements.
-#[derive(Clone, Debug)]
-pub(crate) struct Tensor {
-    storage: Id,
-    offset: usize,
-    shape: Vec<usize>,
-    strides: Vec<usize>,
-}
-
-impl Tensor {
-    pub(crate) fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// Number of elements, and the place behind the last one in the storage; none where these are too large to count.
-    fn extent(&self) -> Option<(usize, usize)> {
-        let items = self.shape.iter().try_fold(1_usize, |n, &size| n.checked_mul(size))?;
-        if items == 0 {
-            return Some((0, 0));
-        }
-        let dims = self.shape.iter().zip(&self.strides);
-        let last = dims
-            .into_iter()
-            .try_fold(self.offset, |at, (&size, &stride)| at.checked_add((size - 1).checked_mul(stride)?))?;
-        Some((items, last.checked_add(1)?))
-    }
-
-    /// Whether its elements lie one after the other, the last index fastest.
-    fn is_in_order(&self) -> bool {
-        let mut expected = 1;
-        let dims = self.shape.iter().zip(&self.strides).rev();
-        dims.into_iter().all(|(&size, &stride)| {
-            let fits = size == 1 || stride == expected;
-            expected *= size;
-            fits
-        })
-    }
-
-    /// Its elements, of `size` bytes each, in order. `data` reaches as far as [`extent`](Self::extent).
-    fn gather(&self, data: &[u8], size: usize, items: usize) -> Vec<u8> {
-        if items == 0 {
-            return Vec::new();
-        }
-        if self.is_in_order() {
-            return data[self.offset * size..][..items * size].to_vec();
-        }
-        let mut found = Vec::with_capacity(items * size);
-        let mut index = vec![0; self.shape.len()];
-        let mut at = self.offset;
-        for _ in 0..items {
-            found.extend_from_slice(&data[at * size..][..size]);
-            // Count up from the last index.
-            for dim in (0..index.len()).rev() {
-                index[dim] += 1;
-                at += self.strides[dim];
-                if index[dim] < self.shape[dim] {
-                    break;
-                }
-                at -= index[dim] * self.strides[dim];
-                index[dim] = 0;
-            }
-        }
-        found
-    }
-}
-
-/// The type of a class such as `FloatStorage`.
-pub(crate) fn storage_type(class: &str) -> Option<DType> {
-    DType::parse(match class {
-        "BFloat16Storage" => return Some(DType::BRAIN),
-        "DoubleStorage" => "<f8",
-        "FloatStorage" => "<f4",
-        "HalfStorage" => "<f2",
-        "LongStorage" => "<i8",
-        "IntStorage" => "<i4",
-        "ShortStorage" => "<i2",
-        "CharStorage" => "|i1",
-        "ByteStorage" | "BoolStorage" | "UntypedStorage" => "|u1",
-        // Elements whose numbers are not read; their size is.
-        "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => "|S1",
-        "QInt32Storage" => "|S4",
-        "ComplexFloatStorage" => "|S8",
-        "ComplexDoubleStorage" => "|S16",
-        _ => return None,
-    })
-}
-
-impl<'a> Machine<'a> {
-    /// What `BINPERSID` refers to: a storage, or in old files a module's class with its source code.
-    pub(crate) fn outside(&mut self, id: Id) -> Result<Node<'a>> {
-        let Node::Tuple(parts) = self.node(id) else { return self.malformed("a reference that is no tuple") };
-        if let &[kind, class, ..] = parts.as_slice()
-            && self.keeps_unknown
-            && self.str(kind) == Some("module")
-        {
-            return match *self.node(class) {
-                Node::Global(class) => Ok(Node::Global(class)),
-                _ => self.malformed("a module without a class"),
-            };
-        }
-        self.storage_in_file(id).map(|storage| Node::Storage(Box::new(storage)))
-    }
-
-    /// `('storage', type, key, location, elements, None)`.
-    fn storage_in_file(&mut self, id: Id) -> Result<Storage<'a>> {
-        let Node::Tuple(parts) = self.node(id) else { return self.malformed("a reference that is no tuple") };
-        let &[kind, class, key, _, items, ref view @ ..] = parts.as_slice() else {
-            return self.malformed("a reference that is not to a storage");
-        };
-        let is_whole = view.iter().all(|&view| matches!(self.node(view), Node::None));
-        let (Some("storage"), Some(key), true) = (self.str(kind), self.str(key), is_whole) else {
-            return self.malformed("a reference to what is no storage of its own");
-        };
-        let (&Node::Global(Global::Storage(dtype)), &Node::Int(items)) = (self.node(class), self.node(items)) else {
-            return self.malformed("a reference to a storage of no known type");
-        };
-        let Ok(items) = usize::try_from(items) else { return self.malformed("a storage of less than nothing") };
-        let key = key.to_owned();
-        self.spend(key.len())?;
-        if let Some(storages) = &mut self.storages
-            && *storages.entry(key.clone()).or_insert((dtype, items)) != (dtype, items)
-        {
-            return self.malformed("a storage has two types or lengths");
-        }
-        Ok(Storage { dtype, place: Place::Key(key) })
-    }
-
-    /// `_load_from_bytes(file)`, where the file is nothing but a storage.
-    pub(crate) fn storage_of_file(&mut self, file: Id) -> Result<Storage<'a>> {
-        if self.is_nested || self.storages.is_some() {
-            return self.malformed("a torch file within a torch file");
-        }
-        let Node::Bytes(bytes) = self.node(file) else { return self.malformed("a torch file that is no bytes") };
-        let (dtype, range) = legacy::storage(bytes)?;
-        let (data, copied) = match bytes {
-            Cow::Borrowed(bytes) => (Cow::Borrowed(&bytes[range]), 0),
-            Cow::Owned(bytes) => (Cow::Owned(bytes[range.clone()].to_vec()), range.len()),
-        };
-        self.spend(copied)?;
-        Ok(Storage { dtype, place: Place::Here(data) })
-    }
-
-    pub(crate) fn tensor(&self, storage: Id, offset: Id, [size, stride]: [Id; 2]) -> Result<Tensor> {
-        if !matches!(self.node(storage), Node::Storage(_)) {
-            return self.malformed("a tensor without a storage");
-        }
-        let &Node::Int(offset) = self.node(offset) else { return self.malformed("a tensor that begins nowhere") };
-        let (shape, strides) = (self.shape(size)?, self.shape(stride)?);
-        match usize::try_from(offset) {
-            Ok(offset) if shape.len() == strides.len() => Ok(Tensor { storage, offset, shape, strides }),
-            _ => self.malformed("a tensor whose size and stride do not fit"),
-        }
-    }
-
-    /// A tensor's elements in order; none if they are no floats.
-    pub(crate) fn tensor_values(&mut self, tensor: &Tensor, outside: &mut dyn Storages) -> Result<Option<Vec<f32>>> {
-        let Some((items, end)) = tensor.extent() else {
-            return self.malformed("a tensor with more elements than can be");
-        };
-        let dtype = match self.node(tensor.storage) {
-            Node::Storage(storage) => storage.dtype,
-            _ => return self.malformed("a tensor without a storage"),
-        };
-        if dtype.floats(&[]).is_none() {
-            return Ok(None);
-        }
-        self.spend(items)?;
-        let data = match self.node(tensor.storage) {
-            Node::Storage(storage) => match &storage.place {
-                Place::Here(bytes) => Some(&**bytes),
-                Place::Key(key) => outside.bytes(key)?,
-            },
-            _ => None,
-        };
-        let Some(data) = data else { return self.malformed("a tensor whose storage is not there") };
-        if end.checked_mul(dtype.bytes).is_none_or(|end| end > data.len()) {
-            return self.malformed("a tensor reaches beyond its storage");
-        }
-        Ok(dtype.floats(&tensor.gather(data, dtype.bytes, items)))
-    }
-
-    /// Sets the byte order of all storages.
-    fn order_storages(&mut self, order: char) {
-        for node in &mut self.nodes {
-            if let Node::Storage(storage) = node {
-                storage.dtype = storage.dtype.with_order(order).unwrap_or(storage.dtype);
-            }
-        }
-    }
 }

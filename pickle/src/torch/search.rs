@@ -1,9 +1,9 @@
 //! Where in a file the weights are.
 
-use super::{NamedTensor, Storages, Tensors};
-use crate::error::{PickleError, Result};
-use crate::machine::{Id, Machine};
-use crate::objects::{Node, excerpt};
+use super::tensors::{NamedTensor, Storages, Tensors};
+use crate::error::{PickleError, Result, excerpt};
+use crate::machine::Machine;
+use crate::node::{Id, Node};
 use std::collections::{HashMap, HashSet};
 
 /// Under which keys training scripts put the weights, the likeliest first.

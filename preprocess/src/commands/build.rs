@@ -165,7 +165,7 @@ fn check_level(level: i32, codecs: &[Codec]) -> Result<(), Error> {
         let highest = match codec {
             Codec::Zstd => 22,
             Codec::Lz4 => 12,
-            Codec::Raw | Codec::Jpeg => continue,
+            _ => continue,
         };
         used = true;
         if !(1..=highest).contains(&level) {

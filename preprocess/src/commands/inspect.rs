@@ -44,7 +44,7 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
             "records": report.records,
             "bytes": report.bytes,
             "seconds": seconds,
-            "damage": report.damage,
+            "damage": report.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))
     } else {
         let mut page = Page::default();

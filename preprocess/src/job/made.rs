@@ -52,7 +52,7 @@ impl Job<'_> {
         let checked = verify(out, VerifyDepth::Checksums, watch.progress)?;
         if let Some(damage) = checked.damage.first() {
             if self.options.overwrite {
-                return Ok(Some(damage.clone()));
+                return Ok(Some(damage.to_string()));
             }
             return Err(Error::Input(format!(
                 "{damage}; this command makes the data set again with --overwrite in place of --resume"

@@ -90,13 +90,8 @@ impl<'a> Job<'a> {
             }
             files.push(None);
         }
-        let metadata = ShardMetadata {
-            dataset: lists.dataset.into(),
-            classes: lists.classes.clone(),
-            splits: lists.splits.clone(),
-            build: content_options(options, source, &streams),
-            ..ShardMetadata::default()
-        };
+        let mut metadata = ShardMetadata::new(lists.dataset, lists.classes.clone(), lists.splits.clone());
+        metadata.build = content_options(options, source, &streams);
         let shown = source.shown();
         let video = source.video();
         let asked = lists.clips.len() + strangers.len();

@@ -229,7 +229,7 @@ impl Painter {
         let clip = &data.manifest().clips[row.clip];
         let open = |name: &str| clip.frames.contains_key(name).then(|| data.clip(name, row.clip)).transpose();
         let (rgb, flow) = (open("rgb")?, open("flow")?);
-        let Some(size) = rgb.as_ref().or(flow.as_ref()).map(|records| records.size(0, 0)) else {
+        let Some(size) = rgb.as_ref().or(flow.as_ref()).map(|records| records.size(0, 0)).transpose()? else {
             return Ok(Strip { thumbs: Vec::new(), height: 0, scale_note: String::new() });
         };
         // Flow that was squashed to a square is shown with the frame's own proportions.
@@ -249,7 +249,7 @@ impl Painter {
             let mut fields = Vec::new();
             for &frame in &row.frames {
                 // The last RGB frame has no flow behind it.
-                let frame = frame.min(flow.frames().saturating_sub(1));
+                let frame = frame.min(flow.frame_count().saturating_sub(1));
                 let mut plane = |plane| {
                     let (size, pixels) = self.decode(&flow, frame, plane)?;
                     Ok::<_, Error>(self.thumb(&pixels, size, thumb_height))
@@ -268,7 +268,7 @@ impl Painter {
     }
 
     fn decode(&mut self, clip: &ClipRecords<'_>, frame: usize, plane: usize) -> Result<(ImageSize, Vec<u8>)> {
-        let size = clip.size(frame, plane);
+        let size = clip.size(frame, plane)?;
         let mut pixels = vec![0; size.bytes()];
         clip.decode(frame, plane, &mut self.decoder, &mut pixels)?;
         Ok((size, pixels))

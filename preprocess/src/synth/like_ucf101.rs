@@ -114,22 +114,17 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
         .map(|(kind, _)| assign(flow_frames.iter().map(|&flow| records(kind, flow) * record_bytes(kind)), shard_bytes));
     let images = |flow: u32| streams.iter().map(|&(kind, _)| records(kind, flow)).sum::<u64>();
     let weights: Vec<u64> = flow_frames.iter().map(|&flow| images(flow) * record_bytes(StreamKind::Rgb)).collect();
-    let metadata = ShardMetadata {
-        dataset: "ucf101".into(),
-        classes: lists.classes.clone(),
-        splits: lists.splits.clone(),
-        build: BTreeMap::from([
-            ("packer".to_owned(), json!(concat!("ucfpack ", env!("CARGO_PKG_VERSION")))),
-            (
-                "layout".to_owned(),
-                json!(match taken {
-                    Some(_) => "made up: names, splits and frame counts of UCF101, images of another data set",
-                    None => "made up: names, splits and frame counts of UCF101, plain images",
-                }),
-            ),
-        ]),
-        ..ShardMetadata::default()
-    };
+    let mut metadata = ShardMetadata::new("ucf101", lists.classes.clone(), lists.splits.clone());
+    metadata.build = BTreeMap::from([
+        ("packer".to_owned(), json!(concat!("ucfpack ", env!("CARGO_PKG_VERSION")))),
+        (
+            "layout".to_owned(),
+            json!(match taken {
+                Some(_) => "made up: names, splits and frame counts of UCF101, images of another data set",
+                None => "made up: names, splits and frame counts of UCF101, plain images",
+            }),
+        ),
+    ]);
     let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
     let mut writer = Writer::new(Arc::new(Disk), staging.path(), streams.map(|(kind, _)| kind), &plans, &metadata);
     let total =
@@ -186,11 +181,11 @@ impl TakenImages {
         let mut taken = Self { rgb: Vec::new(), flow: Vec::new() };
         for clip in 0..data.manifest().clips.len() {
             let records = data.clip("rgb", clip)?;
-            for frame in 0..records.frames().min(MAX_TAKEN_FRAMES - taken.rgb.len()) {
+            for frame in 0..records.frame_count().min(MAX_TAKEN_FRAMES - taken.rgb.len()) {
                 taken.rgb.push(records.record(frame, 0)?.into());
             }
             let records = data.clip("flow", clip)?;
-            for frame in 0..records.frames().min(MAX_TAKEN_FRAMES - taken.flow.len()) {
+            for frame in 0..records.frame_count().min(MAX_TAKEN_FRAMES - taken.flow.len()) {
                 taken.flow.push([records.record(frame, 0)?.into(), records.record(frame, 1)?.into()]);
             }
         }
@@ -207,8 +202,8 @@ impl TakenImages {
         };
         INDEX_ENTRY_BYTES
             + match kind {
-                StreamKind::Rgb => mean(&mut self.rgb.iter().map(|record| record.bytes.len())),
-                StreamKind::Flow => mean(&mut self.flow.iter().map(|[x, _]| x.bytes.len())),
+                StreamKind::Rgb => mean(&mut self.rgb.iter().map(|record| record.bytes().len())),
+                StreamKind::Flow => mean(&mut self.flow.iter().map(|[x, _]| x.bytes().len())),
             }
     }
 
@@ -234,7 +229,7 @@ struct PlainImages {
 impl PlainImages {
     fn new(width: u16, height: u16) -> Result<Self> {
         let StreamOptions { codec, filter, level, .. } = OPTIONS;
-        let mut encoder = Encoder::new(EncodeOptions { codec, filter, level })?;
+        let mut encoder = Encoder::new(EncodeOptions::new(codec, filter, level))?;
         let (rgb, grey) = (ImageSize { width, height, channels: 3 }, ImageSize { width, height, channels: 1 });
         let grey = (0..=255).map(|level| encoder.encode(&vec![level; grey.bytes()], grey)).collect::<Result<_, _>>()?;
         Ok(Self { encoder, rgb, pixels: Vec::new(), grey })

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "cuda")]
 use clip_flow::CudaTvL1;
-use clip_flow::{Dis, DisParams, Flow, Params, TvL1};
+use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params};
 use rayon::prelude::*;
 
 use super::{FlowMethod, VideoOptions};
@@ -164,7 +164,7 @@ impl Solver {
     fn new(method: FlowMethod, (width, height): (u16, u16)) -> clip_flow::Result<Self> {
         let (width, height) = (width.into(), height.into());
         Ok(match method {
-            FlowMethod::TvL1 => Self::TvL1(TvL1::new(width, height, Params::default())?.into()),
+            FlowMethod::TvL1 => Self::TvL1(TvL1::new(width, height, TvL1Params::default())?.into()),
             FlowMethod::Dis => Self::Dis(Dis::new(width, height, DisParams::MEDIUM)?.into()),
         })
     }
@@ -183,7 +183,8 @@ fn too_large(error: &clip_flow::Error) -> Error {
 
 #[cfg(feature = "cuda")]
 fn on_card(card: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
-    let solver = CudaTvL1::new(card, width.into(), height.into(), Params::default(), CARD_PAIRS).map_err(card_fault)?;
+    let solver =
+        CudaTvL1::new(card, width.into(), height.into(), TvL1Params::default(), CARD_PAIRS).map_err(card_fault)?;
     Ok((solver.pairs(), By::Card(solver.into())))
 }
 

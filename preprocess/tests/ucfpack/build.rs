@@ -60,9 +60,9 @@ fn a_whole_tree_becomes_a_data_set() {
     let source = fs::read(tree.path(&format!("jpegs_256/{}/frame000005.jpg", CLIPS[3]))).unwrap();
     assert_eq!(rgb.record(4, 0).unwrap().bytes, source);
     let flow = data.clip("flow", 3).unwrap();
-    assert_eq!((flow.frames(), flow.size(0, 0).width, flow.size(0, 1).height), (13, 28, 28));
+    assert_eq!((flow.frame_count(), flow.size(0, 0).unwrap().width, flow.size(0, 1).unwrap().height), (13, 28, 28));
     let quick = verify::verify(&out, VerifyDepth::Deep, &Progress::hidden()).unwrap();
-    assert_eq!((quick.records, quick.damage), (84 + 156, vec![]));
+    assert_eq!((quick.records, quick.damage.len()), (84 + 156, 0));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn each_codec_stores_the_pixels_that_were_decoded() {
         let mut decoder = Decoder::new().unwrap();
         ["rgb", "flow"].map(|name| {
             let clip = data.clip(name, 2).unwrap();
-            let mut pixels = vec![0; clip.size(7, 0).bytes()];
+            let mut pixels = vec![0; clip.size(7, 0).unwrap().bytes()];
             clip.decode(7, 0, &mut decoder, &mut pixels).unwrap();
             pixels
         })
@@ -136,7 +136,7 @@ fn folders_in_another_case_are_found_and_twins_refused() {
     }
     let place = tempfile::tempdir().unwrap();
     pack(&options(&tree, &place.path().join("out"))).unwrap();
-    let data = Dataset::open(&place.path().join("out")).unwrap();
+    let data = Dataset::open(place.path().join("out")).unwrap();
     assert!(data.find_clip("v_HandStandPushups_g01_c01").is_some());
     tree.add_clip("v_HandStandPushups_g01_c01", RGB_FRAMES, 9);
     refused(&tree, "v_HandStandPushups_g01_c01, v_HandstandPushups_g01_c01 differ in case only; keep one");
@@ -358,6 +358,6 @@ fn verify_finds_a_flipped_bit() {
     fs::write(&shard, bytes).unwrap();
     let report = verify::verify(&out, VerifyDepth::Deep, &Progress::hidden()).unwrap();
     assert_eq!(report.damage.len(), 1, "{:?}", report.damage);
-    assert!(report.damage[0].contains("v_Archery_g01_c01 rgb"), "{:?}", report.damage);
+    assert!(report.damage[0].to_string().contains("v_Archery_g01_c01 rgb"), "{:?}", report.damage);
     assert!(verify::verify(&out, VerifyDepth::Quick, &Progress::hidden()).unwrap().damage.is_empty());
 }

@@ -77,7 +77,7 @@ fn chosen_clips_come_back_alone_and_pixels_exactly_as_png() {
     assert_eq!(names.len(), 2, "{names:?}");
     let data = Dataset::open(&out).unwrap();
     let clip = data.clip("flow", 2).unwrap();
-    let mut pixels = vec![0; clip.size(4, 1).bytes()];
+    let mut pixels = vec![0; clip.size(4, 1).unwrap().bytes()];
     clip.decode(4, 1, &mut Decoder::new().unwrap(), &mut pixels).unwrap();
     let png = image::open(back.join(format!("tvl1_flow/v/{}/frame000005.png", CLIPS[2]))).unwrap();
     assert_eq!(png.to_luma8().into_raw(), pixels);
@@ -95,7 +95,7 @@ fn jpegs_of_pixels_are_near_them() {
     exported(&out, &back, &[CLIPS[0]], PixelFormat::Jpeg).unwrap();
     let clip = Dataset::open(&out).unwrap();
     let clip = clip.clip("flow", 0).unwrap();
-    let mut pixels = vec![0; clip.size(4, 0).bytes()];
+    let mut pixels = vec![0; clip.size(4, 0).unwrap().bytes()];
     clip.decode(4, 0, &mut Decoder::new().unwrap(), &mut pixels).unwrap();
     let jpeg = image::open(back.join(format!("tvl1_flow/u/{}/frame000005.jpg", CLIPS[0]))).unwrap().to_luma8();
     let worst = jpeg.as_raw().iter().zip(&pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
@@ -117,8 +117,8 @@ fn an_id_that_is_a_path_is_not_followed() {
     );
     let mut writer = clipshard::ShardWriter::create(&path, &manifest.streams[0].spec).unwrap();
     writer.add_clip(forged, &[record.unwrap()]).unwrap();
-    let told = clipshard::ShardClip { label: 0, subsets: manifest.clips[0].subsets.clone() };
-    let shard = writer.finish(&clipshard::ShardMetadata { clips: vec![told], ..Default::default() }).unwrap();
+    let told = clipshard::ShardClip::from(&manifest.clips[0]);
+    let shard = writer.finish(&clipshard::ShardMetadata::default().with_clips(vec![told])).unwrap();
     manifest.streams.truncate(1);
     manifest.streams[0].shards = vec![shard];
     manifest.clips.truncate(1);

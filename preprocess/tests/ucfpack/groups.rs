@@ -103,7 +103,7 @@ fn a_clip_that_is_left_out_takes_its_group_along() {
     // The part that makes the shard of flow does not see that the image is damaged; merging writes that shard again.
     let merged = place.path().join("merged");
     let parts = parts(place.path(), |options| BuildOptions { keep_going: true, ..options }, &tree, &csv);
-    assert_eq!(Dataset::open(&parts[0]).unwrap().shards("flow")[0].metadata().unwrap().groups, expected());
+    assert_eq!(Dataset::open(&parts[0]).unwrap().shards("flow").unwrap()[0].metadata().unwrap().groups, expected());
     let (progress, cancel) = (Progress::hidden(), AtomicBool::new(false));
     merge(&MergeOptions { out: merged.clone(), parts, overwrite: false }, watch(&progress, &cancel)).unwrap();
     assert!(files(&merged) == files(&out));

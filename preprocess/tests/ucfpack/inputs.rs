@@ -56,7 +56,7 @@ impl Folder {
     }
 
     fn packed(&self, videos: &str) -> Dataset {
-        Dataset::open(&self.path(&format!("out-{videos}"))).unwrap()
+        Dataset::open(self.path(&format!("out-{videos}"))).unwrap()
     }
 }
 
@@ -476,7 +476,7 @@ fn images_that_are_to_be_turned_are_told_once() {
         .arg(dir.path().join("o"));
     let packed = program.output().unwrap();
     ended(&packed, 0, &["packed 3 clips", "note: 2 clips have images whose EXIF orientation is not upright"]);
-    let data = Dataset::open(&dir.path().join("o")).unwrap();
+    let data = Dataset::open(dir.path().join("o")).unwrap();
     let stored = data.clip("rgb", 1).unwrap().record(0, 0).unwrap().bytes.to_vec();
     assert_eq!(stored, turned, "as they are");
 }

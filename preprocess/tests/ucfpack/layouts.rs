@@ -36,7 +36,7 @@ fn records(packed: &Packed, stream: &str) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     for clip in 0..packed.data.manifest().clips.len() {
         let clip = packed.data.clip(stream, clip).unwrap();
-        for frame in 0..clip.frames() {
+        for frame in 0..clip.frame_count() {
             for plane in 0..clip.planes() {
                 records.push(clip.record(frame, plane).unwrap().bytes.to_vec());
             }
@@ -260,7 +260,7 @@ fn each_clip_has_a_frame_size_of_its_own() {
         o
     });
     let packed = build(tree.root(), &tree.lists(), native).unwrap();
-    let width = |stream: &str, clip: usize| packed.data.clip(stream, clip).unwrap().size(3, 0);
+    let width = |stream: &str, clip: usize| packed.data.clip(stream, clip).unwrap().size(3, 0).unwrap();
     assert_eq!((width("rgb", 4).width, width("rgb", 3).width, width("rgb", 4).channels), (50, 42, 3));
     assert_eq!((width("flow", 4).width, width("flow", 3).width, width("flow", 4).channels), (50, 42, 1));
     let source = fs::read(tree.path(&format!("tvl1_flow/v/{clip}/frame000004.jpg"))).unwrap();

@@ -5,9 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use clipshard::{
-    Clip, Codec, EncodeOptions, Encoder, Filter, ImageSize, Manifest, ShardClip, ShardMetadata, ShardWriter,
-};
+use clipshard::{Clip, EncodeOptions, Encoder, ImageSize, Manifest, ShardClip, ShardMetadata, ShardWriter};
 use clipshard::{Stream, StreamSpec, Subset};
 use tempfile::TempDir;
 
@@ -64,7 +62,7 @@ fn work_whose_output_nobody_reads_is_done_all_the_same() {
     // A clip that is left out is told on both.
     fs::remove_dir_all(packed.tree.path(&format!("jpegs_256/{}", CLIPS[2]))).unwrap();
     assert_eq!(unread(build(&packed.tree, &packed.path("some")).arg("--keep-going")), Some(0));
-    assert_eq!(Manifest::read(&packed.path("some")).unwrap().clips.len(), 5);
+    assert_eq!(Manifest::read(packed.path("some")).unwrap().clips.len(), 5);
 
     let parts = [1, 2].map(|number| packed.path(&format!("part{number}")));
     for (number, part) in parts.iter().enumerate() {
@@ -154,26 +152,26 @@ const SHOWN_ID: &str = r"v_\x1b[31mRed\x9b1m\nnote: all is well\u{202e}";
 /// A data set whose names hold escape sequences.
 fn hostile_names(dir: &Path) {
     let size = ImageSize { width: 8, height: 8, channels: 3 };
-    let mut encoder = Encoder::new(EncodeOptions { codec: Codec::Zstd, filter: Filter::Up, level: 3 }).unwrap();
+    let mut encoder = Encoder::new(EncodeOptions::zstd(3)).unwrap();
     let record = encoder.encode(&vec![9; size.bytes()], size).unwrap();
-    let spec = StreamSpec { name: "rgb".into(), planes: 1, channels: 3 };
+    let spec = StreamSpec::rgb();
     fs::create_dir(dir).unwrap();
-    let mut writer = ShardWriter::create(&dir.join("rgb-00000.clipshard"), &spec).unwrap();
+    let mut writer = ShardWriter::create(dir.join("rgb-00000.clipshard"), &spec).unwrap();
     writer.add_clip(BAD_ID, &[record.clone(), record]).unwrap();
     let class = "A\u{1b}]0;title\u{7}".to_owned();
     let group = "g\u{1b}[2J\r".to_owned();
     let split = "1\u{1b}[8m".to_owned();
     let dataset = "set\u{1b}c".to_owned();
-    let clips = vec![ShardClip { label: 0, subsets: vec![Subset::Train] }];
-    let build = [("packer\u{1b}[A".to_owned(), serde_json::json!("x\u{1b}[B"))].into();
-    let groups = [(BAD_ID.to_owned(), group)].into();
-    let metadata = ShardMetadata { dataset, classes: vec![class], splits: vec![split], build, clips, groups };
+    let clip = Clip::new(BAD_ID, 0, vec![Subset::Train]).with_frames("rgb", 2);
+    let mut metadata = ShardMetadata::new(dataset, vec![class], vec![split]).with_clips(vec![ShardClip::from(&clip)]);
+    metadata.build = [("packer\u{1b}[A".to_owned(), serde_json::json!("x\u{1b}[B"))].into();
+    metadata.groups = [(BAD_ID.to_owned(), group)].into();
     let shards = vec![writer.finish(&metadata).unwrap()];
-    let frames = [("rgb".to_owned(), 2)].into();
-    let clip = Clip { id: BAD_ID.into(), label: 0, subsets: vec![Subset::Train], frames };
     let ShardMetadata { dataset, classes, splits, build, groups, .. } = metadata;
-    let streams = vec![Stream { spec, shards }];
-    Manifest { dataset, classes, splits, build, streams, clips: vec![clip], groups }.write(dir).unwrap();
+    let mut manifest = Manifest::new(dataset, classes, splits);
+    (manifest.build, manifest.groups) = (build, groups);
+    (manifest.streams, manifest.clips) = (vec![Stream::new(spec, shards)], vec![clip]);
+    manifest.write(dir).unwrap();
 }
 
 /// Everything that was said, without a character that a terminal obeys.

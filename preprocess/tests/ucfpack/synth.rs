@@ -92,7 +92,7 @@ fn the_set_like_ucf101_has_its_counts_and_tells_where_an_image_is_from() {
     let frames_before: Vec<usize> = (0..40)
         .scan(0, |before, clip| {
             let here = *before;
-            *before += data.clip("rgb", clip).unwrap().frames();
+            *before += data.clip("rgb", clip).unwrap().frame_count();
             Some(here)
         })
         .collect();
@@ -103,5 +103,5 @@ fn the_set_like_ucf101_has_its_counts_and_tells_where_an_image_is_from() {
         let (found, expected) = (again.clip("rgb", longest).unwrap(), taken - frames_before[clip]);
         assert_eq!(found.record(frame, 0).unwrap().bytes, source.record(expected, 0).unwrap().bytes);
     }
-    assert_eq!(again.clip("flow", longest).unwrap().frames(), 1_775);
+    assert_eq!(again.clip("flow", longest).unwrap().frame_count(), 1_775);
 }

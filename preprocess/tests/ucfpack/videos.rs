@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use clip_flow::{Dis, DisParams, Flow, Params, TvL1, quantise};
+use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params, quantise};
 use clipshard::{Dataset, Decoder};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -122,7 +122,7 @@ fn records(data: &Dataset, stream: &str, clip: &str) -> Vec<Vec<u8>> {
     let clip = data.clip(stream, index).unwrap();
     let mut decoder = Decoder::new().unwrap();
     let mut all = Vec::new();
-    for frame in 0..clip.frames() {
+    for frame in 0..clip.frame_count() {
         for plane in 0..clip.planes() {
             let mut pixels = vec![0; clip.record(frame, plane).unwrap().size.bytes()];
             clip.decode(frame, plane, &mut decoder, &mut pixels).unwrap();
@@ -149,7 +149,7 @@ fn flow_is_that_between_the_stored_frames() {
         &["packed 4 clips, 172 images (60 rgb, 112 flow)"],
     );
     let data = Dataset::open(&out).unwrap();
-    let mut solver = TvL1::new(WIDTH, HEIGHT, Params::default()).unwrap();
+    let mut solver = TvL1::new(WIDTH, HEIGHT, TvL1Params::default()).unwrap();
     for (_, clip, dx, dy) in CLIPS {
         let (rgb, stored) = (records(&data, "rgb", clip), records(&data, "flow", clip));
         assert_eq!((rgb.len(), stored.len()), (FRAMES, 2 * (FRAMES - 1)));

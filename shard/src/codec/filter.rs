@@ -28,10 +28,10 @@ fn undo_up_avx2(pixels: &mut [u8], row_bytes: usize) {
     add_rows(pixels, row_bytes);
 }
 
-/// Restores an image to memory that is not looked at soon, see [`super::stream`]; false where that is no gain, and nothing was
+/// Restores an image to memory that is not looked at soon, see [`super::uncached`]; false where that is no gain, and nothing was
 /// done.
+#[cfg(target_arch = "x86_64")]
 pub(super) fn undo_up_to(filtered: &[u8], row_bytes: usize, out: &mut [u8]) -> bool {
-    #[cfg(target_arch = "x86_64")]
     if row_bytes.is_multiple_of(32)
         && out.as_ptr().align_offset(16) == 0
         && filtered.len() == out.len()
@@ -55,6 +55,12 @@ pub(super) fn undo_up_to(filtered: &[u8], row_bytes: usize, out: &mut [u8]) -> b
         }
         return true;
     }
+    false
+}
+
+/// Without streaming stores there is nothing to gain.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn undo_up_to(_filtered: &[u8], _row_bytes: usize, _out: &mut [u8]) -> bool {
     false
 }
 

@@ -24,11 +24,11 @@ pub fn golden() -> PathBuf {
 }
 
 pub fn rgb() -> StreamSpec {
-    StreamSpec { name: "rgb".into(), planes: 1, channels: 3 }
+    StreamSpec::rgb()
 }
 
 pub fn flow() -> StreamSpec {
-    StreamSpec { name: "flow".into(), planes: 2, channels: 1 }
+    StreamSpec::flow()
 }
 
 /// A gradient with some texture, another for each `number`.
@@ -39,12 +39,12 @@ pub fn pixels(size: ImageSize, number: usize) -> Vec<u8> {
 }
 
 pub fn encoded(codec: Codec, filter: Filter, size: ImageSize, number: usize) -> EncodedRecord {
-    Encoder::new(EncodeOptions { codec, filter, level: 9 }).unwrap().encode(&pixels(size, number), size).unwrap()
+    Encoder::new(EncodeOptions::new(codec, filter, 9)).unwrap().encode(&pixels(size, number), size).unwrap()
 }
 
 /// A record with whatever bytes, its checksum right.
 pub fn record(codec: Codec, filter: Filter, size: ImageSize, bytes: Vec<u8>) -> EncodedRecord {
-    EncodedRecord { crc32: crc32fast::hash(&bytes), bytes, size, codec, filter }
+    EncodedRecord::from_stored(bytes, size, codec, filter)
 }
 
 pub fn jpeg() -> EncodedRecord {
@@ -52,17 +52,13 @@ pub fn jpeg() -> EncodedRecord {
 }
 
 pub fn metadata(clips: &[Clip]) -> ShardMetadata {
-    let clips = clips.iter().map(|clip| ShardClip { label: clip.label, subsets: clip.subsets.clone() }).collect();
-    ShardMetadata { clips, ..ShardMetadata::default() }
+    ShardMetadata::default().with_clips(clips.iter().map(ShardClip::from).collect())
 }
 
 /// Writes the data set: `rgb` with JPEG, zstd and raw records in one shard, `flow` with zstd and LZ4 records in two.
 pub fn build(dir: &Path) -> Manifest {
-    let clip = |id: &str, label, subsets: [Subset; 2], rgb, flow| Clip {
-        id: id.into(),
-        label,
-        subsets: subsets.to_vec(),
-        frames: BTreeMap::from([("flow".into(), flow), ("rgb".into(), rgb)]),
+    let clip = |id: &str, label, subsets: [Subset; 2], rgb, flow| {
+        Clip::new(id, label, subsets.to_vec()).with_frames("flow", flow).with_frames("rgb", rgb)
     };
     let clips =
         vec![clip(WAVE, 0, [Subset::Train, Subset::Test], 3, 3), clip(JUMP, 1, [Subset::Test, Subset::Unused], 2, 2)];
@@ -71,15 +67,14 @@ pub fn build(dir: &Path) -> Manifest {
         (text("lz4"), lz4::version().into()),
         (text("zstd"), ::zstd::zstd_safe::version_string().into()),
     ]);
-    let told = |clips: &[Clip]| ShardMetadata {
-        dataset: text("golden"),
-        classes: vec![text("Wave"), text("Jump")],
-        splits: vec![text("1"), text("2")],
-        build: build.clone(),
-        ..metadata(clips)
+    let (classes, splits) = (vec![text("Wave"), text("Jump")], vec![text("1"), text("2")]);
+    let told = |clips: &[Clip]| {
+        let mut told = ShardMetadata::new("golden", classes.clone(), splits.clone());
+        (told.build, told.clips) = (build.clone(), metadata(clips).clips);
+        told
     };
     let shard = |file: &str, spec: &StreamSpec, content: &[(usize, Vec<EncodedRecord>)]| {
-        let mut writer = ShardWriter::create(&dir.join(file), spec).unwrap();
+        let mut writer = ShardWriter::create(dir.join(file), spec).unwrap();
         for (clip, records) in content {
             writer.add_clip(&clips[*clip].id, records).unwrap();
         }
@@ -95,24 +90,17 @@ pub fn build(dir: &Path) -> Manifest {
         numbers.map(|number| encoded(codec, filter, FLOW_SIZE, number)).collect()
     };
     let streams = vec![
-        Stream { spec: rgb(), shards: vec![shard("rgb-00000.clipshard", &rgb(), &rgb_records)] },
-        Stream {
-            spec: flow(),
-            shards: vec![
+        Stream::new(rgb(), vec![shard("rgb-00000.clipshard", &rgb(), &rgb_records)]),
+        Stream::new(
+            flow(),
+            vec![
                 shard("flow-00000.clipshard", &flow(), &[(0, planes(Codec::Zstd, Filter::Up, 0..6))]),
                 shard("flow-00001.clipshard", &flow(), &[(1, planes(Codec::Lz4, Filter::Up, 10..14))]),
             ],
-        },
+        ),
     ];
-    let manifest = Manifest {
-        dataset: text("golden"),
-        classes: told(&[]).classes,
-        splits: told(&[]).splits,
-        build: build.clone(),
-        streams,
-        clips: clips.clone(),
-        groups: BTreeMap::new(),
-    };
+    let mut manifest = Manifest::new("golden", classes.clone(), splits.clone());
+    (manifest.build, manifest.streams, manifest.clips) = (build.clone(), streams, clips.clone());
     manifest.write(dir).unwrap();
     manifest
 }
@@ -129,12 +117,12 @@ fn read_all_with(path: &Path, access: Access) -> Result<Vec<Result<Vec<u8>>>> {
     shard.metadata()?;
     let mut decoder = Decoder::new()?;
     let mut images = Vec::new();
-    for clip in 0..shard.clips() {
-        let (frames, planes) = (shard.frames(clip) as usize, shard.spec().planes as usize);
+    for clip in 0..shard.clip_count() {
+        let (frames, planes) = (shard.frame_count(clip).unwrap() as usize, shard.spec().planes as usize);
         for i in 0..frames * planes {
             images.push(shard.clip(clip).and_then(|records| {
                 let (frame, plane) = (i / planes, i % planes);
-                let mut out = vec![0; records.size(frame, plane).bytes()];
+                let mut out = vec![0; records.size(frame, plane)?.bytes()];
                 records.decode(frame, plane, &mut decoder, &mut out).map(|()| out)
             }));
         }

@@ -33,7 +33,7 @@ fn a_result_that_does_not_arrive_is_no_success() {
     let temp = tempfile::tempdir().unwrap();
     let (run_dir, data) = (shared().join("whole"), shared().join("packed"));
     let (run_dir, data) = (run_dir.display(), data.display());
-    let clip = clipshard::Dataset::open(&shared().join("packed")).unwrap().manifest().clips[0].id.clone();
+    let clip = clipshard::Dataset::open(shared().join("packed")).unwrap().manifest().clips[0].id.clone();
     for line in [
         format!("eval --run {run_dir} --data {data} --scores {{}}/scores.npz"),
         format!("eval --run {run_dir} --data {data} --json"),

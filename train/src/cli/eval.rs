@@ -11,7 +11,6 @@ use crate::run::loaded_network::LoadedNetwork;
 use crate::training::evaluation::Evaluation;
 use anyhow::{Context, Result, bail};
 use clip_loader::Crop;
-use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,7 +53,7 @@ pub struct EvalArgs {
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let data = Arc::new(Dataset::open_with(&args.data, args.io.access())?);
+    let data = Arc::new(args.io.open(&args.data)?);
     let (compute, threads) = args.compute.start()?;
     let loaded = LoadedNetwork::load(&args.network.file()?, &compute)?;
     loaded.check_classes(&data)?;

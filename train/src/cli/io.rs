@@ -1,6 +1,8 @@
 //! How shards are read, as it is named on the command line.
 
-use clipshard::Access;
+use anyhow::anyhow;
+use clipshard::{Access, Dataset, Error};
+use std::path::Path;
 
 /// How the bytes of shards are reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -13,6 +15,14 @@ pub enum Io {
 }
 
 impl Io {
+    /// Opens a data set. Where the system cannot map its files, the error names the option that reads without a map.
+    pub fn open(self, dir: &Path) -> anyhow::Result<Dataset> {
+        Dataset::open_with(dir, self.access()).map_err(|error| match error {
+            Error::Map { .. } => anyhow!("{error}; --io pread reads without a map"),
+            error => error.into(),
+        })
+    }
+
     /// The same for the shards' crate.
     pub fn access(self) -> Access {
         match self {

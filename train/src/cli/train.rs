@@ -16,7 +16,6 @@ use crate::training::start::{Start, first_state};
 use crate::training::trainer::{End, Trainer, seed_lines};
 use anyhow::{Result, bail};
 use clip_loader::{Crop, Split, Work};
-use clipshard::Dataset;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,7 +64,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         _ => None,
     };
     let settings = settings(stream, args)?;
-    let data = Arc::new(Dataset::open_with(&settings.data, args.io.access())?);
+    let data = Arc::new(args.io.open(&settings.data)?);
     let mut split = input::split(&data, &settings.split, stream)?;
     input::hold_out(&mut split, &data, &settings.val_groups)?;
     if !split.left_out.is_empty() {

@@ -146,7 +146,7 @@ pub fn check_geometry(data: &Dataset, clips: &[SplitClip], stream: Stream, crop:
         );
     }
     if let (Crop::Random, Some(clip)) = (crop, clips.first()) {
-        let size = data.clip(stream.records(), clip.clip)?.size(0, 0);
+        let size = data.clip(stream.records(), clip.clip)?.size(0, 0)?;
         if usize::from(size.width.min(size.height)) < side {
             let error = clip_loader::Error::TooSmall { clip: clip.id.clone(), size, side };
             bail!(Usage(format!("{error}; give a smaller --input-size")));

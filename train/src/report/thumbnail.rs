@@ -47,7 +47,7 @@ impl Thumbnails {
         // Not through a map: a disk that fails must not end a training's last step.
         let data = Dataset::open_with(&dir, Access::Read)?;
         if let Some(state) = &run.state {
-            let manifest = clipshard::read_regular(&dir.join(MANIFEST_FILE), 1 << 30)?;
+            let manifest = clipshard::read_regular(dir.join(MANIFEST_FILE), 1 << 30)?;
             if crc32fast::hash(&manifest) != state.manifest_crc32 {
                 bail!("{} is not the data set that the run read", dir.display());
             }
@@ -65,7 +65,7 @@ impl Thumbnails {
         let number = self.data.find_clip(clip).with_context(|| format!("the data set has no clip {clip}"))?;
         let name = if self.data.manifest().stream("rgb").is_some() { "rgb" } else { "flow" };
         let records = self.data.clip(name, number)?;
-        let frame = records.frames() / 2;
+        let frame = records.frame_count() / 2;
         let image = match records.planes() {
             1 => rgb(&records, frame, &mut self.decoder)?,
             2 => coloured_flow(&records, frame, &mut self.decoder)?,
@@ -86,7 +86,7 @@ fn found(run: &Run) -> Result<PathBuf> {
 }
 
 fn rgb(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result<RgbImage> {
-    let size = records.size(frame, 0);
+    let size = records.size(frame, 0)?;
     let mut pixels = vec![0; size.bytes()];
     records.decode(frame, 0, decoder, &mut pixels)?;
     let (width, height) = (size.width.into(), size.height.into());
@@ -100,8 +100,8 @@ fn rgb(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result
 
 /// Flow as colours, as `ucfpack inspect --sheet` shows it: the hue is the direction, the saturation the speed.
 fn coloured_flow(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result<RgbImage> {
-    let size = records.size(frame, 0);
-    if size.channels != 1 || records.size(frame, 1) != size {
+    let size = records.size(frame, 0)?;
+    if size.channels != 1 || records.size(frame, 1)? != size {
         bail!("flow of this kind cannot be shown");
     }
     let mut planes = [vec![0; size.bytes()], vec![0; size.bytes()]];

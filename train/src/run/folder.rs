@@ -202,7 +202,7 @@ impl RunFolder {
     pub fn rebuild_logs(&self, state: &State) -> Result<()> {
         self.write_csv(&state.history)?;
         tensorboard::rebuild(&self.dir.join(tensorboard::FILE), &state.history)?;
-        let text = clipshard::read_regular(&self.log_file(), MOST_LOG_BYTES).unwrap_or_default();
+        let text = clipshard::read_regular(self.log_file(), MOST_LOG_BYTES).unwrap_or_default();
         write_whole(&self.log_file(), log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
     }
 

@@ -72,6 +72,7 @@ impl Scores {
                 }
                 names.iter().cloned().zip(rows).collect()
             }
+            _ => return Err(ScoreFault::UnknownFormat),
         })
     }
 

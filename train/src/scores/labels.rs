@@ -229,22 +229,14 @@ mod tests {
     #[test]
     fn a_packed_data_set_gives_labels_and_split() {
         let dir = tempfile::tempdir().unwrap();
-        let clip = |id: &str, label, subsets: [Subset; 2]| Clip {
-            id: id.into(),
-            label,
-            subsets: subsets.to_vec(),
-            frames: std::collections::BTreeMap::new(),
-        };
-        let manifest = Manifest {
-            classes: vec!["Archery".into(), "Surfing".into()],
-            splits: vec!["1".into(), "2".into()],
-            clips: vec![
-                clip("v_Archery_g01_c01", 0, [Subset::Test, Subset::Train]),
-                clip("v_Surfing_g01_c01", 1, [Subset::Test, Subset::Test]),
-                clip("v_Surfing_g02_c01", 1, [Subset::Train, Subset::Unused]),
-            ],
-            ..Manifest::default()
-        };
+        let clip = |id: &str, label, subsets: [Subset; 2]| Clip::new(id, label, subsets.to_vec());
+        let classes = vec!["Archery".into(), "Surfing".into()];
+        let mut manifest = Manifest::new("", classes, vec!["1".into(), "2".into()]);
+        manifest.clips = vec![
+            clip("v_Archery_g01_c01", 0, [Subset::Test, Subset::Train]),
+            clip("v_Surfing_g01_c01", 1, [Subset::Test, Subset::Test]),
+            clip("v_Surfing_g02_c01", 1, [Subset::Train, Subset::Unused]),
+        ];
         manifest.write(dir.path()).unwrap();
         let find = |names: &[&str], classes| Labels::find(dir.path(), &scores(names, classes), None);
         let expected = Labels { values: vec![1, 0], split: "1".into(), unscored: 0 };

@@ -1,6 +1,6 @@
 //! Huffman tables and the bits that they decode (ITU-T T.81, annexes C and F.2.2).
 
-use super::scan::{Fault, Result, damaged};
+use super::fault::{Result, UnitFault, damaged};
 
 /// Codes up to this length are looked up at once.
 const FAST_BITS: u32 = 9;
@@ -90,12 +90,12 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) fn dc(&self, number: usize) -> Result<&Table, Fault> {
-        self.dc[number].as_deref().ok_or(Fault::Code("a Huffman table is missing"))
+    pub(super) fn dc(&self, number: usize) -> Result<&Table, UnitFault> {
+        self.dc[number].as_deref().ok_or(UnitFault::Code("a Huffman table is missing"))
     }
 
-    pub(super) fn ac(&self, number: usize) -> Result<&Table, Fault> {
-        self.ac[number].as_deref().ok_or(Fault::Code("a Huffman table is missing"))
+    pub(super) fn ac(&self, number: usize) -> Result<&Table, UnitFault> {
+        self.ac[number].as_deref().ok_or(UnitFault::Code("a Huffman table is missing"))
     }
 }
 
@@ -147,11 +147,11 @@ impl<'a> Bits<'a> {
         }
     }
 
-    fn need(&mut self, n: u32) -> Result<(), Fault> {
+    fn need(&mut self, n: u32) -> Result<(), UnitFault> {
         if self.count < n {
             self.fill();
             if self.count < n {
-                return Err(Fault::End);
+                return Err(UnitFault::End);
             }
         }
         Ok(())
@@ -163,7 +163,7 @@ impl<'a> Bits<'a> {
         self.count -= n;
     }
 
-    pub(super) fn skip(&mut self, mut n: u32) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self, mut n: u32) -> Result<(), UnitFault> {
         while n > 0 {
             let now = n.min(32);
             self.need(now)?;
@@ -174,7 +174,7 @@ impl<'a> Bits<'a> {
     }
 
     /// At most 16 bits as a number.
-    pub(super) fn take(&mut self, n: u32) -> Result<u64, Fault> {
+    pub(super) fn take(&mut self, n: u32) -> Result<u64, UnitFault> {
         if n == 0 {
             return Ok(0);
         }
@@ -184,7 +184,7 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
-    pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, Fault> {
+    pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, UnitFault> {
         if self.count < 16 {
             self.fill();
         }
@@ -194,8 +194,8 @@ impl<'a> Bits<'a> {
                 Ok(symbol)
             }
             // Without 16 bits the zeros behind the end were part of the code.
-            _ if self.count < 16 => Err(Fault::End),
-            _ => Err(Fault::Code("a code that is in no Huffman table")),
+            _ if self.count < 16 => Err(UnitFault::End),
+            _ => Err(UnitFault::Code("a code that is in no Huffman table")),
         }
     }
 

@@ -3,15 +3,37 @@
 //! Decoders make up what a file that was cut short lacks, and an end marker put behind the cut hides it. The walk reads every
 //! code of every block and keeps no coefficient, so it costs a part of a decode and finds the cut for certain.
 
-use super::JpegFault;
+use super::fault::{JpegFault, Result, UnitFault, damaged};
+use super::header::check_header;
 use super::huffman::{Bits, Table, Tables};
+use crate::geometry::ImageSize;
 
-/// Where a scan ended early, or what makes no sense in it.
-pub(super) type Result<T, E = JpegFault> = std::result::Result<T, E>;
+/// Checks a whole file without decoding it: its markers as [`check_header`] does, and that its image data hold every block
+/// and nothing else.
+///
+/// Finds files that were cut short and got an end marker, which decoders fill up with grey.
+///
+/// # Example
+///
+/// ```
+/// use clipshard::jpeg::{JpegFault, check_header, check_scans};
+///
+/// let file = std::fs::read("tests/golden/wave.jpg").unwrap();
+/// assert_eq!(check_scans(&file).unwrap().to_string(), "16x12x3");
+/// // The first half, with an end marker put behind it.
+/// let cut = [&file[..file.len() - 40], b"\xff\xd9"].concat();
+/// assert!(check_header(&cut).is_ok());
+/// assert!(matches!(check_scans(&cut), Err(JpegFault::Cut { .. })));
+/// ```
+pub fn check_scans(bytes: &[u8]) -> Result<ImageSize> {
+    let size = check_header(bytes)?;
+    check(bytes)?;
+    Ok(size)
+}
 
 /// Checks that each scan holds all of its blocks and nothing behind them, and that the scans together make a whole image.
 /// The file's markers up to the first scan must have been checked.
-pub(super) fn check(bytes: &[u8]) -> Result<()> {
+fn check(bytes: &[u8]) -> Result<()> {
     let mut file = Walk { bytes, at: 2, tables: Tables::default(), restart_interval: 0, frame: None };
     loop {
         match file.marker()? {
@@ -32,10 +54,6 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
             }
         }
     }
-}
-
-pub(super) fn damaged(what: &str) -> JpegFault {
-    JpegFault::Damaged(what.into())
 }
 
 struct Walk<'a> {
@@ -83,8 +101,8 @@ impl<'a> Walk<'a> {
             }
             scan.unit(unit, frame, &self.tables, &mut bits, &mut run).map_err(|fault| match fault {
                 // All blocks of a scan are counted, those of the unit that was begun are not.
-                Fault::End => JpegFault::Cut { blocks, of: units * scan.blocks_a_unit(frame) },
-                Fault::Code(what) => damaged(what),
+                UnitFault::End => JpegFault::Cut { blocks, of: units * scan.blocks_a_unit(frame) },
+                UnitFault::Code(what) => damaged(what),
             })?;
             blocks += scan.blocks_a_unit(frame);
         }
@@ -105,12 +123,6 @@ impl<'a> Walk<'a> {
             _ => Err(JpegFault::Truncated("scans are missing")),
         }
     }
-}
-
-/// Why a unit could not be read.
-pub(super) enum Fault {
-    End,
-    Code(&'static str),
 }
 
 struct Frame {
@@ -239,7 +251,7 @@ impl Scan {
         tables: &Tables,
         bits: &mut Bits<'_>,
         run: &mut u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), UnitFault> {
         if let [(place, dc, ac)] = self.components[..] {
             if !frame.progressive {
                 return sequential_block(bits, tables.dc(dc)?, tables.ac(ac)?);
@@ -273,7 +285,7 @@ impl Scan {
         (dc, ac): (usize, usize),
         bits: &mut Bits<'_>,
         run: &mut u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), UnitFault> {
         match (self.from, self.refining) {
             (0, false) => dc_coefficient(bits, tables.dc(dc)?),
             (0, true) => bits.skip(1),
@@ -283,7 +295,7 @@ impl Scan {
     }
 
     /// G.1.2.2: the high bits of AC coefficients.
-    fn first_ac(&self, nonzero: &mut u64, bits: &mut Bits<'_>, table: &Table, run: &mut u64) -> Result<(), Fault> {
+    fn first_ac(&self, nonzero: &mut u64, bits: &mut Bits<'_>, table: &Table, run: &mut u64) -> Result<(), UnitFault> {
         if *run > 0 {
             *run -= 1;
             return Ok(());
@@ -301,7 +313,7 @@ impl Scan {
                 _ => {
                     k += zeros;
                     if k > self.to {
-                        return Err(Fault::Code("a coefficient outside of its block"));
+                        return Err(UnitFault::Code("a coefficient outside of its block"));
                     }
                     bits.skip(size)?;
                     *nonzero |= 1 << k;
@@ -313,7 +325,13 @@ impl Scan {
     }
 
     /// G.1.2.3: one more bit of AC coefficients; those that are not zero yet have a bit each wherever they are passed.
-    fn refined_ac(&self, nonzero: &mut u64, bits: &mut Bits<'_>, table: &Table, run: &mut u64) -> Result<(), Fault> {
+    fn refined_ac(
+        &self,
+        nonzero: &mut u64,
+        bits: &mut Bits<'_>,
+        table: &Table,
+        run: &mut u64,
+    ) -> Result<(), UnitFault> {
         let before = *nonzero;
         let mut k = self.from;
         while *run == 0 && k <= self.to {
@@ -326,7 +344,7 @@ impl Scan {
                     break;
                 }
                 (_, 1) => bits.skip(1)?,
-                _ => return Err(Fault::Code("a new coefficient of more than one bit")),
+                _ => return Err(UnitFault::Code("a new coefficient of more than one bit")),
             }
             while k <= self.to {
                 if before >> k & 1 == 1 {
@@ -340,7 +358,7 @@ impl Scan {
             }
             if size == 1 {
                 if k > self.to {
-                    return Err(Fault::Code("a coefficient outside of its block"));
+                    return Err(UnitFault::Code("a coefficient outside of its block"));
                 }
                 *nonzero |= 1 << k;
             }
@@ -373,15 +391,15 @@ fn blocks(frame: &Frame, component: &Component) -> (u64, u64) {
     (columns, (frame.height * component.v).div_ceil(frame.v_max).div_ceil(8))
 }
 
-fn dc_coefficient(bits: &mut Bits<'_>, table: &Table) -> Result<(), Fault> {
+fn dc_coefficient(bits: &mut Bits<'_>, table: &Table) -> Result<(), UnitFault> {
     match bits.symbol(table)? {
         size @ 0..=15 => bits.skip(size.into()),
-        _ => Err(Fault::Code("a DC coefficient of too many bits")),
+        _ => Err(UnitFault::Code("a DC coefficient of too many bits")),
     }
 }
 
 /// F.2.2: all coefficients of a block.
-fn sequential_block(bits: &mut Bits<'_>, dc: &Table, ac: &Table) -> Result<(), Fault> {
+fn sequential_block(bits: &mut Bits<'_>, dc: &Table, ac: &Table) -> Result<(), UnitFault> {
     dc_coefficient(bits, dc)?;
     let mut k = 1;
     while k < 64 {
@@ -395,5 +413,5 @@ fn sequential_block(bits: &mut Bits<'_>, dc: &Table, ac: &Table) -> Result<(), F
             }
         }
     }
-    if k > 64 { Err(Fault::Code("a coefficient outside of its block")) } else { Ok(()) }
+    if k > 64 { Err(UnitFault::Code("a coefficient outside of its block")) } else { Ok(()) }
 }

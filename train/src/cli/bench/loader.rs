@@ -96,7 +96,7 @@ impl<S: Samples> Samples for Passes<S> {
 /// Runs the command.
 pub fn run(args: &LoaderArgs) -> Result<()> {
     let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads_or_all(args.threads));
-    let data = Arc::new(Dataset::open_with(&args.data, args.io.access())?);
+    let data = Arc::new(args.io.open(&args.data)?);
     let Split { train, test, .. } = first_split(&data, stream, side)?;
     let clips = if args.pass == Pass::Train { train } else { test };
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);

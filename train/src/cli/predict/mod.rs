@@ -97,7 +97,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             (Arc::new(Dataset::open(&packed.dir())?), None)
         }
         (_, Some(dir), Some(clip)) => {
-            let data = Arc::new(Dataset::open_with(dir, args.io.access())?);
+            let data = Arc::new(args.io.open(dir)?);
             networks[0].1.check_classes(&data)?;
             let found = find(&data, clip)?;
             (data, Some(found))

@@ -2,8 +2,9 @@
 //!
 //! Everything has the target feature itself, and loops count: iterators and their closures, which do not have it, would be called.
 
-use super::colour::{BLUE, CHUNK, GREEN, RED};
-use super::idct::{CONST_BITS, EVEN, Kernels, LAST_BIAS, ODD, PASS1_BITS};
+use super::colour::{BLUE, GREEN, RED};
+use super::idct::{CONST_BITS, EVEN, LAST_BIAS, ODD, PASS1_BITS};
+use super::kernels::{CHUNK, Kernels};
 #[allow(clippy::wildcard_imports, reason = "the names of instructions")]
 use std::arch::x86_64::*;
 

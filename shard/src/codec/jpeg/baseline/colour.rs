@@ -1,11 +1,8 @@
 //! Smoothed chroma and YCbCr to RGB as libjpeg has them (`jdsample.c`, `jdcolor.c`), to the bit.
 
-use super::idct::Kernels;
-use super::{Plane, SLACK};
-use crate::codec::Window;
-
-/// Pixels that are converted at a time.
-pub(super) const CHUNK: usize = 32;
+use super::kernels::{CHUNK, Kernels};
+use super::plane::{Plane, SLACK};
+use crate::geometry::Window;
 
 /// Memory for a row of each chroma plane at the size of the image.
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! Coefficients from Huffman codes (ITU-T T.81, F.2.2): code and coefficient are looked up together where both are short.
 
 use super::frame::{Quant, ZIGZAG};
+use crate::codec::jpeg::fault::{Result, UnitFault, damaged};
 use crate::codec::jpeg::huffman::{Bits, Table};
-use crate::codec::jpeg::scan::{Fault, Result, damaged};
 
 /// Codes with their coefficients up to this length are looked up at once.
 const LOOKUP_BITS: u32 = 10;
@@ -61,7 +61,7 @@ impl CoefficientTable {
 
     /// Reads a code and its coefficient: how many coefficients are passed before it, and itself. Fewer than 32 bits are taken.
     #[inline(always)]
-    fn next(&self, bits: &mut Bits<'_>, is_dc: bool) -> Result<(u32, i32), Fault> {
+    fn next(&self, bits: &mut Bits<'_>, is_dc: bool) -> Result<(u32, i32), UnitFault> {
         bits.refill();
         let entry = self.entries[bits.peek(LOOKUP_BITS) as usize];
         if entry & HAS_VALUE != 0 {
@@ -73,7 +73,7 @@ impl CoefficientTable {
             (entry >> 8 & 255, entry >> 16)
         } else {
             let (symbol, length) =
-                self.codes.find(bits.peek(16) as u32).ok_or(Fault::Code("a code that is in no Huffman table"))?;
+                self.codes.find(bits.peek(16) as u32).ok_or(UnitFault::Code("a code that is in no Huffman table"))?;
             bits.advance(length);
             parts(symbol, is_dc)
         };
@@ -81,7 +81,7 @@ impl CoefficientTable {
             return Ok((run, 0));
         }
         if size > 15 {
-            return Err(Fault::Code("a coefficient of too many bits"));
+            return Err(UnitFault::Code("a coefficient of too many bits"));
         }
         let value = bits.peek(size) as u32;
         bits.advance(size);
@@ -104,7 +104,7 @@ pub(super) fn read_block(
     tables: &BlockTables<'_>,
     dc: &mut i32,
     out: &mut [i32; 64],
-) -> Result<bool, Fault> {
+) -> Result<bool, UnitFault> {
     let (_, difference) = tables.dc.next(bits, true)?;
     *dc = dc.wrapping_add(difference);
     out[0] = dc.wrapping_mul(tables.quant[0]);
@@ -114,7 +114,7 @@ pub(super) fn read_block(
         k += run as usize;
         if k > 63 {
             if k < END_OF_BLOCK as usize {
-                return Err(Fault::Code("a coefficient outside of its block"));
+                return Err(UnitFault::Code("a coefficient outside of its block"));
             }
             break;
         }
@@ -127,7 +127,7 @@ pub(super) fn read_block(
 
 /// Reads past a block.
 #[inline(always)]
-pub(super) fn skip_block(bits: &mut Bits<'_>, tables: &BlockTables<'_>, dc: &mut i32) -> Result<(), Fault> {
+pub(super) fn skip_block(bits: &mut Bits<'_>, tables: &BlockTables<'_>, dc: &mut i32) -> Result<(), UnitFault> {
     let (_, difference) = tables.dc.next(bits, true)?;
     *dc = dc.wrapping_add(difference);
     let mut k = 1;
@@ -135,7 +135,7 @@ pub(super) fn skip_block(bits: &mut Bits<'_>, tables: &BlockTables<'_>, dc: &mut
         k += tables.ac.next(bits, false)?.0 as usize + 1;
     }
     if k > 64 && k <= END_OF_BLOCK as usize {
-        return Err(Fault::Code("a coefficient outside of its block"));
+        return Err(UnitFault::Code("a coefficient outside of its block"));
     }
     Ok(())
 }

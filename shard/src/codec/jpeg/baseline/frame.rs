@@ -1,8 +1,7 @@
 //! The markers of a baseline file, up to its scan (ITU-T T.81, B.2).
 
 use super::entropy::CodeTables;
-use crate::codec::jpeg::JpegFault;
-use crate::codec::jpeg::scan::{Result, damaged};
+use crate::codec::jpeg::fault::{JpegFault, Result, damaged};
 
 /// Where in a block, row by row, each coefficient of the zigzag order is (figure A.6).
 #[rustfmt::skip]

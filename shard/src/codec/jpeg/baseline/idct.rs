@@ -1,16 +1,8 @@
 //! The inverse DCT of libjpeg's `jidctint.c`, to the bit: Loeffler, Ligtenberg and Moschytz (1989) with 13-bit constants, columns
 //! first, two bits kept between the passes.
 
-/// The inner loops for some set of instructions.
-pub(super) trait Kernels {
-    /// Writes the 8 x 8 pixels of multiplied coefficients to `out`, whose rows are `stride` apart.
-    fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize);
-
-    /// YCbCr -> interleaved RGB.
-    fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]);
-}
-
-use super::colour::{self, CHUNK};
+use super::colour;
+use super::kernels::{CHUNK, Kernels};
 
 pub(super) const CONST_BITS: u32 = 13;
 pub(super) const PASS1_BITS: u32 = 2;

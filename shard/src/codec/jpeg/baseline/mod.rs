@@ -8,61 +8,23 @@ mod colour;
 mod entropy;
 mod frame;
 mod idct;
+mod kernels;
+mod plane;
 
-use super::JpegFault;
+use super::fault::{JpegFault, Result, UnitFault, damaged};
 use super::huffman::Bits;
-use super::scan::{Fault, Result, damaged};
-use crate::codec::{ImageSize, Window};
+use crate::geometry::{ImageSize, Window};
 use colour::Rows;
 use entropy::{BlockTables, read_block, skip_block};
 use frame::{FileTables, Frame};
-use idct::Kernels;
-use std::ops::Range;
+use kernels::Kernels;
+use plane::Plane;
 
 /// Decodes one file after the other; keeps tables and scratch memory. Make one a thread.
 pub(in crate::codec) struct Baseline {
     tables: FileTables,
     planes: [Plane; 3],
     rows: Rows,
-}
-
-/// The part of a colour plane that a window needs, in whole blocks.
-#[derive(Default)]
-struct Plane {
-    pixels: Vec<u8>,
-    stride: usize,
-    /// Columns and rows of blocks.
-    columns: Range<usize>,
-    rows: Range<usize>,
-    /// Size of the whole plane in pixels, without what fills its last blocks.
-    width: usize,
-    height: usize,
-}
-
-/// Bytes behind the last row of a plane, so that rows can be read by whole vectors.
-const SLACK: usize = colour::CHUNK;
-
-impl Plane {
-    /// Takes the part that pixels `x` and `y` of the image need. `h` and `v`: across and down, how many pixels a sample stands for.
-    fn fit(&mut self, frame: &Frame, (h, v): (usize, usize), x: Range<usize>, y: Range<usize>) {
-        (self.width, self.height) = (frame.width.div_ceil(h), frame.height.div_ceil(v));
-        // Smoothing looks at the neighbours.
-        let blocks = |pixels: Range<usize>, scale: usize, end: usize| {
-            let beyond = usize::from(scale > 1);
-            let first = (pixels.start / scale).saturating_sub(beyond);
-            first / 8..((pixels.end - 1) / scale + beyond).min(end - 1) / 8 + 1
-        };
-        self.columns = blocks(x, h, self.width);
-        self.rows = blocks(y, v, self.height);
-        self.stride = 8 * self.columns.len();
-        // What was there before is written over.
-        self.pixels.resize(self.stride * 8 * self.rows.len() + SLACK, 0);
-    }
-
-    /// The row `y` of the plane, from `self.columns` on, and what lies behind it.
-    fn row(&self, y: usize) -> &[u8] {
-        &self.pixels[(y - 8 * self.rows.start) * self.stride..]
-    }
 }
 
 impl Baseline {
@@ -173,8 +135,8 @@ fn read_scan<K: Kernels>(tables: &FileTables, frame: &Frame, bytes: &[u8], plane
                     let (column, row) = if component.h == 2 { (block & 1, block >> 1) } else { (0, block) };
                     let (column, row) = (unit_column * component.h + column, unit_row * component.v + row);
                     let fault = |fault| match fault {
-                        Fault::End => cut(unit),
-                        Fault::Code(what) => damaged(what),
+                        UnitFault::End => cut(unit),
+                        UnitFault::Code(what) => damaged(what),
                     };
                     let tables = &block_tables[i];
                     let plane = match planes.get_mut(i) {

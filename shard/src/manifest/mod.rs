@@ -1,6 +1,11 @@
 //! `manifest.json`: what a data set holds. JSON for people and other programs, with a checksum.
 
+mod parts;
+
+pub use parts::{Clip, ShardInfo, Stream, StreamSpec, Subset};
+
 use crate::error::{Error, Result};
+use crate::layout::{MANIFEST_FILE, VERSION_MAJOR, VERSION_MINOR};
 use crate::regular::read_regular;
 use crate::storage::{Disk, Storage, write_whole};
 use serde::{Deserialize, Serialize};
@@ -9,75 +14,25 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Name of the manifest in a data set's folder.
-pub const MANIFEST_FILE: &str = "manifest.json";
 /// A manifest is not larger than this: 13,320 clips take 2 MB.
 const MAX_MANIFEST_BYTES: u64 = 1 << 30;
 const CHECKSUM_KEY: &str = "\"checksum\":\"crc32:";
 
-/// What a clip is for in one split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Subset {
-    /// Learnt from.
-    Train,
-    /// Tested on.
-    Test,
-    /// Neither.
-    Unused,
-}
-
-/// One clip of a data set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clip {
-    /// Its name, unique in the data set.
-    pub id: String,
-    /// Its class, by place in [`Manifest::classes`].
-    pub label: u32,
-    /// One for each of [`Manifest::splits`].
-    pub subsets: Vec<Subset>,
-    /// Frames, by stream name.
-    pub frames: BTreeMap<String, u32>,
-}
-
-/// What the records of a stream are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamSpec {
-    /// `rgb`, `flow` or any other name of up to 16 ASCII letters, digits, `-`, `_`.
-    pub name: String,
-    /// Records a frame: 1 for RGB; 2 for flow, x then y.
-    pub planes: u8,
-    /// Channels of each record: 3 for RGB, 1 for a flow plane.
-    pub channels: u8,
-}
-
-/// A shard as the manifest knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardInfo {
-    /// File name in the data set's folder.
-    pub file: String,
-    /// Size of the file.
-    pub bytes: u64,
-    /// Its clips.
-    pub clips: u32,
-    /// Its records.
-    pub records: u64,
-    /// The checksum in its trailer, which covers header, clip table and metadata.
-    pub trailer_crc32: u32,
-}
-
-/// A stream and the shards that hold it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stream {
-    /// What its records are.
-    #[serde(flatten)]
-    pub spec: StreamSpec,
-    /// Its shards.
-    pub shards: Vec<ShardInfo>,
-}
-
 /// What a data set holds.
+///
+/// # Example
+///
+/// ```
+/// use clipshard::Manifest;
+///
+/// let manifest = Manifest::read("tests/golden")?;
+/// assert_eq!(manifest.classes, ["Wave", "Jump"]);
+/// let flow = manifest.stream("flow").unwrap();
+/// assert_eq!((flow.spec.planes, flow.shards.len()), (2, 2));
+/// # Ok::<(), clipshard::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Manifest {
     /// Name of the data set, for people.
     pub dataset: String,
@@ -85,13 +40,13 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Names of the splits, for example `1`, `2`, `3`.
     pub splits: Vec<String>,
-    /// What decided the content when it was packed: options, encoder and decoder versions.
+    /// Everything that determined the content when it was packed: options, encoder and decoder versions.
     pub build: BTreeMap<String, Value>,
     /// The streams.
     pub streams: Vec<Stream>,
     /// The clips, in the order that numbers them.
     pub clips: Vec<Clip>,
-    /// By clip id what some clips have in common (an actor, a recording), so that they should be on one side of a split.
+    /// By clip id, the group of some clips: those of one actor or recording, which should be on one side of a split.
     #[serde(default)]
     pub groups: BTreeMap<String, String>,
 }
@@ -105,8 +60,17 @@ struct Envelope {
 }
 
 impl Manifest {
+    /// Describes a data set without streams and clips.
+    pub fn new(dataset: impl Into<String>, classes: Vec<String>, splits: Vec<String>) -> Self {
+        Self { dataset: dataset.into(), classes, splits, ..Self::default() }
+    }
+
     /// Reads and checks the manifest of the data set in `dir`.
-    pub fn read(dir: &Path) -> Result<Self> {
+    pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::read_in(dir.as_ref())
+    }
+
+    fn read_in(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST_FILE);
         let bytes = match read_regular(&path, MAX_MANIFEST_BYTES) {
             Ok(bytes) => bytes,
@@ -125,7 +89,7 @@ impl Manifest {
         let major = envelope.clipshard.split('.').next().and_then(|v| v.parse().ok());
         let minor = envelope.clipshard.split('.').nth(1).and_then(|v| v.parse().ok());
         match (major, minor) {
-            (Some(crate::layout::VERSION_MAJOR), Some(_)) => {}
+            (Some(VERSION_MAJOR), Some(_)) => {}
             (Some(major), Some(minor)) => return Err(Error::Version { path: path.to_owned(), major, minor }),
             _ => return Err(fault(format!("unreadable format version {:?}", envelope.clipshard))),
         }
@@ -142,7 +106,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The rules that the parts of a manifest keep among each other.
+    /// Checks the rules that the parts of a manifest keep among each other.
     pub(crate) fn check(&self) -> Result<(), String> {
         let (mut names, mut files) = (HashSet::new(), HashSet::new());
         for stream in &self.streams {
@@ -179,18 +143,29 @@ impl Manifest {
         check_groups(&self.groups, |id| ids.contains(id))
     }
 
-    /// The stream of this name.
+    /// Checks that no class and no split is there twice. Readers accept such manifests, writers do not make them.
+    fn check_names(&self) -> Result<(), String> {
+        for (what, names) in [("class", &self.classes), ("split", &self.splits)] {
+            let mut seen = HashSet::new();
+            if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
+                return Err(format!("{what} {name:?} is there twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the stream of this name.
     pub fn stream(&self, name: &str) -> Option<&Stream> {
         self.streams.iter().find(|stream| stream.spec.name == name)
     }
 
-    /// The manifest as JSON with its checksum, one clip a line.
+    /// Formats the manifest as JSON with its checksum, one clip per line.
     pub fn to_json(&self) -> String {
         let json = |value: &dyn erased::Json| value.json();
         let mut text = format!(
             "{{\"clipshard\":\"{}.{}\",\n {CHECKSUM_KEY}00000000\",\n \"required_features\":[],\n \"dataset\":{},\n \"classes\":{},\n \"splits\":{},\n \"build\":{},\n",
-            crate::layout::VERSION_MAJOR,
-            crate::layout::VERSION_MINOR,
+            VERSION_MAJOR,
+            VERSION_MINOR,
             json(&self.dataset),
             json(&self.classes),
             json(&self.splits),
@@ -208,19 +183,24 @@ impl Manifest {
     }
 
     /// Writes `DIR/manifest.json`, whole or not at all.
-    pub fn write(&self, dir: &Path) -> Result<()> {
-        self.write_in(&Disk, dir)
+    ///
+    /// Returns [`Error::Manifest`] where its parts do not fit together, or two classes or two splits have one name.
+    pub fn write(&self, dir: impl AsRef<Path>) -> Result<()> {
+        self.write_in(&Disk, dir.as_ref())
     }
 
-    /// The same in any storage.
+    /// Writes the manifest to any storage.
+    #[doc(hidden)]
     pub fn write_in(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
         let path = dir.join(MANIFEST_FILE);
-        self.check().map_err(|fault| Error::Manifest { path: path.clone(), fault })?;
+        self.check()
+            .and_then(|()| self.check_names())
+            .map_err(|fault| Error::Manifest { path: path.clone(), fault })?;
         write_whole(storage, &path, ".manifest-", self.to_json().as_bytes())
     }
 }
 
-/// Groups are of clips that are there, and have names of 1 to 65535 bytes.
+/// Checks that groups are of clips that are there, and have names of 1 to 65535 bytes.
 pub(crate) fn check_groups(groups: &BTreeMap<String, String>, is_clip: impl Fn(&str) -> bool) -> Result<(), String> {
     for (id, group) in groups {
         if !is_clip(id) {
@@ -231,19 +211,6 @@ pub(crate) fn check_groups(groups: &BTreeMap<String, String>, is_clip: impl Fn(&
         }
     }
     Ok(())
-}
-
-impl StreamSpec {
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if self.name.is_empty() || self.name.len() > 16 || !self.name.bytes().all(plain) {
-            return Err(format!("stream name {:?} is not 1 to 16 letters, digits, - or _", self.name));
-        }
-        if self.planes == 0 || !(1..=4).contains(&self.channels) {
-            return Err(format!("stream {} has {} planes of {} channels", self.name, self.planes, self.channels));
-        }
-        Ok(())
-    }
 }
 
 /// The stated checksum, and that of the bytes with the stated digits as zeros.
@@ -295,7 +262,7 @@ mod tests {
             splits: vec!["1".into(), "2".into()],
             build: BTreeMap::from([("rgb-codec".into(), "jpeg".into())]),
             streams: vec![Stream {
-                spec: StreamSpec { name: "rgb".into(), planes: 1, channels: 3 },
+                spec: StreamSpec::rgb(),
                 shards: vec![ShardInfo {
                     file: "rgb-00000.clipshard".into(),
                     bytes: 4096,
@@ -359,6 +326,18 @@ mod tests {
         assert!(broken(|m| m.streams[0].spec.name = "rgb colour".into()).contains("stream name"));
         assert!(broken(|m| m.streams[0].spec.planes = 0).contains("0 planes"));
         assert!(broken(|m| m.streams[0].spec.name = "depth".into()).contains("not listed"));
+    }
+
+    #[test]
+    fn no_class_and_no_split_is_written_twice() {
+        let refused = |change: fn(&mut Manifest)| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut manifest = example();
+            change(&mut manifest);
+            manifest.write(dir.path()).unwrap_err().to_string()
+        };
+        assert!(refused(|m| m.classes[1] = "Wave".into()).contains("class \"Wave\" is there twice"));
+        assert!(refused(|m| m.splits[1] = "1".into()).contains("split \"1\" is there twice"));
     }
 
     #[test]

@@ -1,12 +1,27 @@
-//! Copies to memory that is not looked at soon: past the caches, which keep what decoding needs, and without reading the lines that
-//! are written over.
+//! Copies that bypass the caches. They suit memory that is not read soon: the caches keep the data that decoding needs, and the
+//! overwritten cache lines are not read first.
+
+use crate::geometry::{ImageSize, Window};
 
 /// Below this a copy is an ordinary one.
 #[cfg(target_arch = "x86_64")]
 const WORTHWHILE: usize = 4096;
 
+/// Copies a window out of the pixels of an image.
+pub(super) fn cut(window: Window, pixels: &[u8], image: ImageSize, out: &mut [u8]) {
+    if window == image.whole() {
+        return copy(pixels, out);
+    }
+    let channels = usize::from(image.channels);
+    let columns = window.columns().start * channels..window.columns().end * channels;
+    let rows = pixels.chunks_exact(image.row_bytes()).skip(window.rows().start);
+    for (out, row) in out.chunks_exact_mut(columns.len()).zip(rows) {
+        out.copy_from_slice(&row[columns.clone()]);
+    }
+}
+
 /// Copies `from` to `to`, which is as long.
-pub(super) fn copy(from: &[u8], to: &mut [u8]) {
+fn copy(from: &[u8], to: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if from.len() >= WORTHWHILE && from.len() == to.len() && is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has what the function is compiled for.

@@ -1,12 +1,14 @@
-//! `scripts/read_clipshard.py`, which shares no code with this crate, reads what this crate writes and refuses what it
+//! `scripts/read_clipshard.py`, which shares no code with `clipshard`, reads what that crate writes and refuses what it
 //! refuses. `scripts/check_clipshards.py` reads whole files and data sets with it.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-
-mod sample;
 
 use clipshard::{Codec, Dataset, Decoder};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+fn golden() -> PathBuf {
+    "../shard/tests/golden".into()
+}
 
 fn script() -> PathBuf {
     "../scripts/check_clipshards.py".into()
@@ -40,14 +42,14 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
         eprintln!("skipped: there is no python3 to run the second reader with");
         return;
     };
-    let data = Dataset::open(&sample::golden()).unwrap();
+    let data = Dataset::open(golden()).unwrap();
     let mut decoder = Decoder::new().unwrap();
     let mut expected = Vec::new();
     for stream in &data.manifest().streams {
         let name = &stream.spec.name;
-        for (number, clip) in data.manifest().clips.iter().enumerate() {
-            let records = data.clip(name, number).unwrap();
-            for i in 0..records.frames() * records.planes() {
+        for (_, records) in data.clips(name).unwrap() {
+            let records = records.unwrap();
+            for i in 0..records.frame_count() * records.planes() {
                 let (frame, plane) = (i / records.planes(), i % records.planes());
                 let record = records.record(frame, plane).unwrap();
                 let mut pixels = vec![0; record.size.bytes()];
@@ -60,12 +62,16 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
                     format!("{crc32:08x}")
                 };
                 let codec = record.codec as u8;
-                expected.push(format!("{name} {} {frame} {plane} {} codec {codec}: {shown}", clip.id, record.size));
+                expected.push(format!(
+                    "{name} {} {frame} {plane} {} codec {codec}: {shown}",
+                    records.id(),
+                    record.size
+                ));
             }
         }
     }
-    expected.push(format!("{}: whole", sample::golden().display()));
-    assert_eq!(lines(&python, &sample::golden()), (true, expected));
+    expected.push(format!("{}: whole", golden().display()));
+    assert_eq!(lines(&python, &golden()), (true, expected));
     if !zstd {
         eprintln!("in part: {} cannot decode zstd; scripts/python_env.sh makes one that can", python.display());
     }
@@ -77,7 +83,7 @@ fn it_refuses_every_hostile_file() {
         eprintln!("skipped: there is no python3 to run the second reader with");
         return;
     };
-    let folder = Path::new("tests/attacks");
+    let folder = Path::new("../shard/tests/attacks");
     let mut tried = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -105,7 +111,7 @@ fn it_refuses_pipes_and_devices_and_does_not_wait_for_them() {
     for (name, other) in [("flow-00000.clipshard", "rgb-00000.clipshard"), ("manifest.json", "flow-00000.clipshard")] {
         let dir = place.path().join(name);
         std::fs::create_dir(&dir).unwrap();
-        for file in std::fs::read_dir(sample::golden()).unwrap() {
+        for file in std::fs::read_dir(golden()).unwrap() {
             let file = file.unwrap();
             std::fs::copy(file.path(), dir.join(file.file_name())).unwrap();
         }

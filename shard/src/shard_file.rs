@@ -1,0 +1,198 @@
+//! An open shard file: header, trailer, clip table, names and metadata, which are checked on opening.
+
+use crate::contents::{Access, Contents};
+use crate::error::{Error, Result, ShardPart};
+use crate::layout::{
+    CLIP_ENTRY_BYTES, ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, INDEX_ENTRY_BYTES, IndexEntry, MAGIC,
+    TRAILER_BYTES, Trailer, VERSION_MAJOR,
+};
+use crate::manifest::StreamSpec;
+use crate::regular::open_regular;
+use std::path::{Path, PathBuf};
+use zerocopy::FromBytes;
+
+/// A file whose header, trailer, clip table and metadata fit their checksums. The index is not checked.
+pub(crate) struct ShardFile {
+    pub path: PathBuf,
+    pub contents: Contents,
+    pub spec: StreamSpec,
+    pub trailer: Trailer,
+    /// Where the index, the clip table and the names start.
+    pub index_at: usize,
+    clips_at: usize,
+    names_at: usize,
+}
+
+impl ShardFile {
+    /// Opens a file and reads nothing but its header, clip table, metadata and trailer.
+    pub fn open(path: &Path, access: Access) -> Result<Self> {
+        let file = open_regular(path).map_err(Error::io(path, "open it"))?;
+        let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
+        let mut start = [0; MAGIC.len()];
+        if length >= start.len() as u64 {
+            std::io::Read::read_exact(&mut &file, &mut start).map_err(Error::io(path, "read it"))?;
+        }
+        if start != MAGIC {
+            return Err(Error::NotAShard { path: path.to_owned() });
+        }
+        let short = |expected: &str| Error::Length { path: path.to_owned(), expected: expected.into(), found: length };
+        if length < (HEADER_BYTES + TRAILER_BYTES) as u64 {
+            return Err(short("a header and a trailer take 128"));
+        }
+        let contents = Contents::new(file, length as usize, access).map_err(|source| match access {
+            Access::Map => Error::Map { path: path.to_owned(), source },
+            Access::Read => Error::io(path, "read it")(source),
+        })?;
+        Self::check(path.to_owned(), contents)
+    }
+
+    fn check(path: PathBuf, mut contents: Contents) -> Result<Self> {
+        let damaged = |part, fault: &str| Error::Damaged { path: path.clone(), part, fault: fault.into() };
+        let header = read::<Header>(contents.header());
+        if header.crc32.get() != header.compute_crc32() {
+            return Err(damaged(ShardPart::Header, "its checksum does not fit"));
+        }
+        if header.major.get() != VERSION_MAJOR {
+            let (major, minor) = (header.major.get(), header.minor.get());
+            return Err(Error::Version { path, major, minor });
+        }
+        if header.required_features.get() != 0 {
+            return Err(Error::Feature { path, unknown: format!("{:#x}", header.required_features.get()) });
+        }
+        let name_bytes = header.stream.iter().position(|&b| b == 0).unwrap_or(header.stream.len());
+        let spec = StreamSpec {
+            name: String::from_utf8_lossy(&header.stream[..name_bytes]).into_owned(),
+            planes: header.planes,
+            channels: header.channels,
+        };
+        spec.check().map_err(|fault| damaged(ShardPart::Header, &fault))?;
+        if header.stream[name_bytes..].iter().any(|&b| b != 0) {
+            return Err(damaged(ShardPart::Header, "its stream name is not padded with zeros"));
+        }
+
+        let length = contents.len() as u64;
+        let trailer = read::<Trailer>(contents.trailer());
+        if trailer.end_magic != END_MAGIC {
+            let expected = "the end mark is missing".into();
+            return Err(Error::Length { path, expected, found: length });
+        }
+        if trailer.crc32.get() != trailer.compute_crc32() {
+            return Err(damaged(ShardPart::Trailer, "its checksum does not fit"));
+        }
+        if trailer.reserved != [0; 4] {
+            return Err(damaged(ShardPart::Trailer, "its reserved bytes, which no checksum covers, are not zero"));
+        }
+        if trailer.file_bytes.get() != length {
+            let expected = format!("{} are stated", trailer.file_bytes);
+            return Err(Error::Length { path, expected, found: length });
+        }
+        if trailer.header_crc32 != header.crc32 {
+            return Err(damaged(ShardPart::Trailer, "it belongs to another header"));
+        }
+        // All sizes come from the file: the sum is made where it cannot overflow, and must be the file's size exactly.
+        let (records, clips) = (trailer.records.get(), u64::from(trailer.clips.get()));
+        let tail = u128::from(records) * INDEX_ENTRY_BYTES as u128
+            + u128::from(clips) * CLIP_ENTRY_BYTES as u128
+            + u128::from(trailer.names_bytes.get())
+            + u128::from(trailer.metadata_bytes.get())
+            + TRAILER_BYTES as u128;
+        let index_offset = trailer.index_offset.get();
+        if u128::from(index_offset) + tail != u128::from(length) {
+            return Err(damaged(ShardPart::Trailer, "its sizes do not add up to the file's"));
+        }
+        if index_offset < HEADER_BYTES as u64 || !index_offset.is_multiple_of(INDEX_ALIGN) {
+            return Err(damaged(ShardPart::Trailer, "its index starts inside the header or not at a multiple of 8"));
+        }
+        if clips == 0 || records < clips {
+            return Err(damaged(ShardPart::Trailer, "it has no clips, or fewer records than clips"));
+        }
+        let index_at = index_offset as usize;
+        let clips_at = index_at + records as usize * INDEX_ENTRY_BYTES;
+        let names_at = clips_at + clips as usize * CLIP_ENTRY_BYTES;
+        let metadata_at = names_at + trailer.names_bytes.get() as usize;
+        // The index, with the padding before it.
+        let tail_at = (index_at - INDEX_ALIGN as usize).max(HEADER_BYTES);
+        contents.load_tail(tail_at).map_err(Error::io(&path, "read its index"))?;
+        if crc32fast::hash(contents.tail(clips_at..metadata_at)) != trailer.clip_table_crc32.get() {
+            return Err(damaged(ShardPart::ClipTable, "its checksum does not fit"));
+        }
+        if crc32fast::hash(contents.tail(metadata_at..contents.len() - TRAILER_BYTES)) != trailer.metadata_crc32.get() {
+            return Err(damaged(ShardPart::Metadata, "its checksum does not fit"));
+        }
+        let shard = Self { path, contents, spec, trailer, index_at, clips_at, names_at };
+        shard.check_clip_table()?;
+        Ok(shard)
+    }
+
+    /// Clips and names follow each other without holes, and cover the index.
+    fn check_clip_table(&self) -> Result<()> {
+        let damaged = |fault: String| Error::Damaged { path: self.path.clone(), part: ShardPart::ClipTable, fault };
+        let (mut record, mut name) = (0_u64, 0_u64);
+        for (i, clip) in self.clip_table().iter().enumerate() {
+            let records = u64::from(clip.records.get());
+            if clip.first_record.get() != record || u64::from(clip.name_offset.get()) != name {
+                return Err(damaged(format!("clip {i} does not follow the one before")));
+            }
+            if records == 0 || records % u64::from(self.spec.planes) != 0 {
+                return Err(damaged(format!("clip {i} has {records} records, not frames of {}", self.spec.planes)));
+            }
+            record += records;
+            name += u64::from(clip.name_bytes.get());
+        }
+        if record != self.trailer.records.get() || name != u64::from(self.trailer.names_bytes.get()) {
+            return Err(damaged("its clips do not cover the index and the names".into()));
+        }
+        for clip in 0..self.clips() {
+            let entry = &self.clip_table()[clip];
+            let at = self.names_at + entry.name_offset.get() as usize;
+            if std::str::from_utf8(self.contents.tail(at..at + entry.name_bytes.get() as usize))
+                .map_or(true, str::is_empty)
+            {
+                return Err(damaged(format!("the id of clip {clip} is empty or not UTF-8")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of clips.
+    pub fn clips(&self) -> usize {
+        self.trailer.clips.get() as usize
+    }
+
+    /// Id of a clip, which must be there.
+    pub fn clip_id(&self, clip: usize) -> &str {
+        let entry = &self.clip_table()[clip];
+        let at = self.names_at + entry.name_offset.get() as usize;
+        std::str::from_utf8(self.contents.tail(at..at + entry.name_bytes.get() as usize)).expect("checked when opened")
+    }
+
+    /// The metadata's JSON text.
+    pub fn metadata(&self) -> &[u8] {
+        let at = self.names_at + self.trailer.names_bytes.get() as usize;
+        self.contents.tail(at..self.contents.len() - TRAILER_BYTES)
+    }
+
+    /// One entry per clip.
+    pub fn clip_table(&self) -> &[ClipEntry] {
+        <[ClipEntry]>::ref_from_bytes(self.contents.tail(self.clips_at..self.names_at))
+            .expect("sizes checked when opened")
+    }
+
+    /// One entry per record.
+    pub fn index(&self) -> &[IndexEntry] {
+        <[IndexEntry]>::ref_from_bytes(self.contents.tail(self.index_at..self.clips_at))
+            .expect("sizes checked when opened")
+    }
+
+    /// The index entries of a clip, which must be there.
+    pub fn index_of(&self, clip: usize) -> &[IndexEntry] {
+        let entry = &self.clip_table()[clip];
+        let first = entry.first_record.get() as usize;
+        &self.index()[first..first + entry.records.get() as usize]
+    }
+}
+
+/// Reads a structure.
+fn read<T: FromBytes>(bytes: &[u8]) -> T {
+    T::read_from_bytes(bytes).expect("the slice has the structure's size")
+}
