@@ -13,7 +13,8 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::inspect::find_clip;
-use crate::output::{Contents, Staging};
+use crate::place::staging::Staging;
+use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
 
 /// How images are written whose source files were not kept.

@@ -2,7 +2,6 @@
 
 mod cli;
 mod commands;
-mod examples;
 mod heap;
 
 use std::io::{self, Write};

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
-use ucfpack::build::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::console::{self, Page};
-use ucfpack::encode::{Check, Geometry, StreamOptions};
-use ucfpack::estimate::Estimate;
+use ucfpack::pack::Estimate;
+use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count, show_duration};
 use ucfpack::source::{Layout, Location};
+use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
 use ucfpack::{Error, Skipped};
 

@@ -1,7 +1,7 @@
 //! `ucfpack merge`.
 
 use ucfpack::console;
-use ucfpack::merge::{MergeOptions, merge};
+use ucfpack::pack::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
 
 use super::build::{report_json, show_packed};

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clipshard::Subset;
 
-use super::{Clips, Lists, Part, clip_key, read_text, strip_extension};
+use super::clips::{Clips, clip_key, strip_extension};
+use super::listed::Lists;
+use super::role::{ClassedFolder, Role};
+use super::text::read_text;
 use crate::error::{Error, Result, shown};
-use crate::source::ClassedFolder;
 
 /// What a row of the file says.
 struct Row {
@@ -16,7 +18,7 @@ struct Row {
     name: String,
     class_folder: Option<String>,
     label: String,
-    part: Part,
+    part: Role,
     group: Option<String>,
 }
 
@@ -36,7 +38,7 @@ impl Lists {
         }
         let mut notes = leaks(&rows);
         let held_out = held_out(rows.iter().map(|row| row.part), &mut notes);
-        if !rows.iter().any(|row| matches!(row.part, Part::Test | Part::Validation)) {
+        if !rows.iter().any(|row| matches!(row.part, Role::Test | Role::Validation)) {
             notes.push(format!("{}: all clips are for training, none for testing", shown(&path)));
         }
         let mut clips = Clips::default();
@@ -68,14 +70,14 @@ impl Lists {
     pub fn from_folders(folders: &[ClassedFolder], tree: &str) -> Result<Self> {
         let names: BTreeSet<&str> = folders.iter().map(|folder| folder.class.as_str()).collect();
         let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let as_parts: Vec<&String> = classes.iter().filter(|name| Part::of_name(name).is_some()).collect();
+        let as_parts: Vec<&String> = classes.iter().filter(|name| Role::of_name(name).is_some()).collect();
         if as_parts.len() > 1 || !as_parts.is_empty() && as_parts.len() == classes.len() {
             return Err(Error::Input(format!(
                 "{tree}: the folders {} are parts of a split, and no folders of classes lie in them; name clips, classes and splits in a CSV file (path,label,split) by --lists",
                 as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
             )));
         }
-        let part = |folder: &ClassedFolder| folder.part.unwrap_or(Part::Train);
+        let part = |folder: &ClassedFolder| folder.role.unwrap_or(Role::Train);
         let mut notes = Vec::new();
         let held_out = held_out(folders.iter().map(part), &mut notes);
         let mut clips = Clips::default();
@@ -91,7 +93,7 @@ impl Lists {
             return Err(Error::Input(format!("{tree} holds no clip folders")));
         }
         let named = if classes.len() <= NAMED { format!(" ({})", classes.join(", ")) } else { String::new() };
-        let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.part.map(Part::name)).collect();
+        let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.role.map(Role::name)).collect();
         notes.push(if parts.is_empty() {
             format!(
                 "classes are the {} folders of {tree}{named}, all clips for training; to test, name a CSV file (path,label,split) by --lists",
@@ -110,12 +112,12 @@ impl Lists {
 const NAMED: usize = 8;
 
 /// The parts that are tested on, one a split; the test part where there is none.
-fn held_out(parts: impl Iterator<Item = Part>, notes: &mut Vec<String>) -> Vec<Part> {
-    let parts: BTreeSet<Part> = parts.collect();
-    let mut held_out: Vec<Part> =
-        [Part::Test, Part::Validation].into_iter().filter(|part| parts.contains(part)).collect();
+fn held_out(parts: impl Iterator<Item = Role>, notes: &mut Vec<String>) -> Vec<Role> {
+    let parts: BTreeSet<Role> = parts.collect();
+    let mut held_out: Vec<Role> =
+        [Role::Test, Role::Validation].into_iter().filter(|part| parts.contains(part)).collect();
     match held_out.as_slice() {
-        [] => held_out.push(Part::Test),
+        [] => held_out.push(Role::Test),
         [_, _] => notes.push("split 1 tests on the test clips, split 2 on the validation clips".into()),
         _ => {}
     }
@@ -123,9 +125,9 @@ fn held_out(parts: impl Iterator<Item = Part>, notes: &mut Vec<String>) -> Vec<P
 }
 
 /// The splits in which a clip of this part is something, and what.
-fn subsets(part: Part, held_out: &[Part]) -> impl Iterator<Item = (usize, Subset)> {
-    let of_split = |(split, held): (usize, &Part)| match part {
-        Part::Train => Some((split, Subset::Train)),
+fn subsets(part: Role, held_out: &[Role]) -> impl Iterator<Item = (usize, Subset)> {
+    let of_split = |(split, held): (usize, &Role)| match part {
+        Role::Train => Some((split, Subset::Train)),
         part if part == *held => Some((split, Subset::Test)),
         _ => None,
     };
@@ -193,7 +195,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         if name.is_empty() {
             return Err(fault(line, format!("`{clip}` names no clip")));
         }
-        let Some(part) = Part::of_name(split) else {
+        let Some(part) = Role::of_name(split) else {
             return Err(fault(line, format!("split `{split}` is none of train, test, val, unused")));
         };
         let group = field(3).map(str::to_owned);
@@ -223,14 +225,14 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
 
 /// Groups (one actor, one recording) that are learnt from and tested on make tests too easy.
 fn leaks(rows: &[Row]) -> Vec<String> {
-    let mut parts: BTreeMap<&str, BTreeSet<Part>> = BTreeMap::new();
+    let mut parts: BTreeMap<&str, BTreeSet<Role>> = BTreeMap::new();
     for row in rows {
         if let Some(group) = &row.group {
             parts.entry(group).or_default().insert(row.part);
         }
     }
-    let both = |parts: &BTreeSet<Part>| {
-        parts.contains(&Part::Train) && (parts.contains(&Part::Test) || parts.contains(&Part::Validation))
+    let both = |parts: &BTreeSet<Role>| {
+        parts.contains(&Role::Train) && (parts.contains(&Role::Test) || parts.contains(&Role::Validation))
     };
     let torn: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
     let Some(first) = torn.first() else { return Vec::new() };
@@ -239,7 +241,7 @@ fn leaks(rows: &[Row]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::text::tests::folder;
     use super::*;
 
     fn read(text: &str) -> Result<Lists> {
@@ -304,7 +306,7 @@ mod tests {
 
     #[test]
     fn folders_are_classes() {
-        let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into(), part: None };
+        let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into(), role: None };
         let lists = Lists::from_folders(&[folder("run", "1"), folder("jump", "1"), folder("jump", "2")], "t").unwrap();
         assert_eq!(lists.classes, ["jump", "run"]);
         let train = || vec![Subset::Train];
@@ -313,12 +315,12 @@ mod tests {
 
     #[test]
     fn folders_of_parts_are_splits_and_no_classes() {
-        let folder = |part: Option<Part>, class: &str, clip: &str| ClassedFolder {
+        let folder = |part: Option<Role>, class: &str, clip: &str| ClassedFolder {
             class: class.into(),
             clip: clip.into(),
-            part,
+            role: part,
         };
-        let (train, val) = (Some(Part::Train), Some(Part::Validation));
+        let (train, val) = (Some(Role::Train), Some(Role::Validation));
         let folders = [folder(train, "run", "1"), folder(train, "jump", "2"), folder(val, "jump", "3")];
         let lists = Lists::from_folders(&folders, "t").unwrap();
         assert_eq!((lists.classes.as_slice(), lists.splits.len()), (&["jump".to_owned(), "run".to_owned()][..], 1));

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clipshard::Subset;
 
-use super::{Clips, Lists, lines, strip_extension};
+use super::clips::{Clips, strip_extension};
+use super::listed::Lists;
+use super::text::lines;
 use crate::error::{Error, Result, shown};
 
 impl Lists {
@@ -78,7 +80,7 @@ fn find_lists(folder: &Path) -> Result<BTreeMap<(String, u32), PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::text::tests::folder;
     use super::*;
 
     #[test]

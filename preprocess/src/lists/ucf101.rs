@@ -5,7 +5,9 @@ use std::path::Path;
 
 use clipshard::Subset;
 
-use super::{Clips, Lists, lines, strip_extension};
+use super::clips::{Clips, strip_extension};
+use super::listed::Lists;
+use super::text::lines;
 use crate::error::{Error, Result, shown};
 
 impl Lists {
@@ -118,7 +120,7 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::text::tests::folder;
     use super::*;
 
     const CLASSES: &str = "1 Archery\r\n2 HandstandPushups\r\n3 Rowing\r\n";

@@ -12,7 +12,7 @@ use clipshard::{ClipRecords, Dataset, Decoder, ImageSize};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::error::{Error, Result};
-use crate::output::write_file;
+use crate::place::staging::write_file;
 use crate::resize::Resizer;
 use canvas::Canvas;
 pub use wheel::colour;

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::folders::{ClipFolders, Nesting, Plane, sample};
+use super::layout::{Finding, Wanted};
 use super::numbering::{FrameName, NameRule};
-use super::{Finding, Wanted};
 use crate::error::{Error, Result};
 use crate::stream::StreamKind;
 

@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{Absence, ClassedFolder, FoundClip, Layout, Location, Scan, Tree, Videos};
+use super::found::{FoundClip, Scan};
+use super::layout::Layout;
+use super::location::Location;
+use super::tree::Tree;
+use super::videos::Videos;
+use crate::clip::Absence;
 use crate::error::Result;
-use crate::lists::ListedClip;
+use crate::lists::{ClassedFolder, ListedClip};
 use crate::progress::Watch;
 use crate::stream::StreamKind;
-use crate::video::{Ffmpeg, Video, VideoOptions};
+use crate::video::{Ffmpeg, VideoDecoder, VideoOptions};
 
 /// Where clips come from.
 #[derive(Debug)]
@@ -25,7 +30,7 @@ impl Input {
         match location {
             Location::Videos(root) => {
                 options.check()?;
-                let video = Video::new(Ffmpeg::find()?, options);
+                let video = VideoDecoder::new(Ffmpeg::find()?, options);
                 Ok(Self::Videos(Videos::open(root, video)?))
             }
             _ => Ok(Self::Tree(Tree::open(location, layout)?)),
@@ -33,7 +38,7 @@ impl Input {
     }
 
     /// The decoder, where there are videos.
-    pub fn video(&self) -> Option<&Video> {
+    pub fn video(&self) -> Option<&VideoDecoder> {
         match self {
             Self::Tree(_) => None,
             Self::Videos(videos) => Some(videos.video()),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::folders::{ClipFolders, Nesting, Plane, sample};
+use super::layout::{Finding, Layout, Source, Wanted};
 use super::numbering::NameRule;
-use super::{Finding, Layout, Source, Wanted};
 use crate::error::Result;
 use crate::stream::StreamKind;
 

@@ -3,8 +3,18 @@
 use std::path::Path;
 
 use super::folders::ClipFolders;
-use super::{Finding, Layout, SOURCES, Source, Wanted};
+use super::layout::{Finding, Layout, Source, Wanted};
+use super::{feichtenhofer, gpu_flow, jeffreyyihuang, mmaction2, tsn};
 use crate::error::{Error, Result};
+
+/// All layouts, in the order in which they are tried.
+const SOURCES: [&dyn Source; 5] = [
+    &feichtenhofer::Feichtenhofer,
+    &gpu_flow::GpuFlow,
+    &jeffreyyihuang::Jeffreyyihuang,
+    &tsn::Tsn,
+    &mmaction2::Mmaction2,
+];
 
 pub(super) type Recognised = (&'static dyn Source, Vec<ClipFolders>, String);
 

@@ -7,9 +7,11 @@ use std::sync::atomic::Ordering;
 use rayon::prelude::*;
 
 use super::folders::{ClipFolders, FolderIndex, Plane};
+use super::found::{ClipFiles, FoundClip, PlaneFiles, Scan, ScannedClip, StreamFiles};
+use super::layout::FlowCount;
 use super::numbering::{NameRule, Numbers, list};
 use super::strangers::Strangers;
-use super::{Absence, ClipFiles, FlowCount, FoundClip, MIN_FLOW_FRAMES, PlaneFiles, Scan, ScannedClip, StreamFiles};
+use crate::clip::{Absence, MIN_FLOW_FRAMES};
 use crate::error::{Error, Result, machine_fault};
 use crate::lists::{ListedClip, clip_key};
 use crate::progress::{Watch, Work};

@@ -10,38 +10,23 @@ use clipshard::open_regular;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use super::found::{FoundClip, Scan, ScannedClip};
 use super::strangers::{Strangers, is_hidden, none_can_be_packed};
-use super::{Absence, ClassedFolder, FoundClip, MIN_FLOW_FRAMES, Scan, ScannedClip};
+use crate::clip::{Absence, MIN_FLOW_FRAMES, too_short};
 use crate::error::{Error, Result, machine_cure};
-use crate::lists::{ListedClip, Part, clip_key};
+use crate::lists::{ClassedFolder, ListedClip, Role, clip_key, published_ucf101};
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
-use crate::synth::like_ucf101::ucf101;
-use crate::video::{Probed, Trouble, Video, probe};
+use crate::video::{Probed, Trouble, VideoDecoder, VideoFile, frames_of, probe};
 
 /// Endings of files that are taken for videos, in lower case.
 const ENDINGS: [&str; 16] =
     ["avi", "mp4", "m4v", "mkv", "webm", "mov", "mpg", "mpeg", "wmv", "flv", "ogv", "3gp", "vob", "ts", "mts", "m2ts"];
 
-/// One video of a clip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VideoFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Its size.
-    pub bytes: u64,
-    /// Frames, as many as its packets; a few of them may be hidden, empty or doubled.
-    pub frames: u32,
-    /// Frames as its header says, where that has a count.
-    pub header_frames: Option<u32>,
-    /// Flow frames of the published frame tree of UCF101, one less than its RGB frames; `None` for other clips.
-    pub published_flow_frames: Option<u32>,
-}
-
 /// A folder of videos that was listed.
 #[derive(Debug)]
 pub struct Videos {
-    video: Video,
+    video: VideoDecoder,
     root: PathBuf,
     shown: String,
     /// By the key of the file's name without ending.
@@ -51,7 +36,7 @@ pub struct Videos {
 
 impl Videos {
     /// Lists the folder.
-    pub fn open(root: &Path, video: Video) -> Result<Self> {
+    pub fn open(root: &Path, video: VideoDecoder) -> Result<Self> {
         if !root.is_dir() {
             return Err(Error::Input(format!("{}: no such folder", root.display())));
         }
@@ -112,7 +97,7 @@ impl Videos {
     }
 
     /// The decoder and what is made.
-    pub fn video(&self) -> &Video {
+    pub fn video(&self) -> &VideoDecoder {
         &self.video
     }
 
@@ -139,9 +124,9 @@ impl Videos {
             };
             let below: Vec<_> = path.strip_prefix(&self.root).unwrap_or(path).components().collect();
             let part =
-                below.first().filter(|_| below.len() > 2).and_then(|part| Part::of_name(part.as_os_str().to_str()?));
+                below.first().filter(|_| below.len() > 2).and_then(|part| Role::of_name(part.as_os_str().to_str()?));
             in_parts += usize::from(part.is_some());
-            classed.push(ClassedFolder { class, clip, part });
+            classed.push(ClassedFolder { class, clip, role: part });
         }
         if (1..classed.len()).contains(&in_parts) {
             return Err(Error::Input(format!(
@@ -156,7 +141,7 @@ impl Videos {
 
     /// Finds the videos of the clips that are asked for, and asks each container how many frames it has.
     pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
-        let (lists, flow_frames) = ucf101();
+        let (lists, flow_frames) = published_ucf101();
         let published: HashMap<String, u32> =
             lists.clips.iter().map(|clip| clip_key(&clip.folder)).zip(flow_frames).collect();
         watch.progress.begin("probing", Work { clips: clips.len() as u64, ..Work::default() });
@@ -249,17 +234,4 @@ fn is_video(path: &Path) -> bool {
     };
     // TypeScript shares the ending of transport streams, whose packets start with this byte.
     ENDINGS.contains(&ending.as_str()) && (ending != "ts" || first().is_ok_and(|byte| byte == 0x47))
-}
-
-/// Why a clip of so few frames is not packed.
-pub(crate) fn too_short(frames: u32) -> String {
-    format!("too short: {frames} frames, {} are needed", MIN_FLOW_FRAMES + 1)
-}
-
-/// Frames of a stream of a video with so many frames.
-pub(super) fn frames_of(kind: StreamKind, frames: u32) -> u32 {
-    match kind {
-        StreamKind::Rgb => frames,
-        StreamKind::Flow => frames.saturating_sub(1),
-    }
 }

@@ -21,7 +21,8 @@ use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::output::{Contents, Staging};
+use crate::place::staging::Staging;
+use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
 
 pub use draw::{flow_level, flow_pixels};

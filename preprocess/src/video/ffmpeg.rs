@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::container::{self, Verdict};
-use super::process::{Process, Trouble, cannot_start};
+use super::process::Trouble;
+use super::process::{Process, cannot_start};
 use crate::error::{Error, Result, machine_fault};
 
 /// ffmpeg as it was found.

@@ -7,7 +7,7 @@ use clip_flow::CudaTvL1;
 use clip_flow::{Dis, DisParams, Flow, Params, TvL1};
 use rayon::prelude::*;
 
-use super::{FlowMethod, VideoOptions};
+use super::options::{FlowMethod, VideoOptions};
 use crate::error::{Error, Result};
 
 /// Pairs that a card computes at once for each job: with as many jobs as a processor has cores it is busy.

@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use clipshard::ImageSize;
 
-use super::ffmpeg::{Ffmpeg, Meaning, meaning, patience, refused, told};
-use super::process::{Process, Trouble};
+use super::ffmpeg::Ffmpeg;
+use super::ffmpeg::{Meaning, meaning, patience, refused, told};
+use super::process::Process;
+use super::process::Trouble;
 
 /// A decoded frame: RGB, `[height, width, 3]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicBool;
 use crate::pack::{files, pack};
 use crate::tree::{CLIPS, RGB_FRAMES, Tree, write_jpeg};
 use clipshard::{Codec, Dataset, Decoder, Filter, Subset, VerifyDepth};
-use ucfpack::build::{BuildOptions, build};
-use ucfpack::encode::{Check, Geometry, StreamOptions};
+use ucfpack::pack::{BuildOptions, build};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::source::Location;
+use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::{Error, verify};
 
 fn options(tree: &Tree, out: &Path) -> BuildOptions {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clipshard::{Shard, VerifyDepth};
-use ucfpack::build::{BuildOptions, BuildReport, build_in};
-use ucfpack::encode::Geometry;
+use ucfpack::pack::{BuildOptions, BuildReport, build_in};
 use ucfpack::progress::{Progress, Watch};
+use ucfpack::stored::Geometry;
 use ucfpack::{Error, verify};
 
 use crate::faulty::{Fault, Faulty};

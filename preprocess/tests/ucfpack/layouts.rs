@@ -8,9 +8,9 @@ use crate::pack::{files, pack};
 use crate::tree::{CLIPS, RGB_FRAMES, Tree, write_jpeg};
 use clipshard::{Codec, Dataset, Subset};
 use ucfpack::Error;
-use ucfpack::build::{BuildOptions, BuildReport, DatasetKind};
-use ucfpack::encode::Geometry;
+use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind};
 use ucfpack::source::{Layout, Location};
+use ucfpack::stored::Geometry;
 
 struct Packed {
     report: BuildReport,

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clipshard::{Manifest, VerifyDepth};
-use ucfpack::build::{BuildOptions, BuildReport};
-use ucfpack::encode::Geometry;
-use ucfpack::merge::{MergeOptions, merge};
-use ucfpack::plan::Part;
+use ucfpack::pack::Part;
+use ucfpack::pack::{BuildOptions, BuildReport};
+use ucfpack::pack::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
+use ucfpack::stored::Geometry;
 use ucfpack::{Error, verify};
 
 use crate::pack::{files, options, pack};

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use ucfpack::build::{BuildOptions, build_in};
-use ucfpack::encode::Geometry;
+use ucfpack::pack::{BuildOptions, build_in};
 use ucfpack::progress::{Progress, Watch};
+use ucfpack::stored::Geometry;
 
 use crate::faulty::{Fault, Faulty};
 use crate::pack::{files, options, pack};

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use clipshard::{Codec, Filter};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use ucfpack::build::{BuildOptions, DatasetKind, build};
-use ucfpack::encode::{Check, Geometry, StreamOptions};
+use ucfpack::pack::{BuildOptions, DatasetKind, build};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::source::Location;
+use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::VideoOptions;
 
 /// Side of flow images that data sets have if not told otherwise.

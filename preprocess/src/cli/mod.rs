@@ -3,13 +3,13 @@
 //! Comments here are the help texts, which have no markup; each switch is a field of its own.
 #![allow(clippy::doc_markdown, clippy::struct_excessive_bools)]
 
+mod examples;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ucfpack::plan::Part;
+use ucfpack::pack::Part;
 use ucfpack::quantity::{parse_bytes, parse_count, parse_width_height};
-
-use crate::examples;
 
 /// Packs trees of RGB frames and optical flow, or videos, into a few memory-mapped shards.
 ///

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clip_flow::{Flow, quantise};
 
-use super::Video;
+use super::decoder::VideoDecoder;
 use super::ffmpeg::{MOST_FRAMES, Meaning};
+use super::file::VideoFile;
 use super::flow::FlowMaker;
 use super::frames::{Frame, FrameReader, Said};
 use super::process::Trouble;
-use crate::encode::Geometry;
+use crate::clip::{Absence, MIN_FLOW_FRAMES, too_short};
 use crate::error::{Error, Result};
 use crate::resize::Resizer;
-use crate::source::{Absence, MIN_FLOW_FRAMES, VideoFile, too_short};
+use crate::stored::Geometry;
 
 /// One image of a stream, valid until the next.
 pub(crate) enum StreamImage<'a> {
@@ -44,7 +45,7 @@ pub(crate) struct Seen {
 
 /// Makes images of videos, over and over in the same memory; each thread has one.
 pub(crate) struct VideoEncoder {
-    video: Video,
+    video: VideoDecoder,
     /// What ffmpeg complains of is a fault, else a note.
     strict: bool,
     /// Threads that may help to compute flow.
@@ -58,7 +59,7 @@ pub(crate) struct VideoEncoder {
 }
 
 impl VideoEncoder {
-    pub fn new(video: Video, strict: bool, threads: usize) -> Self {
+    pub fn new(video: VideoDecoder, strict: bool, threads: usize) -> Self {
         Self {
             video,
             strict,

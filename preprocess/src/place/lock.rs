@@ -7,8 +7,9 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::name;
+use super::target::is_mount_point;
 use crate::error::{Error, Result};
-use crate::output::is_mount_point;
 
 /// Held while an output is written.
 #[derive(Debug)]
@@ -69,25 +70,18 @@ impl Drop for OutputLock {
     }
 }
 
-/// Name of the lock of an output, in the folder that holds it.
-pub(crate) fn name(out: &Path) -> String {
-    let real = out.canonicalize();
-    let file_name = real.as_deref().unwrap_or(out).file_name().unwrap_or_default();
-    format!(".{}.lock", file_name.to_string_lossy())
-}
-
 /// The same for every way to name the output: through links and from other folders.
 fn path(out: &Path) -> Result<PathBuf> {
     if out.exists() {
         let real = out.canonicalize().map_err(Error::io(out, "cannot find the folder"))?;
         let folder = if is_mount_point(&real) { real.as_path() } else { real.parent().unwrap_or(&real) };
-        return Ok(folder.join(name(&real)));
+        return Ok(folder.join(name::lock(&real)));
     }
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.exists() {
         fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
     }
-    Ok(parent.canonicalize().map_err(Error::io(parent, "cannot find the folder"))?.join(name(out)))
+    Ok(parent.canonicalize().map_err(Error::io(parent, "cannot find the folder"))?.join(name::lock(out)))
 }
 
 fn open(path: &Path) -> io::Result<File> {

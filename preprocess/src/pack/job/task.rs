@@ -4,8 +4,8 @@ use clipshard::Codec;
 
 use super::Job;
 use crate::error::Error;
-use crate::finished::FinishedShards;
-use crate::plan::{USUAL_PIXELS, nominal_source_bytes, record_bytes, shard_file};
+use crate::pack::finished::FinishedShards;
+use crate::pack::plan::{USUAL_PIXELS, nominal_source_bytes, record_bytes, shard_file};
 use crate::source::FoundClip;
 
 /// What is to be done with a clip.

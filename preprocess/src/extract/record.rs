@@ -8,10 +8,8 @@ use clipshard::{Disk, read_regular, write_whole};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::partial::MAX_PLAN_BYTES;
-
-/// Its name in the tree.
-pub(crate) const FILE: &str = ".extract.json";
+use crate::pack::plan::MAX_PLAN_BYTES;
+use crate::place::name::EXTRACT_FILE;
 
 /// What decided the images of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,7 +32,7 @@ pub(crate) struct SourceVideo {
 impl ExtractRecord {
     /// `None` where there is none.
     pub fn read(tree: &Path) -> Result<Option<Self>> {
-        let path = tree.join(FILE);
+        let path = tree.join(EXTRACT_FILE);
         let text = match read_regular(&path, MAX_PLAN_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -46,7 +44,7 @@ impl ExtractRecord {
     }
 
     pub fn write(&self, tree: &Path) -> Result<()> {
-        let path = tree.join(FILE);
+        let path = tree.join(EXTRACT_FILE);
         let text = serde_json::to_vec(self).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
         Ok(write_whole(&Disk, &path, ".extract-", &text)?)
     }

@@ -9,15 +9,14 @@ use std::sync::Arc;
 
 use clipshard::{MANIFEST_FILE, Storage, write_whole};
 
+use super::plan::{BuildPlan, MAX_PLAN_BYTES};
 use crate::error::{Error, Result};
-use crate::output::{self, Place};
-use crate::plan::BuildPlan;
+use crate::place::name;
+use crate::place::staging::put;
+use crate::place::target::{Place, parent};
 
 const PLAN_FILE: &str = "build.json";
 const SET_FOLDER: &str = "set";
-/// A plan is not larger than this: that of 13,320 clips takes 2 MB.
-pub(crate) const MAX_PLAN_BYTES: u64 = 1 << 30;
-
 /// A build under way.
 pub(crate) struct PartialBuild {
     storage: Arc<dyn Storage>,
@@ -109,7 +108,7 @@ impl PartialBuild {
 
     /// Puts the finished data set into its place. What was there before stays until then and is removed after.
     pub fn commit(self) -> Result<()> {
-        if let Err(error) = output::put(&*self.storage, &self.set(), &self.out, self.place) {
+        if let Err(error) = put(&*self.storage, &self.set(), &self.out, self.place) {
             return Err(self.abandon(error));
         }
         // From here on a failure to clean up is no failure of the build. Without the plan the rest is known as rubbish.
@@ -178,12 +177,7 @@ fn is_shard(name: &str) -> bool {
 
 /// The folder of a build: beside its place, or inside where that is a disk of its own.
 fn folder(out: &Path, place: Place) -> PathBuf {
-    output::parent(out, place).join(name(out))
-}
-
-/// Name of the folder in which a build of `out` grows.
-pub(crate) fn name(out: &Path) -> String {
-    format!(".{}.partial", out.file_name().unwrap_or_default().to_string_lossy())
+    parent(out, place).join(name::partial(out))
 }
 
 /// Removes what a build that is whole left if it was cut off while it tidied up.

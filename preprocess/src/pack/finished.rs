@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 
 use clipshard::{Shard, ShardInfo, ShardMetadata, VerifyDepth, check_shards};
 
+use super::plan::{StreamPlan, shard_file};
 use crate::error::{Error, Result};
 use crate::lists::ListedClip;
-use crate::plan::{StreamPlan, shard_file};
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use crate::encode::{ClipEncoder, EncodeSetup, ReadClip};
+use super::encode::{ClipEncoder, EncodeSetup, ReadClip};
+use super::plan::INDEX_ENTRY_BYTES;
 use crate::error::Result;
 use crate::progress::{Watch, Work};
 use crate::quantity::{show_count, show_duration};
@@ -19,9 +20,6 @@ pub(crate) const CLIPS: usize = 24;
 const ANNOUNCED_CLIPS: usize = 6;
 /// Frames of each, one after the other.
 const FRAMES: u32 = 8;
-/// Bytes of a record's index entry.
-const INDEX_BYTES: u64 = 32;
-
 /// What a build would take.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Estimate {
@@ -72,7 +70,7 @@ impl StreamSample {
         Ok(Self {
             images: encoded.images,
             bytes_in: encoded.bytes_in,
-            bytes_out: records.map(|record| record.bytes.len() as u64 + INDEX_BYTES).sum(),
+            bytes_out: records.map(|record| record.bytes.len() as u64 + INDEX_ENTRY_BYTES).sum(),
             reading: read_at - started,
             encoding: read_at.elapsed(),
             damaged_clips: 0,

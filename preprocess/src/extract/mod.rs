@@ -3,6 +3,8 @@
 //! Each clip is made in a folder of its own and moved into its place when it is whole, its RGB frames last: a clip whose RGB
 //! folder is there needs not be made again.
 
+mod record;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,18 +13,19 @@ use std::sync::{Mutex, PoisonError};
 use clipshard::ImageSize;
 use rayon::prelude::*;
 
-use crate::build::{DatasetKind, lists_missing};
-use crate::encode::encode_jpeg;
+use self::record::{ExtractRecord, SourceVideo};
+use crate::clip::Absence;
 use crate::error::{Error, NotWhole, Result, Skipped};
 use crate::export::check_name;
-use crate::extracted::{self, ExtractRecord, SourceVideo};
+use crate::jpeg::encode_jpeg;
 use crate::lists::ListedClip;
-use crate::lock::{self, OutputLock};
-use crate::output::is_fragment;
+use crate::pack::{DatasetKind, lists_missing};
+use crate::place::lock::OutputLock;
+use crate::place::name::{self, EXTRACT_FILE, is_fragment};
 use crate::progress::{Watch, Work};
-use crate::source::{Absence, FoundClip, Input, Location, VideoFile};
+use crate::source::{FoundClip, Input, Location};
 use crate::versions;
-use crate::video::{FlowMethod, StreamImage, Video, VideoEncoder, VideoOptions, Wanted};
+use crate::video::{FlowMethod, StreamImage, VideoDecoder, VideoEncoder, VideoFile, VideoOptions, Wanted};
 
 /// What to extract.
 #[derive(Debug, Clone)]
@@ -102,7 +105,7 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
             return Err(Error::Usage(format!(
                 "--resume: {} has no {}, which says how it was extracted; name another folder",
                 out.display(),
-                extracted::FILE
+                EXTRACT_FILE
             )));
         };
         record.check_continues(&earlier, out)?;
@@ -185,15 +188,15 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
 
 /// Whether a folder holds anything but what a program was writing when it was killed.
 fn is_taken(out: &Path) -> bool {
-    let is_content = |name: &str| !is_fragment(name) && name != lock::name(out);
+    let is_content = |name: &str| !is_fragment(name) && name != name::lock(out);
     fs::read_dir(out).is_ok_and(|entries| entries.flatten().any(|e| is_content(&e.file_name().to_string_lossy())))
 }
 
 /// Removes a tree that holds nothing but its record.
 fn remove_empty(out: &Path) {
     let entries = fs::read_dir(out).into_iter().flatten().flatten();
-    if entries.into_iter().all(|entry| entry.file_name() == extracted::FILE) {
-        let _ = fs::remove_file(out.join(extracted::FILE));
+    if entries.into_iter().all(|entry| entry.file_name() == EXTRACT_FILE) {
+        let _ = fs::remove_file(out.join(EXTRACT_FILE));
         let _ = fs::remove_dir(out);
     }
 }
@@ -210,7 +213,7 @@ fn is_whole(out: &Path, id: &str, frames: u32, flow: bool) -> bool {
 }
 
 /// The options and versions that decide the images.
-fn decided_by(video: &Video) -> BTreeMap<String, String> {
+fn decided_by(video: &VideoDecoder) -> BTreeMap<String, String> {
     let VideoOptions { short_side, quality, flow, card } = video.options;
     let values = [
         ("--rgb-short-side", short_side.to_string()),

@@ -9,47 +9,17 @@ use std::time::Instant;
 
 use clipshard::{
     Clip, Dataset, Disk, EncodedRecord, Manifest, Shard, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage,
-    Stream, VerifyDepth, check_shards, open_regular, read_regular, write_whole,
+    Stream, VerifyDepth, check_shards, open_regular,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::build::BuildReport;
+use super::part_record::PartRecord;
+use super::plan::BuildPlan;
+use super::report::BuildReport;
 use crate::error::{Error, Result, Skipped};
-use crate::output::{Contents, Staging};
-use crate::partial::MAX_PLAN_BYTES;
-use crate::plan::BuildPlan;
+use crate::place::name::PART_FILE;
+use crate::place::staging::Staging;
+use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
-
-/// What a part says of itself, beside its manifest.
-pub(crate) const PART_FILE: &str = "part.json";
-
-/// A part's plan, and the clips that it left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PartRecord {
-    pub plan: BuildPlan,
-    pub skipped: Vec<Skipped>,
-}
-
-impl PartRecord {
-    /// `None` for a data set that is no part.
-    pub fn read(dir: &Path) -> Result<Option<Self>> {
-        let path = dir.join(PART_FILE);
-        let text = match read_regular(&path, MAX_PLAN_BYTES) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(path, "cannot read what the part is")(error)),
-        };
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|e| Error::Input(format!("{}: damaged: {e}; pack this part again", path.display())))
-    }
-
-    pub fn write(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
-        let path = dir.join(PART_FILE);
-        let text = serde_json::to_vec(self).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
-        Ok(write_whole(storage, &path, ".part-", &text)?)
-    }
-}
 
 /// What to merge.
 #[derive(Debug, Clone)]

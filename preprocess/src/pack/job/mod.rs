@@ -9,22 +9,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clipshard::{DecodingBudget, Manifest, ShardMetadata, Storage};
 
-use crate::build::{BuildOptions, BuildReport, content_options};
-use crate::encode::{ClipEncoder, EncodeSetup, EncodedClip, ReadClip, StreamOptions};
+use crate::clip::Absence;
 use crate::error::{Error, NotWhole, Result, Skipped};
-use crate::estimate::{CLIPS, Sample, announce};
-use crate::finished::{FinishedShards, find_finished, remove_strays};
 use crate::lists::Lists;
-use crate::merge::PartRecord;
-use crate::output::Place;
-use crate::partial::{Leftover, PartialBuild};
-use crate::pipeline::{Held, Threads, run_ordered};
-use crate::plan::{BuildPlan, PlannedClip, StreamPlan, USUAL_PIXELS, assign, nominal_clip_bytes};
+use crate::pack::encode::{ClipEncoder, EncodeSetup, ReadClip};
+use crate::pack::encoded::EncodedClip;
+use crate::pack::estimate::{CLIPS, Sample, announce};
+use crate::pack::finished::{FinishedShards, find_finished, remove_strays};
+use crate::pack::options::{BuildOptions, content_options};
+use crate::pack::part_record::PartRecord;
+use crate::pack::partial::{Leftover, PartialBuild};
+use crate::pack::pipeline::{Held, Threads, run_ordered};
+use crate::pack::plan::{BuildPlan, PlannedClip, StreamPlan, USUAL_PIXELS, assign, nominal_clip_bytes};
+use crate::pack::report::BuildReport;
+use crate::pack::writer::Writer;
+use crate::place::target::Place;
 use crate::progress::{Watch, Work};
-use crate::source::{Absence, FoundClip, Input, Scan};
+use crate::source::{FoundClip, Input, Scan};
+use crate::stored::StreamOptions;
 use crate::stream::StreamKind;
-use crate::video::Video;
-use crate::writer::Writer;
+use crate::video::VideoDecoder;
 use task::Task;
 
 /// A build under way.
@@ -39,7 +43,7 @@ pub(crate) struct Job<'a> {
     /// One for each listed clip; `None` is left out.
     files: Vec<Option<FoundClip>>,
     /// Where clips are videos.
-    video: Option<&'a Video>,
+    video: Option<&'a VideoDecoder>,
     /// Nominal frames of each clip in each stream.
     frames: Vec<Vec<u32>>,
     metadata: ShardMetadata,

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use clipshard::{Disk, MANIFEST_FILE, Storage};
 use tempfile::TempDir;
 
+use super::lock::OutputLock;
+use super::name::{is_fragment, temporary_prefix};
+use super::target::{Contents, Place, inspect, parent, resolved};
 use crate::error::{Error, Result};
-use crate::lock::OutputLock;
 
 /// A data set that is being built. Dropped before [`Staging::commit`], it leaves nothing.
 pub(crate) struct Staging {
@@ -15,26 +17,6 @@ pub(crate) struct Staging {
     out: PathBuf,
     place: Place,
     _lock: OutputLock,
-}
-
-/// What the folder holds, so that `--overwrite` replaces nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contents {
-    /// Shards and their manifest.
-    DataSet,
-    /// A frame tree with lists that this program made.
-    Tree,
-}
-
-/// What is there where a data set is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Nothing is there, or an empty folder.
-    Free,
-    /// A data set that is to be replaced.
-    Taken,
-    /// An empty folder on a disk of its own, which no rename reaches.
-    OtherDisk,
 }
 
 impl Staging {
@@ -49,7 +31,7 @@ impl Staging {
         let parent = parent(out, place);
         fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
         let mut builder = tempfile::Builder::new();
-        let prefix = partial_prefix(out);
+        let prefix = temporary_prefix(out);
         builder.prefix(&prefix);
         #[cfg(unix)]
         {
@@ -107,21 +89,12 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(clipshard::write_whole(&Disk, &real, ".new-", bytes)?)
 }
 
-/// The folder in which something is made that will be `out`.
-pub(crate) fn parent(out: &Path, place: Place) -> &Path {
-    match (place, out.parent()) {
-        (Place::OtherDisk, _) => out,
-        (_, Some(parent)) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 /// Folders that builds of `out` left when they were killed.
 pub(crate) fn leftovers(out: &Path) -> Vec<PathBuf> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Inside, where the output is a disk of its own.
     let entries = [parent, out].into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
-    let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(&partial_prefix(out)));
+    let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(&temporary_prefix(out)));
     left.map(|entry| entry.path()).collect()
 }
 
@@ -130,11 +103,6 @@ pub(crate) fn remove_leftovers(out: &Path, lock: &OutputLock) -> Vec<PathBuf> {
     let mut left = if lock.is_held() { leftovers(out) } else { Vec::new() };
     left.retain(|folder| fs::remove_dir_all(folder).is_ok());
     left
-}
-
-/// Files that a program was writing in a folder when it was killed. They are no content.
-pub(crate) fn is_fragment(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".partial")
 }
 
 /// Removes what programs were writing in a folder when they were killed. Its user holds the lock of the folder.
@@ -149,110 +117,9 @@ pub(crate) fn remove_fragments(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn partial_prefix(out: &Path) -> String {
-    format!(".{}.partial-", out.file_name().unwrap_or_default().to_string_lossy())
-}
-
-/// Where an output really is: a link to it stays a link. Its target need not exist.
-pub(crate) fn resolved(out: &Path) -> PathBuf {
-    match fs::read_link(out) {
-        Ok(target) => out.canonicalize().unwrap_or_else(|_| out.parent().unwrap_or(Path::new("")).join(target)),
-        Err(_) => out.to_owned(),
-    }
-}
-
-/// What is there where a data set is to be. Refuses places that must not be written to; nothing is changed.
-pub(crate) fn place(out: &Path, overwrite: bool) -> Result<Place> {
-    inspect(out, overwrite, Contents::DataSet)
-}
-
-fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
-    if out.file_name().is_none() {
-        return Err(Error::Usage(format!("--out {}: name a folder of its own", out.display())));
-    }
-    if !out.exists() {
-        return Ok(Place::Free);
-    }
-    if !out.is_dir() {
-        return Err(Error::Usage(format!("--out {} is a file; name a folder", out.display())));
-    }
-    let mut empty = true;
-    for entry in fs::read_dir(out).map_err(Error::io(out, "cannot list the folder"))? {
-        let name = entry.map_err(Error::io(out, "cannot list the folder"))?.file_name();
-        let name = name.to_string_lossy();
-        let ours = [crate::partial::name(out), crate::lock::name(out)];
-        if name == "lost+found"
-            || ours.contains(&name.to_string())
-            || is_fragment(&name)
-            || name.starts_with(&partial_prefix(out))
-        {
-            continue;
-        }
-        // Shards without a manifest on a disk of their own: a build was cut off while it moved them there.
-        if is_mount_point(out) && name.ends_with(".clipshard") && !out.join(MANIFEST_FILE).exists() {
-            continue;
-        }
-        empty = false;
-        if !overwrite {
-            return Err(Error::Usage(format!(
-                "--out {} exists and is not empty; name another folder, or replace it with --overwrite",
-                out.display()
-            )));
-        }
-        if !contents.include(&name) {
-            return Err(Error::Usage(format!(
-                "--overwrite replaces {}, but {} also holds {name}; move that away first",
-                contents.name(),
-                out.display()
-            )));
-        }
-    }
-    match (is_mount_point(out), empty) {
-        (false, true) => Ok(Place::Free),
-        (false, false) => Ok(Place::Taken),
-        (true, true) => Ok(Place::OtherDisk),
-        (true, false) => Err(Error::Usage(format!(
-            "--out {} is a disk of its own, which cannot be replaced in one step; empty it first, or name a folder in it",
-            out.display()
-        ))),
-    }
-}
-
-impl Contents {
-    fn name(self) -> &'static str {
-        match self {
-            Self::DataSet => "a data set",
-            Self::Tree => "a tree that ucfpack made",
-        }
-    }
-
-    fn include(self, name: &str) -> bool {
-        match self {
-            Self::DataSet => {
-                name == MANIFEST_FILE
-                    || name == crate::merge::PART_FILE
-                    || name == "manifest.json.damaged"
-                    || name.ends_with(".clipshard")
-            }
-            Self::Tree => ["jpegs_256", "tvl1_flow", "lists", crate::extracted::FILE].contains(&name),
-        }
-    }
-}
-
-#[cfg(unix)]
-pub(crate) fn is_mount_point(folder: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).ok();
-    folder.canonicalize().ok().and_then(|f| Some(device(&f)? != device(f.parent()?)?)).unwrap_or(false)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_mount_point(_: &Path) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::target::place;
     use super::*;
 
     fn finished(out: &Path, overwrite: bool, text: &str) -> Result<()> {

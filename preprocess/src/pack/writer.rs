@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use clipshard::{Clip, EncodedRecord, Manifest, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage, Stream};
 
+use super::plan::{StreamPlan, shard_file};
 use crate::error::Result;
 use crate::lists::ListedClip;
-use crate::plan::{StreamPlan, shard_file};
 use crate::stream::StreamKind;
 
 /// Writes clips into the planned shards.

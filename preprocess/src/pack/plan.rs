@@ -9,11 +9,15 @@ use clipshard::{Codec, Subset};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::encode::{Geometry, StreamOptions};
+use super::difference::{build_difference, differs};
+use super::part::Part;
+use crate::stored::{Geometry, StreamOptions};
 use crate::stream::StreamKind;
 
-/// Bytes of an index entry.
-const INDEX_BYTES: u64 = 32;
+/// Bytes of a record's index entry.
+pub(crate) const INDEX_ENTRY_BYTES: u64 = 32;
+/// A plan is not larger than this: that of 13,320 clips takes 2 MB.
+pub(crate) const MAX_PLAN_BYTES: u64 = 1 << 30;
 /// Pixels of a usual image: 342x256.
 pub(crate) const USUAL_PIXELS: u64 = 342 * 256;
 
@@ -30,23 +34,6 @@ impl StreamPlan {
     /// Number of shards.
     pub fn shards(&self) -> u32 {
         self.shard_of.last().map_or(0, |last| last + 1)
-    }
-}
-
-/// One of N parts of a build, which N machines can make at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// From 1.
-    pub number: u32,
-    /// N.
-    pub of: u32,
-}
-
-impl Part {
-    /// Whether the part makes shard number `shard` of `shards`: each part makes as many of each stream, one following
-    /// the other.
-    pub fn makes(self, shard: u32, shards: u32) -> bool {
-        u64::from(shard) * u64::from(self.of) / u64::from(shards.max(1)) == u64::from(self.number - 1)
     }
 }
 
@@ -130,70 +117,6 @@ impl BuildPlan {
     }
 }
 
-impl std::fmt::Display for Part {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.number, self.of)
-    }
-}
-
-/// In words the first difference between what decides two builds, as manifests keep it. The first one is the earlier.
-pub(crate) fn build_difference(was: &BTreeMap<String, Value>, is: &BTreeMap<String, Value>) -> Option<String> {
-    let keys = was.keys().chain(is.keys().filter(|key| !was.contains_key(*key)));
-    keys.into_iter().find_map(|key| value_difference(key, was.get(key), is.get(key)))
-}
-
-/// The same for one value; of two objects the first member that differs counts.
-fn value_difference(path: &str, was: Option<&Value>, is: Option<&Value>) -> Option<String> {
-    if was == is {
-        return None;
-    }
-    if let (Some(Value::Object(was)), Some(Value::Object(is))) = (was, is) {
-        // The choice itself before what follows from it.
-        let first = ["codec", "method", "size", "level", "quality"].map(str::to_owned);
-        let keys = first.iter().chain(was.keys()).chain(is.keys());
-        return keys.into_iter().find_map(|key| value_difference(&format!("{path}.{key}"), was.get(key), is.get(key)));
-    }
-    let shown = |value: Option<&Value>| match value {
-        None => "none".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Object(map)) => {
-            let name = ["method", "codec"].into_iter().find_map(|key| map.get(key)?.as_str());
-            name.unwrap_or("there").to_owned()
-        }
-        Some(other) => other.to_string(),
-    };
-    let of_videos = [was, is].into_iter().flatten().any(|value| value.get("method").is_some());
-    let name = if path == "flow" && of_videos { "--flow-method" } else { option_name(path) };
-    Some(differs(name, &shown(is), &shown(was)))
-}
-
-/// The option that decides a value of a manifest's `build`, or the value's own name.
-fn option_name(path: &str) -> &str {
-    match path {
-        "shard_bytes" => "--shard-size",
-        "check" => "--check",
-        "layout" => "--layout",
-        "rgb.codec" => "--rgb-codec",
-        "flow.codec" => "--flow-codec",
-        "rgb.size" | "rgb.frames" | "flow.frames" => "--rgb-short-side",
-        "flow.size" => "--flow-size",
-        "rgb.level" | "flow.level" => "--level",
-        "rgb.quality" => "--rgb-quality",
-        "flow.method" => "--flow-method",
-        "flow.flow" => "--device or the version of the flow",
-        "packer" => "the version of ucfpack",
-        "video_decoder" => "the version of ffmpeg",
-        "rgb.encoder" => "the encoder of RGB",
-        "flow.encoder" => "the encoder of flow",
-        other => other,
-    }
-}
-
-/// `--level is 3, but was 9`.
-pub(crate) fn differs(name: &str, is: &str, was: &str) -> String {
-    format!("{name} is {is}, but was {was}")
-}
-
 impl std::fmt::Display for PlannedClip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let whole = if self.whole { "whole" } else { "not whole" };
@@ -227,7 +150,7 @@ pub fn record_bytes(kind: StreamKind, options: &StreamOptions, source_pixels: u6
         (StreamKind::Flow, Codec::Lz4) => 75,
         (StreamKind::Flow, Codec::Raw) => 1_000,
     };
-    INDEX_BYTES + (pixels * bytes_per_1000_pixels).div_ceil(1000)
+    INDEX_ENTRY_BYTES + (pixels * bytes_per_1000_pixels).div_ceil(1000)
 }
 
 /// Nominal bytes of a clip in one stream.
@@ -283,57 +206,6 @@ mod tests {
         assert_eq!(bytes(StreamKind::Rgb, Codec::Jpeg, Geometry::Source), 14_041);
         assert_eq!(bytes(StreamKind::Flow, Codec::Zstd, Geometry::Square(224)), 3_043);
         assert_eq!(bytes(StreamKind::Flow, Codec::Raw, Geometry::Square(224)), 50_208);
-    }
-
-    #[test]
-    fn parts_share_out_every_shard_once() {
-        for (of, shards) in [(1, 1), (3, 7), (4, 4), (5, 2), (8, 100)] {
-            let mut makers = Vec::new();
-            for shard in 0..shards {
-                let of_shard: Vec<u32> = (1..=of).filter(|&number| Part { number, of }.makes(shard, shards)).collect();
-                assert_eq!(of_shard.len(), 1, "{of} {shards} {shard}");
-                makers.extend(of_shard);
-            }
-            assert!(makers.is_sorted());
-            let counts: Vec<_> = (1..=of).map(|n| makers.iter().filter(|m| **m == n).count()).collect();
-            assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
-        }
-    }
-
-    type Change = fn(&mut BTreeMap<String, Value>);
-
-    #[test]
-    fn differences_name_the_option() {
-        use serde_json::json;
-        let build = |value: Value| -> BTreeMap<String, Value> { serde_json::from_value(value).unwrap() };
-        let flow = json!({"codec": "zstd", "level": 9, "size": "224x224", "method": "tvl1", "encoder": "zstd 1"});
-        let was = build(json!({"check": "header", "packer": "ucfpack 0.1.0", "shard_bytes": 100, "flow": flow}));
-        let differs = |change: Change| {
-            let mut is = was.clone();
-            change(&mut is);
-            build_difference(&was, &is)
-        };
-        let expected: [(Change, &str); 8] = [
-            (|b| *b.get_mut("check").unwrap() = json!("decode"), "--check is decode, but was header"),
-            (|b| *b.get_mut("shard_bytes").unwrap() = json!(7), "--shard-size is 7, but was 100"),
-            (|b| b.get_mut("flow").unwrap()["level"] = json!(3), "--level is 3, but was 9"),
-            (|b| b.get_mut("flow").unwrap()["size"] = json!("112x112"), "--flow-size is 112x112, but was 224x224"),
-            (|b| b.get_mut("flow").unwrap()["method"] = json!("dis"), "--flow-method is dis, but was tvl1"),
-            (|b| drop(b.remove("flow")), "--flow-method is none, but was tvl1"),
-            // What follows from the codec is not named in its place.
-            (
-                |b| *b.get_mut("flow").unwrap() = json!({"codec": "raw", "method": "tvl1"}),
-                "--flow-codec is raw, but was zstd",
-            ),
-            (
-                |b| *b.get_mut("packer").unwrap() = json!("ucfpack 0.2.0"),
-                "the version of ucfpack is ucfpack 0.2.0, but was ucfpack 0.1.0",
-            ),
-        ];
-        for (change, words) in expected {
-            assert_eq!(differs(change).as_deref(), Some(words));
-        }
-        assert_eq!(differs(|_| ()), None);
     }
 
     #[test]

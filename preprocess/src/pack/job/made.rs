@@ -6,8 +6,8 @@ use clipshard::{Manifest, VerifyDepth};
 
 use super::{Job, Totals};
 use crate::error::{Error, Result};
-use crate::merge::PartRecord;
-use crate::plan::BuildPlan;
+use crate::pack::part_record::PartRecord;
+use crate::pack::plan::BuildPlan;
 use crate::progress::Watch;
 use crate::verify::verify;
 
