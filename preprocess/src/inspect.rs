@@ -178,7 +178,7 @@ pub fn find_clip(data: &Dataset, id: &str) -> Result<usize> {
             .iter()
             .find(|clip| clip_key(&clip.id).starts_with(key.trim_end_matches(|c: char| c.is_ascii_digit())));
         let example = near.or(clips.first()).map_or("", |clip| &clip.id);
-        Error::Usage(format!("--clip {id}: no such clip among {}; there is e.g. {example}", clips.len()))
+        Error::usage(format!("{id}: no such clip among {}; there is e.g. {example}", clips.len()))
     })
 }
 

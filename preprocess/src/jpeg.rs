@@ -18,6 +18,6 @@ pub(crate) fn encode_jpeg(pixels: &[u8], size: ImageSize, quality: u8) -> Result
     // Optimised Huffman tables would put each component into a scan of its own, which decoders read slowly if at all.
     encoder
         .encode(pixels, size.width, size.height, colour)
-        .map_err(|error| Error::Input(format!("an image of {size} cannot be encoded as JPEG: {error}")))?;
+        .map_err(|error| Error::input(format!("an image of {size} cannot be encoded as JPEG: {error}")))?;
     Ok(bytes)
 }

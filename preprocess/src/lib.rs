@@ -7,6 +7,7 @@
 mod clip;
 pub mod console;
 mod error;
+mod escape;
 mod exif;
 pub mod export;
 pub mod extract;
@@ -29,5 +30,5 @@ pub mod verify;
 mod versions;
 pub mod video;
 
-pub use clip::{Absence, MIN_FLOW_FRAMES};
-pub use error::{Error, NotWhole, Result, Skipped};
+pub use clip::{Absence, Fault, MIN_FLOW_FRAMES, Short};
+pub use error::{Error, NamedError, NotWhole, Problem, Result, Setting, Skipped};

@@ -7,6 +7,7 @@ use crate::versions;
 
 /// The size that images are stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Geometry {
     /// As found.
     Source,
@@ -59,6 +60,7 @@ pub struct StreamOptions {
 
 /// How much is checked of a JPEG that is stored as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Check {
     /// Markers, size, components and the end marker.
     Header,

@@ -21,11 +21,11 @@ use crate::videos::Video;
 use crate::view::Crop;
 use anyhow::{Context, Result, bail};
 use clipshard::Dataset;
-pub use packed_video::FlowMethod;
 use packed_video::PackedVideo;
 use serde_json::{Value, json};
 use sheet::write_sheet;
 use std::path::PathBuf;
+use ucfpack::video::FlowMethod;
 
 /// Classes that are told.
 const TOP: usize = 5;
@@ -109,7 +109,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         (Some(file), ..) => {
             let seen_by: Vec<&Network> = networks.iter().map(|(_, trained)| &trained.network).collect();
             packed = PackedVideo::of(file, &seen_by, args.flow_method, &stop)?;
-            (Dataset::open(&packed.dir())?, None)
+            (Dataset::open(packed.dir())?, None)
         }
         (_, Some(dir), Some(clip)) => {
             let data = Dataset::open_with(dir, args.io.access())?;

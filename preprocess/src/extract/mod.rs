@@ -13,9 +13,9 @@ use std::sync::{Mutex, PoisonError};
 use clipshard::ImageSize;
 use rayon::prelude::*;
 
-use self::record::{ExtractRecord, SourceVideo};
+use self::record::{DEVICE, ExtractRecord, FLOW_METHOD, QUALITY, SHORT_SIDE, SourceVideo};
 use crate::clip::Absence;
-use crate::error::{Error, NotWhole, Result, Skipped};
+use crate::error::{ClipError, Error, NotWhole, Problem, Result, Setting, Skipped};
 use crate::export::check_name;
 use crate::jpeg::encode_jpeg;
 use crate::lists::ListedClip;
@@ -50,6 +50,7 @@ pub struct ExtractOptions {
 
 /// What was extracted.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ExtractReport {
     /// Clips that were made.
     pub clips: u64,
@@ -78,10 +79,13 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     let out = &options.out;
     let _lock = OutputLock::take(out)?;
     if is_taken(out) && !options.resume {
-        return Err(Error::Usage(format!(
-            "--out {} exists and is not empty; name another folder, or go on with it with --resume",
-            out.display()
-        )));
+        return Err(Error::usage(
+            Problem::from(format!(
+                "{} exists and is not empty; name another folder, or go on with it with ",
+                out.display()
+            ))
+            .name(Setting::Resume),
+        ));
     }
     let input = Input::open(&Location::Videos(options.videos.clone()), None, options.video)?;
     let mut lists = options.dataset.read_lists(options.lists.as_deref(), &input)?;
@@ -102,11 +106,10 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     }
     if is_taken(out) {
         let Some(earlier) = ExtractRecord::read(out)? else {
-            return Err(Error::Usage(format!(
-                "--resume: {} has no {}, which says how it was extracted; name another folder",
-                out.display(),
-                EXTRACT_FILE
-            )));
+            return Err(Error::usage(Problem::from(Setting::Resume).then(format!(
+                ": {} has no {EXTRACT_FILE}, which says how it was extracted; name another folder",
+                out.display()
+            ))));
         };
         record.check_continues(&earlier, out)?;
     }
@@ -114,20 +117,20 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     report.notes.extend(input.found().into_iter().chain(scan.notes));
     let (mut tasks, mut faults) = (Vec::new(), Vec::new());
     for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
-        let skipped = |reason| Skipped { clip: listed.id.clone(), reason };
+        let skipped = |absence: &Absence| Skipped { clip: listed.id.clone(), reason: absence.to_string() };
         match scanned.files {
             Ok(FoundClip::Video(file)) if is_whole(out, &listed.id, file.frames, options.video.flow.is_some()) => {
                 report.kept += 1;
             }
             Ok(FoundClip::Video(file)) => tasks.push((listed, file)),
             Ok(FoundClip::Images(_)) => {}
-            Err(Absence::Short(reason)) => report.skipped.push(skipped(reason)),
-            Err(Absence::Fault(reason)) => faults.push(skipped(reason)),
+            Err(absence @ Absence::Short(_)) => report.skipped.push(skipped(&absence)),
+            Err(absence @ Absence::Fault(_)) => faults.push(skipped(&absence)),
         }
     }
     let asked = lists.clips.len() + strangers.len();
     faults.extend(strangers);
-    let not_whole = |faults| Err(Error::NotWhole(NotWhole { faults, asked, tree: input.shown().into() }));
+    let not_whole = |faults| Err(Error::NotWhole(NotWhole::new(faults, asked, input.shown())));
     if !faults.is_empty() && !options.keep_going {
         return not_whole(faults);
     }
@@ -144,8 +147,13 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     let outcome = tasks.par_iter().try_for_each_init(
         || VideoEncoder::new(video.clone(), false, threads),
         |encoder, (listed, file)| {
-            let made = extract_clip(encoder, listed, file, options, watch)?;
+            let made = match extract_clip(encoder, listed, file, options, watch) {
+                Err(ClipError::Work(error)) => return Err(error),
+                Err(ClipError::Clip(absence)) => Err(absence),
+                Ok(made) => Ok(made),
+            };
             let mut report = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            let skipped = |absence: &Absence| Skipped { clip: listed.id.clone(), reason: absence.to_string() };
             match made {
                 Ok(made) => {
                     watch.progress.add(Work { clips: 1, images: made.frames, bytes: file.bytes });
@@ -154,11 +162,10 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
                     report.bytes += made.bytes;
                     report.notes.extend(made.notes.iter().map(|note| format!("{}: {note}", listed.id)));
                 }
-                Err(Absence::Short(reason)) => report.skipped.push(Skipped { clip: listed.id.clone(), reason }),
-                Err(Absence::Fault(reason)) => damaged
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(Skipped { clip: listed.id.clone(), reason }),
+                Err(absence @ Absence::Short(_)) => report.skipped.push(skipped(&absence)),
+                Err(absence @ Absence::Fault(_)) => {
+                    damaged.lock().unwrap_or_else(PoisonError::into_inner).push(skipped(&absence));
+                }
             }
             Ok(())
         },
@@ -216,10 +223,10 @@ fn is_whole(out: &Path, id: &str, frames: u32, flow: bool) -> bool {
 fn decided_by(video: &VideoDecoder) -> BTreeMap<String, String> {
     let VideoOptions { short_side, quality, flow, card } = video.options;
     let values = [
-        ("--rgb-short-side", short_side.to_string()),
-        ("--quality", quality.to_string()),
-        ("--flow-method", flow.map_or("none", FlowMethod::name).into()),
-        ("--device", if card.is_some() { "cuda" } else { "cpu" }.into()),
+        (SHORT_SIDE, short_side.to_string()),
+        (QUALITY, quality.to_string()),
+        (FLOW_METHOD, flow.map_or("none", FlowMethod::name).into()),
+        (DEVICE, if card.is_some() { "cuda" } else { "cpu" }.into()),
         ("the version of ffmpeg", video.ffmpeg.version.clone()),
         ("the version of ucfpack", env!("CARGO_PKG_VERSION").into()),
         ("the version of clip-flow", versions::CLIP_FLOW.to_string()),
@@ -237,14 +244,14 @@ struct Made {
     notes: Vec<String>,
 }
 
-/// Makes one clip; the inner error is what is wrong with its video.
+/// Makes one clip.
 fn extract_clip(
     encoder: &mut VideoEncoder,
     listed: &ListedClip,
     file: &VideoFile,
     options: &ExtractOptions,
     watch: Watch<'_>,
-) -> Result<Result<Made, Absence>> {
+) -> Result<Made, ClipError> {
     let place = options.out.join(PARTIAL).join(&listed.id);
     let folder = |kind: usize| place.join(["u", "v", "rgb"][kind]);
     let kinds = if options.video.flow.is_some() { 0..3 } else { 2..3 };
@@ -269,22 +276,18 @@ fn extract_clip(
             write(0, planes[0], size)?;
             write(1, planes[1], size)
         }
-    })?;
-    match seen {
-        Ok(seen) => (made.frames, made.notes) = (seen.decoded.into(), seen.notes),
-        Err(absence) => {
+    });
+    let seen = seen.inspect_err(|error| {
+        if matches!(error, ClipError::Clip(_)) {
             let _ = fs::remove_dir_all(&place);
-            return Ok(Err(match absence {
-                Absence::Fault(fault) => Absence::Fault(format!("{}: {fault}", file.path.display())),
-                short @ Absence::Short(_) => short,
-            }));
         }
-    }
+    })?;
+    (made.frames, made.notes) = (seen.decoded.into(), seen.notes);
     for kind in kinds {
         put(&folder(kind), &options.out.join(FOLDERS[kind]).join(&listed.id))?;
     }
     let _ = fs::remove_dir_all(&place);
-    Ok(Ok(made))
+    Ok(made)
 }
 
 /// Moves a finished folder into its place. Flow without RGB, which an interruption left there, is replaced.

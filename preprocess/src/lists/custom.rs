@@ -10,7 +10,7 @@ use super::clips::{Clips, clip_key, strip_extension};
 use super::listed::Lists;
 use super::role::{ClassedFolder, Role};
 use super::text::read_text;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Problem, Result, Setting};
 
 /// What a row of the file says.
 struct Row {
@@ -39,7 +39,7 @@ impl Lists {
         let mut notes = leaks(&rows);
         let held_out = held_out(rows.iter().map(|row| row.part), &mut notes);
         if !rows.iter().any(|row| matches!(row.part, Role::Test | Role::Validation)) {
-            notes.push(format!("{}: all clips are for training, none for testing", shown(&path)));
+            notes.push(format!("{}: all clips are for training, none for testing", path.display()));
         }
         let mut clips = Clips::default();
         for row in &rows {
@@ -72,10 +72,13 @@ impl Lists {
         let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
         let as_parts: Vec<&String> = classes.iter().filter(|name| Role::of_name(name).is_some()).collect();
         if as_parts.len() > 1 || !as_parts.is_empty() && as_parts.len() == classes.len() {
-            return Err(Error::Input(format!(
-                "{tree}: the folders {} are parts of a split, and no folders of classes lie in them; name clips, classes and splits in a CSV file (path,label,split) by --lists",
-                as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
-            )));
+            return Err(Error::input(
+                Problem::from(format!(
+                    "{tree}: the folders {} are parts of a split, and no folders of classes lie in them; name clips, classes and splits in a CSV file (path,label,split) by ",
+                    as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
+                ))
+                .name(Setting::Lists),
+            ));
         }
         let part = |folder: &ClassedFolder| folder.role.unwrap_or(Role::Train);
         let mut notes = Vec::new();
@@ -90,13 +93,13 @@ impl Lists {
         }
         let clips = clips.finish(held_out.len());
         if clips.is_empty() {
-            return Err(Error::Input(format!("{tree} holds no clip folders")));
+            return Err(Error::input(format!("{tree} holds no clip folders")));
         }
         let named = if classes.len() <= NAMED { format!(" ({})", classes.join(", ")) } else { String::new() };
         let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.role.map(Role::name)).collect();
         notes.push(if parts.is_empty() {
             format!(
-                "classes are the {} folders of {tree}{named}, all clips for training; to test, name a CSV file (path,label,split) by --lists",
+                "classes are the {} folders of {tree}{named}, all clips for training; to test, name a CSV file (path,label,split)",
                 classes.len()
             )
         } else {
@@ -150,11 +153,11 @@ fn find_csv(path: &Path) -> Result<PathBuf> {
     }
     match found.as_slice() {
         [only] => Ok(only.clone()),
-        _ => Err(Error::Input(format!(
-            "{} holds {} CSV files; --lists wants the file, with rows path,label,split",
-            shown(path),
-            found.len()
-        ))),
+        _ => Err(Error::input(
+            Problem::from(format!("{} holds {} CSV files; ", path.display(), found.len()))
+                .name(Setting::Lists)
+                .then(" wants the file, with rows path,label,split"),
+        )),
     }
 }
 
@@ -218,7 +221,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         rows.push(Row { line, name, class_folder, label: label.to_owned(), part, group });
     }
     if rows.is_empty() {
-        return Err(Error::Input(format!("{} names no clip", shown(path))));
+        return Err(Error::input(format!("{} names no clip", path.display())));
     }
     Ok(rows)
 }
@@ -336,7 +339,7 @@ mod tests {
         for classes in [&["train", "val"][..], &["Train", "run", "Test"], &["test"]] {
             let folders: Vec<_> = classes.iter().map(|class| folder(None, class, "1")).collect();
             let error = Lists::from_folders(&folders, "t").unwrap_err().to_string();
-            assert!(error.contains("are parts of a split") && error.contains("--lists"), "{error}");
+            assert!(error.contains("are parts of a split") && error.contains("`lists`"), "{error}");
         }
         // One class of that name among others is a class.
         assert_eq!(

@@ -10,7 +10,7 @@ use clipshard::Subset;
 use super::clips::{Clips, strip_extension};
 use super::listed::Lists;
 use super::text::lines;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Problem, Result, Setting};
 
 impl Lists {
     /// Reads every `<class>_test_splitN.txt` in `folder`.
@@ -23,9 +23,9 @@ impl Lists {
         for (place, split) in splits.iter().enumerate() {
             for (label, class) in classes.iter().enumerate() {
                 let Some(path) = files.get(&(class.clone(), *split)) else {
-                    return Err(Error::Input(format!(
+                    return Err(Error::input(format!(
                         "{} has lists of split {split} but no {class}_test_split{split}.txt; a split needs every class",
-                        shown(folder)
+                        folder.display()
                     )));
                 };
                 for (line, text) in lines(path)? {
@@ -50,7 +50,7 @@ impl Lists {
         let splits: Vec<String> = splits.iter().map(u32::to_string).collect();
         let clips = clips.finish(splits.len());
         if clips.is_empty() {
-            return Err(Error::Input(format!("the lists in {} name no clip", shown(folder))));
+            return Err(Error::input(format!("the lists in {} name no clip", folder.display())));
         }
         Ok(Self { dataset: "hmdb51", classes, splits, clips, notes: Vec::new() })
     }
@@ -70,10 +70,11 @@ fn find_lists(folder: &Path) -> Result<BTreeMap<(String, u32), PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(Error::Input(format!(
-            "found no <class>_test_splitN.txt in {}; --lists wants the folder of HMDB51's lists (testTrainMulti_7030_splits)",
-            shown(folder)
-        )));
+        return Err(Error::input(
+            Problem::from(format!("found no <class>_test_splitN.txt in {}; ", folder.display()))
+                .name(Setting::Lists)
+                .then(" wants the folder of HMDB51's lists (testTrainMulti_7030_splits)"),
+        ));
     }
     Ok(files)
 }

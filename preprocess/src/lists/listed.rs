@@ -1,7 +1,7 @@
 //! What lists say of a data set, and the choice of some of its classes.
 
 use super::clips::ListedClip;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 
 /// What the lists say: classes, splits and every clip with its label and its part in each split.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,10 @@ impl Lists {
         let mut kept = vec![false; self.classes.len()];
         for name in wanted {
             let Some(label) = self.classes.iter().position(|c| c.eq_ignore_ascii_case(name)) else {
-                return Err(Error::Usage(format!("--classes: the class list has no `{name}`{}", self.near(name))));
+                return Err(Error::usage(
+                    Problem::from(Setting::Classes)
+                        .then(format!(": the class list has no `{name}`{}", self.near(name))),
+                ));
             };
             kept[label] = true;
         }

@@ -2,6 +2,7 @@
 
 /// What a clip is for, as lists of people's own and folders name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Role {
     /// Learnt from.
     Train,

@@ -9,7 +9,7 @@ use super::job::Job;
 use super::options::{BuildOptions, DatasetKind, lists_missing};
 use super::partial;
 use super::report::BuildReport;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::place::lock::OutputLock;
 use crate::place::staging::remove_leftovers;
 use crate::place::target::{self, Place, resolved};
@@ -39,30 +39,32 @@ pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch
     // Another program may have put something there until the lock was taken.
     let place = if lock.is_some() { target::place(&options.out, options.overwrite || options.resume)? } else { place };
     let scan = source.scan(&lists.clips, watch).map_err(|error| partial::with_finished(error, &options.out, place))?;
-    let mut job = Job::new(options, &source, lists, scan)?;
+    let (job, mut report) = Job::new(options, &source, lists, scan)?;
     for folder in lock.iter().flat_map(|lock| remove_leftovers(&options.out, lock)) {
-        job.report.notes.push(format!("removed {}, which a run that was cut off left", folder.display()));
+        report.notes.push(format!("removed {}, which a run that was cut off left", folder.display()));
     }
     if options.dry_run {
-        job.estimate(watch)?;
-        job.report.seconds = started.elapsed().as_secs_f64();
-        return Ok(job.report);
+        job.estimate(&mut report, watch)?;
+        report.seconds = started.elapsed().as_secs_f64();
+        return Ok(report);
     }
-    let there = if options.resume && place == Place::Taken { Some(job.compare_made(watch)?) } else { None };
+    let there =
+        if options.resume && place == Place::Taken { Some(job.compare_made(&mut report, watch)?) } else { None };
     match there {
         Some(None) => {
             partial::remove_leftover(&options.out, place);
-            job.report.notes.push(format!("{} is whole already; nothing was left to do", options.out.display()));
+            report.notes.push(format!("{} is whole already; nothing was left to do", options.out.display()));
         }
         Some(Some(difference)) if !options.overwrite => {
-            return Err(Error::Usage(format!(
-                "--resume: {} is there and is not what this command makes: {difference}; \
-                 name another folder, or replace it with --overwrite",
-                options.out.display()
-            )));
+            return Err(Error::usage(
+                Problem::from(format!("{} is there and is not what this command makes: ", options.out.display()))
+                    .with(difference)
+                    .then("; name another folder, or replace it with ")
+                    .name(Setting::Overwrite),
+            ));
         }
-        _ => job.pack(storage, place, watch)?,
+        _ => job.pack(storage, place, &mut report, watch)?,
     }
-    job.report.seconds = started.elapsed().as_secs_f64();
-    Ok(job.report)
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
 }

@@ -8,8 +8,7 @@ use clipshard::{DecodingBudget, ImageSize};
 use super::encoded::EncodedClip;
 use super::images::ReadImages;
 use super::stream_encoder::StreamEncoder;
-use crate::clip::Absence;
-use crate::error::{Error, Result};
+use crate::error::{ClipError, Error, Result};
 use crate::source::FoundClip;
 use crate::stored::{Check, StreamOptions};
 use crate::stream::StreamKind;
@@ -85,27 +84,25 @@ impl<'a> ClipEncoder<'a> {
         Ok(Self { streams: streams.collect::<Result<_>>()?, video, budget, cancel })
     }
 
-    /// Encodes a clip, or only checks it where it is not to be stored. The inner error is what is wrong with the clip.
-    pub fn encode(&mut self, clip: ReadClip<'_>, store: bool) -> Result<Result<EncodedClip, Absence>> {
+    /// Encodes a clip, or only checks it where it is not to be stored.
+    pub fn encode(&mut self, clip: ReadClip<'_>, store: bool) -> Result<EncodedClip, ClipError> {
         match clip {
             ReadClip::Images(read) => self.encode_images(read, store),
             ReadClip::Video { file, wanted, frames } => self.encode_video(file, &wanted, frames, store),
         }
     }
 
-    fn encode_images(&mut self, clip: ReadImages<'_>, store: bool) -> Result<Result<EncodedClip, Absence>> {
+    fn encode_images(&mut self, clip: ReadImages<'_>, store: bool) -> Result<EncodedClip, ClipError> {
         let mut encoded = EncodedClip::default();
         for (read, encoder) in clip.streams.into_iter().zip(&mut self.streams) {
             let Some(read) = read else {
                 encoded.streams.push(None);
                 continue;
             };
-            match encoder.encode(read, store, (self.budget, self.cancel), &mut encoded)? {
-                Ok(records) => encoded.streams.push(Some(records)),
-                Err(fault) => return Ok(Err(Absence::Fault(fault))),
-            }
+            let records = encoder.encode(read, store, (self.budget, self.cancel), &mut encoded)?;
+            encoded.streams.push(Some(records));
         }
-        Ok(Ok(encoded))
+        Ok(encoded)
     }
 
     fn encode_video(
@@ -114,9 +111,9 @@ impl<'a> ClipEncoder<'a> {
         wanted: &[bool],
         frames: Range<u32>,
         store: bool,
-    ) -> Result<Result<EncodedClip, Absence>> {
+    ) -> Result<EncodedClip, ClipError> {
         let Some(video) = &mut self.video else {
-            return Err(Error::Input(format!("{}: a video without a decoder", file.path.display())));
+            return Err(Error::input(format!("{}: a video without a decoder", file.path.display())).into());
         };
         let streams = &mut self.streams;
         let index = |kind| streams.iter().position(|stream| stream.kind() == kind).filter(|&stream| wanted[stream]);
@@ -128,7 +125,7 @@ impl<'a> ClipEncoder<'a> {
         }
         let wanted = Wanted { rgb: rgb.is_some() && store, flow: flow.is_some() && store, frames };
         let (images, made) = (&mut encoded.images, &mut encoded.streams);
-        let outcome = video.run(file, &wanted, self.cancel, |image| {
+        let seen = video.run(file, &wanted, self.cancel, |image| {
             let (stream, size, planes) = match image {
                 StreamImage::Rgb { width, height, pixels } => (rgb, (width, height, 3), [Some(pixels), None]),
                 StreamImage::Flow { width, height, planes } => (flow, (width, height, 1), planes.map(Some)),
@@ -142,13 +139,7 @@ impl<'a> ClipEncoder<'a> {
             }
             Ok(())
         })?;
-        Ok(match outcome {
-            Ok(seen) => {
-                (encoded.frames, encoded.notes) = (seen.decoded.into(), seen.notes);
-                Ok(encoded)
-            }
-            Err(Absence::Fault(fault)) => Err(Absence::Fault(format!("{}: {fault}", file.path.display()))),
-            Err(short) => Err(short),
-        })
+        (encoded.frames, encoded.notes) = (seen.decoded.into(), seen.notes);
+        Ok(encoded)
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::encode::{ClipEncoder, EncodeSetup, ReadClip};
 use super::plan::INDEX_ENTRY_BYTES;
-use crate::error::Result;
+use crate::error::{ClipError, Result};
 use crate::progress::{Watch, Work};
 use crate::quantity::{show_count, show_duration};
 use crate::source::FoundClip;
@@ -22,6 +22,7 @@ const ANNOUNCED_CLIPS: usize = 6;
 const FRAMES: u32 = 8;
 /// What a build would take.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Estimate {
     /// Bytes of the source images.
     pub bytes_in: u64,
@@ -65,7 +66,11 @@ impl StreamSample {
         let chosen = if matches!(files, FoundClip::Video(_)) { early } else { middle };
         let read = ReadClip::read(files, &wanted, chosen, setup.cancel)?;
         let read_at = Instant::now();
-        let Ok(encoded) = encoder.encode(read, true)? else { return Ok(Self { damaged_clips: 1, ..Self::default() }) };
+        let encoded = match encoder.encode(read, true) {
+            Ok(encoded) => encoded,
+            Err(ClipError::Clip(_)) => return Ok(Self { damaged_clips: 1, ..Self::default() }),
+            Err(ClipError::Work(error)) => return Err(error),
+        };
         let records = encoded.streams.iter().flatten().flatten();
         Ok(Self {
             images: encoded.images,
@@ -168,7 +173,7 @@ pub(crate) fn announce(
         records.insert(kind.name().to_owned(), frames * u64::from(kind.planes()));
     }
     watch.progress.tell(&format!(
-        "about {} for {} clips with {jobs} jobs; interrupted, --resume goes on from the last finished shard",
+        "about {} for {} clips with {jobs} jobs; an interrupted build can go on from its last finished shard",
         show_duration(sample.estimate(&records, jobs, jobs).seconds),
         show_count(clips.iter().filter(|made| **made).count() as u64)
     ));

@@ -15,7 +15,7 @@ use clipshard::{
 use super::part_record::PartRecord;
 use super::plan::BuildPlan;
 use super::report::BuildReport;
-use crate::error::{Error, Result, Skipped};
+use crate::error::{Error, Problem, Result, Setting, Skipped};
 use crate::place::name::PART_FILE;
 use crate::place::staging::Staging;
 use crate::place::target::Contents;
@@ -45,7 +45,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let mut parts = options.parts.iter().map(|dir| open(dir)).collect::<Result<Vec<_>>>()?;
     check(&mut parts)?;
     let Some(first) = parts.first() else {
-        return Err(Error::Usage("name the folders of the parts".into()));
+        return Err(Error::usage("name the folders of the parts"));
     };
     let plan = first.record.plan.clone();
     let mut skipped: BTreeMap<&str, &Skipped> = BTreeMap::new();
@@ -77,7 +77,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
         }
         shards.sort_by(|a, b| a.file.cmp(&b.file));
         let Some(spec) = spec else {
-            return Err(Error::Input(format!("no part holds a shard of {name}; pack the parts again")));
+            return Err(Error::input(format!("no part holds a shard of {name}; pack the parts again")));
         };
         streams.push(Stream { spec, shards });
     }
@@ -86,18 +86,12 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     manifest.write(staging.path())?;
     staging.commit()?;
     let mut report = BuildReport {
-        clips: manifest.clips.len() as u64,
         skipped: skipped.into_values().cloned().collect(),
         seconds: started.elapsed().as_secs_f64(),
         bytes_in: bytes,
         ..BuildReport::default()
     };
-    for stream in &manifest.streams {
-        let name = &stream.spec.name;
-        report.records.insert(name.clone(), stream.shards.iter().map(|shard| shard.records).sum());
-        report.shards.insert(name.clone(), stream.shards.len() as u64);
-        report.bytes_out += stream.shards.iter().map(|shard| shard.bytes).sum::<u64>();
-    }
+    report.count(&manifest);
     Ok(report)
 }
 
@@ -105,7 +99,10 @@ fn open(dir: &Path) -> Result<OpenPart> {
     let data = Dataset::open(dir)?;
     match PartRecord::read(dir)? {
         Some(record) if record.plan.part.is_some() => Ok(OpenPart { dir: dir.to_owned(), data, record }),
-        _ => Err(Error::Input(format!("{} is no part; `ucfpack build --part I/N` makes parts", dir.display()))),
+        _ => Err(Error::input(
+            Problem::from(format!("{} is no part of a build; a build makes one with ", dir.display()))
+                .name(Setting::Part),
+        )),
     }
 }
 
@@ -130,7 +127,7 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
     for part in parts.iter() {
         let shown = part.dir.display();
         if part.part().1 != first.part().1 {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "{shown} is a part of {}, {} of {}; merge parts of one number",
                 part.part().1,
                 first.dir.display(),
@@ -139,21 +136,22 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
         }
         expected.part = part.record.plan.part;
         if part.data.manifest().build != part.record.plan.build {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "{shown} is of another build than its own {PART_FILE} says; pack this part again"
             )));
         }
         if let Some(what) = expected.difference(&part.record.plan) {
-            return Err(Error::Input(format!(
-                "{shown} is of another build than {}: {what}; pack all parts by one version with the same options and tree",
-                first.dir.display()
-            )));
+            return Err(Error::input(
+                Problem::from(format!("{shown} is of another build than {}: ", first.dir.display()))
+                    .with(what)
+                    .then("; pack all parts by one version with the same options and tree"),
+            ));
         }
     }
     let of = first.part().1;
     for pair in parts.windows(2) {
         if pair[0].part() == pair[1].part() {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "{} and {} are both part {}; name each part once",
                 pair[0].dir.display(),
                 pair[1].dir.display(),
@@ -164,7 +162,7 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
     let there: BTreeSet<u32> = parts.iter().map(|part| part.part().0).collect();
     let missing: Vec<String> = (1..=of).filter(|n| !there.contains(n)).map(|n| format!("{n}/{of}")).collect();
     if !missing.is_empty() {
-        return Err(Error::Input(format!("parts are missing: {}", missing.join(", "))));
+        return Err(Error::input(format!("parts are missing: {}", missing.join(", "))));
     }
     Ok(())
 }
@@ -182,8 +180,8 @@ fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()>
             let damage = check_shards(&[shard], VerifyDepth::Checksums, &progress).damage.concat();
             if let Some(first) = damage.first() {
                 let more = if damage.len() > 1 { format!(" (and {} more)", damage.len() - 1) } else { String::new() };
-                return Err(Error::Input(format!(
-                    "{first}{more}. Nothing was merged. Pack part {}/{} again: ucfpack verify {} lists all damage",
+                return Err(Error::input(format!(
+                    "{first}{more}. Nothing was merged. Pack part {}/{} again; verifying {} lists all damage",
                     part.part().0,
                     part.part().1,
                     part.dir.display()
@@ -254,7 +252,7 @@ fn manifest(
             continue;
         }
         if frames.len() != streams.len() {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "clip {} is in {} of {} streams; pack the parts again",
                 planned.id,
                 frames.len(),

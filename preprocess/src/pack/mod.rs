@@ -18,6 +18,7 @@ pub(crate) mod pipeline;
 pub(crate) mod plan;
 mod report;
 mod stream_encoder;
+mod video;
 pub(crate) mod writer;
 
 pub use build::{build, build_in};
@@ -27,3 +28,4 @@ pub(crate) use options::lists_missing;
 pub use options::{BuildOptions, DatasetKind};
 pub use part::Part;
 pub use report::BuildReport;
+pub use video::{OneVideoOptions, OneVideoReport, pack_video};

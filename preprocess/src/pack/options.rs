@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::part::Part;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::Lists;
 use crate::source::{Input, Layout, Location};
 use crate::stored::{Check, StreamOptions};
@@ -57,6 +57,7 @@ pub struct BuildOptions {
 
 /// Whose lists say what the clips are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DatasetKind {
     /// classInd.txt, trainlist0N.txt, testlist0N.txt.
     Ucf101,
@@ -79,7 +80,8 @@ impl DatasetKind {
 }
 
 pub(crate) fn lists_missing() -> Error {
-    Error::Usage("--lists DIR is missing: the folder of the official lists; only --dataset custom goes without".into())
+    let missing = Problem::from(Setting::Lists).then(" is missing: the folder of the official lists; only ");
+    Error::Usage(missing.name(Setting::Dataset).then(" custom goes without"))
 }
 
 /// What decides the content of the shards, for the manifest: never paths, jobs or times.

@@ -28,12 +28,12 @@ impl PartRecord {
         };
         serde_json::from_slice(&text)
             .map(Some)
-            .map_err(|e| Error::Input(format!("{}: damaged: {e}; pack this part again", path.display())))
+            .map_err(|e| Error::input(format!("{}: damaged: {e}; pack this part again", path.display())))
     }
 
     pub fn write(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
         let path = dir.join(PART_FILE);
-        let text = serde_json::to_vec(self).map_err(|e| Error::Input(format!("{}: {e}", path.display())))?;
+        let text = serde_json::to_vec(self).map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
         Ok(write_whole(storage, &path, ".part-", &text)?)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clipshard::{MANIFEST_FILE, Storage, write_whole};
 
 use super::plan::{BuildPlan, MAX_PLAN_BYTES};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::place::name;
 use crate::place::staging::put;
 use crate::place::target::{Place, parent};
@@ -85,11 +85,15 @@ impl PartialBuild {
                 Leftover::Resume => self.compare(plan)?,
                 Leftover::Discard => self.clear()?,
                 Leftover::Refuse => {
-                    return Err(Error::Usage(format!(
-                        "{}: a build that was cut off left {finished} finished shards in {}; go on with --resume, or start again with --overwrite",
-                        self.out.display(),
-                        self.root.display()
-                    )));
+                    return Err(Error::usage(
+                        Problem::from(format!(
+                            "{}: a build that was cut off left {finished} finished shards in {}; go on with ",
+                            self.out.display(),
+                            self.root.display()
+                        ))
+                        .name(Setting::Resume)
+                        .with(again()),
+                    ));
                 }
             }
         } else {
@@ -97,7 +101,7 @@ impl PartialBuild {
         }
         let set = self.set();
         fs::create_dir_all(&set).map_err(Error::io(&set, "cannot create the folder"))?;
-        let text = serde_json::to_vec(plan).map_err(|e| Error::Input(format!("the plan cannot be written: {e}")))?;
+        let text = serde_json::to_vec(plan).map_err(|e| Error::input(format!("the plan cannot be written: {e}")))?;
         Ok(write_whole(&*self.storage, &self.root.join(PLAN_FILE), ".build-", &text)?)
     }
 
@@ -130,17 +134,19 @@ impl PartialBuild {
 
     fn compare(&self, plan: &BuildPlan) -> Result<()> {
         let path = self.root.join(PLAN_FILE);
-        let again = "start again with --overwrite";
         let text = clipshard::read_regular(&path, MAX_PLAN_BYTES)
             .map_err(Error::io(&path, "cannot read what the build that was cut off makes"))?;
-        let earlier: BuildPlan = serde_json::from_slice(&text)
-            .map_err(|e| Error::Input(format!("{}: damaged: {e}; {again}", path.display())))?;
+        let earlier: BuildPlan = serde_json::from_slice(&text).map_err(|e| {
+            Error::input(Problem::from(format!("{}: damaged: {e}; remove its folder", path.display())).with(again()))
+        })?;
         match earlier.difference(plan) {
             None => Ok(()),
-            Some(what) => Err(Error::Input(format!(
-                "{}: cannot go on with the build that was cut off: {what}; give the same command and tree, or {again}",
-                self.out.display()
-            ))),
+            Some(what) => Err(Error::input(
+                Problem::from(format!("{}: cannot go on with the build that was cut off: ", self.out.display()))
+                    .with(what)
+                    .then("; give the same command and tree")
+                    .with(again()),
+            )),
         }
     }
 
@@ -169,6 +175,11 @@ impl PartialBuild {
         }
         Ok(())
     }
+}
+
+/// What is always left to do with an unfinished build.
+fn again() -> Problem {
+    Problem::from(", or start again with ").name(Setting::Overwrite)
 }
 
 fn is_shard(name: &str) -> bool {

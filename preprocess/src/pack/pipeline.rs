@@ -205,7 +205,7 @@ fn start_thread<'scope, 'env>(
     gate.stop();
     Err(match machine_fault("cannot start a thread", error) {
         Ok(fault) => fault,
-        Err(error) => Error::Input(format!("cannot start a thread: {error}")),
+        Err(error) => Error::input(format!("cannot start a thread: {error}")),
     })
 }
 
@@ -323,7 +323,7 @@ mod tests {
     fn the_first_error_ends_the_work() {
         let fail_at = |read_at: usize, work_at: usize| {
             let cancel = AtomicBool::new(false);
-            let fail = |is: bool| if is { Err(Error::Input("bad".into())) } else { Ok(held((), 1)) };
+            let fail = |is: bool| if is { Err(Error::input("bad")) } else { Ok(held((), 1)) };
             let work = |(): &mut (), i: usize, ()| fail(i == work_at);
             let read = |i: usize| fail(i == read_at);
             run_ordered(&[BUDGET_BYTES; 50], threads(2, 4), &cancel, read, || Ok(()), work, |_, ()| Ok(()))

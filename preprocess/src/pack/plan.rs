@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::difference::{build_difference, differs};
 use super::part::Part;
+use crate::error::{Problem, Setting};
 use crate::stored::{Geometry, StreamOptions};
 use crate::stream::StreamKind;
 
@@ -78,42 +79,46 @@ pub struct PlannedClip {
 }
 
 impl BuildPlan {
-    /// In words what makes `other` a plan that differs from this earlier one, if anything does. Names the option where
-    /// one decides it: `--level is 3, but was 9`.
-    pub fn difference(&self, other: &Self) -> Option<String> {
+    /// Says what makes `other` a plan that differs from this earlier one, if anything does. Names the setting where one
+    /// decides it.
+    pub(crate) fn difference(&self, other: &Self) -> Option<Problem> {
         if let Some(what) = build_difference(&self.build, &other.build) {
             return Some(what);
         }
         if self.dataset != other.dataset {
-            return Some(differs("--dataset", &other.dataset, &self.dataset));
+            return Some(differs(Setting::Dataset, &other.dataset, &self.dataset));
         }
         if self.classes != other.classes {
             let names = |classes: &[String]| {
                 let more = if classes.len() > 3 { format!(" and {} more", classes.len() - 3) } else { String::new() };
                 format!("{}{more}", classes.iter().take(3).cloned().collect::<Vec<_>>().join(","))
             };
-            return Some(differs("the class list (--classes, --lists)", &names(&other.classes), &names(&self.classes)));
+            let list =
+                Problem::from("the class list (").name(Setting::Classes).then(", ").name(Setting::Lists).then(")");
+            return Some(differs(list, &names(&other.classes), &names(&self.classes)));
         }
         if self.splits != other.splits {
-            return Some(differs("the list of splits (--lists)", &other.splits.join(","), &self.splits.join(",")));
+            let list = Problem::from("the list of splits (").name(Setting::Lists).then(")");
+            return Some(differs(list, &other.splits.join(","), &self.splits.join(",")));
         }
         if self.streams != other.streams {
             return Some(differs("the list of streams", &other.streams.join(","), &self.streams.join(",")));
         }
         if self.part != other.part {
             let shown = |part: Option<Part>| part.map_or("not given".into(), |part| part.to_string());
-            return Some(differs("--part", &shown(other.part), &shown(self.part)));
+            return Some(differs(Setting::Part, &shown(other.part), &shown(self.part)));
         }
         let pairs = self.clips.iter().zip(&other.clips);
         if let Some((mine, theirs)) = pairs.into_iter().find(|(mine, theirs)| mine != theirs) {
-            return Some(if mine.id == theirs.id {
+            let what = if mine.id == theirs.id {
                 format!("lists or sources are not the same: clip {} has {theirs}, but had {mine}", mine.id)
             } else {
                 format!("lists or sources are not the same: there is clip {}, but was {}", theirs.id, mine.id)
-            });
+            };
+            return Some(what.into());
         }
-        (self.clips.len() != other.clips.len())
-            .then(|| format!("there are {} clips, but there were {}", other.clips.len(), self.clips.len()))
+        let (were, are) = (self.clips.len(), other.clips.len());
+        (were != are).then(|| format!("there are {are} clips, but there were {were}").into())
     }
 }
 

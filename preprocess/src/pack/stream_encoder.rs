@@ -1,5 +1,7 @@
 //! From the image files of one stream to its records: check, decode, resize, encode.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clipshard::{
@@ -8,7 +10,7 @@ use clipshard::{
 
 use super::encoded::EncodedClip;
 use super::images::ReadStream;
-use crate::error::{Error, Result, machine_fault};
+use crate::error::{ClipError, Error, Result, machine_fault};
 use crate::exif::is_turned;
 use crate::jpeg::encode_jpeg;
 use crate::resize::Resizer;
@@ -52,7 +54,7 @@ impl StreamEncoder {
         store: bool,
         (budget, cancel): (&DecodingBudget, &AtomicBool),
         totals: &mut EncodedClip,
-    ) -> Result<Result<Vec<EncodedRecord>, String>> {
+    ) -> Result<Vec<EncodedRecord>, ClipError> {
         let ReadStream { files, planes } = stream;
         let mut records = Vec::new();
         let mut clip_size: Option<ImageSize> = None;
@@ -62,76 +64,67 @@ impl StreamEncoder {
             for (plane, read) in files.planes.iter().zip(&mut planes) {
                 let Some(read) = read.next() else { continue };
                 if cancel.load(Ordering::Relaxed) {
-                    return Err(Error::Interrupted);
+                    return Err(Error::Interrupted.into());
                 }
-                let fault = |what: String| Ok(Err(format!("{}: {what}", plane.path(frame).display())));
-                let bytes = match read {
-                    Ok(bytes) => bytes,
-                    Err(error) => {
-                        match machine_fault(&format!("{}: cannot read it", plane.path(frame).display()), error) {
-                            Ok(fault) => return Err(fault),
-                            Err(error) => return fault(format!("cannot read it: {error}")),
-                        }
-                    }
-                };
-                let size = match jpeg::check_header(&bytes) {
-                    Ok(size) => size,
-                    Err(error) => return fault(error.to_string()),
-                };
-                totals.bytes_in += bytes.len() as u64;
-                totals.images += 1;
-                totals.odd_channels |= size.channels != self.kind.channels();
-                totals.turned |= is_turned(&bytes);
-                let size = ImageSize { channels: self.kind.channels(), ..size };
-                // Squashed images come out alike whatever they were.
-                let first = *clip_size.get_or_insert(size);
-                if first != size && !matches!(self.options.geometry, Geometry::Square(_)) {
-                    return fault(format!(
-                        "it has {}x{} pixels, the clip's first image {}x{}; a clip has one size",
-                        size.width, size.height, first.width, first.height
-                    ));
-                }
+                let path = || plane.path(frame);
+                let image = self.image(read, &path, &mut clip_size, totals).map_err(|error| error.at(path))?;
+                let (bytes, size) = image;
                 let decodes = self.encoder.is_some() || self.check == Check::Decode;
                 let reserved = decodes.then(|| budget.reserve(size, Codec::Jpeg));
-                let record = self.record(bytes, size, store)?;
+                let record = self.record(bytes, size, store).map_err(|error| error.at(path));
                 if reserved.as_ref().is_some_and(ReservedMemory::is_large) {
                     self.shrink(size)?;
                 }
-                match record {
-                    Ok(record) => records.extend(record),
-                    Err(what) => return fault(what),
-                }
+                records.extend(record?);
             }
         }
-        Ok(Ok(records))
+        Ok(records)
+    }
+
+    /// Judges a file that was read: its bytes, and the size of its image in the channels of the stream.
+    fn image(
+        &self,
+        read: io::Result<Vec<u8>>,
+        path: &dyn Fn() -> PathBuf,
+        clip_size: &mut Option<ImageSize>,
+        totals: &mut EncodedClip,
+    ) -> Result<(Vec<u8>, ImageSize), ClipError> {
+        let bytes =
+            read.map_err(|error| match machine_fault(&format!("{}: cannot read it", path().display()), error) {
+                Ok(fault) => ClipError::Work(fault),
+                Err(error) => ClipError::fault(format!("cannot read it: {error}")),
+            })?;
+        let size = jpeg::check_header(&bytes).map_err(|error| ClipError::fault(error.to_string()))?;
+        totals.bytes_in += bytes.len() as u64;
+        totals.images += 1;
+        totals.odd_channels |= size.channels != self.kind.channels();
+        totals.turned |= is_turned(&bytes);
+        let size = ImageSize { channels: self.kind.channels(), ..size };
+        // Squashed images come out alike whatever they were.
+        let first = *clip_size.get_or_insert(size);
+        if first != size && !matches!(self.options.geometry, Geometry::Square(_)) {
+            return Err(ClipError::fault(format!(
+                "it has {}x{} pixels, the clip's first image {}x{}; a clip has one size",
+                size.width, size.height, first.width, first.height
+            )));
+        }
+        Ok((bytes, size))
     }
 
     /// One image as a record; none where it is only checked.
-    fn record(
-        &mut self,
-        bytes: Vec<u8>,
-        size: ImageSize,
-        store: bool,
-    ) -> Result<Result<Option<EncodedRecord>, String>> {
+    fn record(&mut self, bytes: Vec<u8>, size: ImageSize, store: bool) -> Result<Option<EncodedRecord>, ClipError> {
         let channels = self.kind.channels();
+        let fault = |error: jpeg::JpegFault| ClipError::fault(error.to_string());
         if self.encoder.is_none() {
-            if self.check == Check::Decode
-                && let Err(error) = self.decoder.decode_checked(&bytes, channels)
-            {
-                return Ok(Err(error.to_string()));
+            if self.check == Check::Decode {
+                self.decoder.decode_checked(&bytes, channels).map_err(fault)?;
             }
-            let record = match EncodedRecord::from_jpeg(bytes) {
-                // Decoders turn it into the channels of the stream.
-                Ok(record) => EncodedRecord { size, ..record },
-                Err(error) => return Ok(Err(error.to_string())),
-            };
-            return Ok(Ok(store.then_some(record)));
+            // Decoders turn it into the channels of the stream.
+            let record = EncodedRecord { size, ..EncodedRecord::from_jpeg(bytes).map_err(fault)? };
+            return Ok(store.then_some(record));
         }
-        let pixels = match self.decoder.decode_checked(&bytes, channels) {
-            Ok((_, pixels)) => pixels,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        Ok(Ok(if store { Some(self.store(&pixels, size)?) } else { None }))
+        let (_, pixels) = self.decoder.decode_checked(&bytes, channels).map_err(fault)?;
+        Ok(if store { Some(self.store(&pixels, size)?) } else { None })
     }
 
     /// Gives up memory that has grown with a large image.
@@ -158,6 +151,6 @@ impl StreamEncoder {
             return Ok(encoder.encode(pixels, stored)?);
         }
         let record = EncodedRecord::from_jpeg(encode_jpeg(pixels, stored, self.quality)?);
-        record.map_err(|fault| Error::Input(format!("a JPEG that was just encoded: {fault}")))
+        record.map_err(|fault| Error::input(format!("a JPEG that was just encoded: {fault}")))
     }
 }

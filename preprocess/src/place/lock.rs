@@ -36,7 +36,7 @@ impl OutputLock {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::Usage(format!(
+                    return Err(Error::usage(format!(
                         "another ucfpack writes {}; wait until it ends, or name another folder",
                         out.display()
                     )));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clipshard::MANIFEST_FILE;
 
 use super::name::{self, EXTRACT_FILE, PART_FILE, is_fragment, temporary_prefix};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 
 /// What the folder holds, so that `--overwrite` replaces nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +43,13 @@ pub(crate) fn place(out: &Path, overwrite: bool) -> Result<Place> {
 
 pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
     if out.file_name().is_none() {
-        return Err(Error::Usage(format!("--out {}: name a folder of its own", out.display())));
+        return Err(Error::usage(format!("{}: name a folder of its own", out.display())));
     }
     if !out.exists() {
         return Ok(Place::Free);
     }
     if !out.is_dir() {
-        return Err(Error::Usage(format!("--out {} is a file; name a folder", out.display())));
+        return Err(Error::usage(format!("{} is a file; name a folder", out.display())));
     }
     let mut empty = true;
     for entry in fs::read_dir(out).map_err(Error::io(out, "cannot list the folder"))? {
@@ -69,25 +69,28 @@ pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result
         }
         empty = false;
         if !overwrite {
-            return Err(Error::Usage(format!(
-                "--out {} exists and is not empty; name another folder, or replace it with --overwrite",
-                out.display()
-            )));
+            return Err(Error::usage(
+                Problem::from(format!(
+                    "{} exists and is not empty; name another folder, or replace it with ",
+                    out.display()
+                ))
+                .name(Setting::Overwrite),
+            ));
         }
         if !contents.include(&name) {
-            return Err(Error::Usage(format!(
-                "--overwrite replaces {}, but {} also holds {name}; move that away first",
+            return Err(Error::usage(Problem::from(Setting::Overwrite).then(format!(
+                " replaces {}, but {} also holds {name}; move that away first",
                 contents.name(),
                 out.display()
-            )));
+            ))));
         }
     }
     match (is_mount_point(out), empty) {
         (false, true) => Ok(Place::Free),
         (false, false) => Ok(Place::Taken),
         (true, true) => Ok(Place::OtherDisk),
-        (true, false) => Err(Error::Usage(format!(
-            "--out {} is a disk of its own, which cannot be replaced in one step; empty it first, or name a folder in it",
+        (true, false) => Err(Error::usage(format!(
+            "{} is a disk of its own, which cannot be replaced in one step; empty it first, or name a folder in it",
             out.display()
         ))),
     }

@@ -11,6 +11,7 @@ use crate::video::{VideoFile, frames_of};
 
 /// What a scan found: one entry for each clip that was asked for, in the same order.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Scan {
     /// One for each listed clip.
     pub clips: Vec<ScannedClip>,
@@ -24,6 +25,7 @@ pub struct Scan {
 
 /// One listed clip as the tree has it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ScannedClip {
     /// Its files, or why it cannot be packed.
     pub files: Result<FoundClip, Absence>,
@@ -46,6 +48,7 @@ impl Scan {
 
 /// What a clip is made from.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum FoundClip {
     /// Files of its images.
     Images(ClipFiles),
@@ -81,6 +84,7 @@ impl FoundClip {
 
 /// The images of one clip.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ClipFiles {
     /// One for each of [`Tree::streams`].
     pub streams: Vec<StreamFiles>,
@@ -88,6 +92,7 @@ pub struct ClipFiles {
 
 /// The images of one stream of one clip.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StreamFiles {
     /// Which stream.
     pub kind: StreamKind,
@@ -99,6 +104,7 @@ pub struct StreamFiles {
 
 /// The numbered files of one plane.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PlaneFiles {
     /// Their folder.
     pub folder: PathBuf,

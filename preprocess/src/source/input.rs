@@ -17,6 +17,7 @@ use crate::video::{Ffmpeg, VideoDecoder, VideoOptions};
 
 /// Where clips come from.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Input {
     /// Images that others made.
     Tree(Tree),
@@ -109,7 +110,7 @@ impl Input {
             let ids: Vec<&str> = numbers.iter().map(|&number| clips[number].id.as_str()).collect();
             let fault = format!("{} is listed as {}; a clip has one label", place.display(), ids.join(" and as "));
             for number in numbers {
-                scan.clips[number].files = Err(Absence::Fault(fault.clone()));
+                scan.clips[number].files = Err(Absence::fault(fault.clone()));
             }
         }
         Ok(scan)

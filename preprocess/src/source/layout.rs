@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::folders::ClipFolders;
-use crate::error::Result;
+use crate::error::{Problem, Result};
 use crate::stream::StreamKind;
 
 /// How a tree is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Layout {
     /// `jpegs_256/v_X/frame%06d.jpg`, `tvl1_flow/{u,v}/v_X/frame%06d.jpg`.
     Feichtenhofer,
@@ -67,7 +68,7 @@ pub(super) enum Finding {
     /// A tree of this layout, and by what it was recognised.
     Tree { folders: Vec<ClipFolders>, why: String },
     /// A tree of this layout that lacks something: a whole sentence.
-    Broken(String),
+    Broken(Problem),
     /// Another thing: what it lacks to be one.
     Other(String),
 }

@@ -6,6 +6,7 @@ use super::layout::Wanted;
 
 /// Where the user says that the images are.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Location {
     /// One root that holds both streams.
     Tree(PathBuf),

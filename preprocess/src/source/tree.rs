@@ -6,7 +6,7 @@ use super::layout::{FlowCount, Layout};
 use super::location::Location;
 use super::recognise::{given, recognise};
 use super::scan;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::{ClassedFolder, ListedClip};
 use crate::progress::Watch;
 use crate::stream::StreamKind;
@@ -26,7 +26,7 @@ impl Tree {
     pub fn open(location: &Location, layout: Option<Layout>) -> Result<Self> {
         let roots = location.roots();
         if let Some((missing, _)) = roots.iter().find(|(root, _)| !root.is_dir()) {
-            return Err(Error::Input(format!("{}: no such folder", missing.display())));
+            return Err(Error::input(format!("{}: no such folder", missing.display())));
         }
         let mut tree = Self {
             layouts: Vec::new(),
@@ -84,11 +84,14 @@ impl Tree {
         let found = self.folders.first().map(ClipFolders::all).transpose()?;
         for folder in found.map_or_else(Vec::new, |(clips, _)| clips) {
             let Some(class) = folder.class else {
-                return Err(Error::Input(format!(
-                    "{}: layout {} has no class folders; name the classes in a CSV file (path,label,split) by --lists",
-                    self.shown,
-                    self.layout()
-                )));
+                return Err(Error::input(
+                    Problem::from(format!(
+                        "{}: layout {} has no class folders; name the classes in a CSV file (path,label,split) by ",
+                        self.shown,
+                        self.layout()
+                    ))
+                    .name(Setting::Lists),
+                ));
             };
             classed.push(ClassedFolder { class, clip: folder.name, role: None });
         }
@@ -109,7 +112,7 @@ impl Tree {
         {
             holds = format!("it holds other folders, such as {folder}");
         }
-        Err(Error::Input(format!(
+        Err(Error::input(format!(
             "none of the {} clips that the lists name (such as {example}) is under {}: {holds}; name the tree that these lists belong to",
             clips.len(),
             self.shown

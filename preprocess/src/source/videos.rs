@@ -12,12 +12,12 @@ use walkdir::WalkDir;
 
 use super::found::{FoundClip, Scan, ScannedClip};
 use super::strangers::{Strangers, is_hidden, none_can_be_packed};
-use crate::clip::{Absence, MIN_FLOW_FRAMES, too_short};
-use crate::error::{Error, Result, machine_cure};
+use crate::clip::Absence;
+use crate::error::{ClipError, Error, Problem, Result, Setting, machine_cure};
 use crate::lists::{ClassedFolder, ListedClip, Role, clip_key, published_ucf101};
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
-use crate::video::{Probed, Trouble, VideoDecoder, VideoFile, frames_of, probe};
+use crate::video::{VideoDecoder, VideoFile, frames_of};
 
 /// Endings of files that are taken for videos, in lower case.
 const ENDINGS: [&str; 16] =
@@ -38,7 +38,7 @@ impl Videos {
     /// Lists the folder.
     pub fn open(root: &Path, video: VideoDecoder) -> Result<Self> {
         if !root.is_dir() {
-            return Err(Error::Input(format!("{}: no such folder", root.display())));
+            return Err(Error::input(format!("{}: no such folder", root.display())));
         }
         let (mut files, mut strangers) = (HashMap::<String, Vec<PathBuf>>::new(), Strangers::default());
         let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
@@ -86,7 +86,7 @@ impl Videos {
         }
         if files.is_empty() {
             return Err(none_can_be_packed(root, &strangers).unwrap_or_else(|| {
-                Error::Input(format!(
+                Error::input(format!(
                     "{} holds no videos (*.{}); name the folder that the archive was unpacked into",
                     root.display(),
                     ENDINGS.join(", *.")
@@ -120,7 +120,7 @@ impl Videos {
         for path in self.files.values().flatten() {
             let (class, clip) = (name(path.parent().and_then(Path::file_name)), name(path.file_stem()));
             let (Some(class), Some(clip)) = (class, clip) else {
-                return Err(Error::Input(format!("{}: its folder's name is no class", path.display())));
+                return Err(Error::input(format!("{}: its folder's name is no class", path.display())));
             };
             let below: Vec<_> = path.strip_prefix(&self.root).unwrap_or(path).components().collect();
             let part =
@@ -129,11 +129,14 @@ impl Videos {
             classed.push(ClassedFolder { class, clip, role: part });
         }
         if (1..classed.len()).contains(&in_parts) {
-            return Err(Error::Input(format!(
-                "{}: {in_parts} of {} videos lie in folders such as train and val, the others do not; name clips, classes and splits in a CSV file (path,label,split) by --lists",
-                self.shown,
-                classed.len()
-            )));
+            return Err(Error::input(
+                Problem::from(format!(
+                    "{}: {in_parts} of {} videos lie in folders such as train and val, the others do not; name clips, classes and splits in a CSV file (path,label,split) by ",
+                    self.shown,
+                    classed.len()
+                ))
+                .name(Setting::Lists),
+            ));
         }
         classed.sort_unstable();
         Ok(classed)
@@ -160,7 +163,7 @@ impl Videos {
         let unlisted = self.files.keys().filter(|&key| !listed.contains(key)).count();
         if unlisted == self.files.len() {
             let example = clips.first().map_or("", |clip| clip.id.as_str());
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "none of the {} clips that the lists name (such as {example}) is under {}; name the folder that these lists belong to",
                 clips.len(),
                 self.shown
@@ -172,33 +175,18 @@ impl Videos {
 
     fn scan_one(&self, clip: &ListedClip, published: &HashMap<String, u32>, watch: Watch<'_>) -> Result<ScannedClip> {
         let streams = self.streams();
-        let found = self.find(clip).and_then(|path| match probe(path, watch.cancel) {
-            Ok(probed) => Ok(Ok((path, probed))),
-            Err(Trouble::Stop(error)) => Ok(Err(error)),
-            Err(Trouble::File(fault)) => Err(Absence::Fault(format!("{}: {fault}", path.display()))),
-        });
-        let (path, Probed { packets: frames, header_frames }) = match found {
-            Ok(found) => found?,
-            Err(absence) => return Ok(ScannedClip { files: Err(absence), nominal_frames: vec![0; streams.len()] }),
-        };
-        let nominal_frames = streams.iter().map(|&kind| frames_of(kind, frames)).collect();
-        if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|said| said > frames + 1) {
-            let said = header_frames.map_or_else(String::new, |said| format!(" of {said}"));
-            let fault = format!("{}: {frames}{said} frames are there; get the file again", path.display());
-            return Ok(ScannedClip { files: Err(Absence::Fault(fault)), nominal_frames });
+        let published = published.get(&clip_key(&clip.folder)).copied();
+        let found = self.find(clip).map_err(ClipError::from);
+        match found.and_then(|path| VideoFile::probe(path, published, watch.cancel)) {
+            Ok(file) => {
+                let nominal_frames = streams.iter().map(|&kind| frames_of(kind, file.frames)).collect();
+                Ok(ScannedClip { files: file.check().map(|()| FoundClip::Video(file)), nominal_frames })
+            }
+            Err(ClipError::Clip(absence)) => {
+                Ok(ScannedClip { files: Err(absence), nominal_frames: vec![0; streams.len()] })
+            }
+            Err(ClipError::Work(error)) => Err(error),
         }
-        if frames <= MIN_FLOW_FRAMES {
-            let reason = format!("{}: {}", path.display(), too_short(frames));
-            return Ok(ScannedClip { files: Err(Absence::Short(reason)), nominal_frames });
-        }
-        let file = VideoFile {
-            bytes: path.metadata().map_or(0, |metadata| metadata.len()),
-            path: path.to_owned(),
-            frames,
-            header_frames,
-            published_flow_frames: published.get(&clip_key(&clip.folder)).copied(),
-        };
-        Ok(ScannedClip { files: Ok(FoundClip::Video(file)), nominal_frames })
     }
 
     /// The video of a clip: the only one of its name, or the only one in its class folder.
@@ -212,14 +200,14 @@ impl Videos {
             })
             .collect();
         match (files, of_class.as_slice()) {
-            ([], _) => Err(Absence::Fault(format!("no video of it under {}", self.shown))),
+            ([], _) => Err(Absence::fault(format!("no video of it under {}", self.shown))),
             (_, [only]) => Ok(only),
             // Two listed clips of one name are told apart by their class folders only.
             ([only], []) if clip.id == clip.folder => Ok(only),
-            ([_], []) => Err(Absence::Fault(format!("no video of it in a folder of its class under {}", self.shown))),
+            ([_], []) => Err(Absence::fault(format!("no video of it in a folder of its class under {}", self.shown))),
             _ => {
                 let places: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-                Err(Absence::Fault(format!("{} are files of one clip; keep one", places.join(", "))))
+                Err(Absence::fault(format!("{} are files of one clip; keep one", places.join(", "))))
             }
         }
     }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use clipshard::{Codec, Dataset, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata};
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::published_ucf101;
 use crate::pack::BuildReport;
 use crate::pack::pipeline::{Held, Threads, run_ordered};
@@ -116,13 +116,8 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
     let manifest = writer.finish()?;
     manifest.write(staging.path())?;
     staging.commit()?;
-    let mut report = BuildReport { clips: manifest.clips.len() as u64, ..BuildReport::default() };
-    for stream in &manifest.streams {
-        let name = &stream.spec.name;
-        report.records.insert(name.clone(), stream.shards.iter().map(|shard| shard.records).sum());
-        report.shards.insert(name.clone(), stream.shards.len() as u64);
-        report.bytes_out += stream.shards.iter().map(|shard| shard.bytes).sum::<u64>();
-    }
+    let mut report = BuildReport::default();
+    report.count(&manifest);
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -149,7 +144,9 @@ impl TakenImages {
             }
         }
         if taken.rgb.is_empty() || taken.flow.is_empty() {
-            return Err(Error::Usage(format!("--images {}: it holds no frames to take", dir.display())));
+            return Err(Error::usage(
+                Problem::from(Setting::Images).then(format!(" {}: it holds no frames to take", dir.display())),
+            ));
         }
         Ok(taken)
     }

@@ -11,9 +11,8 @@ use super::ffmpeg::{MOST_FRAMES, Meaning};
 use super::file::VideoFile;
 use super::flow::FlowMaker;
 use super::frames::{Frame, FrameReader, Said};
-use super::process::Trouble;
-use crate::clip::{Absence, MIN_FLOW_FRAMES, too_short};
-use crate::error::{Error, Result};
+use crate::clip::{Absence, MIN_FLOW_FRAMES};
+use crate::error::{ClipError, Error, Result};
 use crate::resize::Resizer;
 use crate::stored::Geometry;
 
@@ -73,20 +72,16 @@ impl VideoEncoder {
         }
     }
 
-    /// Gives `each` the wanted images in the order of the frames, a frame before the flow that leads to it. The inner error is
-    /// what is wrong with the video.
+    /// Gives `each` the wanted images in the order of the frames, a frame before the flow that leads to it. What is wrong with
+    /// the video names its file.
     pub fn run(
         &mut self,
         file: &VideoFile,
         wanted: &Wanted,
         cancel: &AtomicBool,
         each: impl FnMut(StreamImage<'_>) -> Result<()>,
-    ) -> Result<Result<Seen, Absence>> {
-        match self.decode(file, wanted, cancel, each) {
-            Ok(seen) => Ok(Ok(seen)),
-            Err(Stop::Work(error)) => Err(error),
-            Err(Stop::Clip(absence)) => Ok(Err(absence)),
-        }
+    ) -> Result<Seen, ClipError> {
+        self.decode(file, wanted, cancel, each).map_err(|error| error.at(|| file.path.clone()))
     }
 
     fn decode(
@@ -95,7 +90,7 @@ impl VideoEncoder {
         wanted: &Wanted,
         cancel: &AtomicBool,
         mut each: impl FnMut(StreamImage<'_>) -> Result<()>,
-    ) -> Result<Seen, Stop> {
+    ) -> Result<Seen, ClipError> {
         // How many frames there are is known at the end only; a file cannot hold more frames than bytes.
         let whole = wanted.frames == (0..file.frames);
         let most = u32::try_from(file.bytes.saturating_add(1)).map_or(MOST_FRAMES, |bytes| bytes.min(MOST_FRAMES));
@@ -108,12 +103,12 @@ impl VideoEncoder {
         let mut decoded = 0;
         while reader.next(&mut self.frame)? {
             if cancel.load(Ordering::Relaxed) {
-                return Err(Stop::Work(Error::Interrupted));
+                return Err(ClipError::Work(Error::Interrupted));
             }
             let size = (self.frame.width, self.frame.height);
             let first = *first_size.get_or_insert(size);
             if first != size {
-                return Err(Stop::damaged(format!(
+                return Err(ClipError::fault(format!(
                     "frame {decoded} has {}x{} pixels, the first {}x{}; a clip has one size",
                     size.0, size.1, first.0, first.1
                 )));
@@ -129,7 +124,7 @@ impl VideoEncoder {
         }
         let said = reader.finish()?;
         if whole && decoded == limit {
-            return Err(Stop::damaged(format!("it has {decoded} frames or more; cut it into clips")));
+            return Err(ClipError::fault(format!("it has {decoded} frames or more; cut it into clips")));
         }
         let notes = if whole { self.judge(file, decoded, said)? } else { Vec::new() };
         Ok(Seen { decoded, notes })
@@ -137,7 +132,7 @@ impl VideoEncoder {
 
     /// Says what is worth a word of a video that was decoded to its end. Fewer frames than counted are damage only where the
     /// decoder complained: cutting without decoding, invisible frames and empty packets hide frames by design.
-    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<Said>) -> Result<Vec<String>, Stop> {
+    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<Said>) -> Result<Vec<String>, ClipError> {
         let counted = file.header_frames.unwrap_or(file.frames);
         // Containers of packed B-frames may count one packet that holds no frame.
         let is_short = decoded + 1 < counted.max(file.frames);
@@ -145,18 +140,18 @@ impl VideoEncoder {
         if let Some(Said { words, meaning, at_start }) = said {
             let is_cut_copy = meaning == Meaning::MissingReferences && at_start;
             if meaning == Meaning::OtherSize {
-                return Err(Stop::damaged(
-                    "its frames change their size or pixel format on the way, and a clip has one; cut it into clips there".into(),
+                return Err(ClipError::fault(
+                    "its frames change their size or pixel format on the way, and a clip has one; cut it into clips there",
                 ));
             }
             if is_short && !is_cut_copy {
-                return Err(Stop::damaged(format!(
+                return Err(ClipError::fault(format!(
                     "{decoded} of {} frames were decoded ({words}); get the file again",
                     counted.max(file.frames)
                 )));
             }
             if self.strict {
-                return Err(Stop::damaged(format!("ffmpeg found damage: {words}; get the file again")));
+                return Err(ClipError::fault(format!("ffmpeg found damage: {words}; get the file again")));
             }
             notes.push(if is_cut_copy {
                 format!("it starts between two key frames, and frames before the second are missing: {words}")
@@ -165,11 +160,10 @@ impl VideoEncoder {
             });
         }
         if decoded == 0 {
-            return Err(Stop::damaged("no frame could be decoded; get the file again".into()));
+            return Err(ClipError::fault("no frame could be decoded; get the file again"));
         }
         if decoded <= MIN_FLOW_FRAMES {
-            let path = file.path.display();
-            return Err(Stop::Clip(Absence::Short(format!("{path}: {}", too_short(decoded)))));
+            return Err(Absence::short_video(&file.path, decoded).into());
         }
         if decoded != counted {
             let who = if file.header_frames.is_some() { "its header says" } else { "its packets are" };
@@ -221,35 +215,6 @@ fn give_flow(
     quantise(&flow.y, &mut planes[1]);
     let (width, height) = (flow.width as u16, flow.height as u16);
     each(StreamImage::Flow { width, height, planes: [&planes[0], &planes[1]] })
-}
-
-/// Why decoding ended early.
-enum Stop {
-    /// Something that ends all work.
-    Work(Error),
-    /// Something about this clip.
-    Clip(Absence),
-}
-
-impl Stop {
-    fn damaged(what: String) -> Self {
-        Self::Clip(Absence::Fault(what))
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Work(error)
-    }
-}
-
-impl From<Trouble> for Stop {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Stop(error) => Self::Work(error),
-            Trouble::File(what) => Self::damaged(what),
-        }
-    }
 }
 
 /// Luma of RGB pixels by ITU-R BT.601 in 15-bit fixed point, as OpenCV's `cvtColor` has it.

@@ -13,8 +13,6 @@ mod process;
 pub use decoder::VideoDecoder;
 pub(crate) use encoder::{StreamImage, VideoEncoder, Wanted};
 pub use ffmpeg::Ffmpeg;
-pub(crate) use ffmpeg::{Probed, probe};
 pub use file::VideoFile;
 pub(crate) use file::frames_of;
 pub use options::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
-pub(crate) use process::Trouble;

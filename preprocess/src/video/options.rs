@@ -1,6 +1,8 @@
 //! What is made of videos: sizes, qualities, and how flow is computed.
 
-use crate::error::{Error, Result};
+use std::fmt;
+
+use crate::error::{Error, Problem, Result, Setting};
 
 /// Shorter side of decoded frames where none is asked for, as in the published frame trees.
 pub const SHORT_SIDE: u16 = 256;
@@ -8,11 +10,17 @@ pub const SHORT_SIDE: u16 = 256;
 pub const QUALITY: u8 = 90;
 
 /// How flow is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// The comments of the methods are help texts of the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[non_exhaustive]
 pub enum FlowMethod {
-    /// TV-L1 with OpenCV's defaults.
+    /// Zach, Pock and Bischof 2007, with OpenCV's defaults
+    #[default]
+    #[value(name = "tvl1")]
     TvL1,
-    /// Dense inverse search as OpenCV's `PRESET_MEDIUM`: less exact at edges, a tenth of the time.
+    /// Dense inverse search (Kroeger et al. 2016), as OpenCV's `PRESET_MEDIUM`: a tenth of the time
+    #[value(name = "dis")]
     Dis,
 }
 
@@ -23,6 +31,16 @@ impl FlowMethod {
             Self::TvL1 => "tvl1",
             Self::Dis => "dis",
         }
+    }
+}
+
+/// Writes the method as papers spell it.
+impl fmt::Display for FlowMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TvL1 => "TV-L1",
+            Self::Dis => "DIS",
+        })
     }
 }
 
@@ -49,9 +67,14 @@ impl VideoOptions {
     /// Refuses what this program cannot do.
     pub fn check(&self) -> Result<()> {
         match self.card {
-            Some(card) if !cfg!(feature = "cuda") => Err(Error::Usage(format!(
-                "--device cuda:{card}: this program was built without CUDA; build it with --features cuda, or leave --device out"
-            ))),
+            Some(card) if !cfg!(feature = "cuda") => Err(Error::usage(
+                Problem::from(Setting::Device)
+                    .then(format!(
+                        " cuda:{card}: this program was built without CUDA; build it with the feature cuda, or leave "
+                    ))
+                    .name(Setting::Device)
+                    .then(" out"),
+            )),
             _ => Ok(()),
         }
     }

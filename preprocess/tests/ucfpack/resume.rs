@@ -24,7 +24,7 @@ fn cut_off(options: &BuildOptions) {
     let faulty = Faulty::new(Fault::NoSpace, 20, place, place);
     let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) };
     let error = build_in(&faulty.storage(), options, watch).unwrap_err().to_string();
-    assert!(error.contains("finished") && error.contains("--resume"), "{error}");
+    assert!(error.contains("finished") && error.contains("`resume`"), "{error}");
 }
 
 fn finished(place: &Path) -> usize {
@@ -48,8 +48,8 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     };
     let mut other = options.clone();
     other.flow.level = 3;
-    refused(other, "--level is 3, but was 9");
-    refused(BuildOptions { shard_bytes: 450_001, ..options.clone() }, "--shard-size is 450001, but was 450000");
+    refused(other, "`level` is 3, but was 9");
+    refused(BuildOptions { shard_bytes: 450_001, ..options.clone() }, "`shard_bytes` is 450001, but was 450000");
     refused(
         BuildOptions { classes: Some(vec!["Rowing".into()]), ..options.clone() },
         "the class list (--classes, --lists) is Rowing, but was Archery,HandstandPushups,Rowing",
@@ -89,7 +89,7 @@ fn what_is_whole_already_is_left_alone() {
     other.flow.level = 3;
     let error = pack(&BuildOptions { resume: true, ..other }).unwrap_err();
     assert!(
-        error.is_usage() && error.to_string().contains("is not what this command makes: --level is 3, but was 9; "),
+        error.is_usage() && error.to_string().contains("is not what this command makes: `level` is 3, but was 9; "),
         "{error}"
     );
 }

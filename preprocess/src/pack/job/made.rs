@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 
 use clipshard::{Manifest, VerifyDepth};
 
-use super::{Job, Totals};
-use crate::error::{Error, Result};
+use super::planned::Job;
+use crate::error::{Error, Problem, Result, Setting};
 use crate::pack::part_record::PartRecord;
 use crate::pack::plan::BuildPlan;
+use crate::pack::report::{BuildReport, Totals};
 use crate::progress::Watch;
 use crate::verify::verify;
 
 impl Job<'_> {
     /// Compares the data set that is there with the one that this build makes. `None`: they are the same, and the report
     /// tells of it; else what differs. A data set that is the same but damaged is an error.
-    pub fn compare_made(&mut self, watch: Watch<'_>) -> Result<Option<String>> {
+    pub fn compare_made(&self, report: &mut BuildReport, watch: Watch<'_>) -> Result<Option<Problem>> {
         let out = &self.options.out;
         let manifest = match Manifest::read(out) {
             Ok(manifest) => manifest,
-            Err(error) => return Ok(Some(error.to_string())),
+            Err(error) => return Ok(Some(error.to_string().into())),
         };
         let part = PartRecord::read(out).ok().flatten().and_then(|record| record.plan.part);
         let plan = self.build_plan();
@@ -44,21 +45,20 @@ impl Job<'_> {
             })
         };
         if let Some(clip) = manifest.clips.iter().find(|clip| !planned(clip)) {
-            return Ok(Some(format!("clip {} is not packed so by these lists", clip.id)));
+            return Ok(Some(format!("clip {} is not packed so by these lists", clip.id).into()));
         }
-        if manifest.clips.len() as u64 != self.report.clips && !self.options.keep_going {
-            return Ok(Some(format!("it has {} clips, not {}", manifest.clips.len(), self.report.clips)));
+        if manifest.clips.len() as u64 != report.clips && !self.options.keep_going {
+            return Ok(Some(format!("it has {} clips, not {}", manifest.clips.len(), report.clips).into()));
         }
         let checked = verify(out, VerifyDepth::Checksums, watch.progress)?;
         if let Some(damage) = checked.damage.first() {
             if self.options.overwrite {
-                return Ok(Some(damage.clone()));
+                return Ok(Some(damage.clone().into()));
             }
-            return Err(Error::Input(format!(
-                "{damage}; this command makes the data set again with --overwrite in place of --resume"
-            )));
+            let again = Problem::from(format!("{damage}; this command makes the data set again with "));
+            return Err(Error::Input(again.name(Setting::Overwrite).then(" in place of ").name(Setting::Resume)));
         }
-        self.summarise(&manifest, &Totals::default());
+        report.summarise(&manifest, &Totals::default());
         Ok(None)
     }
 }

@@ -2,8 +2,8 @@
 
 use clipshard::Codec;
 
-use super::Job;
-use crate::error::Error;
+use super::planned::Job;
+use crate::error::{Error, Problem, Setting};
 use crate::pack::finished::FinishedShards;
 use crate::pack::plan::{USUAL_PIXELS, nominal_source_bytes, record_bytes, shard_file};
 use crate::source::FoundClip;
@@ -49,11 +49,10 @@ impl Job<'_> {
             let shard = shards.get(&number).filter(|shard| !shard.frames.contains_key(&clip))?;
             Some(shard.info.file.clone())
         });
-        Error::Input(format!(
-            "{} is whole now but was left out when {} was finished; start again with --overwrite",
-            self.lists.clips[clip].id,
-            lacks.unwrap_or_default()
-        ))
+        let (id, shard) = (&self.lists.clips[clip].id, lacks.unwrap_or_default());
+        let problem =
+            Problem::from(format!("{id} is whole now but was left out when {shard} was finished; start again with "));
+        Error::Input(problem.name(Setting::Overwrite))
     }
 
     /// Bytes that a clip is expected to hold on its way.
