@@ -19,7 +19,7 @@ pub mod pack;
 mod place;
 pub mod progress;
 pub mod quantity;
-pub mod resize;
+mod resize;
 pub mod sheet;
 pub mod signals;
 pub mod source;

@@ -91,7 +91,7 @@ pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
 
 fn show_summary(summary: &Summary) -> Page {
     let mut page = Page::default();
-    let Summary { dataset, clips, classes, splits, groups, streams, build } = summary;
+    let Summary { dataset, clips, classes, splits, groups, streams, build, .. } = summary;
     let groups = if *groups > 0 { format!(", {} groups", show_count(*groups as u64)) } else { String::new() };
     page.line(format_args!(
         "{dataset}: {} clips, {} classes, {} splits, {} streams{groups}",

@@ -25,10 +25,11 @@ use crate::place::staging::Staging;
 use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
 
-pub use draw::{flow_level, flow_pixels};
-pub use motion::Motion;
-pub use scene::Scene;
-pub use texture::{Texture, hsl};
+use draw::flow_pixels;
+use motion::Motion;
+use scene::Scene;
+use texture::Texture;
+pub(crate) use texture::hsl;
 
 /// JPEG quality of RGB frames and of flow, as in trees people have.
 const RGB_QUALITY: u8 = 90;

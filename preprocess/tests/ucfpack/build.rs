@@ -185,7 +185,7 @@ fn each_kind_of_damage_is_named() {
     );
     broken(
         &|t| ["jpegs_256", "tvl1_flow"].iter().for_each(|p| remove(t, p)),
-        "--tree wants the folder that holds them",
+        "`location` wants the folder that holds them",
     );
     broken(
         &|t| {

@@ -52,7 +52,7 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     refused(BuildOptions { shard_bytes: 450_001, ..options.clone() }, "`shard_bytes` is 450001, but was 450000");
     refused(
         BuildOptions { classes: Some(vec!["Rowing".into()]), ..options.clone() },
-        "the class list (--classes, --lists) is Rowing, but was Archery,HandstandPushups,Rowing",
+        "the class list (`classes`, `lists`) is Rowing, but was Archery,HandstandPushups,Rowing",
     );
     let lost = tree.path(&format!("jpegs_256/{}/frame000014.jpg", CLIPS[5]));
     let bytes = fs::read(&lost).unwrap();
@@ -61,7 +61,7 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     fs::write(lost, bytes).unwrap();
     let asked = pack(&options).unwrap_err();
     assert!(
-        asked.is_usage() && asked.to_string().contains("go on with --resume, or start again with --overwrite"),
+        asked.is_usage() && asked.to_string().contains("go on with `resume`, or start again with `overwrite`"),
         "{asked}"
     );
     // Threads may be others, and starting again is possible.
