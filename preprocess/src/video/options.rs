@@ -70,7 +70,7 @@ impl VideoOptions {
             Some(card) if !cfg!(feature = "cuda") => Err(Error::usage(
                 Problem::from(Setting::Device)
                     .then(format!(
-                        " cuda:{card}: this program was built without CUDA; build it with the feature cuda, or leave "
+                        " cuda:{card}: this program was built without CUDA; build it with --features cuda, or leave "
                     ))
                     .name(Setting::Device)
                     .then(" out"),
