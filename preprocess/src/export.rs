@@ -13,11 +13,13 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::inspect::find_clip;
-use crate::output::{Contents, Staging};
+use crate::place::staging::Staging;
+use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
 
 /// How images are written whose source files were not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PixelFormat {
     /// JPEG of quality 95, as trees have it; not exact.
     Jpeg,
@@ -40,6 +42,7 @@ pub struct ExportOptions {
 
 /// What was exported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExportReport {
     /// Clips.
     pub clips: u64,
@@ -81,7 +84,7 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
     let reports: Vec<ExportReport> = clips
         .par_iter()
         .map_init(Decoder::new, |decoder, &clip| {
-            let decoder = decoder.as_mut().map_err(|e| Error::Usage(e.to_string()))?;
+            let decoder = decoder.as_mut().map_err(|e| Error::usage(e.to_string()))?;
             let report = export_clip(&data, clip, staging.path(), options.pixels, (decoder, &budget), watch)?;
             watch.progress.add(Work { clips: 1, images: images(clip), bytes: report.bytes });
             Ok(report)
@@ -105,7 +108,7 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
 /// A clip's id becomes a folder: it must be a name and not a path.
 pub(crate) fn check_name(id: &str) -> Result<()> {
     if matches!(id, "" | "." | "..") || id.contains(['/', '\\', ':', '\0']) {
-        return Err(Error::Input(format!("clip {id:?} cannot be exported: its id is not a plain folder name")));
+        return Err(Error::input(format!("clip {id:?} cannot be exported: its id is not a plain folder name")));
     }
     Ok(())
 }
@@ -176,7 +179,7 @@ fn export_record(
         1 => ExtendedColorType::L8,
         3 => ExtendedColorType::Rgb8,
         channels => {
-            return Err(Error::Input(format!("{}: images of {channels} channels cannot be exported", records.id())));
+            return Err(Error::input(format!("{}: images of {channels} channels cannot be exported", records.id())));
         }
     };
     let mut bytes = Vec::new();
@@ -186,7 +189,7 @@ fn export_record(
         }
         PixelFormat::Png => PngEncoder::new(&mut bytes).write_image(&pixels, width, height, colour),
     };
-    encoded.map_err(|source| Error::Image { path: path.clone(), source })?;
+    encoded.map_err(|reason| Error::Image { path: path.clone(), reason })?;
     if reserved.is_large() {
         *decoder = Decoder::new()?;
     }

@@ -11,6 +11,7 @@ use crate::lists::clip_key;
 
 /// A data set in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Summary {
     /// Its name.
     pub dataset: String,
@@ -30,6 +31,7 @@ pub struct Summary {
 
 /// A class and its clips.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ClassSummary {
     /// Its name.
     pub name: String,
@@ -39,6 +41,7 @@ pub struct ClassSummary {
 
 /// A split and its clips.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SplitSummary {
     /// Its name, e.g. `1`.
     pub name: String,
@@ -52,6 +55,7 @@ pub struct SplitSummary {
 
 /// A stream and its records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct StreamSummary {
     /// Its name.
     pub name: String,
@@ -66,6 +70,7 @@ pub struct StreamSummary {
 
 /// Records in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RecordSummary {
     /// Frames.
     pub frames: u64,
@@ -85,6 +90,7 @@ pub struct RecordSummary {
 
 /// A shard file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ShardSummary {
     /// Its name.
     pub file: String,
@@ -98,6 +104,7 @@ pub struct ShardSummary {
 
 /// One clip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ClipSummary {
     /// Its id.
     pub clip: String,
@@ -178,7 +185,7 @@ pub fn find_clip(data: &Dataset, id: &str) -> Result<usize> {
             .iter()
             .find(|clip| clip_key(&clip.id).starts_with(key.trim_end_matches(|c: char| c.is_ascii_digit())));
         let example = near.or(clips.first()).map_or("", |clip| &clip.id);
-        Error::Usage(format!("--clip {id}: no such clip among {}; there is e.g. {example}", clips.len()))
+        Error::usage(format!("{id}: no such clip among {}; there is e.g. {example}", clips.len()))
     })
 }
 

@@ -2,7 +2,6 @@
 
 mod cli;
 mod commands;
-mod examples;
 mod heap;
 
 use std::io::{self, Write};
@@ -30,14 +29,8 @@ fn main() -> ExitCode {
         Err(told) => told.print().and_then(|()| io::stdout().flush()).map_err(|error| Error::Stdout(error).into()),
     };
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    // Many errors tell their cause themselves; it is not told again.
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
     let known = error.downcast_ref::<Error>();
+    let mut text = error.chain().map(in_options).collect::<Vec<_>>().join(": ");
     if !known.is_some_and(Error::has_lines) {
         text = console::escape(&text).into_owned();
     }
@@ -52,4 +45,10 @@ fn main() -> ExitCode {
         Some(Error::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => 141,
         _ => 1,
     })
+}
+
+/// An error or a cause, with this program's options for the settings that it names.
+fn in_options(error: &(dyn std::error::Error + 'static)) -> String {
+    let known = error.downcast_ref::<Error>();
+    known.map_or_else(|| error.to_string(), |error| error.named(commands::option).to_string())
 }

@@ -4,6 +4,7 @@ use clipshard::StreamSpec;
 
 /// A stream of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum StreamKind {
     /// Colour frames, one record a frame.
     Rgb,

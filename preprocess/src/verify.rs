@@ -6,8 +6,8 @@ use std::path::Path;
 use clipshard::{Error as FormatError, MANIFEST_FILE, Manifest, VerifyDepth, VerifyReport};
 
 use crate::error::{Error, Result};
-use crate::lock::OutputLock;
-use crate::output::remove_fragments;
+use crate::place::lock::OutputLock;
+use crate::place::staging::remove_fragments;
 use crate::progress::{Progress, Work};
 
 /// Checks the data set in `dir` and lists all damage. A folder without a manifest is an error; a damaged manifest is damage.

@@ -5,18 +5,19 @@ use std::path::Path;
 
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
-use ucfpack::build::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::console::{self, Page};
-use ucfpack::encode::{Check, Geometry, StreamOptions};
-use ucfpack::estimate::Estimate;
+use ucfpack::pack::Estimate;
+use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count, show_duration};
 use ucfpack::source::{Layout, Location};
+use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
-use ucfpack::{Error, Skipped};
+use ucfpack::{Error, Problem, Skipped};
 
-use super::{cancel_on_signals, processors, use_threads};
-use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowDevice, FlowMethodArg, FlowSize, LayoutArg};
+use super::signals::cancel_on_signals;
+use super::threads::{processors, use_threads};
+use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowDevice, FlowSize, LayoutArg};
 
 /// Level of zstd and LZ4-HC where none is asked for.
 const DEFAULT_LEVEL: i32 = 9;
@@ -50,7 +51,7 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         (None, None) => Location::Apart { rgb: args.rgb.clone(), flow: args.flow.clone() },
     };
     let of_videos = args.videos.is_some();
-    let flow = flow_method(args.flow_method.unwrap_or(FlowMethodArg::Tvl1));
+    let flow = args.flow_method.map_or(Some(FlowMethod::TvL1), |choice| choice.0);
     let video = VideoOptions {
         short_side: args.rgb_short_side.unwrap_or(SHORT_SIDE),
         quality: args.rgb_quality.unwrap_or(QUALITY),
@@ -59,25 +60,22 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
     };
     let (rgb_codec, flow_codec) = (codec(args.rgb_codec), codec(args.flow_codec));
     if !of_videos && (args.rgb_quality.is_some() || args.flow_method.is_some()) {
-        return Err(Error::Usage(
-            "--rgb-quality and --flow-method go with --videos; a tree has its frames and flow".into(),
-        ));
+        return Err(usage("--rgb-quality and --flow-method go with --videos; a tree has its frames and flow"));
     }
     if args.rgb_quality.is_some() && rgb_codec != Codec::Jpeg {
-        return Err(Error::Usage("--rgb-quality goes with --rgb-codec jpeg".into()));
+        return Err(usage("--rgb-quality goes with --rgb-codec jpeg"));
     }
     if of_videos && flow_codec == Codec::Jpeg {
-        return Err(Error::Usage(
-            "--flow-codec jpeg keeps source files, and flow of videos is stored without loss; name zstd, lz4 or raw"
-                .into(),
+        return Err(usage(
+            "--flow-codec jpeg keeps source files, and flow of videos is stored without loss; name zstd, lz4 or raw",
         ));
     }
     let rgb_geometry = match (args.rgb_short_side, rgb_codec) {
         _ if of_videos => Geometry::ShortSide(video.short_side),
         (None, _) => Geometry::Source,
         (Some(_), Codec::Jpeg) => {
-            return Err(Error::Usage(
-                "--rgb-short-side resizes pixels, and --rgb-codec jpeg keeps the source files; name --rgb-codec zstd, lz4 or raw".into(),
+            return Err(usage(
+                "--rgb-short-side resizes pixels, and --rgb-codec jpeg keeps the source files; name --rgb-codec zstd, lz4 or raw",
             ));
         }
         (Some(side), _) => Geometry::ShortSide(side),
@@ -85,8 +83,8 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
     let flow_geometry = match (args.flow_size, flow_codec) {
         (Some(FlowSize::Native), _) | (None, Codec::Jpeg) => Geometry::Source,
         (Some(FlowSize::Square(_)), Codec::Jpeg) => {
-            return Err(Error::Usage(
-                "--flow-codec jpeg keeps the source files, so it goes with --flow-size native only; to resize, name --flow-codec zstd, lz4 or raw".into(),
+            return Err(usage(
+                "--flow-codec jpeg keeps the source files, so it goes with --flow-size native only; to resize, name --flow-codec zstd, lz4 or raw",
             ));
         }
         (Some(FlowSize::Square(side)), _) => Geometry::Square(side),
@@ -140,12 +138,8 @@ pub fn dataset(arg: DatasetArg) -> DatasetKind {
     }
 }
 
-pub fn flow_method(arg: FlowMethodArg) -> Option<FlowMethod> {
-    match arg {
-        FlowMethodArg::Tvl1 => Some(FlowMethod::TvL1),
-        FlowMethodArg::Dis => Some(FlowMethod::Dis),
-        FlowMethodArg::None => None,
-    }
+fn usage(what: impl Into<Problem>) -> Error {
+    Error::Usage(what.into())
 }
 
 /// The card that computes flow, if one is asked for.
@@ -154,7 +148,7 @@ pub fn card(device: FlowDevice, method: Option<FlowMethod>) -> Result<Option<usi
         (FlowDevice::Cpu, _) => Ok(None),
         (FlowDevice::Card(card), Some(FlowMethod::TvL1)) => Ok(Some(card)),
         (FlowDevice::Card(_), _) => {
-            Err(Error::Usage("--device cuda:N goes with --videos and --flow-method tvl1, which it computes".into()))
+            Err(usage("--device cuda:N goes with --videos and --flow-method tvl1, which it computes"))
         }
     }
 }
@@ -169,10 +163,10 @@ fn check_level(level: i32, codecs: &[Codec]) -> Result<(), Error> {
         };
         used = true;
         if !(1..=highest).contains(&level) {
-            return Err(Error::Usage(format!("--level {level}: {} has levels 1 to {highest}", codec.name())));
+            return Err(usage(format!("--level {level}: {} has levels 1 to {highest}", codec.name())));
         }
     }
-    if used { Ok(()) } else { Err(Error::Usage("--level goes with the codecs zstd and lz4".into())) }
+    if used { Ok(()) } else { Err(usage("--level goes with the codecs zstd and lz4")) }
 }
 
 fn codec(arg: CodecArg) -> Codec {

@@ -5,7 +5,8 @@ use ucfpack::export::{ExportOptions, PixelFormat, export};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 
-use super::{cancel_on_signals, processors, use_threads};
+use super::signals::cancel_on_signals;
+use super::threads::{processors, use_threads};
 use crate::cli::{ExportArgs, PixelsArg};
 
 pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {

@@ -6,8 +6,9 @@ use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::video::VideoOptions;
 
-use super::build::{card, dataset, flow_method, show_skipped};
-use super::{cancel_on_signals, processors, use_threads};
+use super::build::{card, dataset, show_skipped};
+use super::signals::cancel_on_signals;
+use super::threads::{processors, use_threads};
 use crate::cli::ExtractArgs;
 
 pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
@@ -15,7 +16,7 @@ pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
     use_threads(jobs)?;
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
-    let flow = flow_method(args.flow_method);
+    let flow = args.flow_method.0;
     let options = ExtractOptions {
         videos: args.videos.clone(),
         out: args.out.clone(),

@@ -12,7 +12,7 @@ use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::sheet::write_sheet;
 use ucfpack::verify::{Rebuilt, rebuild_manifest, verify};
 
-use super::{processors, use_threads};
+use super::threads::{processors, use_threads};
 use crate::cli::{InspectArgs, VerifyArgs};
 
 /// Longer class lists are counted, not printed.
@@ -72,7 +72,7 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
 }
 
 pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
-    let data = Dataset::open(&args.dir)?;
+    let data = Dataset::open(&args.dir).map_err(Error::from)?;
     let clip = args.clip.as_deref().map(|id| find_clip(&data, id)).transpose()?;
     // The sheet first: it is there even if nobody reads the text.
     if let Some(path) = &args.sheet {
@@ -91,7 +91,7 @@ pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
 
 fn show_summary(summary: &Summary) -> Page {
     let mut page = Page::default();
-    let Summary { dataset, clips, classes, splits, groups, streams, build } = summary;
+    let Summary { dataset, clips, classes, splits, groups, streams, build, .. } = summary;
     let groups = if *groups > 0 { format!(", {} groups", show_count(*groups as u64)) } else { String::new() };
     page.line(format_args!(
         "{dataset}: {} clips, {} classes, {} splits, {} streams{groups}",

@@ -1,11 +1,11 @@
 //! `ucfpack merge`.
 
 use ucfpack::console;
-use ucfpack::merge::{MergeOptions, merge};
+use ucfpack::pack::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
 
 use super::build::{report_json, show_packed};
-use super::cancel_on_signals;
+use super::signals::cancel_on_signals;
 use crate::cli::MergeArgs;
 
 pub fn run_merge(args: &MergeArgs) -> anyhow::Result<()> {

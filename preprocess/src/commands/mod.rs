@@ -6,17 +6,14 @@ mod extract;
 mod inspect;
 mod manual;
 mod merge;
+mod options;
 mod signals;
 mod synth;
-
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::thread;
-
-use anyhow::Context;
+mod threads;
 
 use crate::cli::{Cli, Command};
 
+pub use options::option;
 pub use signals::stopped_by;
 
 /// Runs the command that was typed.
@@ -32,20 +29,4 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Completions(args) => manual::run_completions(&args),
         Command::Man(args) => manual::run_man(&args),
     }
-}
-
-fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Lets everything that runs in parallel use this many threads.
-fn use_threads(jobs: usize) -> anyhow::Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context(
-        "cannot start threads: raise the limit of processes (ulimit -u) or of memory (ulimit -v), or use fewer --jobs",
-    )
-}
-
-/// Returns a flag that signals set: work ends at the next image and takes its files away.
-fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    signals::cancel_on_signals().context("cannot watch for Ctrl-C")
 }

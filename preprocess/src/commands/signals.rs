@@ -1,22 +1,23 @@
 //! What signals do to the work: the first sets a flag that ends it, and the exit status says which it was.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
+use anyhow::Context;
 use ucfpack::signals::on_first_signal;
 
 /// The signal that came, 0 for none.
 static STOPPED_BY: AtomicI32 = AtomicI32::new(0);
 
 /// Returns a flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the program at once, even if a read blocks.
-pub fn cancel_on_signals() -> io::Result<Arc<AtomicBool>> {
+pub fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancel);
     on_first_signal(move |signal| {
         STOPPED_BY.store(signal, Ordering::SeqCst);
         flag.store(true, Ordering::SeqCst);
-    })?;
+    })
+    .context("cannot watch for Ctrl-C")?;
     Ok(cancel)
 }
 

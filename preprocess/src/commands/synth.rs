@@ -6,7 +6,8 @@ use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
 use ucfpack::synth::{TreeOptions, make_tree};
 
-use super::{cancel_on_signals, processors, use_threads};
+use super::signals::cancel_on_signals;
+use super::threads::{processors, use_threads};
 use crate::cli::{LikeArg, SynthArgs};
 
 pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clipshard::Subset;
 
-use super::{Clips, Lists, Part, clip_key, read_text, strip_extension};
-use crate::error::{Error, Result, shown};
-use crate::source::ClassedFolder;
+use super::clips::{Clips, clip_key, strip_extension};
+use super::listed::Lists;
+use super::role::{ClassedFolder, Role};
+use super::text::read_text;
+use crate::error::{Error, Problem, Result, Setting};
 
 /// What a row of the file says.
 struct Row {
@@ -16,7 +18,7 @@ struct Row {
     name: String,
     class_folder: Option<String>,
     label: String,
-    part: Part,
+    part: Role,
     group: Option<String>,
 }
 
@@ -36,8 +38,8 @@ impl Lists {
         }
         let mut notes = leaks(&rows);
         let held_out = held_out(rows.iter().map(|row| row.part), &mut notes);
-        if !rows.iter().any(|row| matches!(row.part, Part::Test | Part::Validation)) {
-            notes.push(format!("{}: all clips are for training, none for testing", shown(&path)));
+        if !rows.iter().any(|row| matches!(row.part, Role::Test | Role::Validation)) {
+            notes.push(format!("{}: all clips are for training, none for testing", path.display()));
         }
         let mut clips = Clips::default();
         for row in &rows {
@@ -68,14 +70,17 @@ impl Lists {
     pub fn from_folders(folders: &[ClassedFolder], tree: &str) -> Result<Self> {
         let names: BTreeSet<&str> = folders.iter().map(|folder| folder.class.as_str()).collect();
         let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let as_parts: Vec<&String> = classes.iter().filter(|name| Part::of_name(name).is_some()).collect();
+        let as_parts: Vec<&String> = classes.iter().filter(|name| Role::of_name(name).is_some()).collect();
         if as_parts.len() > 1 || !as_parts.is_empty() && as_parts.len() == classes.len() {
-            return Err(Error::Input(format!(
-                "{tree}: the folders {} are parts of a split, and no folders of classes lie in them; name clips, classes and splits in a CSV file (path,label,split) by --lists",
-                as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
-            )));
+            return Err(Error::input(
+                Problem::from(format!(
+                    "{tree}: the folders {} are parts of a split, and no folders of classes lie in them; name clips, classes and splits in a CSV file (path,label,split) by ",
+                    as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
+                ))
+                .name(Setting::Lists),
+            ));
         }
-        let part = |folder: &ClassedFolder| folder.part.unwrap_or(Part::Train);
+        let part = |folder: &ClassedFolder| folder.role.unwrap_or(Role::Train);
         let mut notes = Vec::new();
         let held_out = held_out(folders.iter().map(part), &mut notes);
         let mut clips = Clips::default();
@@ -88,13 +93,13 @@ impl Lists {
         }
         let clips = clips.finish(held_out.len());
         if clips.is_empty() {
-            return Err(Error::Input(format!("{tree} holds no clip folders")));
+            return Err(Error::input(format!("{tree} holds no clip folders")));
         }
         let named = if classes.len() <= NAMED { format!(" ({})", classes.join(", ")) } else { String::new() };
-        let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.part.map(Part::name)).collect();
+        let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.role.map(Role::name)).collect();
         notes.push(if parts.is_empty() {
             format!(
-                "classes are the {} folders of {tree}{named}, all clips for training; to test, name a CSV file (path,label,split) by --lists",
+                "classes are the {} folders of {tree}{named}, all clips for training; to test, name a CSV file (path,label,split)",
                 classes.len()
             )
         } else {
@@ -110,12 +115,12 @@ impl Lists {
 const NAMED: usize = 8;
 
 /// The parts that are tested on, one a split; the test part where there is none.
-fn held_out(parts: impl Iterator<Item = Part>, notes: &mut Vec<String>) -> Vec<Part> {
-    let parts: BTreeSet<Part> = parts.collect();
-    let mut held_out: Vec<Part> =
-        [Part::Test, Part::Validation].into_iter().filter(|part| parts.contains(part)).collect();
+fn held_out(parts: impl Iterator<Item = Role>, notes: &mut Vec<String>) -> Vec<Role> {
+    let parts: BTreeSet<Role> = parts.collect();
+    let mut held_out: Vec<Role> =
+        [Role::Test, Role::Validation].into_iter().filter(|part| parts.contains(part)).collect();
     match held_out.as_slice() {
-        [] => held_out.push(Part::Test),
+        [] => held_out.push(Role::Test),
         [_, _] => notes.push("split 1 tests on the test clips, split 2 on the validation clips".into()),
         _ => {}
     }
@@ -123,9 +128,9 @@ fn held_out(parts: impl Iterator<Item = Part>, notes: &mut Vec<String>) -> Vec<P
 }
 
 /// The splits in which a clip of this part is something, and what.
-fn subsets(part: Part, held_out: &[Part]) -> impl Iterator<Item = (usize, Subset)> {
-    let of_split = |(split, held): (usize, &Part)| match part {
-        Part::Train => Some((split, Subset::Train)),
+fn subsets(part: Role, held_out: &[Role]) -> impl Iterator<Item = (usize, Subset)> {
+    let of_split = |(split, held): (usize, &Role)| match part {
+        Role::Train => Some((split, Subset::Train)),
         part if part == *held => Some((split, Subset::Test)),
         _ => None,
     };
@@ -148,11 +153,11 @@ fn find_csv(path: &Path) -> Result<PathBuf> {
     }
     match found.as_slice() {
         [only] => Ok(only.clone()),
-        _ => Err(Error::Input(format!(
-            "{} holds {} CSV files; --lists wants the file, with rows path,label,split",
-            shown(path),
-            found.len()
-        ))),
+        _ => Err(Error::input(
+            Problem::from(format!("{} holds {} CSV files; ", path.display(), found.len()))
+                .name(Setting::Lists)
+                .then(" wants the file, with rows path,label,split"),
+        )),
     }
 }
 
@@ -193,7 +198,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         if name.is_empty() {
             return Err(fault(line, format!("`{clip}` names no clip")));
         }
-        let Some(part) = Part::of_name(split) else {
+        let Some(part) = Role::of_name(split) else {
             return Err(fault(line, format!("split `{split}` is none of train, test, val, unused")));
         };
         let group = field(3).map(str::to_owned);
@@ -216,21 +221,21 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         rows.push(Row { line, name, class_folder, label: label.to_owned(), part, group });
     }
     if rows.is_empty() {
-        return Err(Error::Input(format!("{} names no clip", shown(path))));
+        return Err(Error::input(format!("{} names no clip", path.display())));
     }
     Ok(rows)
 }
 
 /// Groups (one actor, one recording) that are learnt from and tested on make tests too easy.
 fn leaks(rows: &[Row]) -> Vec<String> {
-    let mut parts: BTreeMap<&str, BTreeSet<Part>> = BTreeMap::new();
+    let mut parts: BTreeMap<&str, BTreeSet<Role>> = BTreeMap::new();
     for row in rows {
         if let Some(group) = &row.group {
             parts.entry(group).or_default().insert(row.part);
         }
     }
-    let both = |parts: &BTreeSet<Part>| {
-        parts.contains(&Part::Train) && (parts.contains(&Part::Test) || parts.contains(&Part::Validation))
+    let both = |parts: &BTreeSet<Role>| {
+        parts.contains(&Role::Train) && (parts.contains(&Role::Test) || parts.contains(&Role::Validation))
     };
     let torn: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
     let Some(first) = torn.first() else { return Vec::new() };
@@ -239,7 +244,7 @@ fn leaks(rows: &[Row]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::text::tests::folder;
     use super::*;
 
     fn read(text: &str) -> Result<Lists> {
@@ -304,7 +309,7 @@ mod tests {
 
     #[test]
     fn folders_are_classes() {
-        let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into(), part: None };
+        let folder = |class: &str, clip: &str| ClassedFolder { class: class.into(), clip: clip.into(), role: None };
         let lists = Lists::from_folders(&[folder("run", "1"), folder("jump", "1"), folder("jump", "2")], "t").unwrap();
         assert_eq!(lists.classes, ["jump", "run"]);
         let train = || vec![Subset::Train];
@@ -313,12 +318,12 @@ mod tests {
 
     #[test]
     fn folders_of_parts_are_splits_and_no_classes() {
-        let folder = |part: Option<Part>, class: &str, clip: &str| ClassedFolder {
+        let folder = |part: Option<Role>, class: &str, clip: &str| ClassedFolder {
             class: class.into(),
             clip: clip.into(),
-            part,
+            role: part,
         };
-        let (train, val) = (Some(Part::Train), Some(Part::Validation));
+        let (train, val) = (Some(Role::Train), Some(Role::Validation));
         let folders = [folder(train, "run", "1"), folder(train, "jump", "2"), folder(val, "jump", "3")];
         let lists = Lists::from_folders(&folders, "t").unwrap();
         assert_eq!((lists.classes.as_slice(), lists.splits.len()), (&["jump".to_owned(), "run".to_owned()][..], 1));
@@ -334,7 +339,7 @@ mod tests {
         for classes in [&["train", "val"][..], &["Train", "run", "Test"], &["test"]] {
             let folders: Vec<_> = classes.iter().map(|class| folder(None, class, "1")).collect();
             let error = Lists::from_folders(&folders, "t").unwrap_err().to_string();
-            assert!(error.contains("are parts of a split") && error.contains("--lists"), "{error}");
+            assert!(error.contains("are parts of a split") && error.contains("`lists`"), "{error}");
         }
         // One class of that name among others is a class.
         assert_eq!(

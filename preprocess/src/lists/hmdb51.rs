@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clipshard::Subset;
 
-use super::{Clips, Lists, lines, strip_extension};
-use crate::error::{Error, Result, shown};
+use super::clips::{Clips, strip_extension};
+use super::listed::Lists;
+use super::text::lines;
+use crate::error::{Error, Problem, Result, Setting};
 
 impl Lists {
     /// Reads every `<class>_test_splitN.txt` in `folder`.
@@ -21,9 +23,9 @@ impl Lists {
         for (place, split) in splits.iter().enumerate() {
             for (label, class) in classes.iter().enumerate() {
                 let Some(path) = files.get(&(class.clone(), *split)) else {
-                    return Err(Error::Input(format!(
+                    return Err(Error::input(format!(
                         "{} has lists of split {split} but no {class}_test_split{split}.txt; a split needs every class",
-                        shown(folder)
+                        folder.display()
                     )));
                 };
                 for (line, text) in lines(path)? {
@@ -48,7 +50,7 @@ impl Lists {
         let splits: Vec<String> = splits.iter().map(u32::to_string).collect();
         let clips = clips.finish(splits.len());
         if clips.is_empty() {
-            return Err(Error::Input(format!("the lists in {} name no clip", shown(folder))));
+            return Err(Error::input(format!("the lists in {} name no clip", folder.display())));
         }
         Ok(Self { dataset: "hmdb51", classes, splits, clips, notes: Vec::new() })
     }
@@ -68,17 +70,18 @@ fn find_lists(folder: &Path) -> Result<BTreeMap<(String, u32), PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(Error::Input(format!(
-            "found no <class>_test_splitN.txt in {}; --lists wants the folder of HMDB51's lists (testTrainMulti_7030_splits)",
-            shown(folder)
-        )));
+        return Err(Error::input(
+            Problem::from(format!("found no <class>_test_splitN.txt in {}; ", folder.display()))
+                .name(Setting::Lists)
+                .then(" wants the folder of HMDB51's lists (testTrainMulti_7030_splits)"),
+        ));
     }
     Ok(files)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::text::tests::folder;
     use super::*;
 
     #[test]

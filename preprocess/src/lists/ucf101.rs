@@ -5,18 +5,21 @@ use std::path::Path;
 
 use clipshard::Subset;
 
-use super::{Clips, Lists, lines, strip_extension};
-use crate::error::{Error, Result, shown};
+use super::clips::{Clips, strip_extension};
+use super::listed::Lists;
+use super::text::lines;
+use crate::error::{Error, Problem, Result, Setting};
 
 impl Lists {
     /// Reads classInd.txt and every `trainlist0N.txt`, `testlist0N.txt` (N = 1 to 9) in `folder`.
     pub fn read_ucf101(folder: &Path) -> Result<Self> {
         let class_file = folder.join("classInd.txt");
         if !class_file.is_file() {
-            return Err(Error::Input(format!(
-                "found no classInd.txt in {}; --lists wants the folder of the official lists (classInd.txt, trainlist01.txt, testlist01.txt, ...)",
-                shown(folder)
-            )));
+            return Err(Error::input(
+                Problem::from(format!("found no classInd.txt in {}; ", folder.display())).name(Setting::Lists).then(
+                    " wants the folder of the official lists (classInd.txt, trainlist01.txt, testlist01.txt, ...)",
+                ),
+            ));
         }
         let classes = read_classes(&class_file)?;
         let mut clips = Clips::default();
@@ -28,10 +31,10 @@ impl Lists {
                 (false, false) => continue,
                 (has_train, _) => {
                     let (there, missing) = if has_train { (&train, &test) } else { (&test, &train) };
-                    return Err(Error::Input(format!(
+                    return Err(Error::input(format!(
                         "{} is there but {} is not; a split needs both",
-                        shown(there),
-                        shown(missing)
+                        there.display(),
+                        missing.display()
                     )));
                 }
             }
@@ -41,20 +44,21 @@ impl Lists {
         }
         let clips = clips.finish(splits.len());
         if splits.is_empty() {
-            return Err(Error::Input(format!(
-                "found no trainlist0N.txt with its testlist0N.txt in {}; --lists wants the folder of the official lists",
-                shown(folder)
-            )));
+            return Err(Error::input(
+                Problem::from(format!("found no trainlist0N.txt with its testlist0N.txt in {}; ", folder.display()))
+                    .name(Setting::Lists)
+                    .then(" wants the folder of the official lists"),
+            ));
         }
         if let Some(clip) = clips.iter().find(|clip| clip.id != clip.folder) {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "the lists in {} name {} in several classes; a clip has one",
-                shown(folder),
+                folder.display(),
                 clip.folder
             )));
         }
         if clips.is_empty() {
-            return Err(Error::Input(format!("the lists in {} name no clip", shown(folder))));
+            return Err(Error::input(format!("the lists in {} name no clip", folder.display())));
         }
         Ok(Self { dataset: "ucf101", classes, splits, clips, notes: Vec::new() })
     }
@@ -80,7 +84,7 @@ fn read_classes(path: &Path) -> Result<Vec<String>> {
         classes.push(name.to_owned());
     }
     if classes.is_empty() {
-        return Err(Error::Input(format!("{} names no class", shown(path))));
+        return Err(Error::input(format!("{} names no class", path.display())));
     }
     Ok(classes)
 }
@@ -118,7 +122,7 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::folder;
+    use super::super::text::tests::folder;
     use super::*;
 
     const CLASSES: &str = "1 Archery\r\n2 HandstandPushups\r\n3 Rowing\r\n";

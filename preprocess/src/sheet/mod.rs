@@ -12,7 +12,7 @@ use clipshard::{ClipRecords, Dataset, Decoder, ImageSize};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::error::{Error, Result};
-use crate::output::write_file;
+use crate::place::staging::write_file;
 use crate::resize::Resizer;
 use canvas::Canvas;
 pub use wheel::colour;
@@ -92,7 +92,7 @@ fn write_rows(data: &Dataset, rows: &[Row], heading: (&str, &str), path: &Path) 
     let (width, height) = (canvas.width as u32, canvas.height as u32);
     PngEncoder::new(&mut png)
         .write_image(&canvas.pixels, width, height, ExtendedColorType::Rgb8)
-        .map_err(|source| Error::Image { path: path.into(), source })?;
+        .map_err(|reason| Error::Image { path: path.into(), reason })?;
     write_file(path, &png)
 }
 

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::folders::{ClipFolders, Nesting, Plane, sample};
+use super::layout::{Finding, Wanted};
 use super::numbering::{FrameName, NameRule};
-use super::{Finding, Wanted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::stream::StreamKind;
 
 /// Names of the folders.
@@ -50,16 +50,14 @@ pub(super) fn find_apart(names: &StreamFolders, root: &Path, wanted: Wanted) -> 
                 (false, false) => Ok(Finding::Other(format!("no {}/ or {}", names.rgb, names.flow_name()))),
                 (has_rgb, _) => {
                     let rgb_name = format!("{}/", names.rgb);
-                    let (there, missing, option, path) = if has_rgb {
-                        (rgb_name, names.flow_name(), "--rgb", rgb)
+                    let (there, missing, setting, path) = if has_rgb {
+                        (rgb_name, names.flow_name(), Setting::Rgb, rgb)
                     } else {
-                        (names.flow_name(), rgb_name, "--flow", around)
+                        (names.flow_name(), rgb_name, Setting::Flow, around)
                     };
-                    Ok(Finding::Broken(format!(
-                        "found {there} but no {missing} under {}; to pack the one stream alone say {option} {}",
-                        root.display(),
-                        path.display()
-                    )))
+                    let found = format!("found {there} but no {missing} under {}", root.display());
+                    let alone = Problem::from(format!("{found}; to pack the one stream alone say "));
+                    Ok(Finding::Broken(alone.name(setting).then(format!(" {}", path.display()))))
                 }
             }
         }
@@ -107,14 +105,16 @@ fn flow_planes(names: &StreamFolders, around: &Path) -> Result<Vec<ClipFolders>>
     if let Some((missing, _)) = folders.iter().find(|(_, folder)| !folder.is_dir()) {
         let there = names.planes.iter().find(|plane| *plane != missing).unwrap_or(missing);
         let folder = around.display();
-        return Err(Error::Input(if folders.iter().all(|(_, folder)| !folder.is_dir()) {
-            format!(
-                "{folder} holds neither {there}/ nor {missing}/; unpack the flow, or name the folder that holds them by --flow"
-            )
+        return Err(Error::input(if folders.iter().all(|(_, folder)| !folder.is_dir()) {
+            Problem::from(format!(
+                "{folder} holds neither {there}/ nor {missing}/; unpack the flow, or name the folder that holds them by "
+            ))
+            .name(Setting::Flow)
         } else {
             format!(
                 "{folder} holds {there}/ but no {missing}/; the flow comes in several archive parts, unpack them all"
             )
+            .into()
         }));
     }
     let plane = |(label, root)| ClipFolders {

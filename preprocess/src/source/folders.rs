@@ -181,7 +181,7 @@ impl FolderIndex {
             if let Some(error) = none_can_be_packed(&folders.root, &strangers) {
                 return Err(error);
             }
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "{} holds no clip folders ({}/{}); unpack the frames, or name the folder that holds them",
                 folders.root.display(),
                 folders.nesting.pattern(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::apart::{StreamFolders, find_apart};
-use super::{Finding, Layout, Source, Wanted};
+use super::layout::{Finding, Layout, Source, Wanted};
 use crate::error::Result;
 
 pub(super) struct GpuFlow;

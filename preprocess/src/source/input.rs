@@ -3,15 +3,21 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{Absence, ClassedFolder, FoundClip, Layout, Location, Scan, Tree, Videos};
+use super::found::{FoundClip, Scan};
+use super::layout::Layout;
+use super::location::Location;
+use super::tree::Tree;
+use super::videos::Videos;
+use crate::clip::Absence;
 use crate::error::Result;
-use crate::lists::ListedClip;
+use crate::lists::{ClassedFolder, ListedClip};
 use crate::progress::Watch;
 use crate::stream::StreamKind;
-use crate::video::{Ffmpeg, Video, VideoOptions};
+use crate::video::{Ffmpeg, VideoDecoder, VideoOptions};
 
 /// Where clips come from.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Input {
     /// Images that others made.
     Tree(Tree),
@@ -25,7 +31,7 @@ impl Input {
         match location {
             Location::Videos(root) => {
                 options.check()?;
-                let video = Video::new(Ffmpeg::find()?, options);
+                let video = VideoDecoder::new(Ffmpeg::find()?, options);
                 Ok(Self::Videos(Videos::open(root, video)?))
             }
             _ => Ok(Self::Tree(Tree::open(location, layout)?)),
@@ -33,7 +39,7 @@ impl Input {
     }
 
     /// The decoder, where there are videos.
-    pub fn video(&self) -> Option<&Video> {
+    pub fn video(&self) -> Option<&VideoDecoder> {
         match self {
             Self::Tree(_) => None,
             Self::Videos(videos) => Some(videos.video()),
@@ -104,7 +110,7 @@ impl Input {
             let ids: Vec<&str> = numbers.iter().map(|&number| clips[number].id.as_str()).collect();
             let fault = format!("{} is listed as {}; a clip has one label", place.display(), ids.join(" and as "));
             for number in numbers {
-                scan.clips[number].files = Err(Absence::Fault(fault.clone()));
+                scan.clips[number].files = Err(Absence::fault(fault.clone()));
             }
         }
         Ok(scan)

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::folders::{ClipFolders, Nesting, Plane, sample};
+use super::layout::{Finding, Layout, Source, Wanted};
 use super::numbering::NameRule;
-use super::{Finding, Layout, Source, Wanted};
 use crate::error::Result;
 use crate::stream::StreamKind;
 
@@ -23,7 +23,7 @@ impl Source for Jeffreyyihuang {
             return Ok(Finding::Other(format!("no {why}")));
         }
         if wanted == Wanted::Flow {
-            return Ok(Finding::Broken(format!("{}: frames as {why} come without flow", root.display())));
+            return Ok(Finding::Broken(format!("{}: frames as {why} come without flow", root.display()).into()));
         }
         let plane = Plane { stream: StreamKind::Rgb, label: "RGB", name: NameRule::Folder };
         let folders = vec![ClipFolders { root: root.to_owned(), nesting: NESTING, planes: vec![plane] }];

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::folders::Nesting;
+use super::layout::{Finding, Layout, Source, Wanted};
 use super::together::find_together;
-use super::{Finding, Layout, Source, Wanted};
 use crate::error::Result;
 
 pub(super) struct Mmaction2;

@@ -3,14 +3,24 @@
 use std::path::Path;
 
 use super::folders::ClipFolders;
-use super::{Finding, Layout, SOURCES, Source, Wanted};
-use crate::error::{Error, Result};
+use super::layout::{Finding, Layout, Source, Wanted};
+use super::{feichtenhofer, gpu_flow, jeffreyyihuang, mmaction2, tsn};
+use crate::error::{Error, Problem, Result, Setting};
+
+/// All layouts, in the order in which they are tried.
+const SOURCES: [&dyn Source; 5] = [
+    &feichtenhofer::Feichtenhofer,
+    &gpu_flow::GpuFlow,
+    &jeffreyyihuang::Jeffreyyihuang,
+    &tsn::Tsn,
+    &mmaction2::Mmaction2,
+];
 
 pub(super) type Recognised = (&'static dyn Source, Vec<ClipFolders>, String);
 
 /// The one layout that a root has.
 pub(super) fn recognise(root: &Path, wanted: Wanted) -> Result<Recognised> {
-    let (mut trees, mut broken, mut others): (Vec<Recognised>, Vec<String>, Vec<String>) = Default::default();
+    let (mut trees, mut broken, mut others): (Vec<Recognised>, Vec<Problem>, Vec<String>) = Default::default();
     for source in SOURCES {
         match source.find(root, wanted)? {
             Finding::Tree { folders, why } => {
@@ -26,42 +36,45 @@ pub(super) fn recognise(root: &Path, wanted: Wanted) -> Result<Recognised> {
     }
     if trees.len() > 1 {
         let seen: Vec<_> = trees.iter().map(|(source, _, why)| format!("{} ({why})", source.layout().name())).collect();
-        return Err(Error::Usage(format!(
-            "{} looks like {}; say which by --layout",
-            root.display(),
-            seen.join(" and like ")
-        )));
+        return Err(Error::usage(
+            Problem::from(format!("{} looks like {}; say which by ", root.display(), seen.join(" and like ")))
+                .name(Setting::Layout),
+        ));
     }
     if let Some(tree) = trees.pop() {
         return Ok(tree);
     }
     if let Some(sentence) = broken.into_iter().next() {
-        return Err(Error::Input(sentence));
+        return Err(Error::input(sentence));
     }
-    Err(Error::Input(unknown(root, wanted, &others)))
+    Err(Error::input(unknown(root, wanted, &others)))
 }
 
-fn unknown(root: &Path, wanted: Wanted, lacks: &[String]) -> String {
-    let (streams, option) = match wanted {
-        Wanted::Both => {
-            ("frames and flow", "--tree wants the folder that holds them, or name them by --rgb and --flow")
-        }
-        Wanted::Rgb => ("frames", "--rgb wants the folder that holds them"),
-        Wanted::Flow => ("flow", "--flow wants the folder that holds it"),
+fn unknown(root: &Path, wanted: Wanted, lacks: &[String]) -> Problem {
+    let (streams, setting, wants) = match wanted {
+        Wanted::Both => ("frames and flow", Setting::Tree, " wants the folder that holds them, or name them by "),
+        Wanted::Rgb => ("frames", Setting::Rgb, " wants the folder that holds them"),
+        Wanted::Flow => ("flow", Setting::Flow, " wants the folder that holds it"),
     };
-    format!("{} holds no {streams} in a known layout ({}); {option}", root.display(), lacks.join("; "))
+    let lacks = lacks.join("; ");
+    let problem = Problem::from(format!("{} holds no {streams} in a known layout ({lacks}); ", root.display()));
+    let problem = problem.name(setting).then(wants);
+    match wanted {
+        Wanted::Both => problem.name(Setting::Rgb).then(" and ").name(Setting::Flow),
+        Wanted::Rgb | Wanted::Flow => problem,
+    }
 }
 
 /// The folders of a root whose layout was given.
 pub(super) fn given(root: &Path, wanted: Wanted, layout: Layout) -> Result<Recognised> {
     let Some(source) = SOURCES.into_iter().find(|source| source.layout() == layout) else {
-        return Err(Error::Usage(format!("no layout {}", layout.name())));
+        return Err(Error::usage(format!("no layout {}", layout.name())));
     };
     match source.find(root, wanted)? {
         Finding::Tree { folders, why } => Ok((source, folders, why)),
-        Finding::Broken(sentence) => Err(Error::Input(sentence)),
+        Finding::Broken(sentence) => Err(Error::input(sentence)),
         Finding::Other(lack) => {
-            Err(Error::Input(unknown(root, wanted, &[format!("{}: {lack}", source.layout().name())])))
+            Err(Error::input(unknown(root, wanted, &[format!("{}: {lack}", source.layout().name())])))
         }
     }
 }

@@ -7,9 +7,11 @@ use std::sync::atomic::Ordering;
 use rayon::prelude::*;
 
 use super::folders::{ClipFolders, FolderIndex, Plane};
+use super::found::{ClipFiles, FoundClip, PlaneFiles, Scan, ScannedClip, StreamFiles};
+use super::layout::FlowCount;
 use super::numbering::{NameRule, Numbers, list};
 use super::strangers::Strangers;
-use super::{Absence, ClipFiles, FlowCount, FoundClip, MIN_FLOW_FRAMES, PlaneFiles, Scan, ScannedClip, StreamFiles};
+use crate::clip::{Absence, MIN_FLOW_FRAMES};
 use crate::error::{Error, Result, machine_fault};
 use crate::lists::{ListedClip, clip_key};
 use crate::progress::{Watch, Work};
@@ -187,29 +189,29 @@ fn judge(
         .map(|(_, root)| root.folders.root.display().to_string())
         .collect();
     if missing.len() == roots.len() {
-        return Err(Absence::Fault("not in the tree".into()));
+        return Err(Absence::fault("not in the tree"));
     }
     let mut planes = Vec::new();
     for (root, listing) in roots.iter().zip(listings) {
-        let Some((folder, numbers)) = listing.map_err(Absence::Fault)? else { continue };
+        let Some((folder, numbers)) = listing.map_err(Absence::fault)? else { continue };
         for (plane, numbers) in root.folders.planes.iter().zip(numbers) {
-            planes.push((plane, folder.clone(), numbers.map_err(Absence::Fault)?));
+            planes.push((plane, folder.clone(), numbers.map_err(Absence::fault)?));
         }
     }
     if !missing.is_empty() {
-        return Err(Absence::Fault(format!("no folder of it in {}", missing.join(", "))));
+        return Err(Absence::fault(format!("no folder of it in {}", missing.join(", "))));
     }
     let mut clip = ClipFiles { streams: Vec::new() };
     for (&kind, &first) in streams.iter().zip(&convention.first) {
         let own: Vec<_> = planes.iter().filter(|(plane, ..)| plane.stream == kind).collect();
         if let Some(fault) = own.iter().find_map(|(_, folder, numbers)| numbers.fault(folder, first)) {
-            return Err(Absence::Fault(fault));
+            return Err(Absence::fault(fault));
         }
         if let [(x, _, nx), (y, _, ny)] = own[..]
             && nx.count != ny.count
         {
             let (u, v) = (nx.count, ny.count);
-            return Err(Absence::Fault(format!("{u} flow frames in {} but {v} in {}", x.label, y.label)));
+            return Err(Absence::fault(format!("{u} flow frames in {} but {v} in {}", x.label, y.label)));
         }
         let files = own.iter().map(|(_, folder, n)| PlaneFiles { folder: folder.clone(), name: n.name.clone(), first });
         let frames = own.first().map_or(0, |(_, _, numbers)| numbers.count);
@@ -218,7 +220,7 @@ fn judge(
     if let [rgb, flow] = &clip.streams[..] {
         let expected = convention.flow_count.expected(rgb.frames);
         if flow.frames != expected {
-            return Err(Absence::Fault(format!(
+            return Err(Absence::fault(format!(
                 "{} flow frames for {} RGB frames, expected {expected}: this tree has {}",
                 flow.frames,
                 rgb.frames,
@@ -231,7 +233,7 @@ fn judge(
         StreamKind::Flow => last.frames,
     });
     if steps < MIN_FLOW_FRAMES {
-        return Err(Absence::Short(format!("too short: {steps} flow frames, {MIN_FLOW_FRAMES} are needed")));
+        return Err(Absence::short(steps));
     }
     Ok(clip)
 }

@@ -90,7 +90,7 @@ pub(super) fn is_hidden(name: &str) -> bool {
 pub(super) fn none_can_be_packed(root: &Path, strangers: &Strangers) -> Option<Error> {
     let first = strangers.clips.first()?;
     let count = strangers.clips.len();
-    Some(Error::Input(format!(
+    Some(Error::input(format!(
         "{}: none of its {count} clips can be packed; the first: {}",
         root.display(),
         first.reason

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::folders::{ClipFolders, Nesting, Plane, sample};
+use super::layout::{Finding, Wanted};
 use super::numbering::{FrameName, NameRule};
-use super::{Finding, Wanted};
-use crate::error::Result;
+use crate::error::{Problem, Result, Setting};
 use crate::stream::StreamKind;
 
 /// Prefixes of x and y.
@@ -34,12 +34,16 @@ pub(super) fn find_together(root: &Path, nesting: Nesting, wanted: Wanted) -> Re
     }
     let root_shown = root.display();
     match (wanted, rgb, flow) {
-        (Wanted::Both, true, None) => Ok(Finding::Broken(format!(
-            "found {place}/img_%05d.jpg but no flow_x_%05d.jpg beside them under {root_shown}; to pack RGB alone say --rgb {root_shown}"
-        ))),
-        (Wanted::Both, false, Some([x, _])) => Ok(Finding::Broken(format!(
-            "found {place}/{x}_%05d.jpg but no img_%05d.jpg beside them under {root_shown}; to pack flow alone say --flow {root_shown}"
-        ))),
+        (Wanted::Both, true, None) => {
+            let found = format!("found {place}/img_%05d.jpg but no flow_x_%05d.jpg beside them under {root_shown}");
+            let alone = Problem::from(format!("{found}; to pack RGB alone say ")).name(Setting::Rgb);
+            Ok(Finding::Broken(alone.then(format!(" {root_shown}"))))
+        }
+        (Wanted::Both, false, Some([x, _])) => {
+            let found = format!("found {place}/{x}_%05d.jpg but no img_%05d.jpg beside them under {root_shown}");
+            let alone = Problem::from(format!("{found}; to pack flow alone say ")).name(Setting::Flow);
+            Ok(Finding::Broken(alone.then(format!(" {root_shown}"))))
+        }
         _ if planes.is_empty() => {
             let expected = match wanted {
                 Wanted::Flow => "flow_x_%05d.jpg",

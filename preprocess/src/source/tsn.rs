@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::folders::Nesting;
+use super::layout::{Finding, FlowCount, Layout, Source, Wanted};
 use super::together::find_together;
-use super::{Finding, FlowCount, Layout, Source, Wanted};
 use crate::error::Result;
 
 pub(super) struct Tsn;

@@ -10,38 +10,23 @@ use clipshard::open_regular;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
+use super::found::{FoundClip, Scan, ScannedClip};
 use super::strangers::{Strangers, is_hidden, none_can_be_packed};
-use super::{Absence, ClassedFolder, FoundClip, MIN_FLOW_FRAMES, Scan, ScannedClip};
-use crate::error::{Error, Result, machine_cure};
-use crate::lists::{ListedClip, Part, clip_key};
+use crate::clip::Absence;
+use crate::error::{ClipError, Error, Problem, Result, Setting, machine_cure};
+use crate::lists::{ClassedFolder, ListedClip, Role, clip_key, published_ucf101};
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
-use crate::synth::like_ucf101::ucf101;
-use crate::video::{Probed, Trouble, Video, probe};
+use crate::video::{VideoDecoder, VideoFile, frames_of};
 
 /// Endings of files that are taken for videos, in lower case.
 const ENDINGS: [&str; 16] =
     ["avi", "mp4", "m4v", "mkv", "webm", "mov", "mpg", "mpeg", "wmv", "flv", "ogv", "3gp", "vob", "ts", "mts", "m2ts"];
 
-/// One video of a clip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VideoFile {
-    /// The file.
-    pub path: PathBuf,
-    /// Its size.
-    pub bytes: u64,
-    /// Frames, as many as its packets; a few of them may be hidden, empty or doubled.
-    pub frames: u32,
-    /// Frames as its header says, where that has a count.
-    pub header_frames: Option<u32>,
-    /// Flow frames of the published frame tree of UCF101, one less than its RGB frames; `None` for other clips.
-    pub published_flow_frames: Option<u32>,
-}
-
 /// A folder of videos that was listed.
 #[derive(Debug)]
 pub struct Videos {
-    video: Video,
+    video: VideoDecoder,
     root: PathBuf,
     shown: String,
     /// By the key of the file's name without ending.
@@ -51,9 +36,9 @@ pub struct Videos {
 
 impl Videos {
     /// Lists the folder.
-    pub fn open(root: &Path, video: Video) -> Result<Self> {
+    pub fn open(root: &Path, video: VideoDecoder) -> Result<Self> {
         if !root.is_dir() {
-            return Err(Error::Input(format!("{}: no such folder", root.display())));
+            return Err(Error::input(format!("{}: no such folder", root.display())));
         }
         let (mut files, mut strangers) = (HashMap::<String, Vec<PathBuf>>::new(), Strangers::default());
         let mut entries = WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter();
@@ -101,7 +86,7 @@ impl Videos {
         }
         if files.is_empty() {
             return Err(none_can_be_packed(root, &strangers).unwrap_or_else(|| {
-                Error::Input(format!(
+                Error::input(format!(
                     "{} holds no videos (*.{}); name the folder that the archive was unpacked into",
                     root.display(),
                     ENDINGS.join(", *.")
@@ -112,7 +97,7 @@ impl Videos {
     }
 
     /// The decoder and what is made.
-    pub fn video(&self) -> &Video {
+    pub fn video(&self) -> &VideoDecoder {
         &self.video
     }
 
@@ -135,20 +120,23 @@ impl Videos {
         for path in self.files.values().flatten() {
             let (class, clip) = (name(path.parent().and_then(Path::file_name)), name(path.file_stem()));
             let (Some(class), Some(clip)) = (class, clip) else {
-                return Err(Error::Input(format!("{}: its folder's name is no class", path.display())));
+                return Err(Error::input(format!("{}: its folder's name is no class", path.display())));
             };
             let below: Vec<_> = path.strip_prefix(&self.root).unwrap_or(path).components().collect();
             let part =
-                below.first().filter(|_| below.len() > 2).and_then(|part| Part::of_name(part.as_os_str().to_str()?));
+                below.first().filter(|_| below.len() > 2).and_then(|part| Role::of_name(part.as_os_str().to_str()?));
             in_parts += usize::from(part.is_some());
-            classed.push(ClassedFolder { class, clip, part });
+            classed.push(ClassedFolder { class, clip, role: part });
         }
         if (1..classed.len()).contains(&in_parts) {
-            return Err(Error::Input(format!(
-                "{}: {in_parts} of {} videos lie in folders such as train and val, the others do not; name clips, classes and splits in a CSV file (path,label,split) by --lists",
-                self.shown,
-                classed.len()
-            )));
+            return Err(Error::input(
+                Problem::from(format!(
+                    "{}: {in_parts} of {} videos lie in folders such as train and val, the others do not; name clips, classes and splits in a CSV file (path,label,split) by ",
+                    self.shown,
+                    classed.len()
+                ))
+                .name(Setting::Lists),
+            ));
         }
         classed.sort_unstable();
         Ok(classed)
@@ -156,7 +144,7 @@ impl Videos {
 
     /// Finds the videos of the clips that are asked for, and asks each container how many frames it has.
     pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
-        let (lists, flow_frames) = ucf101();
+        let (lists, flow_frames) = published_ucf101();
         let published: HashMap<String, u32> =
             lists.clips.iter().map(|clip| clip_key(&clip.folder)).zip(flow_frames).collect();
         watch.progress.begin("probing", Work { clips: clips.len() as u64, ..Work::default() });
@@ -175,7 +163,7 @@ impl Videos {
         let unlisted = self.files.keys().filter(|&key| !listed.contains(key)).count();
         if unlisted == self.files.len() {
             let example = clips.first().map_or("", |clip| clip.id.as_str());
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "none of the {} clips that the lists name (such as {example}) is under {}; name the folder that these lists belong to",
                 clips.len(),
                 self.shown
@@ -187,33 +175,18 @@ impl Videos {
 
     fn scan_one(&self, clip: &ListedClip, published: &HashMap<String, u32>, watch: Watch<'_>) -> Result<ScannedClip> {
         let streams = self.streams();
-        let found = self.find(clip).and_then(|path| match probe(path, watch.cancel) {
-            Ok(probed) => Ok(Ok((path, probed))),
-            Err(Trouble::Stop(error)) => Ok(Err(error)),
-            Err(Trouble::File(fault)) => Err(Absence::Fault(format!("{}: {fault}", path.display()))),
-        });
-        let (path, Probed { packets: frames, header_frames }) = match found {
-            Ok(found) => found?,
-            Err(absence) => return Ok(ScannedClip { files: Err(absence), nominal_frames: vec![0; streams.len()] }),
-        };
-        let nominal_frames = streams.iter().map(|&kind| frames_of(kind, frames)).collect();
-        if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|said| said > frames + 1) {
-            let said = header_frames.map_or_else(String::new, |said| format!(" of {said}"));
-            let fault = format!("{}: {frames}{said} frames are there; get the file again", path.display());
-            return Ok(ScannedClip { files: Err(Absence::Fault(fault)), nominal_frames });
+        let published = published.get(&clip_key(&clip.folder)).copied();
+        let found = self.find(clip).map_err(ClipError::from);
+        match found.and_then(|path| VideoFile::probe(path, published, watch.cancel)) {
+            Ok(file) => {
+                let nominal_frames = streams.iter().map(|&kind| frames_of(kind, file.frames)).collect();
+                Ok(ScannedClip { files: file.check().map(|()| FoundClip::Video(file)), nominal_frames })
+            }
+            Err(ClipError::Clip(absence)) => {
+                Ok(ScannedClip { files: Err(absence), nominal_frames: vec![0; streams.len()] })
+            }
+            Err(ClipError::Work(error)) => Err(error),
         }
-        if frames <= MIN_FLOW_FRAMES {
-            let reason = format!("{}: {}", path.display(), too_short(frames));
-            return Ok(ScannedClip { files: Err(Absence::Short(reason)), nominal_frames });
-        }
-        let file = VideoFile {
-            bytes: path.metadata().map_or(0, |metadata| metadata.len()),
-            path: path.to_owned(),
-            frames,
-            header_frames,
-            published_flow_frames: published.get(&clip_key(&clip.folder)).copied(),
-        };
-        Ok(ScannedClip { files: Ok(FoundClip::Video(file)), nominal_frames })
     }
 
     /// The video of a clip: the only one of its name, or the only one in its class folder.
@@ -227,14 +200,14 @@ impl Videos {
             })
             .collect();
         match (files, of_class.as_slice()) {
-            ([], _) => Err(Absence::Fault(format!("no video of it under {}", self.shown))),
+            ([], _) => Err(Absence::fault(format!("no video of it under {}", self.shown))),
             (_, [only]) => Ok(only),
             // Two listed clips of one name are told apart by their class folders only.
             ([only], []) if clip.id == clip.folder => Ok(only),
-            ([_], []) => Err(Absence::Fault(format!("no video of it in a folder of its class under {}", self.shown))),
+            ([_], []) => Err(Absence::fault(format!("no video of it in a folder of its class under {}", self.shown))),
             _ => {
                 let places: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-                Err(Absence::Fault(format!("{} are files of one clip; keep one", places.join(", "))))
+                Err(Absence::fault(format!("{} are files of one clip; keep one", places.join(", "))))
             }
         }
     }
@@ -249,17 +222,4 @@ fn is_video(path: &Path) -> bool {
     };
     // TypeScript shares the ending of transport streams, whose packets start with this byte.
     ENDINGS.contains(&ending.as_str()) && (ending != "ts" || first().is_ok_and(|byte| byte == 0x47))
-}
-
-/// Why a clip of so few frames is not packed.
-pub(crate) fn too_short(frames: u32) -> String {
-    format!("too short: {frames} frames, {} are needed", MIN_FLOW_FRAMES + 1)
-}
-
-/// Frames of a stream of a video with so many frames.
-pub(super) fn frames_of(kind: StreamKind, frames: u32) -> u32 {
-    match kind {
-        StreamKind::Rgb => frames,
-        StreamKind::Flow => frames.saturating_sub(1),
-    }
 }

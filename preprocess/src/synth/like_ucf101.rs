@@ -10,35 +10,27 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use clipshard::{
-    Codec, Dataset, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata, Subset,
-};
+use clipshard::{Codec, Dataset, Disk, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, ShardMetadata};
 use serde_json::json;
 
-use crate::build::BuildReport;
-use crate::encode::{Geometry, StreamOptions};
-use crate::error::{Error, Result};
-use crate::lists::{ListedClip, Lists};
-use crate::output::{Contents, Staging};
-use crate::pipeline::{Held, Threads, run_ordered};
-use crate::plan::assign;
+use crate::error::{Error, Problem, Result, Setting};
+use crate::lists::published_ucf101;
+use crate::pack::BuildReport;
+use crate::pack::pipeline::{Held, Threads, run_ordered};
+use crate::pack::plan::{INDEX_ENTRY_BYTES, assign};
+use crate::pack::writer::Writer;
+use crate::place::staging::Staging;
+use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
+use crate::stored::{Geometry, StreamOptions};
 use crate::stream::StreamKind;
-use crate::writer::Writer;
 
-/// Names and frame counts, made by `data/make_ucf101.py`.
-const TABLE: &str = include_str!("../../data/ucf101.txt");
-/// Splits of UCF101, and how many groups each tests.
-const SPLITS: usize = 3;
-const TEST_GROUPS: usize = 7;
 /// Shards of plain images are made this large, about, so that there are several of each stream.
 const PLAIN_SHARD_BYTES: u64 = 64 << 20;
 /// Shards of taken images.
 const SHARD_BYTES: u64 = 1 << 30;
 /// A record of a plain image with its index entry.
 const PLAIN_RECORD_BYTES: u64 = 64;
-/// Index entry of a record.
-const INDEX_ENTRY_BYTES: u64 = 32;
 /// Frames that are taken from another data set at most.
 const MAX_TAKEN_FRAMES: usize = 2048;
 /// The images say nothing, so the fastest level does.
@@ -62,48 +54,10 @@ pub struct LikeOptions {
     pub overwrite: bool,
 }
 
-/// The lists of UCF101 as built in, and the number of flow frames of each clip.
-pub fn ucf101() -> (Lists, Vec<u32>) {
-    let mut lists = Lists {
-        dataset: "ucf101",
-        classes: Vec::new(),
-        splits: (1..=SPLITS).map(|split| split.to_string()).collect(),
-        clips: Vec::new(),
-        notes: Vec::new(),
-    };
-    let mut clips: Vec<(ListedClip, u32)> = Vec::new();
-    for (label, line) in TABLE.lines().enumerate() {
-        let mut words = line.split(' ');
-        let mut word = || words.next().unwrap_or_default();
-        let (class, name, groups) = (word(), word(), word());
-        lists.classes.push(class.to_owned());
-        for (group, counts) in groups.split(';').enumerate() {
-            let subset = |split| if group / TEST_GROUPS == split { Subset::Test } else { Subset::Train };
-            let subsets: Vec<Subset> = (0..SPLITS).map(subset).collect();
-            for (number, frames) in counts.split(',').enumerate() {
-                let id = format!("v_{name}_g{:02}_c{:02}", group + 1, number + 1);
-                let clip = ListedClip {
-                    folder: id.clone(),
-                    id,
-                    class_folder: None,
-                    label: label as u32,
-                    subsets: subsets.clone(),
-                    group: None,
-                };
-                clips.push((clip, frames.parse().expect("the built-in table holds numbers")));
-            }
-        }
-    }
-    clips.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
-    let (clips, frames) = clips.into_iter().unzip();
-    lists.clips = clips;
-    (lists, frames)
-}
-
 /// Makes the set. On any error nothing is left of it.
 pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
-    let (lists, flow_frames) = ucf101();
+    let (lists, flow_frames) = published_ucf101();
     let streams = [(StreamKind::Rgb, OPTIONS), (StreamKind::Flow, OPTIONS)];
     let frames = |kind: StreamKind, flow: u32| if kind == StreamKind::Rgb { flow + 1 } else { flow };
     let records = |kind: StreamKind, flow: u32| u64::from(frames(kind, flow)) * u64::from(kind.planes());
@@ -157,13 +111,8 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
     let manifest = writer.finish()?;
     manifest.write(staging.path())?;
     staging.commit()?;
-    let mut report = BuildReport { clips: manifest.clips.len() as u64, ..BuildReport::default() };
-    for stream in &manifest.streams {
-        let name = &stream.spec.name;
-        report.records.insert(name.clone(), stream.shards.iter().map(|shard| shard.records).sum());
-        report.shards.insert(name.clone(), stream.shards.len() as u64);
-        report.bytes_out += stream.shards.iter().map(|shard| shard.bytes).sum::<u64>();
-    }
+    let mut report = BuildReport::default();
+    report.count(&manifest);
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -190,7 +139,9 @@ impl TakenImages {
             }
         }
         if taken.rgb.is_empty() || taken.flow.is_empty() {
-            return Err(Error::Usage(format!("--images {}: it holds no frames to take", dir.display())));
+            return Err(Error::usage(
+                Problem::from(Setting::Images).then(format!(" {}: it holds no frames to take", dir.display())),
+            ));
         }
         Ok(taken)
     }
@@ -247,25 +198,5 @@ impl PlainImages {
         let planes = (0..flow_frames).flat_map(|frame| [frame as u8, (frame >> 8) as u8]);
         let flow = planes.map(|level| self.grey[usize::from(level)].clone()).collect();
         Ok(vec![Some(rgb), Some(flow)])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_table_is_ucf101() {
-        let (lists, frames) = ucf101();
-        assert_eq!((lists.classes.len(), lists.clips.len()), (101, 13_320));
-        assert_eq!(frames.iter().map(|&f| u64::from(f)).sum::<u64>(), 2_469_975);
-        assert_eq!((frames.iter().min(), frames.iter().max()), (Some(&28), Some(&1775)));
-        for (split, expected) in [(0, (9_537, 3_783)), (1, (9_586, 3_734)), (2, (9_624, 3_696))] {
-            let count = |subset| lists.clips.iter().filter(|clip| clip.subsets[split] == subset).count();
-            assert_eq!((count(Subset::Train), count(Subset::Test)), expected);
-        }
-        assert!(lists.clips.is_sorted_by(|a, b| a.id < b.id));
-        let handstand = lists.clips.iter().find(|clip| clip.id == "v_HandStandPushups_g01_c01").unwrap();
-        assert_eq!(lists.classes[handstand.label as usize], "HandstandPushups");
     }
 }

@@ -20,14 +20,16 @@ use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::output::{Contents, Staging};
+use crate::error::{Error, Problem, Result, Setting};
+use crate::place::staging::Staging;
+use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
 
-pub use draw::{flow_level, flow_pixels};
-pub use motion::Motion;
-pub use scene::Scene;
-pub use texture::{Texture, hsl};
+use draw::flow_pixels;
+use motion::Motion;
+use scene::Scene;
+use texture::Texture;
+pub(crate) use texture::hsl;
 
 /// JPEG quality of RGB frames and of flow, as in trees people have.
 const RGB_QUALITY: u8 = 90;
@@ -58,6 +60,7 @@ pub struct TreeOptions {
 
 /// What was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TreeReport {
     /// Class names in the order of their labels.
     pub classes: Vec<String>,
@@ -84,7 +87,9 @@ impl Classes {
     pub fn new(count: usize) -> Result<Self> {
         let most = Texture::ALL.len() * Motion::ALL.len();
         if !(2..=most).contains(&count) {
-            return Err(Error::Usage(format!("--classes {count}: 2 to {most} classes can be made up")));
+            return Err(Error::usage(
+                Problem::from(Setting::Classes).then(format!(" {count}: 2 to {most} classes can be made up")),
+            ));
         }
         let root = (1..=count).find(|n| n * n >= count).unwrap_or(count);
         let divisor = (1..=root).rev().find(|a| count.is_multiple_of(*a) && count / a <= 2 * a);
@@ -120,13 +125,15 @@ struct PlannedClip {
 pub fn make_tree(options: &TreeOptions, watch: Watch<'_>) -> Result<TreeReport> {
     let classes = Classes::new(options.classes)?;
     if options.clips < SPLITS + 1 {
-        return Err(Error::Usage(format!(
-            "--clips {}: three splits by groups need at least 4 clips a class",
-            options.clips
-        )));
+        return Err(Error::usage(
+            Problem::from(Setting::Clips)
+                .then(format!(" {}: three splits by groups need at least 4 clips a class", options.clips)),
+        ));
     }
     if options.width < 16 || options.height < 16 {
-        return Err(Error::Usage(format!("--size {}x{}: at least 16x16", options.width, options.height)));
+        return Err(Error::usage(
+            Problem::from(Setting::Size).then(format!(" {}x{}: at least 16x16", options.width, options.height)),
+        ));
     }
     let staging = Staging::new(&options.out, options.overwrite, Contents::Tree)?;
     let clips = plan(&classes, options.clips);
@@ -213,7 +220,7 @@ fn make_clip(root: &Path, options: &TreeOptions, classes: &Classes, clip: &Plann
         let mut file = Vec::new();
         JpegEncoder::new_with_quality(&mut file, quality)
             .encode(pixels, options.width.into(), options.height.into(), colour)
-            .map_err(|source| Error::Image { path: path.clone(), source })?;
+            .map_err(|reason| Error::Image { path: path.clone(), reason })?;
         images += 1;
         bytes += file.len() as u64;
         fs::write(&path, file).map_err(Error::io(path, "cannot write the image"))

@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::container::{self, Verdict};
-use super::process::{Process, Trouble, cannot_start};
-use crate::error::{Error, Result, machine_fault};
+
+use super::process::{Process, cannot_start};
+use crate::error::{ClipError, Error, Problem, Result, Setting, machine_fault};
 
 /// ffmpeg as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +75,12 @@ pub(crate) struct Probed {
 }
 
 /// Demuxes a video file without decoding it.
-pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, Trouble> {
+pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, ClipError> {
     let unreadable = |error: io::Error| match machine_fault(&format!("{} cannot be read", video.display()), error) {
-        Ok(fault) => Trouble::Stop(fault),
-        Err(error) => Trouble::File(format!("cannot read it: {error}")),
+        Ok(fault) => ClipError::Work(fault),
+        Err(error) => ClipError::fault(format!("cannot read it: {error}")),
     };
-    let damaged = |fault: &str| Trouble::File(format!("{fault}; get the file again"));
+    let damaged = |fault: &str| ClipError::fault(format!("{fault}; get the file again"));
     let verdict = container::judge(video).map_err(unreadable)?;
     if let Verdict::Damaged(fault) = &verdict {
         return Err(damaged(fault));
@@ -99,14 +100,14 @@ pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, Trouble
         return Err(refused(&words, "it cannot be read as a video"));
     }
     let document: Value =
-        serde_json::from_slice(&answer).map_err(|error| Trouble::File(format!("ffprobe's answer: {error}")))?;
+        serde_json::from_slice(&answer).map_err(|error| ClipError::fault(format!("ffprobe's answer: {error}")))?;
     let Some(stream) = document["streams"].get(0) else {
-        return Err(Trouble::File("it has no video stream; get the file again".into()));
+        return Err(ClipError::fault("it has no video stream; get the file again"));
     };
     let count = |key: &str| stream[key].as_str().and_then(|text| text.parse::<u64>().ok()).filter(|&frames| frames > 0);
     let usual = |frames: u64| u32::try_from(frames).ok().filter(|&frames| frames <= MOST_FRAMES);
     let Some(packets) = usual(count("nb_read_packets").unwrap_or(0)) else {
-        return Err(Trouble::File(format!("it has more than {MOST_FRAMES} frames; cut it into clips")));
+        return Err(ClipError::fault(format!("it has more than {MOST_FRAMES} frames; cut it into clips")));
     };
     let header_frames = count("nb_frames").and_then(usual);
     match verdict {
@@ -122,22 +123,23 @@ pub(crate) fn patience(video: &Path) -> Duration {
 }
 
 /// What a program refuses: the file, unless the machine ran out of something.
-pub(super) fn refused(words: &str, what: &str) -> Trouble {
+pub(super) fn refused(words: &str, what: &str) -> ClipError {
     let lower = words.to_ascii_lowercase();
     let machine = [
-        ("too many open files", "raise the limit of open files (ulimit -n 4096), or use fewer --jobs"),
-        ("cannot allocate memory", "use fewer --jobs"),
-        ("resource temporarily unavailable", "raise the limit of processes (ulimit -u), or use fewer --jobs"),
+        ("too many open files", "raise the limit of open files (ulimit -n 4096), or "),
+        ("cannot allocate memory", ""),
+        ("resource temporarily unavailable", "raise the limit of processes (ulimit -u), or "),
     ];
-    if let Some((_, cure)) = machine.iter().find(|(trouble, _)| lower.contains(trouble)) {
-        return Trouble::Stop(Error::Machine { what: format!("ffmpeg: {words}"), source: None, cure });
+    if let Some((_, first)) = machine.iter().find(|(trouble, _)| lower.contains(trouble)) {
+        let cure = Problem::from(format!("{first}use fewer ")).name(Setting::Jobs);
+        return ClipError::Work(Error::Machine { what: format!("ffmpeg: {words}"), reason: None, cure });
     }
     if lower.contains("not on whitelist") || lower.contains("not in whitelist") {
-        return Trouble::File(
-            "it is a playlist that names other files, or a container that is not read here; convert it with ffmpeg, or leave it out".into(),
+        return ClipError::fault(
+            "it is a playlist that names other files, or a container that is not read here; convert it with ffmpeg, or leave it out",
         );
     }
-    Trouble::File(format!("{what} ({words}); get the file again"))
+    ClipError::fault(format!("{what} ({words}); get the file again"))
 }
 
 fn version(program: &str) -> Result<String> {
@@ -148,7 +150,7 @@ fn version(program: &str) -> Result<String> {
     let version = text.lines().next().and_then(|line| line.split_whitespace().nth(2));
     match version {
         Some(version) if output.status.success() => Ok(version.to_owned()),
-        _ => Err(Error::Input(format!(
+        _ => Err(Error::input(format!(
             "`{program} -version` ended with {} and no version; install ffmpeg anew and run this again",
             output.status
         ))),

@@ -7,8 +7,8 @@ use clip_flow::CudaTvL1;
 use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params};
 use rayon::prelude::*;
 
-use super::{FlowMethod, VideoOptions};
-use crate::error::{Error, Result};
+use super::options::{FlowMethod, VideoOptions};
+use crate::error::{Error, Problem, Result, Setting};
 
 /// Pairs that a card computes at once for each job: with as many jobs as a processor has cores it is busy.
 #[cfg(feature = "cuda")]
@@ -178,7 +178,7 @@ impl Solver {
 }
 
 fn too_large(error: &clip_flow::Error) -> Error {
-    Error::Usage(format!("--rgb-short-side: {error}"))
+    Error::usage(Problem::from(Setting::ShortSide).then(format!(": {error}")))
 }
 
 #[cfg(feature = "cuda")]
@@ -191,14 +191,22 @@ fn on_card(card: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
 #[cfg(feature = "cuda")]
 fn card_fault(error: clip_flow::Error) -> Error {
     match error {
-        clip_flow::Error::CardFull { ordinal } => Error::Input(format!(
-            "--device cuda:{ordinal}: the card's memory is full; give it fewer --jobs, or compute on the processor without --device"
-        )),
-        clip_flow::Error::Card { ordinal, reason } => {
-            Error::Input(format!("--device cuda:{ordinal}: {reason}, or compute on the processor without --device"))
-        }
+        clip_flow::Error::CardFull { ordinal } => Error::input(
+            on_device(ordinal, "the card's memory is full; give it fewer ")
+                .name(Setting::Jobs)
+                .then(", or compute on the processor without ")
+                .name(Setting::Device),
+        ),
+        clip_flow::Error::Card { ordinal, reason } => Error::input(
+            on_device(ordinal, &format!("{reason}, or compute on the processor without ")).name(Setting::Device),
+        ),
         other => too_large(&other),
     }
+}
+
+#[cfg(feature = "cuda")]
+fn on_device(ordinal: usize, words: &str) -> Problem {
+    Problem::from(Setting::Device).then(format!(" cuda:{ordinal}: {words}"))
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use clipshard::ImageSize;
 
-use super::ffmpeg::{Ffmpeg, Meaning, meaning, patience, refused, told};
-use super::process::{Process, Trouble};
+use super::ffmpeg::Ffmpeg;
+use super::ffmpeg::{Meaning, meaning, patience, refused, told};
+use super::process::Process;
+use crate::error::ClipError;
 
 /// A decoded frame: RGB, `[height, width, 3]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(crate) struct Said {
 
 impl<'a> FrameReader<'a> {
     /// Starts to decode the first `frames` frames.
-    pub fn start(ffmpeg: &Ffmpeg, video: &Path, frames: u32, cancel: &'a AtomicBool) -> Result<Self, Trouble> {
+    pub fn start(ffmpeg: &Ffmpeg, video: &Path, frames: u32, cancel: &'a AtomicBool) -> Result<Self, ClipError> {
         let process = Process::start("ffmpeg", ffmpeg.decode(video, frames), video, patience(video), cancel)?;
         Ok(Self {
             video: video.to_owned(),
@@ -53,7 +55,7 @@ impl<'a> FrameReader<'a> {
     }
 
     /// Reads the next frame into `frame`; false at the end.
-    pub fn next(&mut self, frame: &mut Frame) -> Result<bool, Trouble> {
+    pub fn next(&mut self, frame: &mut Frame) -> Result<bool, ClipError> {
         let read = read_ppm(&mut self.frames, frame);
         if self.read < START_FRAMES {
             self.said_at_start = self.frames.get_ref().said();
@@ -62,16 +64,16 @@ impl<'a> FrameReader<'a> {
         read.map_err(|error| {
             let process = self.frames.get_mut();
             match (process.read_fault(&error), process.words()) {
-                (Trouble::File(fault), words) if !words.is_empty() => {
+                (ClipError::Clip(fault), words) if !words.is_empty() => {
                     refused(&format!("{fault}: {}", told(&words, &self.video)), "ffmpeg cannot decode it")
                 }
-                (trouble, _) => trouble,
+                (error, _) => error,
             }
         })
     }
 
     /// Waits for ffmpeg's end. An error where it failed, else what it had to say.
-    pub fn finish(mut self) -> Result<Option<Said>, Trouble> {
+    pub fn finish(mut self) -> Result<Option<Said>, ClipError> {
         let process = self.frames.get_mut();
         let status = process.wait()?;
         let words = process.words();

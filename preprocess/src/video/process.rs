@@ -8,22 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, machine_fault};
+use crate::error::{ClipError, Error, Problem, Setting, machine_fault};
 
 /// Bytes of the program's words that are kept.
 const MOST_WORDS: usize = 1 << 14;
 /// Time between two looks at the flag that Ctrl-C sets.
 #[cfg(unix)]
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Why a video gave nothing.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// The file is at fault, in words.
-    File(String),
-    /// The machine or the user is: no clip may be blamed, and all work ends.
-    Stop(Error),
-}
 
 /// A running program. Dropped, it ends the program.
 pub(super) struct Process<'a> {
@@ -46,12 +37,12 @@ impl<'a> Process<'a> {
         file: &Path,
         patience: Duration,
         cancel: &'a AtomicBool,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, ClipError> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C on a terminal is for this program, which ends the other itself; else a video that it cut would look short.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn().map_err(|error| Trouble::Stop(cannot_start(name, file, error)))?;
+        let mut child = command.spawn().map_err(|error| ClipError::Work(cannot_start(name, file, error)))?;
         let (out, words) = (child.stdout.take(), child.stderr.take());
         // Read all along, or the program would wait once the pipe is full.
         let said = Arc::new(AtomicUsize::new(0));
@@ -72,24 +63,24 @@ impl<'a> Process<'a> {
                 let _ = child.kill();
                 let _ = child.wait();
                 let error = words.err().unwrap_or_else(|| io::Error::other("it has no pipe"));
-                Err(Trouble::Stop(cannot_start(name, file, error)))
+                Err(ClipError::Work(cannot_start(name, file, error)))
             }
         }
     }
 
     /// Waits until the program ends; what it said is kept for [`Process::words`].
-    pub fn wait(&mut self) -> Result<ExitStatus, Trouble> {
+    pub fn wait(&mut self) -> Result<ExitStatus, ClipError> {
         let status =
-            self.child.wait().map_err(|error| Trouble::Stop(Error::Input(format!("{}: {error}", self.name))))?;
+            self.child.wait().map_err(|error| ClipError::Work(Error::input(format!("{}: {error}", self.name))))?;
         #[cfg(unix)]
         {
             use std::os::unix::process::ExitStatusExt;
             // SIGKILL is how the system ends programs that take too much memory, and how people and job schedulers do.
             if let Some(signal @ (2 | 9 | 15)) = status.signal() {
-                return Err(Trouble::Stop(Error::Machine {
+                return Err(ClipError::Work(Error::Machine {
                     what: format!("{} was ended from outside (signal {signal})", self.name),
-                    source: None,
-                    cure: "if memory ran out, use fewer --jobs",
+                    reason: None,
+                    cure: Problem::from("if memory ran out, use fewer ").name(Setting::Jobs),
                 }));
             }
         }
@@ -108,15 +99,15 @@ impl<'a> Process<'a> {
     }
 
     /// Says whether a failure to read is the file's or not.
-    pub fn read_fault(&mut self, error: &io::Error) -> Trouble {
+    pub fn read_fault(&mut self, error: &io::Error) -> ClipError {
         match error.kind() {
-            _ if self.cancel.load(Ordering::Relaxed) => Trouble::Stop(Error::Interrupted),
-            io::ErrorKind::TimedOut => Trouble::File(format!(
+            _ if self.cancel.load(Ordering::Relaxed) => ClipError::Work(Error::Interrupted),
+            io::ErrorKind::TimedOut => ClipError::fault(format!(
                 "{} gave nothing for {} seconds; convert the file with ffmpeg, or leave it out",
                 self.name,
                 self.patience.as_secs()
             )),
-            _ => Trouble::File(format!("{}'s output cannot be read: {error}", self.name)),
+            _ => ClipError::fault(format!("{}'s output cannot be read: {error}", self.name)),
         }
     }
 
@@ -164,13 +155,13 @@ impl Drop for Process<'_> {
 /// What to do where a program cannot be started.
 pub(super) fn cannot_start(program: &str, file: &Path, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::NotFound {
-        return Error::Input(format!(
+        return Error::input(format!(
             "{program} is not on the PATH, and it decodes the videos: install it (apt install ffmpeg, dnf install ffmpeg, brew install ffmpeg, conda install -c conda-forge ffmpeg) and run this again"
         ));
     }
     match machine_fault(&format!("{program} cannot be started for {}", file.display()), error) {
         Ok(fault) => fault,
-        Err(error) => Error::Input(format!("{program} cannot be started: {error}")),
+        Err(error) => Error::input(format!("{program} cannot be started: {error}")),
     }
 }
 
@@ -206,7 +197,8 @@ mod tests {
         let started = Instant::now();
         let error = process.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let Trouble::File(words) = process.read_fault(&error) else { panic!("it is the file's fault") };
+        let ClipError::Clip(absence) = process.read_fault(&error) else { panic!("it is the file's fault") };
+        let words = absence.to_string();
         assert!(words.starts_with("sh gave nothing for 0 seconds"), "{words}");
         drop(process);
         assert!(started.elapsed() < Duration::from_secs(60));
@@ -217,15 +209,15 @@ mod tests {
         let cancel = AtomicBool::new(true);
         let mut process = start("exec sleep 600", 600_000, &cancel);
         let error = process.read(&mut [0]).unwrap_err();
-        assert!(matches!(process.read_fault(&error), Trouble::Stop(Error::Interrupted)));
+        assert!(matches!(process.read_fault(&error), ClipError::Work(Error::Interrupted)));
     }
 
     #[test]
     fn a_program_that_the_system_kills_is_not_the_files_fault() {
         let cancel = AtomicBool::new(false);
         let mut killed = start("kill -9 $$", 60_000, &cancel);
-        let Err(Trouble::Stop(error)) = killed.wait() else { panic!("it stops all work") };
-        assert_eq!(error.to_string(), "sh was ended from outside (signal 9); if memory ran out, use fewer --jobs");
+        let Err(ClipError::Work(error)) = killed.wait() else { panic!("it stops all work") };
+        assert_eq!(error.to_string(), "sh was ended from outside (signal 9); if memory ran out, use fewer `jobs`");
         // A crash on a file is.
         let mut crashed = start("kill -SEGV $$", 60_000, &cancel);
         assert!(crashed.wait().is_ok());

@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicBool;
 use crate::pack::{files, pack};
 use crate::tree::{CLIPS, RGB_FRAMES, Tree, write_jpeg};
 use clipshard::{Codec, Dataset, Decoder, Filter, Subset, VerifyDepth};
-use ucfpack::build::{BuildOptions, build};
-use ucfpack::encode::{Check, Geometry, StreamOptions};
+use ucfpack::pack::{BuildOptions, build};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::source::Location;
+use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::{Error, verify};
 
 fn options(tree: &Tree, out: &Path) -> BuildOptions {
@@ -185,7 +185,7 @@ fn each_kind_of_damage_is_named() {
     );
     broken(
         &|t| ["jpegs_256", "tvl1_flow"].iter().for_each(|p| remove(t, p)),
-        "--tree wants the folder that holds them",
+        "`location` wants the folder that holds them",
     );
     broken(
         &|t| {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clipshard::{Shard, VerifyDepth};
-use ucfpack::build::{BuildOptions, BuildReport, build_in};
-use ucfpack::encode::Geometry;
+use ucfpack::pack::{BuildOptions, BuildReport, build_in};
 use ucfpack::progress::{Progress, Watch};
+use ucfpack::stored::Geometry;
 use ucfpack::{Error, verify};
 
 use crate::faulty::{Fault, Faulty};
@@ -167,8 +167,8 @@ fn no_space_or_a_failure_at_any_step_is_an_error_from_which_a_build_goes_on() {
             let error = outcome.expect_err("a failed step went unnoticed").to_string();
             if !out.exists() {
                 let finished = shards(&place).len();
-                assert_eq!(error.contains("--resume"), finished > 0, "step {at}: {error}");
-                assert!(!error.contains("--resume") || error.contains(&format!("{finished} finished")), "{error}");
+                assert_eq!(error.contains("`resume`"), finished > 0, "step {at}: {error}");
+                assert!(!error.contains("`resume`") || error.contains(&format!("{finished} finished")), "{error}");
                 assert_eq!(names(&place).is_empty(), finished == 0, "step {at}: {:?}", names(&place));
             }
             assert_shards_whole(&place, &[&reference]);

@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 use clipshard::{Codec, Dataset, Decoder, Manifest};
 use ucfpack::Error;
-use ucfpack::build::BuildOptions;
-use ucfpack::encode::Geometry;
 use ucfpack::export::{ExportOptions, ExportReport, PixelFormat, export};
+use ucfpack::pack::BuildOptions;
 use ucfpack::progress::{Progress, Watch};
+use ucfpack::stored::Geometry;
 use ucfpack::verify::{Rebuilt, rebuild_manifest};
 
 use crate::pack::{files, options, pack};

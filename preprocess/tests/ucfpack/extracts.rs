@@ -54,6 +54,7 @@ impl Place {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn a_tree_is_continued_with_the_options_that_it_was_made_with() {
     let place = Place::new();
     ended(&place.extract(&["--flow-method", "none"]), 0, "extracted 2 clips, 30 images");
@@ -87,6 +88,7 @@ fn a_tree_is_continued_with_the_options_that_it_was_made_with() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn clips_that_lost_images_are_made_again() {
     let place = Place::new();
     ended(&place.extract(&["--flow-method", "dis"]), 0, "extracted 2 clips, 86 images");
@@ -101,6 +103,7 @@ fn clips_that_lost_images_are_made_again() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn frames_without_flow_are_counted_too() {
     let place = Place::new();
     let none = ["--flow-method", "none"];
@@ -114,6 +117,7 @@ fn frames_without_flow_are_counted_too() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn a_tree_without_its_record_is_not_continued() {
     let place = Place::new();
     let none = ["--flow-method", "none"];
@@ -138,6 +142,7 @@ fn a_tree_without_its_record_is_not_continued() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn two_extracts_into_one_folder_do_not_meet() {
     let place = Place::new();
     let held = File::create(place.path(".t.lock")).unwrap();
@@ -154,6 +159,7 @@ fn two_extracts_into_one_folder_do_not_meet() {
 
 #[cfg(unix)]
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn a_stopped_extract_keeps_whole_clips_and_says_how_to_go_on() {
     let place = Place::new();
     place.write_video("b", "60");
@@ -175,6 +181,7 @@ fn a_stopped_extract_keeps_whole_clips_and_says_how_to_go_on() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn an_extract_that_made_nothing_leaves_nothing() {
     let place = Place::new();
     for name in ["a", "b"] {

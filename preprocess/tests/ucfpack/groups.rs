@@ -7,10 +7,10 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use clipshard::{Dataset, MANIFEST_FILE};
-use ucfpack::build::{BuildOptions, DatasetKind, build_in};
 use ucfpack::export::{ExportOptions, PixelFormat, export};
-use ucfpack::merge::{MergeOptions, merge};
-use ucfpack::plan::Part;
+use ucfpack::pack::Part;
+use ucfpack::pack::{BuildOptions, DatasetKind, build_in};
+use ucfpack::pack::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::verify::{Rebuilt, rebuild_manifest};
 

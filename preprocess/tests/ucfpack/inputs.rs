@@ -1,5 +1,5 @@
 //! Inputs of real life: containers whose counts mislead, files that are cut, what else lies in people's folders, and what the
-//! machine runs out of. Videos are made by ffmpeg; where there is none, these tests say so and are skipped.
+//! machine runs out of. Videos are made by ffmpeg; without it these tests are ignored.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use clipshard::{Dataset, Decoder, Subset};
 use tempfile::TempDir;
 
-use crate::videos::{ended, ffmpeg_is_there};
+use crate::videos::ended;
 
 /// A folder in which videos are made and packed.
 struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Option<Self> {
-        ffmpeg_is_there().then(|| Self(tempfile::tempdir().unwrap()))
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn path(&self, relative: &str) -> PathBuf {
@@ -65,8 +65,9 @@ fn ids(data: &Dataset) -> Vec<&str> {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn counts_that_containers_exaggerate_are_notes() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     // An edit list hides the frames before the cut.
     folder.video("s.mp4", "4", "-c:v libx264 -g 50");
     fs::create_dir_all(folder.path("cut/A")).unwrap();
@@ -99,8 +100,9 @@ fn counts_that_containers_exaggerate_are_notes() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn cut_videos_of_every_container_are_damage() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     let x264 = "-c:v libx264 -g 12";
     let kinds = [
         ("avi", "-c:v mpeg4"),
@@ -150,8 +152,9 @@ fn cut_videos_of_every_container_are_damage() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn damage_inside_a_container_is_found() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     let x264 = "-c:v libx264 -g 10";
     let kinds = [
         ("avi", "-c:v mpeg4"),
@@ -191,8 +194,9 @@ fn damage_inside_a_container_is_found() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn frames_of_two_sizes_are_no_clip() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     folder.video("small.ts", "1", "-c:v libx264");
     folder.video("tall.ts", "1", "-vf scale=48:64 -c:v libx264");
     fs::create_dir_all(folder.path("v/A")).unwrap();
@@ -202,8 +206,9 @@ fn frames_of_two_sizes_are_no_clip() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn copies_that_start_between_key_frames_and_joined_files_are_whole() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     folder.video("open.mp4", "4", "-c:v libx264 -x264-params open-gop=1:keyint=20:bframes=3");
     fs::create_dir_all(folder.path("v/A")).unwrap();
     for name in ["a.mp4", "b.mkv"] {
@@ -229,8 +234,9 @@ fn copies_that_start_between_key_frames_and_joined_files_are_whole() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn a_build_does_not_go_on_with_other_videos() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     for name in ["a", "b", "c", "d", "e"] {
         folder.video(&format!("v/A/{name}.avi"), "2", "-c:v mpeg4");
     }
@@ -247,8 +253,9 @@ fn a_build_does_not_go_on_with_other_videos() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn every_kind_of_pixels_becomes_8_bit_rgb() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     // A plain colour, so that the value that must come out is known: R 200, G 100, B 50.
     let kinds = [
         ("ten.mp4", "-c:v libx264 -pix_fmt yuv420p10le"),
@@ -283,8 +290,9 @@ fn every_kind_of_pixels_becomes_8_bit_rgb() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn cover_art_is_not_the_video() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     folder.video("v.mp4", "1", "-c:v libx264");
     folder.ffmpeg("-f lavfi -i color=red:s=300x300:d=1 -frames:v 1 cover.png");
     fs::create_dir_all(folder.path("art/A")).unwrap();
@@ -301,8 +309,9 @@ fn cover_art_is_not_the_video() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn strangers_under_the_root_are_skipped_with_a_note() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     let video = folder.video("v/A/a.mp4", "1", "-c:v libx264");
     symlink("/nowhere", folder.path("v/README")).unwrap();
     symlink("..", folder.path("v/A/up")).unwrap();
@@ -337,8 +346,9 @@ fn strangers_under_the_root_are_skipped_with_a_note() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn clips_without_a_name_are_not_lost_silently() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     let video = folder.video("v/A/a.mp4", "1", "-c:v libx264");
     let latin = folder.path("v/A").join(std::ffi::OsStr::from_bytes(b"caf\xe9.mp4"));
     fs::copy(&video, &latin).unwrap();
@@ -363,8 +373,9 @@ fn clips_without_a_name_are_not_lost_silently() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn folders_of_parts_are_splits() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     let video = folder.video("v/train/A/a.mp4", "1", "-c:v libx264");
     for copy in ["train/B/b.mp4", "val/A/c.mp4", "val/B/d.mp4"] {
         fs::create_dir_all(folder.path("v").join(copy).parent().unwrap()).unwrap();
@@ -390,8 +401,9 @@ fn folders_of_parts_are_splits() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn two_videos_of_one_name_and_two_labels_of_one_video_are_named() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     let video = folder.video("v/A/x.mp4", "1", "-c:v libx264");
     fs::copy(&video, folder.path("v/A/y.mp4")).unwrap();
     let list = |text: &str| {
@@ -409,8 +421,9 @@ fn two_videos_of_one_name_and_two_labels_of_one_video_are_named() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn playlists_and_other_files_that_name_files_are_refused_at_once() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     folder.video("secret.mp4", "1", "-c:v libx264");
     folder.video("seg.ts", "1", "-c:v libx264");
     fs::create_dir_all(folder.path("v/A")).unwrap();
@@ -432,8 +445,9 @@ fn playlists_and_other_files_that_name_files_are_refused_at_once() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn the_machines_troubles_end_the_build_and_blame_no_clip() {
-    let Some(folder) = Folder::new() else { return };
+    let folder = Folder::new();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         folder.video(&format!("v/A/{name}.mp4"), "1", "-c:v libx264");
     }

@@ -8,9 +8,9 @@ use crate::pack::{files, pack};
 use crate::tree::{CLIPS, RGB_FRAMES, Tree, write_jpeg};
 use clipshard::{Codec, Dataset, Subset};
 use ucfpack::Error;
-use ucfpack::build::{BuildOptions, BuildReport, DatasetKind};
-use ucfpack::encode::Geometry;
+use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind};
 use ucfpack::source::{Layout, Location};
+use ucfpack::stored::Geometry;
 
 struct Packed {
     report: BuildReport,
@@ -224,7 +224,7 @@ fn trees_of_no_or_of_two_layouts_are_refused_with_what_was_seen() {
     let error =
         build(tree.root(), &tree.lists(), same(|o| BuildOptions { layout: Some(Layout::GpuFlow), ..o })).err().unwrap();
     assert!(
-        error.to_string().contains("found rgb/ but no x/ and y/") && error.to_string().contains("--rgb"),
+        error.to_string().contains("found rgb/ but no x/ and y/") && error.to_string().contains("`location.rgb`"),
         "{error}"
     );
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 use clipshard::{Codec, Filter};
 use ucfpack::Error;
-use ucfpack::build::{BuildOptions, BuildReport, DatasetKind, build};
-use ucfpack::encode::{Check, Geometry, StreamOptions};
+use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::source::Location;
+use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::VideoOptions;
 
 /// RGB as found, flow as small zstd images, of the tree and lists named.

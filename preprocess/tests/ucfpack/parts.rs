@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clipshard::{Manifest, VerifyDepth};
-use ucfpack::build::{BuildOptions, BuildReport};
-use ucfpack::encode::Geometry;
-use ucfpack::merge::{MergeOptions, merge};
-use ucfpack::plan::Part;
+use ucfpack::pack::Part;
+use ucfpack::pack::{BuildOptions, BuildReport};
+use ucfpack::pack::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
+use ucfpack::stored::Geometry;
 use ucfpack::{Error, verify};
 
 use crate::pack::{files, options, pack};
@@ -100,14 +100,14 @@ fn parts_that_do_not_belong_together_are_refused() {
     refused(&[&one, &third], "is a part of 3");
     let whole = place.path().join("whole");
     pack(&small_shards(&tree, &whole)).unwrap();
-    refused(&[&one, &whole], "is no part; `ucfpack build --part I/N` makes parts");
+    refused(&[&one, &whole], "is no part of a build; a build makes one with `part`");
     // Another option, and another version of an encoder.
     let other = place.path().join("other");
     let mut options = small_shards(&tree, &other);
     options.part = Some(Part { number: 2, of: 2 });
     options.flow.level = 3;
     pack(&options).unwrap();
-    refused(&[&one, &other], ": --level is 3, but was 9; pack all parts");
+    refused(&[&one, &other], ": `level` is 3, but was 9; pack all parts");
     let record = two.join("part.json");
     let text = fs::read_to_string(&record).unwrap();
     assert!(text.contains("\"encoder\":\"zstd 1.5.7\""), "{text}");

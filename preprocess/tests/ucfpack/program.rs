@@ -77,7 +77,7 @@ fn wrong_usage_ends_with_status_2_and_says_what_to_do() {
         .output();
     ended(&jpeg.unwrap(), 2, "--flow-size native only");
     ended(&ucfpack().args(["build", "--lists", "l", "--out", "o"]).output().unwrap(), 2, "--tree");
-    ended(&ucfpack().args(["build", "--tree", "t", "--out", "o"]).output().unwrap(), 2, "--lists DIR is missing");
+    ended(&ucfpack().args(["build", "--tree", "t", "--out", "o"]).output().unwrap(), 2, "--lists is missing");
     ended(
         &ucfpack().args(["synth", "--like", "ucf101", "--classes", "3", "--out", "o"]).output().unwrap(),
         2,

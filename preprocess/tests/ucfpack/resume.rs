@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use ucfpack::build::{BuildOptions, build_in};
-use ucfpack::encode::Geometry;
+use ucfpack::pack::{BuildOptions, build_in};
 use ucfpack::progress::{Progress, Watch};
+use ucfpack::stored::Geometry;
 
 use crate::faulty::{Fault, Faulty};
 use crate::pack::{files, options, pack};
@@ -24,7 +24,7 @@ fn cut_off(options: &BuildOptions) {
     let faulty = Faulty::new(Fault::NoSpace, 20, place, place);
     let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) };
     let error = build_in(&faulty.storage(), options, watch).unwrap_err().to_string();
-    assert!(error.contains("finished") && error.contains("--resume"), "{error}");
+    assert!(error.contains("finished") && error.contains("`resume`"), "{error}");
 }
 
 fn finished(place: &Path) -> usize {
@@ -48,11 +48,11 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     };
     let mut other = options.clone();
     other.flow.level = 3;
-    refused(other, "--level is 3, but was 9");
-    refused(BuildOptions { shard_bytes: 450_001, ..options.clone() }, "--shard-size is 450001, but was 450000");
+    refused(other, "`level` is 3, but was 9");
+    refused(BuildOptions { shard_bytes: 450_001, ..options.clone() }, "`shard_bytes` is 450001, but was 450000");
     refused(
         BuildOptions { classes: Some(vec!["Rowing".into()]), ..options.clone() },
-        "the class list (--classes, --lists) is Rowing, but was Archery,HandstandPushups,Rowing",
+        "the class list (`classes`, `lists`) is Rowing, but was Archery,HandstandPushups,Rowing",
     );
     let lost = tree.path(&format!("jpegs_256/{}/frame000014.jpg", CLIPS[5]));
     let bytes = fs::read(&lost).unwrap();
@@ -61,7 +61,7 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     fs::write(lost, bytes).unwrap();
     let asked = pack(&options).unwrap_err();
     assert!(
-        asked.is_usage() && asked.to_string().contains("go on with --resume, or start again with --overwrite"),
+        asked.is_usage() && asked.to_string().contains("go on with `resume`, or start again with `overwrite`"),
         "{asked}"
     );
     // Threads may be others, and starting again is possible.
@@ -89,7 +89,7 @@ fn what_is_whole_already_is_left_alone() {
     other.flow.level = 3;
     let error = pack(&BuildOptions { resume: true, ..other }).unwrap_err();
     assert!(
-        error.is_usage() && error.to_string().contains("is not what this command makes: --level is 3, but was 9; "),
+        error.is_usage() && error.to_string().contains("is not what this command makes: `level` is 3, but was 9; "),
         "{error}"
     );
 }

@@ -1,5 +1,5 @@
-//! Videos straight to shards and to trees. The videos are made here, by ffmpeg from made-up frames; where there is no ffmpeg,
-//! these tests say so and are skipped.
+//! Videos straight to shards and to trees. The videos are made here, by ffmpeg from made-up frames; without ffmpeg these tests
+//! are ignored.
 
 use std::fs;
 use std::io::Write;
@@ -24,14 +24,6 @@ const CLIPS: [(&str, &str, f32, f32); 4] = [
     ("Rowing", "v_Rowing_g08_c01", 0.0, 1.0),
     ("Rowing", "v_Rowing_g01_c01", 0.5, -1.0),
 ];
-
-pub fn ffmpeg_is_there() -> bool {
-    let there = Command::new("ffmpeg").arg("-version").output().is_ok_and(|output| output.status.success());
-    if !there {
-        eprintln!("skipped: there is no ffmpeg on the PATH");
-    }
-    there
-}
 
 /// A pattern that moves, RGB, all frames one behind the other.
 fn moving(frames: usize, dx: f32, dy: f32) -> Vec<u8> {
@@ -65,10 +57,7 @@ struct Videos {
 }
 
 impl Videos {
-    fn new() -> Option<Self> {
-        if !ffmpeg_is_there() {
-            return None;
-        }
+    fn new() -> Self {
         let videos = Self { dir: tempfile::tempdir().unwrap() };
         for (class, clip, dx, dy) in CLIPS {
             write_video(&videos.file(class, clip), &moving(FRAMES, dx, dy));
@@ -80,7 +69,7 @@ impl Videos {
             .unwrap();
         fs::write(lists.join("testlist01.txt"), "Archery/v_Archery_g01_c01.avi\nRowing/v_Rowing_g01_c01.avi\n")
             .unwrap();
-        Some(videos)
+        videos
     }
 
     fn path(&self, relative: &str) -> PathBuf {
@@ -139,8 +128,9 @@ fn grey(rgb: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn flow_is_that_between_the_stored_frames() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let out = videos.path("out");
     let raw = ["--rgb-codec", "raw", "--flow-codec", "raw", "--flow-size", "native", "--rgb-short-side", "48"];
     ended(
@@ -176,8 +166,9 @@ fn flow_is_that_between_the_stored_frames() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn dis_is_another_method_and_another_build() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let out = videos.path("out");
     let raw = ["--rgb-codec", "raw", "--flow-codec", "raw", "--flow-size", "native", "--rgb-short-side", "48"];
     let dis = [&raw[..], &["--flow-method", "dis"]].concat();
@@ -194,8 +185,9 @@ fn dis_is_another_method_and_another_build() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn stored_jpegs_show_the_frames() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let (jpeg, raw) = (videos.path("jpeg"), videos.path("raw"));
     let rgb = ["--flow-method", "none", "--rgb-short-side", "48"];
     ended(&videos.command("build", &jpeg, &rgb).output().unwrap(), 0, &["60 rgb"]);
@@ -218,8 +210,9 @@ fn stored_jpegs_show_the_frames() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn jobs_and_parts_do_not_change_a_byte() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let small = ["--shard-size", "20000"];
     let (one, three) = (videos.path("one"), videos.path("three"));
     ended(&videos.build(&one, &[&small[..], &["--jobs", "1"]].concat()), 0, &["packed 4 clips"]);
@@ -247,8 +240,9 @@ fn jobs_and_parts_do_not_change_a_byte() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let out = videos.path("out");
     let [archery, _, rowing, short] = CLIPS.map(|(class, clip, ..)| videos.file(class, clip));
     let whole = fs::read(&archery).unwrap();
@@ -291,8 +285,9 @@ fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn damage_inside_is_a_note_or_with_check_decode_a_fault() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let file = videos.file(CLIPS[2].0, CLIPS[2].1);
     let mut bytes = fs::read(&file).unwrap();
     let frames = bytes.windows(4).position(|w| w == b"movi").unwrap();
@@ -308,8 +303,9 @@ fn damage_inside_is_a_note_or_with_check_decode_a_fault() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn counts_that_differ_from_the_published_ones_are_told() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     // The built-in table has other counts for these names than 14 flow frames.
     let built = videos.build(&videos.path("out"), &["--flow-method", "none"]);
     ended(&built, 0, &["note: v_Archery_g08_c01: 15 frames were decoded, the published frames are"]);
@@ -317,8 +313,9 @@ fn counts_that_differ_from_the_published_ones_are_told() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn containers_that_do_not_count_are_counted() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let (class, clip, dx, dy) = CLIPS[0];
     fs::remove_file(videos.file(class, clip)).unwrap();
     write_video(&videos.path("videos/deep/down/v_Archery_g08_c01.MKV"), &moving(FRAMES, dx, dy));
@@ -377,8 +374,9 @@ fn wait_for(child: &mut std::process::Child, look: impl Fn() -> bool) {
 
 #[cfg(unix)]
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn interrupted_a_build_resumes_to_the_same_bytes() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     // Longer clips, so that there is something to interrupt.
     for (class, clip, dx, dy) in CLIPS {
         write_video(&videos.file(class, clip), &moving(120, dx, dy));
@@ -408,8 +406,9 @@ fn interrupted_a_build_resumes_to_the_same_bytes() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn an_extracted_tree_can_be_packed() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let tree = videos.path("tree");
     let run =
         |more: &[&str]| videos.command("extract", &tree, &["--rgb-short-side", "40"]).args(more).output().unwrap();
@@ -431,8 +430,9 @@ fn an_extracted_tree_can_be_packed() {
 }
 
 #[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn a_dry_run_tells_the_time_and_writes_nothing() {
-    let Some(videos) = Videos::new() else { return };
+    let videos = Videos::new();
     let out = videos.path("out");
     let planned = videos.build(&out, &["--dry-run", "--json"]);
     ended(&planned, 0, &[]);

@@ -21,12 +21,12 @@ use answer::{Answer, average, greatest, percent, samples};
 use anyhow::{Context, Result, bail};
 use clip_loader::{Crop, SplitClip};
 use clipshard::Dataset;
-pub use packed_video::FlowMethod;
 use packed_video::PackedVideo;
 use serde_json::{Value, json};
 use sheet::write_sheet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use ucfpack::video::FlowMethod;
 
 /// Classes that are told.
 const TOP: usize = 5;
@@ -94,7 +94,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         (Some(file), ..) => {
             let seen_by: Vec<&Network> = networks.iter().map(|(_, loaded)| &loaded.network).collect();
             packed = PackedVideo::of(file, &seen_by, args.flow_method, &stop)?;
-            (Arc::new(Dataset::open(&packed.dir())?), None)
+            (Arc::new(Dataset::open(packed.dir())?), None)
         }
         (_, Some(dir), Some(clip)) => {
             let data = Arc::new(args.io.open(dir)?);

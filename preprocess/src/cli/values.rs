@@ -1,0 +1,102 @@
+//! Values that several commands take, or that are more than a word.
+//!
+//! Comments here are the help texts, which have no markup.
+#![allow(clippy::doc_markdown)]
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use ucfpack::pack::Part;
+use ucfpack::quantity::parse_bytes;
+use ucfpack::video::FlowMethod;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DatasetArg {
+    /// classInd.txt, trainlist0N.txt, testlist0N.txt
+    Ucf101,
+    /// CLASS_test_splitN.txt
+    Hmdb51,
+    /// A CSV file, or a class a folder
+    Custom,
+}
+
+/// What computes flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowDevice {
+    Cpu,
+    Card(usize),
+}
+
+/// How flow is computed, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowChoice(pub Option<FlowMethod>);
+
+impl ValueEnum for FlowChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self(Some(FlowMethod::TvL1)), Self(Some(FlowMethod::Dis)), Self(None)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self.0 {
+            Some(method) => method.to_possible_value(),
+            None => Some(PossibleValue::new("none").help("RGB only")),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlowSize {
+    Native,
+    Square(u16),
+}
+
+pub fn parse_shard_size(text: &str) -> Result<u64, String> {
+    match parse_bytes(text)? {
+        0 => Err("a shard holds at least one byte".into()),
+        bytes => Ok(bytes),
+    }
+}
+
+pub fn parse_part(text: &str) -> Result<Part, String> {
+    let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match numbers {
+        Some((number, of)) if (1..=of).contains(&number) => Ok(Part { number, of }),
+        _ => Err("write I/N with I from 1 to N, e.g. 3/8".into()),
+    }
+}
+
+pub fn parse_device(text: &str) -> Result<FlowDevice, String> {
+    match text.strip_prefix("cuda:").and_then(|number| number.parse().ok()) {
+        Some(number) => Ok(FlowDevice::Card(number)),
+        None if text == "cpu" => Ok(FlowDevice::Cpu),
+        None if text == "cuda" => Ok(FlowDevice::Card(0)),
+        None => Err("there is cpu and cuda:N".into()),
+    }
+}
+
+pub fn parse_flow_size(text: &str) -> Result<FlowSize, String> {
+    match text.parse() {
+        Ok(side @ 1..) => Ok(FlowSize::Square(side)),
+        _ if text == "native" => Ok(FlowSize::Native),
+        _ => Err("write the side of a square in pixels, e.g. 224, or native".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_numbered_from_one() {
+        assert_eq!(parse_part("3/8"), Ok(Part { number: 3, of: 8 }));
+        for wrong in ["0/8", "9/8", "3", "3/", "a/b", "-1/2", "1/0"] {
+            assert!(parse_part(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn flow_sizes_are_native_or_a_side() {
+        assert_eq!(parse_flow_size("native"), Ok(FlowSize::Native));
+        assert_eq!(parse_flow_size("112"), Ok(FlowSize::Square(112)));
+        assert!(parse_flow_size("0").is_err() && parse_flow_size("224x224").is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! What this program calls the settings of the library.
+
+use ucfpack::Setting;
+
+/// Returns the option of a setting, such as `--resume`.
+pub fn option(setting: Setting) -> String {
+    let name = match setting {
+        Setting::Check => "--check",
+        Setting::Classes => "--classes",
+        Setting::Clips => "--clips",
+        Setting::Dataset => "--dataset",
+        Setting::Device => "--device",
+        Setting::Flow => "--flow",
+        Setting::FlowCodec => "--flow-codec",
+        Setting::FlowMethod => "--flow-method",
+        Setting::FlowSize => "--flow-size",
+        Setting::Images => "--images",
+        Setting::Jobs => "--jobs",
+        Setting::KeepGoing => "--keep-going",
+        Setting::Layout => "--layout",
+        Setting::Level => "--level",
+        Setting::Lists => "--lists",
+        Setting::Overwrite => "--overwrite",
+        Setting::Part => "--part",
+        Setting::Quality => "--quality",
+        Setting::Resume => "--resume",
+        Setting::Rgb => "--rgb",
+        Setting::RgbCodec => "--rgb-codec",
+        Setting::RgbQuality => "--rgb-quality",
+        Setting::ShardSize => "--shard-size",
+        Setting::ShortSide => "--rgb-short-side",
+        Setting::Size => "--size",
+        Setting::Tree => "--tree",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}

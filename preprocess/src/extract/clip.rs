@@ -1,0 +1,92 @@
+//! One clip of an extracted tree: made in a folder of its own, and moved into its place when it is whole.
+
+use std::fs;
+use std::path::Path;
+
+use clipshard::ImageSize;
+
+use super::options::ExtractOptions;
+use crate::error::{ClipError, Error, Result};
+use crate::jpeg::encode_jpeg;
+use crate::lists::ListedClip;
+use crate::progress::Watch;
+use crate::video::{StreamImage, VideoEncoder, VideoFile, Wanted};
+
+/// Folders of the layout, of RGB and of flow in x and y. RGB comes last: it says that a clip is whole.
+const FOLDERS: [&str; 3] = ["tvl1_flow/u", "tvl1_flow/v", "jpegs_256"];
+/// Clips under way, in the tree.
+pub(super) const PARTIAL: &str = ".partial";
+
+/// Whether all images of a clip are there and hold something: as many of RGB as its video has frames, and one less of flow in x
+/// and in y. A clip of another number is made again.
+pub(super) fn is_whole(out: &Path, id: &str, frames: u32, flow: bool) -> bool {
+    let images = |kind: usize| {
+        let entries = fs::read_dir(out.join(FOLDERS[kind]).join(id)).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.len() > 0)).count()
+    };
+    let frames = frames as usize;
+    images(2) == frames && (!flow || (images(0), images(1)) == (frames - 1, frames - 1))
+}
+
+/// What was made of a clip.
+#[derive(Default)]
+pub(super) struct Made {
+    pub frames: u64,
+    pub images: u64,
+    pub bytes: u64,
+    pub notes: Vec<String>,
+}
+
+/// Makes one clip.
+pub(super) fn extract_clip(
+    encoder: &mut VideoEncoder,
+    listed: &ListedClip,
+    file: &VideoFile,
+    options: &ExtractOptions,
+    watch: Watch<'_>,
+) -> Result<Made, ClipError> {
+    let place = options.out.join(PARTIAL).join(&listed.id);
+    let folder = |kind: usize| place.join(["u", "v", "rgb"][kind]);
+    let kinds = if options.video.flow.is_some() { 0..3 } else { 2..3 };
+    for kind in kinds.clone() {
+        fs::create_dir_all(folder(kind)).map_err(Error::io(folder(kind), "cannot create the folder"))?;
+    }
+    let mut made = Made::default();
+    let mut numbers = [0_u32; 3];
+    let mut write = |kind: usize, pixels: &[u8], size: ImageSize| {
+        numbers[kind] += 1;
+        let path = folder(kind).join(format!("frame{:06}.jpg", numbers[kind]));
+        let bytes = encode_jpeg(pixels, size, options.video.quality)?;
+        made.images += 1;
+        made.bytes += bytes.len() as u64;
+        fs::write(&path, bytes).map_err(Error::io(path, "cannot write the image"))
+    };
+    let wanted = Wanted { rgb: true, flow: options.video.flow.is_some(), frames: 0..file.frames };
+    let seen = encoder.run(file, &wanted, watch.cancel, |image| match image {
+        StreamImage::Rgb { width, height, pixels } => write(2, pixels, ImageSize { width, height, channels: 3 }),
+        StreamImage::Flow { width, height, planes } => {
+            let size = ImageSize { width, height, channels: 1 };
+            write(0, planes[0], size)?;
+            write(1, planes[1], size)
+        }
+    });
+    let seen = seen.inspect_err(|error| {
+        if matches!(error, ClipError::Clip(_)) {
+            let _ = fs::remove_dir_all(&place);
+        }
+    })?;
+    (made.frames, made.notes) = (seen.decoded.into(), seen.notes);
+    for kind in kinds {
+        put(&folder(kind), &options.out.join(FOLDERS[kind]).join(&listed.id))?;
+    }
+    let _ = fs::remove_dir_all(&place);
+    Ok(made)
+}
+
+/// Moves a finished folder into its place. Flow without RGB, which an interruption left there, is replaced.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    let parent = to.parent().unwrap_or(to);
+    fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
+    let _ = fs::remove_dir_all(to);
+    fs::rename(from, to).map_err(Error::io(to, "cannot put the finished clip there"))
+}

@@ -1,0 +1,108 @@
+//! What lists say of a data set, and the choice of some of its classes.
+
+use super::clips::ListedClip;
+use crate::error::{Error, Problem, Result, Setting};
+
+/// What the lists say: classes, splits and every clip with its label and its part in each split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lists {
+    /// Name of the data set: `ucf101`, `hmdb51`, `custom`.
+    pub dataset: &'static str,
+    /// Class names; the position is the label.
+    pub classes: Vec<String>,
+    /// Names of the splits, e.g. `1`, `2`, `3`.
+    pub splits: Vec<String>,
+    /// Clips in byte order of their ids.
+    pub clips: Vec<ListedClip>,
+    /// Things worth a word that are no errors.
+    pub notes: Vec<String>,
+}
+
+impl Lists {
+    /// Keeps these classes only, in the order of the class list, with labels from 0.
+    /// Upper and lower case count as the same. An unknown name is a usage error that offers near ones.
+    pub fn keep_classes(&mut self, wanted: &[String]) -> Result<()> {
+        let mut kept = vec![false; self.classes.len()];
+        for name in wanted {
+            let Some(label) = self.classes.iter().position(|c| c.eq_ignore_ascii_case(name)) else {
+                return Err(Error::usage(
+                    Problem::from(Setting::Classes)
+                        .then(format!(": the class list has no `{name}`{}", self.near(name))),
+                ));
+            };
+            kept[label] = true;
+        }
+        let mut label = 0;
+        let new_label: Vec<Option<u32>> = kept
+            .iter()
+            .map(|&keep| {
+                keep.then(|| {
+                    label += 1;
+                    label - 1
+                })
+            })
+            .collect();
+        let mut kept = kept.iter();
+        self.classes.retain(|_| *kept.next().unwrap_or(&false));
+        self.clips.retain_mut(|clip| match new_label[clip.label as usize] {
+            Some(label) => {
+                clip.label = label;
+                true
+            }
+            None => false,
+        });
+        Ok(())
+    }
+
+    fn near(&self, name: &str) -> String {
+        let name = name.to_ascii_lowercase();
+        let mut ranked: Vec<(usize, &str)> = self
+            .classes
+            .iter()
+            .filter_map(|class| {
+                let lower = class.to_ascii_lowercase();
+                let distance = if lower.contains(&name) || name.contains(&lower) { 1 } else { edits(&lower, &name) };
+                (distance <= name.len().div_ceil(3)).then_some((distance, class.as_str()))
+            })
+            .collect();
+        ranked.sort_unstable();
+        let names: Vec<&str> = ranked.into_iter().take(3).map(|(_, class)| class).collect();
+        if names.is_empty() {
+            format!("; it has {}", self.some_classes())
+        } else {
+            format!("; near: {}", names.join(", "))
+        }
+    }
+
+    fn some_classes(&self) -> String {
+        let more = if self.classes.len() > 5 { ", ..." } else { "" };
+        format!("{}{more}", self.classes.iter().take(5).cloned().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Number of single-letter edits between two names (Levenshtein).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_count_letters() {
+        assert_eq!(edits("archery", "archrey"), 2);
+        assert_eq!(edits("", "abc"), 3);
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether a data set that is there is the one that a build makes.
+
+use std::collections::BTreeMap;
+
+use clipshard::{Manifest, VerifyDepth};
+
+use super::planned::Job;
+use crate::error::{Error, Problem, Result, Setting};
+use crate::pack::part_record::PartRecord;
+use crate::pack::plan::BuildPlan;
+use crate::pack::report::{BuildReport, Totals};
+use crate::progress::Watch;
+use crate::verify::verify;
+
+impl Job<'_> {
+    /// Compares the data set that is there with the one that this build makes. `None`: they are the same, and the report
+    /// tells of it; else what differs. A data set that is the same but damaged is an error.
+    pub fn compare_made(&self, report: &mut BuildReport, watch: Watch<'_>) -> Result<Option<Problem>> {
+        let out = &self.options.out;
+        let manifest = match Manifest::read(out) {
+            Ok(manifest) => manifest,
+            Err(error) => return Ok(Some(error.to_string().into())),
+        };
+        let part = PartRecord::read(out).ok().flatten().and_then(|record| record.plan.part);
+        let plan = self.build_plan();
+        let there = BuildPlan {
+            dataset: manifest.dataset.clone(),
+            classes: manifest.classes.clone(),
+            splits: manifest.splits.clone(),
+            build: manifest.build.clone(),
+            part,
+            ..plan.clone()
+        };
+        if let Some(difference) = there.difference(&plan) {
+            return Ok(Some(difference));
+        }
+        let listed: BTreeMap<&str, usize> =
+            self.lists.clips.iter().enumerate().map(|(i, clip)| (clip.id.as_str(), i)).collect();
+        let planned = |clip: &clipshard::Clip| {
+            listed.get(clip.id.as_str()).is_some_and(|&i| {
+                let expected = &self.lists.clips[i];
+                (clip.label, &clip.subsets) == (expected.label, &expected.subsets)
+                    && manifest.groups.get(&clip.id) == expected.group.as_ref()
+                    && self.files[i].is_some()
+            })
+        };
+        if let Some(clip) = manifest.clips.iter().find(|clip| !planned(clip)) {
+            return Ok(Some(format!("clip {} is not packed so by these lists", clip.id).into()));
+        }
+        if manifest.clips.len() as u64 != report.clips && !self.options.keep_going {
+            return Ok(Some(format!("it has {} clips, not {}", manifest.clips.len(), report.clips).into()));
+        }
+        let checked = verify(out, VerifyDepth::Checksums, watch.progress)?;
+        if let Some(damage) = checked.damage.first() {
+            if self.options.overwrite {
+                return Ok(Some(damage.to_string().into()));
+            }
+            let again = Problem::from(format!("{damage}; this command makes the data set again with "));
+            return Err(Error::Input(again.name(Setting::Overwrite).then(" in place of ").name(Setting::Resume)));
+        }
+        report.summarise(&manifest, &Totals::default());
+        Ok(None)
+    }
+}

@@ -1,0 +1,93 @@
+//! What is to be done with each clip, and how much that is.
+
+use clipshard::Codec;
+
+use super::planned::Job;
+use crate::error::{Error, Problem, Setting};
+use crate::pack::finished::FinishedShards;
+use crate::pack::plan::{USUAL_PIXELS, nominal_source_bytes, record_bytes, shard_file};
+use crate::source::FoundClip;
+
+/// What is to be done with a clip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Task {
+    /// The streams that are read.
+    pub(super) read: Vec<bool>,
+    /// Whether it goes into shards, or is only looked at because a finished shard lacks it.
+    pub(super) store: bool,
+    /// A finished shard that holds it.
+    pub(super) in_finished: Option<String>,
+}
+
+impl Job<'_> {
+    /// What is to be done with a clip, given the shards that are finished.
+    pub(super) fn task(&self, clip: usize, finished: &[FinishedShards]) -> Option<Task> {
+        self.files[clip].as_ref()?;
+        let (mut make, mut lacking, mut in_finished) = (vec![false; self.streams.len()], false, None);
+        for (stream, shards) in finished.iter().enumerate() {
+            let number = self.plans[stream].shard_of[clip];
+            match shards.get(&number) {
+                Some(shard) if shard.frames.contains_key(&clip) => {
+                    in_finished = Some(shard_file(self.streams[stream].0, number));
+                }
+                Some(_) => lacking = true,
+                None => make[stream] = self.makes(stream, number),
+            }
+        }
+        if lacking {
+            // It was left out of a finished shard, so it is left out of all. What was wrong is found once more.
+            let local = |stream| self.makes_clip(stream, clip);
+            return Some(Task { read: (0..self.streams.len()).map(local).collect(), store: false, in_finished: None });
+        }
+        make.contains(&true).then_some(Task { read: make, store: true, in_finished })
+    }
+
+    /// A clip that was left out of a finished shard is whole now.
+    pub(super) fn mended(&self, clip: usize, finished: &[FinishedShards]) -> Error {
+        let lacks = finished.iter().enumerate().find_map(|(stream, shards)| {
+            let number = self.plans[stream].shard_of[clip];
+            let shard = shards.get(&number).filter(|shard| !shard.frames.contains_key(&clip))?;
+            Some(shard.info.file.clone())
+        });
+        let (id, shard) = (&self.lists.clips[clip].id, lacks.unwrap_or_default());
+        let problem =
+            Problem::from(format!("{id} is whole now but was left out when {shard} was finished; start again with "));
+        Error::Input(problem.name(Setting::Overwrite))
+    }
+
+    /// Bytes that a clip is expected to hold on its way.
+    pub(super) fn weight(&self, clip: usize, task: Option<&Task>) -> u64 {
+        let Some(task) = task else { return 0 };
+        if self.video.is_some() {
+            // Frames pass one by one; only records stay.
+            return self.stored_bytes(clip, task, |_| USUAL_PIXELS);
+        }
+        let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
+        let read: u64 = streams.map(|(stream, (kind, _))| nominal_source_bytes(*kind, self.frames[clip][stream])).sum();
+        read + self.stored_bytes(clip, task, |_| USUAL_PIXELS)
+    }
+
+    /// Bytes that a clip's records are expected to take beside its files, whose images have so many `pixels` in a stream.
+    /// Files that are kept become records.
+    pub(super) fn stored_bytes(&self, clip: usize, task: &Task, pixels: impl Fn(usize) -> u64) -> u64 {
+        let mut bytes = 0;
+        for (stream, (kind, options)) in self.streams.iter().enumerate() {
+            if task.read[stream] && (options.codec != Codec::Jpeg || self.video.is_some()) {
+                let records = u64::from(self.frames[clip][stream]) * u64::from(kind.planes());
+                bytes += records * record_bytes(*kind, options, pixels(stream));
+            }
+        }
+        bytes
+    }
+
+    pub(super) fn images(&self, clip: usize, task: Option<&Task>) -> u64 {
+        let (Some(task), Some(files)) = (task, &self.files[clip]) else { return 0 };
+        match files {
+            FoundClip::Images(files) => {
+                let streams = files.streams.iter().zip(&task.read).filter(|(_, read)| **read);
+                streams.map(|(stream, _)| u64::from(stream.frames) * u64::from(stream.kind.planes())).sum()
+            }
+            FoundClip::Video(file) => file.frames.into(),
+        }
+    }
+}

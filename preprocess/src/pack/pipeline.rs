@@ -1,0 +1,338 @@
+//! Parallel work with results in order and bounded memory: readers fetch, workers compute, the caller writes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use crate::error::{Error, Result, machine_fault};
+
+/// Bytes that may be read or encoded but not yet written. One item is always let through, however large.
+const BUDGET_BYTES: u64 = 192 << 20;
+
+/// What a step of an item gave, with the bytes that the item holds from now on.
+pub(crate) struct Held<T> {
+    pub value: T,
+    pub bytes: u64,
+}
+
+/// How many threads do what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Threads {
+    /// Items that are read at the same time.
+    pub readers: usize,
+    /// Items that are worked on at the same time.
+    pub jobs: usize,
+}
+
+/// What the threads share: the next item to take and the bytes under way.
+struct Gate<'a> {
+    state: Mutex<GateState>,
+    freed: Condvar,
+    /// Expected bytes of each item.
+    weights: &'a [u64],
+}
+
+#[derive(Default)]
+struct GateState {
+    next: usize,
+    /// Bytes of each item under way: expected, or measured since it was read.
+    held: BTreeMap<usize, u64>,
+    /// Sums over the items that were read, by which expectations are corrected.
+    expected: u64,
+    measured: u64,
+    stopped: bool,
+}
+
+impl GateState {
+    /// Images may be much larger than usual ones: what was expected so far and came out otherwise corrects what is expected next.
+    fn corrected(&self, bytes: u64) -> u64 {
+        if self.measured <= self.expected {
+            return bytes;
+        }
+        (u128::from(bytes) * u128::from(self.measured) / u128::from(self.expected.max(1))) as u64
+    }
+}
+
+impl Gate<'_> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next item, once there is room for it. Items are handed out in order, so the one that the writer waits for
+    /// is always under way and room comes back.
+    fn take(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            let item = state.next;
+            if state.stopped || item == self.weights.len() {
+                return None;
+            }
+            let bytes = state.corrected(self.weights[item]);
+            let under_way: u64 = state.held.values().sum();
+            // The first item is alone until it is known how far expectations can be trusted.
+            let trusted = (bytes == 0 || state.expected > 0) && under_way + bytes <= BUDGET_BYTES;
+            if state.held.is_empty() || trusted {
+                state.next += 1;
+                state.held.insert(item, bytes);
+                return Some(item);
+            }
+            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// An item was read and holds so many bytes.
+    fn measured(&self, item: usize, bytes: u64) {
+        let mut state = self.lock();
+        state.expected += self.weights[item];
+        state.measured += bytes;
+        state.held.insert(item, bytes);
+        self.freed.notify_all();
+    }
+
+    /// An item holds so many bytes now.
+    fn holds(&self, item: usize, bytes: u64) {
+        self.lock().held.insert(item, bytes);
+        self.freed.notify_all();
+    }
+
+    fn release(&self, item: usize) {
+        self.lock().held.remove(&item);
+        self.freed.notify_all();
+    }
+
+    fn stop(&self) {
+        self.lock().stopped = true;
+        self.freed.notify_all();
+    }
+}
+
+/// Stops the others when a thread panics, so that none waits for ever.
+struct StopOnPanic<'a>(&'a Gate<'a>);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
+
+/// Runs `read` and then `work` for the items 0.., each worker with its own state from `start`, and hands the results to
+/// `write` in order on the calling thread. `weights` are the bytes that an item is expected to hold. The first error ends it.
+pub(crate) fn run_ordered<R: Send, S, T: Send>(
+    weights: &[u64],
+    threads: Threads,
+    cancel: &AtomicBool,
+    read: impl Fn(usize) -> Result<Held<R>> + Sync,
+    start: impl Fn() -> Result<S> + Sync,
+    work: impl Fn(&mut S, usize, R) -> Result<Held<T>> + Sync,
+    mut write: impl FnMut(usize, T) -> Result<()>,
+) -> Result<()> {
+    let gate = Gate { state: Mutex::default(), freed: Condvar::new(), weights };
+    let (gate, read, start, work) = (&gate, &read, &start, &work);
+    let most = weights.len().max(1);
+    let (read_sender, read_items) = mpsc::channel::<(usize, R)>();
+    let read_items = Mutex::new(read_items);
+    let read_items = &read_items;
+    thread::scope(|scope| {
+        let (sender, results) = mpsc::channel();
+        for _ in 0..threads.readers.clamp(1, most) {
+            let (read_sender, sender) = (read_sender.clone(), sender.clone());
+            let reader = move || {
+                let _guard = StopOnPanic(gate);
+                while let Some(item) = gate.take() {
+                    match read(item) {
+                        Ok(Held { value, bytes }) => {
+                            gate.measured(item, bytes);
+                            if read_sender.send((item, value)).is_err() {
+                                return;
+                            }
+                        }
+                        Err(error) => {
+                            gate.stop();
+                            let _ = sender.send((item, Err(error)));
+                            return;
+                        }
+                    }
+                }
+            };
+            start_thread(scope, gate, reader)?;
+        }
+        // The channels end when the threads that send have ended.
+        drop(read_sender);
+        for _ in 0..threads.jobs.clamp(1, most) {
+            let sender = sender.clone();
+            let worker = move || {
+                let _guard = StopOnPanic(gate);
+                let mut state = match start() {
+                    Ok(state) => state,
+                    Err(error) => {
+                        gate.stop();
+                        let _ = sender.send((0, Err(error)));
+                        return;
+                    }
+                };
+                let next = || read_items.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                while let Ok((item, read)) = next() {
+                    let result = work(&mut state, item, read).map(|Held { value, bytes }| {
+                        gate.holds(item, bytes);
+                        value
+                    });
+                    if sender.send((item, result)).is_err() {
+                        return;
+                    }
+                }
+            };
+            start_thread(scope, gate, worker)?;
+        }
+        drop(sender);
+        let outcome = write_in_order(gate, &results, cancel, &mut write);
+        if outcome.is_err() {
+            gate.stop();
+        }
+        outcome
+    })
+}
+
+/// Starts a thread. Where the system has none, the others end.
+fn start_thread<'scope, 'env>(
+    scope: &'scope thread::Scope<'scope, 'env>,
+    gate: &Gate<'_>,
+    work: impl FnOnce() + Send + 'scope,
+) -> Result<()> {
+    let Err(error) = thread::Builder::new().spawn_scoped(scope, work) else { return Ok(()) };
+    gate.stop();
+    Err(match machine_fault("cannot start a thread", error) {
+        Ok(fault) => fault,
+        Err(error) => Error::input(format!("cannot start a thread: {error}")),
+    })
+}
+
+fn write_in_order<T>(
+    gate: &Gate<'_>,
+    results: &mpsc::Receiver<(usize, Result<T>)>,
+    cancel: &AtomicBool,
+    write: &mut impl FnMut(usize, T) -> Result<()>,
+) -> Result<()> {
+    let mut waiting = BTreeMap::new();
+    let mut next = 0;
+    for (item, result) in results {
+        waiting.insert(item, result?);
+        while let Some(result) = waiting.remove(&next) {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            write(next, result)?;
+            gate.release(next);
+            next += 1;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held<T>(value: T, bytes: u64) -> Held<T> {
+        Held { value, bytes }
+    }
+
+    fn threads(readers: usize, jobs: usize) -> Threads {
+        Threads { readers, jobs }
+    }
+
+    #[test]
+    fn results_come_in_order_whatever_the_threads_and_weights() {
+        let weights: Vec<u64> = (0..200).map(|i| (i % 7) * (BUDGET_BYTES / 3)).collect();
+        for (readers, jobs) in [(1, 1), (1, 4), (4, 1), (3, 4)] {
+            let mut got = Vec::new();
+            run_ordered(
+                &weights,
+                threads(readers, jobs),
+                &AtomicBool::new(false),
+                |i| Ok(held(i + 1, weights[i])),
+                || Ok(()),
+                |(), i, read| {
+                    if i % 3 == 0 {
+                        thread::sleep(std::time::Duration::from_micros(200));
+                    }
+                    Ok(held(i * read, weights[i] / 2))
+                },
+                |i, product| {
+                    got.push((i, product));
+                    Ok(())
+                },
+            )
+            .unwrap();
+            assert_eq!(got, (0..200).map(|i| (i, i * (i + 1))).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn one_reader_reads_one_item_at_a_time_in_order() {
+        let (reading, order) = (Mutex::new(0), Mutex::new(Vec::new()));
+        let read = |i: usize| {
+            *reading.lock().unwrap() += 1;
+            thread::sleep(std::time::Duration::from_micros(100));
+            order.lock().unwrap().push(i);
+            let mut reading = reading.lock().unwrap();
+            assert_eq!(*reading, 1);
+            *reading -= 1;
+            Ok(held((), 1))
+        };
+        let cancel = AtomicBool::new(false);
+        run_ordered(&[1; 50], threads(1, 4), &cancel, read, || Ok(()), |(), _, ()| Ok(held((), 1)), |_, ()| Ok(()))
+            .unwrap();
+        assert_eq!(order.into_inner().unwrap(), (0..50).collect::<Vec<_>>());
+    }
+
+    /// The most bytes that were under way of items that hold `real` bytes each and were expected to hold a quarter of the
+    /// budget.
+    fn most_under_way(real: u64) -> u64 {
+        let (under_way, most) = (Mutex::new(0), Mutex::new(0));
+        let read = |_: usize| {
+            let mut bytes = under_way.lock().unwrap();
+            *bytes += real;
+            let mut most = most.lock().unwrap();
+            *most = (*most).max(*bytes);
+            Ok(held((), real))
+        };
+        let write = |_: usize, ()| {
+            thread::sleep(std::time::Duration::from_micros(200));
+            *under_way.lock().unwrap() -= real;
+            Ok(())
+        };
+        let weights = [BUDGET_BYTES / 4; 60];
+        let cancel = AtomicBool::new(false);
+        run_ordered(&weights, threads(1, 8), &cancel, read, || Ok(()), |(), _, ()| Ok(held((), real)), write).unwrap();
+        most.into_inner().unwrap()
+    }
+
+    #[test]
+    fn no_more_is_under_way_than_the_budget_allows() {
+        assert!((1..=BUDGET_BYTES).contains(&most_under_way(BUDGET_BYTES / 4)));
+        // Twice as large as expected: the first item shows it.
+        assert!((1..=BUDGET_BYTES).contains(&most_under_way(BUDGET_BYTES / 2)));
+        // Too large for the budget: one at a time.
+        assert_eq!(most_under_way(3 * BUDGET_BYTES), 3 * BUDGET_BYTES);
+    }
+
+    #[test]
+    fn the_first_error_ends_the_work() {
+        let fail_at = |read_at: usize, work_at: usize| {
+            let cancel = AtomicBool::new(false);
+            let fail = |is: bool| if is { Err(Error::input("bad")) } else { Ok(held((), 1)) };
+            let work = |(): &mut (), i: usize, ()| fail(i == work_at);
+            let read = |i: usize| fail(i == read_at);
+            run_ordered(&[BUDGET_BYTES; 50], threads(2, 4), &cancel, read, || Ok(()), work, |_, ()| Ok(()))
+        };
+        assert!(matches!(fail_at(99, 20), Err(Error::Input(_))));
+        assert!(matches!(fail_at(20, 99), Err(Error::Input(_))));
+        let cancelled = AtomicBool::new(true);
+        let (read, work) = (|_| Ok(held((), 1)), |(): &mut (), _, ()| Ok(held((), 1)));
+        let result = run_ordered(&[1; 50], threads(1, 4), &cancelled, read, || Ok(()), work, |_, ()| Ok(()));
+        assert!(matches!(result, Err(Error::Interrupted)));
+    }
+}

@@ -1,0 +1,220 @@
+//! Which clip goes into which shard, decided from frame counts and nominal sizes before anything is encoded.
+//!
+//! Boundaries therefore do not depend on what encoding gives, on the number of jobs, or on clips that turn out to be
+//! damaged: a shard that loses a clip keeps the others, and its neighbours stay as they are.
+
+use std::collections::BTreeMap;
+
+use clipshard::{Codec, Subset};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::difference::{build_difference, differs};
+use super::part::Part;
+use crate::error::{Problem, Setting};
+use crate::stored::{Geometry, StreamOptions};
+use crate::stream::StreamKind;
+
+/// Bytes of a record's index entry.
+pub(crate) const INDEX_ENTRY_BYTES: u64 = 32;
+/// A plan is not larger than this: that of 13,320 clips takes 2 MB.
+pub(crate) const MAX_PLAN_BYTES: u64 = 1 << 30;
+/// Pixels of a usual image: 342x256.
+pub(crate) const USUAL_PIXELS: u64 = 342 * 256;
+
+/// The shards of one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamPlan {
+    /// For each clip the number of its shard; never falls.
+    pub shard_of: Vec<u32>,
+    /// Estimated size of all shards.
+    pub nominal_bytes: u64,
+}
+
+impl StreamPlan {
+    /// Number of shards.
+    pub fn shards(&self) -> u32 {
+        self.shard_of.last().map_or(0, |last| last + 1)
+    }
+}
+
+/// Everything that decides what a build makes; two builds of one plan make the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildPlan {
+    /// As in the manifest.
+    pub dataset: String,
+    /// As in the manifest.
+    pub classes: Vec<String>,
+    /// As in the manifest.
+    pub splits: Vec<String>,
+    /// As in the manifest: options and versions.
+    pub build: BTreeMap<String, Value>,
+    /// Names of the streams.
+    pub streams: Vec<String>,
+    /// All listed clips.
+    pub clips: Vec<PlannedClip>,
+    /// The part, if it is one.
+    pub part: Option<Part>,
+}
+
+/// One clip of a [`BuildPlan`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedClip {
+    /// As in the manifest.
+    pub id: String,
+    /// As in the manifest.
+    pub label: u32,
+    /// As in the manifest.
+    pub subsets: Vec<Subset>,
+    /// As in the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Nominal frames, one for each stream.
+    pub frames: Vec<u32>,
+    /// Size of its video, by which a video that was replaced is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_bytes: Option<u64>,
+    /// Whether all files are there. Clips without are left out.
+    pub whole: bool,
+}
+
+impl BuildPlan {
+    /// Says what makes `other` a plan that differs from this earlier one, if anything does. Names the setting where one
+    /// decides it.
+    pub(crate) fn difference(&self, other: &Self) -> Option<Problem> {
+        if let Some(what) = build_difference(&self.build, &other.build) {
+            return Some(what);
+        }
+        if self.dataset != other.dataset {
+            return Some(differs(Setting::Dataset, &other.dataset, &self.dataset));
+        }
+        if self.classes != other.classes {
+            let names = |classes: &[String]| {
+                let more = if classes.len() > 3 { format!(" and {} more", classes.len() - 3) } else { String::new() };
+                format!("{}{more}", classes.iter().take(3).cloned().collect::<Vec<_>>().join(","))
+            };
+            let list =
+                Problem::from("the class list (").name(Setting::Classes).then(", ").name(Setting::Lists).then(")");
+            return Some(differs(list, &names(&other.classes), &names(&self.classes)));
+        }
+        if self.splits != other.splits {
+            let list = Problem::from("the list of splits (").name(Setting::Lists).then(")");
+            return Some(differs(list, &other.splits.join(","), &self.splits.join(",")));
+        }
+        if self.streams != other.streams {
+            return Some(differs("the list of streams", &other.streams.join(","), &self.streams.join(",")));
+        }
+        if self.part != other.part {
+            let shown = |part: Option<Part>| part.map_or("not given".into(), |part| part.to_string());
+            return Some(differs(Setting::Part, &shown(other.part), &shown(self.part)));
+        }
+        let pairs = self.clips.iter().zip(&other.clips);
+        if let Some((mine, theirs)) = pairs.into_iter().find(|(mine, theirs)| mine != theirs) {
+            let what = if mine.id == theirs.id {
+                format!("lists or sources are not the same: clip {} has {theirs}, but had {mine}", mine.id)
+            } else {
+                format!("lists or sources are not the same: there is clip {}, but was {}", theirs.id, mine.id)
+            };
+            return Some(what.into());
+        }
+        let (were, are) = (self.clips.len(), other.clips.len());
+        (were != are).then(|| format!("there are {are} clips, but there were {were}").into())
+    }
+}
+
+impl std::fmt::Display for PlannedClip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whole = if self.whole { "whole" } else { "not whole" };
+        let group = self.group.as_ref().map_or_else(String::new, |group| format!(", group {group}"));
+        let frames = self.frames.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
+        let bytes = self.video_bytes.map_or_else(String::new, |bytes| format!(", a video of {bytes} bytes"));
+        write!(f, "label {}{group}, {frames} frames{bytes}, {whole}", self.label)
+    }
+}
+
+/// Bytes that a record is expected to take: measured averages over real clips of UCF101 (see the design notes),
+/// scaled by the number of pixels.
+pub fn nominal_record_bytes(kind: StreamKind, options: &StreamOptions) -> u64 {
+    record_bytes(kind, options, USUAL_PIXELS)
+}
+
+/// The same for a source image of so many pixels.
+pub fn record_bytes(kind: StreamKind, options: &StreamOptions, source_pixels: u64) -> u64 {
+    let pixels = match options.geometry {
+        Geometry::Source => source_pixels,
+        Geometry::Square(side) => u64::from(side) * u64::from(side),
+        Geometry::ShortSide(side) => u64::from(side) * u64::from(side) * 4 / 3,
+    };
+    let bytes_per_1000_pixels = match (kind, options.codec) {
+        (StreamKind::Rgb, Codec::Jpeg) => 160,
+        (StreamKind::Rgb, Codec::Zstd) => 810,
+        (StreamKind::Rgb, Codec::Lz4) => 1_100,
+        (StreamKind::Rgb, _) => 3_000,
+        (StreamKind::Flow, Codec::Jpeg) => 45,
+        (StreamKind::Flow, Codec::Zstd) => 60,
+        (StreamKind::Flow, Codec::Lz4) => 75,
+        (StreamKind::Flow, _) => 1_000,
+    };
+    INDEX_ENTRY_BYTES + (pixels * bytes_per_1000_pixels).div_ceil(1000)
+}
+
+/// Nominal bytes of a clip in one stream.
+pub fn nominal_clip_bytes(kind: StreamKind, options: &StreamOptions, frames: u32) -> u64 {
+    u64::from(frames) * u64::from(kind.planes()) * nominal_record_bytes(kind, options)
+}
+
+/// Bytes of a clip's source files in one stream: JPEGs of the usual size.
+pub fn nominal_source_bytes(kind: StreamKind, frames: u32) -> u64 {
+    let bytes = if kind == StreamKind::Rgb { 14_000 } else { 4_000 };
+    u64::from(frames) * u64::from(kind.planes()) * bytes
+}
+
+/// Assigns clips in their order: a shard is closed before the clip that would make it larger than `shard_bytes`.
+/// A clip is never divided, so a shard holds at least one.
+pub fn assign(clip_bytes: impl IntoIterator<Item = u64>, shard_bytes: u64) -> StreamPlan {
+    let mut plan = StreamPlan { shard_of: Vec::new(), nominal_bytes: 0 };
+    let (mut shard, mut filled) = (0, 0);
+    for bytes in clip_bytes {
+        if filled > 0 && filled + bytes > shard_bytes {
+            shard += 1;
+            filled = 0;
+        }
+        filled += bytes;
+        plan.nominal_bytes += bytes;
+        plan.shard_of.push(shard);
+    }
+    plan
+}
+
+/// File name of a shard.
+pub fn shard_file(kind: StreamKind, number: u32) -> String {
+    format!("{}-{number:05}.clipshard", kind.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_close_before_they_grow_too_large() {
+        let plan = assign([40, 40, 30, 200, 10, 10], 100);
+        assert_eq!(plan.shard_of, [0, 0, 1, 2, 3, 3]);
+        assert_eq!(plan.nominal_bytes, 330);
+        assert_eq!(assign([0, 0, 5], 1).shard_of, [0, 0, 0]);
+    }
+
+    #[test]
+    fn nominal_sizes_are_near_the_measured_ones() {
+        let bytes = |kind, codec, geometry| {
+            nominal_record_bytes(kind, &StreamOptions { codec, filter: clipshard::Filter::Up, level: 9, geometry })
+        };
+        assert_eq!(bytes(StreamKind::Rgb, Codec::Jpeg, Geometry::Source), 14_041);
+        assert_eq!(bytes(StreamKind::Flow, Codec::Zstd, Geometry::Square(224)), 3_043);
+        assert_eq!(bytes(StreamKind::Flow, Codec::Raw, Geometry::Square(224)), 50_208);
+    }
+
+    #[test]
+    fn shard_names_sort_in_order() {
+        assert_eq!(shard_file(StreamKind::Flow, 7), "flow-00007.clipshard");
+    }
+}

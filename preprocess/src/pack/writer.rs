@@ -1,0 +1,120 @@
+//! Writes encoded clips into the planned shards, and says in the end what the data set holds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use clipshard::{Clip, EncodedRecord, Manifest, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage, Stream};
+
+use super::plan::{StreamPlan, shard_file};
+use crate::error::Result;
+use crate::lists::ListedClip;
+use crate::stream::StreamKind;
+
+/// Writes clips into the planned shards.
+pub(crate) struct Writer<'a> {
+    storage: Arc<dyn Storage>,
+    dir: &'a Path,
+    metadata: &'a ShardMetadata,
+    plans: &'a [StreamPlan],
+    streams: Vec<StreamWriter>,
+    clips: BTreeMap<usize, Clip>,
+    groups: BTreeMap<String, String>,
+}
+
+struct StreamWriter {
+    kind: StreamKind,
+    open: Option<(u32, ShardWriter, ShardMetadata)>,
+    done: BTreeMap<u32, ShardInfo>,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of shards in `dir`. Clips and groups of `metadata` stay empty; each shard gets its own.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        dir: &'a Path,
+        streams: impl IntoIterator<Item = StreamKind>,
+        plans: &'a [StreamPlan],
+        metadata: &'a ShardMetadata,
+    ) -> Self {
+        let stream = |kind| StreamWriter { kind, open: None, done: BTreeMap::new() };
+        Self {
+            storage,
+            dir,
+            metadata,
+            plans,
+            streams: streams.into_iter().map(stream).collect(),
+            clips: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        }
+    }
+
+    /// A shard that was finished earlier: number `shard` of stream number `stream`.
+    pub fn keep_shard(&mut self, stream: usize, shard: u32, info: ShardInfo) {
+        self.streams[stream].done.insert(shard, info);
+    }
+
+    /// A clip's frames in a shard that was finished earlier.
+    pub fn keep_clip(&mut self, clip: usize, listed: &ListedClip, stream: usize, frames: u32) {
+        let name = self.streams[stream].kind.name();
+        self.clip(clip, listed).frames.insert(name.to_owned(), frames);
+    }
+
+    fn clip(&mut self, clip: usize, listed: &ListedClip) -> &mut Clip {
+        self.clips.entry(clip).or_insert_with(|| {
+            self.groups.extend(listed.id_and_group());
+            let (id, label, subsets) = (listed.id.clone(), listed.label, listed.subsets.clone());
+            Clip::new(id, label, subsets)
+        })
+    }
+
+    /// Adds a clip, which is number `clip` of the plan, to the streams that it has records for; numbers rise.
+    pub fn add(&mut self, clip: usize, listed: &ListedClip, records: &[Option<Vec<EncodedRecord>>]) -> Result<()> {
+        for (stream, records) in records.iter().enumerate() {
+            let Some(records) = records else { continue };
+            let shard = self.plans[stream].shard_of[clip];
+            let out = &mut self.streams[stream];
+            if out.open.as_ref().is_some_and(|(open, ..)| *open != shard) {
+                out.close()?;
+            }
+            let (_, writer, told) = match &mut out.open {
+                Some(open) => open,
+                none => {
+                    let path = self.dir.join(shard_file(out.kind, shard));
+                    let writer = ShardWriter::create_in(Arc::clone(&self.storage), &path, &out.kind.spec())?;
+                    none.insert((shard, writer, self.metadata.clone()))
+                }
+            };
+            writer.add_clip(&listed.id, records)?;
+            told.groups.extend(listed.id_and_group());
+            told.clips.push(ShardClip::new(listed.label, listed.subsets.clone()));
+            let (name, frames) = (out.kind.name(), records.len() as u32 / u32::from(out.kind.planes()));
+            self.clip(clip, listed).frames.insert(name.to_owned(), frames);
+        }
+        Ok(())
+    }
+
+    /// Closes the last shards and says what the data set holds. The manifest is not yet written.
+    pub fn finish(mut self) -> Result<Manifest> {
+        for stream in &mut self.streams {
+            stream.close()?;
+        }
+        let stream = |s: StreamWriter| Stream::new(s.kind.spec(), s.done.into_values().collect());
+        let ShardMetadata { dataset, classes, splits, build, .. } = self.metadata.clone();
+        let mut manifest = Manifest::new(dataset, classes, splits);
+        manifest.build = build;
+        manifest.streams = self.streams.into_iter().map(stream).collect();
+        manifest.clips = self.clips.into_values().collect();
+        manifest.groups = self.groups;
+        Ok(manifest)
+    }
+}
+
+impl StreamWriter {
+    fn close(&mut self) -> Result<()> {
+        if let Some((shard, writer, told)) = self.open.take() {
+            self.done.insert(shard, writer.finish(&told)?);
+        }
+        Ok(())
+    }
+}

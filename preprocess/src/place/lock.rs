@@ -1,0 +1,165 @@
+//! One program writes an output at a time.
+//!
+//! The lock is a file `.NAME.lock` beside the output, or inside where the output is a disk of its own. It is advisory:
+//! only programs that take it respect it. The system releases it when its holder ends, however that ends.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::name;
+use super::target::is_mount_point;
+use crate::error::{Error, Result};
+
+/// Held while an output is written.
+#[derive(Debug)]
+pub(crate) struct OutputLock {
+    /// `None` where a lock cannot be had: a folder that cannot be written, a disk without locks.
+    held: Option<(File, PathBuf)>,
+}
+
+impl OutputLock {
+    /// Takes the lock of `out`, which need not exist. Fails if another program holds it.
+    pub fn take(out: &Path) -> Result<Self> {
+        let path = path(out)?;
+        loop {
+            let file = match open(&path) {
+                Ok(file) => file,
+                // Where no file can be made beside it, nothing else can be, and that error says more.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+                {
+                    return Ok(Self { held: None });
+                }
+                Err(error) => return Err(Error::io(path, "cannot create the lock")(error)),
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::usage(format!(
+                        "another ucfpack writes {}; wait until it ends, or name another folder",
+                        out.display()
+                    )));
+                }
+                Err(TryLockError::Error(_)) => {
+                    let _ = fs::remove_file(&path);
+                    return Ok(Self { held: None });
+                }
+            }
+            // The holder before may have removed the file after it was opened here: then it locks nothing.
+            if is_at(&file, &path) {
+                return Ok(Self { held: Some((file, path)) });
+            }
+        }
+    }
+
+    /// Whether no other program can write the output.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+}
+
+impl Drop for OutputLock {
+    fn drop(&mut self) {
+        if let Some((file, path)) = &self.held {
+            // While it is still held, so that a program that has opened it meanwhile sees that it is gone.
+            let _ = fs::remove_file(path);
+            // Closing the file would not do while a process that is just being started has it open, too.
+            let _ = file.unlock();
+        }
+    }
+}
+
+/// The same for every way to name the output: through links and from other folders.
+fn path(out: &Path) -> Result<PathBuf> {
+    if out.exists() {
+        let real = out.canonicalize().map_err(Error::io(out, "cannot find the folder"))?;
+        let folder = if is_mount_point(&real) { real.as_path() } else { real.parent().unwrap_or(&real) };
+        return Ok(folder.join(name::lock(&real)));
+    }
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.exists() {
+        fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
+    }
+    Ok(parent.canonicalize().map_err(Error::io(parent, "cannot find the folder"))?.join(name::lock(out)))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe in its place does not block.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    }
+    options.open(path)
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().is_ok_and(|open| fs::metadata(path).is_ok_and(|there| id(open) == id(there)))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_locked_by_one_at_a_time_whatever_it_is_called() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("deep/set");
+        let lock = OutputLock::take(&out).unwrap();
+        let refused = |out: &Path| {
+            let error = OutputLock::take(out).unwrap_err();
+            assert!(error.is_usage(), "{error}");
+            assert_eq!(
+                error.to_string(),
+                format!("another ucfpack writes {}; wait until it ends, or name another folder", out.display())
+            );
+        };
+        refused(&out);
+        refused(&root.path().join("deep/../deep/set"));
+        fs::create_dir(&out).unwrap();
+        refused(&out);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("deep/set", root.path().join("link")).unwrap();
+            refused(&root.path().join("link"));
+        }
+        OutputLock::take(&root.path().join("deep/other")).unwrap();
+        drop(lock);
+        assert_eq!(fs::read_dir(root.path().join("deep")).unwrap().count(), 1, "the lock is removed");
+        OutputLock::take(&out).unwrap();
+    }
+
+    #[test]
+    fn threads_that_take_turns_never_hold_it_together() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("set");
+        let (inside, taken) = (std::sync::atomic::AtomicU32::new(0), std::sync::atomic::AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    use std::sync::atomic::Ordering::SeqCst;
+                    while taken.load(SeqCst) < 500 {
+                        if let Ok(lock) = OutputLock::take(&out) {
+                            assert!(lock.is_held());
+                            assert_eq!(inside.fetch_add(1, SeqCst), 0, "two hold it");
+                            taken.fetch_add(1, SeqCst);
+                            assert_eq!(inside.fetch_sub(1, SeqCst), 1);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(!root.path().join(".set.lock").exists());
+    }
+}

@@ -1,0 +1,179 @@
+//! A data set appears whole or not at all: it is built in a folder beside its place and takes the place at the end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clipshard::{Disk, MANIFEST_FILE, Storage};
+use tempfile::TempDir;
+
+use super::lock::OutputLock;
+use super::name::{is_fragment, temporary_prefix};
+use super::target::{Contents, Place, inspect, parent, resolved};
+use crate::error::{Error, Result};
+
+/// A data set that is being built. Dropped before [`Staging::commit`], it leaves nothing.
+pub(crate) struct Staging {
+    dir: TempDir,
+    out: PathBuf,
+    place: Place,
+    _lock: OutputLock,
+}
+
+impl Staging {
+    /// Starts a data set that will be `out`, which no other program writes until the end.
+    pub fn new(out: &Path, overwrite: bool, contents: Contents) -> Result<Self> {
+        let out = &resolved(out);
+        inspect(out, overwrite, contents)?;
+        let lock = OutputLock::take(out)?;
+        // Another program may have put something there until the lock was taken.
+        let place = inspect(out, overwrite, contents)?;
+        remove_leftovers(out, &lock);
+        let parent = parent(out, place);
+        fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
+        let mut builder = tempfile::Builder::new();
+        let prefix = temporary_prefix(out);
+        builder.prefix(&prefix);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Less the usual umask; temporary folders are private otherwise.
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        let dir = builder.tempdir_in(parent).map_err(Error::io(parent, "cannot create a folder in it"))?;
+        Ok(Self { dir, out: out.into(), place, _lock: lock })
+    }
+
+    /// Where to build.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Puts the data set into its place. What was there before stays until then and is removed after.
+    pub fn commit(self) -> Result<()> {
+        put(&Disk, self.dir.path(), &self.out, self.place)
+    }
+}
+
+/// Puts the finished folder `from` into its place; where something was there, that is at `from` afterwards.
+pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) -> Result<()> {
+    let fault = |what| Error::io(out, what);
+    match place {
+        Place::Free => {
+            remove_fragments(out)?;
+            storage.rename(from, out).map_err(fault("cannot put the finished data set there"))?;
+        }
+        Place::Taken => storage.exchange(from, out).map_err(fault("cannot replace the data set"))?,
+        Place::OtherDisk => {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(from).map_err(fault("cannot list the finished files"))? {
+                names.push(entry.map_err(fault("cannot list the finished files"))?.file_name());
+            }
+            // The manifest comes last: without it no reader takes the folder for a data set.
+            names.sort_by_key(|name| (name == MANIFEST_FILE, name.clone()));
+            for name in names {
+                let moved = storage.rename(&from.join(&name), &out.join(&name));
+                moved.map_err(fault("cannot put the finished files there"))?;
+            }
+        }
+    }
+    storage.sync_folder(parent(out, place)).map_err(fault("cannot bring its name to the disk"))
+}
+
+/// Writes a file that the user named, whole or not at all. A link leads to the file that is written; a device or a pipe
+/// gets the bytes as they are.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if real.exists() && !real.is_file() {
+        return fs::write(&real, bytes).map_err(Error::io(path, "cannot write it"));
+    }
+    Ok(clipshard::write_whole(&Disk, &real, ".new-", bytes)?)
+}
+
+/// Folders that builds of `out` left when they were killed.
+pub(crate) fn leftovers(out: &Path) -> Vec<PathBuf> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Inside, where the output is a disk of its own.
+    let entries = [parent, out].into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(&temporary_prefix(out)));
+    left.map(|entry| entry.path()).collect()
+}
+
+/// Removes the folders that programs left when they were killed while they wrote `out`, and returns them.
+pub(crate) fn remove_leftovers(out: &Path, lock: &OutputLock) -> Vec<PathBuf> {
+    let mut left = if lock.is_held() { leftovers(out) } else { Vec::new() };
+    left.retain(|folder| fs::remove_dir_all(folder).is_ok());
+    left
+}
+
+/// Removes what programs were writing in a folder when they were killed. Its user holds the lock of the folder.
+pub(crate) fn remove_fragments(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if is_fragment(&entry.file_name().to_string_lossy()) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(Error::io(path, "cannot remove a fragment"))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::target::place;
+    use super::*;
+
+    fn finished(out: &Path, overwrite: bool, text: &str) -> Result<()> {
+        let staging = Staging::new(out, overwrite, Contents::DataSet)?;
+        fs::write(staging.path().join(MANIFEST_FILE), text).unwrap();
+        staging.commit()
+    }
+
+    #[test]
+    fn a_data_set_takes_a_free_place_and_is_replaced_only_on_demand() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("deep/set");
+        finished(&out, false, "one").unwrap();
+        assert!(matches!(finished(&out, false, "two"), Err(Error::Usage(_))));
+        drop(Staging::new(&out, true, Contents::DataSet).unwrap());
+        assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "one");
+        finished(&out, true, "two").unwrap();
+        assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "two");
+        let left: Vec<_> = fs::read_dir(root.path().join("deep")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["set"]);
+    }
+
+    #[test]
+    fn fragments_of_files_are_no_content() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("set");
+        for overwrite in [false, true] {
+            fs::create_dir(&out).unwrap();
+            fs::write(out.join(".shard-Ab12.partial"), "half").unwrap();
+            fs::create_dir(out.join(".partial")).unwrap();
+            assert_eq!(place(&out, overwrite).unwrap(), Place::Free);
+            finished(&out, overwrite, "one").unwrap();
+            let names: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(names, [MANIFEST_FILE]);
+            fs::remove_dir_all(&out).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_removed_by_the_next() {
+        let root = tempfile::tempdir().unwrap();
+        let (out, left, other) = (root.path().join("set"), ".set.partial-Xy", ".sets.partial-Xy");
+        for name in [left, other] {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        finished(&out, false, "one").unwrap();
+        assert!(!root.path().join(left).exists() && root.path().join(other).exists());
+    }
+
+    #[test]
+    fn overwrite_spares_folders_that_are_no_data_set() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("thesis.tex"), "").unwrap();
+        let error = Staging::new(root.path(), true, Contents::DataSet).err().unwrap().to_string();
+        assert!(error.contains("also holds thesis.tex"), "{error}");
+    }
+}

@@ -1,0 +1,121 @@
+//! A tree of frames whose layout is known: what it holds, and the files of its clips.
+
+use super::folders::ClipFolders;
+use super::found::Scan;
+use super::layout::{FlowCount, Layout};
+use super::location::Location;
+use super::recognise::{given, recognise};
+use super::scan;
+use crate::error::{Error, Problem, Result, Setting};
+use crate::lists::{ClassedFolder, ListedClip};
+use crate::progress::Watch;
+use crate::stream::StreamKind;
+
+/// A tree whose layout is known and whose folders were found.
+#[derive(Debug)]
+pub struct Tree {
+    layouts: Vec<Layout>,
+    flow_count: FlowCount,
+    folders: Vec<ClipFolders>,
+    shown: String,
+    found: Vec<String>,
+}
+
+impl Tree {
+    /// Finds the folders of a tree. Without a layout it is recognised.
+    pub fn open(location: &Location, layout: Option<Layout>) -> Result<Self> {
+        let roots = location.roots();
+        if let Some((missing, _)) = roots.iter().find(|(root, _)| !root.is_dir()) {
+            return Err(Error::input(format!("{}: no such folder", missing.display())));
+        }
+        let mut tree = Self {
+            layouts: Vec::new(),
+            flow_count: FlowCount::OneLess,
+            folders: Vec::new(),
+            shown: location.shown(),
+            found: Vec::new(),
+        };
+        for (root, wanted) in roots {
+            let (source, folders, why) = match layout {
+                None => recognise(root, wanted)?,
+                Some(layout) => given(root, wanted, layout)?,
+            };
+            if layout.is_none() {
+                tree.found.push(format!("{}: layout {}, for it has {why}", root.display(), source.layout().name()));
+            }
+            tree.layouts.push(source.layout());
+            tree.flow_count = source.flow_count();
+            tree.folders.extend(folders);
+        }
+        if let (Location::Tree(root), [only]) = (location, tree.streams().as_slice()) {
+            tree.found.push(format!("{}: {} is packed alone", root.display(), only.name()));
+        }
+        Ok(tree)
+    }
+
+    /// The layout, given or recognised, for manifests; of streams apart in two layouts both.
+    pub fn layout(&self) -> String {
+        match self.layouts[..] {
+            [rgb, flow] if rgb != flow => format!("rgb {}, flow {}", rgb.name(), flow.name()),
+            _ => self.layouts.first().map_or_else(String::new, |layout| layout.name().to_owned()),
+        }
+    }
+
+    /// What was recognised, and by what; empty where the layout was given.
+    pub fn found(&self) -> &[String] {
+        &self.found
+    }
+
+    /// The streams that are there: RGB before flow.
+    pub fn streams(&self) -> Vec<StreamKind> {
+        let planes = || self.folders.iter().flat_map(|folders| &folders.planes);
+        let there = |kind: &StreamKind| planes().any(|plane| plane.stream == *kind);
+        [StreamKind::Rgb, StreamKind::Flow].into_iter().filter(there).collect()
+    }
+
+    /// The tree as the user named it, for messages.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// All clip folders with their classes. An error where the layout has no class folders.
+    pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
+        let mut classed = Vec::new();
+        let found = self.folders.first().map(ClipFolders::all).transpose()?;
+        for folder in found.map_or_else(Vec::new, |(clips, _)| clips) {
+            let Some(class) = folder.class else {
+                return Err(Error::input(
+                    Problem::from(format!(
+                        "{}: layout {} has no class folders; name the classes in a CSV file (path,label,split) by ",
+                        self.shown,
+                        self.layout()
+                    ))
+                    .name(Setting::Lists),
+                ));
+            };
+            classed.push(ClassedFolder { class, clip: folder.name, role: None });
+        }
+        classed.sort_unstable();
+        Ok(classed)
+    }
+
+    /// Lists the files of the clips that are asked for, several folders at a time. Nothing is read but folders.
+    pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
+        let scan = scan::scan(&self.folders, &self.streams(), self.flow_count, clips, watch)?;
+        if scan.clips.iter().any(|clip| clip.nominal_frames.iter().any(|&n| n > 0)) {
+            return Ok(scan);
+        }
+        let example = clips.first().map_or("", |clip| clip.id.as_str());
+        let mut holds = "it holds no clip folders".to_owned();
+        if let Some(folders) = self.folders.first()
+            && let Some(folder) = folders.all()?.0.into_iter().map(|folder| folder.name).min()
+        {
+            holds = format!("it holds other folders, such as {folder}");
+        }
+        Err(Error::input(format!(
+            "none of the {} clips that the lists name (such as {example}) is under {}: {holds}; name the tree that these lists belong to",
+            clips.len(),
+            self.shown
+        )))
+    }
+}

@@ -1,0 +1,63 @@
+//! The decoder of videos, with what is made of them.
+
+use clipshard::Codec;
+use serde_json::{Value, json};
+
+use super::ffmpeg::Ffmpeg;
+use super::flow::Solvers;
+use super::options::{FlowMethod, VideoOptions};
+use crate::stored::StreamOptions;
+use crate::stream::StreamKind;
+use crate::versions;
+
+/// The decoder that was found, and what to do with what it gives.
+#[derive(Debug, Clone)]
+pub struct VideoDecoder {
+    /// The program.
+    pub ffmpeg: Ffmpeg,
+    /// What is made of it.
+    pub options: VideoOptions,
+    pub(super) solvers: Solvers,
+}
+
+impl VideoDecoder {
+    /// With the ffmpeg that was found.
+    pub fn new(ffmpeg: Ffmpeg, options: VideoOptions) -> Self {
+        Self { ffmpeg, options, solvers: Solvers::default() }
+    }
+
+    /// The decoder, for the manifest.
+    pub(crate) fn describe_decoder(&self) -> Value {
+        json!(self.ffmpeg.version)
+    }
+
+    /// What decides the bytes of a stream, for the manifest, beside what is said of streams from images.
+    pub(crate) fn describe(&self, kind: StreamKind, stream: &StreamOptions) -> Value {
+        let mut map = stream.describe();
+        if let Some(map) = map.as_object_mut() {
+            // Nothing is decoded from JPEG files here.
+            map.remove("jpeg_decoder");
+        }
+        map["frames"] =
+            json!(format!("short side {}, bilinear, antialiased, 22-bit weights, as Pillow", self.options.short_side));
+        match (kind, self.options.flow) {
+            (StreamKind::Rgb, _) if stream.codec == Codec::Jpeg => {
+                map["quality"] = json!(self.options.quality);
+                map["encoder"] = json!(format!("jpeg-encoder {}, 4:2:0", versions::JPEG_ENCODER));
+            }
+            (StreamKind::Flow, Some(method)) => {
+                map["method"] = json!(method.name());
+                let parameters = match (method, self.options.card) {
+                    (FlowMethod::TvL1, None) => "defaults",
+                    // The sum that ends its iterations is another, so its bytes are not quite the processor's.
+                    (FlowMethod::TvL1, Some(_)) => "defaults, on CUDA",
+                    (FlowMethod::Dis, _) => "PRESET_MEDIUM",
+                };
+                map["flow"] = json!(format!("clip-flow {}, OpenCV's {parameters}", versions::CLIP_FLOW));
+                map["quantised"] = json!("round(255 (v + 20) / 40), halves to even");
+            }
+            _ => {}
+        }
+        map
+    }
+}

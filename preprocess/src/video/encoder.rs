@@ -1,0 +1,240 @@
+//! From a video to the images of its streams: decode, resize, compute flow, quantise. What becomes of the images is the
+//! caller's business, who gets them one by one.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clip_flow::{Flow, quantise};
+
+use super::decoder::VideoDecoder;
+use super::ffmpeg::{MOST_FRAMES, Meaning};
+use super::file::VideoFile;
+use super::flow::FlowMaker;
+use super::frames::{Frame, FrameReader, Said};
+use crate::clip::{Absence, MIN_FLOW_FRAMES};
+use crate::error::{ClipError, Error, Result};
+use crate::resize::Resizer;
+use crate::stored::Geometry;
+
+/// One image of a stream, valid until the next.
+pub(crate) enum StreamImage<'a> {
+    /// A frame, `[height, width, 3]`.
+    Rgb { width: u16, height: u16, pixels: &'a [u8] },
+    /// The quantised flow from a frame to the next: x and y, `[height, width]` each.
+    Flow { width: u16, height: u16, planes: [&'a [u8]; 2] },
+}
+
+/// Which streams are wanted of which frames.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub rgb: bool,
+    pub flow: bool,
+    /// Frames before are decoded and left; those after are not decoded. Flow is of pairs inside.
+    pub frames: Range<u32>,
+}
+
+/// What was seen of a video.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Frames that were decoded.
+    pub decoded: u32,
+    /// Worth a word: a count that differs, what ffmpeg said.
+    pub notes: Vec<String>,
+}
+
+/// Makes images of videos, over and over in the same memory; each thread has one.
+pub(crate) struct VideoEncoder {
+    video: VideoDecoder,
+    /// What ffmpeg complains of is a fault, else a note.
+    strict: bool,
+    /// Threads that may help to compute flow.
+    threads: usize,
+    scale: Resizer,
+    frame: Frame,
+    resized: Vec<u8>,
+    grey: Vec<u8>,
+    flow: Option<FlowMaker>,
+    planes: [Vec<u8>; 2],
+}
+
+impl VideoEncoder {
+    pub fn new(video: VideoDecoder, strict: bool, threads: usize) -> Self {
+        Self {
+            video,
+            strict,
+            threads,
+            scale: Resizer::default(),
+            frame: Frame::default(),
+            resized: Vec::new(),
+            grey: Vec::new(),
+            flow: None,
+            planes: Default::default(),
+        }
+    }
+
+    /// Gives `each` the wanted images in the order of the frames, a frame before the flow that leads to it. What is wrong with
+    /// the video names its file.
+    pub fn run(
+        &mut self,
+        file: &VideoFile,
+        wanted: &Wanted,
+        cancel: &AtomicBool,
+        each: impl FnMut(StreamImage<'_>) -> Result<()>,
+    ) -> Result<Seen, ClipError> {
+        self.decode(file, wanted, cancel, each).map_err(|error| error.at(|| file.path.clone()))
+    }
+
+    fn decode(
+        &mut self,
+        file: &VideoFile,
+        wanted: &Wanted,
+        cancel: &AtomicBool,
+        mut each: impl FnMut(StreamImage<'_>) -> Result<()>,
+    ) -> Result<Seen, ClipError> {
+        // How many frames there are is known at the end only; a file cannot hold more frames than bytes.
+        let whole = wanted.frames == (0..file.frames);
+        let most = u32::try_from(file.bytes.saturating_add(1)).map_or(MOST_FRAMES, |bytes| bytes.min(MOST_FRAMES));
+        let limit = if whole { most } else { wanted.frames.end };
+        let mut reader = FrameReader::start(&self.video.ffmpeg, &file.path, limit, cancel)?;
+        if let Some(flow) = &mut self.flow {
+            flow.restart();
+        }
+        let mut first_size = None;
+        let mut decoded = 0;
+        while reader.next(&mut self.frame)? {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(ClipError::Work(Error::Interrupted));
+            }
+            let size = (self.frame.width, self.frame.height);
+            let first = *first_size.get_or_insert(size);
+            if first != size {
+                return Err(ClipError::fault(format!(
+                    "frame {decoded} has {}x{} pixels, the first {}x{}; a clip has one size",
+                    size.0, size.1, first.0, first.1
+                )));
+            }
+            if decoded >= wanted.frames.start {
+                self.give(wanted, &mut each)?;
+            }
+            decoded += 1;
+        }
+        if let Some(flow) = &mut self.flow {
+            let planes = &mut self.planes;
+            flow.finish(|flow| give_flow(flow, planes, &mut each))?;
+        }
+        let said = reader.finish()?;
+        if whole && decoded == limit {
+            return Err(ClipError::fault(format!("it has {decoded} frames or more; cut it into clips")));
+        }
+        let notes = if whole { self.judge(file, decoded, said)? } else { Vec::new() };
+        Ok(Seen { decoded, notes })
+    }
+
+    /// Says what is worth a word of a video that was decoded to its end. Fewer frames than counted are damage only where the
+    /// decoder complained: cutting without decoding, invisible frames and empty packets hide frames by design.
+    fn judge(&self, file: &VideoFile, decoded: u32, said: Option<Said>) -> Result<Vec<String>, ClipError> {
+        let counted = file.header_frames.unwrap_or(file.frames);
+        // Containers of packed B-frames may count one packet that holds no frame.
+        let is_short = decoded + 1 < counted.max(file.frames);
+        let mut notes = Vec::new();
+        if let Some(Said { words, meaning, at_start }) = said {
+            let is_cut_copy = meaning == Meaning::MissingReferences && at_start;
+            if meaning == Meaning::OtherSize {
+                return Err(ClipError::fault(
+                    "its frames change their size or pixel format on the way, and a clip has one; cut it into clips there",
+                ));
+            }
+            if is_short && !is_cut_copy {
+                return Err(ClipError::fault(format!(
+                    "{decoded} of {} frames were decoded ({words}); get the file again",
+                    counted.max(file.frames)
+                )));
+            }
+            if self.strict {
+                return Err(ClipError::fault(format!("ffmpeg found damage: {words}; get the file again")));
+            }
+            notes.push(if is_cut_copy {
+                format!("it starts between two key frames, and frames before the second are missing: {words}")
+            } else {
+                format!("ffmpeg found damage and went on: {words}")
+            });
+        }
+        if decoded == 0 {
+            return Err(ClipError::fault("no frame could be decoded; get the file again"));
+        }
+        if decoded <= MIN_FLOW_FRAMES {
+            return Err(Absence::short_video(&file.path, decoded).into());
+        }
+        if decoded != counted {
+            let who = if file.header_frames.is_some() { "its header says" } else { "its packets are" };
+            notes.push(format!("{decoded} frames were decoded, {who} {counted}"));
+        }
+        if let Some(flow_frames) = file.published_flow_frames
+            && decoded != flow_frames + 1
+        {
+            notes.push(format!("{decoded} frames were decoded, the published frames are {}", flow_frames + 1));
+        }
+        Ok(notes)
+    }
+
+    /// Resizes the frame that was just read, and gives what is wanted of it.
+    fn give(&mut self, wanted: &Wanted, each: &mut impl FnMut(StreamImage<'_>) -> Result<()>) -> Result<()> {
+        let Frame { width: from_width, height: from_height, ref pixels } = self.frame;
+        let (width, height) = Geometry::ShortSide(self.video.options.short_side).extent(from_width, from_height);
+        let extent = |w: u16, h: u16| (usize::from(w), usize::from(h));
+        self.scale.resize(pixels, extent(from_width, from_height), extent(width, height), 3, &mut self.resized);
+        if wanted.rgb {
+            each(StreamImage::Rgb { width, height, pixels: &self.resized })?;
+        }
+        let Some(method) = self.video.options.flow.filter(|_| wanted.flow) else { return Ok(()) };
+        if self.flow.as_ref().is_none_or(|flow| flow.size() != (width, height)) {
+            self.flow = Some(FlowMaker::new(
+                method,
+                self.video.options,
+                self.video.solvers.clone(),
+                self.threads,
+                (width, height),
+            )?);
+        }
+        if let Some(flow) = &mut self.flow {
+            grey(&self.resized, &mut self.grey);
+            let planes = &mut self.planes;
+            flow.push(&self.grey, |flow| give_flow(flow, planes, each))?;
+        }
+        Ok(())
+    }
+}
+
+/// Quantises a flow and gives it on.
+fn give_flow(
+    flow: &Flow,
+    planes: &mut [Vec<u8>; 2],
+    each: &mut impl FnMut(StreamImage<'_>) -> Result<()>,
+) -> Result<()> {
+    quantise(&flow.x, &mut planes[0]);
+    quantise(&flow.y, &mut planes[1]);
+    let (width, height) = (flow.width as u16, flow.height as u16);
+    each(StreamImage::Flow { width, height, planes: [&planes[0], &planes[1]] })
+}
+
+/// Luma of RGB pixels by ITU-R BT.601 in 15-bit fixed point, as OpenCV's `cvtColor` has it.
+fn grey(rgb: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend(rgb.chunks_exact(3).map(|pixel| {
+        let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+        ((9798 * r + 19235 * g + 3735 * b + (1 << 14)) >> 15) as u8
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grey_is_that_of_opencv() {
+        // cv2.cvtColor(numpy.uint8([[[255, 0, 0], ...]]), cv2.COLOR_RGB2GRAY)
+        let mut out = vec![7];
+        grey(&[255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 10, 200, 30, 0, 0, 0], &mut out);
+        assert_eq!(out, [76, 150, 29, 255, 124, 0]);
+    }
+}

@@ -1,0 +1,56 @@
+//! A video file that was probed.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use super::ffmpeg::{Probed, probe};
+use crate::clip::{Absence, MIN_FLOW_FRAMES};
+use crate::error::ClipError;
+use crate::stream::StreamKind;
+
+/// One video of a clip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VideoFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Frames, as many as its packets; a few of them may be hidden, empty or doubled.
+    pub frames: u32,
+    /// Frames as its header says, where that has a count.
+    pub header_frames: Option<u32>,
+    /// Flow frames of the published frame tree of UCF101, one less than its RGB frames; `None` for other clips.
+    pub published_flow_frames: Option<u32>,
+}
+
+impl VideoFile {
+    /// Asks the container of a file how many frames it has.
+    pub(crate) fn probe(
+        path: &Path,
+        published_flow_frames: Option<u32>,
+        cancel: &AtomicBool,
+    ) -> Result<Self, ClipError> {
+        let Probed { packets, header_frames } = probe(path, cancel).map_err(|error| error.at(|| path.to_owned()))?;
+        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+        Ok(Self { path: path.to_owned(), bytes, frames: packets, header_frames, published_flow_frames })
+    }
+
+    /// Says whether there are frames enough.
+    pub(crate) fn check(&self) -> Result<(), Absence> {
+        let Self { ref path, frames, header_frames, .. } = *self;
+        if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|said| said > frames + 1) {
+            let said = header_frames.map_or_else(String::new, |said| format!(" of {said}"));
+            return Err(Absence::of_file(path, format!("{frames}{said} frames are there; get the file again")));
+        }
+        if frames <= MIN_FLOW_FRAMES { Err(Absence::short_video(path, frames)) } else { Ok(()) }
+    }
+}
+
+/// Returns the frames of a stream of a video with so many frames.
+pub(crate) fn frames_of(kind: StreamKind, frames: u32) -> u32 {
+    match kind {
+        StreamKind::Rgb => frames,
+        StreamKind::Flow => frames.saturating_sub(1),
+    }
+}
