@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Makes the score files that the tests of train/src/scores and train/src/scores/fuse/combine.rs read, with the answers numpy gives.
+"""Makes the score files that the tests of train/src/scores and train/src/scores/fusion/combine.rs read, with the answers numpy gives.
 
     python make_score_goldens.py pickles TAG        dictionaries in each pickle protocol of this Python and numpy
     python make_score_goldens.py fusion             score files and fusion.json

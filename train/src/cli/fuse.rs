@@ -1,7 +1,7 @@
 //! `ucftrain fuse`: combines the scores of several networks.
 
 use crate::base::console::{document, result};
-use crate::scores::fuse::{FuseOptions, SEED_SAMPLES, Space, fuse};
+use crate::scores::fusion::{FuseOptions, SEED_SAMPLES, Space, fuse};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use super::thumbnail::Thumbnail;
 use super::view::View;
 use crate::scores::Scores;
 use crate::scores::confusion::predicted;
-use crate::scores::fuse::combine::softmax;
+use crate::scores::fusion::combine::softmax;
 
 /// A clip that was taken for another class.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@ pub mod confusion;
 mod csv;
 mod fault;
 mod file;
-pub mod fuse;
+pub mod fusion;
 mod labels;
 mod names;
 mod npy;

@@ -1,7 +1,7 @@
 //! What networks say of a clip.
 
 use crate::scores::SampleScores;
-use crate::scores::fuse::combine::softmax;
+use crate::scores::fusion::combine::softmax;
 use crate::stream::Stream;
 
 /// What one network says of the clip.

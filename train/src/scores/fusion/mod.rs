@@ -2,14 +2,14 @@
 
 mod align;
 pub mod combine;
-mod fusion;
 mod held_out;
 mod options;
 mod report;
+mod splits;
 #[cfg(test)]
 mod tests;
 
 pub use align::align;
-pub use fusion::fuse;
 pub use options::{FuseOptions, SEED_SAMPLES, Space};
 pub use report::Outcome;
+pub use splits::fuse;

@@ -1,7 +1,7 @@
 //! What is fused, and how.
 
 use crate::scores::Scores;
-use crate::scores::fuse::combine::softmax;
+use crate::scores::fusion::combine::softmax;
 use clap::ValueEnum;
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Reads, aligns and combines the scores of several streams.
+//! Reads, aligns and combines the scores of several streams, split by split.
 
 use super::align::{find_labels, load_aligned};
 use super::combine::{Ratio, Strategy};
