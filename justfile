@@ -39,6 +39,6 @@ cuda:
 fuzz *ARGUMENTS:
     scripts/fuzz.sh {{ARGUMENTS}}
 
-# Checks licences, advisories and sources of dependencies (needs cargo-deny)
-deny:
-    cargo deny check
+# Checks licences and sources of dependencies (`just deny advisories`: also known vulnerabilities)
+deny *ARGUMENTS:
+    scripts/deny.sh {{ARGUMENTS}}
