@@ -1,7 +1,8 @@
 //! Finds the programs that some tests run. Where one is missing, these tests are ignored and give the reason.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The name of each `cfg`, and the programs of which one is enough.
 const PROGRAMS: [(&str, &[&str]); 2] =
@@ -9,21 +10,39 @@ const PROGRAMS: [(&str, &[&str]); 2] =
 
 fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
+    println!("cargo::rerun-if-env-changed=CLIPSHARD_PYTHON");
     let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    let on_path = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
     let mut missing = false;
     for (cfg, names) in PROGRAMS {
-        println!("cargo::rustc-check-cfg=cfg({cfg})");
-        let name = |name: &&str| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
-        match names.iter().find_map(name) {
-            Some(path) => {
-                println!("cargo::rustc-cfg={cfg}");
-                println!("cargo::rerun-if-changed={}", path.display());
-            }
-            None => missing = true,
-        }
+        missing |= !announce(cfg, names.iter().find_map(|name| on_path(name)).as_deref());
     }
-    // An installation changes one of these folders.
-    for folder in folders.iter().filter(|folder| missing && folder.is_dir()) {
+    let (named, made) = (env::var_os("CLIPSHARD_PYTHON").map(PathBuf::from), made_python());
+    let python = named.into_iter().chain(made.clone()).chain(on_path("python3")).find(|python| decodes_zstd(python));
+    missing |= !announce("has_python_zstd", python.as_deref());
+    // An installation changes one of these.
+    let installed = folders.iter().filter(|folder| folder.is_dir()).chain(&made);
+    for folder in installed.filter(|_| missing) {
         println!("cargo::rerun-if-changed={}", folder.display());
     }
+}
+
+/// Sets a `cfg` for a program that was found, and looks again when it changes. Returns whether it was found.
+fn announce(cfg: &str, program: Option<&Path>) -> bool {
+    println!("cargo::rustc-check-cfg=cfg({cfg})");
+    if let Some(path) = program {
+        println!("cargo::rustc-cfg={cfg}");
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    program.is_some()
+}
+
+/// Returns where `scripts/python_env.sh` makes a Python: beside the profile's folder, four above a build script's.
+fn made_python() -> Option<PathBuf> {
+    Some(Path::new(&env::var_os("OUT_DIR")?).ancestors().nth(4)?.join("python/bin/python"))
+}
+
+fn decodes_zstd(python: &Path) -> bool {
+    let code = "try:\n import zstandard\nexcept ImportError:\n import compression.zstd";
+    Command::new(python).args(["-c", code]).output().is_ok_and(|output| output.status.success())
 }
