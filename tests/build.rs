@@ -20,10 +20,11 @@ fn main() {
     let (named, made) = (env::var_os("CLIPSHARD_PYTHON").map(PathBuf::from), made_python());
     let python = named.into_iter().chain(made.clone()).chain(on_path("python3")).find(|python| decodes_zstd(python));
     missing |= !announce("has_python_zstd", python.as_deref());
-    // An installation changes one of these.
-    let installed = folders.iter().filter(|folder| folder.is_dir()).chain(&made);
-    for folder in installed.filter(|_| missing) {
-        println!("cargo::rerun-if-changed={}", folder.display());
+    // An installation changes one of these. The Python that is made is a link to an older file; its settings are new.
+    let settings = made.map(|python| python.with_file_name("../pyvenv.cfg")).filter(|file| missing || file.exists());
+    let folders = folders.into_iter().filter(|folder| missing && folder.is_dir());
+    for path in folders.chain(settings) {
+        println!("cargo::rerun-if-changed={}", path.display());
     }
 }
 
