@@ -4,19 +4,21 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The name of each `cfg`, and the programs of which one is enough.
-const PROGRAMS: [(&str, &[&str]); 2] =
-    [("has_ffmpeg", &["ffmpeg"]), ("has_browser", &["chromium", "chromium-browser", "google-chrome"])];
+/// Browsers, of which one is enough.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=CLIPSHARD_PYTHON");
     let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
-    let on_path = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
-    let mut missing = false;
-    for (cfg, names) in PROGRAMS {
-        missing |= !announce(cfg, names.iter().find_map(|name| on_path(name)).as_deref());
-    }
+    let on_path = |name: &str| {
+        let name = format!("{name}{}", env::consts::EXE_SUFFIX);
+        folders.iter().map(|folder| folder.join(&name)).find(|path| path.is_file())
+    };
+    // The two come in one package.
+    let ffmpeg = on_path("ffmpeg").filter(|_| on_path("ffprobe").is_some());
+    let mut missing = !announce("has_ffmpeg", ffmpeg.as_deref());
+    missing |= !announce("has_browser", BROWSERS.into_iter().find_map(on_path).as_deref());
     let (named, made) = (env::var_os("CLIPSHARD_PYTHON").map(PathBuf::from), made_python());
     let python = named.into_iter().chain(made.clone()).chain(on_path("python3")).find(|python| decodes_zstd(python));
     missing |= !announce("has_python_zstd", python.as_deref());
