@@ -1,27 +1,51 @@
-//! Tells the tests which programs they can run (`cfg(has_ffmpeg)`), so that those that cannot run are listed as ignored.
+//! Finds the programs that some tests run. Where one is missing, these tests are ignored and give the reason.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Browsers, of which one is enough.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(has_ffmpeg)");
-    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PATH");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = env::split_paths(&path).collect();
-    let find = |program: &str| {
-        let name = format!("{program}{}", env::consts::EXE_SUFFIX);
-        folders.iter().map(|folder| folder.join(&name)).find(|file| file.is_file())
+    println!("cargo::rerun-if-env-changed=CLIPSHARD_PYTHON");
+    let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    let on_path = |name: &str| {
+        let name = format!("{name}{}", env::consts::EXE_SUFFIX);
+        folders.iter().map(|folder| folder.join(&name)).find(|path| path.is_file())
     };
-    if let (Some(ffmpeg), Some(ffprobe)) = (find("ffmpeg"), find("ffprobe")) {
-        println!("cargo::rustc-cfg=has_ffmpeg");
-        // Removed, they are looked for again.
-        println!("cargo::rerun-if-changed={}", ffmpeg.display());
-        println!("cargo::rerun-if-changed={}", ffprobe.display());
-    } else {
-        // Installed, they are found.
-        for folder in folders.iter().filter(|folder: &&_| Path::is_dir(folder)) {
-            println!("cargo::rerun-if-changed={}", folder.display());
-        }
+    // The two come in one package.
+    let ffmpeg = on_path("ffmpeg").filter(|_| on_path("ffprobe").is_some());
+    let mut missing = !announce("has_ffmpeg", ffmpeg.as_deref());
+    missing |= !announce("has_browser", BROWSERS.into_iter().find_map(on_path).as_deref());
+    let (named, made) = (env::var_os("CLIPSHARD_PYTHON").map(PathBuf::from), made_python());
+    let python = named.into_iter().chain(made.clone()).chain(on_path("python3")).find(|python| decodes_zstd(python));
+    missing |= !announce("has_python_zstd", python.as_deref());
+    // An installation changes one of these. The Python that is made is a link to an older file; its settings are new.
+    let settings = made.map(|python| python.with_file_name("../pyvenv.cfg")).filter(|file| missing || file.exists());
+    let folders = folders.into_iter().filter(|folder| missing && folder.is_dir());
+    for path in folders.chain(settings) {
+        println!("cargo::rerun-if-changed={}", path.display());
     }
+}
+
+/// Sets a `cfg` for a program that was found, and looks again when it changes. Returns whether it was found.
+fn announce(cfg: &str, program: Option<&Path>) -> bool {
+    println!("cargo::rustc-check-cfg=cfg({cfg})");
+    if let Some(path) = program {
+        println!("cargo::rustc-cfg={cfg}");
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    program.is_some()
+}
+
+/// Returns where `scripts/python_env.sh` makes a Python: beside the profile's folder, four above a build script's.
+fn made_python() -> Option<PathBuf> {
+    Some(Path::new(&env::var_os("OUT_DIR")?).ancestors().nth(4)?.join("python/bin/python"))
+}
+
+fn decodes_zstd(python: &Path) -> bool {
+    let code = "try:\n import zstandard\nexcept ImportError:\n import compression.zstd";
+    Command::new(python).args(["-c", code]).output().is_ok_and(|output| output.status.success())
 }

@@ -84,22 +84,27 @@ pub fn reseal(bytes: &mut [u8]) {
     bytes[length - TRAILER_BYTES..].copy_from_slice(trailer.as_bytes());
 }
 
-/// A zip archive as `torch.save` writes it, with these bytes as its pickle and a storage `0` of sixteen bytes.
+/// Returns a zip archive as `torch.save` writes it, with these bytes as its pickle and a storage `0` of sixteen bytes.
 pub fn archive(pickle: &[u8]) -> Vec<u8> {
-    let (mut file, mut directory) = (Vec::new(), Vec::new());
-    for (name, content) in [("x/data.pkl", pickle), ("x/data/0", &[1; 16])] {
-        let (offset, size) = (file.len() as u32, content.len() as u32);
-        // Version, flags, method, time and date; a CRC of 0 is not checked.
-        let mut head = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0, 0, 0, 0, 0].to_vec();
-        head.extend([size, size].map(u32::to_le_bytes).concat());
+    zip(&[("x/data.pkl", pickle), ("x/data/0", &[1; 16])])
+}
+
+/// Returns a zip archive of uncompressed files, with correct checksums.
+pub fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for &(name, content) in files {
+        let (offset, size) = (archive.len() as u32, content.len() as u32);
+        // Version, flags, method, time and date.
+        let mut head = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0].to_vec();
+        head.extend([crc32fast::hash(content), size, size].map(u32::to_le_bytes).concat());
         head.extend([name.len() as u8, 0, 0, 0]);
-        file.extend([b"PK\x03\x04", head.as_slice(), name.as_bytes(), content].concat());
+        archive.extend([b"PK\x03\x04", head.as_slice(), name.as_bytes(), content].concat());
         directory.extend([b"PK\x01\x02\x14\0", head.as_slice(), &[0; 10], &offset.to_le_bytes(), name.as_bytes()].concat());
     }
-    let (start, size) = (file.len() as u32, directory.len() as u32);
-    file.extend(directory);
-    file.extend(b"PK\x05\x06\0\0\0\0\x02\0\x02\0");
-    file.extend([size, start].map(u32::to_le_bytes).concat());
-    file.extend([0; 2]);
-    file
+    let (start, size, count) = (archive.len() as u32, directory.len() as u32, files.len() as u8);
+    archive.extend(directory);
+    archive.extend([b'P', b'K', 5, 6, 0, 0, 0, 0, count, 0, count, 0]);
+    archive.extend([size, start].map(u32::to_le_bytes).concat());
+    archive.extend([0; 2]);
+    archive
 }

@@ -68,7 +68,7 @@ pub fn args(dir: &Path, line: &str) -> Vec<String> {
 }
 
 /// Resizes images to a square with a triangle filter, as the loader does.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Squash(Resizer);
 
 impl Squash {

@@ -14,20 +14,16 @@ fn script() -> PathBuf {
     "../scripts/check_clipshards.py".into()
 }
 
-/// A Python, best one that decodes zstd: `CLIPSHARD_PYTHON`, what `scripts/python_env.sh` makes, the system's.
-fn python() -> Option<(PathBuf, bool)> {
-    let made = std::env::current_exe().ok()?.ancestors().nth(3)?.join("python/bin/python");
+/// Returns a Python that decodes zstd: `CLIPSHARD_PYTHON`, the one of `scripts/python_env.sh`, or the system's. `build.rs` looks for
+/// the same ones.
+fn python() -> PathBuf {
+    let made = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("python/bin/python");
     let named = std::env::var_os("CLIPSHARD_PYTHON").map(PathBuf::from);
-    let candidates: Vec<PathBuf> = named.into_iter().chain([made, "python3".into()]).collect();
-    let runs = |python: &PathBuf, code: &str| {
-        Command::new(python).args(["-c", code]).output().is_ok_and(|output| output.status.success())
-    };
-    let zstd = "try:\n import zstandard\nexcept ImportError:\n import compression.zstd";
-    let with_zstd = candidates.iter().find(|python| runs(python, zstd));
-    if let Some(python) = with_zstd {
-        return Some((python.clone(), true));
-    }
-    candidates.into_iter().find(|python| runs(python, "")).map(|python| (python, false))
+    let code = "try:\n import zstandard\nexcept ImportError:\n import compression.zstd";
+    let decodes =
+        |python: &PathBuf| Command::new(python).args(["-c", code]).output().is_ok_and(|output| output.status.success());
+    let mut candidates = named.into_iter().chain([made, "python3".into()]);
+    candidates.find(decodes).expect("a python3 with zstandard; scripts/python_env.sh makes one")
 }
 
 fn lines(python: &Path, path: &Path) -> (bool, Vec<String>) {
@@ -37,11 +33,9 @@ fn lines(python: &Path, path: &Path) -> (bool, Vec<String>) {
 }
 
 #[test]
+#[cfg_attr(not(has_python_zstd), ignore = "needs a python3 with zstandard: scripts/python_env.sh")]
 fn it_reads_the_same_pixels_from_the_golden_shards() {
-    let Some((python, zstd)) = python() else {
-        eprintln!("skipped: there is no python3 to run the second reader with");
-        return;
-    };
+    let python = python();
     let data = Dataset::open(golden()).unwrap();
     let mut decoder = Decoder::new().unwrap();
     let mut expected = Vec::new();
@@ -56,14 +50,9 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
                 records.decode(frame, plane, &mut decoder, &mut pixels).unwrap();
                 // Decoders of JPEG differ, so its file is compared.
                 let crc32 = crc32fast::hash(if record.codec == Codec::Jpeg { &record.bytes } else { &pixels });
-                let shown = if record.codec == Codec::Zstd && !zstd {
-                    "not decoded: zstd records need the module zstandard, or Python 3.14".to_owned()
-                } else {
-                    format!("{crc32:08x}")
-                };
                 let codec = record.codec as u8;
                 expected.push(format!(
-                    "{name} {} {frame} {plane} {} codec {codec}: {shown}",
+                    "{name} {} {frame} {plane} {} codec {codec}: {crc32:08x}",
                     records.id(),
                     record.size
                 ));
@@ -72,24 +61,18 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
     }
     expected.push(format!("{}: whole", golden().display()));
     assert_eq!(lines(&python, &golden()), (true, expected));
-    if !zstd {
-        eprintln!("in part: {} cannot decode zstd; scripts/python_env.sh makes one that can", python.display());
-    }
 }
 
 #[test]
+#[cfg_attr(not(has_python_zstd), ignore = "needs a python3 with zstandard: scripts/python_env.sh")]
 fn it_refuses_every_hostile_file() {
-    let Some((python, zstd)) = python() else {
-        eprintln!("skipped: there is no python3 to run the second reader with");
-        return;
-    };
+    let python = python();
     let folder = Path::new("../shard/tests/attacks");
     let mut tried = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // It reads no pixels of JPEG files, and without a module none of zstd.
-        if !name.contains(".clipshard") && !name.contains(".json") || !zstd && name.starts_with("zstd") {
+        if !name.contains(".clipshard") && !name.contains(".json") {
             continue;
         }
         let (success, lines) = lines(&python, &path);
@@ -105,8 +88,9 @@ fn it_refuses_every_hostile_file() {
 
 #[cfg(unix)]
 #[test]
+#[cfg_attr(not(has_python_zstd), ignore = "needs a python3 with zstandard: scripts/python_env.sh")]
 fn it_refuses_pipes_and_devices_and_does_not_wait_for_them() {
-    let (python, _) = python().expect("python3 runs the second reader");
+    let python = python();
     let place = tempfile::tempdir().unwrap();
     for (name, other) in [("flow-00000.clipshard", "rgb-00000.clipshard"), ("manifest.json", "flow-00000.clipshard")] {
         let dir = place.path().join(name);

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Counts the tests in the output of `cargo test`: a table of test programs, and the reason of each ignored test.
+
+    scripts/count_tests.py LOG      with STRICT=1, ignored tests are an error
+
+Exits with 1 if a test failed, if no test ran, or, with STRICT=1, if a test was ignored. Tests that other tests start as their
+own process (`ignore = "started by ..."`) are listed apart and are no error.
+"""
+
+import os
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+PROGRAM = re.compile(r"^\s+Running (?:unittests )?(\S+) \((\S+)\)$|^\s+Doc-tests (\S+)$")
+RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;")
+IGNORED = re.compile(r"^test (.+?)(?: - should panic)? \.\.\. ignored(?:, (.*))?$")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+HELPER = "started by "
+
+
+class Program:
+    """The counts of one test program."""
+
+    def __init__(self, name):
+        self.name = name
+        self.passed = self.failed = self.ignored = 0
+        self.finished = False
+
+
+def program_name(match):
+    """Returns a short name: the crate's for unit tests and examples in documentation, the file's for others."""
+    source, executable, documented = match.groups()
+    if documented:
+        return f"{documented} (documentation)"
+    crate = re.sub(r"-[0-9a-f]{16}(\.exe)?$", "", Path(executable).name)
+    return f"{crate} ({source})"
+
+
+def read(lines):
+    """Returns the programs in order, and for each reason the names of the tests that it kept from running."""
+    programs, reasons, program = [], defaultdict(list), None
+    for line in lines:
+        line = COLOURS.sub("", line.rstrip("\n"))
+        if match := PROGRAM.match(line):
+            program = Program(program_name(match))
+            programs.append(program)
+        elif match := RESULT.match(line):
+            # What a test prints may look like a result; only the first one after a program's start is its own.
+            if program and not program.finished:
+                program.passed, program.failed, program.ignored = map(int, match.groups())
+                program.finished = True
+        elif (match := IGNORED.match(line)) and program and not program.finished:
+            reasons[match[2] or "no reason given"].append(f"{program.name}: {match[1]}")
+    return programs, reasons
+
+
+def show(programs, reasons):
+    """Prints the table and the reasons. Returns the sums of passed, failed and ignored tests, and of unfinished programs."""
+    tested = [program for program in programs if program.passed + program.failed + program.ignored or not program.finished]
+    width = max((len(program.name) for program in tested), default=0)
+    print(f"\n{'tests':{width}}  passed  failed  ignored")
+    print("-" * (width + 25))
+    for program in tested:
+        note = "" if program.finished else "  did not finish"
+        print(f"{program.name:{width}}  {program.passed:6}  {program.failed:6}  {program.ignored:7}{note}")
+    helpers = sum(len(tests) for reason, tests in reasons.items() if reason.startswith(HELPER))
+    passed = sum(program.passed for program in programs)
+    failed = sum(program.failed for program in programs)
+    ignored = sum(program.ignored for program in programs) - helpers
+    for reason, tests in sorted(reasons.items()):
+        kind = "not counted as ignored" if reason.startswith(HELPER) else "ignored"
+        print(f"\n{kind}, {len(tests)}: {reason}")
+        for test in tests:
+            print(f"  {test}")
+    print(f"\n{passed} passed, {failed} failed, {ignored} ignored\n")
+    return passed, failed, ignored, sum(not program.finished for program in programs)
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
+        passed, failed, ignored, unfinished = show(*read(log))
+    if failed or unfinished:
+        sys.exit("error: tests failed")
+    if not passed:
+        sys.exit("error: no test ran")
+    if ignored and os.environ.get("STRICT") == "1":
+        sys.exit(f"error: {ignored} tests were ignored; scripts/install_test_tools.sh installs what tests need")
+
+
+if __name__ == "__main__":
+    main()
