@@ -416,8 +416,8 @@ template <typename T> __device__ void crop_channels(const T* x, T* out, int64_t 
 // say which squares there are; squares outside the image are 0.
 // Blocks along y walk over rows of squares; a thread owns V channels of a square, which V divides `c` and `channels` for.
 template <typename T, int V>
-__device__ void space_to_depth_images(const T* x, T* out, int n, int h, int w, int c, int squares_h, int squares_w, int channels,
-                            int first) {
+__device__ void space_to_depth_images(const T* x, T* out, int n, int h, int w, int c, int squares_h, int squares_w,
+                                      int channels, int first) {
     int groups = channels / V;
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= squares_w * groups) return;
@@ -435,8 +435,8 @@ __device__ void space_to_depth_images(const T* x, T* out, int n, int h, int w, i
 
 // OIHW [o, c, kernel, kernel] -> [o, channels, side, side] for images of squares, or back where `back`. Kernel row a is row
 // (a - padding) of an output's square: square floor of half of that, from square `first` on.
-extern "C" __global__ void space_to_depth_weights(const float* from, float* to, int o, int c, int kernel, int padding, int channels,
-                                        int side, int first, int back) {
+extern "C" __global__ void space_to_depth_weights(const float* from, float* to, int o, int c, int kernel, int padding,
+                                                  int channels, int side, int first, int back) {
     int64_t total = (int64_t)o * (back ? c * kernel * kernel : channels * side * side);
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
         if (back) {
@@ -642,10 +642,10 @@ VECTORS(bf16, bf16, 1)
 SINGLES(float, f32)
 SINGLES(bf16, bf16)
 
-#define SPACE_TO_DEPTH(T, NAME, V)                                                                                                \
-    extern "C" __global__ void space_to_depth_images_##NAME##_v##V(const T* x, T* out, int n, int h, int w, int c, int squares_h,   \
-                                                         int squares_w, int channels, int first) {                        \
-        space_to_depth_images<T, V>(x, out, n, h, w, c, squares_h, squares_w, channels, first);                                      \
+#define SPACE_TO_DEPTH(T, NAME, V)                                                                                       \
+    extern "C" __global__ void space_to_depth_images_##NAME##_v##V(const T* x, T* out, int n, int h, int w, int c,       \
+                                                                   int squares_h, int squares_w, int channels, int first) {\
+        space_to_depth_images<T, V>(x, out, n, h, w, c, squares_h, squares_w, channels, first);                          \
     }
 
 SPACE_TO_DEPTH(float, f32, 4)
