@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a data set cannot be opened, read or written. Each message names the file, what was expected and the cure.
+/// Why a data set cannot be opened, read or written. Each message names the file, what was expected and the cure, and includes its
+/// cause: [`source`](std::error::Error::source) returns nothing.
 ///
 /// # Example
 ///
@@ -23,22 +24,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {reason}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What was tried.
         action: &'static str,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The operating system cannot map the file into memory. [`Access::Read`](crate::Access::Read) works without a map.
-    #[error("{}: cannot map it into memory: {source}", path.display())]
+    #[error("{}: cannot map it into memory: {reason}", path.display())]
     Map {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The folder holds no manifest.
     #[error("{}: no {MANIFEST_FILE} here; name the folder of a packed data set", dir.display())]
@@ -233,7 +234,7 @@ impl fmt::Display for ShardPart {
 impl Error {
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::Io { path, action, source }
+        move |reason| Self::Io { path, action, reason }
     }
 
     /// Whether single clips or records are damaged, so that the rest of the data set can still be read.

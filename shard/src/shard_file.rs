@@ -39,9 +39,9 @@ impl ShardFile {
         if length < (HEADER_BYTES + TRAILER_BYTES) as u64 {
             return Err(short("a header and a trailer take 128"));
         }
-        let contents = Contents::new(file, length as usize, access).map_err(|source| match access {
-            Access::Map => Error::Map { path: path.to_owned(), source },
-            Access::Read => Error::io(path, "read it")(source),
+        let contents = Contents::new(file, length as usize, access).map_err(|reason| match access {
+            Access::Map => Error::Map { path: path.to_owned(), reason },
+            Access::Read => Error::io(path, "read it")(reason),
         })?;
         Self::check(path.to_owned(), contents)
     }

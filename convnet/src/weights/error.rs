@@ -41,12 +41,12 @@ pub enum WeightsError {
         fault: String,
     },
     /// The file is a `.pth` that holds something else than weights, or is made to do harm.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Pickle {
         /// The file.
         path: PathBuf,
         /// What it holds.
-        source: PickleError,
+        reason: PickleError,
     },
     /// A number that no network can compute with.
     #[error(

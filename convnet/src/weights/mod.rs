@@ -90,7 +90,7 @@ fn of_pth(path: &Path, bytes: &[u8]) -> Result<(Vec<(String, Tensor)>, String), 
         match error {
             PickleError::Format => WeightsError::Format { path },
             error if error.is_damage() => WeightsError::Damaged { path, fault: error.to_string() },
-            source => WeightsError::Pickle { path, source },
+            reason => WeightsError::Pickle { path, reason },
         }
     })?;
     let tensor = |NamedTensor { name, shape, values, .. }| Ok((name, Tensor::from_vec(values, shape, &Device::Cpu)?));

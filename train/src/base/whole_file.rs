@@ -11,8 +11,8 @@ pub const PARTIAL_PREFIX: &str = ".partial-";
 /// who may read the file. Errors name the file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     clipshard::write_whole(&Disk, path, PARTIAL_PREFIX, bytes).map_err(|error| match error {
-        clipshard::Error::Io { source, .. } => {
-            Error::new(source).context(format!("{}: cannot write it", path.display()))
+        clipshard::Error::Io { reason, .. } => {
+            Error::new(reason).context(format!("{}: cannot write it", path.display()))
         }
         other => other.into(),
     })

@@ -88,7 +88,7 @@ fn run(command: Command) -> anyhow::Result<()> {
 
 /// Prints an error and returns the exit status of its kind.
 fn print_error(error: &anyhow::Error) -> ExitCode {
-    let text = with_causes(error);
+    let text = format!("{error:#}");
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         note(&text);
         return interrupted.status().into();
@@ -98,15 +98,6 @@ fn print_error(error: &anyhow::Error) -> ExitCode {
         Some(lost) => lost.status().into(),
         None => if error.is::<Usage>() { 2 } else { 1 }.into(),
     }
-}
-
-/// An error and its causes in one line, each once: the errors of some libraries have the text of their cause in their own.
-fn with_causes(error: &anyhow::Error) -> String {
-    error
-        .chain()
-        .skip(1)
-        .map(ToString::to_string)
-        .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
 }
 
 /// Prints help, the version or an error of the command line. Help that nobody gets is a lost result.
@@ -131,6 +122,6 @@ mod tests {
     fn each_cause_of_an_error_is_printed_once() {
         let lost = LostResult::from(std::io::Error::other("disk full"));
         let error = Err::<(), _>(lost).context("b").context("a").unwrap_err();
-        assert_eq!(with_causes(&error), "a: b: stdout: cannot write the result: disk full");
+        assert_eq!(format!("{error:#}"), "a: b: stdout: cannot write the result: disk full");
     }
 }

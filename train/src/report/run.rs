@@ -58,7 +58,8 @@ impl Run {
         }
         let mut parts = Parts { dir, missing: Vec::new(), broken: Vec::new() };
         let text = |path: &Path| {
-            let bytes = clipshard::read_regular(path, MOST_BYTES).context("cannot read it")?;
+            let bytes = clipshard::read_regular(path, MOST_BYTES)
+                .with_context(|| format!("{}: cannot read it", path.display()))?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         let config = parts.read("config.toml", text);
@@ -202,10 +203,8 @@ impl Parts<'_> {
         match read(&path) {
             Ok(part) => Some(part),
             Err(error) => {
-                // The page says which run it is of: the path would only repeat that.
-                let text = format!("{error:#}");
-                let text = text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text);
-                self.is_broken(name, text);
+                // The error names the file.
+                self.broken.push(format!("{error:#}."));
                 None
             }
         }

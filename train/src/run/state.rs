@@ -58,10 +58,10 @@ pub struct EpochResult {
     /// Times of the test batches.
     pub test_seconds: Seconds,
     /// What the decode threads did in the training steps.
-    #[serde(default)]
+    #[serde(default, with = "decoding")]
     pub train_decode_seconds: Work,
     /// The same of the test pass.
-    #[serde(default)]
+    #[serde(default, with = "decoding")]
     pub test_decode_seconds: Work,
 }
 
@@ -84,7 +84,7 @@ pub struct State {
     /// Times of the epoch that is under way.
     pub seconds: Seconds,
     /// What its decode threads did.
-    #[serde(default)]
+    #[serde(default, with = "decoding")]
     pub decode_seconds: Work,
     /// Damaged samples that were replaced so far, in training and test passes.
     #[serde(default)]
@@ -100,6 +100,32 @@ impl State {
     /// The epoch with the highest test top-1, the first among equals.
     pub fn best(&self) -> Option<&EpochResult> {
         self.history.iter().reduce(|best, other| if other.test.top1 > best.test.top1 { other } else { best })
+    }
+}
+
+/// The work of decode threads, with numbers that JSON does not have.
+mod decoding {
+    use clip_loader::Work;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Seconds {
+        #[serde(with = "crate::base::float")]
+        busy: f64,
+        #[serde(with = "crate::base::float")]
+        computing: f64,
+        #[serde(with = "crate::base::float")]
+        there: f64,
+    }
+
+    pub fn serialize<S: Serializer>(work: &Work, serializer: S) -> Result<S::Ok, S::Error> {
+        let Work { busy, computing, there, .. } = *work;
+        Seconds { busy, computing, there }.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Work, D::Error> {
+        let Seconds { busy, computing, there } = Seconds::deserialize(deserializer)?;
+        Ok(Work::new(busy, computing, there))
     }
 }
 

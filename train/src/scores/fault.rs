@@ -31,10 +31,10 @@ pub enum ScoreFault {
         names: usize,
     },
     /// The pickle cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Pickle(#[from] PickleError),
     /// The npy file cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Npy(#[from] NpyFault),
 
     /// The text is not CSV.
