@@ -166,12 +166,15 @@ fn little<const N: usize>(chunk: &[u8], big_endian: bool) -> [u8; N] {
 
 /// IEEE 754 binary16: 1 bit sign, 5 bits exponent, 10 bits fraction. Each has its exact binary32.
 fn half(bits: u16) -> f32 {
-    let fraction = f32::from(bits & 0x3ff);
+    /// 2^-24, the smallest number of binary16.
+    const SMALLEST: f32 = f32::from_bits((127 - 24) << 23);
+    let fraction = bits & 0x3ff;
     let magnitude = match bits >> 10 & 0x1f {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
+        0 => f32::from(fraction) * SMALLEST,
+        31 if fraction == 0 => f32::INFINITY,
         31 => f32::NAN,
-        exponent => (1024.0 + fraction) * 2f32.powi(i32::from(exponent) - 25),
+        // The exponent's bias is 15 there, 127 here.
+        exponent => f32::from_bits((u32::from(exponent) + 112) << 23 | u32::from(fraction) << 13),
     };
     if bits >> 15 == 1 { -magnitude } else { magnitude }
 }

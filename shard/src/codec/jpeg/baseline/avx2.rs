@@ -215,6 +215,9 @@ mod tests {
     use crate::codec::jpeg::baseline::idct::Portable;
     use crate::order::Draws;
 
+    /// Miri takes milliseconds for a block.
+    const BLOCKS: u64 = if cfg!(miri) { 50 } else { 20_000 };
+
     fn is_there() -> bool {
         is_x86_feature_detected!("avx2")
     }
@@ -224,7 +227,7 @@ mod tests {
         if !is_there() {
             return;
         }
-        for number in 0..20_000 {
+        for number in 0..BLOCKS {
             let mut draws = Draws::new(3, 0, number);
             let (largest, share) = (1 << draws.below(16), draws.below(64));
             let mut coefficients = [0; 64];
@@ -245,7 +248,7 @@ mod tests {
         if !is_there() {
             return;
         }
-        for number in 0..20_000 {
+        for number in 0..BLOCKS {
             let mut draws = Draws::new(4, 0, number);
             let mut random = || std::array::from_fn(|_| draws.bits() as u8);
             let (luma, blue, red) = (random(), random(), random());
