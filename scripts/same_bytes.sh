@@ -3,12 +3,14 @@
 #
 #   scripts/same_bytes.sh BASE_BIN_DIR NEW_BIN_DIR [CLIPS]
 #
-# Each folder holds ucfpack. CLIPS is a folder of videos, one a clip, in folders of their classes; it needs ffmpeg. Both
-# programs make a synthetic tree, pack it in several ways, pack it in parts that they merge, and pack and extract the videos.
+# Each folder holds ucfpack and ucftrain. CLIPS is a folder of videos, one a clip, in folders of their classes; it needs ffmpeg.
+# Both builds make a synthetic tree, pack it in several ways, pack it in parts that they merge, and pack and extract the videos.
+# Then they train on the CPU with a seed, both streams and both recipes: networks of all epochs and scores are compared. Weights
+# follow from every bit of every batch.
 # Exits 0 if all files are the same, 1 if one differs, 2 if the command is wrong.
 set -euo pipefail
 if [ $# -lt 2 ] || [ $# -gt 3 ] || [ ! -x "$1/ucfpack" ] || [ ! -x "$2/ucfpack" ]; then
-  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 base=$(cd "$1" && pwd) new=$(cd "$2" && pwd)
@@ -18,6 +20,7 @@ trap 'rm -rf "$work"' EXIT
 
 # make BIN: makes everything in the current folder. Names are relative, so that both programs see the same.
 make() {
+  program=$1
   local pack=$1/ucfpack
   quiet() { "$pack" "$@" 2>log || { cat log >&2; return 1; }; }
   quiet synth --out tree --classes 4 --clips 8 --size 96x72 --seed 3 >/dev/null
@@ -38,7 +41,21 @@ make() {
     quiet extract --videos clips --dataset custom --flow-method dis --rgb-short-side 64 --keep-going --out extracted >/dev/null
     rm clips extracted/.extract.json
   fi
+  train spatial plain seed "--recipe seed --input-size 64"
+  train temporal small seed "--recipe seed --input-size 32"
+  train spatial plain tsn "--recipe tsn --input-size 48 --color-jitter 0.4 --precise-bn 8 --ema 0.9 --test-crop ten --test-samples 3"
+  train temporal small tsn "--recipe tsn --input-size 32 --dropout 0.5 --test-crop three --test-samples 4"
   rm log
+}
+
+# train STREAM DATA NAME OPTIONS: keeps what does not hold times.
+train() {
+  local run=run-$1-$3
+  # shellcheck disable=SC2086
+  "$program/ucftrain" "$1" --data "$2" --run "$run" --weights none --epochs 2 --batch-size 5 --threads 2 --seed 7 --device cpu \
+    --keep-epochs 2 $4 >log 2>&1 || { cat log >&2; return 1; }
+  find "$run" -type f ! -name '*.safetensors' ! -name '*.npz' -delete
+  rm "$run/checkpoint.safetensors"
 }
 
 for side in base new; do

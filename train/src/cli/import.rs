@@ -4,6 +4,7 @@ use super::export::refuse_existing;
 use crate::base::choice::choice;
 use crate::base::console::{Console, quoted};
 use crate::base::usage::Usage;
+use crate::cli::io::Io;
 use crate::formats::flow_order::{FlowOrder, natural_order};
 use crate::formats::network::Network;
 use crate::formats::{network_file, safetensors_file};
@@ -14,7 +15,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Depth, Model, Origin, ResNetConfig, check_values, find_weights, torchvision_names};
 use candle_core::{Device, Tensor};
 use clip_loader::{Sampling, TestCrop};
-use clipshard::Dataset;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -104,7 +104,7 @@ impl ViewArgs {
 /// Takes a network of PyTorch's over.
 pub fn run(args: &ImportArgs) -> Result<()> {
     refuse_existing(&args.out, args.overwrite)?;
-    let data = Dataset::open(&args.data)?;
+    let data = Io::default().open(&args.data)?;
     let classes = &data.manifest().classes;
     let imported = match safetensors_file::metadata_of(&args.weights) {
         Some(_) => import_own(args, classes)?,

@@ -15,10 +15,11 @@ pub enum Io {
 }
 
 impl Io {
-    /// Opens a data set. Where the system cannot map its files, the error names the option that reads without a map.
+    /// Opens a data set. Errors name the option or the program that helps.
     pub fn open(self, dir: &Path) -> anyhow::Result<Dataset> {
         Dataset::open_with(dir, self.access()).map_err(|error| match error {
             Error::Map { .. } => anyhow!("{error}; --io pread reads without a map"),
+            Error::NoManifest { .. } => anyhow!("{error}, which `ucfpack build` makes"),
             error => error.into(),
         })
     }

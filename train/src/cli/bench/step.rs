@@ -6,6 +6,7 @@ use crate::base::console::{document, note, result};
 use crate::base::table::table;
 use crate::base::usage::Usage;
 use crate::cli::compute::ComputeArgs;
+use crate::cli::io::Io;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
 use crate::compute::measure::{RecordedStep, profile};
@@ -15,7 +16,6 @@ use crate::view::View;
 use anyhow::{Context, Result, bail};
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
 use candle_core::{DType, Device, Tensor};
-use clipshard::Dataset;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -230,7 +230,7 @@ fn first_batch(
     threads: usize,
     compute: &Compute,
 ) -> Result<Tensor> {
-    let data = Arc::new(Dataset::open(dir)?);
+    let data = Arc::new(Io::default().open(dir)?);
     let clips = first_split(&data, stream, side)?.train;
     if clips.len() < batch_size {
         let (dir, clips) = (dir.display(), clips.len());
