@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # Runs a crate's tests under ThreadSanitizer, which reports data races, and lists the tests that ran.
 #   scripts/sanitize.sh [CRATE [ARGUMENTS OF CARGO TEST]]
-#   scripts/sanitize.sh ucftrain --lib input::pipeline
+#   scripts/sanitize.sh clip-loader --lib ring::
 #   scripts/sanitize.sh clipshard --test dataset
 # Needs Linux x86-64 and rustup; installs nightly Rust and its source, because the standard library is instrumented as well.
 # C code (zstd, lz4) is not instrumented: races inside it are not found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-crate=${1:-ucftrain}
+crate=${1:-clip-loader}
 if [ $# -gt 0 ]; then shift; fi
 arguments=("$@")
 if [ ${#arguments[@]} = 0 ]; then
     case $crate in
-        # The threads of the input pipeline.
-        ucftrain) arguments=(--lib input::) ;;
+        # The ring of the loader.
+        clip-loader) arguments=(--lib ring::) ;;
         *) arguments=(--lib --tests) ;;
     esac
 fi

@@ -6,7 +6,7 @@ use clipshard_fuzz::{Place, zip};
 use libfuzzer_sys::fuzz_target;
 use std::collections::HashSet;
 use std::sync::LazyLock;
-use ucftrain::scores::Scores;
+use ucftrain::testing::Scores;
 
 static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
 
