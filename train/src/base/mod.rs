@@ -4,7 +4,7 @@ pub mod choice;
 pub mod console;
 pub mod float;
 pub mod meters;
+pub mod replace_file;
 pub mod stop;
 pub mod table;
 pub mod usage;
-pub mod whole_file;

@@ -4,7 +4,7 @@
 use super::backend::{Choices, choices, cudnn_version, follow};
 use super::device::Compute;
 use crate::base::console::note;
-use crate::base::whole_file::write_whole;
+use crate::base::replace_file::replace_file;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -47,5 +47,5 @@ pub fn store(path: &Path, compute: &Compute) -> Result<()> {
     let algorithms = choices(&compute.device)?;
     let stored = Stored { card: compute.name.clone(), cudnn: cudnn_version(), algorithms };
     let text = serde_json::to_string_pretty(&stored)? + "\n";
-    write_whole(path, text.as_bytes())
+    replace_file(path, text.as_bytes())
 }

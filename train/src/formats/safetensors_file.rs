@@ -1,6 +1,6 @@
 //! Safetensors files of this program: tensors, and one entry of metadata that says what they are.
 
-use crate::base::whole_file::write_whole;
+use crate::base::replace_file::replace_file;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
@@ -20,7 +20,7 @@ pub const MODEL_PREFIX: &str = "model.";
 pub fn write<'a>(path: &Path, tensors: impl Iterator<Item = (String, &'a Tensor)>, metadata: &str) -> Result<()> {
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
     let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-    write_whole(path, &bytes)
+    replace_file(path, &bytes)
 }
 
 /// Returns the JSON text that ucftrain put into a file; none for files of other programs.

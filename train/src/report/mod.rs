@@ -17,7 +17,7 @@ mod view;
 mod worst;
 
 use crate::base::console::note;
-use crate::base::whole_file::write_whole;
+use crate::base::replace_file::replace_file;
 use crate::run::folder::REPORT_FILE;
 use anyhow::Result;
 use run::Run;
@@ -36,6 +36,6 @@ pub fn write(dirs: &[PathBuf], data: Option<&Path>, out: &Path) -> Result<usize>
     let mut runs = dirs.iter().map(|dir| Run::read(dir)).collect::<Result<Vec<_>>>()?;
     run::name_apart(&mut runs);
     let page = page::page(&runs, data);
-    write_whole(out, page.as_bytes())?;
+    replace_file(out, page.as_bytes())?;
     Ok(page.len())
 }

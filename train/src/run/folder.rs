@@ -1,7 +1,7 @@
 //! The folder of a run: what is in it, and writing each file whole or not at all.
 
+use crate::base::replace_file::{PARTIAL_PREFIX, replace_file};
 use crate::base::usage::Usage;
-use crate::base::whole_file::{PARTIAL_PREFIX, write_whole};
 use crate::run::lock::{LOCK_FILE, RunLock};
 use crate::run::log;
 use crate::run::state::{EpochResult, State};
@@ -168,7 +168,7 @@ impl RunFolder {
 
     /// Writes the settings.
     pub fn write_config(&self, settings: &Settings) -> Result<()> {
-        write_whole(&self.config(), settings.to_toml()?.as_bytes())
+        replace_file(&self.config(), settings.to_toml()?.as_bytes())
     }
 
     /// Writes `train.csv` and `test.csv` with the seed's columns and decimals.
@@ -188,8 +188,8 @@ impl RunFolder {
             let batch = result.test_seconds.batch.get();
             let _ = writeln!(test, "{epoch},{batch:.3},{:.5},{:.3},{:.3}", scored.loss, scored.top1, scored.top5);
         }
-        write_whole(&self.dir.join("train.csv"), train.as_bytes())?;
-        write_whole(&self.dir.join("test.csv"), test.as_bytes())
+        replace_file(&self.dir.join("train.csv"), train.as_bytes())?;
+        replace_file(&self.dir.join("test.csv"), test.as_bytes())
     }
 
     /// Adds an epoch to the event file of `TensorBoard`.
@@ -203,7 +203,7 @@ impl RunFolder {
         self.write_csv(&state.history)?;
         tensorboard::rebuild(&self.dir.join(tensorboard::FILE), &state.history)?;
         let text = clipshard::read_regular(self.log_file(), MOST_LOG_BYTES).unwrap_or_default();
-        write_whole(&self.log_file(), log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
+        replace_file(&self.log_file(), log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
     }
 
     fn log_file(&self) -> PathBuf {

@@ -4,7 +4,7 @@
 //! checksum. Data are protocol buffers `Event`, of which fields 1 `wall_time`, 2 `step`, 3 `file_version` and 5 `summary` are
 //! written; a summary's values (field 1) have a `tag` (1) and a `simple_value` (2).
 
-use crate::base::whole_file::write_whole;
+use crate::base::replace_file::replace_file;
 use crate::run::state::EpochResult;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ const MOST_BYTES: u64 = 1 << 30;
 /// Writes the file anew with these epochs. Those that the file has whole keep their times.
 pub fn rebuild(path: &Path, history: &[EpochResult]) -> Result<()> {
     let times = clipshard::read_regular(path, MOST_BYTES).map(|bytes| times(&bytes)).unwrap_or_default();
-    write_whole(path, &rebuilt(&times, now(), history))
+    replace_file(path, &rebuilt(&times, now(), history))
 }
 
 fn rebuilt(times: &Times, now: f64, history: &[EpochResult]) -> Vec<u8> {

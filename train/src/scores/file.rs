@@ -4,8 +4,8 @@ use super::clip_scores::Scores;
 use super::fault::ScoreFault;
 use super::samples::SampleScores;
 use super::{csv, npy, npz};
+use crate::base::replace_file::replace_file;
 use crate::base::usage::Usage;
-use crate::base::whole_file::write_whole;
 use anyhow::{Context, Result, bail};
 use inert_pickle::{Kind, Rows};
 use std::path::Path;
@@ -81,7 +81,7 @@ impl Scores {
         let shown = path.display();
         self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
         let bytes = npz::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
-        write_whole(path, &bytes)
+        replace_file(path, &bytes)
     }
 
     /// Writes npz, or csv where the name ends in that; whole or not at all.
@@ -92,7 +92,7 @@ impl Scores {
                 let shown = path.display();
                 self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
                 let bytes = csv::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
-                write_whole(path, &bytes)
+                replace_file(path, &bytes)
             }
             _ => bail!(Usage(format!("{}: scores are written as .npz or .csv", path.display()))),
         }
@@ -104,7 +104,7 @@ impl SampleScores {
     pub fn write_npz(&self, path: &Path) -> Result<()> {
         let shown = path.display();
         let bytes = npz::encode_samples(self).with_context(|| format!("{shown}: cannot encode the samples' scores"))?;
-        write_whole(path, &bytes)
+        replace_file(path, &bytes)
     }
 }
 
