@@ -26,7 +26,7 @@ pub(crate) enum NormBy {
     },
 }
 
-/// Batch normalisation with learned weight and bias and running statistics, all [C] f32.
+/// Batch normalisation with learned weight and bias and running statistics, all `[C]` f32.
 ///
 /// ```
 /// # use candle_convnet::{BatchNorm2d, BatchNormConfig};
@@ -51,7 +51,7 @@ pub struct BatchNorm2d {
 }
 
 impl BatchNorm2d {
-    /// Takes `weight`, `bias`, `running_mean` and `running_var`, each [`channels`], from `vb`; new ones are 1, 0, 0 and 1.
+    /// Takes `weight`, `bias`, `running_mean` and `running_var`, each `[channels]`, from `vb`; new ones are 1, 0, 0 and 1.
     pub fn new(channels: usize, config: BatchNormConfig, vb: &VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
             weight: vb.get_with_hints(channels, "weight", Init::Const(1.))?,
@@ -119,7 +119,7 @@ impl BatchNorm2d {
         Ok((scales, shifts))
     }
 
-    /// Returns weight and bias, [C] each.
+    /// Returns weight and bias, `[C]` each.
     pub fn parameters(&self) -> (&Tensor, &Tensor) {
         (&self.weight, &self.bias)
     }

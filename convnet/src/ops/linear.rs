@@ -25,7 +25,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Takes `weight` [outputs, inputs] and `bias` [outputs] from `vb`. New ones are uniform in ±1/√inputs, as
+    /// Takes `weight` `[outputs, inputs]` and `bias` `[outputs]` from `vb`. New ones are uniform in ±1/√inputs, as
     /// `torch.nn.Linear` draws them.
     pub fn new(inputs: usize, outputs: usize, vb: &VarBuilder<'_>) -> Result<Self> {
         let bound = 1. / (inputs as f64).sqrt();
@@ -41,13 +41,13 @@ impl Linear {
         linear(x, &self.weight, &self.bias)
     }
 
-    /// Returns the weights [outputs, inputs] and the biases [outputs].
+    /// Returns the weights `[outputs, inputs]` and the biases `[outputs]`.
     pub fn parameters(&self) -> (&Tensor, &Tensor) {
         (&self.weight, &self.bias)
     }
 }
 
-/// Computes `x` [N, I] times `weight` [O, I] transposed plus `bias` [O] -> [N, O], all f32.
+/// Computes `x` `[N, I]` times `weight` `[O, I]` transposed plus `bias` `[O]` -> `[N, O]`, all f32.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if x.device().is_cuda() {
         return x.matmul(&weight.t()?)?.broadcast_add(bias);

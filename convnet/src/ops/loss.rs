@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// Computes the mean over the batch of `-Σ_k q_k · log softmax(logits)_k`, a scalar.
 ///
-/// `logits` [N, K] f32; `labels` [N] u32, below K. The target q puts `1 - label_smoothing` on the label and spreads the rest
+/// `logits` `[N, K]` f32; `labels` `[N]` u32, below K. The target q puts `1 - label_smoothing` on the label and spreads the rest
 /// evenly over all K classes, as
 /// [`torch.nn.CrossEntropyLoss`](https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html); 0 is the
 /// plain loss. Sums are taken in f64. The gradient reaches `logits`. A label that is no class is an error on the CPU; on CUDA,

@@ -14,9 +14,9 @@ pub struct ListedClip {
     pub folder: String,
     /// The class folder that holds it in trees that have these.
     pub class_folder: Option<String>,
-    /// Position of its class in [`Lists::classes`].
+    /// Position of its class in `Lists::classes`.
     pub label: u32,
-    /// Its part in each split, in the order of [`Lists::splits`].
+    /// Its part in each split, in the order of `Lists::splits`.
     pub subsets: Vec<Subset>,
     /// What it has in common with other clips, where the lists say so.
     pub group: Option<String>,

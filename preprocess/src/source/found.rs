@@ -86,7 +86,7 @@ impl FoundClip {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClipFiles {
-    /// One for each of [`Tree::streams`].
+    /// One for each of `Tree::streams`.
     pub streams: Vec<StreamFiles>,
 }
 

@@ -1,5 +1,5 @@
 //! The program's command line: what can be typed, and what each command prints. Options are declared here and in
-//! [`Given`](crate::settings::Given), which a configuration file holds, too.
+//! `settings::Given`, which a configuration file holds, too.
 
 mod bench;
 mod compute;

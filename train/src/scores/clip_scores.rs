@@ -7,7 +7,7 @@ use std::collections::HashMap;
 /// The scores of one network on a list of clips.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// Names of the clips, each once, however spelt (see [`clip_key`]).
+    /// Names of the clips, each once, however spelt (see `clip_key`).
     pub names: Vec<String>,
     /// Number of classes.
     pub classes: usize,
@@ -76,7 +76,7 @@ impl Scores {
         Ok(())
     }
 
-    /// Each clip's place, by its [`clip_key`].
+    /// Each clip's place, by its `clip_key`.
     pub(super) fn places(&self) -> HashMap<String, usize> {
         self.names.iter().enumerate().map(|(clip, name)| (clip_key(name), clip)).collect()
     }
