@@ -22,8 +22,8 @@ rustup component list --toolchain nightly --installed 2>/dev/null | grep -q '^ru
     rustup toolchain install nightly --profile minimal --component rust-src --no-self-update
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/tsan"
 export RUSTFLAGS="-Zsanitizer=thread"
-# A data race ends the test program.
-export TSAN_OPTIONS="halt_on_error=1 exitcode=66 history_size=4${TSAN_OPTIONS:+ $TSAN_OPTIONS}"
+# A data race ends the test program; an allocation that is too large fails, as it does without the sanitizer.
+export TSAN_OPTIONS="allocator_may_return_null=1 halt_on_error=1 exitcode=66 history_size=4${TSAN_OPTIONS:+ $TSAN_OPTIONS}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
