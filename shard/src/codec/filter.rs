@@ -86,7 +86,11 @@ fn add_to<const N: usize>(filtered: &[u8], out: &mut [u8]) {
         }
     }
     // Other threads see the bytes after the lock that hands them over; streaming stores wait for a fence of their own.
-    _mm_sfence();
+    // SAFETY: every x86-64 processor has SSE. The oldest Rust that is supported asks for `unsafe` here.
+    #[allow(unused_unsafe)]
+    unsafe {
+        _mm_sfence();
+    }
 }
 
 /// Compiled for each set of instructions; loops count, because iterators would not be compiled for it too.
