@@ -5,6 +5,7 @@ use super::network::NetworkArgs;
 use crate::base::console::{Console, document, result};
 use crate::base::stop::Stop;
 use crate::base::table::table;
+use crate::cli::cure::Uncured;
 use crate::cli::io::Io;
 use crate::input::{self, check_geometry};
 use crate::run::loaded_network::LoadedNetwork;
@@ -75,7 +76,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         keeps_samples: args.sample_scores.is_some(),
     };
     let stop = Stop::on_signals()?;
-    let Some(outcome) = evaluation.run(&model.net, console, &stop)? else {
+    let Some(outcome) = evaluation.run(&model.net, console, &stop).cured(!args.skip_damaged)? else {
         return Err(stop.interrupted("nothing was written").context("the test pass has no end")?.into());
     };
     let scored = outcome.scored;

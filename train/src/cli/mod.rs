@@ -3,6 +3,7 @@
 
 mod bench;
 mod compute;
+mod cure;
 mod eval;
 mod export;
 mod fuse;

@@ -1,5 +1,6 @@
 //! `ucftrain spatial` and `ucftrain temporal`.
 
+use super::cure::Uncured;
 use super::io::Io;
 use crate::base::console::{Console, document, note, quoted, result};
 use crate::base::stop::Stop;
@@ -116,7 +117,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         stop,
     };
     trainer.log(&began)?;
-    let end = trainer.run()?;
+    let end = trainer.run().cured(!settings.skip_damaged)?;
     report::after_training(folder.dir());
     let reported = print_end(&trainer, end, start.elapsed().as_secs_f64());
     match trainer.stop.interrupted("the checkpoint is written").filter(|_| end == End::Stopped) {

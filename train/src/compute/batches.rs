@@ -5,7 +5,7 @@ use super::device::Compute;
 pub use super::feed::SamplePixels;
 use super::feed::{Feed, Staged, StagedPixels};
 use super::memory::PinnedMemory;
-use crate::input::{SLOTS, Uncured};
+use crate::input::SLOTS;
 use anyhow::Result;
 use candle_core::Tensor;
 use clip_loader::{Loader, Samples, Work};
@@ -60,7 +60,7 @@ impl DeviceBatches {
             Loader::builder(samples).batch_size(batch_size).threads(threads).slots(SLOTS).start_at(first_sample);
         let loader =
             if compute.device.is_cuda() { loader.memory(PinnedMemory(compute.device.clone())) } else { loader };
-        let loader = loader.start().cured(false)?;
+        let loader = loader.start()?;
         Ok(Self { loader, feed, staged: None, counted: Waits::default() })
     }
 

@@ -1,9 +1,7 @@
 //! What a network sees of a data set: the clips of a split, and their samples as `clip_loader` makes them.
 
-mod cure;
 mod limit;
 
-pub use cure::Uncured;
 pub use limit::limit;
 
 use crate::base::console::note;

@@ -5,7 +5,6 @@ use crate::base::console::Figures;
 use crate::base::meters::Scored;
 use crate::compute::batches::{DeviceBatch, Waits};
 use crate::compute::step::{StepOutputs, StepResult, StepRule, Stepper};
-use crate::input::Uncured;
 use crate::run::state::{Cursor, Seconds, TrainMeters};
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::settings::Settings;
@@ -28,8 +27,7 @@ struct Pending {
 impl Trainer<'_> {
     /// Takes the steps of the epoch from the cursor on.
     pub(super) fn train_epoch(&mut self) -> Result<End> {
-        let Settings { batch_size, view, label_smoothing, dropout, checkpoint_minutes, skip_damaged, .. } =
-            *self.settings;
+        let Settings { batch_size, view, label_smoothing, dropout, checkpoint_minutes, .. } = *self.settings;
         let Cursor { epoch, step, .. } = self.state.cursor;
         let rule = StepRule { consensus: view.consensus, label_smoothing, views: view.segments, dropout };
         let mut stepper = Stepper::new(self.compute, self.state.network.classes.len(), batch_size, rule)?;
@@ -47,9 +45,9 @@ impl Trainer<'_> {
             }
             let start = Instant::now();
             let now = batches.next(|batch| self.take_step(&mut stepper, batch, &samples));
-            let Some(now) = now.cured(!skip_damaged)? else { break End::Finished };
+            let Some(now) = now? else { break End::Finished };
             // A GPU is computing now: the next batch may go there beside that, if it is ready.
-            batches.look_ahead_if_ready().cured(!skip_damaged)?;
+            batches.look_ahead_if_ready()?;
             let images = now.labels.len();
             if let Some(before) = pending.replace(now) {
                 self.take_in(&mut stepper, before)?;

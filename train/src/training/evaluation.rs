@@ -5,7 +5,7 @@ use crate::base::meters::{Scored, cross_entropy};
 use crate::base::stop::Stop;
 use crate::compute::batches::{DeviceBatch, DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
-use crate::input::{self, Uncured};
+use crate::input;
 use crate::run::state::Seconds;
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::scores::{SampleScores, Scores};
@@ -88,7 +88,7 @@ impl Evaluation<'_> {
     /// Runs the pass; none where `stop` ended it.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let options = input::test_options(self.view).damage(input::damage(self.skip_damaged));
-        let samples = input::test_samples(self.data, self.clips, (self.stream, self.side), options).cured(false)?;
+        let samples = input::test_samples(self.data, self.clips, (self.stream, self.side), options)?;
         let batch_size = self.batch_size.max(if self.compute.device.is_cpu() {
             (CPU_PIXELS / (self.side * self.side * self.view.test_views())).min(CPU_BATCH)
         } else {
@@ -109,14 +109,14 @@ impl Evaluation<'_> {
                 }
                 Ok(Some((batch.samples(), logits_of(net, batch)?)))
             });
-            let (seen, logits) = match started.cured(!self.skip_damaged)? {
+            let (seen, logits) = match started? {
                 None => break,
                 Some(None) => return Ok(None),
                 Some(Some(started)) => started,
             };
             // A GPU is computing now: the next batch comes and goes there beside that. What is waited here counts as waiting,
             // though the GPU may be busy.
-            batches.look_ahead().cured(!self.skip_damaged)?;
+            batches.look_ahead()?;
             let logits = logits.flatten_all()?.to_vec1::<f32>()?;
             for (i, logits) in seen.clone().zip(logits.chunks_exact(self.classes)) {
                 let clip = samples.clip_number(i);

@@ -10,7 +10,7 @@ use crate::compute::algorithms;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
 use crate::formats::network_file;
-use crate::input::{self, Choices, Uncured};
+use crate::input::{self, Choices};
 use crate::run::checkpoint::{self, Parts};
 use crate::run::folder::RunFolder;
 use crate::run::log::{epoch_event, test_event};
@@ -153,7 +153,7 @@ impl Trainer<'_> {
         let Settings { stream, input_size, seed, view, color_jitter, skip_damaged, .. } = *self.settings;
         let epoch = self.state.cursor.epoch as u64;
         let choices = Choices { seed, epoch, color_jitter, damage: input::damage(skip_damaged) };
-        input::training_samples(self.data, &self.split.train, (stream, view, input_size), choices).cured(false)
+        Ok(input::training_samples(self.data, &self.split.train, (stream, view, input_size), choices)?)
     }
 
     /// Starts the batches of a training pass, from `first_batch` on.
@@ -189,7 +189,7 @@ impl Trainer<'_> {
                 }
                 Ok(Some(images))
             });
-            match taken.cured(!self.settings.skip_damaged)? {
+            match taken? {
                 None => break,
                 Some(None) => return Ok(false),
                 Some(Some(images)) => progress.step(images, None),

@@ -3,8 +3,9 @@
 use super::data::{Records, first_split, peak_bytes};
 use crate::base::console::{document, result};
 use crate::cli::compute::threads_or_all;
+use crate::cli::cure::Uncured;
 use crate::cli::io::Io;
-use crate::input::{self, Choices, SLOTS, Uncured};
+use crate::input::{self, Choices, SLOTS};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result};

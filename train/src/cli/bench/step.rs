@@ -6,11 +6,12 @@ use crate::base::console::{document, note, result};
 use crate::base::table::table;
 use crate::base::usage::Usage;
 use crate::cli::compute::ComputeArgs;
+use crate::cli::cure::Uncured;
 use crate::cli::io::Io;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
 use crate::compute::measure::{RecordedStep, profile};
-use crate::input::{self, Choices, Uncured};
+use crate::input::{self, Choices};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
@@ -240,7 +241,8 @@ fn first_batch(
     let samples = input::training_samples(&data, &clips, (stream, view, side), Choices::default()).cured(false)?;
     let plan = Plan { batch_size, first_sample: 0, threads };
     let pixels = SamplePixels { stream, side, views: view.segments, range: view.range(stream) };
-    let input = DeviceBatches::start(compute, samples, plan, pixels)?.next(|batch| {
+    let mut batches = DeviceBatches::start(compute, samples, plan, pixels).cured(false)?;
+    let input = batches.next(|batch| {
         let input = batch.inputs()?.swap_remove(0);
         compute.device.synchronize()?;
         Ok(input)

@@ -1,4 +1,4 @@
-//! What a user can do about errors of the loader.
+//! What a user can do about errors of the loader: the options that help. Commands that have these options name them.
 
 use crate::base::usage::Usage;
 use anyhow::Error;
