@@ -78,6 +78,26 @@ fn a_prediction_is_what_the_scores_say() {
 }
 
 #[test]
+fn a_prediction_of_a_damaged_clip_names_the_record_and_no_option_that_predict_lacks() {
+    let temp = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(runs().join("packed")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        if path.to_string_lossy().contains("rgb-") {
+            // Something in most records; index and header stay.
+            let end = bytes.len() * 9 / 10;
+            (200..end).step_by(101).for_each(|at| bytes[at] ^= 4);
+        }
+        std::fs::write(temp.path().join(path.file_name().unwrap()), bytes).unwrap();
+    }
+    let clip = Scores::load(&runs().join("sp")).unwrap().names[1].clone();
+    let line = format!("predict --run {{}}/sp --data {} --clip {clip}", temp.path().display());
+    let error = ucftrain(&line).error(1);
+    assert!(error.contains("rgb-00000.clipshard: record ") && error.contains("checksum"), "{error}");
+    assert!(!error.contains("--skip-damaged"), "{error}");
+}
+
+#[test]
 fn the_sheet_of_a_prediction_is_green_below_frames_that_are_right_and_red_below_the_others() {
     let temp = tempfile::tempdir().unwrap();
     let sheet = temp.path().join("sheet.png");
