@@ -80,15 +80,17 @@ fn a_prediction_is_what_the_scores_say() {
 #[test]
 fn a_prediction_of_a_damaged_clip_names_the_record_and_no_option_that_predict_lacks() {
     let temp = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(runs().join("packed")).unwrap() {
+    for entry in fs::read_dir(runs().join("packed")).unwrap() {
         let path = entry.unwrap().path();
-        let mut bytes = std::fs::read(&path).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
         if path.to_string_lossy().contains("rgb-") {
             // Something in most records; index and header stay.
             let end = bytes.len() * 9 / 10;
-            (200..end).step_by(101).for_each(|at| bytes[at] ^= 4);
+            for at in (200..end).step_by(101) {
+                bytes[at] ^= 4;
+            }
         }
-        std::fs::write(temp.path().join(path.file_name().unwrap()), bytes).unwrap();
+        fs::write(temp.path().join(path.file_name().unwrap()), bytes).unwrap();
     }
     let clip = Scores::load(&runs().join("sp")).unwrap().names[1].clone();
     let line = format!("predict --run {{}}/sp --data {} --clip {clip}", temp.path().display());
