@@ -11,8 +11,8 @@ Without arguments, checks every tracked file of the repository. Reports, with fi
 * a docstring that starts with "What";
 * a docstring of a Rust function that does not start with a verb such as "Returns".
 
-The median sentence of all Markdown files together must have at most 18 words. The dated files CHANGELOG.md and docs/notes
-do not count for the median. A line that ends in `prose: ignore` and the line after it are not checked.
+The median sentence of all Markdown files together must have at most 18 words. The dated files CHANGELOG.md and
+docs/notes do not count for the median. A line that ends in `prose: ignore` and the line after it are not checked.
 
 Exits with 1 if something was reported, with 2 on wrong usage.
 """
