@@ -32,7 +32,7 @@ class Markdown(unittest.TestCase):
         [(line, text)] = faults("a.md", f"First one.\n{lines(41)}.\n")
         self.assertEqual(line, 2)
         self.assertIn("41 words", text)
-        self.assertEqual(faults("a.md", f"{lines(30)}. {lines(30)}.\n"), [])
+        self.assertEqual(faults("a.md", f"{lines(30)}.\n{lines(30)}.\n"), [])
 
     def test_list_items_end_sentences(self):
         item = "* " + " ".join(["word"] * 22)
