@@ -1,4 +1,4 @@
-//! What can go wrong between a shard and a batch.
+//! The errors of this crate.
 
 use clipshard::ImageSize;
 use std::path::PathBuf;
@@ -7,38 +7,39 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The data set cannot be read, or a record is damaged ([`Error::is_damage`] tells which).
+    /// The dataset cannot be read, or a record is damaged. [`Error::is_damage`] returns which of
+    /// the two.
     #[error(transparent)]
     Shard(#[from] clipshard::Error),
-    /// The data set has no split of this name.
+    /// The dataset has no split of this name.
     #[error("{} has no split {split}; it has {}", .dir.display(), .known.join(", "))]
     NoSplit {
-        /// Folder of the data set.
+        /// Folder of the dataset.
         dir: PathBuf,
-        /// The name that was asked for.
+        /// Name of the missing split.
         split: String,
-        /// The splits that exist.
+        /// Names of the existing splits.
         known: Vec<String>,
     },
     /// No training clip belongs to this group.
-    #[error("no training clip is of group {group}; {}", groups(.known))]
+    #[error("no training clip belongs to group {group}; {}", groups(.known))]
     NoGroup {
-        /// The group that was asked for.
+        /// Name of the missing group.
         group: String,
-        /// The groups that exist, sorted.
+        /// Names of the existing groups, sorted.
         known: Vec<String>,
     },
-    /// All training clips belong to the groups that are held out.
-    #[error("the groups that are held out leave no clip to train on")]
+    /// All training clips belong to the groups to hold out.
+    #[error("all training clips belong to the held-out groups; hold out fewer groups")]
     NothingToTrain,
     /// A clip has fewer frames than a view needs.
-    #[error("clip {clip} has {frames} frames, and a view needs {needed}")]
+    #[error("clip {clip} has {frames} frames, but a view needs {needed}")]
     TooShort {
         /// Id of the clip.
         clip: String,
-        /// Its frames in the view's stream.
+        /// Number of frames of the clip.
         frames: u32,
-        /// Frames of a view.
+        /// Number of frames that a view needs.
         needed: u32,
     },
     /// A frame is too small for a random crop.
@@ -51,14 +52,14 @@ pub enum Error {
         /// Height and width of the crop in pixels.
         side: usize,
     },
-    /// An option has a value that it must not have.
+    /// An option has a wrong value.
     #[error("{option} {value} is not {allowed}")]
     Option {
         /// Name of the option.
         option: &'static str,
-        /// Its value.
+        /// Value of the option.
         value: String,
-        /// The values that are allowed, in words.
+        /// The allowed values, in words.
         allowed: String,
     },
     /// An image could not be resized.
@@ -68,44 +69,47 @@ pub enum Error {
         size: ImageSize,
         /// Height and width of the result in pixels.
         side: usize,
-        /// What the library for resizing reports.
+        /// Error message of the resizing library.
         fault: String,
     },
-    /// A sample is damaged, and so is everything that could replace it.
-    #[error("a damaged sample cannot be replaced, because the samples after it are damaged too")]
+    /// A sample is damaged, and so are all samples that could replace it. The source is the first
+    /// damage.
+    #[error("cannot replace a damaged sample: the samples that could replace it are damaged too")]
     NothingToReplace(#[source] Box<Self>),
-    /// There is not enough memory for a slot of the ring.
+    /// Memory is not sufficient for a slot of the ring.
     #[error("cannot allocate {bytes} bytes for a batch: {fault}")]
     Memory {
-        /// Bytes of one batch.
+        /// Number of bytes of one batch.
         bytes: usize,
-        /// What the allocator reports.
+        /// Error message of the allocator.
         fault: String,
     },
-    /// The system starts no more threads.
+    /// The system cannot start another thread.
     #[error("cannot start a thread that decodes")]
     Thread(#[source] std::io::Error),
-    /// A thread panicked while it decoded. This is a defect of this crate or of the [`Samples`](crate::Samples).
+    /// A thread panicked while it decoded. This is a defect of this crate or of the
+    /// [`Samples`](crate::Samples).
     #[error("a thread that decodes panicked: {message}")]
     Panicked {
-        /// The message of the panic.
+        /// Message of the panic.
         message: String,
     },
-    /// The loader has ended after an earlier error.
+    /// The loader has stopped after an error that it has already returned.
     #[error("the loader has stopped after an error")]
     Stopped,
     /// A state does not belong to these samples.
-    #[error("cannot resume: the state is of other samples (another seed, epoch, view or list of clips)")]
+    #[error("cannot resume: the state belongs to other samples (another seed, epoch, view or list of clips)")]
     OtherSamples,
-    /// A state lies behind the end of the samples.
-    #[error("cannot resume: the state has seen {seen} samples, and there are {samples}")]
+    /// A state has seen more samples than there are.
+    #[error("cannot resume: the state has seen {seen} samples, but there are only {samples}")]
     BehindTheEnd {
-        /// Samples that the state has seen.
+        /// Number of samples that the state has seen.
         seen: u64,
-        /// Samples that there are.
+        /// Number of existing samples.
         samples: u64,
     },
-    /// An error of [`Samples`](crate::Samples) or of an [allocator](crate::Allocate) that the caller implements.
+    /// An error of [`Samples`](crate::Samples) or of an [allocator](crate::Allocate) that the
+    /// caller implements.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -114,8 +118,8 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Whether the error is that stored bytes are damaged: a record that does not fit its checksum or cannot be decoded, or a
-    /// damaged index of a clip.
+    /// Returns whether stored bytes are damaged: a record fails its checksum or cannot be decoded,
+    /// or the index of a clip is damaged.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Shard(error) if error.is_clip_damage())
     }
@@ -125,8 +129,8 @@ impl Error {
         Self::Other(error.into())
     }
 
-    /// An option with a wrong value.
-    #[allow(clippy::needless_pass_by_value, reason = "numbers")]
+    /// Makes the error of an option with a wrong value.
+    #[allow(clippy::needless_pass_by_value, reason = "values are numbers")]
     pub(crate) fn option(option: &'static str, value: impl std::fmt::Display, allowed: impl Into<String>) -> Self {
         Self::Option { option, value: value.to_string(), allowed: allowed.into() }
     }

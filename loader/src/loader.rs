@@ -1,4 +1,4 @@
-//! Threads that make batches ahead of the consumer.
+//! The loader: worker threads that make batches ahead of the consumer.
 
 use crate::read_ahead::read_ahead;
 use crate::ring::{Allocate, Full, Heap, Ring, Shape};
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Slots of the ring by default: a batch in use, one that is ready, one that is being written.
+/// Default number of slots: one batch in use, one that is ready, and one that threads write.
 const SLOTS: usize = 3;
 
-/// How a [`Loader`] makes batches.
+/// The options of a [`Loader`]. [`Loader::builder`] makes it.
 #[must_use]
 pub struct LoaderBuilder {
     samples: Arc<dyn Samples>,
@@ -27,51 +27,58 @@ pub struct LoaderBuilder {
 }
 
 impl LoaderBuilder {
-    /// Sets the samples of a batch; the last batch holds the rest. The default is 32.
+    /// Sets the number of samples per batch. The default is 32. The last batch holds the rest.
     pub fn batch_size(self, batch_size: usize) -> Self {
         Self { batch_size, ..self }
     }
 
-    /// Sets the threads that decode. The default is one for each processor. Batches do not depend on it.
+    /// Sets the number of decoding threads. The default is the number of available processors.
+    /// Batches do not depend on it.
     pub fn threads(self, threads: usize) -> Self {
         Self { threads, ..self }
     }
 
-    /// Sets how many batches are in memory: those that you hold, those that are ready and those that are being written. The
-    /// default is 3. Batches do not depend on it.
+    /// Sets the number of batches in memory. They include the batches that you hold, that are
+    /// ready, and that threads write. The default is 3. The content of batches does not depend on
+    /// it.
     pub fn slots(self, slots: usize) -> Self {
         Self { slots, ..self }
     }
 
-    /// Makes every `world`th sample, from number `rank` on. All ranks have as many samples, none twice, and together they follow
-    /// the order of a single one. Where samples cannot be shared out evenly, the last few are left out.
+    /// Makes every `world`th sample only, starting with sample `rank`.
+    ///
+    /// All ranks have the same number of samples. Together they follow the order of a single
+    /// process, and no sample occurs twice. If the samples cannot be divided evenly, the last few
+    /// are omitted.
     pub fn rank(self, rank: usize, world: usize) -> Self {
         Self { share: Share { rank, world, ..self.share }, ..self }
     }
 
-    /// Begins with sample number `sample` of the pass instead of the first one.
+    /// Starts with sample number `sample` of the pass instead of the first one.
     pub fn start_at(self, sample: usize) -> Self {
         Self { share: Share { start: sample, ..self.share }, ..self }
     }
 
-    /// Begins where [`Loader::state`] was taken.
+    /// Starts where the pass was when [`Loader::state`] returned this state.
     ///
     /// # Errors
-    /// The state is of other samples, or lies behind their end.
+    /// Returns [`Error::OtherSamples`] if the state belongs to other samples, and
+    /// [`Error::BehindTheEnd`] if it has seen more samples than there are.
     pub fn resume(self, state: &State) -> Result<Self> {
         let start = state.seen_of(&*self.samples)?;
         Ok(self.start_at(start))
     }
 
-    /// Sets where the memory of batches comes from. The default is [`Heap`].
+    /// Sets the allocator of the batches' memory. The default is [`Heap`].
     pub fn memory(self, memory: impl Allocate + 'static) -> Self {
         Self { memory: Box::new(memory), ..self }
     }
 
-    /// Allocates the ring and starts the threads.
+    /// Allocates the ring of batch slots and starts the threads.
     ///
     /// # Errors
-    /// An option has a wrong value, or there is not enough memory, or the system starts no thread.
+    /// Returns an error if an option has a wrong value, memory is not sufficient, or the system
+    /// cannot start a thread.
     pub fn start(self) -> Result<Loader> {
         let Self { samples, batch_size, threads, slots, share, memory } = self;
         for (option, value, most) in
@@ -116,7 +123,7 @@ impl fmt::Debug for LoaderBuilder {
     }
 }
 
-/// Writes samples until none is left.
+/// Decodes samples until none is left. The body of a worker thread.
 fn decode(ring: &Ring, samples: &dyn Samples, share: Share) {
     let run = || -> Result<()> {
         let mut worker = Worker::default();
@@ -137,23 +144,25 @@ fn decode(ring: &Ring, samples: &dyn Samples, share: Share) {
     }
 }
 
-/// Batches of samples, made by threads that run ahead of the consumer. It is an iterator over batches.
+/// An iterator over batches of samples. Worker threads make the batches ahead of the consumer.
 ///
-/// The batches are the same for any number of threads and slots. Memory is the ring of slots, allocated once; it grows only while
-/// you hold all of its batches. Dropping the loader ends its threads.
+/// The batches do not depend on the number of threads and slots. The loader allocates its ring of
+/// slots once, and adds a slot only if you hold all batches and ask for another one. Dropping the
+/// loader ends its threads; batches that you hold stay valid.
 pub struct Loader {
     ring: Arc<Ring>,
     samples: Arc<dyn Samples>,
     share: Share,
     threads: Vec<JoinHandle<()>>,
-    /// Samples of this rank in the batches so far.
+    /// Number of this rank's samples in the batches that were returned.
     seen: usize,
     waited: Duration,
     start: Instant,
 }
 
 impl Loader {
-    /// Describes how batches are made; [`LoaderBuilder::start`] makes them.
+    /// Returns the options of a loader of `samples`, with their defaults. [`LoaderBuilder::start`]
+    /// starts the loader.
     pub fn builder(samples: Arc<dyn Samples>) -> LoaderBuilder {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = Share { start: 0, rank: 0, world: 1 };
@@ -167,10 +176,11 @@ impl Loader {
         Ok(())
     }
 
-    /// Waits for the next batch and returns it, or nothing after the last one.
+    /// Waits for the next batch and returns it. Returns `None` after the last batch.
     ///
     /// # Errors
-    /// A record is damaged, a file cannot be read, or a thread panicked. Batches before the error are returned first.
+    /// Returns an error if a record is damaged, a file cannot be read, or a thread panicked.
+    /// Complete batches before the error are returned first.
     pub fn next_batch(&mut self) -> Result<Option<Batch>> {
         let start = Instant::now();
         let full = self.ring.next();
@@ -180,18 +190,18 @@ impl Loader {
         Ok(Some(Batch { ring: Arc::clone(&self.ring), share: self.share, full: Some(full) }))
     }
 
-    /// Returns whether [`Loader::next_batch`] would return at once.
+    /// Returns whether [`Loader::next_batch`] would return without waiting.
     pub fn is_ready(&self) -> bool {
         self.ring.is_ready()
     }
 
-    /// Returns how many batches the pass of this rank has.
+    /// Returns the number of batches of this rank's pass.
     pub fn batches(&self) -> usize {
         let Shape { samples, batch_size, .. } = self.ring.shape();
         samples.div_ceil(batch_size)
     }
 
-    /// Returns how far the pass has come: behind the last batch that was returned.
+    /// Returns the progress of the pass, up to the end of the last batch that was returned.
     pub fn state(&self) -> State {
         State { samples: self.samples.fingerprint(), seen: self.share.seen(self.seen) }
     }
@@ -201,7 +211,7 @@ impl Loader {
         self.waited
     }
 
-    /// Returns how the threads have spent their time so far.
+    /// Returns how the decoding threads have spent their time so far.
     pub fn work(&self) -> Work {
         let decoders = self.threads.len() - usize::from(self.samples.stored_bytes() > 0);
         Work { there: self.start.elapsed().as_secs_f64() * decoders as f64, ..self.ring.work() }
@@ -213,7 +223,7 @@ impl Iterator for Loader {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.next_batch() {
-            // After an error that was returned there is nothing more.
+            // The error that stopped the loader has been returned already.
             Err(Error::Stopped) => None,
             other => other.transpose(),
         }
@@ -224,7 +234,7 @@ impl Drop for Loader {
     fn drop(&mut self) {
         self.ring.stop();
         for thread in self.threads.drain(..) {
-            // A thread's panic was reported by the batch that it did not write.
+            // `decode` reports panics as errors of the pass.
             let _ = thread.join();
         }
     }
@@ -241,31 +251,33 @@ impl fmt::Debug for Loader {
     }
 }
 
-/// One batch. It owns its memory until it is dropped: keep it as long as you like, on any thread.
+/// The pixels of one batch. You can keep it as long as you want and send it to another thread.
+///
+/// A batch owns its memory. The loader uses the memory again after you drop the batch.
 pub struct Batch {
     ring: Arc<Ring>,
     share: Share,
-    /// There until it is dropped.
+    /// `None` only while the batch is dropped.
     full: Option<Full>,
 }
 
 impl Batch {
-    /// Returns the numbers of its samples in the pass.
+    /// Returns the numbers of the samples in the pass.
     pub fn samples(&self) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
         self.share.samples(self.full.as_ref().map_or(0..0, |full| full.samples.clone()))
     }
 
-    /// Returns how many samples it has.
+    /// Returns the number of samples.
     pub fn len(&self) -> usize {
         self.samples().len()
     }
 
-    /// Returns whether it has no sample. No batch of a loader is empty.
+    /// Returns whether the batch has no sample. A loader never returns an empty batch.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the bytes of its samples, one after the other: `[samples, ...]` of u8.
+    /// Returns the bytes of all samples, one after the other: `u8` of shape `[samples, ...]`.
     pub fn bytes(&self) -> &[u8] {
         self.full.as_ref().map_or(&[], |full| full.bytes(self.ring.shape().sample_bytes))
     }
@@ -273,7 +285,7 @@ impl Batch {
     /// Returns the bytes of sample number `i` of the batch.
     ///
     /// # Panics
-    /// The batch has no such sample.
+    /// Panics if the batch has no sample `i`.
     pub fn sample(&self, i: usize) -> &[u8] {
         let bytes = self.ring.shape().sample_bytes;
         &self.bytes()[i * bytes..(i + 1) * bytes]

@@ -1,10 +1,11 @@
-//! Asks the system to read what the threads will decode, some way ahead of them.
+//! Asks the system to read samples from disk before the threads decode them.
 
 use crate::Samples;
 use crate::ring::Ring;
 use crate::share::Share;
 
-/// Runs until the ring has stopped or all is asked for.
+/// Asks for all samples of a pass, some way ahead of the decoding threads. Returns early if the
+/// ring stops.
 pub(crate) fn read_ahead(ring: &Ring, samples: &dyn Samples, share: Share) {
     let ahead = samples_ahead(samples.stored_bytes());
     let mut next = 0;
@@ -17,8 +18,8 @@ pub(crate) fn read_ahead(ring: &Ring, samples: &dyn Samples, share: Share) {
     }
 }
 
-/// How many samples of `bytes` stored bytes the system is asked for before they are read: no more than fit into an eighth of the
-/// memory that is free.
+/// Returns how many samples of `bytes` stored bytes to read ahead. They use at most an eighth of
+/// the available memory.
 fn samples_ahead(bytes: u64) -> usize {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));

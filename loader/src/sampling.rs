@@ -1,5 +1,6 @@
-//! Which frames a sample shows: the rules as pure functions. Frames are counted from 0 here; the documented run's rules count
-//! from 1.
+//! The rules that choose the frames of a sample, as pure functions.
+//!
+//! Frames are numbered from 0 here. The rules of the reference run number them from 1.
 
 use crate::split::SplitClip;
 use crate::view::MAX_SEGMENTS;
@@ -7,16 +8,21 @@ use clipshard::order::Draws;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// By which rule the frames of a sample are chosen.
+/// The rule that chooses the frames of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Sampling {
-    /// The rule of the documented two-stream run. In training, one frame from each of three overlapping thirds of the clip, or
-    /// one stack from anywhere; in testing, samples at a whole distance from the clip's start.
+    /// The rule of the reference run.
+    ///
+    /// A training sample has one frame from each of three overlapping thirds of the clip, or one
+    /// stack from anywhere. Test samples start at frame 0 and have a constant distance, which is a
+    /// whole number of frames.
     Seed,
-    /// The rule of Temporal Segment Networks (Wang et al. 2016). In training, one view at random from each of as many equal
-    /// parts of the clip as there are segments; in testing, the middle of equal parts.
+    /// The rule of Temporal Segment Networks (Wang et al. 2016).
+    ///
+    /// The clip is divided into equal parts. A training sample has one random view from each part.
+    /// A test sample is the middle of a part.
     #[default]
     Segments,
 }
@@ -33,7 +39,7 @@ impl Sampling {
         }
     }
 
-    /// Returns how many views a training sample may have.
+    /// Returns the largest number of views of a training sample.
     pub const fn most_segments(self, frames_of_view: usize) -> usize {
         match (self, frames_of_view) {
             (Self::Seed, 1) => 3,
@@ -42,7 +48,7 @@ impl Sampling {
         }
     }
 
-    /// Returns how many flow frames a clip needs, whatever a view shows.
+    /// Returns the number of flow frames that a clip needs, also for views of other streams.
     pub(crate) fn fewest_flow_frames(self) -> u32 {
         if self == Self::Seed { STACK } else { 0 }
     }
@@ -85,16 +91,20 @@ impl fmt::Display for Sampling {
     }
 }
 
-/// Flow frames of a stack of the documented run. Its frames of RGB follow the same rule.
+/// Number of flow frames per stack of the reference run. Its rules use this number for RGB frames,
+/// too.
 const STACK: u32 = 10;
 
-/// Returns the places at which `frames` consecutive frames of a clip with `all` frames can start.
+/// Returns the number of places at which `frames` consecutive frames can start in a clip of `all`
+/// frames.
 fn count(all: u32, frames: u32) -> u64 {
     u64::from(all + 1 - frames)
 }
 
-/// Draws three frames of a clip, one from about each third: the segments overlap by a frame and reach one too far, as those of
-/// the documented run, and each frame is clamped to those that exist.
+/// Draws three frames of a clip, about one from each third.
+///
+/// As in the reference run, the segments overlap by one frame, and the last one reaches one frame
+/// too far. Frames that do not exist are clamped to those that do.
 fn segment_frames(flow_frames: u32, rgb_frames: u32, draws: &mut Draws) -> [u32; 3] {
     let n = count(flow_frames, STACK);
     [(1, n / 3), (n / 3, 2 * n / 3), (2 * n / 3, n + 1)].map(|(low, high)| {
@@ -103,8 +113,8 @@ fn segment_frames(flow_frames: u32, rgb_frames: u32, draws: &mut Draws) -> [u32;
     })
 }
 
-/// Draws a start from part number `part` of `parts` equal parts of the `starts` that exist. A part of less than one gives the
-/// start nearest to it.
+/// Draws a start from part `part` of `parts` equal parts of all `starts`. A part that contains no
+/// start returns a start next to it.
 fn part_start(starts: u32, parts: usize, part: usize, draws: &mut Draws) -> u32 {
     let (starts, parts, part) = (u64::from(starts), parts as u64, part as u64);
     let (low, high) = (starts * part / parts, starts * (part + 1) / parts);
@@ -116,7 +126,8 @@ fn part_middle(starts: u32, parts: usize, i: usize) -> u32 {
     (u64::from(starts) * (2 * i as u64 + 1) / (2 * parts as u64)) as u32
 }
 
-/// Returns the distance between `samples` samples of a test clip with `starts` starts.
+/// Returns the distance in frames between the `samples` samples of a test clip with `starts`
+/// starts.
 fn test_interval(starts: u64, samples: usize) -> u64 {
     (starts / samples as u64).max(1)
 }
@@ -147,8 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn segments_have_the_seeds_inclusive_bounds() {
-        // F = 39: n = 30, so a in 1..=10, b in 10..=20, c in 20..=31 (from 1).
+    fn segments_have_the_inclusive_bounds_of_the_reference_run() {
+        // 39 flow frames have n = 30 starts. Numbered from 1, the frames are in 1..=10, 10..=20 and
+        // 20..=31.
         let mut low = [u32::MAX; 3];
         let mut high = [0; 3];
         for sample in 0..2000 {
@@ -185,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn test_samples_are_as_far_apart_as_the_seeds() {
-        // F = 28: interval 1; F = 200: (200 - 9) / 19 = 10.
+    fn test_samples_are_as_far_apart_as_in_the_reference_run() {
+        // The interval of 28 frames is 1; that of 200 frames is (200 - 9) / 19 = 10.
         let starts = |f| [0, 1, 18].map(|i| test_start(f, 10, 19, i));
         assert_eq!((starts(28), starts(200)), ([0, 1, 18], [0, 10, 180]));
         assert_eq!(test_frame(200, 201, 19, 18), 180);
-        // 63 % of the test clips have an interval below ten, so their stacks overlap.
+        // An interval below ten: the stacks overlap.
         assert_eq!(test_start(198, 10, 19, 1), 9);
     }
 

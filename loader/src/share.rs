@@ -1,11 +1,12 @@
-//! Which samples of a pass a rank makes, from where on.
+//! Divides the samples of a pass among ranks, and describes how far a pass has come.
 
 use crate::{Error, Result, Samples};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How far a pass has come, to go on from there later: with the same samples, but any number of threads, ranks or samples a
-/// batch. It can be stored with serde.
+/// The progress of a pass, to continue it later. You can store it with serde.
+///
+/// The samples must be the same. The number of threads, ranks and samples per batch may change.
 ///
 /// ```no_run
 /// # fn run(samples: std::sync::Arc<clip_loader::TrainSamples>) -> Result<(), Box<dyn std::error::Error>> {
@@ -16,7 +17,7 @@ use std::ops::Range;
 /// let text = serde_json::to_string(&loader.state())?;
 ///
 /// let state: State = serde_json::from_str(&text)?;
-/// let loader = Loader::builder(samples).batch_size(32).resume(&state)?.start()?; // begins with the second batch
+/// let loader = Loader::builder(samples).batch_size(32).resume(&state)?.start()?; // starts with the second batch
 /// # Ok(())
 /// # }
 /// ```
@@ -25,12 +26,13 @@ use std::ops::Range;
 pub struct State {
     /// [Fingerprint](Samples::fingerprint) of the samples.
     pub samples: u64,
-    /// Samples that all ranks together have seen.
+    /// Number of samples that all ranks together have seen.
     pub seen: u64,
 }
 
 impl State {
-    /// Returns the samples that were seen, if the state belongs to these samples.
+    /// Returns the number of samples that were seen. Returns an error if the state does not belong
+    /// to `samples`.
     pub(crate) fn seen_of(&self, samples: &dyn Samples) -> Result<usize> {
         if self.samples != samples.fingerprint() {
             return Err(Error::OtherSamples);
@@ -41,7 +43,8 @@ impl State {
     }
 }
 
-/// The samples of one rank: number `i` of the rank is number `start + rank + i * world` of the pass.
+/// The samples of one rank: number `i` of the rank is number `start + rank + i * world` of the
+/// pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     pub start: usize,
@@ -50,28 +53,29 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Samples of each rank. Where the samples cannot be shared out evenly, the last few are left out, so that all ranks have as
-    /// many.
+    /// Returns the number of samples per rank. It is the same for all ranks, so the last few
+    /// samples of the pass may be omitted.
     pub fn len(self, samples: usize) -> usize {
         samples.saturating_sub(self.start) / self.world
     }
 
-    /// Number in the pass of the rank's sample number `i`.
+    /// Returns the number in the pass of the rank's sample `i`.
     pub fn sample(self, i: usize) -> usize {
         self.start + self.rank + i * self.world
     }
 
-    /// Numbers in the pass of some of the rank's samples.
+    /// Returns the numbers in the pass of some of the rank's samples.
     pub fn samples(self, own: Range<usize>) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
         own.map(move |i| self.sample(i))
     }
 
-    /// The end of the run of samples that share frames, from the rank's sample number `i` on.
+    /// Returns the exclusive end of the run of samples that share frames with the rank's sample
+    /// `i`.
     pub fn run_end(self, samples: &dyn Samples, i: usize) -> usize {
         if self.world == 1 { samples.run_end(self.sample(i)).saturating_sub(self.start) } else { i + 1 }
     }
 
-    /// Samples that all ranks have seen when each has seen `own`.
+    /// Returns the number of samples that all ranks have seen when each has seen `own` samples.
     pub fn seen(self, own: usize) -> u64 {
         (self.start + own * self.world) as u64
     }

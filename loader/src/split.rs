@@ -1,4 +1,4 @@
-//! The clips of one split.
+//! Lists the clips of a split.
 
 use crate::view::View;
 use crate::{Error, Result};
@@ -10,20 +10,22 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SplitClip {
-    /// Its number in the data set.
+    /// Number of the clip in the dataset.
     pub clip: usize,
-    /// Its id in the data set.
+    /// Id of the clip in the dataset.
     pub id: String,
-    /// Number of its class.
+    /// Number of the class.
     pub label: u32,
-    /// Its frames in the stream of the view.
+    /// Number of frames in the stream of the view.
     pub frames: u32,
-    /// Its optical-flow frames. In a data set without a stream `flow`, one less than its frames in the stream `rgb`.
+    /// Number of optical-flow frames. In a dataset without a stream `flow`, one less than the
+    /// number of `rgb` frames.
     pub flow_frames: u32,
 }
 
 impl SplitClip {
-    /// Describes clip number `clip` of a data set, as seen through `stream`. Returns nothing where there is no such clip.
+    /// Describes clip number `clip` of a dataset, with its frames in `stream`. Returns `None` if
+    /// there is no such clip.
     pub fn of(data: &Dataset, clip: usize, stream: &str) -> Option<Self> {
         let manifest = data.manifest();
         let entry = manifest.clips.get(clip)?;
@@ -34,33 +36,38 @@ impl SplitClip {
     }
 }
 
-/// The clips of one split of a data set. Cloning copies no clip.
+/// The clips of one split of a dataset. Cloning it does not copy the lists of clips.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Split {
     /// Clips to train on.
     pub train: Arc<[SplitClip]>,
-    /// Training clips that only choose the best epoch; empty unless [`Split::hold_out`] filled it.
+    /// Clips of the training subset that only choose the best epoch. Empty unless you call
+    /// [`Split::hold_out`].
     pub held_out: Arc<[SplitClip]>,
     /// Clips to test on.
     pub test: Arc<[SplitClip]>,
-    /// Ids of the clips that cannot be used, because they are too short.
+    /// Ids of the omitted clips: they have too few frames, or [`Split::of_clips`] found them not
+    /// usable.
     pub left_out: Vec<String>,
 }
 
 impl Split {
-    /// Lists the clips of the data set's split `name` that have enough frames for `view`.
+    /// Lists the clips of the split `name` that have enough frames for `view`.
     ///
     /// # Errors
-    /// [`Error::NoSplit`], or [`Error::Shard`] where the data set has no such stream.
+    /// Returns [`Error::NoSplit`], or [`Error::Shard`] if the dataset does not have the stream of
+    /// the view.
     pub fn of(data: &Dataset, name: &str, view: &View) -> Result<Self> {
         Self::of_clips(data, name, view, |_| true)
     }
 
-    /// Lists the clips of the data set's split `name` that have enough frames for `view` and that `is_usable` takes.
+    /// Lists the clips of the split `name` that have enough frames for `view` and for which
+    /// `is_usable` returns true.
     ///
     /// # Errors
-    /// [`Error::NoSplit`], or [`Error::Shard`] where the data set has no such stream.
+    /// Returns [`Error::NoSplit`], or [`Error::Shard`] if the dataset does not have the stream of
+    /// the view.
     pub fn of_clips(data: &Dataset, name: &str, view: &View, is_usable: impl Fn(&SplitClip) -> bool) -> Result<Self> {
         let manifest = data.manifest();
         let Some(number) = manifest.splits.iter().position(|split| split == name) else {
@@ -87,11 +94,12 @@ impl Split {
 
     /// Moves the clips of these groups from `train` to `held_out`.
     ///
-    /// Clips of a group show the same people in the same place, so a held-out clip measures nothing while others of its group
-    /// are trained on. Groups are those of the data set, or the `gNN` in the names of UCF101.
+    /// Clips of one group show the same people in the same place. A held-out clip is therefore only
+    /// a fair test if no clip of its group is trained on. The group of a clip is the one in the
+    /// manifest, or else the `gNN` in the clip names of UCF101.
     ///
     /// # Errors
-    /// [`Error::NoGroup`] or [`Error::NothingToTrain`]; the split is then as before.
+    /// Returns [`Error::NoGroup`] or [`Error::NothingToTrain`]. The split then stays as it was.
     pub fn hold_out(&mut self, data: &Dataset, groups: &[String]) -> Result<()> {
         let own = &data.manifest().groups;
         let group = |clip: &SplitClip| own.get(&clip.id).cloned().or_else(|| group_in_name(&clip.id));
@@ -108,13 +116,14 @@ impl Split {
         Ok(())
     }
 
-    /// Returns the clips that choose the best epoch: those held out, or else the test clips.
+    /// Returns the clips that choose the best epoch: the held-out clips, or the test clips if none
+    /// is held out.
     pub fn validation(&self) -> &Arc<[SplitClip]> {
         if self.held_out.is_empty() { &self.test } else { &self.held_out }
     }
 }
 
-/// Finds `g08` in `v_ApplyEyeMakeup_g08_c01`.
+/// Returns the group in a clip name of UCF101, such as `g08` in `v_ApplyEyeMakeup_g08_c01`.
 fn group_in_name(id: &str) -> Option<String> {
     let is_group = |part: &&str| {
         part.strip_prefix('g').is_some_and(|number| number.len() == 2 && number.bytes().all(|c| c.is_ascii_digit()))

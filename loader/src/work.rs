@@ -1,23 +1,24 @@
-//! How the threads that decode spend their time.
+//! Times the work of the decoding threads.
 
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
-/// How the threads of a loader spend their time, in seconds of all threads together.
+/// The time that the decoding threads of a loader have spent, in seconds, summed over the threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Work {
-    /// Time in which they worked on samples.
+    /// Time in which the threads worked on samples.
     pub busy: f64,
-    /// The part of it in which they computed. In the rest they waited for the disk, or for a core that was taken.
+    /// Processor time within `busy`. In the rest of `busy`, the threads waited for the disk or for
+    /// a free core. Equal to `busy` on systems that do not measure processor time per thread.
     pub computing: f64,
-    /// Time for which they existed.
+    /// Time since the threads started.
     pub there: f64,
 }
 
 impl Work {
-    /// Returns seconds of all threads together: on samples, computing, and in existence.
+    /// Makes a value from its three fields, in seconds.
     pub const fn new(busy: f64, computing: f64, there: f64) -> Self {
         Self { busy, computing, there }
     }
@@ -31,7 +32,7 @@ impl AddAssign for Work {
     }
 }
 
-/// Times one piece of work of this thread.
+/// A stopwatch for one piece of work of the current thread.
 pub(crate) struct Clock {
     start: Instant,
     computed: Duration,
@@ -44,14 +45,14 @@ impl Clock {
 
     pub fn stop(self) -> Work {
         let busy = self.start.elapsed();
-        // Where the system does not measure it, all of it.
+        // Systems that do not measure processor time per thread count all time as computing.
         let computing =
             if cfg!(all(unix, not(miri))) { computed().saturating_sub(self.computed).min(busy) } else { busy };
         Work { busy: busy.as_secs_f64(), computing: computing.as_secs_f64(), there: 0.0 }
     }
 }
 
-/// Processor time of this thread so far.
+/// Returns the processor time of the current thread so far.
 #[cfg(all(unix, not(miri)))]
 fn computed() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -1,6 +1,6 @@
-//! Batches of a made-up data set.
+//! Tests of the loader with a synthetic dataset.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use clip_loader::{
     Batch, Crop, Damage, Error, Loader, Result, Samples, Sampling, Split, State, TestCrop, TestOptions, TestSamples,
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-include!("made_up/mod.rs");
+include!("synthetic/mod.rs");
 
 fn open(dir: &Path) -> Arc<Dataset> {
     Arc::new(Dataset::open(dir).unwrap())
@@ -21,7 +21,7 @@ fn bytes(loader: Loader) -> Vec<u8> {
     loader.flat_map(|batch| batch.unwrap().bytes().to_vec()).collect()
 }
 
-/// All samples, made one by one in this thread.
+/// Returns the bytes of all samples, made one by one in the current thread.
 fn one_by_one(samples: &dyn Samples) -> Vec<u8> {
     let (mut worker, mut all) = (Worker::default(), Vec::new());
     for i in 0..samples.len() {
@@ -44,7 +44,7 @@ fn testing(data: &Arc<Dataset>, view: &View, options: TestOptions) -> Arc<TestSa
 
 #[test]
 fn batches_are_the_samples_in_order_for_any_threads_slots_and_access() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     let read = Arc::new(Dataset::open_with(folder.path(), Access::Read).unwrap());
     for data in [open(folder.path()), read] {
         let (frame, stack) = (View::frame("rgb").side(30), View::stack("flow", 10).side(32));
@@ -69,7 +69,7 @@ fn batches_are_the_samples_in_order_for_any_threads_slots_and_access() {
 
 #[test]
 fn test_stacks_are_the_stored_frames_from_the_middle_of_equal_parts() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     let data = open(folder.path());
     let view = View::stack("flow", 5).side(32);
     let samples = testing(&data, &view, TestOptions::new().samples(4));
@@ -91,7 +91,7 @@ fn test_stacks_are_the_stored_frames_from_the_middle_of_equal_parts() {
 
 #[test]
 fn an_epoch_has_each_clip_once_and_its_own_order() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     let data = open(folder.path());
     let clips = |seed, epoch| {
         let samples = training(&data, &View::frame("rgb").side(32), TrainOptions::new().seed(seed).epoch(epoch));
@@ -107,7 +107,7 @@ fn an_epoch_has_each_clip_once_and_its_own_order() {
 
 #[test]
 fn ranks_follow_the_order_of_one_process_and_any_number_of_them_resumes() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     let data = open(folder.path());
     let view = View::frame("rgb").side(32);
     let samples = testing(&data, &view, TestOptions::new().samples(9));
@@ -122,7 +122,7 @@ fn ranks_follow_the_order_of_one_process_and_any_number_of_them_resumes() {
             assert!(ranks[i % world].chunks(each).nth(i / world) == Some(expected));
         }
         assert!(ranks.iter().all(|rank| rank.len() == 18 / world * each));
-        // Two batches of each rank are seen; the rest comes from another number of ranks.
+        // Each rank sees two batches. Another number of ranks makes the rest.
         let mut first = Loader::builder(samples.clone()).batch_size(2).rank(0, world).start().unwrap();
         assert_eq!(first.next_batch().unwrap().unwrap().samples().collect::<Vec<_>>(), [0, world]);
         first.next_batch().unwrap().unwrap();
@@ -147,7 +147,7 @@ fn ranks_follow_the_order_of_one_process_and_any_number_of_them_resumes() {
 
 #[test]
 fn a_state_of_other_samples_or_behind_the_end_is_refused() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     let data = open(folder.path());
     let view = View::frame("rgb").side(32);
     let of = |options| Loader::builder(training(&data, &view, options));
@@ -164,7 +164,7 @@ fn a_state_of_other_samples_or_behind_the_end_is_refused() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_by_name() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     let data = open(folder.path());
     let frame = View::frame("rgb").side(32);
     let split = Split::of(&data, "1", &frame).unwrap();
@@ -178,7 +178,7 @@ fn options_that_make_no_sense_are_refused_by_name() {
     let small = fault(train(&frame.clone().side(37), new().crop(Crop::Random)));
     assert!(small.ends_with("frames of 44x36 are too small to crop 37x37"), "{small}");
     let long = fault(train(&View::stack("rgb", 13), new()));
-    assert!(long.contains("has 12 frames, and a view needs 13"), "{long}");
+    assert!(long.contains("has 12 frames, but a view needs 13"), "{long}");
     assert!(fault(train(&View::frame("depth"), new())).contains("depth"));
     let split = |name| Split::of(&data, name, &frame).map(drop);
     assert!(fault(split("7")).ends_with("has no split 7; it has 1"));
@@ -192,12 +192,12 @@ fn options_that_make_no_sense_are_refused_by_name() {
 
 #[test]
 fn groups_are_held_out_whole() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     let data = open(folder.path());
     let mut split = Split::of(&data, "1", &View::frame("rgb")).unwrap();
     assert_eq!(split.validation().len(), 2);
     let unknown = split.hold_out(&data, &["g09".to_owned()]).unwrap_err().to_string();
-    assert_eq!(unknown, "no training clip is of group g09; the groups are g01, g02, g03");
+    assert_eq!(unknown, "no training clip belongs to group g09; the groups are g01, g02, g03");
     split.hold_out(&data, &["g02".to_owned()]).unwrap();
     assert!(split.held_out.iter().all(|clip| clip.id.contains("_g02_")));
     assert_eq!((split.train.len(), split.validation().len()), (3, 2));
@@ -206,7 +206,7 @@ fn groups_are_held_out_whole() {
     assert_eq!(split.train.len(), 3);
 }
 
-/// Damages the first record of a clip, the `number`th of the flow shard.
+/// Damages the first flow record of clip `number`.
 fn damage(dir: &Path, number: usize) {
     let data = Dataset::open(dir).unwrap();
     let stored = data.clip("flow", number).unwrap().record(0, 0).unwrap().bytes.into_owned();
@@ -220,10 +220,10 @@ fn damage(dir: &Path, number: usize) {
 
 #[test]
 fn damage_is_an_error_or_is_replaced_and_counted() {
-    let folder = made_up_dataset();
+    let folder = synthetic_dataset();
     damage(folder.path(), 0);
     let data = open(folder.path());
-    // The first clip has eleven frames: one stack, which is damaged.
+    // The first clip has eleven flow frames, so its only stack is damaged.
     let view = View::stack("flow", 11).side(32);
     let samples = training(&data, &view, TrainOptions::new());
     let error = Loader::builder(samples).start().unwrap().next_batch().unwrap_err();
@@ -240,7 +240,7 @@ fn damage_is_an_error_or_is_replaced_and_counted() {
     let batch = Loader::builder(samples.clone()).start().unwrap().next_batch().unwrap().unwrap();
     assert_eq!(batch.len(), 5);
     assert!(samples.was_damaged(place) && samples.damaged() == 1);
-    // The clip that comes after it is in its place.
+    // The next clip replaces it.
     let next = (place + 1) % 5;
     assert_eq!(samples.clip(place), samples.clip(next));
     assert_eq!(batch.sample(place), batch.sample(next));

@@ -2,13 +2,15 @@
 
 use clipshard::order::Draws;
 
-/// One random choice of brightness, contrast and saturation, for all pixels of a view.
+/// A random change of brightness, contrast and saturation, the same for all pixels of a view.
 ///
-/// Each blends the image with a degenerate one, and so each can go past it: black, the mean grey, or the image's own greys. To the
-/// byte what torchvision's `ColorJitter` does to a PIL image, without its hue.
+/// Each adjustment blends the image with another one: black, the mean grey, or the grey version of
+/// the image. A factor above 1 extrapolates away from it. The bytes equal those of torchvision's
+/// `ColorJitter` on a PIL image, without hue.
 #[derive(Clone, Copy, Debug)]
 pub struct Jitter {
-    /// Brightness, contrast and saturation, in the order in which they are applied; 1 changes nothing.
+    /// The adjustments in the order in which they are applied, each with its factor. Factor 1
+    /// changes nothing.
     steps: [(Adjustment, f32); 3],
 }
 
@@ -20,8 +22,9 @@ enum Adjustment {
 }
 
 impl Jitter {
-    /// Factors uniform in `[max(0, 1 - strength), 1 + strength]`, in random order. Draws: the order, then brightness, contrast,
-    /// saturation.
+    /// Draws uniform factors in `[max(0, 1 - strength), 1 + strength]` and a random order.
+    ///
+    /// Takes four draws: the order, then the factors of brightness, contrast and saturation.
     pub fn draw(strength: f64, draws: &mut Draws) -> Self {
         const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
         let order = ORDERS[draws.below(6) as usize];
@@ -31,7 +34,7 @@ impl Jitter {
         Self { steps: order.map(|i| (kinds[i], factors[i])) }
     }
 
-    /// Changes interleaved RGB pixels in place.
+    /// Adjusts interleaved RGB pixels in place.
     pub fn apply(self, rgb: &mut [u8]) {
         for (adjustment, factor) in self.steps {
             match adjustment {
@@ -59,12 +62,12 @@ fn away_from(rgb: &mut [u8], degenerate: u8, factor: f32) {
     }
 }
 
-/// Cut off, not rounded, as PIL does.
+/// Blends two values. Truncates the result instead of rounding it, as PIL does.
 fn blend(from: u8, to: u8, factor: f32) -> u8 {
     (f32::from(from) + factor * (f32::from(to) - f32::from(from))) as u8
 }
 
-/// ITU-R 601, in PIL's fixed point.
+/// Returns the ITU-R 601 luma of a pixel, in the fixed-point arithmetic of PIL.
 fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
@@ -74,7 +77,7 @@ mod tests {
     use super::*;
     use Adjustment::{Brightness, Contrast, Saturation};
 
-    /// pixels[i] = (i * i * 7 + i * 31) % 256, of an image of two by two.
+    /// Returns an image of 2 x 2 pixels: `rgb[i] = (i * i * 7 + i * 31) % 256`.
     fn image() -> Vec<u8> {
         (0..12).map(|i| ((i * i * 7 + i * 31) % 256) as u8).collect()
     }
@@ -87,7 +90,8 @@ mod tests {
 
     #[test]
     fn the_bytes_are_pils() {
-        // ImageEnhance.Brightness(im).enhance(1.37), and so on, in this order, of Image.fromarray(a) as `image` makes it.
+        // PIL: im = Image.fromarray(a) with the pixels of `image`, then
+        // ImageEnhance.Brightness(im).enhance(1.37), and so on.
         check(
             [(Brightness, 1.37), (Contrast, 0.55), (Saturation, 1.8)],
             [49, 101, 171, 180, 223, 70, 253, 71, 255, 84, 231, 199],

@@ -33,13 +33,15 @@ mod ssse3 {
         _mm_storeu_si128,
     };
 
-    /// Bytes of five pixels, which a register of 16 mirrors at once.
+    /// Number of bytes of five pixels. One register of 16 bytes mirrors five pixels at once.
     const FIVE: usize = 15;
 
-    /// Swaps fives of pixels at both ends of a row, mirrored, as long as 16 bytes of each lie apart; gives the part between.
+    /// Swaps and mirrors groups of five pixels at both ends of a row, moving inwards. Returns the
+    /// middle part that is not yet mirrored: it is too short for two separate registers.
     #[target_feature(enable = "ssse3")]
     pub fn mirror_ends(row: &mut [u8]) -> &mut [u8] {
-        // What of the sixteenth byte lies outside the five pixels stays as it is.
+        // The sixteenth byte of a register is not part of the five pixels. `last` and `first` keep
+        // it as it is.
         let turned = _mm_setr_epi8(12, 13, 14, 9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2, -1);
         let last = _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1);
         let turned_back = _mm_setr_epi8(-1, 12, 13, 14, 9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2);
@@ -47,12 +49,13 @@ mod ssse3 {
         let mut rest = row;
         while rest.len() >= 32 {
             let end = rest.len() - 16;
-            // SAFETY: `rest` has at least 32 bytes: its first and its last 16 are inside and apart.
+            // SAFETY: `rest` has at least 32 bytes, so its first and its last 16 bytes are inside
+            // and do not overlap.
             unsafe {
                 #[allow(clippy::cast_ptr_alignment, reason = "loads and stores of any alignment")]
                 let (left, right) = (rest.as_mut_ptr().cast::<__m128i>(), rest.as_mut_ptr().add(end).cast::<__m128i>());
                 let (a, b) = (_mm_loadu_si128(left), _mm_loadu_si128(right));
-                // The five pixels of `b` begin at its second byte.
+                // The five pixels of `b` start at its second byte.
                 let from_right = _mm_shuffle_epi8(_mm_alignr_epi8::<1>(b, b), turned);
                 _mm_storeu_si128(left, _mm_or_si128(from_right, _mm_and_si128(a, last)));
                 _mm_storeu_si128(right, _mm_or_si128(_mm_shuffle_epi8(a, turned_back), _mm_and_si128(b, first)));

@@ -1,4 +1,4 @@
-//! Changes u8 pixels on their way from a record to a batch: mirrors, resizes, jitters colours.
+//! Changes u8 pixels between record and batch: mirrors, resizes, jitters colours.
 
 mod jitter;
 mod mirror;
@@ -18,8 +18,10 @@ pub(crate) fn reverse(plane: &mut [u8]) {
     }
 }
 
-/// Resizes to a square as PIL's antialiased bilinear filter does (a triangle, its support scaled by the shrink factor). The
-/// aspect ratio is not kept.
+/// Resizes an image to a square without keeping the aspect ratio.
+///
+/// Uses the antialiased bilinear filter of PIL: a triangle whose support grows with the shrink
+/// factor.
 pub(crate) fn squash(resizer: &mut Resizer, pixels: &[u8], size: ImageSize, side: usize, out: &mut [u8]) -> Result<()> {
     let kind = if size.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
@@ -42,7 +44,8 @@ mod tests {
 
     #[test]
     fn squash_equals_pil() {
-        // PIL: Image.fromarray(a).resize((3, 3), Image.BILINEAR) for a[y][x] = (x * 37 + y * 91) % 256, 7 wide, 5 high.
+        // PIL: Image.fromarray(a).resize((3, 3), Image.BILINEAR) for a[y][x] = (x * 37 + y * 91) %
+        // 256, 7 wide, 5 high.
         let size = ImageSize { width: 7, height: 5, channels: 1 };
         let pixels: Vec<u8> = (0..35).map(|i| ((i % 7) * 37 + (i / 7) * 91) as u8).collect();
         let mut out = [0; 9];

@@ -1,7 +1,11 @@
-//! The ring: a few slots of memory, each of which holds a batch. Threads take runs of samples in order and write each sample to
-//! its own place; a batch is handed out when all of its samples are there; its slot is free again when it is dropped.
+//! A ring of memory slots. Each slot holds one batch.
 //!
-//! The ring knows neither clips nor pixels. Samples are numbered from 0, batches too: batch `b` has samples `b * batch_size` on.
+//! Threads take runs of consecutive samples and write each sample to its own place. The ring hands
+//! out a batch when all of its samples are written. The slot is free again when the consumer drops
+//! the batch.
+//!
+//! The ring knows neither clips nor pixels. Samples and batches are numbered from 0. Batch `b`
+//! starts with sample `b * batch_size`.
 #![allow(unsafe_code)]
 
 mod slot;
@@ -19,36 +23,36 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What the ring holds.
+/// The numbers of samples, bytes and slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Samples of the pass.
+    /// Number of samples of the pass.
     pub samples: usize,
-    /// Samples of a batch; the last batch holds the rest.
+    /// Number of samples per batch. The last batch holds the rest.
     pub batch_size: usize,
-    /// Bytes of a sample.
+    /// Number of bytes per sample.
     pub sample_bytes: usize,
-    /// Slots.
+    /// Number of slots.
     pub slots: usize,
 }
 
-/// A batch that has a slot and is not complete, or not yet handed out.
+/// A batch that has a slot and is not yet handed out.
 struct Open {
     slot: Slot,
-    /// Samples that are not yet written.
+    /// Number of samples that are not yet written.
     missing: usize,
 }
 
 struct State {
-    /// The next sample that no thread has taken.
+    /// The first sample that no thread has taken.
     next: usize,
-    /// The next batch to hand out. It and those that follow it are in `open`.
+    /// The batch that the consumer gets next. `open` starts with it.
     front: usize,
     open: VecDeque<Open>,
     free: Vec<Slot>,
-    /// Batches that are handed out and not dropped.
+    /// Number of batches that are handed out and not dropped.
     held: usize,
-    /// No thread writes any more: an error, or the loader was dropped.
+    /// Threads take no further samples, because of an error or because the loader was dropped.
     stopped: bool,
     error: Option<Error>,
     work: Work,
@@ -61,20 +65,21 @@ pub(crate) struct Ring {
     changed: Condvar,
 }
 
-/// Samples that one thread has taken. Nobody else writes them.
+/// Samples that one thread has taken. No other thread writes them.
 pub(crate) struct Run<'a> {
     ring: &'a Ring,
     samples: Range<usize>,
 }
 
-/// A batch that is handed out. Nobody writes to its slot until [`Ring::give_back`] gets it.
+/// A batch that is handed out. No thread writes to its slot before [`Ring::give_back`].
 #[derive(Debug)]
 pub(crate) struct Full {
     slot: Slot,
     pub samples: Range<usize>,
 }
 
-/// A panic of another thread is reported as the pass's error; what the lock guards is whole at every moment.
+/// Locks a mutex, poisoned or not. The state is consistent at every moment, and `Ring::fail`
+/// reports the panic of a thread.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -107,7 +112,6 @@ impl Ring {
     }
 
     fn allocate(&self) -> Result<Slot> {
-        // A batch may be of no bytes, an allocation not.
         let bytes = self.shape.batch_size.checked_mul(self.shape.sample_bytes);
         let bytes = bytes.filter(|bytes| isize::try_from(*bytes).is_ok()).ok_or_else(|| Error::Memory {
             bytes: usize::MAX,
@@ -120,14 +124,17 @@ impl Ring {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Samples of a batch.
+    /// Returns the samples of a batch.
     fn samples_of(&self, batch: usize) -> Range<usize> {
         let start = batch * self.shape.batch_size;
         start..(start + self.shape.batch_size).min(self.shape.samples)
     }
 
-    /// Takes the next samples for one thread: from the next sample `s` up to `run_end(s)`, but no further than slots will be
-    /// free while the consumer keeps what it holds. Waits for slots. Returns nothing after the last sample.
+    /// Takes the next run of samples for one thread, and waits until there are slots for it.
+    ///
+    /// The run goes from the next sample `s` to `run_end(s)`. It is shorter if the slots that the
+    /// consumer does not hold cannot hold so many samples. Returns `None` after the last sample, or
+    /// if the ring has stopped.
     pub fn take(&self, run_end: impl Fn(usize) -> usize) -> Option<Run<'_>> {
         let Shape { samples, batch_size, .. } = self.shape;
         let mut state = lock(&self.state);
@@ -136,7 +143,8 @@ impl Ring {
             if state.stopped || start >= samples {
                 return None;
             }
-            // All slots but one for the consumer, who may hold more.
+            // A run may fill all slots except for those that the consumer holds. One slot is always
+            // kept for the consumer.
             let slots = state.free.len() + state.open.len() + state.held;
             let reach = (slots - state.held.clamp(1, slots)).max(1);
             let end = run_end(start).max(start + 1).min((start / batch_size + reach) * batch_size).min(samples);
@@ -155,7 +163,7 @@ impl Ring {
         }
     }
 
-    /// The place of a sample that a run has taken.
+    /// Returns the place of a sample that a run has taken.
     fn place(&self, sample: usize) -> NonNull<[u8]> {
         let Shape { batch_size, sample_bytes, .. } = self.shape;
         let state = lock(&self.state);
@@ -163,7 +171,7 @@ impl Ring {
         state.open[sample / batch_size - state.front].slot.part(at..at + sample_bytes)
     }
 
-    /// Notes that a sample has its bytes.
+    /// Marks a sample as written.
     fn written(&self, sample: usize) {
         let mut state = lock(&self.state);
         let batch = sample / self.shape.batch_size - state.front;
@@ -173,17 +181,18 @@ impl Ring {
         }
     }
 
-    /// Adds what a thread has done.
+    /// Adds the work of a thread to the sum.
     pub fn add_work(&self, work: Work) {
         lock(&self.state).work += work;
     }
 
-    /// What the threads have done so far; the time for which they existed is not known here.
+    /// Returns the work of all threads so far. [`Work::there`] is 0, because the ring does not know
+    /// when the threads started.
     pub fn work(&self) -> Work {
         lock(&self.state).work
     }
 
-    /// Whether [`Ring::next`] would return at once.
+    /// Returns whether [`Ring::next`] would return without waiting.
     pub fn is_ready(&self) -> bool {
         let state = lock(&self.state);
         state.stopped || self.is_over(&state) || state.open.front().is_some_and(|open| open.missing == 0)
@@ -193,7 +202,8 @@ impl Ring {
         self.samples_of(state.front).is_empty()
     }
 
-    /// Waits for the next batch. Returns nothing after the last one. Where the caller holds all slots, a new one is allocated.
+    /// Waits for the next batch. Returns `None` after the last one. Allocates a new slot if the
+    /// caller holds all slots.
     pub fn next(&self) -> Result<Option<Full>> {
         let mut state = lock(&self.state);
         loop {
@@ -205,7 +215,8 @@ impl Ring {
                 let samples = self.samples_of(state.front);
                 state.front += 1;
                 state.held += 1;
-                // Runs reach less far now.
+                // `take` computes the length of runs from `held`, so waiting threads must compute
+                // it again.
                 self.changed.notify_all();
                 return Ok(Some(Full { slot, samples }));
             }
@@ -224,7 +235,7 @@ impl Ring {
         }
     }
 
-    /// Takes the slot of a batch back.
+    /// Makes the slot of a batch free again.
     pub fn give_back(&self, full: Full) {
         let mut state = lock(&self.state);
         state.held -= 1;
@@ -232,18 +243,18 @@ impl Ring {
         self.changed.notify_all();
     }
 
-    /// Waits until fewer than `ahead` samples from `next` on are untaken. Returns which samples to read ahead now, or nothing if
-    /// the ring has stopped.
+    /// Waits until fewer than `ahead` samples before `next` are untaken. Returns the samples to
+    /// read ahead now, or `None` if the ring has stopped.
     pub fn wait_for_reader(&self, next: usize, ahead: usize) -> Option<Range<usize>> {
         let mut state = lock(&self.state);
         while !state.stopped && next >= state.next + ahead {
             state = self.wait(state);
         }
-        // What the threads have taken in the meantime they read themselves.
+        // Samples that threads have taken in the meantime need no reading ahead.
         (!state.stopped).then(|| next.max(state.next)..(state.next + ahead).min(self.shape.samples).max(state.next))
     }
 
-    /// Ends the pass with an error; the first one counts.
+    /// Ends the pass with an error. Later errors are dropped.
     pub fn fail(&self, error: Error) {
         let mut state = lock(&self.state);
         state.error.get_or_insert(error);
@@ -259,14 +270,18 @@ impl Ring {
 }
 
 impl Run<'_> {
-    /// Calls `fill` with each sample in order: its number, the bytes of the one before it in the run, and its own place. A sample
-    /// is handed on when the one after it has been written, which may need it.
+    /// Calls `fill` for each sample in order.
+    ///
+    /// The arguments are the number of the sample, the bytes of the previous sample of the run, and
+    /// the place to write to. A sample is marked as written only after the next one is written,
+    /// because `fill` reads it then.
     pub fn fill(self, mut fill: impl FnMut(usize, Option<&[u8]>, &mut [u8]) -> Result<()>) -> Result<()> {
         let mut previous: Option<NonNull<[u8]>> = None;
         for sample in self.samples.clone() {
             let mut place = self.ring.place(sample);
-            // SAFETY: this run alone has taken both samples, neither is noted as written yet, so that their slots stay open and
-            // nothing reads or writes them; they are different samples, so the places are apart.
+            // SAFETY: only this run has taken the two samples. Neither is marked as written, so
+            // their slots stay open and nothing else reads or writes them. They are different
+            // samples, so their places do not overlap.
             let (before, out) = unsafe { (previous.as_ref().map(|bytes| bytes.as_ref()), place.as_mut()) };
             fill(sample, before, out)?;
             if previous.replace(place).is_some() {
@@ -281,10 +296,10 @@ impl Run<'_> {
 }
 
 impl Full {
-    /// The bytes of all samples, one after the other.
+    /// Returns the bytes of all samples, one after the other.
     pub fn bytes(&self, sample_bytes: usize) -> &[u8] {
-        // SAFETY: all samples were noted as written when the batch was handed out, and runs take none of this slot before
-        // `give_back`, which consumes it.
+        // SAFETY: all samples were written before the batch was handed out. No run gets this slot
+        // before `give_back`, which consumes `self`.
         unsafe { self.slot.bytes(self.samples.len() * sample_bytes) }
     }
 }

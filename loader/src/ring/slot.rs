@@ -8,14 +8,16 @@ use std::ptr::NonNull;
 
 /// Memory that holds the samples of one batch.
 ///
-/// Implement it for memory of your own kind: page-locked memory from which a GPU copies, or a buffer that another language owns.
-/// `Vec<u8>` implements it.
+/// `Vec<u8>` implements it. Implement it for other memory, such as page-locked memory from which a
+/// GPU copies, or a buffer that another language owns.
 pub trait SlotMemory: Send {
-    /// Returns all bytes. It is called once, before the first batch; the bytes must stay where they are until the memory is
-    /// dropped, and nothing else may read or write them until then.
+    /// Returns all bytes. The loader calls it once, before it uses the memory.
+    ///
+    /// The bytes must stay at their address until the memory is dropped. Nothing else may read or
+    /// write them before.
     ///
     /// # Errors
-    /// The memory cannot be used.
+    /// Returns an error if the memory cannot be used.
     fn bytes_mut(&mut self) -> Result<&mut [u8]>;
 }
 
@@ -25,12 +27,12 @@ impl SlotMemory for Vec<u8> {
     }
 }
 
-/// Where a loader gets the memory of its batches from.
+/// The allocator of a loader's batches.
 ///
 /// ```
 /// use clip_loader::{Allocate, Result, SlotMemory};
 ///
-/// /// Counts what it hands out.
+/// /// Counts the bytes that it allocates.
 /// #[derive(Debug, Default)]
 /// struct Counting(std::sync::atomic::AtomicUsize);
 ///
@@ -45,11 +47,11 @@ pub trait Allocate: Send + Sync {
     /// Returns memory of at least `bytes` bytes.
     ///
     /// # Errors
-    /// There is not enough memory: [`Error::Memory`], or an error of your own.
+    /// Returns [`Error::Memory`] or an error of your own if memory is not sufficient.
     fn allocate(&self, bytes: usize) -> Result<Box<dyn SlotMemory>>;
 }
 
-/// The ordinary memory of the process.
+/// An allocator of ordinary process memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heap;
 
@@ -62,26 +64,27 @@ impl Allocate for Heap {
     }
 }
 
-/// One slot of the ring. It owns its memory, which nothing but the ring's runs and batches touch.
+/// One slot of the ring. It owns its memory, and only runs and batches of the ring use that memory.
 pub(super) struct Slot {
-    /// Owned; a raw pointer, because a `Box` would claim that nothing else points into it.
+    /// Owned. It is a raw pointer because a `Box` would claim unique access, and `bytes` points
+    /// into the same memory.
     memory: *mut dyn SlotMemory,
     bytes: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: the memory is `Send`, and the bytes are reached through `part` and `bytes` only, whose callers keep writers and readers
-// apart.
+// SAFETY: the memory is `Send`. Only `part` and `bytes` give access to the bytes, and their callers
+// make sure that no thread reads bytes while another thread writes them.
 unsafe impl Send for Slot {}
-// SAFETY: as above; a shared slot gives out shared slices only.
+// SAFETY: see `Send`. A shared slot returns shared slices and raw pointers only.
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    /// Takes memory of at least `len` bytes.
+    /// Makes a slot of `len` bytes from memory of at least that size.
     pub fn new(memory: Box<dyn SlotMemory>, len: usize) -> Result<Self> {
         let memory = Box::into_raw(memory);
         let mut slot = Self { memory, bytes: NonNull::dangling(), len: 0 };
-        // SAFETY: the pointer comes from the box above, and nothing else has it.
+        // SAFETY: the pointer comes from the box above, and nothing else uses it.
         let bytes = unsafe { &mut *memory }.bytes_mut()?;
         if bytes.len() < len {
             let fault = format!("the allocator returned {} bytes", bytes.len());
@@ -92,30 +95,31 @@ impl Slot {
         Ok(slot)
     }
 
-    /// Returns a part of the bytes, to be written by the one run that has taken it.
+    /// Returns a part of the bytes. Only the run that has taken the part may write to it.
     ///
     /// # Panics
-    /// The part reaches behind the end.
+    /// Panics if the part exceeds the bytes.
     pub fn part(&self, part: Range<usize>) -> NonNull<[u8]> {
         assert!(part.start <= part.end && part.end <= self.len, "{part:?} of {} bytes", self.len);
-        // SAFETY: checked to be inside the bytes.
+        // SAFETY: the assertion above makes sure that the part is inside the bytes.
         NonNull::slice_from_raw_parts(unsafe { self.bytes.add(part.start) }, part.len())
     }
 
     /// Returns the first `len` bytes.
     ///
     /// # Safety
-    /// No run may write to the slot as long as the result lives.
+    /// No run may write to the slot during the lifetime of the result.
     pub unsafe fn bytes(&self, len: usize) -> &[u8] {
         let part = self.part(0..len);
-        // SAFETY: the bytes live as long as the slot, and the caller says that nobody writes.
+        // SAFETY: the bytes live as long as the slot, and the caller guarantees that no run writes
+        // to them.
         unsafe { part.as_ref() }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // SAFETY: from `Box::into_raw` in `new`, and dropped once.
+        // SAFETY: the pointer comes from `Box::into_raw` in `new`, and it is dropped only here.
         drop(unsafe { Box::from_raw(self.memory) });
     }
 }

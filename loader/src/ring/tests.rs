@@ -1,4 +1,5 @@
-//! The ring under threads. Miri and `ThreadSanitizer` run these tests too (scripts/miri.sh, scripts/sanitize.sh).
+//! Tests of the ring with threads. Miri and `ThreadSanitizer` run them too (scripts/miri.sh,
+//! scripts/sanitize.sh).
 
 use super::*;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ fn writers(ring: &Arc<Ring>, threads: usize, run: usize) -> Vec<std::thread::Joi
         move || {
             while let Some(taken) = ring.take(|i| (i / run + 1) * run) {
                 let filled = taken.fill(|i, previous, out| {
-                    // In a run the bytes of the sample before are at hand.
+                    // Within a run, the bytes of the previous sample are available.
                     assert!(previous.is_none_or(|previous| previous == [i as u8 - 1; BYTES]));
                     out.fill(i as u8);
                     Ok(())
@@ -69,7 +70,7 @@ fn batches_that_are_held_keep_their_bytes_and_the_ring_grows() {
         held.push(full);
     }
     assert_eq!(held.len(), 8);
-    // Given back in an order that is not that of the batches.
+    // The batches are given back in reverse order.
     for full in held.into_iter().rev() {
         assert_eq!(full.bytes(BYTES), expected(full.samples.clone()));
         ring.give_back(full);
@@ -108,7 +109,8 @@ fn writers_wait_until_slots_are_free() {
             }
         }
     });
-    // Two batches fill the ring. While one is held, a third one starts when the second is given back.
+    // Two batches fill the ring. The thread writes a third batch only after one of them is given
+    // back.
     let first = ring.next().unwrap().unwrap();
     let second = ring.next().unwrap().unwrap();
     assert_eq!(written.load(Ordering::SeqCst), 8);
@@ -143,7 +145,7 @@ fn memory_that_is_too_small_or_absent_is_an_error() {
     assert!(matches!(Ring::new(shape(5, 2), Box::new(Small)), Err(Error::Memory { bytes: 12, .. })));
     let huge = |sample_bytes| Ring::new(Shape { sample_bytes, ..shape(5, 2) }, Box::new(Heap));
     assert!(matches!(huge(usize::MAX / 2), Err(Error::Memory { .. })));
-    // Miri ends where memory does.
+    // Miri aborts if memory is exhausted.
     #[cfg(not(miri))]
     assert!(matches!(huge(isize::MAX as usize / 4), Err(Error::Memory { .. })));
 }

@@ -1,11 +1,12 @@
-//! What happens to samples whose records are damaged.
+//! Handles samples whose records are damaged.
 
 use crate::{Error, Result};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happens to a sample whose record is damaged: the pass ends with an error, or another sample takes its place.
+/// The reaction to damaged records: the pass ends with an error, or another sample replaces the
+/// damaged one.
 ///
 /// ```
 /// use clip_loader::{Damage, TrainOptions};
@@ -27,13 +28,16 @@ impl Damage {
         Self::default()
     }
 
-    /// Puts another sample in the place of a damaged one and counts it. A training sample is replaced by another choice of the
-    /// same clip, or else of another clip; a test sample by another one of its clip.
+    /// Replaces damaged samples and counts them.
+    ///
+    /// A training sample is replaced by other random choices of the same clip, or else by one of
+    /// the next clips. A test sample is replaced by another sample of its clip.
     pub fn replace() -> Self {
         Self { replaces: true, on_first: None }
     }
 
-    /// Calls `report` with the first error of a pass that is replaced.
+    /// Calls `report` for the first replaced sample of a pass, with the error of the damaged
+    /// record.
     #[must_use]
     pub fn on_first(self, report: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         Self { on_first: Some(Arc::new(report)), ..self }
@@ -46,7 +50,7 @@ impl fmt::Debug for Damage {
     }
 }
 
-/// The damaged samples of a pass.
+/// A counter of the replaced samples of a pass.
 #[derive(Debug, Default)]
 pub(super) struct Replaced {
     damage: Damage,
@@ -58,13 +62,17 @@ impl Replaced {
         Self { damage, samples: AtomicU64::new(0) }
     }
 
-    /// Samples that were replaced.
+    /// Returns the number of replaced samples.
     pub fn samples(&self) -> u64 {
         self.samples.load(Ordering::Relaxed)
     }
 
-    /// Calls `attempt` with 0, 1, 2 until one succeeds or `attempts` have failed for damage. Returns the number of the one that
-    /// succeeded.
+    /// Calls `attempt` with 0, 1, 2, ... until one call succeeds. Returns the number of the
+    /// successful call.
+    ///
+    /// # Errors
+    /// Returns an error that is not damage at once, and [`Error::NothingToReplace`] if all
+    /// `attempts` calls find damage.
     pub fn skip(&self, attempts: usize, mut attempt: impl FnMut(usize) -> Result<()>) -> Result<usize> {
         let mut first = None;
         for number in 0..attempts {

@@ -1,4 +1,4 @@
-//! The samples of a pass: what they are, and how one is made from records.
+//! The samples of a pass, and how they are decoded from records.
 
 mod damage;
 mod render;
@@ -12,10 +12,10 @@ pub use train::{TrainOptions, TrainSamples};
 
 use crate::Result;
 
-/// The samples of one pass over some clips, in order.
+/// The samples of one pass, in order.
 ///
-/// [`TrainSamples`] and [`TestSamples`] implement it. Implement it yourself to make samples of your own, and a
-/// [`Loader`](crate::Loader) makes batches of them in threads:
+/// [`TrainSamples`] and [`TestSamples`] implement it. If you implement it for a type of your own, a
+/// [`Loader`](crate::Loader) makes batches of it with worker threads:
 ///
 /// ```
 /// use clip_loader::{Loader, Result, Samples, Worker};
@@ -41,7 +41,7 @@ use crate::Result;
 /// assert_eq!(batches, [vec![0, 1], vec![4, 9], vec![16]]);
 /// # Ok::<(), clip_loader::Error>(())
 /// ```
-#[allow(clippy::len_without_is_empty, reason = "it has a default")]
+#[allow(clippy::len_without_is_empty, reason = "`is_empty` has a default")]
 pub trait Samples: Send + Sync {
     /// Returns the number of samples.
     fn len(&self) -> usize;
@@ -51,35 +51,36 @@ pub trait Samples: Send + Sync {
         self.len() == 0
     }
 
-    /// Returns the bytes of each sample.
+    /// Returns the number of bytes per sample. All samples have the same number.
     fn sample_bytes(&self) -> usize;
 
     /// Writes sample number `i` to `out`, which has [`Samples::sample_bytes`] bytes.
     ///
-    /// The result depends on `i` only: any thread in any order writes the same bytes. `previous` has the bytes of sample `i - 1`
-    /// if the same thread has just written it.
+    /// The result must depend on `i` only, because threads write samples in any order. `previous`
+    /// holds the bytes of sample `i - 1` if the same thread has just written it.
     ///
     /// # Errors
-    /// Any error ends the pass. [`Error::Other`](crate::Error::Other) wraps an error of your own.
+    /// An error ends the pass. [`Error::other`](crate::Error::other) wraps an error of your own.
     fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()>;
 
-    /// Returns the exclusive end of the run of samples that share frames with sample `i`. One thread writes a run in order.
+    /// Returns the exclusive end of the run of samples that share frames with sample `i`. One
+    /// thread writes a run in order.
     fn run_end(&self, i: usize) -> usize {
         i + 1
     }
 
-    /// Returns the mean stored bytes of a sample, or 0 to read nothing ahead.
+    /// Returns the mean number of stored bytes per sample, or 0 to disable reading ahead.
     fn stored_bytes(&self) -> u64 {
         0
     }
 
-    /// Asks the system to read what sample `i` needs. The samples do not depend on it.
+    /// Asks the system to read the stored bytes of sample `i` soon. It does not change the sample.
     fn will_need(&self, i: usize) {
         let _ = i;
     }
 
-    /// Returns a number that differs between samples of different seeds, epochs, clips or views, so that
-    /// [`State`](crate::State) fits only the samples it was taken from.
+    /// Returns a number that depends on seed, epoch, clips and views. A [`State`](crate::State)
+    /// stores it to detect that it does not belong to the samples.
     fn fingerprint(&self) -> u64 {
         0
     }

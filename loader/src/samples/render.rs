@@ -1,4 +1,4 @@
-//! From the records of a clip to the pixels of a view: decode, resize, mirror.
+//! Makes the pixels of a view from the records of a clip: decodes, resizes, mirrors.
 
 use crate::pixels;
 use crate::split::SplitClip;
@@ -11,22 +11,22 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The scratch memory of a thread that decodes. It is kept from sample to sample.
+/// The decoder and scratch memory of a worker thread, used again for each sample.
 #[derive(Default)]
 pub struct Worker {
     decoder: Option<Decoder>,
     resizer: Resizer,
-    /// The part of a frame that is to be resized.
+    /// The decoded part of a frame, before it is resized.
     frame: Vec<u8>,
-    /// Clip and first frame of the test sample that it wrote last.
+    /// Clip and first frame of the last test sample that the thread wrote.
     pub(super) last: Option<(usize, u32)>,
 }
 
 impl Worker {
-    /// Returns the thread's decoder, for [`Samples`](crate::Samples) that read records themselves.
+    /// Returns the decoder of the thread, for your own [`Samples`](crate::Samples).
     ///
     /// # Errors
-    /// There is no memory for a decoder.
+    /// Returns an error if the decoder cannot be allocated.
     pub fn decoder(&mut self) -> Result<&mut Decoder> {
         prepare(&mut self.decoder)
     }
@@ -45,7 +45,7 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// The clips that a pass reads, and the stream and view through which it sees them.
+/// The clips that a pass reads, with their stream and view.
 pub(super) struct Reader {
     pub data: Arc<Dataset>,
     pub clips: Arc<[SplitClip]>,
@@ -54,7 +54,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Checks that the stream exists and that all clips have frames enough.
+    /// Checks that the stream exists and that all clips have enough frames.
     pub fn new(data: &Arc<Dataset>, clips: Arc<[SplitClip]>, view: &View, fewest_flow_frames: u32) -> Result<Self> {
         view.check()?;
         let spec = data.stream(&view.stream)?.clone();
@@ -84,23 +84,23 @@ impl Reader {
         self.view.frames as u32
     }
 
-    /// Bytes of a view.
+    /// Returns the number of bytes of a view.
     pub fn view_bytes(&self) -> usize {
         self.view.bytes(&self.spec)
     }
 
-    /// The shape of a sample of `views` views.
+    /// Returns the shape of a sample of `views` views.
     pub fn shape(&self, views: usize) -> [usize; 6] {
         let side = self.view.side;
         [views, self.view.frames, self.spec.planes as usize, side, side, self.spec.channels as usize]
     }
 
-    /// Opens the records of clip number `number` of the pass.
+    /// Opens the records of clip `number` of the pass.
     pub fn records(&self, number: usize) -> Result<ClipRecords<'_>> {
         Ok(self.data.clip(&self.view.stream, self.clips[number].clip)?)
     }
 
-    /// Mean stored bytes of a sample of `views` views.
+    /// Returns the mean number of stored bytes of a sample of `views` views.
     pub fn stored_bytes(&self, views: usize) -> u64 {
         let shards = self.data.shards(&self.view.stream).unwrap_or_default();
         let sum = |of: fn(&Shard) -> u64| -> u64 { shards.iter().map(of).sum() };
@@ -113,7 +113,7 @@ impl Reader {
         records.will_need(start as usize..start as usize + self.view.frames);
     }
 
-    /// Mixes what the reader shows into a fingerprint.
+    /// Mixes the view and the clips into a fingerprint.
     pub fn fingerprint(&self, mut hash: u64) -> u64 {
         let mut mix = |value: u64| hash = mix64(hash ^ value);
         for byte in self.view.stream.bytes() {
@@ -129,7 +129,10 @@ impl Reader {
         hash
     }
 
-    /// Writes all records of some frames to `out`, `[frames, planes, side, side, channels]`, each as `place` says of its size.
+    /// Writes all records of `frames` to `out`, which has the shape `[frames, planes, side, side,
+    /// channels]`.
+    ///
+    /// `place` returns the part to show of a record of the given size.
     pub fn fill(
         &self,
         records: &ClipRecords<'_>,
@@ -159,7 +162,7 @@ impl Reader {
             }
             if mirrored {
                 pixels::mirror(out, side, size.channels.into());
-                // What moves to the right in the mirror moves to the left.
+                // Mirroring also reverses the direction of motion in x.
                 if planes == 2 && plane == 0 {
                     pixels::reverse(out);
                 }

@@ -1,4 +1,4 @@
-//! The test samples, which share frames.
+//! Test samples. Samples of a clip that overlap share decoded frames.
 
 use super::Samples;
 use super::damage::{Damage, Replaced};
@@ -11,15 +11,15 @@ use clipshard::Dataset;
 use clipshard::order::mix64;
 use std::sync::Arc;
 
-/// Samples of a test clip, at most.
+/// Largest number of samples per test clip.
 const MAX_SAMPLES: usize = 100_000;
 
-/// How test samples are chosen: a plain value with a builder's methods.
+/// The options of [`TestSamples`].
 ///
 /// ```
 /// use clip_loader::{TestCrop, TestOptions};
 ///
-/// let options = TestOptions::new().samples(25).crop(TestCrop::Ten); // 250 views a clip
+/// let options = TestOptions::new().samples(25).crop(TestCrop::Ten); // 250 views per clip
 /// ```
 #[derive(Clone, Debug)]
 pub struct TestOptions {
@@ -31,7 +31,8 @@ pub struct TestOptions {
 }
 
 impl TestOptions {
-    /// 25 samples a clip in the middle of equal parts, whole frames; damage is an error.
+    /// Returns the defaults: 25 samples per clip from the middle of equal parts, whole frames, and
+    /// damage is an error.
     pub fn new() -> Self {
         Self {
             sampling: Sampling::Segments,
@@ -48,26 +49,27 @@ impl TestOptions {
         Self { sampling, ..self }
     }
 
-    /// Sets the samples of a clip.
+    /// Sets the number of samples per clip.
     #[must_use]
     pub fn samples(self, samples: usize) -> Self {
         Self { samples, ..self }
     }
 
-    /// Sets which parts of a frame a sample shows, each a view.
+    /// Sets the parts of a frame that a sample shows. Each part is a view.
     #[must_use]
     pub fn crop(self, crop: TestCrop) -> Self {
         Self { crop, ..self }
     }
 
-    /// Sets whether samples that overlap decode their common frames once (the default) or each for itself. The pixels are the
-    /// same; benchmarks compare the two.
+    /// Sets whether overlapping samples decode their common frames only once. The default is true.
+    ///
+    /// The pixels are the same either way. Benchmarks measure the difference.
     #[must_use]
     pub fn shares_frames(self, shares_frames: bool) -> Self {
         Self { shares_frames, ..self }
     }
 
-    /// Sets what happens to damaged samples.
+    /// Sets the reaction to damaged samples.
     #[must_use]
     pub fn damage(self, damage: Damage) -> Self {
         Self { damage, ..self }
@@ -80,7 +82,8 @@ impl Default for TestOptions {
     }
 }
 
-/// The test samples: as many of each clip, clip after clip in the order in which they are stored.
+/// The test samples of some clips: the same number per clip, clip after clip, in the order in which
+/// the clips are stored.
 #[derive(Debug)]
 pub struct TestSamples {
     reader: Reader,
@@ -90,10 +93,11 @@ pub struct TestSamples {
 }
 
 impl TestSamples {
-    /// Chooses the samples of `clips`, each seen through `view`.
+    /// Chooses the samples of `clips`, each with the shape of `view`.
     ///
     /// # Errors
-    /// The data set has no such stream, a clip has too few frames, or an option has a wrong value.
+    /// Returns an error if the dataset does not have the stream of the view, a clip has too few
+    /// frames, or an option has a wrong value.
     pub fn new(
         data: &Arc<Dataset>,
         clips: impl Into<Arc<[SplitClip]>>,
@@ -115,22 +119,24 @@ impl TestSamples {
         self.reader.shape(self.options.crop.views())
     }
 
-    /// Returns how many samples were damaged and replaced so far.
+    /// Returns how many damaged samples were replaced so far.
     pub fn damaged(&self) -> u64 {
         self.replaced.samples()
     }
 
-    /// Returns which of the clips sample number `i` shows: its place in the list that [`TestSamples::new`] got.
+    /// Returns the clip that sample number `i` shows, as an index into the `clips` of
+    /// [`TestSamples::new`].
     pub fn clip_number(&self, i: usize) -> usize {
         self.order[i / self.options.samples]
     }
 
-    /// Returns the first frames of the samples of a clip, from 0. `number` is its place in the list.
+    /// Returns the first frame of each sample of a clip, counted from 0. `number` is an index as in
+    /// [`TestSamples::clip_number`].
     pub fn starts(&self, number: usize) -> impl Iterator<Item = u32> {
         (0..self.options.samples).map(move |sample| self.start(number, sample))
     }
 
-    /// First frame of a sample, from 0.
+    /// Returns the first frame of a sample, counted from 0.
     fn start(&self, number: usize, sample: usize) -> u32 {
         let (clip, TestOptions { sampling, samples, .. }) = (&self.reader.clips[number], &self.options);
         sampling.test_start(clip, self.reader.frames(), *samples, sample)
@@ -158,7 +164,7 @@ impl Samples for TestSamples {
         let view_bytes = self.reader.view_bytes();
         let frame_bytes = view_bytes / frames;
         let last = worker.last.take().filter(|&(clip, _)| clip == number);
-        // In place of a damaged sample the next one of the clip.
+        // The next sample of the clip replaces a damaged one.
         let attempt = self.replaced.skip(samples, |attempt| {
             let start = self.start(number, (i + attempt) % samples);
             let shared = match (previous, last) {
@@ -182,7 +188,7 @@ impl Samples for TestSamples {
     }
 
     fn stored_bytes(&self) -> u64 {
-        // Once a sample, as if all of its views were one.
+        // All views of a test sample show parts of the same frames.
         self.reader.stored_bytes(1)
     }
 

@@ -6,19 +6,20 @@ use super::render::{Reader, Worker};
 use crate::pixels::Jitter;
 use crate::sampling::Sampling;
 use crate::split::SplitClip;
-use crate::view::{Crop, MAX_SEGMENTS, View, check_room, train_placement};
+use crate::view::{Crop, MAX_SEGMENTS, View, check_fits, train_placement};
 use crate::{Error, Result};
 use clipshard::order::{Draws, mix64, permutation};
 use clipshard::{Dataset, ImageSize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How training samples are drawn: a plain value with a builder's methods.
+/// The options of [`TrainSamples`].
 ///
 /// ```
 /// use clip_loader::{Crop, Sampling, TrainOptions};
 ///
-/// let options = TrainOptions::new().sampling(Sampling::Segments).segments(3).crop(Crop::Corners).flip(true).seed(7).epoch(2);
+/// let options = TrainOptions::new().sampling(Sampling::Segments).segments(3).crop(Crop::Corners);
+/// let third_epoch = options.flip(true).seed(7).epoch(2);
 /// ```
 #[derive(Clone, Debug)]
 pub struct TrainOptions {
@@ -33,7 +34,8 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
-    /// One view a sample from anywhere in the clip, whole frames, no flip, no jitter, seed 0, epoch 0; damage is an error.
+    /// Returns the defaults: one view per sample from anywhere in the clip, whole frames, no flip,
+    /// no jitter, seed 0, epoch 0, and damage is an error.
     pub fn new() -> Self {
         Self {
             sampling: Sampling::Segments,
@@ -53,43 +55,45 @@ impl TrainOptions {
         Self { sampling, ..self }
     }
 
-    /// Sets the views of a sample, 1 to [`Sampling::most_segments`].
+    /// Sets the number of views per sample, from 1 to [`Sampling::most_segments`].
     #[must_use]
     pub fn segments(self, segments: usize) -> Self {
         Self { segments, ..self }
     }
 
-    /// Sets which part of a frame a view shows.
+    /// Sets the part of a frame that a view shows.
     #[must_use]
     pub fn crop(self, crop: Crop) -> Self {
         Self { crop, ..self }
     }
 
-    /// Mirrors each view with a probability of one half. Mirrored optical flow has its x displacements reversed.
+    /// Sets whether each view is mirrored with a probability of one half. In mirrored optical flow,
+    /// x displacements are reversed.
     #[must_use]
     pub fn flip(self, flip: bool) -> Self {
         Self { flip, ..self }
     }
 
-    /// Sets the strength of the colour jitter of RGB views ([`Jitter`]); 0 for none.
+    /// Sets the strength of the colour jitter ([`Jitter`]) of RGB views, from 0 (none) to 1000.
+    /// Streams other than RGB allow only 0.
     #[must_use]
     pub fn jitter(self, jitter: f64) -> Self {
         Self { jitter, ..self }
     }
 
-    /// Sets the seed of order and random choices.
+    /// Sets the seed of the order and the random choices.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// Sets the epoch, from 0. Each epoch has its own order and choices.
+    /// Sets the epoch, counted from 0. Each epoch has its own order and random choices.
     #[must_use]
     pub fn epoch(self, epoch: u64) -> Self {
         Self { epoch, ..self }
     }
 
-    /// Sets what happens to damaged samples.
+    /// Sets the reaction to damaged samples.
     #[must_use]
     pub fn damage(self, damage: Damage) -> Self {
         Self { damage, ..self }
@@ -116,28 +120,31 @@ impl Default for TrainOptions {
     }
 }
 
-/// The training samples of one epoch: each clip once, in the order and with the random choices of (seed, epoch).
+/// The training samples of one epoch: each clip once. Seed and epoch determine the order and the
+/// random choices.
 #[derive(Debug)]
 pub struct TrainSamples {
     reader: Reader,
     options: TrainOptions,
     order: Vec<u32>,
     replaced: Replaced,
-    /// For each sample that was damaged the clip whose frames are in its place; mostly the same one.
+    /// For each sample the clip that replaces its damaged data, often the same clip, or
+    /// `NOT_REPLACED`.
     replacements: Vec<AtomicU32>,
 }
 
-/// Other choices of the same clip before another clip takes the place of a damaged sample, and clips.
+/// Number of random choices to try per clip if samples are damaged.
 const CHOICES: usize = 4;
+/// Number of other clips to try if all choices of a clip are damaged.
 const OTHER_CLIPS: usize = 4;
 const NOT_REPLACED: u32 = u32::MAX;
 
 impl TrainSamples {
-    /// Draws an epoch's samples of `clips`, each seen through `view`.
+    /// Draws the samples of one epoch over `clips`, with views of the shape `view`.
     ///
     /// # Errors
-    /// The data set has no such stream, a clip has too few frames, the frames are too small for the crop, or an option has a
-    /// wrong value.
+    /// Returns an error if the dataset does not have the stream of the view, a clip has too few
+    /// frames, the frames are too small for the crop, or an option has a wrong value.
     pub fn new(
         data: &Arc<Dataset>,
         clips: impl Into<Arc<[SplitClip]>>,
@@ -149,7 +156,7 @@ impl TrainSamples {
         if options.crop == Crop::Random && !reader.clips.is_empty() {
             let records = reader.records(0)?;
             let size = records.size(0, 0)?;
-            check_room(size, view.side).ok_or_else(|| too_small(records.id(), size, view.side))?;
+            check_fits(size, view.side).ok_or_else(|| too_small(records.id(), size, view.side))?;
         }
         let order = permutation(options.seed, options.epoch, reader.clips.len());
         let replacements = order.iter().map(|_| AtomicU32::new(NOT_REPLACED)).collect();
@@ -176,20 +183,21 @@ impl TrainSamples {
         self.clip(i).label
     }
 
-    /// Returns whether sample number `i`, which has been written, was damaged and replaced.
+    /// Returns whether sample number `i` was damaged and replaced. It is final once the sample has
+    /// been written.
     pub fn was_damaged(&self, i: usize) -> bool {
         self.replacements[i].load(Ordering::Relaxed) != NOT_REPLACED
     }
 
-    /// Returns how many samples were damaged and replaced so far.
+    /// Returns how many damaged samples were replaced so far.
     pub fn damaged(&self) -> u64 {
         self.replaced.samples()
     }
 
-    /// Draws the choices of a clip: the first frames of its views, and the draws that follow.
+    /// Draws the first frames of the views of a clip. Also returns the draws that follow.
     fn starts(&self, number: u32, choice: usize) -> ([u32; MAX_SEGMENTS], Draws) {
         let TrainOptions { seed, epoch, segments, .. } = self.options;
-        // Other choices for damaged samples: numbers that no clip has.
+        // Further choices for damaged samples use numbers that no clip has.
         let mut draws = Draws::new(seed, epoch, u64::from(number) | (choice as u64) << 32);
         let clip = &self.reader.clips[number as usize];
         let starts = self.options.sampling.train_starts(clip, self.reader.frames(), segments, &mut draws);
@@ -208,7 +216,8 @@ impl TrainSamples {
         for (start, out) in starts.into_iter().zip(out.chunks_exact_mut(reader.view_bytes())) {
             let frames = start as usize..start as usize + reader.view.frames;
             let first = records.size(frames.start, 0)?;
-            // The same choices for all of a view's images, whatever their sizes; the next view makes its own.
+            // All images of a view use the same draws, even if their sizes differ. The next view
+            // continues with new draws.
             let of_view = draws.clone();
             place(first, &mut draws)?;
             reader.fill(&records, frames, |size| place(size, &mut of_view.clone()), worker, out)?;

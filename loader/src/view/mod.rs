@@ -1,20 +1,20 @@
-//! What a view shows of a clip: consecutive frames of one stream, and a part of each, as a square.
+//! Views: consecutive frames of one stream, with a part of each frame as a square.
 
 mod placement;
 
-pub(crate) use placement::{Placement, check_room, test_placement, train_placement};
+pub(crate) use placement::{Placement, check_fits, test_placement, train_placement};
 
 use crate::{Error, Result};
 use clipshard::StreamSpec;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Views of a training sample, at most.
+/// Largest number of views of a training sample.
 pub const MAX_SEGMENTS: usize = 16;
-/// Height and width of a view in pixels, at most.
+/// Largest height and width of a view, in pixels.
 const MAX_SIDE: usize = 1 << 14;
 
-/// The shape of a view: some consecutive frames of a stream, each as a square of pixels.
+/// The shape of a view: consecutive frames of a stream, each as a square of pixels.
 ///
 /// ```
 /// use clip_loader::View;
@@ -26,32 +26,32 @@ const MAX_SIDE: usize = 1 << 14;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct View {
-    /// Name of the stream in the data set, for example `rgb` or `flow`.
+    /// Name of the stream in the dataset, for example `rgb` or `flow`.
     pub stream: String,
-    /// Consecutive frames.
+    /// Number of consecutive frames.
     pub frames: usize,
     /// Height and width in pixels.
     pub side: usize,
 }
 
 impl View {
-    /// Shows one frame of a stream, as a square of 224 pixels.
+    /// Makes a view of one frame of a stream, 224 pixels high and wide.
     pub fn frame(stream: impl Into<String>) -> Self {
         Self::stack(stream, 1)
     }
 
-    /// Shows `frames` consecutive frames of a stream, as squares of 224 pixels.
+    /// Makes a view of `frames` consecutive frames of a stream, 224 pixels high and wide.
     pub fn stack(stream: impl Into<String>, frames: usize) -> Self {
         Self { stream: stream.into(), frames, side: 224 }
     }
 
-    /// Sets height and width in pixels.
+    /// Sets the height and width in pixels.
     #[must_use]
     pub fn side(self, side: usize) -> Self {
         Self { side, ..self }
     }
 
-    /// Checks the numbers, which then fit all computations.
+    /// Checks the numbers. Computations with checked numbers do not overflow.
     pub(crate) fn check(&self) -> Result<()> {
         if !(1..=MAX_SIDE).contains(&self.side) {
             return Err(Error::option("side", self.side, format!("between 1 and {MAX_SIDE}")));
@@ -62,13 +62,13 @@ impl View {
         Ok(())
     }
 
-    /// Bytes of a view of a stream: `frames x planes x side x side x channels`.
+    /// Returns the number of bytes of a view: `frames * planes * side * side * channels`.
     pub(crate) fn bytes(&self, spec: &StreamSpec) -> usize {
         self.frames * spec.planes as usize * spec.channels as usize * self.side * self.side
     }
 }
 
-/// Which part of a frame a training view shows. All images of a view show the same part.
+/// The part of a frame that a training view shows. All images of a view show the same part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -76,9 +76,10 @@ pub enum Crop {
     /// The whole frame, resized to a square.
     #[default]
     Whole,
-    /// A square at a random place, in stored pixels; it is not resized.
+    /// A square of stored pixels at a random place, not resized.
     Random,
-    /// One of thirteen places, in one of several scales and aspect ratios, resized (Wang et al. 2015, "Towards Good Practices").
+    /// A rectangle at one of thirteen places, with one of several scales and aspect ratios, resized
+    /// to a square (Wang et al. 2015, "Towards Good Practices").
     Corners,
 }
 
@@ -102,7 +103,7 @@ impl fmt::Display for Crop {
     }
 }
 
-/// Which parts of a frame a test sample shows.
+/// The parts of a frame that a test sample shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -110,11 +111,11 @@ pub enum TestCrop {
     /// The whole frame, resized to a square.
     #[default]
     Whole,
-    /// The square in the middle, of 7/8 of the shorter side.
+    /// The square in the middle. Its side is 7/8 of the shorter side of the frame.
     Center,
-    /// Squares of that size at the left, in the middle and at the right.
+    /// Three squares of that size: left, middle and right.
     Three,
-    /// Squares of that size in the four corners and in the middle, and the same mirrored.
+    /// Ten squares of that size: the four corners and the middle, and the same five mirrored.
     Ten,
 }
 
@@ -132,7 +133,7 @@ impl TestCrop {
         }
     }
 
-    /// Returns the views of a test sample: one for each part.
+    /// Returns the number of views of a test sample: one for each part.
     pub const fn views(self) -> usize {
         match self {
             Self::Whole | Self::Center => 1,

@@ -1,26 +1,28 @@
-//! Which part of a stored frame a view shows.
+//! Places views in stored frames.
 
 use super::{Crop, TestCrop};
 use clipshard::order::Draws;
 use clipshard::{ImageSize, Window};
 
-/// The part of a stored frame that a view shows, and whether it is mirrored.
+/// The part of a stored frame that a view shows, and whether the part is mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
     pub window: Window,
     pub mirrored: bool,
 }
 
-/// Sides of multi-scale crops beside the shorter side of the frame (Wang et al. 2015, "Towards Good Practices").
+/// Sides of multi-scale crops, relative to the shorter side of the frame (Wang et al. 2015,
+/// "Towards Good Practices").
 const RGB_SCALES: &[f64] = &[1., 0.875, 0.75, 0.66];
 const FLOW_SCALES: &[f64] = &[1., 0.875, 0.75];
-/// Where they lie, in quarters of the room that is left to the right and below.
+/// Places of multi-scale crops: column and row, in quarters of the largest offset.
 const PLACES: [(u32, u32); 13] =
     [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3)];
 
-/// Places a training view in a frame of `size`; nothing where the frame is too small.
+/// Places a training view in a frame of `size`. Returns `None` if the frame is too small.
 ///
-/// Draws: row and column of a random crop; pair of scales and place of a corner crop; then the mirror.
+/// Takes draws in this order: row and column of a random crop, or the pair of scales and the place
+/// of a corner crop; then the mirror.
 pub(crate) fn train_placement(
     (crop, flip): (Crop, bool),
     is_flow: bool,
@@ -31,14 +33,15 @@ pub(crate) fn train_placement(
     let window = match crop {
         Crop::Whole => size.whole(),
         Crop::Random => {
-            check_room(size, side)?;
+            check_fits(size, side)?;
             let y = draws.below(u64::from(size.height) - side as u64 + 1) as u16;
             let x = draws.below(u64::from(size.width) - side as u64 + 1) as u16;
             Window { x, y, width: side as u16, height: side as u16 }
         }
         Crop::Corners => {
             let scales = if is_flow { FLOW_SCALES } else { RGB_SCALES };
-            // Neighbours in the list of scales at most, so that nothing is distorted by more than that.
+            // Width and height use the same scale or neighbouring scales, which limits the
+            // distortion.
             let n = scales.len();
             let pairs = || (0..n * n).map(|pair| (pair / n, pair % n)).filter(|(a, b)| a.abs_diff(*b) <= 1);
             let (a, b) = pairs().nth(draws.below(pairs().count() as u64) as usize).unwrap_or((0, 0));
@@ -50,8 +53,8 @@ pub(crate) fn train_placement(
     Some(Placement { window, mirrored: flip && draws.coin() })
 }
 
-/// Returns nothing where a square of `side` stored pixels cannot be cut out.
-pub(crate) fn check_room(size: ImageSize, side: usize) -> Option<()> {
+/// Returns `None` if a square of `side` pixels is larger than the frame.
+pub(crate) fn check_fits(size: ImageSize, side: usize) -> Option<()> {
     (usize::from(size.width.min(size.height)) >= side).then_some(())
 }
 
@@ -72,9 +75,10 @@ fn part_of_side(size: ImageSize, scale: f64) -> u16 {
     ((f64::from(size.width.min(size.height)) * scale).round() as u16).max(1)
 }
 
-/// A window `column` and `row` quarters of the way to the right and to the bottom.
+/// Returns a window at `column` and `row` quarters of the largest offset to the right and to the
+/// bottom.
 fn window_at(size: ImageSize, width: u16, height: u16, (column, row): (u32, u32)) -> Window {
-    let at = |room: u16, quarters: u32| (u32::from(room) * quarters / 4) as u16;
+    let at = |largest: u16, quarters: u32| (u32::from(largest) * quarters / 4) as u16;
     Window { x: at(size.width - width, column), y: at(size.height - height, row), width, height }
 }
 
@@ -93,12 +97,12 @@ mod tests {
             let found = train_placement((Crop::Corners, true), false, FRAME, 224, &mut draws).unwrap();
             let Window { x, y, width, height } = found.window;
             assert!(found.window.is_inside(FRAME));
-            let quarters = |at: u16, room: u16| (0..=4).any(|q| u32::from(room) * q / 4 == u32::from(at));
+            let quarters = |at: u16, largest: u16| (0..=4).any(|q| u32::from(largest) * q / 4 == u32::from(at));
             assert!(quarters(x, 342 - width) && quarters(y, 256 - height));
             sizes.insert((width, height));
             mirrored += usize::from(found.mirrored);
         }
-        // 256, 224, 192 and 169 (168.96) with themselves and their neighbours.
+        // Sides of 256, 224, 192 and 169 (168.96), each combined with itself and its neighbours.
         let expected = [
             (256, 256),
             (256, 224),
@@ -126,7 +130,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|view| place(TestCrop::Three, view).0), [0, 59, 118]);
         assert_eq!(place(TestCrop::Ten, 3), (118, 32, 224, 224, false));
         assert_eq!(place(TestCrop::Ten, 8), (118, 32, 224, 224, true));
-        // Flow that is stored as a square keeps the proportions.
+        // In a square frame, the crop is a square at the same relative place.
         let square = ImageSize { width: 224, height: 224, channels: 1 };
         assert_eq!(
             test_placement(TestCrop::Center, square, 0).window,
@@ -138,6 +142,6 @@ mod tests {
     fn a_frame_that_is_too_small_has_no_random_crop() {
         let mut draws = Draws::new(1, 0, 0);
         assert_eq!(train_placement((Crop::Random, true), false, FRAME, 300, &mut draws), None);
-        assert!(check_room(FRAME, 256).is_some() && check_room(FRAME, 257).is_none());
+        assert!(check_fits(FRAME, 256).is_some() && check_fits(FRAME, 257).is_none());
     }
 }

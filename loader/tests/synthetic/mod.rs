@@ -1,6 +1,7 @@
-/// A data set of seven clips with RGB frames of 44 x 36 pixels and optical flow of 32 x 32, in a temporary folder.
+/// Makes a dataset of seven clips in a temporary folder. RGB frames have 44 x 36 pixels, optical
+/// flow has 32 x 32.
 #[allow(dead_code, clippy::unwrap_used)]
-fn made_up_dataset() -> tempfile::TempDir {
+fn synthetic_dataset() -> tempfile::TempDir {
     use clipshard::{
         Clip, EncodeOptions, Encoder, ImageSize, Manifest, ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec,
         Subset,
