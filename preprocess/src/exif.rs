@@ -1,14 +1,14 @@
-//! The orientation in a JPEG file's EXIF data, which nothing here applies: so that it can be told.
+//! Reads the orientation from the EXIF data of JPEG files. Nothing applies it; builds report it.
 
-/// Whether a JPEG file says that its image is to be turned or mirrored when it is shown.
+/// Returns whether a JPEG file asks viewers to rotate or mirror its image.
 pub(crate) fn is_turned(jpeg: &[u8]) -> bool {
     matches!(orientation(jpeg), Some(2..=8))
 }
 
-/// The number of EXIF's tag Orientation: 1 is upright, 2 to 8 are turned or mirrored.
+/// Returns the EXIF tag Orientation: 1 is upright, 2 to 8 are rotated or mirrored.
 fn orientation(jpeg: &[u8]) -> Option<u16> {
     let mut at = 2;
-    // Segments before the image data, each a marker and a length that counts itself.
+    // Each segment before the image data has a marker and a length that includes itself.
     while let Some(&[0xff, marker, s0, s1]) = jpeg.get(at..at + 4) {
         if marker == 0xda {
             return None;
@@ -38,7 +38,7 @@ fn of_tiff(tiff: &[u8]) -> Option<u16> {
         let bytes = tiff.get(at..at.checked_add(4)?)?.try_into().ok()?;
         Some(if is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
     };
-    // The first directory: a count, then entries of 12 bytes with a tag, a type, a count and a value.
+    // The first directory holds a count and then entries of 12 bytes: tag, type, count, value.
     let directory = usize::try_from(u32_at(4)?).ok()?;
     let entries = usize::from(u16_at(directory)?);
     let mut entries = (0..entries).map(|entry| directory + 2 + 12 * entry);
@@ -50,14 +50,15 @@ fn of_tiff(tiff: &[u8]) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// The start of a JPEG file with this orientation.
+    /// Returns the start of a JPEG file with this orientation.
     fn jpeg(orientation: u16, is_little: bool) -> Vec<u8> {
         let mut tiff = if is_little { b"II*\0".to_vec() } else { b"MM\0*".to_vec() };
         let mut put = |value: u32, bytes: usize| {
             let all = if is_little { value.to_le_bytes() } else { (value << (8 * (4 - bytes))).to_be_bytes() };
             tiff.extend(&all[..bytes]);
         };
-        // Directory at 8, of two entries: ImageWidth and Orientation, both of type SHORT.
+        // The directory starts at byte 8 and has two entries, ImageWidth and Orientation, both of
+        // type SHORT.
         for (value, bytes) in [(8, 4), (2, 2), (0x0100, 2), (3, 2), (1, 4), (9, 2), (0, 2), (0x0112, 2), (3, 2), (1, 4)]
         {
             put(value, bytes);
@@ -79,7 +80,7 @@ mod tests {
                 let jpeg = jpeg(orientation, is_little);
                 assert_eq!(super::orientation(&jpeg), Some(orientation));
                 assert_eq!(is_turned(&jpeg), orientation != 1);
-                // Cut anywhere, it says what it says or nothing.
+                // Truncated data must not cause a panic.
                 for length in 0..jpeg.len() {
                     let _ = is_turned(&jpeg[..length]);
                 }

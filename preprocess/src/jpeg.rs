@@ -1,12 +1,14 @@
-//! Images that are encoded as JPEG here.
+//! Encodes images as JPEG.
 
 use clipshard::ImageSize;
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder as JpegEncoder, SamplingFactor};
 
 use crate::error::{Error, Result};
 
-/// A baseline JPEG file of grey or RGB pixels, colours at half the resolution as in most frame trees (4:2:0) and in most videos,
-/// from which nothing is lost thereby.
+/// Encodes grey or RGB pixels as a baseline JPEG file.
+///
+/// Colours have half the resolution (4:2:0), like those of most videos and frame trees, so such
+/// sources lose no colour resolution.
 pub(crate) fn encode_jpeg(pixels: &[u8], size: ImageSize, quality: u8) -> Result<Vec<u8>> {
     let colour = if size.channels == 3 { ColorType::Rgb } else { ColorType::Luma };
     let mut bytes = Vec::new();
@@ -15,7 +17,8 @@ pub(crate) fn encode_jpeg(pixels: &[u8], size: ImageSize, quality: u8) -> Result
         encoder.set_sampling_factor(SamplingFactor::F_2_2);
         encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     }
-    // Optimised Huffman tables would put each component into a scan of its own, which decoders read slowly if at all.
+    // The encoder writes each component as a separate scan if Huffman tables are optimised. Many
+    // decoders read such files slowly or not at all.
     encoder
         .encode(pixels, size.width, size.height, colour)
         .map_err(|error| Error::input(format!("an image of {size} cannot be encoded as JPEG: {error}")))?;

@@ -1,19 +1,19 @@
-//! Antialiased bilinear resizing, as Pillow's `Image.resize(size, Image.BILINEAR)` does it.
+//! Antialiased bilinear resizing that equals Pillow's `Image.resize(size, Image.BILINEAR)`.
 //!
-//! A triangle filter whose support grows with the shrink factor, in two passes, the horizontal one first. Weights are
-//! 22-bit fixed-point numbers and sums are 32-bit integers (Pillow, `src/libImaging/Resample.c`), so the result is the
-//! same on every machine, whatever its vector units: shards made from it are byte-identical anywhere.
+//! The filter is a triangle whose width grows with the shrink factor. It runs in two passes, first
+//! horizontally. Weights are 22-bit fixed-point numbers and sums are 32-bit integers, as in
+//! Pillow's `src/libImaging/Resample.c`. The result is therefore the same on every machine, and so
+//! are the bytes of shards.
 //!
-//! It equals Pillow bit for bit as long as Pillow takes the horizontal pass first, too: always in the versions that two-stream
-//! networks were trained with, and still for usual frames. Pillow 13 takes some tall or widened images the other way
-//! round; there it differs by one level at most.
+//! Results equal Pillow's bit for bit if Pillow also starts horizontally. Pillow 13 starts vertically
+//! for some tall or widened images, which changes pixels by at most one level.
 
-/// Bits after the point of a weight: 32 less 8 of a sample less 2 for sums beyond 255.
+/// Fractional bits of a weight: 32, minus 8 for the sample, minus 2 for sums beyond 255.
 const PRECISION_BITS: u32 = 22;
-/// One half in sums of weighted samples.
+/// One half in the fixed-point sums.
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
-/// Resizes images of one size to another; keeps weights and scratch memory between images.
+/// Resizes images. It keeps weights and scratch memory for further images of the same sizes.
 #[derive(Debug, Default)]
 pub struct Resizer {
     columns: Taps,
@@ -26,10 +26,11 @@ pub struct Resizer {
 pub type Extent = (usize, usize);
 
 impl Resizer {
-    /// Resizes `pixels` (rows of interleaved samples, `from.0 * from.1 * channels`) into `out`.
+    /// Resizes `pixels` into `out`. Pixels are rows of interleaved samples; their length is
+    /// `from.0 * from.1 * channels`.
     ///
     /// # Panics
-    /// If `pixels` has another length, or an extent is empty.
+    /// Panics if `pixels` has another length, or if an extent is empty.
     pub fn resize(&mut self, pixels: &[u8], from: Extent, to: Extent, channels: usize, out: &mut Vec<u8>) {
         assert_eq!(pixels.len(), from.0 * from.1 * channels, "pixels of another size");
         assert!(from.0 * from.1 * to.0 * to.1 * channels > 0, "an empty image cannot be resized");
@@ -49,14 +50,15 @@ impl Resizer {
     }
 }
 
-/// Weights along one axis: each output sample is a sum over `count` neighbours from `first` on.
+/// Weights along one axis. Each output sample is a weighted sum of `count` consecutive input
+/// samples. `first` holds the index of the first of them.
 #[derive(Debug, Default)]
 struct Taps {
     length_in: usize,
     length_out: usize,
     count: usize,
     first: Vec<usize>,
-    /// `count` for each output sample, padded with zeros.
+    /// `count` weights per output sample, padded with zeros.
     weights: Vec<i32>,
 }
 
@@ -72,7 +74,7 @@ impl Taps {
         let count = windows.iter().map(|(_, weights)| weights.len()).max().unwrap_or(1);
         *self = Self { length_in, length_out, count, first: Vec::new(), weights: vec![0; count * length_out] };
         for ((first, weights), padded) in windows.iter().zip(self.weights.chunks_exact_mut(count)) {
-            // Near the far edge the padded window is moved back into the image.
+            // Near the far edge, the padded window moves back into the image.
             let start = (*first).min(length_in - count);
             padded[first - start..first - start + weights.len()].copy_from_slice(weights);
             self.first.push(start);
@@ -80,7 +82,8 @@ impl Taps {
     }
 }
 
-/// First sample and weights of a triangle around `center` that reaches `support` to either side.
+/// Returns the first sample and the weights of a triangle around `center` that extends `support` to
+/// each side.
 fn window(center: f64, support: f64, length: usize) -> (usize, Vec<i32>) {
     let from = ((center - support + 0.5) as i64).max(0) as usize;
     let to = ((center + support + 0.5) as usize).min(length);
@@ -100,7 +103,8 @@ fn sample(sum: i32) -> u8 {
 }
 
 fn resize_columns(pixels: &[u8], width: usize, channels: usize, taps: &Taps, out: &mut Vec<u8>) {
-    // Known numbers of channels and taps let the compiler unroll and vectorise; they cover the usual images.
+    // Constant numbers of channels and taps let the compiler unroll and vectorise the loops. These
+    // cases cover the usual images.
     match (channels, taps.count) {
         (1, 2) => columns_fixed::<1, 2>(pixels, width, taps, out),
         (1, 3) => columns_fixed::<1, 3>(pixels, width, taps, out),
@@ -222,7 +226,8 @@ mod tests {
         }
     }
 
-    /// The formula of `make_goldens.py`, which made the expected pixels with Pillow.
+    /// Computes the test pixels with the formula of `make_goldens.py`, which made the expected
+    /// pixels with Pillow.
     fn pixels(width: u64, height: u64, channels: u64) -> Vec<u8> {
         let mut out = Vec::new();
         for y in 0..height {
@@ -248,7 +253,7 @@ mod tests {
             let mut out = Vec::new();
             resizer.resize(&pixels(from.0 as u64, from.1 as u64, channels as u64), from, to, channels, &mut out);
             let worst = out.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-            // Pillow 13 takes the vertical pass of tall images first, and rounds after it.
+            // Pillow 13 resizes tall images vertically first and rounds in between.
             let tolerance = u8::from(from.1 > from.0);
             assert!(worst <= tolerance, "{from:?} to {to:?}, {channels} channels: {worst}");
             goldens = rest;

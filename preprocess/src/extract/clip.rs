@@ -1,4 +1,5 @@
-//! One clip of an extracted tree: made in a folder of its own, and moved into its place when it is whole.
+//! Writes one clip of an extracted tree. Its images are written to a temporary folder, which moves
+//! into place when the clip is complete.
 
 use std::fs;
 use std::path::Path;
@@ -12,13 +13,14 @@ use crate::lists::ListedClip;
 use crate::progress::Watch;
 use crate::video::{StreamImage, VideoEncoder, VideoFile, Wanted};
 
-/// Folders of the layout, of RGB and of flow in x and y. RGB comes last: it says that a clip is whole.
+/// Folders of the layout: flow x, flow y, RGB. RGB moves last, because its folder marks a complete
+/// clip.
 const FOLDERS: [&str; 3] = ["tvl1_flow/u", "tvl1_flow/v", "jpegs_256"];
-/// Clips under way, in the tree.
+/// Folder in the tree for clips in progress.
 pub(super) const PARTIAL: &str = ".partial";
 
-/// Whether all images of a clip are there and hold something: as many of RGB as its video has frames, and one less of flow in x
-/// and in y. A clip of another number is made again.
+/// Returns whether all images of a clip exist and are not empty. The numbers must match its video:
+/// `frames` RGB frames, and one less for flow x and y.
 pub(super) fn is_whole(out: &Path, id: &str, frames: u32, flow: bool) -> bool {
     let images = |kind: usize| {
         let entries = fs::read_dir(out.join(FOLDERS[kind]).join(id)).into_iter().flatten().flatten();
@@ -28,7 +30,7 @@ pub(super) fn is_whole(out: &Path, id: &str, frames: u32, flow: bool) -> bool {
     images(2) == frames && (!flow || (images(0), images(1)) == (frames - 1, frames - 1))
 }
 
-/// What was made of a clip.
+/// Totals of one clip.
 #[derive(Default)]
 pub(super) struct Made {
     pub frames: u64,
@@ -37,7 +39,7 @@ pub(super) struct Made {
     pub notes: Vec<String>,
 }
 
-/// Makes one clip.
+/// Decodes a video and writes the images of its clip.
 pub(super) fn extract_clip(
     encoder: &mut VideoEncoder,
     listed: &ListedClip,
@@ -83,7 +85,7 @@ pub(super) fn extract_clip(
     Ok(made)
 }
 
-/// Moves a finished folder into its place. Flow without RGB, which an interruption left there, is replaced.
+/// Moves a finished folder into place. Replaces a folder that an interrupted run left there.
 fn put(from: &Path, to: &Path) -> Result<()> {
     let parent = to.parent().unwrap_or(to);
     fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;

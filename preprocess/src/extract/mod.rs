@@ -1,7 +1,10 @@
-//! A frame tree in the feichtenhofer layout from videos, for programs that want files.
+//! Extracts videos into a frame tree in the Feichtenhofer layout, for programs that need image
+//! files.
 //!
-//! Each clip is made in a folder of its own and moved into its place when it is whole, its RGB frames last: a clip whose RGB
-//! folder is there needs not be made again.
+//! [`extract`] takes [`ExtractOptions`] and returns an [`ExtractReport`]. Each clip is written to a
+//! temporary folder and moved into place when it is complete, its RGB frames last (`clip`). A
+//! record of the settings stays in the tree, so that a later run continues it only with the same
+//! settings (`record`).
 
 mod clip;
 mod options;
@@ -31,7 +34,13 @@ use crate::video::{FlowMethod, VideoDecoder, VideoEncoder, VideoFile, VideoOptio
 
 pub use self::options::{ExtractOptions, ExtractReport};
 
-/// Writes the tree. Interrupted, it leaves whole clips, from which [`ExtractOptions::resume`] goes on.
+/// Writes a frame tree from videos. An interruption leaves complete clips, and
+/// [`ExtractOptions::resume`] continues from them.
+///
+/// # Errors
+/// Returns [`Error::Usage`] if the output is not empty or was made with other settings. Returns
+/// [`Error::NotWhole`] if videos are missing or damaged, unless [`ExtractOptions::keep_going`] is
+/// set. Returns [`Error::InterruptedTree`] if `watch` cancels it after some clips are complete.
 pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractReport> {
     if options.lists.is_none() && options.dataset != DatasetKind::Custom {
         return Err(lists_missing());
@@ -87,13 +96,13 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
         return not_whole(damaged);
     }
     report.skipped.append(&mut damaged);
-    // Threads end in any order.
+    // Threads finish in any order.
     report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
     report.notes.sort();
     Ok(report)
 }
 
-/// What decides the images of the tree.
+/// Returns the record of everything that decides the images of the tree.
 fn record(video: &VideoDecoder, lists: &Lists, scan: &Scan) -> ExtractRecord {
     let mut record = ExtractRecord { decided_by: decided_by(video), ..ExtractRecord::default() };
     for (listed, scanned) in lists.clips.iter().zip(&scan.clips) {
@@ -104,7 +113,7 @@ fn record(video: &VideoDecoder, lists: &Lists, scan: &Scan) -> ExtractRecord {
     record
 }
 
-/// Refuses to go on with a tree that something else decided.
+/// Checks that the tree was made with the same settings and videos.
 fn check_continues(record: &ExtractRecord, out: &Path) -> Result<()> {
     let Some(earlier) = ExtractRecord::read(out)? else {
         return Err(Error::usage(Problem::from(Setting::Resume).then(format!(
@@ -115,7 +124,8 @@ fn check_continues(record: &ExtractRecord, out: &Path) -> Result<()> {
     record.check_continues(&earlier, out)
 }
 
-/// The clips that are to be made, with their videos, and those that are missing or damaged. The report gets the others.
+/// Returns the clips to extract with their videos, and the clips that are missing or damaged.
+/// Counts complete clips and skipped short ones in the report.
 fn tasks<'a>(
     lists: &'a Lists,
     scan: Scan,
@@ -139,13 +149,13 @@ fn tasks<'a>(
     (tasks, faults)
 }
 
-/// Adds a clip that cannot be extracted to those that are too short, or to those at fault.
+/// Adds a clip that cannot be extracted to the short ones or to the faulty ones.
 fn sort_out(listed: &ListedClip, absence: &Absence, short: &mut Vec<Skipped>, faults: &mut Vec<Skipped>) {
     let skipped = Skipped { clip: listed.id.clone(), reason: absence.to_string() };
     if matches!(absence, Absence::Short(_)) { short } else { faults }.push(skipped);
 }
 
-/// Makes clips in threads, and reports them; returns those whose videos are damaged.
+/// Extracts clips in parallel and adds them to the report. Returns the clips with damaged videos.
 fn run(
     tasks: &[(&ListedClip, VideoFile)],
     video: &VideoDecoder,
@@ -155,7 +165,8 @@ fn run(
 ) -> Result<Vec<Skipped>> {
     let frames = tasks.iter().map(|(_, file)| u64::from(file.frames)).sum();
     watch.progress.begin_counting("extracting", Work { clips: tasks.len() as u64, images: frames, bytes: 0 }, "frames");
-    // With a clip for every thread, one that waited for help with its flow would begin another clip.
+    // If every thread has a clip, threads must not help each other with flow: a thread that waits
+    // for help would start another clip.
     let threads = if tasks.len() < rayon::current_num_threads() { rayon::current_num_threads() } else { 1 };
     let totals = Mutex::new((report, Vec::new()));
     let outcome = tasks.par_iter().try_for_each_init(
@@ -183,13 +194,13 @@ fn run(
     Ok(totals.into_inner().unwrap_or_else(PoisonError::into_inner).1)
 }
 
-/// Whether a folder holds anything but what a program was writing when it was killed.
+/// Returns whether a folder has content, other than the lock and partly written files.
 fn is_taken(out: &Path) -> bool {
     let is_content = |name: &str| !is_fragment(name) && name != name::lock(out);
     fs::read_dir(out).is_ok_and(|entries| entries.flatten().any(|e| is_content(&e.file_name().to_string_lossy())))
 }
 
-/// Removes a tree that holds nothing but its record.
+/// Removes a tree that holds only its record.
 fn remove_empty(out: &Path) {
     let entries = fs::read_dir(out).into_iter().flatten().flatten();
     if entries.into_iter().all(|entry| entry.file_name() == EXTRACT_FILE) {
@@ -198,7 +209,7 @@ fn remove_empty(out: &Path) {
     }
 }
 
-/// The options and versions that decide the images.
+/// Returns the options and versions that decide the images.
 fn decided_by(video: &VideoDecoder) -> BTreeMap<String, String> {
     let VideoOptions { short_side, quality, flow, card } = video.options;
     let values = [

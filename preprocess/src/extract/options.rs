@@ -1,4 +1,4 @@
-//! What to extract, and what was extracted.
+//! Options and result of an extraction.
 
 use std::path::PathBuf;
 
@@ -6,41 +6,41 @@ use crate::error::Skipped;
 use crate::pack::DatasetKind;
 use crate::video::VideoOptions;
 
-/// What to extract.
+/// Options of [`extract`](super::extract()).
 #[derive(Debug, Clone)]
 pub struct ExtractOptions {
     /// Folder of the videos.
     pub videos: PathBuf,
     /// The tree to make.
     pub out: PathBuf,
-    /// Whose lists these are.
+    /// The kind of dataset, which decides how split lists are read.
     pub dataset: DatasetKind,
-    /// Folder of the lists, or a CSV file.
+    /// Folder of the official split lists, or the CSV file of a custom dataset.
     pub lists: Option<PathBuf>,
-    /// These classes only.
+    /// Classes to extract; `None` extracts all.
     pub classes: Option<Vec<String>>,
     /// Size, quality and flow.
     pub video: VideoOptions,
-    /// Extract the rest of videos that are not all whole.
+    /// Whether to extract the remaining videos if some are missing or damaged.
     pub keep_going: bool,
-    /// Go on with a tree that is there.
+    /// Whether to continue an existing tree.
     pub resume: bool,
 }
 
-/// What was extracted.
+/// The result of an extraction.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ExtractReport {
-    /// Clips that were made.
+    /// Number of clips that were extracted.
     pub clips: u64,
-    /// Clips that were there.
+    /// Number of clips that already existed.
     pub kept: u64,
-    /// Files that were written.
+    /// Number of files that were written.
     pub images: u64,
-    /// Their size.
+    /// Bytes of these files.
     pub bytes: u64,
-    /// Clips left out, by id.
+    /// Skipped clips, sorted by id.
     pub skipped: Vec<Skipped>,
-    /// Things worth a word that are no errors.
+    /// Remarks that are no errors.
     pub notes: Vec<String>,
 }

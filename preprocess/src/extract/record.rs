@@ -1,4 +1,5 @@
-//! What decided the images of an extracted tree, kept with the tree, so that it is not continued with something else.
+//! The record of an extracted tree: everything that decided its images. It prevents continuing the
+//! tree with other settings.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,26 +18,26 @@ pub(super) const QUALITY: &str = "quality";
 pub(super) const FLOW_METHOD: &str = "flow_method";
 pub(super) const DEVICE: &str = "device";
 
-/// What decided the images of a tree.
+/// Everything that decided the images of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ExtractRecord {
-    /// Settings and versions, each with its value in words.
+    /// Settings and versions with their values.
     pub decided_by: BTreeMap<String, String>,
     /// The video of each clip, by clip id.
     pub videos: BTreeMap<String, SourceVideo>,
 }
 
-/// By what a video is known again.
+/// Properties that identify a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SourceVideo {
-    /// Size of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// Frames, as its container says.
+    /// Number of frames in its container.
     pub frames: u32,
 }
 
 impl ExtractRecord {
-    /// `None` where there is none.
+    /// Reads the record of a tree. Returns `None` if it has none.
     pub fn read(tree: &Path) -> Result<Option<Self>> {
         let path = tree.join(EXTRACT_FILE);
         let text = match read_regular(&path, MAX_PLAN_BYTES) {
@@ -55,7 +56,8 @@ impl ExtractRecord {
         Ok(write_whole(&Disk, &path, ".extract-", &text)?)
     }
 
-    /// Checks that a run with this record goes on with the tree that an earlier one made. The error says what differs.
+    /// Checks that a run with this record can continue the tree of an `earlier` run. The error
+    /// names the difference.
     pub fn check_continues(&self, earlier: &Self, tree: &Path) -> Result<()> {
         let shown = tree.display();
         let refuse = |what: Problem| {
@@ -96,7 +98,7 @@ impl ExtractRecord {
     }
 }
 
-/// The setting that a key stands for, or the key's own words.
+/// Returns the setting of a key, or the key itself.
 fn name_of(key: &str) -> Problem {
     match key {
         SHORT_SIDE => Setting::ShortSide.into(),

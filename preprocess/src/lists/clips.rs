@@ -4,37 +4,44 @@ use std::collections::BTreeMap;
 
 use clipshard::Subset;
 
-/// One clip as the lists have it.
+/// A clip of the split lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedClip {
-    /// Canonical id: the spelling of the first list that names it, without class directory and `.avi`. Where clips of
-    /// several classes have one name, it is `Class__name`.
+    /// Id of the clip: its name in the first list that has it, without class folder and extension.
+    /// If clips of several classes share a name, the id is `Class__name`.
     pub id: String,
-    /// Name of its folder in a tree: the id without a class.
+    /// Name of its folder in a frame tree, which is the id without the class.
     pub folder: String,
-    /// The class folder that holds it in trees that have these.
+    /// Name of its class folder, in trees that have class folders.
     pub class_folder: Option<String>,
-    /// Position of its class in `Lists::classes`.
+    /// Label of its class: the index into `Lists::classes`.
     pub label: u32,
-    /// Its part in each split, in the order of `Lists::splits`.
+    /// Subset in each split, in the order of `Lists::splits`.
     pub subsets: Vec<Subset>,
-    /// What it has in common with other clips, where the lists say so.
+    /// Group of related clips, such as those of one recording, if the lists have groups.
     pub group: Option<String>,
 }
 
 impl ListedClip {
-    /// Its id with its group, if it has one.
+    /// Returns its id and its group, if it has a group.
     pub(crate) fn id_and_group(&self) -> Option<(String, String)> {
         self.group.as_ref().map(|group| (self.id.clone(), group.clone()))
     }
 }
 
-/// What two spellings of one clip have in common: the lists have `v_HandStandPushups_*`, many trees `v_HandstandPushups_*`.
+/// Returns the key that all spellings of a clip's name share. The official lists spell
+/// `v_HandStandPushups_*`, while many trees have `v_HandstandPushups_*`.
+///
+/// ```
+/// use ucfpack::lists::clip_key;
+///
+/// assert_eq!(clip_key("v_HandStandPushups_g01_c01"), clip_key("v_HandstandPushups_g01_c01"));
+/// ```
 pub fn clip_key(id: &str) -> String {
     id.to_ascii_lowercase()
 }
 
-/// Clips as lists name them, by class and name.
+/// Collects the clips that lists name, by name and class.
 #[derive(Default)]
 pub(super) struct Clips {
     clips: BTreeMap<(String, usize), NamedClip>,
@@ -49,7 +56,7 @@ pub(super) struct NamedClip {
 }
 
 impl Clips {
-    /// Adds what a line of a list says; a fault in words.
+    /// Adds a clip of one line of a list. The error is a message.
     pub(super) fn add(
         &mut self,
         name: &str,
@@ -91,7 +98,7 @@ impl Clips {
     }
 }
 
-/// A file name without the ending of a video.
+/// Returns a file name without the extension of a video.
 pub(super) fn strip_extension(file: &str) -> &str {
     match file.rsplit_once('.') {
         Some((stem, ending)) if !ending.contains('_') && ending.len() <= 4 => stem,

@@ -1,4 +1,5 @@
-//! People's own data: a CSV file `path,label,split[,group]`, or no list at all and a class a folder.
+//! Lists of custom datasets: a CSV file `path,label,split[,group]`, or one folder per class and no
+//! list.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -12,7 +13,7 @@ use super::role::{ClassedFolder, Role};
 use super::text::read_text;
 use crate::error::{Error, Problem, Result, Setting};
 
-/// What a row of the file says.
+/// A row of the file.
 struct Row {
     line: usize,
     name: String,
@@ -23,9 +24,17 @@ struct Row {
 }
 
 impl Lists {
-    /// Reads a CSV file with rows `path,label,split[,group]`, with or without a line that names the columns; or a folder
-    /// with one such file. Labels are the names in byte order, or, if all are whole numbers, in their order. With a
-    /// validation part split 1 is train against test and split 2 train against validation.
+    /// Reads the CSV file of a custom dataset, with rows `path,label,split[,group]`. A first row
+    /// with the names of the columns is optional. `path` may also be a folder with exactly one CSV
+    /// file.
+    ///
+    /// The classes are the distinct labels in byte order, or in numeric order if all are whole
+    /// numbers. Each row's split is `train`, `test`, `val` or `unused`. If there are both test and
+    /// validation clips, split 1 tests on the test clips and split 2 on the validation clips.
+    ///
+    /// # Errors
+    /// Returns [`Error::List`] with the line of an invalid row. Returns [`Error::Input`] if the
+    /// file names no clip, or the folder does not have exactly one CSV file.
     pub fn read_csv(path: &Path) -> Result<Self> {
         let path = find_csv(path)?;
         let rows = read_rows(&path)?;
@@ -65,8 +74,15 @@ impl Lists {
         Ok(Self { dataset: "custom", classes, splits, clips, notes })
     }
 
-    /// A data set whose classes are the folders of its tree, in byte order of their names. All clips are for training, unless
-    /// the folders around the classes name parts.
+    /// Makes the lists of a dataset in which each folder is a class, in byte order of the folder
+    /// names. `tree` is the name of the source for messages.
+    ///
+    /// All clips are for training, unless folders above the classes name roles, such as `train/`
+    /// and `val/`.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if there are no clips, or if the class folders are named like
+    /// roles.
     pub fn from_folders(folders: &[ClassedFolder], tree: &str) -> Result<Self> {
         let names: BTreeSet<&str> = folders.iter().map(|folder| folder.class.as_str()).collect();
         let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
@@ -87,7 +103,7 @@ impl Lists {
         for folder in folders {
             let label = classes.iter().position(|name| *name == folder.class).unwrap_or_default();
             for (split, subset) in subsets(part(folder), &held_out) {
-                // A clip that is there twice is found out when its files are looked for.
+                // The scan of the source reports a clip that occurs twice.
                 let _ = clips.add(&folder.clip, label, &folder.class, split, subset, &classes);
             }
         }
@@ -111,10 +127,10 @@ impl Lists {
     }
 }
 
-/// Classes that a note names; more are counted.
+/// Number of classes up to which a note names them all.
 const NAMED: usize = 8;
 
-/// The parts that are tested on, one a split; the test part where there is none.
+/// Returns the role that each split tests on. Without test clips there is still one split.
 fn held_out(parts: impl Iterator<Item = Role>, notes: &mut Vec<String>) -> Vec<Role> {
     let parts: BTreeSet<Role> = parts.collect();
     let mut held_out: Vec<Role> =
@@ -127,7 +143,7 @@ fn held_out(parts: impl Iterator<Item = Role>, notes: &mut Vec<String>) -> Vec<R
     held_out
 }
 
-/// The splits in which a clip of this part is something, and what.
+/// Returns the splits that use a clip of this role, and its subset in each.
 fn subsets(part: Role, held_out: &[Role]) -> impl Iterator<Item = (usize, Subset)> {
     let of_split = |(split, held): (usize, &Role)| match part {
         Role::Train => Some((split, Subset::Train)),
@@ -167,7 +183,8 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let (mut columns, mut width) = ([Some(0), Some(1), Some(2), Some(3)], 4);
     let mut rows: Vec<Row> = Vec::new();
-    // By class folder and name where a path tells both: the label and the line.
+    // Label and line number of a clip, by class folder and name. Paths without folder are not
+    // checked here.
     let mut labels: HashMap<(String, String), (String, usize)> = HashMap::new();
     for (i, record) in reader.records().enumerate() {
         let fault = |line: usize, what: String| Error::List { path: path.into(), line, what };
@@ -226,7 +243,8 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Groups (one actor, one recording) that are learnt from and tested on make tests too easy.
+/// Returns a note if clips of one group (one person, one recording) are used both for training and
+/// for testing, because that makes tests too easy.
 fn leaks(rows: &[Row]) -> Vec<String> {
     let mut parts: BTreeMap<&str, BTreeSet<Role>> = BTreeMap::new();
     for row in rows {
@@ -335,13 +353,13 @@ mod tests {
             lists.notes,
             ["t has folders for parts (train, val); the 2 folders in these are the classes (jump, run)"]
         );
-        // Without classes in them they would become classes.
+        // Such folders hold no class folders, so they would become classes themselves.
         for classes in [&["train", "val"][..], &["Train", "run", "Test"], &["test"]] {
             let folders: Vec<_> = classes.iter().map(|class| folder(None, class, "1")).collect();
             let error = Lists::from_folders(&folders, "t").unwrap_err().to_string();
             assert!(error.contains("are parts of a split") && error.contains("`lists`"), "{error}");
         }
-        // One class of that name among others is a class.
+        // A single class of that name among others is fine.
         assert_eq!(
             Lists::from_folders(&[folder(None, "train", "1"), folder(None, "car", "2")], "t").unwrap().classes.len(),
             2

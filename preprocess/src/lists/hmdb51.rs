@@ -1,5 +1,5 @@
-//! HMDB51's lists: `<class>_test_splitN.txt` with lines `name.avi N`, where 1 is train, 2 is test and 0 is neither.
-//! Labels are the classes in alphabetical order.
+//! Lists of HMDB51: `<class>_test_splitN.txt` with lines `name.avi N`, where 1 is train, 2 is test
+//! and 0 is neither. Labels number the classes in alphabetical order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,11 @@ use super::text::lines;
 use crate::error::{Error, Problem, Result, Setting};
 
 impl Lists {
-    /// Reads every `<class>_test_splitN.txt` in `folder`.
+    /// Reads every `<class>_test_splitN.txt` in `folder`, for N from 1 to 9.
+    ///
+    /// # Errors
+    /// Returns [`Error::List`] with the line of an invalid entry. Returns [`Error::Input`] if there
+    /// are no lists, if a split lacks a class, or if no clip is named.
     pub fn read_hmdb51(folder: &Path) -> Result<Self> {
         let files = find_lists(folder)?;
         let classes: Vec<String> =
@@ -56,7 +60,7 @@ impl Lists {
     }
 }
 
-/// The lists by class and split.
+/// Returns the list files by class and split.
 fn find_lists(folder: &Path) -> Result<BTreeMap<(String, u32), PathBuf>> {
     let fault = |e| Error::io(folder, "cannot list the folder")(e);
     let mut files = BTreeMap::new();

@@ -1,26 +1,30 @@
-//! What lists say of a data set, and the choice of some of its classes.
+//! The content of split lists, and the selection of classes.
 
 use super::clips::ListedClip;
 use crate::error::{Error, Problem, Result, Setting};
 
-/// What the lists say: classes, splits and every clip with its label and its part in each split.
+/// The content of split lists: classes, splits, and every clip with its label and its subset in
+/// each split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lists {
-    /// Name of the data set: `ucf101`, `hmdb51`, `custom`.
+    /// Name of the dataset: `ucf101`, `hmdb51` or `custom`.
     pub dataset: &'static str,
-    /// Class names; the position is the label.
+    /// Class names. The index is the label.
     pub classes: Vec<String>,
-    /// Names of the splits, e.g. `1`, `2`, `3`.
+    /// Names of the splits, for example `1`, `2`, `3`.
     pub splits: Vec<String>,
-    /// Clips in byte order of their ids.
+    /// Clips, in byte order of their ids.
     pub clips: Vec<ListedClip>,
-    /// Things worth a word that are no errors.
+    /// Remarks that are no errors.
     pub notes: Vec<String>,
 }
 
 impl Lists {
-    /// Keeps these classes only, in the order of the class list, with labels from 0.
-    /// Upper and lower case count as the same. An unknown name is a usage error that offers near ones.
+    /// Keeps only the classes in `wanted`, ignoring case. They keep the order of the class list and
+    /// get new labels from 0.
+    ///
+    /// # Errors
+    /// Returns [`Error::Usage`] for an unknown class, with similar names.
     pub fn keep_classes(&mut self, wanted: &[String]) -> Result<()> {
         let mut kept = vec![false; self.classes.len()];
         for name in wanted {
@@ -80,7 +84,7 @@ impl Lists {
     }
 }
 
-/// Number of single-letter edits between two names (Levenshtein).
+/// Returns the number of single-letter edits between two names (Levenshtein distance).
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,4 +1,9 @@
-//! Lists: which clips there are, their classes, and who trains or tests in each split. One module a kind of lists.
+//! Split lists: the clips of a dataset, their classes, and their subset in each split.
+//!
+//! [`Lists`] holds the classes, the splits and one [`ListedClip`] per clip. Each kind of lists has
+//! a module that reads them: `ucf101`, `hmdb51` and `custom`. Without lists,
+//! [`Lists::from_folders`] makes them from class folders. `published` is a built-in copy of the
+//! lists of UCF101.
 
 mod clips;
 mod custom;

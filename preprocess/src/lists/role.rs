@@ -1,21 +1,21 @@
-//! What a clip is for, and the folders that say so.
+//! The role of a clip, and the words for it.
 
-/// What a clip is for, as lists of people's own and folders name it.
+/// The role of a clip in a custom dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Role {
-    /// Learnt from.
+    /// The clip is used for training.
     Train,
-    /// Tested on.
+    /// The clip is used for testing.
     Test,
-    /// Tested on, to choose between networks.
+    /// The clip is used to compare networks during development.
     Validation,
-    /// Neither.
+    /// The clip is not used.
     Unused,
 }
 
 impl Role {
-    /// The part that a word names, in upper or lower case.
+    /// Returns the role that a word names. Case is ignored.
     pub fn of_name(word: &str) -> Option<Self> {
         match word.to_ascii_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
@@ -26,13 +26,14 @@ impl Role {
         }
     }
 
-    /// The part that a folder is of: its name, or its name with something behind it, such as `train_256`.
+    /// Returns the role that a folder is named after. The name may have a suffix, as in
+    /// `train_256`.
     pub fn of_folder(name: &str) -> Option<Self> {
         let word = name.split(['_', '-', '.', ' ']).next()?;
         Self::of_name(word).filter(|part| *part != Self::Unused)
     }
 
-    /// Its usual name.
+    /// Returns the usual name of the role.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -43,13 +44,13 @@ impl Role {
     }
 }
 
-/// A clip folder with its class folder, for data sets whose classes are their folders.
+/// A clip folder with its class folder, for datasets in which each folder is a class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClassedFolder {
     /// Name of the class folder.
     pub class: String,
     /// Name of the clip folder.
     pub clip: String,
-    /// The part that the folder around the classes names, such as `train/`.
+    /// Role that a folder above the class folder names, such as `train/`.
     pub role: Option<Role>,
 }

@@ -1,4 +1,4 @@
-//! The text of a list: its lines, whatever ends them.
+//! Reads the text of lists, with any line ends.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use clipshard::read_regular;
 
 use crate::error::{Error, Result};
 
-/// A list is not larger than this: UCF101's largest has 0.5 MB.
+/// Largest accepted size of a list, in bytes.
 const MAX_LIST_BYTES: u64 = 1 << 28;
 
-/// The text of a list, without a byte order mark.
+/// Reads the text of a list, without a byte order mark.
 pub(super) fn read_text(path: &Path) -> Result<String> {
     let bytes = read_regular(path, MAX_LIST_BYTES).map_err(Error::io(path, "cannot read the list"))?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -20,13 +20,13 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Lines that end in LF, CR LF or CR.
+/// Splits a text into lines that end in LF, CR LF or CR.
 fn split_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n')
         .flat_map(|line| line.strip_suffix("\r\n").or(line.strip_suffix('\n')).unwrap_or(line).split('\r'))
 }
 
-/// Non-empty lines with their 1-based numbers, without line ends and blanks around.
+/// Returns the non-empty lines with their numbers from 1. Whitespace around a line is removed.
 pub(super) fn lines(path: &Path) -> Result<Vec<(usize, String)>> {
     let text = read_text(path)?;
     let numbered = split_lines(&text).enumerate().map(|(i, line)| (i + 1, line.trim().to_owned()));
@@ -37,7 +37,7 @@ pub(super) fn lines(path: &Path) -> Result<Vec<(usize, String)>> {
 pub(super) mod tests {
     use super::*;
 
-    /// A folder of lists.
+    /// Creates a folder of lists.
     pub(in crate::lists) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {

@@ -1,5 +1,6 @@
-//! UCF101's lists: `classInd.txt` (`<1-based id> <Name>`), `trainlist0N.txt` (`Class/v_X_gNN_cNN.avi <id>`) and
-//! `testlist0N.txt` (the same without the id). The label of a clip comes from its class directory through classInd.
+//! Lists of UCF101: `classInd.txt` (`<number from 1> <Name>`), `trainlist0N.txt`
+//! (`Class/v_X_gNN_cNN.avi <number>`) and `testlist0N.txt` (the same without the number). The class
+//! folder decides the label of a clip, by its position in `classInd.txt`.
 
 use std::path::Path;
 
@@ -11,7 +12,12 @@ use super::text::lines;
 use crate::error::{Error, Problem, Result, Setting};
 
 impl Lists {
-    /// Reads classInd.txt and every `trainlist0N.txt`, `testlist0N.txt` (N = 1 to 9) in `folder`.
+    /// Reads `classInd.txt` and every pair of `trainlist0N.txt` and `testlist0N.txt` in `folder`,
+    /// for N from 1 to 9.
+    ///
+    /// # Errors
+    /// Returns [`Error::List`] with the line of an invalid entry. Returns [`Error::Input`] if a
+    /// file is missing, no clip is named, or a clip is in several classes.
     pub fn read_ucf101(folder: &Path) -> Result<Self> {
         let class_file = folder.join("classInd.txt");
         if !class_file.is_file() {

@@ -1,4 +1,4 @@
-//! What makes one build differ from another, for messages.
+//! Describes how two builds differ, for messages.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,21 @@ use serde_json::Value;
 
 use crate::error::{Problem, Setting};
 
-/// In words the first difference between what decides two builds, as manifests keep it. The first one is the earlier.
+/// Returns a description of the first difference between the `build` entries of two manifests, or
+/// `None` if they are equal. `was` is the earlier build.
 pub(crate) fn build_difference(was: &BTreeMap<String, Value>, is: &BTreeMap<String, Value>) -> Option<Problem> {
     let keys = was.keys().chain(is.keys().filter(|key| !was.contains_key(*key)));
     keys.into_iter().find_map(|key| value_difference(key, was.get(key), is.get(key)))
 }
 
-/// The same for one value; of two objects the first member that differs counts.
+/// Describes the difference between two values. Of two objects, it names the first member that
+/// differs.
 fn value_difference(path: &str, was: Option<&Value>, is: Option<&Value>) -> Option<Problem> {
     if was == is {
         return None;
     }
     if let (Some(Value::Object(was)), Some(Value::Object(is))) = (was, is) {
-        // The choice itself before what follows from it.
+        // The chosen setting comes first, because other members follow from it.
         let first = ["codec", "method", "size", "level", "quality"].map(str::to_owned);
         let keys = first.iter().chain(was.keys()).chain(is.keys());
         return keys.into_iter().find_map(|key| value_difference(&format!("{path}.{key}"), was.get(key), is.get(key)));
@@ -37,7 +39,7 @@ fn value_difference(path: &str, was: Option<&Value>, is: Option<&Value>) -> Opti
     Some(differs(name, &shown(is), &shown(was)))
 }
 
-/// The setting that decides a value of a manifest's `build`, or the value's own name.
+/// Returns the setting that decides a value of a manifest's `build`, or the name of the value.
 fn name_of(path: &str) -> Problem {
     let setting = match path {
         "shard_bytes" => Setting::ShardSize,
@@ -60,7 +62,7 @@ fn name_of(path: &str) -> Problem {
     setting.into()
 }
 
-/// Says that something `is` one thing, but `was` another: "`level` is 3, but was 9".
+/// Returns a message that something `is` one thing, but `was` another: "`level` is 3, but was 9".
 pub(crate) fn differs(name: impl Into<Problem>, is: &str, was: &str) -> Problem {
     name.into().then(format!(" is {is}, but was {was}"))
 }
@@ -89,7 +91,7 @@ mod tests {
             (|b| b.get_mut("flow").unwrap()["size"] = json!("112x112"), "`flow.geometry` is 112x112, but was 224x224"),
             (|b| b.get_mut("flow").unwrap()["method"] = json!("dis"), "`video.flow` is dis, but was tvl1"),
             (|b| drop(b.remove("flow")), "`video.flow` is none, but was tvl1"),
-            // What follows from the codec is not named in its place.
+            // The message names the codec, not the settings that follow from it.
             (
                 |b| *b.get_mut("flow").unwrap() = json!({"codec": "raw", "method": "tvl1"}),
                 "`flow.codec` is raw, but was zstd",

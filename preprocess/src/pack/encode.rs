@@ -1,4 +1,4 @@
-//! From the files of a clip, or its video, to its records: read, check, decode, resize, encode.
+//! Turns the files or the video of a clip into records: read, check, decode, resize, encode.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -14,16 +14,17 @@ use crate::stored::{Check, StreamOptions};
 use crate::stream::StreamKind;
 use crate::video::{QUALITY, StreamImage, VideoDecoder, VideoEncoder, VideoFile, Wanted};
 
-/// A clip, ready to be encoded.
+/// A clip that is ready to be encoded.
 pub(crate) enum ReadClip<'a> {
-    /// Its files as they were read.
+    /// The bytes of its image files.
     Images(ReadImages<'a>),
-    /// A video, of which nothing is read until it is decoded: the streams and frames that are wanted.
+    /// A video with the wanted streams and frames. Nothing is read before decoding starts.
     Video { file: &'a VideoFile, wanted: Vec<bool>, frames: Range<u32> },
 }
 
 impl<'a> ReadClip<'a> {
-    /// Reads the wanted streams of a clip. `chosen` are the frames of a stream that has so many.
+    /// Reads the wanted streams of a clip. `chosen` maps a stream's number of frames to the frames
+    /// to read.
     pub fn read(
         clip: &'a FoundClip,
         wanted: &[bool],
@@ -36,7 +37,8 @@ impl<'a> ReadClip<'a> {
         })
     }
 
-    /// Pixels of the first image of a stream, if that was read and is one.
+    /// Returns the number of pixels of a stream's first image. Returns `None` for videos, and if
+    /// that image is unread or invalid.
     pub fn pixels(&self, stream: usize) -> Option<u64> {
         match self {
             Self::Images(read) => read.pixels(stream),
@@ -44,7 +46,7 @@ impl<'a> ReadClip<'a> {
         }
     }
 
-    /// Bytes that were read.
+    /// Returns the number of bytes that were read.
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Images(read) => read.bytes(),
@@ -53,21 +55,21 @@ impl<'a> ReadClip<'a> {
     }
 }
 
-/// What all encoders of a build are told.
+/// Settings and resources that all encoders of a build share.
 #[derive(Clone, Copy)]
 pub(crate) struct EncodeSetup<'a> {
     pub streams: &'a [(StreamKind, StreamOptions)],
     pub check: Check,
-    /// Where clips are videos.
+    /// The decoder, if clips are videos.
     pub video: Option<&'a VideoDecoder>,
-    /// Threads that may help with one clip.
+    /// Number of threads that may help with one clip.
     pub threads: usize,
-    /// Of the memory that all encoders decode in.
+    /// Limit of the memory that all encoders together use for decoding.
     pub budget: &'a DecodingBudget,
     pub cancel: &'a AtomicBool,
 }
 
-/// Encodes clips; each thread has one.
+/// Encodes clips. Each thread has its own encoder.
 pub(crate) struct ClipEncoder<'a> {
     streams: Vec<StreamEncoder>,
     video: Option<VideoEncoder>,
@@ -84,7 +86,7 @@ impl<'a> ClipEncoder<'a> {
         Ok(Self { streams: streams.collect::<Result<_>>()?, video, budget, cancel })
     }
 
-    /// Encodes a clip, or only checks it where it is not to be stored.
+    /// Encodes a clip, or only checks it if `store` is false.
     pub fn encode(&mut self, clip: ReadClip<'_>, store: bool) -> Result<EncodedClip, ClipError> {
         match clip {
             ReadClip::Images(read) => self.encode_images(read, store),

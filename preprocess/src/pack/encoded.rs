@@ -1,28 +1,30 @@
-//! A clip as records, ready to be written.
+//! An encoded clip.
 
 use clipshard::EncodedRecord;
 
-/// A clip ready to be written.
+/// The records of a clip, ready to be written.
 #[derive(Debug, Default)]
 pub(crate) struct EncodedClip {
-    /// For each stream that was read the records of all frames. Empty where the clip was only checked.
+    /// The records of each stream; `None` for a stream that was not read. The list is empty if the
+    /// clip was only checked.
     pub streams: Vec<Option<Vec<EncodedRecord>>>,
-    /// Bytes of the source files.
+    /// Number of bytes of the source files.
     pub bytes_in: u64,
-    /// Source files, or images that were made of a video.
+    /// Number of source images, or of images that were made from a video.
     pub images: u64,
-    /// Frames that were decoded of a video.
+    /// Number of frames that were decoded from a video.
     pub frames: u64,
-    /// What is worth a word of a video.
+    /// Remarks about a video.
     pub notes: Vec<String>,
-    /// Whether some image had another number of channels than its stream has (colour flow, grey RGB).
+    /// Whether the number of channels of some image differs from its stream's (colour flow, grey
+    /// RGB).
     pub odd_channels: bool,
-    /// Whether some image says that it is to be shown turned or mirrored.
+    /// Whether the EXIF data of some image ask viewers to rotate or mirror it.
     pub turned: bool,
 }
 
 impl EncodedClip {
-    /// Bytes of all records.
+    /// Returns the number of bytes of all records.
     pub fn bytes(&self) -> u64 {
         self.streams.iter().flatten().flatten().map(|record| record.bytes().len() as u64).sum()
     }

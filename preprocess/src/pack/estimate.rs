@@ -1,4 +1,5 @@
-//! What a build would take, from a sample: some frames of clips all over the data set are read and encoded.
+//! Estimates the size and time of a build from a sample of the dataset: a few frames of some clips
+//! are read and encoded.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,13 +15,13 @@ use crate::quantity::{show_count, show_duration};
 use crate::source::FoundClip;
 use crate::stream::StreamKind;
 
-/// Clips that are looked into.
+/// Number of clips that a dry run samples.
 pub(crate) const CLIPS: usize = 24;
-/// Clips that are looked into before videos are packed.
+/// Number of clips that are sampled before videos are packed.
 const ANNOUNCED_CLIPS: usize = 6;
-/// Frames of each, one after the other.
+/// Number of consecutive frames that are sampled from each clip.
 const FRAMES: u32 = 8;
-/// What a build would take.
+/// The estimated size and time of a build.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Estimate {
@@ -28,15 +29,15 @@ pub struct Estimate {
     pub bytes_in: u64,
     /// Bytes of the shards.
     pub bytes_out: u64,
-    /// Time, if the machine has nothing else to do.
+    /// Seconds that the build takes on an otherwise idle machine.
     pub seconds: f64,
-    /// Images that were read and encoded for it.
+    /// Number of images that were read and encoded for the estimate.
     pub sampled_images: u64,
-    /// Clips of the sample that cannot be packed.
+    /// Number of sampled clips that cannot be packed.
     pub damaged_clips: u64,
 }
 
-/// A measured sample, by stream.
+/// Measurements of a sample, by stream.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     streams: BTreeMap<&'static str, StreamSample>,
@@ -93,7 +94,8 @@ impl StreamSample {
 }
 
 impl Sample {
-    /// Reads and encodes some frames of at most so many clips, a clip a thread. `makes(stream, clip)` tells which are of this build.
+    /// Reads and encodes some frames of at most `most_clips` clips per stream. This build
+    /// packs those for which `makes(stream, clip)` returns true.
     pub fn take(
         setup: EncodeSetup<'_>,
         files: &[Option<FoundClip>],
@@ -116,7 +118,8 @@ impl Sample {
             Ok(measured)
         };
         let measured: Vec<StreamSample> = if setup.video.is_some() {
-            // Their flow takes seconds, for which no processor need be idle; nothing of theirs waits for a disk.
+            // Flow takes seconds per clip, so all processors help. Videos hardly wait for the
+            // disk, so parallel sampling does not distort the measured times.
             let each = chosen.par_iter().map(|&clip| measure(&mut ClipEncoder::new(setup)?, clip));
             each.collect::<Result<_>>()?
         } else {
@@ -131,7 +134,7 @@ impl Sample {
         Ok(sample)
     }
 
-    /// What `records` of each stream take.
+    /// Returns the estimate for a build with this number of `records` in each stream.
     pub fn estimate(&self, records: &BTreeMap<String, u64>, jobs: usize, readers: usize) -> Estimate {
         let (mut bytes_in, mut bytes_out, mut reading, mut encoding) = (0.0, 0.0, 0.0, 0.0);
         for (name, sample) in &self.streams {
@@ -141,7 +144,7 @@ impl Sample {
             reading += images * sample.reading.as_secs_f64();
             encoding += images * sample.encoding.as_secs_f64();
         }
-        // Readers and encoders share the processors; a slow disk keeps the readers waiting.
+        // Readers and encoders share the processors, but a slow disk makes the readers the limit.
         let seconds = f64::max(reading / readers.max(1) as f64, (reading + encoding) / jobs.max(1) as f64);
         Estimate {
             bytes_in: bytes_in as u64,
@@ -153,7 +156,8 @@ impl Sample {
     }
 }
 
-/// Says how long videos will take, before hours are spent. `reads(stream, clip)` tells what is to be made.
+/// Reports how long packing videos will take. `reads(stream, clip)` returns whether the build makes
+/// the clip's stream.
 pub(crate) fn announce(
     setup: EncodeSetup<'_>,
     files: &[Option<FoundClip>],
@@ -180,19 +184,19 @@ pub(crate) fn announce(
     Ok(())
 }
 
-/// At most `wanted` numbers below `n`, evenly spread.
+/// Returns at most `wanted` evenly spread numbers below `n`.
 fn spread(n: usize, wanted: usize) -> impl Iterator<Item = usize> {
     let count = n.min(wanted);
     (0..count).map(move |i| (2 * i + 1) * n / (2 * count))
 }
 
-/// Some frames in the middle of a clip.
+/// Returns some frames in the middle of a clip.
 fn middle(frames: u32) -> Range<u32> {
     let start = frames.saturating_sub(FRAMES) / 2;
     start..frames.min(start + FRAMES)
 }
 
-/// Some frames of a video, of which all before must be decoded.
+/// Returns some frames near the start of a video, because all earlier frames must be decoded too.
 fn early(frames: u32) -> Range<u32> {
     let start = frames.saturating_sub(FRAMES).min(FRAMES);
     start..frames.min(start + FRAMES)
@@ -227,7 +231,7 @@ mod tests {
         assert_eq!((estimate.bytes_in, estimate.bytes_out, estimate.sampled_images), (20_000, 10_000, 30));
         assert_eq!(estimate.damaged_clips, 1);
         assert!((estimate.seconds - 0.5).abs() < 1e-9, "{}", estimate.seconds);
-        // A disk that takes longer than the encoders.
+        // The disk takes longer than the encoders.
         assert!((sample.estimate(&records, 100, 1).seconds - 0.2).abs() < 1e-9);
     }
 }

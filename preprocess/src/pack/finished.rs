@@ -1,4 +1,4 @@
-//! Shards that an earlier run of the same build finished.
+//! Finds the shards that an earlier run of the same build finished.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -13,24 +13,25 @@ use crate::lists::ListedClip;
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 
-/// A finished shard: what the manifest says of it, and which planned clips it holds with how many frames.
+/// A finished shard: its entry of the manifest, and the number of frames of each planned clip in
+/// it.
 pub(crate) struct FinishedShard {
     pub info: ShardInfo,
     pub frames: HashMap<usize, u32>,
 }
 
-/// Finished shards of one stream by number.
+/// The finished shards of one stream, by number.
 pub(crate) type FinishedShards = HashMap<u32, FinishedShard>;
 
-/// What was found of one stream.
+/// The finished shards of one stream.
 pub(crate) struct Found {
     pub shards: FinishedShards,
-    /// Shards that are made again, and why.
+    /// Names of shards that must be made again, each with the reason.
     pub notes: Vec<String>,
 }
 
-/// Removes everything from `set` that is no shard of these streams by its name: files that were being written when the build
-/// was cut off, a manifest that did not get to its place, strays. It would become a part of the data set.
+/// Removes everything from `set` that is not named like a shard of these streams: partly written
+/// files, an unused manifest, strays. They would become a part of the dataset.
 pub(crate) fn remove_strays<'a>(
     set: &Path,
     streams: impl IntoIterator<Item = (StreamKind, &'a StreamPlan)>,
@@ -51,8 +52,8 @@ pub(crate) fn remove_strays<'a>(
     Ok(())
 }
 
-/// The finished shards of a stream in `set`, every record checked against its checksum. Anything else in their place is
-/// removed, and made again.
+/// Returns the finished shards of a stream in `set` after checking every record against its
+/// checksum. Removes files that are no finished shard of this build.
 pub(crate) fn find_finished(
     set: &Path,
     kind: StreamKind,
@@ -101,8 +102,7 @@ fn judge(
     watch: Watch<'_>,
 ) -> Result<FinishedShard, String> {
     let shard = Shard::open(path).map_err(|error| error.to_string())?;
-    let told = shard.metadata().map_err(|error| error.to_string())?;
-    let mut of_all = told;
+    let mut of_all = shard.metadata().map_err(|error| error.to_string())?;
     (of_all.clips, of_all.groups) = (Vec::new(), BTreeMap::new());
     let other = || "it is of another build".to_owned();
     if *shard.spec() != kind.spec() || of_all != *metadata {

@@ -1,4 +1,4 @@
-//! The image files of a clip, read as they are.
+//! Reads the image files of a clip.
 
 use std::io;
 use std::ops::Range;
@@ -10,20 +10,21 @@ use clipshard::{MAX_IMAGE_BYTES, jpeg, read_regular};
 use crate::error::{Error, Result};
 use crate::source::{ClipFiles, StreamFiles};
 
-/// The files of a clip as they were read; `None` for a stream that is not wanted.
+/// The bytes of a clip's image files, by stream; `None` for a stream that is not wanted.
 pub(crate) struct ReadImages<'a> {
     pub streams: Vec<Option<ReadStream<'a>>>,
 }
 
 pub(crate) struct ReadStream<'a> {
     pub files: &'a StreamFiles,
-    /// For each plane the bytes of each frame, or why they could not be read.
+    /// The bytes of each frame, or the reason why they could not be read, by plane.
     pub planes: Vec<Vec<io::Result<Vec<u8>>>>,
 }
 
 impl<'a> ReadImages<'a> {
-    /// Reads the wanted streams of a clip, folder after folder and frame after frame, as they were once written: on a
-    /// spinning disk that is the order in which they lie. `chosen` are the frames of a stream that has so many.
+    /// Reads the wanted streams of a clip, folder by folder and frame by frame. Files usually have
+    /// this order on the disk, so a spinning disk seeks little. `chosen` maps a stream's number of
+    /// frames to the frames to read.
     pub fn read(
         clip: &'a ClipFiles,
         wanted: &[bool],
@@ -52,21 +53,23 @@ impl<'a> ReadImages<'a> {
         Ok(Self { streams })
     }
 
-    /// Pixels of the first image of a stream, if that was read and is one.
+    /// Returns the number of pixels of a stream's first image. Returns `None` if that image is
+    /// unread or invalid.
     pub fn pixels(&self, stream: usize) -> Option<u64> {
         let first = self.streams[stream].as_ref()?.planes.first()?.first()?.as_ref().ok()?;
         let size = jpeg::check_header(first).ok()?;
         Some(u64::from(size.width) * u64::from(size.height))
     }
 
-    /// Bytes of the files.
+    /// Returns the number of bytes of all files.
     pub fn bytes(&self) -> u64 {
         let planes = self.streams.iter().flatten().flat_map(|stream| &stream.planes);
         planes.flatten().map(|read| read.as_ref().map_or(0, |bytes| bytes.len() as u64)).sum()
     }
 }
 
-/// Reads a file that is no larger than an image can be. Anything but a regular file is an error and never waited for.
+/// Reads an image file. Refuses files larger than [`MAX_IMAGE_BYTES`], and fails at once for pipes
+/// and other special files.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     read_regular(path, MAX_IMAGE_BYTES as u64).map_err(|error| match (error.kind(), path.metadata()) {
         (io::ErrorKind::FileTooLarge, Ok(metadata)) => {

@@ -1,4 +1,4 @@
-//! Puts the parts of a build together. What comes out is byte for byte what one machine alone would have made.
+//! Merges the parts of a build. The result is byte for byte the dataset that one machine makes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -21,25 +21,33 @@ use crate::place::staging::Staging;
 use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
 
-/// What to merge.
+/// Options of [`merge()`].
 #[derive(Debug, Clone)]
 pub struct MergeOptions {
-    /// The data set to make.
+    /// The dataset to make.
     pub out: PathBuf,
-    /// All parts of one build, in any order.
+    /// The parts of one build: all of them, in any order.
     pub parts: Vec<PathBuf>,
-    /// Replace a data set that is there.
+    /// Whether to replace an existing dataset.
     pub overwrite: bool,
 }
 
-/// A part that was opened.
+/// An opened part.
 struct OpenPart {
     dir: PathBuf,
     data: Dataset,
     record: PartRecord,
 }
 
-/// Merges parts. Shards are linked where that is possible, else copied; the parts stay as they are.
+/// Merges the parts of a build into one dataset.
+///
+/// Checks every record first. Links the shards if the file system allows it, and copies them
+/// otherwise. The parts stay unchanged. A clip that any part skipped is omitted from all shards.
+///
+/// # Errors
+/// Returns [`Error::Usage`] if no part is named or the output must not be replaced. Returns
+/// [`Error::Input`] if parts are missing, repeated, damaged or from different builds. Nothing is
+/// written then.
 pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
     let mut parts = options.parts.iter().map(|dir| open(dir)).collect::<Result<Vec<_>>>()?;
@@ -52,8 +60,8 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     for skip in parts.iter().flat_map(|part| &part.record.skipped) {
         skipped.entry(&skip.clip).or_insert(skip);
     }
-    let left_out: BTreeSet<&str> = skipped.keys().copied().collect();
-    let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
+    let skipped_ids: BTreeSet<&str> = skipped.keys().copied().collect();
+    let staging = Staging::new(&options.out, options.overwrite, Contents::Dataset)?;
     let bytes = parts.iter().flat_map(OpenPart::shards).map(|(_, shard)| shard.file_bytes()).sum();
     check_records(&parts, bytes, watch)?;
     watch.progress.begin("merging", Work { bytes, ..Work::default() });
@@ -67,10 +75,10 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
                 return Err(Error::Interrupted);
             }
             spec.get_or_insert_with(|| shard.spec().clone());
-            if let Some(info) = take(shard, staging.path(), &left_out)? {
+            if let Some(info) = take(shard, staging.path(), &skipped_ids)? {
                 shards.push(info);
             }
-            for (clip, id) in shard.clip_ids().enumerate().filter(|(_, id)| !left_out.contains(id)) {
+            for (clip, id) in shard.clip_ids().enumerate().filter(|(_, id)| !skipped_ids.contains(id)) {
                 let of_clip = frames.entry(id.into()).or_default();
                 of_clip.extend(shard.frame_count(clip).map(|count| (name.clone(), count)));
             }
@@ -83,7 +91,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
         streams.push(Stream::new(spec, shards));
     }
     watch.progress.end();
-    let manifest = manifest(&plan, &left_out, streams, frames)?;
+    let manifest = manifest(&plan, &skipped_ids, streams, frames)?;
     manifest.write(staging.path())?;
     staging.commit()?;
     let mut report = BuildReport {
@@ -108,7 +116,7 @@ fn open(dir: &Path) -> Result<OpenPart> {
 }
 
 impl OpenPart {
-    /// Its shards, each with the name of its stream.
+    /// Returns its shards, each with the name of its stream.
     fn shards(&self) -> impl Iterator<Item = (&String, &Shard)> {
         let streams = self.data.manifest().streams.iter();
         streams.flat_map(|stream| {
@@ -116,13 +124,13 @@ impl OpenPart {
         })
     }
 
-    /// (I, N).
+    /// Returns the number of this part and the number of all parts.
     fn part(&self) -> (u32, u32) {
         self.record.plan.part.map_or((0, 0), |part| (part.number, part.of))
     }
 }
 
-/// The parts are those of one build, each of them once; they are sorted by number.
+/// Checks that the parts belong to one build and that each is there once. Sorts them by number.
 fn check(parts: &mut [OpenPart]) -> Result<()> {
     parts.sort_by_key(OpenPart::part);
     let Some(first) = parts.first() else { return Ok(()) };
@@ -170,7 +178,7 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
     Ok(())
 }
 
-/// Every record of the parts is as its checksum says.
+/// Compares every record of the parts with its checksum.
 fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()> {
     watch.progress.begin("checking", Work { bytes, ..Work::default() });
     for part in parts {
@@ -197,14 +205,15 @@ fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()>
     Ok(())
 }
 
-/// Brings a shard to its new place, without the clips that any part left out. `None` where no clip remains.
-fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<ShardInfo>> {
+/// Puts a shard into the folder `to`, without the clips that any part skipped. Returns `None` if no
+/// clip remains.
+fn take(shard: &Shard, to: &Path, skipped_ids: &BTreeSet<&str>) -> Result<Option<ShardInfo>> {
     let name = shard.path().file_name().unwrap_or_default();
     let path = to.join(name);
     let ids = shard.clip_ids().enumerate();
-    let kept: Vec<usize> = ids.filter(|(_, id)| !left_out.contains(id)).map(|(clip, _)| clip).collect();
+    let kept: Vec<usize> = ids.filter(|(_, id)| !skipped_ids.contains(id)).map(|(clip, _)| clip).collect();
     if kept.len() == shard.clip_count() {
-        // The file itself: the part may hold a symbolic link, which would lead nowhere from here.
+        // The part may hold a symbolic link to the shard. A hard link to that link would be broken.
         let real = fs::canonicalize(shard.path()).map_err(Error::io(shard.path(), "cannot find the shard"))?;
         if fs::hard_link(&real, &path).is_err() {
             copy(&real, &path)?;
@@ -214,8 +223,8 @@ fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<Sh
     if kept.is_empty() {
         return Ok(None);
     }
-    let mut told = shard.metadata()?;
-    told.groups.retain(|id, _| !left_out.contains(id.as_str()));
+    let mut metadata = shard.metadata()?;
+    metadata.groups.retain(|id, _| !skipped_ids.contains(id.as_str()));
     let mut writer = ShardWriter::create(&path, shard.spec())?;
     for &clip in &kept {
         let records = shard.clip(clip)?;
@@ -227,11 +236,11 @@ fn take(shard: &Shard, to: &Path, left_out: &BTreeSet<&str>) -> Result<Option<Sh
         }
         writer.add_clip(records.id(), &copied)?;
     }
-    let clips: Vec<ShardClip> = kept.iter().map(|&clip| told.clips[clip].clone()).collect();
-    Ok(Some(writer.finish(&told.with_clips(clips))?))
+    let clips: Vec<ShardClip> = kept.iter().map(|&clip| metadata.clips[clip].clone()).collect();
+    Ok(Some(writer.finish(&metadata.with_clips(clips))?))
 }
 
-/// Copies a shard whole or not at all. The umask decides who may read the copy, as for any new file.
+/// Copies a shard completely or not at all. The copy gets the permissions of any new file.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let fault = Error::io(to, "cannot copy the shard");
     let mut source = open_regular(from).map_err(Error::io(from, "cannot read the shard"))?;
@@ -246,14 +255,14 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 fn manifest(
     plan: &BuildPlan,
-    left_out: &BTreeSet<&str>,
+    skipped_ids: &BTreeSet<&str>,
     streams: Vec<Stream>,
     mut frames: HashMap<String, BTreeMap<String, u32>>,
 ) -> Result<Manifest> {
     let (mut clips, mut groups) = (Vec::new(), BTreeMap::new());
     for planned in &plan.clips {
         let frames = frames.remove(&planned.id).unwrap_or_default();
-        if frames.is_empty() && (!planned.whole || left_out.contains(planned.id.as_str())) {
+        if frames.is_empty() && (!planned.whole || skipped_ids.contains(planned.id.as_str())) {
             continue;
         }
         if frames.len() != streams.len() {
@@ -280,7 +289,7 @@ fn manifest(
 mod tests {
     use super::*;
 
-    /// Where no hard link can be made, e.g. on another disk.
+    /// This path is used if no hard link is possible, for example to another disk.
     #[test]
     fn a_copy_is_whole_and_not_as_closed_as_its_source() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,10 @@
-//! Packs a tree of frames, or videos: lists and source give a plan, threads read and encode clips, one writer fills the shards
-//! in order.
+//! Packs a frame tree, or a folder of videos, into a dataset of shards.
+//!
+//! [`build()`] reads the split lists and scans the source, then plans which clip goes into which
+//! shard (`plan`). A `job` runs the plan: threads read and encode clips (`pipeline`, `encode`), and
+//! one writer fills the shards in order (`writer`). Unfinished builds live in a folder next to the
+//! output (`partial`) and can be resumed. [`merge()`] joins the [`Part`]s that several machines
+//! made; [`pack_video`] packs a single video.
 
 mod build;
 mod difference;

@@ -1,4 +1,4 @@
-//! What a build is asked to do, and what of it decides the bytes.
+//! The options of a build, and which of them decide the bytes of the shards.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,57 +13,59 @@ use crate::stored::{Check, StreamOptions};
 use crate::stream::StreamKind;
 use crate::video::{VideoDecoder, VideoOptions};
 
-/// Everything that a build is told.
+/// Options of [`build()`](super::build()).
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch that is typed or not, apart from the others")]
 pub struct BuildOptions {
-    /// The data set to make.
+    /// The dataset to make.
     pub out: PathBuf,
-    /// Whose lists these are.
+    /// The kind of dataset, which decides how split lists are read.
     pub dataset: DatasetKind,
-    /// Folder of the lists, or the CSV file of custom data; without one the classes of custom data are folders.
+    /// Folder of the official split lists, or the CSV file of a custom dataset. If a custom dataset
+    /// has none, each folder is a class.
     pub lists: Option<PathBuf>,
-    /// Where the images are.
+    /// The place of the frame tree or videos.
     pub location: Location,
-    /// `None`: recognise it.
+    /// The layout of the frame tree. `None` recognises it.
     pub layout: Option<Layout>,
-    /// What is made of videos, where there are such.
+    /// How videos become images. Ignored for frame trees.
     pub video: VideoOptions,
-    /// These classes only, in classInd's order.
+    /// Classes to pack; `None` packs all. Their labels keep the order of the class list.
     pub classes: Option<Vec<String>>,
     /// How RGB is stored.
     pub rgb: StreamOptions,
     /// How flow is stored.
     pub flow: StreamOptions,
-    /// How much is checked of JPEGs that are stored as they are.
+    /// How thoroughly to check JPEG files that are stored unchanged.
     pub check: Check,
-    /// Shards are closed before they grow larger than this, by nominal sizes.
+    /// Largest size of a shard in bytes, estimated from nominal image sizes. A shard always holds
+    /// at least one clip.
     pub shard_bytes: u64,
-    /// Encoding threads.
+    /// Number of encoding threads.
     pub jobs: usize,
-    /// Clips that are read at the same time: 1 for a spinning disk.
+    /// Number of clips that are read at the same time. Use 1 for a spinning disk.
     pub readers: usize,
-    /// Make this part only.
+    /// The part of the build to make; `None` makes the whole dataset.
     pub part: Option<Part>,
-    /// Pack the whole clips of a tree that is not whole.
+    /// Whether to pack the remaining clips if some are missing or damaged.
     pub keep_going: bool,
-    /// Replace a data set that is there.
+    /// Whether to replace an existing dataset.
     pub overwrite: bool,
-    /// Go on with a build that was cut off.
+    /// Whether to continue an unfinished build, or to accept a finished one.
     pub resume: bool,
-    /// Plan only; `out` is not written.
+    /// Whether to plan and estimate only. Nothing is written then.
     pub dry_run: bool,
 }
 
-/// Whose lists say what the clips are.
+/// A kind of dataset, which decides how split lists are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DatasetKind {
-    /// classInd.txt, trainlist0N.txt, testlist0N.txt.
+    /// UCF101: `classInd.txt`, `trainlist0N.txt` and `testlist0N.txt`.
     Ucf101,
-    /// `<class>_test_splitN.txt`.
+    /// HMDB51: `<class>_test_splitN.txt`.
     Hmdb51,
-    /// A CSV file `path,label,split[,group]`, or a class a folder.
+    /// Your own dataset: a CSV file `path,label,split[,group]`, or one folder per class.
     Custom,
 }
 
@@ -84,7 +86,8 @@ pub(crate) fn lists_missing() -> Error {
     Error::Usage(missing.name(Setting::Dataset).then(" custom goes without"))
 }
 
-/// What decides the content of the shards, for the manifest: never paths, jobs or times.
+/// Returns the options that decide the content of the shards, for the manifest. Paths, numbers of
+/// threads and times are not among them.
 pub(crate) fn content_options(
     options: &BuildOptions,
     source: &Input,

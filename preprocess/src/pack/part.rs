@@ -1,21 +1,32 @@
-//! One of N parts of a build, which N machines can make at the same time.
+//! One of N parts of a build, so that N machines can work at the same time.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One of N parts of a build, which N machines can make at the same time.
+/// One of N parts of a build.
+///
+/// N machines can make the parts at the same time; [`merge()`](super::merge()) joins them.
+///
+/// ```
+/// use ucfpack::pack::Part;
+///
+/// let part = Part { number: 2, of: 3 };
+/// assert_eq!(part.to_string(), "2/3");
+/// let shards: Vec<u32> = (0..6).filter(|&shard| part.makes(shard, 6)).collect();
+/// assert_eq!(shards, [2, 3]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// From 1.
+    /// Number of this part, from 1.
     pub number: u32,
-    /// N.
+    /// Number of all parts.
     pub of: u32,
 }
 
 impl Part {
-    /// Whether the part makes shard number `shard` of `shards`: each part makes as many of each stream, one following
-    /// the other.
+    /// Returns whether this part makes shard `shard` of a stream that has `shards` shards. Each
+    /// part makes consecutive shards, and all parts make about the same number.
     pub fn makes(self, shard: u32, shards: u32) -> bool {
         u64::from(shard) * u64::from(self.of) / u64::from(shards.max(1)) == u64::from(self.number - 1)
     }

@@ -1,4 +1,4 @@
-//! What a part says of itself, beside its manifest.
+//! The file in which a part keeps its plan, next to its manifest.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::plan::{BuildPlan, MAX_PLAN_BYTES};
 use crate::error::{Error, Result, Skipped};
 use crate::place::name::PART_FILE;
 
-/// A part's plan, and the clips that it left out.
+/// A part's plan, and the clips that it skipped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PartRecord {
     pub plan: BuildPlan,
@@ -18,7 +18,7 @@ pub(crate) struct PartRecord {
 }
 
 impl PartRecord {
-    /// `None` for a data set that is no part.
+    /// Reads the record of a part. Returns `None` for a dataset that is no part.
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(PART_FILE);
         let text = match read_regular(&path, MAX_PLAN_BYTES) {

@@ -1,7 +1,8 @@
-//! The folder in which a build grows, `.NAME.partial` beside its place. A build that was cut off leaves it, and goes on
-//! from its finished shards.
+//! The folder of an unfinished build, `.NAME.partial` next to the output. An interrupted build
+//! leaves it behind, so that the next run can continue from the finished shards.
 //!
-//! It holds `build.json`, what the build makes, and `set/`, the data set so far. Its user holds the lock of the output.
+//! `build.json` holds the plan, and `set/` the dataset so far. Code that uses the folder holds the
+//! lock of the output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::place::target::{Place, parent};
 
 const PLAN_FILE: &str = "build.json";
 const SET_FOLDER: &str = "set";
-/// A build under way.
+/// A build in progress.
 pub(crate) struct PartialBuild {
     storage: Arc<dyn Storage>,
     root: PathBuf,
@@ -25,18 +26,19 @@ pub(crate) struct PartialBuild {
     place: Place,
 }
 
-/// What to do with what an earlier build left.
+/// The action for the folder of an earlier build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leftover {
-    /// Go on with it.
+    /// Continue that build.
     Resume,
-    /// Remove it.
+    /// Remove the folder.
     Discard,
-    /// Ask, if it holds finished shards.
+    /// Fail if it holds finished shards.
     Refuse,
 }
 
-/// The error of a build that ends before its folder is opened: an interruption also tells what an earlier build finished there.
+/// Adds the finished shards of an earlier build to an interruption that happens before this build
+/// opens its folder. Returns other errors unchanged.
 pub(crate) fn with_finished(error: Error, out: &Path, place: Place) -> Error {
     let folder = folder(out, place);
     match (error, finished_shards(&folder)) {
@@ -45,7 +47,7 @@ pub(crate) fn with_finished(error: Error, out: &Path, place: Place) -> Error {
     }
 }
 
-/// Number of files with a shard's final name; none count where nobody knows what they are for.
+/// Returns the number of shard files in the folder, or 0 if their plan is missing.
 fn finished_shards(root: &Path) -> usize {
     if !root.join(PLAN_FILE).is_file() {
         return 0;
@@ -55,7 +57,7 @@ fn finished_shards(root: &Path) -> usize {
 }
 
 impl PartialBuild {
-    /// Starts or continues the build of `plan` that will be `out`.
+    /// Starts or continues the build of `plan`, which becomes `out`.
     pub fn open(
         storage: Arc<dyn Storage>,
         out: &Path,
@@ -64,7 +66,7 @@ impl PartialBuild {
         plan: &BuildPlan,
     ) -> Result<Self> {
         let root = folder(out, place);
-        // A file has no finished shards to lose.
+        // A file in the place of the folder holds no finished shards.
         if leftover != Leftover::Refuse && root.is_file() {
             fs::remove_file(&root).map_err(Error::io(&root, "cannot remove what an earlier build left"))?;
         }
@@ -105,23 +107,26 @@ impl PartialBuild {
         Ok(write_whole(&*self.storage, &self.root.join(PLAN_FILE), ".build-", &text)?)
     }
 
-    /// Where the shards go.
+    /// Returns the folder for the shards.
     pub fn set(&self) -> PathBuf {
         self.root.join(SET_FOLDER)
     }
 
-    /// Puts the finished data set into its place. What was there before stays until then and is removed after.
+    /// Moves the finished dataset to the output. An existing dataset stays until that moment and is
+    /// then removed.
     pub fn commit(self) -> Result<()> {
         if let Err(error) = put(&*self.storage, &self.set(), &self.out, self.place) {
             return Err(self.abandon(error));
         }
-        // From here on a failure to clean up is no failure of the build. Without the plan the rest is known as rubbish.
+        // The dataset is complete now, so a failure to clean up is no error. Without the plan, the
+        // next run recognises the rest as leftovers.
         let _ = fs::remove_file(self.root.join(PLAN_FILE));
         let _ = fs::remove_dir_all(&self.root);
         Ok(())
     }
 
-    /// Ends a build that failed: finished shards are kept, and the error says so; without any, nothing is left.
+    /// Ends a failed build. Keeps finished shards and mentions them in the error; removes the
+    /// folder if there are none.
     pub fn abandon(self, error: Error) -> Error {
         match finished_shards(&self.root) {
             0 => {
@@ -159,7 +164,8 @@ impl PartialBuild {
         Ok(())
     }
 
-    /// Where files are moved into their place one by one, a build may be cut off between two. They come back here.
+    /// Moves shards from the output back into this folder. On a disk of its own, files are moved
+    /// one by one, and the build may have been interrupted in between.
     fn take_back(&self) -> Result<()> {
         if self.place != Place::OtherDisk || self.out.join(MANIFEST_FILE).exists() {
             return Ok(());
@@ -177,7 +183,7 @@ impl PartialBuild {
     }
 }
 
-/// What is always left to do with an unfinished build.
+/// Returns the end of a message that offers to start again.
 fn again() -> Problem {
     Problem::from(", or start again with ").name(Setting::Overwrite)
 }
@@ -186,12 +192,12 @@ fn is_shard(name: &str) -> bool {
     name.ends_with(".clipshard")
 }
 
-/// The folder of a build: beside its place, or inside where that is a disk of its own.
+/// Returns the folder of a build: next to the output, or inside if the output is a mount point.
 fn folder(out: &Path, place: Place) -> PathBuf {
     parent(out, place).join(name::partial(out))
 }
 
-/// Removes what a build that is whole left if it was cut off while it tidied up.
+/// Removes the folder of a finished build that was interrupted during its own clean-up.
 pub(crate) fn remove_leftover(out: &Path, place: Place) {
     let _ = fs::remove_dir_all(folder(out, place));
 }

@@ -1,4 +1,5 @@
-//! Parallel work with results in order and bounded memory: readers fetch, workers compute, the caller writes.
+//! Parallel work with ordered results and bounded memory: readers read items, workers process them,
+//! and the calling thread writes the results.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,25 +8,26 @@ use std::thread;
 
 use crate::error::{Error, Result, machine_fault};
 
-/// Bytes that may be read or encoded but not yet written. One item is always let through, however large.
+/// Limit for the bytes that are read or encoded but not yet written. A single larger item may
+/// exceed it.
 const BUDGET_BYTES: u64 = 192 << 20;
 
-/// What a step of an item gave, with the bytes that the item holds from now on.
+/// The result of a step, with the number of bytes that the item holds from now on.
 pub(crate) struct Held<T> {
     pub value: T,
     pub bytes: u64,
 }
 
-/// How many threads do what.
+/// Numbers of threads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Threads {
-    /// Items that are read at the same time.
+    /// Number of items that are read at the same time.
     pub readers: usize,
-    /// Items that are worked on at the same time.
+    /// Number of items that are processed at the same time.
     pub jobs: usize,
 }
 
-/// What the threads share: the next item to take and the bytes under way.
+/// State that the threads share: the next item, and the bytes in progress.
 struct Gate<'a> {
     state: Mutex<GateState>,
     freed: Condvar,
@@ -36,16 +38,18 @@ struct Gate<'a> {
 #[derive(Default)]
 struct GateState {
     next: usize,
-    /// Bytes of each item under way: expected, or measured since it was read.
+    /// Bytes of each item in progress: expected until it is read, then measured.
     held: BTreeMap<usize, u64>,
-    /// Sums over the items that were read, by which expectations are corrected.
+    /// Expected and measured bytes of all items that were read. Their ratio corrects later
+    /// expectations.
     expected: u64,
     measured: u64,
     stopped: bool,
 }
 
 impl GateState {
-    /// Images may be much larger than usual ones: what was expected so far and came out otherwise corrects what is expected next.
+    /// Scales the expected `bytes` by the ratio that earlier items showed, because images may be
+    /// larger than usual.
     fn corrected(&self, bytes: u64) -> u64 {
         if self.measured <= self.expected {
             return bytes;
@@ -59,8 +63,8 @@ impl Gate<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next item, once there is room for it. Items are handed out in order, so the one that the writer waits for
-    /// is always under way and room comes back.
+    /// Waits until the budget allows the next item and returns it. Items are taken in order, so the
+    /// item that the writer needs is always in progress and memory becomes free.
     fn take(&self) -> Option<usize> {
         let mut state = self.lock();
         loop {
@@ -70,7 +74,7 @@ impl Gate<'_> {
             }
             let bytes = state.corrected(self.weights[item]);
             let under_way: u64 = state.held.values().sum();
-            // The first item is alone until it is known how far expectations can be trusted.
+            // The first item runs alone, because it shows how reliable the expected sizes are.
             let trusted = (bytes == 0 || state.expected > 0) && under_way + bytes <= BUDGET_BYTES;
             if state.held.is_empty() || trusted {
                 state.next += 1;
@@ -81,7 +85,7 @@ impl Gate<'_> {
         }
     }
 
-    /// An item was read and holds so many bytes.
+    /// Records the bytes of an item that was read.
     fn measured(&self, item: usize, bytes: u64) {
         let mut state = self.lock();
         state.expected += self.weights[item];
@@ -90,7 +94,7 @@ impl Gate<'_> {
         self.freed.notify_all();
     }
 
-    /// An item holds so many bytes now.
+    /// Records the bytes that an item holds now.
     fn holds(&self, item: usize, bytes: u64) {
         self.lock().held.insert(item, bytes);
         self.freed.notify_all();
@@ -107,7 +111,7 @@ impl Gate<'_> {
     }
 }
 
-/// Stops the others when a thread panics, so that none waits for ever.
+/// Stops the other threads if one panics, so that none waits forever.
 struct StopOnPanic<'a>(&'a Gate<'a>);
 
 impl Drop for StopOnPanic<'_> {
@@ -118,8 +122,12 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Runs `read` and then `work` for the items 0.., each worker with its own state from `start`, and hands the results to
-/// `write` in order on the calling thread. `weights` are the bytes that an item is expected to hold. The first error ends it.
+/// Reads and processes all items in threads, and passes the results to `write` in order on the
+/// calling thread.
+///
+/// `weights` are the bytes that each item is expected to hold; there is one item per weight.
+/// Readers call `read`, and each worker calls `work` with its own state from `start`. Returns the
+/// first error, or [`Error::Interrupted`] once `cancel` is set.
 pub(crate) fn run_ordered<R: Send, S, T: Send>(
     weights: &[u64],
     threads: Threads,
@@ -159,7 +167,7 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
             };
             start_thread(scope, gate, reader)?;
         }
-        // The channels end when the threads that send have ended.
+        // The channels close when all sending threads have ended.
         drop(read_sender);
         for _ in 0..threads.jobs.clamp(1, most) {
             let sender = sender.clone();
@@ -195,7 +203,7 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
     })
 }
 
-/// Starts a thread. Where the system has none, the others end.
+/// Starts a thread. If that fails, stops the other threads.
 fn start_thread<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
     gate: &Gate<'_>,
@@ -288,8 +296,8 @@ mod tests {
         assert_eq!(order.into_inner().unwrap(), (0..50).collect::<Vec<_>>());
     }
 
-    /// The most bytes that were under way of items that hold `real` bytes each and were expected to hold a quarter of the
-    /// budget.
+    /// Returns the largest number of bytes in progress for items that hold `real` bytes each but
+    /// were expected to hold a quarter of the budget.
     fn most_under_way(real: u64) -> u64 {
         let (under_way, most) = (Mutex::new(0), Mutex::new(0));
         let read = |_: usize| {
@@ -313,9 +321,9 @@ mod tests {
     #[test]
     fn no_more_is_under_way_than_the_budget_allows() {
         assert!((1..=BUDGET_BYTES).contains(&most_under_way(BUDGET_BYTES / 4)));
-        // Twice as large as expected: the first item shows it.
+        // The items are twice as large as expected, which the first one shows.
         assert!((1..=BUDGET_BYTES).contains(&most_under_way(BUDGET_BYTES / 2)));
-        // Too large for the budget: one at a time.
+        // The items exceed the budget, so only one is in progress at a time.
         assert_eq!(most_under_way(3 * BUDGET_BYTES), 3 * BUDGET_BYTES);
     }
 

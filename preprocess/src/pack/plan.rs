@@ -1,7 +1,8 @@
-//! Which clip goes into which shard, decided from frame counts and nominal sizes before anything is encoded.
+//! Plans which clip goes into which shard, from frame counts and nominal sizes, before encoding.
 //!
-//! Boundaries therefore do not depend on what encoding gives, on the number of jobs, or on clips that turn out to be
-//! damaged: a shard that loses a clip keeps the others, and its neighbours stay as they are.
+//! The boundaries therefore do not depend on encoded sizes, on the number of threads, or on clips
+//! that turn out to be damaged. A shard that loses a clip keeps the others, and its neighbours stay
+//! the same.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use crate::stream::StreamKind;
 
 /// Bytes of a record's index entry.
 pub(crate) const INDEX_ENTRY_BYTES: u64 = 32;
-/// A plan is not larger than this: that of 13,320 clips takes 2 MB.
+/// Largest accepted size of a plan file, in bytes. The plan of UCF101 (13,320 clips) takes 2 MB.
 pub(crate) const MAX_PLAN_BYTES: u64 = 1 << 30;
 /// Pixels of a usual image: 342x256.
 pub(crate) const USUAL_PIXELS: u64 = 342 * 256;
@@ -25,62 +26,62 @@ pub(crate) const USUAL_PIXELS: u64 = 342 * 256;
 /// The shards of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamPlan {
-    /// For each clip the number of its shard; never falls.
+    /// The shard number of each clip, in ascending order.
     pub shard_of: Vec<u32>,
-    /// Estimated size of all shards.
+    /// Estimated bytes of all shards.
     pub nominal_bytes: u64,
 }
 
 impl StreamPlan {
-    /// Number of shards.
+    /// Returns the number of shards.
     pub fn shards(&self) -> u32 {
         self.shard_of.last().map_or(0, |last| last + 1)
     }
 }
 
-/// Everything that decides what a build makes; two builds of one plan make the same bytes.
+/// Everything that decides the content of a build. Two builds with equal plans make the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BuildPlan {
-    /// As in the manifest.
+    /// Name of the dataset, as in the manifest.
     pub dataset: String,
-    /// As in the manifest.
+    /// Names of the classes, as in the manifest.
     pub classes: Vec<String>,
-    /// As in the manifest.
+    /// Names of the splits, as in the manifest.
     pub splits: Vec<String>,
-    /// As in the manifest: options and versions.
+    /// Options and versions, as in the manifest.
     pub build: BTreeMap<String, Value>,
     /// Names of the streams.
     pub streams: Vec<String>,
     /// All listed clips.
     pub clips: Vec<PlannedClip>,
-    /// The part, if it is one.
+    /// The part of the build, if it is one.
     pub part: Option<Part>,
 }
 
-/// One clip of a [`BuildPlan`].
+/// A clip of a [`BuildPlan`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedClip {
-    /// As in the manifest.
+    /// Id, as in the manifest.
     pub id: String,
-    /// As in the manifest.
+    /// Label of the class, as in the manifest.
     pub label: u32,
-    /// As in the manifest.
+    /// Subset in each split, as in the manifest.
     pub subsets: Vec<Subset>,
-    /// As in the manifest.
+    /// Group, as in the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Nominal frames, one for each stream.
+    /// Nominal number of frames in each stream.
     pub frames: Vec<u32>,
-    /// Size of its video, by which a video that was replaced is known.
+    /// Bytes of its video. They reveal a video that was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_bytes: Option<u64>,
-    /// Whether all files are there. Clips without are left out.
+    /// Whether all its files are there. Other clips are not packed.
     pub whole: bool,
 }
 
 impl BuildPlan {
-    /// Says what makes `other` a plan that differs from this earlier one, if anything does. Names the setting where one
-    /// decides it.
+    /// Describes the first difference between `other` and this earlier plan, or returns `None` if
+    /// they are equal. Names the setting that decides it, if there is one.
     pub(crate) fn difference(&self, other: &Self) -> Option<Problem> {
         if let Some(what) = build_difference(&self.build, &other.build) {
             return Some(what);
@@ -132,13 +133,13 @@ impl std::fmt::Display for PlannedClip {
     }
 }
 
-/// Bytes that a record is expected to take: measured averages over real clips of UCF101 (see the design notes),
-/// scaled by the number of pixels.
+/// Returns the expected bytes of a record of a usual image. The numbers per pixel are averages over
+/// clips of UCF101 (see the design notes).
 pub fn nominal_record_bytes(kind: StreamKind, options: &StreamOptions) -> u64 {
     record_bytes(kind, options, USUAL_PIXELS)
 }
 
-/// The same for a source image of so many pixels.
+/// Returns the expected bytes of a record whose source image has `source_pixels` pixels.
 pub fn record_bytes(kind: StreamKind, options: &StreamOptions, source_pixels: u64) -> u64 {
     let pixels = match options.geometry {
         Geometry::Source => source_pixels,
@@ -158,19 +159,20 @@ pub fn record_bytes(kind: StreamKind, options: &StreamOptions, source_pixels: u6
     INDEX_ENTRY_BYTES + (pixels * bytes_per_1000_pixels).div_ceil(1000)
 }
 
-/// Nominal bytes of a clip in one stream.
+/// Returns the nominal bytes of a clip in one stream.
 pub fn nominal_clip_bytes(kind: StreamKind, options: &StreamOptions, frames: u32) -> u64 {
     u64::from(frames) * u64::from(kind.planes()) * nominal_record_bytes(kind, options)
 }
 
-/// Bytes of a clip's source files in one stream: JPEGs of the usual size.
+/// Returns the expected bytes of a clip's source files in one stream, for JPEG files of the usual
+/// size.
 pub fn nominal_source_bytes(kind: StreamKind, frames: u32) -> u64 {
     let bytes = if kind == StreamKind::Rgb { 14_000 } else { 4_000 };
     u64::from(frames) * u64::from(kind.planes()) * bytes
 }
 
-/// Assigns clips in their order: a shard is closed before the clip that would make it larger than `shard_bytes`.
-/// A clip is never divided, so a shard holds at least one.
+/// Assigns clips to shards in order. A shard ends before the clip that would make it larger than
+/// `shard_bytes`. Clips are never divided, so a shard holds at least one.
 pub fn assign(clip_bytes: impl IntoIterator<Item = u64>, shard_bytes: u64) -> StreamPlan {
     let mut plan = StreamPlan { shard_of: Vec::new(), nominal_bytes: 0 };
     let (mut shard, mut filled) = (0, 0);
@@ -186,7 +188,7 @@ pub fn assign(clip_bytes: impl IntoIterator<Item = u64>, shard_bytes: u64) -> St
     plan
 }
 
-/// File name of a shard.
+/// Returns the file name of a shard.
 pub fn shard_file(kind: StreamKind, number: u32) -> String {
     format!("{}-{number:05}.clipshard", kind.name())
 }

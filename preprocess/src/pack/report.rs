@@ -1,4 +1,4 @@
-//! What a build did.
+//! The result of a build.
 
 use std::collections::BTreeMap;
 
@@ -8,32 +8,32 @@ use super::encoded::EncodedClip;
 use super::estimate::Estimate;
 use crate::error::Skipped;
 
-/// What a build did.
+/// The result of a build or merge.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct BuildReport {
-    /// Clips packed.
+    /// Number of packed clips.
     pub clips: u64,
-    /// Records by stream.
+    /// Number of records of each stream.
     pub records: BTreeMap<String, u64>,
-    /// Shards by stream.
+    /// Number of shards of each stream.
     pub shards: BTreeMap<String, u64>,
-    /// Bytes of the source images.
+    /// Bytes of the source images that were read; of a merge, bytes of the parts' shards.
     pub bytes_in: u64,
     /// Bytes of all shards.
     pub bytes_out: u64,
-    /// Of a dry run, what the build would take.
+    /// The estimated size and time, for a dry run.
     pub estimate: Option<Estimate>,
-    /// Time taken.
+    /// Seconds that the build took.
     pub seconds: f64,
-    /// Clips left out, by id.
+    /// Skipped clips, sorted by id.
     pub skipped: Vec<Skipped>,
-    /// Things worth a word that are no errors.
+    /// Remarks that are no errors.
     pub notes: Vec<String>,
 }
 
 impl BuildReport {
-    /// Counts what a data set holds: clips, and by stream records, shards and bytes.
+    /// Counts the clips of a dataset, and the records, shards and bytes of each stream.
     pub(crate) fn count(&mut self, manifest: &Manifest) {
         self.clips = manifest.clips.len() as u64;
         self.bytes_out = 0;
@@ -45,7 +45,7 @@ impl BuildReport {
         }
     }
 
-    /// The same, with what a run read.
+    /// Counts the content of a dataset, and adds the totals of a run.
     pub(super) fn summarise(&mut self, manifest: &Manifest, totals: &Totals) {
         self.count(manifest);
         self.bytes_in = totals.bytes_in;
@@ -62,7 +62,7 @@ impl BuildReport {
     }
 }
 
-/// What a run read.
+/// Totals over the clips of a run.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     bytes_in: u64,

@@ -1,4 +1,4 @@
-//! From the image files of one stream to its records: check, decode, resize, encode.
+//! Turns the image files of one stream into records: check, decode, resize, encode.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +17,8 @@ use crate::resize::Resizer;
 use crate::stored::{Check, Geometry, StreamOptions};
 use crate::stream::StreamKind;
 
-/// An encoder that has seen a larger image is made anew. For smaller ones that would take longer than it is worth.
+/// After an image of more bytes than this, the encoder is replaced to free its memory. Replacing it
+/// after smaller images would cost more time than it saves memory.
 const KEPT_BYTES: usize = 32 << 20;
 
 /// Encodes the images of one stream.
@@ -25,7 +26,7 @@ pub(super) struct StreamEncoder {
     kind: StreamKind,
     options: StreamOptions,
     check: Check,
-    /// Of images that are encoded as JPEG here.
+    /// Quality of images that are encoded as JPEG here.
     quality: u8,
     encoder: Option<Encoder>,
     decoder: jpeg::Decoder,
@@ -43,7 +44,7 @@ impl StreamEncoder {
         Ok(Self { kind, options, check, quality, encoder, decoder, resizer, resized: Vec::new() })
     }
 
-    /// Which stream.
+    /// Returns the stream.
     pub(super) fn kind(&self) -> StreamKind {
         self.kind
     }
@@ -81,7 +82,8 @@ impl StreamEncoder {
         Ok(records)
     }
 
-    /// Judges a file that was read: its bytes, and the size of its image in the channels of the stream.
+    /// Checks a file. Returns its bytes, and the size of its image with the stream's number of
+    /// channels.
     fn image(
         &self,
         read: io::Result<Vec<u8>>,
@@ -100,7 +102,7 @@ impl StreamEncoder {
         totals.odd_channels |= size.channels != self.kind.channels();
         totals.turned |= is_turned(&bytes);
         let size = ImageSize { channels: self.kind.channels(), ..size };
-        // Squashed images come out alike whatever they were.
+        // Images that are resized to one square may differ in size.
         let first = *clip_size.get_or_insert(size);
         if first != size && !matches!(self.options.geometry, Geometry::Square(_)) {
             return Err(ClipError::fault(format!(
@@ -111,7 +113,7 @@ impl StreamEncoder {
         Ok((bytes, size))
     }
 
-    /// One image as a record; none where it is only checked.
+    /// Turns an image into a record. Returns `None` if it is only checked.
     fn record(&mut self, bytes: Vec<u8>, size: ImageSize, store: bool) -> Result<Option<EncodedRecord>, ClipError> {
         let channels = self.kind.channels();
         let fault = |error: jpeg::JpegFault| ClipError::fault(error.to_string());
@@ -119,7 +121,7 @@ impl StreamEncoder {
             if self.check == Check::Decode {
                 self.decoder.decode_checked(&bytes, channels).map_err(fault)?;
             }
-            // Decoders turn it into the channels of the stream.
+            // Decoders convert the image to the channels of the stream.
             let record =
                 EncodedRecord::from_jpeg(bytes).map_err(fault)?.with_channels(size.channels).map_err(Error::from)?;
             return Ok(store.then_some(record));
@@ -128,7 +130,7 @@ impl StreamEncoder {
         Ok(if store { Some(self.store(&pixels, size)?) } else { None })
     }
 
-    /// Gives up memory that has grown with a large image.
+    /// Frees the memory that a large image needed.
     fn shrink(&mut self, size: ImageSize) -> Result<()> {
         (self.decoder, self.resizer, self.resized) = (jpeg::Decoder::new(), Resizer::default(), Vec::new());
         if size.bytes() > KEPT_BYTES {
@@ -137,7 +139,7 @@ impl StreamEncoder {
         Ok(())
     }
 
-    /// Pixels as a record: resized and encoded.
+    /// Resizes and encodes pixels.
     pub(super) fn store(&mut self, pixels: &[u8], size: ImageSize) -> Result<EncodedRecord> {
         let (width, height) = self.options.geometry.extent(size.width, size.height);
         let stored = ImageSize { width, height, ..size };

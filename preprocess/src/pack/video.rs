@@ -1,4 +1,4 @@
-//! One video as a data set of its own.
+//! Packs one video as a dataset of its own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,36 +18,37 @@ use crate::stored::{Check, StreamOptions};
 use crate::stream::StreamKind;
 use crate::video::{Ffmpeg, VideoDecoder, VideoFile, VideoOptions};
 
-/// How one video is packed.
+/// Options of [`pack_video`].
 #[derive(Debug, Clone, Copy)]
 pub struct OneVideoOptions {
-    /// What is made of it.
+    /// How the video becomes images.
     pub video: VideoOptions,
     /// How RGB is stored.
     pub rgb: StreamOptions,
     /// How flow is stored.
     pub flow: StreamOptions,
-    /// Threads that compute its flow.
+    /// Number of threads that compute the flow.
     pub jobs: usize,
 }
 
-/// What was packed of a video.
+/// The result of [`pack_video`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OneVideoReport {
-    /// The clip's id: the name of the file without its ending.
+    /// Id of the clip: the file name without its extension.
     pub clip: String,
-    /// What is worth a word of the video.
+    /// Remarks about the video.
     pub notes: Vec<String>,
 }
 
-/// Packs one video, whatever its name ends in, as the only clip of a data set in the empty folder `dir`.
+/// Packs one video as the only clip of a dataset in the empty folder `dir`. The file may have any
+/// extension.
 ///
-/// The records equal those that [`super::build()`] makes of the video with the same options.
+/// The records equal those that [`super::build()`] makes from the video with the same options.
 ///
 /// # Errors
-/// [`Error::Clip`] names the file as the caller does: it is no video, damaged or too short. Other errors are about ffmpeg, the
-/// machine, `dir` or an interruption.
+/// Returns [`Error::Clip`] if the file is no video, damaged or too short; the message names the
+/// file as `file` does. Other errors concern ffmpeg, the machine, `dir` or an interruption.
 pub fn pack_video(file: &Path, dir: &Path, options: &OneVideoOptions, watch: Watch<'_>) -> Result<OneVideoReport> {
     options.video.check()?;
     let decoder = VideoDecoder::new(Ffmpeg::find()?, options.video);
@@ -99,7 +100,7 @@ fn write(
         ("video_decoder".to_owned(), decoder.describe_decoder()),
     ]);
     build.extend(streams.iter().map(|(kind, stored)| (kind.name().to_owned(), decoder.describe(*kind, stored))));
-    // A data set has a class and a split; nobody knows those of the video.
+    // A dataset needs a class and a split, but those of the video are unknown.
     let mut metadata = ShardMetadata::new("custom", vec!["unknown".into()], vec!["1".into()]);
     metadata.build = build;
     let listed = ListedClip {

@@ -1,4 +1,4 @@
-//! Writes encoded clips into the planned shards, and says in the end what the data set holds.
+//! Writes encoded clips into the planned shards, and collects the entries of the manifest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,8 @@ struct StreamWriter {
 }
 
 impl<'a> Writer<'a> {
-    /// A writer of shards in `dir`. Clips and groups of `metadata` stay empty; each shard gets its own.
+    /// Creates a writer of shards in `dir`. `metadata` has no clips and groups; each shard gets its
+    /// own.
     pub fn new(
         storage: Arc<dyn Storage>,
         dir: &'a Path,
@@ -49,12 +50,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A shard that was finished earlier: number `shard` of stream number `stream`.
+    /// Adds a shard that was finished earlier: number `shard` of stream number `stream`.
     pub fn keep_shard(&mut self, stream: usize, shard: u32, info: ShardInfo) {
         self.streams[stream].done.insert(shard, info);
     }
 
-    /// A clip's frames in a shard that was finished earlier.
+    /// Adds the frames of a clip in a shard that was finished earlier.
     pub fn keep_clip(&mut self, clip: usize, listed: &ListedClip, stream: usize, frames: u32) {
         let name = self.streams[stream].kind.name();
         self.clip(clip, listed).frames.insert(name.to_owned(), frames);
@@ -68,7 +69,8 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Adds a clip, which is number `clip` of the plan, to the streams that it has records for; numbers rise.
+    /// Adds a clip to the streams that it has records for. `clip` is its number in the plan; calls
+    /// must have ascending numbers.
     pub fn add(&mut self, clip: usize, listed: &ListedClip, records: &[Option<Vec<EncodedRecord>>]) -> Result<()> {
         for (stream, records) in records.iter().enumerate() {
             let Some(records) = records else { continue };
@@ -77,7 +79,7 @@ impl<'a> Writer<'a> {
             if out.open.as_ref().is_some_and(|(open, ..)| *open != shard) {
                 out.close()?;
             }
-            let (_, writer, told) = match &mut out.open {
+            let (_, writer, shard_metadata) = match &mut out.open {
                 Some(open) => open,
                 none => {
                     let path = self.dir.join(shard_file(out.kind, shard));
@@ -86,15 +88,15 @@ impl<'a> Writer<'a> {
                 }
             };
             writer.add_clip(&listed.id, records)?;
-            told.groups.extend(listed.id_and_group());
-            told.clips.push(ShardClip::new(listed.label, listed.subsets.clone()));
+            shard_metadata.groups.extend(listed.id_and_group());
+            shard_metadata.clips.push(ShardClip::new(listed.label, listed.subsets.clone()));
             let (name, frames) = (out.kind.name(), records.len() as u32 / u32::from(out.kind.planes()));
             self.clip(clip, listed).frames.insert(name.to_owned(), frames);
         }
         Ok(())
     }
 
-    /// Closes the last shards and says what the data set holds. The manifest is not yet written.
+    /// Closes the last shards and returns the manifest, which is not written yet.
     pub fn finish(mut self) -> Result<Manifest> {
         for stream in &mut self.streams {
             stream.close()?;
@@ -112,8 +114,8 @@ impl<'a> Writer<'a> {
 
 impl StreamWriter {
     fn close(&mut self) -> Result<()> {
-        if let Some((shard, writer, told)) = self.open.take() {
-            self.done.insert(shard, writer.finish(&told)?);
+        if let Some((shard, writer, shard_metadata)) = self.open.take() {
+            self.done.insert(shard, writer.finish(&shard_metadata)?);
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! One program writes an output at a time.
+//! The lock of an output, which lets only one program write it at a time.
 //!
-//! The lock is a file `.NAME.lock` beside the output, or inside where the output is a disk of its own. It is advisory:
-//! only programs that take it respect it. The system releases it when its holder ends, however that ends.
+//! The lock is a file `.NAME.lock` next to the output, or inside if the output is a mount point. It
+//! is advisory: only programs that take it respect it. The system releases it when its holder ends,
+//! also after a crash.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -11,21 +12,26 @@ use super::name;
 use super::target::is_mount_point;
 use crate::error::{Error, Result};
 
-/// Held while an output is written.
+/// The lock of an output. It is released when dropped.
 #[derive(Debug)]
 pub(crate) struct OutputLock {
-    /// `None` where a lock cannot be had: a folder that cannot be written, a disk without locks.
+    /// The open lock file and its path; `None` if no lock is possible, for example in a read-only
+    /// folder or on a file system without locks.
     held: Option<(File, PathBuf)>,
 }
 
 impl OutputLock {
-    /// Takes the lock of `out`, which need not exist. Fails if another program holds it.
+    /// Takes the lock of `out`, which need not exist.
+    ///
+    /// # Errors
+    /// Returns [`Error::Usage`] if another program holds the lock.
     pub fn take(out: &Path) -> Result<Self> {
         let path = path(out)?;
         loop {
             let file = match open(&path) {
                 Ok(file) => file,
-                // Where no file can be made beside it, nothing else can be, and that error says more.
+                // No other file can be created here either. The error of the first real file
+                // explains more.
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
                 {
@@ -46,14 +52,15 @@ impl OutputLock {
                     return Ok(Self { held: None });
                 }
             }
-            // The holder before may have removed the file after it was opened here: then it locks nothing.
+            // The previous holder may have removed the file after it was opened here. It would then
+            // lock nothing.
             if is_at(&file, &path) {
                 return Ok(Self { held: Some((file, path)) });
             }
         }
     }
 
-    /// Whether no other program can write the output.
+    /// Returns whether other programs are kept from writing the output.
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }
@@ -62,15 +69,18 @@ impl OutputLock {
 impl Drop for OutputLock {
     fn drop(&mut self) {
         if let Some((file, path)) = &self.held {
-            // While it is still held, so that a program that has opened it meanwhile sees that it is gone.
+            // The file is removed while it is still locked, so that a program that has just opened
+            // it notices the removal.
             let _ = fs::remove_file(path);
-            // Closing the file would not do while a process that is just being started has it open, too.
+            // Closing the file is not enough: a child process that is just starting may also have
+            // it open.
             let _ = file.unlock();
         }
     }
 }
 
-/// The same for every way to name the output: through links and from other folders.
+/// Returns the path of the lock file. It is the same for every name of the output, through links
+/// and relative paths.
 fn path(out: &Path) -> Result<PathBuf> {
     if out.exists() {
         let real = out.canonicalize().map_err(Error::io(out, "cannot find the folder"))?;
@@ -90,7 +100,7 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // A pipe in its place does not block.
+        // Prevents blocking if a named pipe has this name.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
     options.open(path)

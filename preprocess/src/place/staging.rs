@@ -1,4 +1,5 @@
-//! A data set appears whole or not at all: it is built in a folder beside its place and takes the place at the end.
+//! Datasets appear completely or not at all: they are built in a temporary folder next to the
+//! output, which takes the output's place at the end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::name::{is_fragment, temporary_prefix};
 use super::target::{Contents, Place, inspect, parent, resolved};
 use crate::error::{Error, Result};
 
-/// A data set that is being built. Dropped before [`Staging::commit`], it leaves nothing.
+/// A dataset in progress. Dropping it before [`Staging::commit`] removes all its files.
 pub(crate) struct Staging {
     dir: TempDir,
     out: PathBuf,
@@ -20,12 +21,12 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Starts a data set that will be `out`, which no other program writes until the end.
+    /// Starts a dataset that becomes `out`, and locks `out` until the end.
     pub fn new(out: &Path, overwrite: bool, contents: Contents) -> Result<Self> {
         let out = &resolved(out);
         inspect(out, overwrite, contents)?;
         let lock = OutputLock::take(out)?;
-        // Another program may have put something there until the lock was taken.
+        // Another program may have created the output before this one took the lock.
         let place = inspect(out, overwrite, contents)?;
         remove_leftovers(out, &lock);
         let parent = parent(out, place);
@@ -36,25 +37,28 @@ impl Staging {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // Less the usual umask; temporary folders are private otherwise.
+            // The umask applies, as for any new folder. Without this, temporary folders are
+            // private.
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
         let dir = builder.tempdir_in(parent).map_err(Error::io(parent, "cannot create a folder in it"))?;
         Ok(Self { dir, out: out.into(), place, _lock: lock })
     }
 
-    /// Where to build.
+    /// Returns the folder to build in.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Puts the data set into its place. What was there before stays until then and is removed after.
+    /// Moves the dataset to the output. An existing dataset stays until that moment and is then
+    /// removed.
     pub fn commit(self) -> Result<()> {
         put(&Disk, self.dir.path(), &self.out, self.place)
     }
 }
 
-/// Puts the finished folder `from` into its place; where something was there, that is at `from` afterwards.
+/// Moves the finished folder `from` to the output. If there was a dataset, it is at `from`
+/// afterwards.
 pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) -> Result<()> {
     let fault = |what| Error::io(out, what);
     match place {
@@ -68,7 +72,7 @@ pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) 
             for entry in fs::read_dir(from).map_err(fault("cannot list the finished files"))? {
                 names.push(entry.map_err(fault("cannot list the finished files"))?.file_name());
             }
-            // The manifest comes last: without it no reader takes the folder for a data set.
+            // The manifest comes last: readers do not accept the folder as a dataset without it.
             names.sort_by_key(|name| (name == MANIFEST_FILE, name.clone()));
             for name in names {
                 let moved = storage.rename(&from.join(&name), &out.join(&name));
@@ -79,8 +83,8 @@ pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) 
     storage.sync_folder(parent(out, place)).map_err(fault("cannot bring its name to the disk"))
 }
 
-/// Writes a file that the user named, whole or not at all. A link leads to the file that is written; a device or a pipe
-/// gets the bytes as they are.
+/// Writes a file completely or not at all. Follows a link to the file behind it. Writes directly if
+/// the path is a device or a pipe.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if real.exists() && !real.is_file() {
@@ -89,23 +93,25 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(clipshard::write_whole(&Disk, &real, ".new-", bytes)?)
 }
 
-/// Folders that builds of `out` left when they were killed.
+/// Returns the temporary folders that killed builds of `out` left behind.
 pub(crate) fn leftovers(out: &Path) -> Vec<PathBuf> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Inside, where the output is a disk of its own.
+    // If the output is a mount point, they are inside it.
     let entries = [parent, out].into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(&temporary_prefix(out)));
     left.map(|entry| entry.path()).collect()
 }
 
-/// Removes the folders that programs left when they were killed while they wrote `out`, and returns them.
+/// Removes the temporary folders that killed programs left behind, and returns their paths. Does
+/// nothing without a lock.
 pub(crate) fn remove_leftovers(out: &Path, lock: &OutputLock) -> Vec<PathBuf> {
     let mut left = if lock.is_held() { leftovers(out) } else { Vec::new() };
     left.retain(|folder| fs::remove_dir_all(folder).is_ok());
     left
 }
 
-/// Removes what programs were writing in a folder when they were killed. Its user holds the lock of the folder.
+/// Removes partly written files of killed programs from a folder. The caller holds the lock of the
+/// folder.
 pub(crate) fn remove_fragments(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -123,7 +129,7 @@ mod tests {
     use super::*;
 
     fn finished(out: &Path, overwrite: bool, text: &str) -> Result<()> {
-        let staging = Staging::new(out, overwrite, Contents::DataSet)?;
+        let staging = Staging::new(out, overwrite, Contents::Dataset)?;
         fs::write(staging.path().join(MANIFEST_FILE), text).unwrap();
         staging.commit()
     }
@@ -134,7 +140,7 @@ mod tests {
         let out = root.path().join("deep/set");
         finished(&out, false, "one").unwrap();
         assert!(matches!(finished(&out, false, "two"), Err(Error::Usage(_))));
-        drop(Staging::new(&out, true, Contents::DataSet).unwrap());
+        drop(Staging::new(&out, true, Contents::Dataset).unwrap());
         assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "one");
         finished(&out, true, "two").unwrap();
         assert_eq!(fs::read_to_string(out.join(MANIFEST_FILE)).unwrap(), "two");
@@ -173,7 +179,7 @@ mod tests {
     fn overwrite_spares_folders_that_are_no_data_set() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("thesis.tex"), "").unwrap();
-        let error = Staging::new(root.path(), true, Contents::DataSet).err().unwrap().to_string();
+        let error = Staging::new(root.path(), true, Contents::Dataset).err().unwrap().to_string();
         assert!(error.contains("also holds thesis.tex"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The place of an output: what is there, and whether it may be written to.
+//! The state of an output before it is written, and whether it may be written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,27 +8,28 @@ use clipshard::MANIFEST_FILE;
 use super::name::{self, EXTRACT_FILE, PART_FILE, is_fragment, temporary_prefix};
 use crate::error::{Error, Problem, Result, Setting};
 
-/// What the folder holds, so that `--overwrite` replaces nothing else.
+/// The expected content of an existing output. Other content is never replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contents {
     /// Shards and their manifest.
-    DataSet,
-    /// A frame tree with lists that this program made.
+    Dataset,
+    /// A frame tree with lists that ucfpack wrote.
     Tree,
 }
 
-/// What is there where a data set is to be.
+/// The state of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Nothing is there, or an empty folder.
+    /// The folder does not exist or is empty.
     Free,
-    /// A data set that is to be replaced.
+    /// It holds an output that may be replaced.
     Taken,
-    /// An empty folder on a disk of its own, which no rename reaches.
+    /// It is an empty mount point, which cannot be renamed.
     OtherDisk,
 }
 
-/// Where an output really is: a link to it stays a link. Its target need not exist.
+/// Returns the path behind a symbolic link, so that the link itself stays. The target need not
+/// exist.
 pub(crate) fn resolved(out: &Path) -> PathBuf {
     match fs::read_link(out) {
         Ok(target) => out.canonicalize().unwrap_or_else(|_| out.parent().unwrap_or(Path::new("")).join(target)),
@@ -36,9 +37,12 @@ pub(crate) fn resolved(out: &Path) -> PathBuf {
     }
 }
 
-/// What is there where a data set is to be. Refuses places that must not be written to; nothing is changed.
+/// Returns the state of a dataset's output. Changes nothing.
+///
+/// # Errors
+/// Returns [`Error::Usage`] if the output must not be written.
 pub(crate) fn place(out: &Path, overwrite: bool) -> Result<Place> {
-    inspect(out, overwrite, Contents::DataSet)
+    inspect(out, overwrite, Contents::Dataset)
 }
 
 pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
@@ -63,7 +67,8 @@ pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result
         {
             continue;
         }
-        // Shards without a manifest on a disk of their own: a build was cut off while it moved them there.
+        // Shards without a manifest in a mount point: a build was interrupted while it moved them
+        // there.
         if is_mount_point(out) && name.ends_with(".clipshard") && !out.join(MANIFEST_FILE).exists() {
             continue;
         }
@@ -96,7 +101,7 @@ pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result
     }
 }
 
-/// The folder in which something is made that will be `out`.
+/// Returns the folder in which temporary folders for `out` are created.
 pub(crate) fn parent(out: &Path, place: Place) -> &Path {
     match (place, out.parent()) {
         (Place::OtherDisk, _) => out,
@@ -108,14 +113,14 @@ pub(crate) fn parent(out: &Path, place: Place) -> &Path {
 impl Contents {
     fn name(self) -> &'static str {
         match self {
-            Self::DataSet => "a data set",
+            Self::Dataset => "a data set",
             Self::Tree => "a tree that ucfpack made",
         }
     }
 
     fn include(self, name: &str) -> bool {
         match self {
-            Self::DataSet => {
+            Self::Dataset => {
                 name == MANIFEST_FILE
                     || name == PART_FILE
                     || name == "manifest.json.damaged"

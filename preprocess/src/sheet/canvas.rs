@@ -5,7 +5,7 @@ use super::font;
 pub(super) struct Canvas {
     pub width: usize,
     pub height: usize,
-    /// Rows of RGB.
+    /// Rows of interleaved RGB samples.
     pub pixels: Vec<u8>,
 }
 
@@ -14,7 +14,7 @@ impl Canvas {
         Self { width, height, pixels: colour.repeat(width * height) }
     }
 
-    /// Sets a pixel; outside of the image nothing happens.
+    /// Sets a pixel. Does nothing outside the image.
     pub fn set(&mut self, x: usize, y: usize, colour: [u8; 3]) {
         if x < self.width && y < self.height {
             let at = (y * self.width + x) * 3;
@@ -22,7 +22,7 @@ impl Canvas {
         }
     }
 
-    /// Copies an RGB image.
+    /// Copies an RGB image to a position.
     pub fn place(&mut self, x: usize, y: usize, pixels: &[u8], width: usize, height: usize) {
         let (pixels, _) = pixels.as_chunks::<3>();
         for (j, row) in pixels.chunks_exact(width).take(height).enumerate() {
@@ -32,7 +32,8 @@ impl Canvas {
         }
     }
 
-    /// Writes a line of text, its letters `7 * size` high, and returns where it ends.
+    /// Writes a line of text with letters of height `7 * size`. Returns the x coordinate of its
+    /// end.
     pub fn text(&mut self, x: usize, y: usize, size: usize, colour: [u8; 3], text: &str) -> usize {
         let mut left = x;
         for letter in text.chars() {

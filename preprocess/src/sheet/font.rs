@@ -1,9 +1,9 @@
-//! The 5x7 letters of character displays: five columns a letter, the lowest bit on top.
+//! The 5x7 font of character displays: five columns per letter, the lowest bit on top.
 
-/// Columns from one letter to the next.
+/// Distance between the starts of two letters, in columns.
 pub(super) const ADVANCE: usize = 6;
 
-/// The columns of a letter; what is not ASCII is a question mark.
+/// Returns the columns of a letter. Characters other than ASCII become question marks.
 pub(super) fn columns(letter: char) -> [u8; 5] {
     let index = |c: char| (c as usize).wrapping_sub(' ' as usize);
     *LETTERS.get(index(letter)).unwrap_or(&LETTERS[index('?')])

@@ -1,6 +1,8 @@
-//! Contact sheets: what a data set looks like, as a PNG.
+//! Contact sheets: PNG images that show the content of a dataset.
 //!
-//! RGB frames above, flow as colours below: the hue is the direction, the saturation the speed, white is no motion.
+//! [`write_sheet`] shows clips of the whole dataset or the frames of one clip; [`write_captioned`]
+//! adds a [`Caption`] below each frame. RGB frames are above, flow is below: the hue is the
+//! direction, the saturation is the speed, and white is no motion.
 
 mod canvas;
 mod font;
@@ -17,52 +19,60 @@ use crate::resize::Resizer;
 use canvas::Canvas;
 pub use wheel::colour;
 
-/// Thumbnails a row.
+/// Number of thumbnails per row.
 const COLUMNS: usize = 8;
-/// Rows of a sheet of the whole data set.
+/// Number of rows of a sheet of the whole dataset.
 const ROWS: usize = 10;
-/// Rows of a sheet of one clip.
+/// Number of rows of a sheet of one clip.
 const CLIP_ROWS: usize = 6;
-/// Pixels.
+/// Sizes in pixels.
 const THUMB_WIDTH: usize = 144;
 const GAP: usize = 4;
 const MARGIN: usize = 16;
 const LABEL: usize = 24;
 const ROW_GAP: usize = 14;
 const HEADER: usize = 84;
-/// Of captions.
+/// Line height of captions.
 const LINE: usize = 11;
-/// Flow that is at least this fast (in levels from 128) is full colour, however slow a clip is.
+/// Smallest speed that has the full colour, in levels from 128. It keeps the noise of slow clips
+/// pale.
 const MIN_SCALE: f32 = 6.0;
-/// Pixels a frame that one level stands for.
+/// Speed of one level, in pixels per frame.
 const PIXELS_A_LEVEL: f32 = 40.0 / 255.0;
-/// Grey, so that the white of still flow stands out.
+/// Colour of the page: grey, so that white flow is visible.
 const PAGE: [u8; 3] = [234, 234, 237];
 const INK: [u8; 3] = [30, 30, 34];
 const FAINT: [u8; 3] = [92, 92, 100];
 const GREEN: [u8; 3] = [0, 110, 50];
 const RED: [u8; 3] = [180, 20, 30];
 
-/// One row of a sheet.
+/// A row of a sheet.
 struct Row {
     clip: usize,
     title: String,
     detail: String,
     frames: Vec<usize>,
-    /// Lines below each frame; none below any, or as many as there are frames.
+    /// Captions of each frame, or empty if no frame has any.
     captions: Vec<Vec<Caption>>,
 }
 
-/// A line below a frame.
+/// A line of text below a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caption {
-    /// As much of it is shown as the frame is wide: 24 letters.
+    /// The text. At most 24 letters fit below a frame; further ones are cut off.
     pub text: String,
-    /// Whether it is right (green) or wrong (red); none where that is not known, or no question.
+    /// Whether the text is a right (green) or wrong (red) answer; `None` for other text.
     pub is_right: Option<bool>,
 }
 
-/// Draws a sheet of clips from all over the data set, or of the frames of one clip, and writes it as a PNG.
+/// Writes a PNG file of clips from the whole dataset, or of the frames of one clip. `clip` is the
+/// index of that clip in the manifest.
+///
+/// # Errors
+/// Returns an error if a record is damaged or the file cannot be written.
+///
+/// # Panics
+/// Panics if `clip` is not an index of the manifest's clips.
 pub fn write_sheet(data: &Dataset, clip: Option<usize>, path: &Path) -> Result<()> {
     let title = &data.manifest().dataset;
     if let Some(clip) = clip {
@@ -75,7 +85,16 @@ pub fn write_sheet(data: &Dataset, clip: Option<usize>, path: &Path) -> Result<(
     write_rows(data, &spread_rows(data), (title, &what), path)
 }
 
-/// Draws some frames (from 0) of a clip with lines below each, and writes them as a PNG. `heading` is a title and a line below it.
+/// Writes a PNG file of some frames of a clip, with captions below each frame.
+///
+/// `frames` count from 0. `captions` has one entry per frame or is empty. `heading` is a title and
+/// the line below it.
+///
+/// # Errors
+/// Returns an error if a record is damaged or the file cannot be written.
+///
+/// # Panics
+/// Panics if `clip` is not an index of the manifest's clips.
 pub fn write_captioned(
     data: &Dataset,
     clip: usize,
@@ -150,7 +169,8 @@ fn header(canvas: &mut Canvas, data: &Dataset, (title, what): (&str, &str)) {
     }
 }
 
-/// Rows of clips from all over the data set: as many classes as there are rows, and more clips a class where there are fewer.
+/// Returns rows of clips from the whole dataset: one row per class if there are enough classes,
+/// otherwise several.
 fn spread_rows(data: &Dataset) -> Vec<Row> {
     let manifest = data.manifest();
     let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); manifest.classes.len()];
@@ -168,7 +188,7 @@ fn spread_rows(data: &Dataset) -> Vec<Row> {
     chosen.into_iter().map(|clip| row(data, clip, None)).collect()
 }
 
-/// Rows of some frames of one clip, with the captions of each or none.
+/// Returns rows of some frames of one clip, with the captions of each frame.
 fn clip_rows(data: &Dataset, clip: usize, frames: &[usize], captions: &[Vec<Caption>]) -> Vec<Row> {
     let mut captions = captions.chunks(COLUMNS);
     let row = |frames: &[usize]| Row {
@@ -195,12 +215,12 @@ fn row(data: &Dataset, number: usize, frames: Option<Vec<usize>>) -> Row {
     Row { clip: number, title, detail, frames, captions: Vec::new() }
 }
 
-/// Frames that every stream of the clip has.
+/// Returns the number of frames that every stream of the clip has.
 fn frames_of(data: &Dataset, clip: usize) -> usize {
     data.manifest().clips[clip].frames.values().min().copied().unwrap_or(0) as usize
 }
 
-/// `wanted` of 0..count, evenly spaced, or all.
+/// Returns `wanted` evenly spaced numbers of 0..count, or all of them.
 fn spaced(count: usize, wanted: usize) -> Vec<usize> {
     let wanted = wanted.min(count);
     (0..wanted).map(|i| (2 * i + 1) * count / (2 * wanted)).collect()
@@ -232,7 +252,7 @@ impl Painter {
         let Some(size) = rgb.as_ref().or(flow.as_ref()).map(|records| records.size(0, 0)).transpose()? else {
             return Ok(Strip { thumbs: Vec::new(), height: 0, scale_note: String::new() });
         };
-        // Flow that was squashed to a square is shown with the frame's own proportions.
+        // Flow that was resized to a square gets the aspect ratio of the frame.
         let thumb_height =
             (THUMB_WIDTH * usize::from(size.height)).div_ceil(size.width.into()).clamp(16, 2 * THUMB_WIDTH);
         let mut strip = Strip { thumbs: Vec::new(), height: 0, scale_note: String::new() };
@@ -248,7 +268,7 @@ impl Painter {
             let y = if strip.height > 0 { strip.height + GAP } else { 0 };
             let mut fields = Vec::new();
             for &frame in &row.frames {
-                // The last RGB frame has no flow behind it.
+                // The last RGB frame has no flow, so it shows the previous flow.
                 let frame = frame.min(flow.frame_count().saturating_sub(1));
                 let mut plane = |plane| {
                     let (size, pixels) = self.decode(&flow, frame, plane)?;

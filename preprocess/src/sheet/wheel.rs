@@ -1,19 +1,27 @@
-//! Flow as colours: hue = direction, saturation = speed, white = no motion.
+//! Flow as colours: the hue is the direction, the saturation is the speed, and white is no motion.
 
 use crate::synth::hsl;
 
-/// Stored flow has no motion at this level (the middle of 0..=255 is 127.5, which rounds to it).
+/// Level of no motion: the middle of 0..=255 is 127.5, which is rounded up.
 const NO_MOTION: f32 = 128.0;
 
-/// The colour of a motion; length 1 is the full colour. Right is red, down yellow-green, left cyan, up violet.
+/// Returns the colour of a motion. Length 1 has the full colour. Right is red, down is
+/// yellow-green, left is cyan, and up is violet.
+///
+/// ```
+/// use ucfpack::sheet::colour;
+///
+/// assert_eq!(colour(1.0, 0.0), [255, 0, 0]);
+/// assert_eq!(colour(0.0, 0.0), [255, 255, 255]);
+/// ```
 pub fn colour(dx: f32, dy: f32) -> [u8; 3] {
     let saturation = dx.hypot(dy).min(1.0);
     let hue = dy.atan2(dx) / std::f32::consts::TAU;
-    // From white over the pure hue: lightness falls from 1 to one half.
+    // The lightness falls from 1 (white) to one half (the pure hue).
     hsl(hue, 1.0, 1.0 - 0.5 * saturation).map(|c| (c * 255.0).round() as u8)
 }
 
-/// Flow planes (grey levels) as RGB; a motion of `scale` levels is full colour.
+/// Converts flow planes of grey levels to RGB. A motion of `scale` levels has the full colour.
 pub(super) fn colour_field(x: &[u8], y: &[u8], scale: f32) -> Vec<u8> {
     x.iter()
         .zip(y)
@@ -21,7 +29,7 @@ pub(super) fn colour_field(x: &[u8], y: &[u8], scale: f32) -> Vec<u8> {
         .collect()
 }
 
-/// The speed, in levels, that one pixel in fifty exceeds.
+/// Returns the speed in levels that 2 % of the pixels exceed.
 pub(super) fn scale(fields: &[(Vec<u8>, Vec<u8>)]) -> f32 {
     let mut histogram = [0_u64; 182];
     for (x, y) in fields {
@@ -51,7 +59,7 @@ mod tests {
         assert_eq!(colour(1.0, 0.0), [255, 0, 0]);
         assert_eq!(colour(-1.0, 0.0), [0, 255, 255]);
         assert_eq!(colour(0.5, 0.0), [255, 128, 128]);
-        // Down, a quarter of the circle: halfway between yellow and green.
+        // Down is a quarter of the circle: halfway between yellow and green.
         assert_eq!(colour(0.0, 1.0), [128, 255, 0]);
         assert_eq!(colour_field(&[128, 148], &[128, 128], 20.0), [255, 255, 255, 255, 0, 0]);
     }

@@ -1,4 +1,4 @@
-//! What layouts have in common that keep each plane in a folder of its own: `RGB/v_X/frame%06d.jpg`,
+//! Common code of layouts that keep each plane in its own folder: `RGB/v_X/frame%06d.jpg`,
 //! `FLOW/{x,y}/v_X/frame%06d.jpg`.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::numbering::{FrameName, NameRule};
 use crate::error::{Error, Problem, Result, Setting};
 use crate::stream::StreamKind;
 
-/// Names of the folders.
+/// The folder names of a layout.
 pub(super) struct StreamFolders {
     pub rgb: &'static str,
     /// The folder around the two planes, if there is one.
@@ -18,7 +18,7 @@ pub(super) struct StreamFolders {
 }
 
 impl StreamFolders {
-    /// The flow folder as people name it: `tvl1_flow/`, or `x/ and y/`.
+    /// Returns the name of the flow folder for messages: `tvl1_flow/`, or `x/ and y/`.
     fn flow_name(&self) -> String {
         let [x, y] = self.planes;
         self.flow.map_or_else(|| format!("{x}/ and {y}/"), |flow| format!("{flow}/"))
@@ -36,7 +36,7 @@ impl StreamFolders {
     }
 }
 
-/// Finds the folders under what the user named.
+/// Finds the folders of a layout under `root`.
 pub(super) fn find_apart(names: &StreamFolders, root: &Path, wanted: Wanted) -> Result<Finding> {
     match wanted {
         Wanted::Both => {
@@ -66,7 +66,7 @@ pub(super) fn find_apart(names: &StreamFolders, root: &Path, wanted: Wanted) -> 
             if inside.is_dir() {
                 return Ok(Finding::Tree { folders: vec![rgb_folders(inside)], why: format!("{}/", names.rgb) });
             }
-            // The folder itself may be the one that holds the clips.
+            // The root itself may be the folder that holds the clips.
             if sample(root, Nesting::Clips, &[frame_name()])? == [true] {
                 let why = "v_X/frame%06d.jpg".into();
                 return Ok(Finding::Tree { folders: vec![rgb_folders(root.to_owned())], why });

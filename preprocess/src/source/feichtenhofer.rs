@@ -1,5 +1,5 @@
-//! Feichtenhofer's published frames: `jpegs_256/v_X/frame%06d.jpg` and `tvl1_flow/{u,v}/v_X/frame%06d.jpg`.
-//! Files such as `tvl1_flow/u/v_X.bin` are ignored.
+//! Feichtenhofer's published frames: `jpegs_256/v_X/frame%06d.jpg` and
+//! `tvl1_flow/{u,v}/v_X/frame%06d.jpg`. Files such as `tvl1_flow/u/v_X.bin` are ignored.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Clip folders: where a layout keeps the images of its clips, and which folder belongs to which clip.
+//! Clip folders: where a layout keeps the images of its clips, and which folder belongs to which
+//! clip.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::lists::{ListedClip, clip_key};
 use crate::stream::StreamKind;
 
-/// How deep the clip folders lie.
+/// The depth of clip folders below the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nesting {
     /// `v_X/`.
@@ -22,7 +23,7 @@ pub(super) enum Nesting {
 }
 
 impl Nesting {
-    /// As in documents.
+    /// Returns the pattern of a clip folder's path, as documents spell it.
     pub fn pattern(self) -> String {
         match self {
             Self::Clips => "v_X".into(),
@@ -32,16 +33,16 @@ impl Nesting {
     }
 }
 
-/// One plane of a stream: x or y of flow, or RGB.
+/// One plane of a stream: RGB, or x or y of flow.
 #[derive(Debug, Clone)]
 pub(super) struct Plane {
     pub stream: StreamKind,
-    /// As messages name it: `u`, `flow_x`, `RGB`.
+    /// Name in messages: `u`, `flow_x`, `RGB`.
     pub label: &'static str,
     pub name: NameRule,
 }
 
-/// A root under which each clip has a folder with the images of these planes.
+/// A root folder in which each clip has a folder with the images of these planes.
 #[derive(Debug, Clone)]
 pub(super) struct ClipFolders {
     pub root: PathBuf,
@@ -52,21 +53,21 @@ pub(super) struct ClipFolders {
 /// A clip folder that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClipFolder {
-    /// Its own name.
+    /// Name of the folder.
     pub name: String,
-    /// The class folder that it lies in, if the layout has these.
+    /// The class folder that holds it, if the layout has class folders.
     pub class: Option<String>,
     pub path: PathBuf,
 }
 
 impl ClipFolders {
-    /// All clip folders, in no order, and what else was met.
+    /// Returns all clip folders in no particular order, and the other entries.
     pub fn all(&self) -> Result<(Vec<ClipFolder>, Strangers)> {
         find_all(&self.root, self.nesting)
     }
 }
 
-/// All clip folders under a root, in no order, and what else was met.
+/// Returns all clip folders under a root in no particular order, and the other entries.
 fn find_all(root: &Path, nesting: Nesting) -> Result<(Vec<ClipFolder>, Strangers)> {
     let mut strangers = Strangers::default();
     let (mut clips, inner) = (
@@ -98,7 +99,7 @@ fn find_all(root: &Path, nesting: Nesting) -> Result<(Vec<ClipFolder>, Strangers
     Ok((clips, strangers))
 }
 
-/// Names of the folders in `folder`, without hidden ones; files are ignored.
+/// Returns the names of the visible folders in `folder`. Files are ignored.
 fn subfolders(folder: &Path, strangers: &mut Strangers) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -117,12 +118,14 @@ fn subfolders(folder: &Path, strangers: &mut Strangers) -> io::Result<Vec<String
     Ok(names)
 }
 
-/// Folders that are looked into to recognise a layout, of classes and of clips in each.
+/// Number of folders that are examined to recognise a layout, both of classes and of clips per
+/// class.
 const LOOKED_INTO: usize = 64;
-/// Clip folders that hold something of the layout; more are not looked for.
+/// Number of matching clip folders after which the search ends.
 const ENOUGH: usize = 8;
 
-/// Some of the folders in `folder`, spread over their names, so that strays do not hide the rest.
+/// Returns some of the folders in `folder`, spread over the sorted names, so that a few unrelated
+/// folders do not hide the rest.
 fn some_subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut names = subfolders(folder, &mut Strangers::default())?;
     names.sort_unstable();
@@ -130,7 +133,7 @@ fn some_subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok((0..count).map(|i| folder.join(&names[i * names.len() / count])).collect())
 }
 
-/// Which of these names occur in some clip folders of a tree.
+/// Returns which of these names occur in a sample of the clip folders of a tree.
 pub(super) fn sample(root: &Path, nesting: Nesting, names: &[NameRule]) -> Result<Vec<bool>> {
     let mut roots = vec![root.to_owned()];
     if nesting != Nesting::Clips {
@@ -145,7 +148,7 @@ pub(super) fn sample(root: &Path, nesting: Nesting, names: &[NameRule]) -> Resul
         let clips = match some_subfolders(&folder) {
             Ok(clips) => clips,
             Err(error) if folder == *root => return Err(Error::io(root, "cannot list the folder")(error)),
-            // A class folder that cannot be read tells nothing of the others.
+            // An unreadable class folder says nothing about the others.
             Err(_) => continue,
         };
         for clip in clips {
@@ -162,11 +165,11 @@ pub(super) fn sample(root: &Path, nesting: Nesting, names: &[NameRule]) -> Resul
     Ok(found)
 }
 
-/// The clip folders of a root by the key of their names.
+/// The clip folders of a root, by the [`clip_key`] of their names.
 pub(super) struct FolderIndex {
     root: PathBuf,
     clips: HashMap<String, Vec<ClipFolder>>,
-    /// What else is under the root.
+    /// Other entries under the root.
     pub strangers: Strangers,
 }
 
@@ -191,12 +194,12 @@ impl FolderIndex {
         Ok(Self { root: folders.root.clone(), clips, strangers })
     }
 
-    /// Keys of all folders.
+    /// Returns the keys of all folders.
     pub fn keys(&self) -> impl Iterator<Item = &String> {
         self.clips.keys()
     }
 
-    /// The folder of a clip, `None` where there is none, or a fault in words.
+    /// Returns the folder of a clip, or `None` if there is none. The error is a message.
     pub fn find(&self, clip: &ListedClip) -> Result<Option<&ClipFolder>, String> {
         let Some(folders) = self.clips.get(&clip_key(&clip.folder)) else { return Ok(None) };
         let in_class = |folder: &&ClipFolder| match (&folder.class, &clip.class_folder) {
@@ -205,7 +208,7 @@ impl FolderIndex {
         };
         let mut of_class = folders.iter().filter(in_class);
         match (folders.as_slice(), of_class.next(), of_class.next()) {
-            // Two listed clips of one name are told apart by their class folders only.
+            // Only their class folders distinguish two listed clips with the same name.
             ([only], None, _) if clip.id == clip.folder => Ok(Some(only)),
             (_, Some(only), None) => Ok(Some(only)),
             ([_], None, _) => Ok(None),

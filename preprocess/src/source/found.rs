@@ -1,4 +1,4 @@
-//! What a scan of a source finds: the files of each listed clip.
+//! The result of a scan: the files of each listed clip.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,33 +9,34 @@ use crate::error::{Result, Skipped};
 use crate::stream::StreamKind;
 use crate::video::{VideoFile, frames_of};
 
-/// What a scan found: one entry for each clip that was asked for, in the same order.
+/// The result of a scan, with one entry per listed clip in the same order.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Scan {
-    /// One for each listed clip.
+    /// The listed clips.
     pub clips: Vec<ScannedClip>,
-    /// Clip folders that no list names.
+    /// Number of clip folders or videos that no list names.
     pub unlisted: usize,
-    /// What is worth a word about the numbering, the counts, and what was skipped.
+    /// Remarks about the numbering, the frame counts and skipped entries.
     pub notes: Vec<String>,
-    /// Clips that are there and cannot be packed under their names.
+    /// Existing clips whose names cannot become clip ids, or that cannot be read.
     pub strangers: Vec<Skipped>,
 }
 
-/// One listed clip as the tree has it.
+/// The files of a listed clip.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ScannedClip {
-    /// Its files, or why it cannot be packed.
+    /// The files, or the reason why the clip cannot be packed.
     pub files: Result<FoundClip, Absence>,
-    /// Frames of each stream for the plan, also of a clip that cannot be packed: as many as the highest number says.
+    /// Number of frames of each stream for the plan, derived from the highest frame number. It is
+    /// also set for clips that cannot be packed, and 0 if nothing is known.
     pub nominal_frames: Vec<u32>,
 }
 
 impl Scan {
-    /// What is wrong with the tree besides its listed clips: clips that no name can be made of, where no `lists` say which are
-    /// asked for. With lists they are strangers, which a note counts.
+    /// Returns existing clips that cannot be packed under their names. If `lists` is set, lists name
+    /// the wanted clips, so the others are only counted in a note and none is returned.
     pub(crate) fn faults_of_strangers(&mut self, lists: bool) -> Vec<Skipped> {
         let strangers = std::mem::take(&mut self.strangers);
         if let (true, Some(first)) = (lists, strangers.first()) {
@@ -46,18 +47,18 @@ impl Scan {
     }
 }
 
-/// What a clip is made from.
+/// The source of a clip.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FoundClip {
-    /// Files of its images.
+    /// Its image files.
     Images(ClipFiles),
-    /// A video.
+    /// Its video.
     Video(VideoFile),
 }
 
 impl FoundClip {
-    /// Size of the video; `None` for images.
+    /// Returns the bytes of the video, or `None` for images.
     pub(crate) fn video_bytes(&self) -> Option<u64> {
         match self {
             Self::Images(_) => None,
@@ -65,7 +66,7 @@ impl FoundClip {
         }
     }
 
-    /// The video, or the folder and the name of the first images: what no two clips share.
+    /// Returns the path of the video, or of the first image. No two clips share it.
     pub(super) fn place(&self) -> Option<PathBuf> {
         match self {
             Self::Images(files) => files.streams.first()?.planes.first().map(|plane| plane.path(0)),
@@ -73,7 +74,7 @@ impl FoundClip {
         }
     }
 
-    /// Frames of one of the clip's streams; of a video as the container says.
+    /// Returns the number of frames of one stream. For a video, it is derived from the container.
     pub fn frames(&self, streams: &[StreamKind], stream: usize) -> u32 {
         match self {
             Self::Images(files) => files.streams[stream].frames,
@@ -82,23 +83,23 @@ impl FoundClip {
     }
 }
 
-/// The images of one clip.
+/// The image files of a clip.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClipFiles {
-    /// One for each of `Tree::streams`.
+    /// The streams of the tree that was scanned, in its order.
     pub streams: Vec<StreamFiles>,
 }
 
-/// The images of one stream of one clip.
+/// The image files of one stream of a clip.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StreamFiles {
-    /// Which stream.
+    /// The stream.
     pub kind: StreamKind,
-    /// Frames.
+    /// Number of frames.
     pub frames: u32,
-    /// One for each plane: RGB, or x and y.
+    /// The planes: RGB, or x and y.
     pub planes: Vec<PlaneFiles>,
 }
 
@@ -106,16 +107,16 @@ pub struct StreamFiles {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PlaneFiles {
-    /// Their folder.
+    /// Folder of the files.
     pub folder: PathBuf,
-    /// How they are called.
+    /// Pattern of the file names.
     pub name: Arc<FrameName>,
-    /// Number of the first.
+    /// Number of the first file.
     pub first: u32,
 }
 
 impl PlaneFiles {
-    /// The file of a frame, counted from 0.
+    /// Returns the path of a frame, counted from 0.
     pub fn path(&self, frame: u32) -> PathBuf {
         self.folder.join(self.name.file(self.first + frame))
     }

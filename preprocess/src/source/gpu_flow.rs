@@ -1,4 +1,5 @@
-//! Newer output of `gpu_flow`: `rgb/v_X/frame%06d.jpg` and `{x,y}/v_X/frame%06d.jpg`.
+//! The output of newer versions of `gpu_flow`: `rgb/v_X/frame%06d.jpg` and
+//! `{x,y}/v_X/frame%06d.jpg`.
 
 use std::path::Path;
 

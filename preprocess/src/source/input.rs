@@ -1,4 +1,4 @@
-//! What a build packs: a tree of frames, or videos.
+//! The input of a build: a frame tree or a folder of videos.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,18 +15,23 @@ use crate::progress::Watch;
 use crate::stream::StreamKind;
 use crate::video::{Ffmpeg, VideoDecoder, VideoOptions};
 
-/// Where clips come from.
+/// The input of a build.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Input {
-    /// Images that others made.
+    /// A frame tree: images that another program extracted.
     Tree(Tree),
-    /// Videos that are decoded here.
+    /// Videos, which this library decodes.
     Videos(Videos),
 }
 
 impl Input {
-    /// Finds what is at a location; videos also need ffmpeg.
+    /// Opens the frame tree or videos at a location. `options` apply to videos only.
+    ///
+    /// # Errors
+    /// Returns [`crate::Error::Input`] if a folder is missing, the layout is unknown, or videos are
+    /// given but ffmpeg is not installed. Returns [`crate::Error::Usage`] if several layouts fit, or if
+    /// `options` select a GPU but the feature `cuda` is off.
     pub fn open(location: &Location, layout: Option<Layout>, options: VideoOptions) -> Result<Self> {
         match location {
             Location::Videos(root) => {
@@ -38,7 +43,7 @@ impl Input {
         }
     }
 
-    /// The decoder, where there are videos.
+    /// Returns the video decoder, or `None` for a frame tree.
     pub fn video(&self) -> Option<&VideoDecoder> {
         match self {
             Self::Tree(_) => None,
@@ -46,7 +51,7 @@ impl Input {
         }
     }
 
-    /// The layout, for manifests.
+    /// Returns the layout for the manifest.
     pub fn layout(&self) -> String {
         match self {
             Self::Tree(tree) => tree.layout(),
@@ -54,7 +59,7 @@ impl Input {
         }
     }
 
-    /// What was recognised, and by what.
+    /// Returns remarks about what was recognised and why.
     pub fn found(&self) -> Vec<String> {
         match self {
             Self::Tree(tree) => tree.found().to_vec(),
@@ -62,7 +67,7 @@ impl Input {
         }
     }
 
-    /// The streams: RGB before flow.
+    /// Returns the streams, RGB before flow.
     pub fn streams(&self) -> Vec<StreamKind> {
         match self {
             Self::Tree(tree) => tree.streams(),
@@ -70,7 +75,7 @@ impl Input {
         }
     }
 
-    /// As the user named it.
+    /// Returns the location as the user named it.
     pub fn shown(&self) -> &str {
         match self {
             Self::Tree(tree) => tree.shown(),
@@ -78,7 +83,7 @@ impl Input {
         }
     }
 
-    /// What a clip is here, in words.
+    /// Returns the plural name of a clip's source for messages.
     pub fn unit(&self) -> &'static str {
         match self {
             Self::Tree(_) => "clip folders",
@@ -86,7 +91,10 @@ impl Input {
         }
     }
 
-    /// All clips with their classes, which are folders.
+    /// Returns all clips with their classes, for datasets in which each folder is a class.
+    ///
+    /// # Errors
+    /// Returns [`crate::Error::Input`] if the layout has no class folders.
     pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
         match self {
             Self::Tree(tree) => tree.classed_folders(),
@@ -94,7 +102,11 @@ impl Input {
         }
     }
 
-    /// Finds the clips that are asked for. Two clips that are the same files are a fault of both.
+    /// Finds the files of the listed clips. If two clips share the same files, both are faulty.
+    ///
+    /// # Errors
+    /// Returns [`crate::Error::Input`] if none of the clips exists. Faults of single clips are part
+    /// of the scan.
     pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
         let mut scan = match self {
             Self::Tree(tree) => tree.scan(clips, watch)?,

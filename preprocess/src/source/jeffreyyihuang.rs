@@ -1,4 +1,5 @@
-//! Frames of jeffreyyihuang's two-stream code: `<Class>/separated_images/v_X/v_X_<n>.jpg`; there is no flow.
+//! Frames of jeffreyyihuang's two-stream code: `<Class>/separated_images/v_X/v_X_<n>.jpg`, without
+//! flow.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A layout of frame trees: how to find its images.
+//! The interface of a layout of frame trees.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::folders::ClipFolders;
 use crate::error::{Problem, Result};
 use crate::stream::StreamKind;
 
-/// How a tree is laid out.
+/// A layout of frame trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layout {
@@ -23,7 +23,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Its name on the command line and in manifests.
+    /// Returns the name of the layout, as in options and manifests.
     pub fn name(self) -> &'static str {
         match self {
             Self::Feichtenhofer => "feichtenhofer",
@@ -35,21 +35,21 @@ impl Layout {
     }
 }
 
-/// A layout: how to find its images. One small file each.
+/// A layout, which knows how to find its images. Each one is a small file of its own.
 pub(super) trait Source: Sync {
-    /// Which one it is.
+    /// Returns the layout.
     fn layout(&self) -> Layout;
 
-    /// How many flow frames its clips have, where a tree does not say.
+    /// Returns the number of flow frames per clip, for trees from which it cannot be seen.
     fn flow_count(&self) -> FlowCount {
         FlowCount::OneLess
     }
 
-    /// What `root` is as a tree of this layout. Looks into a few folders only.
+    /// Looks for a tree of this layout in `root`. Examines only a few folders.
     fn find(&self, root: &Path, wanted: Wanted) -> Result<Finding>;
 }
 
-/// Which streams are looked for under a root.
+/// The streams to look for under a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Both,
@@ -63,17 +63,17 @@ impl Wanted {
     }
 }
 
-/// What a layout makes of a root.
+/// The result of looking for a layout in a root.
 pub(super) enum Finding {
-    /// A tree of this layout, and by what it was recognised.
+    /// A tree of this layout, and the names that identify it.
     Tree { folders: Vec<ClipFolders>, why: String },
-    /// A tree of this layout that lacks something: a whole sentence.
+    /// A tree of this layout that lacks something. The message is a whole sentence.
     Broken(Problem),
-    /// Another thing: what it lacks to be one.
+    /// Not a tree of this layout. The text names a missing folder or file.
     Other(String),
 }
 
-/// Flow frames of a clip with N RGB frames.
+/// Number of flow frames of a clip with N RGB frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FlowCount {
     /// N - 1.

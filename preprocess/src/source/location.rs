@@ -1,28 +1,28 @@
-//! Where the images or videos are.
+//! The location of the images or videos.
 
 use std::path::{Path, PathBuf};
 
 use super::layout::Wanted;
 
-/// Where the user says that the images are.
+/// The location of the images or videos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
     /// One root that holds both streams.
     Tree(PathBuf),
-    /// The streams apart; at least one is there.
+    /// Separate roots for the streams, at least one of them.
     Apart {
-        /// The RGB frames.
+        /// Root of the RGB frames.
         rgb: Option<PathBuf>,
-        /// The flow.
+        /// Root of the flow images.
         flow: Option<PathBuf>,
     },
-    /// Videos, from which both streams are made.
+    /// Root of videos, from which both streams are made.
     Videos(PathBuf),
 }
 
 impl Location {
-    /// As the user typed it, for messages.
+    /// Returns the location as the user typed it, for messages.
     pub fn shown(&self) -> String {
         let paths: Vec<&PathBuf> = match self {
             Self::Tree(root) | Self::Videos(root) => vec![root],

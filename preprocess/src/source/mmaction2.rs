@@ -1,5 +1,6 @@
-//! mmaction2's raw frames, as `denseflow` makes them: `<Class>/v_X/img_%05d.jpg`, and in the same folder
-//! `flow_x_%05d.jpg`, `flow_y_%05d.jpg` or `x_%05d.jpg`, `y_%05d.jpg`; numbered from 0 or 1.
+//! Raw frames of mmaction2, as `denseflow` writes them: `<Class>/v_X/img_%05d.jpg`. The same folder
+//! holds `flow_x_%05d.jpg` and `flow_y_%05d.jpg`, or `x_%05d.jpg` and `y_%05d.jpg`. Numbers start
+//! at 0 or 1.
 
 use std::path::Path;
 

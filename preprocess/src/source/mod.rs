@@ -1,5 +1,9 @@
-//! Frame trees on disk: one module a layout, each finding the folders and names of its images. What is found is listed and
-//! judged alike for all. Videos are the other source.
+//! Sources of clips: frame trees and folders of videos.
+//!
+//! An [`Input`] is a [`Tree`] or a folder of [`Videos`] at a [`Location`]. Each [`Layout`] of trees
+//! has a small module that finds its folders and file names; `recognise` tries all layouts.
+//! [`Input::scan`] then finds the files of each listed clip and checks their numbering (`scan`,
+//! `numbering`). The result is a [`Scan`] with one [`ScannedClip`] per clip.
 
 mod apart;
 mod feichtenhofer;

@@ -5,46 +5,54 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-/// How the images of a plane are called: a prefix, a number padded with zeros, an ending.
+/// The pattern of the image names of a plane: a prefix, a zero-padded number, an ending.
+///
+/// ```
+/// use ucfpack::source::FrameName;
+///
+/// let name = FrameName { prefix: "frame".into(), digits: 6, ending: ".jpg".into() };
+/// assert_eq!(name.file(12), "frame000012.jpg");
+/// assert_eq!(name.pattern(), "frame%06d.jpg");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameName {
-    /// E.g. `frame`.
+    /// Text before the number, for example `frame`.
     pub prefix: String,
-    /// Digits at least, e.g. 6.
+    /// Minimum number of digits, for example 6.
     pub digits: usize,
-    /// E.g. `.jpg`.
+    /// Text after the number, for example `.jpg`.
     pub ending: String,
 }
 
 impl FrameName {
-    /// A name that ends in `.jpg`.
+    /// Returns a pattern that ends in `.jpg`.
     pub(super) fn jpg(prefix: &str, digits: usize) -> Arc<Self> {
         Arc::new(Self { prefix: prefix.into(), digits, ending: ".jpg".into() })
     }
 
-    /// The file name of a number.
+    /// Returns the file name of a number.
     pub fn file(&self, number: u32) -> String {
         format!("{}{number:0digits$}{}", self.prefix, self.ending, digits = self.digits)
     }
 
-    /// As in documents: `frame%06d.jpg`.
+    /// Returns the pattern as documents spell it: `frame%06d.jpg`.
     pub fn pattern(&self) -> String {
         let digits = if self.digits > 1 { format!("0{}", self.digits) } else { String::new() };
         format!("{}%{digits}d{}", self.prefix, self.ending)
     }
 }
 
-/// How a layout calls the images of a plane.
+/// The rule for the image names of a plane.
 #[derive(Debug, Clone)]
 pub(super) enum NameRule {
-    /// Alike in all folders; the number of digits is that of the files.
+    /// The same prefix in all folders. The number of digits may differ from this pattern.
     Fixed(Arc<FrameName>),
-    /// The folder's own name, `_`, a number without padding; upper and lower case count as the same.
+    /// The name of the folder, `_`, and a number without padding. Case is ignored.
     Folder,
 }
 
 impl NameRule {
-    /// As in documents.
+    /// Returns the pattern as documents spell it.
     pub fn pattern(&self) -> String {
         match self {
             Self::Fixed(name) => name.pattern(),
@@ -52,7 +60,7 @@ impl NameRule {
         }
     }
 
-    /// Prefix as it is in this file, and digits, if the file is one of these.
+    /// Splits a file name that follows the rule into its prefix and its digits.
     fn split<'f>(&self, folder: &str, file: &'f str) -> Option<(&'f str, &'f str)> {
         let (prefix, ending) = match self {
             Self::Fixed(name) => (name.prefix.as_str(), name.ending.as_str()),
@@ -74,26 +82,27 @@ impl NameRule {
     }
 }
 
-/// Larger numbers are none of a frame.
+/// Frame numbers from here on are treated as unrelated files.
 const MOST_FRAMES: u32 = 1 << 30;
 
-/// Which numbers of one plane a folder holds.
+/// The frame numbers of one plane in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Numbers {
-    /// How the files are called.
+    /// Pattern of the file names.
     pub name: Arc<FrameName>,
-    /// Files found; none where there is no such file.
+    /// Number of files, at least one.
     pub count: u32,
     /// The lowest number.
     pub lowest: u32,
     /// The highest number.
     pub highest: u32,
-    /// The first number above the lowest that is missing below the highest.
+    /// The first missing number between the lowest and the highest.
     pub hole: Option<u32>,
 }
 
 impl Numbers {
-    /// What is wrong with the numbering where it should run from `first`, in words.
+    /// Returns a message about the first gap or wrong start in the numbering, which should start at
+    /// `first`.
     pub fn fault(&self, folder: &Path, first: u32) -> Option<String> {
         let folder = folder.display();
         if self.lowest < first {
@@ -113,8 +122,8 @@ impl Numbers {
     }
 }
 
-/// Lists the numbered files of `folder`, once for all planes that it holds: one entry for each rule, a fault in words where
-/// there is no such file. Other files are ignored. A folder that cannot be listed is a fault for all.
+/// Lists the numbered files of `folder`. Returns one entry per rule, which is a message if no file
+/// follows the rule. Other files are ignored.
 pub(super) fn list(folder: &Path, rules: &[NameRule]) -> io::Result<Vec<Result<Numbers, String>>> {
     let own = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut found: Vec<Vec<(u32, u8)>> = vec![Vec::new(); rules.len()];
@@ -144,13 +153,13 @@ pub(super) fn list(folder: &Path, rules: &[NameRule]) -> io::Result<Vec<Result<N
     Ok(planes.map(|((rule, numbers), prefix)| describe(rule, numbers, prefix)).collect())
 }
 
-/// Digits that a padded number shows; 0 where it shows no padding.
+/// Returns the width of a number with leading zeros, or 0 for a number without.
 fn padded_width(digits: &str) -> u8 {
     if digits.len() > 1 && digits.starts_with('0') { digits.len().min(255) as u8 } else { 0 }
 }
 
 fn numbers_of(rule: &NameRule, prefix: &str, found: Vec<(u32, u8)>) -> Result<Numbers, String> {
-    // The most frequent padding is the padding; numbers that are padded otherwise are strays.
+    // The most frequent padding counts. Files with another padding are unrelated.
     let mut widths: BTreeMap<u8, u32> = BTreeMap::new();
     for &(_, width) in found.iter().filter(|(_, width)| *width > 0) {
         *widths.entry(width).or_default() += 1;
@@ -162,7 +171,8 @@ fn numbers_of(rule: &NameRule, prefix: &str, found: Vec<(u32, u8)>) -> Result<Nu
     let unpadded = found.iter().filter(|(n, _)| *n > 0).map(|(n, _)| n.ilog10() as usize + 1).min().unwrap_or(1);
     let digits = match widths.iter().max_by_key(|&(&width, &count)| (count, width)) {
         Some((&width, _)) => width.into(),
-        // No number shows its padding: all have as many digits as they are padded to, or none are padded.
+        // No number has leading zeros: either all have at least the padded number of digits, or
+        // none are padded.
         None => unpadded.min(usual),
     };
     let belongs = |number: u32, width: u8| {

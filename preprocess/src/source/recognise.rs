@@ -1,4 +1,4 @@
-//! Which layout a folder has.
+//! Recognises the layout of a folder.
 
 use std::path::Path;
 
@@ -18,13 +18,14 @@ const SOURCES: [&dyn Source; 5] = [
 
 pub(super) type Recognised = (&'static dyn Source, Vec<ClipFolders>, String);
 
-/// The one layout that a root has.
+/// Returns the only layout that fits a root. Several fitting layouts are an error.
 pub(super) fn recognise(root: &Path, wanted: Wanted) -> Result<Recognised> {
     let (mut trees, mut broken, mut others): (Vec<Recognised>, Vec<Problem>, Vec<String>) = Default::default();
     for source in SOURCES {
         match source.find(root, wanted)? {
             Finding::Tree { folders, why } => {
-                // Streams apart may be of either sibling; the folder that both mean is the same.
+                // A root of a single stream may fit two similar layouts. If both mean the same
+                // folder, one is enough.
                 let known = |(_, other, _): &Recognised| other.iter().zip(&folders).all(|(a, b)| a.root == b.root);
                 if wanted == Wanted::Both || !trees.iter().any(known) {
                     trees.push((source, folders, why));
@@ -65,7 +66,7 @@ fn unknown(root: &Path, wanted: Wanted, lacks: &[String]) -> Problem {
     }
 }
 
-/// The folders of a root whose layout was given.
+/// Returns the folders of a root whose layout is given.
 pub(super) fn given(root: &Path, wanted: Wanted, layout: Layout) -> Result<Recognised> {
     let Some(source) = SOURCES.into_iter().find(|source| source.layout() == layout) else {
         return Err(Error::usage(format!("no layout {}", layout.name())));

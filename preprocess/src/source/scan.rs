@@ -1,4 +1,5 @@
-//! Lists the images of all clips, several folders at a time, and judges each clip by what the tree's other clips do.
+//! Lists the images of all clips in parallel, and compares each clip with the numbering that most
+//! clips of the tree have.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -17,7 +18,8 @@ use crate::lists::{ListedClip, clip_key};
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 
-/// Lists the clips. `usual` is what the layout's flow counts are where the tree does not say.
+/// Lists the clips. `usual` is the flow count of the layout, for trees from which it cannot be
+/// seen.
 pub(super) fn scan(
     folders: &[ClipFolders],
     streams: &[StreamKind],
@@ -60,7 +62,8 @@ struct Root<'a> {
     names: Vec<NameRule>,
 }
 
-/// What a root has of one clip: `None` without a folder; else the folder and the numbers of each plane.
+/// The files of one clip under a root: the folder and the numbers of each plane, `None` without a
+/// folder, or a message.
 type Listing = Result<Option<(PathBuf, Vec<Result<Numbers, String>>)>, String>;
 
 impl<'a> Root<'a> {
@@ -69,7 +72,7 @@ impl<'a> Root<'a> {
         Ok(Self { folders, index: FolderIndex::read(folders)?, names })
     }
 
-    /// What there is of a clip. Errors that are the machine's end the work.
+    /// Lists the files of a clip. Errors of the machine, such as too many open files, end the scan.
     fn list(&self, clip: &ListedClip) -> Result<Listing> {
         let folder = match self.index.find(clip) {
             Ok(Some(folder)) => &folder.path,
@@ -87,7 +90,7 @@ impl<'a> Root<'a> {
     }
 }
 
-/// The planes of a stream, each with what a clip has of it.
+/// Returns the planes of a stream, each with a clip's numbers.
 fn planes_of<'a>(
     roots: &'a [Root<'_>],
     listings: &'a [Listing],
@@ -100,9 +103,9 @@ fn planes_of<'a>(
     })
 }
 
-/// How most clips of a tree are numbered and counted; the others are measured by it.
+/// The numbering and counts of most clips of a tree, which all clips must follow.
 struct Convention {
-    /// First number of each stream, in the order of the streams.
+    /// First frame number of each stream, in the order of the streams.
     first: Vec<u32>,
     flow_count: FlowCount,
 }
@@ -137,7 +140,8 @@ impl Convention {
         Self { first, flow_count }
     }
 
-    /// Frames for the plan, also of a clip that cannot be packed: as many as the highest number says.
+    /// Returns the number of frames of each stream for the plan, derived from the highest frame
+    /// number. Clips that cannot be packed have one too.
     fn nominal_frames(&self, roots: &[Root<'_>], streams: &[StreamKind], listings: &[Listing]) -> Vec<u32> {
         let frames = |(&stream, &first): (&StreamKind, &u32)| {
             let highest = planes_of(roots, listings, stream).map(|(_, numbers)| numbers.highest).max();

@@ -1,37 +1,38 @@
-//! What lies under a root beside its clips: skipped, but never silently.
+//! Entries under a root that are not packed. Notes report all of them.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::error::{Error, Result, Skipped, machine_fault};
 
-/// Entries that a note names before it only counts.
+/// Number of entries that a note names. Further ones are only counted.
 const NAMED: usize = 5;
 
-/// What was skipped under a root.
+/// Entries that were skipped under a root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Strangers {
-    /// Clips that cannot be packed under their names. Where no list says what the clips are, they keep a tree from being whole.
+    /// Clips that cannot be packed under their names. Without lists they count as faults of the
+    /// tree.
     pub clips: Vec<Skipped>,
-    /// Folders and links that cannot be read, each with the reason.
+    /// Unreadable folders and links, each with the reason.
     unreadable: Vec<String>,
-    /// Hidden folders and videos, and folders that systems make.
+    /// Hidden folders and videos, and folders that operating systems create.
     hidden: Vec<String>,
 }
 
 impl Strangers {
-    /// A clip that cannot be packed.
+    /// Adds a clip that cannot be packed.
     pub(super) fn add_clip(&mut self, path: &Path, reason: &str) {
         let clip = shown(Path::new(path.file_stem().unwrap_or_default()));
         self.clips.push(Skipped { reason: format!("{}: {reason}", shown(path)), clip });
     }
 
-    /// A clip whose name is not UTF-8.
+    /// Adds a clip whose name is not UTF-8.
     pub(super) fn add_unnamed(&mut self, path: &Path) {
         self.add_clip(path, "its name is not UTF-8, so it cannot be a clip's id; rename it");
     }
 
-    /// Something that cannot be read. Errors that are the machine's end the work.
+    /// Adds an unreadable entry. Returns an error if the machine is at fault.
     pub(super) fn add_unreadable(&mut self, path: &Path, error: std::io::Error) -> Result<()> {
         match machine_fault(&format!("{} cannot be read", path.display()), error) {
             Ok(fault) => Err(fault),
@@ -42,19 +43,19 @@ impl Strangers {
         }
     }
 
-    /// A hidden folder or video.
+    /// Adds a hidden folder or video.
     pub(super) fn add_hidden(&mut self, path: &Path) {
         self.hidden.push(path.display().to_string());
     }
 
-    /// Takes what another search skipped.
+    /// Adds the entries of another search.
     pub(super) fn add(&mut self, other: Self) {
         self.clips.extend(other.clips);
         self.unreadable.extend(other.unreadable);
         self.hidden.extend(other.hidden);
     }
 
-    /// What is to be said of all of it but the clips.
+    /// Returns notes about all entries except for the clips.
     pub(super) fn notes(&self) -> Vec<String> {
         let named = |what: &str, entries: &[String]| {
             let more =
@@ -67,7 +68,7 @@ impl Strangers {
     }
 }
 
-/// A path whose bytes that are not UTF-8 are shown as `\xe9`, so that its file can be found again.
+/// Returns a path with bytes that are not UTF-8 written as `\xe9`, so that the file can be found.
 fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
@@ -80,13 +81,14 @@ fn shown(path: &Path) -> String {
     text
 }
 
-/// Whether a folder of this name holds no clips: hidden ones, and those that systems and archives make.
+/// Returns whether folders of this name are ignored: hidden ones, and those that operating systems
+/// and archives create.
 pub(super) fn is_hidden(name: &str) -> bool {
     const OF_SYSTEMS: [&str; 5] = ["__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir"];
     name.starts_with('.') || OF_SYSTEMS.contains(&name)
 }
 
-/// The error where a root holds clips, but none that can be packed.
+/// Returns the error for a root whose clips cannot be packed, or `None` if it has no clips.
 pub(super) fn none_can_be_packed(root: &Path, strangers: &Strangers) -> Option<Error> {
     let first = strangers.clips.first()?;
     let count = strangers.clips.len();

@@ -1,5 +1,5 @@
-//! What layouts have in common that keep all planes of a clip in one folder: `img_%05d.jpg` with `flow_x_%05d.jpg` and
-//! `flow_y_%05d.jpg`, or `x_%05d.jpg` and `y_%05d.jpg`.
+//! Common code of layouts that keep all planes of a clip in one folder: `img_%05d.jpg` with
+//! `flow_x_%05d.jpg` and `flow_y_%05d.jpg`, or with `x_%05d.jpg` and `y_%05d.jpg`.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use crate::stream::StreamKind;
 /// Prefixes of x and y.
 const FLOW_NAMES: [[&str; 2]; 2] = [["flow_x", "flow_y"], ["x", "y"]];
 
-/// Finds what some clip folders under `root` hold.
+/// Finds the planes in a sample of the clip folders under `root`.
 pub(super) fn find_together(root: &Path, nesting: Nesting, wanted: Wanted) -> Result<Finding> {
     let rule = |prefix: &str| NameRule::Fixed(FrameName::jpg(&format!("{prefix}_"), 5));
     let rules: Vec<NameRule> = ["img"].iter().chain(FLOW_NAMES.iter().flatten()).map(|prefix| rule(prefix)).collect();
     let found = sample(root, nesting, &rules)?;
     let place = nesting.pattern();
     let rgb = found[0];
-    // One plane alone is flow, too: the clips that lack the other are then named.
+    // A single plane also counts as flow. The scan then names the clips that lack the other plane.
     let flow =
         FLOW_NAMES.iter().enumerate().find(|(i, _)| found[1 + 2 * i] || found[2 + 2 * i]).map(|(_, names)| names);
     let mut planes = Vec::new();

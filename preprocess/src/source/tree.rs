@@ -1,4 +1,4 @@
-//! A tree of frames whose layout is known: what it holds, and the files of its clips.
+//! A frame tree with a known layout.
 
 use super::folders::ClipFolders;
 use super::found::Scan;
@@ -11,7 +11,7 @@ use crate::lists::{ClassedFolder, ListedClip};
 use crate::progress::Watch;
 use crate::stream::StreamKind;
 
-/// A tree whose layout is known and whose folders were found.
+/// A frame tree with a known layout.
 #[derive(Debug)]
 pub struct Tree {
     layouts: Vec<Layout>,
@@ -22,7 +22,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Finds the folders of a tree. Without a layout it is recognised.
+    /// Finds the folders of a tree. `None` recognises the layout.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if a folder is missing or no layout fits, and [`Error::Usage`] if
+    /// several layouts fit.
     pub fn open(location: &Location, layout: Option<Layout>) -> Result<Self> {
         let roots = location.roots();
         if let Some((missing, _)) = roots.iter().find(|(root, _)| !root.is_dir()) {
@@ -53,7 +57,8 @@ impl Tree {
         Ok(tree)
     }
 
-    /// The layout, given or recognised, for manifests; of streams apart in two layouts both.
+    /// Returns the given or recognised layout for the manifest. If the streams have different
+    /// layouts, it names both.
     pub fn layout(&self) -> String {
         match self.layouts[..] {
             [rgb, flow] if rgb != flow => format!("rgb {}, flow {}", rgb.name(), flow.name()),
@@ -61,24 +66,27 @@ impl Tree {
         }
     }
 
-    /// What was recognised, and by what; empty where the layout was given.
+    /// Returns remarks about what was recognised and why. They are empty if the layout was given.
     pub fn found(&self) -> &[String] {
         &self.found
     }
 
-    /// The streams that are there: RGB before flow.
+    /// Returns the existing streams, RGB before flow.
     pub fn streams(&self) -> Vec<StreamKind> {
         let planes = || self.folders.iter().flat_map(|folders| &folders.planes);
         let there = |kind: &StreamKind| planes().any(|plane| plane.stream == *kind);
         [StreamKind::Rgb, StreamKind::Flow].into_iter().filter(there).collect()
     }
 
-    /// The tree as the user named it, for messages.
+    /// Returns the tree as the user named it, for messages.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// All clip folders with their classes. An error where the layout has no class folders.
+    /// Returns all clip folders with their classes.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if the layout has no class folders.
     pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
         let mut classed = Vec::new();
         let found = self.folders.first().map(ClipFolders::all).transpose()?;
@@ -99,7 +107,10 @@ impl Tree {
         Ok(classed)
     }
 
-    /// Lists the files of the clips that are asked for, several folders at a time. Nothing is read but folders.
+    /// Lists the files of the wanted clips in parallel. Reads folders only, no files.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if none of the clips exists.
     pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
         let scan = scan::scan(&self.folders, &self.streams(), self.flow_count, clips, watch)?;
         if scan.clips.iter().any(|clip| clip.nominal_frames.iter().any(|&n| n > 0)) {

@@ -1,4 +1,5 @@
-//! TSN's and `dense_flow`'s frames: `v_X/img_%05d.jpg`, and in the same folder `flow_x_%05d.jpg`, `flow_y_%05d.jpg`.
+//! Frames of TSN and `dense_flow`: `v_X/img_%05d.jpg`, with `flow_x_%05d.jpg` and `flow_y_%05d.jpg`
+//! in the same folder.
 
 use std::path::Path;
 

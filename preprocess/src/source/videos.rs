@@ -1,4 +1,5 @@
-//! A folder of videos, one a clip, as UCF101.rar has them: `<Class>/v_X.avi`, at any depth.
+//! A folder of videos at any depth, one per clip, such as the unpacked UCF101.rar:
+//! `<Class>/v_X.avi`.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -19,23 +20,26 @@ use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 use crate::video::{VideoDecoder, VideoFile, frames_of};
 
-/// Endings of files that are taken for videos, in lower case.
+/// Extensions of video files, in lower case.
 const ENDINGS: [&str; 16] =
     ["avi", "mp4", "m4v", "mkv", "webm", "mov", "mpg", "mpeg", "wmv", "flv", "ogv", "3gp", "vob", "ts", "mts", "m2ts"];
 
-/// A folder of videos that was listed.
+/// A folder of videos.
 #[derive(Debug)]
 pub struct Videos {
     video: VideoDecoder,
     root: PathBuf,
     shown: String,
-    /// By the key of the file's name without ending.
+    /// Video files, by the [`clip_key`] of their names without extension.
     files: HashMap<String, Vec<PathBuf>>,
     strangers: Strangers,
 }
 
 impl Videos {
-    /// Lists the folder.
+    /// Lists the videos in a folder and its subfolders.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if the folder does not exist or holds no videos.
     pub fn open(root: &Path, video: VideoDecoder) -> Result<Self> {
         if !root.is_dir() {
             return Err(Error::input(format!("{}: no such folder", root.display())));
@@ -69,7 +73,7 @@ impl Videos {
                     entries.skip_current_dir();
                 }
             } else if name.starts_with('.') {
-                // Files of other systems that start so are no videos.
+                // macOS archives contain `._` files, which are no videos.
                 if !name.starts_with("._") && is_video(path) {
                     strangers.add_hidden(path);
                 }
@@ -96,24 +100,28 @@ impl Videos {
         Ok(Self { video, root: root.to_owned(), shown: root.display().to_string(), files, strangers })
     }
 
-    /// The decoder and what is made.
+    /// Returns the decoder and its options.
     pub fn video(&self) -> &VideoDecoder {
         &self.video
     }
 
-    /// The folder as the user named it.
+    /// Returns the folder as the user named it.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// The streams that are made.
+    /// Returns the streams that are made from the videos.
     pub fn streams(&self) -> Vec<StreamKind> {
         let flow = self.video.options.flow.map(|_| StreamKind::Flow);
         [Some(StreamKind::Rgb), flow].into_iter().flatten().collect()
     }
 
-    /// All videos with the folders that they lie in, for data sets whose classes are folders. Where all lie in folders such as
-    /// `train/` and `val_256/`, at any depth above the classes, they are of that part.
+    /// Returns all videos with their class folders, for datasets in which each folder is a class. A
+    /// folder above the classes may name a role, such as `train/` or `val_256/`; then all videos
+    /// must be in such folders.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if only some videos are in such folders.
     pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
         let name = |path: Option<&OsStr>| path.and_then(|name| name.to_str()).map(str::to_owned);
         let (mut classed, mut in_parts) = (Vec::new(), 0);
@@ -123,8 +131,11 @@ impl Videos {
                 return Err(Error::input(format!("{}: its folder's name is no class", path.display())));
             };
             let below: Vec<_> = path.strip_prefix(&self.root).unwrap_or(path).components().collect();
-            let part =
-                below.first().filter(|_| below.len() > 2).and_then(|part| Role::of_name(part.as_os_str().to_str()?));
+            let above_class = &below[..below.len().saturating_sub(2)];
+            let part = above_class.iter().find_map(|folder| {
+                let folder = folder.as_os_str().to_str()?;
+                Role::of_name(folder).or_else(|| Role::of_folder(folder))
+            });
             in_parts += usize::from(part.is_some());
             classed.push(ClassedFolder { class, clip, role: part });
         }
@@ -142,7 +153,10 @@ impl Videos {
         Ok(classed)
     }
 
-    /// Finds the videos of the clips that are asked for, and asks each container how many frames it has.
+    /// Finds the videos of the wanted clips, and reads the number of frames from each container.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if none of the clips exists.
     pub fn scan(&self, clips: &[ListedClip], watch: Watch<'_>) -> Result<Scan> {
         let (lists, flow_frames) = published_ucf101();
         let published: HashMap<String, u32> =
@@ -189,7 +203,8 @@ impl Videos {
         }
     }
 
-    /// The video of a clip: the only one of its name, or the only one in its class folder.
+    /// Returns the video of a clip: the only one with its name, or the only one in its class
+    /// folder.
     fn find(&self, clip: &ListedClip) -> Result<&Path, Absence> {
         let files = self.files.get(&clip_key(&clip.folder)).map_or(&[][..], Vec::as_slice);
         let of_class: Vec<&PathBuf> = files
@@ -202,7 +217,7 @@ impl Videos {
         match (files, of_class.as_slice()) {
             ([], _) => Err(Absence::fault(format!("no video of it under {}", self.shown))),
             (_, [only]) => Ok(only),
-            // Two listed clips of one name are told apart by their class folders only.
+            // Only their class folders distinguish two listed clips with the same name.
             ([only], []) if clip.id == clip.folder => Ok(only),
             ([_], []) => Err(Absence::fault(format!("no video of it in a folder of its class under {}", self.shown))),
             _ => {
@@ -213,13 +228,15 @@ impl Videos {
     }
 }
 
-/// Whether a file's name, and for a name that other files have too its first byte, is that of a video.
+/// Returns whether a file is a video, by its extension. For the ambiguous extension `ts`, also
+/// reads the first byte.
 fn is_video(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
     let first = || {
         let mut byte = [0];
         open_regular(path).and_then(|mut file| file.read_exact(&mut byte)).map(|()| byte[0])
     };
-    // TypeScript shares the ending of transport streams, whose packets start with this byte.
+    // TypeScript files share the extension of transport streams, whose packets start with this
+    // byte.
     ENDINGS.contains(&ending.as_str()) && (ending != "ts" || first().is_ok_and(|byte| byte == 0x47))
 }

@@ -1,26 +1,28 @@
-//! Draws a scene: RGB frames, and the true optical flow as trees store it.
+//! Draws a scene: RGB frames, and the true optical flow in the format of frame trees.
 
 use clipshard::order::mix64;
 
 use super::scene::{Body, Scene};
 
-/// Stored flow ends at this many pixels a frame.
+/// Largest flow component that can be stored, in pixels per frame.
 const FLOW_BOUND: f32 = 20.0;
-/// Where a pixel is sampled.
+/// Offsets of the samples of a pixel.
 const SAMPLES: [(f32, f32); 4] = [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)];
 const MIDDLE: [(f32, f32); 1] = [(0.0, 0.0)];
-/// Noise of the camera, in levels.
+/// Amplitude of the camera noise, in grey levels.
 const RGB_NOISE: f32 = 5.0;
-/// Noise of the flow, in pixels a frame, in blocks of [`NOISE_BLOCK`] pixels as estimators make it.
+/// Amplitude of the flow noise, in pixels per frame. It is constant in blocks of [`NOISE_BLOCK`]
+/// pixels, like the errors of flow estimators.
 const FLOW_NOISE: f32 = 0.25;
 const NOISE_BLOCK: usize = 4;
 
-/// A flow component in pixels a frame as a grey level: -20..=20 onto 0..=255, so that 128 is no motion.
+/// Returns the grey level of a flow component in pixels per frame. It maps -20..=20 to 0..=255, so
+/// no motion is 128.
 pub fn flow_level(pixels: f32) -> u8 {
     ((pixels.clamp(-FLOW_BOUND, FLOW_BOUND) + FLOW_BOUND) * 255.0 / (2.0 * FLOW_BOUND)).round() as u8
 }
 
-/// One frame, `height * width * 3`.
+/// Returns the pixels of a frame, `height * width * 3`.
 pub(super) fn rgb_pixels(scene: &Scene, frame: usize) -> Vec<u8> {
     let poses = scene.poses(frame);
     let (cx, cy) = scene.camera[frame];
@@ -29,7 +31,7 @@ pub(super) fn rgb_pixels(scene: &Scene, frame: usize) -> Vec<u8> {
     for y in 0..scene.height {
         for x in 0..scene.width {
             let mut sum = [0.0; 3];
-            // The background is smooth: one sample does where no body is near.
+            // The background is smooth, so one sample is enough far from bodies.
             let samples = if scene.is_near_body(&poses, x as f32, y as f32) { &SAMPLES[..] } else { &MIDDLE[..] };
             for (dx, dy) in samples {
                 let (px, py) = (x as f32 + dx, y as f32 + dy);
@@ -53,7 +55,8 @@ pub(super) fn rgb_pixels(scene: &Scene, frame: usize) -> Vec<u8> {
     pixels
 }
 
-/// The flow from a frame to the next as grey levels, x and y, each `height * width`.
+/// Returns the flow from a frame to the next as grey levels: x and y components, `height * width`
+/// each.
 pub fn flow_pixels(scene: &Scene, frame: usize) -> [Vec<u8>; 2] {
     let (poses, next) = (scene.poses(frame), scene.poses(frame + 1));
     let (now_camera, next_camera) = (scene.camera[frame], scene.camera[frame + 1]);
@@ -105,7 +108,8 @@ mod tests {
         assert_eq!((flow_level(-20.0), flow_level(20.0), flow_level(99.0)), (0, 255, 255));
     }
 
-    /// The mean difference between a frame and the next one fetched back along the flow, apart from the edges of the image.
+    /// Returns the mean difference between a frame and the next frame, which is warped back along
+    /// the flow. The edges of the image do not count.
     fn warp_error(scene: &Scene, frame: usize, along_flow: bool) -> f32 {
         let (now, next) = (rgb_pixels(scene, frame), rgb_pixels(scene, frame + 1));
         let [u, v] = flow_pixels(scene, frame);

@@ -1,8 +1,9 @@
-//! A packed set with UCF101's clips, classes, splits and frame counts, and tiny made-up images: what a program does with
-//! the whole data set can be tried in seconds, without the data.
+//! A packed dataset with the clips, classes, splits and frame counts of UCF101, but small synthetic
+//! images. It lets you test a program on a dataset of that scale in seconds, without the real data.
 //!
-//! Without a data set to take images from, every image has one colour, which says what it is, so that tests can tell where a sample came from. RGB is
-//! (label, frame modulo 256, frame / 256); flow x is the frame modulo 256, flow y its 256s. Frames count from 0.
+//! Unless images of another dataset are used, each image has a single colour that identifies it, so
+//! that tests can see where a sample came from. RGB is (label, frame modulo 256, frame / 256). Flow
+//! x is the frame modulo 256, and flow y is frame / 256. Frames count from 0.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,36 +26,41 @@ use crate::progress::{Watch, Work};
 use crate::stored::{Geometry, StreamOptions};
 use crate::stream::StreamKind;
 
-/// Shards of plain images are made this large, about, so that there are several of each stream.
+/// Approximate size of shards of single-colour images. Each stream then has several shards.
 const PLAIN_SHARD_BYTES: u64 = 64 << 20;
-/// Shards of taken images.
+/// Approximate size of shards with images of another dataset.
 const SHARD_BYTES: u64 = 1 << 30;
-/// A record of a plain image with its index entry.
+/// Bytes of a record of a single-colour image, with its index entry.
 const PLAIN_RECORD_BYTES: u64 = 64;
-/// Frames that are taken from another data set at most.
+/// Largest number of frames that are used from another dataset.
 const MAX_TAKEN_FRAMES: usize = 2048;
-/// The images say nothing, so the fastest level does.
+/// Single-colour images compress well at any level, so the fastest one is used.
 const OPTIONS: StreamOptions =
     StreamOptions { codec: Codec::Zstd, filter: Filter::None, level: 1, geometry: Geometry::Source };
 
-/// What to make.
+/// Options of [`make_like_ucf101`].
 #[derive(Debug, Clone)]
 pub struct LikeOptions {
-    /// The data set to make.
+    /// The dataset to make.
     pub out: PathBuf,
-    /// Pixels of all images.
+    /// Width of all single-colour images in pixels.
     pub width: u16,
-    /// Pixels of all images.
+    /// Height of all single-colour images in pixels.
     pub height: u16,
-    /// A packed data set whose images are taken, over and over, instead of plain ones: real sizes in pixels and in bytes.
+    /// A packed dataset whose images are used instead, again and again. The images then have a
+    /// realistic size in pixels and bytes.
     pub images: Option<PathBuf>,
-    /// Encoding threads.
+    /// Number of encoding threads.
     pub jobs: usize,
-    /// Replace a data set that is there.
+    /// Whether to replace an existing dataset.
     pub overwrite: bool,
 }
 
-/// Makes the set. On any error nothing is left of it.
+/// Makes the dataset. If this fails, no files remain.
+///
+/// # Errors
+/// Returns [`Error::Usage`] if the output must not be replaced, or if the dataset in `images` has
+/// no frames.
 pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
     let (lists, flow_frames) = published_ucf101();
@@ -79,7 +85,7 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
             }),
         ),
     ]);
-    let staging = Staging::new(&options.out, options.overwrite, Contents::DataSet)?;
+    let staging = Staging::new(&options.out, options.overwrite, Contents::Dataset)?;
     let mut writer = Writer::new(Arc::new(Disk), staging.path(), streams.map(|(kind, _)| kind), &plans, &metadata);
     let total =
         Work { clips: lists.clips.len() as u64, images: flow_frames.iter().map(|&flow| images(flow)).sum(), bytes: 0 };
@@ -117,10 +123,10 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
     Ok(report)
 }
 
-/// Records of another data set, given out over and over.
+/// Records of another dataset, which are used again and again.
 struct TakenImages {
     rgb: Vec<EncodedRecord>,
-    /// x and y of a frame.
+    /// The x and y components of each frame.
     flow: Vec<[EncodedRecord; 2]>,
 }
 
@@ -158,7 +164,7 @@ impl TakenImages {
             }
     }
 
-    /// The records of a clip; another clip starts somewhere else.
+    /// Returns records for a clip. Each clip starts at another frame.
     fn clip(&self, clip: usize, flow_frames: u32) -> Vec<Option<Vec<EncodedRecord>>> {
         let frames = flow_frames as usize;
         let rgb = self.rgb.iter().cycle().skip(clip * 131 % self.rgb.len()).take(frames + 1).cloned().collect();
@@ -168,7 +174,7 @@ impl TakenImages {
     }
 }
 
-/// Encodes images of one colour.
+/// Encodes images of a single colour.
 struct PlainImages {
     encoder: Encoder,
     rgb: ImageSize,

@@ -1,9 +1,13 @@
-//! Made-up data sets: a frame tree with lists whose classes need both streams.
+//! Synthetic datasets: frame trees whose classes only both streams together can distinguish.
 //!
-//! A class is one of A appearances (the texture and hue of a blob) with one of M motions. The appearance shows in every
-//! single frame and not in the flow, the motion in the flow and not in a single frame: outlines, positions, sizes, turns
-//! and speeds are drawn alike for all classes. So RGB alone is right in about 1/M of the cases, flow alone in 1/A,
-//! and only both together can be right always. Everything is a function of the seed.
+//! [`make_tree`] writes a tree and its lists from [`TreeOptions`]; [`like_ucf101`] writes a packed
+//! dataset of UCF101's scale. The images of a clip are drawn (`draw`) from a `scene`.
+//!
+//! A class is one of A appearances (`texture` and hue of a blob) combined with one of M motions
+//! (`motion`). The appearance is visible in each frame, but not in the flow; the motion is visible
+//! in the flow, but not in a single frame. All other properties have the same distribution in all
+//! classes. RGB alone is therefore right for about 1/M of the clips, and flow alone for 1/A. The
+//! seed decides everything.
 
 mod draw;
 pub mod like_ucf101;
@@ -31,50 +35,61 @@ use scene::Scene;
 use texture::Texture;
 pub(crate) use texture::hsl;
 
-/// JPEG quality of RGB frames and of flow, as in trees people have.
+/// JPEG quality of RGB frames, as in usual frame trees.
 const RGB_QUALITY: u8 = 90;
+/// JPEG quality of flow images, as in usual frame trees.
 const FLOW_QUALITY: u8 = 95;
-/// Splits, as UCF101 has them.
+/// Number of splits, as in UCF101.
 const SPLITS: usize = 3;
-/// UCF101 has 25 groups a class, of which a split tests 7.
+/// Largest number of groups per class. UCF101 has 25, and each split tests on 7 of them.
 const MAX_GROUPS: usize = 25;
 
-/// What to make.
+/// Options of [`make_tree`].
 #[derive(Debug, Clone)]
 pub struct TreeOptions {
-    /// The tree to make: `jpegs_256/`, `tvl1_flow/`, `lists/`.
+    /// The tree to make, with folders `jpegs_256/`, `tvl1_flow/` and `lists/`.
     pub out: PathBuf,
-    /// Classes, 2 to 144.
+    /// Number of classes, 2 to 144.
     pub classes: usize,
-    /// Clips a class, at least 4.
+    /// Number of clips per class, at least 4.
     pub clips: usize,
-    /// Pixels of a frame.
+    /// Width of a frame in pixels, at least 16.
     pub width: u16,
-    /// Pixels of a frame.
+    /// Height of a frame in pixels, at least 16.
     pub height: u16,
-    /// Another seed makes other clips of the same classes.
+    /// Seed of the random numbers. Another seed makes other clips of the same classes.
     pub seed: u64,
-    /// Replace a tree that is there.
+    /// Whether to replace an existing tree.
     pub overwrite: bool,
 }
 
-/// What was made.
+/// The result of [`make_tree`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TreeReport {
     /// Class names in the order of their labels.
     pub classes: Vec<String>,
-    /// Appearances and motions that the classes are made of.
+    /// Number of appearances and of motions that form the classes.
     pub factors: (usize, usize),
-    /// Clips.
+    /// Number of clips.
     pub clips: u64,
-    /// Images of both streams.
+    /// Number of images of both streams.
     pub images: u64,
-    /// Their size.
+    /// Bytes of all images.
     pub bytes: u64,
 }
 
-/// Class list of a made-up set: appearances times motions, as near to a square as it goes.
+/// The classes of a synthetic dataset: combinations of appearances and motions. Both numbers are as
+/// close to each other as possible.
+///
+/// ```
+/// use ucfpack::synth::Classes;
+///
+/// let classes = Classes::new(6)?;
+/// assert_eq!(classes.factors(4), (1, 1)); // 2 appearances, 3 motions
+/// assert_eq!(classes.name(0), "StripedBlobUp");
+/// # Ok::<(), ucfpack::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes {
     appearances: usize,
@@ -83,7 +98,11 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// `count` classes. Where it has no nearly square factors, some pairs are not used.
+    /// Returns `count` classes. If `count` has no factors that are close to each other, some
+    /// combinations are not used.
+    ///
+    /// # Errors
+    /// Returns [`Error::Usage`] if `count` is not in 2..=144.
     pub fn new(count: usize) -> Result<Self> {
         let most = Texture::ALL.len() * Motion::ALL.len();
         if !(2..=most).contains(&count) {
@@ -95,24 +114,24 @@ impl Classes {
         let divisor = (1..=root).rev().find(|a| count.is_multiple_of(*a) && count / a <= 2 * a);
         let (a, b) = divisor.map_or((root, count.div_ceil(root)), |a| (a, count / a));
         let (appearances, motions) = (a.min(b), a.max(b));
-        // Within the limits: the rest goes to the other factor.
+        // Both factors have a limit, so the other factor gets the rest.
         let motions = motions.min(Motion::ALL.len());
         Ok(Self { appearances: appearances.max(count.div_ceil(motions)), motions, count })
     }
 
-    /// Texture and motion of a label.
+    /// Returns the numbers of the appearance and the motion of a label.
     pub fn factors(&self, label: usize) -> (usize, usize) {
         (label / self.motions, label % self.motions)
     }
 
-    /// Name of a label, e.g. `StripedBlobUp`.
+    /// Returns the name of a label, for example `StripedBlobUp`.
     pub fn name(&self, label: usize) -> String {
         let (appearance, motion) = self.factors(label);
         format!("{}Blob{}", Texture::ALL[appearance].name(), Motion::ALL[motion].name())
     }
 }
 
-/// One clip to be made: its class, group and number in the group, all counted from 0 but the last two from 1.
+/// A clip to make. The label counts from 0; the group, and the number in the group, count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PlannedClip {
     id: String,
@@ -121,7 +140,10 @@ struct PlannedClip {
     number: usize,
 }
 
-/// Makes a tree. On any error nothing is left of it.
+/// Makes a frame tree with split lists. If this fails, no files remain.
+///
+/// # Errors
+/// Returns [`Error::Usage`] for options out of range, or if the output must not be replaced.
 pub fn make_tree(options: &TreeOptions, watch: Watch<'_>) -> Result<TreeReport> {
     let classes = Classes::new(options.classes)?;
     if options.clips < SPLITS + 1 {
@@ -174,7 +196,8 @@ fn plan(classes: &Classes, clips: usize) -> Vec<PlannedClip> {
     plan
 }
 
-/// Groups that split `split` (from 0) tests: a block of 7 of 25, or that share of fewer.
+/// Returns whether `split` (from 0) tests on a group: on a block of 7 groups of 25, or the same
+/// share of fewer groups.
 fn is_test(group: usize, split: usize, groups: usize) -> bool {
     let block = ((groups * 7 + 12) / 25).clamp(1, groups / SPLITS);
     (group - 1) / block == split
@@ -205,7 +228,7 @@ fn write_lists(folder: &Path, classes: &Classes, clips: &[PlannedClip], per_clas
     Ok(())
 }
 
-/// Draws a clip and writes its images; returns their number and bytes.
+/// Draws a clip and writes its images. Returns their number and bytes.
 fn make_clip(root: &Path, options: &TreeOptions, classes: &Classes, clip: &PlannedClip) -> Result<(u64, u64)> {
     let scene = scene_of(options, classes, clip);
     let folder = |plane: &str| -> Result<PathBuf> {
@@ -238,7 +261,7 @@ fn make_clip(root: &Path, options: &TreeOptions, classes: &Classes, clip: &Plann
 
 fn scene_of(options: &TreeOptions, classes: &Classes, clip: &PlannedClip) -> Scene {
     let (appearance, motion) = classes.factors(clip.label);
-    // Clips of one group share their background, as in UCF101; all else is the clip's own.
+    // Clips of a group share their background, as in UCF101. Everything else differs.
     let group = (clip.label * 1000 + clip.group) as u64;
     let clip = (group << 16) + clip.number as u64;
     let mut look = scene::Look {

@@ -1,66 +1,66 @@
-//! How a body moves: the half of a class that shows in the flow only.
+//! Motions of a body: the part of a class that only flow shows.
 
 use clipshard::order::Draws;
 
-/// The kinds of motion. None changes its kind when a clip is mirrored left to right, because training mirrors clips.
+/// A kind of motion. Mirroring a clip left to right keeps the kind, because training mirrors clips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Motion {
-    /// Upwards.
+    /// Up.
     Up,
-    /// Downwards.
+    /// Down.
     Down,
-    /// To the left or to the right.
+    /// Left or right.
     Sideways,
-    /// Turning on the spot, either way.
+    /// Rotation in place, in either direction.
     Spin,
-    /// Growing.
+    /// Growth.
     Grow,
-    /// Shrinking.
+    /// Shrinkage.
     Shrink,
-    /// Up and to either side.
+    /// Diagonally up, to either side.
     UpAslant,
-    /// Down and to either side.
+    /// Diagonally down, to either side.
     DownAslant,
-    /// Turning while it moves up.
+    /// Up, with rotation.
     UpSpinning,
-    /// Turning while it moves down.
+    /// Down, with rotation.
     DownSpinning,
-    /// Turning while it moves to either side.
+    /// Left or right, with rotation.
     SidewaysSpinning,
-    /// Not at all.
+    /// No motion.
     Still,
 }
 
-/// Position, turn and size of a body as functions of time.
+/// Position, angle and size of a body as functions of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Path {
-    /// Center at frame 0, in pixels.
+    /// Centre at frame 0, in pixels.
     pub start: (f32, f32),
-    /// Pixels a frame.
+    /// Pixels per frame.
     pub velocity: (f32, f32),
-    /// Radians at frame 0.
+    /// Angle at frame 0, in radians.
     pub angle: f32,
-    /// Radians a frame.
+    /// Radians per frame.
     pub spin: f32,
     /// Logarithm of the size at frame 0.
     pub log_scale: f32,
-    /// Its change a frame.
+    /// Change of the logarithm per frame.
     pub growth: f32,
 }
 
-/// Where a body is at one time.
+/// Position, angle and size of a body in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pose {
-    /// Center, in pixels; may lie outside the image, which is a torus.
+    /// Centre in pixels. It may be outside the image, which wraps around at its edges.
     pub center: (f32, f32),
-    /// Radians.
+    /// Angle in radians.
     pub angle: f32,
-    /// Size relative to the body's own.
+    /// Size relative to the body's radius.
     pub scale: f32,
 }
 
 impl Motion {
-    /// All kinds, those that are told apart most easily first.
+    /// All kinds, the most distinct ones first.
     pub const ALL: [Self; 12] = [
         Self::Up,
         Self::Down,
@@ -76,7 +76,7 @@ impl Motion {
         Self::Still,
     ];
 
-    /// As it stands in class names.
+    /// Returns the name, as in class names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "Up",
@@ -94,13 +94,15 @@ impl Motion {
         }
     }
 
-    /// A path of this kind. Where a body is, how it is turned and how large it is in a frame taken by chance is
-    /// distributed alike for all kinds: positions are uniform on a torus, turns uniform, and sizes spread as far by
-    /// chance as growing spreads them in time.
+    /// Draws a random path of this kind.
+    ///
+    /// A single frame reveals nothing about the kind: positions (on an image that wraps around) and
+    /// angles are uniform for all kinds, and sizes vary as much by chance as growth varies them
+    /// over time.
     pub fn path(self, size: (u16, u16), frames: usize, draws: &mut Draws) -> Path {
         let mut within = |low: f32, high: f32| low + (high - low) * draws.unit() as f32;
         let (width, height) = (f32::from(size.0), f32::from(size.1));
-        // Pixels a frame, of an image 96 wide; stored flow ends at 20.
+        // Pixels per frame for images of 96x72. Stored flow is limited to 20.
         let speed = (within(2.0, 3.4) * width.min(height) / 72.0).min(18.0);
         let turn = within(0.11, 0.17);
         let growth = within(0.032, 0.044);
@@ -132,7 +134,7 @@ impl Motion {
 }
 
 impl Path {
-    /// The pose at a frame.
+    /// Returns the pose at a frame.
     pub fn pose(&self, frame: usize) -> Pose {
         let t = frame as f32;
         Pose {

@@ -1,28 +1,30 @@
-//! One clip as a scene: a body of the class, two small distractors, a background, a shaking camera, changing light.
+//! A clip as a scene: a body of the class, two small distracting bodies, a background, a shaking
+//! camera and changing light.
 
 use clipshard::order::Draws;
 
 use super::motion::{Motion, Path, Pose};
 use super::texture::{Texture, hsl};
 
-/// Frames of a clip: at least this many, and up to [`MORE_FRAMES`] more.
+/// Smallest number of frames of a clip. It has up to [`MORE_FRAMES`] more.
 const MIN_FRAMES: usize = 22;
 const MORE_FRAMES: u64 = 5;
-/// Height of the two waves on an outline, in radii.
+/// Amplitudes of the two waves on an outline, relative to the radius.
 const WAVES: (f32, f32) = (0.13, 0.09);
 
-/// What the class says of a scene.
+/// The properties of a scene that the class decides.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject {
     pub texture: Texture,
-    /// Middle of the class's hues, in turns.
+    /// Central hue of the class, in turns.
     pub hue: f32,
-    /// How far a clip's hue may be from it.
+    /// Largest difference of a clip's hue from it.
     pub hue_spread: f32,
     pub motion: Motion,
 }
 
-/// The random numbers of a scene, apart by topic: what moves draws the same numbers whatever the appearance.
+/// The random numbers of a scene, separate for each topic, so that the motion does not depend on
+/// the appearance.
 #[derive(Debug, Clone)]
 pub struct Look {
     pub background: Draws,
@@ -34,18 +36,18 @@ pub struct Look {
 /// A clip before it is drawn.
 #[derive(Debug, Clone)]
 pub struct Scene {
-    /// Pixels.
+    /// Width in pixels.
     pub width: usize,
-    /// Pixels.
+    /// Height in pixels.
     pub height: usize,
-    /// RGB frames; flow has one less.
+    /// Number of RGB frames. Flow has one less.
     pub frames: usize,
-    /// From bottom to top; the last is the body of the class.
+    /// Bodies from bottom to top. The last one is the body of the class.
     pub(super) bodies: Vec<Body>,
     pub(super) background: Background,
-    /// Where the camera is in each frame, in pixels.
+    /// Position of the camera in each frame, in pixels.
     pub(super) camera: Vec<(f32, f32)>,
-    /// Brightness of each frame, about 1.
+    /// Brightness of each frame, around 1.
     pub(super) light: Vec<f32>,
     pub(super) noise_key: u64,
 }
@@ -53,16 +55,16 @@ pub struct Scene {
 /// A moving blob.
 #[derive(Debug, Clone)]
 pub(super) struct Body {
-    /// Mean distance of its outline from its center at scale 1, in pixels.
+    /// Mean radius of its outline at scale 1, in pixels.
     pub radius: f32,
-    /// Two waves on the outline: phase of the 2nd and 3rd harmonic.
+    /// Phases of two waves on the outline, its 2nd and 3rd harmonic.
     pub outline: (f32, f32),
     pub path: Path,
     pub texture: Texture,
     pub shades: [[f32; 3]; 2],
 }
 
-/// Smooth colour noise on a torus of the image's size.
+/// Smooth colour noise of the image's size, which wraps around at the edges.
 #[derive(Debug, Clone)]
 pub(super) struct Background {
     width: usize,
@@ -71,7 +73,7 @@ pub(super) struct Background {
 }
 
 impl Scene {
-    /// Draws up a scene.
+    /// Creates a random scene.
     pub(super) fn new(size: (u16, u16), subject: Subject, look: &mut Look) -> Self {
         let geometry = &mut look.geometry;
         let frames = MIN_FRAMES + geometry.below(MORE_FRAMES + 1) as usize;
@@ -110,7 +112,8 @@ impl Scene {
         }
     }
 
-    /// The body on top at a pixel and the way from its center to the pixel, in pixels; `None` is the background.
+    /// Returns the topmost body at a pixel and the offset of the pixel from its centre. `None` is
+    /// the background.
     pub(super) fn body_at(&self, poses: &[Pose], x: f32, y: f32) -> Option<(usize, (f32, f32))> {
         for (i, (body, pose)) in self.bodies.iter().zip(poses).enumerate().rev() {
             let offset = self.offset(pose.center, (x, y));
@@ -121,7 +124,7 @@ impl Scene {
         None
     }
 
-    /// Whether a pixel may be covered, in part or whole, by a body.
+    /// Returns whether a body may cover part of a pixel.
     pub(super) fn is_near_body(&self, poses: &[Pose], x: f32, y: f32) -> bool {
         self.bodies.iter().zip(poses).any(|(body, pose)| {
             let reach = (1.0 + WAVES.0 + WAVES.1) * body.radius * pose.scale + 1.0;
@@ -129,7 +132,7 @@ impl Scene {
         })
     }
 
-    /// Poses of all bodies as the camera sees them.
+    /// Returns the poses of all bodies as the camera sees them.
     pub(super) fn poses(&self, frame: usize) -> Vec<Pose> {
         let (cx, cy) = self.camera[frame];
         let (width, height) = (self.width as f32, self.height as f32);
@@ -140,7 +143,7 @@ impl Scene {
         self.bodies.iter().map(|body| seen(body.path.pose(frame))).collect()
     }
 
-    /// The shortest way on the torus between points of the image or just outside.
+    /// Returns the shortest offset between two points of an image that wraps around.
     pub(super) fn offset(&self, from: (f32, f32), to: (f32, f32)) -> (f32, f32) {
         let wrap = |d: f32, n: usize| {
             let (n, half) = (n as f32, n as f32 / 2.0);
@@ -168,7 +171,7 @@ impl Body {
         Self { radius, outline, path, texture, shades: [hsl(hue, saturation, light), hsl(hue, saturation, dark)] }
     }
 
-    /// A way from the center in the body's own coordinates: turned back, in radii.
+    /// Returns an offset in the body's own coordinates: rotated back, in units of its radius.
     fn local(&self, pose: &Pose, (x, y): (f32, f32)) -> (f32, f32) {
         let (sin, cos) = pose.angle.sin_cos();
         let size = self.radius * pose.scale;
@@ -176,7 +179,8 @@ impl Body {
     }
 
     fn covers(&self, pose: &Pose, offset: (f32, f32)) -> bool {
-        // Most points are surely inside or outside; only those near the outline need it.
+        // Most points are clearly inside or outside. Only points near the outline need the exact
+        // test.
         let (size, distance) = (self.radius * pose.scale, square(offset));
         let (inner, outer) = ((1.0 - WAVES.0 - WAVES.1) * size, (1.0 + WAVES.0 + WAVES.1) * size);
         if distance < inner * inner || distance > outer * outer {
@@ -194,7 +198,8 @@ impl Body {
         self.shades[usize::from(self.texture.is_marked(x, y))]
     }
 
-    /// Where a point goes from one pose to the next while its center goes by `(dx, dy)`, in pixels.
+    /// Returns the motion of a point from one pose to the next, in pixels. The centre moves by
+    /// `(dx, dy)`, and `(x, y)` is the offset of the point from the centre.
     pub fn shift(now: &Pose, next: &Pose, (dx, dy): (f32, f32), (x, y): (f32, f32)) -> (f32, f32) {
         let (sin, cos) = (next.angle - now.angle).sin_cos();
         let grown = next.scale / now.scale;
@@ -203,7 +208,7 @@ impl Body {
 }
 
 impl Background {
-    /// Noise of three octaves around a dull colour.
+    /// Creates noise of three octaves around a dull colour.
     fn new((width, height): (u16, u16), unit: f32, draws: &mut Draws) -> Self {
         let (width, height) = (usize::from(width), usize::from(height));
         let hue = within(draws, 0.0, 1.0);
@@ -217,7 +222,7 @@ impl Background {
         Self { width, height, pixels: shade.into_iter().map(mix).collect() }
     }
 
-    /// Bilinear sample on the torus.
+    /// Returns a bilinear sample. Coordinates wrap around.
     pub fn sample(&self, x: f32, y: f32) -> [f32; 3] {
         let (left, top) = (x.floor(), y.floor());
         let (fx, fy) = (x - left, y - top);
@@ -239,7 +244,7 @@ impl Background {
     }
 }
 
-/// Adds value noise with cells of about `cell` pixels that closes at the edges of the image.
+/// Adds value noise with cells of about `cell` pixels. It wraps around at the edges of the image.
 fn add_noise(shade: &mut [f32], width: usize, height: usize, cell: f32, weight: f32, draws: &mut Draws) {
     let cells = |n: usize| ((n as f32 / cell).round() as usize).max(1);
     let (columns, rows) = (cells(width), cells(height));
@@ -256,7 +261,7 @@ fn add_noise(shade: &mut [f32], width: usize, height: usize, cell: f32, weight: 
     }
 }
 
-/// Squared length.
+/// Returns the squared length.
 fn square((x, y): (f32, f32)) -> f32 {
     x * x + y * y
 }
@@ -265,7 +270,8 @@ fn within(draws: &mut Draws, low: f32, high: f32) -> f32 {
     low + (high - low) * draws.unit() as f32
 }
 
-/// About normal with variance 1: the sum of twelve uniform numbers less six.
+/// Returns an approximately normal number with variance 1: the sum of twelve uniform numbers, minus
+/// six.
 fn normal(draws: &mut Draws) -> f32 {
     (0..12).map(|_| draws.unit() as f32).sum::<f32>() - 6.0
 }

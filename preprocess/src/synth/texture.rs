@@ -1,23 +1,24 @@
-//! What a body looks like: the half of a class that shows in single frames only.
+//! Textures of a body: the part of a class that only single frames show.
 
 use std::f32::consts::{PI, TAU};
 
-/// The kinds of texture. Each is a pattern of two shades in the body's own coordinates, so it moves, turns and grows with it.
+/// A kind of texture. It is a pattern of two shades in the body's own coordinates, so it moves,
+/// rotates and grows with the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Texture {
     /// Parallel stripes.
     Striped,
-    /// Round dots in a grid.
+    /// A grid of round dots.
     Spotted,
-    /// Rings around the center.
+    /// Rings around the centre.
     Ringed,
     /// A checkerboard.
     Checked,
-    /// Rays from the center.
+    /// Rays from the centre.
     Rayed,
-    /// One shade with a rim.
+    /// A single shade with a rim.
     Rimmed,
-    /// Thin lines in a grid.
+    /// A grid of thin lines.
     Gridded,
     /// Wavy stripes.
     Wavy,
@@ -27,12 +28,12 @@ pub enum Texture {
     Halved,
     /// Diamonds.
     Quilted,
-    /// One shade.
+    /// A single shade.
     Plain,
 }
 
 impl Texture {
-    /// All kinds, those that are told apart most easily first.
+    /// All kinds, the most distinct ones first.
     pub const ALL: [Self; 12] = [
         Self::Striped,
         Self::Spotted,
@@ -48,7 +49,7 @@ impl Texture {
         Self::Plain,
     ];
 
-    /// As it stands in class names.
+    /// Returns the name, as in class names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Striped => "Striped",
@@ -66,7 +67,7 @@ impl Texture {
         }
     }
 
-    /// Whether the point has the second shade. `x` and `y` are in radii of the body (its outline is near 1).
+    /// Returns whether a point has the second shade. `x` and `y` are in units of the body's radius.
     pub fn is_marked(self, x: f32, y: f32) -> bool {
         let radius = x.hypot(y);
         let cell = |v: f32, size: f32| (v / size).rem_euclid(1.0) - 0.5;
@@ -87,7 +88,7 @@ impl Texture {
     }
 }
 
-/// A colour as RGB in 0..=1 from hue (turns), saturation and lightness.
+/// Converts hue (in turns), saturation and lightness to RGB in 0..=1.
 pub fn hsl(hue: f32, saturation: f32, lightness: f32) -> [f32; 3] {
     let chroma = saturation * lightness.min(1.0 - lightness);
     [0.0, 8.0, 4.0].map(|n: f32| {

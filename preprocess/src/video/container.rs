@@ -1,8 +1,9 @@
-//! Whether a video file reaches its own end: containers say how long their parts are, so a file that was cut short, or whose
-//! download reserved the space and never filled it, shows without a decoder.
+//! Checks whether a video file is complete, without decoding it. Containers store the lengths of
+//! their parts, so these show whether a file was cut short, or whether a download reserved the
+//! space but never filled it.
 //!
-//! Each container has one function that walks its outermost parts. A function that meets something it does not know says
-//! nothing; the decoder judges then.
+//! Each container has one function that walks its outermost parts. If such a function finds
+//! something unknown, it reports no fault and leaves the verdict to the decoder.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -10,18 +11,19 @@ use std::path::Path;
 
 use clipshard::open_regular;
 
-/// What a container shows of its file.
+/// The verdict about a video file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing is wrong.
+    /// No fault was found.
     Whole,
-    /// The file cannot be whole, in words.
+    /// The file is damaged. The text is the reason.
     Damaged(String),
-    /// The file is damaged if frames are missing that its header counts, in words: an index may lead readers past the place.
+    /// The file is damaged if it has fewer frames than its header says; otherwise an index may lead
+    /// readers past the gap. The text is the reason.
     Doubtful(String),
 }
 
-/// Judges whether a file reaches its end, and whether its parts follow one another.
+/// Checks whether a file reaches its end, and whether its parts follow one another.
 pub(super) fn judge(path: &Path) -> io::Result<Verdict> {
     let file = open_regular(path)?;
     let length = file.metadata()?.len();
@@ -44,27 +46,28 @@ pub(super) fn judge(path: &Path) -> io::Result<Verdict> {
     })
 }
 
-/// What a walk over the parts of a file comes to.
+/// The result of a walk over the parts of a file.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     /// All parts fit into the file, or nothing is known.
     Whole,
-    /// A part, or something that must follow, reaches beyond the end of the file.
+    /// A part, or something that must follow, extends beyond the end of the file.
     Cut { needs: u64 },
-    /// What starts here is no part of such a file.
+    /// The bytes at this position do not start a valid part.
     Lost { at: u64 },
-    /// The same, where an index leads to the parts behind it.
+    /// Like `Lost`, but an index leads readers to the parts behind.
     Skipped { at: u64 },
 }
 
-/// Bytes of a file by place. Numbers from the file are never trusted further than its length.
+/// Random access to the bytes of a file. Lengths that the file states are never trusted beyond its
+/// own length.
 struct Parts {
     file: File,
     length: u64,
 }
 
 impl Parts {
-    /// The bytes at a place; `None` where the file ends before.
+    /// Returns the bytes at a position, or `None` if the file ends before.
     fn at<const N: usize>(&mut self, place: u64) -> io::Result<Option<[u8; N]>> {
         if place.checked_add(N as u64).is_none_or(|end| end > self.length) {
             return Ok(None);
@@ -89,14 +92,15 @@ impl Parts {
         }
     }
 
-    /// AVI: RIFF chunks of four letters, a length and as many bytes, padded to even; the frames are chunks in the list `movi`.
+    /// Walks an AVI file. A RIFF chunk has a name of four letters, a length and its content, padded
+    /// to an even length. The frames are chunks in the list `movi`.
     fn avi(&mut self) -> io::Result<End> {
         let mut at = 0;
         while at < self.length {
             let Some(head) = self.at::<12>(at)? else { break };
             let [b'R', b'I', b'F', b'F', s0, s1, s2, s3, ..] = head else { break };
             let bytes = u32::from_le_bytes([s0, s1, s2, s3]);
-            // Writers that cannot go back leave 0 or all ones.
+            // Writers that cannot seek leave 0 or all ones.
             let end = if matches!(bytes, 0 | u32::MAX) { None } else { Some(at + 8 + u64::from(bytes)) };
             if let Some(needs) = end.filter(|&end| end > self.length) {
                 return Ok(End::Cut { needs });
@@ -111,8 +115,8 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// Chunks from `at` to `end`, which a writer may have left open. The frames' list is entered from outside only, so that
-    /// lists within lists cost nothing.
+    /// Walks the chunks from `at` to `end`. `known` is false if the writer left the end open. Only
+    /// the outer level enters the list of frames, so nested lists take no time.
     fn avi_chunks(&mut self, mut at: u64, end: u64, known: bool, outside: bool) -> io::Result<End> {
         while at + 8 <= end {
             let Some([k0, k1, k2, k3, s0, s1, s2, s3]) = self.at::<8>(at)? else { break };
@@ -121,7 +125,8 @@ impl Parts {
                 return Ok(End::Skipped { at });
             }
             let bytes = u32::from_le_bytes([s0, s1, s2, s3]);
-            // Into the frames, which is where a file ends that was cut; and where a length was never filled in.
+            // The list of frames is entered, because cut files end in it, and because its length
+            // may never have been filled in.
             let is_movi = outside && kind == *b"LIST" && self.at::<4>(at + 8)? == Some(*b"movi");
             if is_movi && (matches!(bytes, 0 | u32::MAX) || !known) {
                 at += 12;
@@ -142,18 +147,20 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// MP4, MOV, 3GP: boxes of a length and four letters. A length of 1 means that 8 bytes of length follow, 0 the rest of the file.
+    /// Walks an MP4, MOV or 3GP file. A box has a length and a name of four letters. Length 1 means
+    /// that 8 bytes of length follow, and 0 that the box extends to the end of the file.
     fn mp4(&mut self) -> io::Result<End> {
         let mut at = 0;
         let (mut last, mut fragmented) = (*b"    ", false);
         while at < self.length {
             let Some([s0, s1, s2, s3, k0, k1, k2, k3]) = self.at::<8>(at)? else {
-                // QuickTime may end with four zeros.
+                // QuickTime files may end with four zeros.
                 return Ok(if self.is_zero_from(at)? { End::Whole } else { End::Cut { needs: at + 8 } });
             };
             let kind = [k0, k1, k2, k3];
             if !BOXES.contains(&&kind) && !kind.iter().all(u8::is_ascii_alphanumeric) {
-                // Padding, unless more fragments would lie here.
+                // This is padding, unless the file consists of fragments, which would continue
+                // here.
                 return Ok(if fragmented { End::Lost { at } } else { End::Whole });
             }
             fragmented |= kind == *b"moof";
@@ -174,12 +181,13 @@ impl Parts {
             }
             (at, last) = (next, kind);
         }
-        // A fragment's head is followed by its frames.
+        // The frames of a fragment must follow its head.
         Ok(if last == *b"moof" { End::Cut { needs: self.length + 8 } } else { End::Whole })
     }
 
-    /// Matroska and `WebM`: elements of an identity and a length, both of variable length. Live recordings leave lengths open.
-    /// The segment and its clusters are entered, whether their lengths are known or not.
+    /// Walks a Matroska or `WebM` file. An element has an id and a length, both of variable size.
+    /// Live recordings leave lengths open. The segment and its clusters are entered even if their
+    /// lengths are known.
     fn matroska(&mut self) -> io::Result<End> {
         const SEGMENT: u32 = 0x1853_8067;
         const CLUSTER: u32 = 0x1f43_b675;
@@ -201,7 +209,8 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// Identity, length and place of the content of the element that starts here; no length where it is left open.
+    /// Returns the id, the length and the content's position of the element at `at`. The length is
+    /// `None` if it is open.
     fn element(&mut self, at: u64) -> io::Result<Option<(u32, Option<u64>, u64)>> {
         let mut head = [0; 12];
         let there = (self.length - at).min(12) as usize;
@@ -224,7 +233,8 @@ impl Parts {
         Ok(Some((id, (!open).then_some(length), at + (id_bytes + length_bytes) as u64)))
     }
 
-    /// Flash video: tags of a kind, a length of three bytes and as many bytes, each followed by four bytes.
+    /// Walks a Flash video file. A tag has a type, a length of three bytes, its content, and four
+    /// bytes that repeat its length.
     fn flv(&mut self) -> io::Result<End> {
         let Some([_, _, _, _, _, h0, h1, h2, h3]) = self.at::<9>(0)? else { return Ok(End::Whole) };
         let mut at = u64::from(u32::from_be_bytes([h0, h1, h2, h3])) + 4;
@@ -234,7 +244,7 @@ impl Parts {
                 return Ok(End::Lost { at });
             }
             let next = at + 15 + u64::from(u32::from_be_bytes([0, s0, s1, s2]));
-            // The last four bytes only repeat the length; some writers leave them out.
+            // Some writers omit the last four bytes, which only repeat the length.
             if next - 4 > self.length {
                 return Ok(End::Cut { needs: next });
             }
@@ -243,7 +253,7 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// Ogg: pages with a table of up to 255 lengths.
+    /// Walks an Ogg file, whose pages have a table of up to 255 lengths.
     fn ogg(&mut self) -> io::Result<End> {
         let mut at = 0;
         while at < self.length {
@@ -267,7 +277,7 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// MPEG program streams: packs, and packets with lengths of two bytes.
+    /// Walks an MPEG program stream of packs and packets, with lengths of two bytes.
     fn program_stream(&mut self) -> io::Result<End> {
         let mut at = 0;
         while at < self.length {
@@ -282,7 +292,8 @@ impl Parts {
             let next = match kind {
                 0xb9 => at + 4,
                 0xba => match self.at::<14>(at)? {
-                    // MPEG-2's pack head has stuffing, MPEG-1's is of 12 bytes.
+                    // The pack header of MPEG-2 has 14 bytes and padding, that of MPEG-1 has 12
+                    // bytes.
                     Some(head) if head[4] >> 6 == 1 => at + 14 + u64::from(head[13] & 7),
                     Some(_) => at + 12,
                     None => return Ok(End::Cut { needs: at + 12 }),
@@ -291,7 +302,7 @@ impl Parts {
                     Some([.., s0, s1]) => at + 6 + u64::from(u16::from_be_bytes([s0, s1])),
                     None => return Ok(End::Cut { needs: at + 6 }),
                 },
-                // A bare stream of pictures.
+                // This is an elementary stream without packets.
                 _ => return Ok(End::Whole),
             };
             if next > self.length {
@@ -302,8 +313,9 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// ASF (WMV): objects of an identity of 16 bytes and a length of 8. The data object holds packets of one size, which the file
-    /// properties in the header tell; if the first starts with the mark of error correction, all do.
+    /// Walks an ASF (WMV) file. An object has an id of 16 bytes and a length of 8. The data object
+    /// holds packets of equal size, which the file properties in the header state. If the first
+    /// packet starts with the error correction byte, all packets must.
     fn asf(&mut self) -> io::Result<End> {
         const PROPERTIES: [u8; 4] = [0xa1, 0xdc, 0xab, 0x8c];
         const DATA: [u8; 4] = [0x36, 0x26, 0xb2, 0x75];
@@ -320,7 +332,7 @@ impl Parts {
         }
         at = 0;
         while let Some((kind, bytes)) = self.object(at)? {
-            // A live recording does not know the length of its packets.
+            // Live recordings leave the length of the data object open.
             let is_live = kind == DATA && bytes <= DATA_HEAD;
             let next = if is_live { self.length } else { at.saturating_add(bytes) };
             if bytes < 24 && !is_live {
@@ -332,7 +344,7 @@ impl Parts {
             if kind == DATA && packet_bytes > 0 && self.at(at + DATA_HEAD)? == Some([0x82]) {
                 for packet in (at + DATA_HEAD..next).step_by(packet_bytes as usize) {
                     if self.at(packet)? != Some([0x82]) {
-                        // Behind the packets of a live recording an index may follow.
+                        // An index may follow the packets of a live recording.
                         return Ok(if is_live { End::Whole } else { End::Lost { at: packet } });
                     }
                 }
@@ -342,13 +354,14 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// The first bytes of the identity of an ASF object, and its length.
+    /// Returns the first bytes of an ASF object's id, and its length.
     fn object(&mut self, at: u64) -> io::Result<Option<([u8; 4], u64)>> {
         let Some([k0, k1, k2, k3, .., b0, b1, b2, b3, b4, b5, b6, b7]) = self.at::<24>(at)? else { return Ok(None) };
         Ok(Some(([k0, k1, k2, k3], u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]))))
     }
 
-    /// MPEG transport streams: packets of 188 bytes that start with 0x47, with four bytes before each on Blu-ray discs and in cameras.
+    /// Walks an MPEG transport stream. Packets have 188 bytes and start with 0x47. Blu-ray discs
+    /// and cameras put four bytes before each packet.
     fn transport_stream(&mut self) -> io::Result<End> {
         for (size, first) in [(188, 0), (192, 4), (204, 0)] {
             let mut starts = self.length >= size;
@@ -374,7 +387,7 @@ impl Parts {
         Ok(End::Whole)
     }
 
-    /// Whether the file holds nothing but zeros from here to its end.
+    /// Returns whether the file has only zeros from a position to its end.
     fn is_zero_from(&mut self, at: u64) -> io::Result<bool> {
         self.file.seek(SeekFrom::Start(at))?;
         let mut buffer = vec![0; 1 << 16];
@@ -388,7 +401,7 @@ impl Parts {
     }
 }
 
-/// Boxes that occur outermost in MP4, MOV and 3GP files.
+/// Names of the outermost boxes in MP4, MOV and 3GP files.
 const BOXES: [&[u8; 4]; 20] = [
     b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"meta", b"mfra", b"sidx", b"ssix",
     b"styp", b"pnot", b"udta", b"pdin", b"prft", b"emsg", b"junk", b"PICT",

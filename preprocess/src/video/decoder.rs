@@ -1,4 +1,4 @@
-//! The decoder of videos, with what is made of them.
+//! The video decoder and its options.
 
 use clipshard::Codec;
 use serde_json::{Value, json};
@@ -10,32 +10,32 @@ use crate::stored::StreamOptions;
 use crate::stream::StreamKind;
 use crate::versions;
 
-/// The decoder that was found, and what to do with what it gives.
+/// The video decoder: the ffmpeg program and the options of decoding.
 #[derive(Debug, Clone)]
 pub struct VideoDecoder {
-    /// The program.
+    /// The ffmpeg program.
     pub ffmpeg: Ffmpeg,
-    /// What is made of it.
+    /// Options of decoding.
     pub options: VideoOptions,
     pub(super) solvers: Solvers,
 }
 
 impl VideoDecoder {
-    /// With the ffmpeg that was found.
+    /// Creates a decoder that uses `ffmpeg`.
     pub fn new(ffmpeg: Ffmpeg, options: VideoOptions) -> Self {
         Self { ffmpeg, options, solvers: Solvers::default() }
     }
 
-    /// The decoder, for the manifest.
+    /// Returns the name and version of the decoder, for the manifest.
     pub(crate) fn describe_decoder(&self) -> Value {
         json!(self.ffmpeg.version)
     }
 
-    /// What decides the bytes of a stream, for the manifest, beside what is said of streams from images.
+    /// Returns everything that decides the bytes of a stream, for the manifest.
     pub(crate) fn describe(&self, kind: StreamKind, stream: &StreamOptions) -> Value {
         let mut map = stream.describe();
         if let Some(map) = map.as_object_mut() {
-            // Nothing is decoded from JPEG files here.
+            // No JPEG files are decoded for videos.
             map.remove("jpeg_decoder");
         }
         map["frames"] =
@@ -49,7 +49,8 @@ impl VideoDecoder {
                 map["method"] = json!(method.name());
                 let parameters = match (method, self.options.card) {
                     (FlowMethod::TvL1, None) => "defaults",
-                    // The sum that ends its iterations is another, so its bytes are not quite the processor's.
+                    // CUDA adds up its convergence criterion in another order, so its bytes differ
+                    // slightly from those of the CPU.
                     (FlowMethod::TvL1, Some(_)) => "defaults, on CUDA",
                     (FlowMethod::Dis, _) => "PRESET_MEDIUM",
                 };

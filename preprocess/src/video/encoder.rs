@@ -1,5 +1,5 @@
-//! From a video to the images of its streams: decode, resize, compute flow, quantise. What becomes of the images is the
-//! caller's business, who gets them one by one.
+//! Turns a video into the images of its streams: decode, resize, compute flow, quantise. The caller
+//! receives the images one by one.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,38 +16,39 @@ use crate::error::{ClipError, Error, Result};
 use crate::resize::Resizer;
 use crate::stored::Geometry;
 
-/// One image of a stream, valid until the next.
+/// An image of a stream, valid until the next one.
 pub(crate) enum StreamImage<'a> {
-    /// A frame, `[height, width, 3]`.
+    /// An RGB frame, `[height, width, 3]`.
     Rgb { width: u16, height: u16, pixels: &'a [u8] },
-    /// The quantised flow from a frame to the next: x and y, `[height, width]` each.
+    /// The quantised flow from a frame to the next: x and y components, `[height, width]` each.
     Flow { width: u16, height: u16, planes: [&'a [u8]; 2] },
 }
 
-/// Which streams are wanted of which frames.
+/// The streams and frames to make.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub rgb: bool,
     pub flow: bool,
-    /// Frames before are decoded and left; those after are not decoded. Flow is of pairs inside.
+    /// Earlier frames are decoded but not used; later frames are not decoded. Flow is computed
+    /// between frames of this range.
     pub frames: Range<u32>,
 }
 
-/// What was seen of a video.
+/// Findings about a decoded video.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Frames that were decoded.
+    /// Number of decoded frames.
     pub decoded: u32,
-    /// Worth a word: a count that differs, what ffmpeg said.
+    /// Remarks, such as an unexpected number of frames or warnings from ffmpeg.
     pub notes: Vec<String>,
 }
 
-/// Makes images of videos, over and over in the same memory; each thread has one.
+/// Makes images from videos, reusing its memory. Each thread has its own encoder.
 pub(crate) struct VideoEncoder {
     video: VideoDecoder,
-    /// What ffmpeg complains of is a fault, else a note.
+    /// Whether any warning from ffmpeg is a fault instead of a note.
     strict: bool,
-    /// Threads that may help to compute flow.
+    /// Number of threads that may help to compute flow.
     threads: usize,
     scale: Resizer,
     frame: Frame,
@@ -72,8 +73,8 @@ impl VideoEncoder {
         }
     }
 
-    /// Gives `each` the wanted images in the order of the frames, a frame before the flow that leads to it. What is wrong with
-    /// the video names its file.
+    /// Decodes a video and passes the wanted images to `each` in frame order. A frame comes before
+    /// the flow that leads to it. Errors about the video name its file.
     pub fn run(
         &mut self,
         file: &VideoFile,
@@ -91,7 +92,8 @@ impl VideoEncoder {
         cancel: &AtomicBool,
         mut each: impl FnMut(StreamImage<'_>) -> Result<()>,
     ) -> Result<Seen, ClipError> {
-        // How many frames there are is known at the end only; a file cannot hold more frames than bytes.
+        // The number of frames is only known at the end, but a file cannot hold more frames than
+        // bytes.
         let whole = wanted.frames == (0..file.frames);
         let most = u32::try_from(file.bytes.saturating_add(1)).map_or(MOST_FRAMES, |bytes| bytes.min(MOST_FRAMES));
         let limit = if whole { most } else { wanted.frames.end };
@@ -130,11 +132,12 @@ impl VideoEncoder {
         Ok(Seen { decoded, notes })
     }
 
-    /// Says what is worth a word of a video that was decoded to its end. Fewer frames than counted are damage only where the
-    /// decoder complained: cutting without decoding, invisible frames and empty packets hide frames by design.
+    /// Returns notes about a video that was decoded to its end, or its fault. Missing frames are
+    /// damage only if ffmpeg also gave a warning: cuts without re-encoding, invisible frames and
+    /// empty packets hide frames on purpose.
     fn judge(&self, file: &VideoFile, decoded: u32, said: Option<Said>) -> Result<Vec<String>, ClipError> {
         let counted = file.header_frames.unwrap_or(file.frames);
-        // Containers of packed B-frames may count one packet that holds no frame.
+        // A container with packed B-frames may count one packet without a frame.
         let is_short = decoded + 1 < counted.max(file.frames);
         let mut notes = Vec::new();
         if let Some(Said { words, meaning, at_start }) = said {
@@ -177,7 +180,7 @@ impl VideoEncoder {
         Ok(notes)
     }
 
-    /// Resizes the frame that was just read, and gives what is wanted of it.
+    /// Resizes the frame that was just read, and passes its wanted images to `each`.
     fn give(&mut self, wanted: &Wanted, each: &mut impl FnMut(StreamImage<'_>) -> Result<()>) -> Result<()> {
         let Frame { width: from_width, height: from_height, ref pixels } = self.frame;
         let (width, height) = Geometry::ShortSide(self.video.options.short_side).extent(from_width, from_height);
@@ -205,7 +208,7 @@ impl VideoEncoder {
     }
 }
 
-/// Quantises a flow and gives it on.
+/// Quantises a flow and passes it to `each`.
 fn give_flow(
     flow: &Flow,
     planes: &mut [Vec<u8>; 2],
@@ -217,7 +220,8 @@ fn give_flow(
     each(StreamImage::Flow { width, height, planes: [&planes[0], &planes[1]] })
 }
 
-/// Luma of RGB pixels by ITU-R BT.601 in 15-bit fixed point, as OpenCV's `cvtColor` has it.
+/// Computes the luma of RGB pixels (ITU-R BT.601) in 15-bit fixed point, as OpenCV's `cvtColor`
+/// does.
 fn grey(rgb: &[u8], out: &mut Vec<u8>) {
     out.clear();
     out.extend(rgb.chunks_exact(3).map(|pixel| {

@@ -1,4 +1,5 @@
-//! The programs ffmpeg and ffprobe: found on PATH, asked for their version, started in a way that gives every frame once.
+//! Runs the programs ffmpeg and ffprobe: finds them on the PATH, reads their version, and starts
+//! them so that they output each frame exactly once.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -14,39 +15,45 @@ use super::container::{self, Verdict};
 use super::process::{Process, cannot_start};
 use crate::error::{ClipError, Error, Problem, Result, Setting, machine_fault};
 
-/// ffmpeg as it was found.
+/// The installed ffmpeg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ffmpeg {
-    /// As it tells it, e.g. `ffmpeg 5.1.9-0+deb12u1`.
+    /// Name and version, for example `ffmpeg 5.1.9-0+deb12u1`.
     pub version: String,
-    /// Whether frames are passed on one by one by `-fps_mode` (since 5.1) or by `-vsync`.
+    /// Whether ffmpeg has the option `-fps_mode` (since 5.1). Older versions use `-vsync`.
     fps_mode: bool,
 }
 
-/// Frames of a clip at most: a week at 25 a second.
+/// Limit for the frames of a clip: a week at 25 frames per second.
 pub(crate) const MOST_FRAMES: u32 = 1 << 24;
-/// Bytes of ffprobe's answer about one stream at most.
+/// Limit for the bytes of ffprobe's output about one stream.
 const MOST_ANSWER: u64 = 1 << 20;
 
 impl Ffmpeg {
-    /// Looks for both programs.
+    /// Finds ffmpeg and ffprobe on the PATH.
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if one of them is not installed or does not report a version.
     pub fn find() -> Result<Self> {
         let version = version("ffmpeg")?;
         self::version("ffprobe")?;
         Ok(Self { fps_mode: has_fps_mode(&version), version: format!("ffmpeg {version}") })
     }
 
-    /// A command that decodes a video and writes its first `frames` frames to standard output, as 8-bit RGB PPM images one
-    /// behind the other, and what is wrong to standard error.
+    /// Returns a command that decodes the first `frames` frames of a video. It writes 8-bit RGB PPM
+    /// images to standard output, one after another, and warnings to standard error.
     pub(crate) fn decode(&self, video: &Path, frames: u32) -> Command {
         let mut command = Command::new("ffmpeg");
         command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1"]);
         input(&mut command, video);
         command.args(["-map", VIDEO_STREAM, "-frames:v"]).arg(frames.to_string());
-        // Conversion to RGB that is exact on every processor, from whatever the video has: 10 bits, grey, a palette, alpha.
+        // Converts every pixel format to RGB with the same result on every processor: 10 bits,
+        // grey, palettes, alpha.
         command.args(["-sws_flags", "accurate_rnd+full_chroma_int+bitexact", "-pix_fmt", "rgb24", "-threads", "1"]);
-        // As decoded: no frame doubled or dropped to keep a rate, or because timestamps go back. A frame that comes before the
-        // last one tells that the filters were started anew, which they are for frames of another size.
+        // Frames are output as decoded: none is duplicated or dropped to keep a frame rate or
+        // because of its timestamp. `setpts` numbers the frames. If frames change their size,
+        // ffmpeg restarts the filters and the numbers, and its complaint about that reveals the
+        // change.
         command.args(["-vf", "setpts=N*100/TB"]);
         command.args(if self.fps_mode { ["-fps_mode", "passthrough"] } else { ["-vsync", "0"] });
         command.args(["-f", "image2pipe", "-c:v", "ppm", "pipe:1"]);
@@ -54,27 +61,30 @@ impl Ffmpeg {
     }
 }
 
-/// The first stream that is a video: not cover art, a thumbnail or another attached picture.
+/// The first real video stream. Cover art, thumbnails and other attached pictures do not count.
 const VIDEO_STREAM: &str = "V:0";
 
-/// Demuxers of files that hold their frames themselves. Playlists (HLS, DASH, concat) and image sequences name other files.
+/// Formats that contain their own frames. Playlists (HLS, DASH, concat) and image sequences refer
+/// to other files and are not allowed.
 const FORMATS: &str = "avi,mov,matroska,webm,mpegts,mpeg,mpegvideo,m4v,asf,flv,live_flv,ogg,h264,hevc";
 
-/// Names the file to read, and allows no other.
+/// Adds the file to read, and forbids all other files and formats.
 fn input(command: &mut Command, video: &Path) {
     command.args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i"]).arg(url(video));
 }
 
-/// What a file says of its video before any frame is decoded.
+/// The information that a file gives about its video without decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Probed {
-    /// Packets of its video stream, which are as many as frames but for a few that are hidden, empty or doubled.
+    /// Number of packets in its video stream. The number of frames can differ slightly, because a
+    /// few frames may be hidden, empty or duplicated.
     pub packets: u32,
-    /// Frames, where its header has a count. A hint: cutting without decoding leaves it too high, streaming leaves it open.
+    /// Number of frames in the header, if it has one. It is a hint: cutting without re-encoding
+    /// leaves it too high, and streaming leaves it open.
     pub header_frames: Option<u32>,
 }
 
-/// Demuxes a video file without decoding it.
+/// Reads the packets of a video file without decoding them.
 pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, ClipError> {
     let unreadable = |error: io::Error| match machine_fault(&format!("{} cannot be read", video.display()), error) {
         Ok(fault) => ClipError::Work(fault),
@@ -116,13 +126,15 @@ pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, ClipErr
     }
 }
 
-/// How long a program may take until it has read a file: a slow disk brings a megabyte a second.
+/// Returns how long a program may take without output: long enough for a slow disk that reads one
+/// megabyte per second.
 pub(crate) fn patience(video: &Path) -> Duration {
     let bytes = video.metadata().map_or(0, |metadata| metadata.len());
     Duration::from_secs(60 + bytes / 1_000_000)
 }
 
-/// What a program refuses: the file, unless the machine ran out of something.
+/// Returns the error for a message of ffmpeg. The file is at fault, unless the machine ran out of
+/// something.
 pub(super) fn refused(words: &str, what: &str) -> ClipError {
     let lower = words.to_ascii_lowercase();
     let machine = [
@@ -146,7 +158,7 @@ fn version(program: &str) -> Result<String> {
     let asked = Command::new(program).arg("-version").stdin(Stdio::null()).output();
     let output = asked.map_err(|e| cannot_start(program, Path::new("-version"), e))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // `ffmpeg version 5.1.9-0+deb12u1 Copyright (c) ...`
+    // The line is like `ffmpeg version 5.1.9-0+deb12u1 Copyright (c) ...`.
     let version = text.lines().next().and_then(|line| line.split_whitespace().nth(2));
     match version {
         Some(version) if output.status.success() => Ok(version.to_owned()),
@@ -157,7 +169,8 @@ fn version(program: &str) -> Result<String> {
     }
 }
 
-/// `-fps_mode` came with 5.1 and `-vsync` is going away; builds from the sources in between (`N-1234-g...`) count as new.
+/// Returns whether ffmpeg has `-fps_mode`, which replaces `-vsync` since version 5.1. Development
+/// builds (`N-1234-g...`) are assumed to be newer.
 fn has_fps_mode(version: &str) -> bool {
     let mut numbers = version.trim_start_matches('n').split(['.', '-', '+', '~']).map(|part| part.parse::<u32>().ok());
     match (numbers.next().flatten(), numbers.next().flatten()) {
@@ -166,27 +179,27 @@ fn has_fps_mode(version: &str) -> bool {
     }
 }
 
-/// A path that ffmpeg takes for a file, whatever it looks like.
+/// Returns a URL that ffmpeg treats as a file, whatever the path looks like.
 fn url(video: &Path) -> OsString {
     let mut url = OsString::from("file:");
     url.push(video);
     url
 }
 
-/// What ffmpeg's words mean for the frames.
+/// The meaning of ffmpeg's messages for the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// Nothing is wrong: header packets among the frames of joined Ogg files.
+    /// No fault: joined Ogg files have header packets among their frames.
     Nothing,
-    /// Frames are missing that others refer to: where a video was cut between its key frames.
+    /// Frames that others refer to are missing, because the video was cut between key frames.
     MissingReferences,
-    /// The frames changed their size or pixel format on the way.
+    /// The frames change their size or pixel format.
     OtherSize,
-    /// Anything else.
+    /// Any other message.
     Damage,
 }
 
-/// Judges the lines that ffmpeg wrote to standard error.
+/// Classifies the lines that ffmpeg wrote to standard error.
 pub(super) fn meaning(stderr: &[u8]) -> Meaning {
     const HEADERS: [&str; 1] = ["header packet passed to frame decoder"];
     const REFERENCES: [&str; 9] = [
@@ -200,7 +213,7 @@ pub(super) fn meaning(stderr: &[u8]) -> Meaning {
         "decode_slice_header error",
         "no frame!",
     ];
-    // These follow the line that says what is wrong.
+    // These lines follow the line with the actual fault.
     const FOLLOWING: [&str; 2] = ["last message repeated", "error while decoding stream"];
     let text = String::from_utf8_lossy(stderr).to_ascii_lowercase();
     if text.contains("non monotonically increasing dts") {
@@ -219,11 +232,11 @@ pub(super) fn meaning(stderr: &[u8]) -> Meaning {
     found
 }
 
-/// What ffmpeg wrote to standard error, in one line without the file's name, which the caller tells.
+/// Shortens ffmpeg's messages to one line. Removes the name of the file, because callers add it.
 pub(crate) fn told(stderr: &[u8], video: &Path) -> String {
     let text = String::from_utf8_lossy(stderr);
     let name = format!("file:{}: ", video.display());
-    // `[h264 @ 0x55906c460ec0] words`: the address is of no use to anybody.
+    // In `[h264 @ 0x55906c460ec0] words`, the address helps no reader.
     let plain =
         |line: &str| match line.split_once(" @ 0x").and_then(|(name, rest)| Some((name, rest.split_once("] ")?.1))) {
             Some((name, words)) if name.starts_with('[') => format!("{}: {words}", &name[1..]),

@@ -1,4 +1,4 @@
-//! A video file that was probed.
+//! A video file and its properties.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -8,24 +8,25 @@ use crate::clip::{Absence, MIN_FLOW_FRAMES};
 use crate::error::ClipError;
 use crate::stream::StreamKind;
 
-/// One video of a clip.
+/// The video of a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VideoFile {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its size.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// Frames, as many as its packets; a few of them may be hidden, empty or doubled.
+    /// Number of frames, counted as packets. A few of them may be hidden, empty or duplicated.
     pub frames: u32,
-    /// Frames as its header says, where that has a count.
+    /// Number of frames in the header, if it has one.
     pub header_frames: Option<u32>,
-    /// Flow frames of the published frame tree of UCF101, one less than its RGB frames; `None` for other clips.
+    /// Number of flow frames in the published frame tree of UCF101, one less than its RGB frames.
+    /// `None` for clips of other datasets.
     pub published_flow_frames: Option<u32>,
 }
 
 impl VideoFile {
-    /// Asks the container of a file how many frames it has.
+    /// Reads the properties of a video file without decoding it.
     pub(crate) fn probe(
         path: &Path,
         published_flow_frames: Option<u32>,
@@ -36,7 +37,7 @@ impl VideoFile {
         Ok(Self { path: path.to_owned(), bytes, frames: packets, header_frames, published_flow_frames })
     }
 
-    /// Says whether there are frames enough.
+    /// Returns an error if the video has too few frames.
     pub(crate) fn check(&self) -> Result<(), Absence> {
         let Self { ref path, frames, header_frames, .. } = *self;
         if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|said| said > frames + 1) {
@@ -47,7 +48,7 @@ impl VideoFile {
     }
 }
 
-/// Returns the frames of a stream of a video with so many frames.
+/// Returns the number of frames of a stream, for a video with `frames` frames.
 pub(crate) fn frames_of(kind: StreamKind, frames: u32) -> u32 {
     match kind {
         StreamKind::Rgb => frames,

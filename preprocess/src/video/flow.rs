@@ -1,4 +1,5 @@
-//! Flow between the frames of a video: on the processor, all its threads helping with the pairs of a few clips, or on a card.
+//! Computes flow between the frames of a video. The CPU uses several threads per clip; a GPU
+//! computes many pairs at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,18 +11,20 @@ use rayon::prelude::*;
 use super::options::{FlowMethod, VideoOptions};
 use crate::error::{Error, Problem, Result, Setting};
 
-/// Pairs that a card computes at once for each job: with as many jobs as a processor has cores it is busy.
+/// Number of pairs that a GPU computes at once for each job. One job per CPU core then keeps the
+/// GPU busy.
 #[cfg(feature = "cuda")]
-const CARD_PAIRS: usize = 32;
-/// Pairs of a clip that the processor computes at once, at most: flows take 0.7 MB each.
+const GPU_PAIRS: usize = 32;
+/// Largest number of pairs of a clip that the CPU computes at once. A flow takes 0.7 MB.
 const MOST_PAIRS: usize = 16;
 
-/// Takes the grey frames of a video one by one and gives the flow that leads to each but the first.
+/// Receives the grey frames of a video one by one, and produces the flow between consecutive
+/// frames.
 pub(super) struct FlowMaker {
     size: (u16, u16),
-    /// Frames that wait for others, the oldest first.
+    /// Frames whose flow is not yet computed, the oldest first.
     frames: Vec<u8>,
-    /// Pairs at once.
+    /// Number of pairs that are computed at once.
     pairs: usize,
     by: By,
 }
@@ -33,11 +36,11 @@ enum By {
         flows: Vec<Flow>,
     },
     #[cfg(feature = "cuda")]
-    Card(Box<CudaTvL1>),
+    Gpu(Box<CudaTvL1>),
 }
 
 impl FlowMaker {
-    /// For frames of a width and height; so many threads may help with a clip.
+    /// Creates a maker for frames of a width and height. `threads` may help with a clip.
     pub fn new(
         method: FlowMethod,
         options: VideoOptions,
@@ -48,9 +51,9 @@ impl FlowMaker {
         options.check()?;
         let (pairs, by) = match (method, options.card) {
             #[cfg(feature = "cuda")]
-            (FlowMethod::TvL1, Some(card)) => on_card(card, size)?,
+            (FlowMethod::TvL1, Some(gpu)) => on_gpu(gpu, size)?,
             _ => {
-                // Several for each thread, since some take longer than others.
+                // Some pairs take longer than others, so each thread gets several.
                 let pairs = if threads <= 1 { 1 } else { (4 * threads).min(MOST_PAIRS) };
                 (pairs, By::Processor { method, solvers, flows: Vec::new() })
             }
@@ -58,7 +61,7 @@ impl FlowMaker {
         Ok(Self { size, frames: Vec::new(), pairs, by })
     }
 
-    /// The frames that it was made for.
+    /// Returns the width and height of its frames.
     pub fn size(&self) -> (u16, u16) {
         self.size
     }
@@ -67,25 +70,25 @@ impl FlowMaker {
         usize::from(self.size.0) * usize::from(self.size.1)
     }
 
-    /// Forgets the frames so far: the next is the first of a video.
+    /// Forgets all frames: the next one is the first of a video.
     pub fn restart(&mut self) {
         self.frames.clear();
     }
 
-    /// Takes a frame, and gives the flows that are known by now.
+    /// Adds a frame, and passes the flows that are complete to `each`.
     pub fn push(&mut self, grey: &[u8], each: impl FnMut(&Flow) -> Result<()>) -> Result<()> {
         self.frames.extend_from_slice(grey);
         if self.frames.len() <= self.pairs * self.pixels() { Ok(()) } else { self.give(each) }
     }
 
-    /// Gives the flows that are left.
+    /// Passes the remaining flows to `each`.
     pub fn finish(&mut self, each: impl FnMut(&Flow) -> Result<()>) -> Result<()> {
         let outcome = if self.frames.len() > self.pixels() { self.give(each) } else { Ok(()) };
         self.restart();
         outcome
     }
 
-    /// Flow between all frames that wait; the last one goes on waiting.
+    /// Computes the flow between all stored frames. Keeps only the last frame.
     fn give(&mut self, each: impl FnMut(&Flow) -> Result<()>) -> Result<()> {
         let (size, pixels) = (self.size, self.pixels());
         match &mut self.by {
@@ -104,14 +107,14 @@ impl FlowMaker {
                 flows.iter().try_for_each(each)?;
             }
             #[cfg(feature = "cuda")]
-            By::Card(solver) => solver.compute(&self.frames).map_err(card_fault)?.iter().try_for_each(each)?,
+            By::Gpu(solver) => solver.compute(&self.frames).map_err(gpu_fault)?.iter().try_for_each(each)?,
         }
         self.frames.drain(..self.frames.len() - pixels);
         Ok(())
     }
 }
 
-/// Solvers that wait for a pair, of all threads that work on the videos of one source: each holds 13 MB.
+/// Idle solvers, shared by all threads that work on the videos of one source. A solver holds 13 MB.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Solvers(Arc<Mutex<Vec<Waiting>>>);
 
@@ -133,7 +136,7 @@ impl Solvers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does work with a solver of a method and size that nobody else is using.
+    /// Calls `work` with an idle solver for a method and size, or with a new one.
     fn with<T>(
         &self,
         method: FlowMethod,
@@ -152,7 +155,7 @@ impl Solvers {
         let result = work(&mut solver);
         let mut waiting = self.lock();
         waiting.push(Waiting { method, size, solver });
-        // Those of a size that was not seen for a while.
+        // The oldest idle solver has a size that has not been used for a while.
         if waiting.len() > rayon::current_num_threads() {
             waiting.remove(0);
         }
@@ -182,14 +185,14 @@ fn too_large(error: &clip_flow::Error) -> Error {
 }
 
 #[cfg(feature = "cuda")]
-fn on_card(card: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
+fn on_gpu(gpu: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
     let solver =
-        CudaTvL1::new(card, width.into(), height.into(), TvL1Params::default(), CARD_PAIRS).map_err(card_fault)?;
-    Ok((solver.pairs(), By::Card(solver.into())))
+        CudaTvL1::new(gpu, width.into(), height.into(), TvL1Params::default(), GPU_PAIRS).map_err(gpu_fault)?;
+    Ok((solver.pairs(), By::Gpu(solver.into())))
 }
 
 #[cfg(feature = "cuda")]
-fn card_fault(error: clip_flow::Error) -> Error {
+fn gpu_fault(error: clip_flow::Error) -> Error {
     match error {
         clip_flow::Error::CardFull { ordinal } => Error::input(
             on_device(ordinal, "the card's memory is full; give it fewer ")
@@ -213,7 +216,7 @@ fn on_device(ordinal: usize, words: &str) -> Problem {
 mod tests {
     use super::*;
 
-    /// Flows of videos of shifted frames, by a maker that sees them one after the other.
+    /// Returns the flows of videos of shifted frames, made one after another by the same maker.
     fn made(pairs: usize, videos: &[Vec<usize>], frame: impl Fn(usize) -> Vec<u8>) -> Vec<Vec<Flow>> {
         let options = VideoOptions::default();
         let mut maker = FlowMaker::new(FlowMethod::Dis, options, Solvers::default(), 1, (24, 16)).unwrap();

@@ -1,4 +1,4 @@
-//! The frames of a video, one after the other, through a pipe from ffmpeg.
+//! Reads the frames of a video through a pipe from ffmpeg.
 
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -19,26 +19,26 @@ pub(crate) struct Frame {
     pub pixels: Vec<u8>,
 }
 
-/// Decodes a video. Dropped before its end, it ends ffmpeg.
+/// Decodes a video. Dropping it early stops ffmpeg.
 pub(crate) struct FrameReader<'a> {
     video: PathBuf,
     frames: BufReader<Process<'a>>,
     read: u32,
-    /// Bytes of ffmpeg's words when the last frame of the start was read.
+    /// Number of bytes that ffmpeg had written to standard error when the first frames were read.
     said_at_start: usize,
 }
 
-/// What ffmpeg says while it decodes so many frames is about the start of a video.
+/// Messages during this number of frames are about the start of a video.
 const START_FRAMES: u32 = 8;
 
-/// What ffmpeg said of a video that it decoded to the end.
+/// The messages of ffmpeg about a video that it decoded to the end.
 #[derive(Debug)]
 pub(crate) struct Said {
-    /// Its words in a line.
+    /// The messages in one line.
     pub words: String,
-    /// What they mean.
+    /// Meaning of the messages.
     pub meaning: Meaning,
-    /// Whether it said all of it while it decoded the first frames.
+    /// Whether all messages came during the first frames.
     pub at_start: bool,
 }
 
@@ -54,7 +54,7 @@ impl<'a> FrameReader<'a> {
         })
     }
 
-    /// Reads the next frame into `frame`; false at the end.
+    /// Reads the next frame into `frame`. Returns false at the end.
     pub fn next(&mut self, frame: &mut Frame) -> Result<bool, ClipError> {
         let read = read_ppm(&mut self.frames, frame);
         if self.read < START_FRAMES {
@@ -72,7 +72,7 @@ impl<'a> FrameReader<'a> {
         })
     }
 
-    /// Waits for ffmpeg's end. An error where it failed, else what it had to say.
+    /// Waits until ffmpeg ends. Returns its messages, or an error if it failed.
     pub fn finish(mut self) -> Result<Option<Said>, ClipError> {
         let process = self.frames.get_mut();
         let status = process.wait()?;
@@ -86,7 +86,8 @@ impl<'a> FrameReader<'a> {
     }
 }
 
-/// Reads a binary PPM image as ffmpeg writes it (`P6`, size, 255, each behind a white space); false at the end of input.
+/// Reads a binary PPM image as ffmpeg writes it: `P6`, width, height and 255, each followed by
+/// whitespace. Returns false at the end of the input.
 fn read_ppm(input: &mut impl Read, frame: &mut Frame) -> io::Result<bool> {
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut magic = [0; 3];

@@ -1,4 +1,9 @@
-//! Videos as a source: decoded by the ffmpeg program, flow computed frame by frame, never more than a few frames in memory.
+//! Decodes videos with the ffmpeg program and computes optical flow.
+//!
+//! A [`VideoDecoder`] holds the installed [`Ffmpeg`] and the [`VideoOptions`]. A [`VideoFile`] is
+//! probed first, without decoding (`ffmpeg`, `container`). Each thread then turns videos into
+//! images with its own `VideoEncoder`, which reads frames through a pipe (`frames`), resizes them
+//! and computes flow (`flow`). Only a few frames are in memory at a time.
 
 mod container;
 mod decoder;

@@ -1,31 +1,31 @@
-//! What is made of videos: sizes, qualities, and how flow is computed.
+//! Options for turning videos into images: size, quality, and the method for flow.
 
 use std::fmt;
 
 use crate::error::{Error, Problem, Result, Setting};
 
-/// Shorter side of decoded frames where none is asked for, as in the published frame trees.
+/// Default shorter side of decoded frames in pixels, as in the published frame trees.
 pub const SHORT_SIDE: u16 = 256;
-/// Quality of JPEGs where none is asked for.
+/// Default JPEG quality.
 pub const QUALITY: u8 = 90;
 
-/// How flow is computed.
+/// A method to compute optical flow.
 ///
-/// The comments of the methods are help texts of the programs.
+/// The programs show the first lines of the variants' documentation as help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 #[non_exhaustive]
 pub enum FlowMethod {
-    /// Zach, Pock and Bischof 2007, with OpenCV's defaults
+    /// TV-L1 (Zach, Pock, Bischof 2007) with OpenCV's defaults
     #[default]
     #[value(name = "tvl1")]
     TvL1,
-    /// Dense inverse search (Kroeger et al. 2016), as OpenCV's `PRESET_MEDIUM`: a tenth of the time
+    /// Dense inverse search (Kroeger et al. 2016), OpenCV's `PRESET_MEDIUM`: ten times as fast
     #[value(name = "dis")]
     Dis,
 }
 
 impl FlowMethod {
-    /// Its name on the command line and in manifests.
+    /// Returns the name of the method, as in options and manifests.
     pub fn name(self) -> &'static str {
         match self {
             Self::TvL1 => "tvl1",
@@ -44,16 +44,17 @@ impl fmt::Display for FlowMethod {
     }
 }
 
-/// What is made of videos.
+/// Options for turning videos into images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoOptions {
-    /// Frames are resized to this shorter side; flow is computed between frames of that size.
+    /// Shorter side of resized frames in pixels. Flow is computed between the resized frames.
     pub short_side: u16,
-    /// Of RGB that is stored as JPEG, 1 to 100.
+    /// Quality of RGB images that are stored as JPEG, 1 to 100.
     pub quality: u8,
-    /// `None`: RGB only.
+    /// The method for optical flow. `None` makes only RGB.
     pub flow: Option<FlowMethod>,
-    /// The NVIDIA card that computes TV-L1 in place of the processor; takes the feature `cuda`.
+    /// Number of the GPU that computes TV-L1. `None` uses the CPU. A GPU needs an NVIDIA driver and
+    /// the feature `cuda`.
     pub card: Option<usize>,
 }
 
@@ -64,7 +65,10 @@ impl Default for VideoOptions {
 }
 
 impl VideoOptions {
-    /// Refuses what this program cannot do.
+    /// Checks that this build supports the options.
+    ///
+    /// # Errors
+    /// Returns [`Error::Usage`] if a GPU is selected but the feature `cuda` is off.
     pub fn check(&self) -> Result<()> {
         match self.card {
             Some(card) if !cfg!(feature = "cuda") => Err(Error::usage(

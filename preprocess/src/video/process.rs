@@ -1,4 +1,4 @@
-//! A program that reads a video and writes what it finds to a pipe: started, read with patience, ended.
+//! Starts a program that reads a video, reads its output with a time limit, and ends it.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,27 +10,27 @@ use std::time::{Duration, Instant};
 
 use crate::error::{ClipError, Error, Problem, Setting, machine_fault};
 
-/// Bytes of the program's words that are kept.
+/// Limit for the bytes of standard error that are kept.
 const MOST_WORDS: usize = 1 << 14;
-/// Time between two looks at the flag that Ctrl-C sets.
+/// Time between two checks of the cancel flag.
 #[cfg(unix)]
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// A running program. Dropped, it ends the program.
+/// A running program. Dropping it ends the program.
 pub(super) struct Process<'a> {
     name: &'static str,
     child: Child,
     out: ChildStdout,
     words: Option<JoinHandle<Vec<u8>>>,
-    /// Bytes of words so far, as far as they are kept.
+    /// Number of bytes that the program has written to standard error.
     said: Arc<AtomicUsize>,
     cancel: &'a AtomicBool,
-    /// How long the program may say nothing while it is waited for.
+    /// How long to wait for output.
     patience: Duration,
 }
 
 impl<'a> Process<'a> {
-    /// Starts the program `name` to read `file`.
+    /// Starts the program `name`, which reads `file`.
     pub fn start(
         name: &'static str,
         mut command: Command,
@@ -39,12 +39,14 @@ impl<'a> Process<'a> {
         cancel: &'a AtomicBool,
     ) -> Result<Self, ClipError> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Ctrl-C on a terminal is for this program, which ends the other itself; else a video that it cut would look short.
+        // The program gets a process group of its own, so that Ctrl-C on a terminal does not reach
+        // it. If it did, a video that was interrupted would look too short.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|error| ClipError::Work(cannot_start(name, file, error)))?;
         let (out, words) = (child.stdout.take(), child.stderr.take());
-        // Read all along, or the program would wait once the pipe is full.
+        // A thread reads standard error from the start. Otherwise the program would block once the
+        // pipe is full.
         let said = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&said);
         let words = Builder::new().spawn(move || {
@@ -68,14 +70,15 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Waits until the program ends; what it said is kept for [`Process::words`].
+    /// Waits until the program ends. Its messages are kept for [`Process::words`].
     pub fn wait(&mut self) -> Result<ExitStatus, ClipError> {
         let status =
             self.child.wait().map_err(|error| ClipError::Work(Error::input(format!("{}: {error}", self.name))))?;
         #[cfg(unix)]
         {
             use std::os::unix::process::ExitStatusExt;
-            // SIGKILL is how the system ends programs that take too much memory, and how people and job schedulers do.
+            // The system ends programs with SIGKILL if memory runs out, and so do users and job
+            // schedulers.
             if let Some(signal @ (2 | 9 | 15)) = status.signal() {
                 return Err(ClipError::Work(Error::Machine {
                     what: format!("{} was ended from outside (signal {signal})", self.name),
@@ -87,18 +90,18 @@ impl<'a> Process<'a> {
         Ok(status)
     }
 
-    /// Ends the program and takes what it wrote to standard error.
+    /// Ends the program and returns its standard error.
     pub fn words(&mut self) -> Vec<u8> {
         let _ = self.child.kill();
         self.words.take().and_then(|words| words.join().ok()).unwrap_or_default()
     }
 
-    /// How many bytes the program has written to standard error so far.
+    /// Returns the number of bytes that the program has written to standard error so far.
     pub fn said(&self) -> usize {
         self.said.load(Ordering::SeqCst)
     }
 
-    /// Says whether a failure to read is the file's or not.
+    /// Returns the error for a failed read: the file's fault, or an interruption.
     pub fn read_fault(&mut self, error: &io::Error) -> ClipError {
         match error.kind() {
             _ if self.cancel.load(Ordering::Relaxed) => ClipError::Work(Error::Interrupted),
@@ -111,7 +114,7 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Waits until there is something to read; an error once it takes too long or the user ends it.
+    /// Waits for output. Fails after the time limit, or if the user interrupts the work.
     #[cfg(unix)]
     fn wait_for_bytes(&self) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -146,13 +149,13 @@ impl Read for Process<'_> {
 
 impl Drop for Process<'_> {
     fn drop(&mut self) {
-        // After its end neither does anything.
+        // Both calls do nothing if the program has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What to do where a program cannot be started.
+/// Returns the error for a program that cannot be started, with advice.
 pub(super) fn cannot_start(program: &str, file: &Path, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::NotFound {
         return Error::input(format!(
@@ -218,7 +221,7 @@ mod tests {
         let mut killed = start("kill -9 $$", 60_000, &cancel);
         let Err(ClipError::Work(error)) = killed.wait() else { panic!("it stops all work") };
         assert_eq!(error.to_string(), "sh was ended from outside (signal 9); if memory ran out, use fewer `jobs`");
-        // A crash on a file is.
+        // A crash while reading a file is that file's fault.
         let mut crashed = start("kill -SEGV $$", 60_000, &cancel);
         assert!(crashed.wait().is_ok());
     }

@@ -1,4 +1,4 @@
-//! Whether a data set that is there is the one that a build makes.
+//! Compares an existing dataset with the one that a build makes.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,9 @@ use crate::progress::Watch;
 use crate::verify::verify;
 
 impl Job<'_> {
-    /// Compares the data set that is there with the one that this build makes. `None`: they are the same, and the report
-    /// tells of it; else what differs. A data set that is the same but damaged is an error.
+    /// Compares the existing dataset with the one that this build makes. Returns the difference, or
+    /// `None` if they are the same; the report then describes the dataset. If it is the same but
+    /// damaged, that is an error, or a difference if the dataset may be overwritten.
     pub fn compare_made(&self, report: &mut BuildReport, watch: Watch<'_>) -> Result<Option<Problem>> {
         let out = &self.options.out;
         let manifest = match Manifest::read(out) {

@@ -1,4 +1,4 @@
-//! What a build makes: which clips go into which shards of which streams.
+//! The plan of a build: which clips go into which shards of which streams.
 
 use clipshard::{DecodingBudget, ShardMetadata};
 
@@ -16,28 +16,28 @@ use crate::stored::StreamOptions;
 use crate::stream::StreamKind;
 use crate::video::VideoDecoder;
 
-/// A build that is planned. What it does and finds is said in a [`BuildReport`] beside.
+/// A planned build. Counts and remarks go to a separate [`BuildReport`].
 pub(crate) struct Job<'a> {
     pub(super) options: &'a BuildOptions,
     shown: &'a str,
     pub(super) streams: Vec<(StreamKind, StreamOptions)>,
     pub(super) plans: Vec<StreamPlan>,
     pub(super) lists: Lists,
-    /// Listed clips, and those that no list can name.
+    /// Number of listed clips plus clips that no list can name.
     asked: usize,
-    /// One for each listed clip; `None` is left out.
+    /// The files of each listed clip; `None` for a clip that is not packed.
     pub(super) files: Vec<Option<FoundClip>>,
-    /// Where clips are videos.
+    /// The decoder, if clips are videos.
     pub(super) video: Option<&'a VideoDecoder>,
-    /// Nominal frames of each clip in each stream.
+    /// Nominal number of frames of each clip in each stream.
     pub(super) frames: Vec<Vec<u32>>,
     pub(super) metadata: ShardMetadata,
-    /// Of the memory that all threads decode images in.
+    /// Limit of the memory that all threads together use to decode images.
     budget: DecodingBudget,
 }
 
 impl<'a> Job<'a> {
-    /// Plans a build from what was listed and found; the report says what it will make.
+    /// Plans a build from the lists and the scan. The report describes the planned dataset.
     pub fn new(
         options: &'a BuildOptions,
         source: &'a Input,
@@ -74,13 +74,14 @@ impl<'a> Job<'a> {
         faults.extend(strangers);
         let budget = DecodingBudget::default();
         let job = Self { options, shown, streams, plans, lists, asked, files, video, frames, metadata, budget };
-        job.leave_out(faults, &mut report)?;
+        job.skip(faults, &mut report)?;
         job.count(&mut report);
         Ok((job, report))
     }
 
-    /// Clips that are not whole end the build, unless it is to keep going.
-    pub(super) fn leave_out(&self, faults: Vec<Skipped>, report: &mut BuildReport) -> Result<()> {
+    /// Records skipped clips. Returns an error if clips are missing or damaged and the build must
+    /// be complete, or if no clip remains.
+    pub(super) fn skip(&self, faults: Vec<Skipped>, report: &mut BuildReport) -> Result<()> {
         if !faults.is_empty() && !self.options.keep_going {
             return Err(Error::NotWhole(NotWhole::new(faults, self.asked, self.shown)));
         }
@@ -95,17 +96,17 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Returns whether this run makes a shard: all, or those of its part.
+    /// Returns whether this run makes a shard: any shard, or only those of its part.
     pub(super) fn makes(&self, stream: usize, shard: u32) -> bool {
         self.options.part.is_none_or(|part| part.makes(shard, self.plans[stream].shards()))
     }
 
-    /// Returns whether this run makes the shard of a clip in a stream.
+    /// Returns whether this run makes the shard that holds a clip's stream.
     pub(super) fn makes_clip(&self, stream: usize, clip: usize) -> bool {
         self.makes(stream, self.plans[stream].shard_of[clip])
     }
 
-    /// Counts what the plan holds, for dry runs and the progress bar.
+    /// Counts the planned clips, records and shards.
     fn count(&self, report: &mut BuildReport) {
         let (mut clips, kinds) = (vec![false; self.files.len()], self.kinds());
         for (stream, (kind, _)) in self.streams.iter().enumerate() {
@@ -122,7 +123,7 @@ impl<'a> Job<'a> {
         report.clips = clips.into_iter().filter(|made| *made).count() as u64;
     }
 
-    /// Returns everything that decides what comes out.
+    /// Returns everything that decides the content of the build.
     pub(super) fn build_plan(&self) -> BuildPlan {
         let clips = self.lists.clips.iter().zip(&self.files).zip(&self.frames);
         let planned = clips.map(|((listed, files), frames)| PlannedClip {
@@ -160,7 +161,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Reports what the build would take, from a sample.
+    /// Estimates size and time of the build from a sample, and adds them to the report.
     pub fn estimate(&self, report: &mut BuildReport, watch: Watch<'_>) -> Result<()> {
         let makes = |stream: usize, clip: usize| self.makes_clip(stream, clip);
         let sample = Sample::take(self.setup(watch), &self.files, makes, CLIPS, watch)?;
@@ -171,13 +172,13 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The streams of a source, each with how it is stored.
+/// Returns the streams of a source, and how each is stored.
 fn streams(options: &BuildOptions, source: &Input) -> Vec<(StreamKind, StreamOptions)> {
     let stored = |kind| if kind == StreamKind::Rgb { options.rgb } else { options.flow };
     source.streams().into_iter().map(|kind| (kind, stored(kind))).collect()
 }
 
-/// The shards of each stream.
+/// Plans the shards of each stream.
 fn plans(options: &BuildOptions, streams: &[(StreamKind, StreamOptions)], scan: &Scan) -> Vec<StreamPlan> {
     let plan = |(stream, (kind, stored)): (usize, &(StreamKind, StreamOptions))| {
         let bytes = scan.clips.iter().map(|clip| nominal_clip_bytes(*kind, stored, clip.nominal_frames[stream]));

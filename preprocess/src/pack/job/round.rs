@@ -1,4 +1,4 @@
-//! What of a build is left to be done, given the shards that an earlier run finished.
+//! The remaining work of a build after an earlier run finished some shards.
 
 use std::path::Path;
 
@@ -11,18 +11,18 @@ use crate::pack::report::BuildReport;
 use crate::pack::writer::Writer;
 use crate::progress::{Watch, Work};
 
-/// What is left to be done.
+/// The remaining work.
 pub(super) struct Round {
     /// Finished shards of each stream.
     pub finished: Vec<FinishedShards>,
-    /// One for each listed clip.
+    /// The task of each listed clip; `None` if nothing remains to do.
     pub tasks: Vec<Option<Task>>,
-    /// Bytes that each clip is expected to hold on its way.
+    /// Bytes that each clip is expected to hold while it is in progress.
     pub weights: Vec<u64>,
 }
 
 impl Round {
-    /// Looks for finished shards in `set`, removes everything else from it, and plans the rest.
+    /// Finds finished shards in `set`, removes everything else from it, and plans the rest.
     pub fn plan(job: &Job<'_>, set: &Path, report: &mut BuildReport, watch: Watch<'_>) -> Result<Self> {
         remove_strays(set, job.streams.iter().map(|(kind, _)| *kind).zip(&job.plans))?;
         let mut finished: Vec<FinishedShards> = Vec::new();
@@ -40,7 +40,7 @@ impl Round {
         Ok(Self { finished, tasks, weights })
     }
 
-    /// Tells a writer of the finished shards.
+    /// Adds the finished shards to a writer.
     pub fn keep_finished(&self, job: &Job<'_>, writer: &mut Writer<'_>) {
         for (stream, shards) in self.finished.iter().enumerate() {
             for (&number, shard) in shards {
@@ -52,7 +52,7 @@ impl Round {
         }
     }
 
-    /// Says how long videos will take, and starts the progress bar.
+    /// Reports how long videos will take, and starts the progress bar.
     pub fn announce(&self, job: &Job<'_>, watch: Watch<'_>) -> Result<()> {
         let total = Work {
             clips: self.tasks.iter().flatten().count() as u64,

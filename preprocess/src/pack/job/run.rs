@@ -15,16 +15,17 @@ use crate::pack::report::Totals;
 use crate::pack::writer::Writer;
 use crate::progress::{Watch, Work};
 
-/// What all threads of a run share.
+/// State that all threads of a run share.
 pub(super) struct Run<'r> {
     job: &'r Job<'r>,
     round: &'r Round,
     watch: Watch<'r>,
-    /// Once the build cannot succeed, the remaining clips are only checked, so that the error names all of them.
+    /// Whether clips are still stored. Once the build cannot succeed, the remaining clips are only
+    /// checked, so that the error names all faulty clips.
     storing: AtomicBool,
 }
 
-/// What a run has to say of the clips.
+/// The results of a run.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub totals: Totals,
@@ -35,9 +36,9 @@ pub(super) struct Outcome {
     pub notes: Vec<String>,
 }
 
-/// What became of a clip.
+/// The result for one clip.
 enum Product {
-    /// Nothing was to be done.
+    /// The clip had no task.
     Nothing,
     Encoded(EncodedClip),
     Absent(Absence),
@@ -48,7 +49,8 @@ impl<'r> Run<'r> {
         Self { job, round, watch, storing: AtomicBool::new(true) }
     }
 
-    /// Packs all clips into the writer's shards. Clips that cannot be packed are no error here.
+    /// Packs all clips into the writer's shards. Reports clips that cannot be packed in the
+    /// outcome, not as an error.
     pub fn pack(&self, writer: &mut Writer<'_>) -> Result<Outcome> {
         let options = self.job.options;
         let mut outcome = Outcome::default();
@@ -64,7 +66,7 @@ impl<'r> Run<'r> {
         Ok(outcome)
     }
 
-    /// Reads the files of a clip that is to be packed or looked at.
+    /// Reads the files of a clip that must be packed or checked.
     fn read(&self, clip: usize) -> Result<Held<Option<ReadClip<'r>>>> {
         let (Some(task), Some(files)) = (&self.round.tasks[clip], &self.job.files[clip]) else {
             return Ok(Held { value: None, bytes: 0 });
@@ -86,13 +88,13 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Takes what became of the next clip.
+    /// Writes or records the result for the next clip.
     fn take(&self, clip: usize, product: Product, writer: &mut Writer<'_>, outcome: &mut Outcome) -> Result<()> {
         let Some(task) = &self.round.tasks[clip] else { return Ok(()) };
         match product {
             Product::Nothing => Ok(()),
             Product::Encoded(encoded) => self.store(clip, task, &encoded, writer, outcome),
-            Product::Absent(absence) => self.leave_out(clip, task, &absence, outcome),
+            Product::Absent(absence) => self.skip(clip, task, &absence, outcome),
         }
     }
 
@@ -105,7 +107,7 @@ impl<'r> Run<'r> {
         outcome: &mut Outcome,
     ) -> Result<()> {
         if !task.store {
-            return Err(self.job.mended(clip, &self.round.finished));
+            return Err(self.job.now_whole(clip, &self.round.finished));
         }
         let listed = &self.job.lists.clips[clip];
         outcome.totals.add(encoded);
@@ -118,8 +120,8 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// A clip that cannot be packed, though the scan took it for whole.
-    fn leave_out(&self, clip: usize, task: &Task, absence: &Absence, outcome: &mut Outcome) -> Result<()> {
+    /// Records a clip that cannot be packed, although the scan found no fault.
+    fn skip(&self, clip: usize, task: &Task, absence: &Absence, outcome: &mut Outcome) -> Result<()> {
         let id = &self.job.lists.clips[clip].id;
         if let Some(shard) = &task.in_finished {
             let problem = Problem::from(format!(

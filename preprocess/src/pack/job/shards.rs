@@ -1,4 +1,4 @@
-//! Makes the shards of a build in its partial folder, and puts the finished data set into its place.
+//! Makes the shards of a build in its partial folder, and moves the finished dataset to its place.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::place::target::Place;
 use crate::progress::Watch;
 
 impl Job<'_> {
-    /// Packs everything; on an error, finished shards stay in the partial folder.
+    /// Packs all clips. If that fails, finished shards stay in the partial folder.
     pub fn pack(
         &self,
         storage: &Arc<dyn Storage>,
@@ -44,7 +44,7 @@ impl Job<'_> {
         }
     }
 
-    /// Makes the shards that are not finished, and the manifest.
+    /// Makes the missing shards and the manifest.
     fn fill(
         &self,
         storage: &Arc<dyn Storage>,
@@ -63,7 +63,7 @@ impl Job<'_> {
         let Outcome { totals, faults, short, notes } = outcome?;
         report.notes.extend(notes);
         report.skipped.extend(short);
-        self.leave_out(faults, report)?;
+        self.skip(faults, report)?;
         let manifest = self.finish(writer, &**storage, set, plan, report)?;
         if watch.cancel.load(Ordering::Relaxed) {
             return Err(Error::Interrupted);
@@ -71,7 +71,8 @@ impl Job<'_> {
         Ok((manifest, totals))
     }
 
-    /// Closes the last shards; writes what the part is, if it is one, and the manifest.
+    /// Closes the last shards, and writes the part's record, if the build is a part, and the
+    /// manifest.
     fn finish(
         &self,
         writer: Writer<'_>,

@@ -1,4 +1,4 @@
-//! What is to be done with each clip, and how much that is.
+//! The task of each clip, and its size.
 
 use clipshard::Codec;
 
@@ -8,19 +8,20 @@ use crate::pack::finished::FinishedShards;
 use crate::pack::plan::{USUAL_PIXELS, nominal_source_bytes, record_bytes, shard_file};
 use crate::source::FoundClip;
 
-/// What is to be done with a clip.
+/// The work that remains for a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Task {
-    /// The streams that are read.
+    /// Whether each stream is read.
     pub(super) read: Vec<bool>,
-    /// Whether it goes into shards, or is only looked at because a finished shard lacks it.
+    /// Whether the clip is stored. Otherwise it is only checked, because a finished shard lacks it.
     pub(super) store: bool,
-    /// A finished shard that holds it.
+    /// A finished shard that holds the clip.
     pub(super) in_finished: Option<String>,
 }
 
 impl Job<'_> {
-    /// What is to be done with a clip, given the shards that are finished.
+    /// Returns the task of a clip, given the finished shards. Returns `None` if nothing remains to
+    /// do.
     pub(super) fn task(&self, clip: usize, finished: &[FinishedShards]) -> Option<Task> {
         self.files[clip].as_ref()?;
         let (mut make, mut lacking, mut in_finished) = (vec![false; self.streams.len()], false, None);
@@ -35,15 +36,16 @@ impl Job<'_> {
             }
         }
         if lacking {
-            // It was left out of a finished shard, so it is left out of all. What was wrong is found once more.
+            // A finished shard lacks the clip, so all shards must. Checking it again finds the
+            // reason.
             let local = |stream| self.makes_clip(stream, clip);
             return Some(Task { read: (0..self.streams.len()).map(local).collect(), store: false, in_finished: None });
         }
         make.contains(&true).then_some(Task { read: make, store: true, in_finished })
     }
 
-    /// A clip that was left out of a finished shard is whole now.
-    pub(super) fn mended(&self, clip: usize, finished: &[FinishedShards]) -> Error {
+    /// Returns the error for a clip that is whole now but that a finished shard lacks.
+    pub(super) fn now_whole(&self, clip: usize, finished: &[FinishedShards]) -> Error {
         let lacks = finished.iter().enumerate().find_map(|(stream, shards)| {
             let number = self.plans[stream].shard_of[clip];
             let shard = shards.get(&number).filter(|shard| !shard.frames.contains_key(&clip))?;
@@ -55,11 +57,11 @@ impl Job<'_> {
         Error::Input(problem.name(Setting::Overwrite))
     }
 
-    /// Bytes that a clip is expected to hold on its way.
+    /// Returns the bytes that a clip is expected to hold while it is in progress.
     pub(super) fn weight(&self, clip: usize, task: Option<&Task>) -> u64 {
         let Some(task) = task else { return 0 };
         if self.video.is_some() {
-            // Frames pass one by one; only records stay.
+            // Frames are encoded one by one, so only their records stay in memory.
             return self.stored_bytes(clip, task, |_| USUAL_PIXELS);
         }
         let streams = self.streams.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
@@ -67,8 +69,8 @@ impl Job<'_> {
         read + self.stored_bytes(clip, task, |_| USUAL_PIXELS)
     }
 
-    /// Bytes that a clip's records are expected to take beside its files, whose images have so many `pixels` in a stream.
-    /// Files that are kept become records.
+    /// Returns the expected bytes of a clip's records, in addition to its files. `pixels` gives the
+    /// number of pixels of a stream's images. Files that are stored unchanged need no extra bytes.
     pub(super) fn stored_bytes(&self, clip: usize, task: &Task, pixels: impl Fn(usize) -> u64) -> u64 {
         let mut bytes = 0;
         for (stream, (kind, options)) in self.streams.iter().enumerate() {

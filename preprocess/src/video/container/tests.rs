@@ -1,4 +1,4 @@
-//! Small files of each container: whole, cut, filled up with zeros, mutated.
+//! Tests with small files of each container: complete, cut, filled up with zeros, mutated.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn boxed(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     [&(content.len() as u32 + 8).to_be_bytes(), &kind[..], content].concat()
 }
 
-/// A small file of each container, whole as far as its parts go.
+/// Returns a small valid file of each container.
 fn files() -> Vec<(&'static str, Vec<u8>)> {
     let frames = [b"movi".to_vec(), chunk(*b"00dc", &[1; 9]), chunk(*b"00dc", &[2; 8])].concat();
     let avi =
@@ -57,8 +57,8 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
 fn a_file_is_whole_or_its_cut_is_seen() {
     for (name, whole) in files() {
         assert_eq!(verdict(&whole), None, "{name}");
-        // The last byte is missing, and everything behind the middle of the last part.
-        // Flash video's last four bytes only repeat a length.
+        // Cuts off the last byte, and the second half of the last part. The last four bytes of
+        // Flash video only repeat a length.
         for lost in if name == "flv" { [5, 9] } else { [1, 4] } {
             let cut = &whole[..whole.len() - lost];
             let expected = format!("it is cut short: {} of at least ", cut.len());
@@ -109,7 +109,7 @@ fn whatever_the_bytes_say_it_ends() {
             let _ = judge(&path).unwrap();
         }
     }
-    // Lists in lists, as many as fit.
+    // As many nested lists as fit.
     let mut deep = b"RIFF\xff\xff\xff\xffAVI ".to_vec();
     (0..200_000_u32)
         .rev()
