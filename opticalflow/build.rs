@@ -1,4 +1,4 @@
-//! Compiles the CUDA kernel to PTX when the feature `cuda` is on.
+//! Compiles the CUDA kernel to PTX if the feature `cuda` is enabled.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,20 +19,21 @@ fn main() {
         },
         PathBuf::from,
     );
-    // PTX of one compute capability runs on every later card.
+    // PTX of one compute capability runs on every later GPU.
     let capability = variable("CUDA_COMPUTE_CAP").unwrap_or_else(|| "75".into());
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("tvl1.ptx");
     let status = Command::new(&nvcc)
-        // Without fused multiply-add, as on the processor.
+        // Without fused multiply-add, as on the CPU, so that both give the same bits.
         .args(["-ptx", "-O3", "-fmad=false", "-std=c++17", &format!("-arch=compute_{capability}"), "-o"])
         .arg(&out)
         .arg("src/cuda/tvl1.cu")
         .status();
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => panic!("{}: {status} while compiling src/cuda/tvl1.cu", nvcc.display()),
+        Ok(status) => panic!("cannot compile src/cuda/tvl1.cu: {} ended with {status}", nvcc.display()),
         Err(error) => panic!(
-            "{}: {error}. The feature `cuda` needs NVIDIA's compiler: install the CUDA toolkit and set CUDA_HOME, or build without it",
+            "cannot run {}: {error}. The feature `cuda` needs the CUDA compiler: install the CUDA toolkit and set \
+             CUDA_HOME, or build without the feature",
             nvcc.display()
         ),
     }

@@ -1,6 +1,14 @@
-//! Flow of consecutive grey frames: `pairs WIDTHxHEIGHT IN OUT` reads raw frames of one byte a pixel from IN and writes for each
-//! pair the quantised x, then y, to OUT. `--dis` takes DIS in place of TV-L1, `--float` writes f32 instead, `--portable` uses no
-//! SIMD found at run time, `--times=N` computes each pair N times. Prints the seconds that the last computation of each pair took.
+//! Computes the flow between consecutive grey frames, and times it.
+//!
+//! Usage: `pairs WIDTHxHEIGHT IN OUT [OPTIONS]`
+//!
+//! Reads raw frames of one byte per pixel from IN. Writes the quantised x and y components of each
+//! pair to OUT. Prints the seconds that the last computation of each pair took.
+//!
+//! * `--dis` computes DIS instead of TV-L1.
+//! * `--float` writes f32 values (little-endian) instead of bytes.
+//! * `--portable` disables SIMD instructions that are detected at run time.
+//! * `--times=N` computes each pair N times.
 
 use std::error::Error;
 use std::time::Instant;
@@ -10,7 +18,7 @@ use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params, quantise};
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
     let [size, input, output] = &names[..] else { return Err("usage: pairs WIDTHxHEIGHT IN OUT".into()) };
-    let (width, height) = size.split_once('x').ok_or("the size is written WIDTHxHEIGHT")?;
+    let (width, height) = size.split_once('x').ok_or_else(|| format!("{size} is not a size: write WIDTHxHEIGHT"))?;
     let (width, height): (usize, usize) = (width.parse()?, height.parse()?);
     let flag = |name: &str| flags.iter().any(|flag| flag == name);
     let (mut tvl1, mut dis) =

@@ -1,4 +1,4 @@
-//! Errors.
+//! The errors of this crate.
 
 /// An error of this crate.
 ///
@@ -13,78 +13,84 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A parameter has a value with which the method makes no sense.
-    #[error("parameter {name} is {value}, expected {expected}")]
+    /// A parameter has a wrong value.
+    #[error("parameter {name} is {value}, but must be {expected}")]
     Parameter {
-        /// Its name in [`crate::TvL1Params`] or [`crate::DisParams`].
+        /// Name of the field in [`crate::TvL1Params`] or [`crate::DisParams`].
         name: &'static str,
-        /// Its value.
+        /// Value of the field.
         value: String,
-        /// The values that are allowed.
+        /// The allowed values, in words.
         expected: &'static str,
     },
     /// Images have no pixels, or more than [`crate::TvL1::MAX_PIXELS`].
-    #[error("images of {width}x{height} pixels: expected 1 to {} pixels", crate::TvL1::MAX_PIXELS)]
+    #[error("images of {width}x{height} are not supported: they must have 1 to {} pixels", crate::TvL1::MAX_PIXELS)]
     Size {
         /// Width in pixels.
         width: usize,
         /// Height in pixels.
         height: usize,
     },
-    /// The bytes of an image do not fit the size for which the solver was made.
-    #[error("a grey image of {width}x{height} has {expected} bytes, got {got}", expected = width * height)]
+    /// An image does not have the size of the solver.
+    #[error("an image has {got} bytes, but a grey image of {width}x{height} has {expected}", expected = width * height)]
     Image {
-        /// Width in pixels.
+        /// Width of the solver's images in pixels.
         width: usize,
-        /// Height in pixels.
+        /// Height of the solver's images in pixels.
         height: usize,
-        /// Bytes that were given.
+        /// Number of bytes of the image.
         got: usize,
     },
-    /// Two flow fields have different sizes, or the components of one do not fit its size.
-    #[error("a flow field of {}x{} pixels with {} motions to the right and {} downwards; expected one of {width}x{height}", got.0, got.1, motions.0, motions.1)]
+    /// Two flow fields have different sizes, or the components of a field do not fit its size.
+    #[error(
+        "a flow field of {}x{} has {} x and {} y components, but a field of {width}x{height} is needed",
+        got.0, got.1, motions.0, motions.1
+    )]
     Field {
         /// Expected width in pixels.
         width: usize,
         /// Expected height in pixels.
         height: usize,
-        /// Width and height that the field states.
+        /// Width and height of the field.
         got: (usize, usize),
-        /// Motions in its `x` and in its `y`.
+        /// Number of elements in the field's `x` and in its `y`.
         motions: (usize, usize),
     },
-    /// Frames for a card are not whole, fewer than two, or more than it was told to make room for.
-    #[error("{got} bytes of grey frames of {width}x{height}: expected 2 to {} whole ones", pairs + 1)]
+    /// Frames for a GPU are incomplete, fewer than two, or more than the solver was made for.
+    #[error(
+        "{got} bytes are not 2 to {} whole grey frames of {width}x{height}, which the solver needs",
+        pairs + 1
+    )]
     Frames {
         /// Width in pixels.
         width: usize,
         /// Height in pixels.
         height: usize,
-        /// Pairs at most.
+        /// Largest number of pairs.
         pairs: usize,
-        /// Bytes that were given.
+        /// Number of bytes of the frames.
         got: usize,
     },
-    /// A card has no memory left for so much at once.
-    #[error("card {ordinal}: its memory is full")]
+    /// The memory of a GPU is not sufficient.
+    #[error("the memory of GPU {ordinal} is full")]
     CardFull {
-        /// Its number.
+        /// Number of the GPU.
         ordinal: usize,
     },
-    /// A card cannot be used.
-    #[error("card {ordinal}: {reason}")]
+    /// A GPU cannot be used.
+    #[error("cannot use GPU {ordinal}: {reason}")]
     Card {
-        /// Its number.
+        /// Number of the GPU.
         ordinal: usize,
-        /// In words.
+        /// The reason, in words.
         reason: String,
     },
 }
 
-/// Result of this crate.
+/// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Checks that both images have the size that a solver was made for.
+/// Checks that both images have the size of the solver.
 pub(crate) fn check_images(images: [&[u8]; 2], width: usize, height: usize) -> Result<()> {
     match images.into_iter().find(|image| image.len() != width * height) {
         Some(image) => Err(Error::Image { width, height, got: image.len() }),

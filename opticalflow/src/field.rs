@@ -2,10 +2,12 @@
 
 use crate::error::{Error, Result};
 
-/// The motion of each pixel: pixel (x, y) of the first image is found at (x + `x[i]`, y + `y[i]`) in the second,
-/// `i = y * width + x`.
+/// A flow field: the motion of each pixel between two images.
 ///
-/// A `Flow::default()` is empty; solvers fill it and reuse its memory.
+/// Pixel (x, y) of the first image is at (x + `x[i]`, y + `y[i]`) in the second image.
+/// The index is `i = y * width + x`.
+///
+/// A `Flow::default()` is empty. Solvers fill it and reuse its memory.
 ///
 /// # Example
 ///
@@ -31,9 +33,10 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Makes a field of motions to the right and downwards, each `[height, width]`.
+    /// Makes a field from its motions to the right and downwards, each `[height, width]`.
     ///
-    /// Returns [`Error::Field`] where their lengths do not fit the size.
+    /// # Errors
+    /// Returns [`Error::Field`] if the lengths of `x` and `y` do not fit the size.
     pub fn new(width: usize, height: usize, x: Vec<f32>, y: Vec<f32>) -> Result<Self> {
         let flow = Self { width, height, x, y };
         flow.check(width, height)?;
@@ -49,9 +52,11 @@ impl Flow {
         Err(Error::Field { width, height, got, motions })
     }
 
-    /// Returns the mean length of the difference of two fields: the end-point error of Otte and Nagel (1994), in pixels.
+    /// Returns the mean end-point error in pixels: the mean length of the difference of two fields
+    /// (Otte and Nagel 1994).
     ///
-    /// Returns [`Error::Field`] where the fields have different sizes.
+    /// # Errors
+    /// Returns [`Error::Field`] if the fields have different sizes.
     pub fn end_point_error(&self, other: &Self) -> Result<f64> {
         self.check(self.width, self.height)?;
         other.check(self.width, self.height)?;

@@ -1,14 +1,16 @@
-//! Eight numbers at a time. Every operation is a single IEEE 754 operation on each of them, so all implementations give the
-//! same bits; that is why there is no fused multiply-add.
+//! SIMD vectors of eight numbers.
+//!
+//! Each operation is a single IEEE 754 operation per number, without fused multiply-add. All
+//! implementations therefore give the same bits.
 #![allow(unsafe_code, reason = "loads, stores and arithmetic of AVX")]
 
-/// Numbers that go through the same arithmetic side by side.
+/// A vector of numbers.
 pub(crate) trait Lanes: Copy {
-    /// How many.
+    /// Number of lanes.
     const COUNT: usize;
 
     fn splat(value: f32) -> Self;
-    /// `from[at..at + COUNT]`.
+    /// Loads `from[at..at + COUNT]`.
     fn load(from: &[f32], at: usize) -> Self;
     fn store(self, to: &mut [f32], at: usize);
     fn add(self, other: Self) -> Self;
@@ -16,17 +18,18 @@ pub(crate) trait Lanes: Copy {
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
     fn sqrt(self) -> Self;
-    /// `self < other ? self : other`, as x86's `minps`.
+    /// Computes `self < other ? self : other`, as `minps` of x86.
     fn min(self, other: Self) -> Self;
-    /// `self > other ? self : other`.
+    /// Computes `self > other ? self : other`, as `maxps` of x86.
     fn max(self, other: Self) -> Self;
     /// Adds lane `i` to `sums[at + i]`.
     fn add_to(self, sums: &mut [f32; 8], at: usize);
-    /// The sum of all lanes; of eight, those four apart first, then those two apart.
+    /// Returns the sum of all lanes. Of eight lanes, adds those four apart first, then those two
+    /// apart.
     fn sum(self) -> f32;
 }
 
-/// One number: what is left over at the end of a row.
+/// A single number, for the rest at the end of a row.
 impl Lanes for f32 {
     const COUNT: usize = 1;
 
@@ -80,11 +83,12 @@ impl Lanes for f32 {
     }
 }
 
-/// Eight numbers on any processor; compilers make what vectors there are of it.
+/// Eight numbers on any CPU. The compiler uses the vector instructions of its target.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; 8]);
 
-/// One operation on each of eight numbers. (Iterators and closures keep compilers from seeing the vector.)
+/// Applies an operation to each of eight numbers. Compilers do not vectorise the same code with
+/// iterators or closures.
 macro_rules! each {
     ($a:expr, $b:expr, |$x:ident, $y:ident| $result:expr) => {{
         let (a, b) = ($a.0, $b.0);
@@ -159,18 +163,18 @@ impl Lanes for Portable {
     }
 }
 
-/// Which instructions are used; the results are the same.
+/// The instructions to use. They do not change the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Simd {
-    /// What the program was compiled for.
+    /// The instructions that the program was compiled for.
     Portable,
-    /// AVX2, found on this processor.
+    /// AVX2, detected on this CPU.
     #[cfg(target_arch = "x86_64")]
     Avx2,
 }
 
 impl Simd {
-    /// The best that this processor has.
+    /// Returns the best instructions of this CPU.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
@@ -193,8 +197,10 @@ mod avx {
 
     use super::Lanes;
 
-    /// Eight numbers in a register. Used only within functions that are compiled for AVX2 and called where the processor has
-    /// it; every `SAFETY` below rests on that.
+    /// Eight numbers in a register.
+    ///
+    /// Only functions that are compiled for AVX2 use it, and they run only on CPUs with AVX2. Each
+    /// `SAFETY` comment below relies on this.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx(__m256);
 
@@ -203,54 +209,54 @@ mod avx {
 
         #[inline(always)]
         fn splat(value: f32) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_set1_ps(value) })
         }
         #[inline(always)]
         fn load(from: &[f32], at: usize) -> Self {
             let from = &from[at..at + 8];
-            // SAFETY: the processor has AVX2, and the slice has eight numbers.
+            // SAFETY: the CPU has AVX2, and the slice has eight numbers.
             Self(unsafe { _mm256_loadu_ps(from.as_ptr()) })
         }
         #[inline(always)]
         fn store(self, to: &mut [f32], at: usize) {
             let to = &mut to[at..at + 8];
-            // SAFETY: the processor has AVX2, and the slice has eight numbers.
+            // SAFETY: the CPU has AVX2, and the slice has eight numbers.
             unsafe { _mm256_storeu_ps(to.as_mut_ptr(), self.0) }
         }
         #[inline(always)]
         fn add(self, other: Self) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_add_ps(self.0, other.0) })
         }
         #[inline(always)]
         fn sub(self, other: Self) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_sub_ps(self.0, other.0) })
         }
         #[inline(always)]
         fn mul(self, other: Self) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_mul_ps(self.0, other.0) })
         }
         #[inline(always)]
         fn div(self, other: Self) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_div_ps(self.0, other.0) })
         }
         #[inline(always)]
         fn sqrt(self) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_sqrt_ps(self.0) })
         }
         #[inline(always)]
         fn min(self, other: Self) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_min_ps(self.0, other.0) })
         }
         #[inline(always)]
         fn max(self, other: Self) -> Self {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             Self(unsafe { _mm256_max_ps(self.0, other.0) })
         }
         #[inline(always)]
@@ -260,7 +266,7 @@ mod avx {
         }
         #[inline(always)]
         fn sum(self) -> f32 {
-            // SAFETY: the processor has AVX2.
+            // SAFETY: the CPU has AVX2.
             unsafe {
                 let four = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
                 let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -292,7 +298,8 @@ mod tests {
         bits
     }
 
-    /// Of what is no number the sign is the compiler's choice, and no result of the crate depends on it.
+    /// Returns the bits of a value, with one NaN for all. The compiler chooses the sign of NaN; no
+    /// result depends on it.
     fn bits_of(value: f32) -> u32 {
         if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() }
     }
@@ -303,7 +310,7 @@ mod tests {
         let b = [-0.0, 0.0, 7.0, -3.7, 0.3, 0.1, 1.0e-9, 2.5];
         let portable = all_operations::<Portable>(&a, &b);
         for lane in 0..8 {
-            // The results of one lane, each followed by its sum.
+            // The result of each operation is followed by its sum.
             let single = all_operations::<f32>(&a[lane..], &b[lane..]);
             let of_lane: Vec<u32> = portable.chunks_exact(8).map(|lanes| lanes[lane]).collect();
             let of_single: Vec<u32> = single.chunks(8).map(|lanes| lanes[0]).collect();

@@ -1,9 +1,11 @@
-//! Images of f32 with a border of one pixel left and right, so that neighbours in a row need no special case.
+//! Images of f32 with a border of one pixel at the left and right of each row.
+//!
+//! With the border, code that reads the neighbours of a pixel needs no special case.
 
-/// Pixels of border on each side of a row.
+/// Width of the border on each side of a row, in pixels.
 const BORDER: usize = 1;
 
-/// An image `[height, width]`; rows lie one behind the other, each with its border.
+/// An image `[height, width]`. The rows are stored one after the other, each with its border.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plane {
     pub width: usize,
@@ -12,7 +14,7 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    /// An image of zeros, border included.
+    /// Makes an image of zeros. The border is zero, too.
     pub fn new(width: usize, height: usize) -> Self {
         Self { width, height, data: vec![0.0; (width + 2 * BORDER) * height] }
     }
@@ -27,21 +29,21 @@ impl Plane {
         y * (self.width + 2 * BORDER)
     }
 
-    /// Row `y` with its border: pixel `x` is at `x + 1`.
+    /// Returns row `y` with its border: pixel `x` is at index `x + 1`.
     #[inline(always)]
     pub fn bordered(&self, y: usize) -> &[f32] {
         let start = self.start(y);
         &self.data[start..start + self.width + 2 * BORDER]
     }
 
-    /// Row `y` with its border, to be changed.
+    /// Returns row `y` with its border, mutable.
     #[inline(always)]
     pub fn bordered_mut(&mut self, y: usize) -> &mut [f32] {
         let start = self.start(y);
         &mut self.data[start..start + self.width + 2 * BORDER]
     }
 
-    /// Takes a grey image of this size.
+    /// Sets the pixels to those of a grey image of the same size.
     pub fn set_grey(&mut self, image: &[u8]) {
         for (y, row) in image.chunks_exact(self.width).enumerate() {
             for (pixel, &grey) in self.row_mut(y).iter_mut().zip(row) {
@@ -50,12 +52,12 @@ impl Plane {
         }
     }
 
-    /// Takes the pixels of an image of the same size.
+    /// Copies an image of the same size, border included.
     pub fn copy_from(&mut self, other: &Self) {
         self.data.copy_from_slice(&other.data);
     }
 
-    /// Sets the border to the pixels beside it.
+    /// Sets each border pixel to the value of the pixel next to it.
     pub fn repeat_border(&mut self) {
         let width = self.width;
         for y in 0..self.height {
@@ -64,7 +66,8 @@ impl Plane {
         }
     }
 
-    /// The rows above, at and below `y`, with borders, the middle one to be changed; `beyond` is what lies outside.
+    /// Returns the rows above, at and below `y`, with borders. Row `y` is mutable. `beyond`
+    /// replaces rows outside the image.
     #[inline(always)]
     pub fn around<'a>(&'a mut self, y: usize, beyond: &'a [f32]) -> (&'a [f32], &'a mut [f32], &'a [f32]) {
         let (stride, start, height) = (self.width + 2 * BORDER, self.start(y), self.height);
@@ -80,13 +83,13 @@ impl Plane {
         self.data.copy_within(from..from + self.width + 2 * BORDER, to);
     }
 
-    /// The pixels of row `y`.
+    /// Returns the pixels of row `y`.
     #[inline(always)]
     pub fn row(&self, y: usize) -> &[f32] {
         &self.bordered(y)[BORDER..][..self.width]
     }
 
-    /// The pixels of row `y`, to be changed.
+    /// Returns the pixels of row `y`, mutable.
     #[inline(always)]
     pub fn row_mut(&mut self, y: usize) -> &mut [f32] {
         let width = self.width;

@@ -1,9 +1,9 @@
-//! Smaller and larger images, bilinear and without a filter, as OpenCV's `resize` with `INTER_LINEAR`: pixel centres
-//! correspond, and beyond the border the last pixel goes on.
+//! Resizes images as OpenCV's `resize` does, and computes the sizes of pyramid levels.
 
 use crate::plane::Plane;
 
-/// Where the pixels of one axis of the result come from: a first source pixel and the weight of the next.
+/// The source pixels of each result pixel on one axis: a first pixel, the next pixel, and the
+/// weight of the next.
 #[derive(Debug, Clone, Default)]
 struct Taps {
     first: Vec<u32>,
@@ -12,7 +12,7 @@ struct Taps {
 }
 
 impl Taps {
-    /// `scale` is source pixels a result pixel.
+    /// Computes the taps. `scale` is the number of source pixels per result pixel.
     fn new(source: usize, result: usize, scale: f64) -> Self {
         let mut taps = Self::default();
         let last = source as i64 - 1;
@@ -34,7 +34,10 @@ impl Taps {
     }
 }
 
-/// Resizes images of one size to another.
+/// A bilinear resize from one size to another, without antialiasing, as OpenCV's `resize` with
+/// `INTER_LINEAR`.
+///
+/// Pixel centres correspond. Outside the image, the border pixel is repeated.
 #[derive(Debug, Clone)]
 pub(crate) struct Bilinear {
     columns: Taps,
@@ -42,12 +45,13 @@ pub(crate) struct Bilinear {
 }
 
 impl Bilinear {
-    /// Down by a factor: `scale` source pixels a result pixel, whatever the sizes were rounded to.
+    /// Makes a resize with exactly `scale` source pixels per result pixel, although the sizes are
+    /// rounded.
     pub fn by_scale(from: (usize, usize), to: (usize, usize), scale: f64) -> Self {
         Self { columns: Taps::new(from.0, to.0, scale), rows: Taps::new(from.1, to.1, scale) }
     }
 
-    /// From one size, width and height, to another.
+    /// Makes a resize whose scale is the quotient of the sizes. A size is width and height.
     pub fn by_size(from: (usize, usize), to: (usize, usize)) -> Self {
         let scale = |from: usize, to: usize| from as f64 / to as f64;
         Self {
@@ -56,7 +60,8 @@ impl Bilinear {
         }
     }
 
-    /// For each pixel of the columns, then of the rows: first source pixel, next one and its weight.
+    /// Returns the taps of the columns and of the rows: first source pixel, next source pixel,
+    /// weight of the next.
     #[cfg(any(test, feature = "cuda"))]
     pub fn axes(&self) -> [impl Iterator<Item = (u32, u32, f32)>; 2] {
         [&self.columns, &self.rows].map(|taps| {
@@ -65,7 +70,7 @@ impl Bilinear {
         })
     }
 
-    /// Resizes `from` into `to` and multiplies by `factor`.
+    /// Resizes `from` into `to` and multiplies the values by `factor`.
     pub fn resize(&self, from: &Plane, to: &mut Plane, factor: f32) {
         for y in 0..to.height {
             let upper = from.row(self.rows.first[y] as usize);
@@ -82,7 +87,7 @@ impl Bilinear {
     }
 }
 
-/// The mean over the area of each result pixel, as OpenCV's `resize` with `INTER_AREA`.
+/// A resize to the mean over the area of each result pixel, as OpenCV's `resize` with `INTER_AREA`.
 #[derive(Debug, Clone)]
 pub(crate) struct Area {
     columns: Vec<Vec<(usize, f32)>>,
@@ -90,12 +95,12 @@ pub(crate) struct Area {
 }
 
 impl Area {
-    /// From one size, width and height, to a smaller.
+    /// Makes a resize from one size to a smaller one. A size is width and height.
     pub fn new(from: (usize, usize), to: (usize, usize)) -> Self {
         Self { columns: shares(from.0, to.0), rows: shares(from.1, to.1) }
     }
 
-    /// Shrinks `from` into `to`, rounded to whole grey values.
+    /// Shrinks `from` into `to` and rounds to whole grey values.
     pub fn shrink(&self, from: &Plane, to: &mut Plane) {
         for (y, rows) in self.rows.iter().enumerate() {
             for (pixel, columns) in to.row_mut(y).iter_mut().zip(&self.columns) {
@@ -110,7 +115,7 @@ impl Area {
     }
 }
 
-/// For each result pixel of an axis the source pixels in its area, with their shares.
+/// Returns, for each result pixel on one axis, the source pixels in its area with their shares.
 fn shares(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     let scale = from as f64 / to as f64;
     let shares_of = |pixel: usize| {
@@ -122,8 +127,10 @@ fn shares(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     (0..to).map(shares_of).collect()
 }
 
-/// Sizes of the levels of a pyramid, the largest first: each is `step` times the one before, rounded half to even; no level
-/// but the first has a side shorter than `shortest`.
+/// Returns the sizes of the levels of a pyramid, the largest first.
+///
+/// Each level is `step` times the previous one, rounded half to even. Except for the first level,
+/// no side is shorter than `shortest`.
 pub(crate) fn level_sizes(
     width: usize,
     height: usize,
@@ -158,8 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn areas_are_shared_out() {
-        // cv2.resize(numpy.uint8([[10, 20, 40, 80, 160]]), (2, 1), interpolation=cv2.INTER_AREA) == [[20, 104]]
+    fn result_pixels_are_the_means_of_their_areas() {
+        // cv2.resize(numpy.uint8([[10, 20, 40, 80, 160]]), (2, 1), interpolation=cv2.INTER_AREA) ==
+        // [[20, 104]]
         let source = plane(5, &[&[10.0, 20.0, 40.0, 80.0, 160.0]]);
         let mut result = Plane::new(2, 1);
         Area::new((5, 1), (2, 1)).shrink(&source, &mut result);
@@ -167,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_of_a_usual_frame_are_those_of_opencv() {
+    fn levels_of_a_ucf101_frame_are_those_of_opencv() {
         let sizes = level_sizes(342, 256, 5, 0.8, 16);
         assert_eq!(sizes, [(342, 256), (274, 205), (219, 164), (175, 131), (140, 105)]);
         assert_eq!(level_sizes(40, 20, 5, 0.8, 16), [(40, 20), (32, 16)]);
@@ -175,14 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn centres_correspond_and_the_border_goes_on() {
-        // cv2.resize(numpy.float32([[0, 10]]), (4, 1), interpolation=cv2.INTER_LINEAR) == [[0, 2.5, 7.5, 10]]
+    fn centres_correspond_and_the_border_is_repeated() {
+        // cv2.resize(numpy.float32([[0, 10]]), (4, 1), interpolation=cv2.INTER_LINEAR) == [[0, 2.5,
+        // 7.5, 10]]
         let source = plane(2, &[&[0.0, 10.0]]);
         let mut result = Plane::new(4, 1);
         Bilinear::by_size((2, 1), (4, 1)).resize(&source, &mut result, 2.0);
         assert_eq!(result.row(0), [0.0, 5.0, 15.0, 20.0]);
-        // cv2.resize(numpy.float32([[0, 1, 2, 3, 4]]).T, None, fx=.8, fy=.8, interpolation=cv2.INTER_LINEAR):
-        // centres at 1.25 (i + 0.5) - 0.5.
+        // cv2.resize(numpy.float32([[0, 1, 2, 3, 4]]).T, None, fx=.8, fy=.8,
+        // interpolation=cv2.INTER_LINEAR): centres at 1.25 (i + 0.5) - 0.5.
         let source = plane(1, &[&[0.0], &[1.0], &[2.0], &[3.0], &[4.0]]);
         let mut result = Plane::new(1, 4);
         Bilinear::by_scale((1, 5), (1, 4), 1.25).resize(&source, &mut result, 1.0);

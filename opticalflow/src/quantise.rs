@@ -1,14 +1,15 @@
-//! Flow as bytes, the input of two-stream networks since 2014.
+//! Quantises flow to bytes, the input of two-stream networks.
 //!
-//! `dense_flow`, `gpu_flow` and `denseflow` write `round(255 * (v + 20) / 40)` of motions clipped to +-20 pixels with OpenCV's
-//! `cvRound`, which rounds halves to even: no motion is 127.5 and so becomes 128.
+//! The tools `dense_flow`, `gpu_flow` and `denseflow` clip motions to +-20 pixels and write
+//! `round(255 * (v + 20) / 40)`. They round with OpenCV's `cvRound`, which rounds halves to even.
+//! No motion is 127.5 and becomes 128.
 
-/// Motions beyond this many pixels are clipped.
+/// Largest motion in pixels. Larger motions are clipped to it.
 pub const BOUND: f32 = 20.0;
-/// The byte of no motion.
+/// The byte that means no motion.
 pub const NO_MOTION: u8 = 128;
 
-/// Returns one component of a motion, in pixels, as a byte. NaN counts as no motion.
+/// Quantises one component of a motion, in pixels, to a byte. NaN becomes [`NO_MOTION`].
 ///
 /// # Example
 ///
@@ -21,12 +22,12 @@ pub fn quantise_value(motion: f32) -> u8 {
     if motion.is_nan() {
         return NO_MOTION;
     }
-    // In f64, as C computes `255 * (v - low) / (high - low)` where the bounds are doubles.
+    // `dense_flow` computes `255 * (v - low) / (high - low)` in double precision.
     let clipped = f64::from(motion.clamp(-BOUND, BOUND));
     (255.0 * (clipped + f64::from(BOUND)) / f64::from(2.0 * BOUND)).round_ties_even() as u8
 }
 
-/// Quantises one component of a field into `bytes`, whose former content is lost.
+/// Quantises one component of a field. Replaces the content of `bytes`.
 ///
 /// # Example
 ///
@@ -46,7 +47,7 @@ mod tests {
 
     #[test]
     fn bytes_are_those_of_the_macro_in_dense_flow() {
-        // (v - low) * 255 / (high - low), rounded half to even, by hand.
+        // Expected: (v - low) * 255 / (high - low), rounded half to even.
         for (motion, byte) in [
             (0.0, 128),
             (-0.0, 128),
@@ -60,7 +61,7 @@ mod tests {
             (1.0, 134),
             // 127.5 - 6.375 = 121.125
             (-1.0, 121),
-            // Half-way values: 16 * 6.375 = 102 exactly, so 229.5 and 25.5.
+            // Halves: 16 * 6.375 = 102 exactly, which gives 229.5 and 25.5.
             (16.0, 230),
             (-16.0, 26),
         ] {

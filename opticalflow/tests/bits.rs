@@ -1,9 +1,9 @@
-//! What the result may depend on, and images at the edge of sense.
+//! Tests that results are reproducible, and that unusual images and parameters are handled.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use clip_flow::{Dis, DisParams, Error, Flow, TvL1, TvL1Params};
 
-/// Smooth made-up images; another `phase` is another moment.
+/// Returns a smooth synthetic image. A change of `phase` moves it.
 fn image(width: usize, height: usize, phase: f32) -> Vec<u8> {
     let pixel = |i: usize| {
         let (x, y) = ((i % width) as f32, (i / width) as f32);
@@ -56,7 +56,7 @@ fn dis_gives_the_same_bits_with_and_without_simd() {
             solver.clone().portable().compute(&first, &second, &mut flows[1]).unwrap();
             assert!(flows[0].x.iter().any(|x| x.abs() > 0.1), "{width}x{height}: something moves");
             assert_eq!(bits(&flows[0]), bits(&flows[1]), "{width}x{height}");
-            // Nor does it matter what was computed before.
+            // Earlier pairs do not change the result either.
             let mut used = solver;
             used.compute(&second, &first, &mut flows[2]).unwrap();
             used.compute(&first, &second, &mut flows[2]).unwrap();
@@ -155,7 +155,7 @@ fn hard_noise_stays_finite() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn wrong_parameters_and_sizes_are_refused() {
     let refused = |params: TvL1Params| matches!(TvL1::new(20, 20, params), Err(Error::Parameter { .. }));
     let usual = TvL1Params::default();
     for tau in [0.0, -1.0, f32::NAN, f32::INFINITY] {
@@ -170,5 +170,5 @@ fn what_makes_no_sense_is_refused() {
         assert_eq!(TvL1::new(width, height, usual).err(), Some(Error::Size { width, height }));
     }
     let wrong = TvL1::new(4, 3, usual).unwrap().compute(&[0; 12], &[0; 11], &mut Flow::default());
-    assert_eq!(wrong.unwrap_err().to_string(), "a grey image of 4x3 has 12 bytes, got 11");
+    assert_eq!(wrong.unwrap_err().to_string(), "an image has 11 bytes, but a grey image of 4x3 has 12");
 }

@@ -1,4 +1,7 @@
-//! Against OpenCV's `DualTVL1OpticalFlow` and `DISOpticalFlow` on made-up pairs (`scripts/make_flow_goldens.py`).
+//! Compares TV-L1 and DIS with OpenCV's `DualTVL1OpticalFlow` and `DISOpticalFlow` on synthetic
+//! pairs.
+//!
+//! `scripts/make_flow_goldens.py` makes the goldens.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params, quantise};
@@ -33,7 +36,7 @@ fn goldens() -> [(&'static str, Golden); 3] {
     ]
 }
 
-/// Our TV-L1 and DIS, in the order of the goldens.
+/// Computes TV-L1 and DIS flow with this crate, in the order of the goldens.
 fn compute(golden: &Golden) -> [Flow; 2] {
     let mut flows = [Flow::default(), Flow::default()];
     let Flow { width, height, .. } = golden.truth;
@@ -59,7 +62,7 @@ fn flow_is_that_of_opencv_within_a_level() {
             }
             let mean = levels.iter().map(|&level| f64::from(level)).sum::<f64>() / levels.len() as f64;
             let near = levels.iter().filter(|&&level| level <= 2).count() as f64 / levels.len() as f64;
-            println!("{name}, {method}: {mean:.3} levels in the mean, {near:.4} within 2");
+            println!("{name}, {method}: mean difference {mean:.3} levels, {near:.4} within 2 levels");
             assert!(mean <= 0.5, "{name}, {method}: {mean}");
             assert!(near >= 0.97, "{name}, {method}: {near}");
         }
@@ -73,7 +76,7 @@ fn motion_is_found_as_well_as_by_opencv() {
             let (ours, theirs) =
                 (flow.end_point_error(&golden.truth).unwrap(), opencv.end_point_error(&golden.truth).unwrap());
             println!("{name}, {method}: {ours:.4} pixels, OpenCV {theirs:.4}");
-            // Rounding decides thousandths of a pixel.
+            // Rounding changes the error by thousandths of a pixel.
             assert!(ours <= theirs + 0.005, "{name}, {method}: {ours} against {theirs}");
         }
     }

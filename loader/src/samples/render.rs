@@ -129,8 +129,8 @@ impl Reader {
         hash
     }
 
-    /// Writes all records of `frames` to `out`, which has the shape `[frames, planes, side, side,
-    /// channels]`.
+    /// Writes all records of `frames` to `out`, which has the shape
+    /// `[frames, planes, side, side, channels]`.
     ///
     /// `place` returns the part to show of a record of the given size.
     pub fn fill(

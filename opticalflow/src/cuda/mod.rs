@@ -1,11 +1,11 @@
-//! TV-L1 on an NVIDIA card: many pairs at once, a block of threads each.
+//! TV-L1 on an NVIDIA GPU: many pairs at once, with one block of threads per pair.
 
 #[cfg(feature = "cuda")]
-mod card;
+mod gpu;
 mod plan;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
 #[cfg(feature = "cuda")]
-pub use card::CudaTvL1;
+pub use gpu::CudaTvL1;

@@ -1,5 +1,10 @@
-// Runs the kernel of tvl1.cu with a block of one thread for every pair: `one_thread IN OUT`. IN holds the numbers of pairs, levels
-// and taps and the floats of a pair's memory as int64, then settings, levels, taps, weights and frames; OUT will hold the flows.
+// Runs the kernel of tvl1.cu on the CPU, with a block of one thread per pair.
+//
+// Usage: one_thread IN OUT
+//
+// IN holds four int64: the numbers of pairs, of levels, of taps, and of floats in the memory of a
+// pair. The setup, the levels, the taps, the weights and the frames follow. The program writes the
+// flows to OUT.
 #include "tvl1.cu"
 
 #include <stdio.h>

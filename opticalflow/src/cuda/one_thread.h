@@ -1,4 +1,4 @@
-// What tvl1.cu takes from a GPU, for a C compiler: a block is one thread.
+// Replaces the GPU functions that tvl1.cu uses, for a C compiler. A block has one thread.
 #include <math.h>
 #include <stdint.h>
 

@@ -1,24 +1,26 @@
-//! What the kernel is told of a size: the levels of the pyramid, where they lie in memory, the taps of its resizes.
+//! The kernel's tables for an image size: pyramid levels, their places in memory, and resize taps.
 
 use crate::pyramid::{Bilinear, level_sizes};
 use crate::tvl1::{SHORTEST_SIDE, TvL1Params, cubic_weights};
 
-/// Planes of the largest level that a pair holds beside its images: four of the gradient image, then flow here and on the next
-/// level, the filtered flow, the data term's four and the dual variables' four.
+/// Number of planes of the largest level per pair, without the images.
+///
+/// The gradient image has four planes. The others are the flow (2), the flow of the next level (2),
+/// the filtered flow (1), the data term (4) and the dual variables (4).
 const PLANES: usize = 4 + 13;
 
-/// Tables as the kernel reads them, see the structures of the same names in `tvl1.cu`.
+/// The tables in the layout of the kernel. `tvl1.cu` defines the structures named below.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Floats of a pair's memory.
+    /// Number of floats in the memory of a pair.
     pub pair_memory: usize,
-    /// `Setup`: five `int`, five `float`.
+    /// One `Setup`: five `int`, five `float`.
     pub setup: Vec<u32>,
-    /// `Level`: seven `int64_t` each.
+    /// `Level` structures: seven `int64_t` each.
     pub levels: Vec<i64>,
-    /// `Tap`: two `int` and a `float` each.
+    /// `Tap` structures: two `int` and a `float` each.
     pub taps: Vec<u32>,
-    /// Cubic convolution, four for each 32nd of a pixel.
+    /// Weights of cubic convolution: four for each of the 32 positions per pixel.
     pub weights: Vec<f32>,
 }
 
@@ -49,7 +51,7 @@ impl Plan {
         let mut setup: Vec<u32> = counts.map(|count| count.min(i32::MAX as usize) as u32).to_vec();
         setup.push(params.median.into());
         setup.extend(floats.map(f32::to_bits));
-        // Of four floats, so that every pair's gradient image starts at 16 bytes.
+        // A multiple of four floats aligns the gradient image of each pair to 16 bytes.
         let pair_memory = images.next_multiple_of(4);
         Self { pair_memory, setup, levels, taps, weights: cubic_weights() }
     }

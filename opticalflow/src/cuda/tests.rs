@@ -1,4 +1,6 @@
-//! The kernel's arithmetic without a card: a C compiler makes it a program, in which a block is one thread.
+//! Tests the arithmetic of the kernel without a GPU.
+//!
+//! A C compiler compiles the kernel to a program in which a block has one thread.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +8,7 @@ use std::process::Command;
 use super::plan::Plan;
 use crate::{Flow, TvL1, TvL1Params};
 
-/// Flow of each frame to the next by the kernel.
+/// Computes the flow from each frame to the next with the kernel.
 fn by_kernel(width: usize, height: usize, params: &TvL1Params, frames: &[u8]) -> Vec<Flow> {
     let folder = tempfile::tempdir().unwrap();
     let [program, input, output] = ["kernel", "in", "out"].map(|name| folder.path().join(name));
@@ -37,12 +39,12 @@ fn by_kernel(width: usize, height: usize, params: &TvL1Params, frames: &[u8]) ->
     flows.collect()
 }
 
-/// Three moments of an image that moves.
+/// Returns three frames of a synthetic scene that moves.
 fn moments(width: usize, height: usize) -> Vec<u8> {
     let pixel = |moment: usize, i: usize| {
         let (x, y, t) = ((i % width) as f32, (i / width) as f32, moment as f32);
         let wave = (0.3 * x + 0.5 * t).sin() * 60.0 + (0.21 * y - 0.13 * x - 0.3 * t * t).cos() * 50.0;
-        // A square that covers and uncovers.
+        // A moving square covers and uncovers the background.
         let square = (x - 3.0 * t - 9.0).abs() < 5.0 && (y - 12.0).abs() < 6.0;
         (128.0 + wave + if square { 15.0 } else { 0.0 }) as u8
     };
@@ -50,8 +52,9 @@ fn moments(width: usize, height: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_kernel_computes_what_the_processor_does() {
-    // No end by the sum of changes, which is added up in another order: then every bit is the same.
+fn the_kernel_and_the_cpu_code_give_the_same_bits() {
+    // With epsilon 0, the sum of changes, which is added in another order, does not end the
+    // iterations.
     let exact =
         TvL1Params { epsilon: 0.0, warps: 3, inner_iterations: 7, outer_iterations: 3, ..TvL1Params::default() };
     for (width, height, params) in [
@@ -75,7 +78,7 @@ fn the_kernel_computes_what_the_processor_does() {
 }
 
 #[test]
-fn with_the_usual_end_of_iterations_it_differs_by_less_than_a_level() {
+fn with_the_default_epsilon_results_differ_by_less_than_a_level() {
     let (width, height) = (150, 117);
     let frames = moments(width, height);
     let mut solver = TvL1::new(width, height, TvL1Params::default()).unwrap();
@@ -85,7 +88,7 @@ fn with_the_usual_end_of_iterations_it_differs_by_less_than_a_level() {
         solver.compute(image(pair), image(pair + 1), &mut expected).unwrap();
         let error = found.end_point_error(&expected).unwrap();
         println!("pair {pair}: {error:.6} pixels");
-        // A level is 40/255 of a pixel.
+        // A level is 40/255 pixels.
         assert!(error < 0.01, "pair {pair}: {error} pixels");
     }
 }

@@ -1,23 +1,27 @@
-// TV-L1 flow, a block of threads a pair of images: all levels, warps and iterations of the pair, without a word to the host.
-// What the CPU code of this crate does step by step, each pixel with the same operations in the same order; only the sum that
-// ends the iterations is added up in another order. Compiled without fused multiply-add.
+// TV-L1 flow. One block of threads computes all levels, warps and iterations of a pair of images,
+// without communication with the host.
 //
-// one_thread.h gives a C compiler what a GPU has, as a block of one thread; so this is C as well as CUDA.
+// Each pixel takes the same operations in the same order as in the CPU code of this crate. Only the
+// sum that ends the iterations is added in another order. Compile it without fused multiply-add.
+//
+// The file is both CUDA and C: one_thread.h replaces the GPU functions for a C compiler.
 
 #ifdef __CUDACC__
 #include <stdint.h>
 #define KERNEL extern "C" __global__ void __launch_bounds__(1024, 1)
 #define DEVICE static __device__ __forceinline__
-// Rows go to the warps of the block in turns, pixels of a row to the lanes of a warp.
+// The warps of the block take the rows in turn. The lanes of a warp take the pixels of a row in
+// turn.
 DEVICE int lane(void) { return threadIdx.x & 31; }
 DEVICE int lanes(void) { return 32; }
 DEVICE int warp(void) { return threadIdx.x >> 5; }
 DEVICE int warps(void) { return blockDim.x >> 5; }
 DEVICE int this_pair(void) { return blockIdx.x; }
 DEVICE void sync(void) { __syncthreads(); }
-// To nearest, halves to even; saturates.
+// Rounds to the nearest integer, halves to even. Saturates.
 DEVICE int nearest(float value) { return __float2int_rn(value); }
-// The sum over all threads, to all threads. All that they wrote before is seen by all after it.
+// Returns the sum over all threads of the block to each thread. It is also a barrier: afterwards,
+// all threads see what any thread has written before.
 DEVICE float block_sum(float value) {
     __shared__ float sums[32];
     for (int reach = 16; reach > 0; reach >>= 1) value += __shfl_xor_sync(0xffffffffu, value, reach);
@@ -31,12 +35,13 @@ DEVICE float block_sum(float value) {
 #include "one_thread.h"
 #endif
 
-// These three as plan.rs lays them out.
+// plan.rs writes these three structures.
 typedef struct {
     int64_t width, height;
-    // Where its two images start in a pair's memory, in floats.
+    // Start of the two images of the level in the memory of a pair, in floats.
     int64_t images;
-    // Where its taps start among all taps: columns and rows from the next larger level, and from the next smaller.
+    // Start of the taps of the level: columns and rows for the resize from the next larger level
+    // (shrink) and from the next smaller level (grow).
     int64_t shrink[2], grow[2];
 } Level;
 
@@ -44,14 +49,14 @@ typedef struct {
     int levels, warps, outer_iterations, inner_iterations, median;
     // lambda * theta, theta, tau / theta, epsilon^2
     float threshold, theta, dual, epsilon2;
-    // What a level's flow is multiplied with on the next larger one.
+    // Factor of the flow when it is resized to the next larger level.
     float grow;
 } Setup;
 
-// One pixel of the result of a bilinear resize, on one axis.
+// The source pixels of one result pixel of a bilinear resize, on one axis.
 typedef struct { int first, next; float weight; } Tap;
 
-// The planes of one level; those of flow change places.
+// The planes of one level. The planes of the flow and `spare` are swapped.
 typedef struct {
     int width, height;
     float *first, *second;
@@ -59,7 +64,7 @@ typedef struct {
     // Grey value, d/dx, d/dy and 0 of the second image.
     float *gradient;
     float *dx, *dy, *inverse, *rho;
-    // Of the flow in x its d/dx and d/dy, then those of the flow in y.
+    // Dual variables of the x component (d/dx, d/dy), then of the y component (d/dx, d/dy).
     float *dual[4];
 } Planes;
 
@@ -98,7 +103,8 @@ DEVICE void set_gradient(const Planes* at) {
     }
 }
 
-// The second image and its gradient where the flow points, by cubic convolution; weights[32][4].
+// Interpolates the second image and its gradient where the flow points, by cubic convolution, and
+// computes the data term. The weights have the shape [32][4].
 DEVICE void linearise(const Planes* at, const float* weights) {
     FOR_PIXELS(at, y, x) {
         int64_t i = (int64_t)y * at->width + x;
@@ -134,7 +140,10 @@ DEVICE void order(float* a, float* b) {
     *a = smaller;
 }
 
-// The median of 5 x 5 pixels, the border repeated: of 14 values the smallest and the largest are not it; drop them, take one more.
+// Computes the median of 5 x 5 pixels. Outside the image, border pixels are repeated.
+//
+// Of any 14 values, the smallest and the largest are not the median: drop them and add one more
+// value.
 DEVICE void median(const Planes* at, const float* from, float* to) {
     FOR_PIXELS(at, y, x) {
         float all[25];
@@ -144,7 +153,8 @@ DEVICE void median(const Planes* at, const float* from, float* to) {
 #pragma unroll
             for (int c = 0; c < 5; c++) all[5 * r + c] = row[low(high(x + c - 2, 0), at->width - 1)];
         }
-        // The first `left` values of `all` are still in question; those from 14 on were not looked at yet.
+        // The first `left` values of `kept` may still be the median. The values of `all` from index
+        // 14 are added one by one.
         float kept[14];
 #pragma unroll
         for (int i = 0; i < 14; i++) kept[i] = all[i];
@@ -154,7 +164,7 @@ DEVICE void median(const Planes* at, const float* from, float* to) {
             for (int i = 1; i < left; i++) order(&kept[0], &kept[i]);
 #pragma unroll
             for (int i = 1; i < left - 1; i++) order(&kept[i], &kept[left - 1]);
-            // The largest falls off the end; the next value takes the place of the smallest.
+            // The loop drops the largest at the end. The next value replaces the smallest.
             if (left > 3) kept[0] = all[25 + 3 - left];
         }
         to[(int64_t)y * at->width + x] = kept[1];
@@ -166,7 +176,7 @@ DEVICE float divergence(const float* dx, const float* dy, int64_t i, int x, int 
     return across + (dy[i] - (y > 0 ? dy[i - width] : 0.f));
 }
 
-// Flow, then dual variables; the sum over all pixels of the square of the flow's change.
+// Updates the flow, then the dual variables. Returns the sum of the squared changes of the flow.
 DEVICE float iterate(const Planes* at, Setup setup) {
     int width = at->width;
     float *u = at->flow[0], *v = at->flow[1], moved = 0.f;
@@ -199,7 +209,7 @@ DEVICE float iterate(const Planes* at, Setup setup) {
     return moved;
 }
 
-// Improves the flow of a level, which holds a first guess.
+// Improves the flow of a level, starting from its current value.
 DEVICE void refine(Planes* at, Setup setup, const float* weights) {
     float enough = setup.epsilon2 * (float)(at->width * at->height);
     set_gradient(at);
@@ -226,8 +236,9 @@ DEVICE void refine(Planes* at, Setup setup, const float* weights) {
     }
 }
 
-// frames [pairs + 1, height, width]; flow of each frame to the next to flows [pairs, 2, height, width]. A pair has
-// `pair_memory` floats: gradient, 13 planes of the largest level, then the images of all levels.
+// Computes the flow from each frame to the next. `frames` has the shape [pairs + 1, height, width],
+// and `flows` has the shape [pairs, 2, height, width]. The memory of a pair has `pair_memory`
+// floats: the gradient image, 13 planes of the largest level, and the images of all levels.
 KERNEL tvl1_pairs(
     const uint8_t* frames, float* flows, float* memory, int64_t pair_memory, const Setup* settings, const Level* levels,
     const Tap* taps, const float* weights

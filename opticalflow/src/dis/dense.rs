@@ -1,5 +1,7 @@
-//! From patches to a dense flow (Kroeger et al. 2016, eq. 3): each pixel has the mean of the motions of the patches over it,
-//! weighted by how well the pixel itself matches under each.
+//! Makes a dense flow from the motions of patches (Kroeger et al. 2016, eq. 3).
+//!
+//! The motion of a pixel is the weighted mean over the patches that cover it. A weight is higher
+//! if the pixel itself matches better under the motion of the patch.
 #![allow(unsafe_code, reason = "calls into functions that are compiled for AVX2")]
 
 #[cfg(target_arch = "x86_64")]
@@ -10,7 +12,8 @@ use crate::plane::Plane;
 use super::level::Extended;
 use super::search::{Grid, PATCH, blend, clamp};
 
-/// Spreads the motions of a grid over all pixels. `weights` is scratch memory of the flow's size.
+/// Computes the motion of all pixels from the motions of a grid. `weights` is scratch memory of the
+/// size of the flow.
 pub(super) fn spread(
     grid: &Grid,
     first: &Plane,
@@ -22,7 +25,7 @@ pub(super) fn spread(
     match simd {
         Simd::Portable => spread_any::<Portable>(grid, first, second, flow, weights),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `Avx2` is made only where the processor has it.
+        // SAFETY: `Simd::Avx2` exists only if the CPU has AVX2.
         Simd::Avx2 => unsafe { spread_avx2(grid, first, second, flow, weights) },
     }
 }
@@ -65,7 +68,8 @@ fn spread_any<V: Lanes>(grid: &Grid, first: &Plane, second: &Extended, flow: &mu
         }
     }
     for y in 0..first.height {
-        // Right of and below the last patch, motions go on.
+        // Pixels to the right of the last patch and below it get the motion of the nearest covered
+        // pixel.
         let from = y.min((grid.rows - 1) * grid.stride + PATCH - 1);
         let columns = (grid.columns - 1) * grid.stride + PATCH;
         for plane in [&mut *flow_x, &mut *flow_y] {

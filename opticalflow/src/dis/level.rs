@@ -1,11 +1,11 @@
-//! One level of the pyramid: both images and the gradient of the first, as the search reads them.
+//! The image data of a pyramid level that the search reads: an extended image, and gradients.
 
 use crate::plane::Plane;
 
-/// Pixels by which the second image goes on beyond its border.
+/// Width of the margin of an [`Extended`] image on each side, in pixels.
 const MARGIN: usize = 16;
 
-/// An image that goes on beyond its border, each border pixel repeated.
+/// An image with a margin on all sides, which repeats the border pixels.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Extended {
     stride: usize,
@@ -13,7 +13,7 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// Room for an image of this size.
+    /// Allocates memory for an image of this size.
     pub fn new(width: usize, height: usize) -> Self {
         let stride = width + 2 * MARGIN;
         Self { stride, data: vec![0.0; stride * (height + 2 * MARGIN)] }
@@ -28,7 +28,8 @@ impl Extended {
         }
     }
 
-    /// The pixels from (x, y) on to the end of the row, both from -[`MARGIN`] on.
+    /// Returns the pixels from (x, y) to the end of the row. The smallest `x` and `y` are
+    /// `-MARGIN`.
     #[inline(always)]
     pub fn from(&self, x: i32, y: i32) -> &[f32] {
         let margin = MARGIN as i32;
@@ -37,7 +38,9 @@ impl Extended {
     }
 }
 
-/// Derivatives by Sobel's 3 x 3 masks, mirrored at the border, eight times the gradient: the scale that the search is made for.
+/// Computes derivatives with the 3 x 3 masks of Sobel, mirrored at the border.
+///
+/// The result is eight times the gradient, as the search expects it.
 pub(super) fn sobel(image: &Plane, dx: &mut Plane, dy: &mut Plane) {
     let mirrored = |at: usize, step: isize, size: usize| -> usize {
         let next = at as isize + step;

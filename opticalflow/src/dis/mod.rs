@@ -1,6 +1,11 @@
-//! Optical flow by dense inverse search: Kroeger, Timofte, Dai and Van Gool, "Fast Optical Flow using Dense Inverse Search"
-//! (2016), with the choices of OpenCV's `DISOpticalFlow`: patches of 8 x 8 pixels compared apart from their mean, neighbours
-//! that help one another, and the variational refinement.
+//! Optical flow by dense inverse search (DIS).
+//!
+//! The method is by Kroeger, Timofte, Dai and Van Gool, "Fast Optical Flow using Dense Inverse
+//! Search" (2016). The details follow OpenCV's `DISOpticalFlow`:
+//!
+//! * Patches have 8 x 8 pixels. Their mean brightness is removed before they are compared.
+//! * A patch also tries the motions of its neighbours.
+//! * A variational refinement follows on each level.
 
 mod dense;
 mod level;
@@ -32,20 +37,21 @@ use search::{Grid, Images, PATCH};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DisParams {
-    /// The flow is computed on images that are smaller by 2 to the power of this, and then enlarged.
+    /// Binary logarithm of the scale at which flow is computed, 0 to 16. With 1, images are halved
+    /// and the flow is enlarged.
     pub finest_scale: u32,
-    /// Pixels between two patches, 1 to 8.
+    /// Distance between two patches in pixels, 1 to 8.
     pub stride: usize,
-    /// Steps of the gradient descent of a patch, in two sweeps together.
+    /// Number of gradient descent steps per patch, in both sweeps together.
     pub iterations: usize,
-    /// Rounds of the variational refinement.
+    /// Number of rounds of the variational refinement. 0 disables it.
     pub refinements: usize,
 }
 
 impl DisParams {
-    /// OpenCV's `PRESET_MEDIUM`.
+    /// The parameters of OpenCV's `PRESET_MEDIUM`.
     pub const MEDIUM: Self = Self { finest_scale: 1, stride: 3, iterations: 25, refinements: 5 };
-    /// OpenCV's `PRESET_FAST`.
+    /// The parameters of OpenCV's `PRESET_FAST`.
     pub const FAST: Self = Self { finest_scale: 2, stride: 4, iterations: 16, refinements: 5 };
 }
 
@@ -55,9 +61,9 @@ impl Default for DisParams {
     }
 }
 
-/// Computes flow by dense inverse search between images of one size, over and over in the same memory.
+/// A solver that computes flow by dense inverse search between images of one size.
 ///
-/// It works on one thread, as [`crate::TvL1`] does.
+/// It runs on the thread that calls it, and reuses its memory for each pair.
 ///
 /// # Example
 ///
@@ -77,11 +83,12 @@ impl Default for DisParams {
 pub struct Dis {
     params: DisParams,
     images: [Plane; 2],
-    /// The largest first; none where the images are smaller than a patch.
+    /// The levels, the largest first. Empty if the images are smaller than a patch.
     levels: Vec<Level>,
     grid: Grid,
-    /// From the largest level to the images, and where that writes.
+    /// The resize from the largest level to the images.
     grow: Option<Bilinear>,
+    /// The result of `grow`.
     grown: Plane,
     simd: Simd,
 }
@@ -96,9 +103,9 @@ struct Level {
     flow: [Plane; 2],
     weights: Plane,
     refiner: Refiner,
-    /// From the next larger level, or the images, to this.
+    /// The resize from the next larger level, or from the images, to this level.
     shrink: Area,
-    /// From the next smaller level to this.
+    /// The resize from the next smaller level to this level.
     grow: Option<Bilinear>,
 }
 
@@ -113,9 +120,11 @@ impl std::fmt::Debug for Dis {
 }
 
 impl Dis {
-    /// Makes a solver for images of `width` x `height` pixels, at most [`crate::TvL1::MAX_PIXELS`]. Images narrower than a patch
-    /// of 8 pixels have no flow: it is zero.
+    /// Makes a solver for images of `width` x `height` pixels, at most [`crate::TvL1::MAX_PIXELS`].
     ///
+    /// The flow of images with a side shorter than a patch of 8 pixels is zero.
+    ///
+    /// # Errors
     /// Returns [`Error::Parameter`] or [`Error::Size`].
     pub fn new(width: usize, height: usize, params: DisParams) -> Result<Self> {
         let wrong = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
@@ -158,14 +167,19 @@ impl Dis {
         })
     }
 
-    /// Switches off the instructions that are detected at run time. Results are the same; it is slower.
+    /// Disables instructions that are detected at run time, such as AVX2. The results are the same,
+    /// but slower.
     #[must_use]
     pub fn portable(mut self) -> Self {
         self.simd = Simd::Portable;
         self
     }
 
-    /// Computes the flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
+    /// Computes the flow from `first` to `second`, which are grey images `[height, width]`.
+    /// Replaces the content of `flow`.
+    ///
+    /// # Errors
+    /// Returns [`Error::Image`] if an image does not have the size of the solver.
     pub fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> Result<()> {
         let (width, height) = (self.grown.width, self.grown.height);
         check_images([first, second], width, height)?;
@@ -211,8 +225,11 @@ impl Dis {
     }
 }
 
-/// Sizes of the levels, the largest first: the images divided by a power of two, then halved, rounded down. The smallest lets a
-/// patch move by a quarter of the longer side and is no smaller than a patch.
+/// Returns the sizes of the levels, the largest first.
+///
+/// The first level is the image size divided by a power of two. Each further level is half of the
+/// previous one, rounded down. On the smallest level, a patch can move by about a quarter of the
+/// longer side. No level is smaller than a patch.
 fn level_sizes(width: usize, height: usize, finest_scale: u32) -> Vec<(usize, usize)> {
     let short = width.min(height) / PATCH;
     if short == 0 {

@@ -1,6 +1,10 @@
-//! The variational refinement of a level (Kroeger et al. 2016, section 2.4, after Brox et al. 2004): brightness and its
-//! gradient stay the same, the flow is smooth; robust weights are taken anew in each of a few rounds, in each of which the
-//! linear system goes through some successive over-relaxations, the two colours of a checkerboard in turns.
+//! The variational refinement of a level (Kroeger et al. 2016, section 2.4, after Brox et al.
+//! 2004).
+//!
+//! The refinement assumes that brightness and its gradient stay the same, and that the flow is
+//! smooth. Each round computes the robust weights again and then solves the linear system
+//! approximately. It uses successive over-relaxation, on the two colours of a checkerboard in
+//! turn.
 #![allow(unsafe_code, reason = "calls into functions that are compiled for AVX2")]
 
 #[cfg(target_arch = "x86_64")]
@@ -11,30 +15,32 @@ use crate::plane::Plane;
 use super::relax::RelaxedRow;
 use super::system::{SystemRow, smoothness};
 
-/// Over-relaxation.
+/// Factor of the over-relaxation.
 const OMEGA: f32 = 1.6;
-/// Relaxations a round.
+/// Number of relaxations per round.
 const RELAXATIONS: usize = 5;
-/// Fractions of a pixel that the warp tells apart, as OpenCV's `remap`.
+/// Number of positions per pixel that the warp distinguishes, as OpenCV's `remap`.
 const STEPS: f32 = 32.0;
 
-/// Planes of one level, reused for every pair.
+/// The planes of one level, reused for each pair.
 #[derive(Debug, Clone)]
 pub(super) struct Refiner {
-    /// Mean of the first image and the second under the flow, and their difference.
+    /// Mean of the first image and the warped second image.
     mean: Plane,
+    /// Warped second image minus first image.
     difference: Plane,
     derivatives: Derivatives,
     system: System,
-    /// What is added to the flow, and the flow with it.
+    /// Change of the flow.
     step: [Plane; 2],
+    /// Flow plus `step`.
     moved: [Plane; 2],
-    /// The over-relaxation of every second pixel, zero of the others.
+    /// [`OMEGA`] for every second pixel, 0 for the others.
     checkerboard: Vec<f32>,
     zeros: Vec<f32>,
 }
 
-/// Of the mean image (x, y) and of the difference over time (z).
+/// Derivatives of the mean image (x, y) and of the difference of the images (z).
 #[derive(Debug, Clone)]
 struct Derivatives {
     x: Plane,
@@ -46,15 +52,17 @@ struct Derivatives {
     yz: Plane,
 }
 
-/// For each pixel [a11 a12; a12 a22] step = b + what smoothness takes from the neighbours.
+/// The linear system. For each pixel: [a11 a12; a12 a22] step = b + weighted steps of the
+/// neighbours.
 #[derive(Debug, Clone)]
 struct System {
-    /// 1 / a11 and 1 / a22, smoothness included.
+    /// 1 / a11 and 1 / a22. Both include the smoothness weights.
     inverse: [Plane; 2],
     a12: Plane,
     b: [Plane; 2],
-    /// Smoothness to the right neighbour (zero in the last column), and to the lower (zero in the last row).
+    /// Smoothness weight of the right neighbour, zero in the last column.
     right: Plane,
+    /// Smoothness weight of the lower neighbour, zero in the last row.
     lower: Plane,
 }
 
@@ -87,12 +95,12 @@ impl Refiner {
         }
     }
 
-    /// Refines `flow` in so many rounds.
+    /// Refines `flow` in `rounds` rounds.
     pub fn refine(&mut self, first: &Plane, second: &Plane, flow: &mut [Plane; 2], rounds: usize, simd: Simd) {
         match simd {
             Simd::Portable => self.refine_any::<Portable>(first, second, flow, rounds),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Avx2` is made only where the processor has it.
+            // SAFETY: `Simd::Avx2` exists only if the CPU has AVX2.
             Simd::Avx2 => unsafe { self.refine_avx2(first, second, flow, rounds) },
         }
     }
@@ -122,7 +130,9 @@ impl Refiner {
         }
     }
 
-    /// The second image under the flow: bilinear, beyond the border the last pixel goes on.
+    /// Warps the second image by the flow, and computes mean and difference.
+    ///
+    /// Interpolation is bilinear. Outside the image, the border pixel is repeated.
     #[inline(always)]
     fn warp(&mut self, first: &Plane, second: &Plane, flow: &[Plane; 2]) {
         let (right, bottom) = (second.width as i32 - 1, second.height as i32 - 1);
@@ -143,7 +153,7 @@ impl Refiner {
         }
     }
 
-    /// Differences between both neighbours, of the first and of the second order.
+    /// Computes first and second derivatives as differences between the two neighbours.
     #[inline(always)]
     fn derive(&mut self) {
         let Derivatives { x, y, xx, xy, yy, xz, yz } = &mut self.derivatives;
@@ -159,7 +169,7 @@ impl Refiner {
         down(y, yy);
     }
 
-    /// Robust weights of smoothness, from the flow so far.
+    /// Computes the robust smoothness weights from the current flow.
     #[inline(always)]
     fn set_smoothness<V: Lanes>(&mut self) {
         let height = self.mean.height;
@@ -230,8 +240,11 @@ impl Refiner {
         }
     }
 
-    /// All relaxations of both colours, each a row behind the one before, so that rows stay in the cache: a row needs no more of
-    /// the one below than that the pass before has been there.
+    /// Runs all relaxations of both colours. Each pass follows one row behind the previous pass, so
+    /// that rows stay in the cache.
+    ///
+    /// This order is correct because a row only needs that the previous pass has finished the row
+    /// below.
     #[inline(always)]
     fn relax_all<V: Lanes>(&mut self) {
         let passes = 2 * RELAXATIONS;
@@ -245,7 +258,7 @@ impl Refiner {
         }
     }
 
-    /// Relaxes every second pixel of row `y`, the first one if `phase` is 0.
+    /// Relaxes every second pixel of row `y`, starting with pixel `phase` (0 or 1).
     #[inline(always)]
     fn relax<V: Lanes>(&mut self, y: usize, phase: usize) {
         let height = self.mean.height;
@@ -296,7 +309,7 @@ impl Refiner {
     }
 }
 
-/// Whole pixels and the fraction of a position that was rounded to [`STEPS`].
+/// Rounds a position to 1 / [`STEPS`] pixels. Returns its whole pixels and its fraction.
 #[inline(always)]
 fn fine(position: f32) -> (i32, f32) {
     let position = (position * STEPS).round_ties_even() / STEPS;
@@ -304,13 +317,13 @@ fn fine(position: f32) -> (i32, f32) {
     (whole as i32, position - whole)
 }
 
-/// The pixel after `at`, both inside.
+/// Returns the pixel after `at`, clamped to `0..=last`.
 #[inline(always)]
 fn below(at: i32, last: i32) -> usize {
     at.saturating_add(1).clamp(0, last) as usize
 }
 
-/// Right neighbour less left neighbour; borders are repeated already.
+/// Computes right neighbour minus left neighbour. The border of `from` must be set.
 #[inline(always)]
 fn across(from: &Plane, to: &mut Plane) {
     for y in 0..from.height {
@@ -321,7 +334,7 @@ fn across(from: &Plane, to: &mut Plane) {
     }
 }
 
-/// Lower neighbour less upper neighbour.
+/// Computes lower neighbour minus upper neighbour.
 #[inline(always)]
 fn down(from: &Plane, to: &mut Plane) {
     for y in 0..from.height {

@@ -1,8 +1,9 @@
-//! Successive over-relaxation of a row of the refinement's linear system.
+//! Successive over-relaxation of one row of the linear system.
 
 use crate::lanes::Lanes;
 
-/// All that the relaxation of a row depends on; rows of steps have borders.
+/// The data for the relaxation of a row. The rows of steps (`above`, `below`, `u`, `v`) have
+/// borders.
 pub(super) struct RelaxedRow<'a> {
     pub omega: &'a [f32],
     pub right: &'a [f32],
@@ -18,15 +19,20 @@ pub(super) struct RelaxedRow<'a> {
 }
 
 impl RelaxedRow<'_> {
-    /// The steps of the left neighbours of the pixels from `x` on; zeros where the row ends before.
+    /// Returns the steps of the left neighbours of the pixels at `x`, or zeros if the row ends
+    /// before.
     #[inline(always)]
     pub fn left<V: Lanes>(&self, x: usize) -> [V; 2] {
         if x + V::COUNT <= self.u.len() { [V::load(self.u, x), V::load(self.v, x)] } else { [V::splat(0.0); 2] }
     }
 
-    /// Pixels of the other colour have an omega of zero and stay as they are. Gets the left neighbours and returns those of the
-    /// next pixels, read before this step is stored: read after, they would wait for it, and the only one of them that it
-    /// changes is of the colour that nobody asks.
+    /// Relaxes the pixels at `x`. Pixels of the other colour have an omega of zero and do not
+    /// change.
+    ///
+    /// `before` holds the left neighbours. Returns the left neighbours of the next pixels, loaded
+    /// before this step is stored, because a load after the store would have to wait for it. The
+    /// store changes only one of these values, and its right neighbour has the other colour, so
+    /// that value is not used.
     #[inline(always)]
     pub fn step<V: Lanes>(&mut self, x: usize, before: [V; 2]) -> [V; 2] {
         let (right, left) = (V::load(self.right, x + 1), V::load(self.right, x));

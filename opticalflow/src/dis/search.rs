@@ -1,5 +1,8 @@
-//! The inverse search (Kroeger et al. 2016, section 2.2): for patches on a grid the motion under which the second image looks
-//! most like the patch, by gradient descent from the best of the coarser level's motion and the neighbours' motions.
+//! The inverse search (Kroeger et al. 2016, section 2.2).
+//!
+//! For each patch of a grid, it finds the motion with which the second image matches the patch
+//! best. Gradient descent starts from the best of several motions: that of the coarser level and
+//! those of the neighbours.
 #![allow(unsafe_code, reason = "calls into functions that are compiled for AVX2")]
 
 #[cfg(target_arch = "x86_64")]
@@ -9,17 +12,18 @@ use crate::plane::Plane;
 
 use super::level::Extended;
 
-/// Side of a patch in pixels; a row of a patch is a vector.
+/// Side of a patch in pixels. A row of a patch is one vector.
 pub(super) const PATCH: usize = 8;
+/// Number of pixels of a patch.
 const PIXELS: f32 = (PATCH * PATCH) as f32;
-/// Rows of patches are searched in so many stripes, within which neighbours help one another, as in OpenCV.
+/// Number of stripes of patch rows. Neighbours exchange motions only within a stripe, as in OpenCV.
 const STRIPES: usize = 8;
-/// Sweeps: one from the upper left, one back.
+/// Number of sweeps: one from the upper left, one back.
 const SWEEPS: usize = 2;
-/// Determinants are not smaller than this.
+/// Smallest determinant to divide by.
 const LEAST_DETERMINANT: f32 = 0.001;
 
-/// What the search reads.
+/// The input of the search.
 pub(super) struct Images<'a> {
     pub first: &'a Plane,
     pub dx: &'a Plane,
@@ -30,17 +34,18 @@ pub(super) struct Images<'a> {
 /// The motion of each patch of a grid.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Grid {
-    /// Pixels between two patches.
+    /// Distance between two patches in pixels.
     pub stride: usize,
-    /// Patches a row, and rows.
+    /// Number of patches per row.
     pub columns: usize,
+    /// Number of rows of patches.
     pub rows: usize,
-    /// (x, y) of each patch in pixels.
+    /// Motion (x, y) of each patch in pixels.
     pub motions: Vec<[f32; 2]>,
     tensors: Vec<Tensor>,
 }
 
-/// The structure tensor of a patch, inverted, and the mean gradient.
+/// The inverse of the structure tensor of a patch, and its mean gradient.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tensor {
     xx: f32,
@@ -50,17 +55,17 @@ struct Tensor {
     mean_dy: f32,
 }
 
-/// How a patch differs from the second image under some motion, apart from their mean brightness.
+/// The difference between a patch and the second image for one motion, without the mean difference.
 #[derive(Clone, Copy)]
 struct Match {
     /// Sum of squared differences.
     distance: f32,
-    /// Sums of differences times the gradient.
+    /// Sums of the differences times the x and y gradient.
     along: [f32; 2],
 }
 
 impl Grid {
-    /// For levels up to this size.
+    /// Allocates a grid for levels up to this size.
     pub fn new(width: usize, height: usize, stride: usize) -> Self {
         let mut grid = Self { stride, ..Self::default() };
         grid.fit(width, height);
@@ -74,13 +79,14 @@ impl Grid {
         self.tensors.resize(self.columns * self.rows, Tensor::default());
     }
 
-    /// Searches from the flow of the coarser level, brought to this size.
+    /// Searches the motions of all patches. `flow` is the flow of the coarser level, resized to
+    /// this level.
     pub fn search(&mut self, images: &Images<'_>, flow: &[Plane; 2], iterations: usize, simd: Simd) {
         self.fit(images.first.width, images.first.height);
         match simd {
             Simd::Portable => self.search_any::<Portable>(images, flow, iterations),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Avx2` is made only where the processor has it.
+            // SAFETY: `Simd::Avx2` exists only if the CPU has AVX2.
             Simd::Avx2 => unsafe { self.search_avx2(images, flow, iterations) },
         }
     }
@@ -159,14 +165,14 @@ impl Grid {
             }
             motion[0] -= tensor.xx * now.along[0] + tensor.xy * now.along[1];
             motion[1] -= tensor.xy * now.along[0] + tensor.yy * now.along[1];
-            // No longer nearer: the last step was the last.
+            // The previous step did not improve the match.
             if now.distance >= before {
                 break;
             }
             before = now.distance;
         }
         let (x_moved, y_moved) = (motion[0] - start[0], motion[1] - start[1]);
-        // Where the descent ran away, the start is better.
+        // If the descent has moved too far, it has diverged, and the start is better.
         let near = x_moved * x_moved + y_moved * y_moved <= PIXELS;
         self.motions[index] = if near { motion } else { start };
     }
@@ -196,7 +202,7 @@ fn tensor<V: Lanes>(images: &Images<'_>, x: usize, y: usize) -> Tensor {
     }
 }
 
-/// A position as whole pixels and fractions, not so far outside that the margin would end.
+/// Returns a position as whole pixels and a fraction, clamped to the margin of [`Extended`].
 #[inline(always)]
 pub(super) fn clamp(position: f32, size: usize) -> (i32, f32) {
     let least = 1.0 - PATCH as f32;
@@ -207,7 +213,7 @@ pub(super) fn clamp(position: f32, size: usize) -> (i32, f32) {
     (whole as i32, position - whole)
 }
 
-/// Compares the patch at (x, y) with the second image under a motion.
+/// Compares the patch at (x, y) with the second image for one motion.
 #[inline(always)]
 fn compare<V: Lanes>(images: &Images<'_>, x: usize, y: usize, motion: [f32; 2], tensor: &Tensor) -> Match {
     let (left, right_share) = clamp(x as f32 + motion[0], images.first.width);
@@ -234,7 +240,7 @@ fn compare<V: Lanes>(images: &Images<'_>, x: usize, y: usize, motion: [f32; 2], 
     }
 }
 
-/// A row between whole pixels.
+/// Interpolates a row between neighbouring pixels.
 #[inline(always)]
 pub(super) fn blend<V: Lanes>(row: &[f32], left_share: V, right_share: V) -> V {
     V::load(row, 0).mul(left_share).add(V::load(row, 1).mul(right_share))

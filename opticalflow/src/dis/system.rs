@@ -1,5 +1,7 @@
-//! The linear system of a round of the refinement, row by row (Kroeger et al. 2016, section 2.4): brightness, its gradient and
-//! smoothness, each by a robust norm whose weights come from the flow so far.
+//! The linear system of one round of the refinement (Kroeger et al. 2016, section 2.4), row by row.
+//!
+//! The system combines brightness, the gradient of brightness, and smoothness. Each has a robust
+//! norm, whose weights are computed from the current flow.
 
 use crate::lanes::Lanes;
 
@@ -9,12 +11,13 @@ const SMOOTHNESS: f32 = 20.0 / 2.0;
 const BRIGHTNESS: f32 = 5.0 / 2.0;
 /// Half the weight of the gradient.
 const GRADIENT: f32 = 10.0 / 2.0;
-/// Square of what keeps normalised derivatives finite.
+/// Square of the constant that keeps normalised derivatives finite.
 const ZETA_SQUARED: f32 = 0.1 * 0.1;
-/// Square of where the robust norm turns from a parabola into a line.
+/// Square of the value at which the robust norm changes from a parabola to a line.
 const EPSILON_SQUARED: f32 = 0.01 * 0.01;
 
-/// Rows are u, u below, v, v below, with borders.
+/// Computes the smoothness weights at `x`. `rows` are u, the row below in u, v, and the row below
+/// in v, with borders.
 #[inline(always)]
 pub(super) fn smoothness<V: Lanes>(rows: &[&[f32]; 4], out: &mut [f32], x: usize) {
     let (u, v) = (V::load(rows[0], x + 1), V::load(rows[2], x + 1));
@@ -24,18 +27,20 @@ pub(super) fn smoothness<V: Lanes>(rows: &[&[f32]; 4], out: &mut [f32], x: usize
     V::splat(SMOOTHNESS).div(squares.add(V::splat(EPSILON_SQUARED)).sqrt()).store(out, x);
 }
 
-/// All that the equations of a row depend on.
+/// The input and output of the equations of a row.
 pub(super) struct SystemRow<'a> {
-    /// d/dx, d/dy, d/dt.
+    /// First derivatives: d/dx, d/dy, d/dt.
     pub data: [&'a [f32]; 3],
-    /// xx, xy, yy, xz, yz.
+    /// Second derivatives: xx, xy, yy, xz, yz.
     pub second: [&'a [f32]; 5],
     pub step: [&'a [f32]; 2],
-    /// Of u and v the rows above, here and below, with borders.
+    /// Rows of u and of v: above, here and below, with borders.
     pub flow: [[&'a [f32]; 3]; 2],
-    /// Smoothness to the right with its border, down, and from the row above.
+    /// Smoothness weights of the right neighbours, with border.
     pub right: &'a [f32],
+    /// Smoothness weights of the lower neighbours.
     pub lower: &'a [f32],
+    /// Smoothness weights of the upper neighbours.
     pub upper: &'a [f32],
     pub inverse: [&'a mut [f32]; 2],
     pub a12: &'a mut [f32],
@@ -57,7 +62,7 @@ impl SystemRow<'_> {
         let mut a22 = weight.mul(dy.mul(dy)).add(zeta);
         let mut b_u = V::splat(0.0).sub(weight.mul(dz.mul(dx)));
         let mut b_v = V::splat(0.0).sub(weight.mul(dz.mul(dy)));
-        // Its gradient.
+        // Gradient of brightness.
         let (xx, xy, yy) = (V::load(self.second[0], x), V::load(self.second[1], x), V::load(self.second[2], x));
         let (xz, yz) = (V::load(self.second[3], x), V::load(self.second[4], x));
         let norm_x = one.div(xx.mul(xx).add(xy.mul(xy)).add(zeta));
@@ -84,7 +89,7 @@ impl SystemRow<'_> {
     }
 }
 
-/// What the neighbours pull at the flow that the steps start from.
+/// Computes the pull of the neighbours on the flow to which the steps are added.
 #[inline(always)]
 fn pull<V: Lanes>(rows: &[&[f32]; 3], [right, left, lower, upper]: [V; 4], x: usize) -> V {
     let here = V::load(rows[1], x + 1);

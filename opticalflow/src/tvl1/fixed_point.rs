@@ -1,9 +1,8 @@
-//! The fixed-point iterations of one warp (Zach, Pock and Bischof 2007; IPOL 2013, algorithm 1): flow and dual variables
-//! approach the minimum in turns.
+//! The fixed-point iterations of one warp (Zach, Pock and Bischof 2007; IPOL 2013, algorithm 1).
 //!
-//! One iteration goes through the image once, row by row: the flow of row `y`, then the dual variables of row `y - 1`, which
-//! need the new flow of both. (Letting several iterations follow one another two rows apart, so that rows stay in the cache,
-//! was tried: it gained nothing at 341x256, and it iterates past the point where OpenCV stops.)
+//! An iteration updates the flow and then the dual variables. It goes through the image once, row
+//! by row. After the flow of row `y`, it updates the dual variables of row `y - 1`, because they
+//! need the new flow of both rows.
 #![allow(unsafe_code, reason = "calls into functions that are compiled for AVX2")]
 
 #[cfg(target_arch = "x86_64")]
@@ -16,22 +15,22 @@ use super::warp::DataTerm;
 /// The constants of an iteration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Steps {
-    /// lambda * theta: the most that the data term moves the flow by, in gradients.
+    /// lambda * theta: the largest step of the data term, in multiples of the gradient.
     pub threshold: f32,
     /// theta.
     pub theta: f32,
-    /// tau / theta.
+    /// tau / theta: the step of the dual variables.
     pub dual: f32,
 }
 
 /// Flow and dual variables of one level.
 #[derive(Debug, Clone)]
 pub(super) struct State {
-    /// Flow in x and y.
+    /// x and y components of the flow.
     pub flow: [Plane; 2],
-    /// For x and y of the flow the dual variables of their d/dx and d/dy.
+    /// Dual variables: for each component of the flow, those of its d/dx and d/dy.
     dual: [[Plane; 2]; 2],
-    /// What lies above the first row.
+    /// The row above the first row.
     zeros: Vec<f32>,
 }
 
@@ -47,12 +46,12 @@ impl State {
         self.dual.iter_mut().flatten().for_each(Plane::clear);
     }
 
-    /// One iteration. Returns the sum over all pixels of the square of the flow's change.
+    /// Runs one iteration. Returns the sum of the squared changes of the flow.
     pub fn iterate(&mut self, data: &DataTerm, steps: Steps, simd: Simd) -> f32 {
         match simd {
             Simd::Portable => self.iterate_any::<Portable>(data, steps),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Avx2` is made only where the processor has it.
+            // SAFETY: `Simd::Avx2` exists only if the CPU has AVX2.
             Simd::Avx2 => unsafe { self.iterate_avx2(data, steps) },
         }
     }
@@ -66,7 +65,7 @@ impl State {
     #[inline(always)]
     fn iterate_any<V: Lanes>(&mut self, data: &DataTerm, steps: Steps) -> f32 {
         let height = data.rho.height;
-        // Eight sums, so that vectors and single pixels add up in one order.
+        // Eight sums fix the order of additions: it is the same for vectors and single pixels.
         let mut sums = [0.0; 8];
         for y in 0..height {
             self.move_flow::<V>(data, steps, y, &mut sums);
@@ -78,7 +77,8 @@ impl State {
         sums.iter().sum()
     }
 
-    /// The flow of row `y`: the data term's step (a soft threshold), then theta times the divergence of the dual variables.
+    /// Updates the flow of row `y`: adds the step of the data term (a soft threshold) and theta
+    /// times the divergence of the dual variables.
     #[inline(always)]
     fn move_flow<V: Lanes>(&mut self, data: &DataTerm, steps: Steps, y: usize, sums: &mut [f32; 8]) {
         let [flow_x, flow_y] = &mut self.flow;
@@ -103,13 +103,14 @@ impl State {
         for x in vectors..width {
             row.step::<f32>(steps, x, sums, x - vectors);
         }
-        // Beyond the right border the flow goes on, so that its gradient there is zero.
+        // The border repeats the last pixel, so that the gradient of the flow is zero there.
         for flow in row.flow {
             flow[width + 1] = flow[width];
         }
     }
 
-    /// The dual variables of row `y` from the gradient of the flow, which is zero across the right and lower border.
+    /// Updates the dual variables of row `y` from the gradient of the flow. The gradient is zero
+    /// across the right and the lower border.
     #[inline(always)]
     fn move_dual<V: Lanes>(&mut self, steps: Steps, y: usize) {
         for (flow, [dx, dy]) in self.flow.iter().zip(&mut self.dual) {
@@ -128,7 +129,7 @@ impl State {
     }
 }
 
-/// All that the flow of a row depends on. Rows of the data term have no border.
+/// The data for the flow of a row. The rows of the data term have no border.
 struct FlowRow<'a> {
     dx: &'a [f32],
     dy: &'a [f32],
@@ -145,7 +146,7 @@ struct DualRow<'a> {
 }
 
 impl DualRow<'_> {
-    /// Divergence at pixel `x`, by backward differences.
+    /// Returns the divergence at pixel `x`, from backward differences.
     #[inline(always)]
     fn divergence<V: Lanes>(&self, x: usize) -> V {
         let across = V::load(self.dx, x + 1).sub(V::load(self.dx, x));
@@ -171,7 +172,7 @@ impl FlowRow<'_> {
     }
 }
 
-/// p = (p + step * gradient) / (1 + step * |gradient|) at pixel `x`.
+/// Updates the dual variables at pixel `x`: p = (p + step * gradient) / (1 + step * |gradient|).
 #[inline(always)]
 fn step_dual<V: Lanes>(step: f32, flow: &[f32], below: &[f32], dx: &mut [f32], dy: &mut [f32], x: usize) {
     let (here, step) = (V::load(flow, x + 1), V::splat(step));

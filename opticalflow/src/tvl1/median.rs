@@ -1,8 +1,9 @@
-//! The median of 5 x 5 pixels, with the border pixels repeated.
+//! The median filter of 5 x 5 pixels. Outside the image, border pixels are repeated.
 //!
-//! Columns of five are sorted once for all windows that they belong to. In a window whose columns and then rows are sorted, 12
-//! of the 25 values are known to lie above or below the median without being compared with it; among the others it is found by
-//! dropping the smallest and the largest again and again.
+//! Each column of five pixels is sorted once, and all windows with this column share the result.
+//! When the columns and then the rows of a window are sorted, 12 of the 25 values cannot be the
+//! median. The median of the other 13 is found by repeatedly dropping the smallest and the largest
+//! value.
 #![allow(unsafe_code, reason = "calls into functions that are compiled for AVX2")]
 
 #[cfg(target_arch = "x86_64")]
@@ -10,25 +11,26 @@ use crate::lanes::Avx;
 use crate::lanes::{Lanes, Portable, Simd};
 use crate::plane::Plane;
 
-/// Pixels on each side of the middle.
+/// Number of pixels on each side of the middle.
 const REACH: usize = 2;
 
-/// Sorted columns around a row: the smallest of each, then the next, up to the largest, each with [`REACH`] pixels of border.
+/// The sorted columns around a row: a row of the smallest values, then of the second smallest, up
+/// to the largest. Each row has [`REACH`] pixels of border on both sides.
 #[derive(Debug, Clone)]
 pub(super) struct Columns([Vec<f32>; 5]);
 
 impl Columns {
-    /// For images up to this width.
+    /// Allocates memory for images up to this width.
     pub fn new(width: usize) -> Self {
         Self(std::array::from_fn(|_| vec![0.0; width + 2 * REACH]))
     }
 
-    /// Writes the medians of `from` to `to`, which is as large.
+    /// Writes the medians of `from` to `to`, which must have the same size.
     pub fn filter(&mut self, from: &Plane, to: &mut Plane, simd: Simd) {
         match simd {
             Simd::Portable => self.filter_any::<Portable>(from, to),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Avx2` is made only where the processor has it.
+            // SAFETY: `Simd::Avx2` exists only if the CPU has AVX2.
             Simd::Avx2 => unsafe { self.filter_avx2(from, to) },
         }
     }
@@ -75,25 +77,28 @@ impl Columns {
         }
     }
 
-    /// The median of the window around pixel `x`.
+    /// Returns the median of the window around pixel `x`.
     #[inline(always)]
     fn median<V: Lanes>(&self, x: usize) -> V {
-        // Row r of the window holds the r-th smallest of each column; rows sorted as well, value (i, j) is at least as large
-        // as (i + 1)(j + 1) values, itself included, and at least as small as (5 - i)(5 - j). Either above 13 rules it out.
+        // Row r holds the r-th smallest value of each column. When the rows are sorted too, value
+        // (i, j) is not smaller than (i + 1)(j + 1) values, itself included, and not larger than (5
+        // - i)(5 - j) values. If one of these numbers exceeds 13, the value is not the median.
         let [a, b, c, d, e] = &self.0;
         let (a, b, c, d, e) = (row5::<V>(a, x), row5::<V>(b, x), row5::<V>(c, x), row5::<V>(d, x), row5::<V>(e, x));
         median13([a[3], a[4], b[2], b[3], b[4], c[1], c[2], c[3], d[0], d[1], d[2], e[0], e[1]])
     }
 }
 
-/// Five values from `x` on, sorted. (Closures are not compiled for the instructions of the functions they stand in, so there
-/// are none here.)
+/// Loads the five values from `x` and sorts them.
+///
+/// The code uses no closures, because closures are not compiled for the instructions of the
+/// function around them.
 #[inline(always)]
 fn row5<V: Lanes>(from: &[f32], x: usize) -> [V; 5] {
     sort5([V::load(from, x), V::load(from, x + 1), V::load(from, x + 2), V::load(from, x + 3), V::load(from, x + 4)])
 }
 
-/// Puts the smaller of two values first.
+/// Swaps two values if necessary, so that the smaller one comes first.
 #[inline(always)]
 fn order<V: Lanes, const N: usize>(values: &mut [V; N], i: usize, j: usize) {
     let (a, b) = (values[i], values[j]);
@@ -101,7 +106,7 @@ fn order<V: Lanes, const N: usize>(values: &mut [V; N], i: usize, j: usize) {
     values[j] = a.max(b);
 }
 
-/// Sorts five values by the shortest network (Knuth, TAOCP 3, 5.3.4).
+/// Sorts five values with the shortest sorting network (Knuth, TAOCP 3, 5.3.4).
 #[inline(always)]
 fn sort5<V: Lanes>(mut values: [V; 5]) -> [V; 5] {
     order(&mut values, 0, 1);
@@ -116,14 +121,15 @@ fn sort5<V: Lanes>(mut values: [V; 5]) -> [V; 5] {
     values
 }
 
-/// The median of 13: of any eight of them the smallest and the largest cannot be it; the place of these is taken by one more
-/// value while there is one.
+/// Returns the median of 13 values.
+///
+/// Of any eight values, the smallest and the largest cannot be the median. Drops both, adds one
+/// more value, and repeats.
 #[inline(always)]
 fn median13<V: Lanes>(mut values: [V; 13]) -> V {
-    // Values `low..high` are compared; `high` grows by one where `low` and the end are dropped.
+    // Moves the smallest of the values `low..high` to the front and the largest to the end.
     macro_rules! drop_extremes {
         ($low:literal, $high:literal) => {
-            // The smallest to the front, the largest to the end.
             let mut i = $low;
             while i < $high - 1 {
                 order(&mut values, $low, i + 1);
@@ -137,7 +143,8 @@ fn median13<V: Lanes>(mut values: [V; 13]) -> V {
         };
     }
     drop_extremes!(0, 8);
-    // The largest of the eight makes room for the next value.
+    // The next value replaces the largest of the eight. The smallest is dropped by starting one
+    // index later.
     values[7] = values[8];
     drop_extremes!(1, 8);
     values[7] = values[9];
@@ -155,7 +162,7 @@ fn median13<V: Lanes>(mut values: [V; 13]) -> V {
 mod tests {
     use super::*;
 
-    /// By sorting.
+    /// Returns the median, found by sorting.
     fn plain(from: &Plane, x: usize, y: usize) -> f32 {
         let clamped = |at: usize, offset: usize, size: usize| (at + offset).saturating_sub(2).min(size - 1);
         let mut window: Vec<f32> =
@@ -168,7 +175,7 @@ mod tests {
     fn medians_are_those_found_by_sorting() {
         let mut state = 1u32;
         for (width, height) in [(1, 1), (3, 2), (8, 5), (37, 23), (64, 40)] {
-            // Few distinct values make ties, many make none.
+            // Three levels make many ties, 1000 make few.
             for levels in [3, 1000] {
                 let mut from = Plane::new(width, height);
                 for y in 0..height {

@@ -1,6 +1,9 @@
-//! TV-L1 optical flow: Zach, Pock and Bischof, "A Duality Based Approach for Realtime TV-L1 Optical Flow" (2007), as Sánchez
-//! Pérez, Meinhardt-Llopis and Facciolo describe it (IPOL 2013), with the choices of OpenCV's `DualTVL1OpticalFlow`: grey
-//! values from 0 to 255, no smoothing of the images, bilinear pyramid, median filter of the flow.
+//! TV-L1 optical flow.
+//!
+//! The method is by Zach, Pock and Bischof, "A Duality Based Approach for Realtime TV-L1 Optical
+//! Flow" (2007), as described by Sánchez Pérez, Meinhardt-Llopis and Facciolo (IPOL 2013). The
+//! details follow OpenCV's `DualTVL1OpticalFlow`: grey values from 0 to 255, no smoothing of the
+//! images, a bilinear pyramid, and a median filter of the flow.
 
 mod fixed_point;
 mod median;
@@ -18,7 +21,7 @@ use median::Columns;
 pub(crate) use warp::cubic_weights;
 use warp::{DataTerm, GradientImage, Weights};
 
-/// Levels have no shorter side, in pixels.
+/// Shortest side of a level in pixels. Only the first level may be smaller.
 pub(crate) const SHORTEST_SIDE: usize = 16;
 
 /// Parameters of [`TvL1`]. The defaults are OpenCV's.
@@ -35,25 +38,28 @@ pub(crate) const SHORTEST_SIDE: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct TvL1Params {
-    /// Time step of the dual variables.
+    /// Time step of the dual variables. The default is 0.25.
     pub tau: f32,
-    /// Weight of the data term: smaller is smoother.
+    /// Weight of the data term. A smaller weight makes the flow smoother. The default is 0.15.
     pub lambda: f32,
-    /// Tightness between the data term and the smoothness.
+    /// Tightness of the coupling between data term and smoothness. The default is 0.3.
     pub theta: f32,
-    /// Levels of the pyramid, at most; none has a side shorter than 16 pixels.
+    /// Largest number of pyramid levels. Levels after the first have no side shorter than 16
+    /// pixels. The default is 5.
     pub scales: usize,
-    /// Size of a level over that of the next larger one, above 0 and below 1.
+    /// Size of a level divided by the size of the next larger level, between 0 and 1. The default
+    /// is 0.8.
     pub scale_step: f64,
-    /// How often the second image is warped on each level.
+    /// Number of warps per level. The default is 5.
     pub warps: usize,
-    /// The iterations of a warp end once the flow changes by less: root mean square, in pixels.
+    /// Stopping threshold in pixels. The iterations of a warp end when the root mean square change
+    /// of the flow is not larger. The default is 0.01.
     pub epsilon: f32,
-    /// Iterations between two median filters.
+    /// Number of iterations between two median filters. The default is 30.
     pub inner_iterations: usize,
-    /// Median filters a warp, at most.
+    /// Largest number of median filters per warp. The default is 10.
     pub outer_iterations: usize,
-    /// Whether the flow is filtered by the median of 5 x 5 pixels.
+    /// Whether a median filter of 5 x 5 pixels is applied to the flow. The default is true.
     pub median: bool,
 }
 
@@ -79,11 +85,11 @@ impl TvL1Params {
         let wrong = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
         for (name, value) in [("tau", self.tau), ("lambda", self.lambda), ("theta", self.theta)] {
             if !(value > 0.0 && value.is_finite()) {
-                return wrong(name, value.to_string(), "a number above 0");
+                return wrong(name, value.to_string(), "a finite number above 0");
             }
         }
         if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
-            return wrong("epsilon", self.epsilon.to_string(), "0 or a number above");
+            return wrong("epsilon", self.epsilon.to_string(), "a finite number, 0 or above");
         }
         if !(self.scale_step > 0.0 && self.scale_step < 1.0) {
             return wrong("scale_step", self.scale_step.to_string(), "a number between 0 and 1");
@@ -95,10 +101,13 @@ impl TvL1Params {
     }
 }
 
-/// Computes flow between images of one size, over and over in the same memory.
+/// A solver that computes TV-L1 flow between images of one size.
 ///
-/// It works on one thread; for more, use one for each. The result depends on the two images and the parameters alone: not on
-/// what was computed before, nor on the instructions that the processor has.
+/// It runs on the thread that calls it, and reuses its memory for each pair. To use more threads,
+/// make one solver per thread.
+///
+/// The result depends only on the two images and the parameters. It does not depend on earlier
+/// pairs or on the CPU.
 ///
 /// # Example
 ///
@@ -115,7 +124,7 @@ impl TvL1Params {
 #[derive(Clone)]
 pub struct TvL1 {
     params: TvL1Params,
-    /// The largest first.
+    /// The levels, the largest first.
     levels: Vec<Level>,
     gradient: GradientImage,
     columns: Columns,
@@ -129,11 +138,11 @@ struct Level {
     images: [Plane; 2],
     state: State,
     data: DataTerm,
-    /// Where the median filter writes.
+    /// The result of the median filter.
     filtered: Plane,
-    /// From the next larger level to this.
+    /// The resize from the next larger level to this level.
     shrink: Option<Bilinear>,
-    /// From the next smaller level to this.
+    /// The resize from the next smaller level to this level.
     grow: Option<Bilinear>,
 }
 
@@ -144,11 +153,12 @@ impl std::fmt::Debug for TvL1 {
 }
 
 impl TvL1 {
-    /// The largest number of pixels of an image: 8192 x 8192. A pixel takes about 150 bytes.
+    /// Largest number of pixels of an image: 8192 x 8192. A solver needs about 150 bytes per pixel.
     pub const MAX_PIXELS: usize = 1 << 26;
 
     /// Makes a solver for images of `width` x `height` pixels.
     ///
+    /// # Errors
     /// Returns [`Error::Parameter`] or [`Error::Size`].
     pub fn new(width: usize, height: usize, params: TvL1Params) -> Result<Self> {
         params.check()?;
@@ -179,14 +189,19 @@ impl TvL1 {
         })
     }
 
-    /// Switches off the instructions that are detected at run time. Results are the same; it is slower.
+    /// Disables instructions that are detected at run time, such as AVX2. The results are the same,
+    /// but slower.
     #[must_use]
     pub fn portable(mut self) -> Self {
         self.simd = Simd::Portable;
         self
     }
 
-    /// Computes the flow from `first` to `second`, grey images `[height, width]`, into `flow`, whose former content is lost.
+    /// Computes the flow from `first` to `second`, which are grey images `[height, width]`.
+    /// Replaces the content of `flow`.
+    ///
+    /// # Errors
+    /// Returns [`Error::Image`] if an image does not have the size of the solver.
     pub fn compute(&mut self, first: &[u8], second: &[u8], flow: &mut Flow) -> Result<()> {
         let (width, height) = (self.levels[0].filtered.width, self.levels[0].filtered.height);
         check_images([first, second], width, height)?;
@@ -214,7 +229,7 @@ impl TvL1 {
         Ok(())
     }
 
-    /// Fills the pyramids of both images.
+    /// Computes the pyramids of both images.
     fn set_images(&mut self, images: [&[u8]; 2]) {
         for (index, image) in images.into_iter().enumerate() {
             self.levels[0].images[index].set_grey(image);
@@ -228,7 +243,7 @@ impl TvL1 {
         }
     }
 
-    /// Improves the flow of a level, which holds a first guess.
+    /// Improves the flow of a level, starting from its current value.
     fn refine(&mut self, level: usize) {
         let Level { images, state, data, filtered, .. } = &mut self.levels[level];
         let TvL1Params { tau, lambda, theta, epsilon, .. } = self.params;

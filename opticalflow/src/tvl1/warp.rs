@@ -1,8 +1,8 @@
-//! The data term of one warp: the second image and its gradient, seen where the flow so far points, and from these the
-//! linear form of the brightness difference (IPOL 2013, eq. 11).
+//! The data term of one warp: the linear form of the brightness difference (IPOL 2013, eq. 11).
 //!
-//! As OpenCV's `remap` with `INTER_CUBIC`, positions are rounded to 32nds of a pixel, weights are Keys' (1981) with
-//! a = -0.75, and beyond the border there is zero.
+//! The warp reads the second image and its gradient at the positions to which the current flow
+//! points. It interpolates as OpenCV's `remap` with `INTER_CUBIC`: positions are rounded to 1/32
+//! pixel, weights are those of Keys (1981) with a = -0.75, and pixels outside the image are zero.
 #![allow(unsafe_code, reason = "calls into functions that are compiled for AVX2")]
 
 #[cfg(target_arch = "x86_64")]
@@ -10,32 +10,34 @@ use crate::lanes::Avx;
 use crate::lanes::{Lanes, Portable, Simd};
 use crate::plane::Plane;
 
-/// Fractions of a pixel that are told apart.
+/// Number of positions per pixel that the warp distinguishes.
 const STEPS: usize = 1 << STEP_BITS;
 const STEP_BITS: u32 = 5;
 const STEP_MASK: i32 = (1 << STEP_BITS) - 1;
-/// Squares of gradients up to this count as none: f32's epsilon, as in OpenCV.
+/// Largest squared gradient that counts as no gradient, as in OpenCV.
 const NO_GRADIENT: f32 = f32::EPSILON;
 
-/// Grey value, d/dx, d/dy and a zero.
+/// Number of values per pixel: grey value, d/dx, d/dy and a zero.
 const CHANNELS: usize = 4;
 
-/// An image with its gradient: grey value, d/dx, d/dy and a zero for each pixel, so that one load fetches all.
+/// An image with its gradient. The values of a pixel are adjacent, so that one load gets all of
+/// them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GradientImage {
     width: usize,
     height: usize,
-    /// [`CHANNELS`] a pixel.
+    /// [`CHANNELS`] values per pixel.
     values: Vec<f32>,
 }
 
 impl GradientImage {
-    /// Room for `pixels` pixels.
+    /// Allocates memory for `pixels` pixels.
     pub fn with_capacity(pixels: usize) -> Self {
         Self { values: Vec::with_capacity(CHANNELS * pixels), ..Self::default() }
     }
 
-    /// Takes an image with its central differences; at the border, half the difference to the only neighbour.
+    /// Copies an image and computes its central differences. At the border, uses half the
+    /// difference to the only neighbour.
     pub fn set(&mut self, image: &Plane) {
         (self.width, self.height) = (image.width, image.height);
         self.values.clear();
@@ -50,12 +52,12 @@ impl GradientImage {
     }
 }
 
-/// The linear form: difference = rho + dx * u + dy * v at flow (u, v).
+/// The linear form of the brightness difference: rho + dx * u + dy * v for the flow (u, v).
 #[derive(Debug, Clone)]
 pub(super) struct DataTerm {
     pub dx: Plane,
     pub dy: Plane,
-    /// 1 / (dx^2 + dy^2), or 0 where that is none.
+    /// 1 / (dx^2 + dy^2), or 0 if the gradient is (almost) zero.
     pub inverse: Plane,
     pub rho: Plane,
 }
@@ -66,7 +68,8 @@ impl DataTerm {
         Self { dx: plane.clone(), dy: plane.clone(), inverse: plane.clone(), rho: plane }
     }
 
-    /// Linearises around `flow` (x and y). All images have one size.
+    /// Linearises the brightness difference around `flow` (x and y). All images must have the same
+    /// size.
     pub fn linearise(
         &mut self,
         first: &Plane,
@@ -78,7 +81,7 @@ impl DataTerm {
         match simd {
             Simd::Portable => self.linearise_any::<Portable>(first, second, flow, weights),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Avx2` is made only where the processor has it.
+            // SAFETY: `Simd::Avx2` exists only if the CPU has AVX2.
             Simd::Avx2 => unsafe { self.linearise_avx2(first, second, flow, weights) },
         }
     }
@@ -108,7 +111,7 @@ impl DataTerm {
 }
 
 impl GradientImage {
-    /// Image and gradient at a position in pixels.
+    /// Interpolates the image and its gradient at a position in pixels.
     #[inline(always)]
     fn at<V: Lanes>(&self, x: f32, y: f32, weights: &Weights) -> [f32; CHANNELS] {
         let (x, y) = (fine(x), fine(y));
@@ -135,7 +138,7 @@ impl GradientImage {
         [a + e, b + f, c + g, d + h]
     }
 
-    /// Four pixels of a row, zero where there are none.
+    /// Returns four pixels of a row, with zeros outside the image.
     #[cold]
     fn window_row(&self, left: i32, y: i32) -> [f32; 4 * CHANNELS] {
         let mut pixels = [0.0; 4 * CHANNELS];
@@ -151,17 +154,17 @@ impl GradientImage {
     }
 }
 
-/// A position in steps. Casts saturate: positions far outside stay outside.
+/// Returns a position in steps. The cast saturates, so positions far outside stay outside.
 #[inline(always)]
 fn fine(position: f32) -> i32 {
     (position * STEPS as f32).round_ties_even() as i32
 }
 
-/// Weights of the four pixels around each fraction of a pixel.
+/// The weights of the four pixels around a position, for each fraction of a pixel.
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
     single: [[f32; 4]; STEPS],
-    /// Each weight once for every channel.
+    /// The same weights, each repeated for every channel.
     pairs: [[f32; 4 * CHANNELS]; STEPS],
 }
 
@@ -175,13 +178,14 @@ impl Weights {
     }
 }
 
-/// Weights of the four pixels around each fraction of a pixel, one behind the other.
+/// Returns the weights of the four pixels around a position, for each fraction of a pixel, as one
+/// list.
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) fn cubic_weights() -> Vec<f32> {
     Weights::new().single.concat()
 }
 
-/// Keys' (1981) kernel of cubic convolution at a distance in pixels.
+/// Returns the kernel of cubic convolution (Keys 1981) at a distance in pixels.
 fn keys(distance: f64) -> f64 {
     const A: f64 = -0.75;
     let d = distance;
@@ -203,7 +207,7 @@ mod tests {
     fn weights_are_those_of_opencv_and_sum_to_one() {
         let weights = Weights::new();
         assert_eq!(weights.single[0], [0.0, 1.0, 0.0, 0.0]);
-        // cv2.remap of a unit impulse with INTER_CUBIC at half a pixel.
+        // The result of cv2.remap for a unit impulse with INTER_CUBIC at half a pixel.
         assert_eq!(weights.single[16], [-0.093_75, 0.593_75, 0.593_75, -0.093_75]);
         for row in weights.single {
             assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -226,13 +230,15 @@ mod tests {
                 assert_eq!(gradient.at::<Portable>(x as f32, y as f32, &weights)[0], image.row(y)[x]);
             }
         }
-        // d/dx of x^2 is 2x; at the border half of the difference to the neighbour. d/dy is 10, and half of it.
+        // d/dx of x^2 is 2x, and d/dy is 10. At the border, both are half the difference to the
+        // neighbour.
         assert_eq!(gradient.at::<Portable>(3.0, 1.0, &weights)[1..], [6.0, 10.0, 0.0]);
         assert_eq!(gradient.at::<Portable>(0.0, 0.0, &weights)[1..], [0.5, 5.0, 0.0]);
         for (x, y) in [(-3.0, 1.0), (1.0, 7.0), (1e20, 0.0), (0.0, -1e20), (f32::NAN, 1e9)] {
             assert_eq!(gradient.at::<Portable>(x, y, &weights), [0.0; 4], "{x} {y}");
         }
-        // Half a pixel beyond the right border: 0.59375 and -0.09375 of the last two pixels.
+        // Half a pixel outside the right border, the last two pixels have the weights 0.59375 and
+        // -0.09375.
         let [value, ..] = gradient.at::<Portable>(4.5, 0.0, &weights);
         assert_eq!(value, 17.0 * 0.593_75 + 10.0 * -0.093_75);
     }

@@ -1,4 +1,5 @@
-//! Images whose motion is known, because the second is the first seen through the inverse motion.
+//! Tests with synthetic images whose motion is known. The second image is the first one under a
+//! known motion.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use clip_flow::{Dis, DisParams, Flow, TvL1, TvL1Params};
@@ -8,12 +9,13 @@ const HEIGHT: usize = 117;
 
 type Texture = fn(f64, f64) -> f64;
 
-/// A few long waves.
+/// Returns the grey value of a texture of a few long waves.
 fn waves(x: f64, y: f64) -> f64 {
     128.0 + 40.0 * (0.31 * x + 0.1 * y).sin() + 35.0 * (0.23 * y - 0.17 * x).cos() + 30.0 * (0.19 * x + 0.47 * y).sin()
 }
 
-/// Many waves of all directions and lengths down to seven pixels.
+/// Returns the grey value of a texture of many waves in all directions, with lengths down to seven
+/// pixels.
 fn grain(x: f64, y: f64) -> f64 {
     let mut value = 128.0;
     for i in 0..40 {
@@ -23,13 +25,14 @@ fn grain(x: f64, y: f64) -> f64 {
     value
 }
 
-/// Soft checks of nine pixels: edges with flat fields between.
+/// Returns the grey value of a soft checkerboard with fields of nine pixels. It has edges and flat
+/// areas.
 fn checks(x: f64, y: f64) -> f64 {
     let soft = |t: f64| (4.0 * t.sin()).tanh();
     128.0 + 90.0 * soft(0.35 * x) * soft(0.3 * y + 0.05 * x)
 }
 
-/// p -> centre + matrix (p - centre) + shift.
+/// The motion p -> centre + matrix (p - centre) + shift.
 struct Motion {
     matrix: [[f64; 2]; 2],
     shift: [f64; 2],
@@ -59,7 +62,7 @@ impl Motion {
         ((d * x - b * y) / determinant + cx, (a * y - c * x) / determinant + cy)
     }
 
-    /// First image, second image, motion.
+    /// Returns the first image, the second image and the true flow.
     fn pair(&self, texture: Texture) -> (Vec<u8>, Vec<u8>, Flow) {
         let (mut right, mut down) = (Vec::new(), Vec::new());
         let (mut first, mut second) = (Vec::new(), Vec::new());
@@ -78,7 +81,7 @@ impl Motion {
     }
 }
 
-/// End-point errors of TV-L1 and DIS.
+/// Returns the end-point errors of TV-L1 and DIS in pixels.
 fn errors(motion: &Motion, texture: Texture) -> [f64; 2] {
     let (first, second, truth) = motion.pair(texture);
     let mut flow = Flow::default();
@@ -90,7 +93,8 @@ fn errors(motion: &Motion, texture: Texture) -> [f64; 2] {
 
 #[test]
 fn known_motions_are_found_on_several_textures() {
-    // Bounds are a fifth above what was seen; the errors lie at the border, where new image comes in.
+    // The bounds are a fifth above the measured errors. Errors occur at the border, where new
+    // content enters the image.
     let motions = [
         ("no motion", Motion::shift(0.0, 0.0), [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
         ("half a pixel", Motion::shift(0.5, -0.25), [[0.072, 0.069, 0.090], [0.026, 0.061, 0.070]]),
