@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes a Python with what the second reader (scripts/read_clipshard.py) needs, where its test finds it: target/python.
+# Makes a Python environment in target/python, where tests find it, and prints its python: numpy and zstandard for the second
+# reader (scripts/read_clipshard.py), typos for scripts/lint_words.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${CARGO_TARGET_DIR:-target}/python
-if ! "$dir/bin/python" -c 'import numpy, zstandard' 2>/dev/null; then
+if ! "$dir/bin/python" -c 'import numpy, zstandard' 2>/dev/null || ! [ -x "$dir/bin/typos" ]; then
     python3 -m venv "$dir"
-    "$dir/bin/pip" install --quiet 'numpy>=1.26' 'zstandard>=0.23'
+    "$dir/bin/pip" install --quiet 'numpy>=1.26' 'zstandard>=0.23' 'typos==1.52.0'
 fi
 echo "$dir/bin/python"
