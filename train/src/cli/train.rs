@@ -1,8 +1,10 @@
-//! `ucftrain spatial` and `ucftrain temporal`.
+//! `ucftrain spatial` and `ucftrain temporal`: train one stream.
 
 use super::cure::Uncured;
-use super::io::Io;
+use super::eval::replaced;
+use super::io::IoArgs;
 use crate::base::console::{Console, document, note, quoted, result};
+use crate::base::heading::{OUTPUT, RUN};
 use crate::base::stop::Stop;
 use crate::base::usage::Usage;
 use crate::compute::device::{Compute, set_threads};
@@ -13,8 +15,9 @@ use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, RunFolder};
 use crate::run::state::{Seconds, State};
 use crate::settings::{Difference, Given, Settings};
 use crate::stream::Stream;
+use crate::training::printed::plan_lines;
 use crate::training::start::{Start, first_state};
-use crate::training::trainer::{End, Trainer, seed_lines};
+use crate::training::trainer::{End, Trainer};
 use anyhow::{Result, bail};
 use clip_loader::{Crop, Split, Work};
 use serde_json::json;
@@ -22,60 +25,79 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is typed after `spatial` or `temporal`.
+/// Arguments of `ucftrain spatial` and `ucftrain temporal`.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
 pub struct TrainArgs {
-    /// Folder for the run's results
-    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
-    pub run: Option<PathBuf>,
-    /// Settings from a file, for example another run's config.toml; options that are typed win
-    #[arg(long, value_name = "FILE.toml")]
-    pub config: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     pub given: Given,
-    /// How shards are read: mmap, or pread where files cannot be mapped or a failing disk must not end the program
-    #[arg(long, value_enum, default_value_t)]
-    pub io: Io,
-    /// Stop after so many steps of the whole run, resumed ones included
-    #[arg(long, value_name = "N")]
-    pub limit_steps: Option<u64>,
-    /// Go on with the run in --run as if it had never stopped
-    #[arg(long, conflicts_with = "overwrite")]
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub io: IoArgs,
+    /// Run folder: the folder for the results
+    ///
+    /// Required, except with --dry-run. An existing run needs --resume or --overwrite.
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run", help_heading = RUN, display_order = 0)]
+    pub run: Option<PathBuf>,
+    /// Continue the run in --run from its checkpoint
+    ///
+    /// The result is the same as without the interruption. Uses the settings of the run. An option
+    /// that would change the result is an error.
+    #[arg(long, conflicts_with = "overwrite", help_heading = RUN, display_order = 1)]
     pub resume: bool,
     /// Replace the run in --run
-    #[arg(long)]
+    #[arg(long, help_heading = RUN, display_order = 2)]
     pub overwrite: bool,
-    /// Print what would be done: clips, samples, steps an epoch
-    #[arg(long)]
+    /// File with settings, such as config.toml of another run
+    ///
+    /// Options on the command line override the file.
+    #[arg(long, value_name = "FILE.toml", help_heading = RUN, display_order = 3)]
+    pub config: Option<PathBuf>,
+    /// Stop after N steps in total, including those before --resume
+    #[arg(long, value_name = "N", help_heading = RUN)]
+    pub limit_steps: Option<u64>,
+    /// Print the numbers of clips, samples and steps without training
+    #[arg(long, help_heading = RUN)]
     pub dry_run: bool,
-    /// Print one JSON document on stdout
-    #[arg(long)]
+    /// Print one JSON document on stdout, and events on stderr
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 }
+
+pub(super) const SPATIAL_EXAMPLES: &str = "Examples:
+  ucftrain spatial --data ucf101.shards --run runs/spatial --weights resnet18.safetensors
+  ucftrain spatial --data ucf101.shards --run runs/tsn --weights resnet18.safetensors --recipe tsn
+  ucftrain spatial --run runs/spatial --resume
+  ucftrain spatial --data ucf101.shards --dry-run";
+
+pub(super) const TEMPORAL_EXAMPLES: &str = "Examples:
+  ucftrain temporal --data ucf101.shards --run runs/temporal --weights resnet18.safetensors
+  ucftrain temporal --data ucf101.shards --run runs/tsn --weights resnet18.safetensors --recipe tsn
+  ucftrain temporal --run runs/temporal --resume
+  ucftrain temporal --data ucf101.shards --dry-run";
 
 /// Runs the command.
 pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     let start = Instant::now();
     let console = Console { json: args.json };
-    // A dry run changes nothing, not even a lock.
+    // A dry run writes nothing, not even the lock.
     let resumed_folder = match &args.run {
         Some(dir) if args.resume && !args.dry_run => Some(RunFolder::open(dir, Existing::Resume)?),
         _ => None,
     };
     let settings = settings(stream, args)?;
-    let data = Arc::new(args.io.open(&settings.data)?);
+    let data = Arc::new(args.io.io.open(&settings.data)?);
     let mut split = input::split(&data, &settings.split, stream)?;
     input::hold_out(&mut split, &data, &settings.val_groups)?;
     if !split.left_out.is_empty() {
         let (n, ids) = (split.left_out.len(), split.left_out.join(", "));
-        note(&format!("{n} clips are left out, having fewer than 10 flow frames: {ids}"));
+        note(&format!("note: skipped {n} clips with fewer than 10 flow frames: {ids}"));
     }
     if args.dry_run {
         return dry_run(&settings, &split, console);
     }
-    let Some(dir) = &args.run else { bail!(Usage("give --run DIR, a folder for the results".into())) };
+    let Some(dir) = &args.run else { bail!(Usage("--run DIR is missing: name a folder for the results".into())) };
     check_geometry(&data, &split.train, stream, settings.view.crop, settings.input_size)?;
     check_geometry(&data, &split.test, stream, Crop::Whole, settings.input_size)?;
     let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
@@ -98,7 +120,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "build": data.manifest().build,
     });
-    for line in seed_lines(&settings, &split) {
+    for line in plan_lines(&settings, &split) {
         console.say(&line);
     }
     console.say(&memory_line(&settings));
@@ -120,7 +142,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     let end = trainer.run().cured(!settings.skip_damaged)?;
     report::after_training(folder.dir());
     let reported = print_end(&trainer, end, start.elapsed().as_secs_f64());
-    match trainer.stop.interrupted("the checkpoint is written").filter(|_| end == End::Stopped) {
+    match trainer.stop.interrupted("the checkpoint was saved").filter(|_| end == End::Stopped) {
         Some(interrupted) => Err(interrupted.into()),
         None => reported,
     }
@@ -137,18 +159,20 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
     }
 }
 
-/// The settings of a run that goes on: those that its folder holds, and what is typed over them. An error names all that differ
-/// from those that the run used so far and that decide its result.
+/// Returns the settings of a resumed run: those in its folder, with the given ones.
+///
+/// # Errors
+/// Lists all settings that decide the result and differ from those that the run used.
 fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) -> Result<Settings> {
     Existing::Resume.check(dir)?;
     let (config, checkpoint) = (dir.join(CONFIG_FILE), dir.join(CHECKPOINT_FILE));
     let file = Given::from_file(&config)?;
     let settings = given.over(&file)?.complete(stream, dry_run)?;
     let state: State = safetensors_file::read_metadata(&checkpoint)?;
-    // A checkpoint from before it kept settings: config.toml is all there is.
+    // Checkpoints of older versions do not store settings. For those, config.toml decides.
     let used = state.settings.map_or_else(|| file.complete(stream, dry_run)?.deciding(), Ok)?;
     let name = |Difference { option, now, used }: Difference| {
-        let edited = if given.has(&option)? { String::new() } else { format!(" (edited in {})", config.display()) };
+        let edited = if given.has(&option)? { String::new() } else { format!(" (from {})", config.display()) };
         Ok(format!("--{option} is {now}, but the run used {used}{edited}"))
     };
     let differences = settings.deciding()?.differences(&used);
@@ -156,7 +180,7 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     if !differences.is_empty() {
         let differences = differences.join("\n  ");
         bail!(Usage(format!(
-            "cannot resume: {differences}\nUse the run's values, on the command line and in {}, or start a new run",
+            "cannot resume: {differences}\nRemove these options and restore the values in {}, or start a new run",
             config.display()
         )));
     }
@@ -170,30 +194,27 @@ fn dry_run(settings: &Settings, split: &Split, console: Console) -> Result<()> {
     if console.json {
         let plan = json!({
             "stream": settings.stream, "split": settings.split,
-            "train_clips": split.train.len(), "test_clips": split.test.len(), "held_out_clips": split.held_out.len(), "test_samples": test_samples,
+            "train_clips": split.train.len(), "test_clips": split.test.len(), "held_out_clips": split.held_out.len(),
+            "test_samples": test_samples,
             "train_steps": train_steps, "test_steps": test_steps, "left_out": split.left_out,
         });
         return Ok(document(&plan)?);
     }
-    let lines = seed_lines(settings, split).join("\n");
-    Ok(result(&format!(
-        "{lines}\nan epoch: {train_steps} training steps of {} clips, {test_steps} test steps of {} samples",
-        settings.batch_size, settings.batch_size
-    ))?)
+    Ok(result(&plan_lines(settings, split).join("\n"))?)
 }
 
-/// What the input pipeline of a training epoch holds at most, whatever the data set's size.
+/// Describes the memory of the input pipeline, which does not depend on the size of the dataset.
 fn memory_line(settings: &Settings) -> String {
     let side = settings.input_size;
     let sample = settings.view.segments * settings.stream.channels() * side * side;
     let megabytes = (SLOTS * settings.batch_size * sample) as f64 / 1e6;
     format!(
-        "==> Training input : {SLOTS} batches of {} samples ahead, {megabytes:.1} MB, {} decode threads",
-        settings.batch_size, settings.threads
+        "input: {} decoding threads, {SLOTS} batches of {} samples ahead ({megabytes:.1} MB)",
+        settings.threads, settings.batch_size
     )
 }
 
-/// The last words of a run.
+/// Prints the summary at the end of a run.
 fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     let (state, console, dir) = (&trainer.state, trainer.console, trainer.folder.dir());
     let sum = |of: fn(&Seconds) -> f64| -> f64 { state.history.iter().map(|e| of(&e.train_seconds)).sum() };
@@ -205,13 +226,14 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     if console.json {
         let json = json!({
             "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done, "epochs": state.history.len(),
-            "best": state.best(), "test": state.tested.map(|(_, test)| test), "history": state.history, "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
+            "best": state.best(), "test": state.tested.map(|(_, test)| test), "history": state.history,
+            "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
         });
         return Ok(document(&json)?);
     }
     if let Some(best) = state.best() {
         console.say(&format!(
-            "best epoch {} of {}: Prec@1 {:.3}, Prec@5 {:.3} on {} {} clips",
+            "best epoch: {} of {}, top-1 {:.2} %, top-5 {:.2} % on {} {} clips",
             best.epoch,
             state.history.len(),
             best.test.top1,
@@ -221,19 +243,16 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
         ));
         if let Some((_, test)) = state.tested {
             let (top1, top5, clips) = (test.top1, test.top5, trainer.split.test.len());
-            console.say(&format!("its test: Prec@1 {top1:.3}, Prec@5 {top5:.3} on {clips} test clips"));
+            console.say(&format!("test of the best epoch: top-1 {top1:.2} %, top-5 {top5:.2} % on {clips} test clips"));
         }
-        console.say(&format!("training steps: {limit}"));
+        console.say(&format!("time of training steps: {limit}"));
     }
     if state.damaged > 0 {
-        console.say(&format!(
-            "{} damaged samples were replaced by others; ucfpack verify names the records",
-            state.damaged
-        ));
+        console.say(&replaced(state.damaged));
     }
     if end == End::Stopped {
         console.say(&format!(
-            "stopped after {} steps; go on with: ucftrain {} --run {} --resume",
+            "stopped after {} steps; to continue: ucftrain {} --run {} --resume",
             state.cursor.steps_done,
             trainer.settings.stream,
             quoted(dir)

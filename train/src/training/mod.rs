@@ -3,5 +3,6 @@
 pub mod average;
 mod epoch;
 pub mod evaluation;
+pub mod printed;
 pub mod start;
 pub mod trainer;

@@ -2,10 +2,9 @@
 
 use super::average::{Average, copied};
 use super::evaluation::{Evaluation, Outcome};
+use super::printed::EpochTable;
 use crate::base::console::Console;
-use crate::base::meters::Mean;
 use crate::base::stop::Stop;
-use crate::base::table::table;
 use crate::compute::algorithms;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
@@ -17,7 +16,6 @@ use crate::run::log::{epoch_event, test_event};
 use crate::run::state::{Cursor, EpochResult, Seconds, State, TrainMeters};
 use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
-use crate::stream::{STACK_FRAMES, Stream};
 use anyhow::{Result, bail};
 use candle_convnet::{Model, Sgd};
 use candle_core::Tensor;
@@ -71,10 +69,11 @@ impl Trainer<'_> {
 
     /// Trains until all epochs are over or something stops it.
     pub fn run(&mut self) -> Result<End> {
+        if self.state.cursor.epoch < self.settings.epochs {
+            self.console.say(&self.epoch_table().head());
+        }
         while self.state.cursor.epoch < self.settings.epochs {
-            let Cursor { epoch, step, .. } = self.state.cursor;
-            if step < self.steps() {
-                self.console.say(&format!("==> Epoch:[{epoch}/{}][training stage]", self.settings.epochs));
+            if self.state.cursor.step < self.steps() {
                 if self.train_epoch()? == End::Stopped {
                     self.save_checkpoint()?;
                     return Ok(End::Stopped);
@@ -98,11 +97,9 @@ impl Trainer<'_> {
 
     /// The test pass of an epoch; none where a signal ended it.
     fn test_epoch(&self) -> Result<Option<Outcome>> {
-        let epoch = self.state.cursor.epoch;
         if self.settings.precise_bn > 0 && !self.take_statistics()? {
             return Ok(None);
         }
-        self.console.say(&format!("==> Epoch:[{epoch}/{}][validation stage]", self.settings.epochs));
         self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop)
     }
 
@@ -112,7 +109,7 @@ impl Trainer<'_> {
         if self.split.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
             return Ok(true);
         }
-        self.console.say("==> Best epoch:[test stage]");
+        self.console.say("\nevaluating the best epoch on the test clips");
         let (_, tensors) = network_file::load(&self.folder.best())?;
         let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
         self.model.load_tensors(&tensors)?;
@@ -246,44 +243,17 @@ impl Trainer<'_> {
         self.log(&epoch_event(&result, is_best))?;
         self.folder.log_epoch(&result)?;
         self.save_checkpoint()?;
-        self.print_epoch(&result, is_best);
+        self.console.say(&self.epoch_table().row(&result, is_best));
         Ok(())
     }
 
-    fn print_epoch(&self, result: &EpochResult, is_best: bool) {
-        let EpochResult { epoch, lr, train, test, train_seconds, test_seconds, .. } = result;
-        let seconds = |mean: Mean| format!("{:.3}", mean.get());
-        let row = vec![
-            epoch.to_string(),
-            seconds(train_seconds.batch),
-            seconds(train_seconds.data),
-            format!("{:.5}", train.loss),
-            format!("{:.4}", train.top1),
-            format!("{:.4}", train.top5),
-            format!("{lr:e}"),
-        ];
-        let head = ["Epoch", "Batch Time", "Data Time", "Loss", "Prec@1", "Prec@5", "lr"];
-        self.console.say(&table(&head, &[row]));
-        let row = vec![
-            epoch.to_string(),
-            seconds(test_seconds.batch),
-            format!("{:.5}", test.loss),
-            format!("{:.3}", test.top1),
-            format!("{:.3}", test.top5),
-        ];
-        self.console.say(&table(&["Epoch", "Batch Time", "Loss", "Prec@1", "Prec@5"], &[row]));
-        if is_best {
-            self.console.say(&format!(
-                "best so far: epoch {epoch} with {:.3} % of the {} clips right\n",
-                test.top1,
-                self.judges()
-            ));
-        }
-    }
-
-    /// What the clips are called that choose the best epoch.
+    /// Returns the name of the clips that choose the best epoch.
     pub fn judges(&self) -> &'static str {
         if self.split.held_out.is_empty() { "test" } else { "held-out" }
+    }
+
+    fn epoch_table(&self) -> EpochTable {
+        EpochTable { judges: self.judges() }
     }
 
     /// To `log.jsonl`, and to a program that listens.
@@ -299,7 +269,7 @@ impl Trainer<'_> {
         let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
         if let Some(name) = tensors.not_finite()? {
             let Cursor { epoch, step, .. } = self.state.cursor;
-            bail!("{name} is not finite at epoch {epoch}, step {step}: {DIVERGED}; the checkpoint before that is kept");
+            bail!("tensor {name} contains NaN or infinity at epoch {epoch}, step {step}: {DIVERGED}; the last checkpoint is kept");
         }
         checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
     }
@@ -312,7 +282,7 @@ impl fmt::Debug for Trainer<'_> {
 }
 
 /// What a number says that is NaN or infinite, and the cure.
-pub(super) const DIVERGED: &str = "training has diverged; start again with a lower --lr";
+pub(super) const DIVERGED: &str = "the training diverged; start a new run with a lower --lr";
 
 /// An error where a test pass shows that training has diverged. The checkpoint and the best network stay as they are.
 fn check(outcome: &Outcome, place: &str) -> Result<()> {
@@ -320,18 +290,4 @@ fn check(outcome: &Outcome, place: &str) -> Result<()> {
         Some(fault) => bail!("{fault} {place}: {DIVERGED}"),
         None => Ok(()),
     }
-}
-
-/// The lines that people know from the seed run.
-pub fn seed_lines(settings: &Settings, split: &Split) -> [String; 3] {
-    let (train, test, side) = (split.train.len(), split.validation().len(), settings.input_size);
-    let shape = match settings.stream {
-        Stream::Spatial => format!("(3, {side}, {side})"),
-        Stream::Temporal => format!("({}, {side}, {side})", 2 * STACK_FRAMES),
-    };
-    [
-        format!("==> (Training video, Validation video):( {train} {test} )"),
-        format!("==> Training data : {train} videos {shape}"),
-        format!("==> Validation data : {} samples {shape}", test * settings.view.test_samples),
-    ]
 }
