@@ -26,6 +26,6 @@ trap 'rm -f "$log"' EXIT
 status=0
 # Development builds are linked to CUDA's run-time library, for kernels of candle that nothing here uses.
 LD_LIBRARY_PATH="${CUDA_HOME:-/usr/local/cuda}/lib64${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
-    cargo test "${all[@]}" --lib --test cards 2>&1 | tee "$log" || status=$?
+    cargo test "${all[@]}" --lib --test gpu 2>&1 | tee "$log" || status=$?
 scripts/count_tests.py "$log" || { [ $status != 0 ] || status=1; }
 exit $status

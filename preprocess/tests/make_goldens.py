@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Makes goldens/pil_bilinear.bin: made-up images resized by Pillow (13.0 made the one that is kept).
+"""Writes goldens/pil_bilinear.bin: synthetic images that Pillow resized.
 
-Each case: width, height, new width, new height, channels (five u16, little-endian), then the resized pixels.
+Each case has its width, height, new width, new height and number of channels (five u16, little-endian),
+and then the resized pixels. The committed file was made with Pillow 13.0.
 """
 import os, struct
 import numpy as np
 from PIL import Image
 
-CASES = [(61, 47, 32, 24, 1), (40, 30, 56, 56, 1), (33, 20, 33, 9, 1), (50, 40, 13, 40, 1), (340, 256, 28, 28, 1),
-         (240, 3, 160, 2, 1), (90, 64, 60, 56, 1), (45, 34, 20, 15, 3), (17, 23, 30, 40, 3), (100, 60, 67, 41, 3), (1, 1, 5, 4, 3),
-         (62, 127, 34, 57, 1)]
+CASES = [(61, 47, 32, 24, 1), (40, 30, 56, 56, 1), (33, 20, 33, 9, 1), (50, 40, 13, 40, 1),
+         (340, 256, 28, 28, 1), (240, 3, 160, 2, 1), (90, 64, 60, 56, 1), (45, 34, 20, 15, 3),
+         (17, 23, 30, 40, 3), (100, 60, 67, 41, 3), (1, 1, 5, 4, 3), (62, 127, 34, 57, 1)]
 
 def pixels(width, height, channels):
-    """The same formula as in the test: ramps with a sprinkling of noise."""
+    """Returns ramps with some noise, by the same formula as the test."""
     y, x, c = np.mgrid[0:height, 0:width, 0:channels].astype(np.uint64)
     noise = (x * 2654435761 + y * 40503 + c * 97) * 2246822519 % 2**32 >> np.uint64(24)
     return ((x * 7 + y * 13 + c * 50 + noise // 2) % 256).astype(np.uint8)

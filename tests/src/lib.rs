@@ -1,4 +1,5 @@
-//! Runs the built programs, as a user would. Build them first: `cargo build --workspace --bins` (`scripts/test.sh` does).
+//! Runs the built programs, as a user does. Build them first with `cargo build --workspace --bins`,
+//! or run `scripts/test.sh`.
 
 use clipshard::ImageSize;
 use fast_image_resize::images::{Image, ImageRef};
@@ -7,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The program `name` of the same build as the running test.
+/// Returns the path of program `name` from the same build as the running test.
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
     let profile = test.ancestors().nth(2).expect("tests run in target/<profile>/deps");
@@ -16,10 +17,10 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// What a program did.
+/// The outcome of a program.
 #[derive(Debug)]
 pub struct Done {
-    /// Exit code.
+    /// Exit code; `None` if a signal ended the program.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -27,7 +28,7 @@ pub struct Done {
     pub stderr: String,
 }
 
-/// Runs a program to its end.
+/// Runs a program until it ends.
 pub fn run<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Done {
     let mut command = Command::new(program(name));
     command.args(args);
@@ -35,26 +36,26 @@ pub fn run<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Done {
 }
 
 impl Done {
-    /// Runs a command to its end.
+    /// Runs a command until it ends.
     pub fn of(mut command: Command) -> Self {
         let Output { status, stdout, stderr } = command.output().expect("the program can be started");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
         Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// Standard output of a program that must have succeeded.
+    /// Returns standard output. Panics if the program failed.
     pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "stderr: {}", self.stderr);
         self.stdout
     }
 
-    /// Standard output as the one JSON document that it must be.
+    /// Returns standard output as JSON. Panics if the program failed or printed anything else.
     pub fn json(self) -> serde_json::Value {
         let text = self.ok();
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
     }
 
-    /// Standard error of a program that must have failed with this code, with one clear sentence and no panic.
+    /// Returns standard error. Panics if the exit code differs from `code` or the program panicked.
     pub fn error(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "stdout: {} stderr: {}", self.stdout, self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
@@ -62,7 +63,7 @@ impl Done {
     }
 }
 
-/// Arguments of a command line, split at blanks, with `{}` standing for `dir`.
+/// Splits a command line at spaces and replaces `{}` by `dir`.
 pub fn args(dir: &Path, line: &str) -> Vec<String> {
     line.split_whitespace().map(|word| word.replace("{}", &dir.display().to_string())).collect()
 }
@@ -72,7 +73,7 @@ pub fn args(dir: &Path, line: &str) -> Vec<String> {
 pub struct Squash(Resizer);
 
 impl Squash {
-    /// Resizes `pixels` of an image of `size` into `out`, `side` pixels high and wide.
+    /// Resizes `pixels` of an image of `size` into `out`, which is `side` pixels high and wide.
     pub fn apply(&mut self, pixels: &[u8], size: ImageSize, side: usize, out: &mut [u8]) {
         let kind = if size.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
@@ -81,3 +82,8 @@ impl Squash {
         self.0.resize(&source, &mut target, &options).expect("images of one kind");
     }
 }
+
+/// Compiles the Rust examples of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/using-shards.md")]
+pub struct UsingShards;

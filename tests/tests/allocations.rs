@@ -1,4 +1,5 @@
-//! The input pipeline allocates its ring and its threads' scratch memory, and then nothing: not for a batch, not for a sample.
+//! Tests that the input pipeline allocates only its ring and the scratch memory of its threads, but
+//! nothing per batch or sample.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
@@ -11,27 +12,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ucftrain::testing::{Choices, Stream, View, split, test_options, test_samples, training_samples};
 use whole_program_tests::{Squash, args, run};
 
-/// Allocations of all threads.
+/// Number of allocations by all threads.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
-// SAFETY: everything is handed on to the system's allocator unchanged; counting does not allocate.
+// SAFETY: every call goes to the system's allocator unchanged, and counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
+        // SAFETY: the caller upholds the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`; the memory came from `System`.
+        // SAFETY: the caller upholds the contract of `dealloc`; the memory came from `System`.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `realloc`; the memory came from `System`.
+        // SAFETY: the caller upholds the contract of `realloc`; the memory came from `System`.
         unsafe { System.realloc(at, layout, bytes) }
     }
 }
@@ -39,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The same pass some times in a row.
+/// The same samples several times in a row.
 struct Repeated(Arc<dyn Samples>, usize);
 
 impl Samples for Repeated {
@@ -70,8 +71,9 @@ fn counted(work: impl FnOnce()) -> u64 {
     COUNT.load(Ordering::Relaxed) - before
 }
 
-/// Allocations of ten passes, being what twenty have and ten do not. One decode thread, since a second one may have no samples
-/// and then has no scratch memory.
+/// Returns the number of allocations of ten passes: the difference between twenty passes and ten.
+/// Only one decode thread runs, because a second one may have no samples and then has no scratch
+/// memory.
 fn of_ten_passes(samples: &Arc<dyn Samples>) -> u64 {
     let passes = |times| {
         counted(|| {
@@ -85,7 +87,8 @@ fn of_ten_passes(samples: &Arc<dyn Samples>) -> u64 {
     twenty - ten
 }
 
-/// Allocations that the library makes to resize an image: it computes its filters anew.
+/// Returns the number of allocations per resized image. The resizing library computes its filters
+/// again each time.
 fn of_the_resizer(size: ImageSize, side: usize) -> u64 {
     let (pixels, mut out) = (vec![0; size.bytes()], vec![0; side * side * usize::from(size.channels)]);
     let mut squash = Squash::default();
@@ -120,7 +123,8 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
                     of_ten_passes(&(samples.unwrap() as Arc<dyn Samples>))
                 };
                 let (testing, alone) = (|side| tested(side, true), |side| tested(side, false));
-                // Flow is stored with 32 pixels. Crops are never resized, whole RGB frames always.
+                // Flow is stored at 32 pixels. Crops are never resized, whole RGB frames always
+                // are.
                 let samples = |clips: usize| 10 * clips as u64;
                 let (at_32, at_28) = match stream {
                     Stream::Spatial => {

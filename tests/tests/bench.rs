@@ -1,4 +1,4 @@
-//! `ucftrain bench` measures what it says that it measures. How fast it is, no test says.
+//! Tests that `ucftrain bench` measures the stated work. Its speed is not tested.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,10 +1,11 @@
-//! Files that the tests of two crates read lie in both, so that each crate's tests need nothing beside it. The copies are equal.
+//! Tests that copies of files are equal. The tests of two crates read the same files, and each
+//! crate has its own copy, so that it is complete without the other.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::Path;
 
-/// Names of the files that lie in both folders, compared.
+/// Returns the names of the files that are in both folders, after comparing the files.
 fn shared(a: &str, b: &str) -> Vec<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(a).unwrap() {
@@ -36,7 +37,7 @@ fn each_crate_has_the_licences() {
         let text = fs::read(Path::new("..").join(file)).unwrap();
         let mut crates = 0;
         for folder in fs::read_dir("..").unwrap().map(|entry| entry.unwrap().path()) {
-            // These two are not published.
+            // These two crates are not published.
             if folder.join("Cargo.toml").is_file() && !folder.ends_with("tests") && !folder.ends_with("fuzz") {
                 assert!(fs::read(folder.join(file)).unwrap() == text, "{}/{file} differs", folder.display());
                 crates += 1;

@@ -1,4 +1,4 @@
-//! The batches of the input pipeline on a packed data set.
+//! Tests of the batches that the input pipeline makes from a packed dataset.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,7 +8,8 @@ use std::sync::Arc;
 use ucftrain::testing::{Choices, Stream, View, split, test_options, test_samples, training_samples};
 use whole_program_tests::{Squash, args, run};
 
-/// All bytes of a pass, from a batch of seven on, in rank `rank` of `world`.
+/// Returns all bytes of a pass from batch `first_batch` on, in batches of seven, for rank `rank` of
+/// `world`.
 fn pixels(samples: Arc<dyn Samples>, threads: usize, first_batch: usize, (rank, world): (usize, usize)) -> Vec<u8> {
     let loader = Loader::builder(samples).batch_size(7).threads(threads).rank(rank, world).start_at(7 * first_batch);
     loader.start().unwrap().flat_map(|batch| batch.unwrap().bytes().to_vec()).collect()
@@ -16,7 +17,7 @@ fn pixels(samples: Arc<dyn Samples>, threads: usize, first_batch: usize, (rank, 
 
 const ALONE: (usize, usize) = (0, 1);
 
-/// Epoch 2 of seed 1.
+/// Returns the samples of epoch 2 with seed 1.
 fn training(data: &Arc<Dataset>, stream: Stream, view: View, side: usize) -> Arc<TrainSamples> {
     let clips = split(data, "1", stream).unwrap().train;
     let choices = Choices { seed: 1, epoch: 2, ..Choices::default() };
@@ -45,7 +46,7 @@ fn batches_are_the_same_for_any_threads_way_of_reading_and_place_to_start() {
         assert_eq!(epoch.len(), split(&mapped, "1", stream).unwrap().train.len() * each);
         for threads in [1, 2, 16] {
             for data in [&mapped, &read] {
-                // Test samples that share frames decode each once, and have the pixels of those that decode all of theirs.
+                // Test samples that share frames decode each frame once, but have the same pixels.
                 assert!(pixels(testing(data, stream, seed, 32, true), threads, 0, ALONE) == alone);
                 assert!(pixels(training(data, stream, seed, 32), threads, 0, ALONE) == epoch);
                 assert!(pixels(training(data, stream, seed, 32), threads, 1, ALONE) == epoch[7 * each..]);
@@ -56,7 +57,7 @@ fn batches_are_the_same_for_any_threads_way_of_reading_and_place_to_start() {
         let three = View { test_crop: TestCrop::Three, ..View::tsn() };
         let tested = |shares_frames| pixels(testing(&mapped, stream, three, 28, shares_frames), 2, 0, ALONE);
         assert!(tested(true) == tested(false));
-        // Two ranks in turns are the epoch of one that is alone.
+        // Two ranks, taken in turns, give the epoch of a single rank.
         let shares = [0, 1].map(|rank| pixels(samples.clone(), 2, 0, (rank, 2)));
         for (i, sample) in epoch.chunks(each).take(samples.len() / 2 * 2).enumerate() {
             assert!(shares[i % 2].chunks(each).nth(i / 2) == Some(sample));
@@ -79,7 +80,8 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
         assert_eq!(source.len(), 5 * test.len());
         let (channels, records) = (if stream == Stream::Spatial { 3 } else { 1 }, stream.records());
         let image = side * side * channels;
-        // Short side 36 or 32: squares of 32 (31.5) and 28. The stored size decides, so flow needs no resizing.
+        // The short sides of 36 and 32 pixels give squares of 32 (31.5) and 28. The stored size
+        // decides, so flow needs no resizing.
         for (sample, found) in found.chunks(source.sample_bytes()).enumerate().step_by(7) {
             let video = &test[source.clip_number(sample)];
             let clip = data.clip(records, video.clip).unwrap();

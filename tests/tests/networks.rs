@@ -1,4 +1,4 @@
-//! Trained networks in use: what they say of a clip, and their way to PyTorch and back.
+//! Tests of trained networks: predictions, scores, and conversion to PyTorch and back.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use ucftrain::testing::Scores;
 use whole_program_tests::{args, run};
 
-/// A packed data set `packed` of 3 classes, and a run of each stream: `sp` and `te`.
+/// Returns a folder with a packed dataset `packed` of 3 classes, and one run per stream: `sp` and
+/// `te`.
 fn runs() -> &'static Path {
     static RUNS: OnceLock<TempDir> = OnceLock::new();
     let temp = RUNS.get_or_init(|| {
@@ -42,7 +43,7 @@ fn softmax(logits: impl Iterator<Item = f64>) -> Vec<f64> {
     powers.iter().map(|power| power / sum).collect()
 }
 
-/// Probability of each class in a `top5` of a prediction.
+/// Returns the probability of each class in the `top5` of a prediction.
 fn probabilities(top5: &serde_json::Value) -> HashMap<String, f64> {
     let told = top5.as_array().unwrap().iter();
     told.map(|of| (of["class"].as_str().unwrap().to_owned(), of["probability"].as_f64().unwrap())).collect()
@@ -84,7 +85,7 @@ fn a_prediction_of_a_damaged_clip_names_the_record_and_no_option_that_predict_la
         let path = entry.unwrap().path();
         let mut bytes = fs::read(&path).unwrap();
         if path.to_string_lossy().contains("rgb-") {
-            // Something in most records; index and header stay.
+            // Damages most records, but not the index and the header.
             let end = bytes.len() * 9 / 10;
             for at in (200..end).step_by(101) {
                 bytes[at] ^= 4;
@@ -142,7 +143,7 @@ fn scores_of_samples_add_up_to_those_of_clips() {
     }
     let (shape, frames) = array::<u32>(archive.by_name("frames").unwrap().unwrap());
     assert_eq!(shape, [clips as u64, 19]);
-    // The seed's rule: every interval-th frame from the first on.
+    // The rule of the reference code: every interval-th frame from the first on.
     let data = clipshard::Dataset::open(runs().join("packed")).unwrap();
     let flow = data.manifest().clips.iter().find(|clip| clip.id == scores.names[0]).unwrap().frames["flow"];
     let interval = (flow.saturating_sub(9) / 19).max(1);
@@ -150,7 +151,7 @@ fn scores_of_samples_add_up_to_those_of_clips() {
     assert_eq!(frames[..19], expected);
 }
 
-/// Makes a video of a clip's frames in the tree.
+/// Makes a video from a clip's frames in the tree.
 fn film(clip: &str, video: &Path) {
     let frames = runs().join("tree/jpegs_256").join(clip).join("frame%06d.jpg");
     let mut command = Command::new("ffmpeg");
@@ -242,7 +243,7 @@ fn a_network_goes_out_and_comes_back_as_the_reference_code_would_save_it() {
     let own = tensors(&runs().join("te/best.safetensors"));
     let exported = tensors(&out);
     assert_eq!(own.len(), exported.len());
-    // Channel 0 of the rotated network takes what channel 2, x of the second frame, took.
+    // Channel 0 of the rotated network is channel 2 of the other one: x of the second frame.
     let channel = |conv1: &Tensor, i| values(&conv1.narrow(1, i, 1).unwrap());
     assert_eq!(channel(&exported["conv1.weight"], 0), channel(&own["conv1.weight"], 2));
     assert_eq!(channel(&exported["conv1.weight"], 19), channel(&own["conv1.weight"], 1));
@@ -305,7 +306,7 @@ fn what_cannot_be_predicted_exported_or_imported_says_why() {
 fn an_exported_network_comes_back_with_its_view_and_its_figures() {
     let temp = tempfile::tempdir().unwrap();
     let file = |name: &str| temp.path().join(name).display().to_string();
-    // A view that is not the seed's in anything that testing depends on.
+    // This view differs from recipe `seed` in every setting that testing depends on.
     let settings = "--recipe tsn --flow-range centered --test-samples 3 --precise-bn 0 --weights none --input-size 32";
     let line =
         format!("temporal --data {{}}/packed --run {} {settings} --batch-size 4 --epochs 1 --threads 2", file("run"));
@@ -361,9 +362,11 @@ fn a_foreign_network_is_imported_with_the_view_that_is_given_and_the_rest_is_tol
         let line = text.lines().find_map(|line| line.strip_prefix("assumed, where no option says otherwise: "));
         line.unwrap_or_else(|| panic!("{text}")).to_owned()
     };
-    let seed = "--input-size 32 --split 1 --sampling seed --test-samples 19 --test-crop whole --flow-range unit --segments 1 --consensus sum";
+    let seed = "--input-size 32 --split 1 --sampling seed --test-samples 19 --test-crop whole --flow-range unit \
+                --segments 1 --consensus sum";
     assert_eq!(assumed("plain", "--stream temporal"), seed);
-    let tsn = "--input-size 32 --split 1 --sampling segments --test-samples 25 --test-crop center --flow-range centered --segments 3 --consensus mean";
+    let tsn = "--input-size 32 --split 1 --sampling segments --test-samples 25 --test-crop center \
+               --flow-range centered --segments 3 --consensus mean";
     assert_eq!(assumed("tsn", "--stream temporal"), tsn);
     assert_eq!(assumed("mm", "--stream temporal"), tsn.replace("centered", "unit"));
     let given =
@@ -395,7 +398,7 @@ fn a_training_starts_from_a_network_of_this_program_in_whichever_file_it_is() {
     assert!(from("{}/te/checkpoint.safetensors", "checkpoint") == expected, "a checkpoint's network is its start");
 }
 
-/// Writes the network of `te` with another piece of metadata or another tensor.
+/// Writes the network of `te` with changed metadata or tensors.
 fn altered(path: &Path, change: impl FnOnce(&mut serde_json::Value, &mut HashMap<String, Tensor>)) {
     let bytes = fs::read(runs().join("te/best.safetensors")).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
@@ -441,12 +444,12 @@ fn what_a_file_says_of_its_network_is_checked_as_options_are() {
         let bias = Tensor::new(&[0.0, f32::NAN, 0.0], &Device::Cpu).unwrap();
         tensors.insert("fc.bias".to_owned(), bias);
     });
-    refused("tensor fc.bias holds NaN");
+    refused("tensor fc.bias contains NaN");
     altered(&path, |_, tensors| {
         tensors.insert("mask".to_owned(), Tensor::new(1_u8, &Device::Cpu).unwrap());
     });
     ucftrain(&format!("eval --checkpoint {} --data {{}}/packed", path.display())).ok();
-    // Numbers that overflow on their way through the network.
+    // Values that overflow in the network.
     altered(&path, |_, tensors| {
         let fc = Tensor::full(f32::MAX, (3, 512), &Device::Cpu).unwrap();
         tensors.insert("fc.weight".to_owned(), fc);

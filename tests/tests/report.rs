@@ -1,6 +1,7 @@
-//! `ucftrain report`: one page of one run and of two, of what is missing, of hostile names, and in a browser.
+//! Tests of `ucftrain report`: pages of one run and of two runs, missing files, hostile names, and
+//! a browser.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use clip_loader::Work;
 use std::collections::BTreeSet;
@@ -12,7 +13,8 @@ use tempfile::TempDir;
 use ucftrain::testing::{EpochResult, Network, Scored, Scores, Seconds, Stream, save_network};
 use whole_program_tests::{args, run};
 
-/// A packed data set of 4 classes and a short run of each stream, which all tests share and none changes.
+/// Returns a folder with a packed dataset of 4 classes and a short run of each stream. All tests
+/// share them and none changes them.
 fn shared() -> &'static Path {
     static DATA: OnceLock<TempDir> = OnceLock::new();
     let temp = DATA.get_or_init(|| {
@@ -29,7 +31,7 @@ fn shared() -> &'static Path {
     temp.path()
 }
 
-/// A copy of a shared run that a test may change.
+/// Returns a copy of a shared run, which a test may change.
 fn copy_of(stream: &str, to: &Path) -> PathBuf {
     let to = to.join(stream);
     fs::create_dir(&to).unwrap();
@@ -40,22 +42,22 @@ fn copy_of(stream: &str, to: &Path) -> PathBuf {
     to
 }
 
-/// The page of a report of these runs, without the library.
+/// Writes the report of these runs. Returns its page without the chart library.
 fn report(runs: &[&Path], out: &Path) -> String {
     let mut arguments: Vec<String> = vec!["report".into()];
     arguments.extend(runs.iter().map(|run| run.display().to_string()));
     arguments.extend(["--out".into(), out.display().to_string()]);
-    let said = run("ucftrain", &arguments).ok();
-    assert!(said.contains(&out.display().to_string()) && said.contains(" MB"), "{said}");
+    let printed = run("ucftrain", &arguments).ok();
+    assert!(printed.contains(&out.display().to_string()) && printed.contains(" MB"), "{printed}");
     body(out)
 }
 
-/// What the page shows: all before the library.
+/// Returns the content of a page, which precedes the chart library.
 fn body(page: &Path) -> String {
     let page = fs::read_to_string(page).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") && page.len() < 8_000_000, "{} bytes", page.len());
-    assert_eq!(page.matches("plotly.js v").count(), 1, "the library is there once");
-    page[..page.find("<noscript>").unwrap()].to_owned()
+    assert_eq!(page.matches("plotly.js v").count(), 1, "the page has the library once");
+    page[..page.find("</footer>").unwrap()].to_owned()
 }
 
 #[test]
@@ -75,15 +77,17 @@ fn a_training_leaves_a_page_of_its_run() {
     for words in [
         "<h1>spatial</h1>",
         "spatial · resnet18 · recipe seed · split 1",
-        "Top-1",
-        "Mean class accuracy",
-        "Loss",
-        "Learning rate",
+        "<p class=\"lead\">The network of epoch ",
+        "% of the 8 test clips correctly.",
+        "<dt>Accuracy (top-1)</dt>",
+        "<dt>Mean class accuracy</dt>",
+        "<h3>Loss</h3>",
+        "<h3>Learning rate</h3>",
         "train: waiting",
         "% computing",
-        "Accuracy of each class",
-        "Most confused",
-        "Confusion matrix",
+        "<h3>Accuracy of each class</h3>",
+        "<h3>Most confused pairs</h3>",
+        "<h3>Confusion matrix</h3>",
         "Worst videos",
         "started with ucftrain",
         "input-size = 32",
@@ -91,10 +95,10 @@ fn a_training_leaves_a_page_of_its_run() {
         assert!(page.contains(words), "{words}");
     }
     assert!(page.contains("<img src=\"data:image/jpeg;base64,"), "pictures of the worst videos");
-    assert!(!page.contains("Missing:") && !page.contains("No picture:") && !page.contains("Fusion"));
-    // Nothing is loaded from elsewhere.
+    assert!(!page.contains("Missing:") && !page.contains("Pictures are missing:") && !page.contains("Fusion"));
+    // The page loads nothing from elsewhere.
     assert!(!page.contains("src=\"http") && !page.contains("href=") && page.contains("default-src 'none'"));
-    // The same files give the same page, again and in the default place.
+    // The same files give the same page again, in the default place.
     let again = copy_of("spatial", temp.path());
     run("ucftrain", &args(temp.path(), "report {}/spatial")).ok();
     let normal = |page: String, dir: &Path| page.replace(&dir.display().to_string(), "DIR");
@@ -110,13 +114,13 @@ fn two_runs_are_compared_and_fused() {
         "<h1>2 runs</h1>",
         "<td>spatial</td>",
         "<td>temporal</td>",
-        "best epoch",
+        "Best epoch (from 0)",
         "spatial test",
         "temporal train",
+        "is the most accurate of 2: it predicts",
         "Confusion matrix of temporal",
         "Worst videos of spatial",
-        "tuned on the test list",
-        "not a result",
+        "tuned on the test clips: not a result",
     ] {
         assert!(page.contains(words), "{words}");
     }
@@ -129,7 +133,7 @@ fn two_runs_are_compared_and_fused() {
         };
         assert!(page.contains(&cells("number")) || page.contains(&cells("number best")), "{ratio}");
     }
-    // Of several runs the page comes into this folder.
+    // The report of several runs goes into the current folder.
     let program = whole_program_tests::program("ucftrain");
     let status =
         Command::new(program).arg("report").args([&spatial, &temporal]).current_dir(temp.path()).output().unwrap();
@@ -146,9 +150,12 @@ fn runs_of_other_clips_are_shown_without_fusion() {
     scores.write_npz(&other.join("scores.npz")).unwrap();
     let page = report(&[&shared().join("spatial"), &other], &temp.path().join("x.html"));
     assert!(page.contains("No two of these runs have scores of the same clips"));
-    // Three runs of which two fuse.
+    // Two of these three runs can be fused.
     let page = report(&[&other, &shared().join("spatial"), &shared().join("temporal")], &temp.path().join("y.html"));
-    assert!(page.contains("tuned on the test list") && page.contains("Without scores of the same clips: "), "{page}");
+    assert!(
+        page.contains("tuned on the test clips") && page.contains("Not fused, for lack of scores of the same clips"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -170,10 +177,10 @@ fn what_is_missing_is_named_and_the_rest_shown() {
         assert!(page.contains(&format!("Missing: {missing}.")), "{missing}");
         assert_eq!(page.contains("Confusion matrix"), missing != "scores.npz", "{missing}");
         assert_eq!(page.contains("<img"), missing != "scores.npz" && missing != "config.toml", "{missing}");
-        assert_eq!(page.contains("Only log.jsonl tells where the time went"), missing == "log.jsonl", "{missing}");
+        assert_eq!(page.contains("Unknown: log.jsonl, the only file with times"), missing == "log.jsonl", "{missing}");
         assert!(page.contains("test top-1"), "{missing}");
     }
-    // Only one of them there.
+    // Only one of the files exists.
     for only in files {
         let temp = tempfile::tempdir().unwrap();
         let dir = copy_of("temporal", temp.path());
@@ -197,8 +204,8 @@ fn half_written_files_are_named_and_the_rest_shown() {
     fs::write(dir.join("config.toml"), "stream = \"spatial\"\nlr = ").unwrap();
     let page = report(&[&dir], &temp.path().join("x.html"));
     for words in [
-        "log.jsonl: 1 of its lines",
-        "train.csv: 1 of its lines",
+        "log.jsonl: cannot read 1 of its lines.",
+        "train.csv: cannot read 1 of its lines.",
         "scores.npz: ",
         "best.safetensors: ",
         "checkpoint.safetensors: ",
@@ -207,12 +214,12 @@ fn half_written_files_are_named_and_the_rest_shown() {
     ] {
         assert!(page.contains(words), "{words}");
     }
-    // The first epoch from the log, the second's test from test.csv.
+    // The first epoch comes from the log, the test of the second one from test.csv.
     assert!(page.contains("\"x\":[0,1]"), "{page}");
     fs::write(dir.join("log.jsonl"), "").unwrap();
     fs::write(dir.join("train.csv"), "").unwrap();
     fs::write(dir.join("test.csv"), "").unwrap();
-    assert!(report(&[&dir], &temp.path().join("x.html")).contains("No epoch is over yet."));
+    assert!(report(&[&dir], &temp.path().join("x.html")).contains("No epoch is complete yet."));
 }
 
 #[test]
@@ -225,12 +232,13 @@ fn a_run_that_was_stopped_early_has_a_page_too() {
     run("ucftrain", &line).ok();
     let page = body(&temp.path().join("stopped/report.html"));
     assert!(
-        page.contains("its checkpoint is in epoch 0, after 1 steps of it") && page.contains("No epoch is over yet.")
+        page.contains("Its checkpoint is in epoch 0, after step 1 of that epoch")
+            && page.contains("No epoch is complete yet.")
     );
 }
 
 #[test]
-fn a_data_set_that_is_gone_or_another_costs_the_pictures_only() {
+fn without_its_dataset_a_page_lacks_only_the_pictures() {
     let temp = tempfile::tempdir().unwrap();
     let dir = copy_of("spatial", temp.path());
     let config = fs::read_to_string(dir.join("config.toml")).unwrap();
@@ -238,11 +246,11 @@ fn a_data_set_that_is_gone_or_another_costs_the_pictures_only() {
     fs::write(dir.join("config.toml"), config.replace(&packed.display().to_string(), "gone")).unwrap();
     let page = report(&[&dir], &temp.path().join("x.html"));
     assert!(
-        page.contains("No picture: the data set gone is not there")
+        page.contains("Pictures are missing: the dataset gone does not exist")
             && !page.contains("<img")
-            && page.contains("<figure>")
+            && page.contains("<figure class=\"clip\">")
     );
-    // It may be named, or lie beside the run.
+    // The dataset may be given as an option, or be next to the run.
     let out = temp.path().join("named.html");
     let mut line = args(temp.path(), "report {}/spatial --out {}/named.html --data");
     line.push(packed.display().to_string());
@@ -258,7 +266,7 @@ fn a_data_set_that_is_gone_or_another_costs_the_pictures_only() {
     let build = "build --tree {}/tree --lists {}/tree/lists --out {}/other --flow-size 32";
     run("ucfpack", &args(temp.path(), build)).ok();
     run("ucftrain", &args(temp.path(), "report {}/spatial --out {}/named.html --data {}/other")).ok();
-    assert!(body(&out).contains("is not the data set that the run read") && !body(&out).contains("<img"));
+    assert!(body(&out).contains("is not the dataset that the run read") && !body(&out).contains("<img"));
 }
 
 #[test]
@@ -274,14 +282,14 @@ fn flow_alone_is_shown_as_colours() {
 }
 
 #[test]
-fn a_folder_of_something_else_is_one_clear_sentence() {
+fn a_folder_without_a_run_is_one_clear_error() {
     let temp = tempfile::tempdir().unwrap();
     fs::create_dir(temp.path().join("thesis")).unwrap();
     fs::write(temp.path().join("thesis/thesis.tex"), "x").unwrap();
     let error = run("ucftrain", &args(temp.path(), "report {}/thesis")).error(1);
-    assert!(error.contains("nothing of a run in this folder") && error.lines().count() == 1, "{error}");
+    assert!(error.contains("not a run folder") && error.lines().count() == 1, "{error}");
     let error = run("ucftrain", &args(temp.path(), "report {}/nowhere")).error(1);
-    assert!(error.contains("there is no such folder") && error.lines().count() == 1, "{error}");
+    assert!(error.contains("the folder does not exist") && error.lines().count() == 1, "{error}");
     run("ucftrain", &["report"]).error(2);
     let spatial = shared().join("spatial").display().to_string();
     let out = temp.path().join("no/such/folder.html").display().to_string();
@@ -292,7 +300,7 @@ fn a_folder_of_something_else_is_one_clear_sentence() {
 const HOSTILE: &str =
     "\"'><img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>${1}%{x}";
 
-/// A run all of whose names are hostile.
+/// Creates a run in which all names are hostile.
 fn hostile_run(dir: &Path) -> PathBuf {
     let dir = dir.join("<img src=x onerror=alert(1)>");
     fs::create_dir(&dir).unwrap();
@@ -347,7 +355,7 @@ fn no_name_becomes_markup_or_script() {
     }
 }
 
-/// Returns a browser on this machine; `build.rs` looks for the same names.
+/// Returns the path of a browser on this machine. `build.rs` looks for the same names.
 fn browser() -> Option<PathBuf> {
     let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
     let names = ["chromium", "chromium-browser", "google-chrome"];
@@ -356,7 +364,7 @@ fn browser() -> Option<PathBuf> {
 
 #[test]
 #[cfg_attr(not(has_browser), ignore = "needs chromium, chromium-browser or google-chrome")]
-fn a_browser_draws_every_chart_and_has_nothing_to_complain_about() {
+fn a_browser_draws_every_chart_without_complaints() {
     let browser = browser().expect("chromium, chromium-browser or google-chrome is on PATH");
     let temp = tempfile::tempdir().unwrap();
     let hostile = hostile_run(temp.path());

@@ -1,5 +1,6 @@
-//! `scripts/read_clipshard.py`, which shares no code with `clipshard`, reads what that crate writes and refuses what it
-//! refuses. `scripts/check_clipshards.py` reads whole files and data sets with it.
+//! Tests that `scripts/read_clipshard.py`, which shares no code with `clipshard`, reads the files
+//! of that crate and refuses the same invalid files. `scripts/check_clipshards.py` uses it to read
+//! whole files and datasets.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use clipshard::{Codec, Dataset, Decoder};
@@ -14,8 +15,8 @@ fn script() -> PathBuf {
     "../scripts/check_clipshards.py".into()
 }
 
-/// Returns a Python that decodes zstd: `CLIPSHARD_PYTHON`, the one of `scripts/python_env.sh`, or the system's. `build.rs` looks for
-/// the same ones.
+/// Returns a Python that decodes zstd: `CLIPSHARD_PYTHON`, the one of `scripts/python_env.sh`, or
+/// the system's. `build.rs` looks for the same ones.
 fn python() -> PathBuf {
     let made = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("python/bin/python");
     let named = std::env::var_os("CLIPSHARD_PYTHON").map(PathBuf::from);
@@ -48,7 +49,7 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
                 let record = records.record(frame, plane).unwrap();
                 let mut pixels = vec![0; record.size.bytes()];
                 records.decode(frame, plane, &mut decoder, &mut pixels).unwrap();
-                // Decoders of JPEG differ, so its file is compared.
+                // JPEG decoders differ, so the file is compared.
                 let crc32 = crc32fast::hash(if record.codec == Codec::Jpeg { &record.bytes } else { &pixels });
                 let codec = record.codec as u8;
                 expected.push(format!(
@@ -59,7 +60,7 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
             }
         }
     }
-    expected.push(format!("{}: whole", golden().display()));
+    expected.push(format!("{}: valid", golden().display()));
     assert_eq!(lines(&python, &golden()), (true, expected));
 }
 
@@ -78,7 +79,7 @@ fn it_refuses_every_hostile_file() {
         let (success, lines) = lines(&python, &path);
         let last = lines.last().unwrap();
         assert!(!success && last.contains(": refused: "), "{name}: {lines:?}");
-        // A mistake of the script is no refusal.
+        // A bug of the script does not count as a refusal.
         let mistakes = ["Traceback", "NameError", "AttributeError", "UnboundLocalError", "ImportError"];
         assert!(!mistakes.iter().any(|mistake| lines.iter().any(|line| line.contains(mistake))), "{name}: {lines:?}");
         tried += 1;

@@ -1,4 +1,5 @@
-//! From a tree of frames to a fused score on a small made-up data set; repeated, stopped and resumed.
+//! Tests of the way from a frame tree to fused scores on a small synthetic dataset, also with
+//! repeated, stopped and resumed runs.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,7 +11,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 use whole_program_tests::{Done, args, run};
 
-/// A packed data set of 4 classes that all tests share.
+/// Returns a folder with a packed dataset of 4 classes, which all tests share.
 fn data() -> &'static Path {
     static DATA: OnceLock<TempDir> = OnceLock::new();
     let temp = DATA.get_or_init(|| {
@@ -29,7 +30,7 @@ fn packed() -> PathBuf {
 
 const COMMON: &str = "--weights none --input-size 32 --batch-size 4 --epochs 2 --lr 0.01 --seed 3 --threads 2";
 
-/// Trains into `dir`/`run` on the shared data.
+/// Trains on the shared dataset into the run folder `run_name` in `dir`.
 fn train(dir: &Path, run_name: &str, stream: &str, more: &str) -> Done {
     let line = format!("{stream} --data {} --run {}/{run_name} {COMMON} {more}", packed().display(), dir.display());
     run("ucftrain", &args(dir, &line))
@@ -39,7 +40,7 @@ fn tensors(path: &Path) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }
 
-/// Bit patterns of all numbers of a file, by tensor name.
+/// Returns the bit patterns of all numbers of a file, by tensor name.
 fn bits(path: &Path) -> Vec<(String, Vec<u32>)> {
     let numbers = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().map(|x| x.to_bits()).collect();
     let mut all: Vec<_> = tensors(path).into_iter().map(|(name, tensor)| (name, numbers(tensor))).collect();
@@ -47,7 +48,7 @@ fn bits(path: &Path) -> Vec<(String, Vec<u32>)> {
     all
 }
 
-/// The state beside the tensors, without times, which differ from run to run.
+/// Returns the metadata of a checkpoint without times, which differ between runs.
 fn state(path: &Path) -> serde_json::Value {
     let bytes = fs::read(path).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
@@ -91,7 +92,8 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
         ("temporal", "--recipe tsn --test-samples 3 --test-crop three --label-smoothing 0.1"),
         (
             "spatial",
-            "--dropout 0.5 --ema 0.9 --clip-grad 1 --conv1-lr 0.1 --schedule steps --milestones 0.5,1 --color-jitter 0.4",
+            "--dropout 0.5 --ema 0.9 --clip-grad 1 --conv1-lr 0.1 --schedule steps --milestones 0.5,1 \
+             --color-jitter 0.4",
         ),
     ] {
         let kind = format!("{stream}{}", more.len());
@@ -126,7 +128,8 @@ fn partial_batch_norm_learns_nothing_but_weights_behind_the_first_norm() {
     let model =
         tensors(&file("first")).into_iter().filter_map(|(n, t)| Some((n.strip_prefix("model.")?.to_owned(), t)));
     candle_core::safetensors::save(&model.collect::<HashMap<_, _>>(), &weights).unwrap();
-    // Statistics of a network that has hardly begun do not keep its values in bounds: small steps.
+    // The batch statistics of an early network do not bound its values, so the learning rate is
+    // small.
     let common = COMMON.replace("none", weights.to_str().unwrap()).replace("0.01", "1e-5");
     run("ucftrain", &args(temp.path(), &format!("{line} {common} --partial-bn"))).ok();
     let (before, after) = (tensors(&file("first")), tensors(&file("partial")));
@@ -161,7 +164,7 @@ fn both_streams_train_evaluate_and_fuse() {
         let csv = fs::read_to_string(temp.path().join(stream).join("test.csv")).unwrap();
         assert!(csv.starts_with("Epoch,Batch Time,Loss,Prec@1,Prec@5\n0,"), "{csv}");
 
-        // The best network gives the best epoch's result again.
+        // The best network gives the same result as its epoch did.
         let line = format!("eval --run {{}}/{stream} --data {} --json --batch-size 7", packed().display());
         let eval = run("ucftrain", &args(temp.path(), &line)).json();
         assert_eq!(eval["top1"], report["best"]["test"]["top1"]);
@@ -189,17 +192,18 @@ fn held_out_groups_choose_the_best_epoch_and_the_test_clips_are_seen_once() {
         vec![clips.to_string()]
     };
     assert_eq!(names("scores.npz"), ["8"]);
-    // The network of the best epoch on the held-out clips gives the one result on the test clips again.
+    // Testing the network of the best validation epoch gives the same result as the run's only
+    // test.
     let line = format!("eval --run {} --data {} --json", folder.display(), packed().display());
     let eval = run("ucftrain", &args(temp.path(), &line)).json();
     assert_eq!(eval["top1"], report["test"]["top1"]);
     let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
     assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
     assert!(folder.join("validation_scores.npz").is_file());
-    // The report shows the test, and does not take its scores for wrong ones.
+    // The report shows the test, and does not treat its scores as wrong.
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains(&format!("{:.2}", eval["top1"].as_f64().unwrap())) && !page.contains("not of one epoch"));
-    // Once more to the end: nothing is left to do.
+    // The run is already complete, so resuming does nothing.
     run("ucftrain", &args(temp.path(), "temporal --run {}/a --resume")).ok();
     let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
     assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
@@ -254,7 +258,8 @@ fn what_cannot_be_done_is_said_before_anything_is_touched() {
     assert!(dir.join("other/thesis.tex").exists());
 }
 
-/// A copy of the data whose RGB shard has a changed byte at every `step`th place of its records.
+/// Returns a copy of the dataset whose RGB shard has a changed byte at every `step`th position of
+/// its records.
 fn damaged(temp: &Path, step: usize) -> PathBuf {
     let copy = temp.join("packed");
     fs::create_dir(&copy).unwrap();
@@ -275,7 +280,7 @@ fn damaged(temp: &Path, step: usize) -> PathBuf {
 #[test]
 fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
     let temp = tempfile::tempdir().unwrap();
-    // Something in the middle of most records, so that the first batch meets one.
+    // Most records are damaged, so the first batch contains one of them.
     let copy = damaged(temp.path(), 301);
     let line = format!("spatial --data {} --run {{}}/r {COMMON}", copy.display());
     let error = run("ucftrain", &args(temp.path(), &line)).error(1);

@@ -1,4 +1,4 @@
-//! Packing: what comes out, that it is always the same, and what is said of trees that are not whole.
+//! Tests of packing: the result, its reproducibility, and errors about incomplete trees.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ fn options(tree: &Tree, out: &Path) -> BuildOptions {
     crate::pack::options(tree.root(), &tree.lists(), out)
 }
 
-/// Packs the tree and expects that it is refused with these words, and that nothing is left.
+/// Packs the tree. Expects an error with these words, and that no files remain.
 fn refused(tree: &Tree, words: &str) {
     let place = tempfile::tempdir().unwrap();
     let error = pack(&options(tree, &place.path().join("out"))).unwrap_err();
@@ -28,7 +28,7 @@ fn refused(tree: &Tree, words: &str) {
 }
 
 #[test]
-fn a_whole_tree_becomes_a_data_set() {
+fn a_whole_tree_becomes_a_dataset() {
     let tree = Tree::new();
     for stray in ["tvl1_flow/u/v_Archery_g01_c01.bin", "jpegs_256/notes.txt", "jpegs_256/v_Archery_g01_c01/Thumbs.db"] {
         fs::write(tree.path(stray), "stray").unwrap();
@@ -55,7 +55,7 @@ fn a_whole_tree_becomes_a_data_set() {
         .map(|(i, &clip)| (clip, i as u32 / 2, if i % 2 == 0 { Subset::Test } else { Subset::Train }))
         .collect();
     assert_eq!(got, expected);
-    // RGB files come back byte for byte, flow is squashed to the asked size.
+    // RGB files are stored byte for byte; flow is resized to a square.
     let rgb = data.clip("rgb", 3).unwrap();
     let source = fs::read(tree.path(&format!("jpegs_256/{}/frame000005.jpg", CLIPS[3]))).unwrap();
     assert_eq!(rgb.record(4, 0).unwrap().bytes, source);
@@ -71,7 +71,7 @@ fn the_same_tree_gives_the_same_bytes_whatever_the_jobs() {
     let place = tempfile::tempdir().unwrap();
     let packed = |jobs: usize| {
         let out = place.path().join(format!("jobs{jobs}"));
-        // Small shards, so that there are several.
+        // Shards are small, so that there are several.
         pack(&BuildOptions { jobs, shard_bytes: 300_000, ..options(&tree, &out) }).unwrap();
         files(&out)
     };
@@ -224,7 +224,7 @@ fn clips_that_are_left_out_move_no_boundary() {
         files(&out)
     };
     let (a, b) = (shards(&whole, "whole"), shards(&damaged, "damaged"));
-    // Two clips a shard: only the one that lost a clip differs.
+    // Each shard holds two clips. Only the shard that lost a clip differs.
     let differ: Vec<_> = a.keys().filter(|file| a[*file] != b[*file]).map(|file| file.to_str().unwrap()).collect();
     assert_eq!(differ, ["flow-00000.clipshard", "manifest.json", "rgb-00000.clipshard"]);
     assert!(a.len() >= 5, "{:?}", a.keys());
@@ -264,7 +264,7 @@ fn decoding_finds_what_headers_do_not_show() {
     let tree = Tree::new();
     let path = tree.path(&format!("jpegs_256/{}/frame000002.jpg", CLIPS[0]));
     let mut bytes = fs::read(&path).unwrap();
-    // A marker in the middle of the image data.
+    // Puts a marker into the middle of the image data.
     let middle = bytes.len() - 100;
     bytes[middle..middle + 2].copy_from_slice(&[0xff, 0xe5]);
     fs::write(&path, bytes).unwrap();
@@ -287,15 +287,15 @@ fn a_file_cut_short_that_got_an_end_marker_is_found_where_files_are_decoded() {
     assert!(pack(&options(&tree, &place.path().join("header"))).is_ok());
     let decode = BuildOptions { check: Check::Decode, ..options(&tree, &place.path().join("decode")) };
     let error = pack(&decode).unwrap_err().to_string();
-    assert!(error.contains("frame000002.jpg: the JPEG file is truncated (its image data end after"), "{error}");
+    assert!(error.contains("frame000002.jpg: the JPEG file is truncated: its image data ends after"), "{error}");
     // Flow that is stored as pixels is always decoded.
     let tree = Tree::new();
     cut(tree.path(&format!("tvl1_flow/v/{}/frame000007.jpg", CLIPS[3])));
-    refused(&tree, "frame000007.jpg: the JPEG file is truncated (its image data end after");
+    refused(&tree, "frame000007.jpg: the JPEG file is truncated: its image data ends after");
 }
 
 #[test]
-fn a_failed_overwrite_leaves_the_good_data_set() {
+fn a_failed_overwrite_leaves_the_good_dataset() {
     let tree = Tree::new();
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("out");
@@ -336,7 +336,7 @@ fn a_dry_run_writes_nothing_and_estimates_from_a_sample() {
     let report = pack(&BuildOptions { dry_run: true, ..options(&tree, &out) }).unwrap();
     assert_eq!((report.clips, report.records["flow"]), (6, 156));
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
-    // The sample is near to what comes out.
+    // The estimate is close to the result.
     let built = pack(&options(&tree, &out)).unwrap();
     let estimate = report.estimate.unwrap();
     assert_eq!(estimate.sampled_images, 6 * 8 * 3);

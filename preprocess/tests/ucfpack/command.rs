@@ -1,4 +1,4 @@
-//! Running the program and judging how it ended.
+//! Helpers that run the program and check its outcome.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub fn ucfpack() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ucfpack"))
 }
 
-/// Packs a tree with small flow.
+/// Returns a command that packs a tree with small flow.
 pub fn build(tree: &Tree, out: &Path) -> Command {
     let mut command = ucfpack();
     command.arg("build").arg("--tree").arg(tree.root()).arg("--lists").arg(tree.lists()).arg("--out").arg(out);
@@ -19,7 +19,7 @@ pub fn build(tree: &Tree, out: &Path) -> Command {
     command
 }
 
-/// The program, run by a shell that does something before; its arguments come from the command.
+/// Wraps a command in a shell that runs `shell` first.
 pub fn after(shell: &str, command: &Command) -> Command {
     let mut wrapped = Command::new("sh");
     wrapped.arg("-c").arg(format!("{shell}; exec \"$0\" \"$@\"")).arg(command.get_program()).args(command.get_args());
@@ -30,14 +30,14 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Checks the exit status and what is said.
+/// Checks the exit status and the output.
 pub fn ended(output: &Output, status: i32, words: &str) {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(status), "{text}");
     assert!(text.contains(words), "expected {words:?} in: {text}");
 }
 
-/// Waits for the end, for a minute at most.
+/// Runs a command, for at most a minute.
 pub fn output_soon(command: &mut Command) -> Output {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
@@ -51,7 +51,7 @@ pub fn output_soon(command: &mut Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Waits until something is so, for a minute at most.
+/// Waits until a condition holds, for at most a minute.
 pub fn wait_until(is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
@@ -60,7 +60,7 @@ pub fn wait_until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// Names in a folder, sorted.
+/// Returns the sorted names in a folder.
 pub fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();

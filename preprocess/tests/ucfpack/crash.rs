@@ -1,4 +1,5 @@
-//! Cut off at any step, nothing is lost that was finished, and nothing is taken for whole that is not.
+//! Tests that simulate a failure at every step of a build: finished work is never lost, and
+//! incomplete work never counts as complete.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +16,8 @@ use crate::faulty::{Fault, Faulty};
 use crate::pack::{files, options, pack};
 use crate::tree::Tree;
 
-/// Several shards of each stream: flow as large as it is found fills some, too.
+/// Returns options that give several shards per stream. Flow keeps its source size, so that it
+/// fills several, too.
 fn small_shards(tree: &Tree, out: &Path) -> BuildOptions {
     let mut options = BuildOptions { shard_bytes: 450_000, ..options(tree.root(), &tree.lists(), out) };
     options.flow.geometry = Geometry::Source;
@@ -33,7 +35,7 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// All shards under a folder, by path.
+/// Returns the paths of all shards under a folder.
 fn shards(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root).unwrap() {
@@ -55,7 +57,7 @@ fn inode(path: &Path) -> u64 {
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// Every file with a shard's final name is the whole shard.
+/// Checks that every file with a shard's final name is complete.
 fn assert_shards_whole(place: &Path, alternatives: &[&Files]) {
     for path in shards(place) {
         let name = PathBuf::from(path.file_name().unwrap());
@@ -86,14 +88,14 @@ fn cut_off_at_every_step_a_build_goes_on_to_the_same_bytes() {
             break;
         }
         assert!(outcome.is_err(), "step {at} failed and the build did not notice");
-        // From here on the machine is up again and finds what was on the disk.
+        // The machine has restarted and finds only what was on the disk.
         assert_shards_whole(&aside, &[&reference]);
         let out = aside.join("out");
         if out.exists() {
             assert!(files(&out) == reference, "step {at}");
         } else {
             let error = pack(&small_shards(&tree, &out));
-            // Without finished shards a new build starts; with some it asks.
+            // Without finished shards, a new build starts; with some, it refuses.
             assert_eq!(error.is_err(), !shards(&aside).is_empty() && !out.exists(), "step {at}");
         }
         let finished: Vec<(PathBuf, u64)> =

@@ -1,4 +1,5 @@
-//! Back to a tree: byte for byte where source files were kept, pixel for pixel as PNG elsewhere.
+//! Tests of exporting: files that were stored unchanged come back byte for byte, other images come
+//! back pixel for pixel as PNG.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +23,7 @@ fn exported(data: &Path, out: &Path, clips: &[&str], pixels: PixelFormat) -> Res
     export(data, &options, Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) })
 }
 
-/// All files under a folder by relative path.
+/// Returns all files under a folder, by relative path.
 fn all_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -108,7 +109,7 @@ fn an_id_that_is_a_path_is_not_followed() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("out");
     pack(&BuildOptions { shard_bytes: 1, ..options(tree.root(), &tree.lists(), &out) }).unwrap();
-    // A forged data set: a clip that calls itself a path out of the tree.
+    // A forged dataset, in which the id of a clip is a path that leaves the tree.
     let mut manifest = Manifest::read(&out).unwrap();
     let forged = "../../../escape";
     let path = out.join("rgb-00000.clipshard");

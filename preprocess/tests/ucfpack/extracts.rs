@@ -1,4 +1,4 @@
-//! Going on with an extracted tree: only by the same options and videos.
+//! Tests of continuing an extracted tree, which requires the same options and videos.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ struct Place {
 }
 
 impl Place {
-    /// Two videos of 15 frames in a class folder.
+    /// Creates two videos of 15 frames in a class folder.
     fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap() };
         for name in ["a", "b"] {
@@ -75,12 +75,12 @@ fn a_tree_is_continued_with_the_options_that_it_was_made_with() {
     ended(&other_side.output().unwrap(), 2, &words);
 
     ended(&place.extract(&["--flow-method", "none", "--resume"]), 0, "extracted 0 clips, 0 images");
-    // A clip that lost an image, and a video that is new.
+    // One clip lost its images, and one video is new.
     fs::remove_dir_all(place.path("t/jpegs_256/a")).unwrap();
     place.write_video("c", "0.6");
     ended(&place.extract(&["--flow-method", "none", "--resume"]), 0, "extracted 2 clips, 30 images");
     assert_eq!(["a", "b", "c"].map(|clip| place.images(&format!("jpegs_256/{clip}"))), [15; 3]);
-    // Another video by the same name, and one that is gone.
+    // One video was replaced, and one was removed.
     place.write_video("b", "1.2");
     refused(&["--flow-method", "none"], "the video of b has ");
     fs::remove_file(place.path("videos/A/b.avi")).unwrap();
@@ -132,7 +132,8 @@ fn a_tree_without_its_record_is_not_continued() {
     );
     fs::write(&record, &text[..text.len() / 2]).unwrap();
     ended(&place.extract(&[&none[..], &["--resume"]].concat()), 1, ".extract.json: damaged");
-    // Nothing but what a killed run was writing: a new tree, with --resume or without.
+    // The folder holds only the files of a killed run, so this is a new tree, with or without
+    // --resume.
     for more in [&[][..], &["--resume"]] {
         fs::remove_dir_all(place.path("t")).unwrap();
         fs::create_dir_all(place.path("t/.partial/a/rgb")).unwrap();
@@ -187,7 +188,7 @@ fn an_extract_that_made_nothing_leaves_nothing() {
     for name in ["a", "b"] {
         let path = place.path(&format!("videos/A/{name}.avi"));
         let bytes = fs::read(&path).unwrap();
-        // The header is whole, the images are not.
+        // The header is intact, but the images are not.
         let movi = bytes.windows(4).position(|four| four == b"movi").unwrap() + 4;
         let idx1 = bytes.windows(4).rposition(|four| four == b"idx1").unwrap();
         fs::write(&path, [&bytes[..movi], &vec![0; idx1 - movi], &bytes[idx1..]].concat()).unwrap();

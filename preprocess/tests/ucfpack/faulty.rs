@@ -1,4 +1,5 @@
-//! A storage that fails: it stops as a power cut does, has no space, or writes little at a time.
+//! A storage that fails: it stops like after a power cut, runs out of space, or writes little at a
+//! time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,13 +11,14 @@ use clipshard::{Disk, PartialFile, Storage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The n-th step is half done or not at all, and none after it. What was on the disk by then is kept aside.
+    /// The n-th step is half done or not done, and all later steps fail. The state of the disk at
+    /// that moment is copied.
     PowerCut,
-    /// The n-th step and all writes after it find no space.
+    /// The n-th step and all later writes run out of space.
     NoSpace,
-    /// The n-th step alone fails.
+    /// Only the n-th step fails.
     Once,
-    /// Each write takes a few bytes only; nothing fails.
+    /// Each write stores only a few bytes. Nothing fails.
     ShortWrites,
 }
 
@@ -28,11 +30,11 @@ struct State {
     fault: Fault,
     at: u64,
     steps: u64,
-    /// What a power cut leaves of `watched`.
+    /// The folder whose state after the power cut is copied to `aside`.
     watched: PathBuf,
     aside: PathBuf,
     cut: bool,
-    /// Whether all that was written to a file is on the disk.
+    /// Whether all written bytes of a file are on the disk.
     synced: BTreeMap<PathBuf, bool>,
     files: u64,
 }
@@ -45,7 +47,8 @@ enum Step {
 }
 
 impl Faulty {
-    /// Fails at step `at`, from 1. A power cut leaves what it would leave of `watched` in `aside`.
+    /// Creates a storage that fails at step `at`, counted from 1. A power cut copies the state of
+    /// `watched` to `aside`.
     pub fn new(fault: Fault, at: u64, watched: &Path, aside: &Path) -> Self {
         Self(Arc::new(Mutex::new(State {
             fault,
@@ -59,7 +62,7 @@ impl Faulty {
         })))
     }
 
-    /// Steps that were asked for.
+    /// Returns the number of steps so far.
     pub fn steps(&self) -> u64 {
         self.0.lock().unwrap().steps
     }
@@ -97,7 +100,7 @@ impl State {
         }
         self.cut = true;
         copy_tree(&self.watched, &self.aside);
-        // Bytes that nobody brought to the disk may be lost.
+        // Bytes that were not synced may be lost.
         for (path, _) in self.synced.iter().filter(|(_, synced)| !**synced) {
             let path = self.aside.join(path.strip_prefix(&self.watched).unwrap());
             if let Ok(file) = fs::OpenOptions::new().write(true).open(path) {
@@ -198,7 +201,7 @@ impl Drop for FaultyFile {
     }
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder and all its content.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

@@ -1,4 +1,5 @@
-//! Groups of a CSV file go into shards and manifest, and stay there through parts, resumed builds, repairs and exports.
+//! Tests of the groups of a CSV file, which shards and manifest must keep through parts, resumed
+//! builds, repairs and exports.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +21,7 @@ use crate::tree::{CLIPS, Tree};
 
 const GROUPS: [Option<&str>; 6] = [Some("7"), Some("Jürgen, \"2nd\" take"), None, Some("7"), Some("8"), None];
 
-/// A CSV file with the groups; the last column may be left out.
+/// Writes a CSV file with or without the column of groups.
 fn csv(tree: &Tree, name: &str, with_groups: bool) -> PathBuf {
     let path = tree.path(name);
     let mut rows = csv::WriterBuilder::new().flexible(true).from_path(&path).unwrap();
@@ -100,7 +101,8 @@ fn a_clip_that_is_left_out_takes_its_group_along() {
     let mut groups = expected();
     groups.remove(CLIPS[4]).unwrap();
     assert_eq!(Dataset::open(&out).unwrap().manifest().groups, groups);
-    // The part that makes the shard of flow does not see that the image is damaged; merging writes that shard again.
+    // The part with the flow shard does not notice the damaged image. Merging writes that shard
+    // again.
     let merged = place.path().join("merged");
     let parts = parts(place.path(), |options| BuildOptions { keep_going: true, ..options }, &tree, &csv);
     assert_eq!(Dataset::open(&parts[0]).unwrap().shards("flow").unwrap()[0].metadata().unwrap().groups, expected());

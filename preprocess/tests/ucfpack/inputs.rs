@@ -1,5 +1,6 @@
-//! Inputs of real life: containers whose counts mislead, files that are cut, what else lies in people's folders, and what the
-//! machine runs out of. Videos are made by ffmpeg; without it these tests are ignored.
+//! Tests of realistic inputs: containers with wrong frame counts, cut files, unrelated files in
+//! folders, and machines that run out of something. ffmpeg makes the videos; without it these tests
+//! are ignored.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -25,7 +26,7 @@ impl Folder {
         self.0.path().join(relative)
     }
 
-    /// Runs ffmpeg in the folder, with words that hold no blanks.
+    /// Runs ffmpeg in the folder. No argument may contain spaces.
     fn ffmpeg(&self, line: &str) {
         let output = Command::new("ffmpeg")
             .args(["-v", "error", "-y"])
@@ -36,7 +37,7 @@ impl Folder {
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// A video of `seconds` at 25 frames a second with these options, in a file that may lie deep.
+    /// Makes a video of `seconds` at 25 frames per second, also in nested folders.
     fn video(&self, file: &str, seconds: &str, options: &str) -> PathBuf {
         fs::create_dir_all(self.path(file).parent().unwrap()).unwrap();
         self.ffmpeg(&format!("-f lavfi -i testsrc2=s=64x48:r=25:d={seconds} {options} {file}"));
@@ -50,7 +51,7 @@ impl Folder {
         program
     }
 
-    /// Packs the RGB frames of a folder of videos whose classes are folders.
+    /// Packs the RGB frames of a folder of videos in which each folder is a class.
     fn pack(&self, videos: &str, more: &[&str]) -> Output {
         self.pack_command(videos, more).output().unwrap()
     }
@@ -77,10 +78,10 @@ fn counts_that_containers_exaggerate_are_notes() {
         0,
         &["note: a: 75 frames were decoded, its header says 100", "packed 1 clips, 75 images"],
     );
-    // Dropped frames are empty chunks of an AVI file.
+    // In AVI files, dropped frames are empty chunks.
     folder.video("drop/A/a.avi", "4", "-vf select='lt(n,20)+gt(n,60)' -fps_mode passthrough -c:v mpeg4");
     ended(&folder.pack("drop", &[]), 0, &["59 frames were decoded, its header says 100", "packed 1 clips, 59 images"]);
-    // Writers that cannot go back leave an absurd count.
+    // Writers that cannot seek leave a senseless count.
     let pipe = Command::new("sh")
         .args([
             "-c",
@@ -90,10 +91,10 @@ fn counts_that_containers_exaggerate_are_notes() {
         .status();
     assert!(pipe.unwrap().success());
     ended(&folder.pack("pipe", &[]), 0, &["packed 1 clips, 25 images"]);
-    // The first fragment's count is not the whole's: 5 alone would be too short.
+    // The first fragment counts only its own 5 frames, which alone would be too short.
     folder.video("fragment/A/a.mp4", "4", "-c:v libx264 -g 5 -movflags frag_keyframe");
     ended(&folder.pack("fragment", &[]), 0, &["packed 1 clips, 100 images"]);
-    // Short behind an edit list is short, and no damage.
+    // A clip that an edit list makes too short is not damaged.
     folder.video("cut/A/b.mp4", "1.2", "-c:v libx264 -g 50");
     folder.ffmpeg("-ss 0.9 -i cut/A/b.mp4 -c copy cut/A/c.mp4");
     ended(&folder.pack("cut", &["--overwrite"]), 0, &["packed 2 clips", "left out 1 clips", "c.mp4: too short: "]);
@@ -119,7 +120,7 @@ fn cut_videos_of_every_container_are_damage() {
     ];
     for (ending, options) in kinds {
         let file = folder.video(&format!("{ending}/A/a.{ending}"), "2", options);
-        // Theora leaves frames out that repeat the one before.
+        // Theora omits frames that repeat the previous one.
         let images = if ending == "ogv" { "packed 1 clips, " } else { "packed 1 clips, 50 images" };
         ended(&folder.pack(ending, &[]), 0, &[images]);
         let whole = fs::read(&file).unwrap();
@@ -128,15 +129,15 @@ fn cut_videos_of_every_container_are_damage() {
             let packed = folder.pack(ending, &["--overwrite"]);
             ended(&packed, 1, &["1 of 1 clips cannot be packed", &format!("a.{ending}: "), "get the file again"]);
         }
-        // A download that reserved its space and did not finish.
+        // A download that reserved its space but did not finish.
         let mut zeros = whole.clone();
         zeros[whole.len() * 6 / 10..].fill(0);
         fs::write(&file, &zeros).unwrap();
         ended(&folder.pack(ending, &["--overwrite"]), 1, &[&format!("a.{ending}: "), "get the file again"]);
-        // What was packed before is whole.
+        // The earlier dataset stays unchanged.
         assert_eq!(ids(&folder.packed(ending)), ["a"]);
     }
-    // Live recordings do not know their lengths; cut, they end within a part.
+    // Live recordings do not state their lengths. Cut ones end within a part.
     for (ending, options) in [("mkv", "-c:v libx264 -f matroska"), ("avi", "-c:v mpeg4 -f avi")] {
         let place = format!("live-{ending}/A");
         fs::create_dir_all(folder.path(&place)).unwrap();
@@ -182,7 +183,7 @@ fn damage_inside_a_container_is_found() {
         let whole = fs::read(&file).unwrap();
         let (fifth, most) = (whole.len() / 5, whole.len() * 6 / 10);
         let zeros = [&whole[..2 * fifth], &vec![0; fifth], &whole[3 * fifth..]].concat();
-        // As long as it was, but with something else from there on.
+        // The length is right, but the rest is noise.
         let padded = [&whole[..most], &noise(whole.len() - most)].concat();
         for (what, bytes) in [("zeros", zeros), ("noise", padded)] {
             fs::write(&file, &bytes).unwrap();
@@ -214,7 +215,7 @@ fn copies_that_start_between_key_frames_and_joined_files_are_whole() {
     for name in ["a.mp4", "b.mkv"] {
         folder.ffmpeg(&format!("-ss 1 -i open.mp4 -c copy v/A/{name}"));
     }
-    // A broadcast that was switched on within a group of pictures.
+    // A broadcast whose recording starts within a group of pictures.
     let stream = fs::read(folder.video("c.ts", "4", "-c:v libx264 -g 25")).unwrap();
     fs::write(folder.path("v/A/c.ts"), &stream[188 * 40..]).unwrap();
     let packed = folder.pack("v", &[]);
@@ -227,7 +228,7 @@ fn copies_that_start_between_key_frames_and_joined_files_are_whole() {
         let once = fs::read(folder.video(name, "1", options)).unwrap();
         fs::write(folder.path("joined/A").join(name), once.repeat(2)).unwrap();
     }
-    // A recording that does not know its length.
+    // A recording that does not state its length.
     let line = "ffmpeg -v error -f lavfi -i testsrc2=s=64x48:r=25:d=2 -c:v wmv2 -f asf - > joined/A/live.wmv";
     assert!(Command::new("sh").args(["-c", line]).current_dir(folder.path(".")).status().unwrap().success());
     ended(&folder.pack("joined", &[]), 0, &["packed 3 clips"]);
@@ -240,7 +241,7 @@ fn a_build_does_not_go_on_with_other_videos() {
     for name in ["a", "b", "c", "d", "e"] {
         folder.video(&format!("v/A/{name}.avi"), "2", "-c:v mpeg4");
     }
-    // Only decoding finds what is wrong with the last one, when the shards of the others are finished.
+    // Only decoding finds the fault of the last video, after the shards of the others are finished.
     let last = folder.video("v/A/f.mp4", "2", "-c:v libx264 -g 10");
     let whole = fs::read(&last).unwrap();
     let fifth = whole.len() / 5;
@@ -256,7 +257,7 @@ fn a_build_does_not_go_on_with_other_videos() {
 #[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn every_kind_of_pixels_becomes_8_bit_rgb() {
     let folder = Folder::new();
-    // A plain colour, so that the value that must come out is known: R 200, G 100, B 50.
+    // The videos have a single colour, so that the expected value is known: R 200, G 100, B 50.
     let kinds = [
         ("ten.mp4", "-c:v libx264 -pix_fmt yuv420p10le"),
         ("rgb10.mkv", "-c:v ffv1 -pix_fmt gbrp10le"),
@@ -301,7 +302,7 @@ fn cover_art_is_not_the_video() {
     ended(&folder.pack("art", &["--rgb-short-side", "48"]), 0, &["packed 1 clips, 25 images"]);
     let size = folder.packed("art").clip("rgb", 0).unwrap().record(0, 0).unwrap().size;
     assert_eq!((size.width, size.height), (64, 48));
-    // Nothing but a cover is no video.
+    // A file with only a cover is no video.
     folder.ffmpeg(
         "-i cover.png -f lavfi -i anullsrc=d=1 -map 0 -map 1 -c:v copy -disposition:v:0 attached_pic art/A/b.mp4",
     );
@@ -341,7 +342,7 @@ fn strangers_under_the_root_are_skipped_with_a_note() {
         (ids(&folder.packed("v")), folder.packed("v").manifest().classes.clone()),
         (vec!["a"], vec!["A".to_owned()])
     );
-    // The root itself must be readable, and hold something.
+    // The root itself must be a readable folder.
     ended(&folder.pack("v/README", &[]), 1, &["no such folder"]);
 }
 
@@ -363,11 +364,11 @@ fn clips_without_a_name_are_not_lost_silently() {
     ];
     ended(&folder.pack("v", &[]), 1, &[&["3 of 4 clips cannot be packed"], &words[..]].concat());
     ended(&folder.pack("v", &["--keep-going"]), 0, &[&["packed 1 clips", "left out 3 clips"], &words[..]].concat());
-    // With a list they are asked for by nobody.
+    // With a list, these clips are not wanted.
     fs::write(folder.path("l.csv"), "A/a,A,train\n").unwrap();
     let lists = folder.path("l.csv").display().to_string();
     ended(&folder.pack("v", &["--overwrite", "--lists", &lists]), 0, &["note: 3 clips cannot be in any list"]);
-    // Alone they are named, too.
+    // If they are the only clips, the error names them.
     fs::remove_file(&video).unwrap();
     ended(&folder.pack("v", &["--overwrite"]), 1, &["none of its 3 clips can be packed"]);
 }
@@ -386,15 +387,24 @@ fn folders_of_parts_are_splits() {
     assert_eq!(data.manifest().classes, ["A", "B"]);
     let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
     assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test, Subset::Test]);
-    // One clip in two parts is named with both files.
+    // The error about one clip in two roles names both files.
     fs::copy(&video, folder.path("v/val/A/a.mp4")).unwrap();
     ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 are files of one clip; keep one"]);
     fs::remove_file(folder.path("v/val/A/a.mp4")).unwrap();
-    // Some in parts and some not: nothing is guessed.
+    // Such folders may have a suffix and be in other folders.
+    for copy in ["train_256/A/a.mp4", "train_256/B/b.mp4", "val_256/A/c.mp4"] {
+        fs::create_dir_all(folder.path("deep/data").join(copy).parent().unwrap()).unwrap();
+        fs::copy(&video, folder.path("deep/data").join(copy)).unwrap();
+    }
+    ended(&folder.pack("deep", &[]), 0, &["packed 3 clips", "(train, val)", "classes (A, B)"]);
+    let deep = folder.packed("deep");
+    let subsets: Vec<Subset> = deep.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
+    assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test]);
+    // If only some videos have a role, nothing is guessed.
     fs::create_dir_all(folder.path("v/C")).unwrap();
     fs::copy(&video, folder.path("v/C/e.mp4")).unwrap();
     ended(&folder.pack("v", &["--overwrite"]), 1, &["4 of 5 videos lie in folders such as train and val", "--lists"]);
-    // Parts without classes.
+    // Folders named after roles must contain class folders.
     fs::create_dir_all(folder.path("flat/train")).unwrap();
     fs::copy(&video, folder.path("flat/train/a.mp4")).unwrap();
     ended(&folder.pack("flat", &[]), 1, &["the folders train are parts of a split", "--lists"]);
@@ -411,7 +421,7 @@ fn two_videos_of_one_name_and_two_labels_of_one_video_are_named() {
         folder.pack("v", &["--overwrite", "--lists", &folder.path("l.csv").display().to_string()])
     };
     ended(&list("A/x,A,train\nA/x,B,test\n"), 1, &["l.csv: line 2: A/x has the label B, but A in line 1"]);
-    // The same file by two ways.
+    // Two paths lead to the same file.
     symlink("A", folder.path("v/B")).unwrap();
     let both = list("A/y,A,train\nB/y,B,test\n");
     ended(&both, 0, &["packed 2 clips"]);
@@ -460,7 +470,7 @@ fn the_machines_troubles_end_the_build_and_blame_no_clip() {
             .args(command.get_args());
         shell.output().unwrap()
     };
-    // Both limits: the soft one alone is raised at the start.
+    // This sets both limits. The soft limit alone would be raised at the start.
     let packed = limited("ulimit -n 12", &["--jobs", "8", "--keep-going"]);
     ended(&packed, 1, &["Too many open files", "ulimit -n 4096", "--jobs"]);
     assert!(!folder.path("out-v").exists());
@@ -471,7 +481,7 @@ fn the_machines_troubles_end_the_build_and_blame_no_clip() {
 fn images_that_are_to_be_turned_are_told_once() {
     let dir = tempfile::tempdir().unwrap();
     let place = |class: &str, clip: &str| dir.path().join("t").join(class).join(clip);
-    // The start of a JPEG file, then EXIF data with the orientation 6, then the rest.
+    // The start of a JPEG file, EXIF data with orientation 6, and the rest of the file.
     let pixels = image::RgbImage::from_fn(32, 24, |x, y| image::Rgb([x as u8 * 7, y as u8 * 9, 90]));
     let mut plain = Vec::new();
     image::codecs::jpeg::JpegEncoder::new(&mut plain).encode_image(&pixels).unwrap();
@@ -519,7 +529,7 @@ fn strangers_in_trees_are_skipped_and_clips_without_a_name_are_not() {
     clip(&root.join("A").join(std::ffi::OsStr::from_bytes(b"caf\xe9")));
     ended(&pack(&["--overwrite"]), 1, &["1 of 2 clips cannot be packed", "its name is not UTF-8"]);
     ended(&pack(&["--overwrite", "--keep-going"]), 0, &["packed 1 clips", "left out 1 clips", "its name is not UTF-8"]);
-    // The parts of a split are no classes.
+    // Folders named after roles are no classes.
     clip(&root.join("train/v1"));
     clip(&root.join("val/v2"));
     ended(&pack(&["--overwrite", "--keep-going"]), 1, &["the folders train, val are parts of a split"]);

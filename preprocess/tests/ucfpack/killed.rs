@@ -1,4 +1,4 @@
-//! The program itself, killed many times at moments that nobody chose.
+//! Tests that kill the program many times at arbitrary moments.
 
 use std::fs;
 use std::path::Path;
@@ -18,9 +18,10 @@ fn build(tree: &Tree, out: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts the build again and again, kills it a little later each time, and calls `check` after each; the number of kills.
+/// Starts the build repeatedly, kills it a little later each time, and calls `check` after each
+/// run. Returns the number of kills.
 fn kill_until_done(mut build: impl FnMut() -> Command, longest: Duration, mut check: impl FnMut()) -> u32 {
-    // Odd steps, so that the moments do not repeat.
+    // An odd divisor, so that the moments do not repeat.
     let step = longest / 53;
     let mut kills = 0;
     for round in 1.. {
@@ -32,7 +33,7 @@ fn kill_until_done(mut build: impl FnMut() -> Command, longest: Duration, mut ch
                 break Some(status);
             }
             if started.elapsed() >= deadline {
-                // SIGKILL: no handler runs.
+                // SIGKILL, so no handler runs.
                 child.kill().unwrap();
                 child.wait().unwrap();
                 break None;
@@ -67,13 +68,13 @@ fn killed_again_and_again_a_build_ends_in_the_same_bytes() {
     let reference = files(&reference);
     let mut seen = 0;
     let mut kills = 0;
-    // Several times, because each build ends as soon as all shards had their time.
+    // A build ends as soon as it has time for all shards, so several builds are needed.
     for _ in 0..3 {
         kills += kill_until_done(
             || build(&tree, &out, &["--resume"]),
             longest,
             || {
-                // There is a whole data set or none.
+                // The dataset is complete or absent.
                 if out.exists() {
                     assert!(files(&out) == reference);
                     Dataset::open(&out).unwrap();
@@ -129,7 +130,7 @@ fn ctrl_c_keeps_finished_shards_and_says_how_to_go_on() {
         let entries = fs::read_dir(&set).into_iter().flatten().flatten();
         entries.into_iter().any(|entry| entry.path().extension().is_some_and(|ending| ending == "clipshard"))
     };
-    // A build may be done before the signal comes; then it is made again.
+    // If the build ends before the signal arrives, it is repeated.
     for _ in 0..50 {
         let mut child = build(&tree, &out, &["--level", "22", "--jobs", "1"]).spawn().unwrap();
         while !has_shard() && child.try_wait().unwrap().is_none() {

@@ -1,4 +1,5 @@
-//! Trees as people have them: each layout is recognised and gives what the same images give in another.
+//! Tests of all layouts of frame trees: each is recognised, and gives the same records as the same
+//! images in another layout.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +32,7 @@ fn build(root: &Path, lists: &Path, change: impl Fn(BuildOptions) -> BuildOption
     Ok(Packed { report, layout, shards, _place: place, data })
 }
 
-/// The stored bytes of all records of a stream, which do not depend on the layout.
+/// Returns the stored bytes of all records of a stream, which do not depend on the layout.
 fn records(packed: &Packed, stream: &str) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     for clip in 0..packed.data.manifest().clips.len() {
@@ -45,7 +46,7 @@ fn records(packed: &Packed, stream: &str) -> Vec<Vec<u8>> {
     records
 }
 
-/// The options as they are, or changed.
+/// Returns `change`. It helps type inference.
 fn same(change: impl Fn(BuildOptions) -> BuildOptions) -> impl Fn(BuildOptions) -> BuildOptions {
     change
 }
@@ -218,7 +219,7 @@ fn trees_of_no_or_of_two_layouts_are_refused_with_what_was_seen() {
     let error =
         build(tree.root(), &tree.lists(), same(|o| BuildOptions { layout: Some(Layout::Tsn), ..o })).err().unwrap();
     assert!(error.to_string().contains("tsn: no v_X/img_%05d.jpg"), "{error}");
-    // RGB beside no flow names the way to pack it alone.
+    // If flow is missing, the error explains how to pack RGB alone.
     fs::remove_dir_all(tree.path("x")).unwrap();
     fs::remove_dir_all(tree.path("y")).unwrap();
     let error =
@@ -251,7 +252,7 @@ fn each_clip_has_a_frame_size_of_its_own() {
     for number in 1..=RGB_FRAMES {
         write_jpeg(&tree.path(&format!("jpegs_256/{clip}/frame{number:06}.jpg")), (50, 28), true, number);
         for plane in ["u", "v"].iter().filter(|_| number < RGB_FRAMES) {
-            // Colour images of grey content, as some flow comes.
+            // Colour images of grey content, as in some published flow.
             write_jpeg(&tree.path(&format!("tvl1_flow/{plane}/{clip}/frame{number:06}.jpg")), (50, 28), true, number);
         }
     }
@@ -322,7 +323,7 @@ fn custom_data_take_classes_from_folders_or_from_a_csv_file() {
     assert_eq!(packed.data.manifest().classes, ["9", "10", "11"]);
     assert_eq!(got[..2], [(0, Subset::Test), (0, Subset::Train)]);
     assert_eq!(got[5], (2, Subset::Train));
-    // Two clips of one name are told apart by their class folders.
+    // Class folders distinguish two clips of the same name.
     for class in ["Archery", "Rowing"] {
         let from = tree.path(&format!("data/{class}/v_{class}_g01_c01"));
         fs::rename(from, tree.path(&format!("data/{class}/clip"))).unwrap();

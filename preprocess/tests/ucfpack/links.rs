@@ -1,4 +1,5 @@
-//! Parts and data sets whose files are links, shards that broke after they were finished, and who may read what is written.
+//! Tests of parts and datasets whose files are links, of shards that are damaged after they were
+//! finished, and of the permissions of written files.
 #![cfg(unix)]
 
 use std::fs;
@@ -18,7 +19,7 @@ fn merge(out: &Path, parts: &[PathBuf]) -> Command {
     command
 }
 
-/// Two parts in a place, and what one build makes.
+/// Builds two parts, and a single dataset to compare with.
 fn parts(tree: &Tree, place: &Path) -> Vec<PathBuf> {
     let small = ["--shard-size", "200000"];
     ended(&build(tree, &place.join("single")).args(small).output().unwrap(), 0, "");
@@ -41,7 +42,7 @@ fn parts_whose_shards_are_links_are_merged_into_files() {
     let mut links = 0;
     for part in &parts {
         for name in names(part) {
-            // As model caches lay files: a relative link to a name that says nothing.
+            // Model caches store files like this: a relative link to a file with an opaque name.
             let blob = format!("blob{links}");
             fs::rename(part.join(&name), blobs.join(&blob)).unwrap();
             symlink(format!("../blobs/{blob}"), part.join(&name)).unwrap();
@@ -69,7 +70,7 @@ fn an_output_that_is_a_link_stays_a_link() {
     for name in ["set", "tree"] {
         symlink(format!("disk/{name}"), path(name)).unwrap();
     }
-    // Its target is made, then replaced.
+    // The target of the link is created, then replaced.
     for more in [&[][..], &["--overwrite"], &["--resume"]] {
         ended(&build(&tree, &path("set")).args(more).output().unwrap(), 0, "");
         assert!(is_link("set") && path("disk/set/manifest.json").exists());
@@ -84,7 +85,7 @@ fn an_output_that_is_a_link_stays_a_link() {
     assert_eq!(names(&path("disk")), ["set", "tree"]);
 }
 
-/// Changes a byte of a record.
+/// Changes a byte of a record. Returns the bytes of the undamaged shard.
 fn damage(shard: &Path) -> Vec<u8> {
     let whole = fs::read(shard).unwrap();
     let mut bytes = whole.clone();
@@ -119,7 +120,7 @@ fn resume_makes_a_damaged_finished_shard_again() {
     let (out, single) = (place.path().join("out"), place.path().join("single"));
     let small = ["--shard-size", "200000"];
     ended(&build(&tree, &single).args(small).output().unwrap(), 0, "");
-    // A build that was cut off: its plan, and shards of which one broke.
+    // An unfinished build: its plan, and shards. One of the shards becomes damaged.
     fs::write(tree.path(&format!("tvl1_flow/v/{}/frame000013.jpg", CLIPS[5])), "").unwrap();
     let cut = build(&tree, &out).args(small).args(["--jobs", "1"]).output().unwrap();
     assert_eq!(cut.status.code(), Some(1), "{}", stderr(&cut));
@@ -137,7 +138,7 @@ fn resume_makes_a_damaged_finished_shard_again() {
     assert!(stderr(&resumed).contains("checksum"), "{}", stderr(&resumed));
     assert!(files(&out) == files(&single));
 
-    // The same once the data set is whole.
+    // The same happens with a complete dataset.
     ended(&build(&tree, &out).args(small).arg("--resume").output().unwrap(), 0, "is whole already");
     damage(&out.join("rgb-00000.clipshard"));
     let resumed = build(&tree, &out).args(small).arg("--resume").output().unwrap();
@@ -226,7 +227,7 @@ fn a_file_that_does_not_fit_on_the_disk_is_not_left_half_written() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     ended(&build(&tree, &path("set")).output().unwrap(), 0, "");
-    // Files larger than a few kilobytes cannot be written, as if the disk were full.
+    // Files larger than a few kilobytes cannot be written, as on a full disk.
     let full = |command: &Command| after("ulimit -f 4; trap '' XFSZ", command).output().unwrap();
     let mut sheet = ucfpack();
     sheet.arg("inspect").arg(path("set")).arg("--sheet").arg(path("sheet.png"));
@@ -247,7 +248,7 @@ fn a_file_that_does_not_fit_on_the_disk_is_not_left_half_written() {
     assert_eq!(bytes.status.code(), Some(1), "{}", stderr(&bytes));
     ended(&full(&build(&tree, &path("other"))), 1, "File too large");
     assert_eq!(names(place.path()), ["man", "set", "sheet.png"]);
-    // A link leads to the file that is written, and stays a link.
+    // The file behind a link is written, and the link stays a link.
     fs::remove_file(path("sheet.png")).unwrap();
     fs::write(path("target.png"), "").unwrap();
     symlink("target.png", path("sheet.png")).unwrap();
@@ -264,9 +265,9 @@ fn bytes_behind_the_end_of_a_frame_are_called_so() {
     let whole = fs::read(&frame).unwrap();
     fs::write(&frame, [&whole, &b"trailer"[..]].concat()).unwrap();
     let output = build(&tree, &place.path().join("out")).output().unwrap();
-    ended(&output, 1, "frame000003.jpg: the JPEG file has 7 bytes behind its end marker; save it again without them");
+    ended(&output, 1, "frame000003.jpg: the JPEG file has 7 bytes after its end marker; remove them");
     assert!(!stderr(&output).contains("truncated"), "{}", stderr(&output));
     fs::write(&frame, &whole[..whole.len() - 9]).unwrap();
     let output = build(&tree, &place.path().join("out")).output().unwrap();
-    ended(&output, 1, "frame000003.jpg: the JPEG file is truncated (it lacks the end marker)");
+    ended(&output, 1, "frame000003.jpg: the JPEG file is truncated: its end marker is missing");
 }

@@ -1,4 +1,5 @@
-//! Two programs on one output: one of them writes, the other says so and changes nothing.
+//! Tests with two programs and one output: one of them writes, the other reports an error and
+//! changes nothing.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -8,7 +9,7 @@ use crate::command::{build, ended, names, ucfpack};
 use crate::pack::files;
 use crate::tree::Tree;
 
-/// Runs a command while another program holds the lock of an output.
+/// Runs a command while another program holds the lock of an output, and again after that.
 fn refused(command: &mut Command, out: &Path) {
     let lock = out.with_file_name(format!(".{}.lock", out.file_name().unwrap().to_str().unwrap()));
     let held = File::create(&lock).unwrap();
@@ -17,7 +18,7 @@ fn refused(command: &mut Command, out: &Path) {
     let words = format!("another ucfpack writes {}; wait until it ends, or name another folder", out.display());
     ended(&command.output().unwrap(), 2, &words);
     assert_eq!(names(out.parent().unwrap()), before);
-    // Its holder ends: the file alone, as a killed program leaves it, locks nothing.
+    // The holder has ended. The file that a killed program leaves behind locks nothing.
     drop(held);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -39,7 +40,7 @@ fn every_command_that_writes_an_output_takes_its_lock() {
     refused(ucfpack().args(synth).arg(path("synth")), &path("synth"));
     fs::remove_file(path("set/manifest.json")).unwrap();
     refused(ucfpack().args(["verify", "--rebuild-manifest"]).arg(path("set")), &path("set"));
-    // A plan writes nothing and waits for nobody.
+    // A dry run writes nothing and ignores the lock.
     let held = File::create(path(".plan.lock")).unwrap();
     held.lock().unwrap();
     ended(&build(&tree, &path("plan")).arg("--dry-run").output().unwrap(), 0, "would pack 6 clips");
@@ -63,7 +64,7 @@ fn of_builds_that_start_together_one_writes_and_the_others_are_refused() {
         assert_eq!(status, [0, 2, 2, 2]);
         for output in outputs.iter().filter(|output| output.status.code() == Some(2)) {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            // Those that came when the first was done find its data set.
+            // Programs that start after the first one has finished find its dataset.
             assert!(
                 stderr.contains("another ucfpack writes") || stderr.contains("exists and is not empty"),
                 "{stderr}"
@@ -91,7 +92,7 @@ fn a_folder_with_only_a_fragment_is_free() {
             assert!(*reference.get_or_insert(made.clone()) == made, "{more:?} {fragment}");
             fs::remove_dir_all(&out).unwrap();
         }
-        // The same beside the place.
+        // Such a file may also be next to the output.
         if !more.is_empty() {
             fs::write(place.path().join(".out.partial"), "half").unwrap();
             ended(&build(&tree, &out).args(more).output().unwrap(), 0, "packed 6 clips");
@@ -99,7 +100,7 @@ fn a_folder_with_only_a_fragment_is_free() {
             fs::remove_dir_all(&out).unwrap();
         }
     }
-    // Beside other files it stays, and so do they.
+    // Next to other files it stays, and so do they.
     fs::create_dir(&out).unwrap();
     fs::write(out.join(".shard-Ab12Cd.partial"), "half").unwrap();
     fs::write(out.join("thesis.tex"), "all").unwrap();

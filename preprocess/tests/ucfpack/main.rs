@@ -1,5 +1,5 @@
-//! Packing, and looking after what was packed: the library and the program.
-// Helper functions of tests may unwrap as tests do.
+//! Tests of the library and the program `ucfpack`.
+// Helper functions of tests may unwrap, as tests do.
 #![allow(clippy::unwrap_used)]
 
 mod build;

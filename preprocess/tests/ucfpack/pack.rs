@@ -1,4 +1,4 @@
-//! Packing with the options that most tests want.
+//! Packs with the options that most tests use.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use ucfpack::source::Location;
 use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::VideoOptions;
 
-/// RGB as found, flow as small zstd images, of the tree and lists named.
+/// Returns options that store RGB unchanged, and flow as small zstd images.
 pub fn options(tree: &Path, lists: &Path, out: &Path) -> BuildOptions {
     let stream = |codec, filter, geometry| StreamOptions { codec, filter, level: 9, geometry };
     BuildOptions {
@@ -42,7 +42,7 @@ pub fn pack(options: &BuildOptions) -> Result<BuildReport, Error> {
     build(options, Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) })
 }
 
-/// The files of a folder with their bytes.
+/// Returns the files of a folder with their bytes.
 pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fs::read_dir(dir)
         .unwrap()

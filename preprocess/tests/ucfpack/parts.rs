@@ -1,4 +1,4 @@
-//! Parts that several machines make, put together, are what one machine makes.
+//! Tests that merged parts equal the dataset that one machine makes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn merged_parts_are_byte_for_byte_a_single_build() {
     let whole = pack(&small_shards(&tree, &single)).unwrap();
     let single = files(&single);
     assert!(single.len() >= 8, "{:?}", single.keys());
-    // More parts than shards of a stream leave some with little or nothing to do.
+    // With more parts than shards in a stream, some parts have little or nothing to do.
     for of in [1, 2, 3, 7] {
         let made: Vec<_> =
             (1..=of).rev().map(|number| make_part(&tree, place.path(), Part { number, of }, false)).collect();
@@ -101,7 +101,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     let whole = place.path().join("whole");
     pack(&small_shards(&tree, &whole)).unwrap();
     refused(&[&one, &whole], "is no part of a build; a build makes one with `part`");
-    // Another option, and another version of an encoder.
+    // One part has another option, another one has another version of an encoder.
     let other = place.path().join("other");
     let mut options = small_shards(&tree, &other);
     options.part = Some(Part { number: 2, of: 2 });
@@ -125,7 +125,7 @@ fn a_part_that_lost_a_clip_since_is_refused() {
     let tree = Tree::new();
     let place = tempfile::tempdir().unwrap();
     let parts = [1, 2].map(|number| make_part(&tree, place.path(), Part { number, of: 2 }, false).0);
-    // A shard and its clips are taken out of the manifest.
+    // Removes a shard and its clips from the manifest.
     let mut manifest = Manifest::read(&parts[1]).unwrap();
     for stream in &mut manifest.streams {
         stream.shards.clear();

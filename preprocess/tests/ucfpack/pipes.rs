@@ -1,4 +1,4 @@
-//! Readers that go away, full disks behind stdout, and names that would command the terminal.
+//! Tests of closed pipes, of full disks behind stdout, and of names with terminal escape sequences.
 #![cfg(unix)]
 
 use std::fs::{self, File};
@@ -13,19 +13,19 @@ use crate::command::{build, ended, names, stderr, ucfpack};
 use crate::pack::files;
 use crate::tree::{CLIPS, Tree};
 
-/// A pipe whose reader is gone.
+/// Returns a pipe whose reader is closed.
 fn closed_pipe() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     writer.into()
 }
 
-/// Runs without anybody who reads what it says: `(command 2>&1) | true`.
+/// Runs a command whose output nothing reads: `(command 2>&1) | true`.
 fn unread(command: &mut Command) -> Option<i32> {
     command.stdout(closed_pipe()).stderr(closed_pipe()).status().unwrap().code()
 }
 
-/// Runs with a full disk behind stdout.
+/// Runs a command whose stdout is on a full disk.
 fn onto_full_disk(command: &mut Command) -> Output {
     command.stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap()
 }
@@ -59,7 +59,7 @@ fn work_whose_output_nobody_reads_is_done_all_the_same() {
     let reference = files(&packed.path("set"));
     assert_eq!(unread(&mut build(&packed.tree, &packed.path("unread"))), Some(0));
     assert!(files(&packed.path("unread")) == reference);
-    // A clip that is left out is told on both.
+    // A skipped clip is reported on both outputs.
     fs::remove_dir_all(packed.tree.path(&format!("jpegs_256/{}", CLIPS[2]))).unwrap();
     assert_eq!(unread(build(&packed.tree, &packed.path("some")).arg("--keep-going")), Some(0));
     assert_eq!(Manifest::read(packed.path("some")).unwrap().clips.len(), 5);
@@ -77,7 +77,7 @@ fn work_whose_output_nobody_reads_is_done_all_the_same() {
     assert_eq!(unread(ucfpack().args(synth).arg(packed.path("synth"))), Some(0));
     assert_eq!(names(&packed.path("synth")), ["jpegs_256", "lists", "tvl1_flow"]);
     assert_eq!(unread(ucfpack().arg("man").arg(packed.path("man"))), Some(0));
-    // What is wrong is known by the status, even if nobody reads why.
+    // The exit status shows a failure even if nothing reads the message.
     assert_eq!(unread(&mut build(&packed.tree, &packed.path("bad"))), Some(1));
     assert_eq!(unread(&mut build(&packed.tree, &packed.path("set"))), Some(2));
     assert_eq!(unread(ucfpack().arg("nonsense")), Some(2));
@@ -116,7 +116,7 @@ fn a_result_that_cannot_be_written_is_an_error_that_names_stdout() {
     lost(ucfpack().arg("--help"));
     lost(ucfpack().args(["build", "--help"]));
     lost(ucfpack().arg("--version"));
-    // The data set is whole, but its report was asked for.
+    // The dataset is complete, but the requested report is lost.
     lost(build(&packed.tree, &packed.path("json")).args(["--json", "--overwrite"]));
     assert!(files(&packed.path("json")) == files(&packed.path("set")));
 }
@@ -149,7 +149,7 @@ fn damage_and_its_lost_list_are_both_told() {
 const BAD_ID: &str = "v_\u{1b}[31mRed\u{9b}1m\nnote: all is well\u{202e}";
 const SHOWN_ID: &str = r"v_\x1b[31mRed\x9b1m\nnote: all is well\u{202e}";
 
-/// A data set whose names hold escape sequences.
+/// Writes a dataset whose names contain escape sequences.
 fn hostile_names(dir: &Path) {
     let size = ImageSize { width: 8, height: 8, channels: 3 };
     let mut encoder = Encoder::new(EncodeOptions::zstd(3)).unwrap();
@@ -174,7 +174,7 @@ fn hostile_names(dir: &Path) {
     manifest.write(dir).unwrap();
 }
 
-/// Everything that was said, without a character that a terminal obeys.
+/// Returns all output, after checking that it has no terminal control characters.
 fn said(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -205,7 +205,7 @@ fn names_from_data_reach_the_terminal_escaped_and_json_as_they_are() {
     assert!(unknown.contains(&format!("there is e.g. {SHOWN_ID}")), "{unknown}");
     let json = said(&mut on_set(&["inspect", "--clip", BAD_ID, "--json"]));
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["clip"], BAD_ID);
-    // A name with a colon is no folder's on every system.
+    // The id is no valid folder name, because it has a colon.
     let refused = said(on_set(&["export", "--out"]).arg(path("tree")));
     assert!(refused.contains("cannot be exported: its id is not a plain folder name"), "{refused}");
 
@@ -214,7 +214,8 @@ fn names_from_data_reach_the_terminal_escaped_and_json_as_they_are() {
     bytes[70] ^= 1;
     fs::write(&shard, bytes).unwrap();
     let damage = said(&mut on_set(&["verify"]));
-    assert!(damage.contains(&format!("({SHOWN_ID} rgb 0 plane 0): checksum")), "{damage}");
+    let place = format!("(clip {SHOWN_ID}, stream rgb, frame 0, plane 0)");
+    assert!(damage.contains(&format!("{place} is damaged: its checksum is")), "{damage}");
     let json = said(&mut on_set(&["verify", "--json"]));
     let json: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     assert!(json["damage"][0].as_str().unwrap().contains(BAD_ID), "{json}");

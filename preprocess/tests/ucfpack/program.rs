@@ -1,4 +1,4 @@
-//! The program itself: exit status, standard output, signals.
+//! Tests of the program: exit status, standard output, signals.
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -88,7 +88,7 @@ fn wrong_usage_ends_with_status_2_and_says_what_to_do() {
     ended(&with(&[]), 0, "packed 6 clips");
     ended(&with(&[]), 2, "replace it with --overwrite");
     ended(&with(&["--overwrite", "--dry-run"]), 0, "would pack 6 clips");
-    ended(&ucfpack().arg("verify").arg(tree.root()).output().unwrap(), 1, "name the folder of a packed data set");
+    ended(&ucfpack().arg("verify").arg(tree.root()).output().unwrap(), 1, "name the folder of a packed dataset");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Going on with a build that was cut off: only by the same command on the same tree.
+//! Tests of continuing an unfinished build, which requires the same command and tree.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn small_shards(tree: &Tree, out: &Path) -> BuildOptions {
     options
 }
 
-/// Cuts a build off when about half of its shards are finished.
+/// Interrupts a build when about half of its shards are finished.
 fn cut_off(options: &BuildOptions) {
     let place = options.out.parent().unwrap();
     let faulty = Faulty::new(Fault::NoSpace, 20, place, place);
@@ -64,7 +64,7 @@ fn another_command_or_tree_is_refused_with_the_difference() {
         asked.is_usage() && asked.to_string().contains("go on with `resume`, or start again with `overwrite`"),
         "{asked}"
     );
-    // Threads may be others, and starting again is possible.
+    // The number of threads may differ, and starting again is possible.
     pack(&BuildOptions { resume: true, jobs: 1, readers: 1, ..options.clone() }).unwrap();
     let whole = files(&out);
     fs::remove_dir_all(&out).unwrap();
@@ -80,7 +80,7 @@ fn what_is_whole_already_is_left_alone() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("out");
     let options = small_shards(&tree, &out);
-    // Nothing is there: a resumed build is a new one.
+    // Without an earlier build, a resumed build is a new one.
     let built = pack(&BuildOptions { resume: true, ..options.clone() }).unwrap();
     let again = pack(&BuildOptions { resume: true, ..options.clone() }).unwrap();
     assert_eq!((again.clips, &again.records, again.bytes_out), (built.clips, &built.records, built.bytes_out));
@@ -105,7 +105,7 @@ fn clips_that_were_left_out_stay_out_and_are_named_again() {
     let reference = pack(&keep_going(&place.path().join("reference"))).unwrap();
     let out = place.path().join("out");
     cut_off(&keep_going(&out));
-    // Mended meanwhile: the finished shard lacks it for good, and a build that packs it is another one.
+    // The clip was fixed, but the finished shard still lacks it. Packing it needs a new build.
     fs::write(&damaged, &whole).unwrap();
     let error = pack(&BuildOptions { resume: true, ..keep_going(&out) }).unwrap_err().to_string();
     assert!(error.contains("is whole now but was left out when"), "{error}");
@@ -123,7 +123,7 @@ fn a_clip_that_broke_after_its_shard_was_finished_is_named() {
     let out = place.path().join("out");
     let options = BuildOptions { keep_going: true, ..small_shards(&tree, &out) };
     cut_off(&options);
-    // A clip of a finished RGB shard whose flow shard is not finished.
+    // The RGB shard of a clip is finished, but its flow shard is not.
     let set = place.path().join(".out.partial/set");
     for number in 0..9 {
         let _ = fs::remove_file(set.join(format!("flow-{number:05}.clipshard")));

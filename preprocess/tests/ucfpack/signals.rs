@@ -1,4 +1,4 @@
-//! Stopped by a signal: the exit status says which, and what was finished stays.
+//! Tests of signals: the exit status names the signal, and finished work stays.
 #![cfg(unix)]
 
 use std::fs;
@@ -24,7 +24,7 @@ fn synth(out: &Path, clips: &str) -> Command {
     command
 }
 
-/// Starts a long command, and stops it once it writes.
+/// Starts a long command, and sends it a signal once it writes.
 fn stopped(command: &mut Command, place: &Path, signal: &str) -> Output {
     let child = start(command);
     let writes = || names(place).iter().any(|name| name.contains(".partial-"));
@@ -50,12 +50,13 @@ fn nohup_is_respected() {
     let output = stopped(&mut after("trap '' HUP", &synth(&out, "12")), place.path(), "HUP");
     ended(&output, 0, "made 108 clips");
     assert_eq!(names(place.path()), ["tree"]);
-    // The other signals still end it.
+    // Other signals still end it.
     let output = stopped(&mut after("trap '' HUP", &synth(&place.path().join("other"), "200")), place.path(), "TERM");
     ended(&output, 143, "interrupted");
 }
 
-/// Starts a build of one video with programs in place of ffmpeg's, which write that they were asked, and never answer.
+/// Starts a build of one video, with programs instead of ffmpeg and ffprobe that record the call
+/// and never answer.
 fn build_with_silent_programs(place: &Path, answers: &str) -> Child {
     let (programs, videos) = (place.join("programs"), place.join("videos"));
     let _ = fs::remove_dir_all(&programs);
@@ -70,7 +71,7 @@ fn build_with_silent_programs(place: &Path, answers: &str) -> Child {
     command.args(["build", "--dataset", "custom", "--flow-method", "none", "--videos"]).arg(&videos);
     command.arg("--out").arg(place.join("out"));
     let path = std::env::var("PATH").unwrap();
-    // Nothing of the program's output is kept open by the programs that it starts.
+    // The stand-in programs must not inherit open pipes of the output.
     command.env("PATH", format!("{}:{path}", programs.display()));
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until(|| names(&programs).iter().any(|name| name.contains(".asked")));
@@ -81,7 +82,7 @@ fn build_with_silent_programs(place: &Path, answers: &str) -> Child {
 fn a_second_signal_ends_at_once_even_if_a_read_blocks() {
     for (first, second, status) in [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)] {
         let place = tempfile::tempdir().unwrap();
-        // The question for a version blocks.
+        // The call for the version blocks.
         let mut child = build_with_silent_programs(place.path(), "");
         kill(&child, first);
         std::thread::sleep(Duration::from_millis(200));
@@ -107,7 +108,7 @@ fn a_signal_ends_the_wait_for_a_program_that_reads_a_video() {
         output
     };
     ended(&stopped(), 143, "error: interrupted; nothing was written");
-    // What an earlier build finished stays, and the error says so.
+    // Shards of an earlier build stay, and the error mentions them.
     let set = place.path().join(".out.partial/set");
     fs::create_dir_all(&set).unwrap();
     fs::write(set.join("rgb-00000.clipshard"), "a shard").unwrap();

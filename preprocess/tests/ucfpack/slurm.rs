@@ -1,4 +1,5 @@
-//! `scripts/pack_slurm.sh`, with a stand-in for `sbatch` that runs the jobs here, one after the other.
+//! Tests `scripts/pack_slurm.sh` with a stand-in for `sbatch`, which runs the jobs one after
+//! another.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Made-up data sets: the same for a seed, whole, and packable.
+//! Tests of synthetic datasets: reproducible by seed, complete, and packable.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,7 +38,7 @@ fn a_seed_gives_one_tree_and_another_seed_another() {
 }
 
 #[test]
-fn a_made_up_tree_is_whole_and_its_splits_share_no_group() {
+fn a_synthetic_tree_is_whole_and_its_splits_share_no_group() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("tree");
     let report = small(&out, 3);
@@ -84,7 +84,7 @@ fn the_set_like_ucf101_has_its_counts_and_tells_where_an_image_is_from() {
     assert_eq!(rgb[..3], [manifest.clips[longest].label as u8, (1_500 % 256) as u8, 5]);
     assert_eq!((x[63], y[63]), ((1_500 % 256) as u8, 5));
 
-    // Another set that takes this one's images: the first 2,048, from clip to clip, over and over.
+    // Another dataset uses the images of this one: the first 2,048 frames, again and again.
     let again = place.path().join("again");
     let options = LikeOptions { out: again.clone(), images: Some(out.clone()), ..options };
     make_like_ucf101(&options, Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) }).unwrap();

@@ -1,4 +1,4 @@
-//! Small made-up trees in the feichtenhofer layout.
+//! Small synthetic trees in the Feichtenhofer layout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,14 @@ pub const CLIPS: [&str; 6] = [
     "v_Rowing_g08_c01",
 ];
 
-/// A tree and its lists, removed at the end.
+/// A tree and its lists. It is removed when dropped.
 pub struct Tree {
     dir: TempDir,
 }
 
 impl Tree {
-    /// Three classes of two clips, one to learn from and one to test on; lists with CRLF.
+    /// Creates three classes of two clips, one for training and one for testing. The lists have
+    /// CRLF line ends.
     pub fn new() -> Self {
         let tree = Self { dir: tempfile::tempdir().unwrap() };
         for (i, clip) in CLIPS.into_iter().enumerate() {
@@ -58,8 +59,8 @@ impl Tree {
         self.root().join(relative)
     }
 
-    /// Moves the images of every clip: the new places of RGB, x and y under the root, with `{class}`, `{clip}` and `{n}`,
-    /// where `{n}` is `format(number)`.
+    /// Moves the images of every clip. `places` are the new paths of RGB, x and y under the root,
+    /// with placeholders `{class}`, `{clip}` and `{n}`; `format` formats the number `{n}`.
     pub fn rearrange(&self, places: [&str; 3], format: impl Fn(u32) -> String) {
         let old = ["jpegs_256", "tvl1_flow/u", "tvl1_flow/v"];
         for clip in CLIPS {
@@ -80,7 +81,7 @@ impl Tree {
         fs::remove_dir_all(self.path("tvl1_flow")).unwrap();
     }
 
-    /// Adds a clip; `salt` makes its images its own.
+    /// Adds a clip. Images depend on `salt`.
     pub fn add_clip(&self, clip: &str, rgb_frames: u32, salt: u32) {
         for frame in 1..=rgb_frames {
             write_jpeg(
@@ -99,7 +100,7 @@ impl Tree {
     }
 }
 
-/// Writes a JPEG of smooth made-up pixels.
+/// Writes a JPEG file of smooth synthetic pixels.
 pub fn write_jpeg(path: &Path, (width, height): (u32, u32), colour: bool, salt: u32) {
     let channels = if colour { 3 } else { 1 };
     let mut pixels = Vec::new();

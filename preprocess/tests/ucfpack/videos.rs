@@ -1,5 +1,5 @@
-//! Videos straight to shards and to trees. The videos are made here, by ffmpeg from made-up frames; without ffmpeg these tests
-//! are ignored.
+//! Tests of videos, packed and extracted. ffmpeg makes them from synthetic frames; without it these
+//! tests are ignored.
 
 use std::fs;
 use std::io::Write;
@@ -17,7 +17,7 @@ use crate::pack::files;
 const WIDTH: usize = 64;
 const HEIGHT: usize = 48;
 const FRAMES: usize = 15;
-/// Class, clip, motion to the right and downwards in pixels a frame.
+/// Class, clip, and motion to the right and down in pixels per frame.
 const CLIPS: [(&str, &str, f32, f32); 4] = [
     ("Archery", "v_Archery_g08_c01", 1.5, 0.0),
     ("Archery", "v_Archery_g01_c01", -1.0, 0.5),
@@ -25,7 +25,7 @@ const CLIPS: [(&str, &str, f32, f32); 4] = [
     ("Rowing", "v_Rowing_g01_c01", 0.5, -1.0),
 ];
 
-/// A pattern that moves, RGB, all frames one behind the other.
+/// Returns the RGB frames of a moving pattern, one after another.
 fn moving(frames: usize, dx: f32, dy: f32) -> Vec<u8> {
     let mut bytes = Vec::new();
     for frame in 0..frames {
@@ -38,7 +38,7 @@ fn moving(frames: usize, dx: f32, dy: f32) -> Vec<u8> {
     bytes
 }
 
-/// Encodes frames as `XviD` does, with B-frames, into the container that the name says.
+/// Encodes frames like `XviD`, with B-frames. The extension selects the container.
 fn write_video(path: &Path, frames: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut command = Command::new("ffmpeg");
@@ -51,7 +51,7 @@ fn write_video(path: &Path, frames: &[u8]) {
     assert!(child.wait().unwrap().success());
 }
 
-/// Two classes of two clips with UCF101's lists, in `videos/` and `lists/`.
+/// Two classes of two clips with lists like UCF101's, in `videos/` and `lists/`.
 struct Videos {
     dir: TempDir,
 }
@@ -105,7 +105,7 @@ pub fn ended(output: &Output, status: i32, words: &[&str]) {
     }
 }
 
-/// The pixels of all records of a clip, frame by frame and plane by plane.
+/// Returns the pixels of all records of a clip, frame by frame and plane by plane.
 fn records(data: &Dataset, stream: &str, clip: &str) -> Vec<Vec<u8>> {
     let index = data.manifest().clips.iter().position(|c| c.id == clip).unwrap();
     let clip = data.clip(stream, index).unwrap();
@@ -121,7 +121,7 @@ fn records(data: &Dataset, stream: &str, clip: &str) -> Vec<Vec<u8>> {
     all
 }
 
-/// ITU-R BT.601 in 15-bit fixed point, as OpenCV's cvtColor has it.
+/// Converts to grey by ITU-R BT.601 in 15-bit fixed point, like OpenCV's cvtColor.
 fn grey(rgb: &[u8]) -> Vec<u8> {
     let luma = |p: &[u8]| 9798 * u32::from(p[0]) + 19235 * u32::from(p[1]) + 3735 * u32::from(p[2]);
     rgb.chunks_exact(3).map(|pixel| ((luma(pixel) + 16384) / 32768) as u8).collect()
@@ -143,7 +143,7 @@ fn flow_is_that_between_the_stored_frames() {
     for (_, clip, dx, dy) in CLIPS {
         let (rgb, stored) = (records(&data, "rgb", clip), records(&data, "flow", clip));
         assert_eq!((rgb.len(), stored.len()), (FRAMES, 2 * (FRAMES - 1)));
-        // What went in, but for what MPEG-4 does to it.
+        // The frames equal the input, except for the loss of MPEG-4.
         let sources = moving(FRAMES, dx, dy);
         let apart = rgb.concat().iter().zip(&sources).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
         assert!(apart / (sources.len() as f64) < 6.0, "{clip}: {}", apart / sources.len() as f64);
@@ -155,7 +155,7 @@ fn flow_is_that_between_the_stored_frames() {
                 assert!(bytes == *plane, "{clip}: another flow");
             }
         }
-        // x first, then y; a pixel is 6.375 levels.
+        // x comes first, then y. One pixel is 6.375 levels.
         for (plane, motion) in [(0, dx), (1, dy)] {
             let values = stored.iter().skip(plane).step_by(2).flatten();
             let mean = values.map(|&v| f64::from(v)).sum::<f64>() / (stored.len() / 2 * WIDTH * HEIGHT) as f64;
@@ -197,9 +197,9 @@ fn stored_jpegs_show_the_frames() {
     for (_, clip, ..) in CLIPS {
         let (ours, exact) = (records(&jpeg, "rgb", clip).concat(), records(&raw, "rgb", clip).concat());
         let apart = ours.iter().zip(&exact).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / exact.len() as f64;
-        // Quality 90.
+        // The quality is 90.
         assert!(apart < 3.0, "{clip}: {apart} levels");
-        // Another decoder sees the same.
+        // Another decoder gives the same pixels.
         let index = jpeg.manifest().clips.iter().position(|c| c.id == clip).unwrap();
         let file = jpeg.clip("rgb", index).unwrap().record(0, 0).unwrap().bytes.to_vec();
         let other = image::load_from_memory(&file).unwrap().to_rgb8().into_raw();
@@ -235,7 +235,7 @@ fn jobs_and_parts_do_not_change_a_byte() {
     assert!(files(&one) == files(&merged));
     let verified = Command::new(env!("CARGO_BIN_EXE_ucfpack")).arg("verify").arg(&merged).output().unwrap();
     ended(&verified, 0, &["no damage"]);
-    // Other options make other bytes, so they are another build.
+    // Other options make other bytes, so this is another build.
     ended(&videos.build(&one, &["--resume", "--rgb-quality", "80"]), 2, &["is not what this command makes"]);
 }
 
@@ -258,21 +258,21 @@ fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
     spoilt(&whole[..whole.len() / 2], &["it is cut short", "get the file again"]);
     spoilt(b"not a video at all\n", &["cannot be read as a video (Invalid data found", "get the file again"]);
     spoilt(b"", &["the file is empty"]);
-    // Cut short, but with a header that was made to fit: the list of its frames shows it.
+    // The file is cut, and its header is adjusted. The list of frames still shows the cut.
     let images = whole.windows(4).position(|w| w == b"movi").unwrap();
     let mut cut = whole[..usize::midpoint(images, whole.len())].to_vec();
     let size = (cut.len() as u32 - 8).to_le_bytes();
     cut[4..8].copy_from_slice(&size);
     spoilt(&cut, &["it is cut short", "get the file again"]);
-    // A list that was made to fit, too, and a frame that was cut: only decoding shows it.
+    // The length of the list is adjusted too, and the last frame is cut. Only decoding shows that.
     let list = (cut.len() - images) as u32;
     cut[images - 4..images].copy_from_slice(&list.to_le_bytes());
     spoilt(&cut, &["get the file again"]);
-    // Not there at all.
+    // The file is missing.
     fs::remove_file(&archery).unwrap();
     ended(&videos.build(&out, &[]), 1, &["v_Archery_g08_c01: no video of it under"]);
     fs::write(&archery, b"not a video at all\n").unwrap();
-    // Too short is no damage, as for trees.
+    // A clip that is too short is not damaged, as in trees.
     write_video(&short, &moving(3, 0.0, 0.0));
     let built = videos.build(&out, &["--keep-going", "--json"]);
     ended(&built, 0, &[]);
@@ -291,7 +291,7 @@ fn damage_inside_is_a_note_or_with_check_decode_a_fault() {
     let file = videos.file(CLIPS[2].0, CLIPS[2].1);
     let mut bytes = fs::read(&file).unwrap();
     let frames = bytes.windows(4).position(|w| w == b"movi").unwrap();
-    // Within the first frame, beyond its header.
+    // Overwrites part of the first frame, behind its header.
     for byte in &mut bytes[frames + 120..frames + 400] {
         *byte = 0x5a;
     }
@@ -306,7 +306,7 @@ fn damage_inside_is_a_note_or_with_check_decode_a_fault() {
 #[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn counts_that_differ_from_the_published_ones_are_told() {
     let videos = Videos::new();
-    // The built-in table has other counts for these names than 14 flow frames.
+    // In the built-in table, these clips do not have 14 flow frames.
     let built = videos.build(&videos.path("out"), &["--flow-method", "none"]);
     ended(&built, 0, &["note: v_Archery_g08_c01: 15 frames were decoded, the published frames are"]);
     ended(&built, 0, &["packed 4 clips, 60 images (60 rgb)"]);
@@ -320,7 +320,7 @@ fn containers_that_do_not_count_are_counted() {
     fs::remove_file(videos.file(class, clip)).unwrap();
     write_video(&videos.path("videos/deep/down/v_Archery_g08_c01.MKV"), &moving(FRAMES, dx, dy));
     ended(&videos.build(&videos.path("out"), &[]), 0, &["packed 4 clips, 172 images"]);
-    // Two of one name: neither is guessed.
+    // Of two files with the same name, neither is guessed.
     write_video(&videos.path("videos/other/v_Archery_g08_c01.avi"), &moving(FRAMES, dx, dy));
     ended(&videos.build(&videos.path("two"), &[]), 1, &["are files of one clip; keep one"]);
 }
@@ -346,10 +346,10 @@ fn options_that_make_no_sense_together_are_refused() {
     ended(&of_videos(&["--tree", "t"]), 2, &["cannot be used with"]);
     ended(&of_videos(&["--rgb-quality", "0"]), 2, &["--rgb-quality"]);
     ended(&of_videos(&["--device", "gpu"]), 2, &["--device", "there is cpu and cuda:N"]);
-    let on_card = ["--device", "cuda:0"];
-    ended(&of_videos(&[&on_card[..], &["--flow-method", "dis"]].concat()), 2, &["--flow-method tvl1"]);
+    let on_gpu = ["--device", "cuda:0"];
+    ended(&of_videos(&[&on_gpu[..], &["--flow-method", "dis"]].concat()), 2, &["--flow-method tvl1"]);
     if !cfg!(feature = "cuda") {
-        ended(&of_videos(&on_card), 2, &["--device cuda:0", "built without CUDA", "--features cuda"]);
+        ended(&of_videos(&on_gpu), 2, &["--device cuda:0", "built without CUDA", "--features cuda"]);
     }
     let mut tree = Command::new(env!("CARGO_BIN_EXE_ucfpack"));
     tree.args(["build", "--tree", "t", "--lists", "l", "--out", "o", "--flow-method", "tvl1"]);
@@ -362,7 +362,7 @@ fn interrupt(child: &std::process::Child) {
     assert!(status.unwrap().success());
 }
 
-/// Waits until there is something that `look` sees, or the child has ended.
+/// Waits until `look` returns true or the child has ended.
 #[cfg(unix)]
 fn wait_for(child: &mut std::process::Child, look: impl Fn() -> bool) {
     let started = Instant::now();
@@ -377,7 +377,7 @@ fn wait_for(child: &mut std::process::Child, look: impl Fn() -> bool) {
 #[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn interrupted_a_build_resumes_to_the_same_bytes() {
     let videos = Videos::new();
-    // Longer clips, so that there is something to interrupt.
+    // The clips are longer, so that there is time to interrupt the build.
     for (class, clip, dx, dy) in CLIPS {
         write_video(&videos.file(class, clip), &moving(120, dx, dy));
     }
@@ -415,7 +415,7 @@ fn an_extracted_tree_can_be_packed() {
     ended(&run(&[]), 0, &["extracted 4 clips, 172 images"]);
     ended(&run(&[]), 2, &["is not empty", "--resume"]);
     assert_eq!(crate::command::names(&tree), [".extract.json", "jpegs_256", "tvl1_flow"]);
-    // As after an interruption: one clip has flow and no frames, another nothing.
+    // As after an interruption, one clip has flow but no frames.
     fs::remove_dir_all(tree.join("jpegs_256/v_Archery_g01_c01")).unwrap();
     fs::remove_file(tree.join("tvl1_flow/u/v_Archery_g01_c01/frame000003.jpg")).unwrap();
     ended(&run(&["--resume"]), 0, &["extracted 1 clips, 43 images", "3 clips were there already"]);
@@ -425,7 +425,7 @@ fn an_extracted_tree_can_be_packed() {
     ended(&pack.args(["--check", "decode"]).output().unwrap(), 0, &["packed 4 clips, 172 images (60 rgb, 112 flow)"]);
     let data = Dataset::open(&out).unwrap();
     let clip = records(&data, "rgb", CLIPS[0].1);
-    // 64x48 at a shorter side of 40 is 53x40.
+    // A video of 64x48 has 53x40 pixels at a shorter side of 40.
     assert_eq!((clip.len(), clip[0].len()), (FRAMES, 53 * 40 * 3));
 }
 

@@ -1,4 +1,4 @@
-//! The folder of a run: two programs in it, torn files, leftovers, permissions.
+//! Tests of the run folder: two programs in one folder, incomplete files, leftovers, permissions.
 
 use super::{EVENTS, Running, copy_of_whole, logged_epochs, names, resume, state, training, wait_until};
 use std::fs::{self, OpenOptions};
@@ -25,14 +25,14 @@ fn a_second_program_does_not_touch_a_run_that_is_under_way() {
     assert!(error.contains(&said), "{error}");
     assert!(fs::read(run_dir.join("config.toml")).unwrap() == config);
     assert_eq!(first.0.try_wait().unwrap(), None, "the first goes on");
-    // The system releases the lock of a program that is killed.
+    // The system releases the lock of a killed program.
     drop(first);
     overwrite().ok();
     assert_eq!(state(&run_dir).history.len(), 1);
 }
 
 #[test]
-fn torn_logs_are_rebuilt_and_leftovers_removed_when_a_run_goes_on() {
+fn incomplete_logs_are_rebuilt_and_leftovers_removed_when_a_run_is_resumed() {
     let temp = tempfile::tempdir().unwrap();
     let run_dir = copy_of_whole(temp.path());
     let file = |name: &str| run_dir.join(name);
@@ -53,12 +53,13 @@ fn torn_logs_are_rebuilt_and_leftovers_removed_when_a_run_goes_on() {
     assert_eq!(logged_epochs(&run_dir), [0, 1]);
     assert!(fs::read(file("train.csv")).unwrap() == whole_csv);
     let rebuilt = fs::read(file(EVENTS)).unwrap();
-    // The last event's time is not that of its epoch, and with it its checksum is another one.
+    // The last event has another time, and therefore another checksum.
     let tail = whole.len() / 2;
     assert!(rebuilt.len() == whole.len() && rebuilt[..tail] == whole[..tail]);
     assert!(!names(&run_dir).iter().any(|name| name.starts_with(".partial")), "{:?}", names(&run_dir));
 
-    // Killed between the logs of an epoch and its checkpoint: the next run does the epoch once more.
+    // The run was killed between the logs of an epoch and its checkpoint. The next run repeats the
+    // epoch.
     let one_more = |name: &str, from: &[u8]| {
         OpenOptions::new().append(true).open(file(name)).unwrap().write_all(from).unwrap();
     };
@@ -70,7 +71,7 @@ fn torn_logs_are_rebuilt_and_leftovers_removed_when_a_run_goes_on() {
     assert_eq!(logged_epochs(&run_dir), [0, 1, 2, 3]);
     let starts = fs::read_to_string(file("log.jsonl")).unwrap().matches("\"event\":\"start\"").count();
     assert_eq!(starts, 3);
-    // Records: the version and the epochs.
+    // The records are the version and the epochs.
     let events = fs::read(file(EVENTS)).unwrap();
     let mut lengths = Vec::new();
     let mut at = 0;
@@ -124,7 +125,7 @@ fn a_folder_with_nothing_but_leftovers_is_refused_plainly_and_takes_a_new_run() 
 }
 
 #[test]
-fn a_run_does_not_go_on_without_the_results_of_its_best_epoch() {
+fn a_run_is_not_resumed_without_the_results_of_its_best_epoch() {
     let temp = tempfile::tempdir().unwrap();
     let run_dir = copy_of_whole(temp.path());
     for name in ["best.safetensors", "scores.npz"] {

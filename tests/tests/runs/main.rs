@@ -1,5 +1,5 @@
-//! Accidents of a training: a reader that goes away, a second program, signals, settings that were edited, files that are torn,
-//! numbers that are none.
+//! Tests of accidents during training: closed pipes, a second program, signals, edited settings,
+//! incomplete files, and numbers that are not finite.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -24,7 +24,8 @@ const COMMON: &str =
 
 const EVENTS: &str = "events.out.tfevents.ucftrain";
 
-/// A packed data set of 4 classes, and the run `whole` of two epochs in it, which all tests share and none changes.
+/// Returns a folder with a packed dataset of 4 classes and the run `whole` of two epochs. All tests
+/// share them and none changes them.
 fn shared() -> &'static Path {
     static DATA: OnceLock<TempDir> = OnceLock::new();
     let temp = DATA.get_or_init(|| {
@@ -38,7 +39,7 @@ fn shared() -> &'static Path {
     temp.path()
 }
 
-/// A copy of the shared run that a test may change.
+/// Returns a copy of the shared run, which a test may change.
 fn copy_of_whole(to: &Path) -> PathBuf {
     let to = to.join("run");
     fs::create_dir(&to).unwrap();
@@ -49,7 +50,8 @@ fn copy_of_whole(to: &Path) -> PathBuf {
     to
 }
 
-/// A training of the shared data into `dir`/`name`, to be started; options in `more` replace the common ones.
+/// Returns a command that trains on the shared dataset into the run folder `name` in `dir`. Options
+/// in `more` replace the common ones.
 fn training(dir: &Path, name: &str, more: &str) -> Command {
     let mut command = Command::new(program("ucftrain"));
     let data = shared().join("packed");
@@ -68,7 +70,7 @@ fn resume(run_dir: &Path, more: &str) -> Done {
     Done::of(command)
 }
 
-/// Waits until `is_so`, at most five minutes.
+/// Waits until `is_so` returns true, for at most five minutes.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
@@ -77,7 +79,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A program that a test that fails does not leave behind.
+/// A running program. It is killed when dropped, also if a test fails.
 struct Running(Child);
 
 impl Running {
@@ -93,7 +95,7 @@ impl Drop for Running {
     }
 }
 
-/// The end of a program, which must come within five minutes.
+/// Waits until a program ends, for at most five minutes, and returns its exit status.
 fn end(Running(child): &mut Running) -> std::process::ExitStatus {
     let mut status = None;
     wait_until("the end", || {
@@ -103,7 +105,7 @@ fn end(Running(child): &mut Running) -> std::process::ExitStatus {
     status.unwrap()
 }
 
-/// Sends a signal so many times, without a pause.
+/// Sends a signal several times, without a pause.
 fn send(signal: &str, times: usize, Running(child): &Running) {
     let line = format!("kill -{signal} {};", child.id()).repeat(times);
     assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
@@ -113,7 +115,7 @@ fn state(run_dir: &Path) -> State {
     read_metadata(&run_dir.join("checkpoint.safetensors")).unwrap()
 }
 
-/// The numbers of the epochs that `log.jsonl` has; every line must be whole.
+/// Returns the epoch numbers in `log.jsonl`. Panics if a line is incomplete.
 fn logged_epochs(run_dir: &Path) -> Vec<u64> {
     let log = fs::read_to_string(run_dir.join("log.jsonl")).unwrap();
     let events = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -127,7 +129,7 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Writes the checkpoint of a run with another state.
+/// Changes the state in the checkpoint of a run.
 fn change_state(run_dir: &Path, change: impl FnOnce(&mut State)) {
     let path = run_dir.join("checkpoint.safetensors");
     let (mut state, tensors) = load_checkpoint(&path).unwrap();

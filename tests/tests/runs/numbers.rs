@@ -1,4 +1,4 @@
-//! Numbers that are NaN or infinite.
+//! Tests with numbers that are NaN or infinite.
 
 use super::{change_state, copy_of_whole, logged_epochs, resume, shared, state, training};
 use std::fs;
@@ -33,7 +33,7 @@ fn numbers_that_are_none_do_not_keep_a_run_from_being_read() {
     let document = run("ucftrain", &args(temp.path(), &line)).json();
     assert_eq!(document["history"][0]["test"]["loss"], "NaN");
 
-    // As earlier versions wrote it.
+    // Earlier versions wrote `null`.
     let log = fs::read_to_string(run_dir.join("log.jsonl")).unwrap();
     fs::write(run_dir.join("log.jsonl"), log.replace("\"NaN\"", "null")).unwrap();
     run("ucftrain", &args(&run_dir, "report {}")).ok();
@@ -45,7 +45,7 @@ fn a_test_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoin
     let temp = tempfile::tempdir().unwrap();
     let run_dir = temp.path().join("r");
     Done::of(training(temp.path(), "r", "--limit-steps 4")).ok();
-    // The epoch's steps are over, its test comes next: logits whose sums are too large.
+    // The epoch's steps are done and its test comes next. The sums of the logits overflow.
     let path = run_dir.join("checkpoint.safetensors");
     let (state_before, mut tensors) = load_checkpoint(&path).unwrap();
     assert_eq!((state_before.cursor.epoch, state_before.cursor.step), (0, 4));
@@ -80,7 +80,8 @@ fn weights_that_are_no_numbers_do_not_replace_a_good_checkpoint() {
     Done::of(training(temp.path(), "r", "--limit-steps 1")).ok();
     let path = run_dir.join("checkpoint.safetensors");
     let (state, mut tensors) = load_checkpoint(&path).unwrap();
-    // A momentum that makes the next step's weights infinite; its loss is taken before that.
+    // This momentum makes the weights infinite in the next step. The loss of that step is computed
+    // before.
     let bias = |value: f32| tensors.momentum["fc.bias"].affine(0.0, f64::from(value)).unwrap();
     let (low, high) = (bias(f32::MIN), bias(f32::MAX));
     tensors.model.insert("fc.bias".into(), low);

@@ -1,4 +1,4 @@
-//! A reader of stdout or stderr that goes away, and a disk behind stdout that is full.
+//! Tests with a closed pipe at stdout or stderr, and with a full disk behind stdout.
 
 use super::{Running, end, logged_epochs, names, shared, state, training};
 use std::fs::{self, File};
@@ -65,7 +65,7 @@ fn a_result_that_does_not_arrive_is_no_success() {
         }
     }
     assert_eq!(names(temp.path()), ["scores.npz", "sheet.png"], "files are written before the text is");
-    // Text about files is no result: the files are there.
+    // These messages are no results: the files exist without them.
     for line in [
         format!("report {run_dir} --out {{}}/page.html"),
         format!("export --run {run_dir} --out {{}}/net.safetensors --overwrite"),

@@ -1,4 +1,5 @@
-//! The settings of a run that goes on: compared, kept whole, found from every folder.
+//! Tests of the settings of a resumed run: they are compared, kept complete, and found from every
+//! folder.
 
 use super::{COMMON, change_state, copy_of_whole, resume, shared, state, training};
 use std::fs;
@@ -8,7 +9,7 @@ use ucftrain::testing::load_network;
 use whole_program_tests::{Done, args, program, run};
 
 #[test]
-fn a_run_goes_on_with_no_other_settings_than_those_that_it_used() {
+fn a_run_is_resumed_only_with_the_settings_that_it_used() {
     let temp = tempfile::tempdir().unwrap();
     let run_dir = copy_of_whole(temp.path());
     let config = run_dir.join("config.toml");
@@ -26,13 +27,14 @@ fn a_run_goes_on_with_no_other_settings_than_those_that_it_used() {
     let edited = format!("(edited in {})", config.display());
     let cure = format!("Use the run's values, on the command line and in {}, or start a new run", config.display());
     let expected = format!(
-        "error: cannot resume: --batch-size is 8, but the run used 4 {edited}\n  --flip is true, but the run used false {edited}\n  \
+        "error: cannot resume: --batch-size is 8, but the run used 4 {edited}\n  \
+         --flip is true, but the run used false {edited}\n  \
          --lr is 0.1, but the run used 0.01 {edited}\n  --val-groups is g03,g05, but the run used none {edited}\n\
          {cure}\n"
     );
     assert_eq!(resume(&run_dir, "--epochs 3").error(2), expected);
     fs::write(&config, &whole).unwrap();
-    // The run computed in f32, on a processor, though nobody asked for it.
+    // The run used f32 on a CPU, although no option selected these.
     let typed = "--seed 4 --lr 0.5 --recipe tsn --precision f32";
     let expected = format!(
         "error: cannot resume: --lr is 0.5, but the run used 0.01\n  \
@@ -43,7 +45,8 @@ fn a_run_goes_on_with_no_other_settings_than_those_that_it_used() {
     assert_eq!(fs::read_to_string(&config).unwrap(), whole);
     assert!(fs::read(run_dir.join("checkpoint.safetensors")).unwrap() == checkpoint);
 
-    // The run's own value wins over the edited file, which is true again behind that; what does not decide may differ.
+    // Options with the run's own values override the edited file, which is then corrected. Settings
+    // that do not affect results may differ.
     edit("\nlr = 0.01\n", "\nlr = 0.1\n");
     edit("\nthreads = 2\n", "\nthreads = 1\n");
     resume(&run_dir, "--epochs 3 --lr 0.01 --skip-damaged --checkpoint-minutes 1 --keep-epochs 1").ok();
@@ -55,7 +58,7 @@ fn a_run_goes_on_with_no_other_settings_than_those_that_it_used() {
 }
 
 #[test]
-fn a_checkpoint_from_before_it_kept_settings_goes_on_by_its_configuration() {
+fn an_old_checkpoint_without_settings_is_resumed_by_its_configuration() {
     let temp = tempfile::tempdir().unwrap();
     let run_dir = copy_of_whole(temp.path());
     change_state(&run_dir, |state| state.settings = None);
@@ -67,7 +70,7 @@ fn a_checkpoint_from_before_it_kept_settings_goes_on_by_its_configuration() {
 }
 
 #[test]
-fn every_seed_of_64_bits_trains_and_goes_on() {
+fn every_seed_of_64_bits_trains_and_resumes() {
     let temp = tempfile::tempdir().unwrap();
     for seed in ["9223372036854775808", "18446744073709551615"] {
         Done::of(training(temp.path(), seed, &format!("--seed {seed} --limit-steps 1"))).ok();
@@ -88,7 +91,7 @@ fn every_seed_of_64_bits_trains_and_goes_on() {
 }
 
 #[test]
-fn a_run_goes_on_from_another_folder_by_the_command_that_it_prints() {
+fn the_printed_command_resumes_a_run_from_another_folder() {
     let temp = tempfile::tempdir().unwrap();
     let (here, elsewhere) = (temp.path().join("here"), temp.path().join("else where"));
     for dir in [&here, &elsewhere] {
@@ -107,7 +110,7 @@ fn a_run_goes_on_from_another_folder_by_the_command_that_it_prints() {
     assert_eq!(state(&run_dir).history.len(), 2);
     let config = fs::read_to_string(run_dir.join("config.toml")).unwrap();
     assert!(config.contains(&format!("\ndata = {:?}\n", here.join("packed"))), "{config}");
-    // People read it as they typed it.
+    // Messages show the path as the user typed it.
     fs::remove_file(here.join("packed")).unwrap();
     let mut command = Command::new(program("ucftrain"));
     command.current_dir(&here).args(["temporal", "--resume", "--run"]).arg(&run_dir);

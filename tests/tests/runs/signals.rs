@@ -1,4 +1,4 @@
-//! Signals: the status of the program, and what it leaves.
+//! Tests of signals: the exit status of the program, and the files that it leaves.
 
 use super::{Running, end, resume, send, shared, state, training, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +15,7 @@ fn signals_end_a_training_with_their_status_behind_its_checkpoint() {
         let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let mut pipes = (child.0.stdout.take().unwrap(), child.0.stderr.take().unwrap());
         wait_until("the first epoch", || run_dir.join("best.safetensors").is_file());
-        // As `timeout` does: the same request once more is no second one.
+        // `timeout` sends its signal twice. The same signal again does not count as a second one.
         send(signal, 2, &child);
         assert_eq!(end(&mut child).code(), Some(code), "{signal}");
         let (mut out, mut err) = (String::new(), String::new());
@@ -32,7 +32,7 @@ fn signals_end_a_training_with_their_status_behind_its_checkpoint() {
 #[test]
 fn a_second_signal_ends_a_program_that_waits_for_its_reader() {
     let temp = tempfile::tempdir().unwrap();
-    // Pipes that are full and that nobody reads.
+    // The pipes are full and nothing reads them.
     let (_reader, mut writer) = std::io::pipe().unwrap();
     let full = vec![b'.'; 64 << 10];
     writer.write_all(&full).unwrap();

@@ -1,6 +1,7 @@
-/* NVIDIA's driver and libraries for tests, with a card that computes nothing: memory is the host's and copies are copies, but kernels,
- * convolutions and products leave everything as it is. What it counts is written to the file NULL_CARD_COUNTS at the end.
- * Functions of ../delayload/functions.txt that are not here do nothing and succeed; the test adds them. */
+/* A stub of the NVIDIA driver and libraries for tests. Its GPU computes nothing: it allocates and copies host memory,
+ * but kernels, convolutions and matrix products leave their results unchanged. At exit it writes its counters to the
+ * file that STUB_GPU_COUNTS names. The test adds all functions of ../delayload/functions.txt that are missing here;
+ * these do nothing and return success. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,35 +11,35 @@ static long number(const char *name, long otherwise) {
     return text ? atol(text) : otherwise;
 }
 
-/* Threads count at once. */
+/* Several threads count at the same time. */
 static long launches, graph_launches, allocations, frees, waits, downloads, searches;
 static __thread int capturing;
-/* What the driver says to a thread that waits or takes memory of the system while it records. */
+/* Like the driver, fails with error 900 if a thread that records a graph waits, or allocates memory outside a pool. */
 #define NOT_WHILE_RECORDING if (capturing) return 900
 #define COUNT(what) __atomic_add_fetch(&what, 1, __ATOMIC_RELAXED)
 
-__attribute__((destructor)) static void tell(void) {
-    const char *path = getenv("NULL_CARD_COUNTS");
+__attribute__((destructor)) static void write_counts(void) {
+    const char *path = getenv("STUB_GPU_COUNTS");
     FILE *file = path ? fopen(path, "w") : NULL;
     if (!file) return;
     fprintf(file,
-        "{\"launches\": %ld, \"graph_launches\": %ld, \"allocations\": %ld, \"frees\": %ld, \"waits\": %ld, \"downloads\": %ld, "
-        "\"searches\": %ld}\n",
+        "{\"launches\": %ld, \"graph_launches\": %ld, \"allocations\": %ld, \"frees\": %ld, \"waits\": %ld, "
+        "\"downloads\": %ld, \"searches\": %ld}\n",
         launches, graph_launches, allocations, frees, waits, downloads, searches);
     fclose(file);
 }
 
-/* What a handle is: an address that is never looked at. */
+/* Returns a handle: an address that is never read. */
 static int handle(void **out) { *out = (void *)&launches; return 0; }
 
-/* The driver. */
-int cuInit(unsigned flags) { return number("NULL_CARD_INIT", 0); }
-int cuDriverGetVersion(int *version) { *version = number("NULL_CARD_DRIVER", 13000); return 0; }
+/* Functions of the driver. */
+int cuInit(unsigned flags) { return number("STUB_GPU_INIT", 0); }
+int cuDriverGetVersion(int *version) { *version = number("STUB_GPU_DRIVER", 13000); return 0; }
 int cuDeviceGetCount(int *count) { *count = 1; return 0; }
 int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
-int cuDeviceGetName(char *name, int len, int device) { snprintf(name, len, "Null Card"); return 0; }
+int cuDeviceGetName(char *name, int len, int device) { snprintf(name, len, "Stub GPU"); return 0; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    long capability = number("NULL_CARD_CAPABILITY", 90);
+    long capability = number("STUB_GPU_CAPABILITY", 90);
     *value = attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : 1;
     return 0;
 }
@@ -49,8 +50,8 @@ int cuDeviceGetDefaultMemPool(void **pool, int device) { return handle(pool); }
 int cuGetErrorName(int error, const char **text) { *text = "an error's name"; return 0; }
 int cuGetErrorString(int error, const char **text) { *text = "an error's text"; return 0; }
 
-/* A wait is one that leaves the card with nothing to do: for work that ends with the recorded work that was started last. Copies in
- * another stream, and recorded work before the last, may be waited for. */
+/* Counts only waits that leave the GPU idle: waits for the graph that was launched last. Waits for copies in another
+ * stream and for earlier graphs do not count. */
 struct event { void *stream; long started; };
 static void *stream_of_graphs;
 int cuStreamCreate(void **stream, unsigned flags) { return (*stream = malloc(1)) ? 0 : 2; }
@@ -76,7 +77,8 @@ int cuModuleLoadData(void **module, const void *image) { return handle(module); 
 int cuModuleGetFunction(void **function, void *module, const char *name) { return handle(function); }
 int cuLaunchKernel(void) { COUNT(launches); return 0; }
 
-/* Recorded work is done while it is recorded, and nothing when it runs. What may not be done meanwhile fails as it does on a card. */
+/* Work is done while it is recorded into a graph; launching the graph does nothing. Calls that are not allowed while
+ * recording fail as they do on a GPU. */
 int cuStreamIsCapturing(void *stream, int *status) { *status = capturing; return 0; }
 int cuStreamBeginCapture_v2(void *stream, int mode) { capturing = 1; return 0; }
 int cuStreamEndCapture(void *stream, void **graph) { capturing = 0; return handle(graph); }
@@ -85,10 +87,10 @@ int cuGraphLaunch(void *exec, void *stream) { stream_of_graphs = stream; COUNT(g
 
 static int allocate(unsigned long long *address, size_t bytes) {
     static long taken;
-    long limit = number("NULL_CARD_MEMORY", 0), now = __atomic_add_fetch(&taken, (long)bytes, __ATOMIC_RELAXED);
+    long limit = number("STUB_GPU_MEMORY", 0), now = __atomic_add_fetch(&taken, (long)bytes, __ATOMIC_RELAXED);
     if (limit && now > limit) return 2;
     COUNT(allocations);
-    /* Cleared, so that what kernels did not write is a number. */
+    /* The memory is cleared, so that results which no kernel writes are finite numbers. */
     return (*address = (unsigned long long)calloc(bytes ? bytes : 1, 1)) ? 0 : 2;
 }
 int cuMemAllocAsync(unsigned long long *address, size_t bytes, void *stream) { return allocate(address, bytes); }
@@ -96,7 +98,7 @@ int cuMemAlloc_v2(unsigned long long *address, size_t bytes) { NOT_WHILE_RECORDI
 int cuMemFree_v2(unsigned long long address) { COUNT(frees); free((void *)address); return 0; }
 int cuMemFreeAsync(unsigned long long address, void *stream) { return cuMemFree_v2(address); }
 
-/* Page-locked memory, in blocks; a copy from the card to other memory is waited for. */
+/* Page-locked memory, in blocks. A copy from the GPU to any other memory waits. */
 #define BLOCKS 4096
 static struct { char *start; size_t bytes; } locked[BLOCKS];
 static int is_locked(const char *address) {
@@ -120,7 +122,10 @@ int cuMemFreeHost(char *address) {
     free(address);
     return 0;
 }
-static int copy(unsigned long long to, unsigned long long from, size_t bytes) { memmove((void *)to, (void *)from, bytes); return 0; }
+static int copy(unsigned long long to, unsigned long long from, size_t bytes) {
+    memmove((void *)to, (void *)from, bytes);
+    return 0;
+}
 int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *stream) {
     return copy(to, (unsigned long long)from, bytes);
 }
@@ -132,13 +137,15 @@ int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *
     }
     return copy((unsigned long long)to, from, bytes);
 }
-int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void *stream) { return copy(to, from, bytes); }
+int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void *stream) {
+    return copy(to, from, bytes);
+}
 int cuMemsetD8Async(unsigned long long to, unsigned char value, size_t bytes, void *stream) {
     memset((void *)to, value, bytes);
     return 0;
 }
 
-/* The libraries. */
+/* Functions of the libraries. */
 int cublasCreate_v2(void **out) { return handle(out); }
 int curandCreateGenerator(void **out, int kind) { return handle(out); }
 int cudnnCreate(void **out) { return handle(out); }
@@ -148,7 +155,7 @@ int cudnnCreateConvolutionDescriptor(void **out) { return handle(out); }
 size_t cudnnGetVersion(void) { return 91900; }
 size_t cudnnGetCudartVersion(void) { return 13000; }
 
-/* Two algorithms: the second is faster. */
+/* Reports two algorithms, of which the second is faster. */
 struct performance { int algorithm, status; float milliseconds; size_t memory; int determinism, math, reserved[3]; };
 static int algorithms(int *count, struct performance *found) {
     struct performance both[] = {{0, 0, 2, 0, 1, 1}, {1, 0, 1, 4096, 1, 1}};
@@ -157,13 +164,13 @@ static int algorithms(int *count, struct performance *found) {
     COUNT(searches);
     return 0;
 }
-int cudnnFindConvolutionForwardAlgorithmEx(void *h, void *xd, void *x, void *wd, void *w, void *c, void *yd, void *y, int max,
-    int *count, struct performance *found) { return algorithms(count, found); }
-int cudnnFindConvolutionBackwardDataAlgorithmEx(void *h, void *wd, void *w, void *yd, void *y, void *c, void *xd, void *x, int max,
-    int *count, struct performance *found) { return algorithms(count, found); }
-int cudnnFindConvolutionBackwardFilterAlgorithmEx(void *h, void *xd, void *x, void *yd, void *y, void *c, void *wd, void *w,
+int cudnnFindConvolutionForwardAlgorithmEx(void *h, void *xd, void *x, void *wd, void *w, void *c, void *yd, void *y,
     int max, int *count, struct performance *found) { return algorithms(count, found); }
-/* By cuDNN's rules: no search. */
+int cudnnFindConvolutionBackwardDataAlgorithmEx(void *h, void *wd, void *w, void *yd, void *y, void *c, void *xd,
+    void *x, int max, int *count, struct performance *found) { return algorithms(count, found); }
+int cudnnFindConvolutionBackwardFilterAlgorithmEx(void *h, void *xd, void *x, void *yd, void *y, void *c, void *wd,
+    void *w, int max, int *count, struct performance *found) { return algorithms(count, found); }
+/* Chooses by the rules of cuDNN, which is no search. */
 static int rules(int *count, struct performance *found) { algorithms(count, found); searches--; return 0; }
 int cudnnGetConvolutionForwardAlgorithm_v7(void *h, void *xd, void *wd, void *c, void *yd, int max, int *count,
     struct performance *found) { return rules(count, found); }
