@@ -1,21 +1,36 @@
 #!/usr/bin/env python3
-"""Measures ucftrain's input pipeline beside those that pip can install: the same samples, machine and number of threads.
+"""Compares ucftrain's loader with other loaders: same samples, same machine, same number of threads.
+
+    scripts/bench_peers.py --tree TREE --lists LISTS --stream flow|rgb
+                           [--classes A,B] [--rounds 3] [--cold]
+
+Needs the programs and the Python packages of the other loaders. A loader that is not installed gets
+a row that says so.
 
     sudo apt-get install libturbojpeg0-dev libopencv-dev pkg-config      # for FFCV
-    python3 -m venv venv && venv/bin/pip install torch torchvision webdataset litdata mosaicml-streaming ffcv nvidia-dali-cuda130
+    python3 -m venv venv
+    venv/bin/pip install torch torchvision webdataset litdata mosaicml-streaming ffcv \\
+        nvidia-dali-cuda130
     cargo build --release -p ucfpack -p ucftrain
-    venv/bin/python scripts/bench_peers.py --tree TREE --lists LISTS --stream flow|rgb [--classes A,B] [--rounds 3] [--cold]
+    venv/bin/python scripts/bench_peers.py --tree TREE --lists LISTS --stream flow
 
-TREE is in the feichtenhofer layout; the clips to learn from of split 1 are used. A sample is a stack of 20 x 224 x 224 of 10 consecutive
-flow frames, or a random crop of 3 x 224 x 224, mirrored half of the time; u8 on the host, in batches of 32 or 25. Each peer gets the data
-in its own format (made once, kept in --work) and the settings that its documentation advises: see scripts/peers. One that is not
-installed is a row that says so.
+TREE is a frame tree in the feichtenhofer layout. The script uses the training clips of split 1. A
+sample is a stack of 10 consecutive flow frames, 20 x 224 x 224, or a random crop of an RGB frame,
+3 x 224 x 224, mirrored half of the time. Samples are u8 in host memory, in batches of 32 (flow) or
+25 (RGB). Each loader gets the data in its own format, made once and kept in --work, and the
+settings that its documentation recommends (scripts/peers).
 
-The programs take turns, each alone in a process; figures are medians over the rounds. The first batches are not counted. Memory is the
-most that the process and its workers held, a page that they share counted once; `own` is without pages of files. `disk` is what a
-peer's files hold together; ours have one clip more, to test on, which ucftrain wants. --cold measures again, each time with an empty
-page cache, for one pass at most. `read` is what came from the disk: a small set is read whole before the clock starts, read-ahead helping,
-so that only a large one says how fast a disk feeds a loader. Nothing else should run.
+The loaders take turns, each in its own process. Figures are medians over the rounds. The first
+batches do not count. Columns:
+
+* memory: peak memory of the process and its children. A shared page counts once.
+* own: the same without pages of files.
+* disk: size of the loader's files. Ours include one test clip, which ucftrain requires.
+* cold (--cold): samples per second with an empty page cache, for at most one pass.
+* read (--cold): bytes that the cold run has read from disk.
+
+A small dataset is read from disk completely before the clock starts, because of read-ahead. Only a
+large dataset shows how fast a disk feeds a loader. Run nothing else on the machine.
 """
 
 import argparse
@@ -34,9 +49,14 @@ from peers.job import Job
 
 MODULES = ["ours", "pil_files", "ffcv_beton", "webdataset_tar", "litdata_chunks", "mosaic_mds", "dali_cpu"]
 PEERS = [importlib.import_module(f"peers.{name}") for name in MODULES]
-# What is said of two subjects: speed, or size.
+# Pairs of subjects whose ratio of speed, or of size, is printed.
 SPEED_RATIOS = {
-    "flow": [("ours zstd", "PIL files"), ("ours zstd", "WebDataset"), ("ours lz4", "FFCV raw"), ("ours raw", "FFCV raw")],
+    "flow": [
+        ("ours zstd", "PIL files"),
+        ("ours zstd", "WebDataset"),
+        ("ours lz4", "FFCV raw"),
+        ("ours raw", "FFCV raw"),
+    ],
     "rgb": [("ours jpeg", "FFCV jpg"), ("ours jpeg", "PIL files")],
 }
 SIZE_RATIOS = {"flow": [("FFCV raw", "ours zstd")], "rgb": [("FFCV jpg", "ours jpeg")]}
@@ -54,7 +74,7 @@ class Subject:
         return own or [os.path.join(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
 
     def prepare(self, job, again):
-        """Makes the data, unless they are there, of the same clips."""
+        """Makes the data, unless data of the same clips exist already."""
         marker, made_of = self.place / "prepared.json", [[clip.name, clip.rgb, clip.flow] for clip in job.clips]
         if marker.exists() and not again:
             found = json.loads(marker.read_text())
@@ -72,7 +92,7 @@ class Subject:
         marker.write_text(json.dumps({"clips": made_of, "threads": job.threads, "extra": self.extra}))
 
     def ask(self, job, what, *more):
-        """Has a new process of this script prepare or measure."""
+        """Runs this script in a new process, which prepares or measures. Returns its result."""
         with tempfile.TemporaryDirectory() as folder:
             result = pathlib.Path(folder) / "result.json"
             job.save(pathlib.Path(folder) / "job.json")
@@ -90,7 +110,7 @@ class Subject:
         else:
             seconds = job.seconds
             if temperature == "cold":
-                # No more than one pass, at the rate of the warm rounds.
+                # At most one pass, estimated from the rate of the warm rounds.
                 seconds = min(seconds, job.count() / self.rate("warm"))
                 measure.drop(self.files(job))
             seen = measure.watched(self.peer.command(job, self.folder, seconds))
@@ -109,11 +129,11 @@ class Subject:
 
 def last_line(text):
     lines = [line for line in (text or "").split("\n") if line.strip()]
-    return lines[-1] if lines else "ended without a word"
+    return lines[-1] if lines else "failed without an error message"
 
 
 def inner(what, name, given, folder):
-    """In a process of its own: prepares or measures one subject, and leaves the result in a file."""
+    """Prepares or measures one subject, in its own process. Writes the result to a file."""
     job = Job.load(pathlib.Path(given) / "job.json")
     peer = next(peer for peer in PEERS if name in peer.SUBJECTS[job.stream])
     try:
@@ -124,7 +144,8 @@ def inner(what, name, given, folder):
             if what == "cold":
                 own = getattr(peer, "files", lambda job: None)(job) or [entry.path for entry in os.scandir(folder)]
                 options = {"most_samples": job.count(), "before": lambda: measure.drop(own)}
-            # A worker has two batches in hand; FFCV and DALI have three and two altogether. Workers' batches come in bursts.
+            # Each worker prefetches two batches; FFCV prefetches three in all, DALI two. Workers
+            # deliver in bursts.
             warm_up, least = 2 * job.threads + 2, 4 * job.threads
             found = measure.timed(peer.batches(job, name, folder), job.shapes(), warm_up, least, job.seconds, **options)
     except ImportError as error:
@@ -167,7 +188,10 @@ def ratios(subjects, stream):
 
 
 def bytes_alone(subjects, job):
-    """How fast one reader gets our shards from an empty page cache, without decoding; several at a time can be faster."""
+    """Measures how fast one process reads our shards with an empty page cache, without decoding.
+
+    Several processes at a time can be faster.
+    """
     rows = []
     for subject in subjects:
         if subject.peer.__name__ != "peers.ours" or not subject.rounds["cold"]:
@@ -178,31 +202,33 @@ def bytes_alone(subjects, job):
         measure.warm(files)
         seconds = time.perf_counter() - start
         rate = sum(map(os.path.getsize, files)) / seconds
-        samples = rate / subject.peer.bytes_a_sample(subject.folder, job.stream)
+        samples = rate / subject.peer.bytes_per_sample(subject.folder, job.stream)
         rows.append({"name": subject.name, "seconds": seconds, "bytes_per_second": rate, "samples_per_second": samples})
         print(
-            f"reading the bytes alone, {subject.name}: all shards in {seconds:.2f} s, {rate / 1e6:,.0f} MB/s, "
-            f"which carry {samples:,.0f} samples/s; ours, cold: {subject.rate('cold') / samples:.2f} x"
+            f"{subject.name}, reading only: all shards in {seconds:.2f} s, {rate / 1e6:,.0f} MB/s, "
+            f"{samples:,.0f} samples/s; the cold loader reaches {subject.rate('cold') / samples:.2f} x of this"
         )
     return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tree", required=True)
-    parser.add_argument("--lists", required=True)
-    parser.add_argument("--classes", help="these classes only")
-    parser.add_argument("--stream", choices=["flow", "rgb"], default="flow")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--batch", type=int, help="default: 32 for flow, 25 for rgb")
-    parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help="subjects whose names begin so: ours,FFCV")
-    parser.add_argument("--cold", action="store_true", help="also with an empty page cache")
-    parser.add_argument("--prepare", action="store_true", help="make the data only, also where they are there")
-    parser.add_argument("--work", default="bench-peers", help="folder for the peers' data; they are kept")
-    parser.add_argument("--bin", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release"))
-    parser.add_argument("--json", action="store_true", help="print everything as JSON on stdout, the table on stderr")
+    threads = len(os.sched_getaffinity(0))
+    programs = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release")
+    parser.add_argument("--tree", required=True, help="frame tree in the feichtenhofer layout")
+    parser.add_argument("--lists", required=True, help="folder of the split lists")
+    parser.add_argument("--classes", help="classes to use, separated by commas [default: all]")
+    parser.add_argument("--stream", choices=["flow", "rgb"], default="flow", help="stream to load [default: flow]")
+    parser.add_argument("--threads", type=int, default=threads, help=f"threads or workers [default: {threads}]")
+    parser.add_argument("--batch", type=int, help="samples per batch [default: 32 for flow, 25 for rgb]")
+    parser.add_argument("--seconds", type=float, default=5, help="seconds per measurement [default: 5]")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements per loader [default: 3]")
+    parser.add_argument("--only", help="start of the names of loaders to measure, for example ours,FFCV")
+    parser.add_argument("--cold", action="store_true", help="measure also with an empty page cache")
+    parser.add_argument("--prepare", action="store_true", help="make all data again, and measure nothing")
+    parser.add_argument("--work", default="bench-peers", help="folder for the loaders' data [default: bench-peers]")
+    parser.add_argument("--bin", default=programs, help=f"folder of the programs [default: {programs}]")
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout and the table on stderr")
     args = parser.parse_args()
     args.batch = args.batch or {"flow": 32, "rgb": 25}[args.stream]
     args.work = os.path.abspath(args.work)
@@ -235,7 +261,10 @@ def main():
         fields = ("name", "note", "failed", "bytes", "blocks", "rounds")
         rows = [{name: getattr(subject, name, None) for name in fields} for subject in subjects]
         document = {name: getattr(args, name) for name in ("stream", "batch", "threads", "seconds", "classes")}
-        print(json.dumps(document | {"clips": len(job.clips), "images": images, "subjects": rows, "bytes_alone": alone}), file=stdout)
+        print(
+            json.dumps(document | {"clips": len(job.clips), "images": images, "subjects": rows, "bytes_alone": alone}),
+            file=stdout,
+        )
 
 
 if __name__ == "__main__":

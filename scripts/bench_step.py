@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
-"""Times a ResNet-18 training step and an evaluation forward pass in ucftrain and in PyTorch, in turns on the same machine.
+"""Times a ResNet-18 training step and an evaluation pass on the CPU in ucftrain and in PyTorch.
+
+    scripts/bench_step.py [--stream rgb|flow] [--batch N] [--size 224] [--rounds 5] [--threads 2]
+
+Needs Rust, torch and torchvision:
 
     python3 -m venv venv && venv/bin/pip install torch torchvision
-    venv/bin/python scripts/bench_step.py [--stream rgb|flow] [--batch N] [--size 224] [--rounds 5] [--threads 2]
+    venv/bin/python scripts/bench_step.py
 
-Each round runs both programs, one after the other, alone. PyTorch: eager, channels_last, float32. Prints the median over the
-rounds of each program's medians, the most memory that each held, and the ratios.
+The script builds ucftrain. The two programs take turns, and each runs alone. PyTorch runs in eager
+mode with channels_last and float32. The script prints the medians over the rounds of each program's
+medians, the peak memory, and the ratios.
 """
+
 import argparse
 import json
 import os
@@ -47,7 +53,7 @@ def pytorch(args):
     found = {"step_ms": median(step)}
     net.eval()
     found["eval_ms"] = median(evaluate)
-    # Kilobytes, on Linux.
+    # Linux reports kilobytes.
     found["peak_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps(found))
 
@@ -63,18 +69,24 @@ def median(run, times=5):
 
 
 def ours(args, program):
-    options = [f"--stream={args.stream}", f"--batch-size={args.batch}", f"--input-size={args.size}", f"--threads={args.threads}"]
+    options = [
+        f"--stream={args.stream}",
+        f"--batch-size={args.batch}",
+        f"--input-size={args.size}",
+        f"--threads={args.threads}",
+    ]
     command = [program, "bench", "step", *options, "--device=cpu", "--seconds=0", "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stream", choices=CHANNELS, default="rgb")
-    parser.add_argument("--batch", type=int, help="default: 25 for rgb, 32 for flow")
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    cores = os.cpu_count()
+    parser.add_argument("--stream", choices=CHANNELS, default="rgb", help="stream of the network [default: rgb]")
+    parser.add_argument("--batch", type=int, help="images per batch [default: 25 for rgb, 32 for flow]")
+    parser.add_argument("--size", type=int, default=224, help="height and width in pixels [default: 224]")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements per program [default: 5]")
+    parser.add_argument("--threads", type=int, default=cores, help=f"number of threads [default: {cores}]")
     parser.add_argument("--pytorch", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.batch = args.batch or {"rgb": 25, "flow": 32}[args.stream]
@@ -85,12 +97,18 @@ def main():
     rows = {"ucftrain": [], "PyTorch": []}
     for _ in range(args.rounds):
         rows["ucftrain"].append(ours(args, program))
-        peer = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--pytorch"], check=True, capture_output=True, text=True)
+        peer = subprocess.run(
+            [sys.executable, __file__, *sys.argv[1:], "--pytorch"], check=True, capture_output=True, text=True
+        )
         rows["PyTorch"].append(json.loads(peer.stdout))
     names = ["step_ms", "eval_ms", "peak_bytes"]
-    medians = {who: {name: statistics.median(row[name] for row in found) for name in names} for who, found in rows.items()}
+    medians = {
+        who: {name: statistics.median(row[name] for row in found) for name in names} for who, found in rows.items()
+    }
     peer = medians["PyTorch"]
-    print(f"ResNet-18, batch {args.batch} x {CHANNELS[args.stream]} x {args.size} x {args.size}, {args.threads} threads")
+    print(
+        f"ResNet-18, batch {args.batch} x {CHANNELS[args.stream]} x {args.size} x {args.size}, {args.threads} threads"
+    )
     print(f"{'':10}{'step':>10}{'ratio':>8}{'evaluation':>13}{'ratio':>8}{'memory':>12}{'ratio':>8}")
     for who, found in medians.items():
         step, evaluation, memory = (found[name] / peer[name] for name in names)

@@ -1,22 +1,28 @@
 #!/usr/bin/env python3
-"""Finds circles of imports among the files of each crate, and measures the layout: files a folder, longest functions.
+"""Finds import cycles among the files of each crate, and measures the layout of the crate.
 
     scripts/circles.py [FOLDER...] [--functions N] [--edges]
 
-FOLDER is a package or a folder of packages; the default is this repository. A file imports another one if it names an item that
-the other defines: in a `use`, in a path such as `crate::index::Entry` or `super::open`, or in a macro call. Re-exports are
-followed to the file that defines the item, and a `pub use` whose name the file's own code does not need is no import. Code under
-`#[cfg(test)]` and `#[test]` is left out. Types that are only reached through a method call or a field are not seen.
+Needs only Python. FOLDER is a package or a folder of packages; the default is this repository.
 
-Prints every circle of more than two files with the imports that make it. Exits with 1 if there is one, with 2 on wrong usage.
+A file imports another one if it names an item that the other file defines: in a `use`, in a path
+such as `crate::index::Entry` or `super::open`, or in a macro call. The script follows re-exports to
+the file that defines the item. A `pub use` is no import if the code of the file does not use its
+name. Code under `#[cfg(test)]` and `#[test]` is skipped. The script does not see types that are
+only used through a method call or a field.
+
+Prints the number of files per folder, the longest functions, and each cycle. For a cycle of more
+than two files, it also prints the imports. Exits with 1 if there is such a cycle, and with 2 on
+wrong usage.
 """
+
 import argparse
 import re
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-LARGEST = 2  # files of a circle that is allowed
+LARGEST = 2  # Number of files of the largest cycle that is allowed.
 SKIPPED = {"target", "tests", "benches", "examples", "fuzz", "node_modules"}
 TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
@@ -32,7 +38,8 @@ TOKEN = re.compile(
 )
 OPEN, CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
 ITEMS = {"struct", "enum", "union", "trait", "type", "fn", "const", "static"}
-# What an item may start with; anything else that has an attribute is a field, an arm or an expression.
+# The words that an item may start with. Anything else with an attribute is a field, an arm or an
+# expression.
 STARTS = ITEMS | {"pub", "use", "mod", "impl", "unsafe", "async", "extern", "macro_rules"}
 
 
@@ -44,7 +51,7 @@ class Token:
 
 
 def tokens(text):
-    """The words, literals and marks of Rust source, without comments."""
+    """Returns the words, literals and marks of Rust source, without comments."""
     found, at, line = [], 0, 1
     while at < len(text):
         match = TOKEN.match(text, at)
@@ -70,7 +77,7 @@ def tokens(text):
 
 
 def closing(found, at):
-    """The index of the bracket that closes the one at `at`."""
+    """Returns the index of the bracket that closes the bracket at `at`."""
     depth = 0
     for i in range(at, len(found)):
         text = found[i].text
@@ -82,7 +89,10 @@ def closing(found, at):
 
 
 def end_of_item(found, at):
-    """The index behind the item that starts at `at`: behind its `;` or its first block, behind the comma of a field or an arm."""
+    """Returns the index after the item that starts at `at`.
+
+    An item ends with `;` or its first block. A field or an arm ends with a comma.
+    """
     ends = {";"} if at < len(found) and found[at].text in STARTS else {";", ","}
     while at < len(found):
         text = found[at].text if found[at].kind == "mark" else ""
@@ -99,7 +109,7 @@ def end_of_item(found, at):
 
 
 def is_test(attribute):
-    """Whether an attribute, as its words and marks, keeps an item for tests."""
+    """Returns whether an attribute makes an item part of tests only. `attribute` is a list of words and marks."""
     text = "".join(attribute)
     if text == "test" or text.endswith("::test"):
         return True
@@ -115,16 +125,16 @@ class Module:
         self.crate, self.path, self.file = crate, path, file
         self.items = {}  # name -> file that defines it
         self.modules = {}  # name -> Module
-        self.bindings = defaultdict(list)  # name -> paths that `use` gave it
-        self.imports = []  # (name, path, whether it is a re-export) of every `use`
+        self.bindings = defaultdict(list)  # name -> paths that `use` binds to it
+        self.imports = []  # (name, path, whether it is a re-export) of each `use`
         self.globs = []  # (path, whether it is a re-export)
-        self.paths = []  # paths of two and more words in the code
+        self.paths = []  # paths of two or more words in the code
         self.words = set()  # other words of the code
-        self.macros = set()  # names of the macros that are called
+        self.macros = set()  # names of called macros
 
 
 class Crate:
-    """The modules of one target: a library or a program."""
+    """The modules of a target: a library or a program."""
 
     def __init__(self, root, library=None, name=None):
         self.library, self.name = library, name
@@ -137,7 +147,7 @@ class Crate:
         self.parse(module, tokens(file.read_text(encoding="utf-8")), file, folder)
 
     def child(self, module, name, attributes, folder):
-        """The file of `mod name;` and the folder of its own children."""
+        """Returns the file of `mod name;` and the folder of its children."""
         for attribute in attributes:
             if attribute[:2] == ["path", "="]:
                 file = module.file.parent / attribute[2].strip('"')
@@ -155,7 +165,7 @@ class Crate:
                 start = at + 1 + (found[at + 1].text == "!")
                 if start < len(found) and found[start].text == "[":
                     end = closing(found, start)
-                    attribute = [t.text for t in found[start + 1:end]]
+                    attribute = [t.text for t in found[start + 1 : end]]
                     at = end + 1
                     if found[start - 1].text == "!":
                         continue
@@ -171,13 +181,13 @@ class Crate:
 
     @staticmethod
     def skip(found, at):
-        """Behind the item whose attribute ended at `at`."""
+        """Returns the index after an item. `at` is the index after its first attribute."""
         while at + 1 < len(found) and found[at].text == "#" and found[at + 1].text == "[":
             at = closing(found, at + 1) + 1
         return end_of_item(found, at)
 
     def item(self, module, found, at, file, folder, attributes):
-        """Reads what starts at `at`; returns where the next thing starts."""
+        """Reads the item or expression that starts at `at`. Returns the index of the next one."""
         token, following = found[at], found[at + 1] if at + 1 < len(found) else None
         if token.kind != "word" or following is None:
             return at + 1
@@ -185,7 +195,7 @@ class Crate:
             return closing(found, at + 1) + 1
         if token.text == "use":
             end = next((i for i in range(at, len(found)) if found[i].text == ";"), len(found))
-            self.use(module, found[at + 1:end], (), is_public(found, at))
+            self.use(module, found[at + 1 : end], (), is_public(found, at))
             return end + 1
         if token.text == "mod" and following.kind == "word" and at + 2 < len(found):
             return self.inner(module, found, at, file, folder, attributes)
@@ -214,7 +224,7 @@ class Crate:
             child = module.modules.get(name) or Module(self, (*module.path, name), file)
             module.modules[name] = child
             self.all.append(child)
-            self.parse(child, found[at + 3:end], file, folder / name)
+            self.parse(child, found[at + 3 : end], file, folder / name)
             return end + 1
         place = self.child(module, name, attributes, folder)
         if mark == ";" and place:
@@ -226,12 +236,12 @@ class Crate:
         return at + 3
 
     def use(self, module, tree, before, public):
-        """Reads one tree of a `use`, split at its commas."""
+        """Reads one tree of a `use`. Splits groups at their commas."""
         path, at = list(before), 0
         while at < len(tree):
             token = tree[at]
             if token.text == "{":
-                for part in parts(tree[at + 1:closing(tree, at)]):
+                for part in parts(tree[at + 1 : closing(tree, at)]):
                     self.use(module, part, tuple(path), public)
                 return
             if token.text == "*":
@@ -241,7 +251,7 @@ class Crate:
                 self.bind(module, tree[at + 1].text, tuple(path), public)
                 return
             if token.kind == "word" and token.text == "self" and path:
-                pass  # `a::{self}` is `a`.
+                pass  # `a::{self}` is the same as `a`.
             elif token.kind == "word":
                 path.append(token.text)
             elif token.text == "::" and at == 0 and not before:
@@ -265,7 +275,7 @@ class Crate:
 
     @staticmethod
     def path(module, found, at):
-        """Reads a path in code, such as `crate::a::b`, or a macro's call."""
+        """Reads a path in code, such as `crate::a::b`, or the call of a macro."""
         if at and (found[at - 1].text == "." or found[at - 1].text == "::" and found[at - 2].kind == "word"):
             return at + 1
         path = [found[at].text]
@@ -283,10 +293,10 @@ class Crate:
             module.words.add(path[0])
         return at
 
-    # Names
+    # Name resolution
 
     def start(self, module, path):
-        """The module where a path starts, and the rest of it; None if it leads out of the crate."""
+        """Returns the module where a path starts, and the rest of the path. Returns None if it leaves the package."""
         path = list(path)
         if path[0] == "crate":
             return self.root, path[1:]
@@ -310,8 +320,10 @@ class Crate:
         return module
 
     def resolve(self, module, path, seen=frozenset()):
-        """What `path` names in `module`: (file that defines it, its name) or a Module, several where code is conditional; none
-        for what is not of this package."""
+        """Returns the items that `path` names in `module`: each a Module, or a file and the name that it defines.
+
+        There are several if code is conditional, and none if the item belongs to another package.
+        """
         start = self.start(module, path)
         if start is None or (module, tuple(path)) in seen:
             return []
@@ -340,7 +352,7 @@ class Crate:
         return answers
 
     def edges(self):
-        """(file, file) -> the names that the first takes from the second."""
+        """Returns {(file, file): names that the first file imports from the second}."""
         edges = defaultdict(Counter)
         for module in self.all:
             for answer in self.taken(module):
@@ -350,7 +362,7 @@ class Crate:
         return edges
 
     def taken(self, module):
-        """All that the code of a module names of others."""
+        """Yields the items of other modules that the code of a module names."""
         first = {path[0] for path in module.paths}
         words = module.words | first | module.macros
         for path in module.paths:
@@ -359,7 +371,8 @@ class Crate:
             if public and name not in words:
                 continue
             for answer in self.resolve(module, path):
-                # What is taken through a module's name is found with its own path.
+                # Items that are used through the name of a module are found through their own
+                # paths.
                 if not isinstance(answer, Module) or name not in first:
                     yield answer
         for path, public in module.globs:
@@ -376,7 +389,7 @@ class Crate:
 
 
 def is_public(found, at):
-    """Whether `pub` or `pub(...)` stands before the word at `at`."""
+    """Returns whether `pub` or `pub(...)` precedes the word at `at`."""
     if at and found[at - 1].text == ")":
         start = next((i for i in range(at - 1, -1, -1) if found[i].text == "("), 0)
         return start > 0 and found[start - 1].text == "pub"
@@ -384,7 +397,7 @@ def is_public(found, at):
 
 
 def parts(tree):
-    """What the commas outside all brackets part."""
+    """Yields the parts of a tree between commas outside of brackets."""
     depth, part = 0, []
     for token in tree:
         depth += (token.text in OPEN) - (token.text in CLOSE)
@@ -402,7 +415,7 @@ _OUTSIDE = {}
 
 
 def outside(found):
-    """The indices of tokens that stand outside all brackets."""
+    """Returns the indices of tokens outside of brackets."""
     key = id(found)
     if key not in _OUTSIDE or _OUTSIDE[key][0] is not found:
         depth, flat = 0, set()
@@ -417,8 +430,11 @@ def outside(found):
     return _OUTSIDE[key][1]
 
 
-def circles(edges):
-    """The strongly connected parts of more than one file, largest first (Tarjan 1972, without recursion)."""
+def cycles(edges):
+    """Returns the strongly connected components of more than one file, the largest first.
+
+    The algorithm is that of Tarjan (1972), without recursion.
+    """
     after = defaultdict(list)
     for first, second in edges:
         after[first].append(second)
@@ -456,7 +472,7 @@ def circles(edges):
 
 
 class Package:
-    """What is measured of a package."""
+    """The imports, functions and files of a package."""
 
     def __init__(self, manifest):
         text = manifest.read_text(encoding="utf-8")
@@ -470,7 +486,9 @@ class Package:
         self.targets = [Crate(library, name=name)] if library.is_file() else []
         lib = self.targets[0] if self.targets else None
         declared = re.findall(r"^\[\[bin\]\](.*?)(?=^\[|\Z)", text, re.M | re.S)
-        paths = {self.folder / path for part in declared for path in re.findall(r'^\s*path\s*=\s*"([^"]+)"', part, re.M)}
+        paths = {
+            self.folder / path for part in declared for path in re.findall(r'^\s*path\s*=\s*"([^"]+)"', part, re.M)
+        }
         paths |= {src / "main.rs", *src.glob("bin/*.rs"), *src.glob("bin/*/main.rs")}
         self.targets += [Crate(path, lib, name) for path in sorted(paths) if path.is_file()]
         self.edges, self.functions, self.files = defaultdict(Counter), {}, set()
@@ -497,38 +515,42 @@ def packages(folders):
 
 
 def report(package, functions, all_edges):
-    """Prints what is measured of a package; returns whether it has a circle that is too large."""
-    found = circles(package.edges)
-    large = [circle for circle in found if len(circle) > LARGEST]
+    """Prints the measurements of a package. Returns whether it has a cycle that is too large."""
+    found = cycles(package.edges)
+    large = [cycle for cycle in found if len(cycle) > LARGEST]
     folders = Counter(package.shown(file.parent) for file in package.files)
     sizes = ", ".join(f"{folder}/ {count}" for folder, count in sorted(folders.items()))
-    print(f"{package.name}: {len(package.files)} files, {len(package.edges)} imports, "
-          f"{len(large)} circles of more than {LARGEST} files, {len(found) - len(large)} of {LARGEST}")
-    print(f"  files a folder: {sizes}")
+    print(
+        f"{package.name}: {len(package.files)} files, {len(package.edges)} imports, "
+        f"{len(large)} cycles of more than {LARGEST} files, {len(found) - len(large)} of {LARGEST}"
+    )
+    print(f"  files per folder: {sizes}")
     longest = sorted(package.functions.values(), key=lambda f: (-f[0], f[1]))[:functions]
     if longest:
         texts = (f"{name} {lines} ({package.shown(file)}:{line})" for lines, name, file, line in longest)
         print(f"  longest functions, in lines: {', '.join(texts)}")
-    for circle in found:
-        is_large = len(circle) > LARGEST
-        print(f"  {'CIRCLE' if is_large else 'circle'} of {len(circle)} files: {', '.join(map(package.shown, circle))}")
+    for cycle in found:
+        is_large = len(cycle) > LARGEST
+        print(f"  {'CYCLE' if is_large else 'cycle'} of {len(cycle)} files: {', '.join(map(package.shown, cycle))}")
         if is_large or all_edges:
             for (first, second), names in sorted(package.edges.items()):
-                if first in circle and second in circle:
+                if first in cycle and second in cycle:
                     print(f"    {package.shown(first)} -> {package.shown(second)}: {', '.join(sorted(names))}")
     return bool(large)
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="packages, or folders of packages")
-    parser.add_argument("--functions", type=int, default=3, metavar="N", help="longest functions to name [default: 3]")
-    parser.add_argument("--edges", action="store_true", help="print the imports of circles of two files too")
+    parser.add_argument(
+        "--functions", type=int, default=3, metavar="N", help="number of longest functions to list [default: 3]"
+    )
+    parser.add_argument("--edges", action="store_true", help="print the imports of cycles of two files, too")
     options = parser.parse_args(arguments)
     folders = options.folders or [Path(__file__).resolve().parent.parent]
     found = packages(folders)
     if not found:
-        parser.error(f"no package below {', '.join(map(str, folders))}")
+        parser.error(f"no package in {', '.join(map(str, folders))}")
     large = [report(package, options.functions, options.edges) for package in found]
     return int(any(large))
 

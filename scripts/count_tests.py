@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Counts the tests in the output of `cargo test`: a table of test programs, and the reason of each ignored test.
+"""Counts the tests in the output of `cargo test`, and lists why tests were ignored.
 
-    scripts/count_tests.py LOG      with STRICT=1, ignored tests are an error
+    scripts/count_tests.py LOG
+    STRICT=1 scripts/count_tests.py LOG      ignored tests are an error
 
-Exits with 1 if a test failed, if no test ran, or, with STRICT=1, if a test was ignored. Tests that other tests start as their
-own process (`ignore = "started by ..."`) are listed apart and are no error.
+Needs only Python. Exits with 1 if a test failed or no test ran, and with STRICT=1 also if a test
+was ignored. Tests that other tests start as a process (`ignore = "started by ..."`) are listed
+separately. They are not an error.
 """
 
 import os
@@ -30,7 +32,7 @@ class Program:
 
 
 def program_name(match):
-    """Returns a short name: the crate's for unit tests and examples in documentation, the file's for others."""
+    """Returns a short name: the crate, and the source file or "documentation"."""
     source, executable, documented = match.groups()
     if documented:
         return f"{documented} (documentation)"
@@ -39,7 +41,7 @@ def program_name(match):
 
 
 def read(lines):
-    """Returns the programs in order, and for each reason the names of the tests that it kept from running."""
+    """Returns the programs in order, and the names of the ignored tests for each reason."""
     programs, reasons, program = [], defaultdict(list), None
     for line in lines:
         line = COLOURS.sub("", line.rstrip("\n"))
@@ -47,7 +49,8 @@ def read(lines):
             program = Program(program_name(match))
             programs.append(program)
         elif match := RESULT.match(line):
-            # What a test prints may look like a result; only the first one after a program's start is its own.
+            # The output of a test may look like a result. Only the first result after the start
+            # counts.
             if program and not program.finished:
                 program.passed, program.failed, program.ignored = map(int, match.groups())
                 program.finished = True
@@ -57,8 +60,13 @@ def read(lines):
 
 
 def show(programs, reasons):
-    """Prints the table and the reasons. Returns the sums of passed, failed and ignored tests, and of unfinished programs."""
-    tested = [program for program in programs if program.passed + program.failed + program.ignored or not program.finished]
+    """Prints the table and the reasons.
+
+    Returns the numbers of passed, failed and ignored tests, and of unfinished programs.
+    """
+    tested = [
+        program for program in programs if program.passed + program.failed + program.ignored or not program.finished
+    ]
     width = max((len(program.name) for program in tested), default=0)
     print(f"\n{'tests':{width}}  passed  failed  ignored")
     print("-" * (width + 25))
@@ -86,7 +94,9 @@ def main():
     if not passed:
         sys.exit("error: no test ran")
     if ignored and os.environ.get("STRICT") == "1":
-        sys.exit(f"error: {ignored} tests were ignored; scripts/install_test_tools.sh installs what tests need")
+        sys.exit(
+            f"error: {ignored} tests were ignored; scripts/install_test_tools.sh installs the tools that they need"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Makes train/tests/goldens/events.tfevents with TensorBoard's own writer: python3 -m venv venv && venv/bin/pip install tensorboard
+"""Makes train/tests/goldens/events.tfevents with TensorBoard's own writer.
 
-    venv/bin/python scripts/make_event_golden.py
-    venv/bin/python scripts/make_event_golden.py RUN    reads a run's events with TensorBoard's reader and prints them
+    scripts/make_event_golden.py
+    scripts/make_event_golden.py RUN     prints the events of a run, read with TensorBoard's reader
+
+Needs TensorBoard: python3 -m venv venv && venv/bin/pip install tensorboard
 """
+
 import pathlib
 import sys
 
@@ -23,10 +26,17 @@ if len(sys.argv) > 1:
 else:
     with open(GOLDEN, "wb") as file:
         writer = RecordWriter(file)
-        first = Summary(value=[Summary.Value(tag="loss/train", simple_value=1.25), Summary.Value(tag="learning_rate", simple_value=5e-4)])
+        first = Summary(
+            value=[
+                Summary.Value(tag="loss/train", simple_value=1.25),
+                Summary.Value(tag="learning_rate", simple_value=5e-4),
+            ]
+        )
         second = Summary(value=[Summary.Value(tag="top1/test", simple_value=73.883)])
-        for event in (Event(wall_time=1700000000.25, file_version="brain.Event:2"),
-                      Event(wall_time=1700000001.5, step=0, summary=first),
-                      Event(wall_time=1700000002.75, step=300, summary=second)):
+        for event in (
+            Event(wall_time=1700000000.25, file_version="brain.Event:2"),
+            Event(wall_time=1700000001.5, step=0, summary=first),
+            Event(wall_time=1700000002.75, step=300, summary=second),
+        ):
             writer.write(event.SerializeToString())
         writer.flush()

@@ -1,13 +1,24 @@
 #!/usr/bin/env python3
-"""Makes the goldens of opticalflow/: pairs of made-up images with their true motion and the flow of OpenCV's DualTVL1 and DIS.
+"""Makes the goldens of clip-flow: image pairs with their true motion and OpenCV's flow.
+
+    scripts/make_flow_goldens.py [--out opticalflow/tests/goldens]
+
+Needs numpy and OpenCV. The files in the repository were made with these versions:
 
     python3 -m venv env && env/bin/pip install numpy opencv-contrib-python-headless==5.0.0.93
-    env/bin/python scripts/make_flow_goldens.py [--out opticalflow/tests/goldens]
+    env/bin/python scripts/make_flow_goldens.py
 
-A file NAME_WIDTHxHEIGHT.bin holds, all [height, width] and little-endian: the first image (u8), the second (u8), the true motion in
-x and y (f32), OpenCV's DualTVL1 in x and y (f32), and its DIS (PRESET_MEDIUM) likewise. The images are sums of few waves, of many waves, and soft checks; the second is the first seen
-through the inverse motion, sampled from the same formula, so the motion is exact.
+A file NAME_WIDTHxHEIGHT.bin holds these arrays [height, width], little-endian:
+
+    u8   first image, second image
+    f32  true motion in x, in y
+    f32  flow of OpenCV's DualTVL1 in x, in y
+    f32  flow of OpenCV's DIS (PRESET_MEDIUM) in x, in y
+
+The images are synthetic: a few waves, many waves, and a soft checkerboard. The second image is
+computed with the inverse motion from the same formula, so the motion is exact.
 """
+
 import argparse
 import pathlib
 
@@ -16,15 +27,24 @@ import numpy
 
 
 def waves(x, y):
-    return 128 + 40 * numpy.sin(0.31 * x + 0.1 * y) + 35 * numpy.cos(0.23 * y - 0.17 * x) + 30 * numpy.sin(0.11 * x * 1.7 + 0.47 * y)
+    return (
+        128
+        + 40 * numpy.sin(0.31 * x + 0.1 * y)
+        + 35 * numpy.cos(0.23 * y - 0.17 * x)
+        + 30 * numpy.sin(0.11 * x * 1.7 + 0.47 * y)
+    )
 
 
 def noise(x, y):
-    """Many waves of all directions and lengths."""
+    """Returns the grey values of many waves of all directions and lengths."""
     random = numpy.random.default_rng(7)
     value = numpy.full_like(x, 128.0)
     for _ in range(60):
-        angle, length, phase = random.uniform(0, 2 * numpy.pi), random.uniform(0.08, 0.9), random.uniform(0, 2 * numpy.pi)
+        angle, length, phase = (
+            random.uniform(0, 2 * numpy.pi),
+            random.uniform(0.08, 0.9),
+            random.uniform(0, 2 * numpy.pi),
+        )
         value += 9 * numpy.sin(length * (numpy.cos(angle) * x + numpy.sin(angle) * y) + phase)
     return value
 
@@ -35,7 +55,7 @@ def checks(x, y):
 
 
 def affine(matrix, shift, size):
-    """The motion of `p -> centre + matrix (p - centre) + shift`, and its inverse."""
+    """Returns the motion `p -> centre + matrix (p - centre) + shift` and its inverse, as functions."""
     width, height = size
     centre = numpy.array([(width - 1) / 2, (height - 1) / 2])
     matrix, shift = numpy.array(matrix, float), numpy.array(shift, float)
@@ -71,7 +91,10 @@ def main():
         path = out / f"{name}_{width}x{height}.bin"
         parts = [first, second, truth[..., 0], truth[..., 1], flow[..., 0], flow[..., 1], dis[..., 0], dis[..., 1]]
         path.write_bytes(b"".join(part.tobytes() for part in parts))
-        print(f"{path}: OpenCV {cv2.__version__} has mean end-point errors of {errors[0]:.4f} (TV-L1) and {errors[1]:.4f} pixels (DIS)")
+        print(
+            f"{path}: OpenCV {cv2.__version__} has mean end-point errors of {errors[0]:.4f} pixels (TV-L1) "
+            f"and {errors[1]:.4f} pixels (DIS)"
+        )
 
 
 if __name__ == "__main__":

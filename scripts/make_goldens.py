@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""Writes convnet/tests/goldens/*.safetensors and tiny.pth: what PyTorch computes, for candle-convnet's tests.
+"""Makes convnet/tests/goldens/*.safetensors and tiny.pth with PyTorch, for candle-convnet's tests.
+
+    scripts/make_goldens.py [--out convnet/tests/goldens]
+
+Needs torch and torchvision:
 
     python3 -m venv venv && venv/bin/pip install torch torchvision
     venv/bin/python scripts/make_goldens.py
 
-PyTorch computes in float64 on one thread. Weights and inputs are not stored: `values` below makes them from a name and an
-index, and convnet/tests/convnet/values.rs has the same formula. Of large results only a few numbers are kept (`digest`).
-The last lines compare PyTorch's own float32 with its float64, the error that a float32 implementation must be allowed.
+PyTorch computes in float64 with one thread. The files do not store weights and inputs: `values`
+below computes them from a name and an index, and convnet/tests/convnet/values.rs uses the same
+formula. Of large results, the files store only a few numbers (`digest`).
+
+The script also prints the error of PyTorch's float32 against its float64. A float32 implementation
+must be allowed an error of this size.
 """
 
 import argparse
@@ -33,7 +40,7 @@ def mix(z):
 
 
 def values(name, count):
-    """`count` float64 numbers in [-1, 1): SplitMix64 of the name's FNV-1a hash and the index."""
+    """Returns `count` float64 numbers in [-1, 1): SplitMix64 of the FNV-1a hash of the name and of the index."""
     key = 0xCBF29CE484222325
     for byte in name.encode():
         key = (key ^ byte) * 0x100000001B3 % 2**64
@@ -43,13 +50,13 @@ def values(name, count):
 
 
 def tensor(name, shape, scale=1.0, offset=0.0):
-    """A float64 tensor whose numbers are float32 numbers."""
+    """Returns a float64 tensor. Each number is exact in float32."""
     numbers = (values(name, math.prod(shape)) * scale + offset).astype(np.float32)
     return torch.from_numpy(numbers.astype(np.float64)).reshape(shape)
 
 
 def digest(name, x):
-    """max|x|, projections on known vectors, and evenly spaced elements."""
+    """Returns max|x|, projections on known vectors, and evenly spaced elements."""
     flat = x.detach().double().reshape(-1).numpy()
     projections = [flat @ values(f"projection/{k}/{name}", flat.size) for k in range(PROJECTIONS)]
     stride = max(1, -(-flat.size // SAMPLES))
@@ -65,7 +72,7 @@ def nhwc(x):
 
 
 def save(path, tensors):
-    """A safetensors file with its names in order."""
+    """Writes a safetensors file, with its names in alphabetical order."""
     header, data = {}, b""
     for name, x in sorted(tensors.items()):
         x = np.ascontiguousarray(x, dtype=np.float64)
@@ -101,7 +108,7 @@ def ops():
         (y * tensor(f"conv/{name}/g", y.shape)).sum().backward()
         out |= {f"conv/{name}/y": y, f"conv/{name}/dx": x.grad, f"conv/{name}/dw": weight.grad}
     for name, n, h, w, c, kernel, stride, padding in POOLS:
-        # A coarse grid of values, so that windows have ties.
+        # Rounded values make ties within windows.
         x = (tensor(f"pool/{name}/x", (n, h, w, c)) * 4).round().requires_grad_()
         y = nhwc(F.max_pool2d(nchw(x), kernel, stride, padding))
         (y * tensor(f"pool/{name}/g", y.shape)).sum().backward()
@@ -148,10 +155,11 @@ def set_norm(norm, name):
         norm.running_var.copy_(tensor(f"{name}.running_var", norm.bias.shape, 0.5, 1))
 
 
-# Where the input of a rectifier crosses zero a gradient jumps, and float32 moves inputs that lie within 1e-6 of zero to the
-# other side. So in whole networks scales of batch norms are small and offsets large, up or down by channel: hardly an input is
-# near zero, and both sides of the rectifier are met. The norms before a sum with the block's input only go up, for the sum to
-# stay clear of zero.
+# The gradient of a ReLU jumps at zero, and float32 moves inputs within 1e-6 of zero to the other
+# side. The batch norms of whole networks therefore have small scales and large offsets, so that few
+# inputs are near zero. The offsets are positive for some channels and negative for others, so that
+# both sides of the ReLU occur. Norms before a sum with the input of the block have positive offsets
+# only, to keep the sum away from zero.
 def keep_from_zero(norm, name):
     up = ("bn2" in name and "layer" in name) or "bn3" in name or "downsample" in name
     norm.weight.copy_(tensor(f"{name}.weight", norm.weight.shape, 0.05, 0.3))
@@ -179,13 +187,16 @@ def network(kind, channels, ordinary=False, classes=10):
     return net
 
 
-# Training runs: channels, images, size, forward passes whose logits are summed, label smoothing, SGD.
+# Training runs: channels, images, size, forward passes whose logits are summed, label smoothing,
+# SGD.
 RUNS = {
     "resnet18-rgb": (3, 8, 64, 3, 0.0, {"lr": 5e-4, "momentum": 0.9}),
     "resnet18-flow": (20, 8, 64, 1, 0.1, {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}),
-    # Ordinary batch norms, whose rectifiers mix: a few gradients' elements jump, so its test judges by root mean squares.
+    # Ordinary batch norms: some inputs of ReLUs are near zero and some gradients jump, so the test
+    # compares root mean squares.
     "resnet18-ordinary": (20, 8, 64, 1, 0.0, {"lr": 1e-3, "momentum": 0.9}),
-    # Partial batch norm: all but the first in evaluation mode, their weights and biases not learned.
+    # Partial batch norm: all norms except for the first are in evaluation mode, and their weights
+    # and biases are not trained.
     "resnet18-partial": (3, 8, 64, 3, 0.0, {"lr": 5e-4, "momentum": 0.9}),
 }
 
@@ -235,11 +246,11 @@ def plain(tensors):
 
 
 def report(name, single, double):
-    """The largest error of float32 in each group of results, relative to the largest number of each result."""
+    """Prints the largest error of float32 in each group of results, relative to the largest number of the result."""
     worst = {}
     for key, reference in double.items():
         group = key.split("/")[0]
-        # Of a digest, compare the samples.
+        # Of a digest, only the evenly spaced elements are compared.
         skip = 1 + PROJECTIONS if group in ("grad", "running", "after") else 0
         error = np.abs(single[key] - reference).reshape(-1)[skip:].max() / np.abs(reference).reshape(-1)[skip:].max()
         worst[group] = max(worst.get(group, 0), float(error))

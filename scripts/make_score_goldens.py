@@ -1,13 +1,20 @@
 #!/usr/bin/env python
-"""Makes the score files that the tests of train/src/scores and train/src/scores/fusion/combine.rs read, with the answers numpy gives.
+"""Makes score files for the tests of train/src/scores and pickle, with the results of numpy.
 
-    python make_score_goldens.py pickles TAG        dictionaries in each pickle protocol of this Python and numpy
-    python make_score_goldens.py fusion             score files and fusion.json
-    python make_score_goldens.py lists              what mmaction and mmaction2 dump, and an array without names
-    python make_score_goldens.py torch              what holds tensors: mmaction2's dumps, a checkpoint from before PyTorch 1.6
+    scripts/make_score_goldens.py pickles TAG
+    scripts/make_score_goldens.py fusion|lists|torch
 
-`pickles` runs under Python 2.7 too. The files in train/tests/goldens and pickle/tests/scores come from
-    python2-numpy1: Python 2.7.18, numpy 1.13.3;  numpy1: Python 3.11, numpy 1.26.4;  numpy2: Python 3.11, numpy 2.4.6.
+* pickles: dictionaries, in each pickle protocol of this Python. Runs under Python 2.7, too.
+* fusion: score files and fusion.json.
+* lists: dumps of mmaction and mmaction2, and an array without names.
+* torch: files with tensors: dumps of mmaction2, and a checkpoint in the form of before PyTorch 1.6.
+
+Needs numpy; `torch` also needs PyTorch. The files in train/tests/goldens and pickle/tests/scores
+were made with these versions:
+
+* TAG python2-numpy1: Python 2.7.18, numpy 1.13.3.
+* TAG numpy1: Python 3.11, numpy 1.26.4.
+* TAG numpy2: Python 3.11, numpy 2.4.6.
 """
 from __future__ import print_function
 
@@ -43,7 +50,10 @@ def write_pickle(name, content):
 
 
 def plain():
-    """What the reference code pickles; the bits hold line feeds, quotes, backslashes and bytes above 127."""
+    """Returns rows as the reference code pickles them.
+
+    Their bytes include line feeds, quotes, backslashes and bytes above 127.
+    """
     rows = [
         [0.1, -0.0, 1e30, -1.5],
         list(np.frombuffer(b"\n'\\\"" b"\r\x1a\x7f@" b"\x80\xff\xfeB" b"\x00\x00\x80\xc0", "<f4")),
@@ -54,7 +64,7 @@ def plain():
 
 
 def kinds():
-    """One row, (1, -2.5, 0.125), in all forms that are read."""
+    """Returns the row (1, -2.5, 0.125) in all forms that the reader supports."""
     row = [1.0, -2.5, 0.125]
     forms = [
         ("half", np.array(row, np.float16)),
@@ -91,7 +101,7 @@ def torch_files():
     import torch
 
     tensors = [torch.from_numpy(row.copy()) for row in plain().values()]
-    # mmengine dumps with protocol 2; `pred_scores` is of mmaction2 before 1.2.
+    # mmengine writes protocol 2. mmaction2 before 1.2 has `pred_scores`.
     samples = [{"pred_label": torch.tensor([0]), "pred_score": row, "img_shape": (224, 224)} for row in tensors]
     write_pickle("mmaction2-tensors-protocol2.pickle", pickle.dumps(samples, 2))
     samples = [{"gt_labels": {"item": torch.tensor([0])}, "pred_scores": {"item": row}} for row in tensors]
@@ -100,7 +110,7 @@ def torch_files():
     state = torch.nn.DataParallel(net).state_dict()
     ramp = torch.arange(24, dtype=torch.float32)
     state["module.conv1.weight"] = ramp.reshape(3, 2, 2, 2)
-    # Views of one storage, transposed and from its middle on.
+    # Views of one storage: transposed, and a part from its middle.
     state["module.turned"] = ramp.reshape(4, 6).t()
     state["module.middle"] = ramp[10:13]
     state["module.parameter"] = torch.nn.Parameter(ramp[:2].clone())
@@ -108,13 +118,14 @@ def torch_files():
     state["module.half"] = torch.tensor([0.5, -2.0], dtype=torch.float16)
     state["module.bn1.running_var"] = torch.tensor([1.0, 2.0, 3.0])
     sgd = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-    checkpoint = {"epoch": 3, "arch": "resnet18", "state_dict": state, "best_prec1": torch.tensor(71.25), "optimizer": sgd.state_dict()}
+    checkpoint = {"epoch": 3, "arch": "resnet18", "state_dict": state, "best_prec1": torch.tensor(71.25)}
+    checkpoint["optimizer"] = sgd.state_dict()
     path = os.path.join(PICKLES, "old-checkpoint.pth.tar")
     torch.save(checkpoint, path, _use_new_zipfile_serialization=False)
 
 
 def combine(strategy, ratio, streams):
-    """All float32, as the reference code's numpy does it."""
+    """Combines the scores of the streams in float32, as the reference code does with numpy."""
     if strategy == "max":
         return np.maximum.reduce(streams)
     weights = [float(part) for part in ratio.split(":")]
@@ -155,7 +166,7 @@ def case(name, clips, classes, streams, ratios, seed, ties):
             table[np.arange(clips), labels] += 1.5 * samples * (1 + 2 * stream)
             table = table.astype(np.float32)
         tables.append(table)
-        # Each file in an order of its own; names of the second as the reference code has them.
+        # Each file has another order. The second file has the names of the reference code.
         order = np.arange(clips) if stream == 0 else rng.permutation(clips)
         spelt = names if stream != 1 else np.char.replace(names, "v_", "")
         arrays = {"names": spelt[order], "logits": table[order], "samples": samples[order]}

@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
-"""Writes pickle/tests/goldens/*.pth: small files of torch.save that the tests of inert-pickle read.
+"""Makes pickle/tests/goldens/*.pth: small files of torch.save for the tests of inert-pickle.
+
+    scripts/make_weight_goldens.py
+
+Needs torch and numpy. The files in the repository were made with Python 3.11, torch 2.15.0 and
+numpy 2.4.6.
 
     python3 -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python scripts/make_weight_goldens.py
 
-The files in the repository come from Python 3.11, torch 2.15.0 and numpy 2.4.6. Each file holds the tensors of `tiny()`, or a
-part of them, in another form; pickle/tests/torch_files.rs has their values.
+Each file holds the tensors of `tiny()`, or some of them, in another form. The expected values are
+in pickle/tests/torch_files.rs.
 """
+
 import argparse
 import collections
 import datetime
@@ -22,27 +28,29 @@ GOLDENS = pathlib.Path(__file__).resolve().parent.parent / "pickle/tests/goldens
 
 
 def tiny():
-    """A state dictionary with each element type and order."""
+    """Returns a state dictionary with all element types and memory orders."""
     ramp = torch.arange(24, dtype=torch.float32)
-    return collections.OrderedDict([
-        ("conv1.weight", ramp.reshape(3, 2, 2, 2).contiguous(memory_format=torch.channels_last)),
-        ("turned", ramp.reshape(4, 6).t()),
-        ("middle", ramp[10:13]),
-        ("spread", torch.tensor([2.5]).expand(2, 3)),
-        ("bn1.weight", torch.tensor([0.5, -2.0, 65504.0], dtype=torch.float16)),
-        ("bn1.bias", torch.tensor([1.0, -3.0, 1e30], dtype=torch.bfloat16)),
-        ("bn1.running_mean", torch.tensor([0.5, -0.0, 3.0], dtype=torch.float64)),
-        ("bn1.running_var", nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))),
-        ("bn1.num_batches_tracked", torch.tensor(7)),
-        ("mask", torch.tensor([True, False])),
-        ("phase", torch.tensor([1 + 2j])),
-        ("scalar", torch.tensor(0.25)),
-        ("empty", torch.zeros(0, 3)),
-    ])
+    return collections.OrderedDict(
+        [
+            ("conv1.weight", ramp.reshape(3, 2, 2, 2).contiguous(memory_format=torch.channels_last)),
+            ("turned", ramp.reshape(4, 6).t()),
+            ("middle", ramp[10:13]),
+            ("spread", torch.tensor([2.5]).expand(2, 3)),
+            ("bn1.weight", torch.tensor([0.5, -2.0, 65504.0], dtype=torch.float16)),
+            ("bn1.bias", torch.tensor([1.0, -3.0, 1e30], dtype=torch.bfloat16)),
+            ("bn1.running_mean", torch.tensor([0.5, -0.0, 3.0], dtype=torch.float64)),
+            ("bn1.running_var", nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))),
+            ("bn1.num_batches_tracked", torch.tensor(7)),
+            ("mask", torch.tensor([True, False])),
+            ("phase", torch.tensor([1 + 2j])),
+            ("scalar", torch.tensor(0.25)),
+            ("empty", torch.zeros(0, 3)),
+        ]
+    )
 
 
 def checkpoint():
-    """What a training script keeps beside the weights."""
+    """Returns a checkpoint with other data that training scripts store together with the weights."""
     net = nn.Linear(2, 2)
     sgd = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     net(torch.ones(1, 2)).sum().backward()
@@ -72,7 +80,7 @@ def checkpoint():
 
 
 class Tiny(nn.Module):
-    """A network whose class a reader does not have."""
+    """A network whose class the reader does not have."""
 
     def __init__(self):
         super().__init__()
@@ -88,7 +96,7 @@ class Tiny(nn.Module):
 
 
 class Marked(torch.Tensor):
-    """A tensor of a subclass."""
+    """A subclass of Tensor."""
 
 
 def save(name, content, protocol=2, old=False):
@@ -96,14 +104,14 @@ def save(name, content, protocol=2, old=False):
 
 
 def repacked(name, source, change=lambda name, content: content, **how):
-    """Writes the archive `source` again, otherwise packed."""
+    """Writes the archive `source` again with changed content or compression."""
     with zipfile.ZipFile(GOLDENS / source) as old, zipfile.ZipFile(GOLDENS / name, "w") as new:
         for entry in old.infolist():
             new.writestr(zipfile.ZipInfo(entry.filename), change(entry.filename, old.read(entry)), **how)
 
 
 def swapped(name, content):
-    """Entries of an archive of f32 as a big-endian machine writes them."""
+    """Returns the entry of an archive of f32 tensors as a big-endian machine writes it."""
     if name.endswith("/byteorder"):
         return b"big"
     if "/data/" in name:
@@ -112,7 +120,7 @@ def swapped(name, content):
 
 
 def no_source(_):
-    raise OSError("the source code of classes is not part of these files")
+    raise OSError("these files do not contain the source code of classes")
 
 
 def main():

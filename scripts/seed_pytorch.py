@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""The recipe `seed` in PyTorch on a packed data set, with the sampling rules of docs/recipes.md: what `ucftrain` is compared with.
+"""Trains the recipe `seed` in PyTorch on a packed dataset, to compare its accuracy with ucftrain's.
+
+    scripts/seed_pytorch.py spatial|temporal --data PACKED --weights resnet18.safetensors
+                            [--input-size 112] [--batch-size 8] [--epochs 6]
+
+Needs these Python packages:
 
     python3 -m venv venv && venv/bin/pip install torch torchvision safetensors pillow numpy zstandard
-    venv/bin/python scripts/seed_pytorch.py spatial --data PACKED --weights resnet18.safetensors --input-size 112 --batch-size 8 --epochs 6
+    venv/bin/python scripts/seed_pytorch.py spatial --data PACKED --weights resnet18.safetensors
 
-Random numbers are Python's and PyTorch's own, so seeds are compared by their spread, not one by one. Prints a line an epoch and, at the end,
-a JSON document with the history. Shards are read by the second reader (scripts/read_clipshard.py).
+The sampling rules are those in docs/recipes.md. The random numbers come from Python and PyTorch, so
+compare the spread over several seeds, not single seeds. The script reads shards with
+read_clipshard.py. It prints a line per epoch, then a JSON document with the history.
 """
+
 import argparse
 import io
 import json
@@ -32,12 +39,16 @@ class Clip:
 
 
 class Data:
-    """The clips of a split, and their pixels."""
+    """The clips of a split, with their pixels."""
 
     def __init__(self, args):
         manifest = json.loads((args.data / "manifest.json").read_text())
         self.shards = [Shard(path) for path in sorted(args.data.glob("*.clipshard"))]
-        self.stream, self.side, self.classes = {"spatial": "rgb", "temporal": "flow"}[args.stream], args.input_size, manifest["classes"]
+        self.stream, self.side, self.classes = (
+            {"spatial": "rgb", "temporal": "flow"}[args.stream],
+            args.input_size,
+            manifest["classes"],
+        )
         split, streams = manifest["splits"].index(args.split), [s["name"] for s in manifest["streams"]]
 
         def clips(subset):
@@ -47,7 +58,7 @@ class Data:
         self.train, self.test = clips("train"), clips("test")
 
     def crop(self, clip, frame, draw):
-        """A random square of a stored frame, mirrored half of the time, [3, side, side]."""
+        """Returns a random square of a stored frame, mirrored half of the time, [3, side, side]."""
         shard = next(s for s in self.shards if s.stream == "rgb" and clip.id in s.ids)
         image = Image.open(io.BytesIO(shard.image(shard.entries(shard.ids.index(clip.id))[frame])))
         top, left = draw.randint(0, image.height - self.side), draw.randint(0, image.width - self.side)
@@ -57,17 +68,23 @@ class Data:
         return ((numpy.asarray(image, numpy.float32) / 255 - MEAN) / STD).transpose(2, 0, 1)
 
     def views(self, clip, draw):
-        """Inputs of one training sample: three frames, or one stack."""
+        """Returns the inputs of one training sample: three frames, or one stack."""
         n = clip.flow - 9
         if self.stream == "flow":
             return [sample(self.shards, "flow", clip.id, draw.randint(1, n) - 1, self.side)]
-        frames = [draw.randint(1, max(1, n // 3)), draw.randint(max(1, n // 3), max(1, 2 * n // 3)), draw.randint(max(1, 2 * n // 3), n + 1)]
+        frames = [
+            draw.randint(1, max(1, n // 3)),
+            draw.randint(max(1, n // 3), max(1, 2 * n // 3)),
+            draw.randint(max(1, 2 * n // 3), n + 1),
+        ]
         return [self.crop(clip, min(max(frame, 1), clip.rgb) - 1, draw) for frame in frames]
 
     def test_inputs(self, clip):
         interval = max(1, (clip.flow - 9) // 19)
         most = clip.rgb - 1 if self.stream == "rgb" else clip.flow - 10
-        return numpy.stack([sample(self.shards, self.stream, clip.id, min(i * interval, most), self.side) for i in range(19)])
+        return numpy.stack(
+            [sample(self.shards, self.stream, clip.id, min(i * interval, most), self.side) for i in range(19)]
+        )
 
 
 def network(args, classes):
@@ -94,16 +111,16 @@ def evaluate(net, data):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stream", choices=["spatial", "temporal"])
-    parser.add_argument("--data", required=True, type=pathlib.Path)
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--split", default="1")
-    parser.add_argument("--input-size", type=int, default=224)
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--lr", type=float)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("stream", choices=["spatial", "temporal"], help="network to train")
+    parser.add_argument("--data", required=True, type=pathlib.Path, help="packed dataset")
+    parser.add_argument("--weights", required=True, help="safetensors file of a ResNet-18 trained on ImageNet")
+    parser.add_argument("--split", default="1", help="split of the dataset [default: 1]")
+    parser.add_argument("--input-size", type=int, default=224, help="height and width in pixels [default: 224]")
+    parser.add_argument("--batch-size", type=int, help="clips per batch [default: 25 spatial, 32 temporal]")
+    parser.add_argument("--epochs", type=int, default=6, help="number of epochs [default: 6]")
+    parser.add_argument("--lr", type=float, help="learning rate [default: 5e-4 spatial, 1e-2 temporal]")
+    parser.add_argument("--seed", type=int, default=0, help="seed of random numbers [default: 0]")
+    parser.add_argument("--threads", type=int, default=2, help="number of threads [default: 2]")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -118,7 +135,7 @@ def main():
         order, losses, right = data.train[:], 0.0, 0
         draw.shuffle(order)
         for at in range(0, len(order), batch):
-            clips = order[at:at + batch]
+            clips = order[at : at + batch]
             views = zip(*(data.views(clip, draw) for clip in clips))
             logits = sum(net(torch.from_numpy(numpy.stack(view))) for view in views)
             labels = torch.tensor([clip.label for clip in clips])
@@ -130,9 +147,23 @@ def main():
             right += (logits.argmax(1) == labels).sum().item()
         test_loss, top1 = evaluate(net, data)
         plateau.step(test_loss)
-        history.append({"train_loss": losses / len(order), "train_top1": 100 * right / len(order), "test_loss": test_loss, "test_top1": top1})
-        print(f"epoch {epoch}: train {history[-1]['train_top1']:.1f}, test {top1:.1f}, {time.time() - start:.0f} s", flush=True)
-    print(json.dumps({"stream": args.stream, "seed": args.seed, "best": max(e["test_top1"] for e in history), "history": history}))
+        history.append(
+            {
+                "train_loss": losses / len(order),
+                "train_top1": 100 * right / len(order),
+                "test_loss": test_loss,
+                "test_top1": top1,
+            }
+        )
+        print(
+            f"epoch {epoch}: train {history[-1]['train_top1']:.1f}, test {top1:.1f}, {time.time() - start:.0f} s",
+            flush=True,
+        )
+    print(
+        json.dumps(
+            {"stream": args.stream, "seed": args.seed, "best": max(e["test_top1"] for e in history), "history": history}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tests of circles.py on packages that are made up: python3 scripts/test_circles.py"""
+"""Tests circles.py on small synthetic packages: python3 scripts/test_circles.py"""
+
 import contextlib
 import io
 import sys
@@ -12,16 +13,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import circles  # noqa: E402
 
 
-class Made(unittest.TestCase):
+class Circles(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
     def package(self, manifest="", **files):
-        """Writes a package and returns what is measured of it; `a__b` is the file a/b.rs."""
+        """Writes a package and measures it. The argument `a__b` is the content of the file a/b.rs."""
         (self.folder / "src").mkdir()
-        (self.folder / "Cargo.toml").write_text(f'[package]\nname = "made-up"\n{manifest}')
+        (self.folder / "Cargo.toml").write_text(f'[package]\nname = "test-package"\n{manifest}')
         for name, text in files.items():
             path = self.folder / "src" / f"{name.replace('__', '/')}.rs"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,7 @@ class Made(unittest.TestCase):
             code = circles.main([str(self.folder)])
         return code, out.getvalue()
 
-    def test_a_circle_of_three_files_fails_and_names_its_imports(self):
+    def test_a_cycle_of_three_files_fails_and_lists_its_imports(self):
         self.package(
             lib="mod a; mod b; mod c;",
             a="use crate::b::B; pub struct A(B);",
@@ -47,15 +48,15 @@ class Made(unittest.TestCase):
         )
         code, out = self.run_on_package()
         self.assertEqual(code, 1)
-        self.assertIn("CIRCLE of 3 files: src/a.rs, src/b.rs, src/c.rs", out)
+        self.assertIn("CYCLE of 3 files: src/a.rs, src/b.rs, src/c.rs", out)
         for line in "src/a.rs -> src/b.rs: B", "src/b.rs -> src/c.rs: C", "src/c.rs -> src/a.rs: A":
             self.assertIn(line, out)
 
-    def test_a_circle_of_two_files_passes(self):
+    def test_a_cycle_of_two_files_passes(self):
         self.package(lib="mod a; mod b;", a="use crate::b::B; pub struct A;", b="use crate::a::A; pub struct B;")
         code, out = self.run_on_package()
         self.assertEqual(code, 0)
-        self.assertIn("circle of 2 files: src/a.rs, src/b.rs", out)
+        self.assertIn("cycle of 2 files: src/a.rs, src/b.rs", out)
 
     def test_imports_in_nested_trees_reach_each_file(self):
         found = self.edges(
@@ -76,7 +77,7 @@ class Made(unittest.TestCase):
         )
         self.assertEqual(found, {("net", "ops/conv"): {"conv", "Conv"}, ("net", "ops/pool"): {"pool"}})
 
-    def test_a_folder_that_uses_what_it_exports_imports_it(self):
+    def test_a_folder_imports_the_items_that_it_exports_and_uses(self):
         found = self.edges(
             lib="mod a;",
             a__mod="mod b; mod c; pub use b::B; pub(crate) use c::C; pub struct Own; fn f() -> B { todo!() }",
@@ -85,15 +86,15 @@ class Made(unittest.TestCase):
         )
         self.assertEqual(found, {("a/mod", "a/b"): {"B"}, ("a/b", "a/mod"): {"Own"}, ("a/c", "a/mod"): {"Own"}})
 
-    def test_code_for_tests_is_left_out(self):
+    def test_code_for_tests_is_skipped(self):
         found = self.edges(
             lib="mod a; mod b;",
             a="""
-                #[cfg(test)] use crate::b::B;
-                #[cfg(all(test, unix))] impl<X, Y> T<X, Y> { fn f() { crate::b::f(); } }
-                #[test] fn t() { crate::b::f(); }
-                #[cfg(test)] mod tests { use crate::b::B; }
-                #[cfg(test)] mod more;
+                # [cfg(test)] use crate::b::B;
+                # [cfg(all(test, unix))] impl<X, Y> T<X, Y> { fn f() { crate::b::f(); } }
+                # [test] fn t() { crate::b::f(); }
+                # [cfg(test)] mod tests { use crate::b::B; }
+                # [cfg(test)] mod more;
                 pub fn g() {}
             """,
             a__more="use crate::b::B;",
@@ -101,7 +102,7 @@ class Made(unittest.TestCase):
         )
         self.assertEqual(found, {("b", "a"): {"g"}})
 
-    def test_code_for_a_system_or_a_feature_counts(self):
+    def test_code_for_a_system_or_a_feature_is_not_skipped(self):
         found = self.edges(
             lib="mod a; mod b; #[cfg(not(test))] use a::f; #[cfg(not(test))] fn g() { f() }",
             a="pub fn f() {}",
@@ -121,7 +122,7 @@ class Made(unittest.TestCase):
         )
         self.assertEqual(found, {})
 
-    def test_macros_and_globs_are_found_where_they_are_defined(self):
+    def test_macros_and_globs_are_resolved_to_their_files(self):
         found = self.edges(
             lib="#[macro_use] mod macros; mod square; mod a; mod b;",
             macros="macro_rules! say { () => { $crate::b::b() } } #[macro_export] macro_rules! shout { () => {} }",
@@ -129,9 +130,15 @@ class Made(unittest.TestCase):
             a="use crate::b::*; fn f() { say!(); crate::shout!(); crate::square::square!(); b(); }",
             b="pub fn b() {} pub fn not_used() {}",
         )
-        self.assertEqual(found, {
-            ("macros", "b"): {"b"}, ("a", "macros"): {"say!", "shout"}, ("a", "square"): {"square"}, ("a", "b"): {"b"},
-        })
+        self.assertEqual(
+            found,
+            {
+                ("macros", "b"): {"b"},
+                ("a", "macros"): {"say!", "shout"},
+                ("a", "square"): {"square"},
+                ("a", "b"): {"b"},
+            },
+        )
 
     def test_paths_of_files_and_inline_modules_are_followed(self):
         found = self.edges(
@@ -143,16 +150,18 @@ class Made(unittest.TestCase):
 
     def test_programs_import_their_library(self):
         found = self.edges(
-            lib="pub mod a;", a="pub fn f() {}", main="mod cli; fn main() { cli::run() }",
-            cli="use made_up::a; pub fn run() { a::f() }",
+            lib="pub mod a;",
+            a="pub fn f() {}",
+            main="mod cli; fn main() { cli::run() }",
+            cli="use test_package::a; pub fn run() { a::f() }",
         )
         self.assertEqual(found, {("main", "cli"): {"run"}, ("cli", "a"): {"f"}})
 
     def test_folders_and_longest_functions_are_measured(self):
         self.package(lib="mod a;\nfn short() {}\nfn long() {\n    loop {\n    }\n}\n", a__mod="mod b;", a__b="")
         out = self.run_on_package()[1]
-        self.assertIn("made-up: 3 files, 0 imports, 0 circles", out)
-        self.assertIn("files a folder: src/ 1, src/a/ 2", out)
+        self.assertIn("test-package: 3 files, 0 imports, 0 cycles", out)
+        self.assertIn("files per folder: src/ 1, src/a/ 2", out)
         self.assertIn("longest functions, in lines: long 4 (src/lib.rs:3), short 1 (src/lib.rs:2)", out)
 
     def test_a_folder_without_a_package_is_wrong_usage(self):

@@ -1,4 +1,4 @@
-"""Tests of count_tests.py: python3 -m unittest discover -s scripts"""
+"""Tests count_tests.py: python3 -m unittest discover -s scripts"""
 
 import os
 import subprocess
@@ -53,8 +53,10 @@ class CountTests(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("1 tests were ignored", error)
 
-    def test_a_test_that_others_start_is_not_an_ignored_one(self):
-        without = LOG.replace("a::c ... ignored, needs ffmpeg", "a::c ... ok").replace("2 passed; 0 failed; 1", "3 passed; 0 failed; 0")
+    def test_a_test_that_other_tests_start_does_not_count_as_ignored(self):
+        without = LOG.replace("a::c ... ignored, needs ffmpeg", "a::c ... ok").replace(
+            "2 passed; 0 failed; 1", "3 passed; 0 failed; 0"
+        )
         code, text, _ = count(without, strict="1")
         self.assertEqual(code, 0)
         self.assertIn("5 passed, 0 failed, 0 ignored\n", text)

@@ -1,9 +1,12 @@
-"""The loaders that bench_peers.py measures, a file each.
+"""The loaders that bench_peers.py compares, one per file.
 
-Each says which subjects it has in SUBJECTS (stream -> {name: what is particular about it}), and has
+Each module defines these names:
 
-    prepare(job, name, folder)   makes its data in the empty folder, once
-    batches(job, name, folder)   batches without end: u8 on the host, 32 x 20 x 224 x 224, or 25 crops of 224 x 224 x 3
+* SUBJECTS: the variants of the loader, {stream: {name: note}}.
+* prepare(job, name, folder): makes the data of the loader in the empty folder, once.
+* batches(job, name, folder): yields batches without end. They are u8 in host memory, 32 x 20 x 224 x 224
+  or 25 crops of 224 x 224 x 3.
+* files(job): returns the files that the loader reads, if they are not in the folder. Optional.
 
-and, where its data are not in the folder, files(job): the files that it reads. Imports of the peers are inside the functions.
+The functions import the loader's package themselves, so that a missing package is no error here.
 """

@@ -1,6 +1,7 @@
 """NVIDIA DALI on the CPU.
 
-RGB: its file reader, decoder with random crop, and flip. Flow: its WebDataset reader over the tar files of stacks.
+RGB: DALI's file reader, decoder with random crop, and flip. Flow: its WebDataset reader on the tar
+files of webdataset_tar.py.
 """
 
 import glob
@@ -13,7 +14,7 @@ SUBJECTS = {"flow": {"DALI on CPU": "windows that do not overlap; WebDataset's t
 
 
 def prepare(job, name, folder):
-    import nvidia.dali  # noqa: F401, to say at once that it is missing
+    import nvidia.dali  # noqa: F401, fails early if the package is missing
 
     if job.stream == "flow":
         webdataset_tar.prepare(job, name, folder)
@@ -37,9 +38,13 @@ def batches(job, name, folder):
     def stacks():
         shards = sorted(glob.glob(os.path.join(folder, "*.tar")))
         names = webdataset_tar.names(job)
-        encoded = fn.readers.webdataset(paths=shards, ext=names, random_shuffle=True, missing_component_behavior="error")
-        planes = fn.stack(*[fn.decoders.image(plane, device="cpu", output_type=types.GRAY) for plane in encoded], axis_name="F")
-        # As PIL's bilinear, it averages over what it shrinks.
+        encoded = fn.readers.webdataset(
+            paths=shards, ext=names, random_shuffle=True, missing_component_behavior="error"
+        )
+        planes = fn.stack(
+            *[fn.decoders.image(plane, device="cpu", output_type=types.GRAY) for plane in encoded], axis_name="F"
+        )
+        # Antialiasing averages the source pixels, as PIL's bilinear filter does.
         planes = fn.resize(planes, size=(SIDE, SIDE), interp_type=types.INTERP_LINEAR, antialias=True)
         return fn.squeeze(planes, axes=3)
 

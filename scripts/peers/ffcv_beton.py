@@ -1,6 +1,7 @@
-"""FFCV: JPEGs that it has encoded itself (its `jpg` mode, quality 90, the default), and flow as raw arrays.
+"""FFCV, with RGB as JPEGs that FFCV encodes itself and flow as raw arrays.
 
-Loader as its tuning guide says for data that fit in memory: os_cache, OrderOption.RANDOM. It has no overlapping windows.
+JPEGs use the mode `jpg` and the default quality 90. The loader's settings follow its tuning guide
+for data that fit in memory: os_cache, OrderOption.RANDOM. FFCV cannot store overlapping windows.
 """
 
 import os
@@ -30,7 +31,9 @@ def prepare(job, name, folder):
 
     flow = lambda: NDArrayField(shape=(20, SIDE, SIDE), dtype=numpy.dtype("uint8"))
     field = flow() if job.stream == "flow" else RGBImageField(write_mode="jpg", jpeg_quality=90)
-    DatasetWriter(os.path.join(folder, "data.beton"), {"pixels": field}, num_workers=job.threads).from_indexed_dataset(Samples(job))
+    DatasetWriter(os.path.join(folder, "data.beton"), {"pixels": field}, num_workers=job.threads).from_indexed_dataset(
+        Samples(job)
+    )
 
 
 def batches(job, name, folder):
@@ -40,7 +43,7 @@ def batches(job, name, folder):
     from ffcv.transforms import RandomHorizontalFlip, ToTensor
 
     class RandomCrop(RandomResizedCropRGBImageDecoder):
-        """Its decoder with squares of 224 that need no resizing, at any size of the image."""
+        """FFCV's decoder with square crops of 224 pixels, which are not resized."""
 
         @property
         def get_crop_generator(self):
@@ -54,10 +57,12 @@ def batches(job, name, folder):
     else:
         pipeline = [RandomCrop((SIDE, SIDE)), RandomHorizontalFlip(), ToTensor()]
     samples = job.count()
-    # Indices given many times make one long epoch.
+    # Repeated indices make one long epoch.
     indices = numpy.tile(numpy.arange(samples, dtype="uint64"), job.passes(samples))
     options = {"num_workers": job.threads, "os_cache": True, "order": OrderOption.RANDOM, "drop_last": True}
-    data = Loader(os.path.join(folder, "data.beton"), job.batch, indices=indices, pipelines={"pixels": pipeline}, **options)
+    data = Loader(
+        os.path.join(folder, "data.beton"), job.batch, indices=indices, pipelines={"pixels": pipeline}, **options
+    )
     while True:
         for (batch,) in data:
             yield batch

@@ -1,4 +1,4 @@
-"""What is measured: the clips to learn from in a feichtenhofer tree, and what of them is one sample."""
+"""The job that is measured: the training clips of a frame tree, and their samples."""
 
 import dataclasses
 import json
@@ -8,7 +8,8 @@ import pathlib
 import random
 
 SIDE, FRAMES = 224, 10
-# Samples before a small data set ends: one long pass instead of many that stop and start. ucftrain bench loader does the same.
+# Number of samples of a long pass. Passes through a small dataset are joined to a long pass, so
+# that the loader does not stop between them. `ucftrain bench loader` does the same.
 SAMPLES = 200_000
 
 
@@ -34,11 +35,13 @@ class Job:
 
     @classmethod
     def of(cls, args):
-        """Looks through lists and tree."""
+        """Makes a job from the options: finds the clips of the lists in the tree."""
         found = [clips_of(args, f"{part}list01.txt") for part in ("train", "test")]
         if not all(found):
-            raise SystemExit(f"{args.tree}: split 1 of {args.lists} has no clips to learn from, or none to test on, here")
-        # The shortest one: ucftrain wants a clip to test on.
+            raise SystemExit(
+                f"error: {args.tree} has no training clips or no test clips of split 1 in {args.lists}; both are needed"
+            )
+        # ucftrain requires a test clip. The shortest one adds the least data.
         test_clip = min(found[1], key=lambda clip: clip.rgb)
         tree, lists, programs = (os.path.abspath(path) for path in (args.tree, args.lists, args.bin))
         return cls(args.stream, args.batch, args.threads, args.seconds, tree, programs, lists, found[0], test_clip)
@@ -49,42 +52,48 @@ class Job:
     @classmethod
     def load(cls, path):
         found = json.loads(pathlib.Path(path).read_text())
-        return cls(**found | {"clips": [Clip(**clip) for clip in found["clips"]], "test_clip": Clip(**found["test_clip"])})
+        return cls(
+            **found | {"clips": [Clip(**clip) for clip in found["clips"]], "test_clip": Clip(**found["test_clip"])}
+        )
 
     def frame(self, clip, i):
-        """Path of RGB frame i, counted from 0."""
+        """Returns the path of RGB frame i, counted from 0."""
         return f"{self.tree}/jpegs_256/{clip.name}/frame{i + 1:06}.jpg"
 
     def planes(self, clip, start):
-        """Paths of a stack's 20 planes: x and y of each frame adjacent."""
-        return [f"{self.tree}/tvl1_flow/{plane}/{clip.name}/frame{i + 1:06}.jpg" for i in range(start, start + FRAMES) for plane in "uv"]
+        """Returns the paths of the 20 planes of a stack: x and y of the first frame, then of the next."""
+        return [
+            f"{self.tree}/tvl1_flow/{plane}/{clip.name}/frame{i + 1:06}.jpg"
+            for i in range(start, start + FRAMES)
+            for plane in "uv"
+        ]
 
     def windows(self):
-        """Stacks that do not overlap, in random order: what a format holds that cannot express all others."""
+        """Returns stacks that do not overlap, in random order, for formats that cannot store overlapping stacks."""
         return shuffled((clip, start) for clip in self.clips for start in range(0, clip.flow - FRAMES + 1, FRAMES))
 
     def images(self):
-        """RGB frames in random order."""
+        """Returns the RGB frames in random order."""
         return shuffled((clip, i) for clip in self.clips for i in range(clip.rgb))
 
     def samples(self):
-        """All samples that share no byte, shuffled: each a list of paths."""
+        """Returns all samples that share no file, in random order. A sample is a list of paths."""
         if self.stream == "flow":
             return [self.planes(*window) for window in self.windows()]
         return [[self.frame(*image)] for image in self.images()]
 
     def count(self):
-        """How many these are."""
+        """Returns the number of `samples`."""
         return sum(clip.flow // FRAMES if self.stream == "flow" else clip.rgb for clip in self.clips)
 
     def shapes(self):
-        """What a batch may look like: RGB as it is decoded, either way."""
+        """Returns the allowed shapes of a batch. RGB may be [height, width, 3] or [3, height, width]."""
         if self.stream == "flow":
             return [(self.batch, 2 * FRAMES, SIDE, SIDE)]
         return [(self.batch, SIDE, SIDE, 3), (self.batch, 3, SIDE, SIDE)]
 
     def passes(self, samples):
-        """How often to go through so many samples in one long pass."""
+        """Returns how many passes through this number of samples are joined to one long pass."""
         return math.ceil(SAMPLES / samples)
 
 
@@ -95,7 +104,7 @@ def shuffled(found):
 
 
 def clips_of(args, name):
-    """Clips of a list that the tree has whole."""
+    """Returns the clips of a list that have enough frames in the tree."""
     wanted = set(args.classes.split(",")) if args.classes else None
     clips = []
     for line in (pathlib.Path(args.lists) / name).read_text().split("\n"):
@@ -103,7 +112,9 @@ def clips_of(args, name):
         if not rest or (wanted and label not in wanted):
             continue
         clip = rest.split()[0].removesuffix(".avi")
-        rgb, u, v = (count(os.path.join(args.tree, folder, clip)) for folder in ("jpegs_256", "tvl1_flow/u", "tvl1_flow/v"))
+        rgb, u, v = (
+            count(os.path.join(args.tree, folder, clip)) for folder in ("jpegs_256", "tvl1_flow/u", "tvl1_flow/v")
+        )
         if min(rgb, u, v) >= FRAMES:
             clips.append(Clip(clip, label, rgb, min(u, v)))
     return clips

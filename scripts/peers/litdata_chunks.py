@@ -1,6 +1,7 @@
-"""LitData: chunks of 64 MB by optimize(), a StreamingDataset that shuffles, its StreamingDataLoader.
+"""LitData: chunks of 64 MB made by optimize(), read with a shuffled StreamingDataset.
 
-RGB as JPEG, which it decodes itself; flow as the JPEGs' bytes, decoded with PIL, and as raw arrays.
+RGB: JPEGs, which LitData decodes itself. Flow: the bytes of the JPEGs, decoded with PIL, or raw
+arrays.
 """
 
 import functools
@@ -49,6 +50,8 @@ def batches(job, name, folder):
     torch.set_num_threads(1)
     passes = float(job.passes(job.count()))
     dataset = Samples(folder, shuffle=True, drop_last=True, subsample=passes)
-    data = litdata.StreamingDataLoader(dataset, batch_size=job.batch, num_workers=job.threads, persistent_workers=True, prefetch_factor=2)
+    data = litdata.StreamingDataLoader(
+        dataset, batch_size=job.batch, num_workers=job.threads, persistent_workers=True, prefetch_factor=2
+    )
     while True:
         yield from data

@@ -1,4 +1,4 @@
-"""Time, memory and page cache: of this process, of another with its children."""
+"""Measures time, memory and page cache of this process, or of another process with its children."""
 
 import contextlib
 import ctypes
@@ -12,10 +12,13 @@ import time
 
 
 def timed(batches, shapes, warm_up, least, seconds, most_samples=None, before=lambda: None):
-    """Takes batches for so many seconds, but `least` of them. The first come while queues fill, and are not counted."""
+    """Takes batches for `seconds` seconds, but at least `least` batches. Returns the number of samples and the time.
+
+    The first `warm_up` batches do not count, because queues fill during this time.
+    """
     first = next(batches)
     if tuple(first.shape) not in shapes or "uint8" not in str(first.dtype):
-        raise ValueError(f"a batch is {first.dtype} {tuple(first.shape)}, not u8 {shapes}")
+        raise ValueError(f"a batch has the type {first.dtype} and the shape {tuple(first.shape)}, not u8 and {shapes}")
     read = read_bytes(os.getpid())
     before()
     for _ in range(warm_up - 1):
@@ -29,7 +32,7 @@ def timed(batches, shapes, warm_up, least, seconds, most_samples=None, before=la
 
 
 def family(pid):
-    """A process and all that it started."""
+    """Returns the ids of a process and all its descendants."""
     found = [pid]
     for parent in found:
         for tasks in pathlib.Path(f"/proc/{parent}/task").glob("*/children"):
@@ -40,25 +43,26 @@ def family(pid):
 def quiet(path):
     try:
         return path.read_text()
-    except OSError:  # it has ended
+    except OSError:  # The process has ended.
         return ""
 
 
 def numbers(text):
-    """Lines `Name: number` as a dictionary."""
+    """Returns lines of the form `Name: number` as a dictionary."""
     rows = (line.split() for line in text.split("\n"))
     return {row[0]: int(row[1]) for row in rows if len(row) in (2, 3) and row[1].isdigit()}
 
 
 def read_bytes(pid):
-    """Bytes that a process and its children had the disk read."""
+    """Returns the bytes that a process and its descendants have read from disk."""
     return sum(numbers(quiet(pathlib.Path(f"/proc/{one}/io"))).get("read_bytes:", 0) for one in family(pid))
 
 
 def memory(pid):
-    """Resident bytes of a process and its children: a page that n of them share counts 1/n in each (the kernel's Pss).
+    """Returns the resident bytes of a process and its descendants.
 
-    `own` is without pages of files, which the kernel takes back when it needs them; `rss` counts shared pages in each.
+    `memory` counts a page that n processes share as 1/n in each of them (Pss). `own` is the same
+    without pages of files, which the kernel can free. `rss` counts shared pages in each process.
     """
     total = {"memory": 0, "own": 0, "rss": 0}
     for one in family(pid):
@@ -70,9 +74,9 @@ def memory(pid):
 
 
 def watched(command, done=lambda: False, limit=1800):
-    """Runs a program; what it printed, what went wrong, its peak memory (looked at five times a second) and what it read from disk.
+    """Runs a program. Returns its output, exit code, peak memory (sampled every 0.2 s) and bytes read from disk.
 
-    A program that has handed its result over (`done`) and does not end is ended.
+    The program is killed if it runs longer than `limit` seconds, or does not end within 20 s after `done` returns true.
     """
     out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
     child = subprocess.Popen(list(map(str, command)), stdout=out, stderr=err)
@@ -91,7 +95,13 @@ def watched(command, done=lambda: False, limit=1800):
         time.sleep(0.2)
     for file in (out, err):
         file.seek(0)
-    return {"code": child.returncode, "out": out.read(), "err": err.read(), "disk_bytes": 512 * usage.ru_inblock, **peak}
+    return {
+        "code": child.returncode,
+        "out": out.read(),
+        "err": err.read(),
+        "disk_bytes": 512 * usage.ru_inblock,
+        **peak,
+    }
 
 
 def warm(files):
@@ -103,7 +113,10 @@ def warm(files):
 
 
 def drop(files):
-    """Takes files out of the page cache; how. Names and sizes of files stay known where it is not root that asks."""
+    """Removes files from the page cache. Returns the method.
+
+    Without root rights, the cache keeps the metadata of the files.
+    """
     os.sync()
     unmap(files)
     try:
@@ -117,7 +130,10 @@ def drop(files):
 
 
 def unmap(files):
-    """Lets go of the pages of files that this process has mapped and seen, which would stay in the page cache. They come back when used."""
+    """Releases the pages of files that this process has mapped. Otherwise, they would stay in the page cache.
+
+    The kernel reads the pages again when the process uses them.
+    """
     files, madvise = set(files), ctypes.CDLL(None, use_errno=True).madvise
     for line in pathlib.Path("/proc/self/maps").read_text().split("\n"):
         fields = line.split(maxsplit=5)
@@ -127,6 +143,6 @@ def unmap(files):
 
 
 def sizes(files):
-    """Bytes in files, and in the blocks that they take."""
+    """Returns the sizes of files in bytes: of their content, and of their blocks on disk."""
     found = [os.stat(file) for file in files]
     return sum(one.st_size for one in found), 512 * sum(one.st_blocks for one in found)

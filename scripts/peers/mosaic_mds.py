@@ -1,6 +1,7 @@
-"""MosaicML streaming: MDS shards of the default 64 MiB, a StreamingDataset that shuffles, PyTorch's DataLoader.
+"""MosaicML streaming: MDS shards of 64 MiB (default), a shuffled StreamingDataset, PyTorch's DataLoader.
 
-RGB as JPEG, decoded with PIL; flow as arrays, plain and with zstd, whose shards are unpacked beside themselves at the first use and stay.
+RGB: JPEGs, decoded with PIL. Flow: arrays, raw or with zstd. At the first use, streaming unpacks
+zstd shards next to the originals and keeps the unpacked files.
 """
 
 import os
@@ -9,7 +10,10 @@ from . import pil_files, pixels
 from .job import SIDE
 
 SUBJECTS = {
-    "flow": {"MosaicML raw": "windows that do not overlap", "MosaicML zstd": "windows that do not overlap; unpacks its shards to disk"},
+    "flow": {
+        "MosaicML raw": "windows that do not overlap",
+        "MosaicML zstd": "windows that do not overlap; unpacks its shards to disk",
+    },
     "rgb": {"MosaicML": ""},
 }
 
@@ -27,7 +31,7 @@ def prepare(job, name, folder):
     for shard in range(dataset.num_shards):
         dataset.prepare_shard(shard)
     packed = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.name.endswith(".zstd"))
-    return f"{packed / 1e6:.0f} MB of it packed" if packed else ""
+    return f"{packed / 1e6:.0f} MB of the disk space are compressed shards" if packed else ""
 
 
 def batches(job, name, folder):

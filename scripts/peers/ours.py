@@ -1,4 +1,4 @@
-"""ucftrain's input pipeline over shards by ucfpack. It measures itself: ucftrain bench loader."""
+"""ucftrain's loader on shards that ucfpack makes. `ucftrain bench loader` measures itself."""
 
 import json
 import os
@@ -12,7 +12,7 @@ SUBJECTS = {
 
 
 def prepare(job, name, folder):
-    """Packs the clips to learn from, and one to test on, which is counted with them: ucftrain wants one."""
+    """Packs the training clips, and one test clip, which ucftrain requires. The size includes the test clip."""
     lists = pathlib.Path(folder).parent / "lists"
     lists.mkdir(exist_ok=True)
     (lists / "classInd.txt").write_text((pathlib.Path(job.lists) / "classInd.txt").read_text())
@@ -23,12 +23,28 @@ def prepare(job, name, folder):
     classes = ",".join(sorted({clip.label for clip in [*job.clips, job.test_clip]}))
     codec = name.split()[1]
     command = [os.path.join(job.bin, "ucfpack"), "build", f"--{job.stream}", job.tree, f"--{job.stream}-codec", codec]
-    command += ["--lists", lists, "--classes", classes, "--jobs", str(job.threads), "--keep-going", "--overwrite", "--out", folder]
+    command += [
+        "--lists",
+        lists,
+        "--classes",
+        classes,
+        "--jobs",
+        str(job.threads),
+        "--keep-going",
+        "--overwrite",
+        "--out",
+        folder,
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def command(job, folder, seconds):
-    options = [f"--stream={job.stream}", f"--batch-size={job.batch}", f"--threads={job.threads}", f"--seconds={seconds}"]
+    options = [
+        f"--stream={job.stream}",
+        f"--batch-size={job.batch}",
+        f"--threads={job.threads}",
+        f"--seconds={seconds}",
+    ]
     return [os.path.join(job.bin, "ucftrain"), "bench", "loader", "--data", folder, *options, "--json"]
 
 
@@ -37,8 +53,8 @@ def result(out):
     return {name: found[name] for name in ("samples", "seconds")}
 
 
-def bytes_a_sample(folder, stream):
-    """Stored bytes that a sample reads on average."""
+def bytes_per_sample(folder, stream):
+    """Returns the mean number of stored bytes per sample."""
     manifest = json.loads((pathlib.Path(folder) / "manifest.json").read_text())
     found = next(found for found in manifest["streams"] if found["name"] == stream)
     stored = sum(shard["bytes"] for shard in found["shards"])

@@ -1,4 +1,4 @@
-"""The JPEG files as they lie there, with PIL and PyTorch's DataLoader: the way of the seed of this project."""
+"""The JPEG files of the tree, read with PIL and PyTorch's DataLoader, as in the reference code."""
 
 import random
 
@@ -10,13 +10,19 @@ SUBJECTS = {"flow": {"PIL files": "every start"}, "rgb": {"PIL files": ""}}
 
 def prepare(job, name, folder):
     import PIL.Image  # noqa: F401
-    import torch  # noqa: F401, to say at once that it is missing
+    import torch  # noqa: F401, fails early if the package is missing
 
 
 def files(job):
     if job.stream == "rgb":
         return [job.frame(clip, i) for clip in job.clips for i in range(clip.rgb)]
-    return [path for clip in job.clips for start in range(0, clip.flow, FRAMES) for path in job.planes(clip, start) if exists(clip, path)]
+    return [
+        path
+        for clip in job.clips
+        for start in range(0, clip.flow, FRAMES)
+        for path in job.planes(clip, start)
+        if exists(clip, path)
+    ]
 
 
 def exists(clip, path):
@@ -24,7 +30,7 @@ def exists(clip, path):
 
 
 class Clips:
-    """A random frame or stack of each clip; as many passes as make one long one."""
+    """A random frame or stack of each clip. Several passes are joined to one long pass."""
 
     def __init__(self, job):
         self.job, self.length = job, len(job.clips) * job.passes(len(job.clips))
@@ -40,7 +46,10 @@ class Clips:
 
 
 def loader(dataset, job, **more):
-    """PyTorch's DataLoader with workers that stay and prefetch (2 batches each, its default); one thread in each."""
+    """Returns a DataLoader of PyTorch.
+
+    Its workers persist, prefetch two batches each (the default), and have one thread each.
+    """
     import torch
 
     once = lambda worker: torch.set_num_threads(1)

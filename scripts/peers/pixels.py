@@ -1,4 +1,4 @@
-"""A sample's pixels with PIL, as the seed of this project and most loaders in Python make them."""
+"""Makes the pixels of a sample with PIL, as the reference code and most Python loaders do."""
 
 import io
 import random
@@ -8,7 +8,7 @@ from .job import SIDE
 try:
     import numpy
     from PIL import Image
-except ImportError:  # then every peer says so; ours needs neither
+except ImportError:  # All loaders except for ours need them, and report that they are missing.
     numpy = Image = None
 
 
@@ -17,7 +17,7 @@ def opened(file):
 
 
 def stack(files):
-    """[20, 224, 224] of 20 JPEG files or their bytes."""
+    """Returns the pixels [20, 224, 224] of 20 JPEG files. A file is a path or its bytes."""
     planes = numpy.empty((len(files), SIDE, SIDE), numpy.uint8)
     for plane, file in zip(planes, files):
         image = opened(file).convert("L")
@@ -28,7 +28,7 @@ def stack(files):
 
 
 def crop(image):
-    """[224, 224, 3]: a random crop, mirrored half of the time."""
+    """Returns a random crop [224, 224, 3], mirrored half of the time."""
     image = image.convert("RGB")
     left, top = random.randint(0, image.width - SIDE), random.randint(0, image.height - SIDE)
     image = image.crop((left, top, left + SIDE, top + SIDE))

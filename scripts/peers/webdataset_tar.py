@@ -1,7 +1,8 @@
-"""WebDataset: tar files of the JPEGs as found, a stack's 20 in one sample, in random order (its advice), shuffled again on reading.
+"""WebDataset: tar files of the original JPEGs, with the 20 planes of a stack in one sample.
 
-As its documentation says: several shards a worker, resampled=True, shuffle(1000), batches made in the workers. They are not taken apart
-and mixed again behind the loader, which would cost it a copy.
+The settings follow its documentation: samples in random order, several shards per worker,
+resampled=True, shuffle(1000), and batches made in the workers. Batches are not shuffled again after
+the loader, because that would cost a copy.
 """
 
 import glob
