@@ -1,4 +1,4 @@
-//! Compiles the CUDA kernels to PTX when the feature `cuda` is on.
+//! Compiles the CUDA kernels to PTX if the feature `cuda` is enabled.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ fn main() {
         },
         PathBuf::from,
     );
-    // PTX of one compute capability runs on every later card; bfloat16 needs 8.0.
+    // PTX runs on its compute capability and on later ones. bf16 needs at least 8.0.
     let capability = variable("CUDA_COMPUTE_CAP").unwrap_or_else(|| "80".into());
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("kernels.ptx");
     let status = Command::new(&nvcc)
@@ -30,15 +30,15 @@ fn main() {
     println!("cargo::rustc-env=CANDLE_CONVNET_CUDA={}", version(&nvcc).unwrap_or_default());
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => panic!("{}: {status} while compiling src/cuda/kernels.cu", nvcc.display()),
+        Ok(status) => panic!("cannot compile src/cuda/kernels.cu: {} ended with {status}", nvcc.display()),
         Err(error) => panic!(
-            "{}: {error}. The feature `cuda` needs NVIDIA's compiler: install the CUDA toolkit and set CUDA_HOME, or build without it",
+            "cannot run {}: {error}. Install the CUDA toolkit and set CUDA_HOME, or build without the feature `cuda`",
             nvcc.display()
         ),
     }
 }
 
-/// The compiler's version as NVIDIA counts: 13000 is 13.0.
+/// Returns the version of the compiler in NVIDIA's notation: 13000 is 13.0.
 fn version(nvcc: &Path) -> Option<u32> {
     let output = Command::new(nvcc).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

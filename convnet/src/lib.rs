@@ -1,6 +1,103 @@
-#![doc = include_str!("../README.md")]
-#![allow(clippy::inline_always, reason = "only what is compiled into `Isa::run` may use an instruction set's vectors")]
-#![allow(clippy::needless_range_loop, reason = "in vector code: iterators were not always compiled into `Isa::run`")]
+//! Operations, layers and networks for training convolutional networks with candle.
+//!
+//! # How the types fit together
+//!
+//! ```text
+//! u8 pixels ── normalise ──▶ images [N, H, W, C]
+//!                              │
+//!      Model                   ▼
+//!        │ owns         ResNet::forward_t       built from the layers Conv2d, BatchNorm2d, Linear
+//!        │                     │                and the operations max_pool2d, add_relu, global_avg_pool
+//!        │                     ▼
+//!        │              logits [N, classes]
+//!        │                     │ cross_entropy
+//!        │                     ▼
+//!        │                   loss ── Tensor::backward ──▶ GradStore
+//!        │                                                    │
+//!        └─ trainable() ──▶ Sgd ◀──────── Sgd::step ──────────┘
+//! ```
+//!
+//! * **Operations** are functions on tensors with gradients: [`conv2d`], [`max_pool2d`],
+//!   [`global_avg_pool`], [`relu`], [`add_relu`], [`linear`], [`cross_entropy`]. They work with
+//!   `Tensor::backward`, like candle's own operations.
+//! * **Layers** hold the parameters of an operation: [`Conv2d`], [`BatchNorm2d`], [`Linear`]. They
+//!   take them from a `VarBuilder`.
+//! * [`ResNet`] is a whole network. [`Model`] adds parameter names, initial values, and loading and
+//!   saving of weights.
+//! * [`Sgd`] updates named variables. It works with any `Var`, not only with those of a [`Model`].
+//! * **Weights** come from [`Model::from_pretrained`] in one step. [`read_weights`],
+//!   [`torchvision_names`] and [`check_values`] are the single steps.
+//! * **Backends**: every operation runs on the device of its input. The CPU code chooses AVX-512,
+//!   AVX2 or portable code when the program runs. The feature `cuda` adds NVIDIA GPUs, which
+//!   `cuda::open` opens.
+//!
+//! Images are NHWC: `[N, H, W, C]` is batch, height, width, channels. Weights of convolutions are
+//! OIHW: `[O, I, KH, KW]` is output channels, input channels, kernel height, kernel width. All
+//! values are f32; on a GPU, images can also be bf16.
+//!
+//! To train a ResNet, read [`Model`] first, then [`Sgd`]. To build another network, start with
+//! [`Conv2d`] and [`BatchNorm2d`].
+//!
+//! # Train a step
+//!
+//! ```
+//! use candle_convnet::{Depth, Model, Normalisation, PixelLayout, ResNetConfig, Sgd, SgdConfig};
+//! use candle_convnet::{cross_entropy, normalise};
+//! use candle_core::{DType, Device, Tensor};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = Device::Cpu;
+//! // Stacks of ten frames of optical flow, x and y components: 20 channels. The seed determines the weights.
+//! let model = Model::random(&ResNetConfig::new(Depth::R18, 20, 101), 42, &device)?;
+//! let mut sgd = Sgd::new(model.trainable(), SgdConfig::new(1e-2).with_weight_decay(5e-4))?;
+//!
+//! let pixels = Tensor::zeros((2, 20, 32, 32), DType::U8, &device)?;
+//! let images = normalise(&pixels, PixelLayout::Planes, &Normalisation::unit(), DType::F32)?;
+//! let labels = Tensor::new(&[7u32, 100], &device)?;
+//!
+//! let logits = model.net.forward_t(&images, true)?;
+//! let loss = cross_entropy(&logits, &labels, 0.1)?;
+//! sgd.step(&loss.backward()?)?;
+//!
+//! // After training: evaluate with the running statistics, then save the weights.
+//! let scores = model.net.forward_t(&images, false)?;
+//! assert_eq!(scores.dims(), [2, 101]);
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("flow.safetensors");
+//! candle_core::safetensors::save(&model.tensors().into_iter().collect(), &path)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Load torchvision weights
+//!
+//! ```
+//! use candle_convnet::{Depth, Model, ResNetConfig};
+//! use candle_core::Device;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("resnet18.safetensors");
+//! # let saved = Model::random(&ResNetConfig::new(Depth::R18, 3, 1000), 1, &Device::Cpu)?;
+//! # candle_core::safetensors::save(&saved.tensors().into_iter().collect(), &path)?;
+//! // `path` is a file of torchvision, such as resnet18-f37072fd.pth, or a safetensors file with the same names.
+//! // The last layer is new, with 101 classes. `conv1` becomes its mean over RGB, copied to 20 channels.
+//! let config = ResNetConfig::new(Depth::R18, 20, 101);
+//! let model = Model::from_pretrained(&config, &path, 42, &Device::Cpu)?;
+//! assert_eq!(model.net.features(), 512);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Memory
+//!
+//! Call [`keep_freed_memory`] once when your program starts. It makes training on the CPU faster
+//! with glibc, because the system then does not have to clear fresh pages in every step.
+#![allow(
+    clippy::inline_always,
+    reason = "only code that is inlined into `Isa::run` may use the instructions of its set"
+)]
+#![allow(clippy::needless_range_loop, reason = "in vector code, iterators were not always inlined into `Isa::run`")]
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -12,7 +109,12 @@ mod ops;
 mod optim;
 mod weights;
 
-// So that tests start without NVIDIA's libraries.
+/// Runs the examples of the README as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
+
+// Lets the tests start on machines without NVIDIA's libraries.
 #[cfg(test)]
 use cuda_delayload as _;
 

@@ -1,8 +1,8 @@
-//! Dense f32 data behind candle's CPU storage.
+//! Access to the f32 data of candle's CPU storage.
 
 use candle_core::{CpuStorage, Layout, Result, bail};
 
-/// The elements of a contiguous f32 tensor.
+/// Returns the elements of a contiguous f32 tensor.
 pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout, op: &str) -> Result<&'a [f32]> {
     let CpuStorage::F32(data) = storage else { bail!("{op}: expected f32, found {:?}", dtype(storage)) };
     let Some((start, end)) = layout.contiguous_offsets() else {
@@ -11,7 +11,7 @@ pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout, op: &str) -> R
     Ok(&data[start..end])
 }
 
-/// The elements of a contiguous f32 tensor, for an in-place op.
+/// Returns the elements of a contiguous f32 tensor, for an in-place operation.
 pub(crate) fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout, op: &str) -> Result<&'a mut [f32]> {
     let found = dtype(storage);
     let CpuStorage::F32(data) = storage else { bail!("{op}: expected f32, found {found:?}") };
@@ -26,7 +26,7 @@ fn dtype(storage: &CpuStorage) -> candle_core::DType {
     storage.dtype()
 }
 
-/// `max(x, 0)`; a NaN stays a NaN.
+/// Returns `max(x, 0)`. A NaN stays a NaN.
 #[inline]
 pub(crate) fn rectify(x: f32) -> f32 {
     if x <= 0. { 0. } else { x }

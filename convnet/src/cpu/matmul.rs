@@ -1,7 +1,7 @@
-//! Matrix product on slices: a bounds-checked face for the `gemm` crate.
+//! Matrix products of slices: a bounds-checked interface to the `gemm` crate.
 //!
-//! `gemm` picks its SIMD kernel (AVX-512, AVX2 + FMA, NEON, ...) when the program runs. Every call here is single-threaded:
-//! the callers run many independent products at once, so that no sum depends on how threads are scheduled.
+//! `gemm` chooses its SIMD kernel (AVX-512, AVX2 + FMA, NEON, ...) when the program runs. Each call
+//! here is single-threaded, so that sums do not depend on the number of threads.
 #![allow(unsafe_code)]
 
 /// A read-only matrix view: element (row, col) is `data[row * row_stride + col * col_stride]`.
@@ -15,14 +15,15 @@ pub(crate) struct Mat<'a> {
 }
 
 impl<'a> Mat<'a> {
-    /// A row-major view of `rows` x `cols` whose rows start `row_stride` elements apart.
+    /// Returns a row-major view of `rows` x `cols` elements, with `row_stride` elements from one
+    /// row to the next.
     pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
         let mat = Self { data, rows, cols, row_stride, col_stride: 1 };
         mat.check();
         mat
     }
 
-    /// The transposed view.
+    /// Returns the transposed view.
     pub(crate) fn t(self) -> Self {
         Self {
             rows: self.cols,
@@ -41,7 +42,8 @@ impl<'a> Mat<'a> {
     }
 }
 
-/// `dst = lhs · rhs`, or `dst += lhs · rhs` when `accumulate`; `dst` is row-major and dense, `lhs.rows` x `rhs.cols`.
+/// Computes `dst = lhs · rhs`, or `dst += lhs · rhs` if `accumulate`. `dst` is row-major and dense,
+/// `lhs.rows` x `rhs.cols`.
 pub(crate) fn matmul(dst: &mut [f32], lhs: Mat<'_>, rhs: Mat<'_>, accumulate: bool) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions of a matrix product differ");
     assert_eq!(dst.len(), lhs.rows * rhs.cols, "destination of a matrix product has the wrong size");
@@ -50,8 +52,9 @@ pub(crate) fn matmul(dst: &mut [f32], lhs: Mat<'_>, rhs: Mat<'_>, accumulate: bo
     if dst.is_empty() {
         return;
     }
-    // SAFETY: `Mat::check` has shown that the last element of each operand lies inside its slice, `dst` holds exactly
-    // rows x cols elements and, being a unique borrow, overlaps neither operand; gemm reads and writes only those elements.
+    // SAFETY: `Mat::check` shows that the last element of each operand is inside its slice. `dst`
+    // has exactly rows x cols elements, and as a unique borrow it does not overlap the operands.
+    // gemm reads and writes only these elements.
     unsafe {
         gemm::gemm(
             lhs.rows,
@@ -91,7 +94,7 @@ mod tests {
             for i in 0..m {
                 for j in 0..n {
                     let expected: f32 = 1. + (0..k).map(|l| a[i * k + l] * b[j * k + l]).sum::<f32>();
-                    // Small whole numbers: every order of summing is exact.
+                    // Sums of small whole numbers are exact in any order.
                     assert!((dst[i * n + j] - expected).abs() < 1e-6, "{m}x{n}x{k} at ({i}, {j})");
                 }
             }
@@ -107,7 +110,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "ends at")]
-    fn a_view_past_the_end_is_refused() {
+    fn a_view_past_the_end_panics() {
         let _ = Mat::new(&[0.; 5], 2, 3, 3);
     }
 }

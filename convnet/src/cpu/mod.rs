@@ -1,4 +1,7 @@
-//! The ops' arithmetic on processors. Work is cut into blocks by shapes alone, so that results do not depend on threads.
+//! The operations on the CPU.
+//!
+//! Only shapes determine how work is split into blocks, so results do not depend on the number of
+//! threads.
 
 pub(crate) mod conv;
 pub(crate) mod dense;

@@ -1,4 +1,5 @@
-//! The arithmetic of batch normalisation on the CPU: fixed blocks, so that results do not depend on the number of threads.
+//! Batch normalisation on the CPU. Blocks are fixed, so results do not depend on the number of
+//! threads.
 #![allow(unsafe_code)]
 
 use super::simd::{Isa, Job, Vector};
@@ -8,7 +9,7 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Weight over standard deviation, per channel.
+/// Returns weight / standard deviation per channel.
 pub(crate) fn scale(weight: &[f32], inv_std: &[f32]) -> Vec<f32> {
     weight.iter().zip(inv_std).map(|(weight, inv_std)| weight * inv_std).collect()
 }
@@ -17,18 +18,18 @@ pub(crate) fn scale(weight: &[f32], inv_std: &[f32]) -> Vec<f32> {
 pub(crate) struct Affine<'a> {
     pub isa: Isa,
     pub mean: &'a [f32],
-    /// Weight over standard deviation.
+    /// Weight / standard deviation.
     pub scale: &'a [f32],
     pub bias: &'a [f32],
-    /// Whether a rectifier follows.
+    /// Whether ReLU follows.
     pub relu: bool,
 }
 
 impl Affine<'_> {
-    /// The normalised `x`, plus the residual, rectified if asked.
+    /// Returns the normalised `x`, plus the residual if there is one, after ReLU if there is one.
     pub(crate) fn apply(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
         let c = self.mean.len();
-        assert!(x.len().is_multiple_of(c), "{} values are no pixels of {c} channels", x.len());
+        assert!(x.len().is_multiple_of(c), "{} values are not whole pixels of {c} channels", x.len());
         let len = part_len(c);
         let mut out = Unwritten::new(x.len());
         out.slots().par_chunks_mut(len).zip(x.par_chunks(len)).enumerate().for_each(|(at, (out, x))| {
@@ -39,14 +40,16 @@ impl Affine<'_> {
         unsafe { out.into_written() }
     }
 
-    /// The value before the rectifier of a vector of channels of a pixel. The way back computes it again, to the last bit, rather
-    /// than to read it.
+    /// Returns the values before the ReLU for a vector of channels of a pixel.
+    ///
+    /// The backward pass computes them again with this function, bit by bit, instead of reading
+    /// them from memory.
     ///
     /// # Safety
     /// `x` must be valid for reads of a vector; a vector of channels must start at `channel`.
     #[inline(always)]
     unsafe fn value<V: Vector>(&self, x: *const f32, channel: usize) -> V {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let mean = V::load(self.mean.as_ptr().add(channel));
             let scale = V::load(self.scale.as_ptr().add(channel));
@@ -59,7 +62,7 @@ struct Apply<'a> {
     affine: &'a Affine<'a>,
     x: &'a [f32],
     residual: Option<&'a [f32]>,
-    /// Written whole.
+    /// The job writes all of it.
     out: &'a mut [MaybeUninit<f32>],
 }
 
@@ -84,7 +87,8 @@ impl Apply<'_> {
     fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
         let mut channel = channels.start;
         while channel < channels.end {
-            // SAFETY: `run` has shown that all slices have whole pixels, and `channels` holds whole vectors of one.
+            // SAFETY: `run` checks that all slices have whole pixels, and `channels` are whole
+            // vectors of a pixel.
             unsafe {
                 let at = pixel + channel;
                 let mut y = self.affine.value::<V>(self.x.as_ptr().add(at), channel);
@@ -101,11 +105,11 @@ impl Apply<'_> {
     }
 }
 
-/// What the gradients are taken of: `y = relu(norm(x))` or `y = norm(x)`.
+/// The gradients of `y = norm(x)`, or of `y = relu(norm(x))`.
 pub(crate) struct Gradients<'a> {
     pub affine: Affine<'a>,
     pub inv_std: &'a [f32],
-    /// Whether the moments did not depend on `x`.
+    /// Whether the moments are those of the running statistics.
     pub fixed: bool,
 }
 
@@ -115,10 +119,16 @@ pub(crate) type InputWeightBias = (Vec<f32>, Vec<f32>, Vec<f32>);
 impl Gradients<'_> {
     pub(crate) fn run(&self, x: &[f32], grad: &[f32]) -> InputWeightBias {
         let c = self.inv_std.len();
-        assert!(x.len() == grad.len() && x.len().is_multiple_of(c), "{} gradients of {} values", grad.len(), x.len());
+        assert!(
+            x.len() == grad.len() && x.len().is_multiple_of(c),
+            "{} gradients do not fit {} values",
+            grad.len(),
+            x.len()
+        );
         let sums = self.sums(x, grad);
         let pixels = (x.len() / c) as f64;
-        // dx = scale · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)); the means fall away with fixed statistics.
+        // dx = scale · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)). With fixed
+        // statistics, both means are 0.
         let batch = if self.fixed { 0. } else { 1. / pixels };
         let mean_grad: Vec<f32> = sums.iter().map(|sums| (batch * sums.0) as f32).collect();
         let minus_slope: Vec<f32> = (sums.iter().zip(self.inv_std))
@@ -131,13 +141,14 @@ impl Gradients<'_> {
             let affine = &self.affine;
             affine.isa.run(InputGrad { affine, mean_grad: &mean_grad, minus_slope: &minus_slope, x, grad, out });
         });
-        // SAFETY: as many gradients as values, parts of whole pixels, and each job writes all channels of its pixels.
+        // SAFETY: there are as many gradients as values, parts are whole pixels, and each job
+        // writes all channels of its pixels.
         let out = unsafe { out.into_written() };
         let (bias, weight) = sums.iter().map(|&(one, product)| (one as f32, product as f32)).unzip();
         (out, weight, bias)
     }
 
-    /// Per channel: sum of g and of `g · (x - mean) · inv_std`.
+    /// Returns the sums of g and of `g · (x - mean) · inv_std` per channel.
     fn sums(&self, x: &[f32], grad: &[f32]) -> Vec<(f64, f64)> {
         let c = self.inv_std.len();
         let len = part_len(c);
@@ -159,13 +170,13 @@ impl Gradients<'_> {
     }
 }
 
-/// The gradient before the rectifier, if there is one.
+/// Returns the gradient before the ReLU, or `grad` if there is no ReLU.
 ///
 /// # Safety
-/// As for [`Affine::value`], and `grad` must be valid for reads of a vector.
+/// The conditions of [`Affine::value`] apply, and `grad` must be valid for reads of a vector.
 #[inline(always)]
 unsafe fn masked<V: Vector>(affine: &Affine<'_>, x: *const f32, grad: *const f32, channel: usize) -> V {
-    // SAFETY: as the caller promises.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let grad = V::load(grad);
         if !affine.relu {
@@ -207,7 +218,8 @@ impl GradSums<'_> {
             let mut pixel = 0;
             while pixel < pixels {
                 let end = pixels.min(pixel + F32_PIXELS);
-                // SAFETY: `run` has shown that `x` and `grad` have whole pixels, and `channels` holds whole vectors of one.
+                // SAFETY: `run` checks that `x` and `grad` have whole pixels, and `channels` are
+                // whole vectors of a pixel.
                 unsafe {
                     let mean = V::load(self.affine.mean.as_ptr().add(channel));
                     let (mut one, mut product) = (V::splat(0.), V::splat(0.));
@@ -233,7 +245,7 @@ struct InputGrad<'a> {
     minus_slope: &'a [f32],
     x: &'a [f32],
     grad: &'a [f32],
-    /// Written whole.
+    /// The job writes all of it.
     out: &'a mut [MaybeUninit<f32>],
 }
 
@@ -259,7 +271,8 @@ impl InputGrad<'_> {
     fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
         let mut channel = channels.start;
         while channel < channels.end {
-            // SAFETY: `run` has shown that all slices have whole pixels, and `channels` holds whole vectors of one.
+            // SAFETY: `run` checks that all slices have whole pixels, and `channels` are whole
+            // vectors of a pixel.
             unsafe {
                 let at = pixel + channel;
                 let x = self.x.as_ptr().add(at);

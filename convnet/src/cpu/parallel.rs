@@ -1,13 +1,16 @@
-//! Work split into fixed blocks.
+//! Work in fixed blocks.
 //!
-//! Where a block starts and ends follows from the shapes alone, never from the number of threads, and partial sums are
-//! added in block order. So every result is bit-identical for any number of threads and any schedule.
+//! Only the shapes determine where a block starts and ends, and partial sums are added in block
+//! order. Results are therefore bit-identical for any number of threads and any schedule.
 #![allow(unsafe_code)]
 
 use super::unwritten::Unwritten;
 use rayon::prelude::*;
 
-/// Cuts `data` into consecutive blocks of the given lengths, which must add up to `data.len()`.
+/// Splits `data` into consecutive blocks of these lengths.
+///
+/// # Panics
+/// Panics if the sum of the lengths is not `data.len()`.
 pub(crate) fn split_by_lengths<T>(mut data: &mut [T], lengths: impl Iterator<Item = usize>) -> Vec<&mut [T]> {
     let mut blocks = Vec::new();
     for length in lengths {
@@ -19,10 +22,11 @@ pub(crate) fn split_by_lengths<T>(mut data: &mut [T], lengths: impl Iterator<Ite
     blocks
 }
 
-/// Elements in a block of element-wise work: small enough to share out, large enough to hide the cost of a task.
+/// Elements per block of element-wise work: few enough to use all threads, many enough to hide the
+/// cost of a task.
 pub(crate) const ELEMENTWISE_BLOCK: usize = 1 << 15;
 
-/// `out[i] = f(a[i])`, in parallel.
+/// Returns `f(a[i])` for all i, in parallel.
 pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let mut out = Unwritten::new(a.len());
     out.slots().par_chunks_mut(ELEMENTWISE_BLOCK).zip(a.par_chunks(ELEMENTWISE_BLOCK)).for_each(|(out, a)| {
@@ -30,11 +34,11 @@ pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
             out.write(f(a));
         }
     });
-    // SAFETY: blocks of `out` and `a` are equally long, so that each slot is written.
+    // SAFETY: blocks of `out` and `a` have the same lengths, so each slot is written.
     unsafe { out.into_written() }
 }
 
-/// `out[i] = f(a[i], b[i])`, in parallel.
+/// Returns `f(a[i], b[i])` for all i, in parallel.
 pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "operands differ in length");
     let mut out = Unwritten::new(a.len());
@@ -47,11 +51,11 @@ pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> 
                 out.write(f(a, b));
             }
         });
-    // SAFETY: blocks of all slices are equally long, so that each slot is written.
+    // SAFETY: blocks of all slices have the same lengths, so each slot is written.
     unsafe { out.into_written() }
 }
 
-/// `out[i] = f(a[i], b[i], c[i])`, in parallel.
+/// Returns `f(a[i], b[i], c[i])` for all i, in parallel.
 pub(crate) fn map3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) -> f32 + Sync) -> Vec<f32> {
     assert!(a.len() == b.len() && a.len() == c.len(), "operands differ in length");
     let mut out = Unwritten::new(a.len());
@@ -65,7 +69,7 @@ pub(crate) fn map3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) ->
                 out.write(f(a, b, c));
             }
         });
-    // SAFETY: blocks of all slices are equally long, so that each slot is written.
+    // SAFETY: blocks of all slices have the same lengths, so each slot is written.
     unsafe { out.into_written() }
 }
 
@@ -74,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_element_is_computed_also_behind_the_last_whole_block() {
+    fn every_element_is_computed_also_after_the_last_whole_block() {
         for len in [0, 1, ELEMENTWISE_BLOCK, 2 * ELEMENTWISE_BLOCK + 3] {
             let numbers: Vec<f32> = (0..len).map(|i| i as f32).collect();
             let expected = |factor: f32| numbers.iter().map(|x| factor * x).collect::<Vec<_>>();
@@ -86,13 +90,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "differ in length")]
-    fn operands_of_different_lengths_are_refused() {
+    fn operands_of_different_lengths_panic() {
         let _ = map2(&[0.; 3], &[0.; 2], |a, b| a + b);
     }
 
     #[test]
     #[should_panic(expected = "blocks leave 2 elements over")]
-    fn blocks_that_do_not_cover_everything_are_refused() {
+    fn blocks_that_do_not_cover_everything_panic() {
         let _ = split_by_lengths(&mut [0; 5], [1, 2].into_iter());
     }
 }

@@ -1,14 +1,16 @@
-//! Maxima of windows, a row at a time.
+//! Max pooling on the CPU, one row at a time.
 #![allow(unsafe_code)]
 
 use super::simd::{Job, Vector};
 use crate::geometry::MaxPool2dConfig;
 
-/// One row of maxima of an image.
+/// A row of maxima of an image.
 pub(crate) struct MaxPoolRow<'a> {
     pub config: MaxPool2dConfig,
     pub image: &'a [f32],
+    /// Height, width and channels of the image.
     pub size: (usize, usize, usize),
+    /// The row of the output.
     pub row: usize,
     pub out: &'a mut [f32],
     pub argmax: &'a mut [u8],
@@ -33,13 +35,14 @@ impl Job for MaxPoolRow<'_> {
                     for x in x_first..x_end {
                         let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
                         let values = &image[pixel + channel..pixel + c];
-                        // SAFETY: `values` has a vector at least, since `channel` is before the last whole one.
+                        // SAFETY: a whole vector starts at `channel`, so `values` has at least one.
                         let values = unsafe { V::load(values.as_ptr()) };
                         best = values.above(best.0, V::splat((y * kernel + x) as f32), best.1);
                     }
                 }
                 let mut places = [0f32; 16];
-                // SAFETY: `out` has a vector from here on, since `channel` is before the last whole one; no vector is longer than 16.
+                // SAFETY: a whole vector starts at `channel`, so `out` has one here. No vector has
+                // more than 16 lanes.
                 unsafe {
                     best.0.store(out[i * c + channel..(i + 1) * c].as_mut_ptr());
                     best.1.store(places.as_mut_ptr());

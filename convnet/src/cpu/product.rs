@@ -1,23 +1,26 @@
-//! The product that convolutions are made of: rows that lie anywhere in memory times panels of packed columns.
+//! The matrix product that convolutions use: rows anywhere in memory times panels of packed
+//! columns.
 //!
-//! Six rows times two vectors of columns are summed in registers: twelve sums hide the latency of the multiply-add, and with the
-//! two vectors of the panel and one number of a row they just fit sixteen registers. Rows need no packing: each is a list of
-//! runs, so that the pixels under a convolution's kernel are read where they are.
+//! The sums of six rows and two vectors of columns stay in registers. Twelve sums hide the latency
+//! of the multiply-add. With two vectors of the panel and one value of a row, they just fit in
+//! sixteen registers. Rows need no packing: each is a list of runs, so the pixels under the kernel
+//! of a convolution are read from the image.
 #![allow(unsafe_code)]
 
 use super::simd::{Isa, Job, Vector};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-/// Rows that are multiplied together.
+/// Number of rows that are multiplied together.
 pub(crate) const ROWS: usize = 6;
 
-/// Columns of a panel.
+/// Returns the number of columns per panel.
 pub(crate) fn panel_width(isa: Isa) -> usize {
     2 * isa.lanes()
 }
 
-/// Where the numbers of a row are: `len` of them, `step` apart, from each of `runs` on (all relative to the row's start).
+/// Positions of the values of a row, relative to the start of the row: from each of `starts`, `len`
+/// values at distance `step`.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs<'a> {
     pub starts: &'a [usize],
@@ -26,18 +29,18 @@ pub(crate) struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// Numbers of a row.
+    /// Returns the number of values per row.
     pub(crate) fn depth(self) -> usize {
         self.starts.len() * self.len
     }
 
-    /// Elements from a row's start to its last number.
+    /// Returns the distance from the start of a row to its last value.
     fn span(self) -> usize {
         last(self.starts) + (self.len - 1) * self.step
     }
 }
 
-/// The largest of `starts`, 0 of none.
+/// Returns the largest of `starts`, or 0 if there are none.
 #[inline(always)]
 fn last(starts: &[usize]) -> usize {
     let mut last = 0;
@@ -55,55 +58,60 @@ pub(crate) struct Rows<'a> {
     pub runs: Runs<'a>,
 }
 
-/// Where a product goes: row i to `cols` numbers from `starts[i]` of the memory on.
+/// The result of a product: row i is `cols` values from `starts[i]` of the memory.
 pub(crate) struct Target<'a> {
     memory: *mut f32,
     len: usize,
     starts: &'a [usize],
     cols: usize,
-    /// Whether the memory is written, and the product added to what is there.
+    /// Whether the memory is initialised, and the product is added to it.
     accumulate: bool,
     borrow: PhantomData<&'a mut [f32]>,
 }
 
 impl<'a> Target<'a> {
-    /// Takes memory that need not be written. A product writes `cols` numbers from each of `starts` on.
+    /// Returns a target in memory that may be uninitialised. A product writes `cols` values from
+    /// each of `starts`.
     pub(crate) fn unwritten(memory: &'a mut [MaybeUninit<f32>], starts: &'a [usize], cols: usize) -> Self {
         let len = memory.len();
         Self { memory: memory.as_mut_ptr().cast(), len, starts, cols, accumulate: false, borrow: PhantomData }
     }
 
-    /// Takes numbers that a product replaces.
+    /// Returns a target whose values a product replaces.
     pub(crate) fn replaced(memory: &'a mut [f32], starts: &'a [usize], cols: usize) -> Self {
         let len = memory.len();
         Self { memory: memory.as_mut_ptr(), len, starts, cols, accumulate: false, borrow: PhantomData }
     }
 
-    /// Takes numbers that a product is added to.
+    /// Returns a target to whose values a product is added.
     pub(crate) fn sum(memory: &'a mut [f32], starts: &'a [usize], cols: usize) -> Self {
         Self { accumulate: true, ..Self::replaced(memory, starts, cols) }
     }
 }
 
-/// `target = rows · panels`, or `+=`: writes all numbers of the target. Panels follow each other; each is `[depth, panel width]`, columns past `target.cols` unused.
+/// Computes `target = rows · panels`, or `target += rows · panels`, and writes all values of the
+/// target.
+///
+/// Panels follow each other. Each is `[depth, panel width]`; columns from `target.cols` on are not
+/// used.
 #[inline(always)]
 pub(crate) fn multiply<V: Vector>(rows: Rows<'_>, panels: &[f32], target: &mut Target<'_>) {
     let width = 2 * V::LANES;
     let depth = rows.runs.depth();
-    assert!(depth > 0, "a product of nothing");
-    assert_eq!(rows.starts.len(), target.starts.len(), "a product's rows and results differ in number");
+    assert!(depth > 0, "a product of rows without values");
+    assert_eq!(rows.starts.len(), target.starts.len(), "a product has different numbers of rows and results");
     assert!(panels.len() >= target.cols.div_ceil(width) * depth * width, "too few panels for {} columns", target.cols);
     if rows.starts.is_empty() {
         return;
     }
-    assert!(last(rows.starts) + rows.runs.span() < rows.data.len(), "a product's row ends past its data");
-    assert!(last(target.starts) + target.cols <= target.len, "a product's result ends past its target");
+    assert!(last(rows.starts) + rows.runs.span() < rows.data.len(), "a row of a product ends past its data");
+    assert!(last(target.starts) + target.cols <= target.len, "a result of a product ends past its target");
     for (at, panel) in panels.chunks_exact(depth * width).enumerate().take(target.cols.div_ceil(width)) {
         let columns = at * width..target.cols.min((at + 1) * width);
         for (starts, targets) in rows.starts.chunks(ROWS).zip(target.starts.chunks(ROWS)) {
             let tile = Tile { rows: Rows { starts, ..rows }, panel, targets, columns: columns.clone() };
-            // SAFETY: the longest row ends inside its data, the last result inside the target, and a panel has depth x width
-            // numbers, as asserted above.
+            // SAFETY: the assertions above show that all rows are inside their data and all results
+            // inside the target. A panel has depth x width values.
             unsafe {
                 match starts.len() {
                     6 => tile.run::<V, 6>(target),
@@ -118,7 +126,7 @@ pub(crate) fn multiply<V: Vector>(rows: Rows<'_>, panels: &[f32], target: &mut T
     }
 }
 
-/// A product as a job of its own.
+/// A product as a job.
 pub(crate) struct Product<'a> {
     pub rows: Rows<'a>,
     pub panels: &'a [f32],
@@ -134,7 +142,7 @@ impl Job for Product<'_> {
     }
 }
 
-/// At most [`ROWS`] rows times one panel.
+/// At most [`ROWS`] rows times a panel.
 struct Tile<'a> {
     rows: Rows<'a>,
     panel: &'a [f32],
@@ -143,11 +151,14 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
+    /// Computes the product and stores it.
+    ///
     /// # Safety
-    /// `N` is the number of rows and of targets; rows, panel and targets are as [`multiply`] asserts.
+    /// `N` must be the number of rows and of targets. Rows, panel and targets must satisfy the
+    /// assertions of [`multiply`].
     #[inline(always)]
     unsafe fn run<V: Vector, const N: usize>(&self, target: &mut Target<'_>) {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let sums = self.sums::<V, N>();
             let width = self.columns.len();
@@ -169,17 +180,20 @@ impl Tile<'_> {
         }
     }
 
-    /// Loops over indices rather than iterators: their small functions were not always compiled into the instruction set's.
+    /// Computes the sums.
+    ///
+    /// The loops use indices, because the small functions of iterators were not always inlined into
+    /// the code for the instruction set.
     ///
     /// # Safety
-    /// As for [`Tile::run`].
+    /// The conditions of [`Tile::run`] apply.
     #[inline(always)]
     unsafe fn sums<V: Vector, const N: usize>(&self) -> [[V; 2]; N] {
         let Runs { starts, len, step } = self.rows.runs;
         let mut sums = [[V::splat(0.); 2]; N];
         let mut panel = self.panel.as_ptr();
         let mut rows = [self.rows.data.as_ptr(); N];
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             for run in 0..starts.len() {
                 let run = *starts.get_unchecked(run);
@@ -202,11 +216,13 @@ impl Tile<'_> {
     }
 }
 
+/// Stores `sum`, or adds it if `accumulate`.
+///
 /// # Safety
 /// `to` must be valid for writes of a vector, and for reads of one if `accumulate`.
 #[inline(always)]
 unsafe fn store<V: Vector>(sum: V, to: *mut f32, accumulate: bool) {
-    // SAFETY: as the caller promises.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let sum = if accumulate { V::load(to).add(sum) } else { sum };
         sum.store(to);
@@ -217,7 +233,7 @@ unsafe fn store<V: Vector>(sum: V, to: *mut f32, accumulate: bool) {
 mod tests {
     use super::*;
 
-    /// Small whole numbers, so that every order of summing is exact.
+    /// Returns small whole numbers, whose sums are exact in any order.
     fn whole(count: usize, factor: usize) -> Vec<f32> {
         (0..count).map(|i| ((i * factor) % 11) as f32 - 5.).collect()
     }
@@ -266,7 +282,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "ends past its data")]
-    fn a_row_past_the_end_is_refused() {
+    fn a_row_past_the_end_panics() {
         let runs = Runs { starts: &[0], len: 3, step: 2 };
         let mut out = [0f32; 1];
         let target = Target::replaced(&mut out, &[0], 1);

@@ -1,12 +1,12 @@
-//! Vectors of f32 and the instruction sets that compute with them, chosen when the program runs.
+//! Vectors of f32, and the instruction sets for them. The program chooses a set when it runs.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;
 
-/// An instruction set that this processor has.
+/// An instruction set of this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isa {
-    /// What the compiler makes of plain arrays.
+    /// Plain arrays, which the compiler vectorises for its target.
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -15,7 +15,7 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// Every set that this processor has, the fastest last.
+    /// Returns all sets of this CPU, the fastest last.
     pub(crate) fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -29,9 +29,10 @@ impl Isa {
         sets.into_iter().flatten().collect()
     }
 
-    /// The fastest set that this processor has, or the one that the environment names.
+    /// Returns the fastest set of this CPU, or the one that the environment names.
     ///
-    /// `CANDLE_CONVNET_SIMD` is read once: `portable`, `avx2` or `avx512`; a name that is none of this processor's changes nothing.
+    /// `CANDLE_CONVNET_SIMD` can be `portable`, `avx2` or `avx512`, and is read once. Other names,
+    /// and sets that the CPU does not have, are ignored.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -42,7 +43,7 @@ impl Isa {
         })
     }
 
-    /// Numbers in a vector.
+    /// Returns the number of values in a vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Portable => <[f32; 8]>::LANES,
@@ -53,41 +54,49 @@ impl Isa {
         }
     }
 
-    /// Runs `job` compiled for this set.
+    /// Runs `job`, compiled for this set.
     pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
         match self {
             Self::Portable => job.run::<[f32; 8]>(),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `available` found AVX2 and FMA, and nothing else makes this value.
+            // SAFETY: only `available` creates this value, after it has detected AVX2 and FMA.
             Self::Avx2 => unsafe { x86::run_avx2(job) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `available` found AVX-512, AVX2 and FMA, and nothing else makes this value.
+            // SAFETY: only `available` creates this value, after it has detected AVX-512, AVX2 and
+            // FMA.
             Self::Avx512 => unsafe { x86::run_avx512(job) },
         }
     }
 }
 
-/// Work that is written once for all instruction sets.
+/// Work that has one source for all instruction sets.
 ///
-/// Everything below `run` must be `#[inline(always)]`: only code inside the function that [`Isa::run`] compiles for an instruction
-/// set is compiled for it.
+/// All functions that `run` calls must be `#[inline(always)]`. [`Isa::run`] compiles one function
+/// per instruction set, and only code inlined into it uses the set.
 pub(crate) trait Job {
     type Output;
     fn run<V: Vector>(self) -> Self::Output;
 }
 
-/// A vector of f32. Only [`Isa::run`] may choose one: its methods use instructions that the processor may lack.
+/// A vector of f32.
+///
+/// Only [`Isa::run`] may choose the type, because the CPU may not have the instructions of its
+/// methods.
 pub(crate) trait Vector: Copy {
     const LANES: usize;
 
     fn splat(value: f32) -> Self;
 
+    /// Reads a vector.
+    ///
     /// # Safety
-    /// `from` must be valid for reads of `LANES` numbers.
+    /// `from` must be valid for reads of `LANES` values.
     unsafe fn load(from: *const f32) -> Self;
 
+    /// Writes the vector.
+    ///
     /// # Safety
-    /// `to` must be valid for writes of `LANES` numbers.
+    /// `to` must be valid for writes of `LANES` values.
     unsafe fn store(self, to: *mut f32);
 
     fn add(self, other: Self) -> Self;
@@ -96,14 +105,16 @@ pub(crate) trait Vector: Copy {
 
     fn mul(self, other: Self) -> Self;
 
-    /// `self * factor + sum`, rounded once where the processor can.
+    /// Returns `self * factor + sum`, rounded only once if the CPU can do so.
     fn mul_add(self, factor: Self, sum: Self) -> Self;
 
-    /// `(self, yes)` where `self > other` or `self` is not a number, elsewhere `(other, no)`.
+    /// Returns `(self, yes)` in lanes where `self > other` or `self` is NaN, and `(other, no)` in
+    /// the other lanes.
     fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self);
 }
 
-/// Arrays: eight numbers where the processor has nothing better, one for the channels that no vector holds.
+/// Arrays are vectors of the portable set, with 8 lanes. With 1 lane, they are for channels after
+/// the last whole vector.
 impl<const N: usize> Vector for [f32; N] {
     const LANES: usize = N;
 
@@ -114,13 +125,13 @@ impl<const N: usize> Vector for [f32; N] {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: as the caller promises; an array of f32 may lie wherever an f32 may.
+        // SAFETY: guaranteed by the caller. An array of f32 has the alignment of f32.
         unsafe { from.cast::<Self>().read() }
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: as the caller promises; an array of f32 may lie wherever an f32 may.
+        // SAFETY: guaranteed by the caller. An array of f32 has the alignment of f32.
         unsafe { to.cast::<Self>().write(self) }
     }
 
@@ -151,7 +162,7 @@ impl<const N: usize> Vector for [f32; N] {
     #[inline(always)]
     fn mul_add(mut self, factor: Self, sum: Self) -> Self {
         for i in 0..N {
-            // Where the target has no such instruction, `f32::mul_add` calls a function that takes dozens of steps.
+            // If the target has no such instruction, `f32::mul_add` calls a slow function.
             self[i] = if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
                 self[i].mul_add(factor[i], sum[i])
             } else {
@@ -193,22 +204,26 @@ mod x86 {
         job.run::<Avx512>()
     }
 
+    /// Implements [`Vector::above`] for AVX2.
+    ///
     /// # Safety
-    /// The processor must have AVX2.
+    /// The CPU must have AVX2.
     #[inline(always)]
     unsafe fn above256(a: __m256, b: __m256, yes: __m256, no: __m256) -> (__m256, __m256) {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let above = _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
             (_mm256_blendv_ps(b, a, above), _mm256_blendv_ps(no, yes, above))
         }
     }
 
+    /// Implements [`Vector::above`] for AVX-512.
+    ///
     /// # Safety
-    /// The processor must have AVX-512.
+    /// The CPU must have AVX-512.
     #[inline(always)]
     unsafe fn above512(a: __m512, b: __m512, yes: __m512, no: __m512) -> (__m512, __m512) {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
             (_mm512_mask_blend_ps(above, b, a), _mm512_mask_blend_ps(above, no, yes))
@@ -216,7 +231,10 @@ mod x86 {
     }
 
     macro_rules! vector {
-        ($name:ident, $inner:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $above:ident) => {
+        (
+            $name:ident, $inner:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident,
+            $add:ident, $sub:ident, $mul:ident, $fma:ident, $above:ident
+        ) => {
             #[derive(Clone, Copy)]
             pub(super) struct $name($inner);
 
@@ -225,49 +243,51 @@ mod x86 {
 
                 #[inline(always)]
                 fn splat(value: f32) -> Self {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
                     Self(unsafe { $splat(value) })
                 }
 
                 #[inline(always)]
                 unsafe fn load(from: *const f32) -> Self {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it; the pointer is as the trait asks.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The
+                    // caller guarantees the pointer.
                     Self(unsafe { $load(from) })
                 }
 
                 #[inline(always)]
                 unsafe fn store(self, to: *mut f32) {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it; the pointer is as the trait asks.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The
+                    // caller guarantees the pointer.
                     unsafe { $store(to, self.0) }
                 }
 
                 #[inline(always)]
                 fn add(self, other: Self) -> Self {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
                     Self(unsafe { $add(self.0, other.0) })
                 }
 
                 #[inline(always)]
                 fn sub(self, other: Self) -> Self {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
                     Self(unsafe { $sub(self.0, other.0) })
                 }
 
                 #[inline(always)]
                 fn mul(self, other: Self) -> Self {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
                     Self(unsafe { $mul(self.0, other.0) })
                 }
 
                 #[inline(always)]
                 fn mul_add(self, factor: Self, sum: Self) -> Self {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
                     Self(unsafe { $fma(self.0, factor.0, sum.0) })
                 }
 
                 #[inline(always)]
                 fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self) {
-                    // SAFETY: only `Isa::run` chooses this type, on processors that have it.
+                    // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
                     let (maxima, chosen) = unsafe { $above(self.0, other.0, yes.0, no.0) };
                     (Self(maxima), Self(chosen))
                 }

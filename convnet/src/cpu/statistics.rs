@@ -1,4 +1,4 @@
-//! Mean and variance of every channel, from parts that are summed one by one.
+//! Mean and variance per channel, from sums of parts.
 #![allow(unsafe_code)]
 
 use super::conv::Finish;
@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Per channel: what normalises it.
+/// Mean and variance per channel.
 pub(crate) struct Moments {
     pub mean: Vec<f32>,
-    /// 1 / √(variance + eps)
+    /// 1 / √(variance + eps).
     pub inv_std: Vec<f32>,
-    /// Divided by the number of values less one.
+    /// The variance with n - 1 as divisor, for n values.
     pub unbiased_var: Vec<f32>,
 }
 
@@ -20,26 +20,27 @@ pub(crate) fn inv_std(var: f64, eps: f64) -> f32 {
     (1. / (var + eps).sqrt()) as f32
 }
 
-/// Values in a part.
+/// Approximate number of values per part.
 const PART_VALUES: usize = 1 << 15;
-/// Pixels that are summed in f32 before they are added in f64.
+/// Number of pixels that are summed in f32. These sums are then added in f64.
 pub(super) const F32_PIXELS: usize = 32;
 
-/// Values of whole pixels, about [`PART_VALUES`].
+/// Returns the number of values per part: whole pixels, about [`PART_VALUES`] values.
 pub(super) fn part_len(c: usize) -> usize {
     (PART_VALUES / c).max(1) * c
 }
 
-/// Sums of some pixels, taken around the first of them: that removes most of a large mean, which would swallow a small variance.
+/// Sums over some pixels of the differences from the first of them. The differences remove most of
+/// a large mean, which would hide a small variance.
 struct Part {
     first: usize,
     pixels: usize,
     around: Vec<f32>,
-    /// Per channel: of distances and of squared distances.
+    /// Sums of differences and of squared differences, per channel.
     sums: Vec<(f64, f64)>,
 }
 
-/// Collects the statistics of a convolution's results while they are in cache.
+/// Collects the statistics of the results of a convolution while they are in cache.
 pub(crate) struct Statistics {
     isa: Isa,
     c: usize,
@@ -51,7 +52,7 @@ impl Statistics {
         Self { isa, c, parts: Mutex::default() }
     }
 
-    /// Those of all of `x`, pixels of `c` channels.
+    /// Collects the statistics of `x`, whose pixels have `c` channels.
     pub(crate) fn of(isa: Isa, x: &[f32], c: usize) -> Self {
         let statistics = Self::new(isa, c);
         let len = part_len(c);
@@ -66,7 +67,8 @@ impl Statistics {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
     }
 
-    /// Mean and variance of all parts (Chan, Golub, `LeVeque` 1979), in the order of their pixels.
+    /// Returns mean and variance of all parts, in the order of their pixels (Chan, Golub and
+    /// `LeVeque` 1979).
     pub(crate) fn moments(self, eps: f64) -> Moments {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
         parts.sort_by_key(|part| part.first);
@@ -102,7 +104,7 @@ impl Finish for Option<&Statistics> {
 #[inline(always)]
 pub(super) fn add_lanes<V: Vector>(sums: &mut [(f64, f64)], first: V, second: V) {
     let mut lanes = [[0f32; 16]; 2];
-    // SAFETY: no vector is longer than 16.
+    // SAFETY: no vector has more than 16 lanes.
     unsafe {
         first.store(lanes[0].as_mut_ptr());
         second.store(lanes[1].as_mut_ptr());
@@ -131,7 +133,7 @@ impl Job for Distances<'_> {
 }
 
 impl Distances<'_> {
-    /// Channels a vector at a time; `channels` holds whole ones.
+    /// Sums the given channels, which must be whole vectors.
     #[inline(always)]
     fn channels<V: Vector>(&mut self, channels: Range<usize>) {
         let c = self.sums.len();
@@ -142,7 +144,8 @@ impl Distances<'_> {
             let mut pixel = 0;
             while pixel < pixels {
                 let end = pixels.min(pixel + F32_PIXELS);
-                // SAFETY: a vector from `channel` on lies inside every pixel, as asserted above.
+                // SAFETY: the assertion above shows that each pixel has a whole vector at
+                // `channel`.
                 unsafe {
                     let around = V::load(self.x.as_ptr().add(channel));
                     let (mut one, mut square) = (V::splat(0.), V::splat(0.));

@@ -1,8 +1,12 @@
-// What cuDNN does badly or not at all, for NHWC images in float and bfloat16; sums and statistics are fp32 or better.
+// Kernels for operations that cuDNN does not have or that are slow there, for NHWC images in f32
+// and bf16. Sums and statistics are f32 or f64.
 //
-// Every kernel gives the same bits in every run: partial sums have fixed places and are added in a fixed order; no atomics.
-// Images are [rows, channels] with channels innermost. A thread owns V neighbouring channels (16 bytes, or 1 channel where
-// their number is odd) and walks over rows; blockDim = (channel groups, rows at once).
+// All kernels give the same bits in every run: partial sums have fixed places, are added in a fixed
+// order, and there are no atomics.
+//
+// The kernels see images as [rows, channels], where a row is a pixel. A thread has V neighbouring
+// channels: 16 bytes, or 1 channel if the number of channels is not a multiple of that. It loops
+// over rows. blockDim is (groups of V channels, rows).
 
 #include <cuda_bf16.h>
 #include <stdint.h>
@@ -30,12 +34,13 @@ template <typename T, int V> __device__ __forceinline__ void store(T* to, const 
     *reinterpret_cast<Pack<T, V>*>(to) = pack;
 }
 
-// NaN stays NaN, as in PyTorch.
+// ReLU. NaN stays NaN, as in PyTorch.
 __device__ __forceinline__ float rectify(float v) { return v <= 0.f ? 0.f : v; }
 
 // ---- sums over rows -------------------------------------------------------------------------------------------------
 
-// Adds the threads' sums of one block along y in order, and leaves them in partial[block][2][channels].
+// Adds the sums of the threads of a block along y, in order, and stores them in
+// partial[block][2][channels].
 template <int V>
 __device__ __forceinline__ void block_sums(float (&a)[V], float (&b)[V], float* partial, int channels, int first) {
     extern __shared__ float shared[];  // [2][blockDim.y][blockDim.x * V]
@@ -60,7 +65,7 @@ __device__ __forceinline__ void block_sums(float (&a)[V], float (&b)[V], float* 
     }
 }
 
-// Per channel: sums of (x - x[0]) and of its square.
+// Sums (x - x[0]) and its square per channel.
 template <typename T, int V> __device__ void norm_sums(const T* x, float* partial, int rows, int channels) {
     int c = (blockIdx.y * blockDim.x + threadIdx.x) * V;
     float sum[V] = {}, square[V] = {};
@@ -82,7 +87,7 @@ template <typename T, int V> __device__ void norm_sums(const T* x, float* partia
     block_sums<V>(sum, square, partial, channels, c);
 }
 
-// Adds all blocks' partial sums of 32 channels; blockDim = (32, parts).
+// Adds the partial sums of all blocks, for 32 channels. blockDim is (32, parts).
 __device__ __forceinline__ void total_sums(const float* partial, int blocks, int channels, int c, double& a, double& b) {
     __shared__ double shared[2][32][32];
     a = b = 0.;
@@ -104,7 +109,8 @@ __device__ __forceinline__ void total_sums(const float* partial, int blocks, int
     }
 }
 
-// Partial sums -> mean and 1/sqrt(var + eps); moves the running statistics (unbiased variance) where there are any.
+// Computes mean and 1/sqrt(var + eps) from partial sums. Updates the running statistics, if there
+// are any, with the mean and the unbiased variance.
 template <typename T>
 __device__ void norm_statistics(const float* partial, int blocks, const T* x, int rows, int channels, float eps,
                                 float momentum, float* mean, float* inv_std, float* running_mean, float* running_var) {
@@ -132,8 +138,8 @@ extern "C" __global__ void norm_running(const float* mean, const float* var, int
     inv_std[c] = (float)(1. / sqrt((double)var[c] + (double)eps));
 }
 
-// What a thread's channels are scaled and shifted by. Both ways compute it here, so that the sign that the backward pass
-// recomputes is the one that the forward pass rectified.
+// Scale and shift of the channels of a thread. Forward and backward pass share this code, so the
+// backward pass recomputes exactly the values whose signs the ReLU of the forward pass used.
 template <int V> struct Affine {
     float center[V], scale[V], shift[V];
     __device__ __forceinline__ Affine(const float* mean, const float* inv_std, const float* weight, const float* bias,
@@ -149,7 +155,7 @@ template <int V> struct Affine {
     __device__ __forceinline__ float of(float centred, int i) const { return centred * scale[i] + shift[i]; }
 };
 
-// y = (x - mean) * inv_std * weight + bias (+ residual) (rectified)
+// y = (x - mean) * inv_std * weight + bias, plus residual if there is one, then ReLU if `relu`.
 template <typename T, int V>
 __device__ void norm_apply(const T* x, const T* residual, const float* mean, const float* inv_std, const float* weight,
                            const float* bias, T* y, int rows, int channels, int relu) {
@@ -176,7 +182,7 @@ __device__ void norm_apply(const T* x, const T* residual, const float* mean, con
     }
 }
 
-// Per channel: sums of g and of g * (x - mean), where g is the gradient before the rectifier.
+// Sums g and g * (x - mean) per channel, where g is the gradient before the ReLU.
 template <typename T, int V>
 __device__ void norm_grad_sums(const T* x, const T* grad, const float* mean, const float* inv_std, const float* weight,
                                const float* bias, float* partial, int rows, int channels, int relu) {
@@ -193,7 +199,7 @@ __device__ void norm_grad_sums(const T* x, const T* grad, const float* mean, con
 #pragma unroll
             for (int i = 0; i < V; i++) {
                 float d = affine.centred(v[i], i);
-                // The output's sign, recomputed: cheaper than reading the output.
+                // Recomputing the sign of the output is cheaper than reading the output.
                 if (relu && affine.of(d, i) <= 0.f) g[i] = 0.f;
                 sum[i] += g[i];
                 product[i] += g[i] * d;
@@ -203,8 +209,8 @@ __device__ void norm_grad_sums(const T* x, const T* grad, const float* mean, con
     block_sums<V>(sum, product, partial, channels, c);
 }
 
-// Partial sums -> gradients of weight and bias, and the two means that the input's gradient needs: mean(g) and
-// mean(g * (x - mean)) * inv_std^2, both 0 where the statistics were fixed.
+// Computes the gradients of weight and bias from partial sums, and two means for the gradient of
+// the input: mean(g) and mean(g * (x - mean)) * inv_std^2. With fixed statistics, both means are 0.
 extern "C" __global__ void norm_grad_totals(const float* partial, int blocks, int rows, int channels, int fixed,
                                             const float* inv_std, float* weight_grad, float* bias_grad, float* mean_g,
                                             float* slope) {
@@ -248,7 +254,7 @@ __device__ void norm_grad_apply(const T* x, const T* grad, const float* mean, co
     }
 }
 
-// ---- element by element; counts are in packs of V -------------------------------------------------------------------
+// ---- element by element; counts are in packs of V values ------------------------------------------------------------
 
 template <typename T, int V> __device__ void relu(const T* x, T* y, int64_t packs) {
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < packs; i += (int64_t)gridDim.x * blockDim.x) {
@@ -271,7 +277,7 @@ template <typename T, int V> __device__ void add_relu(const T* a, const T* b, T*
     }
 }
 
-// The gradient may come in two parts, whose sum it is.
+// The gradient is grad, or grad + more if `more` is not null.
 template <typename T, int V>
 __device__ void relu_grad(const T* y, const T* grad, const T* more, T* out, int64_t packs) {
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < packs; i += (int64_t)gridDim.x * blockDim.x) {
@@ -313,7 +319,7 @@ __device__ void max_pool(const T* x, T* y, uint8_t* argmax, int n, int h, int w,
                 load<T, V>(x + (((int64_t)image * h + y0 + dy) * w + x0 + dx) * c + group * V, v);
 #pragma unroll
                 for (int k = 0; k < V; k++) {
-                    // Not >=: the first maximum wins. A NaN replaces any number.
+                    // With > instead of >=, the first maximum wins. A NaN replaces any number.
                     bool take = v[k] > best[k] || v[k] != v[k];
                     best[k] = take ? v[k] : best[k];
                     where[k] = take ? dy * kernel + dx : where[k];
@@ -328,7 +334,7 @@ __device__ void max_pool(const T* x, T* y, uint8_t* argmax, int n, int h, int w,
     }
 }
 
-// Every input pixel gathers from the windows that cover it, in their order.
+// Each input pixel adds the gradients of the windows that cover it, in their order.
 template <typename T, int V>
 __device__ void max_pool_grad(const T* grad, const uint8_t* argmax, T* out, int n, int h, int w, int c, int out_h,
                               int out_w, int kernel, int stride, int padding) {
@@ -356,7 +362,7 @@ __device__ void max_pool_grad(const T* grad, const uint8_t* argmax, T* out, int 
     }
 }
 
-// [n, pixels, c] -> mean over pixels, float [n, c]
+// [n, pixels, c] -> mean over pixels, float [n, c].
 template <typename T> __device__ void avg_pool(const T* x, float* y, int n, int pixels, int c) {
     int64_t total = (int64_t)n * c;
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
@@ -377,7 +383,7 @@ template <typename T> __device__ void avg_pool_grad(const float* grad, T* out, i
 
 // ---- layouts of weights and images -----------------------------------------------------------------------------------
 
-// OIHW float -> [O, taps, padded channels] T; the added channels are 0.
+// OIHW float -> [O, taps, padded channels] T. The added channels are 0.
 template <typename T> __device__ void pack_weights(const float* w, T* out, int o, int c, int taps, int padded) {
     int64_t total = (int64_t)o * taps * padded;
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
@@ -387,7 +393,7 @@ template <typename T> __device__ void pack_weights(const float* w, T* out, int o
     }
 }
 
-// [O, taps, padded channels] T -> OIHW float
+// [O, taps, padded channels] T -> OIHW float.
 template <typename T> __device__ void unpack_weights(const T* packed, float* out, int o, int c, int taps, int padded) {
     int64_t total = (int64_t)o * taps * c;
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < total; i += (int64_t)gridDim.x * blockDim.x) {
@@ -411,10 +417,13 @@ template <typename T> __device__ void crop_channels(const T* x, T* out, int64_t 
     }
 }
 
-// A convolution with stride 2 over few channels as one with stride 1 over four times as many: the four pixels of each 2x2
-// square become channels ((row % 2) * 2 + column % 2) * c + channel, zero-padded to `channels`. `first` and the sizes in squares
-// say which squares there are; squares outside the image are 0.
-// Blocks along y walk over rows of squares; a thread owns V channels of a square, which V divides `c` and `channels` for.
+// Converts images for a convolution with stride 2 to images for one with stride 1 and four times as
+// many channels. The four pixels of each 2x2 square become channels ((row % 2) * 2 + column % 2) *
+// c + channel, padded with zeros to `channels`. The first square has index `first` along both axes.
+// Squares outside the image are 0.
+//
+// Blocks along y loop over rows of squares. A thread has V channels of a square; V divides `c` and
+// `channels`.
 template <typename T, int V>
 __device__ void space_to_depth_images(const T* x, T* out, int n, int h, int w, int c, int squares_h, int squares_w,
                                       int channels, int first) {
@@ -433,8 +442,11 @@ __device__ void space_to_depth_images(const T* x, T* out, int n, int h, int w, i
     }
 }
 
-// OIHW [o, c, kernel, kernel] -> [o, channels, side, side] for images of squares, or back where `back`. Kernel row a is row
-// (a - padding) of an output's square: square floor of half of that, from square `first` on.
+// Converts weights OIHW [o, c, kernel, kernel] to [o, channels, side, side] for images of squares,
+// or back if `back`.
+//
+// Relative to the square of an output, kernel row a is image row a - padding. That row is in square
+// floor((a - padding) / 2), which is row floor((a - padding) / 2) - first of the new kernel.
 extern "C" __global__ void space_to_depth_weights(const float* from, float* to, int o, int c, int kernel, int padding,
                                                   int channels, int side, int first, int back) {
     int64_t total = (int64_t)o * (back ? c * kernel * kernel : channels * side * side);
@@ -442,7 +454,8 @@ extern "C" __global__ void space_to_depth_weights(const float* from, float* to, 
         if (back) {
             int b = i % kernel - padding, a = i / kernel % kernel - padding;
             int64_t channel = i / kernel / kernel % c, output = i / kernel / kernel / c;
-            // >> and & of a negative number: floor and remainder, as wanted.
+            // For negative numbers, >> 1 is the floor of the half, and & 1 is the matching
+            // remainder.
             int quarter = (a & 1) * 2 + (b & 1);
             to[i] = from[((output * channels + quarter * c + channel) * side + (a >> 1) - first) * side + (b >> 1) - first];
         } else {
@@ -467,7 +480,7 @@ __device__ __forceinline__ double warp_sum(double v) {
     return v;
 }
 
-// log sum exp of a row of logits, by one warp.
+// Returns log(sum(exp)) of a row of logits. A warp computes it.
 __device__ __forceinline__ double log_sum_exp(const float* row, int classes, int lane) {
     float top = -INFINITY;
     for (int k = lane; k < classes; k += 32) top = fmaxf(top, row[k]);
@@ -478,7 +491,7 @@ __device__ __forceinline__ double log_sum_exp(const float* row, int classes, int
     return top + log(warp_sum(sum));
 }
 
-// One block: mean loss. A label that is no class makes the loss NaN.
+// Computes the mean loss in one block. A label that is not below `classes` makes the loss NaN.
 extern "C" __global__ void cross_entropy(const float* logits, const uint32_t* labels, float* loss, int n, int classes,
                                          float smoothing) {
     __shared__ double shared[32];
@@ -502,7 +515,7 @@ extern "C" __global__ void cross_entropy(const float* logits, const uint32_t* la
     }
 }
 
-// (softmax - target) / n
+// The gradient is (softmax - target) / n.
 extern "C" __global__ void cross_entropy_grad(const float* logits, const uint32_t* labels, float* grad, int n,
                                               int classes, float smoothing) {
     int lane = threadIdx.x % 32;
@@ -519,7 +532,7 @@ extern "C" __global__ void cross_entropy_grad(const float* logits, const uint32_
 
 // ---- optimiser -------------------------------------------------------------------------------------------------------
 
-// Of one variable: where it, its momentum and its gradient are, and how many values.
+// Addresses of a variable, its momentum and its gradient, and their number of values.
 struct Moved {
     float* var;
     float* momentum;
@@ -527,11 +540,12 @@ struct Moved {
     int64_t len;
 };
 
-// As many as fit a kernel's parameters, so that no table has to be uploaded.
+// As many variables as fit in the parameters of a kernel, so that no table has to be uploaded.
 constexpr int MOVED = 120;
 struct Table { Moved moved[MOVED]; };
 
-// g += decay * p; m = momentum * m + g; p -= lr * (nesterov ? g + momentum * m : m). One y of the grid is one variable.
+// g += decay * p; m = momentum * m + g; p -= lr * (nesterov ? g + momentum * m : m). Blocks with
+// the same y update the same variable.
 extern "C" __global__ void sgd(const __grid_constant__ Table table, const float* rate, float momentum, float decay, int nesterov) {
     float lr = *rate;
     Moved moved = table.moved[blockIdx.y];
@@ -549,8 +563,9 @@ extern "C" __global__ void sgd(const __grid_constant__ Table table, const float*
 
 // ---- input -----------------------------------------------------------------------------------------------------------
 
-// u8 pixels -> [n, pixels, channels]: (v / 255 - mean) / std. `planar`: [n, channels, pixels], else [n, pixels, channels],
-// with `step` bytes from one image to the next. mean and std are [period]; channel c takes entry c % period.
+// Converts u8 pixels to [n, pixels, channels]: (v / 255 - mean) / std. The input is
+// [n, channels, pixels] if `planar`, otherwise [n, pixels, channels], with `step` bytes from one
+// image to the next. mean and std are [period]; channel c uses entry c % period.
 template <typename T>
 __device__ void normalise(const uint8_t* x, T* out, const float* mean, const float* std, int period, int planar,
                           int64_t images, int64_t step, int pixels, int channels) {
@@ -566,7 +581,7 @@ __device__ void normalise(const uint8_t* x, T* out, const float* mean, const flo
     }
 }
 
-// ---- names: NAME_TYPE for kernels of single values, NAME_TYPE_vN for those of N channels at once ---------------------
+// ---- names: NAME_TYPE for kernels on single values, NAME_TYPE_vN for kernels on N channels at once -------------------
 
 #define VECTORS(T, NAME, V)                                                                                              \
     extern "C" __global__ void norm_sums_##NAME##_v##V(const T* x, float* partial, int rows, int channels) {             \

@@ -1,7 +1,37 @@
-//! The ops on NVIDIA GPUs: convolutions by cuDNN, the rest by the kernels of `kernels.cu`.
+//! Training on NVIDIA GPUs: devices, recorded steps, copies and profiles.
 //!
-//! Activations are bf16 or f32, parameters and their gradients f32; sums are f32 or better. All work of a device goes to the
-//! one stream of its candle device, so that order alone keeps data safe and nothing waits for the host.
+//! The functions and layers of this crate run on a GPU if their input is there; this module has the
+//! rest. cuDNN computes the convolutions, cuBLAS the matrix products, and this crate's kernels
+//! everything else. Activations are f32 or bf16; parameters and their gradients are f32, and sums
+//! are f32 or f64. So bf16 needs no loss scaling.
+//!
+//! * [`cards`] lists the GPUs, and [`open`] opens one as a candle device. [`CudaConfig`] chooses
+//!   TF32 and determinism.
+//! * [`rehearse`] and [`record`] turn a training step into a [`Recording`] (a CUDA graph), which
+//!   starts with a single call.
+//! * [`Uploads`] and [`Downloads`] copy data while the GPU computes, from and to page-locked
+//!   ([`Pinned`]) memory.
+//! * [`choices`] and [`follow`] save and restore the convolution algorithms, so that a resumed run
+//!   computes the same way.
+//! * [`profile`] times each operation, and [`peaks`] measures the limits of the GPU.
+//!
+//! All work of a device is on the one stream of its candle device. The operations therefore run in
+//! order, and the host does not wait for them.
+//!
+//! ```no_run
+//! use candle_convnet::cuda::{CudaConfig, open};
+//! use candle_convnet::{Depth, Model, ResNetConfig};
+//! use candle_core::{DType, Tensor};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = open(0, CudaConfig::default())?;
+//! let model = Model::random(&ResNetConfig::new(Depth::R18, 3, 101), 42, &device)?;
+//! let images = Tensor::zeros((32, 224, 224, 3), DType::BF16, &device)?;
+//! let logits = model.net.forward_t(&images, true)?;
+//! assert_eq!(logits.dtype(), DType::F32);
+//! # Ok(())
+//! # }
+//! ```
 
 mod algorithms;
 mod cudnn;

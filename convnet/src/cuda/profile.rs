@@ -1,6 +1,6 @@
-//! How long each op takes, and how long it would if the card did nothing but its arithmetic and its traffic (Williams, Waterman
-//! and Patterson's roofline, 2009). Operands that lie in cache, and convolutions by Winograd, may be faster than that.
-#![expect(unsafe_code, reason = "copies on the card")]
+//! Measures the time of each operation, and the peaks of the GPU for a roofline (Williams, Waterman
+//! and Patterson 2009).
+#![expect(unsafe_code, reason = "copies in GPU memory")]
 
 use super::cudnn::Gemm;
 use super::device::{Cost, Gpu, Timed, address, fresh, start};
@@ -9,59 +9,69 @@ use candle_core::cuda::cudarc::driver::{result, sys::CUevent_flags};
 use candle_core::{DType, Device, Result, Storage, Tensor, bail};
 use std::collections::BTreeMap;
 
-/// All calls of an op.
+/// Time and cost of all calls of an operation together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Spent {
-    /// Of all calls.
+    /// Time of all calls, in milliseconds.
     pub milliseconds: f64,
-    /// How many.
+    /// Number of calls.
     pub calls: usize,
-    /// Of all calls.
+    /// Cost of all calls.
     pub cost: Cost,
 }
 
 impl Spent {
-    /// `calls` that took `milliseconds` and had to do `cost`, all together.
+    /// Returns a value for `calls` that took `milliseconds` and had the cost `cost`, all together.
     pub const fn new(milliseconds: f64, calls: usize, cost: Cost) -> Self {
         Self { milliseconds, calls, cost }
     }
 }
 
-/// By the ops' names.
+/// Time and cost of each operation, by its name.
 pub type Profile = BTreeMap<String, Spent>;
 
-/// What a card does at most, as measured.
+/// Measured limits of a GPU.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Peaks {
-    /// Floating-point operations a second, of a large matrix product.
+    /// Floating-point operations per second in a large matrix product.
     pub flops: f64,
-    /// Bytes a second from and to its memory, of a large copy.
+    /// Bytes per second that a large copy reads and writes in GPU memory.
     pub bytes: f64,
 }
 
 impl Peaks {
-    /// A GPU that does at most `flops` floating-point operations and moves at most `bytes` a second.
+    /// Returns the limits of a GPU: `flops` floating-point operations and `bytes` of memory
+    /// traffic, both per second.
     pub const fn new(flops: f64, bytes: f64) -> Self {
         Self { flops, bytes }
     }
 
-    /// Milliseconds that this cost takes at the peaks.
+    /// Returns the time in milliseconds that `cost` takes at these limits.
+    ///
+    /// The slower of arithmetic and memory traffic counts. An operation can be faster if its
+    /// operands are in cache, or if cuDNN uses Winograd's algorithm.
     pub fn milliseconds(&self, cost: &Cost) -> f64 {
         1e3 * (cost.flops / self.flops).max(cost.bytes / self.bytes)
     }
 }
 
-/// Runs `work`, which must not wait for the card, and says how long each op of this crate took on `device`.
+/// Runs `work`, and returns the time of each operation of this crate on `device`.
+///
+/// `work` must not wait for the GPU.
+///
+/// # Errors
+/// Returns the error of `work`, or an error if `device` is not a GPU.
 pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Profile> {
     let cuda = device.as_cuda_device()?;
     let gpu = Gpu::of(cuda)?;
     device.synchronize()?;
-    // Something to do until all ops are started: else the card would wait for the processor within the times of short ones.
+    // The GPU is busy with these while the CPU starts the operations. Otherwise the times of short
+    // operations would include waiting for the CPU.
     let filling = fresh(cuda, DType::U8, BYTES)?;
     for _ in 0..FILLINGS {
-        // SAFETY: memory of as many bytes, freed in the order of the stream.
+        // SAFETY: the memory has `BYTES` bytes, and is freed in the order of the stream.
         unsafe { result::memset_d8_async(start(&filling), 0, BYTES, cuda.cuda_stream().cu_stream()) }.w()?;
     }
     gpu.timer.start();
@@ -78,27 +88,32 @@ pub fn profile(device: &Device, work: impl FnOnce() -> Result<()>) -> Result<Pro
     Ok(profile)
 }
 
-/// Rows and columns of the product that is timed.
+/// Rows and columns of the matrix product that is timed.
 const SIDE: usize = 8192;
-/// Of a matrix of f32, and of what is copied: many times what a card's caches hold.
+/// Bytes of an f32 matrix, and of each copy. This is much larger than the caches of a GPU.
 const BYTES: usize = SIDE * SIDE * size_of::<f32>();
 const COPIES: usize = 16;
-/// 256 MB each: 20 milliseconds on an H100, in which the processor starts a few thousand kernels.
+/// Number of fillings of `BYTES` bytes. The CPU can start a few thousand kernels before they end.
 const FILLINGS: usize = 256;
 
-/// Measures what `device` does at most with images of type `dtype`, f32 or bf16. Takes 1.5 GB of its memory.
+/// Measures the limits of `device` for images of type `dtype`, f32 or bf16.
+///
+/// Needs up to 1.5 GB of GPU memory.
+///
+/// # Errors
+/// Returns an error if `device` is not a GPU, or if its memory is too small.
 pub fn peaks(device: &Device, dtype: DType) -> Result<Peaks> {
     let cuda = device.as_cuda_device()?;
     let stream = cuda.cuda_stream();
     let tf32 = Gpu::of(cuda)?.config.tf32;
     let product =
         Gemm { rows: SIDE, columns: SIDE, inner: SIDE, transposed: (false, true), bf16: dtype == DType::BF16, tf32 };
-    // Random values: a card multiplies zeros with less power, and so faster.
+    // The values are random, because a GPU needs less power for zeros and is then faster.
     let random = || Tensor::randn(0f32, 1.0, (SIDE, SIDE), device)?.to_dtype(dtype);
     let (left, right, out) = (random()?, random()?, fresh(cuda, DType::U8, BYTES)?);
     let operand = |tensor: &Tensor| {
         let (storage, layout) = tensor.storage_and_layout();
-        let Storage::Cuda(storage) = &*storage else { bail!("peaks: expected a tensor on the card") };
+        let Storage::Cuda(storage) = &*storage else { bail!("peaks: the tensor is not on the GPU") };
         address(storage, layout, dtype, "peaks")
     };
     let operands = [operand(&left)?, operand(&right)?, start(&out)];
@@ -106,7 +121,7 @@ pub fn peaks(device: &Device, dtype: DType) -> Result<Peaks> {
     drop((left, right));
 
     let from = fresh(cuda, DType::U8, BYTES)?;
-    // SAFETY: both are of as many bytes, and are not freed before the copies are done.
+    // SAFETY: both have `BYTES` bytes, and are not freed before the copies end.
     let copy = || unsafe { result::memcpy_dtod_async(start(&out), start(&from), BYTES, stream.cu_stream()) }.w();
     let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);
     copy()?;

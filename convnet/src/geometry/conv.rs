@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Shape, bail};
 
-/// Geometry of a convolution; the kernel's size comes from the weights.
+/// Stride and padding of a convolution. The size of the kernel is that of the weights.
 ///
 /// ```
 /// # use candle_convnet::Conv2dConfig;
@@ -12,20 +12,20 @@ use candle_core::{Result, Shape, bail};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conv2dConfig {
-    /// Step between output pixels, in input pixels, along both axes; at least 1.
+    /// Distance between neighbouring windows along both axes, in input pixels; at least 1.
     pub stride: usize,
-    /// Zeros added on each side of both axes, in pixels.
+    /// Zeros added on each side of the image, in pixels.
     pub padding: usize,
 }
 
 impl Conv2dConfig {
-    /// Sets the step between output pixels, in input pixels.
+    /// Sets the stride, in input pixels.
     #[must_use]
     pub const fn with_stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
 
-    /// Sets the zeros added on each side, in pixels.
+    /// Sets the zero padding on each side, in pixels.
     #[must_use]
     pub const fn with_padding(self, padding: usize) -> Self {
         Self { padding, ..self }
@@ -33,13 +33,13 @@ impl Conv2dConfig {
 }
 
 impl Default for Conv2dConfig {
-    /// Stride 1, no padding.
+    /// Returns stride 1 without padding.
     fn default() -> Self {
         Self { stride: 1, padding: 0 }
     }
 }
 
-/// A batch of NHWC images.
+/// The shape of a batch of NHWC images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Images {
     pub n: usize,
@@ -54,7 +54,7 @@ impl Images {
     }
 }
 
-/// Shapes of one convolution.
+/// The shapes of one convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     pub(crate) input: Images,
@@ -69,13 +69,13 @@ impl Geometry {
         let (o, weight_c, kh, kw) = weight.dims4()?;
         let Conv2dConfig { stride, padding } = config;
         if weight_c != c {
-            bail!("conv2d: images {x:?} (NHWC) have {c} channels, weights {weight:?} (OIHW) expect {weight_c}");
+            bail!("conv2d: images {x:?} (NHWC) have {c} channels, but weights {weight:?} (OIHW) expect {weight_c}");
         }
         if stride == 0 || kh == 0 || kw == 0 {
-            bail!("conv2d: stride {stride} and kernel {kh}x{kw} must be at least 1");
+            bail!("conv2d: stride is {stride} and the kernel is {kh}x{kw}; all must be at least 1");
         }
         if h + 2 * padding < kh || w + 2 * padding < kw {
-            bail!("conv2d: kernel {kh}x{kw} is larger than the {h}x{w} image with padding {padding}");
+            bail!("conv2d: the {kh}x{kw} kernel is larger than the {h}x{w} image with padding {padding}");
         }
         let (out_h, out_w) = ((h + 2 * padding - kh) / stride + 1, (w + 2 * padding - kw) / stride + 1);
         Ok(Self {

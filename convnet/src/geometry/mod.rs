@@ -1,4 +1,5 @@
-//! Sizes and settings that the ops share with the CPU's and the GPU's code. They depend on nothing else of this crate.
+//! Sizes and settings that the operations share with the CPU and GPU code. This module depends on
+//! no other module of the crate.
 
 mod conv;
 mod norm;

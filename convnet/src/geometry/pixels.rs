@@ -1,19 +1,19 @@
-//! How u8 pixels lie, and what their values become.
+//! Layout of u8 images, and normalisation of their values.
 
 use candle_core::{Layout, Result, Shape, bail};
 
-/// Where the channels of u8 images are.
+/// Memory layout of u8 images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PixelLayout {
-    /// [N, H, W, C]: side by side in each pixel.
+    /// `[N, H, W, C]`: the channels of a pixel are neighbours.
     Interleaved,
-    /// [N, C, H, W]: an image each.
+    /// `[N, C, H, W]`: each channel is a plane.
     Planes,
 }
 
 impl PixelLayout {
-    /// N, H, W and C.
+    /// Returns N, H, W and C.
     pub(crate) fn sizes(self, shape: &Shape) -> Result<(usize, usize, usize, usize)> {
         let (n, a, b, c) = shape.dims4()?;
         Ok(match self {
@@ -23,45 +23,49 @@ impl PixelLayout {
     }
 }
 
-/// What the values of pixels become: `(v / 255 - mean) / std`.
+/// Mean and standard deviation per channel: a pixel value `v` becomes `(v / 255 - mean) / std`.
 ///
 /// ```
 /// # use candle_convnet::Normalisation;
-/// // No motion, 128 in every channel of optical flow, becomes 0.
+/// // In images of optical flow, 128 means no motion. It becomes 0.
 /// let flow = Normalisation::new([128. / 255.], [0.226]);
 /// assert_eq!(flow.mean.len(), 1);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Normalisation {
-    /// One for each channel; fewer are repeated (channel c takes entry c mod length).
+    /// One mean per channel. A shorter list repeats: channel c uses entry c mod length.
     pub mean: Vec<f32>,
-    /// As many as `mean`, none of them 0.
+    /// Standard deviations, as many as means; none of them is 0.
     pub std: Vec<f32>,
 }
 
 impl Normalisation {
-    /// Takes a mean and a deviation for each channel, of values from 0 to 1; fewer than there are channels are repeated.
-    /// [`normalise`](crate::normalise) refuses lists of different lengths and values that it cannot compute with.
+    /// Creates a normalisation from one mean and one standard deviation per channel, of values from
+    /// 0 to 1.
+    ///
+    /// Lists that are shorter than the number of channels repeat. [`normalise`](crate::normalise)
+    /// returns an error if the lists are empty or of different lengths, if a value is not finite,
+    /// or if a standard deviation is 0.
     pub fn new(mean: impl Into<Vec<f32>>, std: impl Into<Vec<f32>>) -> Self {
         Self { mean: mean.into(), std: std.into() }
     }
 
-    /// Returns ImageNet's values, for RGB, as torchvision's models expect them.
+    /// Returns the values of ImageNet for RGB, which torchvision's models expect.
     pub fn imagenet() -> Self {
         Self::new([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     }
 
-    /// Leaves values between 0 and 1, in every channel.
+    /// Returns a normalisation that only divides by 255, so values are between 0 and 1.
     pub fn unit() -> Self {
         Self::new([0.], [1.])
     }
 
-    /// Refuses what no pixel can be computed with.
+    /// Checks that the lists fit together and all values can be used.
     pub(crate) fn check(&self) -> Result<()> {
         let Self { mean, std } = self;
         if mean.is_empty() || mean.len() != std.len() {
-            bail!("normalise: {} means and {} deviations", mean.len(), std.len());
+            bail!("normalise: found {} means and {} deviations; pass as many of both", mean.len(), std.len());
         }
         if let Some(mean) = mean.iter().find(|mean| !mean.is_finite()) {
             bail!("normalise: the mean {mean} is not finite");
@@ -73,7 +77,8 @@ impl Normalisation {
     }
 }
 
-/// First element of the first image, and elements from one image to the next.
+/// Returns the index of the first element, and the distance from one image to the next, in
+/// elements.
 pub(crate) fn images(layout: &Layout) -> Result<(usize, usize)> {
     let (dims, stride) = (layout.dims(), layout.stride());
     let len: usize = dims[1..].iter().product();
@@ -81,7 +86,7 @@ pub(crate) fn images(layout: &Layout) -> Result<(usize, usize)> {
     for (&dim, &stride) in dims[1..].iter().zip(&stride[1..]) {
         inner /= dim.max(1);
         if stride != inner && dim > 1 {
-            bail!("normalise: an image of shape {:?} is not contiguous", layout.shape());
+            bail!("normalise: the images of shape {:?} are not contiguous; call .contiguous() first", layout.shape());
         }
     }
     Ok((layout.start_offset(), if dims[0] > 1 { stride[0] } else { len }))

@@ -1,9 +1,9 @@
-//! Which network: depth, channels and classes.
+//! Depth, channels and classes of a network.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Number of weight layers.
+/// The depth of a ResNet: its number of layers with weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names say it")]
@@ -16,10 +16,10 @@ pub enum Depth {
 }
 
 impl Depth {
-    /// All depths, shallow first.
+    /// All depths, from shallow to deep.
     pub const ALL: [Self; 5] = [Self::R18, Self::R34, Self::R50, Self::R101, Self::R152];
 
-    /// Blocks in layer1 to layer4.
+    /// Returns the number of blocks in `layer1` to `layer4`.
     pub fn blocks(self) -> [usize; 4] {
         match self {
             Self::R18 => [2, 2, 2, 2],
@@ -29,12 +29,12 @@ impl Depth {
         }
     }
 
-    /// Whether blocks are bottlenecks (1x1, 3x3, 1x1) rather than two 3x3 convolutions.
+    /// Returns whether blocks are bottlenecks (1x1, 3x3, 1x1) instead of two 3x3 convolutions.
     pub fn bottleneck(self) -> bool {
         !matches!(self, Self::R18 | Self::R34)
     }
 
-    /// Channels that reach the last layer: 512, or 2048 behind bottlenecks.
+    /// Returns the number of features that the last layer receives: 512, or 2048 with bottlenecks.
     pub fn features(self) -> usize {
         if self.bottleneck() { 2048 } else { 512 }
     }
@@ -52,7 +52,7 @@ impl fmt::Display for Depth {
     }
 }
 
-/// A name that is no [`Depth`].
+/// The error for a name that is not a [`Depth`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown network \"{name}\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152")]
 #[non_exhaustive]
@@ -72,11 +72,11 @@ impl FromStr for Depth {
     }
 }
 
-/// Which network.
+/// Depth, input channels and classes of a [`ResNet`](crate::ResNet).
 ///
 /// ```
 /// # use candle_convnet::{Depth, ResNetConfig};
-/// // Ten frames of optical flow, x and y, and the classes of UCF101.
+/// // Ten frames of optical flow, x and y components, and the classes of UCF101.
 /// let config = ResNetConfig::new(Depth::R18, 20, 101);
 /// assert_eq!("resnet18".parse(), Ok(config.depth));
 /// ```
@@ -85,14 +85,15 @@ impl FromStr for Depth {
 pub struct ResNetConfig {
     /// Number of weight layers.
     pub depth: Depth,
-    /// Channels of the input: 3 for RGB, 20 for ten frames of optical flow (x and y).
+    /// Channels of the input: 3 for RGB, 20 for ten frames of optical flow (x and y components).
     pub in_channels: usize,
-    /// Logits.
+    /// Number of classes, which is the number of logits.
     pub classes: usize,
 }
 
 impl ResNetConfig {
-    /// A network of `depth` weight layers from `in_channels` channels to `classes` logits.
+    /// Returns the settings for a network of `depth` that maps `in_channels` channels to `classes`
+    /// logits.
     pub const fn new(depth: Depth, in_channels: usize, classes: usize) -> Self {
         Self { depth, in_channels, classes }
     }

@@ -1,15 +1,16 @@
 //! Random initial weights as a pure function of (seed, parameter name, index).
 //!
-//! candle's CPU generator cannot be seeded. Here the i-th draw of a parameter is `SplitMix64` (Steele, Lea and Flood 2014,
-//! finaliser by Stafford) at counter i of a key made from the seed and the name, so that no order, thread or other parameter
-//! matters.
+//! candle's CPU generator cannot be seeded. Here, seed and name give a key, and draw i of a
+//! parameter is `SplitMix64` (Steele, Lea and Flood 2014, finaliser by Stafford) of this key at
+//! counter i. The draws therefore do not depend on threads, on the order of the parameters, or on
+//! other parameters.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::Init;
 use candle_nn::init::NormalOrUniform;
 use rayon::prelude::*;
 
-/// A stream of independent draws, addressed by index.
+/// A sequence of independent draws, addressed by index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draws {
     key: u64,
@@ -24,29 +25,30 @@ fn mix(mut z: u64) -> u64 {
 }
 
 impl Draws {
-    /// The stream of the parameter `name` under `seed`.
+    /// Returns the draws of the parameter `name` for `seed`.
     pub(crate) fn new(seed: u64, name: &str) -> Self {
-        // FNV-1a, 64 bits.
+        // The hash is FNV-1a with 64 bits.
         let hash = name
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Self { key: mix(mix(seed.wrapping_add(GOLDEN)) ^ hash) }
     }
 
-    /// Uniform in [0, 1), 53 bits.
+    /// Returns a draw that is uniform in [0, 1), with 53 bits.
     pub(crate) fn uniform(self, index: u64) -> f64 {
         let bits = mix(self.key.wrapping_add(index.wrapping_add(1).wrapping_mul(GOLDEN)));
         (bits >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Standard normal, by Box and Muller from draws `2 · index` and `2 · index + 1`.
+    /// Returns a standard normal draw, by Box and Muller from the uniform draws `2 · index` and
+    /// `2 · index + 1`.
     pub(crate) fn normal(self, index: u64) -> f64 {
         let radius = (-2. * (1. - self.uniform(2 * index)).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform(2 * index + 1)).cos()
     }
 }
 
-/// A new f32 variable of `shape`, drawn as `init` says.
+/// Creates an f32 variable of `shape` with the distribution `init`.
 pub(crate) fn variable(shape: &Shape, name: &str, init: Init, seed: u64, device: &Device) -> Result<Var> {
     let draws = Draws::new(seed, name);
     let count = shape.elem_count();

@@ -1,4 +1,4 @@
-//! The layers of a residual network, their way forward and their way back.
+//! The layers of a residual network: forward and backward pass.
 
 use super::config::ResNetConfig;
 use super::tape::Gradients;
@@ -13,12 +13,13 @@ use candle_nn::VarBuilder;
 
 const MAX_POOL: MaxPool2dConfig = MaxPool2dConfig { kernel: 3, stride: 2, padding: 1 };
 
-/// By what a training pass normalises behind the first batch norm.
+/// Statistics with which a training pass normalises after the first batch norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TrainNorms {
     /// The batch's statistics.
     Batch,
-    /// The running ones, which stay as they are, and so do the norms' weights and biases.
+    /// The running statistics. They stay constant, and so do the weights and biases of the batch
+    /// norms.
     Frozen,
 }
 
@@ -29,15 +30,15 @@ pub(super) struct Layers {
     fc: Linear,
 }
 
-/// What the way back needs of a pass; dropped layer by layer on that way.
+/// Activations that the backward pass needs. It drops them layer by layer.
 pub(super) struct Trace {
     stem: ConvNormTrace,
     argmax: Argmax,
     blocks: Vec<BlockTrace>,
-    /// Output of the last block, and its mean over pixels.
+    /// Output of the last block. `features` is its mean over pixels.
     last: Tensor,
     features: Tensor,
-    /// What the features were multiplied with.
+    /// The mask that the features were multiplied by.
     dropout: Option<Tensor>,
 }
 
@@ -60,7 +61,7 @@ impl Layers {
         Ok(Self { stem, blocks, fc: Linear::new(channels, config.classes, &vb.pp("fc"))? })
     }
 
-    /// Channels that reach the last layer.
+    /// Returns the number of features that the last layer receives.
     pub(super) fn features(&self) -> usize {
         self.fc.parameters().0.dims()[1]
     }
@@ -76,8 +77,10 @@ impl Layers {
         parameters
     }
 
-    /// [N, H, W, C] -> logits [N, classes], outside candle's graph, by the batch's statistics in the first norm and in the others
-    /// as `norms` says. `dropout` [N, features] multiplies the features.
+    /// Maps images [N, H, W, C] to logits [N, classes], outside candle's graph.
+    ///
+    /// The first batch norm uses the statistics of the batch; `norms` chooses those of the others.
+    /// The features are multiplied by `dropout` [N, features].
     pub(super) fn forward(&self, x: &Tensor, norms: TrainNorms, dropout: Option<&Tensor>) -> Result<(Tensor, Trace)> {
         let (y, stem) = self.stem.forward(&x.contiguous()?, None, TrainNorms::Batch)?;
         let (mut x, argmax) = max_pool2d_forward(&y, MAX_POOL)?;
@@ -95,7 +98,8 @@ impl Layers {
         Ok((logits, Trace { stem, argmax, blocks, last: x, features, dropout: dropout.cloned() }))
     }
 
-    /// [N, H, W, C] -> logits [N, classes], outside candle's graph, with no way back.
+    /// Maps images [N, H, W, C] to logits [N, classes], outside candle's graph and without a
+    /// backward pass.
     pub(super) fn evaluate(&self, x: &Tensor, by: NormBy) -> Result<Tensor> {
         let y = self.stem.evaluate(&x.contiguous()?, None, by)?;
         let (mut x, _) = max_pool2d_forward(&y, MAX_POOL)?;
@@ -111,7 +115,8 @@ impl Layers {
         linear(features, &weight.detach(), &bias.detach())
     }
 
-    /// From the logits' gradient to the input's, if it is wanted, and all parameters'.
+    /// Computes the gradients of all parameters, and of the input if `wants_input`, from the
+    /// gradient of the logits.
     pub(super) fn backward(
         &self,
         trace: Trace,
@@ -130,7 +135,9 @@ impl Layers {
         let mut grad = (global_avg_pool_grad(&grad, &last)?, None);
         drop(last);
         for block in self.blocks.iter().rev() {
-            let Some(trace) = blocks.pop() else { candle_core::bail!("network: a block left no trace") };
+            let Some(trace) = blocks.pop() else {
+                candle_core::bail!("network: the activations of a block are missing")
+            };
             grad = block.backward(trace, &grad, &mut gradients)?;
         }
         let grad = match grad {
@@ -214,16 +221,19 @@ impl Block {
         Ok(y)
     }
 
-    /// From the output's gradient to the input's. Both may come in two parts, whose sum they are: the next block's rectifier
-    /// adds them in passing.
+    /// Computes the gradient of the input from that of the output.
+    ///
+    /// Each gradient can be a sum of two parts. The ReLU of the block before adds them.
     fn backward(&self, trace: BlockTrace, grad: &Parts, gradients: &mut Gradients) -> Result<Parts> {
         let BlockTrace { y, mut branch, shortcut } = trace;
-        // The last layer's rectifier comes after the sum; behind it, the gradient goes both ways.
+        // The last ReLU follows the sum. Its gradient goes to both the branch and the shortcut.
         let mut residual = relu_grad(&y, &grad.0, grad.1.as_ref())?;
         drop(y);
         let mut grad = residual.clone();
         for layer in self.branch.iter().rev() {
-            let Some(trace) = branch.pop() else { candle_core::bail!("network: a layer left no trace") };
+            let Some(trace) = branch.pop() else {
+                candle_core::bail!("network: the activations of a layer are missing")
+            };
             grad = wanted(layer.backward(&trace, &grad, true, gradients)?)?;
         }
         if let (Some(layer), Some(trace)) = (&self.shortcut, &shortcut) {
@@ -233,11 +243,11 @@ impl Block {
     }
 }
 
-/// A gradient, or the two parts of it.
+/// A gradient, or two parts whose sum it is.
 type Parts = (Tensor, Option<Tensor>);
 
 fn wanted(gradient: Option<Tensor>) -> Result<Tensor> {
-    gradient.ok_or_else(|| candle_core::Error::Msg("network: a gradient that was asked for is missing".into()))
+    gradient.ok_or_else(|| candle_core::Error::Msg("network: a layer returned no gradient of its input".into()))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +258,8 @@ struct ConvShape {
     stride: usize,
 }
 
-/// A convolution that keeps the image's size (over its stride), its batch norm and perhaps a rectifier.
+/// A convolution that keeps the size of the image (divided by its stride), its batch norm and an
+/// optional ReLU.
 #[derive(Debug)]
 struct ConvNorm {
     conv: Conv2d,
@@ -258,10 +269,11 @@ struct ConvNorm {
 
 struct ConvNormTrace {
     x: Kept,
-    /// Between convolution and batch norm.
+    /// The values between convolution and batch norm.
     middle: Tensor,
     moments: Moments,
-    /// Whether the moments did not depend on the batch; weight and bias of such a norm are not learned.
+    /// Whether the moments are those of the running statistics. Weight and bias are then not
+    /// learned.
     fixed: bool,
 }
 
@@ -289,7 +301,7 @@ impl ConvNorm {
         self.apart(x, residual, by)
     }
 
-    /// Convolution first, batch norm then.
+    /// Runs the convolution and the batch norm as separate operations.
     fn apart(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<(Tensor, ConvNormTrace)> {
         let takes_statistics = by != NormBy::Running && x.device().is_cpu();
         let statistics = takes_statistics.then(|| self.norm.statistics());
@@ -298,7 +310,8 @@ impl ConvNorm {
         Ok((y, ConvNormTrace { x, middle, moments, fixed: by == NormBy::Running }))
     }
 
-    /// `relu(norm(conv(x)) + residual)`, or `norm(conv(x))`, rectified if this layer is.
+    /// Returns `relu(norm(conv(x)) + residual)`. Without a residual: `relu(norm(conv(x)))`, or
+    /// `norm(conv(x))` if this layer has no ReLU.
     fn evaluate(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<Tensor> {
         if by == NormBy::Running && x.device().is_cpu() {
             let (scale, bias) = self.norm.scale_and_shift()?;
@@ -308,7 +321,10 @@ impl ConvNorm {
         Ok(self.apart(x, residual, by)?.0)
     }
 
-    /// From the output's gradient (behind a residual sum: from the sum's) to the input's, if it is wanted.
+    /// Computes the gradients of the parameters, and of the input if `wants_input`.
+    ///
+    /// `grad` is the gradient of the output. For the last layer of a block, it is the gradient of
+    /// the residual sum.
     fn backward(
         &self,
         trace: &ConvNormTrace,

@@ -1,4 +1,4 @@
-//! A network together with its named parameters.
+//! A network with its named parameters.
 
 use super::config::ResNetConfig;
 use super::init;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A [`ResNet`] with all its parameters and running statistics under torchvision's names.
+/// A [`ResNet`] with its parameters and running statistics, by torchvision's names.
 ///
 /// ```
 /// # use candle_convnet::{Depth, Model, ResNetConfig};
@@ -26,27 +26,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// ```
 #[derive(Clone)]
 pub struct Model {
-    /// The network; it computes with the values of [`Model::varmap`].
+    /// The network. It computes with the values of [`Model::varmap`].
     pub net: ResNet,
     varmap: VarMap,
 }
 
 impl Model {
-    /// Draws new random weights, as torchvision does: convolutions Kaiming normal by fan-out, batch norms 1 and 0, the last
-    /// layer uniform in ±1/√features. They depend on `seed` and the parameters' names alone.
+    /// Creates a model with random weights, with the distributions of torchvision.
+    ///
+    /// Convolutions are Kaiming normal by fan-out, batch norms have weight 1 and bias 0, and the
+    /// last layer is uniform in ±1/√features. The values depend only on `seed` and on the names of
+    /// the parameters.
+    ///
+    /// # Errors
+    /// Returns an error if the device cannot allocate the variables.
     pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> Result<Self> {
         let source = Source { varmap: VarMap::new(), seed, pretrained: None };
         Self::build(config, source, device)
     }
 
-    /// Reads weights from a safetensors file or a `.pth` of torchvision, timm, TSN or mmaction2 (f32, f16, bf16 or f64), with a new
-    /// last layer.
+    /// Creates a model with the weights of a file and a new last layer.
     ///
-    /// Names of other programs and prefixes are turned into torchvision's names; see [`torchvision_names`].
-    /// The last layer (`fc`) is always drawn from `seed`; the file need not have one. When the network takes other than three
-    /// channels and the file's `conv1` takes three, `conv1` is their mean copied to every channel (cross-modality
-    /// initialisation, Wang et al. 2016, without rescaling). Any other tensor that is missing, misshapen or unknown is an
-    /// error that names it, and so is one that holds a NaN or an infinity.
+    /// The file is safetensors, or a `.pth` file of torchvision, timm, TSN or mmaction2, in f32,
+    /// f16, bf16 or f64. Names of these programs become torchvision's names; see
+    /// [`torchvision_names`].
+    ///
+    /// The last layer (`fc`) is always drawn from `seed`, and the file does not need one. If the
+    /// network has other than three input channels and `conv1` of the file has three, the network's
+    /// `conv1` is their mean, copied to every channel (cross-modality initialisation, Wang et al.
+    /// 2016, without rescaling).
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read as weights; see [`read_weights`]. Returns an
+    /// error that names the tensors if any other tensor is missing, is unknown, has another shape,
+    /// or contains a NaN or an infinity.
     pub fn from_pretrained(
         config: &ResNetConfig,
         path: impl AsRef<Path>,
@@ -57,7 +70,13 @@ impl Model {
         Self::from_weights(config, path, tensors, seed, device)
     }
 
-    /// Takes weights that were read already, as [`Model::from_pretrained`] does; `path` is for messages.
+    /// Creates a model from tensors that you have read with [`read_weights`], as
+    /// [`Model::from_pretrained`] does.
+    ///
+    /// `path` is only used in error messages.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Model::from_pretrained`], except for those of reading the file.
     pub fn from_weights(
         config: &ResNetConfig,
         path: impl AsRef<Path>,
@@ -95,25 +114,43 @@ impl Model {
         Ok(Self { net, varmap })
     }
 
-    /// The variables behind the network, for candle code that wants a [`VarMap`].
+    /// Returns the variables of the network, for candle code that needs a [`VarMap`].
     pub fn varmap(&self) -> &VarMap {
         &self.varmap
     }
 
-    /// Every parameter and running statistic, sorted by name. The tensors share the network's storage and so show later
-    /// steps too; [`Tensor::copy`] keeps a snapshot.
+    /// Returns all parameters and running statistics, sorted by name.
+    ///
+    /// The tensors share the storage of the network, so later steps change them. Use
+    /// [`Tensor::copy`] for a snapshot.
     pub fn tensors(&self) -> Vec<(String, Tensor)> {
         self.vars().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
     }
 
-    /// The parameters that an optimiser moves (all but the running statistics), sorted by name.
+    /// Returns the parameters that an optimiser updates, sorted by name. Running statistics are not
+    /// among them.
     pub fn trainable(&self) -> Vec<(String, Var)> {
         let is_parameter = |name: &str| !name.ends_with(".running_mean") && !name.ends_with(".running_var");
         self.vars().into_iter().filter(|(name, _)| is_parameter(name)).collect()
     }
 
-    /// Sets every parameter and running statistic. `tensors` must hold exactly this network's names and shapes
-    /// (`num_batches_tracked` is passed over); otherwise nothing changes and the error names what differs.
+    /// Sets all parameters and running statistics, including the last layer.
+    ///
+    /// ```
+    /// # use candle_convnet::{Depth, Model, ResNetConfig};
+    /// # use candle_core::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ResNetConfig::new(Depth::R18, 3, 10);
+    /// let (trained, copy) = (Model::random(&config, 1, &Device::Cpu)?, Model::random(&config, 2, &Device::Cpu)?);
+    /// copy.load_tensors(&trained.tensors().into_iter().collect())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error that names the differences if `tensors` does not have exactly the names and
+    /// shapes of this network. `num_batches_tracked` is ignored. After such an error, the network
+    /// is unchanged.
     pub fn load_tensors(&self, tensors: &HashMap<String, Tensor>) -> std::result::Result<(), WeightsError> {
         let vars = self.vars();
         let mut problems = Vec::new();
@@ -133,9 +170,9 @@ impl Model {
                 .filter(|name| !name.ends_with("num_batches_tracked") && !names.contains(name.as_str()))
                 .map(|name| Problem::Unknown { name: name.clone() }),
         );
-        WeightsError::check(Path::new("the given tensors"), problems)?;
+        WeightsError::check(Path::new("the tensors"), problems)?;
         for (name, var) in &vars {
-            // The copy allows for a tensor that shares the variable's own storage, which `set` refuses.
+            // `set` refuses a tensor that shares the storage of the variable, so it gets a copy.
             var.set(&tensors[name].to_device(var.device())?.to_dtype(DType::F32)?.copy()?)?;
         }
         Ok(())
@@ -154,7 +191,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// Where the network's variables come from: a file where there is one, else the seed.
+/// The source of the variables: a file, if there is one, otherwise the seed.
 struct Source {
     varmap: VarMap,
     seed: u64,
@@ -162,7 +199,7 @@ struct Source {
 }
 
 struct Pretrained {
-    /// What no layer has asked for yet.
+    /// Tensors that no layer has requested yet.
     tensors: HashMap<String, Tensor>,
     problems: Vec<Problem>,
 }
@@ -179,7 +216,7 @@ impl Source {
                 None => Problem::Missing { name: name.to_owned(), expected: shape.dims().to_vec() },
             };
             pretrained.problems.push(problem);
-            // All problems are reported together, after the network is built.
+            // Building continues, so that one error can report all problems.
             return Var::zeros(shape, DType::F32, device);
         }
         init::variable(shape, name, init, self.seed, device)
@@ -195,7 +232,7 @@ impl SimpleBackend for Source {
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        candle_core::bail!("{name}: a network asks for its parameters by shape")
+        candle_core::bail!("{name}: request the parameters of a network with their shapes")
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

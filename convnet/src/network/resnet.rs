@@ -1,7 +1,8 @@
-//! ResNet-18 to 152 (He et al. 2015) under torchvision's parameter names.
+//! ResNet-18 to 152 (He et al. 2015) with torchvision's parameter names.
 //!
-//! The bottleneck's stride sits on its 3x3 convolution, as in
-//! [torchvision](https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py) ("ResNet v1.5").
+//! The 3x3 convolution of a bottleneck has the stride, as in
+//! [torchvision](https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py) ("ResNet
+//! v1.5").
 
 use super::config::ResNetConfig;
 use super::layers::{Layers, TrainNorms};
@@ -11,7 +12,12 @@ use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use std::sync::Arc;
 
-/// A residual network. [`Model`](crate::Model) adds the parameters' names, initial values and loading.
+/// A residual network: ResNet-18 to 152 (He et al. 2015), with the layers of torchvision.
+///
+/// [`Model`](crate::Model) adds the names of the parameters, initial values and loading. Clones
+/// share their parameters.
+///
+/// As in torchvision's "ResNet v1.5", the 3x3 convolution of a bottleneck has the stride.
 ///
 /// ```
 /// # use candle_convnet::{Depth, ResNet, ResNetConfig};
@@ -32,31 +38,45 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// Takes all parameters and running statistics from `vb` by torchvision's names.
+    /// Creates a network whose parameters and running statistics come from `vb`, with torchvision's
+    /// names.
+    ///
+    /// # Errors
+    /// Returns the error of `vb` if a parameter is missing or has another shape.
     #[expect(clippy::needless_pass_by_value, reason = "as candle's own modules take it")]
     pub fn new(config: &ResNetConfig, vb: VarBuilder<'_>) -> Result<Self> {
         Ok(Self { layers: Arc::new(Layers::new(config, &vb)?), norms: TrainNorms::Batch })
     }
 
-    /// Partial batch norm (Wang et al. 2016, "Temporal Segment Networks"): from now on training passes normalise by the running
-    /// statistics in all batch norms but the first, and move neither these nor, as the authors' code has it, those norms'
-    /// weights and biases, which get no gradients.
+    /// Freezes all batch norms except for the first one ("partial BN": Wang et al. 2016, "Temporal
+    /// Segment Networks").
+    ///
+    /// From now on, training passes normalise with the running statistics in these layers and do
+    /// not change them. Their weights and biases get no gradients, as in the authors' code.
     pub fn freeze_norms(&mut self) {
         self.norms = TrainNorms::Frozen;
     }
 
-    /// Channels that reach the last layer.
+    /// Returns the number of features that the last layer receives: 512 or 2048.
     pub fn features(&self) -> usize {
         self.layers.features()
     }
 
-    /// `x` [N, H, W, `in_channels`], normalised, contiguous, f32 (on CUDA also bf16) -> f32 logits [N, classes].
+    /// Computes the logits `[N, classes]`, f32, of the images `x` `[N, H, W, in_channels]`.
     ///
-    /// With `train`, batch statistics normalise, running statistics move (but see [`ResNet::freeze_norms`]), and the result can be differentiated, once. Without
-    /// it running statistics normalise and nothing is recorded: `backward` finds no variable behind the result.
+    /// `x` is f32, or bf16 on a GPU, and normalised; see [`normalise`](crate::normalise).
     ///
-    /// The whole network is one step of candle's graph, with its own way back: candle adds every gradient that passes between
-    /// steps to zeros, which costs as much memory traffic as the layers themselves.
+    /// If `train` is true, the batch norms use the statistics of the batch and update their running
+    /// statistics (except for [frozen](ResNet::freeze_norms) ones). The result can be
+    /// differentiated once. If `train` is false, the batch norms use the running statistics, and
+    /// the result has no gradient.
+    ///
+    /// The whole network is one node of candle's graph. candle would add each gradient between two
+    /// nodes to zeros, which costs as much memory traffic as the layers themselves.
+    ///
+    /// # Errors
+    /// Returns an error if the shape or the type of `x` does not fit, or if an operation fails on
+    /// the device. Differentiating the result a second time is an error, too.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         if !train {
             return self.layers.evaluate(&x.detach(), NormBy::Running);
@@ -64,8 +84,28 @@ impl ResNet {
         self.forward_train(x, None)
     }
 
-    /// The same in training, with dropout (Srivastava et al. 2014) in front of the last layer: `mask` [N, features], which is 0
-    /// where a feature is dropped and 1 / (1 - share dropped) elsewhere, multiplies the features, which are f32.
+    /// Computes the logits in training, like [`ResNet::forward_t`], with dropout (Srivastava et al.
+    /// 2014) before the last layer.
+    ///
+    /// The features are multiplied by `mask` `[N, features]`, f32. To drop features with
+    /// probability p, fill the mask with 0 (dropped) and 1 / (1 - p) (kept).
+    ///
+    /// ```
+    /// # use candle_convnet::{Depth, Model, ResNetConfig};
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let net = Model::random(&ResNetConfig::new(Depth::R18, 3, 10), 42, &Device::Cpu)?.net;
+    /// let images = Tensor::zeros((2, 32, 32, 3), DType::F32, &Device::Cpu)?;
+    /// // Half of the features are dropped; the others are doubled.
+    /// let kept = Tensor::rand(0f32, 1., (2, net.features()), &Device::Cpu)?.ge(0.5)?;
+    /// let logits = net.forward_dropout(&images, &(kept.to_dtype(DType::F32)? * 2.)?)?;
+    /// assert_eq!(logits.dims(), [2, 10]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the errors of [`ResNet::forward_t`], and an error if `mask` has another shape.
     pub fn forward_dropout(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
         self.forward_train(x, Some(mask))
     }
@@ -77,13 +117,34 @@ impl ResNet {
         tape::record(&logits, x, &self.layers.parameters(), back)
     }
 
-    /// Moves the running statistics `share` of the way towards those of the batch `x`, and records nothing else. Over batches
-    /// 1, 2, .. k with shares 1, 1/2, .. 1/k they become the mean of the batches' statistics: precise statistics of a network
-    /// that stands still (Wu and Johnson 2021, "Rethinking Batch in BatchNorm"), where training leaves a trail of those that
-    /// it had on its way.
+    /// Moves the running statistics towards those of the batch `x`:
+    /// `running += share · (batch - running)`.
+    ///
+    /// `x` is `[N, H, W, in_channels]`, as for [`ResNet::forward_t`]. Nothing else changes.
+    ///
+    /// Use it for precise batch norm (Wu and Johnson 2021, "Rethinking 'Batch' in BatchNorm").
+    /// Training leaves statistics that partly come from earlier weights. Call this method for
+    /// batches 1, 2, .. k with shares 1, 1/2, .. 1/k, and the running statistics become the mean of
+    /// the statistics of these batches, all with the current weights.
+    ///
+    /// ```
+    /// # use candle_convnet::{Depth, Model, ResNetConfig};
+    /// # use candle_core::{Device, Tensor};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let net = Model::random(&ResNetConfig::new(Depth::R18, 3, 10), 42, &Device::Cpu)?.net;
+    /// for k in 1..=3 {
+    ///     let batch = Tensor::randn(0f32, 1., (4, 32, 32, 3), &Device::Cpu)?;
+    ///     net.take_statistics(&batch, 1. / f64::from(k))?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if `share` is not between 0 and 1, and the errors of [`ResNet::forward_t`].
     pub fn take_statistics(&self, x: &Tensor, share: f64) -> Result<()> {
         if !(0.0..=1.0).contains(&share) {
-            candle_core::bail!("take_statistics: a share of {share} is not within 0 and 1");
+            candle_core::bail!("take_statistics: share is {share}, but must be between 0 and 1");
         }
         self.layers.evaluate(&x.detach(), NormBy::Batch { share })?;
         Ok(())

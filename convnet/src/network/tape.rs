@@ -1,8 +1,10 @@
-//! A computation with its own way back, as one step of candle's graph.
+//! Records a computation with its own backward pass as one node of candle's graph.
 //!
-//! A custom op of candle takes three tensors at most, a network has hundreds of parameters. So the parameters hang on a chain of
-//! joints, each of which ties two of them to a scalar without meaning; the end of the chain enters the op whose backward pass
-//! computes all gradients at once. Candle reaches that op first, then the joints, which hand the gradients out.
+//! A custom op of candle takes at most three tensors, but a network has hundreds of parameters. The
+//! parameters are therefore inputs of a chain of joints. Each joint has two parameters and a scalar
+//! without meaning as inputs, and its output is the scalar of the next joint. The last scalar is an
+//! input of the op `End`, whose backward pass computes all gradients. candle runs the backward pass
+//! of `End` first, then those of the joints, which return the gradients of their parameters.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -11,7 +13,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, T
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Gradients of parameters.
+/// Gradients of parameters, by the id of the parameter's tensor.
 #[derive(Default)]
 pub(super) struct Gradients(HashMap<TensorId, Tensor>);
 
@@ -21,10 +23,12 @@ impl Gradients {
     }
 }
 
-/// The way back: (gradient of the result, whether the input's is wanted) -> the input's, and all parameters'.
+/// The backward pass: (gradient of the result, whether the input needs a gradient) -> gradients of
+/// the input and of all parameters.
 type Back = Box<dyn FnOnce(&Tensor, bool) -> Result<(Option<Tensor>, Gradients)> + Send>;
 
-/// `value`, which was computed from `input` and `parameters`, as a tensor whose backward pass is `back`.
+/// Returns `value`, which was computed from `input` and `parameters`, as a tensor whose backward
+/// pass is `back`.
 pub(super) fn record(
     value: &Tensor,
     input: &Tensor,
@@ -45,7 +49,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A link of the chain: forward, its first argument as it is.
+/// A link of the chain. Its forward pass returns the first argument.
 enum Link {
     /// (value, input, chain) -> value
     End { back: Mutex<Option<Back>>, gradients: Shared },
@@ -94,16 +98,21 @@ impl CustomOp3 for Link {
         match self {
             Self::End { back, gradients } => {
                 let Some(back) = lock(back).take() else {
-                    bail!("network: a second backward pass; the first one freed what it needs")
+                    bail!(
+                        "network: this result was already differentiated, which freed its activations; \
+                         run the forward pass again"
+                    )
                 };
                 let (input, found) = back(&grad.contiguous()?.detach(), second.track_op())?;
                 *lock(gradients) = found;
-                // What flows down the chain means nothing.
+                // The gradient of the scalar has no meaning, but candle needs one to reach the
+                // joints.
                 Ok((None, input, Some(third.detach())))
             }
             Self::Joint { gradients } => {
                 let mut gradients = lock(gradients);
-                // An odd last parameter is its own neighbour: its gradient is found once.
+                // If the number of parameters is odd, the last one appears twice in its joint. The
+                // second `take` finds nothing, so its gradient counts once.
                 let mut take =
                     |parameter: &Tensor| gradients.0.remove(&parameter.id()).filter(|_| parameter.track_op());
                 Ok((first.track_op().then(|| first.detach()), take(second), take(third)))

@@ -1,8 +1,9 @@
-//! Batch normalisation over the channels of NHWC images, with an optional rectifier in the same pass.
+//! Batch normalisation over the channels of NHWC images, with an optional ReLU in the same pass.
 //!
 //! `y = (x - mean) / sqrt(var + eps) · weight + bias`, Ioffe and Szegedy 2015, as
-//! [`torch.nn.BatchNorm2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html). Sums are
-//! taken around a sample of each channel, and finished in f64, so that a large mean does not swallow a small variance.
+//! [`torch.nn.BatchNorm2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html).
+//! The sums are over differences from one value of each channel, and their last step is in f64. A
+//! large mean therefore does not hide a small variance.
 
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::{Statistics, inv_std};
@@ -14,19 +15,26 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, 
 use candle_nn::{Init, VarBuilder};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Which mean and variance normalise a batch.
+/// Mean and variance with which a batch is normalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum NormBy {
     /// The running statistics.
     Running,
-    /// The batch's own, towards which the running statistics move by `share` of the way.
+    /// Those of the batch. They update the running statistics:
+    /// `running += share · (batch - running)`.
     Batch {
-        /// 0 to 1.
+        /// Weight of the batch, from 0 to 1.
         share: f64,
     },
 }
 
-/// Batch normalisation with learned weight and bias and running statistics, all `[C]` f32.
+/// Batch normalisation of NHWC images, with learned weight and bias, and running statistics. All
+/// four are `[C]`, f32.
+///
+/// It computes `y = (x - mean) / sqrt(var + eps) · weight + bias` per channel (Ioffe and Szegedy
+/// 2015), like
+/// [`torch.nn.BatchNorm2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html),
+/// and optionally ReLU in the same pass.
 ///
 /// ```
 /// # use candle_convnet::{BatchNorm2d, BatchNormConfig};
@@ -51,7 +59,13 @@ pub struct BatchNorm2d {
 }
 
 impl BatchNorm2d {
-    /// Takes `weight`, `bias`, `running_mean` and `running_var`, each `[channels]`, from `vb`; new ones are 1, 0, 0 and 1.
+    /// Creates a layer from `weight`, `bias`, `running_mean` and `running_var` of `vb`, each
+    /// `[channels]`.
+    ///
+    /// If `vb` creates new variables, they are 1, 0, 0 and 1.
+    ///
+    /// # Errors
+    /// Returns the error of `vb` if a tensor is missing or has another shape.
     pub fn new(channels: usize, config: BatchNormConfig, vb: &VarBuilder<'_>) -> Result<Self> {
         Ok(Self {
             weight: vb.get_with_hints(channels, "weight", Init::Const(1.))?,
@@ -62,21 +76,30 @@ impl BatchNorm2d {
         })
     }
 
-    /// Normalises `x` [N, H, W, C] f32 (on CUDA also bf16), differentiable in both modes.
+    /// Normalises `x` `[N, H, W, C]`, f32, on a GPU also bf16. The result has the shape and type of
+    /// `x`.
     ///
-    /// With `train` the batch's own mean and (biased) variance normalise it, and every call moves the running statistics by
-    /// `momentum` towards the batch's mean and unbiased variance. Without it the running statistics normalise.
+    /// If `train` is true, the mean and the biased variance of the batch normalise it. Each call
+    /// also updates the running statistics with the mean and the unbiased variance of the batch, by
+    /// `momentum`. If `train` is false, the running statistics normalise. Both modes have gradients
+    /// for `x`, weight and bias.
     ///
-    /// Where a channel has a single value (one image of one pixel) the variance is 0, the output is the bias, and the
-    /// running variance moves towards 0: the unbiased variance, 0/0, is taken as 0. PyTorch raises an error there.
+    /// For one image of one pixel, the variance of the batch is 0, so the output is the bias. Its
+    /// unbiased variance would be 0/0 and counts as 0. PyTorch raises an error in this case.
+    ///
+    /// # Errors
+    /// Returns an error if `x` has another number of channels, no values, or another type.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let by = if train { self.batch() } else { NormBy::Running };
         let op = self.op(None, by, None);
         x.contiguous()?.apply_op3(&self.weight.contiguous()?, &self.bias.contiguous()?, op)
     }
 
-    /// Outside the autograd graph: `norm(x)`, rectified if so configured, or `relu(norm(x) + residual)`; and the moments that
-    /// normalised it. On the CPU, `statistics` saves a pass over `x`, if they are those of `x`.
+    /// Computes `norm(x)`, with ReLU if configured, or `relu(norm(x) + residual)`, outside the
+    /// autograd graph.
+    ///
+    /// Also returns the moments that normalised `x`. On the CPU, known `statistics` of `x` make it
+    /// faster.
     pub(crate) fn forward(
         &self,
         x: &Tensor,
@@ -89,9 +112,11 @@ impl BatchNorm2d {
         Ok((y, op.moments))
     }
 
-    /// Gradients of input, weight and bias where [`BatchNorm2d::forward`] normalised `x` without a residual. With a residual,
-    /// `grad` must be the gradient of the sum before its rectifier; `relu` says whether there is one in between. The moments are
-    /// `fixed` if they did not depend on `x`.
+    /// Returns the gradients of input, weight and bias for a call of [`BatchNorm2d::forward`].
+    ///
+    /// With a residual, `grad` must be the gradient of the sum before the ReLU. `relu` tells
+    /// whether a ReLU follows the norm directly. `fixed` tells whether the moments were those of
+    /// the running statistics.
     pub(crate) fn gradients(
         &self,
         x: &Tensor,
@@ -102,12 +127,13 @@ impl BatchNorm2d {
         gradients(x, grad, [&self.weight, &self.bias], moments, relu, fixed)
     }
 
-    /// Takes the statistics of an input while it is computed.
+    /// Returns a collector for the statistics of an input. It works while the input is computed.
     pub(crate) fn statistics(&self) -> Statistics {
         Statistics::new(Isa::best(), self.weight.elem_count())
     }
 
-    /// With running statistics, `norm(x) = scale · x + shift`: scale and shift of every channel.
+    /// Returns scale and shift per channel, so that `norm(x) = scale · x + shift` with the running
+    /// statistics.
     pub(crate) fn scale_and_shift(&self) -> Result<(Vec<f32>, Vec<f32>)> {
         let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.running_mean, &self.running_var]
             .map(|tensor| tensor.to_vec1::<f32>().map(|values| values.into_iter().map(f64::from)));
@@ -124,7 +150,7 @@ impl BatchNorm2d {
         (&self.weight, &self.bias)
     }
 
-    /// As training normalises.
+    /// Returns the normalisation of a training pass.
     pub(crate) fn batch(&self) -> NormBy {
         NormBy::Batch { share: self.config.momentum }
     }
@@ -142,18 +168,18 @@ impl BatchNorm2d {
     }
 }
 
-/// Mean and 1 / √(variance + eps), [C] f32 each, of one call; set by its forward pass.
+/// Mean and 1 / √(variance + eps) of one call, [C] f32 each. The forward pass sets them.
 pub(crate) type Moments = Arc<OnceLock<(Tensor, Tensor)>>;
 
 struct BatchNormOp {
     by: NormBy,
     eps: f64,
     relu: bool,
-    /// Added before the rectifier.
+    /// Added before the ReLU.
     residual: Option<Tensor>,
     running: (Tensor, Tensor),
     moments: Moments,
-    /// Those of the input, if they are known.
+    /// Statistics of the input, if they are known.
     statistics: Mutex<Option<Statistics>>,
 }
 
@@ -262,19 +288,20 @@ impl CustomOp3 for BatchNormOp {
     }
 }
 
-/// The number of channels, if all sizes fit.
+/// Checks that all sizes fit, and returns the number of channels.
 fn check(x: &Shape, weights: usize, biases: usize) -> Result<usize> {
     let (_, _, _, c) = x.dims4()?;
     if c == 0 || weights != c || biases != c {
-        bail!("batch-norm2d: {c} channels in {x:?}, {weights} weights, {biases} biases");
+        bail!("batch-norm2d: the images {x:?} have {c} channels, but there are {weights} weights and {biases} biases");
     }
     if x.elem_count() == 0 {
-        bail!("batch-norm2d: no values in {x:?}");
+        bail!("batch-norm2d: the images {x:?} have no values");
     }
     Ok(c)
 }
 
-/// Gradients of input, weight and bias; `fixed` where the moments did not depend on `x`.
+/// Returns the gradients of input, weight and bias. `fixed` tells whether the moments were those of
+/// the running statistics.
 fn gradients(
     x: &Tensor,
     grad: &Tensor,
@@ -283,16 +310,20 @@ fn gradients(
     relu: bool,
     fixed: bool,
 ) -> Result<[Tensor; 3]> {
-    let Some(moments) = moments.get() else { bail!("batch-norm2d: backward before forward") };
+    let Some(moments) = moments.get() else { bail!("batch-norm2d: the backward pass ran before the forward pass") };
     let op = BatchNormGrad { moments, weight, bias, relu, fixed, parameters: OnceLock::new() };
     let data = x.apply_op2_no_bwd(grad, &op)?;
-    let Some((weight, bias)) = op.parameters.into_inner() else { bail!("batch-norm2d: no parameter gradients") };
+    let Some((weight, bias)) = op.parameters.into_inner() else {
+        bail!("batch-norm2d: the backward pass returned no parameter gradients")
+    };
     Ok([data, weight, bias])
 }
 
-/// (input, output gradient) -> input gradient; the parameters' gradients are left in `parameters`.
+/// (input, output gradient) -> input gradient. Stores the gradients of weight and bias in
+/// `parameters`.
 ///
-/// What came before the rectifier is computed again from the input: that is less to read than the output.
+/// It computes the values before the ReLU again from the input, because that reads less memory than
+/// the output.
 struct BatchNormGrad<'a> {
     moments: &'a (Tensor, Tensor),
     weight: &'a Tensor,
@@ -341,7 +372,7 @@ impl CustomOp2 for BatchNormGrad<'_> {
     }
 }
 
-/// `x += share · (values - x)`, as PyTorch moves running statistics.
+/// `x += share · (values - x)`, as PyTorch updates running statistics.
 struct Blend<'a> {
     share: f32,
     values: &'a [f32],

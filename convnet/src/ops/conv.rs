@@ -1,8 +1,4 @@
 //! 2-D convolution of NHWC images with OIHW weights, with gradients.
-//!
-//! `y[n, i, j, o] = sum over c, a, b of x[n, i·s + a - p, j·s + b - p, c] · w[o, c, a, b]` (s stride, p zero padding), as
-//! [`torch.nn.functional.conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html) without
-//! bias, dilation and groups.
 
 use crate::cpu::conv::Shift;
 use crate::cpu::dense;
@@ -17,7 +13,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor,
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 
-/// Convolution without bias, as a ResNet uses it.
+/// A convolution layer without bias, as in a ResNet. See [`conv2d`] for the formula.
 ///
 /// ```
 /// # use candle_convnet::{Conv2d, Conv2dConfig};
@@ -38,8 +34,13 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// Takes `weight` `[out_channels, in_channels, kernel, kernel]` from `vb`. A new one is drawn from the Kaiming normal
-    /// distribution by fan-out, as torchvision does for ResNet.
+    /// Creates a layer from `weight` `[out_channels, in_channels, kernel, kernel]` of `vb`.
+    ///
+    /// If `vb` creates a new variable, its distribution is Kaiming normal by fan-out, as in
+    /// torchvision's ResNet.
+    ///
+    /// # Errors
+    /// Returns the error of `vb` if the tensor is missing or has another shape.
     pub fn new(
         in_channels: usize,
         out_channels: usize,
@@ -58,21 +59,37 @@ impl Conv2d {
         &self.weight
     }
 
-    /// Convolves `x` `[N, H, W, in_channels]` -> `[N, H', W', out_channels]` with H' = (H + 2·padding - kernel) / stride + 1.
+    /// Convolves `x` `[N, H, W, in_channels]` and returns `[N, H', W', out_channels]`, as
+    /// [`conv2d`] does.
+    ///
+    /// # Errors
+    /// Returns the errors of [`conv2d`].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         conv2d(x, &self.weight, self.config)
     }
 
-    /// Returns the geometry of the convolution.
+    /// Returns stride and padding of the convolution.
     pub fn config(&self) -> Conv2dConfig {
         self.config
     }
 }
 
-/// Convolves `x` [N, H, W, C] with `weight` [O, C, KH, KW] f32 -> [N, H', W', O] of the type of `x`: f32, on CUDA also bf16.
+/// Convolves the images `x` `[N, H, W, C]` with `weight` `[O, C, KH, KW]` and returns
+/// `[N, H', W', O]`.
 ///
-/// Gradients reach `x` and `weight`; the one of `x` is left out when `x` is a plain input that nothing trainable led to.
-/// On the CPU, results are bit-identical for any number of threads.
+/// `x` and the result are f32, on a GPU also bf16; `weight` is f32. H' = (H + 2·padding - KH) /
+/// stride + 1, rounded down, and W' accordingly. With stride s and zero padding p, the result is
+///
+/// ```text
+/// y[n, i, j, o] = sum over c, a, b of x[n, i·s + a - p, j·s + b - p, c] · weight[o, c, a, b]
+/// ```
+///
+/// as in
+/// [`torch.nn.functional.conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html)
+/// without bias, dilation and groups.
+///
+/// `weight` gets a gradient. `x` gets one only if it depends on a variable. On the CPU, results are
+/// bit-identical for any number of threads.
 ///
 /// ```
 /// # use candle_convnet::{Conv2dConfig, conv2d};
@@ -85,13 +102,17 @@ impl Conv2d {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+/// Returns an error if the numbers of channels differ, if the kernel is larger than the padded
+/// image, if the stride is 0, or if a tensor has another type.
 pub fn conv2d(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
     x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp { config, statistics: None })
 }
 
 struct Conv2dOp<'a> {
     config: Conv2dConfig,
-    /// Takes those of the output, on the CPU.
+    /// Collects the statistics of the output, on the CPU.
     statistics: Option<&'a Statistics>,
 }
 
@@ -124,15 +145,18 @@ impl CustomOp2 for Conv2dOp<'_> {
     }
 }
 
-/// What a convolution keeps of its input for the way back.
+/// The input of a convolution, kept for the backward pass.
 pub(crate) enum Kept {
     Images(Tensor),
-    /// Images whose squares of 2 x 2 pixels became channels, as suits a GPU, and the shape that they had.
+    /// Images in which squares of 2 x 2 pixels became channels, which is faster on a GPU, and the
+    /// original shape.
     #[cfg(feature = "cuda")]
     SpaceToDepth(Tensor, cuda::SpaceToDepth, Shape),
 }
 
-/// [`conv2d`] outside the autograd graph, `x` and `weight` contiguous; on the CPU, `statistics` takes those of the result.
+/// Runs [`conv2d`] outside the autograd graph. `x` and `weight` must be contiguous.
+///
+/// On the CPU, `statistics` collects the statistics of the result.
 pub(crate) fn forward(
     x: &Tensor,
     weight: &Tensor,
@@ -153,20 +177,21 @@ pub(crate) fn forward(
     Ok((x.apply_op2_no_bwd(weight, &Conv2dOp { config, statistics })?, Kept::Images(x.clone())))
 }
 
-/// What follows a convolution whose batch norm has fixed statistics: its scale goes into the weights, the rest into the last
-/// step.
+/// A batch norm with fixed statistics after a convolution. Its scale is multiplied into the
+/// weights; the rest is the last step of the convolution.
 pub(crate) struct FixedNorm<'a> {
-    /// One for each output channel.
+    /// One factor per output channel.
     pub scale: &'a [f32],
-    /// One for each output channel, added to it.
+    /// One summand per output channel.
     pub bias: &'a [f32],
-    /// Of the output's shape, contiguous, added to it.
+    /// Added to the output; contiguous, with the shape of the output.
     pub residual: Option<&'a Tensor>,
-    /// Whether `max(y, 0)` follows.
+    /// Whether ReLU follows.
     pub relu: bool,
 }
 
-/// [`conv2d`] on the CPU outside the autograd graph, `x` and `weight` contiguous, with what follows in the same pass.
+/// Runs [`conv2d`] and a batch norm in one pass, on the CPU and outside the autograd graph. `x` and
+/// `weight` must be contiguous.
 pub(crate) fn forward_with_norm(
     x: &Tensor,
     weight: &Tensor,
@@ -192,7 +217,7 @@ impl CustomOp2 for FixedNormConv2d<'_> {
         let shape = Shape::from((n, h, width, c));
         let &FixedNorm { scale, bias, residual, relu } = &self.norm;
         if let Some(residual) = residual.filter(|residual| residual.shape() != &shape) {
-            bail!("{}: the residual has shape {:?}, the output {shape:?}", self.name(), residual.shape());
+            bail!("{}: the residual has shape {:?}, but the output has {shape:?}", self.name(), residual.shape());
         }
         let residual = residual.map(Tensor::storage_and_layout);
         let residual = match &residual {
@@ -210,7 +235,7 @@ impl CustomOp2 for FixedNormConv2d<'_> {
 }
 
 impl Kept {
-    /// The input's gradient from the output's.
+    /// Returns the gradient of the input from that of the output.
     pub(crate) fn data_grad(&self, weight: &Tensor, grad: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
         let shape = match self {
             Self::Images(images) => images.shape(),
@@ -220,7 +245,7 @@ impl Kept {
         data_grad(weight, grad, shape, config)
     }
 
-    /// The weights' gradient, of the shape of `weight`, from the output's.
+    /// Returns the gradient of `weight`, with its shape, from that of the output.
     pub(crate) fn weight_grad(&self, weight: &Tensor, grad: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
         match self {
             Self::Images(images) => weight_grad(images, grad, weight.shape(), config),
@@ -233,12 +258,12 @@ impl Kept {
     }
 }
 
-/// The input's gradient, of shape `input`, from the output's.
+/// Returns the gradient of the input, which has shape `input`, from that of the output.
 fn data_grad(weight: &Tensor, grad: &Tensor, input: &Shape, config: Conv2dConfig) -> Result<Tensor> {
     weight.apply_op2_no_bwd(grad, &DataGrad { config, input: input.clone() })
 }
 
-/// The weights' gradient, of shape `weight`, f32, from the output's.
+/// Returns the gradient of the weights, which have shape `weight`, in f32, from that of the output.
 fn weight_grad(x: &Tensor, grad: &Tensor, weight: &Shape, config: Conv2dConfig) -> Result<Tensor> {
     x.apply_op2_no_bwd(grad, &WeightGradOp { config, weight: weight.clone() })
 }

@@ -1,11 +1,11 @@
-//! Fully connected layer.
+//! Linear (fully connected) layer.
 
 use crate::cpu::dense;
 use crate::cpu::matmul::{Mat, matmul};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 
-/// Fully connected layer: `y = x · weightᵀ + bias`.
+/// A linear (fully connected) layer: `y = x · weightᵀ + bias`, as `torch.nn.Linear`.
 ///
 /// ```
 /// # use candle_convnet::Linear;
@@ -25,8 +25,12 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Takes `weight` `[outputs, inputs]` and `bias` `[outputs]` from `vb`. New ones are uniform in ±1/√inputs, as
-    /// `torch.nn.Linear` draws them.
+    /// Creates a layer from `weight` `[outputs, inputs]` and `bias` `[outputs]` of `vb`.
+    ///
+    /// If `vb` creates new variables, they are uniform in ±1/√inputs, as in `torch.nn.Linear`.
+    ///
+    /// # Errors
+    /// Returns the error of `vb` if a tensor is missing or has another shape.
     pub fn new(inputs: usize, outputs: usize, vb: &VarBuilder<'_>) -> Result<Self> {
         let bound = 1. / (inputs as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
@@ -36,7 +40,10 @@ impl Linear {
         })
     }
 
-    /// Maps `x` [N, inputs] to [N, outputs].
+    /// Maps `x` `[N, inputs]` to `[N, outputs]`, both f32.
+    ///
+    /// # Errors
+    /// Returns an error if the shape or the type of `x` does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         linear(x, &self.weight, &self.bias)
     }
@@ -47,7 +54,12 @@ impl Linear {
     }
 }
 
-/// Computes `x` `[N, I]` times `weight` `[O, I]` transposed plus `bias` `[O]` -> `[N, O]`, all f32.
+/// Computes `x · weightᵀ + bias`, as `torch.nn.functional.linear`.
+///
+/// `x` is `[N, I]`, `weight` is `[O, I]`, `bias` is `[O]` and the result is `[N, O]`, all f32.
+///
+/// # Errors
+/// Returns an error if the shapes do not fit together, or if a tensor has another type.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if x.device().is_cuda() {
         return x.matmul(&weight.t()?)?.broadcast_add(bias);
@@ -75,7 +87,12 @@ impl CustomOp3 for LinearOp {
         let (outputs, weight_inputs) = wl.shape().dims2()?;
         let bias = dense::slice(bias, bl, self.name())?;
         if inputs != weight_inputs || bias.len() != outputs {
-            bail!("linear: input {:?}, weight {:?}, bias {:?} do not fit", xl.shape(), wl.shape(), bl.shape());
+            bail!(
+                "linear: the shapes of input {:?}, weight {:?} and bias {:?} do not fit together",
+                xl.shape(),
+                wl.shape(),
+                bl.shape()
+            );
         }
         let mut out: Vec<f32> = (0..n).flat_map(|_| bias.iter().copied()).collect();
         let x = Mat::new(dense::slice(x, xl, self.name())?, n, inputs, inputs);
@@ -97,7 +114,8 @@ impl CustomOp3 for LinearOp {
     }
 }
 
-/// Gradients of input, weight and bias from the output's gradient, outside the autograd graph.
+/// Returns the gradients of input, weight and bias from that of the output, outside the autograd
+/// graph.
 pub(crate) fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
     let (x, weight, grad) = (x.detach(), weight.detach(), grad.detach());
     let bias = grad.sum(0)?;
@@ -108,7 +126,7 @@ pub(crate) fn gradients(x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(T
     Ok((data, grad.apply_op2_no_bwd(&x, &Product { transpose: true })?, bias))
 }
 
-/// `a · b`, or `aᵀ · b` when `transpose`; both row-major.
+/// `a · b`, or `aᵀ · b` if `transpose`, both row-major.
 struct Product {
     transpose: bool,
 }

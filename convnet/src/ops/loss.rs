@@ -5,13 +5,13 @@ use crate::cpu::dense;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
-/// Computes the mean over the batch of `-Σ_k q_k · log softmax(logits)_k`, a scalar.
+/// Computes the mean cross-entropy of `logits` and `labels` over the batch, a scalar f32 tensor.
 ///
-/// `logits` `[N, K]` f32; `labels` `[N]` u32, below K. The target q puts `1 - label_smoothing` on the label and spreads the rest
-/// evenly over all K classes, as
-/// [`torch.nn.CrossEntropyLoss`](https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html); 0 is the
-/// plain loss. Sums are taken in f64. The gradient reaches `logits`. A label that is no class is an error on the CPU; on CUDA,
-/// where nothing waits for the device, it makes the loss NaN.
+/// `logits` is `[N, K]`, f32; `labels` is `[N]`, u32, below K. The loss of a sample is
+/// `-Σ_k q_k · log softmax(logits)_k`. The target q is `1 - label_smoothing` for the label, plus
+/// `label_smoothing / K` for each class, as in
+/// [`torch.nn.CrossEntropyLoss`](https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html).
+/// Use 0 for no smoothing. Sums are in f64. Only `logits` gets a gradient.
 ///
 /// ```
 /// # use candle_convnet::cross_entropy;
@@ -23,9 +23,14 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+/// Returns an error if `label_smoothing` is not between 0 and 1, if shapes or types do not fit, or
+/// if the batch is empty. A label of K or more is an error on the CPU. On a GPU, it makes the loss
+/// NaN, because the host does not wait for the device.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor, label_smoothing: f64) -> Result<Tensor> {
     if !(0. ..=1.).contains(&label_smoothing) {
-        bail!("cross-entropy: label smoothing {label_smoothing} is not between 0 and 1");
+        bail!("cross-entropy: label smoothing is {label_smoothing}, but must be between 0 and 1");
     }
     logits.contiguous()?.apply_op2(&labels.contiguous()?, CrossEntropy { label_smoothing })
 }
@@ -83,7 +88,7 @@ impl CustomOp2 for CrossEntropy {
     }
 }
 
-/// (logits, labels) -> gradient of the mean loss by the logits: (softmax - q) / N.
+/// (logits, labels) -> gradient of the mean loss with respect to the logits: (softmax - q) / N.
 struct CrossEntropyGrad {
     label_smoothing: f64,
 }
@@ -130,14 +135,14 @@ impl CustomOp2 for CrossEntropyGrad {
 
 fn checked_labels<'a>(labels: &'a CpuStorage, layout: &Layout, n: usize, classes: usize) -> Result<&'a [u32]> {
     let (CpuStorage::U32(data), Some((start, end))) = (labels, layout.contiguous_offsets()) else {
-        bail!("cross-entropy: labels must be contiguous u32")
+        bail!("cross-entropy: the labels must be a contiguous u32 tensor")
     };
     let labels = &data[start..end];
     if labels.len() != n || layout.shape().rank() != 1 || n == 0 {
-        bail!("cross-entropy: labels {:?} do not fit logits [{n}, {classes}]", layout.shape());
+        bail!("cross-entropy: labels of shape {:?} do not fit logits [{n}, {classes}]", layout.shape());
     }
     if let Some((row, label)) = labels.iter().enumerate().find(|(_, label)| **label as usize >= classes) {
-        bail!("cross-entropy: label {label} of row {row} is not below the {classes} classes");
+        bail!("cross-entropy: label {label} of row {row} is too large for {classes} classes");
     }
     Ok(labels)
 }

@@ -1,4 +1,5 @@
-//! Differentiable ops, and the layers that hold their parameters. Each op computes on the CPU and on a GPU.
+//! Operations with gradients, and the layers that hold their parameters. Each operation runs on the
+//! CPU and on GPUs.
 
 pub(crate) mod batch_norm;
 pub(crate) mod conv;

@@ -1,4 +1,4 @@
-//! u8 pixels -> the normalised NHWC images that a network takes.
+//! Conversion of u8 pixels to the normalised NHWC images that a network expects.
 
 use crate::geometry::{Normalisation, PixelLayout, images};
 #[cfg(feature = "cuda")]
@@ -6,9 +6,14 @@ use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// Turns u8 images into [N, H, W, C] of type `dtype` (f32; on CUDA also bf16), on the device of `x`, in one pass.
+/// Converts u8 images to normalised images `[N, H, W, C]` of type `dtype`, in one pass:
+/// `(v / 255 - mean) / std`.
 ///
-/// The images of `x` may be strided (every second one, say); each must be contiguous.
+/// `x` is u8, `[N, H, W, C]` or `[N, C, H, W]`, as `layout` states. `dtype` is f32, on a GPU also
+/// bf16. The result is on the device of `x` and has no gradient.
+///
+/// Each image of `x` must be contiguous, but the images need not follow each other: `x` can be
+/// every second image of a batch.
 ///
 /// ```
 /// # use candle_convnet::{Normalisation, PixelLayout, normalise};
@@ -20,6 +25,10 @@ use rayon::prelude::*;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+/// Returns an error if `x` is not u8, if an image is not contiguous, if the device does not support
+/// `dtype`, or if `normalisation` is invalid; see [`Normalisation::new`].
 pub fn normalise(x: &Tensor, layout: PixelLayout, normalisation: &Normalisation, dtype: DType) -> Result<Tensor> {
     normalisation.check()?;
     x.apply_op1_no_bwd(&Normalise { layout, normalisation, dtype })
@@ -37,9 +46,9 @@ impl CustomOp1 for Normalise<'_> {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let CpuStorage::U8(x) = x else { bail!("normalise: expected u8 pixels") };
+        let CpuStorage::U8(x) = x else { bail!("normalise: the images are not u8") };
         if self.dtype != DType::F32 {
-            bail!("normalise: the CPU computes in f32, not {:?}", self.dtype);
+            bail!("normalise: the CPU supports f32 only, not {:?}", self.dtype);
         }
         let (n, h, w, c) = self.layout.sizes(layout.shape())?;
         let (first, step) = images(layout)?;

@@ -10,9 +10,12 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shap
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
-/// Takes the maximum over windows: `x` [N, H, W, C] f32 (on CUDA also bf16) -> [N, H', W', C] with H' = (H + 2·padding - kernel) / stride + 1.
+/// Returns the maximum of each window of `x` `[N, H, W, C]` as `[N, H', W', C]`, f32, on a GPU also
+/// bf16.
 ///
-/// As PyTorch: the gradient goes to the first maximum of a window in row order, and a NaN is the maximum of its window.
+/// H' = (H + 2·padding - kernel) / stride + 1, rounded down, and W' accordingly. As in
+/// `torch.nn.functional.max_pool2d`, the gradient goes to the first maximum of a window, row by
+/// row, and a NaN is the maximum of its window.
 ///
 /// ```
 /// # use candle_convnet::{MaxPool2dConfig, max_pool2d};
@@ -24,23 +27,41 @@ use std::sync::{Arc, OnceLock};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+/// Returns an error if a field of `config` is out of its range, if the window is larger than the
+/// padded image, or if `x` has another type.
 pub fn max_pool2d(x: &Tensor, config: MaxPool2dConfig) -> Result<Tensor> {
     x.contiguous()?.apply_op1(MaxPool { config, argmax: Argmax::default() })
 }
 
-/// Takes the mean over all pixels: `x` [N, H, W, C] f32 (on CUDA also bf16) -> f32 [N, C].
+/// Returns the mean over all pixels of `x` `[N, H, W, C]`, f32, on a GPU also bf16, as `[N, C]`,
+/// f32.
+///
+/// ```
+/// # use candle_convnet::global_avg_pool;
+/// # use candle_core::{DType, Device, Tensor};
+/// # fn main() -> candle_core::Result<()> {
+/// let x = Tensor::ones((2, 7, 7, 512), DType::F32, &Device::Cpu)?;
+/// assert_eq!(global_avg_pool(&x)?.dims(), [2, 512]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Returns an error if the images have no pixels, or if `x` has another type.
 pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(GlobalAvgPool)
 }
 
-/// [`max_pool2d`] outside the autograd graph; returns the maxima and their places.
+/// Runs [`max_pool2d`] outside the autograd graph. Returns the maxima and their positions.
 pub(crate) fn max_pool2d_forward(x: &Tensor, config: MaxPool2dConfig) -> Result<(Tensor, Argmax)> {
     let op = MaxPool { config, argmax: Argmax::default() };
     let y = x.apply_op1_no_bwd(&op)?;
     Ok((y, op.argmax))
 }
 
-/// The input's gradient, of shape `input`, from that of the maxima.
+/// Returns the gradient of the input, which has shape `input`, from that of the maxima.
 pub(crate) fn max_pool2d_grad(
     grad: &Tensor,
     argmax: &Argmax,
@@ -50,17 +71,18 @@ pub(crate) fn max_pool2d_grad(
     grad.apply_op1_no_bwd(&MaxPoolGrad { input: input.clone(), config, argmax: argmax.clone() })
 }
 
-/// [`global_avg_pool`] outside the autograd graph.
+/// Runs [`global_avg_pool`] outside the autograd graph.
 pub(crate) fn global_avg_pool_forward(x: &Tensor) -> Result<Tensor> {
     x.apply_op1_no_bwd(&GlobalAvgPool)
 }
 
-/// The gradient of the input `x` from that of the means.
+/// Returns the gradient of the input `x` from that of the means.
 pub(crate) fn global_avg_pool_grad(grad: &Tensor, x: &Tensor) -> Result<Tensor> {
     grad.apply_op2_no_bwd(x, &GlobalAvgPoolGrad)
 }
 
-/// Position of each maximum in its window (row · kernel + column), u8 [N, H', W', C], as found by the forward pass.
+/// Position of each maximum in its window: row · kernel + column, u8 [N, H', W', C]. The forward
+/// pass sets it.
 pub(crate) type Argmax = Arc<OnceLock<Tensor>>;
 
 struct MaxPool {
@@ -112,7 +134,9 @@ struct MaxPoolGrad {
 
 impl MaxPoolGrad {
     fn places(&self) -> Result<&Tensor> {
-        let Some(argmax) = self.argmax.get() else { bail!("max-pool2d: backward before forward") };
+        let Some(argmax) = self.argmax.get() else {
+            bail!("max-pool2d: the backward pass ran before the forward pass")
+        };
         Ok(argmax)
     }
 }
@@ -131,10 +155,11 @@ impl CustomOp1 for MaxPoolGrad {
         let (argmax, argmax_layout) = argmax.storage_and_layout();
         let argmax = match (&*argmax, argmax_layout.contiguous_offsets()) {
             (Storage::Cpu(CpuStorage::U8(argmax)), Some((start, end))) => &argmax[start..end],
-            _ => bail!("max-pool2d-gradient: no places of maxima on the CPU"),
+            _ => bail!("max-pool2d-gradient: the positions of the maxima are not on the CPU"),
         };
         let mut out = vec![0f32; n * h * w * c];
-        // One task an image: windows overlap, so that rows of one image share input pixels.
+        // One task per image, because windows overlap: several rows of maxima add to the same input
+        // pixels.
         out.par_chunks_mut((h * w * c).max(1)).enumerate().for_each(|(image, out)| {
             let start = image * out_h * out_w * c;
             let pixels = grad[start..].chunks_exact(c).zip(argmax[start..].chunks_exact(c)).take(out_h * out_w);
@@ -153,7 +178,9 @@ impl CustomOp1 for MaxPoolGrad {
     fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let (n, h, w, c) = self.input.dims4()?;
         let (argmax, argmax_layout) = self.places()?.storage_and_layout();
-        let Storage::Cuda(argmax) = &*argmax else { bail!("max-pool2d-gradient: no places of maxima on the card") };
+        let Storage::Cuda(argmax) = &*argmax else {
+            bail!("max-pool2d-gradient: the positions of the maxima are not on the GPU")
+        };
         let out = crate::cuda::pool::max_pool_grad((grad, layout), (argmax, argmax_layout), [n, h, w, c], self.config)?;
         Ok((out, self.input.clone()))
     }
@@ -197,7 +224,8 @@ impl CustomOp1 for GlobalAvgPool {
     }
 }
 
-/// (output gradient [N, C], input [N, H, W, C], of which only the shape matters) -> input gradient.
+/// (output gradient [N, C], input [N, H, W, C]) -> input gradient. Only the shape of the input
+/// matters.
 struct GlobalAvgPoolGrad;
 
 impl CustomOp2 for GlobalAvgPoolGrad {

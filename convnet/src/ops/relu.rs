@@ -1,6 +1,7 @@
-//! Rectified linear unit, alone and after a residual sum.
+//! ReLU, alone and after a residual sum.
 //!
-//! As PyTorch: the gradient at 0 is 0 (candle's own `relu` passes it on), a NaN stays a NaN and passes the gradient on.
+//! As in PyTorch, the gradient at 0 is 0. In candle's own `relu` it is that of the output. A NaN
+//! stays a NaN, and its gradient is that of the output.
 
 use crate::cpu::dense::rectify;
 use crate::cpu::{dense, parallel};
@@ -10,12 +11,33 @@ use crate::cuda::elementwise;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
-/// Computes `max(x, 0)` of an f32 tensor (on CUDA also bf16) of any shape.
+/// Computes `max(x, 0)` of a tensor of any shape, f32, on a GPU also bf16.
+///
+/// As in PyTorch, the gradient at 0 is 0, and a NaN stays a NaN.
+///
+/// ```
+/// # use candle_convnet::relu;
+/// # use candle_core::{Device, Var};
+/// # fn main() -> candle_core::Result<()> {
+/// let x = Var::new(&[-1f32, 0., 2.], &Device::Cpu)?;
+/// let y = relu(&x)?;
+/// assert_eq!(y.to_vec1::<f32>()?, [0., 0., 2.]);
+/// assert_eq!(y.backward()?.get(&x).unwrap().to_vec1::<f32>()?, [0., 0., 1.]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Returns an error if `x` has another type.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Relu)
 }
 
-/// Computes `max(a + b, 0)` of two f32 tensors (on CUDA also bf16) of the same shape: the end of a residual block.
+/// Computes `max(a + b, 0)` of two tensors of the same shape, f32, on a GPU also bf16: the end of a
+/// residual block.
+///
+/// # Errors
+/// Returns an error if the shapes differ, or if a tensor has another type.
 pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.shape() != b.shape() {
         candle_core::bail!("add_relu: shapes {:?} and {:?} differ", a.shape(), b.shape());
@@ -68,7 +90,8 @@ impl CustomOp2 for AddRelu {
     }
 }
 
-/// The gradient before a rectifier, from its output and the gradient behind it, which may come in two parts.
+/// Returns the gradient of the input of a ReLU, from its output `y` and the gradient of that
+/// output: `grad`, or `grad + more`.
 pub(crate) fn relu_grad(y: &Tensor, grad: &Tensor, more: Option<&Tensor>) -> Result<Tensor> {
     match more {
         Some(more) => y.apply_op3_no_bwd(grad, more, &ReluGrad),
@@ -76,7 +99,7 @@ pub(crate) fn relu_grad(y: &Tensor, grad: &Tensor, more: Option<&Tensor>) -> Res
     }
 }
 
-/// (output, output gradient) -> gradient before the rectification.
+/// (output, output gradient) -> input gradient.
 struct ReluGrad;
 
 impl CustomOp2 for ReluGrad {
@@ -96,7 +119,7 @@ impl CustomOp2 for ReluGrad {
     }
 }
 
-/// (output, output gradient, the rest of that gradient) -> gradient before the rectification.
+/// (output, one part of the output gradient, the other part) -> input gradient.
 impl CustomOp3 for ReluGrad {
     fn name(&self) -> &'static str {
         "relu-gradient"

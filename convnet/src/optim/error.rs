@@ -1,36 +1,37 @@
-//! Why an optimiser refuses something.
+//! Errors of the optimiser.
 
 use candle_core::{DType, Shape};
 
-/// Why an [`Sgd`](crate::Sgd) refuses variables, settings or a state.
+/// An error of [`Sgd`](crate::Sgd).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SgdError {
-    /// Two variables have one name.
-    #[error("two variables are named {name}; give each its own name")]
+    /// Two variables have the same name.
+    #[error("two variables are named {name}; give each variable its own name")]
     DuplicateVariable {
         /// The name.
         name: String,
     },
     /// No variable has this name.
-    #[error("{name}: no such variable is being trained")]
+    #[error("the optimiser has no variable {name}")]
     UnknownVariable {
         /// The name.
         name: String,
     },
-    /// A setting has a value that no step can be computed with.
-    #[error("{setting} {value} is not {expected}")]
+    /// A setting is out of its range.
+    #[error("{setting} is {value}, but must be {expected}")]
     Setting {
         /// The field of [`SgdConfig`](crate::SgdConfig), or `lr factor`.
         setting: &'static str,
-        /// The value that was given.
+        /// The value of the setting.
         value: f64,
-        /// The values that are allowed.
+        /// The allowed values, in words.
         expected: &'static str,
     },
-    /// The state holds a momentum that does not fit its variable.
+    /// A momentum of the state has another shape or type than its variable.
     #[error(
-        "momentum of {name}: expected {expected_dtype:?} {expected_shape:?}, found {found_dtype:?} {found_shape:?}"
+        "the momentum of {name} is {found_dtype:?} {found_shape:?}, \
+         but the variable is {expected_dtype:?} {expected_shape:?}"
     )]
     Momentum {
         /// The variable's name.
@@ -44,13 +45,13 @@ pub enum SgdError {
         /// Shape of the momentum.
         found_shape: Shape,
     },
-    /// The state holds the momentum of a variable that the optimiser does not have.
-    #[error("momentum of {name}: no such variable is being trained")]
+    /// The state has a momentum for a variable that the optimiser does not have.
+    #[error("the state has a momentum of {name}, but the optimiser has no such variable")]
     UnknownMomentum {
         /// The name in the state.
         name: String,
     },
-    /// candle failed to compute.
+    /// An operation of candle failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }

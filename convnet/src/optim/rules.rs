@@ -1,4 +1,4 @@
-//! The arithmetic of a step on the CPU, in place.
+//! The update rules on the CPU, in place.
 
 use crate::cpu::dense;
 use crate::cpu::parallel::ELEMENTWISE_BLOCK;

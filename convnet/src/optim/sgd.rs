@@ -1,4 +1,4 @@
-//! Stochastic gradient descent with momentum, weight decay and Nesterov's variant.
+//! Stochastic gradient descent with momentum, weight decay and Nesterov momentum.
 
 use super::config::{SgdConfig, check_rate};
 use super::error::SgdError;
@@ -9,10 +9,17 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use std::collections::{BTreeMap, HashMap};
 
-/// The optimiser: named variables, their momentum, and the rule.
+/// Stochastic gradient descent of named variables, with momentum.
 ///
-/// For each variable p with gradient g: `g += weight_decay · p; buf = momentum · buf + g; p -= lr · buf` (Nesterov:
-/// `p -= lr · (g + momentum · buf)`); `buf` starts at 0.
+/// A step updates each variable p with its gradient g, like
+/// [`torch.optim.SGD`](https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html) without
+/// dampening. `buf` starts at 0:
+///
+/// ```text
+/// g += weight_decay · p
+/// buf = momentum · buf + g
+/// p -= lr · buf                     with Nesterov momentum: p -= lr · (g + momentum · buf)
+/// ```
 ///
 /// ```
 /// # use candle_convnet::{Sgd, SgdConfig};
@@ -30,19 +37,19 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Sgd {
     vars: BTreeMap<String, Var>,
     momentum: BTreeMap<String, Tensor>,
-    /// Of variables whose learning rate is another than all others'.
+    /// Factors of the learning rate, for the variables that have one.
     lr_factors: BTreeMap<String, f64>,
     config: SgdConfig,
-    /// On a GPU, once a step was taken.
+    /// Learning rates in GPU memory, after the first step on a GPU.
     #[cfg(feature = "cuda")]
     rates: Option<Rates>,
 }
 
 impl Sgd {
-    /// Returns an optimiser of `vars`, which are stepped in the order of their names.
+    /// Returns an optimiser of `vars`, which it updates in the order of their names.
     ///
     /// # Errors
-    /// Two variables of one name, and settings out of their ranges.
+    /// Returns an error if two variables have the same name, or if a setting is out of its range.
     pub fn new(vars: impl IntoIterator<Item = (String, Var)>, config: SgdConfig) -> Result<Self, SgdError> {
         config.check()?;
         let mut named = BTreeMap::new();
@@ -62,10 +69,12 @@ impl Sgd {
         })
     }
 
-    /// Multiplies the learning rate of one variable by `factor`. Has no effect on steps that were recorded on a GPU.
+    /// Multiplies the learning rate of one variable by `factor`.
+    ///
+    /// Call it before you record steps on a GPU: it does not change recorded steps.
     ///
     /// # Errors
-    /// A name that no variable has, and a factor that is negative or not finite.
+    /// Returns an error if no variable has this name, or if the factor is negative or not finite.
     pub fn scale_lr(&mut self, name: &str, factor: f64) -> Result<(), SgdError> {
         if !self.vars.contains_key(name) {
             return Err(SgdError::UnknownVariable { name: name.to_owned() });
@@ -79,7 +88,11 @@ impl Sgd {
         Ok(())
     }
 
-    /// Moves every variable that has a gradient in `grads`, in place; the others, and their momentum, stay.
+    /// Updates all variables that have a gradient in `grads`, in place. The others and their
+    /// momentum stay the same.
+    ///
+    /// # Errors
+    /// Returns an error if a gradient does not have the shape or the type of its variable.
     pub fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
         #[cfg(feature = "cuda")]
         if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
@@ -119,7 +132,7 @@ impl Sgd {
                 buffers.insert((*name).clone(), var.zeros_like()?);
             }
         }
-        // One launch moves all variables of one rule.
+        // One launch updates all variables with the same rule.
         let mut by_rule: Vec<((f64, f64), Vec<Moved>)> = Vec::new();
         for (name, var, grad) in &gradients {
             let rule = (*lr_factors.get(*name).unwrap_or(&1.), config.weight_decay_of(var));
@@ -141,15 +154,16 @@ impl Sgd {
         Ok(())
     }
 
-    /// The learning rate of the next step.
+    /// Returns the learning rate of the next step.
     pub fn lr(&self) -> f64 {
         self.config.lr
     }
 
-    /// Changes the learning rate, also that of steps that were recorded on a GPU; the momentum stays as it is, as in PyTorch.
+    /// Sets the learning rate, also for steps that were recorded on a GPU. The momentum stays the
+    /// same, as in PyTorch.
     ///
     /// # Errors
-    /// A rate that is negative or not finite; nothing has changed then.
+    /// Returns an error, and changes nothing, if the rate is negative or not finite.
     pub fn set_lr(&mut self, lr: f64) -> Result<(), SgdError> {
         check_rate("lr", lr)?;
         #[cfg(feature = "cuda")]
@@ -160,21 +174,40 @@ impl Sgd {
         Ok(())
     }
 
-    /// The hyper-parameters.
+    /// Returns the hyper-parameters.
     pub fn config(&self) -> &SgdConfig {
         &self.config
     }
 
-    /// The momentum of every variable that has been stepped, sorted by name. The tensors share the optimiser's storage and so
-    /// show later steps too; [`Tensor::copy`] keeps a snapshot.
+    /// Returns the momentum of all variables that have been updated, sorted by name.
+    ///
+    /// The tensors share the storage of the optimiser, so later steps change them. Use
+    /// [`Tensor::copy`] for a snapshot.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.momentum.iter().map(|(name, buffer)| (name.clone(), buffer.clone())).collect()
     }
 
-    /// Continues from `state`, as [`Sgd::state`] gave it.
+    /// Replaces the momentum by `state`, which comes from [`Sgd::state`].
+    ///
+    /// ```
+    /// # use candle_convnet::{Sgd, SgdConfig};
+    /// # use candle_core::{Device, Var};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let p = Var::new(&[1f32, -2.], &Device::Cpu)?;
+    /// let optimiser = || Sgd::new([("p".to_owned(), p.clone())], SgdConfig::default());
+    /// let mut first = optimiser()?;
+    /// first.step(&p.sqr()?.sum_all()?.backward()?)?;
+    ///
+    /// let mut resumed = optimiser()?;
+    /// resumed.load_state(&first.state().into_iter().collect())?;
+    /// assert_eq!(resumed.state().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// A name that no variable has, and a momentum of another shape or type than its variable; nothing has changed then.
+    /// Returns an error, and changes nothing, if no variable has a name of the state, or if a
+    /// momentum has another shape or type than its variable.
     pub fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), SgdError> {
         let mut momentum = BTreeMap::new();
         for (name, buffer) in state {
@@ -195,8 +228,10 @@ impl Sgd {
     }
 }
 
-/// Names, variables and gradients of the variables that have one; the gradients clipped, if `clip_norm` says so. The norm stays
-/// on the device: nothing waits for it.
+/// Returns the variables that have a gradient, with their names and gradients, which are clipped to
+/// `clip_norm`.
+///
+/// The norm stays on the device, so the host does not wait for it.
 fn gradients<'a>(
     vars: &'a BTreeMap<String, Var>,
     grads: &GradStore,
@@ -211,7 +246,7 @@ fn gradients<'a>(
     let Some(clip_norm) = clip_norm.filter(|_| !found.is_empty()) else { return Ok(found) };
     let squares = found.iter().map(|(_, _, grad)| grad.sqr()?.sum_all()).collect::<candle_core::Result<Vec<_>>>()?;
     let norm = Tensor::stack(&squares, 0)?.sum_all()?.sqrt()?;
-    // As torch.nn.utils.clip_grad_norm_: min(1, clip / (norm + 1e-6)).
+    // The factor is min(1, clip / (norm + 1e-6)), as in torch.nn.utils.clip_grad_norm_.
     let factor = ((norm + 1e-6)?.recip()? * clip_norm)?.minimum(1f64)?;
     for (_, _, grad) in &mut found {
         *grad = grad.broadcast_mul(&factor)?;

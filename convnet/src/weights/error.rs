@@ -1,4 +1,4 @@
-//! Why weights could not be used.
+//! Errors of reading and checking weights.
 
 use candle_core::Shape;
 use inert_pickle::PickleError;
@@ -6,86 +6,86 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Why weights could not be used.
+/// An error of reading or checking weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// The file could not be opened or read.
-    #[error("{}: cannot read it", path.display())]
+    /// The file cannot be opened or read.
+    #[error("{}: cannot read the file", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The file is neither safetensors nor a `.pth`.
-    #[error("{}: neither a safetensors file nor a .pth that PyTorch saved", path.display())]
+    /// The file is neither a safetensors file nor a `.pth` file.
+    #[error("{}: the file is neither a safetensors file nor a .pth file saved by PyTorch", path.display())]
     Format {
         /// The file.
         path: PathBuf,
     },
-    /// The file is cut short or damaged.
-    #[error("{}: damaged, perhaps cut short: fetch it again ({fault})", path.display())]
+    /// The file is damaged or incomplete.
+    #[error("{}: the file is damaged or incomplete ({fault}); download it again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// Description of the damage.
         fault: String,
     },
-    /// The header of a safetensors file contradicts itself.
-    #[error("{}: not a safetensors file, though it begins as one: {fault}", path.display())]
+    /// The header of a safetensors file is invalid.
+    #[error("{}: the safetensors header is invalid ({fault}); save or convert the file again", path.display())]
     Header {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Description of the fault.
         fault: String,
     },
-    /// The file is a `.pth` that holds something else than weights, or is made to do harm.
+    /// The file is a `.pth` file that contains something else than weights, or malicious data.
     #[error("{}: {reason}", path.display())]
     Pickle {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// The error of the `.pth` reader.
         reason: PickleError,
     },
-    /// A number that no network can compute with.
+    /// A tensor contains a value that a network cannot compute with.
     #[error(
-        "{}: tensor {} holds {value}; a network with it computes no answers: take the weights of an earlier epoch or of another training",
+        "{}: tensor {} contains {value}; use weights of an earlier epoch or of another run",
         path.display(), name.escape_debug()
     )]
     Value {
-        /// The file, or a word for where the tensors came from.
+        /// The file, or a description of the source.
         path: PathBuf,
-        /// The tensor's name.
+        /// The name of the tensor.
         name: String,
-        /// NaN, an infinity or a negative variance.
+        /// The value: NaN, an infinity or a negative variance.
         value: f32,
     },
-    /// Tensors are missing, misshapen or unknown.
+    /// Tensors are missing, have another shape, or are unknown.
     #[error("{}: {}", path.display(), describe(problems))]
     Mismatch {
-        /// The file, or a word for where the tensors came from.
+        /// The file, or a description of the source.
         path: PathBuf,
-        /// Every tensor that does not fit, sorted by name.
+        /// All tensors that do not match, sorted by name.
         problems: Vec<Problem>,
     },
-    /// candle failed to compute.
+    /// An operation of candle failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }
 
-/// One tensor that does not fit the network.
+/// A tensor that does not match the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The network needs it and the file lacks it.
+    /// The network needs the tensor, but the file does not have it.
     Missing {
         /// Its name.
         name: String,
         /// Its shape in the network.
         expected: Vec<usize>,
     },
-    /// It has another shape.
+    /// The tensor has another shape than in the network.
     Shape {
         /// Its name.
         name: String,
@@ -99,7 +99,7 @@ pub enum Problem {
         /// Its name.
         name: String,
     },
-    /// Two tensors of the file have this name once the prefixes are cut off.
+    /// Two tensors of the file have this name without their prefixes.
     Twice {
         /// The name.
         name: String,
@@ -111,7 +111,7 @@ impl Problem {
         Self::Shape { name: name.to_owned(), expected: expected.dims().to_vec(), found: found.dims().to_vec() }
     }
 
-    /// The tensor's name.
+    /// Returns the name of the tensor.
     pub fn name(&self) -> &str {
         match self {
             Self::Missing { name, .. } | Self::Shape { name, .. } | Self::Unknown { name } | Self::Twice { name } => {
@@ -125,20 +125,20 @@ impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing { name, expected } => write!(f, "{name} {expected:?} is missing"),
-            Self::Shape { name, expected, found } => write!(f, "{name} has shape {found:?}, expected {expected:?}"),
-            Self::Unknown { name } => write!(f, "{} has no place in this network", name.escape_debug()),
-            Self::Twice { name } => write!(f, "{} is there twice, with and without a prefix", name.escape_debug()),
+            Self::Shape { name, expected, found } => write!(f, "{name} has shape {found:?}, but needs {expected:?}"),
+            Self::Unknown { name } => write!(f, "{} is not part of the network", name.escape_debug()),
+            Self::Twice { name } => write!(f, "{} occurs twice, under different names", name.escape_debug()),
         }
     }
 }
 
-/// Problems that an error message spells out.
+/// Number of problems that an error message lists.
 const SHOWN: usize = 5;
 
 fn describe(problems: &[Problem]) -> String {
-    let mut text = format!("{} tensors do not fit: ", problems.len());
+    let mut text = format!("{} tensors do not match the network: ", problems.len());
     if problems.len() == 1 {
-        "a tensor does not fit: ".clone_into(&mut text);
+        "a tensor does not match the network: ".clone_into(&mut text);
     }
     for (i, problem) in problems.iter().take(SHOWN).enumerate() {
         let _ = write!(text, "{}{problem}", if i > 0 { "; " } else { "" });
@@ -148,12 +148,12 @@ fn describe(problems: &[Problem]) -> String {
     }
     let prefixes = unknown_prefixes(problems);
     if !prefixes.is_empty() {
-        let _ = write!(text, ". Names that are not known begin with {}", prefixes.join(", "));
+        let _ = write!(text, ". Unknown names begin with {}", prefixes.join(", "));
     }
-    text + ". Check that the network's depth and channels are those that the weights were saved from"
+    text + ". Check that the network has the depth and channels of the saved weights"
 }
 
-/// The first parts of the names that the network does not have.
+/// Returns the first parts of the unknown names.
 fn unknown_prefixes(problems: &[Problem]) -> Vec<String> {
     let unknown = problems.iter().filter_map(|problem| match problem {
         Problem::Unknown { name } => Some(name.split_once('.')?.0),

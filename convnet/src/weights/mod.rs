@@ -12,15 +12,19 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The largest file that is read. A checkpoint of a ResNet-152 with its optimiser takes 0.7 GB.
+/// Largest file that is read. For comparison: a checkpoint of a ResNet-152 with optimiser state has
+/// 0.7 GB.
 const MAX_FILE_BYTES: u64 = 4 << 30;
 
-/// Reads all floating-point tensors of a safetensors file or a `.pth`, by name, as f32 on the CPU.
+/// Reads all floating-point tensors of a safetensors or `.pth` file, by name, as f32 on the CPU.
 ///
-/// f16, bf16 and f64 are converted. Integers (`num_batches_tracked`) and truth values are passed over. Parts of names that
-/// wrappers add (`module.` of `DataParallel`, `_orig_mod.` of `torch.compile`) are cut out. In a `.pth` the weights may
-/// be the file itself, lie under a key such as `state_dict` or `model`, or be those of a whole module; files of any version of
-/// PyTorch are read, and nothing in them is run. The format is told from the file's first bytes, not from its name.
+/// The first bytes of the file determine its format, not its name. f16, bf16 and f64 become f32.
+/// Integers (such as `num_batches_tracked`) and booleans are skipped. Name parts that wrappers add
+/// are removed: `module.` of `DataParallel`, `_orig_mod.` of `torch.compile`.
+///
+/// In a `.pth` file, the weights can be the whole file, the value of a key such as `state_dict` or
+/// `model`, or part of a saved module. Files of all versions of PyTorch are supported. Code in the
+/// file is never run.
 ///
 /// ```
 /// # use candle_convnet::read_weights;
@@ -36,13 +40,19 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 /// ```
 ///
 /// # Errors
-/// A file that cannot be read, is damaged, or holds something else than weights, and two tensors of one name.
+/// Returns an error if the file cannot be read, is damaged or contains something else than weights,
+/// or if two tensors get the same name.
 pub fn read_weights(path: impl AsRef<Path>) -> Result<HashMap<String, Tensor>, WeightsError> {
     find_weights(path).map(|(weights, _)| weights)
 }
 
-/// Reads weights as [`read_weights`] does, and returns also the key in the file under which they are, such as `state_dict`; empty
-/// for the file itself.
+/// Reads weights like [`read_weights`], and also returns their key in the file, such as
+/// `state_dict`.
+///
+/// The key is empty if the weights are the whole file.
+///
+/// # Errors
+/// Returns the errors of [`read_weights`].
 pub fn find_weights(path: impl AsRef<Path>) -> Result<(HashMap<String, Tensor>, String), WeightsError> {
     let path = path.as_ref();
     let io = |source| WeightsError::Io { path: path.to_owned(), source };
@@ -97,21 +107,24 @@ fn of_pth(path: &Path, bytes: &[u8]) -> Result<(Vec<(String, Tensor)>, String), 
     Ok((tensors.into_iter().map(tensor).collect::<candle_core::Result<_>>()?, key))
 }
 
-/// Checks that each number can be computed with: no NaN, no infinity, and no negative variance (`running_var`).
+/// Checks that tensors have no NaN, no infinity, and no negative variance (`running_var`).
+///
+/// `path` is only used in the error message.
 ///
 /// # Errors
-/// Names the first tensor that has such a number; `path` is for the message.
+/// Returns an error that names the first tensor, by name, with such a value.
 ///
 /// ```
 /// # use candle_convnet::{WeightsError, check_values};
 /// # use candle_core::{Device, Tensor};
 /// # fn main() -> candle_core::Result<()> {
 /// let tensors = [("fc.bias".to_owned(), Tensor::new(&[0f32, f32::NAN], &Device::Cpu)?)].into();
-/// assert!(matches!(check_values("weights.pth", &tensors), Err(WeightsError::Value { name, .. }) if name == "fc.bias"));
+/// let checked = check_values("weights.pth", &tensors); assert!(matches!(checked,
+/// Err(WeightsError::Value { name, .. }) if name == "fc.bias"));
 /// # Ok(())
 /// # }
 /// ```
-#[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
+#[expect(clippy::implicit_hasher, reason = "`read_weights` returns a map with the default hasher")]
 pub fn check_values(path: impl AsRef<Path>, tensors: &HashMap<String, Tensor>) -> Result<(), WeightsError> {
     let mut names: Vec<&String> = tensors.keys().collect();
     names.sort_unstable();

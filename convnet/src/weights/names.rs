@@ -1,45 +1,47 @@
-//! Names of other programs' networks, and torchvision's.
+//! Conversion of tensor names of other programs to torchvision's names.
 
 use super::error::{Problem, WeightsError};
 use candle_core::Tensor;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-/// What wrappers of PyTorch put into the names of the modules that they wrap.
+/// Name parts that wrappers of PyTorch add to the modules that they wrap.
 const WRAPPERS: [&str; 4] = ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
-/// The last layer's names beside `fc`.
+/// Names of the last layer in different programs.
 const HEADS: [&str; 8] =
     ["fc", "new_fc", "fc_custom", "cls_head.fc_cls", "head.fc", "head", "classifier", "last_linear"];
 
-/// Whose names weights have.
+/// The program whose names the weights have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// torchvision's or timm's, perhaps behind a prefix.
+    /// torchvision or timm, with or without a prefix.
     Torchvision,
-    /// Those of jeffreyyihuang/two-stream-action-recognition: `conv1_custom`, `fc_custom`.
+    /// jeffreyyihuang/two-stream-action-recognition: `conv1_custom`, `fc_custom`.
     Reference,
-    /// Those of yjxiong/tsn-pytorch: `base_model.conv1`, `new_fc`.
+    /// yjxiong/tsn-pytorch: `base_model.conv1`, `new_fc`.
     Tsn,
-    /// Those of mmaction2: `backbone.conv1.conv`, `cls_head.fc_cls`.
+    /// mmaction2: `backbone.conv1.conv`, `cls_head.fc_cls`.
     Mmaction2,
 }
 
-/// A name without the parts that wrappers add.
+/// Returns a name without the parts that wrappers add.
 pub(super) fn without_wrappers(name: &str) -> String {
     let parts: Vec<&str> = name.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
     parts.join(".")
 }
 
-/// Turns the names of a ResNet's tensors into torchvision's, where they are another program's or stand behind a prefix such as
-/// `model.`, `backbone.` or `encoder.`.
+/// Converts the names of a ResNet's tensors to torchvision's names.
 ///
-/// A prefix is cut off where the first layers of exactly one ResNet stand behind it. A last layer beside the prefix, as
-/// `cls_head.fc_cls` of mmaction2, becomes `fc`. Other tensors beside a whole network, such as
-/// those of a loss, are left out.
+/// The names can be those of another program, or have a prefix such as `model.`, `backbone.` or
+/// `encoder.`. A prefix is removed if the first layers of exactly one ResNet have it. The last
+/// layer can have another prefix: `cls_head.fc_cls` of mmaction2 becomes `fc`. If the network with
+/// the prefix is complete, tensors without the prefix, such as those of a loss, are omitted.
+///
+/// `path` is only used in the error message.
 ///
 /// # Errors
-/// Two tensors that would get one name; `path` is for the message.
+/// Returns an error if two tensors would get the same name.
 ///
 /// ```
 /// # use candle_convnet::{Origin, torchvision_names};
@@ -53,28 +55,29 @@ pub(super) fn without_wrappers(name: &str) -> String {
 /// # Ok(())
 /// # }
 /// ```
-#[expect(clippy::implicit_hasher, reason = "maps of tensors are as `read_weights` returns them")]
+#[expect(clippy::implicit_hasher, reason = "`read_weights` returns a map with the default hasher")]
 pub fn torchvision_names(
     path: impl AsRef<Path>,
     tensors: HashMap<String, Tensor>,
 ) -> Result<(HashMap<String, Tensor>, Origin), WeightsError> {
     let prefixes: BTreeSet<String> = tensors.keys().filter_map(|name| prefix_of(name, &tensors)).collect();
     let prefix = match prefixes.first() {
-        // Behind several prefixes are several networks, unless one of them is the file's own.
+        // Several prefixes mean several networks. If one of the prefixes is empty, that network is
+        // the one to load.
         Some(prefix) if prefixes.len() == 1 || prefix.is_empty() => prefix.clone(),
         _ => return Ok((tensors, Origin::Torchvision)),
     };
     let root = prefix[..prefix.len().saturating_sub(1)].rfind('.').map_or("", |point| &prefix[..=point]);
     let origin = origin(&prefix, root, &tensors);
     let mut named = HashMap::with_capacity(tensors.len());
-    let (mut problems, mut beside) = (Vec::new(), Vec::new());
+    let (mut problems, mut others) = (Vec::new(), Vec::new());
     for (name, tensor) in tensors {
         let new = match name.strip_prefix(&prefix) {
             Some(rest) => Some(head(rest).unwrap_or_else(|| layer(rest))),
             None => name.strip_prefix(root).and_then(head),
         };
         let Some(new) = new else {
-            beside.push((name, tensor));
+            others.push((name, tensor));
             continue;
         };
         if named.insert(new.clone(), tensor).is_some() {
@@ -82,14 +85,17 @@ pub fn torchvision_names(
         }
     }
     WeightsError::check(path.as_ref(), problems)?;
-    // Beside a whole network they are those of a loss or a metric; else one of them may be what the network lacks.
+    // If the network is complete, the other tensors are those of a loss or a metric. If it has no
+    // last layer, one of the others may be that layer under an unknown name, so they are kept for
+    // the error message.
     if prefix.is_empty() || !named.contains_key("fc.weight") {
-        named.extend(beside);
+        named.extend(others);
     }
     Ok((named, origin))
 }
 
-/// What stands before the first convolution's name, if the first layers of a ResNet stand behind the same.
+/// Returns the prefix of the first convolution's name, if the first layers of a ResNet have this
+/// prefix.
 fn prefix_of(name: &str, tensors: &HashMap<String, Tensor>) -> Option<String> {
     let prefix = ["conv1.weight", "conv1_custom.weight", "conv1.conv.weight"]
         .into_iter()
@@ -113,13 +119,14 @@ fn origin(prefix: &str, root: &str, tensors: &HashMap<String, Tensor>) -> Origin
     }
 }
 
-/// The last layer's name, if it is one of its names.
+/// Returns the name in `fc`, if `name` is one of the names of the last layer.
 fn head(name: &str) -> Option<String> {
     let (layer, parameter) = name.rsplit_once('.')?;
     (HEADS.contains(&layer) && matches!(parameter, "weight" | "bias")).then(|| format!("fc.{parameter}"))
 }
 
-/// torchvision's name for a layer of the reference code or of mmaction2, whose convolutions hold their batch norms.
+/// Returns torchvision's name for a layer of the reference code, or of mmaction2, whose
+/// convolutions contain their batch norms.
 fn layer(name: &str) -> String {
     if let Some(rest) = name.strip_prefix("conv1_custom.") {
         return format!("conv1.{rest}");
@@ -179,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_cut_off_and_their_owners_told() {
+    fn prefixes_are_removed_and_their_programs_recognised() {
         let with = |prefix: &str, head: &str| {
             let names = ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight"].map(|name| format!("{prefix}{name}"));
             let mut names = names.to_vec();
@@ -191,13 +198,13 @@ mod tests {
         assert_eq!(with("model.", "model.fc"), (plain.clone(), Origin::Torchvision));
         assert_eq!(with("a.b.encoder.", "a.b.head.fc"), (plain.clone(), Origin::Torchvision));
         assert_eq!(with("base_model.", "new_fc"), (plain, Origin::Tsn));
-        // What stands elsewhere keeps its name.
+        // Tensors without the prefix keep their names if the network has no last layer.
         let other = ["bn1.weight", "conv1.weight", "fc2.weight", "layer1.0.conv1.weight"].map(str::to_owned).to_vec();
         assert_eq!(with("net.", "fc2"), (other, Origin::Torchvision));
     }
 
     #[test]
-    fn tensors_beside_the_network_are_left_out() {
+    fn tensors_outside_the_network_are_omitted() {
         let network = ["model.conv1.weight", "model.bn1.weight", "model.layer1.0.conv1.weight", "model.fc.weight"];
         let (names, _) = renamed(&[&network[..], &["criterion.weight", "metric.total"]].concat());
         assert_eq!(names, ["bn1.weight", "conv1.weight", "fc.weight", "layer1.0.conv1.weight"]);
@@ -214,16 +221,16 @@ mod tests {
     }
 
     #[test]
-    fn two_tensors_of_one_name_are_refused() {
+    fn two_tensors_with_the_same_new_name_are_an_error() {
         let zero = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
         let names = ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "fc.weight", "new_fc.weight"];
         let tensors = names.iter().map(|&name| (name.to_owned(), zero.clone())).collect();
         let error = torchvision_names(Path::new("w.pth"), tensors).unwrap_err().to_string();
-        assert!(error.starts_with("w.pth: a tensor does not fit: fc.weight is there twice"), "{error}");
+        assert!(error.starts_with("w.pth: a tensor does not match the network: fc.weight occurs twice"), "{error}");
     }
 
     #[test]
-    fn wrappers_are_cut_out_wherever_they_are() {
+    fn wrapper_names_are_removed_everywhere() {
         assert_eq!(without_wrappers("module._orig_mod.layer1.module.0.conv1.weight"), "layer1.0.conv1.weight");
         assert_eq!(without_wrappers("modules.conv1.weight"), "modules.conv1.weight");
     }

@@ -1,10 +1,10 @@
-//! The same step gives the same bits, on any number of threads.
+//! Tests that the same step gives the same bits, on any number of threads.
 
 use crate::values::{scaled, tensor};
 use candle_convnet::{Conv2dConfig, Depth, Model, ResNetConfig, Sgd, SgdConfig, conv2d, cross_entropy};
 use candle_core::{Device, Tensor, Var};
 
-/// Bits of all tensors after two steps of a new network on `threads` threads.
+/// Returns the bits of all tensors of a new network after two steps on `threads` threads.
 fn trained(threads: usize) -> Vec<(String, Vec<u32>)> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
@@ -37,7 +37,7 @@ fn training_twice_and_on_one_two_or_three_threads_gives_the_same_bits() {
 
 #[test]
 fn wide_convolutions_give_the_same_bits_on_any_number_of_threads() {
-    // Large enough for every way of cutting the weight gradient.
+    // These sizes cover all ways of splitting the weight gradient.
     for (c, o, kernel, size) in
         [(3, 64, 7, 112), (64, 64, 3, 56), (256, 256, 3, 14), (512, 512, 3, 7), (2048, 512, 1, 7)]
     {
@@ -59,7 +59,7 @@ fn wide_convolutions_give_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
-fn random_weights_depend_on_the_seed_alone() {
+fn random_weights_depend_only_on_the_seed() {
     let config = ResNetConfig::new(Depth::R18, 3, 7);
     let weights = |seed| Model::random(&config, seed, &Device::Cpu).unwrap().tensors();
     let (a, b, c) = (weights(3), weights(3), weights(4));

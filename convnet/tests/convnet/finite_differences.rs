@@ -1,4 +1,5 @@
-//! Gradients of every op against central differences of its plain definition in f64.
+//! Compares the gradients of each operation with central differences of its plain definition in
+//! f64.
 
 use crate::values::{flat, scaled, tensor, values, var};
 use candle_convnet::{
@@ -51,7 +52,7 @@ impl Window {
         (size + 2 * self.padding - self.kernel) / self.stride + 1
     }
 
-    /// The input position under `tap` of the window `at`.
+    /// Returns the input position under `tap` of the window `at`, or `None` in the padding.
     fn position(self, at: usize, tap: usize, size: usize) -> Option<usize> {
         (at * self.stride + tap).checked_sub(self.padding).filter(|&p| p < size)
     }
@@ -157,7 +158,7 @@ fn batch_norm_in_both_modes_and_with_a_rectifier() {
             |p| {
                 let mut y = plain_norm(&p[0], &p[1], &p[2], 1e-5);
                 if !train {
-                    // Running statistics are still those of a new layer, 0 and 1.
+                    // The running statistics are still those of a new layer: 0 and 1.
                     y = p[0]
                         .iter()
                         .enumerate()

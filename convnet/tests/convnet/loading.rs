@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const CONFIG: ResNetConfig = ResNetConfig::new(Depth::R18, 3, 10);
 
-/// A file with the known weights of a ResNet-18 in `dtype`, changed by `change`.
+/// Writes a file with the known weights of a ResNet-18 as `dtype`, after `change`.
 fn file(dir: &Path, dtype: DType, change: impl Fn(&mut HashMap<String, Tensor>)) -> PathBuf {
     let path = dir.join("weights.safetensors");
     let mut tensors: HashMap<String, Tensor> =
@@ -28,7 +28,7 @@ fn tensor(model: &Model, name: &str) -> Tensor {
 }
 
 #[test]
-fn f32_f16_and_bf16_files_give_the_weights_and_a_fresh_last_layer() {
+fn f32_f16_and_bf16_files_give_the_weights_and_a_new_last_layer() {
     let dir = tempfile::tempdir().unwrap();
     let reference = known(Depth::R18, 3);
     for (dtype, tolerance) in [(DType::F32, 0.), (DType::F16, 5e-4), (DType::BF16, 4e-3)] {
@@ -70,7 +70,7 @@ fn twenty_channels_get_the_mean_over_rgb() {
 }
 
 #[test]
-fn missing_misshapen_and_unknown_tensors_are_named() {
+fn the_error_names_missing_misshapen_and_unknown_tensors() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), DType::F32, |tensors| {
         tensors.remove("layer3.1.bn2.bias");
@@ -79,10 +79,10 @@ fn missing_misshapen_and_unknown_tensors_are_named() {
     });
     let error = load(&CONFIG, &path).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("weights.safetensors: 3 tensors do not fit"), "{text}");
-    assert!(text.contains("bn1.weight has shape [65], expected [64]"), "{text}");
+    assert!(text.contains("weights.safetensors: 3 tensors do not match the network"), "{text}");
+    assert!(text.contains("bn1.weight has shape [65], but needs [64]"), "{text}");
     assert!(text.contains("layer3.1.bn2.bias [256] is missing"), "{text}");
-    assert!(text.contains("layer5.conv.weight has no place"), "{text}");
+    assert!(text.contains("layer5.conv.weight is not part of the network"), "{text}");
     let WeightsError::Mismatch { problems, .. } = error else { panic!("{text}") };
     assert_eq!(
         problems.iter().map(Problem::name).collect::<Vec<_>>(),
@@ -105,13 +105,15 @@ fn loading_tensors_is_exact_or_changes_nothing() {
     assert!(text.contains("fc.bias [10] is missing") && text.contains("bn1.bias has shape [8, 8]"), "{text}");
     let mut more = all.clone();
     more.insert("layer1.9.conv1.weight".to_owned(), scaled("x", 3, 1., 0.));
-    assert!(other.load_tensors(&more).unwrap_err().to_string().contains("layer1.9.conv1.weight has no place"));
+    assert!(
+        other.load_tensors(&more).unwrap_err().to_string().contains("layer1.9.conv1.weight is not part of the network")
+    );
     assert_eq!(flat(&tensor(&other, "conv1.weight")), before);
     other.load_tensors(&all).unwrap();
     for ((name, found), (_, expected)) in other.tensors().iter().zip(model.tensors()) {
         assert_eq!(flat(found), flat(&expected), "{name}");
     }
-    // A network's own tensors can be given back to it.
+    // The tensors of a network can be loaded into the same network.
     other.load_tensors(&other.tensors().into_iter().collect()).unwrap();
 }
 
@@ -130,7 +132,7 @@ fn a_zip_pth_gives_its_nested_weights_without_the_prefix() {
 }
 
 #[test]
-fn files_that_hold_no_weights_say_so() {
+fn files_without_weights_give_a_clear_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file.pth");
     let says = |content: &[u8], part: &str| {
@@ -138,23 +140,26 @@ fn files_that_hold_no_weights_say_so() {
         let text = read_weights(&path).unwrap_err().to_string();
         assert!(text.contains(part) && text.contains("file.pth"), "{text}");
     };
-    // The magic number of files from before PyTorch 1.6, and no more.
-    says(&[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'], "cut short");
+    // Only the magic number of files from before PyTorch 1.6.
+    says(
+        &[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'],
+        "damaged or incomplete",
+    );
     says(b"<html>not found", "neither a safetensors file nor");
     says(b"", "neither a safetensors file nor");
-    // A header that claims 2^60 bytes; a zip cut short.
-    says(b"\0\0\0\0\0\0\0\x10{}", "cut short");
+    // A header with a length of 2^60 bytes, and a truncated zip file.
+    says(b"\0\0\0\0\0\0\0\x10{}", "damaged or incomplete");
     let whole = std::fs::read(golden_path("tiny.pth")).unwrap();
-    says(&whole[..whole.len() / 2], "cut short");
-    // The system's words come once, as the cause.
+    says(&whole[..whole.len() / 2], "damaged or incomplete");
+    // The error of the system appears once, as the cause.
     let error = anyhow::Error::from(read_weights(dir.path().join("absent")).unwrap_err());
     assert!(
-        format!("{error:#}").ends_with("absent: cannot read it: No such file or directory (os error 2)"),
+        format!("{error:#}").ends_with("absent: cannot read the file: No such file or directory (os error 2)"),
         "{error:#}"
     );
 }
 
-/// A file whose names have a prefix and another last layer.
+/// Writes a file whose names have a prefix and another last layer.
 fn prefixed(dir: &Path, prefix: &str, head: &str) -> PathBuf {
     file(dir, DType::F32, |tensors| {
         *tensors = std::mem::take(tensors)
@@ -188,7 +193,7 @@ fn prefixes_and_names_of_other_programs_give_the_same_weights() {
             load(&CONFIG, &prefixed(dir.path(), prefix, head)).unwrap_or_else(|error| panic!("{prefix}: {error}"));
         assert_eq!(flat(&tensor(&model, "layer2.0.downsample.1.running_var")), reference, "{prefix}");
     }
-    // mmaction2 keeps batch norms in its convolutions.
+    // In mmaction2, batch norms are parts of their convolutions.
     let mm = |name: &str| {
         let name = name.replace("downsample.0.", "downsample.conv.").replace("downsample.1.", "downsample.bn.");
         let parts: Vec<String> = name
@@ -215,7 +220,7 @@ fn prefixes_and_names_of_other_programs_give_the_same_weights() {
 }
 
 #[test]
-fn prefixes_that_do_not_fit_are_named() {
+fn the_error_names_unknown_and_repeated_prefixes() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), DType::F32, |tensors| {
         let all = std::mem::take(tensors);
@@ -224,16 +229,16 @@ fn prefixes_that_do_not_fit_are_named() {
         }
     });
     let text = load(&CONFIG, &path).unwrap_err().to_string();
-    assert!(text.contains("Names that are not known begin with encoder_k., encoder_q."), "{text}");
+    assert!(text.contains("Unknown names begin with encoder_k., encoder_q."), "{text}");
     let path = file(dir.path(), DType::F32, |tensors| {
         tensors.insert("module.bn1.bias".to_owned(), scaled("x", 64, 1., 0.));
     });
     let text = load(&CONFIG, &path).unwrap_err().to_string();
-    assert!(text.contains("bn1.bias is there twice, with and without a prefix"), "{text}");
+    assert!(text.contains("bn1.bias occurs twice, under different names"), "{text}");
 }
 
 #[test]
-fn numbers_that_no_network_can_compute_with_are_refused_by_name() {
+fn the_error_names_a_tensor_with_nan_infinity_or_negative_variance() {
     let dir = tempfile::tempdir().unwrap();
     let fault = |name: &str, value: f32| {
         let path = file(dir.path(), DType::F32, |tensors| {
@@ -251,19 +256,19 @@ fn numbers_that_no_network_can_compute_with_are_refused_by_name() {
         ("bn1.running_var", -1.0),
     ] {
         let text = fault(name, value);
-        assert!(text.contains(&format!("weights.safetensors: tensor {name} holds {value};")), "{text}");
+        assert!(text.contains(&format!("weights.safetensors: tensor {name} contains {value};")), "{text}");
     }
     assert_eq!(fault("bn1.running_mean", -1.0), "");
-    assert_eq!(fault("fc.bias", f32::NAN), "", "the last layer is not taken from the file");
+    assert_eq!(fault("fc.bias", f32::NAN), "", "the last layer does not come from the file");
 }
 
-/// A safetensors file.
+/// Returns the bytes of a safetensors file.
 fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
 #[test]
-fn truth_values_and_integers_in_safetensors_are_passed_over() {
+fn booleans_and_integers_in_safetensors_are_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("w.safetensors");
     let header = r#"{"mask":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]},
@@ -278,18 +283,19 @@ fn truth_values_and_integers_in_safetensors_are_passed_over() {
     assert_eq!(flat(&weights["w"]), [1.5]);
     std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     let text = read_weights(&path).unwrap_err().to_string();
-    assert!(text.contains("damaged, perhaps cut short: fetch it again"), "{text}");
-    // A shape that overflows and one that its bytes do not fill are faults of the header, not of the transfer.
+    assert!(text.contains("the file is damaged or incomplete"), "{text}");
+    // If a shape overflows or does not fit its bytes, the header is wrong, and downloading again
+    // would not help.
     for shape in ["[4294967296,4294967296]", "[2]"] {
         let header = format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":[0,4]}}}}"#);
         std::fs::write(&path, safetensors(&header, &[0; 4])).unwrap();
         let text = read_weights(&path).unwrap_err().to_string();
-        assert!(text.contains("not a safetensors file, though it begins as one"), "{text}");
+        assert!(text.contains("the safetensors header is invalid"), "{text}");
     }
 }
 
 #[test]
-fn the_key_of_nested_weights_is_told() {
+fn the_key_of_nested_weights_is_returned() {
     assert_eq!(find_weights(golden_path("tiny.pth")).unwrap().1, "state_dict");
 }
 

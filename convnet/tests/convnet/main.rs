@@ -1,4 +1,4 @@
-//! Tests of `candle-convnet` against PyTorch's results, finite differences and plain definitions.
+//! Compares `candle-convnet` with results of PyTorch, finite differences and plain definitions.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[cfg(feature = "cuda")]

@@ -1,26 +1,30 @@
-//! Whole networks against torchvision's in float64.
+//! Compares whole networks with torchvision's in float64.
 //!
-//! A gradient jumps where the input of a rectifier crosses zero, and rounding moves inputs that lie within 1e-6 of it. So the
-//! batch norms' offsets keep those inputs away from zero, on either side; `make_goldens.py` prints how far PyTorch's own
-//! float32 is from its float64. That leaves few rectifiers that mix, so one more
-//! network has ordinary batch norms and is judged by root mean squares, which a few jumps hardly change.
+//! A gradient jumps where the input of a ReLU crosses zero, and rounding moves inputs that are
+//! within 1e-6 of zero. The biases of the batch norms therefore keep these inputs away from zero,
+//! on both sides. `make_goldens.py` prints the difference between PyTorch's own float32 and
+//! float64.
+//!
+//! With these biases, few channels have both signs. Another network therefore has ordinary batch
+//! norms. Its error is a root mean square, which a few jumps hardly change.
 
 use crate::values::{Goldens, assert_close, flat, scaled};
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 
-/// A network with the weights that `make_goldens.py` gives its own, rectifiers kept clear of zero.
+/// Returns a network with the weights of `make_goldens.py`, in which the inputs of ReLU are not
+/// close to zero.
 pub fn known(depth: Depth, in_channels: usize) -> Model {
     known_on(&Device::Cpu, depth, in_channels)
 }
 
-/// As [`known`], on a device.
+/// Returns the network of [`known`] on a device.
 pub fn known_on(device: &Device, depth: Depth, in_channels: usize) -> Model {
     with_norms(device, depth, in_channels, false)
 }
 
-/// With ordinary batch norms.
+/// Returns a network with ordinary batch norms.
 pub fn ordinary_on(device: &Device, depth: Depth, in_channels: usize) -> Model {
     with_norms(device, depth, in_channels, true)
 }
@@ -53,7 +57,8 @@ fn with_norms(device: &Device, depth: Depth, in_channels: usize, ordinary: bool)
     model
 }
 
-/// What is added to the offsets of a batch norm: up or down by channel, only up before a sum with the block's input.
+/// Returns the number to add to each bias of a batch norm: positive or negative by channel, but
+/// only positive before a residual sum.
 fn away_from_zero(name: &str, channels: usize) -> Tensor {
     let up = (name.contains("bn2") && name.contains("layer")) || name.contains("bn3") || name.contains("downsample");
     let offset = |c: usize| if up || !c.is_multiple_of(3) { 1.6_f32 } else { -1.6 };
@@ -62,7 +67,7 @@ fn away_from_zero(name: &str, channels: usize) -> Tensor {
 
 pub struct Run {
     name: &'static str,
-    /// Whether all batch norms but the first are frozen.
+    /// Whether all batch norms except for the first one are frozen.
     partial: bool,
     channels: usize,
     passes: usize,
@@ -70,17 +75,17 @@ pub struct Run {
     sgd: SgdConfig,
 }
 
-/// As the seed's spatial stream learns.
+/// Returns the settings with which the reference code trains its RGB stream.
 pub fn rgb_run() -> Run {
     Run { name: "resnet18-rgb", partial: false, channels: 3, passes: 3, label_smoothing: 0., sgd: SgdConfig::new(5e-4) }
 }
 
-/// The same with partial batch norm.
+/// Returns the settings of [`rgb_run`] with partial batch norm.
 pub fn partial_run() -> Run {
     Run { name: "resnet18-partial", partial: true, ..rgb_run() }
 }
 
-/// Label smoothing, weight decay and Nesterov's momentum.
+/// Returns settings with label smoothing, weight decay and Nesterov momentum.
 pub fn flow_run() -> Run {
     Run {
         name: "resnet18-flow",
@@ -152,7 +157,7 @@ fn resnet18_on_flow_trains_as_pytorch_with_smoothing_decay_and_nesterov() {
 }
 
 #[test]
-fn gradients_of_a_network_with_ordinary_batch_norms_agree_but_for_a_few_jumps() {
+fn gradients_of_a_network_with_ordinary_batch_norms_agree_except_for_a_few_jumps() {
     let goldens = Goldens::read("resnet18-ordinary.safetensors");
     let model = ordinary_on(&Device::Cpu, Depth::R18, 20);
     let labels = Tensor::from_vec((0..8).map(|i| i * 3 % 10).collect::<Vec<u32>>(), 8, &Device::Cpu).unwrap();
@@ -185,7 +190,8 @@ fn precise_statistics_are_the_mean_of_the_batches_own() {
         tensors.filter(|(name, _)| name.contains("running")).map(|(_, tensor)| flat(&tensor)).collect()
     };
     let batches = ["a", "b", "c"].map(|name| scaled(&format!("precise/{name}"), (4, 64, 64, 3), 2., 0.));
-    // A training pass moves the running statistics by a tenth towards the batch's, as the goldens show.
+    // A training pass moves the running statistics by a tenth towards those of the batch, as the
+    // goldens show.
     let own = batches.each_ref().map(|x| {
         let model = known(Depth::R18, 3);
         let before = running(&model);
@@ -209,11 +215,11 @@ fn precise_statistics_are_the_mean_of_the_batches_own() {
 }
 
 #[test]
-fn dropout_multiplies_the_features_on_both_ways() {
+fn dropout_multiplies_the_features_and_their_gradients() {
     let features = |shift| scaled("dropout/mask", (3, 512), 1., shift);
     let [one, other] = [features(0.), features(0.7)];
     let x = scaled("dropout/x", (3, 40, 40, 3), 2., 0.);
-    // A fresh network each time: a pass in training moves the running statistics.
+    // Each pass has a new network, because a training pass updates the running statistics.
     let pass = |mask: &Tensor| {
         let model = known(Depth::R18, 3);
         let logits = model.net.forward_dropout(&x, mask).unwrap();
@@ -227,7 +233,7 @@ fn dropout_multiplies_the_features_on_both_ways() {
         let bias = model.trainable().into_iter().find(|(name, _)| name == "fc.bias").unwrap().1;
         (flat(&logits.broadcast_sub(&bias.as_detached_tensor()).unwrap()), grads)
     };
-    // Logits without their bias, and the gradients of their sum, are linear in the mask.
+    // The logits without their bias, and the gradients of their sum, are linear in the mask.
     let (first, second, both) = (pass(&one), pass(&other), pass(&(&one + &other).unwrap()));
     let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a + b).collect::<Vec<_>>();
     assert_close("logits", &both.0, &sum(&first.0, &second.0), 1e-4);
@@ -260,7 +266,7 @@ fn at_every_depth_and_odd_sizes_the_loss_falls_as_its_gradient_says() {
         let grads = before.backward().unwrap();
         let square = |grad: &Tensor| flat(grad).iter().map(|g| g * g).sum::<f64>();
         let squares: f64 = model.trainable().iter().map(|(_, var)| square(grads.get(var).unwrap())).sum();
-        // A step so short that the loss should fall by 0.01.
+        // With this learning rate, the loss falls by about 0.01.
         let lr = 0.01 / squares;
         let config = SgdConfig::new(lr).with_momentum(0.);
         Sgd::new(model.trainable(), config).unwrap().step(&grads).unwrap();
@@ -280,7 +286,7 @@ fn depths_have_names() {
 }
 
 #[test]
-fn evaluation_leaves_no_graph_and_no_trace() {
+fn evaluation_records_no_graph_and_changes_no_tensor() {
     let model = known(Depth::R18, 3);
     let before: Vec<_> = model.tensors().iter().map(|(_, t)| flat(t)).collect();
     let logits = model.net.forward_t(&scaled("x", (2, 33, 47, 3), 1., 0.), false).unwrap();

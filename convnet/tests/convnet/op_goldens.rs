@@ -1,4 +1,4 @@
-//! Every op against PyTorch in float64 (`scripts/make_goldens.py`).
+//! Compares each operation with PyTorch in float64 (`scripts/make_goldens.py`).
 
 use crate::values::{Goldens, scaled, tensor, var};
 use candle_convnet::{
@@ -96,9 +96,10 @@ fn batch_norm_of_a_single_value_gives_the_bias_and_finite_statistics() {
 }
 
 #[test]
-fn batch_norm_keeps_a_small_variance_beside_a_large_mean() {
+fn batch_norm_keeps_a_small_variance_with_a_large_mean() {
     let (_, norm) = batch_norm("norm/large", 2, BatchNormConfig::default().with_eps(0.));
-    // 10,000 and steps of 2⁻⁹: exact in f32. In f32 sums the squares alone would be off by more than the variance.
+    // 10,000 and steps of 2⁻⁹ are exact in f32. Sums of squares in f32 would have errors larger
+    // than the variance.
     let data: Vec<f32> = (0..256).flat_map(|i| [1e4 + (i % 8) as f32 / 512., (i % 8) as f32]).collect();
     let y = norm.forward_t(&Tensor::from_vec(data, (4, 8, 8, 2), &Device::Cpu).unwrap(), true).unwrap();
     let y = y.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -106,7 +107,7 @@ fn batch_norm_keeps_a_small_variance_beside_a_large_mean() {
     let (weights, biases) = (weights.to_vec1::<f32>().unwrap(), biases.to_vec1::<f32>().unwrap());
     for pixel in y.chunks(2) {
         let normal: Vec<f32> = (0..2).map(|i| (pixel[i] - biases[i]) / weights[i]).collect();
-        // Rounding the mean to f32 costs 5e-4 of 6e-3.
+        // Rounding the mean to f32 has an error of up to 5e-4, and the standard deviation is 6e-3.
         assert!((normal[0] - normal[1]).abs() < 0.1, "{normal:?}");
     }
 }
@@ -124,10 +125,10 @@ fn cross_entropy_agrees_with_pytorch_with_and_without_smoothing() {
 }
 
 #[test]
-fn cross_entropy_refuses_a_label_that_is_no_class() {
+fn a_label_that_is_not_a_class_is_an_error() {
     let labels = Tensor::new(&[0u32, 3], &Device::Cpu).unwrap();
     let error = cross_entropy(&tensor("x", (2, 3)), &labels, 0.).unwrap_err().to_string();
-    assert!(error.contains("label 3 of row 1 is not below the 3 classes"), "{error}");
+    assert!(error.contains("label 3 of row 1 is too large for 3 classes"), "{error}");
     assert!(cross_entropy(&tensor("x", (3, 3)), &labels, 0.).is_err());
     assert!(cross_entropy(&tensor("x", (2, 4)), &labels, 1.5).is_err());
 }
@@ -146,7 +147,7 @@ fn the_gradient_of_relu_at_zero_is_zero_and_nan_stays() {
 }
 
 #[test]
-fn a_nan_is_the_maximum_of_every_window_that_holds_it() {
+fn a_nan_is_the_maximum_of_every_window_that_contains_it() {
     let mut data = vec![1f32; 25];
     data[12] = f32::NAN;
     let x = var(&Tensor::from_vec(data, (1, 5, 5, 1), &Device::Cpu).unwrap());
@@ -169,7 +170,7 @@ fn a_window_of_negative_infinities_has_a_gradient_place_inside_the_image() {
 }
 
 #[test]
-fn ops_name_what_is_wrong_with_their_input() {
+fn errors_of_operations_name_the_fault() {
     let x = tensor("x", (1, 4, 4, 3));
     for (error, part) in [
         (conv2d(&x, &tensor("w", (2, 5, 3, 3)), Conv2dConfig::default()).unwrap_err(), "have 3 channels"),
@@ -200,7 +201,7 @@ fn batch_norm(name: &str, channels: usize, config: BatchNormConfig) -> (VarMap, 
     (varmap, norm)
 }
 
-/// Gradients of `sum(y · g)` with known g.
+/// Returns the gradients of `sum(y · g)`, where `name` determines g.
 fn backward(y: &Tensor, name: &str) -> candle_core::backprop::GradStore {
     (y * tensor(name, y.shape())).unwrap().sum_all().unwrap().backward().unwrap()
 }

@@ -1,4 +1,4 @@
-//! SGD against PyTorch, and its state.
+//! Compares SGD with PyTorch, and tests its state and errors.
 
 use crate::values::{Goldens, tensor, var};
 use candle_convnet::{Decay, Sgd, SgdConfig, SgdError};
@@ -6,7 +6,7 @@ use candle_core::Var;
 use candle_core::backprop::GradStore;
 use std::collections::HashMap;
 
-/// A store in which `var` has the gradient `name`.
+/// Returns a store in which `var` has the gradient `name`.
 fn gradient(var: &Var, name: &str) -> GradStore {
     (var.as_tensor() * tensor(name, var.shape())).unwrap().sum_all().unwrap().backward().unwrap()
 }
@@ -50,7 +50,8 @@ fn weight_decay_may_spare_biases_and_norms() {
 
 #[test]
 fn gradients_are_clipped_together_and_learning_rates_scaled_one_by_one() {
-    // Gradients (3, 4) and (12): norm 13. Clipped to 6.5 each is halved; to 20 they stay.
+    // The gradients (3, 4) and (12) have norm 13. Clipping to 6.5 halves them; clipping to 20
+    // changes nothing.
     let moved = |clip_norm| {
         let p = Var::new(&[0f32, 0.], &candle_core::Device::Cpu).unwrap();
         let q = Var::new(&[0f32], &candle_core::Device::Cpu).unwrap();
@@ -98,31 +99,31 @@ fn a_reloaded_state_continues_to_the_bit() {
 }
 
 #[test]
-fn a_state_that_does_not_fit_is_named() {
+fn the_error_names_a_state_that_does_not_fit() {
     let mut sgd = Sgd::new(vec![("p".to_owned(), var(&tensor("p", 5)))], SgdConfig::default()).unwrap();
     let unknown = sgd.load_state(&HashMap::from([("q".to_owned(), tensor("q", 5))])).unwrap_err().to_string();
-    assert!(unknown.contains("momentum of q: no such variable"), "{unknown}");
+    assert!(unknown.contains("the state has a momentum of q, but the optimiser has no such variable"), "{unknown}");
     let shape = sgd.load_state(&HashMap::from([("p".to_owned(), tensor("q", 6))])).unwrap_err().to_string();
-    assert!(shape.contains("momentum of p: expected F32 [5], found F32 [6]"), "{shape}");
+    assert!(shape.contains("the momentum of p is F32 [6], but the variable is F32 [5]"), "{shape}");
     assert!(sgd.state().is_empty());
 }
 
 #[test]
-fn two_variables_of_one_name_are_refused() {
+fn two_variables_with_the_same_name_are_an_error() {
     let vars = ["q", "p", "q"].map(|name| (name.to_owned(), var(&tensor(name, 5))));
     let error = Sgd::new(vars, SgdConfig::default()).unwrap_err();
     assert!(matches!(&error, SgdError::DuplicateVariable { name } if name == "q"), "{error}");
 }
 
 #[test]
-fn the_learning_rate_of_an_unknown_variable_is_refused() {
+fn scaling_the_learning_rate_of_an_unknown_variable_is_an_error() {
     let mut sgd = Sgd::new([("p".to_owned(), var(&tensor("p", 5)))], SgdConfig::default()).unwrap();
     let error = sgd.scale_lr("conv1.wieght", 0.5).unwrap_err();
-    assert_eq!(error.to_string(), "conv1.wieght: no such variable is being trained");
+    assert_eq!(error.to_string(), "the optimiser has no variable conv1.wieght");
     assert!(matches!(error, SgdError::UnknownVariable { name } if name == "conv1.wieght"));
 }
 
-/// The setting and the value that an error names.
+/// Returns the setting and the value that an error names.
 fn refused<T: std::fmt::Debug>(result: Result<T, SgdError>) -> (&'static str, f64) {
     match result.unwrap_err() {
         SgdError::Setting { setting, value, .. } => (setting, value),
@@ -131,7 +132,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, SgdError>) -> (&'static str, f6
 }
 
 #[test]
-fn settings_that_no_step_can_be_computed_with_are_refused() {
+fn settings_outside_their_ranges_are_errors() {
     let new = |config| Sgd::new([("p".to_owned(), var(&tensor("p", 5)))], config);
     let mut sgd = new(SgdConfig::new(0.25)).unwrap();
     // 1e39 is infinite in f32.
@@ -153,10 +154,10 @@ fn settings_that_no_step_can_be_computed_with_are_refused() {
         let found = refused(new(SgdConfig::default().with_clip_norm(Some(value))));
         assert_eq!((found.0, found.1.to_bits()), ("clip_norm", value.to_bits()));
     }
-    // What was refused has changed nothing, and the ends of the ranges are allowed.
+    // The errors have changed nothing, and the ends of the ranges are allowed.
     assert_eq!(sgd.lr().to_bits(), 0.25f64.to_bits());
     sgd.set_lr(0.).unwrap();
     assert!(new(SgdConfig::new(0.).with_momentum(0.).with_weight_decay(0.)).is_ok());
     let error = sgd.set_lr(f64::NAN).unwrap_err().to_string();
-    assert_eq!(error, "lr NaN is not a finite number of at least 0");
+    assert_eq!(error, "lr is NaN, but must be a finite number of at least 0");
 }

@@ -1,4 +1,4 @@
-//! Numbers that `scripts/make_goldens.py` makes too, and how errors are measured.
+//! Numbers that `scripts/make_goldens.py` can reproduce, and measures of errors.
 
 use candle_core::{Device, Shape, Tensor, Var};
 use std::collections::HashMap;
@@ -10,7 +10,8 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Numbers in [-1, 1) from a name: `SplitMix64` of the name's FNV-1a hash and the index.
+/// Returns numbers in [-1, 1) that depend on a name: `SplitMix64` of the FNV-1a hash of the name,
+/// and the index.
 pub fn values(name: &str, count: usize) -> impl Iterator<Item = f64> + use<> {
     let key = name
         .bytes()
@@ -39,7 +40,7 @@ pub fn flat(x: &Tensor) -> Vec<f64> {
     x.to_dtype(candle_core::DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Largest difference over largest reference; fails on a NaN.
+/// Returns the largest difference divided by the largest reference, or NaN if any value is NaN.
 pub fn error(found: &[f64], reference: &[f64]) -> f64 {
     assert_eq!(found.len(), reference.len());
     let difference = found.iter().zip(reference).map(|(a, b)| (a - b).abs());
@@ -64,7 +65,7 @@ impl Goldens {
     }
 
     pub fn get(&self, name: &str) -> Vec<f64> {
-        flat(self.0.get(name).unwrap_or_else(|| panic!("no golden {name}; run scripts/make_goldens.py")))
+        flat(self.0.get(name).unwrap_or_else(|| panic!("there is no golden {name}; run scripts/make_goldens.py")))
     }
 
     pub fn names(&self, prefix: &str) -> Vec<String> {
@@ -78,8 +79,11 @@ impl Goldens {
         assert_close(name, &flat(found), &self.get(name), tolerance);
     }
 
-    /// Compares with a digest: max|x|, four projections on known vectors, evenly spaced elements. Returns the largest error
-    /// relative to the largest element of the reference; a projection's error is taken over the square root of its length.
+    /// Compares a tensor with a digest: max|x|, four projections on known vectors, and evenly
+    /// spaced elements.
+    ///
+    /// Returns the largest error relative to the largest element of the reference. Errors of
+    /// projections are divided by the square root of their number of elements.
     pub fn digest_error(&self, golden: &str, name: &str, found: &Tensor) -> f64 {
         let reference = self.get(golden);
         let found = flat(found);
@@ -99,8 +103,10 @@ impl Goldens {
         error
     }
 
-    /// Root mean square of the differences of a digest's elements, relative to that of the elements: what a few elements that
-    /// jump hardly change.
+    /// Returns the root mean square of the differences from the elements of a digest, divided by
+    /// that of the elements.
+    ///
+    /// A few elements with large differences hardly change it.
     pub fn digest_rms_error(&self, golden: &str, found: &Tensor) -> f64 {
         let reference = &self.get(golden)[5..];
         let found = flat(found);
@@ -115,7 +121,8 @@ fn nan_max(a: f64, b: f64) -> f64 {
 }
 
 pub fn golden_path(file: &str) -> PathBuf {
-    // At run time, so that a test program built elsewhere finds them too.
+    // The variable is read at run time, so that a test program that was built elsewhere finds the
+    // files.
     let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     PathBuf::from(folder).join("tests/goldens").join(file)
 }

@@ -1,9 +1,11 @@
-//! Convolution as products of pixels' neighbourhoods, read where they are, with packed weights: the forward pass and the data
-//! gradient of any geometry.
+//! Convolution as matrix products of pixels with packed weights: forward pass and data gradient,
+//! for any geometry.
 //!
-//! Both gather: a destination pixel is the sum over the kernel's taps of a source pixel times a weight matrix. The forward
-//! pass steps through the source by the stride. The data gradient splits the input pixels into stride x stride classes; all
-//! pixels of a class see the same taps, so that each class is a convolution with stride 1 and no multiplication is wasted.
+//! Both gather: a destination pixel is a sum over the taps of the kernel, of a source pixel times a
+//! weight matrix. The source pixels are read from the image, without im2col. The forward pass steps
+//! through the source by the stride. The data gradient divides the input pixels into stride x
+//! stride classes. All pixels of a class have the same taps, so each class is a convolution with
+//! stride 1, and no multiplication is wasted.
 #![allow(unsafe_code)]
 
 use super::finish::Finish;
@@ -18,25 +20,29 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Destination pixels in a block: enough to make up for reading the weights, few enough to share the work out.
+/// Least and largest number of destination pixels per block: enough to outweigh reading the
+/// weights, few enough to use all threads.
 const BLOCK_PIXELS: (usize, usize) = (96, 256);
 
-/// The pixels of one class: destination rows and columns `offset + i * step`, the taps they see and the weights of those taps.
+/// A class of destination pixels, those at rows and columns `offset + i * step`: its taps, and the
+/// weights of these taps.
 pub(crate) struct Class {
     /// First destination row and column of the class.
     pub offset: (usize, usize),
     pub rows: Taps,
     pub cols: Taps,
-    /// Panels of destination channels, each [rows.count, cols.count, source channels, panel width].
+    /// Panels of destination channels. Each is [rows.count, cols.count, source channels, panel
+    /// width].
     pub weights: Vec<f32>,
 }
 
-/// A whole gather: `classes.len() == step * step`, every destination pixel belongs to one class.
+/// All classes of a convolution: `classes.len() == step * step`, and each destination pixel is in
+/// one class.
 pub(crate) struct Gather {
     pub isa: Isa,
     pub src: Images,
     pub dst: Images,
-    /// Distance of the pixels of a class in the destination.
+    /// Distance between neighbouring pixels of a class in the destination.
     pub step: usize,
     pub classes: Vec<Class>,
 }
@@ -52,7 +58,8 @@ impl Gather {
         let mut out = Unwritten::new(dst.len());
         let border = self.border();
         let (src, padded) = pad(src, self.src, border);
-        // A group is `step` rows of one image (fewer at its lower edge); a block is some groups, across images.
+        // A group is `step` rows of one image, or fewer at its lower edge. A block is some
+        // consecutive groups; it can span images.
         let groups_per_image = dst.h.div_ceil(self.step);
         let groups = dst.n * groups_per_image;
         let rows_of = |group: usize| (dst.h - group % groups_per_image * self.step).min(self.step);
@@ -78,16 +85,17 @@ impl Gather {
                     self.multiply(class, &src, padded, places, out);
                 }
                 let (image, index) = (block.start / groups_per_image, block.start % groups_per_image);
-                // SAFETY: every pixel of the block belongs to one class, and `multiply` writes all channels of a class' pixels.
+                // SAFETY: each pixel of the block is in one class, and `multiply` writes all
+                // channels of the pixels of a class.
                 let out = unsafe { written(out) };
                 finish.finish((image * dst.h + index * self.step) * dst.w * dst.c, out);
             },
         );
-        // SAFETY: the blocks cover everything, and each was written.
+        // SAFETY: the blocks cover all pixels, and each block was written.
         unsafe { out.into_written() }
     }
 
-    /// The zeros that the classes need around the source.
+    /// Returns the border of zeros that the classes need around the source.
     fn border(&self) -> Border {
         let mut border = Border::default();
         for Class { offset, rows, cols, .. } in &self.classes {
@@ -102,7 +110,9 @@ impl Gather {
         border
     }
 
-    /// Adds the pixels of one destination row, the `index`-th of its class in its image and the `row`-th of its block.
+    /// Adds the pixels of a destination row to `places`.
+    ///
+    /// It is row `index` of the class in its image, and row `row` of the block.
     fn place_row(
         &self,
         class: &Class,
@@ -137,7 +147,7 @@ impl Gather {
     }
 }
 
-/// Where the pixels of a block come from and go to; kept from block to block.
+/// Source and destination positions of the pixels of a block. Blocks reuse the memory.
 #[derive(Default)]
 struct Places {
     from: Vec<usize>,

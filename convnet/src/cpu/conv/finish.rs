@@ -1,4 +1,4 @@
-//! What happens to a convolution's results while they are in cache.
+//! The last step of a convolution, applied while its results are in cache.
 #![allow(unsafe_code)]
 
 use crate::cpu::dense::rectify;
@@ -6,22 +6,24 @@ use crate::cpu::simd::{Isa, Job, Vector};
 
 /// The last step of a convolution.
 pub(crate) trait Finish: Sync {
-    /// Takes whole pixels of the result, the first of them number `first` of all its elements. Every element comes once; which ones
-    /// come together depends on shapes only.
+    /// Processes whole pixels of the result. `first` is the index of their first element in the
+    /// whole result.
+    ///
+    /// Each element is passed once. Only shapes determine which pixels are passed together.
     fn finish(&self, first: usize, out: &mut [f32]);
 }
 
-/// Nothing.
+/// Does nothing.
 impl Finish for () {
     fn finish(&self, _: usize, _: &mut [f32]) {}
 }
 
-/// `out + bias`, plus a residual, rectified if asked.
+/// Adds a bias and an optional residual, and applies ReLU if `relu`.
 pub(crate) struct Shift<'a> {
     pub isa: Isa,
-    /// One for each channel.
+    /// One value per channel.
     pub bias: &'a [f32],
-    /// Of the result's shape.
+    /// Has the shape of the result.
     pub residual: Option<&'a [f32]>,
     pub relu: bool,
 }
@@ -54,7 +56,8 @@ impl Job for ShiftPixels<'_> {
             let mut channel = 0;
             while channel < whole {
                 let at = pixel * c + channel;
-                // SAFETY: a vector lies before the pixel's end, and residual and result are of equal length, as asserted above.
+                // SAFETY: the pixel has a whole vector at `channel`, and residual and result have
+                // the same length, as asserted above.
                 unsafe {
                     let to = out.as_mut_ptr().add(at);
                     let mut sum = V::load(to).add(V::load(bias.as_ptr().add(channel)));

@@ -1,4 +1,5 @@
-//! Convolution on processors: 3 x 3 kernels by Winograd's algorithm, all others by products of pixels where they lie.
+//! Convolution on the CPU: Winograd's algorithm for most 3 x 3 kernels with stride 1, direct matrix
+//! products for all others.
 
 mod direct;
 mod finish;
@@ -30,12 +31,12 @@ impl Geometry {
         Weights { data, outputs: self.output.c, inputs: self.input.c, positions, transposed, scale }
     }
 
-    /// The faster way from `src` to `dst`, where there is one.
+    /// Returns the Winograd convolution from `src` to `dst`, if it is possible and faster.
     fn winograd(&self, isa: Isa, src: Images, dst: Images, padding: usize) -> Option<Winograd> {
         winograd::suits(isa, src, dst, self.kernel, self.config.stride).then_some(Winograd { isa, src, dst, padding })
     }
 
-    /// The output, whose channels' weights are multiplied by `scale`.
+    /// Computes the output. The weights of output channel o are multiplied by `scale[o]`.
     pub(crate) fn forward(
         &self,
         isa: Isa,
@@ -76,8 +77,10 @@ impl Geometry {
         Gather { isa, src: self.output, dst: self.input, step: stride, classes }.run(grad, &())
     }
 
-    /// The kernel positions that reach input positions `offset + i·stride`, in the order of the output positions that they
-    /// come from: output `i + (offset + padding - position) / stride`.
+    /// Returns the kernel positions that connect input positions `offset + i·stride` with outputs.
+    ///
+    /// A kernel position connects to output `i + (offset + padding - position) / stride`. The
+    /// positions are in the order of these outputs.
     fn class_taps(&self, offset: usize, kernel: usize) -> (Taps, Vec<usize>) {
         let Conv2dConfig { stride, padding } = self.config;
         let positions: Vec<usize> = (0..kernel).rev().filter(|k| (offset + padding) % stride == k % stride).collect();

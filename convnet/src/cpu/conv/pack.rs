@@ -1,4 +1,4 @@
-//! What a convolution prepares before it multiplies: padded images and packed weights.
+//! Preparation of a convolution: padded images and packed weights.
 #![allow(unsafe_code)]
 
 use crate::cpu::unwritten::Unwritten;
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-/// Zeros around images, in pixels.
+/// A border of zeros around images, in pixels.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Border {
     pub top: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Border {
     pub right: usize,
 }
 
-/// `src` with a border of zeros, and its sizes.
+/// Returns `src` with a border of zeros, and its new sizes.
 pub(crate) fn pad(src: &[f32], images: Images, border: Border) -> (Cow<'_, [f32]>, Images) {
     let Border { top, bottom, left, right } = border;
     if top + bottom + left + right == 0 {
@@ -35,17 +35,18 @@ pub(crate) fn pad(src: &[f32], images: Images, border: Border) -> (Cow<'_, [f32]
     (Cow::Owned(out), padded)
 }
 
-/// Weights OIHW, seen as a matrix for every kernel position.
+/// Weights OIHW, seen as one matrix per kernel position.
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {
     pub data: &'a [f32],
     pub outputs: usize,
     pub inputs: usize,
-    /// Kernel positions: height times width.
+    /// Number of kernel positions: height times width.
     pub positions: usize,
-    /// Whether outputs are the rows and inputs the columns, as the data gradient multiplies, rather than the reverse.
+    /// Whether outputs are the rows and inputs the columns, for the data gradient. Otherwise it is
+    /// the other way round.
     pub transposed: bool,
-    /// What the weights of each output are multiplied by.
+    /// Factors for the weights of each output.
     pub scale: Option<&'a [f32]>,
 }
 
@@ -58,18 +59,19 @@ impl Weights<'_> {
         if self.transposed { self.inputs } else { self.outputs }
     }
 
-    /// All kernel positions of one row and column.
+    /// Returns the weights of one row and column at all kernel positions.
     pub(crate) fn at(&self, row: usize, col: usize) -> &[f32] {
         let (output, input) = if self.transposed { (row, col) } else { (col, row) };
         &self.data[(output * self.inputs + input) * self.positions..][..self.positions]
     }
 
-    /// What the weights of a column are multiplied by; transposed weights are not scaled.
+    /// Returns the factor for the weights of a column. Transposed weights have factor 1.
     pub(crate) fn scale_of(&self, col: usize) -> f32 {
         self.scale.filter(|_| !self.transposed).map_or(1., |scale| scale[col])
     }
 
-    /// Panels of `width` columns, each [`positions`, rows, `width`], columns past the last one zero.
+    /// Returns panels of `width` columns, each [`positions`, rows, `width`]. Columns after the last
+    /// one are 0.
     pub(crate) fn panels(&self, positions: &[usize], width: usize) -> Vec<f32> {
         let (rows, cols) = (self.rows(), self.cols());
         let plane = rows * width;
@@ -89,8 +91,8 @@ impl Weights<'_> {
                 }
             }
         });
-        // SAFETY: a panel with fewer columns than its width was filled with zeros; in others each column of each row was written
-        // for every position.
+        // SAFETY: a panel with fewer columns than its width was filled with zeros. In all others,
+        // the loops write each column of each row for each position.
         unsafe { panels.into_written() }
     }
 }

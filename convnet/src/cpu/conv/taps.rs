@@ -1,6 +1,7 @@
-//! Steps of a kernel over images.
+//! Positions of a kernel along an axis.
 
-/// The taps of a destination pixel along one axis: source positions `at * step + first ..` (`count` neighbours).
+/// The taps along one axis. Those of destination position `at` are `count` source positions, from
+/// `at * step + first`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taps {
     pub first: isize,
@@ -9,7 +10,8 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// Source positions missing before 0 and from `size` on, for `destinations` positions.
+    /// Returns how many source positions are needed before 0, and how many from `size` on, for
+    /// `destinations` positions.
     pub(crate) fn missing(self, size: usize, destinations: usize) -> (usize, usize) {
         if self.count == 0 || destinations == 0 {
             return (0, 0);

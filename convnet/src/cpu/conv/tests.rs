@@ -1,10 +1,10 @@
-//! Convolutions against their definition in f64, on every instruction set that this processor has.
+//! Tests of convolutions against their definition in f64, with all instruction sets of this CPU.
 
 use super::winograd;
 use crate::cpu::simd::Isa;
 use crate::geometry::{Conv2dConfig, Geometry};
 
-/// Runs a test for the sets by name; one that the processor lacks passes by.
+/// Defines a test per instruction set. A test passes if the CPU does not have its set.
 macro_rules! on_every_instruction_set {
     ($($check:ident)*) => {
         mod portable { $(#[test] fn $check() { super::$check("Portable"); })* }
@@ -23,7 +23,7 @@ fn isa(name: &str) -> Option<Isa> {
     Isa::available().into_iter().find(|isa| format!("{isa:?}") == name)
 }
 
-/// Normally distributed numbers, fresh in every run; the seed is printed with a failure.
+/// Normally distributed numbers, with a new seed in every run. Failures print the seed.
 struct Random(u64);
 
 impl Random {
@@ -47,7 +47,7 @@ impl Random {
     }
 }
 
-/// One convolution and what it gives in f64.
+/// A convolution, and its results in f64.
 struct Case {
     geometry: Geometry,
     x: Vec<f32>,
@@ -100,7 +100,8 @@ impl Case {
     }
 }
 
-/// Largest difference over the root mean square of the reference; NaN if any number is.
+/// Returns the largest difference divided by the root mean square of the reference, or NaN if any
+/// value is NaN.
 fn error(found: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let mut largest = 0f64;
@@ -113,9 +114,10 @@ fn error(found: &[f32], expected: &[f64]) -> f64 {
     largest / (squares / expected.len() as f64).sqrt()
 }
 
-/// Sums of up to about a thousand products, added in f32; 5e-6 is the largest error that was seen.
+/// Tolerance of sums of up to about a thousand products in f32. Observed errors are up to 5e-6.
 const PLAIN: f64 = 2e-5;
-/// Sums of at most 576 products, which the transforms make 2.4 times less exact (`winograd/transform.rs`); 7e-6 was seen.
+/// Tolerance of sums of at most 576 products. The transforms increase their error 2.4 times (see
+/// `winograd/transform.rs`). Observed errors are up to 7e-6.
 const WINOGRAD: f64 = 3e-5;
 
 fn any_geometry(name: &str) {

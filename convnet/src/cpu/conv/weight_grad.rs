@@ -1,8 +1,9 @@
 //! The weight gradient of a convolution of any geometry.
 //!
-//! The gradient is a matrix [taps x input channels, output channels], the sum over all output pixels of a column of inputs times
-//! a row of output gradients. It is cut into fixed tasks: slices of output channels times groups of output rows. The sums of the
-//! groups are added in group order.
+//! The gradient is a matrix [taps x input channels, output channels]. It is a sum over all output
+//! pixels, of a column of inputs times a row of output gradients. It is split into fixed tasks:
+//! slices of output channels times groups of output rows. The sums of the groups are added in group
+//! order.
 #![allow(unsafe_code)]
 
 use super::pack::{Border, pad};
@@ -14,15 +15,16 @@ use crate::geometry::Images;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// A task's own piece of the gradient: what stays in cache while pixels stream by.
+/// Approximate bytes of the gradient per task. They stay in cache while the task reads pixels.
 const SLICE_BYTES: usize = 1 << 20;
-/// Pixels that are multiplied at once.
+/// Number of pixels per matrix product.
 const BLOCK_PIXELS: usize = 128;
-/// Tasks to aim at, and the fewest pixels that are worth a group of their own.
+/// Desired number of tasks.
 const TASKS: usize = 16;
+/// Least number of pixels per group.
 const GROUP_PIXELS: usize = 256;
 
-/// Shapes of a convolution whose weight gradient is wanted.
+/// The shapes of a convolution whose weight gradient is computed.
 pub(crate) struct WeightGrad {
     pub isa: Isa,
     pub input: Images,
@@ -31,14 +33,14 @@ pub(crate) struct WeightGrad {
     pub cols: Taps,
 }
 
-/// What a task computes: some output channels, summed over some output rows (counted across images).
+/// A task: some output channels, summed over some output rows. Rows are counted across images.
 struct Task {
     channels: Range<usize>,
     rows: Range<usize>,
 }
 
 impl WeightGrad {
-    /// The gradient in OIHW order.
+    /// Returns the gradient in OIHW order.
     pub(crate) fn run(&self, input: &[f32], grad: &[f32]) -> Vec<f32> {
         let (c, o) = (self.input.c, self.output.c);
         let depth = self.rows.count * self.cols.count * c;
@@ -67,7 +69,7 @@ impl WeightGrad {
         self.gather_oihw(&sums, groups, slice)
     }
 
-    /// [depth, channels of the task], summed over the rows of the task.
+    /// Returns the sums over the rows of the task, as [depth, channels of the task].
     fn partial(&self, task: &Task, input: &[f32], padded: Images, grad: &[f32]) -> Vec<f32> {
         let Images { h, w, c: o, .. } = self.output;
         let c = padded.c;
@@ -91,16 +93,17 @@ impl WeightGrad {
             let target = if at == 0 {
                 Target::unwritten(sum.slots(), &targets, cols)
             } else {
-                // SAFETY: the first product wrote `cols` numbers of every row.
+                // SAFETY: the first product wrote `cols` values of each row.
                 Target::sum(unsafe { written(sum.slots()) }, &targets, cols)
             };
             self.isa.run(Product { rows: Rows { data: input, starts: &columns, runs }, panels: &panels, target });
         }
-        // SAFETY: there is a product, as there are rows, and it wrote `cols` numbers of every row.
+        // SAFETY: there are rows, so there was a first product, and it wrote `cols` values of each
+        // row.
         unsafe { sum.into_written() }
     }
 
-    /// Adds the groups' sums and writes them as OIHW.
+    /// Adds the sums of the groups, and returns them in OIHW order.
     fn gather_oihw(&self, sums: &[Vec<f32>], groups: usize, slice: usize) -> Vec<f32> {
         let (taps, c, o) = (self.rows.count * self.cols.count, self.input.c, self.output.c);
         assert_eq!(sums.len(), o.div_ceil(slice) * groups, "a slice of channels without its sums");
@@ -109,7 +112,7 @@ impl WeightGrad {
             let cols = out.len() / (c * taps);
             let mut totals = vec![0f32; taps * cols];
             for channel in 0..c {
-                // All taps of a channel, so that whole kernels are written.
+                // The loop adds all taps of a channel, so that it can write whole kernels.
                 for (tap, total) in totals.chunks_exact_mut(cols).enumerate() {
                     let row = (tap * c + channel) * cols;
                     total.copy_from_slice(&sums[0][row..row + cols]);
@@ -125,12 +128,14 @@ impl WeightGrad {
                 }
             }
         });
-        // SAFETY: as many slices as tasks cover all output channels, and every tap of every channel is written.
+        // SAFETY: the slices cover all output channels, as asserted above, and each tap of each
+        // channel is written.
         unsafe { out.into_written() }
     }
 }
 
-/// Panels of `width` of the channels, each [pixels, `width`], channels past the last one zero.
+/// Packs channels of pixels into panels of `width` channels, each [pixels, `width`]. Channels after
+/// the last one are 0.
 fn pack_pixels(pixels: &[f32], c: usize, channels: Range<usize>, width: usize, panels: &mut Vec<f32>) {
     panels.clear();
     for first in channels.clone().step_by(width) {

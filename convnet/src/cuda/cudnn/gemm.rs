@@ -1,4 +1,4 @@
-//! Matrix products by cuBLAS, row-major, for the convolutions that are products.
+//! Row-major matrix products with cuBLAS, for convolutions that are matrix products.
 #![expect(unsafe_code, reason = "cuBLAS is a C library")]
 
 use crate::cuda::device::error;
@@ -8,23 +8,23 @@ use candle_core::cuda::cudarc::driver::sys::CUevent_flags;
 use candle_core::cuda::{CudaDevice, WrapErr};
 use std::ffi::c_void;
 
-/// `[rows, inner] · [inner, columns]`, where either side may lie transposed.
+/// The product `[rows, inner] · [inner, columns]`. Each operand can be stored transposed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gemm {
     pub rows: usize,
     pub columns: usize,
     pub inner: usize,
-    /// Whether left lies as [inner, rows], right as [columns, inner].
+    /// Whether left is stored as [inner, rows], and right as [columns, inner].
     pub transposed: (bool, bool),
     pub bf16: bool,
     pub tf32: bool,
 }
 
-/// Runs of a product that are timed, after one that is not.
+/// Number of timed runs of a product, after one run that is not timed.
 const TIMED_RUNS: usize = 3;
 
 impl Gemm {
-    /// `operands`: device addresses of left, right and result.
+    /// Computes the product. The addresses are those of left, right and result on the device.
     pub(crate) fn run(&self, device: &CudaDevice, [left, right, result]: [u64; 3]) -> Result<()> {
         let Self { rows, columns, inner, transposed, bf16, tf32 } = *self;
         let op = |transposed| {
@@ -39,8 +39,9 @@ impl Gemm {
         let (left_row, right_row) =
             (if transposed.0 { rows } else { inner }, if transposed.1 { inner } else { columns });
         let (one, zero) = (1f32, 0f32);
-        // cuBLAS counts columns first: the transposed product, right before left, is the row-major one.
-        // SAFETY: the caller's operands have these sizes; scales are f32 as the compute type asks.
+        // cuBLAS is column-major, where a row-major matrix looks transposed. The product of right
+        // and left is therefore the row-major result. SAFETY: the operands of the caller have these
+        // sizes, and the scales are f32, as the compute type requires.
         unsafe {
             result::gemm_ex(
                 *device.cublas_handle().handle(),
@@ -64,10 +65,10 @@ impl Gemm {
                 sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
             )
         }
-        .map_err(|e| error("cuBLAS product", e))
+        .map_err(|e| error("a matrix product of cuBLAS failed", e))
     }
 
-    /// How long a run takes.
+    /// Returns the time of a run, in milliseconds.
     pub(crate) fn milliseconds(&self, device: &CudaDevice, operands: [u64; 3]) -> Result<f32> {
         let stream = device.cuda_stream();
         let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);

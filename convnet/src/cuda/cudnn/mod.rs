@@ -1,4 +1,4 @@
-//! Convolutions by cuDNN, and those that are matrix products by cuBLAS.
+//! Convolutions with cuDNN. Those that are matrix products can also use cuBLAS.
 
 mod convolutions;
 mod gemm;

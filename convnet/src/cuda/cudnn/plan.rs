@@ -1,5 +1,7 @@
-//! How one convolution is computed: cuDNN's descriptors of its shape, and the algorithm. A 1x1 kernel with stride 1 is a matrix
-//! product, which cuBLAS may do faster.
+//! The plan of a convolution: cuDNN's descriptors of its shape, and the algorithm.
+//!
+//! A convolution with a 1x1 kernel and stride 1 is a matrix product. cuBLAS can be faster there, so
+//! it competes with cuDNN.
 #![expect(unsafe_code, reason = "cuDNN is a C library")]
 
 use super::gemm::Gemm;
@@ -12,7 +14,7 @@ use cudarc::cudnn::sys;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
-/// Device addresses.
+/// Addresses on the device.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffers {
     pub(crate) x: u64,
@@ -20,13 +22,13 @@ pub(crate) struct Buffers {
     pub(crate) y: u64,
 }
 
-/// Algorithms may take this much memory beside their operands; more has not made them faster.
+/// Largest workspace of an algorithm, in bytes. A larger limit made no convolution faster.
 pub(super) const MAX_WORKSPACE_BYTES: usize = 256 << 20;
 
-/// Name of the algorithm that is a matrix product.
+/// Name of the algorithm that uses a matrix product.
 const PRODUCT: &str = "cuBLAS";
 
-/// Descriptors of a shape and the algorithm that was fastest on it.
+/// Descriptors of a shape, and the chosen algorithm.
 pub(super) struct Plan {
     shape: ConvShape,
     x: sys::cudnnTensorDescriptor_t,
@@ -46,34 +48,34 @@ enum Algorithm {
     Product(Gemm),
 }
 
-/// An algorithm that cuDNN offers for a shape, which works and fits.
+/// An algorithm that cuDNN offers for a shape. It works, and its workspace is small enough.
 struct Offer {
     algorithm: Algorithm,
     math: sys::cudnnMathType_t,
     workspace_bytes: usize,
     is_deterministic: bool,
-    /// Negative where nothing was timed.
+    /// Negative if it was not timed.
     milliseconds: f32,
 }
 
-/// Memory in which algorithms can be timed; what it holds is lost.
+/// Memory for timing algorithms, which overwrite it.
 #[derive(Clone, Copy)]
 struct Trial {
     buffers: Buffers,
-    /// [`MAX_WORKSPACE_BYTES`] of it.
+    /// Address of [`MAX_WORKSPACE_BYTES`] bytes.
     scratch: u64,
 }
 
-/// What a cuDNN function lists.
+/// Returns the algorithms that a function of cuDNN lists.
 macro_rules! offers {
     ($result:ty, $algorithm:path, |$max:ident, $count:ident, $results:ident| $list:expr) => {{
         let mut found = [const { MaybeUninit::<$result>::uninit() }; MAX_RESULTS];
         let mut listed = 0;
-        // SAFETY: descriptors and handle are alive, buffers hold what the descriptors say, the scratch memory is as large as is
-        // said; cuDNN fills `listed` of the `MAX_RESULTS` results.
+        // SAFETY: descriptors and handle are valid, and buffers and scratch memory have the sizes
+        // that cuDNN receives. cuDNN initialises the first `listed` of the `MAX_RESULTS` results.
         let found = unsafe {
             let ($max, $count, $results) = (MAX_RESULTS as i32, &raw mut listed, found.as_mut_ptr().cast());
-            $list.result().map_err(|e| error("cuDNN algorithm search", e))?;
+            $list.result().map_err(|e| error("cuDNN cannot list its algorithms", e))?;
             std::slice::from_raw_parts(found.as_ptr().cast::<$result>(), listed as usize)
         };
         found
@@ -91,7 +93,7 @@ macro_rules! offers {
     }};
 }
 
-/// Results of a search at most.
+/// Largest number of results of a search.
 const MAX_RESULTS: usize = 16;
 
 impl Plan {
@@ -121,7 +123,7 @@ impl Plan {
         let ints = |dims: [usize; 4]| dims.map(|dim| dim as i32);
         let filter = [shape.output[1], shape.input[1], shape.kernel.0, shape.kernel.1];
         let (padding, stride) = (shape.padding as i32, shape.stride as i32);
-        // SAFETY: the descriptors were just created and are not shared.
+        // SAFETY: the descriptors are new and not shared.
         unsafe {
             result::set_tensor4d_descriptor(plan.x, nhwc, dtype, ints(shape.input))?;
             result::set_tensor4d_descriptor(plan.y, nhwc, dtype, ints(shape.output))?;
@@ -142,7 +144,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// For a profile.
+    /// Returns the name for a profile.
     pub(super) fn name(&self) -> String {
         let ConvShape { direction, input, output, kernel, stride, .. } = self.shape;
         let direction = match direction {
@@ -158,18 +160,18 @@ impl Plan {
         self.shape.cost()
     }
 
-    /// Name of the algorithm.
+    /// Returns the name of the algorithm.
     pub(super) fn chosen(&self) -> String {
         named(self.algorithm, self.math)
     }
 
     fn set_math(&mut self, math: sys::cudnnMathType_t) -> std::result::Result<(), CudnnError> {
         self.math = math;
-        // SAFETY: the descriptor is alive.
+        // SAFETY: the descriptor is valid.
         unsafe { sys::cudnnSetConvolutionMathType(self.conv, math) }.result()
     }
 
-    /// Takes the algorithm of this name, if there is one.
+    /// Chooses the algorithm `name`. Returns false if cuDNN does not offer it.
     pub(super) fn follow(&mut self, handle: sys::cudnnHandle_t, name: &str) -> Result<bool> {
         if name == PRODUCT {
             let Some(gemm) = self.product() else { return Ok(false) };
@@ -181,8 +183,10 @@ impl Plan {
         offer.map(|offer| self.take(&offer)).transpose().map(|taken| taken.is_some())
     }
 
-    /// Takes the fastest algorithm; the search overwrites what is computed. Where runs must agree nothing is timed, as times never
-    /// agree: cuDNN's own rules choose.
+    /// Chooses the fastest algorithm. The measurements overwrite the result buffer.
+    ///
+    /// If `deterministic`, the rules of cuDNN choose, because measured times differ from run to
+    /// run.
     pub(super) fn choose(
         &mut self,
         handle: sys::cudnnHandle_t,
@@ -193,9 +197,10 @@ impl Plan {
     ) -> Result<()> {
         let trial = (!deterministic).then_some(Trial { buffers, scratch });
         let offers = self.offers(handle, trial)?.into_iter().filter(|offer| !deterministic || offer.is_deterministic);
-        // The first of those that were not timed, which cuDNN thinks best.
+        // `min_by` returns the first of equal times. Algorithms that were not timed have equal
+        // times, and cuDNN lists the one that it prefers first.
         let Some(best) = offers.min_by(|a, b| a.milliseconds.total_cmp(&b.milliseconds)) else {
-            bail!("cuDNN has no algorithm for {}", self.shape)
+            bail!("cuDNN has no suitable algorithm for the convolution {}", self.shape)
         };
         self.take(&best)?;
         if !deterministic
@@ -211,10 +216,10 @@ impl Plan {
     fn take(&mut self, offer: &Offer) -> Result<()> {
         self.algorithm = offer.algorithm;
         self.workspace_bytes = offer.workspace_bytes;
-        self.set_math(offer.math).map_err(|e| error("cuDNN math type", e))
+        self.set_math(offer.math).map_err(|e| error("cannot set the math type of a convolution", e))
     }
 
-    /// All algorithms, timed in a trial, or as cuDNN's rules know them.
+    /// Lists all algorithms: timed in `trial`, or without times in the order of cuDNN's rules.
     #[rustfmt::skip]
     fn offers(&self, handle: sys::cudnnHandle_t, trial: Option<Trial>) -> Result<Vec<Offer>> {
         let (xd, wd, yd, conv) = (self.x, self.weights, self.y, self.conv);
@@ -234,7 +239,9 @@ impl Plan {
             Direction::Data => offers!(
                 sys::cudnnConvolutionBwdDataAlgoPerf_t, Algorithm::Data,
                 |max, count, found| match in_trial {
-                    None => sys::cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, wd, yd, conv, xd, max, count, found),
+                    None => {
+                        sys::cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, wd, yd, conv, xd, max, count, found)
+                    }
                     Some((x, w, y, scratch, bytes)) => sys::cudnnFindConvolutionBackwardDataAlgorithmEx(
                         handle, wd, w, yd, y, conv, xd, x, max, count, found, scratch, bytes,
                     ),
@@ -243,7 +250,9 @@ impl Plan {
             Direction::Weights => offers!(
                 sys::cudnnConvolutionBwdFilterAlgoPerf_t, Algorithm::Weights,
                 |max, count, found| match in_trial {
-                    None => sys::cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, xd, yd, conv, wd, max, count, found),
+                    None => {
+                        sys::cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, xd, yd, conv, wd, max, count, found)
+                    }
                     Some((x, w, y, scratch, bytes)) => sys::cudnnFindConvolutionBackwardFilterAlgorithmEx(
                         handle, xd, x, yd, y, conv, wd, w, max, count, found, scratch, bytes,
                     ),
@@ -252,14 +261,15 @@ impl Plan {
         })
     }
 
-    /// The matrix product that this convolution is, if it is one.
+    /// Returns the matrix product that is equal to this convolution, if there is one.
     fn product(&self) -> Option<Gemm> {
         let ConvShape { direction, input, output, kernel, stride, padding, bf16, tf32 } = self.shape;
         if kernel != (1, 1) || stride != 1 || padding != 0 {
             return None;
         }
         let (pixels, inputs, outputs) = (input[0] * input[2] * input[3], input[1], output[1]);
-        // Row-major: Y[pixels, outputs] = X · Wᵀ, dX = dY · W, dW[outputs, inputs] = dYᵀ · X.
+        // All matrices are row-major: Y[pixels, outputs] = X · Wᵀ, dX = dY · W, dW[outputs, inputs]
+        // = dYᵀ · X.
         let (rows, columns, inner, transposed) = match direction {
             Direction::Forward => (pixels, outputs, inputs, (false, true)),
             Direction::Data => (pixels, inputs, outputs, (false, false)),
@@ -268,7 +278,7 @@ impl Plan {
         Some(Gemm { rows, columns, inner, transposed, bf16, tf32 })
     }
 
-    /// Left, right and result of that product.
+    /// Returns left, right and result of the matrix product.
     fn operands(&self, Buffers { x, weights, y }: Buffers) -> [u64; 3] {
         match self.shape.direction {
             Direction::Forward => [x, weights, y],
@@ -291,8 +301,9 @@ impl Plan {
         let (workspace, bytes) = (pointer(workspace), self.workspace_bytes);
         let (one, zero) = (1f32, 0f32);
         let (one, zero) = ((&raw const one).cast::<c_void>(), (&raw const zero).cast::<c_void>());
-        // SAFETY: descriptors and handle are alive, buffers hold what the descriptors say, the workspace is as large as the
-        // algorithm asked for, and scales are f32 because the descriptors' types are f32 and bf16.
+        // SAFETY: descriptors and handle are valid. The buffers have the sizes of the descriptors,
+        // and the workspace has the size that the algorithm requires. The scales are f32, as cuDNN
+        // requires for f32 and bf16.
         unsafe {
             match self.algorithm {
                 Algorithm::Product(_) => return Ok(()),
@@ -344,13 +355,14 @@ impl Plan {
             }
         }
         .result()
-        .map_err(|e| error("cuDNN convolution", e))
+        .map_err(|e| error("a convolution of cuDNN failed", e))
     }
 }
 
 impl Drop for Plan {
     fn drop(&mut self) {
-        // SAFETY: each was created in `new` and is destroyed once; cuDNN accepts none that is null.
+        // SAFETY: `new` created each descriptor, and each is destroyed once. cuDNN does not accept
+        // null, so null ones are skipped.
         unsafe {
             let _ = result::destroy_tensor_descriptor(self.x);
             if !self.y.is_null() {

@@ -1,9 +1,9 @@
-//! What one convolution computes.
+//! The shape of a convolution.
 
 use crate::cuda::device::Cost;
 use std::fmt;
 
-/// What is computed from the other two of images, weights and output.
+/// The operand that a convolution computes from the other two: output, images or weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Direction {
     Forward,
@@ -14,19 +14,19 @@ pub(crate) enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConvShape {
     pub(crate) direction: Direction,
-    /// [N, C, H, W], whatever the layout.
+    /// [N, C, H, W], although the memory layout is NHWC.
     pub(crate) input: [usize; 4],
     pub(crate) output: [usize; 4],
     pub(crate) kernel: (usize, usize),
     pub(crate) stride: usize,
     pub(crate) padding: usize,
     pub(crate) bf16: bool,
-    /// Whether images and weights that are f32 may be rounded to TF32.
+    /// Whether cuDNN may round f32 images and weights to TF32.
     pub(crate) tf32: bool,
 }
 
 impl ConvShape {
-    /// Products of each output with each input that it sees, and all three operands once.
+    /// Returns the arithmetic of all outputs, and the bytes of all three operands.
     pub(crate) fn cost(&self) -> Cost {
         let Self { input, output, kernel, bf16, .. } = *self;
         let count = |dims: [usize; 4]| dims.iter().product::<usize>() as f64;

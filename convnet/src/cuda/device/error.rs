@@ -2,7 +2,7 @@
 
 use candle_core::Error;
 
-/// A cuDNN or driver error as candle's.
+/// Converts an error of cuDNN or the driver to candle's error type.
 pub(crate) fn error(what: &str, error: impl std::fmt::Display) -> Error {
     Error::Msg(format!("{what}: {error}"))
 }

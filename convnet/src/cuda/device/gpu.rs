@@ -1,8 +1,8 @@
-//! What the ops keep of a device: its kernels, its cuDNN handle, its workspace.
+//! The state that the operations keep per device: kernels, cuDNN handle, workspace.
 #![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
 
 use super::arg::Arg;
-use super::cards::{self, cards};
+use super::support::{self, cards};
 use super::timer::{Cost, Timer};
 use crate::cuda::cudnn::Convolutions;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
@@ -11,7 +11,7 @@ use candle_core::{Device, Result, bail};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// How a device computes.
+/// Settings of a device.
 ///
 /// ```
 /// # use candle_convnet::cuda::CudaConfig;
@@ -21,10 +21,11 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CudaConfig {
-    /// Let convolutions of f32 images round their inputs to TF32 (10 bits), as PyTorch does by default.
+    /// Whether convolutions of f32 images may round their inputs to TF32 (10 bits), as PyTorch does
+    /// by default.
     pub tf32: bool,
-    /// Only convolution algorithms that give the same bits in every run, chosen by cuDNN's rules instead of by their times: the
-    /// same bits on the same card, driver and cuDNN.
+    /// Whether runs with the same GPU model, driver and cuDNN give the same bits. Convolutions then
+    /// use deterministic algorithms only, which cuDNN's rules choose instead of measured times.
     pub deterministic: bool,
 }
 
@@ -35,34 +36,40 @@ impl CudaConfig {
         Self { tf32, ..self }
     }
 
-    /// Sets whether every run gives the same bits.
+    /// Sets whether all runs give the same bits.
     #[must_use]
     pub const fn with_deterministic(self, deterministic: bool) -> Self {
         Self { deterministic, ..self }
     }
 }
 
-/// Opens card `ordinal` for training: one stream without event tracking, and memory that is kept once it was taken.
+/// Opens GPU number `ordinal` as a candle device for training.
 ///
-/// Don't share tensors of this device between streams.
+/// The device has one stream without event tracking, and keeps freed memory for later use. Do not
+/// use its tensors on other streams.
+///
+/// # Errors
+/// Returns an error if there is no such GPU, if this program does not support it, or if the driver
+/// or cuDNN fails.
 pub fn open(ordinal: usize, config: CudaConfig) -> Result<Device> {
-    let cards = cards()?;
-    let Some(card) = cards.get(ordinal) else { bail!("there is no card {ordinal}; the driver shows {}", cards.len()) };
-    cards::check(card, &[PTX, kernels::FILL.ptx()])?;
+    let gpus = cards()?;
+    let Some(gpu) = gpus.get(ordinal) else { bail!("cannot open GPU {ordinal}: the number of GPUs is {}", gpus.len()) };
+    support::check(gpu, &[PTX, kernels::FILL.ptx()])?;
     let device = Device::new_cuda_with_stream(ordinal)?;
     let cuda = device.as_cuda_device()?;
-    // SAFETY: this crate, and candle with this device, use its one stream only.
+    // SAFETY: this crate, and candle with this device, only use its one stream.
     unsafe { cuda.disable_event_tracking() };
     keep_memory(ordinal)?;
     registry().insert(cuda.id(), Arc::new(Gpu::new(cuda, config)?));
     Ok(device)
 }
 
-/// The default pool gives memory back to the driver at every synchronisation; keep it all.
+/// Configures the memory pool to keep all memory. By default it returns memory to the driver at
+/// each synchronisation.
 fn keep_memory(ordinal: usize) -> Result<()> {
     let device = driver::result::device::get(ordinal as i32).w()?;
     let mut threshold = u64::MAX;
-    // SAFETY: the pool is the device's own, and the attribute takes a u64.
+    // SAFETY: the pool is that of the device, and the attribute is a u64.
     unsafe {
         let pool = driver::result::device::get_default_mem_pool(device).w()?;
         let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
@@ -77,7 +84,7 @@ fn registry() -> MutexGuard<'static, HashMap<DeviceId, Arc<Gpu>>> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A device as the ops see it.
+/// The state of a device for the operations.
 pub(crate) struct Gpu {
     pub(crate) config: CudaConfig,
     pub(crate) convolutions: Mutex<Convolutions>,
@@ -89,14 +96,15 @@ pub(crate) struct Gpu {
 
 const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/kernels.ptx"));
 
-/// Arguments of a kernel at most.
+/// Values of the arguments of a kernel, which has at most 16.
 type SmallNumbers = [u64; 16];
 
-/// Threads of a block.
+/// Number of threads per block.
 pub(crate) const BLOCK: usize = 256;
 
 impl Gpu {
-    /// Of a device that [`open`] made, or of any other one with the default configuration.
+    /// Returns the state of a device. A device that [`open`] did not open gets the default
+    /// settings.
     pub(crate) fn of(device: &CudaDevice) -> Result<Arc<Self>> {
         if let Some(gpu) = registry().get(&device.id()) {
             return Ok(gpu.clone());
@@ -114,7 +122,7 @@ impl Gpu {
         Ok(Self { config, convolutions, timer, stream, module, functions: Mutex::default() })
     }
 
-    /// A kernel by its name, looked up once.
+    /// Returns the kernel `name`. The module is searched only once per name.
     fn function(&self, name: &str) -> Result<CudaFunction> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(function) = functions.get(name) {
@@ -125,9 +133,11 @@ impl Gpu {
         Ok(function)
     }
 
-    /// Starts a kernel on a grid of blocks of threads, both (x, y), with `shared` bytes of shared memory for each block.
+    /// Starts a kernel with (x, y) blocks, (x, y) threads per block and `shared` bytes of shared
+    /// memory per block.
     ///
-    /// Callers see to it that the arguments are those of the kernel and that addresses reach as far as it reads and writes.
+    /// The arguments must be those of the kernel, and their memory must cover all that the kernel
+    /// reads and writes.
     pub(crate) fn launch(
         &self,
         name: &str,
@@ -148,7 +158,8 @@ impl Gpu {
         for (arg, number) in args.iter().zip(&numbers) {
             match arg {
                 Arg::Table(table) => builder.arg(*table),
-                // Little-endian: a shorter value is the start of the longer one that holds it.
+                // CUDA hosts are little-endian, so a pointer to the u64 is also a pointer to a
+                // shorter value in it.
                 _ => builder.arg(number),
             };
         }
@@ -161,19 +172,21 @@ impl Gpu {
             || name.to_owned(),
             || Cost { flops: 0.0, bytes: args.iter().map(Arg::bytes).sum::<usize>() as f64 },
             || {
-                // SAFETY: the kernels are this crate's, and each is started from one place that gives what it takes.
+                // SAFETY: the kernels are those of this crate. Each is started by one function,
+                // which passes the arguments that it expects.
                 unsafe { builder.launch(config) }.w()?;
                 Ok(())
             },
         )
     }
 
-    /// Starts a kernel that walks over `count` items in one dimension.
+    /// Starts a kernel that loops over `count` items in one dimension.
     pub(crate) fn launch_over(&self, name: &str, count: usize, args: &[Arg]) -> Result<()> {
         if count == 0 {
             return Ok(());
         }
-        // Kernels walk in grid-sized strides: enough blocks to fill any card, not more.
+        // Each thread loops with a stride of the whole grid, so enough blocks to fill any GPU
+        // suffice.
         let blocks = count.div_ceil(BLOCK).min(1 << 14);
         self.launch(name, (blocks, 1), (BLOCK, 1), 0, args)
     }

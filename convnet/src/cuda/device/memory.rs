@@ -1,22 +1,23 @@
-//! Device memory behind candle's storage.
-#![expect(unsafe_code, reason = "fresh device memory is not initialised")]
+//! GPU memory of candle's storage.
+#![expect(unsafe_code, reason = "new GPU memory is not initialised")]
 
 use candle_core::cuda::cudarc::driver::DevicePtr;
 use candle_core::cuda::{CudaDevice, CudaStorage, CudaStorageSlice};
 use candle_core::op::BackpropOp;
 use candle_core::{DType, Layout, Result, Shape, Storage, Tensor, bail};
 
-/// An operand: storage and its layout.
+/// An operand: a storage and its layout.
 pub(crate) type Operand<'a> = (&'a CudaStorage, &'a Layout);
 
-/// A tensor, outside the autograd graph, of memory that kernels fill.
+/// Returns a tensor, outside the autograd graph, with memory that a kernel fills.
 pub(crate) fn tensor(storage: CudaStorage, shape: impl Into<Shape>) -> Tensor {
     Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
 }
 
-/// Address of the first element of a contiguous tensor of type `dtype`.
+/// Returns the address of the first element of a contiguous tensor of type `dtype`.
 ///
-/// The address outlives the guard that would order streams: a device has one stream here.
+/// The guard that orders streams is dropped, which is fine because a device has only one stream
+/// here.
 pub(crate) fn address(storage: &CudaStorage, layout: &Layout, dtype: DType, op: &str) -> Result<u64> {
     let Some((start, _)) = layout.contiguous_offsets() else {
         bail!("{op}: the tensor of shape {:?} is not contiguous; call .contiguous() first", layout.shape())
@@ -24,7 +25,7 @@ pub(crate) fn address(storage: &CudaStorage, layout: &Layout, dtype: DType, op: 
     Ok(address_of_first(storage, dtype, op)? + (start * dtype.size_in_bytes()) as u64)
 }
 
-/// Address of the first element of a storage of type `dtype`.
+/// Returns the address of the first element of a storage of type `dtype`.
 pub(crate) fn address_of_first(storage: &CudaStorage, dtype: DType, op: &str) -> Result<u64> {
     let stream = storage.device.cuda_stream();
     let (base, found) = match &storage.slice {
@@ -40,7 +41,7 @@ pub(crate) fn address_of_first(storage: &CudaStorage, dtype: DType, op: &str) ->
     Ok(base)
 }
 
-/// The type of activations: f32 or bf16.
+/// Returns the type of activations: f32 or bf16.
 pub(crate) fn float_type(storage: &CudaStorage, op: &str) -> Result<DType> {
     match &storage.slice {
         CudaStorageSlice::F32(_) => Ok(DType::F32),
@@ -49,9 +50,10 @@ pub(crate) fn float_type(storage: &CudaStorage, op: &str) -> Result<DType> {
     }
 }
 
-/// Memory for `len` elements, to be written whole by the kernel that is launched next.
+/// Allocates memory for `len` elements. The next kernel must write all of it.
 pub(crate) fn fresh(device: &CudaDevice, dtype: DType, len: usize) -> Result<CudaStorage> {
-    // SAFETY: every caller hands the memory to a kernel that writes all of it before anything reads it.
+    // SAFETY: every caller passes the memory to a kernel that writes all of it before anything
+    // reads it.
     let slice = unsafe {
         match dtype {
             DType::F32 => CudaStorageSlice::F32(device.alloc(len)?),
@@ -63,7 +65,7 @@ pub(crate) fn fresh(device: &CudaDevice, dtype: DType, len: usize) -> Result<Cud
     Ok(CudaStorage { slice, device: device.clone() })
 }
 
-/// Address of memory that [`fresh`] gave.
+/// Returns the address of memory that [`fresh`] allocated.
 pub(crate) fn start(storage: &CudaStorage) -> u64 {
     let stream = storage.device.cuda_stream();
     match &storage.slice {
@@ -74,7 +76,7 @@ pub(crate) fn start(storage: &CudaStorage) -> u64 {
     }
 }
 
-/// Bytes of memory that [`fresh`] gave.
+/// Returns the number of bytes of memory that [`fresh`] allocated.
 pub(crate) fn bytes(storage: &CudaStorage) -> usize {
     match &storage.slice {
         CudaStorageSlice::F32(slice) => slice.num_bytes(),

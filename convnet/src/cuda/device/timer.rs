@@ -1,4 +1,4 @@
-//! What ops cost, and how long they take.
+//! Costs and times of operations.
 
 use candle_core::Result;
 use candle_core::cuda::WrapErr;
@@ -6,18 +6,19 @@ use candle_core::cuda::cudarc::driver::{CudaEvent, CudaStream, sys::CUevent_flag
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What an op has to do at least.
+/// The least work that an operation needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Cost {
-    /// Multiplications and additions of convolutions and products; what others compute is nothing beside their traffic.
+    /// Multiplications and additions of convolutions and matrix products. 0 for other operations,
+    /// whose memory traffic takes much longer than their arithmetic.
     pub flops: f64,
-    /// Bytes of what is read and written, each once.
+    /// Bytes of all operands and results, each counted once.
     pub bytes: f64,
 }
 
 impl Cost {
-    /// A cost of `flops` floating-point operations and `bytes` of traffic.
+    /// Returns a cost of `flops` floating-point operations and `bytes` of memory traffic.
     pub const fn new(flops: f64, bytes: f64) -> Self {
         Self { flops, bytes }
     }
@@ -30,7 +31,7 @@ impl AddAssign for Cost {
     }
 }
 
-/// What was timed of an op that may still run.
+/// An operation between two events. It may still be running.
 #[derive(Debug)]
 pub(crate) struct Timed {
     pub(crate) name: String,
@@ -39,7 +40,7 @@ pub(crate) struct Timed {
     pub(crate) ended: CudaEvent,
 }
 
-/// Times the ops of a stream while a profile is being taken.
+/// Times the operations of a stream during a profile.
 #[derive(Debug)]
 pub(crate) struct Timer {
     stream: Arc<CudaStream>,
@@ -59,12 +60,12 @@ impl Timer {
         *self.lock() = Some(Vec::new());
     }
 
-    /// What was timed since [`Timer::start`]; nothing is timed from now on.
+    /// Stops timing, and returns the operations since [`Timer::start`].
     pub(crate) fn stop(&self) -> Vec<Timed> {
         self.lock().take().unwrap_or_default()
     }
 
-    /// Does `work`, and times it if a profile is being taken.
+    /// Runs `work`, and times it during a profile.
     pub(crate) fn timed(
         &self,
         name: impl FnOnce() -> String,

@@ -1,4 +1,5 @@
-//! Convolutions: NHWC images, channels padded for tensor cores, weights packed per call from OIHW f32.
+//! Convolutions of NHWC images. Channels are padded for tensor cores. Each call packs the weights,
+//! which are OIHW, f32.
 
 use crate::cuda::cudnn::{Buffers, ConvShape, Direction};
 use crate::cuda::device::{Arg, Gpu, Operand, address, float_type, fresh, start, suffix};
@@ -7,7 +8,8 @@ use candle_core::cuda::{CudaDevice, CudaStorage};
 use candle_core::{DType, Result};
 use std::sync::{Arc, PoisonError};
 
-/// [N, H, W, C] and [O, C, KH, KW] f32 -> [N, H', W', O] of the images' type.
+/// Convolves images [N, H, W, C] with weights [O, C, KH, KW], f32. The result [N, H', W', O] has
+/// the type of the images.
 pub(crate) fn forward(geometry: &Geometry, x: Operand, weight: Operand) -> Result<CudaStorage> {
     let call = Call::new(geometry, x.0)?;
     let x_padded = call.pad(address(x.0, x.1, call.dtype, "conv2d")?)?;
@@ -17,7 +19,7 @@ pub(crate) fn forward(geometry: &Geometry, x: Operand, weight: Operand) -> Resul
     Ok(y)
 }
 
-/// Weights and the output's gradient -> the input's gradient.
+/// Returns the gradient of the input, from the weights and the gradient of the output.
 pub(crate) fn data_grad(geometry: &Geometry, weight: Operand, grad: Operand) -> Result<CudaStorage> {
     let call = Call::new(geometry, grad.0)?;
     let weights = call.pack(weight)?;
@@ -34,7 +36,7 @@ pub(crate) fn data_grad(geometry: &Geometry, weight: Operand, grad: Operand) -> 
     Ok(out)
 }
 
-/// The input and the output's gradient -> the weights' gradient, OIHW f32.
+/// Returns the gradient of the weights, OIHW, f32, from the input and the gradient of the output.
 pub(crate) fn weight_grad(geometry: &Geometry, x: Operand, grad: Operand) -> Result<CudaStorage> {
     let call = Call::new(geometry, x.0)?;
     let x_padded = call.pad(address(x.0, x.1, call.dtype, "conv2d-weight-gradient")?)?;
@@ -49,7 +51,7 @@ pub(crate) fn weight_grad(geometry: &Geometry, x: Operand, grad: Operand) -> Res
     Ok(out)
 }
 
-/// One convolution on one device.
+/// A convolution on a device.
 struct Call<'a> {
     gpu: Arc<Gpu>,
     device: &'a CudaDevice,
@@ -59,7 +61,7 @@ struct Call<'a> {
     channels: usize,
 }
 
-/// Images that cuDNN reads; keeps the padded copy alive if there is one.
+/// Images that cuDNN reads. Keeps the padded copy alive, if there is one.
 struct Padded {
     address: u64,
     _copy: Option<CudaStorage>,
@@ -74,7 +76,7 @@ impl<'a> Call<'a> {
         Ok(Self { gpu: Gpu::of(device)?, device, geometry, dtype, channels })
     }
 
-    /// (outputs, input channels, kernel positions)
+    /// Returns the numbers of output channels, input channels and kernel positions.
     fn weights(&self) -> (usize, usize, usize) {
         let (kh, kw) = self.geometry.kernel;
         (self.geometry.output.c, self.geometry.input.c, kh * kw)
@@ -94,7 +96,7 @@ impl<'a> Call<'a> {
         Ok(Padded { address: start(&copy), _copy: Some(copy) })
     }
 
-    /// OIHW f32 -> [O, KH, KW, padded channels]
+    /// Converts weights OIHW, f32, to [O, KH, KW, padded channels] of the images' type.
     fn pack(&self, weight: Operand) -> Result<CudaStorage> {
         let (o, c, taps) = self.weights();
         let packed = fresh(self.device, self.dtype, o * taps * self.channels)?;
@@ -110,7 +112,8 @@ impl<'a> Call<'a> {
         Ok(packed)
     }
 
-    /// Runs cuDNN; `x`, `weights` and `y` are images, packed weights and output, or the gradient of whichever is computed.
+    /// Runs cuDNN. `x`, `weights` and `y` are images, packed weights and output, or their
+    /// gradients, as `direction` requires.
     fn run(&self, direction: Direction, x: u64, weights: u64, y: u64) -> Result<()> {
         let shape = ConvShape {
             direction,

@@ -1,20 +1,20 @@
-//! Rectifiers and sums, element by element.
+//! ReLU, with and without a sum, element by element.
 
 use crate::cuda::device::{Arg, Gpu, Operand, float_type, fresh, suffix, vector};
 use candle_core::cuda::CudaStorage;
 use candle_core::{Result, bail};
 
-/// `max(x, 0)`
+/// Computes `max(x, 0)`.
 pub(crate) fn relu(x: Operand) -> Result<CudaStorage> {
     run("relu", x, &[])
 }
 
-/// `max(a + b, 0)`
+/// Computes `max(a + b, 0)`.
 pub(crate) fn add_relu(a: Operand, b: Operand) -> Result<CudaStorage> {
     run("add_relu", a, &[Some(b)])
 }
 
-/// `grad` (plus `more`) where `y > 0` (or NaN), else 0.
+/// Returns `grad`, plus `more` if there is one, where `y` is above 0 or NaN, and 0 elsewhere.
 pub(crate) fn relu_grad(y: Operand, grad: Operand, more: Option<Operand>) -> Result<CudaStorage> {
     run("relu_grad", y, &[Some(grad), more])
 }

@@ -1,4 +1,4 @@
-//! The ops, each by kernels of `kernels.cu` or by cuDNN.
+//! The operations on a GPU, with kernels of `kernels.cu` or cuDNN.
 
 pub(crate) mod conv;
 pub(crate) mod elementwise;

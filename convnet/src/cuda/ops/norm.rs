@@ -1,27 +1,32 @@
-//! Batch normalisation: two passes each way, statistics and sums in fixed places.
+//! Batch normalisation. Forward and backward pass each read the images twice: for sums, and to
+//! compute the result.
+//!
+//! Partial sums have fixed places, so results do not depend on scheduling.
 
 use crate::cuda::device::{Arg, Gpu, Operand, address, float_type, fresh, suffix, vector};
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result};
 use std::sync::Arc;
 
-/// Rows (pixels) and channels, and how threads share them out.
+/// The split of rows (pixels) and channels among blocks and threads.
 struct Work {
     gpu: Arc<Gpu>,
     dtype: DType,
     rows: usize,
     channels: usize,
-    /// Channels of a thread.
+    /// Channels per thread.
     vector: usize,
-    /// Threads along channels and along rows.
+    /// Threads per block, along channels and along rows.
     block: (usize, usize),
     /// Blocks along rows and along channels.
     grid: (usize, usize),
 }
 
-/// Threads of a block, rows that one walks over at least, and blocks at most: enough to fill a card, few partial sums to add.
+/// Threads per block.
 const BLOCK: usize = 256;
-const ROWS_A_THREAD: usize = 8;
+/// Least number of rows per thread.
+const ROWS_PER_THREAD: usize = 8;
+/// Largest number of blocks: enough to fill a GPU, but with few partial sums to add.
 const MAX_BLOCKS: usize = 792;
 
 impl Work {
@@ -34,7 +39,7 @@ impl Work {
         let along_channels = groups.min(BLOCK);
         let along_rows = BLOCK / along_channels;
         let chunks = groups.div_ceil(along_channels);
-        let blocks = rows.div_ceil(along_rows * ROWS_A_THREAD).clamp(1, (MAX_BLOCKS / chunks).max(1));
+        let blocks = rows.div_ceil(along_rows * ROWS_PER_THREAD).clamp(1, (MAX_BLOCKS / chunks).max(1));
         let (block, grid) = ((along_channels, along_rows), (blocks, chunks));
         Ok(Self { gpu: Gpu::of(&x.0.device)?, dtype, rows, channels, vector, block, grid })
     }
@@ -43,7 +48,7 @@ impl Work {
         format!("{name}_{}_v{}", suffix(self.dtype), self.vector)
     }
 
-    /// Bytes in which the threads of a block meet.
+    /// Returns the bytes of shared memory in which a block adds the sums of its threads.
     fn shared(&self) -> usize {
         2 * self.block.0 * self.block.1 * self.vector * size_of::<f32>()
     }
@@ -52,26 +57,26 @@ impl Work {
         fresh(&x.0.device, DType::F32, self.grid.0 * 2 * self.channels)
     }
 
-    /// Starts a kernel that adds up partial sums: a warp of channels, 32 parts.
+    /// Starts a kernel that adds partial sums. A block has 32 channels and 32 threads per channel.
     fn total(&self, name: &str, args: &[Arg]) -> Result<()> {
         self.gpu.launch(name, (self.channels.div_ceil(32), 1), (32, 32), 0, args)
     }
 }
 
-/// Mean and 1 / √(variance + eps) of every channel, [C] each.
+/// Mean and 1 / √(variance + eps) per channel, [C] each.
 pub(crate) struct Moments {
     pub mean: CudaStorage,
     pub inv_std: CudaStorage,
 }
 
-/// Running statistics, and the share of the new batch in them.
+/// Running statistics, and the weight of a new batch in them.
 pub(crate) struct Running<'a> {
     pub mean: Operand<'a>,
     pub var: Operand<'a>,
     pub momentum: f32,
 }
 
-/// Statistics of the batch; moves the running ones.
+/// Computes the moments of the batch, and updates the running statistics.
 pub(crate) fn batch_moments(x: Operand, eps: f32, running: &Running) -> Result<Moments> {
     let work = Work::new(x)?;
     let images = Arg::tensor(x, work.dtype, "batch-norm2d")?;
@@ -100,7 +105,7 @@ pub(crate) fn batch_moments(x: Operand, eps: f32, running: &Running) -> Result<M
     Ok(Moments { mean, inv_std })
 }
 
-/// The running statistics as moments.
+/// Returns the moments of the running statistics.
 pub(crate) fn running_moments(mean: Operand, var: Operand, eps: f32) -> Result<Moments> {
     let channels = mean.1.shape().elem_count();
     let device = &mean.0.device;
@@ -117,7 +122,7 @@ pub(crate) fn running_moments(mean: Operand, var: Operand, eps: f32) -> Result<M
     Ok(moments)
 }
 
-/// What scales and shifts a channel, [C] f32 each.
+/// Moments, weight and bias of the channels, [C] f32 each.
 #[derive(Clone, Copy)]
 pub(crate) struct Affine<'a> {
     pub mean: Operand<'a>,
@@ -133,7 +138,7 @@ impl Affine<'_> {
     }
 }
 
-/// Normalises, adds the residual if there is one, and rectifies if asked.
+/// Normalises `x`, adds the residual, if there is one, and applies ReLU if `relu`.
 pub(crate) fn apply(x: Operand, residual: Option<Operand>, affine: &Affine, relu: bool) -> Result<CudaStorage> {
     let work = Work::new(x)?;
     let y = fresh(&x.0.device, work.dtype, work.rows * work.channels)?;
@@ -155,7 +160,10 @@ pub(crate) struct Gradients {
     pub bias: CudaStorage,
 }
 
-/// `relu`: a rectifier follows whose input's sign is recomputed. `fixed`: the statistics did not depend on the batch.
+/// Returns the gradients of input, weight and bias.
+///
+/// If `relu`, a ReLU follows the norm, and the kernels recompute its input. `fixed` tells whether
+/// the moments were those of the running statistics.
 pub(crate) fn gradients(x: Operand, grad: Operand, affine: &Affine, relu: bool, fixed: bool) -> Result<Gradients> {
     let work = Work::new(x)?;
     let device = &x.0.device;

@@ -1,4 +1,4 @@
-//! u8 pixels -> what a network takes.
+//! Conversion of u8 pixels to the images that a network expects.
 
 use crate::cuda::device::{Arg, Gpu, Operand, address_of_first, fresh, suffix};
 use crate::geometry::{Normalisation, PixelLayout, images};
@@ -6,7 +6,8 @@ use candle_core::cuda::CudaStorage;
 use candle_core::cuda::cudarc::driver::DevicePtr;
 use candle_core::{DType, Result};
 
-/// [N, H, W, C] or [N, C, H, W] u8 -> [N, H, W, C] of type `dtype`.
+/// Converts u8 images [N, H, W, C] or [N, C, H, W] to normalised images [N, H, W, C] of type
+/// `dtype`.
 pub(crate) fn normalise(
     x: Operand,
     layout: PixelLayout,

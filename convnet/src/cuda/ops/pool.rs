@@ -5,7 +5,8 @@ use crate::geometry::MaxPool2dConfig;
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result};
 
-/// [N, H, W, C] -> maxima [N, H', W', C] and their places in their windows, u8.
+/// Returns the maxima [N, H', W', C] of the windows of `x` [N, H, W, C], and their positions in
+/// their windows, u8.
 pub(crate) fn max_pool(
     x: Operand,
     (out_h, out_w): (usize, usize),
@@ -23,7 +24,8 @@ pub(crate) fn max_pool(
     Ok((y, argmax))
 }
 
-/// The gradient of the maxima, and their places -> the gradient of the input, of shape `[n, h, w, c]`.
+/// Returns the gradient of the input, which has shape `[n, h, w, c]`, from the gradient of the
+/// maxima and their positions.
 pub(crate) fn max_pool_grad(
     grad: Operand,
     argmax: Operand,
@@ -50,7 +52,7 @@ fn shape(sizes: [usize; 6], config: MaxPool2dConfig) -> impl Iterator<Item = Arg
     sizes.into_iter().chain([kernel, stride, padding]).map(Arg::Int)
 }
 
-/// [N, H, W, C] -> f32 means [N, C].
+/// Returns the means over all pixels of `x` [N, H, W, C] as [N, C], f32.
 pub(crate) fn avg_pool(x: Operand) -> Result<CudaStorage> {
     let (n, h, w, c) = x.1.shape().dims4()?;
     let dtype = float_type(x.0, "global-avg-pool")?;
@@ -60,7 +62,8 @@ pub(crate) fn avg_pool(x: Operand) -> Result<CudaStorage> {
     Ok(y)
 }
 
-/// f32 gradient [N, C] -> gradient of the input `x`, of its shape and type.
+/// Returns the gradient of the input `x`, with its shape and type, from the gradient of the means
+/// [N, C], f32.
 pub(crate) fn avg_pool_grad(grad: Operand, x: Operand) -> Result<CudaStorage> {
     let (n, h, w, c) = x.1.shape().dims4()?;
     let dtype = float_type(x.0, "global-avg-pool-gradient")?;

@@ -1,5 +1,7 @@
-//! One kernel moves all variables, by learning rates that lie in the card's memory: a recorded step reads what is there when it
-//! runs.
+//! The SGD step: one kernel updates all variables.
+//!
+//! The learning rates are in GPU memory. A recorded step reads them each time it runs, so it can be
+//! used with other rates.
 
 use crate::cuda::device::{Arg, Gpu, Table, VARIABLES, address};
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
@@ -7,14 +9,15 @@ use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::{DType, Result, Storage, Tensor, bail};
 use std::sync::Arc;
 
-/// A variable, its momentum (none where there is no momentum) and its gradient, all f32 and contiguous, of one shape.
+/// A variable, its momentum (`None` without momentum) and its gradient. All are f32, contiguous and
+/// of the same shape.
 pub(crate) struct Moved<'a> {
     pub var: &'a Tensor,
     pub momentum: Option<&'a Tensor>,
     pub grad: &'a Tensor,
 }
 
-/// How variables are moved.
+/// Settings of the update.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     pub momentum: f64,
@@ -22,7 +25,7 @@ pub(crate) struct Rule {
     pub nesterov: bool,
 }
 
-/// A learning rate for each factor that variables have.
+/// Learning rates in GPU memory, one per factor of the variables.
 #[derive(Debug)]
 pub(crate) struct Rates {
     factors: Vec<f64>,
@@ -31,7 +34,7 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// For variables of any of these factors, all on `device`.
+    /// Creates the rates for variables on `device` that have these factors.
     pub(crate) fn new(device: &CudaDevice, factors: Vec<f64>, lr: f64) -> Result<Self> {
         let stream = device.cuda_stream();
         let mut rates = Self { memory: stream.alloc_zeros(factors.len()).w()?, factors, stream };
@@ -39,23 +42,23 @@ impl Rates {
         Ok(rates)
     }
 
-    /// For all work that is started from now on.
+    /// Sets the learning rate for all work that is started from now on.
     pub(crate) fn set(&mut self, lr: f64) -> Result<()> {
-        // So few bytes go without waiting for the card.
+        // Copies of so few bytes do not wait for the GPU.
         let rates: Vec<f32> = self.factors.iter().map(|factor| (lr * factor) as f32).collect();
         self.stream.memcpy_htod(&rates, &mut self.memory).w()
     }
 
     fn of(&self, factor: f64) -> Result<Arg<'static>> {
         let Some(i) = self.factors.iter().position(|known| known.to_bits() == factor.to_bits()) else {
-            bail!("sgd: no learning rate for the factor {factor}")
+            bail!("sgd: there is no learning rate for the factor {factor}")
         };
         let bytes = size_of::<f32>();
         Ok(Arg::Memory(self.memory.device_ptr(&self.stream).0 + (i * bytes) as u64, bytes))
     }
 }
 
-/// One step of variables of one factor, in place; the learning rate is that of `rates`.
+/// Updates variables in place. All have the same factor, and `rates` has their learning rate.
 pub(crate) fn step(moved: &[Moved], rates: &Rates, factor: f64, rule: Rule) -> Result<()> {
     let Some(first) = moved.first() else { return Ok(()) };
     let gpu = Gpu::of(first.var.device().as_cuda_device()?)?;
@@ -63,7 +66,7 @@ pub(crate) fn step(moved: &[Moved], rates: &Rates, factor: f64, rule: Rule) -> R
         let mut table: Table = [[0; 4]; VARIABLES];
         for (entry, Moved { var, momentum, grad }) in table.iter_mut().zip(moved) {
             if grad.shape() != var.shape() {
-                bail!("sgd: a gradient of shape {:?} for a variable of shape {:?}", grad.shape(), var.shape());
+                bail!("sgd: a gradient has shape {:?}, but its variable has shape {:?}", grad.shape(), var.shape());
             }
             let momentum = momentum.map(place).transpose()?.unwrap_or(0);
             *entry = [place(var)?, momentum, place(grad)?, var.elem_count() as u64];
@@ -82,6 +85,6 @@ pub(crate) fn step(moved: &[Moved], rates: &Rates, factor: f64, rule: Rule) -> R
 
 fn place(tensor: &Tensor) -> Result<u64> {
     let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cuda(storage) = &*storage else { bail!("sgd: variables and gradients on different devices") };
+    let Storage::Cuda(storage) = &*storage else { bail!("sgd: variables and gradients are on different devices") };
     address(storage, layout, DType::F32, "sgd")
 }

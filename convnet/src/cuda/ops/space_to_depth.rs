@@ -1,33 +1,36 @@
-//! A convolution with stride 2 over few channels as one with stride 1 over four times as many.
+//! Converts a convolution with stride 2 over few channels to one with stride 1 over four times as
+//! many channels.
 //!
-//! Tensor cores read 16 bytes of channels at a time: cuDNN pads the 3 channels of RGB and the 20 of flow for its 7x7 kernel and
-//! multiplies the padding. With the four pixels of each 2x2 square as channels, the 7x7 kernel becomes a 4x4 kernel over 12
-//! (padded to 16) or 80 channels. Measured at batch 256 on an H100: `docs/benchmarks.md`.
+//! Tensor cores read 16 bytes of channels at a time. cuDNN pads the 3 channels of RGB and the 20
+//! channels of flow for the 7x7 kernel, and multiplies the padding, too. If the four pixels of each
+//! 2x2 square are channels, the 7x7 kernel becomes a 4x4 kernel over 12 (padded to 16) or 80
+//! channels.
 
 use crate::cuda::device::{Arg, BLOCK, Gpu, Operand, float_type, fresh, suffix, tensor};
 use crate::geometry::{Conv2dConfig, Geometry};
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result, Shape, Storage, Tensor, bail};
 
-/// Sizes of a convolution whose squares of 2 x 2 pixels become channels.
+/// Sizes of a convolution in which squares of 2 x 2 pixels become channels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpaceToDepth {
-    /// Channels of the images, and of the squares, with padding.
+    /// Channels of the images.
     images_c: usize,
+    /// Channels of the squares, with padding.
     channels: usize,
     outputs: usize,
     kernel: usize,
     padding: usize,
     /// Rows and columns of squares.
     size: (usize, usize),
-    /// Side of the kernel over squares.
+    /// Height and width of the kernel over squares.
     side: usize,
-    /// First square that an output at 0 sees; negative or 0.
+    /// First square under the kernel for output 0; negative or 0.
     first: isize,
 }
 
 impl SpaceToDepth {
-    /// Returns None where this does not apply or gains nothing.
+    /// Returns the sizes, or `None` if the conversion is impossible or useless.
     pub(crate) fn of(geometry: &Geometry) -> Option<Self> {
         let (kernel, kernel_w) = geometry.kernel;
         let Conv2dConfig { stride, padding } = geometry.config;
@@ -49,7 +52,7 @@ impl SpaceToDepth {
         })
     }
 
-    /// [N, H, W, C] -> [N, rows, columns, channels]
+    /// Converts images [N, H, W, C] to [N, rows, columns, channels].
     pub(crate) fn images(&self, x: &Tensor) -> Result<Tensor> {
         let (n, h, w, c) = x.dims4()?;
         let (rows, columns) = self.size;
@@ -82,17 +85,17 @@ impl SpaceToDepth {
         })
     }
 
-    /// [O, channels, side, side]
+    /// Returns the shape of the converted weights, [O, channels, side, side].
     pub(crate) fn weights_shape(&self) -> Shape {
         (self.outputs, self.channels, self.side, self.side).into()
     }
 
-    /// OIHW f32 -> [O, channels, side, side] f32
+    /// Converts weights OIHW to [O, channels, side, side], both f32.
     pub(crate) fn weights(&self, weight: &Tensor) -> Result<Tensor> {
         with_storage(weight, |weight| Ok(tensor(self.move_weights(weight, false)?, self.weights_shape())))
     }
 
-    /// The gradient of those weights -> that of the OIHW weights.
+    /// Converts the gradient of the converted weights to that of the OIHW weights.
     pub(crate) fn weights_back(&self, grad: &Tensor) -> Result<Tensor> {
         let shape = (self.outputs, self.images_c, self.kernel, self.kernel);
         with_storage(grad, |grad| Ok(tensor(self.move_weights(grad, true)?, shape)))
@@ -121,6 +124,6 @@ impl SpaceToDepth {
 
 fn with_storage<T>(tensor: &Tensor, work: impl FnOnce(Operand) -> Result<T>) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cuda(storage) = &*storage else { bail!("space-to-depth: expected a tensor on the card") };
+    let Storage::Cuda(storage) = &*storage else { bail!("space-to-depth: the tensor is not on the GPU") };
     work((storage, layout))
 }

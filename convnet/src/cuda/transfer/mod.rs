@@ -1,4 +1,4 @@
-//! Copies between the host and a GPU, beside its computing.
+//! Copies between the host and a GPU that overlap with its computing.
 
 mod download;
 mod upload;

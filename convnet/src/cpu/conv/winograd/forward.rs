@@ -1,4 +1,5 @@
-//! The way forward, and the data gradient: inputs and kernels transformed, multiplied, transformed back.
+//! Forward pass and data gradient: transforms inputs and kernels, multiplies them, and transforms
+//! the products to results.
 #![allow(unsafe_code)]
 
 use super::shape::{BLOCK_BYTES, Winograd};
@@ -14,7 +15,7 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 impl Winograd {
-    /// The destination; `weights` are OIHW, seen so that the source's channels are the rows.
+    /// Computes the destination. The rows of `weights` are the channels of the source.
     pub(crate) fn run(&self, src: &[f32], weights: Weights<'_>, finish: &impl Finish) -> Vec<f32> {
         let Self { isa, dst, .. } = *self;
         let (c, o) = (self.src.c, dst.c);
@@ -46,22 +47,22 @@ impl Winograd {
             split_by_lengths(out, lengths).into_par_iter().enumerate().for_each(|(row, out)| {
                 let products = &products[row * tiles.per_row * o..];
                 isa.run(Results { products, pitch, tiles, c: o, out: &mut *out });
-                // SAFETY: the job writes all pixels of the row.
+                // SAFETY: the job writes all pixels of the row of tiles.
                 finish.finish(tiles.first_pixel(block.start + row) * o, unsafe { written(out) });
             });
         }
-        // SAFETY: the rows of all blocks cover everything, and each was written.
+        // SAFETY: the rows of all blocks cover all pixels, and each row was written.
         unsafe { out.into_written() }
     }
 
-    /// Panels of destination channels, each [plane, source channels, panel width].
+    /// Returns panels of destination channels, each [plane, source channels, panel width].
     fn kernels(&self, weights: Weights<'_>) -> Vec<f32> {
         let width = panel_width(self.isa);
         let mut kernels = Unwritten::new(PRODUCTS * weights.rows() * weights.cols());
         kernels.slots().par_chunks_mut(PRODUCTS * weights.rows() * width).enumerate().for_each(|(at, panel)| {
             self.isa.run(Kernels { weights, first: at * width, panel });
         });
-        // SAFETY: each job writes its panel, whose size it asserts.
+        // SAFETY: each job writes its whole panel, whose size it asserts.
         unsafe { kernels.into_written() }
     }
 }
@@ -69,9 +70,9 @@ impl Winograd {
 /// Transforms the kernels of a panel.
 struct Kernels<'a> {
     weights: Weights<'a>,
-    /// Column of the panel's first.
+    /// The first column of the panel.
     first: usize,
-    /// Written whole.
+    /// The job writes all of it.
     panel: &'a mut [MaybeUninit<f32>],
 }
 
@@ -93,8 +94,8 @@ impl Job for Kernels<'_> {
                 }
             }
             for half in [0, V::LANES] {
-                // SAFETY: `lanes` has two vectors, `half` is the start of one; the panel has 36 planes of `rows` times two vectors,
-                // as asserted above.
+                // SAFETY: each of `lanes` has at least two vectors, and `half` is the start of one.
+                // The panel has 36 planes of `rows` times two vectors, as asserted above.
                 unsafe {
                     let to = self.panel.as_mut_ptr().cast::<f32>().add(row * width + half);
                     transform::square!(
@@ -109,14 +110,15 @@ impl Job for Kernels<'_> {
     }
 }
 
-/// Transforms a row of tiles back.
+/// Transforms the products of a row of tiles to results.
 struct Results<'a> {
-    /// From the row's first product of the first plane on; a tile's are `c` apart, a plane's `pitch`.
+    /// Starts with the first product of the row in the first plane. The next tile is `c` values
+    /// further, the next plane `pitch`.
     products: &'a [f32],
     pitch: usize,
     tiles: Tiles,
     c: usize,
-    /// The pixels of the row, all of which are written.
+    /// The pixels of the row. The job writes all of them.
     out: &'a mut [MaybeUninit<f32>],
 }
 
@@ -133,7 +135,8 @@ impl Job for Results<'_> {
         for tile in 0..tiles.per_row {
             let cols = (w - tile * OUT).min(OUT);
             for channel in (0..c).step_by(V::LANES) {
-                // SAFETY: a plane has `c` numbers for each tile of the row, and `out` the pixels that are stored, as asserted above.
+                // SAFETY: a plane has `c` values per tile of the row, and `out` has the pixels that
+                // are stored, as asserted above.
                 unsafe {
                     let from = products.as_ptr().add(tile * c + channel);
                     let to = out.as_mut_ptr().cast::<f32>().add(tile * OUT * c + channel);

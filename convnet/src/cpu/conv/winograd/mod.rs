@@ -1,8 +1,11 @@
-//! Convolution with 3 x 3 kernels and stride 1 by Winograd's F(4 x 4, 3 x 3): a quarter of the products, and a few sums.
+//! Convolution with 3 x 3 kernels and stride 1 by Winograd's F(4 x 4, 3 x 3), which needs a quarter
+//! of the multiplications.
 //!
-//! Destinations are cut into tiles of 4 x 4 pixels. For a block of tiles that fits the last-level cache: transform the inputs of
-//! each tile into 36 planes, multiply each plane with the kernels' plane of the same number, transform back. The data gradient
-//! is the forward pass with channels exchanged and the kernels turned round.
+//! The destination is split into tiles of 4 x 4 pixels. Blocks of tiles fit in the last-level
+//! cache. For each block, the code transforms the inputs of each tile into 36 planes, multiplies
+//! each plane with the plane of the kernels that has the same number, and transforms the products
+//! to results. The data gradient is the same computation with exchanged channels and rotated
+//! kernels.
 
 mod forward;
 mod shape;

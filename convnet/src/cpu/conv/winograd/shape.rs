@@ -1,11 +1,11 @@
-//! Which convolutions are computed so.
+//! The convolutions that use Winograd's algorithm.
 
 use super::transform::{OUT, PRODUCTS};
 use crate::cpu::product::panel_width;
 use crate::cpu::simd::Isa;
 use crate::geometry::Images;
 
-/// A convolution that [`suits`].
+/// A convolution for which [`suits`] returned true.
 #[derive(Clone, Copy)]
 pub(crate) struct Winograd {
     pub isa: Isa,
@@ -15,10 +15,11 @@ pub(crate) struct Winograd {
     pub padding: usize,
 }
 
-/// Whether a convolution from `src` to `dst` by a kernel of `kernel` and `stride` can be computed so, and gains by it.
+/// Returns whether Winograd's algorithm is possible and useful for a convolution from `src` to
+/// `dst`.
 pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: (usize, usize), stride: usize) -> bool {
     let width = panel_width(isa);
-    // Tiles that hang over the edge waste products.
+    // Tiles that cross the edge of the image waste multiplications.
     let products = dst.h.div_ceil(OUT) * dst.w.div_ceil(OUT) * PRODUCTS;
     kernel == (3, 3)
         && stride == 1
@@ -29,5 +30,5 @@ pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: (usize, usize), 
         && 2 * products <= dst.h * dst.w * 9
 }
 
-/// Bytes of planes that a block may fill: a share of the last-level cache.
+/// Largest size of the planes of a block, in bytes. They fit in the last-level cache.
 pub(super) const BLOCK_BYTES: usize = 6 << 20;

@@ -1,4 +1,4 @@
-//! Images cut into tiles, and the planes of their transforms.
+//! Images in tiles, and the planes of their transforms.
 #![allow(unsafe_code)]
 
 use super::transform::{self, IN, OUT, PRODUCTS};
@@ -7,12 +7,12 @@ use crate::geometry::Images;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Numbers that keep planes from starting at the same place of a cache's sets.
+/// Values between planes, so that planes do not all start in the same cache set.
 pub(super) const SPREAD: usize = 16;
-/// Tiles whose planes lie together.
+/// Number of tiles whose planes are stored together.
 pub(super) const CHUNK: usize = 48;
 
-/// Destinations in tiles of 4 x 4 pixels; rows of tiles are counted across images.
+/// A destination in tiles of 4 x 4 pixels. Rows of tiles are counted across images.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
     pub src: Images,
@@ -31,40 +31,44 @@ impl Tiles {
         self.dst.n * self.rows_per_image
     }
 
-    /// Destination pixels of a row of tiles.
+    /// Returns the number of destination pixels of a row of tiles.
     pub(super) fn pixels(self, row: usize) -> usize {
         (self.dst.h - row % self.rows_per_image * OUT).min(OUT) * self.dst.w
     }
 
-    /// The first destination pixel of a row of tiles.
+    /// Returns the index of the first destination pixel of a row of tiles.
     pub(super) fn first_pixel(self, row: usize) -> usize {
         (row / self.rows_per_image * self.dst.h + row % self.rows_per_image * OUT) * self.dst.w
     }
 
-    /// All rows in blocks of about equal size, of at most `bytes` where a tile takes `tile_bytes`.
+    /// Splits all rows into blocks of about equal size. A block has at most `bytes` bytes, or one
+    /// row, if a tile has `tile_bytes`.
     pub(super) fn blocks(self, bytes: usize, tile_bytes: usize) -> Vec<Range<usize>> {
         let rows = self.rows();
         let count = rows.div_ceil((bytes / (self.per_row * tile_bytes)).max(1));
         (0..count).map(|at| rows * at / count..rows * (at + 1) / count).collect()
     }
 
-    /// Image, first row and first column of a tile, counted across all.
+    /// Returns the image, the first row and the first column of a tile. Tiles are counted across
+    /// images.
     fn place(self, tile: usize) -> (usize, usize, usize) {
         let row = tile / self.per_row;
         (row / self.rows_per_image, row % self.rows_per_image * OUT, tile % self.per_row * OUT)
     }
 }
 
-/// What factors are made of.
+/// The values from which [`Factors`] are computed.
 #[derive(Clone, Copy)]
 pub(super) enum Transform<'a> {
-    /// Of the source: the 6 x 6 pixels under a tile.
+    /// The source: 6 x 6 pixels per tile.
     Inputs(&'a [f32]),
-    /// Of the destination's gradient: the 4 x 4 pixels of a tile, in panels of the instruction set's width.
+    /// The gradient of the destination: 4 x 4 pixels per tile. The factors are in panels of the
+    /// instruction set's width.
     ResultsGrad(&'a [f32]),
 }
 
-/// The 36 planes of a block of tiles, in chunks: [chunk, plane, tile, channel], planes `pitch` apart.
+/// The 36 planes of a block of tiles, in chunks: [chunk, plane, tile, channel]. The next plane is
+/// `pitch` values further.
 #[derive(Default)]
 pub(super) struct Factors {
     pub data: Vec<f32>,
@@ -98,7 +102,7 @@ impl Factors {
         });
     }
 
-    /// Where the first `count` tiles' rows of a plane start.
+    /// Returns the positions of the first `count` tiles in a plane.
     pub(super) fn starts(&self, plane: usize, count: usize) -> Vec<usize> {
         (0..count).map(|tile| (tile / CHUNK * PRODUCTS + plane) * self.pitch + tile % CHUNK * self.c).collect()
     }
@@ -136,7 +140,8 @@ impl Job for Inputs<'_> {
             }
             let planes = self.planes[at * c..].as_mut_ptr();
             for channel in (0..c).step_by(V::LANES) {
-                // SAFETY: each pixel, and `zeros`, has `c` numbers; a plane has `c` numbers for each of at most CHUNK tiles.
+                // SAFETY: each pixel and `zeros` have `c` values. A plane has `c` values for each
+                // of at most CHUNK tiles.
                 unsafe {
                     transform::square!(
                         transform::inputs,
@@ -181,7 +186,8 @@ impl Job for ResultsGrad<'_> {
             for channel in (0..c).step_by(V::LANES) {
                 let place = channel / width * CHUNK * width + at * width + channel % width;
                 let planes = self.planes[place..].as_mut_ptr();
-                // SAFETY: each pixel, and `zeros`, has `c` numbers; a plane has panels of two vectors for each of CHUNK tiles.
+                // SAFETY: each pixel and `zeros` have `c` values. A plane has panels with two
+                // vectors for each of CHUNK tiles.
                 unsafe {
                     transform::square!(
                         transform::results_grad,

@@ -1,4 +1,5 @@
-//! The weight gradient by the transposed transforms: 36 products [input channels, tiles] x [tiles, output channels].
+//! The weight gradient with the transposed transforms: 36 matrix products [input channels, tiles] x
+//! [tiles, output channels].
 #![allow(unsafe_code)]
 
 use super::shape::{BLOCK_BYTES, Winograd};
@@ -11,13 +12,16 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 impl Winograd {
-    /// The weights' gradient in OIHW order.
+    /// Returns the gradient of the weights in OIHW order.
     pub(crate) fn weight_grad(&self, src: &[f32], grad: &[f32]) -> Vec<f32> {
         let Self { isa, dst, .. } = *self;
         let (c, o, width) = (self.src.c, dst.c, panel_width(self.isa));
         let tiles = Tiles::new(self.src, dst, self.padding);
         let (mut inputs, mut grads) = (Factors::default(), Factors::default());
-        assert!(o.is_multiple_of(width) && tiles.rows() > 0, "a convolution that does not suit");
+        assert!(
+            o.is_multiple_of(width) && tiles.rows() > 0,
+            "the convolution is not suitable for Winograd's algorithm"
+        );
         // [plane, panel of output channels, input channel, panel width]
         let mut sums = Unwritten::new(PRODUCTS * c * o);
         let channels: Vec<usize> = (0..c).collect();
@@ -36,7 +40,8 @@ impl Winograd {
                         let target = if at + chunk == 0 {
                             Target::unwritten(sums, &targets, width)
                         } else {
-                            // SAFETY: the first chunk of the first block wrote `width` numbers for each channel.
+                            // SAFETY: the first chunk of the first block wrote `width` values per
+                            // channel.
                             Target::sum(unsafe { written(sums) }, &targets, width)
                         };
                         let rows = Rows { data: rows, starts: &channels, runs };
@@ -45,24 +50,26 @@ impl Winograd {
                 }
             });
         }
-        // SAFETY: there is a block of tiles, as there are pixels, and its first chunk wrote the panels of all channels.
+        // SAFETY: there are pixels, so there is a block of tiles, and its first chunk wrote the
+        // panels of all channels.
         let sums = unsafe { sums.into_written() };
         let mut out = Unwritten::new(o * c * 9);
         out.slots().par_chunks_mut(width * c * 9).enumerate().for_each(|(panel, out)| {
             isa.run(KernelGrads { sums: &sums[panel * c * width..], pitch: c * o, c, out });
         });
-        // SAFETY: each job writes the kernels of its panel, whose number it asserts.
+        // SAFETY: each job writes all kernels of its panel, whose number it asserts.
         unsafe { out.into_written() }
     }
 }
 
-/// Transforms a panel of output channels back.
+/// Transforms the sums of a panel of output channels to gradients of kernels.
 struct KernelGrads<'a> {
-    /// From the panel's first number of the first plane on; [input channels, panel width], planes `pitch` apart.
+    /// Starts with the first value of the panel in the first plane: [input channels, panel width].
+    /// The next plane is `pitch` values further.
     sums: &'a [f32],
     pitch: usize,
     c: usize,
-    /// OIHW, all of which is written.
+    /// OIHW. The job writes all of it.
     out: &'a mut [MaybeUninit<f32>],
 }
 
@@ -77,7 +84,8 @@ impl Job for KernelGrads<'_> {
         let mut lanes = [[0f32; 32]; 9];
         for channel in 0..c {
             for half in [0, V::LANES] {
-                // SAFETY: every plane has `c` times two vectors, as asserted above; `lanes` has two vectors, `half` starts one.
+                // SAFETY: each plane has `c` times two vectors, as asserted above. Each of `lanes`
+                // has at least two vectors, and `half` is the start of one.
                 unsafe {
                     let from = sums.as_ptr().add(channel * width + half);
                     transform::square!(

@@ -1,22 +1,22 @@
-//! Which cards there are, and whether this program can compute on them.
-#![expect(unsafe_code, reason = "asking the driver")]
+//! Lists the GPUs, and checks whether this program can run on them.
+#![expect(unsafe_code, reason = "calls of the driver")]
 
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::driver::{DriverError, result, sys};
 use candle_core::{Error, Result};
 use std::fmt;
 
-/// A card that the driver shows.
+/// A GPU that the driver lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Card {
-    /// Such as `NVIDIA H100 80GB HBM3`.
+    /// The name, such as `NVIDIA H100 80GB HBM3`.
     pub name: String,
-    /// What it can do.
+    /// The compute capability.
     pub capability: Capability,
 }
 
-/// NVIDIA's compute capability, major and minor: 9.0 is Hopper's.
+/// NVIDIA's compute capability, major and minor number. Hopper GPUs have 9.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capability(pub u32, pub u32);
 
@@ -26,61 +26,69 @@ impl fmt::Display for Capability {
     }
 }
 
-/// The least: older cards have no bf16.
+/// The lowest supported capability. GPUs below it have no bf16.
 const LEAST: Capability = Capability(8, 0);
 
-/// All cards, in the driver's order. The error says what to do.
+/// Lists all GPUs in the order of the driver. The list is empty if there is no GPU, or if
+/// `CUDA_VISIBLE_DEVICES` hides them.
+///
+/// # Errors
+/// Returns an error if the driver does not work, or if it is too old for the CUDA version of this
+/// program. The message contains the cure.
 pub fn cards() -> Result<Vec<Card>> {
     match result::init() {
-        // A driver without a card, or CUDA_VISIBLE_DEVICES hides them all.
+        // There is a driver but no GPU, or CUDA_VISIBLE_DEVICES hides all of them.
         Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => return Ok(Vec::new()),
         Err(error) => {
-            return Err(Error::Msg(format!("NVIDIA's driver does not answer ({error}); mend or update it")));
+            return Err(Error::Msg(format!("NVIDIA's driver does not start ({error}); repair or update it")));
         }
         Ok(()) => {}
     }
     check_driver(driver_version()?)?;
-    (0..result::device::get_count().w()?).map(card).collect()
+    (0..result::device::get_count().w()?).map(gpu).collect()
 }
 
-fn card(ordinal: i32) -> Result<Card> {
+fn gpu(ordinal: i32) -> Result<Card> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
     };
     let device = result::device::get(ordinal).w()?;
-    // SAFETY: the device is one that the driver gave.
+    // SAFETY: the device comes from the driver.
     let attribute = |attribute| unsafe { result::device::get_attribute(device, attribute) }.w();
     let capability = Capability(attribute(MAJOR)? as u32, attribute(MINOR)? as u32);
     Ok(Card { name: result::device::get_name(device).w()?, capability })
 }
 
-/// Whether kernels that were compiled to this PTX run on a card; if not, why.
-pub(super) fn check(card: &Card, ptx: &[&str]) -> Result<()> {
-    let Card { name, capability } = card;
-    // Not `bail!`: no backtrace says more than the sentence does.
+/// Checks that kernels compiled to this PTX run on a GPU. The error explains why not.
+pub(super) fn check(gpu: &Card, ptx: &[&str]) -> Result<()> {
+    let Card { name, capability } = gpu;
+    // `bail!` would add a backtrace, which is of no use here.
     if *capability < LEAST {
-        let text = format!("{name} has compute capability {capability}, and {LEAST} is the least that will do");
+        let text =
+            format!("{name} has compute capability {capability}, but {LEAST} or later is needed; use a newer GPU");
         return Err(Error::Msg(text));
     }
     let mut targets = ptx.iter().filter_map(|ptx| Target::of(ptx));
     let Some(target) = targets.find(|target| !target.runs_on(*capability)) else { return Ok(()) };
     let Capability(major, minor) = capability;
     Err(Error::Msg(format!(
-        "{name} has compute capability {capability}, and this program was built for {target}; build it with CUDA_COMPUTE_CAP={major}{minor}"
+        "{name} has compute capability {capability}, but this program was built for {target}; \
+         build it with CUDA_COMPUTE_CAP={major}{minor}"
     )))
 }
 
-/// The version of CUDA whose compiler made this program's kernels, and the driver's, as NVIDIA counts: 13000 is 13.0.
+/// The CUDA version whose compiler built the kernels, in NVIDIA's notation: 13000 is 13.0.
 const BUILT_WITH: &str = env!("CANDLE_CONVNET_CUDA");
 
 fn driver_version() -> Result<u32> {
     let mut version = 0;
-    // SAFETY: it only writes the number.
+    // SAFETY: the function only writes the number.
     unsafe { sys::cuDriverGetVersion(&raw mut version) }.result().w()?;
     Ok(version as u32)
 }
 
-/// A driver takes kernels of its own version of CUDA and of earlier ones.
+/// Checks that the driver supports the CUDA version of the kernels. A driver supports its own
+/// version and earlier ones.
 fn check_driver(version: u32) -> Result<()> {
     let built: u32 = BUILT_WITH.parse().unwrap_or_default();
     if version >= built {
@@ -88,30 +96,31 @@ fn check_driver(version: u32) -> Result<()> {
     }
     let [driver, built] = [version, built].map(|version| format!("CUDA {}.{}", version / 1000, version % 1000 / 10));
     Err(Error::Msg(format!(
-        "NVIDIA's driver is made for {driver}, and this program was built with {built}; update the driver, or build with {driver}"
+        "NVIDIA's driver supports {driver}, but this program was built with {built}; \
+         update the driver, or build with {driver}"
     )))
 }
 
-/// What PTX was compiled for.
+/// The GPUs that PTX was compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Target {
     capability: Capability,
     reach: Reach,
 }
 
-/// Which cards run it, beyond those of its capability.
+/// Other GPUs that run the PTX, in addition to those of its capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// All later ones.
+    /// All later GPUs.
     Later,
-    /// Later ones of the same major number: `sm_120f`.
+    /// Later GPUs with the same major number: `sm_120f`.
     Family,
-    /// No others: `sm_90a`.
+    /// No other GPUs: `sm_90a`.
     Alone,
 }
 
 impl Target {
-    /// Of the line `.target sm_90a`.
+    /// Parses the line `.target sm_90a` of the PTX.
     fn of(ptx: &str) -> Option<Self> {
         let line = ptx.lines().find_map(|line| line.strip_prefix(".target sm_"))?;
         let digits = line.chars().take_while(char::is_ascii_digit).count();
@@ -124,11 +133,11 @@ impl Target {
         Some(Self { capability: Capability(number / 10, number % 10), reach })
     }
 
-    fn runs_on(self, card: Capability) -> bool {
+    fn runs_on(self, gpu: Capability) -> bool {
         match self.reach {
-            Reach::Later => card >= self.capability,
-            Reach::Family => card.0 == self.capability.0 && card >= self.capability,
-            Reach::Alone => card == self.capability,
+            Reach::Later => gpu >= self.capability,
+            Reach::Family => gpu.0 == self.capability.0 && gpu >= self.capability,
+            Reach::Alone => gpu == self.capability,
         }
     }
 }
@@ -138,7 +147,7 @@ impl fmt::Display for Target {
         let reach = match self.reach {
             Reach::Later => "and later",
             Reach::Family => "and its family",
-            Reach::Alone => "alone",
+            Reach::Alone => "only",
         };
         write!(f, "{} {reach}", self.capability)
     }
@@ -164,15 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_will_not_do_is_named_with_the_cure() {
-        let card = |major, minor| Card { name: "NVIDIA A10".into(), capability: Capability(major, minor) };
+    fn the_error_of_an_unsupported_gpu_names_it_and_the_cure() {
+        let gpu = |major, minor| Card { name: "NVIDIA A10".into(), capability: Capability(major, minor) };
         let ptx = ".target sm_90a\n";
-        assert!(check(&card(9, 0), &[ptx, ".target sm_80\n"]).is_ok());
-        let error = |card| check(&card, &[ptx]).unwrap_err().to_string();
+        assert!(check(&gpu(9, 0), &[ptx, ".target sm_80\n"]).is_ok());
+        let error = |gpu| check(&gpu, &[ptx]).unwrap_err().to_string();
         assert_eq!(
-            error(card(8, 6)),
-            "NVIDIA A10 has compute capability 8.6, and this program was built for 9.0 alone; build it with CUDA_COMPUTE_CAP=86"
+            error(gpu(8, 6)),
+            "NVIDIA A10 has compute capability 8.6, but this program was built for 9.0 only; \
+             build it with CUDA_COMPUTE_CAP=86"
         );
-        assert_eq!(error(card(7, 5)), "NVIDIA A10 has compute capability 7.5, and 8.0 is the least that will do");
+        assert_eq!(
+            error(gpu(7, 5)),
+            "NVIDIA A10 has compute capability 7.5, but 8.0 or later is needed; use a newer GPU"
+        );
     }
 }
