@@ -107,16 +107,16 @@ fn an_unusable_gpu_is_reported_in_one_sentence_with_a_cure() {
         typed
     };
     let old = said(&[("STUB_GPU_CAPABILITY", "75")]);
-    assert!(old.contains("Stub GPU has compute capability 7.5, and 8.0 is the least that will do"), "{old}");
+    assert!(old.contains("Stub GPU has compute capability 7.5, but 8.0 or later is needed; use a newer GPU"), "{old}");
     let mismatch = said(&[("STUB_GPU_INIT", "803")]);
     assert!(
-        mismatch.contains("NVIDIA's driver does not answer (") && mismatch.contains("DRIVER_MISMATCH"),
+        mismatch.contains("NVIDIA's driver does not start (") && mismatch.contains("DRIVER_MISMATCH"),
         "{mismatch}"
     );
     // This is older than every driver that the program can be built for.
     let driver = said(&[("STUB_GPU_DRIVER", "11020")]);
     assert!(
-        driver.contains("NVIDIA's driver is made for CUDA 11.2, and this program was built with CUDA 1"),
+        driver.contains("NVIDIA's driver supports CUDA 11.2, but this program was built with CUDA 1"),
         "{driver}"
     );
     assert!(driver.contains("; update the driver, or build with CUDA 11.2, or use --device cpu"), "{driver}");
