@@ -1,13 +1,14 @@
-# Commands for daily work. Each recipe is one command that works without just, too. `just` lists them.
+# Commands for daily work. `just` lists them. Each recipe is a single command that you can also run
+# without just.
 
 _list:
     @just --list --unsorted
 
-# Builds both programs, optimised: target/release/ucfpack and target/release/ucftrain
+# Builds the optimised programs target/release/ucfpack and target/release/ucftrain
 build:
     cargo build --release --bins --locked
 
-# Runs all tests and counts them (arguments go to cargo test)
+# Runs all tests and prints a table (arguments go to cargo test)
 test *ARGUMENTS:
     scripts/test.sh {{ARGUMENTS}}
 
@@ -15,19 +16,19 @@ test *ARGUMENTS:
 fmt:
     cargo fmt --all
 
-# Runs clippy on all code; a warning is an error
+# Runs clippy on all code (warnings are errors)
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Runs everything that must pass before a change lands
+# Runs all checks that must pass before a change is merged
 ci:
     .ci/run
 
-# Makes a data set, packs it, trains both streams and fuses them
+# Packs a synthetic dataset, trains both networks and fuses their scores
 demo:
     scripts/demo.sh
 
-# Builds the documentation of all crates and opens it
+# Builds and opens the documentation of all crates
 doc:
     cargo doc --workspace --no-deps --locked --open
 
@@ -35,10 +36,10 @@ doc:
 cuda:
     scripts/check_cuda.sh
 
-# Fuzzes the readers of untrusted files (arguments: seconds a target, targets)
+# Fuzzes the readers of untrusted files (arguments: seconds per target, targets)
 fuzz *ARGUMENTS:
     scripts/fuzz.sh {{ARGUMENTS}}
 
-# Checks licences and sources of dependencies (`just deny advisories`: also known vulnerabilities)
+# Checks licences and sources of dependencies (with `advisories`, also known vulnerabilities)
 deny *ARGUMENTS:
     scripts/deny.sh {{ARGUMENTS}}

@@ -1,20 +1,26 @@
 #!/usr/bin/env bash
-# Makes a CUDA 13.0 toolkit out of PyPI wheels, to build the feature cuda on a machine without one. Linux x86-64; needs python3 with
-# pip, and a C compiler.
+# Makes a CUDA 13.0 toolkit from PyPI wheels, to build the feature cuda.
 #
-#   scripts/cuda-toolkit.sh DIR     0.4 GB; does nothing if it is there
-#   . DIR/env.sh                    sets CUDA_HOME, PATH, LIBRARY_PATH and, unless it is set, CUDA_COMPUTE_CAP=90
+#   scripts/cuda-toolkit.sh DIR     makes the toolkit (0.4 GB), if it does not exist yet .
+#   DIR/env.sh                    sets CUDA_HOME, PATH, LIBRARY_PATH, and CUDA_COMPUTE_CAP=90 if
+#   unset
 #
-# It has the compilers and no libraries but the run-time's: this project's programs look for the driver, cuBLAS, cuRAND and cuDNN when
-# they run (delayload/).
+# Needs Linux x86-64, python3 with pip and venv, and a C compiler.
+#
+# The toolkit holds the compilers and the runtime library only. Programs of this project find the
+# driver, cuBLAS, cuRAND and cuDNN when they run (delayload/).
 set -euo pipefail
-mkdir -p "${1:?usage: cuda-toolkit.sh DIR}"
+mkdir -p "${1:?usage: scripts/cuda-toolkit.sh DIR}"
 dir=$(cd "$1" && pwd)
 [ ! -f "$dir/complete-3" ] || exit 0
 
-wheels=(nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85)
+wheels=(
+    nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-cuda-runtime==13.0.96
+    nvidia-cuda-cccl==13.0.85
+)
 python3 -m venv "$dir/python"
-"$dir/python/bin/pip" install --quiet --no-deps --only-binary=:all: --no-compile --upgrade --target "$dir/wheels" "${wheels[@]}"
+"$dir/python/bin/pip" install --quiet --no-deps --only-binary=:all: --no-compile --upgrade \
+    --target "$dir/wheels" "${wheels[@]}"
 
 nvidia=$dir/wheels/nvidia
 mkdir -p "$dir/include" "$dir/lib64"

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Checks the licences and sources of all dependencies, with the rules in deny.toml. Installs cargo-deny if it is missing (minutes).
-#   scripts/deny.sh                 works offline
-#   scripts/deny.sh advisories      also downloads RustSec's database, and checks for known vulnerabilities
+# Checks the licences and sources of all dependencies against the rules in deny.toml.
+#
+#   scripts/deny.sh                 works offline scripts/deny.sh advisories      also downloads the
+#   RustSec database and checks for vulnerabilities
+#
+# Needs cargo-deny, and installs it if it is missing (some minutes).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked

@@ -1,19 +1,25 @@
 #!/usr/bin/env bash
-# Installs what tests need beside Rust, a C compiler and python3: ffmpeg, a browser, and a Python with zstandard (scripts/python_env.sh).
-# For Debian and Ubuntu; packages that are missing need root or sudo. Fails if something cannot be installed.
+# Installs the tools that some tests need: ffmpeg, Chromium, and a Python with zstandard.
+#
+#   scripts/install_test_tools.sh
+#
+# Needs Debian or Ubuntu, python3, and root or sudo if packages are missing. Exits with 1 if a tool
+# cannot be installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=()
 command -v ffmpeg >/dev/null || packages+=(ffmpeg)
-command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || packages+=(chromium)
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+    packages+=(chromium)
 if [ ${#packages[@]} -gt 0 ]; then
     sudo=()
     [ "$(id -u)" = 0 ] || sudo=(sudo)
     install=("${sudo[@]}" timeout 600 apt-get install -y --no-install-recommends "${packages[@]}")
     echo "Installing ${packages[*]}"
-    "${install[@]}" >/dev/null 2>&1 || { "${sudo[@]}" timeout 300 apt-get update >/dev/null && "${install[@]}" >/dev/null; } || {
-        echo "error: cannot install ${packages[*]}; tests that need them would be ignored" >&2
+    update=("${sudo[@]}" timeout 300 apt-get update)
+    "${install[@]}" >/dev/null 2>&1 || { "${update[@]}" >/dev/null && "${install[@]}" >/dev/null; } || {
+        echo "error: cannot install ${packages[*]}, which some tests need" >&2
         exit 1
     }
 fi

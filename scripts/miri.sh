@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Runs the tests that Miri can run, which finds undefined behaviour in unsafe code. Needs a nightly toolchain with Miri:
-#   rustup toolchain install nightly --component miri,rust-src
-#   scripts/miri.sh [CRATE...]      # default: all crates below
-# Miri interprets Rust alone. It cannot call zstd, LZ4 or other C code, map files into memory, or start programs; the tests that
-# do are left out by name. Vector code for AVX2 runs in a second pass, except streaming stores, which are inline assembly.
+# Runs tests under Miri, which finds undefined behaviour in unsafe code.
+#
+#   scripts/miri.sh [CRATE...]      default: clip-loader, clipshard, inert-pickle
+#
+# Needs nightly Rust with Miri: rustup toolchain install nightly --component miri,rust-src
+#
+# Miri only interprets Rust. It cannot call C code (zstd, LZ4), map files into memory, or start
+# programs. The script therefore selects tests by name. AVX2 code runs in a second pass, except for
+# streaming stores, which are inline assembly.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 crates=("$@")
@@ -21,14 +25,14 @@ miri() { # crate, extra target features, test arguments
 for crate in "${crates[@]}"; do
   case $crate in
     clipshard)
-      # Left out: codec::tests, codec::zstd (C libraries), codec::matches and codec::jpeg::tests (safe code; hours), and
-      # whatever opens files as shards and manifests are opened (O_NONBLOCK).
+      # Skipped: codec::tests and codec::zstd (C code), codec::matches and codec::jpeg::tests (safe
+      # code that takes hours), and tests that open shards and manifests (O_NONBLOCK).
       miri "$crate" "" order:: budget:: codec::uncached codec::filter codec::jpeg::baseline manifest:: \
         --skip comes_back_as_written --skip is_written_twice
       miri "$crate" +avx2,+bmi2 codec::jpeg::baseline::avx2
       ;;
     clip-loader)
-      # Left out: whatever opens a data set or resizes.
+      # Skipped: tests that open a dataset or resize images.
       miri "$crate" "" ring:: sampling:: view:: pixels::mirror
       ;;
     inert-pickle)

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# Packages all crates as they would be published, in publishing order, and builds each from its package alone, offline.
+# Packages all crates as for publishing, and builds each crate from its package, offline.
+#
 #   scripts/package.sh [--quick] [--test CRATE...]
-# --quick builds nothing; --test also runs the tests of these crates from their packages, outside of the repository.
+#
+#   --quick         does not build the packages --test CRATE... also runs the tests of these crates
+#   from their packages, outside of the repository
+#
+# Needs Rust and python3, and all dependencies in cargo's cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 options=(--locked --allow-dirty --workspace --exclude whole-program-tests)
@@ -10,13 +15,14 @@ while [ $# -gt 0 ]; do
   case $1 in
     --quick) options+=(--no-verify); shift ;;
     --test) shift; tested=("$@"); break ;;
-    *) sed -n '2,4s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,9s/^# \?//p' "$0" >&2; exit 2 ;;
   esac
 done
-# Members find each other in a registry that cargo makes for this run, so that nothing must be published first.
+# Cargo makes a temporary registry of the members, so that no crate must be published first.
 cargo package "${options[@]}"
 
-target=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+target=$(cargo metadata --format-version 1 --no-deps --locked |
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
 # Name and folder of each member that can be published.
 members=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c '
 import json, os, sys
@@ -26,7 +32,10 @@ for package in json.load(sys.stdin)["packages"]:
 patches=()
 while read -r name folder; do
   for file in README.md LICENSE-MIT LICENSE-APACHE; do
-    tar -tf "$target/package/$name-"*.crate | grep "/$file\$" >/dev/null || { echo "$name: its package lacks $file" >&2; exit 1; }
+    tar -tf "$target/package/$name-"*.crate | grep "/$file\$" >/dev/null || {
+      echo "error: the package of $name does not contain $file" >&2
+      exit 1
+    }
   done
   patches+=(--config "patch.crates-io.$name.path='$folder'")
 done <<< "$members"

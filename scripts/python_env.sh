@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
-# Makes a Python environment in target/python, where tests find it, and prints its python: numpy and zstandard for the second
-# reader (scripts/read_clipshard.py), typos for scripts/lint_words.sh.
+# Makes a Python environment in target/python, where tests find it, and prints the path of its
+# python.
+#
+#   scripts/python_env.sh
+#
+# Needs python3 with venv, and network access if the environment does not exist yet. It installs
+# numpy and zstandard for scripts/read_clipshard.py, and typos for scripts/lint_words.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${CARGO_TARGET_DIR:-target}/python

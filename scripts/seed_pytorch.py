@@ -9,7 +9,7 @@ Needs these Python packages:
     python3 -m venv venv && venv/bin/pip install torch torchvision safetensors pillow numpy zstandard
     venv/bin/python scripts/seed_pytorch.py spatial --data PACKED --weights resnet18.safetensors
 
-The sampling rules are those in docs/recipes.md. The random numbers come from Python and PyTorch, so
+The sampling rules are those in docs/training/recipes.md. The random numbers come from Python and PyTorch, so
 compare the spread over several seeds, not single seeds. The script reads shards with
 read_clipshard.py. It prints a line per epoch, then a JSON document with the history.
 """

@@ -1,4 +1,6 @@
-//! A shard whose checksums fit: the index of each clip is right or an error, and records lie inside the file.
+//! Reads any bytes as a shard with correct checksums.
+//!
+//! The index of each clip must be consistent or an error. Records must be inside the file.
 #![no_main]
 
 use clipshard::Shard;
@@ -19,13 +21,14 @@ fuzz_target!(|bytes: &[u8]| {
             continue;
         };
         let (start, end) = (records.byte_range().start, records.byte_range().end);
-        // Records follow each other without holes, as long as the clip before is whole.
+        // There is no gap between the records of two clips. If the index of a clip is damaged, its
+        // end is unknown.
         assert!(start >= 64 && end <= bytes.len() as u64 && (end_of_last == 0 || start == end_of_last));
         end_of_last = end;
         let mut sum = 0;
         for frame in records.frames() {
             for plane in 0..records.planes() {
-                let info = frame.info(plane).expect("a record that is there");
+                let info = frame.info(plane).expect("the record exists");
                 assert!(info.size.is_storable());
                 sum += u64::from(info.stored_bytes);
             }

@@ -1,4 +1,7 @@
-//! Any bytes as a manifest, its checksum made right: a manifest or an error; a manifest comes back as it was written.
+//! Reads any bytes as a manifest with a correct checksum.
+//!
+//! Reading must return a manifest or an error. A manifest that is written and read again must be
+//! the same.
 #![no_main]
 
 use clipshard::{MANIFEST_FILE, Manifest};
@@ -24,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut bytes = bytes.to_vec();
     reseal(&mut bytes);
     let path = PLACE.put(MANIFEST_FILE, &bytes);
-    let folder = path.parent().expect("it is in a folder");
+    let folder = path.parent().expect("the file is in a folder");
     let Ok(manifest) = Manifest::read(folder) else { return };
     for shard in manifest.streams.iter().flat_map(|stream| &stream.shards) {
         assert!(!shard.file.contains('/'));
@@ -35,5 +38,5 @@ fuzz_target!(|bytes: &[u8]| {
     if written.is_err() {
         return;
     }
-    assert_eq!(Manifest::read(folder).expect("what was written can be read"), manifest);
+    assert_eq!(Manifest::read(folder).expect("cannot read the manifest that was written"), manifest);
 });

@@ -1,4 +1,6 @@
-//! Any bytes as a shard, as they are and with their checksums made right: opening gives a shard or an error.
+//! Opens any bytes as a shard, unchanged and with corrected checksums.
+//!
+//! Opening must return a shard or an error.
 #![no_main]
 
 use clipshard::Shard;

@@ -1,5 +1,7 @@
-//! Reads any bytes as a score file (npz, npy, pickle or csv), and the arrays in them as an npz file whose checksums fit: scores
-//! that keep every rule, or an error.
+//! Reads any bytes as a scores file (npz, npy, pickle or csv). Also reads npy arrays in the bytes
+//! as an npz file with correct checksums.
+//!
+//! Reading must return scores that keep all rules, or an error.
 #![no_main]
 
 use clipshard_fuzz::{Place, zip};
@@ -10,7 +12,7 @@ use ucftrain::testing::Scores;
 
 static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
 
-/// What an npy file begins with.
+/// The first bytes of an npy file.
 const NPY: &[u8] = b"\x93NUMPY";
 
 fn check(bytes: &[u8]) {

@@ -1,5 +1,6 @@
-//! Any bytes as a torch file, as the pickle within one, and as scores: tensors that are no larger than the file allows, or an
-//! error.
+//! Reads any bytes as a torch file, as the pickle in a torch file, and as scores.
+//!
+//! Reading must return an error, or tensors that are not larger than the file allows.
 #![no_main]
 
 use clipshard_fuzz::archive;
@@ -13,7 +14,7 @@ fn check(bytes: &[u8]) {
         assert_eq!(tensor.shape.iter().product::<usize>(), tensor.values.len());
         elements += tensor.values.len();
     }
-    // What is packed may unpack to sixteen times its size and a MiB.
+    // A compressed file may unpack to 16 times its size plus one MiB.
     assert!(elements <= 17 * bytes.len() + (1 << 20));
 }
 

@@ -1,5 +1,7 @@
-//! Reads any bytes as a file of weights, and as a safetensors file whose header has the right length: tensors no larger than the
-//! file allows, or an error.
+//! Reads any bytes as a weights file, and as a safetensors file with the correct length of its
+//! header.
+//!
+//! Reading must return an error, or tensors that are not larger than the file allows.
 #![no_main]
 
 use candle_convnet::{check_values, read_weights, torchvision_names};
@@ -13,7 +15,7 @@ fn check(bytes: &[u8]) {
     let path = PLACE.put("weights", bytes);
     let Ok(tensors) = read_weights(&path) else { return };
     let elements: usize = tensors.values().map(|tensor| tensor.elem_count()).sum();
-    // A compressed file may unpack to sixteen times its size and a MiB.
+    // A compressed file may unpack to 16 times its size plus one MiB.
     assert!(elements <= 17 * bytes.len() + (1 << 20));
     let _ = check_values(&path, &tensors);
     let count = tensors.len();
@@ -24,7 +26,8 @@ fn check(bytes: &[u8]) {
 
 fuzz_target!(|bytes: &[u8]| {
     check(bytes);
-    // The header: its length in eight bytes, then JSON.
+    // A safetensors file starts with the length of the header in eight bytes. The header is JSON
+    // and ends with `}`.
     let Some(header) = bytes.iter().rposition(|&byte| byte == b'}').and_then(|last| (last + 1).checked_sub(8)) else {
         return;
     };

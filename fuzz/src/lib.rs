@@ -1,5 +1,6 @@
-//! What the targets share: a file in memory, and checksums made right, without which hardly an input would get past the first
-//! check.
+//! Helpers of the fuzz targets: input files in memory, and corrected checksums.
+//!
+//! Without corrected checksums, almost no input would pass the first check of a reader.
 
 use clipshard::layout::{
     CLIP_ENTRY_BYTES, ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ENTRY_BYTES, IndexEntry, MAGIC, TRAILER_BYTES,
@@ -9,21 +10,21 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// A folder for the input as a file; in memory where the system has such a place.
+/// A temporary folder for input files, in memory if the system has `/dev/shm`.
 pub struct Place(TempDir);
 
 impl Place {
-    /// One for the whole run.
+    /// Makes the folder. A target needs one folder for the whole run.
     pub fn new() -> Self {
         let memory = std::path::Path::new("/dev/shm");
         let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        Self(made.expect("a folder can be made"))
+        Self(made.expect("cannot make a temporary folder"))
     }
 
-    /// Writes the input and returns its path.
+    /// Writes an input to a file and returns the path.
     pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.path().join(name);
-        std::fs::write(&path, bytes).expect("the folder has space");
+        std::fs::write(&path, bytes).expect("cannot write the input");
         path
     }
 }
@@ -34,7 +35,8 @@ impl Default for Place {
     }
 }
 
-/// Makes marks, sizes that follow from the file's, and every checksum of a shard right, as far as there is a shard.
+/// Corrects the magic bytes, the file size and all checksums of a shard. Skips parts that are
+/// outside the file.
 pub fn reseal(bytes: &mut [u8]) {
     if bytes.len() < HEADER_BYTES + TRAILER_BYTES {
         return;
@@ -52,7 +54,8 @@ pub fn reseal(bytes: &mut [u8]) {
     let at = |value: u64| usize::try_from(value).ok().filter(|at| *at <= length);
     let index_at = at(trailer.index_offset.get());
     let end = |start: usize, count: u64, size: usize| {
-        at((start as u64).saturating_add(count.saturating_mul(size as u64))).filter(|end| *end <= length - TRAILER_BYTES)
+        let end = (start as u64).saturating_add(count.saturating_mul(size as u64));
+        at(end).filter(|end| *end <= length - TRAILER_BYTES)
     };
     let clips_at = index_at.and_then(|start| end(start, trailer.records.get(), INDEX_ENTRY_BYTES));
     let names_at = clips_at.and_then(|start| end(start, trailer.clips.get().into(), CLIP_ENTRY_BYTES));
@@ -84,7 +87,8 @@ pub fn reseal(bytes: &mut [u8]) {
     bytes[length - TRAILER_BYTES..].copy_from_slice(trailer.as_bytes());
 }
 
-/// Returns a zip archive as `torch.save` writes it, with these bytes as its pickle and a storage `0` of sixteen bytes.
+/// Returns a zip archive in the form of `torch.save`, with the given pickle and a storage `0` of 16
+/// bytes.
 pub fn archive(pickle: &[u8]) -> Vec<u8> {
     zip(&[("x/data.pkl", pickle), ("x/data/0", &[1; 16])])
 }
@@ -94,12 +98,13 @@ pub fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     for &(name, content) in files {
         let (offset, size) = (archive.len() as u32, content.len() as u32);
-        // Version, flags, method, time and date.
+        // Version, flags, method, time, date.
         let mut head = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0].to_vec();
         head.extend([crc32fast::hash(content), size, size].map(u32::to_le_bytes).concat());
         head.extend([name.len() as u8, 0, 0, 0]);
         archive.extend([b"PK\x03\x04", head.as_slice(), name.as_bytes(), content].concat());
-        directory.extend([b"PK\x01\x02\x14\0", head.as_slice(), &[0; 10], &offset.to_le_bytes(), name.as_bytes()].concat());
+        let entry = [b"PK\x01\x02\x14\0", head.as_slice(), &[0; 10], &offset.to_le_bytes(), name.as_bytes()];
+        directory.extend(entry.concat());
     }
     let (start, size, count) = (archive.len() as u32, directory.len() as u32, files.len() as u8);
     archive.extend(directory);
