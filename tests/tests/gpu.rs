@@ -154,7 +154,7 @@ fn full_gpu_memory_is_reported_with_a_cure() {
     let temp = tempfile::tempdir().unwrap();
     let said = train(temp.path(), "full", "spatial", &[("STUB_GPU_MEMORY", "20000000")], "--epochs 1").error(1);
     let last = said.lines().last().unwrap();
-    assert!(last.starts_with("error: the card's memory is full: take a smaller --batch-size"), "{said}");
+    assert!(last.starts_with("error: the memory of the GPU is full; use a smaller --batch-size"), "{said}");
 }
 
 /// Returns the host's work per step in the middle of an epoch.
@@ -284,11 +284,10 @@ fn flow_on_a_gpu_reports_what_is_missing_too() {
     let last = |done: Done| done.error(1).lines().last().unwrap_or_default().to_owned();
     assert_eq!(
         last(build(&[("STUB_GPU_INIT", "100")])),
-        "error: --device cuda:0: no such card, the driver shows none, or compute on the processor without --device"
+        "error: --device cuda:0: there is no such GPU; the driver reports none; to use the CPU, remove --device"
     );
     assert_eq!(
         last(build(&[("STUB_GPU_MEMORY", "100000")])),
-        "error: --device cuda:0: the card's memory is full; give it fewer --jobs, or compute on the \
-         processor without --device"
+        "error: --device cuda:0: the GPU is out of memory; reduce --jobs, or use the CPU: remove --device"
     );
 }

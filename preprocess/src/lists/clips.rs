@@ -76,7 +76,7 @@ impl Clips {
         clip.subsets.resize(clip.subsets.len().max(split + 1), Subset::Unused);
         match clip.subsets[split] {
             Subset::Unused => clip.subsets[split] = subset,
-            _ => return Err(format!("{name} is named twice in this split")),
+            _ => return Err(format!("{name} is listed twice in this split")),
         }
         Ok(clip)
     }

@@ -48,7 +48,7 @@ impl Lists {
         let mut notes = leaks(&rows);
         let held_out = held_out(rows.iter().map(|row| row.part), &mut notes);
         if !rows.iter().any(|row| matches!(row.part, Role::Test | Role::Validation)) {
-            notes.push(format!("{}: all clips are for training, none for testing", path.display()));
+            notes.push(format!("{}: all clips are for training, and none for testing", path.display()));
         }
         let mut clips = Clips::default();
         for row in &rows {
@@ -60,7 +60,7 @@ impl Lists {
                 if let (Some(group), Some(earlier)) = (&row.group, &clip.group)
                     && group != earlier
                 {
-                    return Err(fault(format!("{} has the group {earlier} in a row before", row.name)));
+                    return Err(fault(format!("{} has the group {group}, but {earlier} in an earlier row", row.name)));
                 }
                 if row.group.is_some() {
                     clip.group.clone_from(&row.group);
@@ -77,12 +77,12 @@ impl Lists {
     /// Makes the lists of a dataset in which each folder is a class, in byte order of the folder
     /// names. `tree` is the name of the source for messages.
     ///
-    /// All clips are for training, unless folders above the classes name roles, such as `train/`
+    /// All clips are for training, unless folders above the classes name subsets, such as `train/`
     /// and `val/`.
     ///
     /// # Errors
     /// Returns [`Error::Input`] if there are no clips, or if the class folders are named like
-    /// roles.
+    /// subsets.
     pub fn from_folders(folders: &[ClassedFolder], tree: &str) -> Result<Self> {
         let names: BTreeSet<&str> = folders.iter().map(|folder| folder.class.as_str()).collect();
         let classes: Vec<String> = names.into_iter().map(str::to_owned).collect();
@@ -90,7 +90,7 @@ impl Lists {
         if as_parts.len() > 1 || !as_parts.is_empty() && as_parts.len() == classes.len() {
             return Err(Error::input(
                 Problem::from(format!(
-                    "{tree}: the folders {} are parts of a split, and no folders of classes lie in them; name clips, classes and splits in a CSV file (path,label,split) by ",
+                    "{tree}: the folders {} are named like subsets, but contain no class folders; list the clips in a CSV file (path,label,split) and pass it with ",
                     as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
                 ))
                 .name(Setting::Lists),
@@ -109,18 +109,18 @@ impl Lists {
         }
         let clips = clips.finish(held_out.len());
         if clips.is_empty() {
-            return Err(Error::input(format!("{tree} holds no clip folders")));
+            return Err(Error::input(format!("{tree} contains no clip folders")));
         }
         let named = if classes.len() <= NAMED { format!(" ({})", classes.join(", ")) } else { String::new() };
         let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.role.map(Role::name)).collect();
         notes.push(if parts.is_empty() {
             format!(
-                "classes are the {} folders of {tree}{named}, all clips for training; to test, name a CSV file (path,label,split)",
+                "the classes are the {} folders in {tree}{named}, and all clips are for training; for a test split, use a CSV file (path,label,split)",
                 classes.len()
             )
         } else {
             let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
-            format!("{tree} has folders for parts ({parts}); the {} folders in these are the classes{named}", classes.len())
+            format!("{tree} has folders for subsets ({parts}); the {} folders in them are the classes{named}", classes.len())
         });
         let splits = (1..=held_out.len()).map(|n| n.to_string()).collect();
         Ok(Self { dataset: "custom", classes, splits, clips, notes })
@@ -130,7 +130,7 @@ impl Lists {
 /// Number of classes up to which a note names them all.
 const NAMED: usize = 8;
 
-/// Returns the role that each split tests on. Without test clips there is still one split.
+/// Returns the subset that each split tests on. Without test clips there is still one split.
 fn held_out(parts: impl Iterator<Item = Role>, notes: &mut Vec<String>) -> Vec<Role> {
     let parts: BTreeSet<Role> = parts.collect();
     let mut held_out: Vec<Role> =
@@ -143,7 +143,7 @@ fn held_out(parts: impl Iterator<Item = Role>, notes: &mut Vec<String>) -> Vec<R
     held_out
 }
 
-/// Returns the splits that use a clip of this role, and its subset in each.
+/// Returns the splits that use a clip of this subset, each with its [`Subset`] there.
 fn subsets(part: Role, held_out: &[Role]) -> impl Iterator<Item = (usize, Subset)> {
     let of_split = |(split, held): (usize, &Role)| match part {
         Role::Train => Some((split, Subset::Train)),
@@ -170,9 +170,9 @@ fn find_csv(path: &Path) -> Result<PathBuf> {
     match found.as_slice() {
         [only] => Ok(only.clone()),
         _ => Err(Error::input(
-            Problem::from(format!("{} holds {} CSV files; ", path.display(), found.len()))
+            Problem::from(format!("{} contains {} CSV files; ", path.display(), found.len()))
                 .name(Setting::Lists)
-                .then(" wants the file, with rows path,label,split"),
+                .then(" must be one CSV file with the columns path,label,split"),
         )),
     }
 }
@@ -202,21 +202,21 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         if let Some(text) = record.iter().skip(width).find(|text| !text.is_empty()) {
             return Err(fault(
                 line,
-                format!("`{text}` stands behind the row's {width} columns; quote texts with commas"),
+                format!("unexpected `{text}` after the {width} columns; put values that contain commas in quotes"),
             ));
         }
         let field = |column: usize| columns[column].and_then(|at| record.get(at)).filter(|text| !text.is_empty());
         let (Some(clip), Some(label), Some(split)) = (field(0), field(1), field(2)) else {
-            return Err(fault(line, "a row needs path,label,split".into()));
+            return Err(fault(line, "a row needs the columns path,label,split".into()));
         };
         let clip = clip.replace('\\', "/");
         let mut components = clip.split('/').rev().filter(|component| !component.is_empty());
         let name = strip_extension(components.next().unwrap_or_default()).to_owned();
         if name.is_empty() {
-            return Err(fault(line, format!("`{clip}` names no clip")));
+            return Err(fault(line, format!("the path `{clip}` has no clip name")));
         }
         let Some(part) = Role::of_name(split) else {
-            return Err(fault(line, format!("split `{split}` is none of train, test, val, unused")));
+            return Err(fault(line, format!("the split is `{split}`, expected train, test, val or unused")));
         };
         let group = field(3).map(str::to_owned);
         if group.as_ref().is_some_and(|group| group.len() > u16::MAX.into()) {
@@ -230,7 +230,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
                 return Err(fault(
                     line,
                     format!(
-                        "{class_folder}/{name} has the label {label}, but {other} in line {line_of_other}; a clip has one"
+                        "{class_folder}/{name} has the label {label}, but {other} in line {line_of_other}; a clip has one label"
                     ),
                 ));
             }
@@ -238,7 +238,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         rows.push(Row { line, name, class_folder, label: label.to_owned(), part, group });
     }
     if rows.is_empty() {
-        return Err(Error::input(format!("{} names no clip", path.display())));
+        return Err(Error::input(format!("{} contains no clips", path.display())));
     }
     Ok(rows)
 }
@@ -257,7 +257,7 @@ fn leaks(rows: &[Row]) -> Vec<String> {
     };
     let torn: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
     let Some(first) = torn.first() else { return Vec::new() };
-    vec![format!("{} groups (such as {first}) have clips to learn from and clips to test on", torn.len())]
+    vec![format!("{} groups (such as {first}) have both training and test clips, so test results may be too good", torn.len())]
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Lists {
             for (label, class) in classes.iter().enumerate() {
                 let Some(path) = files.get(&(class.clone(), *split)) else {
                     return Err(Error::input(format!(
-                        "{} has lists of split {split} but no {class}_test_split{split}.txt; a split needs every class",
+                        "{} has no {class}_test_split{split}.txt, but other lists of split {split}; a split needs a list for every class",
                         folder.display()
                     )));
                 };
@@ -38,14 +38,14 @@ impl Lists {
                         Some((file, "1")) => (file, Subset::Train),
                         Some((file, "2")) => (file, Subset::Test),
                         Some((file, "0")) => (file, Subset::Unused),
-                        _ => return Err(fault(format!("`{text}` is not `<name>.avi` with 0, 1 or 2"))),
+                        _ => return Err(fault(format!("expected `<name>.avi` and 0, 1 or 2, found `{text}`"))),
                     };
                     let name = strip_extension(file.trim());
                     if let Some(word) = name.split_whitespace().skip(1).find(|word| matches!(*word, "0" | "1" | "2")) {
-                        return Err(fault(format!("text stands behind `{word}`; a line has one clip and its number")));
+                        return Err(fault(format!("unexpected text after `{word}`; a line has one clip and its number")));
                     }
                     if name.is_empty() {
-                        return Err(fault(format!("`{text}` names no clip")));
+                        return Err(fault(format!("`{text}` has no clip name")));
                     }
                     clips.add(name, label, class, place, subset, &classes).map_err(fault)?;
                 }
@@ -54,7 +54,7 @@ impl Lists {
         let splits: Vec<String> = splits.iter().map(u32::to_string).collect();
         let clips = clips.finish(splits.len());
         if clips.is_empty() {
-            return Err(Error::input(format!("the lists in {} name no clip", folder.display())));
+            return Err(Error::input(format!("the lists in {} contain no clips", folder.display())));
         }
         Ok(Self { dataset: "hmdb51", classes, splits, clips, notes: Vec::new() })
     }
@@ -75,9 +75,9 @@ fn find_lists(folder: &Path) -> Result<BTreeMap<(String, u32), PathBuf>> {
     }
     if files.is_empty() {
         return Err(Error::input(
-            Problem::from(format!("found no <class>_test_splitN.txt in {}; ", folder.display()))
+            Problem::from(format!("{} has no <class>_test_splitN.txt; ", folder.display()))
                 .name(Setting::Lists)
-                .then(" wants the folder of HMDB51's lists (testTrainMulti_7030_splits)"),
+                .then(" must be the folder of HMDB51's lists (testTrainMulti_7030_splits)"),
         ));
     }
     Ok(files)
@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn each_bad_list_has_its_error() {
         let cases: &[(&[(&str, &str)], &str)] = &[
-            (&[("classInd.txt", "1 Archery\n")], "found no <class>_test_splitN.txt"),
-            (&[("hit_test_split1.txt", "a.avi 3\n")], "line 1: `a.avi 3` is not `<name>.avi` with 0, 1 or 2"),
-            (&[("hit_test_split1.txt", "a.avi 1\na.avi 2\n")], "line 2: a is named twice"),
+            (&[("classInd.txt", "1 Archery\n")], "has no <class>_test_splitN.txt"),
+            (&[("hit_test_split1.txt", "a.avi 3\n")], "line 1: expected `<name>.avi` and 0, 1 or 2, found `a.avi 3`"),
+            (&[("hit_test_split1.txt", "a.avi 1\na.avi 2\n")], "line 2: a is listed twice"),
             (
                 &[
                     ("hit_test_split1.txt", "a.avi 1\n"),
@@ -137,9 +137,9 @@ mod tests {
                 ],
                 "no kick_test_split2.txt",
             ),
-            (&[("hit_test_split1.txt", "\n")], "name no clip"),
-            (&[("hit_test_split1.txt", "a.avi 1\nb.avi 1 c.avi 2\n")], "line 2: text stands behind `1`"),
-            (&[("hit_test_split1.txt", "a.avi 1 easy\n")], "line 1: `a.avi 1 easy` is not"),
+            (&[("hit_test_split1.txt", "\n")], "contain no clips"),
+            (&[("hit_test_split1.txt", "a.avi 1\nb.avi 1 c.avi 2\n")], "line 2: unexpected text after `1`"),
+            (&[("hit_test_split1.txt", "a.avi 1 easy\n")], "line 1: expected `<name>.avi` and 0, 1 or 2, found `a.avi 1 easy`"),
         ];
         for (files, expected) in cases {
             let error = Lists::read_hmdb51(folder(files).path()).unwrap_err().to_string();

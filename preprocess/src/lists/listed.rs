@@ -31,7 +31,7 @@ impl Lists {
             let Some(label) = self.classes.iter().position(|c| c.eq_ignore_ascii_case(name)) else {
                 return Err(Error::usage(
                     Problem::from(Setting::Classes)
-                        .then(format!(": the class list has no `{name}`{}", self.near(name))),
+                        .then(format!(": there is no class `{name}`{}", self.near(name))),
                 ));
             };
             kept[label] = true;
@@ -72,9 +72,9 @@ impl Lists {
         ranked.sort_unstable();
         let names: Vec<&str> = ranked.into_iter().take(3).map(|(_, class)| class).collect();
         if names.is_empty() {
-            format!("; it has {}", self.some_classes())
+            format!("; the classes are {}", self.some_classes())
         } else {
-            format!("; near: {}", names.join(", "))
+            format!("; similar: {}", names.join(", "))
         }
     }
 

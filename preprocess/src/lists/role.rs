@@ -1,6 +1,9 @@
-//! The role of a clip, and the words for it.
+//! The subset of a clip in a custom dataset, and the words for it.
 
-/// The role of a clip in a custom dataset.
+/// The subset of a clip in a custom dataset: what the CSV file or a folder says. [`Lists`] makes it
+/// into one [`clipshard::Subset`] per split.
+///
+/// [`Lists`]: super::Lists
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Role {
@@ -15,7 +18,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Returns the role that a word names. Case is ignored.
+    /// Returns the subset that a word names. Case is ignored.
     pub fn of_name(word: &str) -> Option<Self> {
         match word.to_ascii_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
@@ -26,14 +29,14 @@ impl Role {
         }
     }
 
-    /// Returns the role that a folder is named after. The name may have a suffix, as in
+    /// Returns the subset that a folder is named after. The name may have a suffix, as in
     /// `train_256`.
     pub fn of_folder(name: &str) -> Option<Self> {
         let word = name.split(['_', '-', '.', ' ']).next()?;
         Self::of_name(word).filter(|part| *part != Self::Unused)
     }
 
-    /// Returns the usual name of the role.
+    /// Returns the usual name of the subset.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -51,6 +54,6 @@ pub struct ClassedFolder {
     pub class: String,
     /// Name of the clip folder.
     pub clip: String,
-    /// Role that a folder above the class folder names, such as `train/`.
+    /// Subset that a folder above the class folder names, such as `train/`.
     pub role: Option<Role>,
 }

@@ -15,7 +15,7 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = split_lines(&String::from_utf8_lossy(before)).count().max(1);
-        Error::List { path: path.into(), line, what: "it is no UTF-8 text; save the list as UTF-8".into() }
+        Error::List { path: path.into(), line, what: "the list is not UTF-8 text; save it as UTF-8".into() }
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
@@ -63,7 +63,7 @@ pub(super) mod tests {
             std::fs::write(&path, bytes).unwrap();
             let error = lines(&path).unwrap_err().to_string();
             assert!(
-                error.ends_with(&format!("l: line {line}: it is no UTF-8 text; save the list as UTF-8")),
+                error.ends_with(&format!("l: line {line}: the list is not UTF-8 text; save it as UTF-8")),
                 "{error}"
             );
         }

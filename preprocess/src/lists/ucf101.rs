@@ -22,8 +22,8 @@ impl Lists {
         let class_file = folder.join("classInd.txt");
         if !class_file.is_file() {
             return Err(Error::input(
-                Problem::from(format!("found no classInd.txt in {}; ", folder.display())).name(Setting::Lists).then(
-                    " wants the folder of the official lists (classInd.txt, trainlist01.txt, testlist01.txt, ...)",
+                Problem::from(format!("{} has no classInd.txt; ", folder.display())).name(Setting::Lists).then(
+                    " must be the folder of the official lists (classInd.txt, trainlist01.txt, testlist01.txt, ...)",
                 ),
             ));
         }
@@ -38,9 +38,9 @@ impl Lists {
                 (has_train, _) => {
                     let (there, missing) = if has_train { (&train, &test) } else { (&test, &train) };
                     return Err(Error::input(format!(
-                        "{} is there but {} is not; a split needs both",
-                        there.display(),
-                        missing.display()
+                        "{} is missing, but {} exists; a split needs both",
+                        missing.display(),
+                        there.display()
                     )));
                 }
             }
@@ -51,20 +51,20 @@ impl Lists {
         let clips = clips.finish(splits.len());
         if splits.is_empty() {
             return Err(Error::input(
-                Problem::from(format!("found no trainlist0N.txt with its testlist0N.txt in {}; ", folder.display()))
+                Problem::from(format!("{} has no trainlist0N.txt and testlist0N.txt; ", folder.display()))
                     .name(Setting::Lists)
-                    .then(" wants the folder of the official lists"),
+                    .then(" must be the folder of the official lists"),
             ));
         }
         if let Some(clip) = clips.iter().find(|clip| clip.id != clip.folder) {
             return Err(Error::input(format!(
-                "the lists in {} name {} in several classes; a clip has one",
+                "the lists in {} name {} in several classes, but a clip has one class",
                 folder.display(),
                 clip.folder
             )));
         }
         if clips.is_empty() {
-            return Err(Error::input(format!("the lists in {} name no clip", folder.display())));
+            return Err(Error::input(format!("the lists in {} contain no clips", folder.display())));
         }
         Ok(Self { dataset: "ucf101", classes, splits, clips, notes: Vec::new() })
     }
@@ -77,12 +77,12 @@ fn read_classes(path: &Path) -> Result<Vec<String>> {
         let (id, name) = text
             .split_once(char::is_whitespace)
             .and_then(|(id, name)| Some((id.parse::<usize>().ok()?, name.trim())))
-            .ok_or_else(|| fault(format!("`{text}` is not `<number> <ClassName>`")))?;
+            .ok_or_else(|| fault(format!("expected `<number> <ClassName>`, found `{text}`")))?;
         if name.contains(char::is_whitespace) {
-            return Err(fault(format!("`{text}` goes on behind `<number> <ClassName>`")));
+            return Err(fault(format!("expected only `<number> <ClassName>`, found `{text}`")));
         }
         if id != classes.len() + 1 {
-            return Err(fault(format!("class {name} has number {id}, expected {}", classes.len() + 1)));
+            return Err(fault(format!("class {name} has the number {id}, expected {}", classes.len() + 1)));
         }
         if classes.iter().any(|c| c.eq_ignore_ascii_case(name)) {
             return Err(fault(format!("class {name} is listed twice")));
@@ -90,7 +90,7 @@ fn read_classes(path: &Path) -> Result<Vec<String>> {
         classes.push(name.to_owned());
     }
     if classes.is_empty() {
-        return Err(Error::input(format!("{} names no class", path.display())));
+        return Err(Error::input(format!("{} contains no classes", path.display())));
     }
     Ok(classes)
 }
@@ -103,7 +103,7 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
         let Some((class, file)) =
             name.rsplit_once('/').map(|(dir, file)| (dir.rsplit('/').next().unwrap_or(dir), file))
         else {
-            return Err(fault(format!("`{name}` has no class directory; expected `Class/v_Class_g01_c01.avi`")));
+            return Err(fault(format!("`{name}` has no class folder; expected `Class/v_Class_g01_c01.avi`")));
         };
         let label = classes
             .iter()
@@ -112,14 +112,14 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
         if let Some(number) = words.next()
             && number.parse() != Ok(label + 1)
         {
-            return Err(fault(format!("class {class} has number {} in classInd.txt, not {number}", label + 1)));
+            return Err(fault(format!("class {class} has the number {} in classInd.txt, not {number}", label + 1)));
         }
         if let Some(word) = words.next() {
-            return Err(fault(format!("`{word}` stands behind the entry; a line has one clip and its class number")));
+            return Err(fault(format!("unexpected `{word}` after the entry; a line has one clip and its class number")));
         }
         let id = strip_extension(file);
         if id.is_empty() {
-            return Err(fault(format!("`{name}` names no clip")));
+            return Err(fault(format!("`{name}` has no clip name")));
         }
         clips.add(id, label, class, split, subset, classes).map_err(fault)?;
     }
@@ -198,7 +198,7 @@ mod tests {
         ]);
         let error = Lists::read_ucf101(dir.path()).unwrap().keep_classes(&["Archrey".into()]).unwrap_err();
         assert!(error.is_usage());
-        assert!(error.to_string().contains("no `Archrey`; near: Archery"), "{error}");
+        assert!(error.to_string().contains("no class `Archrey`; similar: Archery"), "{error}");
     }
 
     #[test]
@@ -206,17 +206,17 @@ mod tests {
         let test = ("testlist01.txt", "Archery/v_Archery_g01_c01.avi\n");
         let good = ("trainlist01.txt", "Archery/v_Archery_g08_c01.avi 1\n");
         let cases: &[(&[(&str, &str)], &str)] = &[
-            (&[], "found no classInd.txt"),
-            (&[("classInd.txt", CLASSES)], "found no trainlist0N.txt"),
+            (&[], "has no classInd.txt"),
+            (&[("classInd.txt", CLASSES)], "has no trainlist0N.txt"),
             (&[("classInd.txt", CLASSES), good], "a split needs both"),
-            (&[("classInd.txt", "1 Archery\n3 Rowing\n"), good, test], "line 2: class Rowing has number 3, expected 2"),
+            (&[("classInd.txt", "1 Archery\n3 Rowing\n"), good, test], "line 2: class Rowing has the number 3, expected 2"),
             (
                 &[("classInd.txt", CLASSES), ("trainlist01.txt", "v_Archery_g08_c01.avi 1\n"), test],
-                "no class directory",
+                "has no class folder",
             ),
             (
                 &[("classInd.txt", CLASSES), ("trainlist01.txt", "Archery/v_Archery_g08_c01.avi 2\n"), test],
-                "has number 1 in classInd.txt, not 2",
+                "has the number 1 in classInd.txt, not 2",
             ),
             (
                 &[("classInd.txt", CLASSES), ("trainlist01.txt", "Bowls/v_Bowls_g08_c01.avi 2\n"), test],
@@ -224,9 +224,9 @@ mod tests {
             ),
             (
                 &[("classInd.txt", CLASSES), ("trainlist01.txt", "Archery/v_Archery_g01_c01.avi 1\n"), test],
-                "named twice in this split",
+                "listed twice in this split",
             ),
-            (&[("classInd.txt", CLASSES), ("trainlist01.txt", ""), ("testlist01.txt", "\n")], "name no clip"),
+            (&[("classInd.txt", CLASSES), ("trainlist01.txt", ""), ("testlist01.txt", "\n")], "contain no clips"),
             (
                 &[
                     ("classInd.txt", CLASSES),
@@ -236,13 +236,13 @@ mod tests {
                     ),
                     test,
                 ],
-                "line 2: `Rowing/b.avi` stands behind the entry",
+                "line 2: unexpected `Rowing/b.avi` after the entry",
             ),
             (
                 &[("classInd.txt", CLASSES), good, ("testlist01.txt", "Archery/v_Archery_g01_c01.avi 1 # easy\n")],
-                "testlist01.txt: line 1: `#` stands behind the entry",
+                "testlist01.txt: line 1: unexpected `#` after the entry",
             ),
-            (&[("classInd.txt", "1 Archery 2 Rowing\n"), good, test], "line 1: `1 Archery 2 Rowing` goes on behind"),
+            (&[("classInd.txt", "1 Archery 2 Rowing\n"), good, test], "line 1: expected only `<number> <ClassName>`, found `1 Archery 2 Rowing`"),
         ];
         for (files, expected) in cases {
             let dir = folder(files);

@@ -57,7 +57,7 @@ impl Videos {
                     let is_loop = error.loop_ancestor().is_some();
                     let error = error.into_io_error().unwrap_or_else(|| std::io::ErrorKind::Other.into());
                     if is_loop {
-                        strangers.add_unreadable(&path, std::io::Error::other("a link to a folder that holds it"))?;
+                        strangers.add_unreadable(&path, std::io::Error::other("a symbolic link to a folder that contains it"))?;
                     } else if machine_cure(&error).is_none() && is_video(&path) {
                         strangers.add_clip(&path, &format!("cannot read it: {error}"));
                     } else {
@@ -80,7 +80,7 @@ impl Videos {
             } else if is_video(path) {
                 let class = path.parent().and_then(Path::file_name).unwrap_or_default();
                 match path.file_stem().and_then(|stem| stem.to_str()) {
-                    _ if !entry.file_type().is_file() => strangers.add_clip(path, "it is no regular file"),
+                    _ if !entry.file_type().is_file() => strangers.add_clip(path, "it is not a regular file"),
                     Some(stem) if class.to_str().is_some() => {
                         files.entry(clip_key(stem)).or_default().push(path.to_owned());
                     }
@@ -91,7 +91,7 @@ impl Videos {
         if files.is_empty() {
             return Err(none_can_be_packed(root, &strangers).unwrap_or_else(|| {
                 Error::input(format!(
-                    "{} holds no videos (*.{}); name the folder that the archive was unpacked into",
+                    "{} contains no videos (*.{}); choose the folder with the unpacked archive",
                     root.display(),
                     ENDINGS.join(", *.")
                 ))
@@ -117,7 +117,7 @@ impl Videos {
     }
 
     /// Returns all videos with their class folders, for datasets in which each folder is a class. A
-    /// folder above the classes may name a role, such as `train/` or `val_256/`; then all videos
+    /// folder above the classes may name a subset, such as `train/` or `val_256/`; then all videos
     /// must be in such folders.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ impl Videos {
         for path in self.files.values().flatten() {
             let (class, clip) = (name(path.parent().and_then(Path::file_name)), name(path.file_stem()));
             let (Some(class), Some(clip)) = (class, clip) else {
-                return Err(Error::input(format!("{}: its folder's name is no class", path.display())));
+                return Err(Error::input(format!("{}: the name of its folder cannot be a class; rename the folder", path.display())));
             };
             let below: Vec<_> = path.strip_prefix(&self.root).unwrap_or(path).components().collect();
             let above_class = &below[..below.len().saturating_sub(2)];
@@ -142,7 +142,7 @@ impl Videos {
         if (1..classed.len()).contains(&in_parts) {
             return Err(Error::input(
                 Problem::from(format!(
-                    "{}: {in_parts} of {} videos lie in folders such as train and val, the others do not; name clips, classes and splits in a CSV file (path,label,split) by ",
+                    "{}: {in_parts} of {} videos are in folders such as train and val, but the others are not; list the clips in a CSV file (path,label,split) and pass it with ",
                     self.shown,
                     classed.len()
                 ))
@@ -178,9 +178,9 @@ impl Videos {
         if unlisted == self.files.len() {
             let example = clips.first().map_or("", |clip| clip.id.as_str());
             return Err(Error::input(format!(
-                "none of the {} clips that the lists name (such as {example}) is under {}; name the folder that these lists belong to",
-                clips.len(),
-                self.shown
+                "{} has none of the {} clips in the lists, such as {example}; use the folder that belongs to these lists",
+                self.shown,
+                clips.len()
             )));
         }
         let strangers = self.strangers.clone();
@@ -215,14 +215,14 @@ impl Videos {
             })
             .collect();
         match (files, of_class.as_slice()) {
-            ([], _) => Err(Absence::fault(format!("no video of it under {}", self.shown))),
+            ([], _) => Err(Absence::fault(format!("no video with this name in {}", self.shown))),
             (_, [only]) => Ok(only),
             // Only their class folders distinguish two listed clips with the same name.
             ([only], []) if clip.id == clip.folder => Ok(only),
-            ([_], []) => Err(Absence::fault(format!("no video of it in a folder of its class under {}", self.shown))),
+            ([_], []) => Err(Absence::fault(format!("no video with this name in a folder of its class in {}", self.shown))),
             _ => {
                 let places: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-                Err(Absence::fault(format!("{} are files of one clip; keep one", places.join(", "))))
+                Err(Absence::fault(format!("{} belong to the same clip; keep one of them", places.join(", "))))
             }
         }
     }

@@ -375,7 +375,7 @@ fn clips_without_a_name_are_not_lost_silently() {
 
 #[test]
 #[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
-fn folders_of_parts_are_splits() {
+fn folders_of_subsets_are_splits() {
     let folder = Folder::new();
     let video = folder.video("v/train/A/a.mp4", "1", "-c:v libx264");
     for copy in ["train/B/b.mp4", "val/A/c.mp4", "val/B/d.mp4"] {
@@ -387,7 +387,7 @@ fn folders_of_parts_are_splits() {
     assert_eq!(data.manifest().classes, ["A", "B"]);
     let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
     assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test, Subset::Test]);
-    // The error about one clip in two roles names both files.
+    // The error about one clip in two subsets names both files.
     fs::copy(&video, folder.path("v/val/A/a.mp4")).unwrap();
     ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 are files of one clip; keep one"]);
     fs::remove_file(folder.path("v/val/A/a.mp4")).unwrap();
@@ -400,11 +400,11 @@ fn folders_of_parts_are_splits() {
     let deep = folder.packed("deep");
     let subsets: Vec<Subset> = deep.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
     assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test]);
-    // If only some videos have a role, nothing is guessed.
+    // If only some videos have a subset, nothing is guessed.
     fs::create_dir_all(folder.path("v/C")).unwrap();
     fs::copy(&video, folder.path("v/C/e.mp4")).unwrap();
     ended(&folder.pack("v", &["--overwrite"]), 1, &["4 of 5 videos lie in folders such as train and val", "--lists"]);
-    // Folders named after roles must contain class folders.
+    // Folders named after subsets must contain class folders.
     fs::create_dir_all(folder.path("flat/train")).unwrap();
     fs::copy(&video, folder.path("flat/train/a.mp4")).unwrap();
     ended(&folder.pack("flat", &[]), 1, &["the folders train are parts of a split", "--lists"]);
@@ -529,7 +529,7 @@ fn strangers_in_trees_are_skipped_and_clips_without_a_name_are_not() {
     clip(&root.join("A").join(std::ffi::OsStr::from_bytes(b"caf\xe9")));
     ended(&pack(&["--overwrite"]), 1, &["1 of 2 clips cannot be packed", "its name is not UTF-8"]);
     ended(&pack(&["--overwrite", "--keep-going"]), 0, &["packed 1 clips", "left out 1 clips", "its name is not UTF-8"]);
-    // Folders named after roles are no classes.
+    // Folders named after subsets are no classes.
     clip(&root.join("train/v1"));
     clip(&root.join("val/v2"));
     ended(&pack(&["--overwrite", "--keep-going"]), 1, &["the folders train, val are parts of a split"]);
