@@ -97,7 +97,8 @@ def main():
             target = source / "src" / picture.relative_to(ROOT / "docs")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, target)
-    shutil.copyfile(ROOT / "docs/book.toml", source / "book.toml")
+    for name in ("book.toml", "book.css"):
+        shutil.copyfile(ROOT / "docs" / name, source / name)
     subprocess.run([mdbook(), "build", source, "--dest-dir", out], check=True)
     print(out / "index.html")
     if options.open:
