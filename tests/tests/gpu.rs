@@ -76,7 +76,8 @@ fn without_a_driver_the_program_starts_and_auto_is_the_cpu() {
     assert_eq!(with_libraries(broken.path(), &[], &format!("{BENCH} auto")).json()["device"], "cpu");
     let said = with_libraries(broken.path(), &[], &format!("{BENCH} cuda:0")).error(1);
     assert!(
-        said.starts_with("error: --device cuda:0: the NVIDIA driver cannot be loaded (") && said.contains("libcuda.so.1"),
+        said.starts_with("error: --device cuda:0: the NVIDIA driver cannot be loaded (")
+            && said.contains("libcuda.so.1"),
         "{said}"
     );
     assert!(said.ends_with("; install it, or use --device cpu\n"), "{said}");
@@ -134,7 +135,8 @@ fn an_unusable_gpu_is_reported_in_one_sentence_with_a_cure() {
     assert_eq!(no_gpu.json()["device"], "cpu");
     let said = with_libraries(folder.path(), &[], &format!("{BENCH} auto")).error(1);
     assert!(
-        said.contains("the NVIDIA driver is available, but libcudnn.so.9 cannot be loaded (") && said.contains("--device cpu"),
+        said.contains("the NVIDIA driver is available, but libcudnn.so.9 cannot be loaded (")
+            && said.contains("--device cpu"),
         "{said}"
     );
 }

@@ -40,9 +40,9 @@ impl VideoFile {
     /// Returns an error if the video has too few frames.
     pub(crate) fn check(&self) -> Result<(), Absence> {
         let Self { ref path, frames, header_frames, .. } = *self;
-        if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|said| said > frames + 1) {
-            let said = header_frames.map_or_else(String::new, |said| format!(" of {said}"));
-            return Err(Absence::of_file(path, format!("{frames}{said} frames are there; get the file again")));
+        if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|expected| expected > frames + 1) {
+            let but = header_frames.map_or_else(String::new, |expected| format!(", but its header says {expected}"));
+            return Err(Absence::of_file(path, format!("it has {frames} frames{but}; get the file again")));
         }
         if frames <= MIN_FLOW_FRAMES { Err(Absence::short_video(path, frames)) } else { Ok(()) }
     }
