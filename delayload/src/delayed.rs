@@ -1,4 +1,4 @@
-//! Loading, and the slots that NVIDIA's functions jump through.
+//! Loads libraries and fills the slots that NVIDIA's functions jump through.
 #![allow(unsafe_code, reason = "loading libraries, and the slots of build.rs")]
 
 use crate::error::Error;
@@ -13,26 +13,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 include!(concat!(env!("OUT_DIR"), "/functions.rs"));
 
 unsafe extern "C" {
-    /// Where each function is, in the order of `FUNCTIONS`: made and initialised by build.rs.
+    /// The address of each function, in the order of `FUNCTIONS`. build.rs defines and initialises
+    /// it.
     static cuda_delayload_slots: [AtomicUsize; ALL];
 }
 
+/// Name of the driver in `FUNCTIONS`.
 const DRIVER: &str = "cuda";
 
-/// A library that was loaded, and the name in `FUNCTIONS` of what it has.
+/// A loaded library and its name in `FUNCTIONS`.
 type Loaded = (&'static str, Library);
 
+/// Loads the driver, once.
 pub fn load_driver() -> Result<(), Error> {
     driver_version().map(|_| ())
 }
 
-/// Loads the driver; the version of CUDA that it is made for, 13000 for 13.0.
+/// Loads the driver, once, and returns the CUDA version that it supports: 13000 for 13.0.
 fn driver_version() -> Result<i32, Error> {
     static DRIVER_VERSION: OnceLock<Result<i32, Error>> = OnceLock::new();
     let load = || {
         let library = open("libcuda.so.1", &[], |_| Ok(())).map_err(Error::Driver)?;
         let mut version = 0;
-        // SAFETY: the driver's own declaration of this function; it may be called before all others.
+        // SAFETY: the declaration is that of the driver, and this function may be called before all
+        // others.
         unsafe {
             let get = library.get::<unsafe extern "C" fn(*mut i32) -> i32>(b"cuDriverGetVersion\0");
             if let Ok(get) = get {
@@ -45,10 +49,11 @@ fn driver_version() -> Result<i32, Error> {
     DRIVER_VERSION.get_or_init(load).clone()
 }
 
+/// Loads the driver and the libraries of one CUDA version, once.
 pub fn load() -> Result<(), Error> {
     static LOADED: OnceLock<Result<(), Error>> = OnceLock::new();
     let load = || {
-        // Libraries of a later CUDA than the driver's would not run.
+        // The driver does not support libraries of a later CUDA version.
         let versions = if driver_version()? >= 13000 { &[13, 12][..] } else { &[12] };
         let folders = folders();
         let mut closest: Option<Failed> = None;
@@ -69,14 +74,15 @@ pub fn load() -> Result<(), Error> {
     LOADED.get_or_init(load).clone()
 }
 
-/// Why the libraries for a version of CUDA cannot be taken, and how many of them were found before.
+/// The reason why the libraries of a CUDA version cannot be used.
 struct Failed {
+    /// Number of libraries that were loaded before the failure.
     found: usize,
     library: String,
     reason: String,
 }
 
-/// All libraries for one version of CUDA, those that others need first.
+/// Loads all libraries of one CUDA version. A library comes after the libraries that it needs.
 fn toolkit(version: u32, folders: &[PathBuf]) -> Result<Vec<Loaded>, Failed> {
     let compiler = run_time_compiler(version, folders);
     let mut loaded = Vec::new();
@@ -92,17 +98,21 @@ fn toolkit(version: u32, folders: &[PathBuf]) -> Result<Vec<Loaded>, Failed> {
     Ok(loaded)
 }
 
-/// cuDNN has one name for all versions of CUDA, but needs the cuBLAS of its own.
+/// Checks that a cuDNN is made for a CUDA version.
+///
+/// cuDNN has the same file name for all CUDA versions, but needs the cuBLAS of its own version.
 fn is_cudnn_of(cudnn: &Library, version: u32) -> Result<(), String> {
-    // SAFETY: cuDNN's own declaration of this function.
+    // SAFETY: the declaration is that of cuDNN.
     let get = unsafe { cudnn.get::<unsafe extern "C" fn() -> usize>(b"cudnnGetCudartVersion\0") };
     let Ok(get) = get else { return Ok(()) };
-    // SAFETY: it takes nothing and returns a constant.
+    // SAFETY: the function has no arguments and returns a constant.
     let made_for = unsafe { get() } / 1000;
     if made_for == version as usize { Ok(()) } else { Err(format!("it is made for CUDA {made_for}, not {version}")) }
 }
 
-/// cuDNN compiles some of its kernels when it needs them, if it finds this; it does not look in folders itself.
+/// Loads the runtime compiler, if it is found.
+///
+/// cuDNN needs it to compile some of its kernels, but does not search the folders for it.
 fn run_time_compiler(version: u32, folders: &[PathBuf]) -> Option<Loaded> {
     let compiler = open(&format!("libnvrtc.so.{version}"), folders, |_| Ok(())).ok()?;
     let minors = (0..10).map(|minor| format!("libnvrtc-builtins.so.{version}.{minor}"));
@@ -114,13 +124,15 @@ fn run_time_compiler(version: u32, folders: &[PathBuf]) -> Option<Loaded> {
     Some(("nvrtc", compiler))
 }
 
-/// Loads a library by its name, or where the system does not find it, or not the right one, from the first of the folders that has
-/// it.
+/// Loads a library by its name, or from a folder if the operating system finds no suitable one.
+///
+/// Returns the message of the operating system, or the reason of `is_right`, if no library is
+/// suitable.
 fn open(name: &str, folders: &[PathBuf], is_right: impl Fn(&Library) -> Result<(), String>) -> Result<Library, String> {
     let load = |file: &Path| -> Result<Library, String> {
-        // SAFETY: NVIDIA's libraries do nothing on being loaded but set themselves up.
+        // SAFETY: while they are loaded, NVIDIA's libraries only initialise themselves.
         let library = unsafe { Library::open(Some(file), RTLD_NOW) };
-        // The loader's own words are what the error comes from.
+        // The source of the error is the message of the dynamic linker.
         let words = |error: libloading::Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
         let library = library.map_err(words)?;
         is_right(&library).map_err(|reason| format!("{}: {reason}", file.display()))?;
@@ -129,7 +141,8 @@ fn open(name: &str, folders: &[PathBuf], is_right: impl Fn(&Library) -> Result<(
     let mut answer = load(Path::new(name));
     for file in folders.iter().map(|folder| folder.join(name)).filter(|file| file.exists()) {
         match &answer {
-            // A library that the system finds but cannot load is one that somebody chose: its error is the one to mend.
+            // The search continues only if no library was found, or one for another CUDA version.
+            // A broken library that the operating system finds is an error that the user must fix.
             Err(reason) if reason.contains("cannot open shared object file") || reason.contains("made for CUDA") => {
                 answer = load(&file);
             }
@@ -139,21 +152,23 @@ fn open(name: &str, folders: &[PathBuf], is_right: impl Fn(&Library) -> Result<(
     answer
 }
 
-/// Points the slots of these libraries' functions at them, for good. What a library lacks stays as it was: that function fails.
+/// Fills the slots of the libraries' functions with their addresses. Keeps the libraries loaded.
+///
+/// The slot of a function that a library lacks stays unchanged, so calls of the function fail.
 fn fill(libraries: Vec<Loaded>) {
-    // SAFETY: an array of as many words, written by nobody else.
+    // SAFETY: the array has `ALL` words, and only this function writes to it.
     let mut slots = unsafe { &cuda_delayload_slots }.iter();
     for (library, functions) in FUNCTIONS {
         let found = libraries.iter().find(|(name, _)| name == library);
         for (function, slot) in functions.iter().zip(&mut slots) {
             let Some((_, library)) = found else { continue };
             let Ok(symbol) = CString::new(*function) else { continue };
-            // SAFETY: only the address is taken; whoever calls it declares it as NVIDIA does.
+            // SAFETY: only the address is used. Callers declare the function as NVIDIA does.
             if let Ok(address) = unsafe { library.get::<*const ()>(symbol.as_bytes_with_nul()) } {
                 slot.store(address.into_raw() as usize, Ordering::Release);
             }
         }
     }
-    // Never unloaded: the slots lead there.
+    // The libraries must stay loaded, because the slots point to them.
     libraries.into_iter().for_each(std::mem::forget);
 }

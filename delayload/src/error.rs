@@ -1,18 +1,18 @@
-//! What a program lacks to use a GPU.
+//! The error of loading NVIDIA's libraries.
 
-/// What a program lacks to use a GPU.
+/// The reason why a program cannot use a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// NVIDIA's driver; the loader's reason.
-    #[error("NVIDIA's driver is not there ({0})")]
+    /// The driver cannot be loaded. Holds the message of the operating system.
+    #[error("the NVIDIA driver cannot be loaded ({0})")]
     Driver(String),
-    /// A library of CUDA's toolkit, or cuDNN.
-    #[error("NVIDIA's driver is there, but {library} is not ({reason})")]
+    /// A library of the CUDA toolkit, or cuDNN, cannot be loaded.
+    #[error("the NVIDIA driver is available, but {library} cannot be loaded ({reason})")]
     Library {
         /// File name of the library, such as `libcudnn.so.9`.
         library: String,
-        /// The loader's reason.
+        /// The message of the operating system, or the reason why the library is not suitable.
         reason: String,
     },
 }

@@ -1,10 +1,10 @@
-//! Where NVIDIA's libraries lie, apart from where the system looks for libraries.
+//! Finds the folders of NVIDIA's libraries that the operating system does not search.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Folders that are there, the likeliest first.
+/// Returns the existing folders, the most likely first.
 pub fn folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     for home in variables(&["CUDA_HOME", "CUDA_PATH"]).chain(["/usr/local/cuda".into(), "/opt/cuda".into()]) {
@@ -17,16 +17,17 @@ pub fn folders() -> Vec<PathBuf> {
     folders
 }
 
+/// Returns the paths in environment variables that are set and not empty.
 fn variables(names: &[&'static str]) -> impl Iterator<Item = PathBuf> {
     names.iter().filter_map(env::var_os).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Where Python packages may be installed below.
+/// Returns the prefixes of Python installations and environments.
 fn python_prefixes() -> Vec<PathBuf> {
     let mut prefixes: Vec<PathBuf> = variables(&["VIRTUAL_ENV", "CONDA_PREFIX"]).collect();
     let path: OsString = env::var_os("PATH").unwrap_or_default();
     if let Some(python) = env::split_paths(&path).map(|folder| folder.join("python3")).find(|python| python.is_file()) {
-        // A virtual environment's python3 is a link to the one that it was made with.
+        // The python3 of a virtual environment is a link to the python3 that created it.
         for python in [Some(python.clone()), python.canonicalize().ok()].into_iter().flatten() {
             prefixes.extend(python.parent().and_then(Path::parent).map(Path::to_owned));
         }
@@ -36,7 +37,8 @@ fn python_prefixes() -> Vec<PathBuf> {
     prefixes
 }
 
-/// `lib` itself, as conda fills it, and the folders of NVIDIA's wheels: `lib/python3.12/site-packages/nvidia/cudnn/lib`.
+/// Returns the library folders of a Python prefix: those of NVIDIA's wheels, such as
+/// `lib/python3.12/site-packages/nvidia/cudnn/lib`, and `lib`, where conda installs libraries.
 fn of_python(prefix: &Path) -> Vec<PathBuf> {
     let lib = prefix.join("lib");
     let mut folders = Vec::new();
@@ -51,7 +53,7 @@ fn of_python(prefix: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// What a folder holds, sorted; nothing where it cannot be read.
+/// Lists the content of a folder, sorted. Returns an empty list if the folder cannot be read.
 fn inside(folder: &Path) -> Vec<PathBuf> {
     let entries = folder.read_dir().into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

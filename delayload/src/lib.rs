@@ -15,17 +15,34 @@ use linked as system;
 
 pub use error::Error;
 
-/// Looks for the driver, once; after this the functions of `libcuda.so.1` are its own.
+/// Loads the NVIDIA driver. Afterwards, calls of the functions of `libcuda.so.1` reach the driver.
+///
+/// Only the first call looks for the driver. Later calls return the same result.
+///
+/// # Errors
+///
+/// Returns [`Error::Driver`] if the driver cannot be loaded.
 pub fn load_driver() -> Result<(), Error> {
     system::load_driver()
 }
 
-/// Looks for the driver, cuBLAS, cuRAND and cuDNN, once; after this their functions are their own.
+/// Loads the NVIDIA driver, cuBLAS, cuRAND and cuDNN. Afterwards, calls of their functions reach
+/// the libraries.
 ///
-/// Libraries of one version of CUDA are taken: the driver's, else, where it is later than 12, those of CUDA 12. Each is looked
-/// for where the system does (`LD_LIBRARY_PATH`, `ldconfig`), then in `CUDA_HOME` and `CUDA_PATH`, `/usr/local/cuda`,
-/// `/opt/cuda`, and among the Python packages of `VIRTUAL_ENV`, `CONDA_PREFIX`, the `python3` in `PATH` and the user: PyTorch
-/// brings all of them.
+/// All libraries are of one CUDA version: CUDA 13 if the driver supports it and all libraries are
+/// found, otherwise CUDA 12. Each library is looked for in this order:
+///
+/// 1. where the operating system looks (`LD_LIBRARY_PATH`, `ldconfig`)
+/// 2. in `CUDA_HOME` and `CUDA_PATH`, `/usr/local/cuda` and `/opt/cuda`
+/// 3. in the Python packages of `VIRTUAL_ENV`, `CONDA_PREFIX`, the `python3` in `PATH`,
+///    `/usr/local` and the user. PyTorch installs all libraries there.
+///
+/// Only the first call looks for the libraries. Later calls return the same result.
+///
+/// # Errors
+///
+/// Returns [`Error::Driver`] or [`Error::Library`] if a library cannot be loaded. After
+/// [`Error::Library`], the functions of the driver work.
 pub fn load() -> Result<(), Error> {
     system::load()
 }

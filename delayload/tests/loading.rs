@@ -1,15 +1,17 @@
-//! Programs with and without NVIDIA's libraries. Each test starts this program once more, as its test `program`, with libraries
-//! of its own in `LD_LIBRARY_PATH`: they come before those of a machine that has a card.
+//! Tests of programs with and without NVIDIA's libraries.
+//!
+//! Each test starts this program again with its test `program`, and with stub libraries in
+//! `LD_LIBRARY_PATH`. They take precedence over the libraries of a machine with a GPU.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(unsafe_code, reason = "calling C")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::ffi::{c_int, c_longlong, c_uint, c_void};
 use std::path::Path;
 use std::process::Command;
 use std::ptr::{null, null_mut};
 
-// As NVIDIA declares them; the linker finds those of this crate.
+// These are NVIDIA's declarations. The linker resolves them to the functions of this crate.
 unsafe extern "C" {
     fn cuInit(flags: c_uint) -> c_int;
     fn cuGraphLaunch(graph: *mut c_void, stream: *mut c_void) -> c_int;
@@ -42,17 +44,19 @@ const DRIVER: &str = "
     int cuDriverGetVersion(int *version) { *version = VERSION; return 0; }
     int cuInit(unsigned flags) { return 1000 + flags; }
 ";
-/// Arguments that arrive wrong give another number.
+/// The result differs if an argument is wrong.
 const CURAND: &str = "
     int curandGenerateNormal(void *rng, float *out, unsigned long n, float mean, float deviation) {
         return !rng && !out && n == 7 && mean == 0.25f && deviation == 1.5f ? 2000 : -1;
     }
 ";
 const CUBLAS: &str = "
-    int cublasSgemmStridedBatched(void *h, int ta, int tb, int m, int n, int k, const float *alpha, const float *a, int lda,
-            long long sa, const float *b, int ldb, long long sb, const float *beta, float *c, int ldc, long long sc, int count) {
-        return !h && ta == 1 && tb == 2 && m == 3 && n == 4 && k == 5 && !alpha && !a && lda == 6 && sa == 7000000000 && !b &&
-            ldb == 8 && sb == 9 && !beta && !c && ldc == 10 && sc == -11 && count == 12 ? 3000 + CUBLAS_VERSION : -1;
+    int cublasSgemmStridedBatched(void *h, int ta, int tb, int m, int n, int k, const float *alpha,
+            const float *a, int lda, long long sa, const float *b, int ldb, long long sb,
+            const float *beta, float *c, int ldc, long long sc, int count) {
+        return !h && ta == 1 && tb == 2 && m == 3 && n == 4 && k == 5 && !alpha && !a && lda == 6 &&
+            sa == 7000000000 && !b && ldb == 8 && sb == 9 && !beta && !c && ldc == 10 && sc == -11 &&
+            count == 12 ? 3000 + CUBLAS_VERSION : -1;
     }
 ";
 const CUDNN: &str = "
@@ -60,7 +64,7 @@ const CUDNN: &str = "
     unsigned long cudnnGetCudartVersion(void) { return 1000 * CUDA + 80; }
 ";
 
-/// Makes a library of C code.
+/// Compiles C code to a library.
 fn compile(folder: &Path, name: &str, code: &str, define: &str) {
     std::fs::create_dir_all(folder).unwrap();
     let source = folder.join("source.c");
@@ -71,11 +75,12 @@ fn compile(folder: &Path, name: &str, code: &str, define: &str) {
     assert!(command.status().unwrap().success(), "a C compiler");
 }
 
+/// Compiles a driver for a CUDA version.
 fn driver(folder: &Path, version: u32) {
     compile(folder, "libcuda.so.1", DRIVER, &format!("VERSION={version}"));
 }
 
-/// cuBLAS and what goes with it, for a version of CUDA.
+/// Compiles cuBLAS and the other libraries for a CUDA version.
 fn toolkit(folder: &Path, version: u32) {
     compile(folder, &format!("libnvrtc.so.{version}"), "", "NOTHING");
     compile(folder, &format!("libcublasLt.so.{version}"), "", "NOTHING");
@@ -84,8 +89,9 @@ fn toolkit(folder: &Path, version: u32) {
     compile(folder, "libcudnn.so.9", CUDNN, &format!("CUDA={version}"));
 }
 
-/// What [`program`] says with these libraries in `LD_LIBRARY_PATH`, and those variables.
-fn say(libraries: &Path, variables: &[(&str, &Path)]) -> String {
+/// Runs [`program`] with a folder in `LD_LIBRARY_PATH` and with environment variables, and returns
+/// its output.
+fn output_of(libraries: &Path, variables: &[(&str, &Path)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "program", "--ignored", "--nocapture"]).env("LD_LIBRARY_PATH", libraries);
     for name in ["CUDA_HOME", "CUDA_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"] {
@@ -101,7 +107,7 @@ fn say(libraries: &Path, variables: &[(&str, &Path)]) -> String {
 #[ignore = "started by the other tests"]
 fn program() {
     let calls = || {
-        // SAFETY: nothing is behind these functions but the libraries above, which look at numbers only.
+        // SAFETY: the functions are those of the libraries above, which only compare numbers.
         let codes = unsafe {
             [
                 cuInit(5),
@@ -142,19 +148,22 @@ fn program() {
     println!("<<{before} | {driver} | {loaded} | {}>>", calls());
 }
 
-/// What NVIDIA's own stand-ins return: stub library, not initialised.
+/// The error codes of NVIDIA's own stub libraries for "stub library" and "not initialised".
 const NOTHING: &str = "34 101 1 1001 34 1";
 
 #[test]
-fn a_program_starts_without_a_driver_and_hears_why() {
+fn a_program_starts_without_a_driver_and_gets_the_reason() {
     let folder = tempfile::tempdir().unwrap();
-    // Not an empty folder: the machine may have a driver.
+    // A broken driver hides the driver that the machine may have.
     std::fs::write(folder.path().join("libcuda.so.1"), "not a library").unwrap();
-    let said = say(folder.path(), &[]);
-    let (before, rest) = said.split_once(" | ").unwrap();
+    let printed = output_of(folder.path(), &[]);
+    let (before, rest) = printed.split_once(" | ").unwrap();
     let parts: Vec<&str> = rest.split(" | ").collect();
     assert_eq!((before, parts[2]), (NOTHING, NOTHING));
-    assert!(parts[0].starts_with("NVIDIA's driver is not there (") && parts[0].contains("libcuda.so.1"), "{said}");
+    assert!(
+        parts[0].starts_with("the NVIDIA driver cannot be loaded (") && parts[0].contains("libcuda.so.1"),
+        "{printed}"
+    );
     assert_eq!(parts[0], parts[1]);
 }
 
@@ -163,27 +172,30 @@ fn functions_are_those_of_the_libraries_with_all_their_arguments() {
     let folder = tempfile::tempdir().unwrap();
     driver(folder.path(), 13000);
     toolkit(folder.path(), 13);
-    // What a library lacks, here cuGraphLaunch and cublasLtCreate, still fails.
-    assert_eq!(say(folder.path(), &[]), format!("{NOTHING} | yes | yes | 1005 2000 3013 91900 34 1"));
+    // The libraries lack cuGraphLaunch and cublasLtCreate, so calls of these functions fail.
+    assert_eq!(output_of(folder.path(), &[]), format!("{NOTHING} | yes | yes | 1005 2000 3013 91900 34 1"));
 }
 
 #[test]
-fn cuda_12_will_do_for_a_later_driver_but_not_the_other_way_round() {
+fn a_later_driver_accepts_cuda_12_but_an_older_one_does_not_accept_cuda_13() {
     let folder = tempfile::tempdir().unwrap();
     driver(folder.path(), 13010);
-    // Broken, so that a machine's own are not found in its place.
+    // A broken library hides the CUDA 13 that the machine may have.
     std::fs::write(folder.path().join("libcublasLt.so.13"), "not a library").unwrap();
     toolkit(folder.path(), 12);
-    assert_eq!(say(folder.path(), &[]), format!("{NOTHING} | yes | yes | 1005 2000 3012 91900 34 1"));
+    assert_eq!(output_of(folder.path(), &[]), format!("{NOTHING} | yes | yes | 1005 2000 3012 91900 34 1"));
 
     let folder = tempfile::tempdir().unwrap();
     driver(folder.path(), 12080);
     std::fs::write(folder.path().join("libcublasLt.so.12"), "not a library").unwrap();
     toolkit(folder.path(), 13);
-    let said = say(folder.path(), &[]);
-    assert!(said.contains("| yes | NVIDIA's driver is there, but libcublasLt.so.12 is not ("), "{said}");
-    // The driver answers nevertheless.
-    assert!(said.ends_with("1005 101 1 1001 34 1"), "{said}");
+    let printed = output_of(folder.path(), &[]);
+    assert!(
+        printed.contains("| yes | the NVIDIA driver is available, but libcublasLt.so.12 cannot be loaded ("),
+        "{printed}"
+    );
+    // The functions of the driver work nevertheless.
+    assert!(printed.ends_with("1005 101 1 1001 34 1"), "{printed}");
 }
 
 #[test]
@@ -193,15 +205,18 @@ fn libraries_are_found_among_python_packages_and_the_one_that_is_missing_is_name
     let python = folder.path().join("venv/lib/python3.12/site-packages/nvidia");
     toolkit(&python.join("cu13/lib"), 13);
     let variables = [("VIRTUAL_ENV", &*folder.path().join("venv"))];
-    assert_eq!(say(folder.path(), &variables), format!("{NOTHING} | yes | yes | 1005 2000 3013 91900 34 1"));
+    assert_eq!(output_of(folder.path(), &variables), format!("{NOTHING} | yes | yes | 1005 2000 3013 91900 34 1"));
 
     let cudnn = python.join("cu13/lib/libcudnn.so.9");
     std::fs::write(&cudnn, "not a library").unwrap();
     std::fs::write(folder.path().join("libcublasLt.so.12"), "not a library").unwrap();
-    // On a machine with cuDNN the broken one must come first.
+    // The broken cuDNN must take precedence over the one that the machine may have.
     std::fs::rename(&cudnn, folder.path().join("libcudnn.so.9")).unwrap();
-    let said = say(folder.path(), &variables);
-    assert!(said.contains("but libcudnn.so.9 is not (") && said.ends_with("1005 101 1 1001 34 1"), "{said}");
+    let printed = output_of(folder.path(), &variables);
+    assert!(
+        printed.contains("but libcudnn.so.9 cannot be loaded (") && printed.ends_with("1005 101 1 1001 34 1"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -210,32 +225,32 @@ fn cudnn_must_be_made_for_the_same_cuda_as_cublas() {
     driver(folder.path(), 13000);
     toolkit(folder.path(), 13);
     compile(folder.path(), "libcudnn.so.9", CUDNN, "CUDA=12");
-    // No CUDA 12 of the machine's.
+    // A broken library hides the CUDA 12 that the machine may have.
     std::fs::write(folder.path().join("libcublasLt.so.12"), "not a library").unwrap();
     let nowhere = Path::new("/nowhere");
-    let said = say(folder.path(), &[("HOME", nowhere), ("PATH", nowhere)]);
-    // A machine's own would do.
+    let printed = output_of(folder.path(), &[("HOME", nowhere), ("PATH", nowhere)]);
+    // The cuDNN of the machine, if it has one, would be suitable.
     let of_machine = ["/usr/local", "/opt"].map(|prefix| Path::new(prefix).join("cuda/lib64/libcudnn.so.9").exists());
     assert!(
         of_machine.contains(&true)
-            || said.contains("but libcudnn.so.9 is not (libcudnn.so.9: it is made for CUDA 12, not 13)"),
-        "{said}"
+            || printed.contains("but libcudnn.so.9 cannot be loaded (libcudnn.so.9: it is made for CUDA 12, not 13)"),
+        "{printed}"
     );
-    // The right one is further back.
+    // The suitable cuDNN is in a folder that is searched later.
     let python = folder.path().join("venv/lib/python3.12/site-packages/nvidia");
     compile(&python.join("cudnn/lib"), "libcudnn.so.9", CUDNN, "CUDA=13");
-    let said = say(folder.path(), &[("VIRTUAL_ENV", &folder.path().join("venv"))]);
-    assert!(said.ends_with(" | yes | yes | 1005 2000 3013 91900 34 1"), "{said}");
+    let printed = output_of(folder.path(), &[("VIRTUAL_ENV", &folder.path().join("venv"))]);
+    assert!(printed.ends_with(" | yes | yes | 1005 2000 3013 91900 34 1"), "{printed}");
 }
 
 #[test]
-fn the_error_is_that_of_the_version_that_is_nearly_complete() {
+fn the_error_is_that_of_the_most_complete_version() {
     let folder = tempfile::tempdir().unwrap();
     driver(folder.path(), 13000);
     toolkit(folder.path(), 12);
     for broken in ["libcublasLt.so.13", "libcudnn.so.9"] {
         std::fs::write(folder.path().join(broken), "not a library").unwrap();
     }
-    let said = say(folder.path(), &[]);
-    assert!(said.contains("but libcudnn.so.9 is not ("), "{said}");
+    let printed = output_of(folder.path(), &[]);
+    assert!(printed.contains("but libcudnn.so.9 cannot be loaded ("), "{printed}");
 }

@@ -1,30 +1,31 @@
-//! Element types of numpy arrays, as npy headers and pickles name them, and their values.
+//! Element types of numpy arrays, and the conversion of their values.
 //!
-//! The names are those of <https://numpy.org/doc/stable/reference/arrays.interface.html#python-side>: byte order, kind, size.
+//! npy headers and pickles name a type by byte order, kind and size, as defined in
+//! <https://numpy.org/doc/stable/reference/arrays.interface.html#python-side>.
 
 use std::fmt;
 
-/// The kind of an array's elements.
+/// The kind of the elements of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// IEEE 754.
+    /// A floating-point number (IEEE 754).
     Float,
-    /// The first half of an f32 (bf16). numpy has no name for it.
+    /// A bfloat16: the upper half of an f32. numpy has no name for it.
     Brain,
-    /// Signed, two's complement.
+    /// A signed integer in two's complement.
     Int,
-    /// Unsigned.
+    /// An unsigned integer.
     Uint,
-    /// UTF-32, zeros at the end.
+    /// Text in UTF-32, padded with zeros.
     Unicode,
-    /// Bytes, zeros at the end.
+    /// Bytes, padded with zeros.
     Bytes,
-    /// Python objects: the data is a pickle.
+    /// A Python object. The data of the array is a pickle.
     Object,
 }
 
-/// The type of an array's elements.
+/// The type of the elements of an array.
 ///
 /// # Example
 ///
@@ -38,15 +39,15 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DType {
-    /// The kind of number or text.
+    /// The kind of the elements.
     pub kind: Kind,
-    /// Bytes an element; 0 for objects.
+    /// Bytes per element; 0 for objects.
     pub bytes: usize,
     big_endian: bool,
 }
 
 impl DType {
-    /// Reads a name such as `<f4`, `f8`, `|S7` or `>U12`.
+    /// Parses a name such as `<f4`, `f8`, `|S7` or `>U12`. Returns `None` for unknown names.
     pub fn parse(text: &str) -> Option<Self> {
         let (order, rest) = match text.chars().next()? {
             order @ ('<' | '>' | '|' | '=') => (order, &text[1..]),
@@ -69,10 +70,11 @@ impl DType {
         Self { kind, bytes: count.checked_mul(unit)?, big_endian: false }.with_order(order)
     }
 
-    /// bf16, in this machine's byte order.
+    /// The type bfloat16 in the byte order of this machine.
     pub const BRAIN: Self = Self { kind: Kind::Brain, bytes: 2, big_endian: cfg!(target_endian = "big") };
 
-    /// Returns the type with another byte order: `<`, `>`, `|` (it does not matter) or `=` (this machine's).
+    /// Returns the type with another byte order: `<` for little-endian, `>` for big-endian, `|` for
+    /// not applicable, or `=` for that of this machine. Returns `None` for other characters.
     pub fn with_order(self, order: char) -> Option<Self> {
         let big_endian = match order {
             '<' => false,
@@ -83,7 +85,9 @@ impl DType {
         Some(Self { big_endian, ..self })
     }
 
-    /// Converts the bytes of 16, 32 or 64 bit floats; `None` for any other type. 64 bits are rounded to 32.
+    /// Converts floats of 16, 32 or 64 bits. Floats of 64 bits are rounded to 32 bits.
+    ///
+    /// Returns `None` for other types.
     pub fn floats(self, data: &[u8]) -> Option<Vec<f32>> {
         let Self { kind: kind @ (Kind::Float | Kind::Brain), bytes, big_endian: big } = self else { return None };
         let values = match bytes {
@@ -99,7 +103,9 @@ impl DType {
         Some(values)
     }
 
-    /// Converts the bytes of integers of 8 to 64 bits; `None` for any other type and where one does not fit.
+    /// Converts integers of 8 to 64 bits.
+    ///
+    /// Returns `None` for other types, and if a value does not fit an `i64`.
     pub fn integers(self, data: &[u8]) -> Option<Vec<i64>> {
         let big = self.big_endian;
         match (self.kind, self.bytes) {
@@ -117,7 +123,9 @@ impl DType {
         }
     }
 
-    /// Converts the bytes of text; `None` for any other type and where one is not valid Unicode.
+    /// Converts texts.
+    ///
+    /// Returns `None` for other types, and if a text is not valid Unicode.
     pub fn texts(self, data: &[u8]) -> Option<Vec<String>> {
         if self.bytes == 0 {
             return None;
@@ -155,7 +163,7 @@ impl fmt::Display for DType {
     }
 }
 
-/// An element's bytes, the lowest first.
+/// Returns the bytes of an element in little-endian order.
 fn little<const N: usize>(chunk: &[u8], big_endian: bool) -> [u8; N] {
     let mut bytes: [u8; N] = chunk.try_into().expect("chunks have the element's size");
     if big_endian {
@@ -164,16 +172,17 @@ fn little<const N: usize>(chunk: &[u8], big_endian: bool) -> [u8; N] {
     bytes
 }
 
-/// IEEE 754 binary16: 1 bit sign, 5 bits exponent, 10 bits fraction. Each has its exact binary32.
+/// Converts an IEEE 754 binary16: 1 bit sign, 5 bits exponent, 10 bits fraction. The result is
+/// exact.
 fn half(bits: u16) -> f32 {
-    /// 2^-24, the smallest number of binary16.
+    /// The smallest positive binary16, 2^-24.
     const SMALLEST: f32 = f32::from_bits((127 - 24) << 23);
     let fraction = bits & 0x3ff;
     let magnitude = match bits >> 10 & 0x1f {
         0 => f32::from(fraction) * SMALLEST,
         31 if fraction == 0 => f32::INFINITY,
         31 => f32::NAN,
-        // The exponent's bias is 15 there, 127 here.
+        // The bias of the exponent is 15 in binary16 and 127 in binary32.
         exponent => f32::from_bits((u32::from(exponent) + 112) << 23 | u32::from(fraction) << 13),
     };
     if bits >> 15 == 1 { -magnitude } else { magnitude }

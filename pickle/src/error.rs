@@ -1,6 +1,6 @@
-//! Why a pickle or a torch file is not read.
+//! The errors of reading pickles and torch files.
 
-/// Why a pickle or a torch file is not read. Messages do not name the file.
+/// The reason why a pickle or a torch file cannot be read. Messages do not name the file.
 ///
 /// # Example
 ///
@@ -14,55 +14,60 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PickleError {
-    /// It names a function or class that is not known. It was not run.
-    #[error("the pickle calls {0}; only plain dictionaries and lists of numpy arrays and torch tensors are read")]
+    /// The pickle names an unknown function or class, which was not run. Holds the name.
+    #[error("the pickle calls {0}; only plain dictionaries and lists of numpy arrays and torch tensors are supported")]
     Calls(String),
-    /// An operand reaches beyond the end.
-    #[error("the pickle ends too early, in what starts at byte {at}: is the file whole?")]
+    /// The pickle ends inside an operand.
+    #[error("the pickle ends inside the value that starts at byte {at}; the file may be incomplete")]
     Truncated {
         /// Offset in the pickle.
         at: usize,
     },
-    /// A byte that is no opcode, or one that these files do not need.
-    #[error("byte {at} of the pickle: {code:#04x} is no opcode that plain dictionaries of numpy arrays need")]
+    /// A byte is not an opcode, or an opcode that supported files do not need.
+    #[error("byte {at} of the pickle: {code:#04x} is not a supported opcode")]
     Opcode {
         /// Offset in the pickle.
         at: usize,
         /// The byte.
         code: u8,
     },
-    /// The program or an object in it is wrong.
+    /// The pickle, or an object in it, is invalid.
     #[error("byte {at} of the pickle: {fault}")]
     Malformed {
         /// Offset in the pickle.
         at: usize,
-        /// What is wrong.
+        /// The fault, in words.
         fault: String,
     },
-    /// It holds something other than scores.
-    #[error("the pickle is {0}; only dictionaries of clip names and float arrays, and lists of these, are read")]
+    /// The pickle contains something other than scores. Holds a description of the content.
+    #[error("the pickle is {0}; it must be a dictionary from clip names to rows of floats, or a list of such rows")]
     NotScores(String),
-    /// It holds no tensors where they are looked for.
+    /// The file contains no tensors where they are expected. Holds a description of the content.
     #[error(
-        "the file is {0}; it needs a dictionary of torch tensors, a module, or a dictionary that has one of these under a key such as state_dict or model"
+        "the file is {0}; it must be a dictionary of torch tensors, a module, or a dictionary with one of these \
+         under a key such as state_dict or model"
     )]
     NotTensors(String),
-    /// Reading it would take much more memory than its size.
-    #[error("the pickle uses its objects again and again, to far more than its own size; it is not read")]
+    /// Reading the file would need much more memory than its size.
+    #[error("the file refers to the same data too often, so it would need far more memory than its size")]
     Expands,
-    /// It is neither a zip archive nor a pickle.
+    /// The file is neither a zip archive nor a pickle.
     #[error("not a file of torch.save: neither a zip archive nor a pickle")]
     Format,
-    /// The archive is torn, or its content is not what its checksums say.
-    #[error("not a whole zip archive: {0}")]
+    /// The zip archive is incomplete, or its content does not match its checksums.
+    #[error("the zip archive is incomplete or damaged: {0}")]
     Archive(String),
-    /// It is a `TorchScript` program.
-    #[error("a TorchScript archive; save its weights instead: torch.save(torch.jit.load(path).state_dict(), path)")]
+    /// The file is a `TorchScript` program.
+    #[error(
+        "the file is a TorchScript archive; save its weights instead: \
+         torch.save(torch.jit.load(path).state_dict(), path)"
+    )]
     Script,
 }
 
 impl PickleError {
-    /// Whether the file is cut short or damaged, as opposed to whole but of another kind.
+    /// Returns whether the file is truncated or damaged, as opposed to a valid file of another
+    /// kind.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Truncated { .. } | Self::Archive(_))
     }
@@ -70,7 +75,7 @@ impl PickleError {
 
 pub(crate) type Result<T> = std::result::Result<T, PickleError>;
 
-/// Text of a file, fit for a message.
+/// Shortens and escapes text of a file for a message.
 pub(crate) fn excerpt(text: &str) -> String {
     const SHOWN: usize = 80;
     text.chars().take(SHOWN).flat_map(char::escape_debug).collect()

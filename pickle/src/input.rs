@@ -1,9 +1,9 @@
-//! The bytes of a pickle and the forms that its operands have.
+//! Reads the bytes and operands of a pickle.
 
 use crate::error::{PickleError, Result};
 use std::str::FromStr;
 
-/// A place in a pickle's bytes. Nothing is read, and no memory taken, beyond their end.
+/// A position in the bytes of a pickle. All lengths are checked before memory is allocated.
 pub(crate) struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -18,6 +18,7 @@ impl<'a> Input<'a> {
         self.at
     }
 
+    /// Reads `length` bytes.
     pub(crate) fn take(&mut self, length: u64) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let length = usize::try_from(length).ok().filter(|&length| length <= rest.len());
@@ -43,7 +44,7 @@ impl<'a> Input<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Up to the next line feed, which is left out.
+    /// Reads up to the next line feed. Skips the line feed, which the result does not contain.
     pub(crate) fn line(&mut self) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|&b| b == b'\n').ok_or(PickleError::Truncated { at: self.at })?;
@@ -51,20 +52,23 @@ impl<'a> Input<'a> {
         Ok(&rest[..end])
     }
 
-    /// A number in text; Python 2 writes an `L` after its long ones.
+    /// Reads a number in decimal text. Python 2 writes an `L` after long integers.
     pub(crate) fn number<T: FromStr>(&mut self, what: &str) -> Result<T> {
         let at = self.at;
         let line = std::str::from_utf8(self.line()?).ok().map(|line| line.strip_suffix('L').unwrap_or(line));
         let value = line.and_then(|line| line.parse().ok());
-        value.ok_or_else(|| PickleError::Malformed { at, fault: format!("{what} was expected") })
+        value.ok_or_else(|| PickleError::Malformed { at, fault: format!("{what} is expected") })
     }
 
-    /// A two's complement number of up to eight bytes.
+    /// Reads a two's complement integer of up to eight bytes.
     pub(crate) fn long(&mut self, length: u32) -> Result<i64> {
         let at = self.at;
         let bytes = self.take(length.into())?;
         if bytes.len() > 8 {
-            return Err(PickleError::Malformed { at, fault: format!("a number of {length} bytes") });
+            return Err(PickleError::Malformed {
+                at,
+                fault: format!("an integer has {length} bytes, but at most 8 are supported"),
+            });
         }
         let sign = bytes.last().map_or(0, |&last| if last & 0x80 == 0 { 0 } else { 0xff });
         let mut value = [sign; 8];
@@ -72,7 +76,7 @@ impl<'a> Input<'a> {
         Ok(i64::from_le_bytes(value))
     }
 
-    /// `'...'` with the escapes of a Python 2 string literal.
+    /// Reads a quoted string with the escapes of a Python 2 string literal.
     pub(crate) fn quoted(&mut self) -> Result<Vec<u8>> {
         let at = self.at;
         let line = self.line()?;
@@ -81,17 +85,19 @@ impl<'a> Input<'a> {
             (Some(b'\'' | b'"'), _) if first == last && line.len() > 1 => unescape(&line[1..line.len() - 1]),
             _ => None,
         };
-        text.ok_or_else(|| PickleError::Malformed { at, fault: "a quoted string was expected".to_owned() })
+        text.ok_or_else(|| PickleError::Malformed { at, fault: "a quoted string is expected".to_owned() })
     }
 
-    /// Text in Python's raw-unicode-escape: Latin-1 and `\uXXXX` or `\UXXXXXXXX` for the rest.
+    /// Reads text in Python's raw-unicode-escape: Latin-1, with `\uXXXX` or `\UXXXXXXXX` for other
+    /// characters.
     pub(crate) fn escaped_unicode(&mut self) -> Result<String> {
         let at = self.at;
         let line = self.line()?;
-        raw_unicode(line).ok_or_else(|| PickleError::Malformed { at, fault: "text with a broken escape".to_owned() })
+        raw_unicode(line).ok_or_else(|| PickleError::Malformed { at, fault: "a text has an invalid escape".to_owned() })
     }
 }
 
+/// Decodes the escapes of a Python 2 string literal.
 fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -126,7 +132,7 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
                 }
                 value as u8
             }
-            // Python keeps an escape that means nothing.
+            // Python keeps unknown escapes unchanged.
             other => {
                 out.push(b'\\');
                 other
@@ -137,6 +143,7 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// Decodes Python's raw-unicode-escape.
 fn raw_unicode(text: &[u8]) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -163,6 +170,7 @@ fn raw_unicode(text: &[u8]) -> Option<String> {
     Some(out)
 }
 
+/// Parses hexadecimal digits.
 fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
 }

@@ -1,28 +1,31 @@
-//! Objects of classes that are not known: an `argparse.Namespace`, a `datetime`, a whole `torch.nn.Module`. Their content is
-//! kept. Nothing of their classes is imported or run.
+//! Objects of unknown classes, such as an `argparse.Namespace`, a `datetime` or a
+//! `torch.nn.Module`.
+//!
+//! Their content is kept. Nothing of their classes is imported or run.
 
 use crate::error::Result;
 use crate::machine::Machine;
 use crate::node::{Global, Id, Node};
 use crate::op;
 
-/// How many unknown names are kept for messages.
+/// Number of unknown names that are kept for messages.
 const MAX_NAMES: usize = 16;
 
 impl<'a> Machine<'a> {
-    /// A name that is not known.
+    /// Records an unknown name.
     pub(crate) fn note_unknown(&mut self, name: String) -> Global {
         let place = self.unknown.iter().position(|known| *known == name);
         Global::Unknown(place.unwrap_or_else(|| {
             if self.unknown.len() < MAX_NAMES {
                 self.unknown.push(name);
             }
-            // Of the many, the last one stands for the rest.
+            // All further names are replaced by the last recorded one.
             self.unknown.len() - 1
         }))
     }
 
-    /// `INST`, `OBJ`, `NEWOBJ` and `NEWOBJ_EX`: an object of a class, with arguments that are not looked at.
+    /// Executes `INST`, `OBJ`, `NEWOBJ` and `NEWOBJ_EX`, which create an object of a class. The
+    /// arguments are ignored.
     pub(crate) fn instance(&mut self, code: u8) -> Result<()> {
         match code {
             op::INST => {
@@ -47,7 +50,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// `EMPTY_SET`, `FROZENSET` and `ADDITEMS`: sets are kept as lists.
+    /// Executes `EMPTY_SET`, `FROZENSET` and `ADDITEMS`. Sets are kept as lists.
     pub(crate) fn set(&mut self, code: u8) -> Result<()> {
         match code {
             op::EMPTY_SET => self.push(Node::List(Vec::new())),
@@ -63,10 +66,10 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// A list of the same items.
+    /// Copies the items of a list or tuple to a new list.
     pub(crate) fn listed(&mut self, items: Id) -> Result<Node<'a>> {
         let (Node::List(items) | Node::Tuple(items)) = self.node(items) else {
-            return self.malformed("a set of what is no list");
+            return self.malformed("a set is not made from a list");
         };
         let length = items.len();
         let items = if length <= self.budget { items.clone() } else { Vec::new() };
@@ -74,7 +77,7 @@ impl<'a> Machine<'a> {
         Ok(Node::List(items))
     }
 
-    /// Keys and values of a dictionary, or of an object that is a kind of one.
+    /// Returns keys and values of a dictionary, or of an object that is a kind of dictionary.
     pub(crate) fn items(&self, id: Id) -> Option<&[(Id, Id)]> {
         match self.node(id) {
             Node::Dict(items) => Some(items),
@@ -83,7 +86,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// An attribute of an object: of its state, or of the first part of a state with slots.
+    /// Returns an attribute of an object from its state, or from the first part of a state with
+    /// slots.
     pub(crate) fn attribute(&self, object: Id, name: &str) -> Option<Id> {
         let Node::Object(object) = self.node(object) else { return None };
         let state = object.state?;

@@ -1,16 +1,20 @@
-//! The stack machine that a pickle is a program for.
+//! The stack machine that runs a pickle.
 //!
-//! `pickletools.py` of Python documents each opcode. The machine knows the opcodes that dictionaries of names and float arrays
-//! need, in protocols 0 to 5, and a dozen names of functions and classes (see [`objects`](super::objects)), none of which does
-//! more than describe an array.
+//! Python's `pickletools.py` documents each opcode. The machine knows the opcodes that dictionaries
+//! of names and float arrays need, in protocols 0 to 5. It also knows a dozen names of functions
+//! and classes (see [`objects`](super::objects)), which only describe arrays and tensors.
 //!
-//! What it does not know depends on the file. In scores any other name or opcode is an error. In a torch file, which may hold a
-//! whole training script's state, an object of another class becomes an [`Object`](super::node::Object): its content
-//! is kept, and nothing of its class is run.
+//! In scores, every other name or opcode is an error. A torch file may contain the whole state of a
+//! training script, so there an object of another class becomes an [`Object`](super::node::Object).
+//! Its content is kept, and nothing of its class is run.
 //!
-//! A file cannot take more memory than a fixed multiple of its size: lengths are checked against what is left of the file,
-//! objects refer to each other by number (so sharing one costs nothing and depth is no matter), and what is copied out of
-//! shared objects is counted against the file's size.
+//! A file cannot use more memory than a fixed multiple of its size:
+//!
+//! * Lengths are compared with the rest of the file.
+//! * Objects refer to each other by number, so sharing an object costs nothing and nesting is not
+//!   limited by the stack.
+//! * Data that is copied out of shared objects counts against a budget, which depends on the size
+//!   of the file.
 
 use crate::dtype::DType;
 use crate::error::{PickleError, Result};
@@ -20,36 +24,36 @@ use crate::op;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Longer programs are not run, which bounds stack, memo and objects for whatever file: the scores of 20,000 clips take a million
-/// opcodes as arrays, and eight million as lists of floats for 400 classes.
+/// Largest number of opcodes that are run. It limits stack, memo and objects for every file. The
+/// scores of 20,000 clips and 400 classes need at most eight million opcodes.
 const MAX_OPCODES: usize = 1 << 25;
 
-/// Longer names of functions and classes are none.
+/// Longest name of a function or class.
 const MAX_NAME_BYTES: usize = 200;
-const NO_NAME: &str = "what it calls is no name of a function: the file is not a pickle, or damaged";
+const NO_NAME: &str = "it names an invalid function; the file is damaged or not a pickle";
 
 /// The state of the stack machine.
 pub(crate) struct Machine<'a> {
     pub(crate) input: Input<'a>,
-    /// Where the present opcode is, for messages.
+    /// Offset of the current opcode, for messages.
     at: usize,
     pub(crate) nodes: Vec<Node<'a>>,
     stack: Vec<Id>,
-    /// Heights of the stack at the open marks; nothing below the last one is in reach.
+    /// Heights of the stack at the open marks. Objects below the last mark cannot be reached.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// Whether the pickle is part of a torch file, whose storages lie outside of it, and which these are: their type and number
-    /// of elements, by key.
+    /// Type and number of elements of each storage outside of the pickle, by key. `None` if the
+    /// pickle is not part of a torch file.
     pub(crate) storages: Option<HashMap<String, (DType, usize)>>,
-    /// Whether the file that it is part of lies in a pickle itself.
+    /// Whether the pickle is part of a torch file inside another pickle.
     pub(crate) is_nested: bool,
-    /// Whether objects of unknown classes are kept, without running anything, instead of being errors.
+    /// Whether objects of unknown classes are kept, instead of giving an error.
     pub(crate) keeps_unknown: bool,
     /// The first names of unknown functions and classes.
     pub(crate) unknown: Vec<String>,
-    /// The first unknown function that the pickle calls, a place in `unknown`.
+    /// The first unknown function that the pickle calls, as an index in `unknown`.
     pub(crate) called: Option<usize>,
-    /// What may still be copied out of shared objects, in items or bytes.
+    /// Number of items or bytes that may still be copied out of shared objects.
     pub(crate) budget: usize,
 }
 
@@ -67,12 +71,13 @@ impl<'a> Machine<'a> {
             keeps_unknown: false,
             unknown: Vec::new(),
             called: None,
-            // Bytes that are written as text are copied twice, if they are a torch file: as a whole, and its storage.
+            // Bytes in text form may be copied twice: as a torch file, and as the storage in it.
             budget: bytes.len().saturating_mul(2),
         }
     }
 
-    /// One for a torch file: it keeps objects of unknown classes, and storages lie outside of the pickle.
+    /// Creates a machine for the pickle of a torch file. It keeps objects of unknown classes, and
+    /// expects storages outside of the pickle.
     pub(crate) fn of_file(bytes: &'a [u8]) -> Self {
         Self { storages: Some(HashMap::new()), keeps_unknown: true, ..Self::new(bytes) }
     }
@@ -87,16 +92,17 @@ impl<'a> Machine<'a> {
             }
             self.step(code)?;
         }
-        self.malformed(format!("the pickle has more than {MAX_OPCODES} opcodes"))
+        self.malformed(format!("it has more than {MAX_OPCODES} opcodes, which is not supported"))
     }
 
+    /// Executes an opcode.
     fn step(&mut self, code: u8) -> Result<()> {
         match code {
-            // They describe the stream; what they say is not needed.
+            // These opcodes describe the stream. Their content is not needed.
             op::PROTO => {
                 let protocol = self.input.byte()?;
                 if protocol > 5 {
-                    return self.malformed(format!("protocol {protocol} is not known"));
+                    return self.malformed(format!("pickle protocol {protocol} is not supported"));
                 }
             }
             op::FRAME => {
@@ -127,7 +133,7 @@ impl<'a> Machine<'a> {
                 let key = self.memo_key(code)?;
                 match self.memo.get(&key) {
                     Some(&id) => self.stack.push(id),
-                    None => return self.malformed(format!("place {key} of the memo is empty")),
+                    None => return self.malformed(format!("the memo has no object {key}")),
                 }
             }
 
@@ -167,7 +173,7 @@ impl<'a> Machine<'a> {
             op::STACK_GLOBAL => {
                 let names = self.pop_many(2)?;
                 let (Some(module), Some(name)) = (self.str(names[0]), self.str(names[1])) else {
-                    return self.malformed("STACK_GLOBAL of what is no text");
+                    return self.malformed("the name of a function is not text");
                 };
                 if module.len() + name.len() > MAX_NAME_BYTES {
                     return self.malformed(NO_NAME);
@@ -187,23 +193,23 @@ impl<'a> Machine<'a> {
                 self.build(target, state)?;
             }
 
-            // What plain data never needs; where it names something, the message does too.
+            // Plain data never needs these opcodes. If an opcode names something, the message does
+            // too.
             op::INST | op::OBJ | op::NEWOBJ | op::NEWOBJ_EX if self.keeps_unknown => self.instance(code)?,
             op::EMPTY_SET | op::FROZENSET | op::ADDITEMS if self.keeps_unknown => self.set(code)?,
             op::INST => {
                 let global = self.global_of_lines()?;
-                return self.malformed(format!("INST of {global:?}"));
+                return self.malformed(format!("an instance of {global:?} is not supported"));
             }
-            op::EXT1..=op::EXT4 => return self.malformed("the pickle calls a function by an extension code"),
+            op::EXT1..=op::EXT4 => return self.malformed("it calls a function by an extension code"),
             op::BINPERSID if self.storages.is_some() => {
                 let id = self.pop()?;
                 let referred = self.outside(id)?;
                 self.push(referred);
             }
-            op::PERSID | op::BINPERSID => return self.malformed("the pickle refers to an object outside of it"),
+            op::PERSID | op::BINPERSID => return self.malformed("it refers to an object outside of the pickle"),
             op::NEXT_BUFFER => {
-                return self
-                    .malformed("the pickle keeps its arrays outside of the file; dump it without buffer_callback");
+                return self.malformed("its arrays are outside of the file; dump them again without buffer_callback");
             }
 
             code => {
@@ -214,7 +220,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Numbers, text and bytes.
+    /// Executes an opcode that pushes a number, text or bytes.
     fn value(&mut self, code: u8) -> Result<Node<'a>> {
         let length = match code {
             op::NONE => return Ok(Node::None),
@@ -247,77 +253,86 @@ impl<'a> Machine<'a> {
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Node::Text(Cow::Borrowed(text))),
-            // Python writes lone surrogates too.
+            // Python also writes lone surrogates, which are not UTF-8.
             Err(_) if self.keeps_unknown => Ok(Node::Bytes(Cow::Borrowed(bytes))),
-            Err(_) => self.malformed("text that is not UTF-8"),
+            Err(_) => self.malformed("a text is not UTF-8"),
         }
     }
 
-    /// A whole number in text; protocol 0 has I00 and I01 for False and True.
+    /// Reads an integer in decimal text. Protocol 0 writes False and True as I00 and I01.
     fn decimal(&mut self) -> Result<Node<'a>> {
         let (at, line) = (self.input.at(), self.input.line()?);
         let digits = line.strip_suffix(b"L").unwrap_or(line);
         match std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()) {
             Some(value) => Ok(Node::Int(value)),
             None if self.keeps_unknown && !digits.is_empty() && is_whole(digits) => Ok(Node::object()),
-            None => Err(PickleError::Malformed { at, fault: "a whole number was expected".to_owned() }),
+            None => Err(PickleError::Malformed { at, fault: "an integer is expected".to_owned() }),
         }
     }
 
+    /// Adds an object and pushes it on the stack.
     pub(crate) fn push(&mut self, node: Node<'a>) {
         self.stack.push(self.nodes.len() as Id);
         self.nodes.push(node);
     }
 
+    /// Returns the height of the stack at the last open mark.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
 
+    /// Removes the object at the top of the stack.
     pub(crate) fn pop(&mut self) -> Result<Id> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
+    /// Returns the object at the top of the stack.
     pub(crate) fn top(&self) -> Result<Id> {
         let reach = &self.stack[self.floor()..];
-        reach.last().copied().map_or_else(|| self.malformed("nothing is on the stack"), Ok)
+        reach.last().copied().map_or_else(|| self.malformed("the stack is empty"), Ok)
     }
 
+    /// Removes `n` objects from the stack and returns them in the order in which they were pushed.
     pub(crate) fn pop_many(&mut self, n: usize) -> Result<Vec<Id>> {
         match self.stack.len().checked_sub(n) {
             Some(start) if start >= self.floor() => Ok(self.stack.split_off(start)),
-            _ => self.malformed(format!("fewer than {n} objects are on the stack")),
+            _ => self.malformed(format!("the stack has fewer than {n} objects")),
         }
     }
 
+    /// Removes the last mark and the objects above it.
     pub(crate) fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
         match self.marks.pop() {
             Some(start) => Ok(self.stack.split_off(start)),
-            None => self.malformed("no mark is on the stack"),
+            None => self.malformed("the stack has no mark"),
         }
     }
 
+    /// Reads the key of a memo opcode.
     fn memo_key(&mut self, code: u8) -> Result<u32> {
         match code {
-            op::PUT | op::GET => self.input.number("a place in the memo"),
+            op::PUT | op::GET => self.input.number("a key of the memo"),
             op::BINPUT | op::BINGET => self.input.byte().map(u32::from),
             op::LONG_BINPUT | op::LONG_BINGET => self.input.u32(),
             _ => Ok(self.memo.len() as u32),
         }
     }
 
+    /// Appends items to the list at the top of the stack.
     pub(crate) fn append(&mut self, items: Vec<Id>) -> Result<()> {
         let target = self.top()?;
         match &mut self.nodes[target as usize] {
             Node::List(list) => list.extend(items),
-            // A list of another class: its items are not needed.
+            // The items of a list of an unknown class are not needed.
             Node::Object(_) => {}
-            _ => return self.malformed("APPEND to what is no list"),
+            _ => return self.malformed("APPEND needs a list"),
         }
         Ok(())
     }
 
+    /// Sets keys and values in the dictionary at the top of the stack.
     fn set_items(&mut self, items: &[Id]) -> Result<()> {
         let target = self.top()?;
         let (pairs, rest) = items.as_chunks::<2>();
@@ -326,20 +341,24 @@ impl<'a> Machine<'a> {
             Node::Object(object) if rest.is_empty() => {
                 object.items.extend(pairs.iter().map(|&[key, value]| (key, value)));
             }
-            Node::Dict(_) | Node::Object(_) => return self.malformed("a key without a value"),
-            _ => return self.malformed("SETITEM of what is no dictionary"),
+            Node::Dict(_) | Node::Object(_) => return self.malformed("a key has no value"),
+            _ => return self.malformed("SETITEM needs a dictionary"),
         }
         Ok(())
     }
 
-    /// What the two lines after `GLOBAL` and `INST` name.
+    /// Reads the two lines after `GLOBAL` and `INST`, and finds the function or class that they
+    /// name.
     pub(crate) fn global_of_lines(&mut self) -> Result<Global> {
         let module = String::from_utf8_lossy(self.input.line()?);
         let name = String::from_utf8_lossy(self.input.line()?);
         self.resolve(&module, &name)
     }
 
-    /// Only what looks like a name is repeated to the terminal.
+    /// Finds a function or class by its name.
+    ///
+    /// Messages repeat a name only if it looks like a Python name, so that a file cannot send
+    /// control characters to the terminal.
     fn resolve(&mut self, module: &str, name: &str) -> Result<Global> {
         if module.len() + name.len() > MAX_NAME_BYTES {
             return self.malformed(NO_NAME);
@@ -355,11 +374,13 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Returns [`PickleError::Malformed`] with the offset of the current opcode.
     pub(crate) fn malformed<T>(&self, fault: impl Into<String>) -> Result<T> {
         Err(PickleError::Malformed { at: self.at, fault: fault.into() })
     }
 }
 
+/// Returns whether text consists of decimal digits after an optional minus sign.
 fn is_whole(digits: &[u8]) -> bool {
     digits.strip_prefix(b"-").unwrap_or(digits).iter().all(u8::is_ascii_digit)
 }

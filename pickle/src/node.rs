@@ -1,12 +1,12 @@
-//! The objects that a pickle makes, as plain data: they refer to each other by number.
+//! The objects of a pickle, as plain data. They refer to each other by number.
 
 use crate::dtype::DType;
 use std::borrow::Cow;
 
-/// Number of an object.
+/// The number of an object.
 pub(crate) type Id = u32;
 
-/// All functions and classes that a pickle may name.
+/// The functions and classes that a pickle may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Global {
     Reconstruct,
@@ -17,24 +17,24 @@ pub(crate) enum Global {
     Encode,
     OrderedDict,
     RebuildTensor,
-    /// A tensor with its type beside the storage, which is of plain bytes.
+    /// A tensor of a type without its own storage class. Its storage has plain bytes.
     RebuildTyped,
     RebuildParameter,
     LoadFromBytes,
-    /// A tensor of a subclass: a function and its arguments.
+    /// A tensor of a subclass, given as a function and its arguments.
     RebuildFromType,
-    /// A set of a list; kept as the list.
+    /// A set made from a list. The list is kept.
     Set,
-    /// A dictionary with a default, which is not needed.
+    /// A dictionary with a default, which is ignored.
     DefaultDict,
-    /// Numbers of a type.
+    /// A class of storages with elements of a type.
     Storage(DType),
-    /// Anything else: a place in the list of unknown names.
+    /// Any other name, as an index in the list of unknown names.
     Unknown(usize),
 }
 
 impl Global {
-    /// numpy 2 renamed `numpy.core` to `numpy._core`.
+    /// Finds a known function or class. numpy 2 renamed `numpy.core` to `numpy._core`.
     pub(crate) fn find(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::Reconstruct,
@@ -57,22 +57,22 @@ impl Global {
     }
 }
 
-/// An object. Those that hold others name them by number.
+/// An object. It refers to other objects by number.
 #[derive(Debug)]
 pub(crate) enum Node<'a> {
     None,
-    /// Whole numbers and truth values.
+    /// An integer or a truth value.
     Int(i64),
     Float(f64),
     Bytes(Cow<'a, [u8]>),
     Text(Cow<'a, str>),
     Tuple(Vec<Id>),
     List(Vec<Id>),
-    /// Keys and values in the order of their setting.
+    /// Keys and values in the order in which they were set.
     Dict(Vec<(Id, Id)>),
     Global(Global),
     Dtype(DType),
-    /// `None` between `_reconstruct` and `BUILD`.
+    /// An array. It is `None` between `_reconstruct` and `BUILD`.
     Array(Option<Box<Array>>),
     Storage(Box<Storage<'a>>),
     Tensor(Box<Tensor>),
@@ -80,45 +80,48 @@ pub(crate) enum Node<'a> {
     Object(Box<Object>),
 }
 
-/// An array, or a numpy scalar as one without dimensions.
+/// An array. A numpy scalar is an array without dimensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Array {
     pub(crate) dtype: DType,
     pub(crate) shape: Vec<usize>,
-    /// Its bytes; for an array of objects the list of them.
+    /// The bytes of the elements, or the list of elements for an array of objects.
     pub(crate) data: Id,
 }
 
 /// An object of an unknown class.
 #[derive(Debug, Default)]
 pub(crate) struct Object {
-    /// What it holds by key, if it is a kind of dictionary.
+    /// Keys and values, if it is a kind of dictionary.
     pub(crate) items: Vec<(Id, Id)>,
-    /// What `BUILD` gave it: as a rule the dictionary of its attributes.
+    /// The state that `BUILD` set, usually a dictionary of its attributes.
     pub(crate) state: Option<Id>,
 }
 
 impl Node<'_> {
+    /// Creates an object without content.
     pub(crate) fn object() -> Self {
         Self::Object(Box::default())
     }
 }
 
-/// Elements that tensors share.
+/// A list of elements that tensors can share.
 #[derive(Debug)]
 pub(crate) struct Storage<'a> {
     pub(crate) dtype: DType,
     pub(crate) place: Place<'a>,
 }
 
+/// The place of the elements of a storage.
 #[derive(Debug)]
 pub(crate) enum Place<'a> {
-    /// Outside of the pickle, under a key.
+    /// The elements are outside of the pickle, under a key.
     Key(String),
+    /// The elements are in the pickle.
     Here(Cow<'a, [u8]>),
 }
 
-/// A view of a storage. Offset and strides count elements.
+/// A tensor: a view of a storage. Offset and strides are in elements.
 #[derive(Clone, Debug)]
 pub(crate) struct Tensor {
     pub(crate) storage: Id,
@@ -128,14 +131,14 @@ pub(crate) struct Tensor {
 }
 
 impl Global {
-    /// Whether a call of it that goes wrong means a broken tensor.
+    /// Returns whether this is a function of torch, so that a failed call means an invalid tensor.
     pub(crate) fn is_of_torch(self) -> bool {
         use Global::{LoadFromBytes, RebuildFromType, RebuildParameter, RebuildTensor, RebuildTyped};
         matches!(self, RebuildTensor | RebuildTyped | RebuildParameter | RebuildFromType | LoadFromBytes)
     }
 }
 
-/// The type of a class such as `FloatStorage`.
+/// Returns the element type of a storage class such as `FloatStorage`.
 pub(crate) fn storage_type(class: &str) -> Option<DType> {
     DType::parse(match class {
         "BFloat16Storage" => return Some(DType::BRAIN),
@@ -147,7 +150,7 @@ pub(crate) fn storage_type(class: &str) -> Option<DType> {
         "ShortStorage" => "<i2",
         "CharStorage" => "|i1",
         "ByteStorage" | "BoolStorage" | "UntypedStorage" => "|u1",
-        // Elements whose numbers are not read; their size is.
+        // The values of these types are not read, but their size is needed.
         "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => "|S1",
         "QInt32Storage" => "|S4",
         "ComplexFloatStorage" => "|S8",

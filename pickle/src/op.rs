@@ -1,4 +1,4 @@
-//! Opcodes of pickles, by the names and values that Python's `pickle.py` gives them.
+//! The opcodes of pickles, with the names of Python's `pickle.py`.
 
 pub(crate) const MARK: u8 = b'(';
 pub(crate) const POP: u8 = b'0';

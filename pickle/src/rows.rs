@@ -1,23 +1,28 @@
-//! Scores of clips, as they are pickled: a dictionary by name, or a list.
+//! Reads pickled scores: a dictionary by clip name, or a list.
 
 use crate::error::{PickleError, Result, excerpt};
 use crate::machine::Machine;
 use crate::node::{Array, Id, Node, Tensor};
 use crate::torch::Nowhere;
 
-/// Rows of scores, each `[classes]`.
+/// Rows of scores. Each row has one score per class.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Rows {
-    /// A dictionary's, by name, in its order.
+    /// Rows of a dictionary with their names, in the order of the dictionary.
     Named(Vec<(String, Vec<f32>)>),
-    /// A list's, as mmaction and mmaction2 dump it.
+    /// Rows of a list, as mmaction and mmaction2 write it.
     Listed(Vec<Vec<f32>>),
 }
 
-/// Reads the rows of a pickled dictionary or list: numpy arrays, torch tensors or lists of numbers, each row `[classes]`.
+/// Reads the rows of a pickled dictionary or list.
 ///
-/// Anything else is an error, and so is any function or class but those of numpy's and torch's arrays.
+/// A row is a numpy array, a torch tensor or a list of numbers, with one score per class.
+///
+/// # Errors
+///
+/// Returns an error if the pickle has other content, or if it names a function or class that numpy
+/// arrays and torch tensors do not need.
 ///
 /// # Example
 ///
@@ -36,17 +41,18 @@ pub fn read_rows(bytes: &[u8]) -> Result<Rows> {
 }
 
 impl Machine<'_> {
-    /// The clips of the dictionary that the pickle is.
+    /// Returns the rows of the object that the pickle contains.
     fn rows(&mut self, top: Id) -> Result<Rows> {
         let top = match self.node(top) {
-            // np.save puts what is no array into an array of one object.
+            // np.save stores other objects than arrays in an array of one object.
             Node::Array(Some(array)) if array.shape.is_empty() => match self.node(array.data) {
                 Node::List(list) => list[0],
                 _ => top,
             },
             _ => top,
         };
-        // Each letter of a name and each number takes a byte of the file or more, unless clips share them.
+        // Each letter of a name and each number has at least one byte in the file, unless rows
+        // share them.
         self.budget = self.input.at();
         match self.node(top) {
             Node::Dict(dict) => {
@@ -65,14 +71,16 @@ impl Machine<'_> {
         }
     }
 
-    /// The scores of a list's item: itself, or `pred_score` of what mmaction2 dumps.
+    /// Returns the scores of an item of a list: `pred_score` of a dictionary of mmaction2, or the
+    /// item.
     fn scores_of(&self, item: Id) -> Id {
-        // mmaction2 had pred_scores = {item: ...} before its version 1.2.
+        // Before version 1.2, mmaction2 wrote pred_scores = {item: ...}.
         self.value_of(item, "pred_score")
             .or_else(|| self.value_of(self.value_of(item, "pred_scores")?, "item"))
             .unwrap_or(item)
     }
 
+    /// Returns the rows of a dictionary.
     fn named_rows(&mut self, dict: Vec<(Id, Id)>) -> Result<Vec<(String, Vec<f32>)>> {
         let mut rows = Vec::with_capacity(dict.len());
         for (key, value) in dict {
@@ -87,7 +95,7 @@ impl Machine<'_> {
         Ok(rows)
     }
 
-    /// The scores `[classes]` of a clip.
+    /// Returns a row. `place` describes its place for messages.
     fn row(&mut self, place: &dyn Fn() -> String, value: Id) -> Result<Vec<f32>> {
         let not_scores = |what: String| Err(PickleError::NotScores(format!("{} is {what}", place())));
         match self.node(value) {
@@ -110,7 +118,7 @@ impl Machine<'_> {
                     return not_scores(format!("a tensor of shape {shape:?}"));
                 }
                 let values = self.tensor_values(&tensor, &mut Nowhere)?;
-                values.map_or_else(|| not_scores("a tensor of what are no floats".to_owned()), Ok)
+                values.map_or_else(|| not_scores("a tensor of values that are not floats".to_owned()), Ok)
             }
             Node::List(items) | Node::Tuple(items) => {
                 let values: Option<Vec<f32>> = if items.len() <= self.budget {
@@ -119,18 +127,19 @@ impl Machine<'_> {
                     None
                 };
                 self.spend(items.len())?;
-                values.map_or_else(|| not_scores("a list of what are no numbers".to_owned()), Ok)
+                values.map_or_else(|| not_scores("a list of values that are not numbers".to_owned()), Ok)
             }
             _ => not_scores(self.describe(value)),
         }
     }
 
+    /// Returns the values of an array of floats.
     pub(crate) fn floats(&self, array: &Array) -> Option<Vec<f32>> {
         let Node::Bytes(bytes) = self.node(array.data) else { return None };
         array.dtype.floats(bytes)
     }
 
-    /// A plain number or a numpy scalar.
+    /// Returns the value of a number or a numpy scalar.
     fn number_of(&self, id: Id) -> Option<f32> {
         match self.node(id) {
             Node::Int(value) => Some(*value as f32),

@@ -1,13 +1,13 @@
-//! Files that are made to do harm, and mutations of whole ones.
+//! Tests with hostile files, and with mutations of valid files.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use inert_pickle::{PickleError, Rows, read_rows, read_tensors};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
 
-/// Counts the bytes that this thread holds.
+/// An allocator that counts the bytes that this thread holds.
 struct Counting;
 
 thread_local! {
@@ -22,18 +22,18 @@ fn count(bytes: isize) {
     });
 }
 
-#[allow(unsafe_code, reason = "an allocator cannot be written without")]
-// SAFETY: every call is passed on to the system's allocator as it is.
+#[allow(unsafe_code, reason = "an allocator needs unsafe code")]
+// SAFETY: all calls are passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: the caller's promises are those that `System` asks for.
+        // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        // SAFETY: as above.
+        // SAFETY: the caller keeps the contract of `dealloc`; the memory came from `System`.
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes that `work` held at most.
+/// Returns the result of `work`, and the largest number of bytes that it held.
 fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.with(Cell::get);
     MOST.with(|most| most.set(before));
@@ -49,12 +49,13 @@ fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, (MOST.with(Cell::get) - before) as usize)
 }
 
-/// What reading may take for each byte of a file: an opcode of one byte makes an object of 32 and a place on a stack, and
-/// growing lists hold both their old and their new memory.
+/// Limit for the memory per byte of a file. An opcode of one byte creates an object of 32 bytes and
+/// an entry of the stack, and growing lists hold both their old and their new memory.
 const FACTOR: usize = 160;
 const FIXED: usize = 256 << 10;
 
-/// Reads a file, within its memory.
+/// Reads a file and checks the memory limit. Returns name, shape and number of elements of each
+/// tensor.
 fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<usize>, usize)>, PickleError> {
     let (result, most) = most_held(|| read_tensors(bytes));
     assert!(most <= FIXED + FACTOR * bytes.len(), "{most} bytes for a file of {}: {result:?}", bytes.len());
@@ -65,7 +66,8 @@ fn fault(bytes: &[u8]) -> String {
     read(bytes).unwrap_err().to_string()
 }
 
-/// An entry of a zip archive: name, content, and what the archive states: method, CRC-32, packed and unpacked size.
+/// An entry of a zip archive: name, content, and the stated method, CRC-32, compressed and
+/// decompressed size.
 struct Entry<'a> {
     name: &'a str,
     content: &'a [u8],
@@ -81,7 +83,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A zip archive.
+/// Builds a zip archive.
 fn zip(entries: &[Entry<'_>]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for Entry { name, content, method, crc, sizes } in entries {
@@ -117,20 +119,21 @@ fn zip(entries: &[Entry<'_>]) -> Vec<u8> {
     file
 }
 
-/// A torch file with this pickle and a storage `0` of four floats.
+/// Builds a torch file with this pickle and a storage `0` of four floats.
 fn torch(pickle: &[u8]) -> Vec<u8> {
     zip(&[Entry::stored("x/data.pkl", pickle), Entry::stored("x/data/0", &[0; 16])])
 }
 
-/// `{"w": <value>}`
+/// Returns the pickle of `{"w": <value>}`.
 fn weights(value: &str) -> Vec<u8> {
     format!("}}X\x01\x00\x00\x00w{value}s.").into_bytes()
 }
 
-/// `_rebuild_tensor_v2` of the storage with these arguments behind it.
+/// Returns the opcodes of `_rebuild_tensor_v2` with the storage and then these arguments.
 fn tensor(elements: &str, arguments: &str) -> String {
     format!(
-        "ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu{elements}tQ{arguments}tR"
+        "ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n\
+         X\x01\x00\x00\x000X\x03\x00\x00\x00cpu{elements}tQ{arguments}tR"
     )
 }
 
@@ -142,7 +145,7 @@ fn an_archive_written_by_hand_is_read() {
 
 #[test]
 fn memory_bombs_of_the_memo_stay_small() {
-    // Lists that hold the one before ten times, forty levels deep, in a file of 200 bytes.
+    // Each of forty lists contains the list before it ten times, in a small file.
     let mut bomb = b"]q\x00".to_vec();
     for level in 0..40_u8 {
         bomb.extend([b']', b'q', level + 1, b'(']);
@@ -157,7 +160,8 @@ fn memory_bombs_of_the_memo_stay_small() {
             "{text}"
         );
     }
-    // Dictionaries that hold the one before twice, under keys where weights are looked for.
+    // Each dictionary contains the dictionary before it under several keys, two of them usual keys
+    // of weights.
     let mut bomb = b"}q\x00".to_vec();
     for level in 0..60_u8 {
         bomb.extend([b'}', b'q', level + 1, b'(']);
@@ -168,7 +172,7 @@ fn memory_bombs_of_the_memo_stay_small() {
     }
     bomb.push(b'.');
     assert!(read(&torch(&bomb)).is_err());
-    // Modules that hold the one before twice.
+    // Each module contains the module before it twice.
     let mut bomb = b"cx\nM\nq\xff0h\xff)\x81q\x00}(X\x0b\x00\x00\x00_parameters}X\x08\x00\x00\x00_modules}ub".to_vec();
     for level in 0..60_u8 {
         bomb.extend(b"h\xff)\x81q");
@@ -181,7 +185,7 @@ fn memory_bombs_of_the_memo_stay_small() {
     }
     bomb.push(b'.');
     assert_eq!(read(&torch(&bomb)).unwrap_err(), PickleError::Expands);
-    // A module that holds itself.
+    // A module contains itself.
     let own = b"cx\nM\n)\x81q\x00}(X\x0b\x00\x00\x00_parameters}X\x08\x00\x00\x00_modules}X\x01\x00\x00\x00ah\x00sub.";
     assert_eq!(read(&torch(own)).unwrap_err(), PickleError::Expands);
 }
@@ -231,22 +235,22 @@ fn shapes_are_checked_before_memory_is_taken() {
         assert!(text.contains(part), "{arguments:?}: {text}");
     };
     // [2^31 - 1, 64], contiguous and with all strides 0.
-    refused("K\x00(J\u{7f}\u{7f}\u{7f}\u{7f}K\x40t(K\x40K\x01t", "again and again");
-    refused("K\x00(I2147483647\nK\x40t(K\x40K\x01t", "again and again");
-    refused("K\x00(I2147483647\nK\x40t(K\x00K\x00t", "again and again");
-    refused("K\x00(I4611686018427387904\nI4611686018427387904\nt(K\x01K\x01t", "more elements than can be");
-    refused("K\x00(K\x02K\x02t(I9223372036854775807\nI9223372036854775807\nt", "reaches beyond its storage");
-    refused("K\x01(K\x02K\x02t(K\x02K\x01t", "reaches beyond its storage");
-    refused("I9223372036854775807\n(K\x01t(K\x01t", "reaches beyond its storage");
-    refused("K\x00(K\x02K\x02t(K\x01t", "do not fit");
-    refused("K\x00(I-2\nt(K\x01t", "not of whole numbers");
-    // A storage that the file does not have as stated.
+    refused("K\x00(J\u{7f}\u{7f}\u{7f}\u{7f}K\x40t(K\x40K\x01t", "too often");
+    refused("K\x00(I2147483647\nK\x40t(K\x40K\x01t", "too often");
+    refused("K\x00(I2147483647\nK\x40t(K\x00K\x00t", "too often");
+    refused("K\x00(I4611686018427387904\nI4611686018427387904\nt(K\x01K\x01t", "too many elements");
+    refused("K\x00(K\x02K\x02t(I9223372036854775807\nI9223372036854775807\nt", "larger than its storage");
+    refused("K\x01(K\x02K\x02t(K\x02K\x01t", "larger than its storage");
+    refused("I9223372036854775807\n(K\x01t(K\x01t", "larger than its storage");
+    refused("K\x00(K\x02K\x02t(K\x01t", "of a tensor is invalid");
+    refused("K\x00(I-2\nt(K\x01t", "invalid or too many sizes");
+    // The pickle states another size of a storage than the file has.
     let text = fault(&torch(&weights(&tensor("I4611686018427387904\n", "K\x00(K\x01t(K\x01t"))));
-    assert!(text.contains("data/0 has 16 bytes, which 4611686018427387904 elements"), "{text}");
+    assert!(text.contains("data/0 has 16 bytes, but the pickle states 4611686018427387904 elements"), "{text}");
 }
 
 #[test]
-fn archives_that_lie_about_their_sizes_are_refused() {
+fn archives_that_state_wrong_sizes_are_refused() {
     let pickle = weights(&tensor("K\x04", "K\x00(K\x04t(K\x01t"));
     let with = |data: Entry<'_>| zip(&[Entry::stored("x/data.pkl", &pickle), data]);
     let data = [0; 16];
@@ -254,20 +258,20 @@ fn archives_that_lie_about_their_sizes_are_refused() {
     let huge = Entry { sizes: [u32::MAX - 1; 2], ..Entry::stored("x/data/0", &data) };
     assert!(read(&with(huge)).unwrap_err().is_damage());
     let longer = Entry { sizes: [16, u32::MAX - 1], ..Entry::stored("x/data/0", &data) };
-    // What is stated for the unpacked size is not used.
+    // The stated decompressed size is not used.
     assert_eq!(read(&with(longer)).unwrap().len(), 1);
     let short = Entry { sizes: [8, 8], ..Entry::stored("x/data/0", &data) };
     assert!(read(&with(short)).unwrap_err().is_damage());
     let other = Entry { crc: 1, ..Entry::stored("x/data/0", &data) };
     assert!(read(&with(other)).unwrap_err().to_string().contains("checksum"));
-    let torn = Entry { method: 8, ..Entry::stored("x/data/0", &[7; 16]) };
-    assert!(read(&with(torn)).unwrap_err().is_damage());
+    let broken = Entry { method: 8, ..Entry::stored("x/data/0", &[7; 16]) };
+    assert!(read(&with(broken)).unwrap_err().is_damage());
     let unknown = Entry { method: 14, ..Entry::stored("x/data/0", &data) };
     assert!(matches!(read(&with(unknown)), Err(PickleError::NotTensors(_))));
 }
 
 #[test]
-fn deflated_bombs_are_cut_off() {
+fn decompression_bombs_are_refused() {
     let mut packer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
     let zeros = vec![0_u8; 64 << 20];
     std::io::Write::write_all(&mut packer, &zeros).unwrap();
@@ -284,8 +288,8 @@ fn deflated_bombs_are_cut_off() {
 }
 
 #[test]
-fn entries_that_share_bytes_are_not_read_again_and_again() {
-    // A thousand storages, each of the whole file.
+fn entries_that_share_bytes_do_not_multiply_memory() {
+    // A thousand entries for storages share the same bytes.
     let names: Vec<String> = (0..1000).map(|key| format!("x/data/{key}")).collect();
     let block = vec![0_u8; 1 << 20];
     let mut pickle = b"}(".to_vec();
@@ -299,7 +303,7 @@ fn entries_that_share_bytes_are_not_read_again_and_again() {
     let crc = crc32fast::hash(&block);
     entries.extend(names[1..].iter().map(|name| Entry { name, content: &[], method: 0, crc, sizes: [1 << 20; 2] }));
     let mut file = zip(&entries);
-    // All local headers are the first one's.
+    // All entries of storages refer to the local header of the first storage.
     let first = 30 + "x/data.pkl".len() + pickle.len();
     let start = u32::from_le_bytes(file[file.len() - 6..][..4].try_into().unwrap()) as usize;
     let mut at = start;
@@ -315,7 +319,7 @@ fn entries_that_share_bytes_are_not_read_again_and_again() {
     assert!(most < 16 * file.len(), "{most} bytes for a file of {}", file.len());
 }
 
-/// `SplitMix64`.
+/// The random number generator `SplitMix64`.
 struct Draws(u64);
 
 impl Draws {
@@ -328,21 +332,21 @@ impl Draws {
     }
 }
 
-/// Opcodes and numbers that lead somewhere.
-const TELLING: [u8; 32] = [
+/// Opcodes and numbers that often change the meaning of a pickle.
+const SIGNIFICANT: [u8; 32] = [
     0, 1, 2, 4, 0x7f, 0x80, 0xff, b'.', b'(', b')', b'}', b']', b'Q', b'R', b'b', b'h', b'q', b't', b'u', b'e', b'a',
     b's', b'2', b'0', 0x81, 0x85, 0x92, 0x93, 0x94, 0x90, b'K', b'J',
 ];
 
 #[test]
-fn mutated_files_neither_panic_nor_run_away() {
+fn mutated_files_cause_no_panic_and_stay_in_their_memory() {
     let mut draws = Draws(20);
     let mut whole = 0;
     for entry in std::fs::read_dir("tests/goldens").unwrap() {
         let path = entry.unwrap().path();
         let golden = std::fs::read(&path).unwrap();
         for end in (0..golden.len()).step_by(7) {
-            // What lacks only bytes behind the end of its content is whole in the older format.
+            // A legacy file is still valid if only bytes after its content are missing.
             let cut = read(&golden[..end]);
             assert!(cut.is_err() || Path::new(&path).to_string_lossy().contains("legacy"), "{path:?} cut to {end}");
         }
@@ -351,7 +355,7 @@ fn mutated_files_neither_panic_nor_run_away() {
             for _ in 0..=draws.below(4) {
                 let at = draws.below(bytes.len());
                 match draws.below(4) {
-                    0 => bytes[at] = TELLING[draws.below(TELLING.len())],
+                    0 => bytes[at] = SIGNIFICANT[draws.below(SIGNIFICANT.len())],
                     1 => bytes[at] ^= 1 << draws.below(8),
                     2 => {
                         let (from, length) = (draws.below(bytes.len()), draws.below(40));
@@ -370,12 +374,12 @@ fn mutated_files_neither_panic_nor_run_away() {
             whole += usize::from(read(&bytes).is_ok());
         }
     }
-    assert!(whole > 100, "some changes do no harm: {whole}");
+    assert!(whole > 100, "only {whole} mutated files are valid");
 }
 
-/// The pickle within an archive is changed, and its checksum made right.
+/// Changes the pickle in an archive, and computes its checksum again.
 #[test]
-fn mutated_pickles_neither_panic_nor_run_away() {
+fn mutated_pickles_cause_no_panic_and_stay_in_their_memory() {
     let mut draws = Draws(21);
     for name in ["zip-protocol2.pth", "zip-protocol5.pth", "module-zip-protocol2.pth", "module-zip-protocol4.pth"] {
         let golden = std::fs::read(Path::new("tests/goldens").join(name)).unwrap();
@@ -392,7 +396,7 @@ fn mutated_pickles_neither_panic_nor_run_away() {
                     let part = bytes[from..(from + length).min(bytes.len())].to_vec();
                     bytes.splice(at..at, part);
                 } else {
-                    bytes[at] = TELLING[draws.below(TELLING.len())];
+                    bytes[at] = SIGNIFICANT[draws.below(SIGNIFICANT.len())];
                 }
             }
             let mut entries = vec![Entry::stored("x/data.pkl", &bytes)];

@@ -1,6 +1,6 @@
-//! Files that PyTorch wrote (`scripts/make_weight_goldens.py`).
+//! Tests with files that PyTorch wrote (`scripts/make_weight_goldens.py`).
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use inert_pickle::{NamedTensor, PickleError, Tensors, read_tensors};
 use std::path::Path;
@@ -9,7 +9,7 @@ fn golden(name: &str) -> Vec<u8> {
     std::fs::read(Path::new("tests/goldens").join(name)).expect(name)
 }
 
-/// Asserts what a file holds, and where.
+/// Asserts which tensors a file contains, and under which keys.
 #[track_caller]
 fn assert_holds(name: &str, tensors: &[NamedTensor], path: &str) {
     let found = read(name);
@@ -24,7 +24,7 @@ fn tensor(name: &str, shape: &[usize], values: impl IntoIterator<Item = f32>) ->
     NamedTensor::new(name, shape.to_vec(), values.into_iter().collect())
 }
 
-/// The floating-point tensors of `tiny()` in the script.
+/// Returns the floating-point tensors of `tiny()` in the script.
 fn tiny() -> Vec<NamedTensor> {
     let ramp = || (0..24).map(|value| value as f32);
     vec![
@@ -95,14 +95,14 @@ fn weights_are_found_under_each_usual_key_and_under_any_other() {
 }
 
 #[test]
-fn a_program_of_torchscript_is_told_from_weights() {
+fn a_torchscript_archive_has_its_own_error() {
     let error = read_tensors(&golden("script.pt")).unwrap_err();
     assert_eq!(error, PickleError::Script);
     assert!(error.to_string().contains("torch.jit.load(path).state_dict()") && !error.is_damage(), "{error}");
 }
 
 #[test]
-fn a_file_without_tensors_says_what_it_holds() {
+fn the_error_of_a_file_without_tensors_describes_its_content() {
     let error = read_tensors(b"\x80\x02}(X\x05\x00\x00\x00epochK\x03X\x03\x00\x00\x00lr\x1bK\x01u.").unwrap_err();
     assert!(error.to_string().starts_with("the file is a dictionary with epoch, lr\\u{1b};"), "{error}");
     assert!(!error.is_damage());
@@ -113,5 +113,5 @@ fn a_file_without_tensors_says_what_it_holds() {
 #[test]
 fn a_negated_view_is_refused_and_not_read_with_the_wrong_sign() {
     let error = read_tensors(&golden("negated.pth")).unwrap_err().to_string();
-    assert!(error.contains("a negated or conjugated view; save it with resolve_neg()"), "{error}");
+    assert!(error.contains("a negated or conjugated view; save it after resolve_neg()"), "{error}");
 }

@@ -1,5 +1,8 @@
-//! What each codec, filter and level costs and gives on a data set's own images, as a table:
-//! `cargo run --release --example codec_table -- DIR [STREAM [IMAGES]]`. One thread; the rows take turns, medians of five rounds.
+//! Prints a table of size and speed for each codec, filter and level, measured on images of a
+//! dataset: `cargo run --release --example codec_table -- DIR [STREAM [IMAGES]]`.
+//!
+//! It uses one thread. The decoding time is the median of five rounds, in which the rows take
+//! turns.
 
 use clipshard::{
     Codec, Dataset, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, Result, Shard, ShardClip,
@@ -12,25 +15,26 @@ const ROUNDS: usize = 5;
 const ROWS: [(Codec, &[i32]); 3] =
     [(Codec::Zstd, &[1, 3, 6, 9, 12, 19]), (Codec::Lz4, &[3, 9, 12]), (Codec::Raw, &[0])];
 
-/// One row: the images stored in one way, as a shard.
+/// A row of the table: the images, stored with some options in a shard.
 struct Row {
     options: EncodeOptions,
+    /// Microseconds per image.
     encode_us: f64,
     bytes: usize,
     shard: Shard,
-    /// Microseconds an image of each round.
+    /// Microseconds per image, for each round.
     decode_us: Vec<f64>,
 }
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let dir: PathBuf = args.next().expect("name the folder of a data set").into();
+    let dir: PathBuf = args.next().expect("name the folder of a dataset").into();
     let stream = args.next().unwrap_or_else(|| "flow".into());
     let wanted = args.next().map_or(400, |n| n.parse().expect("a number of images"));
     let data = Dataset::open(&dir)?;
     let images = images(&data, &stream, wanted)?;
     let pixels: usize = images.iter().map(|(_, pixels)| pixels.len()).sum();
-    let temp = tempfile::tempdir().expect("the folder for temporary files takes a folder");
+    let temp = tempfile::tempdir().expect("cannot create a temporary folder");
     let mut rows = Vec::new();
     for (codec, levels) in ROWS {
         for filter in [Filter::None, Filter::Up] {
@@ -56,7 +60,8 @@ fn main() -> Result<()> {
     }
     println!("{} images of {}, {:.1} MB of pixels\n", images.len(), dir.display(), pixels as f64 / 1e6);
     println!(
-        "| codec | filter | level | bytes an image | of raw | encode, µs | decode, µs | decode, GB/s |\n|---|---|---|---|---|---|---|---|"
+        "| codec | filter | level | bytes per image | of raw | encode, µs | decode, µs | decode, GB/s |\n\
+         |---|---|---|---|---|---|---|---|"
     );
     for Row { options: EncodeOptions { codec, filter, level, .. }, encode_us, bytes, mut decode_us, .. } in rows {
         decode_us.sort_by(f64::total_cmp);
@@ -73,7 +78,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// `wanted` images from all over a stream.
+/// Reads `wanted` images that are spread evenly over a stream.
 fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(ImageSize, Vec<u8>)>> {
     let mut places = Vec::new();
     for (clip, records) in data.clips(stream)? {
@@ -94,6 +99,7 @@ fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(ImageSize,
         .collect()
 }
 
+/// Stores the images with the given options and measures the encoding time.
 fn row(
     data: &Dataset,
     stream: &str,

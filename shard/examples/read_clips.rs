@@ -1,10 +1,11 @@
-//! Reads the training clips of a data set, as the program of any model would: `cargo run --example read_clips -- DIR`.
+//! Reads the training clips of a dataset, as a training program does:
+//! `cargo run --example read_clips -- DIR`.
 
 use clipshard::{Dataset, Decoder, Subset};
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dir = std::env::args_os().nth(1).map(PathBuf::from).ok_or("name the folder of a data set")?;
+    let dir = std::env::args_os().nth(1).map(PathBuf::from).ok_or("name the folder of a dataset")?;
     let data = Dataset::open(&dir)?;
     let mut decoder = Decoder::new()?;
 
@@ -19,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rgb.decode(0, 0, &mut decoder, &mut frame)?;
         println!("  rgb  [{}, {}, {}] mean {:.2}", size.height, size.width, size.channels, mean(&frame));
 
-        // A stack of ten flow frames, x and y of each: [20, H, W].
+        // A stack of ten flow frames with an x and a y plane each: [20, H, W].
         let flow = data.clip("flow", number)?;
         let size = flow.size(0, 0)?;
         let mut stack = vec![0; 10 * flow.planes() * size.bytes()];

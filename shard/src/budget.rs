@@ -1,11 +1,13 @@
-//! A common limit for the memory of all threads that decode.
+//! A shared memory limit for all threads that decode.
 
 use crate::codec::Codec;
 use crate::geometry::ImageSize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Memory that images may take while they are decoded, for all threads together. A file may state images of up to
-/// 256 MiB; without a limit, each thread would take as much at the same time.
+/// A limit for the memory that all threads together use to decode images.
+///
+/// A file may state images of up to 256 MiB. Without a limit, every thread could need that much at
+/// the same time.
 ///
 /// # Example
 ///
@@ -23,23 +25,26 @@ pub struct DecodingBudget {
     freed: Condvar,
 }
 
-/// Half a gigabyte.
 impl Default for DecodingBudget {
+    /// Creates a budget of 512 MiB.
     fn default() -> Self {
         Self::new(512 << 20)
     }
 }
 
-/// Images that need no more than this are not counted: every thread may decode one at any time.
+/// Images that need at most this many bytes are not counted, so every thread may decode one at any
+/// time.
 const SMALL_BYTES: u64 = 1 << 20;
 
 impl DecodingBudget {
-    /// Creates a budget of so many bytes.
+    /// Creates a budget of `most` bytes.
     pub fn new(most: u64) -> Self {
         Self { most, used: Mutex::new(0), freed: Condvar::new() }
     }
 
-    /// Waits until there is room to decode an image, and takes that room. One image is always let through, however large.
+    /// Waits until the budget has enough memory to decode an image, and reserves that memory.
+    ///
+    /// An image that is larger than the budget waits until no other reservation exists.
     pub fn reserve(&self, size: ImageSize, codec: Codec) -> ReservedMemory<'_> {
         let bytes = decoding_bytes(size, codec);
         if bytes <= SMALL_BYTES {
@@ -58,16 +63,19 @@ impl DecodingBudget {
     }
 }
 
-/// A part of a [`DecodingBudget`], given back when it is dropped.
+/// A reserved part of a [`DecodingBudget`]. Dropping it returns the memory to the budget.
 #[derive(Debug)]
 pub struct ReservedMemory<'a> {
     budget: &'a DecodingBudget,
-    /// 0 for small images.
+    /// Number of reserved bytes; 0 for small images.
     bytes: u64,
 }
 
 impl ReservedMemory<'_> {
-    /// Whether the image is large: buffers and decoders that have grown with it should be dropped before this is.
+    /// Returns whether the image counts against the budget.
+    ///
+    /// If so, drop the buffers and decoders that have grown with the image before you drop the
+    /// reservation.
     pub fn is_large(&self) -> bool {
         self.bytes > 0
     }
@@ -82,14 +90,15 @@ impl Drop for ReservedMemory<'_> {
     }
 }
 
-/// The most memory that decoding an image takes, its pixels included.
+/// Returns an upper bound for the memory that decoding an image takes, including its pixels.
 fn decoding_bytes(size: ImageSize, codec: Codec) -> u64 {
     let (pixels, bytes) = (u64::from(size.width) * u64::from(size.height), size.bytes() as u64);
     match codec {
         Codec::Raw => bytes,
-        // The image before its filter is undone, and after.
+        // One buffer holds the filtered image, another the result.
         Codec::Zstd | Codec::Lz4 => 2 * bytes,
-        // A progressive file is decoded from 16-bit coefficients of up to three planes, whatever the channels of the record.
+        // A progressive file is decoded from 16-bit coefficients of up to three planes, even if the
+        // record has one channel.
         Codec::Jpeg => bytes + 6 * pixels,
     }
 }

@@ -1,4 +1,4 @@
-//! A clip that owns a share of its data set.
+//! A clip that shares the ownership of its dataset.
 
 use crate::clip_records::ClipRecords;
 use crate::dataset::{ClipPlace, Dataset};
@@ -6,7 +6,9 @@ use crate::error::Result;
 use std::fmt;
 use std::sync::Arc;
 
-/// A clip of a stream that keeps its data set open, so that it fits in a struct without a lifetime and moves between threads.
+/// A clip of a stream that keeps its dataset open.
+///
+/// It has no lifetime, so a struct can hold it and it can move between threads.
 ///
 /// # Example
 ///
@@ -36,9 +38,12 @@ pub struct ClipHandle {
 }
 
 impl ClipHandle {
-    /// Returns a handle of a clip in a stream. `clip` is a place in [`Manifest::clips`](crate::Manifest::clips).
+    /// Creates a handle for a clip in a stream. `clip` is an index in
+    /// [`Manifest::clips`](crate::Manifest::clips).
     ///
-    /// Returns the errors of [`Dataset::clip`]: the clip's index is checked here.
+    /// # Errors
+    ///
+    /// Returns the errors of [`Dataset::clip`]. The index of the clip is checked here.
     pub fn new(data: &Arc<Dataset>, stream: &str, clip: usize) -> Result<Self> {
         let stream = data.stream_number(stream)?;
         let place = data.place_in(stream, clip)?;
@@ -46,23 +51,23 @@ impl ClipHandle {
         Ok(Self { data: Arc::clone(data), stream, place, clip })
     }
 
-    /// Returns the clip's records.
+    /// Returns the records of the clip.
     pub fn records(&self) -> ClipRecords<'_> {
-        // `new` checked the index.
+        // `new` has checked the index.
         self.data.checked_clip(self.stream, self.place)
     }
 
-    /// Returns the data set.
+    /// Returns the dataset.
     pub fn dataset(&self) -> &Arc<Dataset> {
         &self.data
     }
 
-    /// Returns the clip's number in the data set.
+    /// Returns the number of the clip in the dataset.
     pub fn number(&self) -> usize {
         self.clip
     }
 
-    /// Returns the clip's id.
+    /// Returns the id of the clip.
     pub fn id(&self) -> &str {
         &self.data.manifest().clips[self.clip].id
     }

@@ -1,4 +1,4 @@
-//! How the bytes of a shard are reached: through a memory map, or by reading the file.
+//! Access to the bytes of a shard: through a memory map, or by reading the file.
 
 use crate::layout::{HEADER_BYTES, TRAILER_BYTES};
 use memmap2::Mmap;
@@ -7,17 +7,18 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
-/// How the records of a shard are read.
+/// The way in which the records of a shard are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Access {
-    /// From a read-only memory map, without a copy.
+    /// Reads from a read-only memory map, without a copy.
     #[default]
     Map,
-    /// By one system call per record; index, clip table and names of a shard are kept in memory.
+    /// Reads each record with a system call. Everything after the records, such as the index, is
+    /// kept in memory.
     ///
-    /// Use it on file systems that cannot map files, or where a failing disk must give an error: a map that the disk cannot
-    /// serve ends the program with SIGBUS.
+    /// Use it on file systems that cannot map files, or if a failing disk must give an error. With
+    /// a map, a failing disk ends the program with SIGBUS.
     Read,
 }
 
@@ -29,20 +30,21 @@ pub(crate) enum Contents {
         length: usize,
         header: [u8; HEADER_BYTES],
         trailer: [u8; TRAILER_BYTES],
-        /// Everything from `tail_at` on.
+        /// The bytes from `tail_at` to the end of the file.
         tail: Vec<u8>,
         tail_at: usize,
     },
 }
 
 impl Contents {
-    /// The contents of a file of `length` bytes, at least a header and a trailer.
+    /// Opens the contents of a file of `length` bytes, which must be enough for a header and a
+    /// trailer.
     pub fn new(file: File, length: usize, access: Access) -> io::Result<Self> {
         match access {
             Access::Map => {
-                // SAFETY: the map is read-only, and shards get their name only when they are complete and are never written
-                // again. Somebody who shortens the file while it is open makes the system raise SIGBUS; the crate's
-                // documentation says so.
+                // SAFETY: the map is read-only. Shards get their name when they are complete, and
+                // are never changed afterwards. If another program shortens the file while it is
+                // open, the operating system raises SIGBUS; the documentation of the crate says so.
                 #[allow(unsafe_code)]
                 let map = unsafe { Mmap::map(&file) }?;
                 Ok(Self::Map(map))
@@ -77,7 +79,8 @@ impl Contents {
         }
     }
 
-    /// Makes sure that [`Contents::tail`] reaches from `from`, inside the file, to the end.
+    /// Loads the bytes from `from` to the end of the file, so that [`Contents::tail`] can return
+    /// them.
     pub fn load_tail(&mut self, from: usize) -> io::Result<()> {
         let Self::Read { file, length, tail, tail_at, .. } = self else { return Ok(()) };
         tail.try_reserve_exact(*length - from)?;
@@ -87,7 +90,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Bytes behind the records.
+    /// Returns bytes of the part that [`Contents::load_tail`] loaded.
     pub fn tail(&self, range: Range<usize>) -> &[u8] {
         match self {
             Self::Map(map) => &map[range],
@@ -95,7 +98,7 @@ impl Contents {
         }
     }
 
-    /// Bytes of a record.
+    /// Returns the bytes of a record.
     pub fn record(&self, range: Range<usize>) -> io::Result<Cow<'_, [u8]>> {
         match self {
             Self::Map(map) => Ok(Cow::Borrowed(&map[range])),
@@ -107,7 +110,7 @@ impl Contents {
         }
     }
 
-    /// Bytes of a record, in `scratch` where they are not in memory.
+    /// Returns the bytes of a record. They are read into `scratch` if the file is not mapped.
     pub fn record_in<'a>(&'a self, range: Range<usize>, scratch: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
         match self {
             Self::Map(map) => Ok(&map[range]),
@@ -119,7 +122,8 @@ impl Contents {
         }
     }
 
-    /// Tells the system that these bytes will be read soon. It may not care; then they are read when they are needed.
+    /// Tells the operating system that these bytes will be read soon. Errors are ignored, because
+    /// it is only a hint.
     pub fn will_need(&self, range: Range<usize>) {
         #[cfg(unix)]
         if let Self::Map(map) = self {
@@ -135,7 +139,7 @@ impl Contents {
     }
 }
 
-/// Reads a part of a file, from any number of threads at a time.
+/// Reads a part of a file. Any number of threads may do so at the same time.
 fn read_at(file: &File, out: &mut [u8], at: usize) -> io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_exact_at(file, out, at as u64);

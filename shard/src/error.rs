@@ -1,14 +1,16 @@
-//! What can be wrong with a data set: each rule of the format has its variant.
+//! The errors of the crate: one variant for each kind of rule of the format.
 
 use crate::layout::{MANIFEST_FILE, VERSION_MAJOR};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Result of this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a data set cannot be opened, read or written. Each message names the file, what was expected and the cure, and includes its
-/// cause: [`source`](std::error::Error::source) returns nothing.
+/// The reason why a dataset cannot be opened, read or written.
+///
+/// Each message names the file, the fault and the remedy. It includes the text of its cause, so
+/// [`source`](std::error::Error::source) returns `None`.
 ///
 /// # Example
 ///
@@ -23,40 +25,45 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// An operation of the file system failed.
     #[error("{}: cannot {action}: {reason}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed, such as "open it".
         action: &'static str,
-        /// The system's reason.
+        /// The error of the operating system.
         reason: std::io::Error,
     },
-    /// The operating system cannot map the file into memory. [`Access::Read`](crate::Access::Read) works without a map.
+    /// The operating system cannot map the file into memory. [`Access::Read`](crate::Access::Read)
+    /// needs no map.
     #[error("{}: cannot map it into memory: {reason}", path.display())]
     Map {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the operating system.
         reason: std::io::Error,
     },
     /// The folder holds no manifest.
-    #[error("{}: no {MANIFEST_FILE} here; name the folder of a packed data set", dir.display())]
+    #[error("{}: no {MANIFEST_FILE} here; name the folder of a packed dataset", dir.display())]
     NoManifest {
         /// The folder.
         dir: PathBuf,
     },
-    /// The manifest breaks a rule of the format, or does not fit its shards.
-    #[error("{}: {fault}; restore the manifest or pack again", path.display())]
+    /// The manifest breaks a rule of the format, or does not match its shards.
+    #[error("{}: {fault}; restore the manifest or pack the dataset again", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong.
+        /// The rule that is broken, in words.
         fault: String,
     },
-    /// The manifest's checksum does not fit its bytes.
-    #[error("{}: checksum {stated:08x} differs from {found:08x} of its bytes: edited or damaged; restore the manifest or pack again", path.display())]
+    /// The checksum of the manifest does not match its bytes.
+    #[error(
+        "{}: edited or damaged: it states checksum {stated:08x}, but its bytes have {found:08x}; \
+         restore the manifest or pack the dataset again",
+        path.display()
+    )]
     ManifestChecksum {
         /// The manifest.
         path: PathBuf,
@@ -66,27 +73,39 @@ pub enum Error {
         found: u32,
     },
     /// A shard is not the one that the manifest lists: its stream, size, counts or checksum differ.
-    #[error("{}: not the shard that the manifest lists (another build?); restore the shard or pack again", path.display())]
+    #[error(
+        "{}: not the shard that the manifest lists, perhaps from another build; \
+         restore the shard or pack the dataset again",
+        path.display()
+    )]
     ForeignShard {
         /// The shard.
         path: PathBuf,
     },
-    /// The shards of a folder do not make one data set, so that no manifest can be made from them.
+    /// The shards of a folder do not form one dataset, so no manifest can be rebuilt from them.
     #[error("{}: {fault}", dir.display())]
     Rebuild {
         /// The folder.
         dir: PathBuf,
-        /// What is wrong, and the cure.
+        /// The fault and the remedy, in words.
         fault: String,
     },
-    /// The first bytes are not those of a shard.
-    #[error("{}: not a clip shard (its first bytes are not the format's mark); name a *.clipshard file or restore this one", path.display())]
+    /// The file does not start with the mark of a shard.
+    #[error(
+        "{}: not a clip shard: it does not start with the mark of the format; \
+         name a *.clipshard file or restore this one",
+        path.display()
+    )]
     NotAShard {
         /// The file.
         path: PathBuf,
     },
-    /// A later major version of the format.
-    #[error("{}: format version {major}.{minor}; this program reads {VERSION_MAJOR}.x; update it or pack again", path.display())]
+    /// The file has another major version of the format.
+    #[error(
+        "{}: format version {major}.{minor} is not supported, only {VERSION_MAJOR}.x; \
+         update this program or pack the dataset again",
+        path.display()
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -96,123 +115,136 @@ pub enum Error {
         minor: u16,
     },
     /// The file needs a feature that this version of the crate does not know.
-    #[error("{}: needs format features {unknown} that this program does not know; update it", path.display())]
+    #[error("{}: needs format features {unknown}, which this program does not know; update it", path.display())]
     Feature {
         /// The file.
         path: PathBuf,
         /// The unknown features.
         unknown: String,
     },
-    /// The file is shorter or longer than the size that it states.
-    #[error("{}: {found} bytes long where {expected}: truncated or not completely copied; copy it again or pack again", path.display())]
+    /// The file is shorter or longer than it must be.
+    #[error(
+        "{}: {found} bytes long, but {expected}: the file is incomplete or has extra bytes; \
+         copy it again or pack the dataset again",
+        path.display()
+    )]
     Length {
         /// The file.
         path: PathBuf,
-        /// What was expected.
+        /// The expectation that the length does not meet, as a clause: "its trailer states 400".
         expected: String,
         /// Its length in bytes.
         found: u64,
     },
     /// A part of a shard that is checked on opening is damaged.
-    #[error("{}: {part} damaged: {fault}; restore the shard or pack again", path.display())]
+    #[error("{}: {part} is damaged: {fault}; restore the shard or pack the dataset again", path.display())]
     Damaged {
         /// The shard.
         path: PathBuf,
         /// The part of the file.
         part: ShardPart,
-        /// What is wrong.
+        /// The fault, in words.
         fault: String,
     },
     /// The index of one clip is damaged.
-    #[error("{}: index of clip {clip} (records {first} to {last}) damaged: {fault}; restore the shard or pack this clip again", path.display())]
+    #[error(
+        "{}: index of clip {clip} (records {first} to {last}) is damaged: {fault}; \
+         restore the shard or pack this clip again",
+        path.display()
+    )]
     ClipIndex {
         /// The shard.
         path: PathBuf,
-        /// The clip.
+        /// Id of the clip.
         clip: String,
         /// Number of its first record in the shard.
         first: u64,
         /// Number of its last record in the shard.
         last: u64,
-        /// What is wrong.
+        /// The fault, in words.
         fault: String,
     },
     /// One record is damaged.
-    #[error("{}: record {record} ({clip} {stream} {frame} plane {plane}): {fault}; restore the shard or pack this clip again", path.display())]
+    #[error(
+        "{}: record {record} (clip {clip}, stream {stream}, frame {frame}, plane {plane}) is damaged: {fault}; \
+         restore the shard or pack this clip again",
+        path.display()
+    )]
     Record {
         /// The shard.
         path: PathBuf,
         /// Number of the record in the shard.
         record: u64,
-        /// The clip.
+        /// Id of the clip.
         clip: String,
-        /// The stream's name.
+        /// Name of the stream.
         stream: String,
-        /// The frame, from 0.
+        /// Number of the frame in the clip, from 0.
         frame: usize,
-        /// The plane of the frame, from 0.
+        /// Number of the plane in the frame, from 0.
         plane: usize,
-        /// What is wrong.
+        /// The fault, in words.
         fault: String,
     },
-    /// The data set has no stream of this name.
-    #[error("{}: no stream {stream:?} in this data set; it has {}", dir.display(), known.join(", "))]
+    /// The dataset has no stream of this name.
+    #[error("{}: no stream {stream:?} in this dataset; it has {}", dir.display(), known.join(", "))]
     NoStream {
-        /// The data set.
+        /// Folder of the dataset.
         dir: PathBuf,
-        /// The name.
+        /// The unknown name.
         stream: String,
         /// The names of its streams.
         known: Vec<String>,
     },
-    /// The data set has no split of this name.
-    #[error("{}: no split {split:?} in this data set; it has {}", dir.display(), known.join(", "))]
+    /// The dataset has no split of this name.
+    #[error("{}: no split {split:?} in this dataset; it has {}", dir.display(), known.join(", "))]
     NoSplit {
-        /// The data set.
+        /// Folder of the dataset.
         dir: PathBuf,
-        /// The name.
+        /// The unknown name.
         split: String,
         /// The names of its splits.
         known: Vec<String>,
     },
-    /// The data set or the shard has no clip of this number.
-    #[error("{}: no clip number {clip} among {clips}", path.display())]
+    /// The dataset or the shard has no clip of this number.
+    #[error("{}: no clip number {clip}; it has {clips} clips, numbered from 0", path.display())]
     NoClip {
-        /// The data set's folder, or the shard.
+        /// Folder of the dataset, or the shard.
         path: PathBuf,
         /// The number, from 0.
         clip: usize,
-        /// How many clips there are.
+        /// Number of clips.
         clips: usize,
     },
     /// The clip has no frames in this stream.
-    #[error("{}: clip {clip} has no {stream} frames", dir.display())]
+    #[error("{}: clip {clip} has no frames in stream {stream}", dir.display())]
     NoFrames {
-        /// The data set.
+        /// Folder of the dataset.
         dir: PathBuf,
-        /// The clip.
+        /// Id of the clip.
         clip: String,
-        /// The stream's name.
+        /// Name of the stream.
         stream: String,
     },
-    /// A call makes no sense: a wrong buffer size, a frame out of range, an image too large to store.
+    /// The caller passed wrong arguments: a wrong buffer size, a frame out of range, an image too
+    /// large to store.
     #[error("{0}")]
     Usage(String),
 }
 
-/// A part of a shard that has a checksum or a rule of its own.
+/// A part of a shard that has its own checksum or rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ShardPart {
     /// The first 64 bytes.
     Header,
-    /// The records' index.
+    /// The index of the records.
     Index,
     /// The zero bytes between records and index.
     Padding,
     /// The clip entries and the clips' ids.
     ClipTable,
-    /// The JSON text about data set and clips.
+    /// The JSON text about the dataset and the clips.
     Metadata,
     /// The last 64 bytes.
     Trailer,
@@ -232,14 +264,16 @@ impl fmt::Display for ShardPart {
 }
 
 impl Error {
+    /// Returns a function that adds path and action to an error of the file system, for `map_err`.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |reason| Self::Io { path, action, reason }
     }
 
-    /// Whether single clips or records are damaged, so that the rest of the data set can still be read.
+    /// Returns whether only a clip or a record is damaged, so that the rest of the dataset can
+    /// still be read.
     ///
-    /// True for [`Error::ClipIndex`] and [`Error::Record`].
+    /// It is true for [`Error::ClipIndex`] and [`Error::Record`].
     pub fn is_clip_damage(&self) -> bool {
         matches!(self, Self::ClipIndex { .. } | Self::Record { .. })
     }

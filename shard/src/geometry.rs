@@ -1,9 +1,9 @@
-//! Sizes of images and parts of them.
+//! Sizes of images and rectangular parts of images.
 
 use crate::layout::MAX_IMAGE_BYTES;
 use std::ops::Range;
 
-/// Size of one image of u8 samples, stored row by row with interleaved channels.
+/// Size of an image of u8 samples, stored row by row with interleaved channels.
 ///
 /// # Example
 ///
@@ -16,21 +16,21 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ImageSize {
-    /// Pixels a row.
+    /// Pixels per row.
     pub width: u16,
-    /// Rows.
+    /// Number of rows.
     pub height: u16,
-    /// Samples a pixel: 1 to 4.
+    /// Samples per pixel: 1 to 4.
     pub channels: u8,
 }
 
 impl ImageSize {
-    /// Returns the bytes of the decoded image.
+    /// Returns the size of the decoded image in bytes.
     pub fn bytes(self) -> usize {
         self.width as usize * self.height as usize * self.channels as usize
     }
 
-    /// Returns the bytes of one row.
+    /// Returns the size of one row in bytes.
     pub fn row_bytes(self) -> usize {
         self.width as usize * self.channels as usize
     }
@@ -40,9 +40,10 @@ impl ImageSize {
         Window { x: 0, y: 0, width: self.width, height: self.height }
     }
 
-    /// Whether the format can store such an image: it has pixels, 1 to 4 channels, and at most [`MAX_IMAGE_BYTES`].
+    /// Returns whether the format can store the image: it has pixels, 1 to 4 channels and at most
+    /// [`MAX_IMAGE_BYTES`].
     pub fn is_storable(self) -> bool {
-        // In 64 bits, because 65535 x 65535 x 4 overflows a usize of 32.
+        // The product is computed in 64 bits, because 65535 x 65535 x 4 overflows a 32-bit usize.
         let bytes = u64::from(self.width) * u64::from(self.height) * u64::from(self.channels);
         bytes > 0 && self.channels <= 4 && bytes <= MAX_IMAGE_BYTES as u64
     }
@@ -72,19 +73,19 @@ pub struct Window {
     pub x: u16,
     /// Row of its first pixel.
     pub y: u16,
-    /// Pixels a row.
+    /// Pixels per row.
     pub width: u16,
-    /// Rows.
+    /// Number of rows.
     pub height: u16,
 }
 
 impl Window {
-    /// Returns the bytes of this window of an image.
+    /// Returns the size in bytes of this window of an image.
     pub fn bytes(self, image: ImageSize) -> usize {
         ImageSize { width: self.width, height: self.height, ..image }.bytes()
     }
 
-    /// Whether the window lies inside an image of this size and is not empty.
+    /// Returns whether the window is not empty and is inside an image of this size.
     pub fn is_inside(self, image: ImageSize) -> bool {
         self.width > 0
             && self.height > 0

@@ -1,26 +1,29 @@
-//! The fixed-size structures of a shard, byte for byte as `format-spec.md` lays them out. Little-endian throughout.
+//! The structures of fixed size in a shard, byte for byte as in `format-spec.md`. All numbers are
+//! little-endian.
 //!
-//! The module is public for this workspace's tests and fuzz targets only: its items may change in any version.
+//! The items are public for the tests and fuzz targets of this workspace only and may change in any
+//! version.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// First eight bytes of a shard: a byte that is no text, three letters, and line ends that text-mode copies damage.
+/// First eight bytes of a shard: a byte that no text has, three letters, and line ends that a copy
+/// in text mode changes.
 pub const MAGIC: [u8; 8] = *b"\x89CSD\r\n\x1a\n";
 /// Last eight bytes of a shard.
 pub const END_MAGIC: [u8; 8] = *b"\n\x1a\r\nDSC\x89";
-/// Major version: readers refuse any other.
+/// Major version of the format. Readers refuse all others.
 pub const VERSION_MAJOR: u16 = 1;
-/// Minor version: readers accept any.
+/// Minor version of the format. Readers accept all.
 pub const VERSION_MINOR: u16 = 0;
-/// No decoded image is larger than this, in bytes.
+/// Largest size of a decoded image in bytes.
 pub const MAX_IMAGE_BYTES: usize = 1 << 28;
-/// Name of the manifest in a data set's folder.
+/// Name of the manifest in the folder of a dataset.
 pub const MANIFEST_FILE: &str = "manifest.json";
-/// The index starts at a multiple of this.
+/// The offset of the index is a multiple of this number.
 pub const INDEX_ALIGN: u64 = 8;
 
-/// The first 64 bytes.
+/// The first 64 bytes of a shard.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct Header {
@@ -30,13 +33,13 @@ pub struct Header {
     pub major: U16,
     /// [`VERSION_MINOR`].
     pub minor: U16,
-    /// Bits of features without which the shard cannot be read. None are defined in 1.0.
+    /// Bits of features that a reader needs to read the shard. None are defined in 1.0.
     pub required_features: U32,
     /// Bits of features that a reader may ignore. None are defined in 1.0.
     pub optional_features: U32,
-    /// Stream name: ASCII letters, digits, `-` and `_`, padded with zero bytes.
+    /// Name of the stream: ASCII letters, digits, `-` and `_`, padded with zero bytes.
     pub stream: [u8; 16],
-    /// Records a frame (1 for RGB; 2 for flow, x then y).
+    /// Records per frame (1 for RGB; 2 for flow, x then y).
     pub planes: u8,
     /// Channels of each record (3 for RGB, 1 for a flow plane).
     pub channels: u8,
@@ -46,13 +49,13 @@ pub struct Header {
     pub crc32: U32,
 }
 
-/// One record, 32 bytes.
+/// The index entry of a record, 32 bytes.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct IndexEntry {
-    /// Where the stored bytes start, from the start of the file.
+    /// Start of the stored bytes, from the start of the file.
     pub offset: U64,
-    /// How many bytes are stored.
+    /// Number of stored bytes.
     pub stored_bytes: U32,
     /// CRC-32 of the stored bytes.
     pub crc32: U32,
@@ -60,31 +63,31 @@ pub struct IndexEntry {
     pub width: U16,
     /// Height in pixels.
     pub height: U16,
-    /// Channels, interleaved.
+    /// Number of interleaved channels.
     pub channels: u8,
-    /// See [`crate::Codec`].
+    /// Codec, see [`crate::Codec`].
     pub codec: u8,
-    /// See [`crate::Filter`].
+    /// Filter, see [`crate::Filter`].
     pub filter: u8,
     /// Zero.
     pub reserved: u8,
-    /// The clip, by its place in this shard's clip table.
+    /// Number of the clip in the clip table of this shard.
     pub clip: U32,
-    /// frame * planes + plane.
+    /// Position in the clip: frame * planes + plane.
     pub position: U32,
 }
 
-/// One clip, 32 bytes.
+/// The entry of a clip in the clip table, 32 bytes.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct ClipEntry {
     /// Number of its first record in the shard.
     pub first_record: U64,
-    /// Its records: frames * planes.
+    /// Number of its records: frames * planes.
     pub records: U32,
     /// CRC-32 of its index entries.
     pub index_crc32: U32,
-    /// Where its id starts in the names.
+    /// Start of its id in the names.
     pub name_offset: U32,
     /// Length of its id in bytes.
     pub name_bytes: U16,
@@ -92,27 +95,27 @@ pub struct ClipEntry {
     pub reserved: [u8; 10],
 }
 
-/// The last 64 bytes.
+/// The last 64 bytes of a shard.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct Trailer {
     /// Size of the whole file.
     pub file_bytes: U64,
-    /// Where the index starts.
+    /// Start of the index.
     pub index_offset: U64,
-    /// Entries of the index.
+    /// Number of index entries.
     pub records: U64,
-    /// Entries of the clip table.
+    /// Number of entries of the clip table.
     pub clips: U32,
-    /// Size of the names.
+    /// Size of the names in bytes.
     pub names_bytes: U32,
-    /// Size of the metadata.
+    /// Size of the metadata in bytes.
     pub metadata_bytes: U32,
-    /// CRC-32 of clip table and names.
+    /// CRC-32 of clip entries and names.
     pub clip_table_crc32: U32,
     /// CRC-32 of the metadata.
     pub metadata_crc32: U32,
-    /// The header's CRC-32.
+    /// CRC-32 of the header.
     pub header_crc32: U32,
     /// CRC-32 of the 48 bytes before.
     pub crc32: U32,
@@ -134,14 +137,14 @@ pub const TRAILER_BYTES: usize = size_of::<Trailer>();
 const _: () = assert!(HEADER_BYTES == 64 && INDEX_ENTRY_BYTES == 32 && CLIP_ENTRY_BYTES == 32 && TRAILER_BYTES == 64);
 
 impl Header {
-    /// CRC-32 of everything before the checksum.
+    /// Computes the CRC-32 of the bytes before the checksum.
     pub fn compute_crc32(&self) -> u32 {
         crc32fast::hash(&self.as_bytes()[..HEADER_BYTES - 4])
     }
 }
 
 impl Trailer {
-    /// CRC-32 of everything before the checksum.
+    /// Computes the CRC-32 of the bytes before the checksum.
     pub fn compute_crc32(&self) -> u32 {
         crc32fast::hash(&self.as_bytes()[..48])
     }

@@ -1,6 +1,98 @@
-// The first definition of a link counts: here the module, on the repository's pages the file.
-//! [The format]: crate::format
-#![doc = include_str!("../README.md")]
+//! Stores and reads video datasets as *shards*: a few large, memory-mapped files instead of
+//! millions of small ones.
+//!
+//! # How the types fit together
+//!
+//! A [`Dataset`] is an open folder. Its [`Manifest`] lists classes, splits, clips, streams and
+//! shards. The dataset finds the records of a clip in one stream, and a [`Decoder`] turns a record
+//! into pixels:
+//!
+//! ```text
+//! reading   Dataset ── clip("flow", 7) ──> ClipRecords ── frames() ──> Frame ── record(plane) ──> Record
+//!              │                                └── decode, decode_window, decode_stack ──> your buffer of pixels
+//!              └── shards("flow") ──> Shard ── clip(0) ──> ClipRecords
+//!
+//! writing   pixels ── Encoder ──────────────────────┐
+//!           JPEG file ── EncodedRecord::from_jpeg ──┴─> EncodedRecord ── ShardWriter::add_clip ──> shard file
+//!                          ShardWriter::finish ──> ShardInfo ── Stream ── Manifest::write ──> manifest.json
+//! ```
+//!
+//! | term | meaning |
+//! |---|---|
+//! | clip | one video, with an id, a label and one [`Subset`] per split |
+//! | stream | one kind of images of every clip, such as `rgb` or `flow`; described by a [`StreamSpec`] |
+//! | frame | one moment of a clip in one stream: one record per plane |
+//! | plane | part of a frame: RGB frames have one plane; flow frames have two, x and y |
+//! | record | one stored image, compressed by a [`Codec`] after a [`Filter`] |
+//! | shard | one file with the records of some clips of one stream |
+//!
+//! # What to read first
+//!
+//! * To read a dataset: [`Dataset`], then [`ClipRecords`] and [`Decoder`]. [`ClipHandle`] keeps a
+//!   clip in a struct without a lifetime.
+//! * To write a dataset: [`ShardWriter`], [`Encoder`] and [`EncodedRecord`], then [`Manifest`].
+//! * To check a dataset: [`verify`]. To replace a lost manifest: [`Manifest::rebuild`].
+//! * To read or write the files from another language: [`mod@format`].
+//!
+//! # Reading
+//!
+//! ```
+//! use clipshard::{Dataset, Decoder, Subset};
+//!
+//! let data = Dataset::open("tests/golden")?;
+//! let mut decoder = Decoder::new()?; // one per thread
+//! for number in data.clips_of("1", Subset::Train)? {
+//!     let flow = data.clip("flow", number)?;
+//!     // Two frames with an x and a y plane each: [4, H, W].
+//!     let mut stack = vec![0; 2 * flow.planes() * flow.size(0, 0)?.bytes()];
+//!     flow.decode_stack(0, 2, &mut decoder, &mut stack)?;
+//! }
+//! # Ok::<(), clipshard::Error>(())
+//! ```
+//!
+//! # Writing
+//!
+//! ```
+//! use clipshard::{Clip, Dataset, EncodeOptions, Encoder, ImageSize, Manifest};
+//! use clipshard::{ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec, Subset};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let dir = folder.path();
+//! let size = ImageSize { width: 224, height: 224, channels: 1 };
+//! let mut encoder = Encoder::new(EncodeOptions::zstd(9))?;
+//! let x = encoder.encode(&vec![128; size.bytes()], size)?;
+//! let y = encoder.encode(&vec![127; size.bytes()], size)?;
+//!
+//! // One clip with one frame. The shard gets its file name when it is finished.
+//! let clip = Clip::new("v_Wave_g01_c01", 0, vec![Subset::Train]).with_frames("flow", 1);
+//! let (classes, splits) = (vec!["Wave".to_owned()], vec!["1".to_owned()]);
+//! let mut writer = ShardWriter::create(dir.join("flow-00000.clipshard"), &StreamSpec::flow())?;
+//! writer.add_clip(&clip.id, &[x, y])?;
+//! let metadata = ShardMetadata::new("waves", classes.clone(), splits.clone());
+//! let shard = writer.finish(&metadata.with_clips(vec![ShardClip::from(&clip)]))?;
+//!
+//! // The manifest lists shards and clips. Write it after all shards.
+//! let mut manifest = Manifest::new("waves", classes, splits);
+//! manifest.streams.push(Stream::new(StreamSpec::flow(), vec![shard]));
+//! manifest.clips.push(clip);
+//! manifest.write(dir)?;
+//! assert_eq!(Dataset::open(dir)?.clip("flow", 0)?.frame_count(), 1);
+//! # Ok::<(), clipshard::Error>(())
+//! ```
+//!
+//! # Integrity
+//!
+//! Opening a dataset checks the manifest and, of each shard, header, trailer, clip table and
+//! metadata. The index of a clip is checked at its first use. The checksum of a record is checked
+//! each time before the record is decoded. [`verify`] checks everything and lists every damaged
+//! part as a typed [`Error`].
+//!
+//! Checksums detect damage, not forgery. A forged file gives an error or other pixels. It causes
+//! neither a panic nor a large allocation.
+//!
+//! By default shards are mapped into memory. If the disk fails, or another program shortens an open
+//! shard, the operating system raises SIGBUS and ends the program. Replace shards by renaming, and
+//! use [`Access::Read`] on storage that you do not trust.
 
 mod budget;
 mod clip_handle;
@@ -23,7 +115,7 @@ mod storage;
 mod verify;
 mod writer;
 
-/// The format, normative.
+/// The normative specification of the format.
 #[doc = include_str!("../format-spec.md")]
 pub mod format {}
 

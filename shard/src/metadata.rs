@@ -1,11 +1,13 @@
-//! What a shard says about its data set, so that a lost manifest can be made again.
+//! The metadata of a shard, from which a lost manifest can be rebuilt.
 
 use crate::manifest::{Clip, Subset};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What a shard says about its clips beyond their ids, so that a lost manifest can be made again from the shards.
+/// The metadata of a shard: a description of its dataset and its clips.
+///
+/// [`Manifest::rebuild`](crate::Manifest::rebuild) reads it to replace a lost manifest.
 ///
 /// # Example
 ///
@@ -18,23 +20,23 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ShardMetadata {
-    /// As in the manifest.
+    /// Name of the dataset, as in the manifest.
     pub dataset: String,
-    /// As in the manifest.
+    /// Names of the classes, as in the manifest.
     pub classes: Vec<String>,
-    /// As in the manifest.
+    /// Names of the splits, as in the manifest.
     pub splits: Vec<String>,
-    /// As in the manifest.
+    /// Everything that decided the content, as in the manifest.
     pub build: BTreeMap<String, Value>,
-    /// One for each clip of the shard, in the clip table's order.
+    /// One item per clip of the shard, in the order in which the clips were added.
     pub clips: Vec<ShardClip>,
-    /// As in the manifest, of clips of the shard.
+    /// Name of the group by clip id, as in the manifest, for clips of this shard.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, String>,
 }
 
 impl ShardMetadata {
-    /// Describes a data set without clips, groups and build options.
+    /// Creates metadata without clips, groups and build options.
     pub fn new(dataset: impl Into<String>, classes: Vec<String>, splits: Vec<String>) -> Self {
         Self { dataset: dataset.into(), classes, splits, ..Self::default() }
     }
@@ -50,9 +52,9 @@ impl ShardMetadata {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ShardClip {
-    /// As in the manifest.
+    /// Class of the clip, as an index into [`ShardMetadata::classes`].
     pub label: u32,
-    /// As in the manifest.
+    /// Subset of the clip in each split.
     pub subsets: Vec<Subset>,
 }
 

@@ -1,7 +1,10 @@
-//! The order of samples and every random choice as a pure function of (seed, epoch, sample, draw): no state, no threads,
-//! the same on every machine. `format-spec.md` has test vectors.
+//! The order of samples and all random choices, as pure functions of (seed, epoch, sample, draw).
+//!
+//! The results do not depend on state, threads or the machine. The [format](mod@crate::format) has
+//! test vectors.
 
-/// `SplitMix64`'s output function (Steele, Lea and Flood 2014) with its increment.
+/// Computes the output function of `SplitMix64` (Steele, Lea and Flood 2014), including its
+/// increment.
 pub const fn mix64(x: u64) -> u64 {
     let z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -14,7 +17,7 @@ pub const fn bits(seed: u64, epoch: u64, sample: u64, draw: u64) -> u64 {
     mix64(mix64(mix64(mix64(seed) ^ epoch) ^ sample) ^ draw)
 }
 
-/// The random numbers of one sample in one epoch, drawn one after the other.
+/// A sequence of random numbers for one sample in one epoch.
 ///
 /// # Example
 ///
@@ -34,7 +37,7 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Starts with draw number 0.
+    /// Creates the sequence, starting with draw number 0.
     pub const fn new(seed: u64, epoch: u64, sample: u64) -> Self {
         Self { key: mix64(mix64(mix64(seed) ^ epoch) ^ sample), next: 0 }
     }
@@ -46,12 +49,14 @@ impl Draws {
         bits
     }
 
-    /// Returns a whole number in 0..n, by multiplication (Lemire 2019, without the rejection: the bias is below n / 2^64). `n` > 0.
+    /// Returns an integer in `0..n`, for `n` > 0.
+    ///
+    /// Uses multiplication without rejection (Lemire 2019). The bias is below n / 2^64.
     pub fn below(&mut self, n: u64) -> u64 {
         ((self.bits() as u128 * n as u128) >> 64) as u64
     }
 
-    /// Returns a whole number in low..=high.
+    /// Returns an integer in `low..=high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
@@ -61,16 +66,17 @@ impl Draws {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Returns true or false with equal chance.
+    /// Returns true or false with equal probability.
     pub fn coin(&mut self) -> bool {
         self.bits() >> 63 == 1
     }
 }
 
-/// Draw number that orders the samples of an epoch, out of reach of the draws of a sample.
+/// Number of the draw that orders the samples of an epoch. The draws of a sample never reach it.
 const ORDER_DRAW: u64 = u64::MAX;
 
-/// Returns the order of the `n` samples of an epoch: sorted by `bits(seed, epoch, sample, 2^64 - 1)`, ties by number.
+/// Returns the order of the `n` samples of an epoch: the numbers 0 to n - 1, sorted by
+/// `bits(seed, epoch, sample, 2^64 - 1)`. Ties are sorted by number.
 pub fn permutation(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     let mut keyed: Vec<(u64, u32)> = (0..n as u32).map(|i| (bits(seed, epoch, i.into(), ORDER_DRAW), i)).collect();
     keyed.sort_unstable();
@@ -83,7 +89,7 @@ mod tests {
 
     #[test]
     fn mix64_is_splitmix64() {
-        // First outputs of the reference generator (splitmix64.c by Vigna) from state 1234567.
+        // The first outputs of the reference generator (splitmix64.c by Vigna) for state 1234567.
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         let step = 0x9e37_79b9_7f4a_7c15_u64;
         for (i, value) in expected.into_iter().enumerate() {

@@ -1,4 +1,5 @@
-//! Makes a lost manifest again: every shard says what data set it belongs to and what its clips are.
+//! Rebuilds a lost manifest: the metadata of every shard names the dataset and describes the
+//! shard's clips.
 
 use crate::error::{Error, Result};
 use crate::layout::MANIFEST_FILE;
@@ -9,10 +10,17 @@ use std::collections::HashMap;
 use std::path::Path;
 
 impl Manifest {
-    /// Makes the manifest of the shards in `dir`, without writing it.
+    /// Builds the manifest of the shards in `dir` without writing it.
     ///
-    /// Shards are ordered by their names, streams by theirs with `rgb` first, clips as in the first stream. All shards must be
-    /// whole and of one build. A lost shard goes unnoticed: its clips are not in the data set, or lack a stream.
+    /// Shards are sorted by name. Streams are sorted by name too, after `rgb`. Clips have the order
+    /// of the first stream. All shards must be intact and from the same build.
+    ///
+    /// A missing shard is not detected: its clips are absent from the dataset, or lack a stream.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Rebuild`] if the shards do not form one dataset, or the error of a shard
+    /// that cannot be opened.
     ///
     /// # Example
     ///
@@ -36,7 +44,7 @@ impl Manifest {
             if let Some((one, expected)) = &first {
                 if let Some(part) = difference(expected, &metadata) {
                     let fault = format!(
-                        "{file} has another {part} than {}: they are of two builds; move the shards of one away",
+                        "{file} has another {part} than {}; move the shards of one of the two builds away",
                         one.path().file_name().unwrap_or_default().to_string_lossy()
                     );
                     return Err(Error::Rebuild { dir: dir.to_owned(), fault });
@@ -54,14 +62,14 @@ impl Manifest {
     }
 }
 
-/// All shards of a folder, those of `rgb` first, each stream by file names.
+/// Opens all shards of a folder, sorted by stream (`rgb` first), then by file name.
 fn open_all(dir: &Path) -> Result<Vec<(String, Shard)>> {
     let mut shards = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir, "list it"))? {
         let name = entry.map_err(Error::io(dir, "list it"))?.file_name();
         if let Some(name) = name.to_str().filter(|name| name.ends_with(".clipshard")) {
             let path = dir.join(name);
-            let kind = std::fs::metadata(&path).map_err(Error::io(&path, "find it"))?.file_type();
+            let kind = std::fs::metadata(&path).map_err(Error::io(&path, "read its type"))?.file_type();
             if !kind.is_file() {
                 let fault = format!("{name} is {}, not a shard; move it away", crate::regular::name(kind));
                 return Err(Error::Rebuild { dir: dir.to_owned(), fault });
@@ -70,7 +78,7 @@ fn open_all(dir: &Path) -> Result<Vec<(String, Shard)>> {
         }
     }
     if shards.is_empty() {
-        let fault = "no *.clipshard here to make a manifest from; name the folder of the shards".into();
+        let fault = "no *.clipshard here to rebuild a manifest from; name the folder of the shards".into();
         return Err(Error::Rebuild { dir: dir.to_owned(), fault });
     }
     shards.sort_by_cached_key(|(file, shard)| {
@@ -80,16 +88,19 @@ fn open_all(dir: &Path) -> Result<Vec<(String, Shard)>> {
     Ok(shards)
 }
 
+/// Names the part in which the metadata of two shards differs.
 fn difference(a: &ShardMetadata, b: &ShardMetadata) -> Option<&'static str> {
     let parts = [
-        ("data set", a.dataset != b.dataset),
+        ("dataset name", a.dataset != b.dataset),
         ("class list", a.classes != b.classes),
-        ("list of splits", a.splits != b.splits),
+        ("split list", a.splits != b.splits),
     ];
     let build = [("build (options or encoder versions)", a.build != b.build)];
     parts.into_iter().chain(build).find(|(_, differ)| *differ).map(|(part, _)| part)
 }
 
+/// Adds a shard and its clips to the manifest. `numbers` has the numbers of the clips that it lists
+/// already.
 fn add_clips(
     manifest: &mut Manifest,
     numbers: &mut HashMap<String, usize>,
@@ -101,29 +112,37 @@ fn add_clips(
     let (spec, fault) = (shard.spec(), |fault: String| Error::Rebuild { dir: dir.to_owned(), fault });
     match manifest.streams.iter_mut().find(|stream| stream.spec.name == spec.name) {
         Some(stream) if stream.spec != *spec => {
-            return Err(fault(format!("{file} has other planes or channels than the shards before")));
+            let name = &spec.name;
+            return Err(fault(format!(
+                "{file} has other planes or channels than the other {name} shards; move it away"
+            )));
         }
         Some(stream) => stream.shards.push(shard.info()),
         None => manifest.streams.push(Stream::new(spec.clone(), vec![shard.info()])),
     }
-    for (place, (id, told)) in shard.clip_ids().zip(&metadata.clips).enumerate() {
+    for (place, (id, described)) in shard.clip_ids().zip(&metadata.clips).enumerate() {
         let frames = shard.frame_count(place).unwrap_or_default();
         let number = *numbers.entry(id.to_owned()).or_insert_with(|| {
-            manifest.clips.push(Clip::new(id, told.label, told.subsets.clone()));
+            manifest.clips.push(Clip::new(id, described.label, described.subsets.clone()));
             manifest.clips.len() - 1
         });
         let clip = &mut manifest.clips[number];
-        if clip.label != told.label || clip.subsets != told.subsets {
-            return Err(fault(format!("{file}: clip {id} has another label or other subsets than in another shard")));
+        if clip.label != described.label || clip.subsets != described.subsets {
+            return Err(fault(format!(
+                "{file}: clip {id} has another label or other subsets than in another shard; move one of them away"
+            )));
         }
         let group = metadata.groups.get(id);
         if clip.frames.is_empty() {
             manifest.groups.extend(group.map(|group| (id.to_owned(), group.clone())));
         } else if manifest.groups.get(id) != group {
-            return Err(fault(format!("{file}: clip {id} has another group than in another shard")));
+            return Err(fault(format!(
+                "{file}: clip {id} has another group than in another shard; move one of them away"
+            )));
         }
         if clip.frames.insert(spec.name.clone(), frames).is_some() {
-            return Err(fault(format!("{file}: clip {id} is in another shard of {}, too; move one away", spec.name)));
+            let name = &spec.name;
+            return Err(fault(format!("{file}: clip {id} is also in another {name} shard; move one of them away")));
         }
     }
     Ok(())

@@ -1,11 +1,16 @@
-//! Reading files that may turn out to be something else: a named pipe waits for ever, a device never ends.
+//! Reads regular files only. Without the check, a named pipe could block forever and a device could
+//! be read without end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a file for reading and follows links. Anything but a regular file is an error of kind
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) that says what it is; a pipe without a writer does not block.
+/// Opens a regular file for reading. Follows links, and does not block on a pipe without a writer.
+///
+/// # Errors
+///
+/// Returns an error of kind [`InvalidInput`](io::ErrorKind::InvalidInput) that names the type of
+/// the file if it is not a regular file.
 ///
 /// # Example
 ///
@@ -29,7 +34,7 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // A pipe opens at once, without a writer. Regular files ignore the flag.
+        // With this flag a pipe without a writer opens immediately. Regular files ignore it.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
     let file = options.open(path)?;
@@ -40,8 +45,13 @@ fn open(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {}, not a regular file", name(kind))))
 }
 
-/// Reads a regular file of at most `most` bytes. A longer one is an error of kind
-/// [`FileTooLarge`](io::ErrorKind::FileTooLarge), whatever size the system states for it.
+/// Reads a regular file of at most `most` bytes.
+///
+/// # Errors
+///
+/// Returns an error of kind [`FileTooLarge`](io::ErrorKind::FileTooLarge) if the file is longer,
+/// even if the operating system states a smaller size. Otherwise returns the errors of
+/// [`open_regular`].
 ///
 /// # Example
 ///
@@ -63,7 +73,8 @@ pub fn read_regular(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let too_large = || Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
-    // The stated size saves allocations, and reading a file that is too large for sure; what is read decides.
+    // The stated size only avoids reallocations and needless reading. The number of bytes read
+    // decides.
     let stated = file.metadata()?.len();
     if stated > most {
         return too_large();
@@ -77,7 +88,7 @@ fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a file is that is not regular, in words.
+/// Describes the type of a file that is not regular.
 pub(crate) fn name(kind: std::fs::FileType) -> &'static str {
     if kind.is_dir() {
         return "a folder";
@@ -123,7 +134,7 @@ mod tests {
         assert_eq!(refused("zero"), "it is a device, not a regular file");
         assert_eq!(refused("pipe"), "it is a named pipe, not a regular file");
         assert_eq!(refused("."), "it is a folder, not a regular file");
-        // A socket cannot even be opened.
+        // A socket cannot be opened at all.
         assert!(read_regular(path("socket"), 5).is_err());
         assert_eq!(read_regular(path("none"), 5).unwrap_err().kind(), io::ErrorKind::NotFound);
         // Files of /proc state no size.

@@ -1,5 +1,8 @@
-//! Reads a shard. Opening checks the small parts; a clip's index is checked when the clip is first used, a record's bytes each
-//! time before they are decoded. Each step has its own type, so that unchecked bytes cannot be decoded.
+//! Reads a shard in three steps: [`Shard`], [`ClipRecords`], [`Record`](crate::Record).
+//!
+//! Opening checks the small parts of the file. The index of a clip is checked when the clip is
+//! first used, and the bytes of a record each time before they are decoded. Each step has its own
+//! type, so unchecked bytes cannot be decoded.
 
 use crate::clip_records::ClipRecords;
 use crate::codec::{Codec, Filter};
@@ -15,7 +18,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zerocopy::IntoBytes;
 
-/// An open shard: header, trailer, clip table and metadata fit their checksums.
+/// An open shard, whose header, trailer, clip table and metadata match their checksums.
 ///
 /// # Example
 ///
@@ -25,14 +28,14 @@ use zerocopy::IntoBytes;
 /// let shard = Shard::open("tests/golden/rgb-00000.clipshard")?;
 /// assert_eq!((shard.spec().name.as_str(), shard.clip_count(), shard.records()), ("rgb", 2, 5));
 /// for clip in shard.clips() {
-///     let clip = clip?; // an error where the index of this clip is damaged
+///     let clip = clip?; // an error if the index of this clip is damaged
 ///     println!("{}: {} frames", clip.id(), clip.frame_count());
 /// }
 /// # Ok::<(), clipshard::Error>(())
 /// ```
 pub struct Shard {
     file: ShardFile,
-    /// Clips whose index was checked already.
+    /// Whether the index of each clip has been checked.
     checked: Box<[AtomicBool]>,
 }
 
@@ -48,12 +51,12 @@ impl fmt::Debug for Shard {
 }
 
 impl Shard {
-    /// Opens a shard through a memory map. Reads nothing but its header, clip table, metadata and trailer.
+    /// Opens a shard through a memory map. Reads only its header, clip table, metadata and trailer.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_at(path.as_ref(), Access::Map)
     }
 
-    /// Opens a shard, its records to be read in this way.
+    /// Opens a shard and reads its records through `access`.
     pub fn open_with(path: impl AsRef<Path>, access: Access) -> Result<Self> {
         Self::open_at(path.as_ref(), access)
     }
@@ -66,7 +69,8 @@ impl Shard {
         Ok(shard)
     }
 
-    /// Between the last record and the index there are only zeros, fewer than [`INDEX_ALIGN`].
+    /// Checks that only zeros separate the last record and the index, and that they are fewer than
+    /// [`INDEX_ALIGN`].
     fn check_padding(&self) -> Result<()> {
         let last = &self.file.index()[self.file.index().len() - 1];
         let end = last.offset.get().checked_add(u64::from(last.stored_bytes.get()));
@@ -79,13 +83,13 @@ impl Shard {
                 }
                 Ok(())
             }
-            // The last clip's index is damaged: name it as that.
+            // The index of the last clip is probably damaged. Its own error is more precise.
             _ => match self.clip(self.clip_count() - 1) {
                 Err(error) => Err(error),
                 Ok(_) => Err(Error::Damaged {
                     path: self.path().to_owned(),
                     part: ShardPart::Index,
-                    fault: "its last record does not end where the index starts".into(),
+                    fault: "the last record does not end where the index starts".into(),
                 }),
             },
         }
@@ -96,7 +100,7 @@ impl Shard {
         &self.file.path
     }
 
-    /// Returns the description of the shard's stream.
+    /// Returns the description of the stream.
     pub fn spec(&self) -> &StreamSpec {
         &self.file.spec
     }
@@ -111,12 +115,12 @@ impl Shard {
         self.file.trailer.records.get()
     }
 
-    /// Returns the trailer's checksum, by which the manifest identifies the shard.
+    /// Returns the checksum in the trailer, which identifies the shard in the manifest.
     pub fn trailer_crc32(&self) -> u32 {
         self.file.trailer.crc32.get()
     }
 
-    /// Returns the entry that lists this shard in a manifest.
+    /// Returns the manifest entry for this shard.
     pub fn info(&self) -> ShardInfo {
         ShardInfo {
             file: self.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -132,29 +136,31 @@ impl Shard {
         self.file.clips()
     }
 
-    /// Returns the id of a clip, by its place in this shard; `None` where there is no such clip.
+    /// Returns the id of a clip by its number in this shard, or `None` if there is no such clip.
     pub fn clip_id(&self, clip: usize) -> Option<&str> {
         (clip < self.clip_count()).then(|| self.file.clip_id(clip))
     }
 
-    /// Iterates over the ids of the clips, in the shard's order.
+    /// Iterates over the ids of the clips, in the order of the shard.
     pub fn clip_ids(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.clip_count()).map(|clip| self.file.clip_id(clip))
     }
 
-    /// Returns the number of frames of a clip, by its place in this shard; `None` where there is no such clip.
+    /// Returns the number of frames of a clip by its number in this shard, or `None` if there is no
+    /// such clip.
     pub fn frame_count(&self, clip: usize) -> Option<u32> {
         let entry = self.file.clip_table().get(clip)?;
         Some(entry.records.get() / u32::from(self.spec().planes))
     }
 
-    /// Reads what the shard says about data set, classes and its clips.
+    /// Parses the metadata of the shard, which describes its dataset and its clips.
     pub fn metadata(&self) -> Result<ShardMetadata> {
         let damaged = |fault| Error::Damaged { path: self.path().to_owned(), part: ShardPart::Metadata, fault };
         let metadata: ShardMetadata =
             serde_json::from_slice(self.file.metadata()).map_err(|e| damaged(e.to_string()))?;
         if metadata.clips.len() != self.clip_count() {
-            return Err(damaged(format!("it describes {} clips of {}", metadata.clips.len(), self.clip_count())));
+            let (described, clips) = (metadata.clips.len(), self.clip_count());
+            return Err(damaged(format!("it describes {described} clips, but the shard has {clips}")));
         }
         if !metadata.groups.is_empty() {
             let ids: HashSet<&str> = self.clip_ids().collect();
@@ -163,14 +169,18 @@ impl Shard {
         Ok(metadata)
     }
 
-    /// How the records' bytes are reached.
+    /// Returns the bytes of the file.
     pub(crate) fn contents(&self) -> &Contents {
         &self.file.contents
     }
 
-    /// Returns the records of a clip, by its place in this shard. Its index is checked the first time.
+    /// Returns the records of a clip by its number in this shard. The first call checks the index
+    /// of the clip.
     ///
-    /// Returns [`Error::NoClip`] where there is no such clip.
+    /// # Errors
+    ///
+    /// Returns [`Error::NoClip`] if there is no such clip, and [`Error::ClipIndex`] if its index is
+    /// damaged.
     pub fn clip(&self, clip: usize) -> Result<ClipRecords<'_>> {
         let Some(entry) = self.file.clip_table().get(clip) else {
             return Err(Error::NoClip { path: self.path().to_owned(), clip, clips: self.clip_count() });
@@ -190,21 +200,23 @@ impl Shard {
         Ok(self.checked_clip(clip))
     }
 
-    /// The records of a clip whose index was checked.
+    /// Returns the records of a clip whose index has been checked.
     pub(crate) fn checked_clip(&self, clip: usize) -> ClipRecords<'_> {
         let first = self.file.clip_table()[clip].first_record.get() as usize;
         ClipRecords::new(self, clip, first, self.file.index_of(clip))
     }
 
-    /// Iterates over the clips, in the shard's order. An item is an error where the index of that clip is damaged.
+    /// Iterates over the clips, in the order of the shard. An item is an error if the index of its
+    /// clip is damaged.
     pub fn clips(&self) -> impl ExactSizeIterator<Item = Result<ClipRecords<'_>>> {
         (0..self.clip_count()).map(|clip| self.clip(clip))
     }
 
+    /// Checks the index of a clip.
     fn check_entries(&self, clip: usize, table: &ClipEntry, entries: &[IndexEntry]) -> Result<(), String> {
         let found = crc32fast::hash(entries.as_bytes());
         if found != table.index_crc32.get() {
-            return Err(format!("checksum {found:08x} differs from {:08x}", table.index_crc32));
+            return Err(format!("its checksum is {found:08x}, but the clip table states {:08x}", table.index_crc32));
         }
         let mut offset = self.start_of(clip).unwrap_or(entries[0].offset.get());
         for (position, entry) in entries.iter().enumerate() {
@@ -216,35 +228,38 @@ impl Shard {
                 return fault(&format!("unknown filter {}", entry.filter));
             };
             if matches!(codec, Codec::Raw | Codec::Jpeg) && filter != Filter::None {
-                return fault(&format!("filter {filter} with codec {codec}"));
+                return fault(&format!("codec {codec} does not support filter {filter}"));
             }
             if entry.clip.get() as usize != clip || entry.position.get() as usize != position {
-                return fault(&format!("it says that it is record {} of clip {}", entry.position, entry.clip));
+                return fault(&format!("it states that it is record {} of clip {}", entry.position, entry.clip));
             }
             let size = entry.size();
             if !size.is_storable() || size.channels != self.file.spec.channels {
                 return fault(&format!("an image of {size} cannot be in stream {}", self.file.spec.name));
             }
             if codec == Codec::Jpeg && !matches!(size.channels, 1 | 3) {
-                return fault(&format!("a JPEG image of {} channels", size.channels));
+                return fault(&format!("a JPEG image cannot have {} channels, only 1 or 3", size.channels));
             }
             let stored = entry.stored_bytes.get();
             if stored == 0 || (codec == Codec::Raw && stored as usize != size.bytes()) {
-                return fault(&format!("{stored} bytes for a {codec} image of {size}"));
+                return fault(&format!("it has {stored} stored bytes for a {codec} image of {size}"));
             }
             if entry.offset.get() != offset || offset < HEADER_BYTES as u64 {
-                return fault(&format!("it starts at byte {}, not where the one before ends", entry.offset));
+                return fault(&format!("it starts at byte {}, not where the record before it ends", entry.offset));
             }
             offset = match offset.checked_add(u64::from(stored)) {
                 Some(end) if end <= self.file.index_at as u64 => end,
-                _ => return fault("it reaches beyond the records"),
+                _ => return fault("it ends after the start of the index"),
             };
         }
         Ok(())
     }
 
-    /// Where the first record of a clip has to start: where the record before it ends. None where the index of the clip
-    /// before is damaged; that is not this clip's fault, and its own records can still be read.
+    /// Returns the required offset of a clip's first record, which is the end of the record before
+    /// it.
+    ///
+    /// Returns `None` if the index of the clip before is damaged. Such damage must not prevent
+    /// reading this clip.
     fn start_of(&self, clip: usize) -> Option<u64> {
         let Some(before) = clip.checked_sub(1) else { return Some(HEADER_BYTES as u64) };
         let entries = self.file.index_of(before);

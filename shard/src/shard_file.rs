@@ -1,4 +1,5 @@
-//! An open shard file: header, trailer, clip table, names and metadata, which are checked on opening.
+//! An open shard file with the parts that are checked on opening: header, trailer, clip table,
+//! names and metadata.
 
 use crate::contents::{Access, Contents};
 use crate::error::{Error, Result, ShardPart};
@@ -11,20 +12,23 @@ use crate::regular::open_regular;
 use std::path::{Path, PathBuf};
 use zerocopy::FromBytes;
 
-/// A file whose header, trailer, clip table and metadata fit their checksums. The index is not checked.
+/// A file whose header, trailer, clip table and metadata match their checksums. The index is not
+/// checked.
 pub(crate) struct ShardFile {
     pub path: PathBuf,
     pub contents: Contents,
     pub spec: StreamSpec,
     pub trailer: Trailer,
-    /// Where the index, the clip table and the names start.
+    /// Offset of the index.
     pub index_at: usize,
+    /// Offset of the clip table.
     clips_at: usize,
+    /// Offset of the names.
     names_at: usize,
 }
 
 impl ShardFile {
-    /// Opens a file and reads nothing but its header, clip table, metadata and trailer.
+    /// Opens a file and reads only its header, clip table, metadata and trailer.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
         let file = open_regular(path).map_err(Error::io(path, "open it"))?;
         let length = file.metadata().map_err(Error::io(path, "read its size"))?.len();
@@ -37,7 +41,7 @@ impl ShardFile {
         }
         let short = |expected: &str| Error::Length { path: path.to_owned(), expected: expected.into(), found: length };
         if length < (HEADER_BYTES + TRAILER_BYTES) as u64 {
-            return Err(short("a header and a trailer take 128"));
+            return Err(short("header and trailer alone have 128"));
         }
         let contents = Contents::new(file, length as usize, access).map_err(|reason| match access {
             Access::Map => Error::Map { path: path.to_owned(), reason },
@@ -46,11 +50,12 @@ impl ShardFile {
         Self::check(path.to_owned(), contents)
     }
 
+    /// Checks header, trailer, clip table and metadata.
     fn check(path: PathBuf, mut contents: Contents) -> Result<Self> {
         let damaged = |part, fault: &str| Error::Damaged { path: path.clone(), part, fault: fault.into() };
         let header = read::<Header>(contents.header());
         if header.crc32.get() != header.compute_crc32() {
-            return Err(damaged(ShardPart::Header, "its checksum does not fit"));
+            return Err(damaged(ShardPart::Header, "its checksum does not match"));
         }
         if header.major.get() != VERSION_MAJOR {
             let (major, minor) = (header.major.get(), header.minor.get());
@@ -67,29 +72,30 @@ impl ShardFile {
         };
         spec.check().map_err(|fault| damaged(ShardPart::Header, &fault))?;
         if header.stream[name_bytes..].iter().any(|&b| b != 0) {
-            return Err(damaged(ShardPart::Header, "its stream name is not padded with zeros"));
+            return Err(damaged(ShardPart::Header, "the name of its stream is not padded with zeros"));
         }
 
         let length = contents.len() as u64;
         let trailer = read::<Trailer>(contents.trailer());
         if trailer.end_magic != END_MAGIC {
-            let expected = "the end mark is missing".into();
+            let expected = "the end mark is missing".to_owned();
             return Err(Error::Length { path, expected, found: length });
         }
         if trailer.crc32.get() != trailer.compute_crc32() {
-            return Err(damaged(ShardPart::Trailer, "its checksum does not fit"));
+            return Err(damaged(ShardPart::Trailer, "its checksum does not match"));
         }
         if trailer.reserved != [0; 4] {
             return Err(damaged(ShardPart::Trailer, "its reserved bytes, which no checksum covers, are not zero"));
         }
         if trailer.file_bytes.get() != length {
-            let expected = format!("{} are stated", trailer.file_bytes);
+            let expected = format!("its trailer states {}", trailer.file_bytes);
             return Err(Error::Length { path, expected, found: length });
         }
         if trailer.header_crc32 != header.crc32 {
             return Err(damaged(ShardPart::Trailer, "it belongs to another header"));
         }
-        // All sizes come from the file: the sum is made where it cannot overflow, and must be the file's size exactly.
+        // All sizes come from the file, so the sum is computed in 128 bits, where it cannot
+        // overflow. It must be exactly the size of the file.
         let (records, clips) = (trailer.records.get(), u64::from(trailer.clips.get()));
         let tail = u128::from(records) * INDEX_ENTRY_BYTES as u128
             + u128::from(clips) * CLIP_ENTRY_BYTES as u128
@@ -98,43 +104,45 @@ impl ShardFile {
             + TRAILER_BYTES as u128;
         let index_offset = trailer.index_offset.get();
         if u128::from(index_offset) + tail != u128::from(length) {
-            return Err(damaged(ShardPart::Trailer, "its sizes do not add up to the file's"));
+            return Err(damaged(ShardPart::Trailer, "its sizes do not add up to the size of the file"));
         }
         if index_offset < HEADER_BYTES as u64 || !index_offset.is_multiple_of(INDEX_ALIGN) {
-            return Err(damaged(ShardPart::Trailer, "its index starts inside the header or not at a multiple of 8"));
+            return Err(damaged(ShardPart::Trailer, "the index starts inside the header, or not at a multiple of 8"));
         }
         if clips == 0 || records < clips {
-            return Err(damaged(ShardPart::Trailer, "it has no clips, or fewer records than clips"));
+            return Err(damaged(ShardPart::Trailer, "it states no clips, or fewer records than clips"));
         }
         let index_at = index_offset as usize;
         let clips_at = index_at + records as usize * INDEX_ENTRY_BYTES;
         let names_at = clips_at + clips as usize * CLIP_ENTRY_BYTES;
         let metadata_at = names_at + trailer.names_bytes.get() as usize;
-        // The index, with the padding before it.
+        // The tail begins with the padding before the index, which is checked too.
         let tail_at = (index_at - INDEX_ALIGN as usize).max(HEADER_BYTES);
         contents.load_tail(tail_at).map_err(Error::io(&path, "read its index"))?;
         if crc32fast::hash(contents.tail(clips_at..metadata_at)) != trailer.clip_table_crc32.get() {
-            return Err(damaged(ShardPart::ClipTable, "its checksum does not fit"));
+            return Err(damaged(ShardPart::ClipTable, "its checksum does not match"));
         }
         if crc32fast::hash(contents.tail(metadata_at..contents.len() - TRAILER_BYTES)) != trailer.metadata_crc32.get() {
-            return Err(damaged(ShardPart::Metadata, "its checksum does not fit"));
+            return Err(damaged(ShardPart::Metadata, "its checksum does not match"));
         }
         let shard = Self { path, contents, spec, trailer, index_at, clips_at, names_at };
         shard.check_clip_table()?;
         Ok(shard)
     }
 
-    /// Clips and names follow each other without holes, and cover the index.
+    /// Checks that clips and names follow each other without holes, and that the clips cover the
+    /// index.
     fn check_clip_table(&self) -> Result<()> {
         let damaged = |fault: String| Error::Damaged { path: self.path.clone(), part: ShardPart::ClipTable, fault };
         let (mut record, mut name) = (0_u64, 0_u64);
         for (i, clip) in self.clip_table().iter().enumerate() {
             let records = u64::from(clip.records.get());
             if clip.first_record.get() != record || u64::from(clip.name_offset.get()) != name {
-                return Err(damaged(format!("clip {i} does not follow the one before")));
+                return Err(damaged(format!("clip {i} does not follow the clip before it")));
             }
             if records == 0 || records % u64::from(self.spec.planes) != 0 {
-                return Err(damaged(format!("clip {i} has {records} records, not frames of {}", self.spec.planes)));
+                let planes = self.spec.planes;
+                return Err(damaged(format!("clip {i} has {records} records, not one or more frames of {planes}")));
             }
             record += records;
             name += u64::from(clip.name_bytes.get());
@@ -154,37 +162,37 @@ impl ShardFile {
         Ok(())
     }
 
-    /// Number of clips.
+    /// Returns the number of clips.
     pub fn clips(&self) -> usize {
         self.trailer.clips.get() as usize
     }
 
-    /// Id of a clip, which must be there.
+    /// Returns the id of a clip. Panics if there is no such clip.
     pub fn clip_id(&self, clip: usize) -> &str {
         let entry = &self.clip_table()[clip];
         let at = self.names_at + entry.name_offset.get() as usize;
         std::str::from_utf8(self.contents.tail(at..at + entry.name_bytes.get() as usize)).expect("checked when opened")
     }
 
-    /// The metadata's JSON text.
+    /// Returns the JSON text of the metadata.
     pub fn metadata(&self) -> &[u8] {
         let at = self.names_at + self.trailer.names_bytes.get() as usize;
         self.contents.tail(at..self.contents.len() - TRAILER_BYTES)
     }
 
-    /// One entry per clip.
+    /// Returns one entry per clip.
     pub fn clip_table(&self) -> &[ClipEntry] {
         <[ClipEntry]>::ref_from_bytes(self.contents.tail(self.clips_at..self.names_at))
             .expect("sizes checked when opened")
     }
 
-    /// One entry per record.
+    /// Returns one entry per record.
     pub fn index(&self) -> &[IndexEntry] {
         <[IndexEntry]>::ref_from_bytes(self.contents.tail(self.index_at..self.clips_at))
             .expect("sizes checked when opened")
     }
 
-    /// The index entries of a clip, which must be there.
+    /// Returns the index entries of a clip. Panics if there is no such clip.
     pub fn index_of(&self, clip: usize) -> &[IndexEntry] {
         let entry = &self.clip_table()[clip];
         let first = entry.first_record.get() as usize;
@@ -192,7 +200,7 @@ impl ShardFile {
     }
 }
 
-/// Reads a structure.
+/// Reads a structure from exactly its bytes.
 fn read<T: FromBytes>(bytes: &[u8]) -> T {
     T::read_from_bytes(bytes).expect("the slice has the structure's size")
 }

@@ -1,34 +1,36 @@
-//! Where files are written. [`Disk`] is the file system; tests replace it by storage that fails.
+//! Storage that files are written to. [`Disk`] is the file system; tests replace it with storage
+//! that fails.
 //!
-//! Public for this workspace only: its items may change in any version.
+//! The items are public for this workspace only and may change in any version.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use tempfile::NamedTempFile;
 
-/// The few steps from which a file or a folder appears whole or not at all.
+/// The operations that make a file or folder appear complete or not at all.
 pub trait Storage: Send + Sync {
-    /// A new file in `folder`, under a temporary name that starts with `prefix`. Dropped before
-    /// [`PartialFile::persist`], it is removed.
+    /// Creates a file in `folder` with a temporary name that starts with `prefix`.
+    ///
+    /// The file is removed if it is dropped before [`PartialFile::persist`].
     fn create(&self, folder: &Path, prefix: &str) -> io::Result<Box<dyn PartialFile>>;
 
-    /// Renames a file or a folder in one step; a file that has the new name already is replaced.
+    /// Renames a file or folder in one step. Replaces an existing file with the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Lets two folders change their names, in one step where the system can.
+    /// Exchanges the names of two folders, in one step if the operating system supports that.
     fn exchange(&self, a: &Path, b: &Path) -> io::Result<()>;
 
-    /// Brings the names in a folder to the disk.
+    /// Flushes the names in a folder to the disk.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 }
 
 /// A file that is being written.
 pub trait PartialFile: Write + Send {
-    /// Brings what was written to the disk.
+    /// Flushes the written bytes to the disk.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Gives the file its name; a file that has this name already is replaced.
+    /// Renames the file to its final name. Replaces an existing file with this name.
     fn persist(self: Box<Self>, path: &Path) -> io::Result<()>;
 }
 
@@ -43,7 +45,8 @@ impl Storage for Disk {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // Temporary files are private by default; the umask decides who reads these, as it does for any new file.
+            // Temporary files are private by default. These become ordinary files, so only the
+            // umask restricts access.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         Ok(Box::new(DiskFile(builder.tempfile_in(folder)?)))
@@ -71,7 +74,8 @@ impl Storage for Disk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        // Some systems cannot sync a folder (Windows, some network disks); there the rename itself is all there is.
+        // Windows and some network file systems cannot sync a folder. Their errors are ignored,
+        // because nothing more can be done there. An input/output error (code 5) is real.
         let synced = File::open(folder).and_then(|folder| folder.sync_all());
         match synced {
             Err(error) if error.raw_os_error() == Some(5) && cfg!(unix) => Err(error),
@@ -84,7 +88,7 @@ struct DiskFile(NamedTempFile);
 
 impl Write for DiskFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Through the file itself: its errors name no temporary path.
+        // Errors of the inner file do not name the temporary path, unlike those of `NamedTempFile`.
         self.0.as_file_mut().write(bytes)
     }
 
@@ -103,7 +107,8 @@ impl PartialFile for DiskFile {
     }
 }
 
-/// Writes a small file whole or not at all: temporary name, sync, rename, sync of the folder.
+/// Writes a small file completely or not at all: writes a temporary file, syncs it, renames it and
+/// syncs the folder.
 pub fn write_whole(storage: &dyn Storage, path: &Path, prefix: &str, bytes: &[u8]) -> crate::Result<()> {
     use crate::Error;
     let folder = folder_of(path);
@@ -112,14 +117,15 @@ pub fn write_whole(storage: &dyn Storage, path: &Path, prefix: &str, bytes: &[u8
     finish(storage, file, path)
 }
 
-/// Brings a file to the disk, gives it its name, and brings the name to the disk.
+/// Flushes a file to the disk, renames it to its final name, and flushes the name to the disk.
 pub(crate) fn finish(storage: &dyn Storage, mut file: Box<dyn PartialFile>, path: &Path) -> crate::Result<()> {
     use crate::Error;
-    file.sync().map_err(Error::io(path, "bring it to the disk"))?;
-    file.persist(path).map_err(Error::io(path, "give the finished file its name"))?;
-    storage.sync_folder(folder_of(path)).map_err(Error::io(path, "bring its name to the disk"))
+    file.sync().map_err(Error::io(path, "flush it to the disk"))?;
+    file.persist(path).map_err(Error::io(path, "rename the finished file to it"))?;
+    storage.sync_folder(folder_of(path)).map_err(Error::io(path, "flush its name to the disk"))
 }
 
+/// Returns the folder of a path, which is `.` for a plain file name.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

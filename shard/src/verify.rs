@@ -1,4 +1,4 @@
-//! Checks a whole data set and lists every damage, not only the first.
+//! Checks a whole dataset and lists all damaged parts, not only the first.
 
 use crate::budget::DecodingBudget;
 use crate::clip_records::ClipRecords;
@@ -10,34 +10,38 @@ use crate::shard::Shard;
 use rayon::prelude::*;
 use std::path::Path;
 
-/// How much [`verify`] checks.
+/// The depth of the checks of [`verify`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerifyDepth {
-    /// Manifest, headers, trailers, clip tables, metadata and every clip's index.
+    /// Checks manifest, headers, trailers, clip tables, metadata and the index of every clip.
     Quick,
-    /// Also every record's stored bytes against their checksum: at the speed of the disk.
+    /// Also checks the stored bytes of every record against their checksum. Reads all shards
+    /// completely.
     Checksums,
-    /// Also every record decoded.
+    /// Also decodes every record.
     Deep,
 }
 
-/// What [`verify`] found.
+/// The result of [`verify`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// Records whose index (quick), stored bytes (checksums) or content (deep) was checked.
+    /// Number of records of the clips that were checked.
     pub records: u64,
-    /// Bytes of the shards that were opened.
+    /// Size in bytes of the shards that were opened.
     pub bytes: u64,
-    /// Every damage, shard by shard. Its message is one sentence that names file, clip and record; its variant tells what is
-    /// damaged.
+    /// One error per damaged part, shard by shard.
     pub damage: Vec<Error>,
 }
 
-/// Checks the data set in `dir` on all cores. Calls `progress` with the stored bytes of each clip as it is done.
+/// Checks the dataset in `dir` on all cores.
 ///
-/// Damage is no error of this function: it is listed in the report. A manifest that cannot be read is an error.
+/// Calls `progress` with the number of stored bytes of each clip after it has checked the clip.
+///
+/// # Errors
+///
+/// Returns an error only if the manifest cannot be read. Other damage is listed in the report.
 ///
 /// # Example
 ///
@@ -58,7 +62,7 @@ pub fn verify(dir: impl AsRef<Path>, depth: VerifyDepth, progress: &(dyn Fn(u64)
     Ok(verify_in(dir.as_ref(), Manifest::read(&dir)?, depth, progress))
 }
 
-/// Checks the data set in `dir`, whose manifest was read already, as [`verify`] does.
+/// Checks the dataset in `dir` like [`verify`], with a manifest that was read before.
 pub fn verify_listed(
     dir: impl AsRef<Path>,
     manifest: Manifest,
@@ -70,7 +74,7 @@ pub fn verify_listed(
 
 fn verify_in(dir: &Path, manifest: Manifest, depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> VerifyReport {
     let mut report = VerifyReport::default();
-    // What is wrong with each shard as a whole comes before its clips.
+    // For each shard, errors of the shard as a whole come before errors of its clips.
     let listed: Vec<_> = manifest.streams.iter().flat_map(|s| s.shards.iter().map(move |info| (s, info))).collect();
     let opened: Vec<_> = listed.par_iter().map(|(stream, info)| open_listed(dir, stream, info)).collect();
     let (opened, mut damage): (Vec<Option<Shard>>, Vec<Vec<Error>>) = opened.into_iter().unzip();
@@ -83,7 +87,7 @@ fn verify_in(dir: &Path, manifest: Manifest, depth: VerifyDepth, progress: &(dyn
         damage[at].extend(of_shard);
     }
     report.damage = damage.into_iter().flatten().collect();
-    // What only the whole shows: clips that are missing or doubled.
+    // Only the whole dataset shows clips that are missing or present twice.
     if report.damage.is_empty() {
         let mut opened = opened.into_iter().flatten();
         let of_streams = manifest.streams.iter().map(|s| opened.by_ref().take(s.shards.len()).collect()).collect();
@@ -92,23 +96,25 @@ fn verify_in(dir: &Path, manifest: Manifest, depth: VerifyDepth, progress: &(dyn
     report
 }
 
-/// What [`check_shards`] found.
+/// The result of [`check_shards`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct CheckedShards {
     /// Number of records that were checked.
     pub records: u64,
-    /// For each shard its damage.
+    /// The errors of each shard.
     pub damage: Vec<Vec<Error>>,
 }
 
-/// Checks the clips of open shards in parallel. Calls `progress` with the stored bytes of each clip as it is done.
+/// Checks the clips of open shards in parallel.
 ///
-/// However many threads there are, decoding takes no more memory at a time than the largest image needs, or half a
-/// gigabyte if that is more.
+/// Calls `progress` with the number of stored bytes of each clip after it has checked the clip. All
+/// threads together use at most 512 MiB to decode large images, or as much as the largest image
+/// needs if that is more.
 pub fn check_shards(shards: &[&Shard], depth: VerifyDepth, progress: &(dyn Fn(u64) + Sync)) -> CheckedShards {
     let budget = DecodingBudget::default();
-    // The clips of all shards at once: a small or nearly finished shard keeps no processor idle.
+    // The clips of all shards form one list, so that no core is idle while the last clips of a
+    // shard are checked.
     let clips: Vec<(usize, usize)> =
         shards.iter().enumerate().flat_map(|(at, shard)| (0..shard.clip_count()).map(move |clip| (at, clip))).collect();
     let checked: Vec<_> = clips
@@ -126,7 +132,8 @@ pub fn check_shards(shards: &[&Shard], depth: VerifyDepth, progress: &(dyn Fn(u6
     found
 }
 
-/// A shard if it opens, and what is wrong with it as a whole.
+/// Opens a listed shard. Returns it, if it opens, with the errors that concern the shard as a
+/// whole.
 fn open_listed(dir: &Path, stream: &Stream, info: &ShardInfo) -> (Option<Shard>, Vec<Error>) {
     let shard = match Shard::open(dir.join(&info.file)) {
         Ok(shard) => shard,
@@ -136,6 +143,7 @@ fn open_listed(dir: &Path, stream: &Stream, info: &ShardInfo) -> (Option<Shard>,
     (Some(shard), damage)
 }
 
+/// Checks a clip. Returns the number of its records, and its errors.
 fn check_clip(
     shard: &Shard,
     clip: usize,
@@ -163,7 +171,8 @@ fn check_clip(
                 };
                 let decoded = records.decode(frame, plane, open, &mut pixels);
                 if reserved.is_large() {
-                    // Their memory has grown with the image.
+                    // Buffer and decoder have grown with the image. Freeing them keeps the threads
+                    // within the budget.
                     (pixels, *decoder) = (Vec::new(), None);
                 }
                 decoded
@@ -174,7 +183,7 @@ fn check_clip(
     ((records.frame_count() * records.planes()) as u64, damage)
 }
 
-/// Checks every record and lists those that are damaged.
+/// Checks every record of a clip and lists the errors of damaged records.
 fn check_all(records: &ClipRecords<'_>, mut check: impl FnMut(usize, usize) -> Result<()>) -> Vec<Error> {
     let mut damage = Vec::new();
     for frame in 0..records.frame_count() {

@@ -1,5 +1,7 @@
-//! Writes a shard: records as they come, then index, clip table, names, metadata and trailer. The file has its final
-//! name only when all of it is on the disk.
+//! Writes a shard: the records as they are added, then index, clip table, names, metadata and
+//! trailer.
+//!
+//! The file gets its final name when all of it is on the disk.
 
 use crate::codec::{Codec, EncodedRecord, Filter};
 use crate::error::{Error, Result};
@@ -17,12 +19,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 
-/// Writes one shard. Dropped before [`ShardWriter::finish`], it leaves nothing behind.
+/// A writer of one shard.
+///
+/// If it is dropped before [`ShardWriter::finish`], it removes its temporary file and no shard
+/// appears.
 ///
 /// # Example
 ///
 /// ```
-/// use clipshard::{EncodeOptions, Encoder, ImageSize, Shard, ShardClip, ShardMetadata, ShardWriter, StreamSpec, Subset};
+/// use clipshard::{EncodeOptions, Encoder, ImageSize, Shard, ShardClip, ShardMetadata, ShardWriter};
+/// use clipshard::{StreamSpec, Subset};
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let dir = folder.path();
@@ -49,7 +55,7 @@ pub struct ShardWriter {
     clips: Vec<ClipEntry>,
     names: String,
     ids: HashSet<String>,
-    /// A write failed: nobody knows what the file holds, so it must not be finished.
+    /// A write has failed. The content of the file is then unknown, so it must not be finished.
     failed: bool,
 }
 
@@ -64,9 +70,12 @@ impl fmt::Debug for ShardWriter {
 }
 
 impl ShardWriter {
-    /// Starts a shard. Until it is finished it is a temporary file beside `path`.
+    /// Starts a shard. Until it is finished it is a temporary file in the folder of `path`.
     ///
-    /// Returns [`Error::Usage`] where the stream has no valid name, planes or channels.
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if the stream has an invalid name or invalid numbers of planes or
+    /// channels.
     pub fn create(path: impl AsRef<Path>, spec: &StreamSpec) -> Result<Self> {
         Self::create_in(Arc::new(Disk), path.as_ref(), spec)
     }
@@ -110,6 +119,7 @@ impl ShardWriter {
         Ok(writer)
     }
 
+    /// Writes bytes, and remembers whether that failed.
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.write_all(bytes).map_err(Error::io(&self.path, "write it"));
         self.failed |= written.is_err();
@@ -121,35 +131,43 @@ impl ShardWriter {
         self.clips.len()
     }
 
-    /// Adds a clip: its records frame after frame, plane after plane.
+    /// Adds a clip with its records, frame after frame and plane after plane.
     ///
-    /// Returns [`Error::Usage`] where a record cannot be stored, or the shard has a clip of this id; the shard is then as before.
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if a record cannot be stored, or if the shard already has a clip
+    /// with this id. The shard then remains as it was.
     pub fn add_clip(&mut self, id: &str, records: &[EncodedRecord]) -> Result<()> {
-        let usage = |what: String| Err(Error::Usage(format!("{id}: {what}")));
-        let Ok(name_bytes) = u16::try_from(id.len()) else { return usage("the clip id is too long".into()) };
-        if id.is_empty() || records.is_empty() || !records.len().is_multiple_of(self.spec.planes as usize) {
-            return usage(format!("{} records are not frames of {} planes", records.len(), self.spec.planes));
+        let usage = |what: String| Err(Error::Usage(format!("clip {id}: {what}")));
+        let Ok(name_bytes) = u16::try_from(id.len()) else { return usage("its id has more than 65535 bytes".into()) };
+        if id.is_empty() {
+            return usage("its id is empty".into());
+        }
+        if records.is_empty() || !records.len().is_multiple_of(self.spec.planes as usize) {
+            let (n, planes) = (records.len(), self.spec.planes);
+            return usage(format!("{n} records are not one or more frames of {planes} planes"));
         }
         if self.ids.contains(id) {
-            return usage("the shard has a clip of this id already".into());
+            return usage("the shard already has a clip with this id".into());
         }
-        // All records are judged before the first is written: a clip that is refused leaves the shard as it was.
+        // All records are checked before the first one is written, so that a refused clip leaves
+        // the shard unchanged.
         for record in records {
             let (bytes, size, codec, filter) = (record.bytes(), record.size(), record.codec(), record.filter());
             if !size.is_storable() || size.channels != self.spec.channels {
-                return usage(format!("an image of {size} does not belong into stream {}", self.spec.name));
+                return usage(format!("an image of {size} cannot be in stream {}", self.spec.name));
             }
             if bytes.is_empty() || u32::try_from(bytes.len()).is_err() {
-                return usage(format!("{} bytes are no image", bytes.len()));
+                return usage(format!("a record of {} stored bytes is empty or too large", bytes.len()));
             }
             let filtered = matches!(codec, Codec::Raw | Codec::Jpeg) && filter != Filter::None;
             if filtered || (codec == Codec::Raw && bytes.len() != size.bytes()) {
                 let n = bytes.len();
-                return usage(format!("{n} bytes, codec {codec}, filter {filter} are not an image of {size}"));
+                return usage(format!("{n} bytes with codec {codec} and filter {filter} are not an image of {size}"));
             }
         }
         let (Ok(clip), Ok(name_offset)) = (u32::try_from(self.clips.len()), u32::try_from(self.names.len())) else {
-            return usage("the shard holds too many clips".into());
+            return usage("the shard has too many clips; start another shard".into());
         };
         let Ok(count) = u32::try_from(records.len()) else { return usage("the clip has too many frames".into()) };
         let first = self.index.len();
@@ -184,21 +202,38 @@ impl ShardWriter {
         Ok(())
     }
 
-    /// Writes index, clip table and metadata, syncs the file to the disk and gives it its name.
+    /// Writes index, clip table and metadata, flushes the file to the disk and renames it to its
+    /// final name.
     ///
-    /// Returns [`Error::Usage`] where the metadata do not describe each clip of the shard.
+    /// Returns the entry of the shard for the manifest.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if the metadata does not describe each clip of the shard, or if an
+    /// earlier write failed.
     pub fn finish(mut self, metadata: &ShardMetadata) -> Result<ShardInfo> {
         if self.failed {
-            return Err(Error::Usage(format!("{}: an earlier write failed; start again", self.path.display())));
+            return Err(Error::Usage(format!(
+                "{}: an earlier write failed; write the shard again from the start",
+                self.path.display()
+            )));
         }
-        if self.clips.is_empty() || metadata.clips.len() != self.clips.len() {
-            let (have, told) = (self.clips.len(), metadata.clips.len());
-            return Err(Error::Usage(format!("{}: {have} clips, metadata for {told}", self.path.display())));
+        if self.clips.is_empty() {
+            return Err(Error::Usage(format!("{}: a shard needs at least one clip", self.path.display())));
+        }
+        if metadata.clips.len() != self.clips.len() {
+            let (clips, described) = (self.clips.len(), metadata.clips.len());
+            return Err(Error::Usage(format!(
+                "{}: the metadata describes {described} clips, but the shard has {clips}",
+                self.path.display()
+            )));
         }
         check_groups(&metadata.groups, |id| self.ids.contains(id))
             .map_err(|fault| Error::Usage(format!("{}: {fault}", self.path.display())))?;
-        let metadata = serde_json::to_vec(metadata).map_err(|e| Error::Usage(format!("metadata: {e}")))?;
-        let too_large = |_| Error::Usage(format!("{}: the shard holds too much", self.path.display()));
+        let metadata = serde_json::to_vec(metadata).map_err(|e| Error::Usage(format!("invalid metadata: {e}")))?;
+        let too_large = |_| {
+            Error::Usage(format!("{}: metadata or clip ids have more than 4 GiB; use more shards", self.path.display()))
+        };
         let metadata_bytes = u32::try_from(metadata.len()).map_err(too_large)?;
         let names_bytes = u32::try_from(self.names.len()).map_err(too_large)?;
         let index_offset = self.offset.next_multiple_of(INDEX_ALIGN);
@@ -281,8 +316,7 @@ mod tests {
         let image = ImageSize { width: 8, height: 8, channels: 1 };
         let record = Encoder::new(options).unwrap().encode(&[0; 64], image).unwrap();
         assert!(matches!(writer.add_clip("c", std::slice::from_ref(&record)), Err(Error::Io { .. })));
-        let told = ShardClip::new(0, Vec::new());
-        let metadata = ShardMetadata { clips: vec![told], ..ShardMetadata::default() };
+        let metadata = ShardMetadata { clips: vec![ShardClip::new(0, Vec::new())], ..ShardMetadata::default() };
         writer.file = BufWriter::new(Disk.create(dir.path(), ".shard-").unwrap());
         writer.add_clip("d", &[record]).unwrap();
         assert!(writer.finish(&metadata).unwrap_err().to_string().contains("an earlier write failed"));

@@ -1,4 +1,4 @@
-//! What opening costs in memory, counted rather than timed.
+//! Tests that count the allocations of opening and reading, instead of measuring times.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 
@@ -19,12 +19,12 @@ thread_local! {
 struct Counting;
 
 fn count(bytes: usize) {
-    // While a thread ends its counters are gone; nothing is counted then.
+    // A thread that ends has no counters any more. Its last allocations are not counted.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(bytes)));
 }
 
-// SAFETY: everything is handed on to the system's allocator unchanged; counting does not allocate.
+// SAFETY: all calls are passed to the system's allocator unchanged, and counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -47,7 +47,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many allocations this thread makes in `work`, and the largest in bytes.
+/// Returns the number of allocations of this thread in `work`, and the size of the largest one in
+/// bytes.
 fn allocations<T>(work: impl FnOnce() -> T) -> (u64, usize) {
     COUNT.set(0);
     LARGEST.set(0);
@@ -57,7 +58,7 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (u64, usize) {
     counted
 }
 
-/// A data set of as many clips as UCF101 has, each of `frames` images of one pixel.
+/// Writes a dataset of `clips` clips, each with `frames` images of one pixel.
 fn build(dir: &Path, clips: usize, frames: u32) {
     let size = ImageSize { width: 1, height: 1, channels: 1 };
     let records = vec![sample::record(Codec::Raw, Filter::None, size, vec![7]); frames as usize];
@@ -83,12 +84,13 @@ fn opening_13320_clips_allocates_the_same_for_any_number_of_records() {
     });
     let [(few, _), (many, _)] = counted;
     assert_eq!(few, many);
-    // A clip of the manifest has five parts: id, subsets, frames (a tree and a name), and its share of the lists.
+    // A clip of the manifest needs five allocations: id, subsets, frames (a tree and a name), and
+    // its share of the lists.
     assert!(many < 6 * 13_320, "{many}");
 }
 
 #[test]
-fn opening_a_shard_takes_a_handful_of_allocations_for_any_number_of_records() {
+fn opening_a_shard_takes_few_allocations_for_any_number_of_records() {
     let dir = tempfile::tempdir().unwrap();
     build(dir.path(), 2, 50_000);
     let path = dir.path().join("dot-00000.clipshard");
@@ -100,7 +102,7 @@ fn opening_a_shard_takes_a_handful_of_allocations_for_any_number_of_records() {
 }
 
 #[test]
-fn decoding_into_a_buffer_allocates_nothing_once_scratch_memory_is_there() {
+fn decoding_into_a_buffer_allocates_nothing_after_the_first_time() {
     for access in [Access::Map, Access::Read] {
         let data = Dataset::open_with(sample::golden(), access).unwrap();
         let mut decoder = clipshard::Decoder::new().unwrap();
@@ -110,7 +112,7 @@ fn decoding_into_a_buffer_allocates_nothing_once_scratch_memory_is_there() {
         let [wave, jump] = [0, 1].map(|clip| data.clip("flow", clip).unwrap());
         let corner = Window { x: 0, y: 0, width: 2, height: 2 };
         let mut decode = || {
-            // A JPEG file, raw pixels, zstd, LZ4; of the first also a part.
+            // A JPEG file, a part of it, raw pixels, zstd and LZ4.
             rgb.decode(0, 0, &mut decoder, &mut out).unwrap();
             rgb.decode_window(0, 0, corner, &mut decoder, &mut out[..corner.bytes(sample::RGB_SIZE)]).unwrap();
             rgb.decode(1, 0, &mut decoder, &mut out).unwrap();

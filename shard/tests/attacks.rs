@@ -1,4 +1,5 @@
-//! The hostile files of `attacks/`: what each tries is in its README, and each is refused with the error that is there.
+//! Tests of the hostile files in `attacks/`. Each must be refused with the error that
+//! `attacks/README.md` lists.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -26,13 +27,13 @@ fn shard_of(clips: &[(&str, Vec<EncodedRecord>)]) -> Parts {
     for (id, records) in clips {
         writer.add_clip(id, records).unwrap();
     }
-    let told = clipshard::ShardClip::new(0, Vec::new());
-    let metadata = clipshard::ShardMetadata::default().with_clips(vec![told; clips.len()]);
+    let described = clipshard::ShardClip::new(0, Vec::new());
+    let metadata = clipshard::ShardMetadata::default().with_clips(vec![described; clips.len()]);
     writer.finish(&metadata).unwrap();
     Parts::of(&path)
 }
 
-/// Clip `a` with two raw images, `b` with one.
+/// Builds a shard of clip `a` with two raw images and clip `b` with one.
 fn parts() -> Parts {
     let image = |n: u8| record(Codec::Raw, Filter::None, SIZE, vec![n, 1, 2, 3, 4, 5]);
     shard_of(&[("a", vec![image(1), image(2)]), ("b", vec![image(3)])])
@@ -48,7 +49,7 @@ fn trailer(change: impl FnOnce(&mut Trailer)) -> Vec<u8> {
     parts().seal(change)
 }
 
-/// One record whose stored bytes are not what the index says.
+/// Builds a shard of one record with these stored bytes.
 fn stored(codec: Codec, filter: Filter, bytes: &[u8]) -> Vec<u8> {
     shard_of(&[("a", vec![record(codec, filter, SIZE, bytes.to_vec())])]).seal(|_| ())
 }
@@ -67,12 +68,12 @@ fn manifest_text() -> String {
     manifest.to_json()
 }
 
-/// An object in which arrays lie 20,000 deep.
+/// Returns an object with arrays that are nested 20,000 deep.
 fn nested() -> String {
     format!("{{\"x\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000))
 }
 
-/// A manifest with a change, its checksum right again.
+/// Returns a manifest with a change and a valid checksum.
 fn manifest(from: &str, to: &str) -> Vec<u8> {
     let text = manifest_text();
     assert!(text.contains(from), "{from}");
@@ -86,7 +87,7 @@ fn reseal(text: &str) -> Vec<u8> {
     format!("{}{crc32:08x}{}", &text[..at], &text[at + 8..]).into_bytes()
 }
 
-/// Every file of the corpus.
+/// Builds every file of the corpus.
 fn corpus() -> BTreeMap<&'static str, Vec<u8>> {
     let whole = changed(|_| ());
     let text_mode = |bytes: &[u8]| {
@@ -101,7 +102,7 @@ fn corpus() -> BTreeMap<&'static str, Vec<u8>> {
         bytes
     };
     let mut no_size = zstd(&[9; 6]);
-    // Frame header descriptor: no content size, a window instead (RFC 8878, 3.1.1.1).
+    // Changes the frame header descriptor to a window without a content size (RFC 8878, 3.1.1.1).
     no_size.splice(4..6, [0, 0]);
     let quick: [(&str, Vec<u8>); 44] = [
         ("mark-text-mode.clipshard", text_mode(&whole)),
@@ -182,7 +183,7 @@ fn corpus() -> BTreeMap<&'static str, Vec<u8>> {
     files
 }
 
-/// Rows of the README: file, what it tries, error.
+/// Reads the table of the README: the expected error by file.
 fn table() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(folder().join("README.md")).unwrap();
     let (_, rows) = text.split_once("|---|---|---|\n").unwrap();
@@ -195,7 +196,7 @@ fn table() -> BTreeMap<String, String> {
     rows.lines().take_while(|line| line.starts_with('|')).map(row).collect()
 }
 
-/// The error of the first thing in a file that is refused.
+/// Returns the first error of reading a file.
 fn error_of(path: &Path) -> String {
     if path.extension().is_some_and(|ending| ending == "json") {
         let dir = tempfile::tempdir().unwrap();
@@ -223,7 +224,7 @@ fn the_corpus_is_what_its_source_says() {
         }
     }
     for (file, bytes) in &corpus {
-        // Other versions of zstd may compress differently.
+        // Other versions of zstd may give other bytes.
         if !file.starts_with("zstd") {
             assert!(std::fs::read(folder().join(file)).unwrap() == *bytes, "{file} differs");
         }

@@ -1,4 +1,5 @@
-//! No damage is read as pixels: each bit flipped, each length cut.
+//! Tests that damage never gives wrong pixels: every bit is flipped in turn, and files are cut to
+//! every length.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -11,9 +12,9 @@ use zerocopy::FromBytes;
 
 const SHARDS: [&str; 3] = ["rgb-00000.clipshard", "flow-00000.clipshard", "flow-00001.clipshard"];
 
-/// What the bytes of a shard are for, by their place.
+/// The positions of the parts of a shard.
 struct Map {
-    /// For each record its clip, and where its bytes start and end.
+    /// For each record its clip, and the start and end of its bytes.
     records: Vec<(usize, usize, usize)>,
     index_at: usize,
     clips_at: usize,
@@ -44,11 +45,12 @@ impl Map {
     }
 }
 
-/// Copies `source` to `path` and calls `check` (number of the bit, number of its byte) with each bit flipped in turn.
+/// Copies `source` to `path` and calls `check` (number of the bit, number of its byte) with each
+/// bit flipped in turn.
 fn for_each_flipped_bit(source: &Path, path: &Path, mut check: impl FnMut(usize, usize)) {
     let bytes = std::fs::read(source).unwrap();
     std::fs::write(path, &bytes).unwrap();
-    // One byte is written at a time: replacing the file for each bit would take a hundred times as long.
+    // Only one byte is written per bit, because replacing the file would take much longer.
     let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     let mut put = |at: usize, byte: u8| {
         file.seek(SeekFrom::Start(at as u64)).unwrap();
@@ -77,7 +79,8 @@ fn flip_every_bit(file: &str) {
                 return;
             }
         };
-        // It opens, so the bit belongs to a record or to the index of a clip; that one fails and all others are whole.
+        // The shard opens, so the bit belongs to a record or to the index of a clip. That record or
+        // clip must fail, and all others must be intact.
         let record = map.record_at(at);
         let index = (map.index_at..map.clips_at).contains(&at).then(|| (at - map.index_at) / INDEX_ENTRY_BYTES);
         let clip = map.records[record.or(index).expect("a bit that neither opening nor reading misses")].0;
@@ -119,7 +122,7 @@ fn a_damaged_record_is_named_by_shard_clip_stream_frame_and_number() {
     bytes[Map::of(&sample::golden().join("flow-00000.clipshard")).records[3].1] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let message = sample::first_error(&path).unwrap().to_string();
-    let place = "flow-00000.clipshard: record 3 (v_Wave_g01_c01 flow 1 plane 1): checksum ";
+    let place = "flow-00000.clipshard: record 3 (clip v_Wave_g01_c01, stream flow, frame 1, plane 1) is damaged: ";
     assert!(message.contains(place), "{message}");
 }
 

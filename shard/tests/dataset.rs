@@ -1,4 +1,5 @@
-//! A data set opens only where manifest and shards belong together, and `verify` lists all that is wrong.
+//! Tests that a dataset opens only if manifest and shards match, and that `verify` lists all
+//! faults.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -23,7 +24,7 @@ fn assert_foreign(error: &Error, file: &str) {
     assert!(matches!(error, Error::ForeignShard { path } if path.ends_with(file)), "{error}");
 }
 
-/// Writes the manifest of a data set with a change.
+/// Builds a dataset whose manifest has a change.
 fn with_manifest(change: impl FnOnce(&mut Manifest)) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut manifest = build(dir.path());
@@ -85,7 +86,7 @@ fn each_number_of_the_manifest_about_a_shard_is_compared() {
     for change in changes {
         assert_foreign(&open_error(with_manifest(change).path()), "flow-00000.clipshard");
     }
-    // Two shards under each other's names.
+    // The file names of two shards are exchanged.
     let swapped = with_manifest(|m| {
         let shards = &mut m.streams[1].shards;
         let file = std::mem::replace(&mut shards[0].file, "flow-00001.clipshard".into());
@@ -97,17 +98,22 @@ fn each_number_of_the_manifest_about_a_shard_is_compared() {
 #[test]
 fn a_clip_that_no_shard_holds_is_named() {
     let lost = with_manifest(|m| drop(m.streams[1].shards.pop()));
-    assert_manifest(&open_error(lost.path()), "clip v_Jump_g02_c01 is listed with flow frames that no shard holds");
+    assert_manifest(
+        &open_error(lost.path()),
+        "clip v_Jump_g02_c01 is listed with flow frames, but no shard holds them",
+    );
 }
 
 #[test]
-fn a_clip_that_the_manifest_does_not_list_so_is_named() {
+fn a_clip_whose_frames_the_manifest_does_not_list_is_named() {
     let removed = with_manifest(|m| drop(m.clips.pop()));
-    assert_manifest(&open_error(removed.path()), "clip v_Jump_g02_c01 is not listed so");
+    assert_manifest(&open_error(removed.path()), "clip v_Jump_g02_c01 of rgb-00000.clipshard is not listed");
     let shorter = with_manifest(|m| *m.clips[1].frames.get_mut("flow").unwrap() = 1);
-    assert_manifest(&open_error(shorter.path()), "flow-00001.clipshard: clip v_Jump_g02_c01 is not listed so");
+    let fault = "clip v_Jump_g02_c01 has 2 flow frames in flow-00001.clipshard, but 1 are listed";
+    assert_manifest(&open_error(shorter.path()), fault);
     let without = with_manifest(|m| m.clips[0].frames.retain(|stream, _| stream != "rgb"));
-    assert_manifest(&open_error(without.path()), "rgb-00000.clipshard: clip v_Wave_g01_c01 is not listed so");
+    let fault = "clip v_Wave_g01_c01 has 3 rgb frames in rgb-00000.clipshard, but 0 are listed";
+    assert_manifest(&open_error(without.path()), fault);
 }
 
 #[test]
@@ -121,7 +127,7 @@ fn a_clip_in_two_shards_is_refused() {
     manifest.write(dir.path()).unwrap();
     assert_manifest(
         &open_error(dir.path()),
-        "flow-00002.clipshard: clip v_Jump_g02_c01 is not listed so, or there twice",
+        "clip v_Jump_g02_c01 is in flow-00002.clipshard and in another flow shard",
     );
 }
 
@@ -139,13 +145,13 @@ fn a_shard_is_listed_once_and_by_a_plain_name() {
 fn clips_streams_and_splits_that_are_not_there_are_named_with_those_that_are() {
     let dir = with_manifest(|m| m.streams.truncate(2));
     let data = Dataset::open(dir.path()).unwrap();
-    let no_stream = "no stream \"depth\" in this data set; it has rgb, flow";
+    let no_stream = "no stream \"depth\" in this dataset; it has rgb, flow";
     assert!(message(data.clip("depth", 0)).contains(no_stream));
     assert!(message(data.shards("depth")).contains(no_stream));
     assert!(message(data.place("depth", 0)).contains(no_stream));
-    assert!(message(data.clip("rgb", 2)).contains("no clip number 2 among 2"));
-    assert!(message(data.place("flow", 2)).contains("no clip number 2 among 2"));
-    assert!(message(data.clips_of("3", Subset::Train)).contains("no split \"3\" in this data set; it has 1, 2"));
+    assert!(message(data.clip("rgb", 2)).contains("no clip number 2; it has 2 clips"));
+    assert!(message(data.place("flow", 2)).contains("no clip number 2; it has 2 clips"));
+    assert!(message(data.clips_of("3", Subset::Train)).contains("no split \"3\" in this dataset; it has 1, 2"));
     assert_eq!((data.find_clip(WAVE), data.find_clip(JUMP), data.find_clip("v_Run")), (Some(0), Some(1), None));
     let place = data.place("flow", 1).unwrap();
     assert_eq!((place.shard, place.clip), (1, 0));
@@ -181,7 +187,7 @@ fn frames_and_buffers_that_do_not_fit_are_usage_errors() {
 fn hints_about_frames_that_are_not_there_are_ignored() {
     let data = Dataset::open(sample::golden()).unwrap();
     let flow = data.clip("flow", 0).unwrap();
-    #[allow(clippy::reversed_empty_ranges, reason = "a caller's mistake")]
+    #[allow(clippy::reversed_empty_ranges, reason = "the ranges are wrong on purpose")]
     for frames in [0..3, 2..9, 3..4, 7..usize::MAX, usize::MAX..usize::MAX, 2..1, 0..0] {
         flow.will_need(frames);
     }
@@ -257,7 +263,7 @@ fn frames_of_different_sizes_are_no_stack() {
     let mut out = vec![0; 2 * turned.bytes()];
     let mut decoder = clipshard::Decoder::new().unwrap();
     let error = shard.clip(0).unwrap().decode_stack(0, 2, &mut decoder, &mut out).unwrap_err();
-    assert!(error.to_string().contains("frame 1 is 12x16x3, frame 0 is 16x12x3: no stack"), "{error}");
+    assert!(error.to_string().contains("frame 1 is 12x16x3 and frame 0 is 16x12x3"), "{error}");
 }
 
 #[test]
@@ -279,7 +285,7 @@ fn verify_lists_every_damage() {
         64 + clipshard::Shard::open(&rgb).unwrap().clip(0).unwrap().info(0, 0).unwrap().stored_bytes as usize;
     let bytes = std::fs::read(&rgb).unwrap();
     let (_, trailer) = Trailer::read_from_suffix(&bytes).unwrap();
-    // The checksum in the fifth index entry, which is of the last clip.
+    // The checksum in the fifth index entry, which belongs to the last clip.
     let last_entry = trailer.index_offset.get() as usize + 4 * INDEX_ENTRY_BYTES + 12;
     for at in [64, second_record, last_entry] {
         flip(&rgb, at);
@@ -293,7 +299,10 @@ fn verify_lists_every_damage() {
             assert!(found.to_string().contains(expected), "{found}");
         }
     };
-    let records = ["record 0 (v_Wave_g01_c01 rgb 0 plane 0)", "record 1 (v_Wave_g01_c01 rgb 1 plane 0)"];
+    let records = [
+        "record 0 (clip v_Wave_g01_c01, stream rgb, frame 0, plane 0)",
+        "record 1 (clip v_Wave_g01_c01, stream rgb, frame 1, plane 0)",
+    ];
     let others =
         ["index of clip v_Jump_g02_c01 (records 3 to 4)", "flow-00000.clipshard", "flow-00001.clipshard: header"];
     named(VerifyDepth::Quick, &others);
@@ -320,11 +329,11 @@ fn only_a_deep_check_finds_a_record_whose_checksum_fits_and_that_cannot_be_decod
         panic!("{damage:#?}")
     };
     assert_eq!((clip.as_str(), stream.as_str()), (WAVE, "rgb"));
-    assert!(fault.contains("its checksum fits but it cannot be decoded"), "{fault}");
+    assert!(fault.contains("its checksum matches, but it cannot be decoded"), "{fault}");
 }
 
 #[test]
-fn verify_names_shards_of_another_build_beside_other_damage() {
+fn verify_names_shards_of_another_build_with_other_damage() {
     let dir = with_manifest(|m| m.streams[1].shards[1].trailer_crc32 ^= 1);
     flip(&dir.path().join("rgb-00000.clipshard"), 64);
     let damage = check(dir.path(), VerifyDepth::Deep).damage;
@@ -344,14 +353,14 @@ fn verify_finds_a_lost_clip() {
 }
 
 #[test]
-fn a_lost_manifest_is_made_again_from_the_shards_byte_for_byte() {
+fn a_lost_manifest_is_rebuilt_from_the_shards_byte_for_byte() {
     let dir = with_manifest(|_| ());
     let path = dir.path().join("manifest.json");
     let lost = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     Manifest::rebuild(dir.path()).unwrap().write(dir.path()).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap().into_bytes(), lost);
-    // A lost shard takes its clips' stream with it.
+    // The clips of a lost shard lack its stream.
     std::fs::remove_file(dir.path().join("flow-00001.clipshard")).unwrap();
     let rest = Manifest::rebuild(dir.path()).unwrap();
     let streams: Vec<_> = rest.clips.iter().map(|clip| clip.frames.keys().cloned().collect::<Vec<_>>()).collect();
@@ -359,7 +368,7 @@ fn a_lost_manifest_is_made_again_from_the_shards_byte_for_byte() {
 }
 
 #[test]
-fn groups_are_made_again_from_the_shards_and_agree_in_all_streams() {
+fn groups_are_rebuilt_from_the_shards_and_agree_in_all_streams() {
     let write = |groups_of_flow: &[&str]| {
         let dir = tempfile::tempdir().unwrap();
         for (file, spec, groups) in [
@@ -372,10 +381,10 @@ fn groups_are_made_again_from_the_shards_and_agree_in_all_streams() {
                 let records = if spec.planes == 1 { vec![sample::jpeg()] } else { vec![plane(), plane()] };
                 writer.add_clip(id, &records).unwrap();
             }
-            let told = clipshard::ShardClip::new(0, Vec::new());
+            let described = clipshard::ShardClip::new(0, Vec::new());
             let groups = groups.iter().map(|group| (group[..1].to_owned(), group[2..].to_owned())).collect();
             let mut metadata = clipshard::ShardMetadata::new("", vec!["Wave".into()], Vec::new());
-            (metadata.clips, metadata.groups) = (vec![told.clone(), told], groups);
+            (metadata.clips, metadata.groups) = (vec![described.clone(), described], groups);
             writer.finish(&metadata).unwrap();
         }
         dir
@@ -402,17 +411,17 @@ fn shards_that_do_not_belong_together_give_no_manifest() {
     let copied = error(&|dir| {
         std::fs::copy(dir.join("rgb-00000.clipshard"), dir.join("rgb-00001.clipshard")).unwrap();
     });
-    assert!(copied.contains("rgb-00001.clipshard: clip v_Wave_g01_c01 is in another shard of rgb, too"), "{copied}");
+    assert!(copied.contains("rgb-00001.clipshard: clip v_Wave_g01_c01 is also in another rgb shard"), "{copied}");
     let damaged = error(&|dir| flip(&dir.join("flow-00000.clipshard"), 30));
-    assert!(damaged.contains("flow-00000.clipshard: header damaged"), "{damaged}");
+    assert!(damaged.contains("flow-00000.clipshard: header is damaged"), "{damaged}");
     let other = error(&|dir| {
         let mut writer = ShardWriter::create(dir.join("rgb-00001.clipshard"), &sample::rgb()).unwrap();
         writer.add_clip("v_Other_g01_c01", &[sample::jpeg()]).unwrap();
-        let told = clipshard::ShardClip::new(0, vec![Subset::Train]);
-        let metadata = clipshard::ShardMetadata::new("other", Vec::new(), Vec::new()).with_clips(vec![told]);
+        let described = clipshard::ShardClip::new(0, vec![Subset::Train]);
+        let metadata = clipshard::ShardMetadata::new("other", Vec::new(), Vec::new()).with_clips(vec![described]);
         writer.finish(&metadata).unwrap();
     });
-    assert!(other.contains("has another data set than"), "{other}");
+    assert!(other.contains("has another dataset name than"), "{other}");
     let empty = tempfile::tempdir().unwrap();
     assert!(Manifest::rebuild(empty.path()).unwrap_err().to_string().contains("no *.clipshard here"));
 }

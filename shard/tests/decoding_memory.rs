@@ -1,4 +1,5 @@
-//! Crafted images state any size; the threads that decode them share one limit for their memory.
+//! Tests that all threads share one memory limit when they decode crafted images of large stated
+//! sizes.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts what all threads hold.
+/// An allocator that counts the bytes that all threads hold.
 struct Counting;
 
 fn grow(bytes: usize) {
@@ -23,7 +24,7 @@ fn grow(bytes: usize) {
     MOST.fetch_max(now, Ordering::Relaxed);
 }
 
-// SAFETY: everything is handed on to the system's allocator unchanged; counting does not allocate.
+// SAFETY: all calls are passed to the system's allocator unchanged, and counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
@@ -50,7 +51,7 @@ static ALLOCATOR: Counting = Counting;
 const THREADS: usize = 16;
 const SIZE: ImageSize = ImageSize { width: 8192, height: 4096, channels: 3 };
 
-/// A small JPEG file that says it has the pixels of [`SIZE`].
+/// Builds a small JPEG file that states the size [`SIZE`].
 fn crafted(name: &str) -> EncodedRecord {
     let mut bytes = std::fs::read(format!("tests/jpeg/{name}.jpg")).unwrap();
     let frame = bytes.windows(2).position(|pair| matches!(pair, [0xff, 0xc0..=0xc2])).unwrap();
@@ -60,7 +61,7 @@ fn crafted(name: &str) -> EncodedRecord {
     sample::record(Codec::Jpeg, Filter::None, SIZE, bytes)
 }
 
-/// A data set of one clip of one image for each thread.
+/// Writes a dataset with one clip of one image per thread.
 fn build(dir: &Path, record: &EncodedRecord) {
     let spec = StreamSpec::rgb();
     let clip = |number| Clip::new(format!("v_{number:02}"), 0, vec![Subset::Train]).with_frames("rgb", 1);
@@ -97,7 +98,7 @@ fn sixteen_threads_verify_large_images_in_half_a_gigabyte() {
         let most = (MOST.load(Ordering::Relaxed) - before) >> 20;
         assert_eq!(report.records, THREADS as u64);
         assert_eq!(report.damage.len(), if whole { 0 } else { THREADS }, "{name}: {:?}", report.damage.first());
-        // One image is 96 MiB, so sixteen at a time would be 1536 MiB and more.
+        // One image has 96 MiB, so sixteen images at the same time would need at least 1536 MiB.
         assert!((96..=544).contains(&most), "{name}: {most} MiB");
     }
 }

@@ -1,4 +1,4 @@
-//! The programs in `examples/` run and print what is stored.
+//! Tests that the programs in `examples/` run and print the stored content.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -7,7 +7,8 @@ use clipshard::{Clip, Codec, Filter, Manifest, ShardWriter, Stream, StreamSpec, 
 use std::path::Path;
 use std::process::Command;
 
-/// A clip of each subset, 12 frames each: all pixels of frame `i` are `i`, in both streams.
+/// Writes a dataset with one clip per subset and 12 frames per clip. All pixels of frame `i` are
+/// `i`, in both streams.
 fn build(dir: &Path) {
     let clip = |id, subset| Clip::new(id, 0, vec![subset]).with_frames("flow", 12).with_frames("rgb", 12);
     let clips = vec![clip("v_Test_g01_c01", Subset::Test), clip("v_Train_g02_c01", Subset::Train)];
@@ -28,8 +29,9 @@ fn build(dir: &Path) {
 }
 
 #[test]
-fn another_models_program_reads_the_train_clips_of_a_split() {
-    // Cargo builds the examples before it runs tests, beside the folder of the test programs.
+fn the_example_reads_the_training_clips_of_a_split() {
+    // Cargo builds the examples before it runs tests, in a folder next to that of the test
+    // programs.
     let tests = std::env::current_exe().unwrap();
     let example = tests.parent().unwrap().with_file_name("examples").join("read_clips");
     let program = example.with_extension(std::env::consts::EXE_EXTENSION);

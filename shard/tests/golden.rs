@@ -1,5 +1,7 @@
-//! The golden data set in `tests/golden` was written once by format 1.0 and must be readable for ever.
-//! `UPDATE_GOLDEN=1 cargo test -p clipshard --test golden` writes it anew: only while the format is not released.
+//! Tests that the dataset in `tests/golden`, written in format 1.0, remains readable.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p clipshard --test golden` writes it again. Do so only before the
+//! format is released.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -78,7 +80,8 @@ fn golden_files_are_what_the_writer_writes() {
             std::fs::copy(dir.path().join(file), sample::golden().join(file)).unwrap();
         }
     }
-    // Other versions of the compressors may compress differently; what they wrote is still checked.
+    // Other versions of the compressors may give other bytes, so bytes are compared only for the
+    // same versions.
     if Manifest::read(sample::golden()).unwrap().build == manifest.build {
         for file in files {
             let [now, then] = [dir.path(), &sample::golden()].map(|dir| std::fs::read(dir.join(file)).unwrap());

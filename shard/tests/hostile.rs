@@ -1,5 +1,5 @@
-//! Files that somebody made wrong on purpose: every checksum fits, one rule is broken. Each has its clear error; nothing
-//! panics.
+//! Tests of files that break one rule on purpose, with valid checksums. Each must give a clear
+//! error, without a panic.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -22,7 +22,7 @@ impl Case {
         self.dir.path().join("hostile.clipshard")
     }
 
-    /// The first error of reading these bytes.
+    /// Returns the first error of reading these bytes as a shard.
     fn error_of(&self, bytes: &[u8]) -> Option<Error> {
         std::fs::write(self.path(), bytes).unwrap();
         let error = sample::first_error(&self.path());
@@ -33,7 +33,8 @@ impl Case {
     }
 }
 
-/// Two clips: three and two records of 16 x 12 RGB, each raw so that sizes can be changed freely.
+/// Builds a shard of two clips with three and two records of 16 x 12 RGB pixels. They are raw, so
+/// that tests can change their sizes.
 fn raw_parts() -> Parts {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("raw.clipshard");
@@ -49,14 +50,14 @@ fn clip() -> clipshard::Clip {
     clipshard::Clip::new("", 0, Vec::new())
 }
 
-/// The error of a shard whose parts were changed.
+/// Returns the error of a shard whose parts were changed.
 fn refused(change: impl FnOnce(&mut Parts)) -> Error {
     let mut parts = raw_parts();
     change(&mut parts);
     Case::new().error_of(&parts.seal(|_| ())).expect("a broken rule is an error")
 }
 
-/// The error of a shard whose trailer was changed.
+/// Returns the error of a shard whose trailer was changed.
 fn refused_trailer(change: impl FnOnce(&mut Trailer)) -> Error {
     Case::new().error_of(&raw_parts().seal(change)).expect("a broken rule is an error")
 }
@@ -74,7 +75,7 @@ fn assert_index(error: &Error, expected_clip: &str, expected_fault: &str) {
 }
 
 #[test]
-fn parts_sealed_unchanged_are_a_good_shard() {
+fn unchanged_parts_are_a_valid_shard() {
     assert!(Case::new().error_of(&raw_parts().seal(|_| ())).is_none());
 }
 
@@ -142,7 +143,7 @@ fn sizes_that_overflow_or_do_not_add_up_are_refused() {
     let changes: [fn(&mut Trailer); 9] = [
         |t| t.records = (1_u64 << 63).into(),
         |t| t.records = u64::MAX.into(),
-        // 2^59 entries of 32 bytes are 0 in 64 bits.
+        // The size of 2^59 entries of 32 bytes is 0 modulo 2^64.
         |t| t.records = (t.records.get() + (1 << 59)).into(),
         |t| t.clips = u32::MAX.into(),
         |t| t.names_bytes = u32::MAX.into(),
@@ -158,7 +159,8 @@ fn sizes_that_overflow_or_do_not_add_up_are_refused() {
 
 #[test]
 fn the_index_is_aligned_and_after_the_header() {
-    // Bytes move from the end of the records to the metadata, so that the sum stays.
+    // Bytes are moved from the end of the records to the metadata, so that the sum of the sizes
+    // does not change.
     let moved = |by: u32| {
         refused_trailer(|t| {
             t.index_offset = (t.index_offset.get() - u64::from(by)).into();
@@ -194,7 +196,7 @@ fn a_clip_has_whole_frames() {
 
 #[test]
 fn clips_cover_the_index_and_the_names_without_holes_and_overlaps() {
-    let follow = "does not follow the one before";
+    let follow = "does not follow the clip before it";
     assert_damaged(&refused(|p| p.clips[0].first_record = 1.into()), "clip table", follow);
     assert_damaged(&refused(|p| p.clips[1].first_record = 2.into()), "clip table", follow);
     assert_damaged(&refused(|p| p.clips[1].first_record = (1_u64 << 63).into()), "clip table", follow);
@@ -226,7 +228,7 @@ fn metadata_is_json_that_describes_each_clip() {
     assert_damaged(&refused(|p| p.metadata = b"not json".to_vec()), "metadata", "expected");
     assert_damaged(&refused(|p| p.metadata[0] = 0xff), "metadata", "expected");
     let text = br#"{"dataset":"","classes":[],"splits":[],"build":{},"clips":[],"more":1}"#;
-    assert_damaged(&refused(|p| p.metadata = text.to_vec()), "metadata", "0 clips of 2");
+    assert_damaged(&refused(|p| p.metadata = text.to_vec()), "metadata", "it describes 0 clips, but the shard has 2");
 }
 
 #[test]
@@ -237,7 +239,7 @@ fn groups_are_of_clips_that_are_there_and_have_names() {
         format!(r#"{{{head},"clips":[{clip},{clip}],"groups":{groups}}}"#).into_bytes()
     };
     for (groups, expected) in [
-        (r#"{"c":"7"}"#.to_owned(), "\"c\" that is not there"),
+        (r#"{"c":"7"}"#.to_owned(), "clip \"c\", which does not exist"),
         (r#"{"a":""}"#.to_owned(), "has 0 bytes, not 1 to 65535"),
         (format!(r#"{{"a":"{}"}}"#, "x".repeat(65536)), "has 65536 bytes"),
         (r#"{"a":7}"#.to_owned(), "expected a string"),
@@ -252,7 +254,7 @@ fn groups_are_of_clips_that_are_there_and_have_names() {
 }
 
 #[test]
-fn the_last_record_ends_where_the_index_starts_but_for_zeros() {
+fn only_zeros_separate_the_last_record_from_the_index() {
     assert_damaged(&refused(|p| p.records.extend([0; 8])), "index", "does not end where the index starts");
     let mut parts = raw_parts();
     parts.records.pop();
@@ -278,7 +280,8 @@ fn records_inside_a_clip_leave_no_hole_and_do_not_overlap() {
 fn a_clip_starts_where_the_one_before_ends() {
     for change in [576, -576] {
         let error = refused(|p| {
-            // The last clip still ends at the index: its first record takes or gives the bytes.
+            // The length of the first record changes by as much, so that the last record still ends
+            // at the index.
             let first = &mut p.index[3];
             first.offset = first.offset.get().wrapping_add_signed(change).into();
             first.codec = Codec::Zstd as u8;
@@ -299,7 +302,7 @@ fn records_do_not_reach_into_header_index_or_beyond() {
         p.index[2].codec = Codec::Zstd as u8;
         p.index[2].stored_bytes = u32::MAX.into();
     });
-    assert_index(&beyond, "a", "record 2 of the clip: it reaches beyond the records");
+    assert_index(&beyond, "a", "record 2 of the clip: it ends after the start of the index");
     for last in [0, u64::MAX - 575, u64::MAX] {
         assert_index(&refused(|p| p.index[4].offset = last.into()), "b", start);
     }
@@ -307,7 +310,7 @@ fn records_do_not_reach_into_header_index_or_beyond() {
 
 #[test]
 fn a_record_says_which_it_is() {
-    let other = "it says that it is record";
+    let other = "it states that it is record";
     assert_index(&refused(|p| p.index[1].clip = 1.into()), "a", other);
     assert_index(&refused(|p| p.index[1].clip = u32::MAX.into()), "a", other);
     assert_index(&refused(|p| p.index[1].position = 0.into()), "a", other);
@@ -322,13 +325,13 @@ fn an_unknown_codec_or_filter_is_refused() {
 }
 
 #[test]
-fn raw_and_jpeg_take_no_filter() {
-    assert_index(&refused(|p| p.index[1].filter = 1), "a", "filter up with codec raw");
+fn raw_and_jpeg_support_no_filter() {
+    assert_index(&refused(|p| p.index[1].filter = 1), "a", "codec raw does not support filter up");
     let jpeg = refused(|p| {
         p.index[1].codec = Codec::Jpeg as u8;
         p.index[1].filter = 1;
     });
-    assert_index(&jpeg, "a", "filter up with codec jpeg");
+    assert_index(&jpeg, "a", "codec jpeg does not support filter up");
 }
 
 #[test]
@@ -356,23 +359,24 @@ fn a_jpeg_record_has_one_or_three_channels() {
             (entry.channels, entry.codec) = (2, Codec::Jpeg as u8);
         }
     });
-    assert_index(&error, "a", "a JPEG image of 2 channels");
+    assert_index(&error, "a", "a JPEG image cannot have 2 channels");
 }
 
 #[test]
 fn stored_bytes_are_some_and_as_many_as_the_pixels_of_a_raw_record() {
-    assert_index(&refused(|p| p.index[1].stored_bytes = 0.into()), "a", "0 bytes for a raw image");
-    assert_index(&refused(|p| p.index[1].stored_bytes = 575.into()), "a", "575 bytes for a raw image");
-    assert_index(&refused(|p| p.index[1].width = 15.into()), "a", "576 bytes for a raw image of 15x12x3");
+    assert_index(&refused(|p| p.index[1].stored_bytes = 0.into()), "a", "it has 0 stored bytes for a raw image");
+    assert_index(&refused(|p| p.index[1].stored_bytes = 575.into()), "a", "it has 575 stored bytes for a raw image");
+    assert_index(&refused(|p| p.index[1].width = 15.into()), "a", "it has 576 stored bytes for a raw image of 15x12x3");
 }
 
-/// The error of a flow shard with one frame whose second plane holds these bytes.
+/// Returns the error of a flow shard with one frame whose second plane has these bytes.
 fn undecodable(codec: Codec, filter: Filter, bytes: Vec<u8>) -> String {
     let size = FLOW_SIZE;
     let good = record(Codec::Raw, Filter::None, size, pixels(size, 0));
     read_one(&flow(), &[good, record(codec, filter, size, bytes)], 1)
 }
 
+/// Returns the error of a shard of one clip with these records, which must concern record `bad`.
 fn read_one(spec: &StreamSpec, records: &[EncodedRecord], bad: u64) -> String {
     let case = Case::new();
     let mut writer = ShardWriter::create(case.path(), spec).unwrap();
@@ -388,12 +392,13 @@ fn a_zstd_record_is_one_frame_that_states_the_size_of_the_image() {
     let image = pixels(FLOW_SIZE, 0);
     let compress = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap();
     let zstd = |bytes| undecodable(Codec::Zstd, Filter::Up, bytes);
-    assert!(zstd(compress(&image[1..])).contains("frame of 139 bytes where the image has 140"));
-    assert!(zstd(compress(&[&image[..], &[0]].concat())).contains("frame of 141 bytes"));
-    assert!(zstd(compress(&vec![0; 1 << 24])).contains("frame of 16777216 bytes"));
-    // A frame header that states 2^40 bytes: magic, descriptor for 8 bytes of size in a single segment, the size.
+    assert!(zstd(compress(&image[1..])).contains("frame states 139 bytes, but the image has 140"));
+    assert!(zstd(compress(&[&image[..], &[0]].concat())).contains("frame states 141 bytes"));
+    assert!(zstd(compress(&vec![0; 1 << 24])).contains("frame states 16777216 bytes"));
+    // A frame header that states 2^40 bytes: magic number, descriptor (single segment, size of 8
+    // bytes), size.
     let bomb = [&[0x28, 0xb5, 0x2f, 0xfd, 0xe0][..], &(1_u64 << 40).to_le_bytes(), &[1, 0, 0]].concat();
-    assert!(zstd(bomb).contains("frame of 1099511627776 bytes"));
+    assert!(zstd(bomb).contains("frame states 1099511627776 bytes"));
     let mut silent = zstd::bulk::Compressor::new(3).unwrap();
     silent.include_contentsize(false).unwrap();
     assert!(zstd(silent.compress(&image).unwrap()).contains("does not state its content size"));
@@ -408,24 +413,25 @@ fn a_zstd_record_is_one_frame_that_states_the_size_of_the_image() {
 fn an_lz4_record_is_one_block_of_the_size_of_the_image() {
     let image = pixels(FLOW_SIZE, 0);
     let lz4 = |bytes: &[u8]| undecodable(Codec::Lz4, Filter::Up, lz4::block::compress(bytes, None, false).unwrap());
-    assert!(lz4(&image[1..]).contains("LZ4 block of 139 bytes where the image has 140"));
-    assert!(lz4(&[&image[..], &[0]].concat()).contains("LZ4: "));
-    assert!(lz4(&vec![0; 1 << 20]).contains("LZ4: "));
-    assert!(undecodable(Codec::Lz4, Filter::None, vec![0xff; 40]).contains("LZ4: "));
+    assert!(lz4(&image[1..]).contains("LZ4 block decodes to 139 bytes, but the image has 140"));
+    assert!(lz4(&[&image[..], &[0]].concat()).contains("LZ4 reports: "));
+    assert!(lz4(&vec![0; 1 << 20]).contains("LZ4 reports: "));
+    assert!(undecodable(Codec::Lz4, Filter::None, vec![0xff; 40]).contains("LZ4 reports: "));
 }
 
 #[test]
 fn a_jpeg_record_is_a_jpeg_file_of_the_size_of_the_image() {
     let jpeg = |size, bytes: &[u8]| read_one(&rgb(), &[record(Codec::Jpeg, Filter::None, size, bytes.to_vec())], 0);
     let wider = ImageSize { width: 17, ..RGB_SIZE };
-    assert!(jpeg(wider, sample::JPEG).contains("16x12 pixels where 17x12x3 are stated"));
+    assert!(jpeg(wider, sample::JPEG).contains("16x12 pixels, but 17x12x3 are expected"));
     assert!(jpeg(RGB_SIZE, b"GIF89a").contains("cannot be decoded"));
     assert!(jpeg(RGB_SIZE, &sample::JPEG[..300]).contains("cannot be decoded"));
 }
 
 #[test]
 fn no_number_in_any_field_makes_the_reader_panic() {
-    // Each byte of header, index, clip table and trailer set to extreme values, all checksums right.
+    // Each byte of header, index, clip table and trailer is set to extreme values, with valid
+    // checksums.
     let case = Case::new();
     let whole = raw_parts();
     let extremes = [0, 1, 0x7f, 0x80, 0xff];
@@ -462,7 +468,8 @@ fn no_stored_bytes_make_a_decoder_panic() {
     let zstd = sample::encoded(Codec::Zstd, Filter::Up, RGB_SIZE, 0);
     let lz4 = sample::encoded(Codec::Lz4, Filter::Up, RGB_SIZE, 0);
     for good in [sample::jpeg(), zstd, lz4] {
-        // Each bit flipped, each length cut, and many bytes at once, all with right checksums.
+        // The variants have one flipped bit, are cut to each length, or have many changed bytes.
+        // All checksums are valid.
         let mut variants = Vec::new();
         for bit in 0..good.bytes().len() * 8 {
             let mut bytes = good.bytes().to_vec();

@@ -1,4 +1,7 @@
-//! Whole JPEG files pass, cut ones do not, whatever end was put behind the cut. `jpeg/make.py` made the files.
+//! Tests that `check_scans` accepts whole JPEG files and refuses truncated ones, even with an end
+//! marker after the cut.
+//!
+//! `jpeg/make.py` writes the files.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use clipshard::jpeg::{Decoder, JpegFault, check_header, check_scans};
@@ -14,14 +17,14 @@ fn files() -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Where the data of the first scan start.
+/// Returns the start of the data of the first scan.
 fn first_scan(bytes: &[u8]) -> usize {
     let at = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
     at + 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]))
 }
 
 #[test]
-fn every_way_of_coding_is_walked_to_its_end() {
+fn files_of_every_coding_are_accepted() {
     for (path, bytes) in files() {
         let size = check_scans(&bytes).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
         assert_eq!((size.width, size.height), (53, 37));
@@ -32,7 +35,7 @@ fn every_way_of_coding_is_walked_to_its_end() {
 }
 
 #[test]
-fn a_file_cut_at_any_byte_is_found_out_though_an_end_marker_follows() {
+fn a_file_cut_at_any_byte_is_refused_although_an_end_marker_follows() {
     let mut hidden_from_headers = 0;
     let mut decoded = 0;
     for (path, bytes) in files() {
@@ -41,16 +44,16 @@ fn a_file_cut_at_any_byte_is_found_out_though_an_end_marker_follows() {
             let fault = check_scans(&forged).expect_err(&format!("{} cut at {cut}", path.display()));
             assert!(!matches!(fault, JpegFault::Empty | JpegFault::NotJpeg(_)), "{fault}");
             hidden_from_headers += u32::from(check_header(&forged).is_ok());
-            // What the library alone says.
+            // Counts the files that a decoder accepts.
             decoded += u32::from(image::load_from_memory(&forged).is_ok());
         }
     }
-    // This is why the walk is there: headers show none of it, and a decoder takes most of it.
+    // Neither the headers nor a decoder show most of the cuts, so `check_scans` is necessary.
     assert!(hidden_from_headers > 10_000 && decoded > 10_000, "{hidden_from_headers} {decoded}");
 }
 
 #[test]
-fn a_cut_says_how_much_is_there() {
+fn the_fault_of_a_cut_states_the_remaining_blocks() {
     let (_, bytes) = files().into_iter().find(|(path, _)| path.ends_with("420.jpg")).unwrap();
     let scan = first_scan(&bytes);
     let forged = [&bytes[..scan + (bytes.len() - scan) / 2], &[0xff, 0xd9]].concat();
@@ -61,20 +64,22 @@ fn a_cut_says_how_much_is_there() {
 }
 
 #[test]
-fn data_behind_the_last_block_are_found_out() {
+fn data_after_the_last_block_is_refused() {
     for (path, bytes) in files() {
         let longer = [&bytes[..bytes.len() - 2], &[0x12, 0x34, 0x56], &bytes[bytes.len() - 2..]].concat();
         assert!(check_scans(&longer).is_err(), "{}", path.display());
-        // A second file behind the first: its end marker is not the first one's.
+        // A second file follows the first, so the last bytes are an end marker, but not that of the
+        // first file.
         assert!(check_header(&bytes.repeat(2)).is_ok() && check_scans(&bytes.repeat(2)).is_err());
     }
 }
 
 #[test]
-fn bytes_that_are_lost_in_the_middle_are_mostly_found_out() {
+fn bytes_that_are_lost_in_the_middle_are_mostly_detected() {
     let (mut lost, mut found) = (0, 0);
     for (_, bytes) in files() {
-        // 64 bytes, as where a part of a download is lost. Codes find their step again, so that the count can fit by chance.
+        // Removes 64 bytes, like an incomplete download. Huffman codes can synchronise again, so
+        // the number of blocks can match by chance.
         for at in first_scan(&bytes)..bytes.len() - 66 {
             let shorter = [&bytes[..at], &bytes[at + 64..]].concat();
             lost += 1;
@@ -86,7 +91,7 @@ fn bytes_that_are_lost_in_the_middle_are_mostly_found_out() {
 }
 
 #[test]
-fn no_bytes_make_the_walk_panic_or_run_on() {
+fn no_bytes_make_the_check_panic_or_run_without_end() {
     let started = std::time::Instant::now();
     for (_, bytes) in files() {
         for round in 0..3_000 {

@@ -1,4 +1,5 @@
-//! Pipes and devices in the places of a data set's files are named at once: nothing waits for them or reads without end.
+//! Tests that pipes and devices instead of the files of a dataset give an error, and do not block
+//! or run without end.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -12,7 +13,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A copy of the golden data set.
+/// Copies the golden dataset.
 fn copy() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(sample::golden()).unwrap() {
@@ -26,7 +27,8 @@ fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// The same with a pipe, an endless device or a folder in place of one file, and what that is in words.
+/// Copies the golden dataset with a pipe, an endless device or a folder instead of one file.
+/// Returns each copy with the name of that type of file.
 fn replaced(file: &str) -> Vec<(TempDir, &'static str)> {
     let replace = |make: fn(&Path)| {
         let dir = copy();
@@ -41,21 +43,22 @@ fn replaced(file: &str) -> Vec<(TempDir, &'static str)> {
     ]
 }
 
-/// Does work that must not take long.
+/// Does work in another thread, and panics if it takes too long.
 fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, result) = mpsc::channel();
     std::thread::spawn(move || sender.send(work()));
     result.recv_timeout(Duration::from_secs(30)).expect("it waits for a pipe or reads a device to its end")
 }
 
-fn says(error: &Error, path: &Path, what: &str) {
+/// Asserts that an error names the path and the type of the file.
+fn assert_names(error: &Error, path: &Path, what: &str) {
     let text = error.to_string();
     assert!(text.contains(&path.display().to_string()), "{text}");
     assert!(text.ends_with(&format!("it is {what}, not a regular file")), "{text}");
 }
 
 #[test]
-fn a_manifest_that_is_no_regular_file_is_refused_at_once() {
+fn a_manifest_that_is_not_a_regular_file_is_refused_at_once() {
     for (dir, what) in replaced(MANIFEST_FILE) {
         let dir_path = dir.path().to_owned();
         let (read, opened, verified) = soon(move || {
@@ -67,13 +70,13 @@ fn a_manifest_that_is_no_regular_file_is_refused_at_once() {
             )
         });
         for error in [read, opened, verified.unwrap_err()] {
-            says(&error, &dir.path().join(MANIFEST_FILE), what);
+            assert_names(&error, &dir.path().join(MANIFEST_FILE), what);
         }
     }
 }
 
 #[test]
-fn a_shard_that_is_no_regular_file_is_refused_at_once() {
+fn a_shard_that_is_not_a_regular_file_is_refused_at_once() {
     for (dir, what) in replaced("flow-00001.clipshard") {
         let path: PathBuf = dir.path().join("flow-00001.clipshard");
         let (dir_path, shard) = (dir.path().to_owned(), path.clone());
@@ -88,7 +91,7 @@ fn a_shard_that_is_no_regular_file_is_refused_at_once() {
             )
         });
         for error in [mapped, read, opened] {
-            says(&error, &path, what);
+            assert_names(&error, &path, what);
         }
         let damage: Vec<String> = verified.unwrap().damage.iter().map(ToString::to_string).collect();
         assert_eq!(damage, [format!("{}: cannot open it: it is {what}, not a regular file", path.display())]);
@@ -119,7 +122,7 @@ fn a_shard_is_read_through_links() {
     assert!(verify(links.path(), VerifyDepth::Deep, &|_| {}).unwrap().damage.is_empty());
 }
 
-/// Runs in a process of its own, because the umask is one for all threads.
+/// Runs in a separate process, because the umask applies to all threads of a process.
 #[test]
 fn files_are_as_open_as_the_umask_allows() {
     use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! The format's document cannot drift from the code: its example, test vectors and table of rules are made here again.
+//! Tests that the specification matches the code: its example, its test vectors and its table of
+//! rules.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -15,7 +16,7 @@ fn assert_in_document(text: &str) {
 }
 
 #[test]
-fn the_test_vectors_of_the_document_are_the_codes() {
+fn the_test_vectors_of_the_document_are_those_of_the_code() {
     let list = |values: Vec<String>| values.join(" ");
     let mut text = String::new();
     for x in [0, 1, u64::MAX] {
@@ -34,7 +35,7 @@ fn the_test_vectors_of_the_document_are_the_codes() {
     assert_in_document(&text);
 }
 
-/// The shard of the document.
+/// Writes the shard of the document and returns its bytes.
 fn example() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("flow-00000.clipshard");

@@ -1,4 +1,4 @@
-//! A shard is there whole or not at all.
+//! Tests that a shard appears completely or not at all.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod sample;
@@ -54,11 +54,11 @@ fn a_group_of_a_clip_that_is_not_in_the_shard_is_not_written() {
         writer.finish(&metadata)
     };
     let error = finish("d").unwrap_err();
-    assert!(matches!(&error, Error::Usage(what) if what.contains("\"d\" that is not there")), "{error}");
+    assert!(matches!(&error, Error::Usage(what) if what.contains("clip \"d\", which does not exist")), "{error}");
     assert!(files(dir.path()).is_empty());
     finish("c").unwrap();
-    let told = Shard::open(dir.path().join("a.clipshard")).unwrap().metadata().unwrap();
-    assert_eq!(told.groups["c"], "7");
+    let metadata = Shard::open(dir.path().join("a.clipshard")).unwrap().metadata().unwrap();
+    assert_eq!(metadata.groups["c"], "7");
 }
 
 #[test]
@@ -103,14 +103,14 @@ fn a_refused_clip_leaves_the_shard_as_it_was() {
     let huge = stored(image(0).bytes(), size, Codec::Zstd, Filter::None);
     for bad in [grey, short, filtered, nothing, huge] {
         let error = writer.add_clip("bad", &[image(0), bad]).unwrap_err();
-        assert!(matches!(&error, Error::Usage(what) if what.starts_with("bad: ")), "{error}");
+        assert!(matches!(&error, Error::Usage(what) if what.starts_with("clip bad: ")), "{error}");
     }
     assert!(writer.add_clip("", &[image(0)]).is_err());
     assert!(writer.add_clip(&"x".repeat(1 << 16), &[image(0)]).is_err());
     assert!(writer.add_clip("none", &[]).is_err());
     writer.add_clip("good", &[image(7)]).unwrap();
     let twice = writer.add_clip("good", &[image(8)]).unwrap_err().to_string();
-    assert_eq!(twice, "good: the shard has a clip of this id already");
+    assert_eq!(twice, "clip good: the shard already has a clip with this id");
     assert_eq!(writer.clip_count(), 1);
     writer.finish(&clips(1)).unwrap();
     let shard = Shard::open(&path).unwrap();

@@ -1,7 +1,9 @@
-//! Files of PyTorch 1.6 and newer: a zip archive with the pickle as `NAME/data.pkl` and each storage as `NAME/data/KEY`.
+//! Files of PyTorch 1.6 and later: a zip archive with the pickle as `NAME/data.pkl` and each
+//! storage as `NAME/data/KEY`.
 //!
-//! `NAME/byteorder` says `little` or `big`; where it is missing the numbers are little-endian. Entries are stored as they are, so
-//! they are borrowed from the file's bytes. Sizes that the archive states are not believed beyond these bytes.
+//! `NAME/byteorder` contains `little` or `big`. If it is missing, numbers are little-endian.
+//! PyTorch does not compress entries, so they are borrowed from the bytes of the file. Sizes in the
+//! archive are checked against these bytes.
 
 use super::tensors::{Storages, Tensors};
 use crate::dtype::DType;
@@ -12,12 +14,13 @@ use std::collections::HashMap;
 use std::io::{Cursor, Read};
 use zip::{CompressionMethod, ZipArchive};
 
-/// How many times the archive's size its packed entries may have unpacked, beside [`SMALL_BYTES`]: weights hardly shrink.
+/// Limit for the total size of decompressed entries, as a multiple of the size of the archive.
+/// [`SMALL_BYTES`] are allowed in addition. Weights compress very little.
 const MAX_UNPACKED: usize = 16;
-/// What any archive may unpack.
+/// Number of bytes that every archive may decompress.
 const SMALL_BYTES: usize = 1 << 20;
 
-/// The tensors of an archive.
+/// Reads the tensors of an archive.
 pub(super) fn read(bytes: &[u8]) -> Result<Tensors> {
     let mut archive = Archive::open(bytes)?;
     let Some(pickle) = archive.entry("data.pkl")? else {
@@ -39,9 +42,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tensors> {
 /// The storages of an archive.
 struct Entries<'a> {
     archive: Archive<'a>,
-    /// Type and number of elements, as the pickle has them.
+    /// Type and number of elements of each storage, as stated by the pickle.
     declared: HashMap<String, (DType, usize)>,
-    /// Those that were read.
+    /// The storages that have been read.
     read: HashMap<String, Cow<'a, [u8]>>,
 }
 
@@ -53,7 +56,7 @@ impl Storages for Entries<'_> {
             if items.checked_mul(dtype.bytes) != Some(data.len()) {
                 let found = data.len();
                 return Err(PickleError::Archive(format!(
-                    "data/{} has {found} bytes, which {items} elements of {dtype} do not take",
+                    "data/{} has {found} bytes, but the pickle states {items} elements of {dtype}",
                     excerpt(key)
                 )));
             }
@@ -63,18 +66,20 @@ impl Storages for Entries<'_> {
     }
 }
 
+/// An open zip archive.
 struct Archive<'a> {
     bytes: &'a [u8],
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// The folder that all entries are in, with a slash.
+    /// The folder of all entries, with a final slash.
     folder: String,
-    /// Bytes of packed entries that were unpacked.
+    /// Number of bytes that were decompressed.
     unpacked: usize,
-    /// Bytes of entries that were read as they are.
+    /// Number of bytes of uncompressed entries that were read.
     read: usize,
 }
 
 impl<'a> Archive<'a> {
+    /// Opens an archive and finds the folder of its entries.
     fn open(bytes: &'a [u8]) -> Result<Self> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| PickleError::Archive(e.to_string()))?;
         let pickle = zip.file_names_raw().filter_map(|name| std::str::from_utf8(name).ok()?.strip_suffix("data.pkl"));
@@ -83,11 +88,13 @@ impl<'a> Archive<'a> {
         Ok(Self { bytes, zip, folder, unpacked: 0, read: 0 })
     }
 
+    /// Returns whether the archive has an entry.
     fn has(&self, name: &str) -> bool {
         self.zip.index_for_name(&format!("{}{name}", self.folder)).is_some()
     }
 
-    /// The content of an entry, unpacked and checked against its checksum; none where there is no such entry.
+    /// Returns the decompressed content of an entry after checking its checksum, or `None` if there
+    /// is no such entry.
     fn entry(&mut self, name: &str) -> Result<Option<Cow<'a, [u8]>>> {
         let fault = |fault: String| PickleError::Archive(format!("{}: {fault}", excerpt(name)));
         let Some(index) = self.zip.index_for_name(&format!("{}{name}", self.folder)) else { return Ok(None) };
@@ -99,10 +106,10 @@ impl<'a> Archive<'a> {
         let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
         let end = start.zip(usize::try_from(size).ok()).and_then(|(start, size)| start.checked_add(size));
         let packed = start.zip(end).and_then(|(start, end)| self.bytes.get(start..end));
-        let Some(packed) = packed else { return Err(fault("it reaches beyond the end of the file".to_owned())) };
+        let Some(packed) = packed else { return Err(fault("it ends after the end of the file".to_owned())) };
         let data = match method {
             CompressionMethod::Stored => {
-                // Entries that share bytes would be read again and again.
+                // Entries that share bytes could otherwise be read without limit.
                 self.read += packed.len();
                 if self.read > self.bytes.len() {
                     return Err(PickleError::Expands);
@@ -121,12 +128,12 @@ impl<'a> Archive<'a> {
                 Cow::Owned(data)
             }
             other => {
-                return Err(PickleError::NotTensors(format!("a zip archive packed by {other}, which is not read")));
+                return Err(PickleError::NotTensors(format!("a zip archive with the unsupported compression {other}")));
             }
         };
-        // PyTorch writes 0 where it is told to save time (`torch.serialization.set_crc32_options(False)`).
+        // PyTorch writes 0 after `torch.serialization.set_crc32_options(False)`, which saves time.
         if crc != 0 && crc32fast::hash(&data) != crc {
-            return Err(fault("its content is not what its checksum says".to_owned()));
+            return Err(fault("its content does not match its checksum".to_owned()));
         }
         Ok(Some(data))
     }

@@ -1,4 +1,4 @@
-//! Where in a file the weights are.
+//! Finds the weights in a file.
 
 use super::tensors::{NamedTensor, Storages, Tensors};
 use crate::error::{PickleError, Result, excerpt};
@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::node::{Id, Node};
 use std::collections::{HashMap, HashSet};
 
-/// Under which keys training scripts put the weights, the likeliest first.
+/// The keys under which training scripts store weights, the most likely first.
 const KEYS: [&str; 14] = [
     "state_dict",
     "model_state_dict",
@@ -23,20 +23,20 @@ const KEYS: [&str; 14] = [
     "model_ema",
     "ema",
 ];
-/// Weights are not looked for below more dictionaries than this.
+/// Largest number of nested dictionaries in which weights are looked for.
 const MAX_DEPTH: usize = 5;
-/// Keys that an error message names.
+/// Number of keys that an error message names.
 const SHOWN: usize = 8;
 
-/// Names of tensors, or of what is in a tensor's place.
+/// Names of tensors, with the objects that they name.
 type Named = Vec<(String, Id)>;
 
 impl Machine<'_> {
-    /// The tensors within the object that a file is.
+    /// Returns the tensors in the object that a file contains.
     pub(super) fn tensors(&mut self, top: Id, outside: &mut dyn Storages) -> Result<Tensors> {
         let mut path = Vec::new();
         let Some(named) = self.find(top, &mut path)? else {
-            // A call that is not run may have stood for the tensors.
+            // A call that was not run may have returned the tensors, so the error names it.
             return Err(match self.called.and_then(|called| self.unknown.get(called)) {
                 Some(called) => PickleError::Calls(called.clone()),
                 None => PickleError::NotTensors(self.keys_of(top)),
@@ -63,13 +63,14 @@ impl Machine<'_> {
             }
         }
         if tensors.is_empty() {
-            return Err(PickleError::NotTensors("a dictionary without any".to_owned()));
+            return Err(PickleError::NotTensors("a dictionary without floating-point tensors".to_owned()));
         }
         Ok(Tensors { tensors, path: path.join(".") })
     }
 
-    /// The first level that has tensors: what lies under one of [`KEYS`], else the object itself, else what lies under another
-    /// key. `path` becomes the keys that lead there.
+    /// Finds the first object that has tensors: the value under one of [`KEYS`], otherwise the
+    /// object itself, otherwise the value under another key. `path` becomes the keys that lead to
+    /// it.
     fn find(&mut self, id: Id, path: &mut Vec<String>) -> Result<Option<Named>> {
         if self.is_module(id) {
             return self.module_tensors(id).map(Some);
@@ -90,7 +91,7 @@ impl Machine<'_> {
             return Ok(Some(found));
         }
         let here: Named = self.own_tensors(&items);
-        // A single number, such as the best accuracy, is no weight.
+        // A single number, such as the best accuracy, is not a weight.
         let is_weight = |&(_, value): &(String, Id)| match self.node(value) {
             Node::Tensor(tensor) => !tensor.shape().is_empty(),
             Node::Array(Some(array)) => !array.shape.is_empty(),
@@ -113,6 +114,7 @@ impl Machine<'_> {
         Ok(if here.is_empty() { None } else { Some(here) })
     }
 
+    /// Finds the first of several objects that has tensors.
     fn find_below(&mut self, below: Vec<(String, Id)>, path: &mut Vec<String>) -> Result<Option<Named>> {
         for (key, value) in below {
             path.push(key);
@@ -128,7 +130,7 @@ impl Machine<'_> {
         matches!(self.node(id), Node::Dict(_) | Node::Object(_))
     }
 
-    /// The tensors and arrays of a dictionary, each name once.
+    /// Returns the tensors and arrays of a dictionary, each name once.
     fn own_tensors(&self, items: &[(Id, Id)]) -> Named {
         let mut places = HashMap::new();
         let mut found: Named = Vec::new();
@@ -136,7 +138,7 @@ impl Machine<'_> {
             let (Some(name), Node::Tensor(_) | Node::Array(Some(_))) = (self.str(key), self.node(value)) else {
                 continue;
             };
-            // The last of several replaced the others.
+            // If a name occurs several times, the last value has replaced the others.
             if let Some(&place) = places.get(name) {
                 found[place as usize] = (name.to_owned(), value);
             } else {
@@ -147,11 +149,13 @@ impl Machine<'_> {
         found
     }
 
+    /// Returns whether an object is a pickled `torch.nn.Module`.
     fn is_module(&self, id: Id) -> bool {
         self.attribute(id, "_parameters").is_some() && self.attribute(id, "_modules").is_some()
     }
 
-    /// The state dictionary of a pickled `torch.nn.Module`: parameters and persistent buffers of it and of all modules below.
+    /// Returns the state dictionary of a pickled `torch.nn.Module`: the parameters and persistent
+    /// buffers of the module and all of its submodules.
     fn module_tensors(&mut self, top: Id) -> Result<Named> {
         let mut named = Vec::new();
         let mut open = vec![(String::new(), top)];
@@ -161,18 +165,18 @@ impl Machine<'_> {
                 part.unwrap_or_default().to_vec()
             };
             let parts = ["_parameters", "_buffers", "_modules"].map(|name| part(self, name));
-            let passing: HashSet<&str> =
+            let not_persistent: HashSet<&str> =
                 match self.attribute(module, "_non_persistent_buffers_set").map(|id| self.node(id)) {
                     Some(Node::List(names)) => names.iter().filter_map(|&name| self.str(name)).collect(),
                     _ => HashSet::new(),
                 };
-            // A module that is shared, or holds itself, is counted each time.
-            let items = parts.iter().map(Vec::len).sum::<usize>() + passing.len() + 1;
+            // A module that is shared, or contains itself, costs as much each time.
+            let items = parts.iter().map(Vec::len).sum::<usize>() + not_persistent.len() + 1;
             let cost = items.saturating_mul(prefix.len() + 1);
             let [parameters, buffers, modules] = parts;
             for (key, value) in parameters.into_iter().chain(buffers) {
                 let (Some(name), Node::Tensor(_)) = (self.str(key), self.node(value)) else { continue };
-                if !passing.contains(name) {
+                if !not_persistent.contains(name) {
                     named.push((format!("{prefix}{name}"), value));
                 }
             }
@@ -188,7 +192,7 @@ impl Machine<'_> {
         Ok(named)
     }
 
-    /// What a file is, for a message.
+    /// Describes the content of a file for a message.
     fn keys_of(&self, top: Id) -> String {
         let Some(items) = self.items(top) else { return self.describe(top) };
         let keys: Vec<String> = items.iter().filter_map(|&(key, _)| self.str(key)).take(SHOWN).map(excerpt).collect();

@@ -1,4 +1,4 @@
-//! The tensors of a file, and where their elements come from.
+//! The tensors of a file, and the source of their elements.
 
 use crate::error::Result;
 
@@ -6,11 +6,12 @@ use crate::error::Result;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NamedTensor {
-    /// Its name: the key in the dictionary, or the path to it in a module.
+    /// Name of the tensor: its key in the dictionary, or its path in a module.
     pub name: String,
-    /// Its sizes; empty for a single number.
+    /// Size of each dimension; empty for a single number.
     pub shape: Vec<usize>,
-    /// Its elements, the last index fastest, whatever order the file has.
+    /// The elements in row-major order: the last index varies fastest, whatever the strides in the
+    /// file are.
     pub values: Vec<f32>,
 }
 
@@ -25,19 +26,21 @@ impl NamedTensor {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Tensors {
-    /// Floating-point tensors in the file's order. Others, such as counters, are left out.
+    /// The floating-point tensors in the order of the file. Other tensors, such as counters, are
+    /// skipped.
     pub tensors: Vec<NamedTensor>,
-    /// Where in the file they are: keys with points between them, such as `state_dict`; empty for the file itself.
+    /// The keys that lead to the tensors, joined with dots, such as `state_dict`. It is empty if
+    /// the file itself is the dictionary.
     pub path: String,
 }
 
-/// The storages that lie outside of a pickle.
+/// The storages outside of a pickle.
 pub(crate) trait Storages {
-    /// The bytes of one; none where it is not there.
+    /// Returns the bytes of a storage, or `None` if it does not exist.
     fn bytes(&mut self, key: &str) -> Result<Option<&[u8]>>;
 }
 
-/// Those of a plain pickle, which has none.
+/// The storages of a plain pickle, which has none.
 pub(crate) struct Nowhere;
 
 impl Storages for Nowhere {

@@ -1,4 +1,4 @@
-//! Records to pixels.
+//! Decodes records to pixels.
 
 use super::kinds::{Codec, Filter};
 use super::uncached::cut;
@@ -6,7 +6,9 @@ use super::{filter, jpeg, lz4, raw, zstd};
 use crate::error::Result;
 use crate::geometry::{ImageSize, Window};
 
-/// Decodes records of any codec; keeps its contexts and scratch memory between images. Make one per thread.
+/// A decoder for records of any codec.
+///
+/// It keeps contexts and memory between images, so create one per thread and reuse it.
 ///
 /// # Example
 ///
@@ -25,9 +27,9 @@ use crate::geometry::{ImageSize, Window};
 pub struct Decoder {
     zstd: ::zstd::bulk::Decompressor<'static>,
     jpeg: jpeg::Decoder,
-    /// A whole image, of which the wanted window is copied.
+    /// A whole image, from which the window is copied.
     image: Vec<u8>,
-    /// Stored bytes of shards that are not mapped.
+    /// Stored bytes of a record, for shards that are not mapped.
     pub(crate) stored: Vec<u8>,
 }
 
@@ -38,13 +40,15 @@ impl std::fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// Creates a decoder for any codec.
+    /// Creates a decoder for all codecs.
     pub fn new() -> Result<Self> {
         Ok(Self { zstd: zstd::decompressor()?, jpeg: jpeg::Decoder::new(), image: Vec::new(), stored: Vec::new() })
     }
 
-    /// Decodes a window of stored bytes whose checksum was verified into `out`, which has the window's size; says what is wrong
-    /// with the bytes otherwise.
+    /// Decodes a window of stored bytes into `out`, which has the size of the window.
+    ///
+    /// The checksum of the bytes must have been verified. Returns the fault in words if the bytes
+    /// cannot be decoded.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
@@ -58,7 +62,8 @@ impl Decoder {
             Codec::Jpeg => return self.jpeg.decode(bytes, size, window, out).map_err(|fault| fault.to_string()),
             Codec::Raw if bytes.len() == size.bytes() => cut(window, bytes, size, out),
             _ => {
-                // Where matches and the row above are read back from the cache.
+                // Decompression and filter read back what they wrote. This buffer stays in the
+                // cache; `out` does not.
                 self.image.resize(size.bytes(), 0);
                 unpack(&mut self.zstd, bytes, codec, &mut self.image)?;
                 if filter == Filter::Up {
@@ -74,7 +79,7 @@ impl Decoder {
     }
 }
 
-/// Decodes a whole image of one of the pixel codecs, its filter not undone.
+/// Decompresses a whole image without undoing its filter.
 fn unpack(
     zstd: &mut ::zstd::bulk::Decompressor<'static>,
     bytes: &[u8],

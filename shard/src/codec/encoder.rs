@@ -1,4 +1,4 @@
-//! Pixels to records.
+//! Encodes pixels as records.
 
 use super::kinds::{Codec, Filter};
 use super::record::EncodedRecord;
@@ -6,7 +6,7 @@ use super::{filter, lz4, zstd};
 use crate::error::{Error, Result};
 use crate::geometry::ImageSize;
 
-/// How an [`Encoder`] stores pixels.
+/// Codec, filter and level of an [`Encoder`].
 ///
 /// # Example
 ///
@@ -19,31 +19,31 @@ use crate::geometry::ImageSize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncodeOptions {
-    /// `Raw`, `Zstd` or `Lz4`; `Jpeg` records are made by [`EncodedRecord::from_jpeg`].
+    /// Codec: `Raw`, `Zstd` or `Lz4`. [`EncodedRecord::from_jpeg`] creates `Jpeg` records.
     pub codec: Codec,
-    /// Applied before compression; `None` for `Raw`.
+    /// Filter before compression. `Raw` needs `None`.
     pub filter: Filter,
-    /// zstd 1 to 22; LZ4-HC 1 to 12; ignored for `Raw`.
+    /// Compression level: 1 to 22 for zstd, 1 to 12 for LZ4. `Raw` ignores it.
     pub level: i32,
 }
 
 impl EncodeOptions {
-    /// Combines codec, filter and level; [`Encoder::new`] checks that they fit together.
+    /// Combines codec, filter and level. [`Encoder::new`] checks the combination.
     pub const fn new(codec: Codec, filter: Filter, level: i32) -> Self {
         Self { codec, filter, level }
     }
 
-    /// Stores pixels without compression.
+    /// Selects storage without compression.
     pub const fn raw() -> Self {
         Self::new(Codec::Raw, Filter::None, 0)
     }
 
-    /// Compresses by zstd with the filter `up`; levels 1 to 22. Level 9 suits optical flow.
+    /// Selects zstd with the filter `up` and a level from 1 to 22. Level 9 suits optical flow.
     pub const fn zstd(level: i32) -> Self {
         Self::new(Codec::Zstd, Filter::Up, level)
     }
 
-    /// Compresses by LZ4-HC with the filter `up`; levels 1 to 12.
+    /// Selects LZ4-HC with the filter `up` and a level from 1 to 12.
     pub const fn lz4(level: i32) -> Self {
         Self::new(Codec::Lz4, Filter::Up, level)
     }
@@ -55,7 +55,10 @@ impl EncodeOptions {
     }
 }
 
-/// Encodes pixels as records; keeps its compression context and scratch memory between images. Make one per thread.
+/// An encoder of pixels to records.
+///
+/// It keeps its compression context and memory between images, so create one per thread and reuse
+/// it.
 ///
 /// # Example
 ///
@@ -81,33 +84,47 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Creates an encoder. Returns [`Error::Usage`] where codec, filter and level do not fit together.
+    /// Creates an encoder.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if the codec does not support the filter or the level, or is
+    /// [`Codec::Jpeg`].
     pub fn new(options: EncodeOptions) -> Result<Self> {
         let levels = match options.codec {
             Codec::Zstd => 1..=22,
             Codec::Lz4 => 1..=12,
             Codec::Raw => i32::MIN..=i32::MAX,
-            Codec::Jpeg => return Err(Error::Usage("JPEG files are stored as they are, not encoded".into())),
+            Codec::Jpeg => {
+                let fault = "cannot encode pixels as JPEG; store existing JPEG files instead";
+                return Err(Error::Usage(fault.into()));
+            }
         };
         if !levels.contains(&options.level) {
             let (low, high) = (levels.start(), levels.end());
             return Err(Error::Usage(format!(
-                "{} level {} is not in {low}..={high}",
+                "{} has no level {}, only {low} to {high}",
                 options.codec.name(),
                 options.level
             )));
         }
         if options.codec == Codec::Raw && options.filter != Filter::None {
-            return Err(Error::Usage("raw records take no filter".into()));
+            return Err(Error::Usage("codec raw does not support a filter".into()));
         }
         let zstd = (options.codec == Codec::Zstd).then(|| zstd::compressor(options.level)).transpose()?;
         Ok(Self { options, zstd, scratch: Vec::new() })
     }
 
-    /// Encodes one image. `pixels` holds `size.bytes()` samples, row by row, channels interleaved.
+    /// Encodes one image. `pixels` has `size.bytes()` samples: rows of pixels with interleaved
+    /// channels.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if the format cannot store the size, or `pixels` has another
+    /// length.
     pub fn encode(&mut self, pixels: &[u8], size: ImageSize) -> Result<EncodedRecord> {
         if !size.is_storable() || pixels.len() != size.bytes() {
-            return Err(Error::Usage(format!("an image of {size} cannot be stored from {} bytes", pixels.len())));
+            return Err(Error::Usage(format!("cannot encode {} bytes as an image of {size}", pixels.len())));
         }
         let EncodeOptions { codec, filter, level } = self.options;
         let source = match filter {
@@ -124,7 +141,8 @@ impl Encoder {
             (Codec::Lz4, _) => lz4::encode(source, level)?,
             _ => source.to_vec(),
         };
-        // Compressors take room for the worst case, many times what they need; whole clips of records wait to be written.
+        // Compressors allocate memory for the worst case. Callers keep the records of a whole clip,
+        // so the rest is freed.
         bytes.shrink_to_fit();
         Ok(EncodedRecord::from_stored(bytes, size, codec, filter))
     }

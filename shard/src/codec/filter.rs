@@ -1,18 +1,19 @@
-//! Filter 1, `up`: each row holds its difference to the row above, modulo 256; the first row is as it was.
-//! Smooth images become small numbers, and both directions vectorise.
+//! Filter 1, `up`: each row except for the first holds its difference to the row above, modulo 256.
+//!
+//! It turns smooth images into small numbers. Applying and undoing it both vectorise.
 
-/// Writes the filtered image to `out`. `pixels` is a whole number of rows of `row_bytes`.
+/// Writes the filtered image to `out`. `pixels` has one or more rows of `row_bytes`.
 pub(super) fn up(pixels: &[u8], row_bytes: usize, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&pixels[..row_bytes]);
     out.extend(pixels[row_bytes..].iter().zip(pixels).map(|(below, above)| below.wrapping_sub(*above)));
 }
 
-/// Restores an image in place.
+/// Undoes the filter in place.
 pub(super) fn undo_up(pixels: &mut [u8], row_bytes: usize) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has what the function is compiled for.
+        // SAFETY: the processor supports AVX2, for which the function is compiled.
         #[allow(unsafe_code)]
         unsafe {
             undo_up_avx2(pixels, row_bytes);
@@ -28,8 +29,9 @@ fn undo_up_avx2(pixels: &mut [u8], row_bytes: usize) {
     add_rows(pixels, row_bytes);
 }
 
-/// Restores an image to memory that is not looked at soon, see [`super::uncached`]; false where that is no gain, and nothing was
-/// done.
+/// Undoes the filter while writing to `out` past the caches, see [`super::uncached`].
+///
+/// Returns false, and does nothing, if the sizes or the processor do not allow that.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn undo_up_to(filtered: &[u8], row_bytes: usize, out: &mut [u8]) -> bool {
     if row_bytes.is_multiple_of(32)
@@ -38,7 +40,7 @@ pub(super) fn undo_up_to(filtered: &[u8], row_bytes: usize, out: &mut [u8]) -> b
         && out.len().is_multiple_of(row_bytes)
         && is_x86_feature_detected!("avx2")
     {
-        // SAFETY: the processor has what the functions are compiled for.
+        // SAFETY: the processor supports AVX2, for which the functions are compiled.
         #[allow(unsafe_code)]
         unsafe {
             match row_bytes / 32 {
@@ -58,13 +60,14 @@ pub(super) fn undo_up_to(filtered: &[u8], row_bytes: usize, out: &mut [u8]) -> b
     false
 }
 
-/// Without streaming stores there is nothing to gain.
+/// Returns false, because only x86-64 has streaming stores here.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn undo_up_to(_filtered: &[u8], _row_bytes: usize, _out: &mut [u8]) -> bool {
     false
 }
 
-/// Rows of `N` vectors of 32 bytes, whose sums stay in registers from row to row.
+/// Undoes the filter for rows of `N` vectors of 32 bytes. Their sums stay in registers from row to
+/// row.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[allow(unsafe_code, reason = "streaming stores")]
@@ -76,7 +79,7 @@ fn add_to<const N: usize>(filtered: &[u8], out: &mut [u8]) {
     let mut sums = [_mm256_setzero_si256(); N];
     for (row, to) in filtered.chunks_exact(32 * N).zip(out.chunks_exact_mut(32 * N)) {
         for (i, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: both rows have `N` vectors, and those of `to` start at multiples of 16 bytes.
+            // SAFETY: both rows have `N` vectors, and the vectors of `to` are aligned to 16 bytes.
             unsafe {
                 *sum = _mm256_add_epi8(*sum, _mm256_loadu_si256(row.as_ptr().add(32 * i).cast()));
                 let to = to.as_mut_ptr().add(32 * i);
@@ -85,15 +88,19 @@ fn add_to<const N: usize>(filtered: &[u8], out: &mut [u8]) {
             }
         }
     }
-    // Other threads see the bytes after the lock that hands them over; streaming stores wait for a fence of their own.
-    // SAFETY: every x86-64 processor has SSE. The oldest Rust that is supported asks for `unsafe` here.
+    // The release of a lock does not order streaming stores, so other threads could read old bytes
+    // without this fence. SAFETY: every x86-64 processor has SSE. The oldest supported Rust version
+    // needs `unsafe` here.
     #[allow(unused_unsafe)]
     unsafe {
         _mm_sfence();
     }
 }
 
-/// Compiled for each set of instructions; loops count, because iterators would not be compiled for it too.
+/// Adds to each row the row above it.
+///
+/// The function is inlined, and so compiled for each instruction set. It uses loops, because the
+/// closures of iterators are not compiled for the instruction set of their caller.
 #[inline(always)]
 fn add_rows(pixels: &mut [u8], row_bytes: usize) {
     let mut start = row_bytes;
@@ -133,8 +140,9 @@ mod tests {
                     done += 1;
                     assert_eq!(out[first..first + expected.len()], expected, "{row_bytes}, {rows}, {start}");
                 }
-                let beside = out[..first].iter().chain(&out[first + expected.len()..]).all(|&byte| byte == 7);
-                assert!(beside, "{row_bytes}, {rows}, {start}");
+                let is_rest_unchanged =
+                    out[..first].iter().chain(&out[first + expected.len()..]).all(|&byte| byte == 7);
+                assert!(is_rest_unchanged, "{row_bytes}, {rows}, {start}");
             }
         }
         #[cfg(target_arch = "x86_64")]

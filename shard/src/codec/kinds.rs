@@ -1,35 +1,35 @@
-//! The codecs and filters of the format, by the bytes that name them in an index.
+//! The codecs and filters of the format, with the bytes that stand for them in an index.
 
 use std::fmt;
 
-/// How the bytes of a record are compressed.
+/// The compression of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Codec {
     /// Pixels without compression.
     Raw = 0,
-    /// A JPEG file, untouched.
+    /// An unchanged JPEG file.
     Jpeg = 1,
-    /// One zstd frame with its content size.
+    /// One zstd frame that states its content size.
     Zstd = 2,
     /// One LZ4 block.
     Lz4 = 3,
 }
 
-/// What happens to the pixels before compression.
+/// The transformation of the pixels before compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Filter {
-    /// Nothing.
+    /// No transformation.
     None = 0,
-    /// The row above is subtracted from each row, modulo 256.
+    /// Each row except for the first is replaced by its difference to the row above, modulo 256.
     Up = 1,
 }
 
 impl Codec {
-    /// Returns the codec that an index names by this byte.
+    /// Returns the codec with this byte in an index.
     pub fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             0 => Self::Raw,
@@ -52,7 +52,7 @@ impl Codec {
 }
 
 impl Filter {
-    /// Returns the filter that an index names by this byte.
+    /// Returns the filter with this byte in an index.
     pub fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             0 => Self::None,

@@ -1,46 +1,49 @@
-//! Looks for long matches of an image with what came before, by chains of positions whose next bytes hash alike, and a
-//! longer match soon after preferred (lazy matching).
+//! Finds long matches between parts of an image, with hash chains and lazy matching.
 //!
-//! A decoder's time goes into the number of matches more than into bytes that stand for themselves: the short ones that zstd's own
-//! search takes, for few bytes less, make it slower by a third.
+//! A chain links the positions whose next bytes have the same hash. Lazy matching prefers a longer
+//! match that starts one or two bytes later.
+//!
+//! The time of a decoder depends more on the number of matches than on the number of literals. The
+//! search of zstd also takes short matches, which save few bytes and make decoding slower.
 
-/// The shortest match that is taken.
+/// Length of the shortest match that is used.
 const SHORTEST: usize = 16;
-/// A match of this length is long enough: nothing longer is looked for.
+/// Length at which the search for a longer match ends.
 const ENOUGH: usize = 192;
-/// How far back a match may lie: zstd's window holds at least that, or the image.
+/// Limit for the offset of a match. The window of zstd is at least as large, or holds the whole
+/// image.
 const WINDOW: usize = 1 << 17;
-/// Bytes that are hashed.
+/// Number of bytes that are hashed.
 const HASHED: usize = 8;
 const HASH_BITS: u32 = 15;
 const NOWHERE: u32 = u32::MAX;
 
-/// Bytes that stand for themselves, and behind them bytes that repeat earlier ones.
+/// Literals followed by a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sequence {
-    /// Bytes that stand for themselves.
+    /// Number of literal bytes.
     pub literals: usize,
-    /// Bytes that repeat those `offset` before them, overlap included.
+    /// Number of bytes that repeat those `offset` bytes earlier. Both ranges may overlap.
     pub length: usize,
     pub offset: usize,
 }
 
-/// A match at a position: no length, no match.
+/// The match found at a position. Length 0 means that there is none.
 #[derive(Clone, Copy, Default)]
 struct Found {
     length: usize,
     offset: usize,
 }
 
-/// Looks for matches, image by image, in memory that it keeps.
+/// A match finder that reuses its memory for each image.
 pub(super) struct Finder {
-    /// Positions that are tried for each.
+    /// Number of earlier positions that are tried for each position.
     depth: usize,
-    /// The latest position of each hash.
+    /// The latest position with each hash.
     heads: Vec<u32>,
-    /// The position before each that hashes alike, modulo the window.
+    /// For each position modulo the window, the position before it with the same hash.
     before: Vec<u32>,
-    /// Positions so far that are in the chains.
+    /// Number of positions that are in the chains.
     known: usize,
 }
 
@@ -49,7 +52,8 @@ impl Finder {
         Self { depth, heads: vec![NOWHERE; 1 << HASH_BITS], before: vec![NOWHERE; WINDOW], known: 0 }
     }
 
-    /// Gives the sequences of `bytes` in their order; what follows the last stands for itself.
+    /// Calls `each` with the sequences of `bytes` in order. The bytes after the last sequence are
+    /// literals.
     pub fn sequences(&mut self, bytes: &[u8], mut each: impl FnMut(Sequence)) {
         self.heads.fill(NOWHERE);
         self.known = 0;
@@ -60,7 +64,8 @@ impl Finder {
                 at += 1;
                 continue;
             }
-            // A match that begins one or two bytes later is worth them if it is that much longer.
+            // A match that starts one or two bytes later is better if it is longer by at least as
+            // many bytes.
             while found.length < ENOUGH {
                 let (next, second) = (self.longest(bytes, at + 1), self.longest(bytes, at + 2));
                 if next.length > found.length {
@@ -81,7 +86,7 @@ impl Finder {
         }
     }
 
-    /// The longest of the matches that are tried at a position.
+    /// Returns the longest of the matches that are tried at a position.
     fn longest(&mut self, bytes: &[u8], at: usize) -> Found {
         let Some(hash) = hash(bytes, at) else { return Found::default() };
         while self.known < at {
@@ -94,13 +99,14 @@ impl Finder {
         let mut found = Found::default();
         let mut candidate = self.heads[hash];
         for _ in 0..self.depth {
-            // Positions out of the window have been overwritten.
+            // The chain has overwritten positions outside of the window.
             let from = candidate as usize;
             if candidate == NOWHERE || at - from >= WINDOW {
                 break;
             }
             candidate = self.before[from % WINDOW];
-            // Only what has the byte behind the longest so far can be longer.
+            // A match can only be longer than the longest so far if the byte after that length
+            // matches too.
             if found.length > 0 && bytes[from + found.length] != bytes[at + found.length] {
                 continue;
             }
@@ -116,7 +122,7 @@ impl Finder {
     }
 }
 
-/// The eight bytes at a position, if there are as many.
+/// Returns the eight bytes at a position, unless fewer remain.
 fn word(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
 }
@@ -125,7 +131,7 @@ fn hash(bytes: &[u8], at: usize) -> Option<usize> {
     word(bytes, at).map(|word| (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - HASH_BITS)) as usize)
 }
 
-/// How many bytes at `from` and at `at`, which lies behind it, are the same.
+/// Returns the number of equal bytes at `from` and at `at`, where `at` is after `from`.
 fn common(bytes: &[u8], from: usize, at: usize) -> usize {
     let mut length = 0;
     while let (Some(a), Some(b)) = (word(bytes, from + length), word(bytes, at + length)) {
@@ -148,7 +154,7 @@ mod tests {
         sequences
     }
 
-    /// What a decoder makes of sequences; the literals are those of `bytes`.
+    /// Decodes sequences as zstd does. The literals come from `bytes`.
     fn rebuilt(bytes: &[u8], sequences: &[Sequence]) -> Vec<u8> {
         let mut made: Vec<u8> = Vec::new();
         for &Sequence { literals, length, offset } in sequences {

@@ -1,8 +1,8 @@
-//! How the pixels of one image are stored: one file per codec.
+//! Encoding and decoding of single images: one module per codec.
 
 mod decoder;
 mod encoder;
-#[allow(clippy::inline_always, reason = "code compiled for one instruction set must be one function")]
+#[allow(clippy::inline_always, reason = "the target feature applies only to code that is inlined into one function")]
 mod filter;
 #[allow(clippy::inline_always, reason = "as above")]
 pub mod jpeg;

@@ -1,14 +1,15 @@
-//! One image in its stored form.
+//! An image in its stored form.
 
 use super::jpeg;
 use super::kinds::{Codec, Filter};
 use crate::error::{Error, Result};
 use crate::geometry::ImageSize;
 
-/// One image, ready to be written.
+/// An encoded image, ready to be written to a shard.
 ///
-/// An [`Encoder`](crate::Encoder) makes records from pixels, [`EncodedRecord::from_jpeg`] from JPEG files. The records of a
-/// shard convert by `EncodedRecord::from`, so that they can be copied to another shard without decoding.
+/// An [`Encoder`](crate::Encoder) creates records from pixels, and [`EncodedRecord::from_jpeg`]
+/// from JPEG files. `EncodedRecord::from` converts a [`Record`](crate::Record) of a shard, to copy
+/// it to another shard without decoding.
 ///
 /// # Example
 ///
@@ -31,28 +32,37 @@ pub struct EncodedRecord {
 }
 
 impl EncodedRecord {
-    /// Makes a record of bytes that some other encoder compressed.
+    /// Creates a record from bytes that another encoder compressed.
     ///
-    /// The bytes are not decoded: that they hold an image of this size is up to the caller. A reader reports a record that
-    /// holds something else as damaged.
+    /// The bytes are not checked. If they do not hold an image of this size, readers report the
+    /// record as damaged.
     pub fn from_stored(bytes: Vec<u8>, size: ImageSize, codec: Codec, filter: Filter) -> Self {
         let crc32 = crc32fast::hash(&bytes);
         Self { bytes, size, codec, filter, crc32 }
     }
 
-    /// Makes a record of a JPEG file, its bytes untouched. Checks its markers, size, components and end, but not its pixels.
+    /// Creates a record from a JPEG file without changing its bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault if markers, size, components or end of the file are wrong. The image data is
+    /// not checked; see [`check_scans`](jpeg::check_scans) for that.
     pub fn from_jpeg(bytes: Vec<u8>) -> Result<Self, jpeg::JpegFault> {
         let size = jpeg::check_header(&bytes)?;
         Ok(Self::from_stored(bytes, size, Codec::Jpeg, Filter::None))
     }
 
-    /// Changes the number of channels that a JPEG record decodes to: 1 gives luma, 3 gives RGB, whatever the file holds.
+    /// Sets the number of channels that a JPEG record decodes to: 1 for luma, 3 for RGB.
+    ///
+    /// The number may differ from the number of components in the file.
+    ///
+    /// # Errors
     ///
     /// Returns [`Error::Usage`] for other codecs and other numbers.
     pub fn with_channels(mut self, channels: u8) -> Result<Self> {
         if self.codec != Codec::Jpeg || !matches!(channels, 1 | 3) {
             return Err(Error::Usage(format!(
-                "a {} record of {} cannot have {channels} channels",
+                "a {} record of {} cannot be decoded to {channels} channels; only JPEG records can, to 1 or 3",
                 self.codec, self.size
             )));
         }
@@ -75,7 +85,7 @@ impl EncodedRecord {
         self.codec
     }
 
-    /// Returns what was done to the pixels before compression.
+    /// Returns the filter that was applied to the pixels before compression.
     pub fn filter(&self) -> Filter {
         self.filter
     }

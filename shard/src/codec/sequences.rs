@@ -1,4 +1,4 @@
-//! zstd's frames out of matches that were found by others.
+//! Compression to zstd frames from matches that another match finder found.
 #![expect(unsafe_code, reason = "the crate zstd does not offer ZSTD_compressSequences")]
 
 use super::matches::Sequence;
@@ -6,40 +6,43 @@ use std::ffi::CStr;
 use std::ptr::NonNull;
 use zstd::zstd_safe::zstd_sys as sys;
 
-/// A context of zstd that compresses given sequences.
+/// A zstd context that compresses given sequences.
 pub(super) struct SequenceEncoder {
     context: NonNull<sys::ZSTD_CCtx>,
     sequences: Vec<sys::ZSTD_Sequence>,
 }
 
-// SAFETY: a context belongs to whoever holds it, and may move between threads.
+// SAFETY: the encoder owns its context, and a zstd context may move between threads.
 unsafe impl Send for SequenceEncoder {}
 
 impl SequenceEncoder {
-    /// With the entropy coding of a level.
+    /// Creates an encoder with the entropy coding of a level.
     pub fn new(level: i32) -> Result<Self, String> {
-        // SAFETY: makes a context or says by null that there is no memory.
-        let context = NonNull::new(unsafe { sys::ZSTD_createCCtx() }).ok_or("no memory")?;
+        // SAFETY: the function creates a context, or returns null if there is no memory.
+        let context = NonNull::new(unsafe { sys::ZSTD_createCCtx() }).ok_or("out of memory")?;
         let encoder = Self { context, sequences: Vec::new() };
         let validates = sys::ZSTD_cParameter::ZSTD_c_experimentalParam12;
         for (parameter, value) in [(sys::ZSTD_cParameter::ZSTD_c_compressionLevel, level), (validates, 1)] {
-            // SAFETY: the context is alive; wrong values are an error.
+            // SAFETY: the context is alive. The function returns an error for wrong values.
             checked(unsafe { sys::ZSTD_CCtx_setParameter(context.as_ptr(), parameter, value) })?;
         }
         Ok(encoder)
     }
 
-    /// Takes the next sequence of what will be encoded.
+    /// Adds the next sequence of the bytes that will be encoded.
     pub fn push(&mut self, Sequence { literals, length, offset }: Sequence) {
         let [offset, length, literals] = [offset, length, literals].map(|number| number as u32);
         self.sequences.push(sys::ZSTD_Sequence { offset, litLength: literals, matchLength: length, rep: 0 });
     }
 
-    /// One frame of `bytes`, whose sequences were pushed; what follows the last stands for itself.
+    /// Compresses `bytes` to one frame with the sequences that were pushed, and removes the
+    /// sequences.
+    ///
+    /// The bytes after the last sequence are literals.
     pub fn encode(&mut self, bytes: &[u8]) -> Result<Vec<u8>, String> {
         let mut frame = vec![0; zstd::zstd_safe::compress_bound(bytes.len())];
-        // SAFETY: the context is alive, lengths are those of the buffers, and sequences that do not fit `bytes` are an error, as
-        // the context validates them.
+        // SAFETY: the context is alive and the lengths are those of the buffers. The context
+        // validates the sequences, so it returns an error if they do not match `bytes`.
         let written = checked(unsafe {
             sys::ZSTD_compressSequences(
                 self.context.as_ptr(),
@@ -60,14 +63,14 @@ impl SequenceEncoder {
 
 impl Drop for SequenceEncoder {
     fn drop(&mut self) {
-        // SAFETY: made in `new`, freed once.
+        // SAFETY: `new` created the context, and it is freed only here.
         unsafe { sys::ZSTD_freeCCtx(self.context.as_ptr()) };
     }
 }
 
-/// A size, or what zstd says of an error.
+/// Converts a return code of zstd to a size, or to the text of its error.
 fn checked(code: usize) -> Result<usize, String> {
-    // SAFETY: both take any number; names are static.
+    // SAFETY: both functions accept any number, and the names are static.
     let name = unsafe {
         if sys::ZSTD_isError(code) == 0 {
             return Ok(code);

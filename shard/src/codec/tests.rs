@@ -1,4 +1,4 @@
-//! Every pixel codec, with and without the filter.
+//! Tests of every pixel codec, with and without the filter.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::{Codec, Decoder, EncodeOptions, Encoder, Filter};

@@ -1,13 +1,15 @@
-//! Copies that bypass the caches. They suit memory that is not read soon: the caches keep the data that decoding needs, and the
-//! overwritten cache lines are not read first.
+//! Copies that bypass the caches, for memory that is not read soon.
+//!
+//! The caches then keep the data that decoding needs, and the overwritten cache lines are not read
+//! first.
 
 use crate::geometry::{ImageSize, Window};
 
-/// Below this a copy is an ordinary one.
+/// Number of bytes below which an ordinary copy is used.
 #[cfg(target_arch = "x86_64")]
 const WORTHWHILE: usize = 4096;
 
-/// Copies a window out of the pixels of an image.
+/// Copies a window of an image to `out`.
 pub(super) fn cut(window: Window, pixels: &[u8], image: ImageSize, out: &mut [u8]) {
     if window == image.whole() {
         return copy(pixels, out);
@@ -20,11 +22,11 @@ pub(super) fn cut(window: Window, pixels: &[u8], image: ImageSize, out: &mut [u8
     }
 }
 
-/// Copies `from` to `to`, which is as long.
+/// Copies `from` to `to`, which has the same length.
 fn copy(from: &[u8], to: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if from.len() >= WORTHWHILE && from.len() == to.len() && is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has what the function is compiled for.
+        // SAFETY: the processor supports AVX2, for which the function is compiled.
         #[allow(unsafe_code)]
         unsafe {
             copy_avx2(from, to);
@@ -40,14 +42,15 @@ fn copy(from: &[u8], to: &mut [u8]) {
 fn copy_avx2(from: &[u8], to: &mut [u8]) {
     use std::arch::x86_64::{_mm_sfence, _mm256_loadu_si256, _mm256_stream_si256};
     assert_eq!(from.len(), to.len());
-    // Streaming stores are to aligned addresses.
+    // Streaming stores need aligned addresses.
     let head = to.as_ptr().align_offset(64).min(to.len());
     let body = (to.len() - head) / 64 * 64;
     to[..head].copy_from_slice(&from[..head]);
     let (source, target) = (from[head..].as_ptr(), to[head..].as_mut_ptr());
     let mut at = 0;
     while at < body {
-        // SAFETY: `at` + 64 is at most `body`, inside both slices; the target is aligned to 64 bytes.
+        // SAFETY: `at` + 64 is at most `body`, so it is inside both slices. The target is aligned
+        // to 64 bytes.
         unsafe {
             let low = _mm256_loadu_si256(source.add(at).cast());
             let high = _mm256_loadu_si256(source.add(at + 32).cast());
@@ -56,8 +59,9 @@ fn copy_avx2(from: &[u8], to: &mut [u8]) {
         }
         at += 64;
     }
-    // Other threads see the bytes after the lock that hands them over; streaming stores wait for a fence of their own.
-    // SAFETY: every x86-64 processor has SSE. The oldest Rust that is supported asks for `unsafe` here.
+    // The release of a lock does not order streaming stores, so other threads could read old bytes
+    // without this fence. SAFETY: every x86-64 processor has SSE. The oldest supported Rust version
+    // needs `unsafe` here.
     #[allow(unused_unsafe)]
     unsafe {
         _mm_sfence();
@@ -70,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_length_and_alignment_is_copied_whole_and_nothing_beside_it() {
+    fn every_length_and_alignment_is_copied_completely_and_nothing_else_changes() {
         let source: Vec<u8> = (0..9000_u32).map(|i| (i * 7 + i / 256) as u8 | 1).collect();
         for start in [0, 1, 31, 63, 64, 100] {
             for length in [0, 1, 63, 4095, 4096, 4097, 4160, 8191] {

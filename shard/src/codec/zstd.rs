@@ -1,46 +1,53 @@
-//! Codec 2, `zstd`: one independent frame that states its content size; no dictionary, no frame checksum (the record has one).
+//! Codec 2, `zstd`: one independent frame that states its content size, without a dictionary.
+//!
+//! The frame has no checksum, because the record has one.
 
 use super::matches::Finder;
 use super::sequences::SequenceEncoder;
 use crate::error::{Error, Result};
 use std::ops::RangeInclusive;
 
-/// The shortest match that zstd looks for. Fewer sequences are decoded faster.
+/// Length of the shortest match that zstd looks for. Fewer, longer matches decode faster.
 const MIN_MATCH: u32 = 7;
-/// The levels below look for long matches anyway, by other methods.
-const LOWEST_LEVEL_TOLD: i32 = 5;
-/// The levels at which matches of planes are looked for here. Those below are for haste; those above weigh what each match costs
-/// to store, which is worth more bytes than its length.
+/// The lowest level at which [`MIN_MATCH`] is set. Lower levels look for long matches anyway.
+const LOWEST_LEVEL_SET: i32 = 5;
+/// The levels at which [`Finder`] looks for the matches of planes instead of zstd.
+///
+/// Lower levels are for speed. Higher levels of zstd weigh the cost of storing each match, which
+/// saves more bytes.
 const OURS: RangeInclusive<i32> = 5..=12;
 
-/// Compresses image after image.
+/// A compressor of one image after the other.
 pub(super) struct Compressor {
     library: zstd::bulk::Compressor<'static>,
-    /// For planes.
+    /// The match finder of this crate, used for planes.
     ours: Option<(Finder, SequenceEncoder)>,
 }
 
+/// Creates a compressor for a level.
 pub(super) fn compressor(level: i32) -> Result<Compressor> {
     let fault = |why: String| Error::Usage(format!("zstd level {level}: {why}"));
     let library = zstd::bulk::Compressor::new(level).and_then(|mut compressor| {
-        if level >= LOWEST_LEVEL_TOLD {
+        if level >= LOWEST_LEVEL_SET {
             compressor.set_parameter(zstd::zstd_safe::CParameter::MinMatch(MIN_MATCH))?;
         }
         Ok(compressor)
     });
     let ours = OURS.contains(&level).then(|| {
-        // 16 positions at the default level 9, twice as many at the next.
+        // The depth is 16 at the default level 9, and doubles with each level.
         Ok((Finder::new(1 << (level - OURS.start())), SequenceEncoder::new(level)?))
     });
     Ok(Compressor { library: library.map_err(|e| fault(e.to_string()))?, ours: ours.transpose().map_err(fault)? })
 }
 
 pub(super) fn decompressor() -> Result<zstd::bulk::Decompressor<'static>> {
-    zstd::bulk::Decompressor::new().map_err(|e| Error::Usage(format!("no zstd context: {e}")))
+    zstd::bulk::Decompressor::new().map_err(|e| Error::Usage(format!("zstd cannot create a context: {e}")))
 }
 
-/// A frame of `pixels`. Of a plane that differs little from row to row few long matches are as small as many short ones, and decode
-/// faster by a quarter; colours grow by as much.
+/// Compresses `pixels` to one frame.
+///
+/// In a plane with small differences between rows, few long matches take as few bytes as many short
+/// ones, and decode faster. Colour images would grow, so they use the matches that zstd finds.
 pub(super) fn encode(compressor: &mut Compressor, pixels: &[u8], is_plane: bool) -> Result<Vec<u8>> {
     let encoded = match &mut compressor.ours {
         Some((finder, encoder)) if is_plane => {
@@ -52,25 +59,27 @@ pub(super) fn encode(compressor: &mut Compressor, pixels: &[u8], is_plane: bool)
     encoded.map_err(|why| Error::Usage(format!("zstd cannot compress {} bytes: {why}", pixels.len())))
 }
 
+/// Decompresses one frame, whose content must fill `out` exactly.
 pub(super) fn decode(
     decompressor: &mut zstd::bulk::Decompressor<'static>,
     bytes: &[u8],
     out: &mut [u8],
 ) -> Result<(), String> {
-    // The library would accept frames of unknown size and several frames in a row; the format has one that states its size.
+    // The library accepts frames of unknown size and several frames in a row. The format allows
+    // only one frame that states its size.
     match zstd::zstd_safe::get_frame_content_size(bytes) {
         Ok(Some(n)) if n == out.len() as u64 => {}
-        Ok(Some(n)) => return Err(format!("zstd frame of {n} bytes where the image has {}", out.len())),
-        Ok(None) => return Err("zstd frame that does not state its content size".into()),
-        Err(_) => return Err("not a zstd frame".into()),
+        Ok(Some(n)) => return Err(format!("its zstd frame states {n} bytes, but the image has {}", out.len())),
+        Ok(None) => return Err("its zstd frame does not state its content size".into()),
+        Err(_) => return Err("it is not a zstd frame".into()),
     }
     if zstd::zstd_safe::find_frame_compressed_size(bytes) != Ok(bytes.len()) {
-        return Err("more or less than one whole zstd frame".into());
+        return Err("it is not exactly one whole zstd frame".into());
     }
     match decompressor.decompress_to_buffer(bytes, out) {
         Ok(n) if n == out.len() => Ok(()),
-        Ok(n) => Err(format!("zstd frame of {n} bytes where the image has {}", out.len())),
-        Err(e) => Err(format!("zstd: {e}")),
+        Ok(n) => Err(format!("its zstd frame decodes to {n} bytes, but the image has {}", out.len())),
+        Err(e) => Err(format!("zstd reports: {e}")),
     }
 }
 
@@ -78,7 +87,7 @@ pub(super) fn decode(
 mod tests {
     use super::*;
 
-    /// Noise, what repeats from near and from far, and runs.
+    /// Returns bytes with noise, with near and far repetitions, and with runs.
     fn plane(len: usize) -> Vec<u8> {
         let pixel = |i: usize| match i / 700 % 4 {
             0 => (i.wrapping_mul(2_654_435_761) >> 13) as u8,
@@ -93,7 +102,8 @@ mod tests {
     fn planes_of_all_sizes_come_back_from_matches_found_here() {
         for level in OURS {
             let mut compressor = compressor(level).unwrap();
-            // One byte, less than a hash takes, zstd's small blocks, one block, several, more than the window.
+            // The lengths: one byte, less than a hash needs, small blocks of zstd, one block,
+            // several blocks, and more than the window.
             for len in [1, 7, 16, 900, 50_176, 140_000, 600_001] {
                 let pixels = plane(len);
                 let frame = encode(&mut compressor, &pixels, true).unwrap();

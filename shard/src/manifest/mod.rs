@@ -1,4 +1,4 @@
-//! `manifest.json`: what a data set holds. JSON for people and other programs, with a checksum.
+//! `manifest.json`: the content of a dataset as JSON, with a checksum.
 
 mod parts;
 
@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A manifest is not larger than this: 13,320 clips take 2 MB.
+/// Largest size of a manifest. The manifest of UCF101 has 2 MB.
 const MAX_MANIFEST_BYTES: u64 = 1 << 30;
 const CHECKSUM_KEY: &str = "\"checksum\":\"crc32:";
 
-/// What a data set holds.
+/// The content of a dataset: classes, splits, streams, shards and clips.
 ///
 /// # Example
 ///
@@ -34,24 +34,26 @@ const CHECKSUM_KEY: &str = "\"checksum\":\"crc32:";
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// Name of the data set, for people.
+    /// Name of the dataset, for people.
     pub dataset: String,
-    /// Class names; a label is a place in this list.
+    /// Names of the classes. A label is an index into this list.
     pub classes: Vec<String>,
     /// Names of the splits, for example `1`, `2`, `3`.
     pub splits: Vec<String>,
-    /// Everything that determined the content when it was packed: options, encoder and decoder versions.
+    /// Everything that decided the content when it was packed: options, versions of encoders and
+    /// decoders.
     pub build: BTreeMap<String, Value>,
     /// The streams.
     pub streams: Vec<Stream>,
     /// The clips, in the order that numbers them.
     pub clips: Vec<Clip>,
-    /// By clip id, the group of some clips: those of one actor or recording, which should be on one side of a split.
+    /// Name of the group of a clip, by clip id. The clips of a group have, for example, the same
+    /// actor, and belong on the same side of a split.
     #[serde(default)]
     pub groups: BTreeMap<String, String>,
 }
 
-/// The envelope of a manifest, read before its content is looked at.
+/// The keys of a manifest that decide whether the other keys can be read.
 #[derive(Deserialize)]
 struct Envelope {
     clipshard: String,
@@ -60,12 +62,12 @@ struct Envelope {
 }
 
 impl Manifest {
-    /// Describes a data set without streams and clips.
+    /// Creates the manifest of a dataset without streams and clips.
     pub fn new(dataset: impl Into<String>, classes: Vec<String>, splits: Vec<String>) -> Self {
         Self { dataset: dataset.into(), classes, splits, ..Self::default() }
     }
 
-    /// Reads and checks the manifest of the data set in `dir`.
+    /// Reads and checks the manifest of the dataset in `dir`.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
         Self::read_in(dir.as_ref())
     }
@@ -91,7 +93,7 @@ impl Manifest {
         match (major, minor) {
             (Some(VERSION_MAJOR), Some(_)) => {}
             (Some(major), Some(minor)) => return Err(Error::Version { path: path.to_owned(), major, minor }),
-            _ => return Err(fault(format!("unreadable format version {:?}", envelope.clipshard))),
+            _ => return Err(fault(format!("format version {:?} is not MAJOR.MINOR", envelope.clipshard))),
         }
         if !envelope.required_features.is_empty() {
             return Err(Error::Feature { path: path.to_owned(), unknown: envelope.required_features.join(", ") });
@@ -106,16 +108,16 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Checks the rules that the parts of a manifest keep among each other.
+    /// Checks the rules between the parts of a manifest.
     pub(crate) fn check(&self) -> Result<(), String> {
         let (mut names, mut files) = (HashSet::new(), HashSet::new());
         for stream in &self.streams {
             stream.spec.check()?;
             if !names.insert(&stream.spec.name) {
-                return Err(format!("stream {:?} is there twice", stream.spec.name));
+                return Err(format!("stream {:?} is listed twice", stream.spec.name));
             }
             for shard in &stream.shards {
-                // Judged alike on every system: no separator of any of them.
+                // The rule is the same on every system, so it covers the separators of all of them.
                 if matches!(shard.file.as_str(), "" | "." | "..") || shard.file.contains(['/', '\\', ':', '\0']) {
                     return Err(format!("shard {:?} is not a plain file name", shard.file));
                 }
@@ -127,28 +129,32 @@ impl Manifest {
         let mut ids = HashSet::with_capacity(self.clips.len());
         for clip in &self.clips {
             if clip.id.is_empty() || clip.id.len() > u16::MAX.into() || !ids.insert(clip.id.as_str()) {
-                return Err(format!("clip id {:?} is empty, too long or there twice", clip.id));
+                return Err(format!("clip id {:?} is empty, too long or listed twice", clip.id));
             }
             if clip.label as usize >= self.classes.len() {
-                return Err(format!("clip {} has label {} of {} classes", clip.id, clip.label, self.classes.len()));
+                let (id, label, classes) = (&clip.id, clip.label, self.classes.len());
+                return Err(format!(
+                    "clip {id} has label {label}, but labels must be below {classes}, the number of classes"
+                ));
             }
             if clip.subsets.len() != self.splits.len() {
                 let (n, m) = (clip.subsets.len(), self.splits.len());
                 return Err(format!("clip {} has {n} subsets for {m} splits", clip.id));
             }
             if let Some(name) = clip.frames.keys().find(|name| self.stream(name).is_none()) {
-                return Err(format!("clip {} has frames of a stream {name:?} that is not listed", clip.id));
+                return Err(format!("clip {} has frames in stream {name:?}, which is not listed", clip.id));
             }
         }
         check_groups(&self.groups, |id| ids.contains(id))
     }
 
-    /// Checks that no class and no split is there twice. Readers accept such manifests, writers do not make them.
+    /// Checks that the names of classes and of splits are unique. Readers accept other manifests,
+    /// but this crate does not write them.
     fn check_names(&self) -> Result<(), String> {
         for (what, names) in [("class", &self.classes), ("split", &self.splits)] {
             let mut seen = HashSet::new();
             if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
-                return Err(format!("{what} {name:?} is there twice"));
+                return Err(format!("{what} {name:?} is listed twice"));
             }
         }
         Ok(())
@@ -163,7 +169,8 @@ impl Manifest {
     pub fn to_json(&self) -> String {
         let json = |value: &dyn erased::Json| value.json();
         let mut text = format!(
-            "{{\"clipshard\":\"{}.{}\",\n {CHECKSUM_KEY}00000000\",\n \"required_features\":[],\n \"dataset\":{},\n \"classes\":{},\n \"splits\":{},\n \"build\":{},\n",
+            "{{\"clipshard\":\"{}.{}\",\n {CHECKSUM_KEY}00000000\",\n \"required_features\":[],\n \"dataset\":{},\n \
+             \"classes\":{},\n \"splits\":{},\n \"build\":{},\n",
             VERSION_MAJOR,
             VERSION_MINOR,
             json(&self.dataset),
@@ -182,9 +189,12 @@ impl Manifest {
         text.replacen(&format!("{CHECKSUM_KEY}00000000"), &format!("{CHECKSUM_KEY}{crc32:08x}"), 1)
     }
 
-    /// Writes `DIR/manifest.json`, whole or not at all.
+    /// Writes `DIR/manifest.json` completely or not at all.
     ///
-    /// Returns [`Error::Manifest`] where its parts do not fit together, or two classes or two splits have one name.
+    /// # Errors
+    ///
+    /// Returns [`Error::Manifest`] if the parts contradict each other, or if two classes or two
+    /// splits have the same name.
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<()> {
         self.write_in(&Disk, dir.as_ref())
     }
@@ -200,11 +210,11 @@ impl Manifest {
     }
 }
 
-/// Checks that groups are of clips that are there, and have names of 1 to 65535 bytes.
+/// Checks that groups belong to existing clips and have names of 1 to 65535 bytes.
 pub(crate) fn check_groups(groups: &BTreeMap<String, String>, is_clip: impl Fn(&str) -> bool) -> Result<(), String> {
     for (id, group) in groups {
         if !is_clip(id) {
-            return Err(format!("a group {group:?} is of a clip {id:?} that is not there"));
+            return Err(format!("group {group:?} belongs to clip {id:?}, which does not exist"));
         }
         if group.is_empty() || group.len() > u16::MAX.into() {
             return Err(format!("the group of clip {id} has {} bytes, not 1 to 65535", group.len()));
@@ -213,7 +223,8 @@ pub(crate) fn check_groups(groups: &BTreeMap<String, String>, is_clip: impl Fn(&
     Ok(())
 }
 
-/// The stated checksum, and that of the bytes with the stated digits as zeros.
+/// Returns the stated checksum and the computed one, or `None` if none is stated. The computed
+/// checksum is that of the bytes with zeros for the stated digits.
 fn checksums(bytes: &[u8]) -> Option<(u32, u32)> {
     let key = CHECKSUM_KEY.as_bytes();
     let head = &bytes[..bytes.len().min(4096)];
@@ -230,7 +241,7 @@ fn checksums(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((stated, hasher.finalize()))
 }
 
-/// Serialising plain data into a string cannot fail; this says so once.
+/// Serialisation of plain data to a string, which cannot fail.
 mod erased {
     use serde::Serialize;
 
@@ -299,7 +310,7 @@ mod tests {
             assert_eq!(parse(&manifest).unwrap(), manifest);
         }
         let broken = |id, group| parse(&group_of(id, group)).unwrap_err().to_string();
-        assert!(broken("v_Other_g01_c01", "7").contains("of a clip \"v_Other_g01_c01\" that is not there"));
+        assert!(broken("v_Other_g01_c01", "7").contains("clip \"v_Other_g01_c01\", which does not exist"));
         assert!(broken("v_Jump_g02_c01", "").contains("has 0 bytes, not 1 to 65535"));
         assert!(broken("v_Jump_g02_c01", &"x".repeat(65536)).contains("has 65536 bytes"));
     }
@@ -320,7 +331,7 @@ mod tests {
             Manifest::parse(Path::new("m"), manifest.to_json().as_bytes()).unwrap_err().to_string()
         };
         assert!(broken(|m| m.clips[1].id = m.clips[0].id.clone()).contains("twice"));
-        assert!(broken(|m| m.clips[0].label = 2).contains("label 2 of 2"));
+        assert!(broken(|m| m.clips[0].label = 2).contains("label 2, but labels must be below 2"));
         assert!(broken(|m| m.clips[0].subsets.clear()).contains("0 subsets for 2 splits"));
         assert!(broken(|m| m.streams[0].shards[0].file = "../x".into()).contains("plain file name"));
         assert!(broken(|m| m.streams[0].spec.name = "rgb colour".into()).contains("stream name"));
@@ -336,8 +347,8 @@ mod tests {
             change(&mut manifest);
             manifest.write(dir.path()).unwrap_err().to_string()
         };
-        assert!(refused(|m| m.classes[1] = "Wave".into()).contains("class \"Wave\" is there twice"));
-        assert!(refused(|m| m.splits[1] = "1".into()).contains("split \"1\" is there twice"));
+        assert!(refused(|m| m.classes[1] = "Wave".into()).contains("class \"Wave\" is listed twice"));
+        assert!(refused(|m| m.splits[1] = "1".into()).contains("split \"1\" is listed twice"));
     }
 
     #[test]

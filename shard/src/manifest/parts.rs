@@ -1,22 +1,22 @@
-//! What a manifest lists: streams, shards and clips.
+//! The items that a manifest lists: streams, shards and clips.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The part that a clip plays in one split.
+/// The use of a clip in one split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Subset {
-    /// The clip is trained on.
+    /// A training clip.
     Train,
-    /// The clip is tested on.
+    /// A test clip.
     Test,
-    /// Neither.
+    /// A clip that the split does not use.
     Unused,
 }
 
-/// One clip of a data set.
+/// A clip of a dataset.
 ///
 /// # Example
 ///
@@ -29,18 +29,18 @@ pub enum Subset {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Clip {
-    /// Its name, unique in the data set.
+    /// Name of the clip, unique in the dataset.
     pub id: String,
-    /// Its class, by place in [`Manifest::classes`](crate::Manifest::classes).
+    /// Its class, as an index into [`Manifest::classes`](crate::Manifest::classes).
     pub label: u32,
-    /// One for each of [`Manifest::splits`](crate::Manifest::splits).
+    /// Its subset in each of [`Manifest::splits`](crate::Manifest::splits).
     pub subsets: Vec<Subset>,
     /// Number of frames, by stream name.
     pub frames: BTreeMap<String, u32>,
 }
 
 impl Clip {
-    /// Describes a clip without frames.
+    /// Creates the description of a clip without frames.
     pub fn new(id: impl Into<String>, label: u32, subsets: Vec<Subset>) -> Self {
         Self { id: id.into(), label, subsets, frames: BTreeMap::new() }
     }
@@ -53,7 +53,7 @@ impl Clip {
     }
 }
 
-/// What the records of a stream are.
+/// The name of a stream and the form of its frames.
 ///
 /// # Example
 ///
@@ -67,7 +67,8 @@ impl Clip {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StreamSpec {
-    /// `rgb`, `flow` or any other name of up to 16 ASCII letters, digits, `-`, `_`.
+    /// Name of the stream: `rgb`, `flow` or another name of 1 to 16 ASCII letters, digits, `-` and
+    /// `_`.
     pub name: String,
     /// Records per frame: 1 for RGB; 2 for flow, x then y.
     pub planes: u8,
@@ -76,7 +77,8 @@ pub struct StreamSpec {
 }
 
 impl StreamSpec {
-    /// Describes a stream. [`ShardWriter::create`](crate::ShardWriter::create) checks the name and the numbers.
+    /// Creates a description without checks. [`ShardWriter::create`](crate::ShardWriter::create)
+    /// checks it.
     pub fn new(name: impl Into<String>, planes: u8, channels: u8) -> Self {
         Self { name: name.into(), planes, channels }
     }
@@ -91,43 +93,49 @@ impl StreamSpec {
         Self::new("flow", 2, 1)
     }
 
+    /// Checks that the format allows this name and these numbers.
     pub(crate) fn check(&self) -> Result<(), String> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if self.name.is_empty() || self.name.len() > 16 || !self.name.bytes().all(plain) {
             return Err(format!("stream name {:?} is not 1 to 16 letters, digits, - or _", self.name));
         }
         if self.planes == 0 || !(1..=4).contains(&self.channels) {
-            return Err(format!("stream {} has {} planes of {} channels", self.name, self.planes, self.channels));
+            return Err(format!(
+                "stream {} has {} planes of {} channels; it needs at least 1 plane and 1 to 4 channels",
+                self.name, self.planes, self.channels
+            ));
         }
         Ok(())
     }
 }
 
-/// A shard as a manifest lists it. [`ShardWriter::finish`](crate::ShardWriter::finish) and [`Shard::info`](crate::Shard::info)
+/// The entry of a shard in a manifest.
+///
+/// [`ShardWriter::finish`](crate::ShardWriter::finish) and [`Shard::info`](crate::Shard::info)
 /// return it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ShardInfo {
-    /// File name in the data set's folder.
+    /// File name in the folder of the dataset.
     pub file: String,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// Number of its clips.
+    /// Number of clips.
     pub clips: u32,
-    /// Number of its records.
+    /// Number of records.
     pub records: u64,
-    /// The checksum in its trailer, which covers header, clip table and metadata.
+    /// The checksum in its trailer, which covers the checksums of header, clip table and metadata.
     pub trailer_crc32: u32,
 }
 
-/// A stream and the shards that hold it.
+/// A stream and its shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stream {
-    /// What its records are.
+    /// Name of the stream and form of its frames.
     #[serde(flatten)]
     pub spec: StreamSpec,
-    /// Its shards.
+    /// The shards that hold the stream.
     pub shards: Vec<ShardInfo>,
 }
 

@@ -1,6 +1,6 @@
-//! The small data set that the tests share (it is the golden one), and the means to change a shard and make every
-//! checksum fit again.
-#![allow(dead_code, reason = "each test program uses a part")]
+//! The small dataset that the tests share, which is also the golden one, and functions that change
+//! a shard and then compute all checksums again.
+#![allow(dead_code, reason = "each test program uses only some items")]
 
 use clipshard::layout::{CLIP_ENTRY_BYTES, ClipEntry, HEADER_BYTES, Header, INDEX_ENTRY_BYTES, IndexEntry, Trailer};
 use clipshard::{
@@ -15,7 +15,7 @@ pub const WAVE: &str = "v_Wave_g01_c01";
 pub const JUMP: &str = "v_Jump_g02_c01";
 pub const RGB_SIZE: ImageSize = ImageSize { width: 16, height: 12, channels: 3 };
 pub const FLOW_SIZE: ImageSize = ImageSize { width: 14, height: 10, channels: 1 };
-/// A JPEG file of [`RGB_SIZE`], and its pixels as libjpeg-turbo decodes them.
+/// A JPEG file of size [`RGB_SIZE`], followed by its pixels as libjpeg-turbo decodes them.
 pub const JPEG: &[u8] = include_bytes!("../golden/wave.jpg");
 pub const JPEG_PIXELS: &[u8] = include_bytes!("../golden/wave.rgb");
 
@@ -31,7 +31,7 @@ pub fn flow() -> StreamSpec {
     StreamSpec::flow()
 }
 
-/// A gradient with some texture, another for each `number`.
+/// Returns a gradient with some texture, which differs for each `number`.
 pub fn pixels(size: ImageSize, number: usize) -> Vec<u8> {
     let (w, c) = (size.width as usize, size.channels as usize);
     let value = |i: usize| 9 * (i / (w * c)) + 5 * (i / c % w) + 40 * (i % c) + 23 * number + (i * i) % 3;
@@ -42,7 +42,7 @@ pub fn encoded(codec: Codec, filter: Filter, size: ImageSize, number: usize) -> 
     Encoder::new(EncodeOptions::new(codec, filter, 9)).unwrap().encode(&pixels(size, number), size).unwrap()
 }
 
-/// A record with whatever bytes, its checksum right.
+/// Builds a record from any bytes, with a valid checksum.
 pub fn record(codec: Codec, filter: Filter, size: ImageSize, bytes: Vec<u8>) -> EncodedRecord {
     EncodedRecord::from_stored(bytes, size, codec, filter)
 }
@@ -55,7 +55,8 @@ pub fn metadata(clips: &[Clip]) -> ShardMetadata {
     ShardMetadata::default().with_clips(clips.iter().map(ShardClip::from).collect())
 }
 
-/// Writes the data set: `rgb` with JPEG, zstd and raw records in one shard, `flow` with zstd and LZ4 records in two.
+/// Writes the dataset: `rgb` with JPEG, zstd and raw records in one shard, `flow` with zstd and LZ4
+/// records in two.
 pub fn build(dir: &Path) -> Manifest {
     let clip = |id: &str, label, subsets: [Subset; 2], rgb, flow| {
         Clip::new(id, label, subsets.to_vec()).with_frames("flow", flow).with_frames("rgb", rgb)
@@ -68,10 +69,10 @@ pub fn build(dir: &Path) -> Manifest {
         (text("zstd"), ::zstd::zstd_safe::version_string().into()),
     ]);
     let (classes, splits) = (vec![text("Wave"), text("Jump")], vec![text("1"), text("2")]);
-    let told = |clips: &[Clip]| {
-        let mut told = ShardMetadata::new("golden", classes.clone(), splits.clone());
-        (told.build, told.clips) = (build.clone(), metadata(clips).clips);
-        told
+    let describe = |clips: &[Clip]| {
+        let mut described = ShardMetadata::new("golden", classes.clone(), splits.clone());
+        (described.build, described.clips) = (build.clone(), metadata(clips).clips);
+        described
     };
     let shard = |file: &str, spec: &StreamSpec, content: &[(usize, Vec<EncodedRecord>)]| {
         let mut writer = ShardWriter::create(dir.join(file), spec).unwrap();
@@ -79,7 +80,7 @@ pub fn build(dir: &Path) -> Manifest {
             writer.add_clip(&clips[*clip].id, records).unwrap();
         }
         let listed: Vec<_> = content.iter().map(|(clip, _)| clips[*clip].clone()).collect();
-        writer.finish(&told(&listed)).unwrap()
+        writer.finish(&describe(&listed)).unwrap()
     };
     let image = |codec, filter, number| encoded(codec, filter, RGB_SIZE, number);
     let rgb_records = [
@@ -105,7 +106,8 @@ pub fn build(dir: &Path) -> Manifest {
     manifest
 }
 
-/// Every image of a shard, clip after clip, frame after frame, plane after plane; the same through a map and without one.
+/// Reads every image of a shard in order, with and without a memory map. Both results must be
+/// equal.
 pub fn read_all(path: &Path) -> Result<Vec<Result<Vec<u8>>>> {
     let (mapped, read) = (read_all_with(path, Access::Map), read_all_with(path, Access::Read));
     assert_eq!(format!("{mapped:?}"), format!("{read:?}"));
@@ -130,7 +132,7 @@ fn read_all_with(path: &Path, access: Access) -> Result<Vec<Result<Vec<u8>>>> {
     Ok(images)
 }
 
-/// The first error of opening and reading a whole shard.
+/// Returns the first error of opening and reading a whole shard.
 pub fn first_error(path: &Path) -> Option<Error> {
     match read_all(path) {
         Err(error) => Some(error),
@@ -138,11 +140,11 @@ pub fn first_error(path: &Path) -> Option<Error> {
     }
 }
 
-/// A shard taken apart. [`Parts::seal`] puts it together with all checksums right, whatever was changed.
+/// The parts of a shard, to be changed. [`Parts::seal`] joins them with valid checksums.
 #[derive(Clone)]
 pub struct Parts {
     pub header: Header,
-    /// The records' bytes and the padding.
+    /// The bytes of the records and the padding.
     pub records: Vec<u8>,
     pub index: Vec<IndexEntry>,
     pub clips: Vec<ClipEntry>,
@@ -171,7 +173,10 @@ impl Parts {
         }
     }
 
-    /// The shard's bytes; `change` gets the trailer, its sizes already those of the parts, before its checksum is made.
+    /// Returns the bytes of the shard.
+    ///
+    /// `change` can change the trailer, which has the sizes of the parts, before its checksum is
+    /// computed.
     pub fn seal(&self, change: impl FnOnce(&mut Trailer)) -> Vec<u8> {
         let mut parts = self.clone();
         parts.header.crc32 = parts.header.compute_crc32().into();

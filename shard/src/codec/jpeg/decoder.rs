@@ -1,4 +1,4 @@
-//! JPEG files to pixels.
+//! Decodes JPEG files to pixels.
 
 use super::baseline;
 use super::fault::JpegFault;
@@ -11,7 +11,9 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-/// Decodes JPEG files; keeps tables and scratch memory between them. Make one per thread.
+/// A decoder for JPEG files.
+///
+/// It keeps tables and memory between files, so create one per thread and reuse it.
 ///
 /// # Example
 ///
@@ -26,7 +28,7 @@ use zune_jpeg::JpegDecoder;
 /// ```
 pub struct Decoder {
     baseline: baseline::Baseline,
-    /// Whole images of the general decoder.
+    /// A whole image from zune-jpeg, from which the window is copied.
     image: Vec<u8>,
 }
 
@@ -43,23 +45,31 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Names the decoders and their versions, for the records of a run.
+    /// Names and versions of the decoders, for the log of a run.
     pub const NAME: &str = concat!("clipshard ", env!("CARGO_PKG_VERSION"), " (baseline), zune-jpeg (other)");
 
-    /// Creates a decoder of any JPEG file that can be stored.
+    /// Creates a decoder for all JPEG files that the format can store.
     pub fn new() -> Self {
         Self { baseline: baseline::Baseline::new(), image: Vec::new() }
     }
 
-    /// Decodes a window into `out`, which has its size. The file must say that it is of `size` (but for the channels); 1 channel is
-    /// luma, 3 is RGB. Image data that end early are a fault, as far as the window needs them.
+    /// Decodes a window of an image into `out`, which must have the size of the window.
+    ///
+    /// `size.channels` selects the result: 1 for luma, 3 for RGB.
+    ///
+    /// # Errors
+    ///
+    /// Returns a fault if the file does not have the width and height of `size`, or if image data
+    /// that the window needs is missing or damaged.
     pub fn decode(&mut self, bytes: &[u8], size: ImageSize, window: Window, out: &mut [u8]) -> Result<(), JpegFault> {
         if !matches!(size.channels, 1 | 3) {
-            return Err(JpegFault::Unusable(format!("JPEG records have 1 or 3 channels, not {}", size.channels)));
+            return Err(JpegFault::Unusable(format!("a JPEG record has 1 or 3 channels, not {}", size.channels)));
         }
         if !window.is_inside(size) || out.len() != window.bytes(size) {
             let n = out.len();
-            return Err(JpegFault::Unusable(format!("{n} bytes for a window of {window} in an image of {size}")));
+            return Err(JpegFault::Unusable(format!(
+                "the window {window} of an image of {size} does not fit the image or the buffer of {n} bytes"
+            )));
         }
         if self.baseline.decode(bytes, size, window, out)? {
             return Ok(());
@@ -73,7 +83,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Decodes a whole file to 1 or 3 channels; [`check_scans`] comes first.
+    /// Checks a file with [`check_scans`], and decodes it to 1 or 3 channels.
     pub fn decode_checked(&mut self, bytes: &[u8], channels: u8) -> Result<(ImageSize, Vec<u8>), JpegFault> {
         let size = ImageSize { channels, ..check_scans(bytes)? };
         let mut pixels = vec![0; size.bytes()];
@@ -82,12 +92,13 @@ impl Decoder {
     }
 }
 
-/// Decodes any file into `out`, which holds exactly `size.bytes()`; 1 channel is luma, 3 is RGB.
+/// Decodes a file with zune-jpeg into `out`, which has `size.bytes()` bytes. 1 channel is luma, 3
+/// channels are RGB.
 fn decode_other(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Result<(), JpegFault> {
     let colour = match size.channels {
         1 => ColorSpace::Luma,
         3 => ColorSpace::RGB,
-        n => return Err(JpegFault::Unusable(format!("JPEG records have 1 or 3 channels, not {n}"))),
+        n => return Err(JpegFault::Unusable(format!("a JPEG record has 1 or 3 channels, not {n}"))),
     };
     check_header(bytes)?;
     let options = DecoderOptions::default()
@@ -98,10 +109,10 @@ fn decode_other(bytes: &[u8], size: ImageSize, out: &mut [u8]) -> Result<(), Jpe
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     let unusable = |e: zune_jpeg::errors::DecodeErrors| JpegFault::Unusable(e.to_string());
     decoder.decode_headers().map_err(unusable)?;
-    let info = decoder.info().ok_or_else(|| JpegFault::Unusable("no frame header".into()))?;
+    let info = decoder.info().ok_or_else(|| JpegFault::Unusable("it has no frame header".into()))?;
     if (info.width, info.height) != (size.width, size.height) || decoder.output_buffer_size() != Some(out.len()) {
         return Err(JpegFault::Unusable(format!(
-            "it has {}x{} pixels where {size} are stated",
+            "it has {}x{} pixels, but {size} are expected",
             info.width, info.height
         )));
     }

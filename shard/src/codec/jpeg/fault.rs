@@ -1,48 +1,50 @@
-//! What is wrong with a JPEG file.
+//! The faults of JPEG files.
 
-/// Why bytes are not a JPEG file that can be stored.
+/// The reason why bytes are not a JPEG file that can be stored or decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JpegFault {
-    /// No bytes at all.
+    /// The file has no bytes.
     #[error("the file is empty")]
     Empty,
-    /// Another kind of file.
-    #[error("not a JPEG file (it starts with {0:02x?})")]
+    /// The file is of another kind. Holds its first bytes.
+    #[error("not a JPEG file: it starts with the bytes {0:02x?}")]
     NotJpeg(Vec<u8>),
     /// The file ends before the image does.
-    #[error("the JPEG file is truncated ({0})")]
+    #[error("the JPEG file is truncated: {0}")]
     Truncated(&'static str),
-    /// Something other than zeros follows the end marker.
-    #[error(
-        "the JPEG file has {0} bytes behind its end marker; save it again without them (jpegtran does without loss)"
-    )]
+    /// Bytes other than zeros follow the end marker. Holds the number of bytes after the marker.
+    #[error("the JPEG file has {0} bytes after its end marker; remove them with jpegtran, which is lossless")]
     Trailing(usize),
-    /// The image data end before the image does, whatever marker follows.
-    #[error("the JPEG file is truncated (its image data end after {blocks} of {of} blocks)")]
+    /// The image data of a scan ends early, although a marker follows.
+    #[error("the JPEG file is truncated: its image data ends after {blocks} of {of} blocks")]
     Cut {
-        /// Blocks of 8 x 8 samples of the scan that are there.
+        /// Number of blocks of 8 x 8 samples that the scan contains.
         blocks: u64,
-        /// Blocks that the scan has.
+        /// Number of blocks that the scan must contain.
         of: u64,
     },
-    /// The image data make no sense.
+    /// The file contradicts itself or the JPEG standard.
     #[error("the JPEG file is damaged: {0}")]
     Damaged(String),
-    /// A kind of JPEG that the decoder does not read, or numbers that make no sense.
+    /// The file is of a kind of JPEG that is not supported, or does not match what the caller
+    /// expects.
     #[error("the JPEG file cannot be used: {0}")]
     Unusable(String),
 }
 
-/// Result of the parts of the decoder.
+/// The result type of the parts of the decoder.
 pub(super) type Result<T, E = JpegFault> = std::result::Result<T, E>;
 
-/// Why a unit of a scan could not be read.
+/// The reason why a unit of a scan cannot be read.
 pub(super) enum UnitFault {
+    /// The image data ends.
     End,
+    /// A code or a coefficient is invalid.
     Code(&'static str),
 }
 
+/// Creates a [`JpegFault::Damaged`].
 pub(super) fn damaged(what: &str) -> JpegFault {
     JpegFault::Damaged(what.into())
 }

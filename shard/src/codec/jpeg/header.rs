@@ -1,10 +1,12 @@
-//! The markers before and behind the image data of a JPEG file.
+//! The markers before and after the image data of a JPEG file.
 
 use super::fault::JpegFault;
 use crate::geometry::ImageSize;
 
-/// Walks the markers of a JPEG file and returns the size of its image: 1 channel for grey, 3 for colour.
-/// Nothing is decoded. The end marker must be there (zero bytes may follow it).
+/// Checks the markers of a JPEG file and returns the size of its image: 1 channel for grey, 3 for
+/// colour.
+///
+/// Does not read the image data. The end marker must exist; zero bytes may follow it.
 ///
 /// # Example
 ///
@@ -31,7 +33,7 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
             match bytes.get(at..at + 2) {
                 Some([0xff, 0xff]) => at += 1,
                 Some([0xff, marker]) => break *marker,
-                Some(_) => return Err(JpegFault::Unusable(format!("no marker at byte {at}"))),
+                Some(_) => return Err(JpegFault::Unusable(format!("it has no marker at byte {at}"))),
                 None => return Err(JpegFault::Truncated("it ends before its image data")),
             }
         };
@@ -56,15 +58,15 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
                 is_sequential = marker != 0xc2;
             }
             0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                return Err(JpegFault::Unusable(format!("JPEG process {marker:02x} is not supported")));
+                return Err(JpegFault::Unusable(format!("its JPEG process {marker:02x} is not supported")));
             }
             0xda => {
-                // zune-jpeg 0.5 gets such files wrong without a word.
+                // zune-jpeg 0.5 decodes such files to wrong pixels without an error.
                 if let (true, Some(size), Some(&count)) = (is_sequential, size, segment.first())
                     && count < size.channels
                 {
                     return Err(JpegFault::Unusable(format!(
-                        "its {} components are stored one after the other, not together; save it again (jpegtran does without loss)",
+                        "its {} components are not interleaved; convert it with jpegtran, which is lossless",
                         size.channels
                     )));
                 }
@@ -78,16 +80,17 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
     if !bytes[..end].ends_with(&[0xff, 0xd9]) {
         return Err(match end_marker(bytes, at) {
             Some(marker) => JpegFault::Trailing(bytes.len() - marker - 2),
-            None => JpegFault::Truncated("it lacks the end marker"),
+            None => JpegFault::Truncated("its end marker is missing"),
         });
     }
-    size.ok_or_else(|| JpegFault::Unusable("no frame header before the image data".into()))
+    size.ok_or_else(|| JpegFault::Unusable("it has no frame header before its image data".into()))
 }
 
-/// Finds the end marker from inside the first scan's header on: behind image data and whatever segments follow.
+/// Finds the end marker after all scans and segments. `at` is the start of the first scan's header.
 fn end_marker(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        // The rest of a segment, then image data up to the next marker that is no part of them.
+        // Skips the rest of the segment, and then image data up to the next marker that does not
+        // belong to it.
         let length = bytes.get(at..at + 2)?;
         at += usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
         let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0x01 | 0xd0..=0xd8 | 0xff);
@@ -99,7 +102,8 @@ fn end_marker(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Precision, height, width and components of a start-of-frame segment (ITU-T T.81, B.2.2).
+/// Reads the image size from a start-of-frame segment (ITU-T T.81, B.2.2), and checks precision and
+/// components.
 fn frame_size(segment: &[u8]) -> Result<ImageSize, JpegFault> {
     let &[precision, h1, h0, w1, w0, components, ..] = segment else {
         return Err(JpegFault::Truncated("it ends inside its frame header"));
@@ -108,7 +112,8 @@ fn frame_size(segment: &[u8]) -> Result<ImageSize, JpegFault> {
         ImageSize { width: u16::from_be_bytes([w1, w0]), height: u16::from_be_bytes([h1, h0]), channels: components };
     if precision != 8 || !matches!(components, 1 | 3) || !size.is_storable() {
         return Err(JpegFault::Unusable(format!(
-            "{}x{} pixels, {components} components of {precision} bits; 1 or 3 components of 8 bits are expected",
+            "it has {}x{} pixels with {components} components of {precision} bits; only 1 or 3 components of 8 bits \
+             and at most 256 MiB of pixels are supported",
             size.width, size.height
         )));
     }

@@ -1,38 +1,41 @@
-//! Huffman tables and the bits that they decode (ITU-T T.81, annexes C and F.2.2).
+//! Huffman tables, and the reader of the bits that they decode (ITU-T T.81, annexes C and F.2.2).
 
 use super::fault::{Result, UnitFault, damaged};
 
-/// Codes up to this length are looked up at once.
+/// Codes of up to this length are decoded with one table look-up.
 const FAST_BITS: u32 = 9;
 
 /// A Huffman table (C.2).
 pub(super) struct Table {
-    /// By the next [`FAST_BITS`] bits: symbol, and length of its code; 0 for longer codes.
+    /// For the next [`FAST_BITS`] bits: the symbol and the length of its code. The length is 0 for
+    /// longer codes.
     fast: [(u8, u8); 1 << FAST_BITS],
-    /// By length: the first code after those of this length, moved left to 16 bits.
+    /// For each length: the first code after those of this length, shifted left to 16 bits.
     limit: [u32; 17],
-    /// By length: what to add to a code for its place in `symbols`.
+    /// For each length: the number to add to a code to get its index in `symbols`.
     offset: [i32; 17],
     symbols: Vec<u8>,
 }
 
 impl Table {
-    /// Takes the first table from a DHT segment (B.2.4.2): its class (0 DC, 16 AC) and number, how many codes there are of each
-    /// length, their symbols, and what follows.
+    /// Splits the first table off a DHT segment (B.2.4.2).
+    ///
+    /// Returns its class (0 for DC, 16 for AC) plus its number, the number of codes of each length,
+    /// the symbols, and the rest of the segment.
     #[expect(clippy::type_complexity, reason = "four parts of a slice")]
     pub(super) fn split(segment: &[u8]) -> Result<(usize, &[u8; 16], &[u8], &[u8])> {
-        let short = || damaged("Huffman table too short");
+        let short = || damaged("a Huffman table is too short");
         let (&kind, rest) = segment.split_first().ok_or_else(short)?;
         let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
         let total = counts.iter().map(|&n| usize::from(n)).sum();
         let (symbols, rest) = rest.split_at_checked(total).ok_or_else(short)?;
         if kind & 0xec != 0 {
-            return Err(damaged("Huffman table of a number that there is not"));
+            return Err(damaged("a Huffman table has an invalid number"));
         }
         Ok((kind.into(), counts, symbols, rest))
     }
 
-    /// The symbol of the code that begins the next 16 bits, and the code's length.
+    /// Returns the symbol and the length of the code at the start of the next 16 bits.
     #[inline]
     pub(super) fn find(&self, next: u32) -> Option<(u8, u32)> {
         let (symbol, length) = self.fast[(next >> (16 - FAST_BITS)) as usize & ((1 << FAST_BITS) - 1)];
@@ -44,6 +47,8 @@ impl Table {
         Some((*self.symbols.get(place as usize)?, length))
     }
 
+    /// Builds a table from the number of codes of each length and the symbols in the order of the
+    /// codes.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self> {
         let mut table =
             Self { fast: [(0, 0); 1 << FAST_BITS], limit: [0; 17], offset: [0; 17], symbols: symbols.to_vec() };
@@ -55,7 +60,7 @@ impl Table {
                     let shift = FAST_BITS as usize - length;
                     let first = (code as usize) << shift;
                     let Some(entries) = table.fast.get_mut(first..first + (1 << shift)) else {
-                        return Err(damaged("Huffman table with too many codes"));
+                        return Err(damaged("a Huffman table has too many codes"));
                     };
                     entries.fill((symbols[place], length as u8));
                 }
@@ -63,7 +68,7 @@ impl Table {
                 place += 1;
             }
             if code > 1 << length {
-                return Err(damaged("Huffman table with too many codes"));
+                return Err(damaged("a Huffman table has too many codes"));
             }
             table.limit[length] = code << (16 - length);
             code <<= 1;
@@ -72,6 +77,7 @@ impl Table {
     }
 }
 
+/// The Huffman tables of a file: four for DC and four for AC coefficients.
 #[derive(Default)]
 pub(super) struct Tables {
     dc: [Option<Box<Table>>; 4],
@@ -99,26 +105,28 @@ impl Tables {
     }
 }
 
-/// Reads entropy-coded data bit by bit, up to the next marker.
+/// A bit reader for entropy-coded data. It stops at the next marker.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
+    /// The next byte to fetch.
     at: usize,
-    /// The next bits, from the top.
+    /// The next bits, starting at the most significant bit.
     buffer: u64,
+    /// Number of bits in `buffer`.
     count: u32,
-    /// Bits that were made up behind the end.
+    /// Number of zero bits that [`Bits::refill`] added after the end of the data.
     padding: u32,
 }
 
 impl<'a> Bits<'a> {
-    /// The bits from `at` on.
+    /// Creates a reader that starts at byte `at`.
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at, buffer: 0, count: 0, padding: 0 }
     }
 
-    /// Fetches bytes until there are more than 48 bits, or a marker.
+    /// Fetches bytes until the buffer has more than 48 bits or a marker follows.
     fn fill(&mut self) {
-        // Eight bytes at once where none of them is 0xff.
+        // Eight bytes are fetched at once if none of them is 0xff.
         if let Some(next) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
             let word = u64::from_be_bytes(*next);
             let inverted = !word;
@@ -127,7 +135,7 @@ impl<'a> Bits<'a> {
                 self.buffer |= word >> self.count;
                 self.at += taken as usize;
                 self.count += 8 * taken;
-                // What does not belong to whole bytes is fetched again.
+                // Clears the bits of the incomplete last byte, which is fetched again later.
                 self.buffer &= !(u64::MAX >> 1 >> (self.count - 1));
                 return;
             }
@@ -147,6 +155,7 @@ impl<'a> Bits<'a> {
         }
     }
 
+    /// Fetches bytes so that the buffer has at least `n` bits.
     fn need(&mut self, n: u32) -> Result<(), UnitFault> {
         if self.count < n {
             self.fill();
@@ -157,12 +166,14 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
+    /// Removes `n` bits, which must be in the buffer.
     #[inline(always)]
     pub(super) fn advance(&mut self, n: u32) {
         self.buffer <<= n;
         self.count -= n;
     }
 
+    /// Skips `n` bits.
     pub(super) fn skip(&mut self, mut n: u32) -> Result<(), UnitFault> {
         while n > 0 {
             let now = n.min(32);
@@ -173,7 +184,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// At most 16 bits as a number.
+    /// Reads `n` bits, at most 16, as a number.
     pub(super) fn take(&mut self, n: u32) -> Result<u64, UnitFault> {
         if n == 0 {
             return Ok(0);
@@ -184,6 +195,7 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
+    /// Reads a Huffman code and returns its symbol.
     pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, UnitFault> {
         if self.count < 16 {
             self.fill();
@@ -193,13 +205,16 @@ impl<'a> Bits<'a> {
                 self.advance(length);
                 Ok(symbol)
             }
-            // Without 16 bits the zeros behind the end were part of the code.
+            // With fewer than 16 bits left, the code includes zeros from after the end of the data.
             _ if self.count < 16 => Err(UnitFault::End),
-            _ => Err(UnitFault::Code("a code that is in no Huffman table")),
+            _ => Err(UnitFault::Code("a code is not in the Huffman table")),
         }
     }
 
-    /// At least 32 bits, or what there is and then zeros, whose use [`Bits::is_overrun`] tells.
+    /// Fetches bytes so that the buffer has at least 32 bits, and adds zeros after the end of the
+    /// data.
+    ///
+    /// [`Bits::is_overrun`] returns whether such zeros were used.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         if self.count < 32 {
@@ -211,28 +226,29 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next bits, at most 32, which [`Bits::refill`] has made sure of.
+    /// Returns the next `n` bits, at most 32, without removing them. Call [`Bits::refill`] first.
     #[inline(always)]
     pub(super) fn peek(&self, n: u32) -> u64 {
         self.buffer >> (64 - n)
     }
 
-    /// Whether more bits were taken than there are.
+    /// Returns whether more bits were used than the data has.
     pub(super) fn is_overrun(&self) -> bool {
         self.padding > self.count
     }
 
-    /// Where the marker behind the data is; there must be nothing left but the bits that fill the last byte.
+    /// Returns the position of the marker after the data. Only the bits that fill the last byte may
+    /// be left.
     pub(super) fn end(&mut self) -> Result<usize> {
         self.fill();
         let here = self.bytes.get(self.at..).unwrap_or_default();
         if self.count.saturating_sub(self.padding) >= 8 || here.first().is_some_and(|&byte| byte != 0xff) {
-            return Err(damaged("data behind its last block"));
+            return Err(damaged("data follows its last block"));
         }
         Ok(self.at)
     }
 
-    /// Passes a restart marker, which must be here.
+    /// Skips restart marker `number`, which must be the next marker.
     pub(super) fn restart(&mut self, number: u8) -> Result<()> {
         let mut at = self.end()?;
         while self.bytes.get(at) == Some(&0xff) {

@@ -1,6 +1,8 @@
-//! Codec 1, `jpeg`: a JPEG file as it was found, decoded to the channels that the index states: 1 gives the luma plane, 3 gives RGB.
+//! Codec 1, `jpeg`: an unchanged JPEG file. It is decoded to the channels that the index states: 1
+//! for luma, 3 for RGB.
 //!
-//! Baseline files, which most frames are, go through a decoder of this crate; zune-jpeg decodes progressive files and other rarities.
+//! This crate decodes baseline files, which most frames are. The crate zune-jpeg decodes
+//! progressive and unusual files.
 
 mod baseline;
 mod decoder;

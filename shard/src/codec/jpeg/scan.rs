@@ -1,17 +1,20 @@
-//! Walks the entropy-coded data of a JPEG file and counts its blocks (ITU-T T.81, annexes F.2 and G.2).
+//! Reads the entropy-coded data of a JPEG file and counts its blocks (ITU-T T.81, annexes F.2 and
+//! G.2).
 //!
-//! Decoders make up what a file that was cut short lacks, and an end marker put behind the cut hides it. The walk reads every
-//! code of every block and keeps no coefficient, so it costs a part of a decode and finds the cut for certain.
+//! Decoders fill in the missing part of a truncated file, and an end marker after the cut hides the
+//! truncation. This module reads every code of every block but keeps no coefficients. It is faster
+//! than decoding and always finds the cut.
 
 use super::fault::{JpegFault, Result, UnitFault, damaged};
 use super::header::check_header;
 use super::huffman::{Bits, Table, Tables};
 use crate::geometry::ImageSize;
 
-/// Checks a whole file without decoding it: its markers as [`check_header`] does, and that its image data hold every block
-/// and nothing else.
+/// Checks a whole JPEG file without decoding it.
 ///
-/// Finds files that were cut short and got an end marker, which decoders fill up with grey.
+/// Checks the markers like [`check_header`], and that the image data has all blocks and nothing
+/// else. This also finds truncated files that end with an end marker, whose missing part decoders
+/// fill with grey.
 ///
 /// # Example
 ///
@@ -20,7 +23,7 @@ use crate::geometry::ImageSize;
 ///
 /// let file = std::fs::read("tests/golden/wave.jpg").unwrap();
 /// assert_eq!(check_scans(&file).unwrap().to_string(), "16x12x3");
-/// // The first half, with an end marker put behind it.
+/// // A truncated file with an end marker after the cut.
 /// let cut = [&file[..file.len() - 40], b"\xff\xd9"].concat();
 /// assert!(check_header(&cut).is_ok());
 /// assert!(matches!(check_scans(&cut), Err(JpegFault::Cut { .. })));
@@ -31,8 +34,10 @@ pub fn check_scans(bytes: &[u8]) -> Result<ImageSize> {
     Ok(size)
 }
 
-/// Checks that each scan holds all of its blocks and nothing behind them, and that the scans together make a whole image.
-/// The file's markers up to the first scan must have been checked.
+/// Checks that each scan has all of its blocks and nothing after them, and that the scans together
+/// form a whole image.
+///
+/// The markers up to the first scan must have been checked.
 fn check(bytes: &[u8]) -> Result<()> {
     let mut file = Walk { bytes, at: 2, tables: Tables::default(), restart_interval: 0, frame: None };
     loop {
@@ -46,7 +51,7 @@ fn check(bytes: &[u8]) -> Result<()> {
                     0xc4 => file.tables.read(segment)?,
                     0xdd => match segment {
                         &[high, low] => file.restart_interval = u16::from_be_bytes([high, low]).into(),
-                        _ => return Err(damaged("restart interval of another length")),
+                        _ => return Err(damaged("the restart interval has a wrong length")),
                     },
                     0xda => file.scan(segment)?,
                     _ => {}
@@ -56,21 +61,22 @@ fn check(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// The state of a walk through a file.
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     tables: Tables,
-    /// MCUs between two restart markers; 0 without.
+    /// Number of units (MCUs) between two restart markers; 0 if there are no restart markers.
     restart_interval: u64,
     frame: Option<Frame>,
 }
 
 impl<'a> Walk<'a> {
-    /// The next marker; it must be right here.
+    /// Reads the next marker, which must be at the current position.
     fn marker(&mut self) -> Result<u8> {
-        let end = || JpegFault::Truncated("it ends without its end marker");
+        let end = || JpegFault::Truncated("its end marker is missing");
         if *self.bytes.get(self.at).ok_or_else(end)? != 0xff {
-            return Err(damaged("no marker where one must be"));
+            return Err(damaged("a marker is missing"));
         }
         while *self.bytes.get(self.at).ok_or_else(end)? == 0xff {
             self.at += 1;
@@ -79,6 +85,7 @@ impl<'a> Walk<'a> {
         Ok(self.bytes[self.at - 1])
     }
 
+    /// Reads the content of a segment.
     fn segment(&mut self) -> Result<&'a [u8]> {
         let end = || JpegFault::Truncated("it ends inside a segment");
         let &[high, low] = self.bytes.get(self.at..self.at + 2).ok_or_else(end)? else { return Err(end()) };
@@ -88,8 +95,9 @@ impl<'a> Walk<'a> {
         Ok(segment)
     }
 
+    /// Reads a scan up to the marker after it.
     fn scan(&mut self, header: &[u8]) -> Result<()> {
-        let frame = self.frame.as_mut().ok_or_else(|| damaged("a scan before the frame header"))?;
+        let frame = self.frame.as_mut().ok_or_else(|| damaged("a scan precedes the frame header"))?;
         let scan = Scan::read(header, frame)?;
         let units = scan.units(frame);
         let mut bits = Bits::new(self.bytes, self.at);
@@ -100,23 +108,23 @@ impl<'a> Walk<'a> {
                 run = 0;
             }
             scan.unit(unit, frame, &self.tables, &mut bits, &mut run).map_err(|fault| match fault {
-                // All blocks of a scan are counted, those of the unit that was begun are not.
-                UnitFault::End => JpegFault::Cut { blocks, of: units * scan.blocks_a_unit(frame) },
+                // Blocks of an incomplete unit are not counted.
+                UnitFault::End => JpegFault::Cut { blocks, of: units * scan.blocks_per_unit(frame) },
                 UnitFault::Code(what) => damaged(what),
             })?;
-            blocks += scan.blocks_a_unit(frame);
+            blocks += scan.blocks_per_unit(frame);
         }
         if run > 0 {
-            return Err(damaged("a run of empty blocks reaches beyond the image"));
+            return Err(damaged("a run of empty blocks ends outside of the image"));
         }
         self.at = bits.end()?;
         scan.done(frame)
     }
 
-    /// At the end marker: the image is whole, and only zero bytes follow.
+    /// Checks, at the end marker, that the image is whole and that only zero bytes follow.
     fn finish(&self) -> Result<()> {
         if self.bytes[self.at..].iter().any(|&byte| byte != 0) {
-            return Err(damaged("data behind its end marker"));
+            return Err(damaged("data follows its end marker"));
         }
         match &self.frame {
             Some(frame) if frame.components.iter().all(Component::is_whole) => Ok(()),
@@ -125,6 +133,7 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The frame header (B.2.2), with the progress of each component.
 struct Frame {
     width: u64,
     height: u64,
@@ -134,15 +143,18 @@ struct Frame {
     components: Vec<Component>,
 }
 
+/// A colour component.
 struct Component {
     id: u8,
+    /// Blocks per unit (MCU), horizontally and vertically.
     h: u64,
     v: u64,
-    /// Blocks a row, whole MCUs.
+    /// Blocks per row, including those that complete the last unit.
     stride: u64,
-    /// Of a progressive file, which coefficients of each block are not zero so far.
+    /// For progressive files: a bit mask per block of the coefficients that are not zero so far.
     nonzero: Vec<u64>,
-    /// How many low bits of each coefficient are still to come; `None` before its first scan.
+    /// Number of low bits of each coefficient that later scans must add; `None` before its first
+    /// scan.
     bits_left: [Option<u8>; 64],
 }
 
@@ -154,16 +166,16 @@ impl Component {
 
 impl Frame {
     fn read(segment: &[u8], progressive: bool) -> Result<Self> {
-        let (head, rest) = segment.split_at_checked(6).ok_or_else(|| damaged("frame header too short"))?;
+        let (head, rest) = segment.split_at_checked(6).ok_or_else(|| damaged("the frame header is too short"))?;
         let (height, width) = (u16::from_be_bytes([head[1], head[2]]), u16::from_be_bytes([head[3], head[4]]));
         if rest.len() != 3 * head[5] as usize || head[5] == 0 || width == 0 || height == 0 {
-            return Err(damaged("frame header of another length"));
+            return Err(damaged("the frame header has a wrong length or no pixels"));
         }
         let mut components = Vec::new();
         for entry in rest.chunks_exact(3) {
             let (h, v) = (u64::from(entry[1] >> 4), u64::from(entry[1] & 15));
             if !(1..=4).contains(&h) || !(1..=4).contains(&v) {
-                return Err(damaged("sampling factors that make no sense"));
+                return Err(damaged("the sampling factors are invalid"));
             }
             components.push(Component { id: entry[0], h, v, stride: 0, nonzero: Vec::new(), bits_left: [None; 64] });
         }
@@ -181,19 +193,22 @@ impl Frame {
     }
 }
 
-/// A scan: which components, which coefficients, which bits of them.
+/// The header of a scan: its components, coefficients and bits.
 struct Scan {
-    /// For each component its place in the frame, its DC and its AC table.
+    /// For each component its index in the frame, its DC table and its AC table.
     components: Vec<(usize, usize, usize)>,
+    /// The first and the last coefficient.
     from: usize,
     to: usize,
+    /// Whether the scan adds one bit to coefficients of earlier scans.
     refining: bool,
+    /// Number of low bits that later scans add.
     low: u8,
 }
 
 impl Scan {
     fn read(header: &[u8], frame: &Frame) -> Result<Self> {
-        let wrong = || damaged("scan header that makes no sense");
+        let wrong = || damaged("a scan header is invalid");
         let (&count, rest) = header.split_first().ok_or_else(wrong)?;
         let (selectors, [from, to, bits]) = rest.split_last_chunk::<3>().ok_or_else(wrong)?;
         if !(1..=4).contains(&count) || selectors.len() != 2 * count as usize {
@@ -216,18 +231,19 @@ impl Scan {
         if !bands || low > 13 || high > 0 && high != low + 1 {
             return Err(wrong());
         }
-        // Bits come from high to low, each once.
+        // Scans add the bits of a coefficient from high to low, each bit once.
         let expected = (high > 0).then_some(high);
         let in_order = |(place, ..): &(usize, usize, usize)| {
             frame.components[*place].bits_left[from..=to].iter().all(|left| *left == expected)
         };
         if !components.iter().all(in_order) {
-            return Err(damaged("scans in an order that makes no sense"));
+            return Err(damaged("the order of the scans is invalid"));
         }
         Ok(Self { components, from, to, refining: high > 0, low })
     }
 
-    /// Units of the scan: blocks where it has one component, MCUs where it has several.
+    /// Returns the number of units of the scan: blocks if it has one component, MCUs if it has
+    /// several.
     fn units(&self, frame: &Frame) -> u64 {
         if let [(place, ..)] = self.components[..] {
             let (columns, rows) = blocks(frame, &frame.components[place]);
@@ -236,14 +252,14 @@ impl Scan {
         frame.width.div_ceil(8 * frame.h_max) * frame.height.div_ceil(8 * frame.v_max)
     }
 
-    fn blocks_a_unit(&self, frame: &Frame) -> u64 {
+    fn blocks_per_unit(&self, frame: &Frame) -> u64 {
         if self.components.len() == 1 {
             return 1;
         }
         self.components.iter().map(|(place, ..)| frame.components[*place].h * frame.components[*place].v).sum()
     }
 
-    /// Reads one unit. `run` are the blocks that a run of empty ones still covers.
+    /// Reads one unit. `run` is the number of blocks that a run of empty blocks still covers.
     fn unit(
         &self,
         unit: u64,
@@ -267,7 +283,8 @@ impl Scan {
                 if !frame.progressive {
                     sequential_block(bits, tables.dc(dc)?, tables.ac(ac)?)?;
                 } else if self.refining {
-                    // Several components have DC coefficients only, whose place does not matter.
+                    // Progressive scans of several components have DC coefficients only, one bit
+                    // each here.
                     bits.skip(1)?;
                 } else {
                     dc_coefficient(bits, tables.dc(dc)?)?;
@@ -277,6 +294,7 @@ impl Scan {
         Ok(())
     }
 
+    /// Reads a block of a progressive scan with one component.
     fn progressive_block(
         &self,
         component: &mut Component,
@@ -294,7 +312,7 @@ impl Scan {
         }
     }
 
-    /// G.1.2.2: the high bits of AC coefficients.
+    /// Reads the high bits of the AC coefficients of a block (G.1.2.2).
     fn first_ac(&self, nonzero: &mut u64, bits: &mut Bits<'_>, table: &Table, run: &mut u64) -> Result<(), UnitFault> {
         if *run > 0 {
             *run -= 1;
@@ -313,7 +331,7 @@ impl Scan {
                 _ => {
                     k += zeros;
                     if k > self.to {
-                        return Err(UnitFault::Code("a coefficient outside of its block"));
+                        return Err(UnitFault::Code("a coefficient is outside of its block"));
                     }
                     bits.skip(size)?;
                     *nonzero |= 1 << k;
@@ -324,7 +342,10 @@ impl Scan {
         Ok(())
     }
 
-    /// G.1.2.3: one more bit of AC coefficients; those that are not zero yet have a bit each wherever they are passed.
+    /// Reads one more bit of the AC coefficients of a block (G.1.2.3).
+    ///
+    /// Each coefficient that is not zero already has one bit at the point where the scan reaches
+    /// it.
     fn refined_ac(
         &self,
         nonzero: &mut u64,
@@ -344,7 +365,7 @@ impl Scan {
                     break;
                 }
                 (_, 1) => bits.skip(1)?,
-                _ => return Err(UnitFault::Code("a new coefficient of more than one bit")),
+                _ => return Err(UnitFault::Code("a new coefficient has more than one bit")),
             }
             while k <= self.to {
                 if before >> k & 1 == 1 {
@@ -358,7 +379,7 @@ impl Scan {
             }
             if size == 1 {
                 if k > self.to {
-                    return Err(UnitFault::Code("a coefficient outside of its block"));
+                    return Err(UnitFault::Code("a coefficient is outside of its block"));
                 }
                 *nonzero |= 1 << k;
             }
@@ -372,12 +393,12 @@ impl Scan {
         Ok(())
     }
 
-    /// Notes which bits have come.
+    /// Records which bits the scan has added.
     fn done(&self, frame: &mut Frame) -> Result<()> {
         for &(place, ..) in &self.components {
             let left = &mut frame.components[place].bits_left[self.from..=self.to];
             if !frame.progressive && left[0].is_some() {
-                return Err(damaged("a component comes twice"));
+                return Err(damaged("a component is in two scans"));
             }
             left.fill(Some(self.low));
         }
@@ -385,20 +406,22 @@ impl Scan {
     }
 }
 
-/// Blocks of a component that is alone in a scan: only those that hold pixels (A.2.2).
+/// Returns columns and rows of the blocks of a component that is alone in a scan: only blocks with
+/// pixels (A.2.2).
 fn blocks(frame: &Frame, component: &Component) -> (u64, u64) {
     let columns = (frame.width * component.h).div_ceil(frame.h_max).div_ceil(8);
     (columns, (frame.height * component.v).div_ceil(frame.v_max).div_ceil(8))
 }
 
+/// Reads a DC coefficient.
 fn dc_coefficient(bits: &mut Bits<'_>, table: &Table) -> Result<(), UnitFault> {
     match bits.symbol(table)? {
         size @ 0..=15 => bits.skip(size.into()),
-        _ => Err(UnitFault::Code("a DC coefficient of too many bits")),
+        _ => Err(UnitFault::Code("a DC coefficient has too many bits")),
     }
 }
 
-/// F.2.2: all coefficients of a block.
+/// Reads all coefficients of a block of a sequential file (F.2.2).
 fn sequential_block(bits: &mut Bits<'_>, dc: &Table, ac: &Table) -> Result<(), UnitFault> {
     dc_coefficient(bits, dc)?;
     let mut k = 1;
@@ -413,5 +436,5 @@ fn sequential_block(bits: &mut Bits<'_>, dc: &Table, ac: &Table) -> Result<(), U
             }
         }
     }
-    if k > 64 { Err(UnitFault::Code("a coefficient outside of its block")) } else { Ok(()) }
+    if k > 64 { Err(UnitFault::Code("a coefficient is outside of its block")) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Headers, faults and pixels of JPEG files.
+//! Tests of headers, faults and pixels of JPEG files.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::{Decoder, JpegFault, check_header, check_scans};
@@ -36,14 +36,14 @@ fn each_kind_of_bad_file_has_its_fault() {
     let mut padded = good.clone();
     padded.extend([0; 7]);
     assert!(check_header(&padded).is_ok());
-    // Whole, and something behind: other than a file that is cut.
+    // Bytes after a whole file are another fault than a truncated file.
     for (behind, bytes) in [(&b"IPHONE"[..], 6), (&[0, 0, 7, 0], 4), (&[0xff], 1)] {
         let fault = check_header(&[&good, behind].concat());
         assert_eq!(fault, Err(JpegFault::Trailing(bytes)));
         assert!(check_scans(&[&good, behind].concat()).is_err());
         let words = fault.unwrap_err().to_string();
-        assert!(words.starts_with(&format!("the JPEG file has {bytes} bytes behind its end marker; ")), "{words}");
-        // The thumbnail in a segment has an end marker of its own, which is not the file's.
+        assert!(words.starts_with(&format!("the JPEG file has {bytes} bytes after its end marker; ")), "{words}");
+        // The end marker of a thumbnail in a segment is not the end marker of the file.
         let segment = [&[0xff, 0xe1, 0, 8], &b"ab\xff\xd9cd"[..]].concat();
         let with_thumbnail = [&good[..2], &segment, &good[2..], behind].concat();
         assert_eq!(check_header(&with_thumbnail), Err(JpegFault::Trailing(bytes)));
@@ -51,17 +51,14 @@ fn each_kind_of_bad_file_has_its_fault() {
 }
 
 #[test]
-fn components_in_scans_of_their_own_are_refused() {
+fn components_in_separate_scans_are_refused() {
     let mut bytes = jpeg(16, 16, ExtendedColorType::Rgb8);
     let scan = bytes.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
     assert_eq!(bytes[scan + 2..scan + 5], [0, 12, 3], "a scan of three components");
-    // The first alone.
+    // Replace it with a scan of the first component only.
     bytes.splice(scan + 2..scan + 14, [0, 8, 1, 1, 0, 0, 63, 0]);
     let refused = |result: Result<(), JpegFault>| {
-        assert!(
-            matches!(&result, Err(JpegFault::Unusable(words)) if words.contains("one after the other")),
-            "{result:?}"
-        );
+        assert!(matches!(&result, Err(JpegFault::Unusable(words)) if words.contains("not interleaved")), "{result:?}");
     };
     refused(check_header(&bytes).map(drop));
     let size = ImageSize { width: 16, height: 16, channels: 3 };

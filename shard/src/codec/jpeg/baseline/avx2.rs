@@ -1,6 +1,7 @@
-//! The IDCT, in which a vector is a row of eight values, and the conversion of colours with 256-bit vectors.
+//! The kernels with 256-bit vectors. In the IDCT, a vector is a row of eight values.
 //!
-//! Everything has the target feature itself, and loops count: iterators and their closures, which do not have it, would be called.
+//! All functions enable the target feature themselves. They use loops, because iterators and their
+//! closures do not have the target feature and would not be inlined.
 
 use super::colour::{BLUE, GREEN, RED};
 use super::idct::{CONST_BITS, EVEN, LAST_BIAS, ODD, PASS1_BITS};
@@ -13,7 +14,7 @@ pub(super) struct Avx2;
 impl Kernels for Avx2 {
     #[inline(always)]
     fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
-        // SAFETY: only code that is compiled for AVX2 names this type.
+        // SAFETY: only code that is compiled for AVX2 uses this type.
         #[allow(unsafe_code)]
         unsafe {
             block(coefficients, out, stride);
@@ -22,7 +23,7 @@ impl Kernels for Avx2 {
 
     #[inline(always)]
     fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]) {
-        // SAFETY: as above.
+        // SAFETY: only code that is compiled for AVX2 uses this type.
         #[allow(unsafe_code)]
         unsafe {
             convert(luma, blue, red, out);
@@ -54,7 +55,7 @@ fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize) {
 
 #[inline(always)]
 fn load_i32(values: [i32; 8]) -> __m256i {
-    // SAFETY: both are 32 bytes for which any value is fine.
+    // SAFETY: both types have 32 bytes, and every value is valid.
     #[allow(unsafe_code)]
     unsafe {
         std::mem::transmute(values)
@@ -63,7 +64,7 @@ fn load_i32(values: [i32; 8]) -> __m256i {
 
 #[inline(always)]
 fn load_u8(values: [u8; 16]) -> __m128i {
-    // SAFETY: both are 16 bytes for which any value is fine.
+    // SAFETY: both types have 16 bytes, and every value is valid.
     #[allow(unsafe_code)]
     unsafe {
         std::mem::transmute(values)
@@ -72,28 +73,29 @@ fn load_u8(values: [u8; 16]) -> __m128i {
 
 #[inline(always)]
 fn to_u8(vector: __m128i) -> [u8; 16] {
-    // SAFETY: both are 16 bytes for which any value is fine.
+    // SAFETY: both types have 16 bytes, and every value is valid.
     #[allow(unsafe_code)]
     unsafe {
         std::mem::transmute(vector)
     }
 }
 
-/// `a` in the lower and `b` in the upper halves of 32 bits.
+/// Combines the lower halves of 32-bit lanes: `a` in the lower and `b` in the upper 16 bits.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn pair(a: __m256i, b: __m256i) -> __m256i {
     _mm256_blend_epi16::<0xaa>(a, _mm256_slli_epi32::<16>(b))
 }
 
-/// The sums of a pair's products with two factors.
+/// Returns the sum of a pair's products with two factors, for each pair.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn products(pair: __m256i, a: i32, b: i32) -> __m256i {
     _mm256_madd_epi16(pair, _mm256_set1_epi32(b << 16 | (a & 0xffff)))
 }
 
-/// As in `idct.rs`, eight at a time; products are of 16-bit numbers, two by two.
+/// Transforms eight columns at a time, like the function in `idct.rs`. Multiplies pairs of 16-bit
+/// numbers.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn one_dimension<const SHIFT: i32>(x: &mut [__m256i; 8], bias: i32) {
@@ -121,7 +123,8 @@ fn one_dimension<const SHIFT: i32>(x: &mut [__m256i; 8], bias: i32) {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn transpose(r: [__m256i; 8]) -> [__m256i; 8] {
-    // Pairs of rows, then fours, inside each half; then the halves change places.
+    // Interleaves pairs of rows, then groups of four rows, inside each half. Then it exchanges the
+    // halves.
     let mut pairs = r;
     let mut fours = r;
     let mut out = r;
@@ -142,12 +145,12 @@ fn transpose(r: [__m256i; 8]) -> [__m256i; 8] {
     out
 }
 
-/// Columns of values -> rows of pixels, clamped; two rows a vector.
+/// Converts columns of values to rows of clamped pixels, with two rows per vector.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn pack(c: [__m256i; 8]) -> [__m128i; 4] {
     let words = |i: usize| _mm256_packs_epi32(c[i], c[i + 1]);
-    // In each half: four rows of column 0, of column 1, 2, 3.
+    // Each half has four rows of column 0, then of columns 1, 2 and 3.
     let (left, right) = (_mm256_packus_epi16(words(0), words(2)), _mm256_packus_epi16(words(4), words(6)));
     let order = _mm256_broadcastsi128_si256(load_u8([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]));
     let (left, right) = (_mm256_shuffle_epi8(left, order), _mm256_shuffle_epi8(right, order));
@@ -160,7 +163,8 @@ fn pack(c: [__m256i; 8]) -> [__m128i; 4] {
     ]
 }
 
-/// Which byte of 16 red, green and blue ones goes where in each third of 16 pixels; 128 is none.
+/// For each third of 16 RGB pixels and each colour, the source byte of each position; 128 for other
+/// colours.
 const ORDER: [[[u8; 16]; 3]; 3] = {
     let mut order = [[[128; 16]; 3]; 3];
     let mut at = 0;
@@ -171,7 +175,7 @@ const ORDER: [[[u8; 16]; 3]; 3] = {
     order
 };
 
-/// As in `colour.rs`, sixteen pixels at a time.
+/// Converts sixteen pixels at a time, like the function in `colour.rs`.
 #[target_feature(enable = "avx2")]
 #[inline]
 #[allow(clippy::needless_range_loop, reason = "see above")]
@@ -215,16 +219,16 @@ mod tests {
     use crate::codec::jpeg::baseline::idct::Portable;
     use crate::order::Draws;
 
-    /// Miri takes milliseconds for a block.
+    /// Number of blocks to test. Miri needs milliseconds per block.
     const BLOCKS: u64 = if cfg!(miri) { 50 } else { 20_000 };
 
-    fn is_there() -> bool {
+    fn has_avx2() -> bool {
         is_x86_feature_detected!("avx2")
     }
 
     #[test]
-    fn blocks_are_those_of_plain_rust_whatever_the_coefficients() {
-        if !is_there() {
+    fn blocks_equal_those_of_portable_rust_for_all_coefficients() {
+        if !has_avx2() {
             return;
         }
         for number in 0..BLOCKS {
@@ -244,8 +248,8 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_those_of_plain_rust() {
-        if !is_there() {
+    fn colours_equal_those_of_portable_rust() {
+        if !has_avx2() {
             return;
         }
         for number in 0..BLOCKS {

@@ -1,18 +1,22 @@
-//! Smoothed chroma and YCbCr to RGB as libjpeg has them (`jdsample.c`, `jdcolor.c`), to the bit.
+//! Chroma smoothing and conversion from YCbCr to RGB, with the same results as libjpeg
+//! (`jdsample.c`, `jdcolor.c`).
 
 use super::kernels::{CHUNK, Kernels};
 use super::plane::{Plane, SLACK};
 use crate::geometry::Window;
 
-/// Memory for a row of each chroma plane at the size of the image.
+/// Memory for one row of the image.
 #[derive(Default)]
 pub(super) struct Rows {
+    /// Vertically smoothed chroma samples, not yet divided.
     sums: Vec<u16>,
+    /// A row of each chroma plane at the resolution of the image.
     chroma: [Vec<u8>; 2],
 }
 
 impl Rows {
-    /// Writes a window as RGB. `(h, v)`: how many pixels across and down a chroma sample stands for.
+    /// Writes a window as RGB. A chroma sample covers `h` pixels horizontally and `v` pixels
+    /// vertically.
     #[inline(always)]
     pub fn write_rgb<K: Kernels>(
         &mut self,
@@ -40,8 +44,11 @@ impl Rows {
     }
 }
 
-/// The chroma of an image row at the image's size: row `y`, from column `h * columns.start` on. Samples lie between pixels; each
-/// pixel takes three quarters of the nearest and a quarter of the next, in each direction.
+/// Computes row `y` of a chroma plane at the resolution of the image, starting at column
+/// `h * columns.start`.
+///
+/// Chroma samples are located between pixels. In each direction, a pixel gets three quarters of the
+/// nearest sample and one quarter of the next sample.
 #[inline(always)]
 fn smooth(
     plane: &Plane,
@@ -53,7 +60,7 @@ fn smooth(
 ) {
     let near = y / v;
     let is_lower = y % v == 1;
-    // Behind the edges everything goes on as it is there.
+    // Outside of the image, the samples at the edge are repeated.
     let far = if v == 1 {
         near
     } else if is_lower {
@@ -94,7 +101,7 @@ fn smooth(
     }
     let (left, middle, right) = (&sums[..n], &sums[1..=n], &sums[2..n + 2]);
     let out = &mut out.as_chunks_mut::<2>().0[..n];
-    // Each bias is libjpeg's.
+    // These are the biases of libjpeg.
     let (biases, shift) = if v == 1 { ([1, 2], 2) } else { ([8, 7], 4) };
     for i in 0..n {
         let near = 3 * middle[i];
@@ -102,7 +109,7 @@ fn smooth(
     }
 }
 
-/// A row of RGB. The inputs are longer than the row by at least [`SLACK`].
+/// Writes a row of RGB. The inputs are longer than the row by at least [`SLACK`].
 #[inline(always)]
 fn write_row<K: Kernels>(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]) {
     let mut at = 0;
@@ -124,13 +131,15 @@ fn chunk(row: &[u8], at: usize) -> &[u8; CHUNK] {
     row[at..at + CHUNK].try_into().expect("a chunk")
 }
 
-/// Factors times 2^16, without their whole parts: Cr in red, Cb and Cr in green, Cb in blue.
+/// Factors times 2^16 without their whole parts: Cr in red, Cb and Cr in green, Cb in blue.
 pub(super) const RED: i16 = 26345;
 pub(super) const GREEN: [i32; 2] = [-22554, 18734];
 pub(super) const BLUE: i16 = -14942;
 
-/// R = Y + 1.402 Cr, G = Y - 0.34414 Cb - 0.71414 Cr, B = Y + 1.772 Cb, each term rounded as libjpeg's tables of 16-bit fractions do.
-/// Parts of the factors that are whole are taken out, so that the rest fits 16 bits.
+/// Converts pixels: R = Y + 1.402 Cr, G = Y - 0.34414 Cb - 0.71414 Cr, B = Y + 1.772 Cb.
+///
+/// Each term is rounded like libjpeg's tables of 16-bit fractions. The whole parts of the factors
+/// are added separately, so that the fractions fit 16 bits.
 #[inline(always)]
 pub(super) fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]) {
     for i in 0..CHUNK {
@@ -142,7 +151,7 @@ pub(super) fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK],
     }
 }
 
-/// `(x * factor + 2^15) >> 16` by the upper halves of 16-bit products.
+/// Computes `(x * factor + 2^15) >> 16` from the upper half of a 16-bit product.
 #[inline(always)]
 fn rounded(x: i16, factor: i16) -> i16 {
     (((i32::from(2 * x) * i32::from(factor)) >> 16) as i16 + 1) >> 1

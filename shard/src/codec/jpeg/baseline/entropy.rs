@@ -1,45 +1,54 @@
-//! Coefficients from Huffman codes (ITU-T T.81, F.2.2): code and coefficient are looked up together where both are short.
+//! Decodes coefficients from Huffman codes (ITU-T T.81, F.2.2). One look-up decodes a short code
+//! with its coefficient.
 
 use super::frame::{Quant, ZIGZAG};
 use crate::codec::jpeg::fault::{Result, UnitFault, damaged};
 use crate::codec::jpeg::huffman::{Bits, Table};
 
-/// Codes with their coefficients up to this length are looked up at once.
+/// Codes whose length together with that of their coefficient is at most this are decoded with one
+/// table look-up.
 const LOOKUP_BITS: u32 = 10;
 
-/// Of an entry: the coefficient is in it, and the low byte counts its bits too.
+/// Flag of an entry that contains the coefficient, so that its length includes the bits of the
+/// coefficient.
 const HAS_VALUE: u32 = 1 << 7;
-/// A run that ends its block.
+/// A number of skipped coefficients that ends the block.
 const END_OF_BLOCK: u32 = 128;
 
 /// A Huffman table for coefficients.
 ///
-/// An entry has in bits 0 to 4 how many bits to take (0 for codes that are too long), in bit 7 whether the coefficient is known, in
-/// bits 8 to 15 how many coefficients are passed, and above the coefficient (with its sign) or how many bits it has.
+/// | bits of an entry | content |
+/// |---|---|
+/// | 0 to 4 | number of bits to remove; 0 if the code is too long for the table |
+/// | 7 | [`HAS_VALUE`] |
+/// | 8 to 15 | number of coefficients to skip |
+/// | 16 to 31 | the coefficient with its sign, or its number of bits without `HAS_VALUE` |
 pub(super) struct CoefficientTable {
     entries: [u32; 1 << LOOKUP_BITS],
     codes: Table,
 }
 
-/// How many coefficients a symbol passes, and how many bits the next one has.
+/// Returns the number of coefficients that a symbol skips, and the number of bits of the next
+/// coefficient.
 fn parts(symbol: u8, is_dc: bool) -> (u32, u32) {
     let (zeros, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
     match (is_dc, zeros, size) {
         (true, ..) => (0, symbol.into()),
-        // Sixteen zeros: the last of them is taken for a coefficient.
+        // Sixteen zeros are treated as fifteen skipped coefficients and one coefficient of value 0.
         (_, 15, 0) => (15, 0),
         (_, _, 0) => (END_OF_BLOCK, 0),
         _ => (zeros, size),
     }
 }
 
-/// A coefficient from its bits (F.2.2.1, EXTEND).
+/// Computes a coefficient from its bits (F.2.2.1, EXTEND).
 #[inline(always)]
 fn extend(bits: u32, size: u32) -> i32 {
     if size == 0 || bits >> (size - 1) == 1 { bits as i32 } else { bits as i32 - (1 << size) + 1 }
 }
 
 impl CoefficientTable {
+    /// Builds the table from a Huffman table.
     fn new(codes: Table, is_dc: bool) -> Self {
         let mut entries = [0; 1 << LOOKUP_BITS];
         for (next, entry) in entries.iter_mut().enumerate() {
@@ -59,7 +68,9 @@ impl CoefficientTable {
         Self { entries, codes }
     }
 
-    /// Reads a code and its coefficient: how many coefficients are passed before it, and itself. Fewer than 32 bits are taken.
+    /// Reads a code and its coefficient, which together have fewer than 32 bits.
+    ///
+    /// Returns the number of coefficients to skip before it, and its value.
     #[inline(always)]
     fn next(&self, bits: &mut Bits<'_>, is_dc: bool) -> Result<(u32, i32), UnitFault> {
         bits.refill();
@@ -73,7 +84,7 @@ impl CoefficientTable {
             (entry >> 8 & 255, entry >> 16)
         } else {
             let (symbol, length) =
-                self.codes.find(bits.peek(16) as u32).ok_or(UnitFault::Code("a code that is in no Huffman table"))?;
+                self.codes.find(bits.peek(16) as u32).ok_or(UnitFault::Code("a code is not in the Huffman table"))?;
             bits.advance(length);
             parts(symbol, is_dc)
         };
@@ -81,7 +92,7 @@ impl CoefficientTable {
             return Ok((run, 0));
         }
         if size > 15 {
-            return Err(UnitFault::Code("a coefficient of too many bits"));
+            return Err(UnitFault::Code("a coefficient has too many bits"));
         }
         let value = bits.peek(size) as u32;
         bits.advance(size);
@@ -89,15 +100,18 @@ impl CoefficientTable {
     }
 }
 
-/// The tables of a component.
+/// The tables of a colour component.
 pub(super) struct BlockTables<'a> {
     pub dc: &'a CoefficientTable,
     pub ac: &'a CoefficientTable,
     pub quant: &'a Quant,
 }
 
-/// Reads a block into `out`, whose values were zeros, row by row and multiplied with the quantisation table. `dc` is the DC
-/// coefficient of the block before. Returns whether there is anything but the DC coefficient.
+/// Reads the coefficients of a block into `out`, in row order and multiplied by the quantisation
+/// table.
+///
+/// `out` must contain zeros. `dc` is the DC coefficient of the block before, and then of this
+/// block. Returns whether the block has AC coefficients.
 #[inline(always)]
 pub(super) fn read_block(
     bits: &mut Bits<'_>,
@@ -114,18 +128,18 @@ pub(super) fn read_block(
         k += run as usize;
         if k > 63 {
             if k < END_OF_BLOCK as usize {
-                return Err(UnitFault::Code("a coefficient outside of its block"));
+                return Err(UnitFault::Code("a coefficient is outside of its block"));
             }
             break;
         }
         out[ZIGZAG[k] as usize & 63] = value.wrapping_mul(tables.quant[k]);
         k += 1;
     }
-    // An end right behind the DC coefficient.
+    // The block has no AC coefficients if its end directly follows the DC coefficient.
     Ok(k != 1 + END_OF_BLOCK as usize)
 }
 
-/// Reads past a block.
+/// Reads a block without storing its coefficients, except for `dc`.
 #[inline(always)]
 pub(super) fn skip_block(bits: &mut Bits<'_>, tables: &BlockTables<'_>, dc: &mut i32) -> Result<(), UnitFault> {
     let (_, difference) = tables.dc.next(bits, true)?;
@@ -135,32 +149,36 @@ pub(super) fn skip_block(bits: &mut Bits<'_>, tables: &BlockTables<'_>, dc: &mut
         k += tables.ac.next(bits, false)?.0 as usize + 1;
     }
     if k > 64 && k <= END_OF_BLOCK as usize {
-        return Err(UnitFault::Code("a coefficient outside of its block"));
+        return Err(UnitFault::Code("a coefficient is outside of its block"));
     }
     Ok(())
 }
 
-/// The Huffman tables of the file at hand: DC and AC, four each.
+/// The Huffman tables of the current file: four for DC and four for AC coefficients.
+///
+/// Tables of the file before are kept and reused if the current file has the same ones.
 #[derive(Default)]
 pub(super) struct CodeTables {
     kept: [[Kept; 4]; 2],
 }
 
+/// A table that may come from an earlier file.
 #[derive(Default)]
 struct Kept {
-    /// What the table was made from.
+    /// The bytes of the DHT segment that define the table.
     source: Vec<u8>,
-    is_there: bool,
+    /// Whether the current file has defined the table.
+    is_defined: bool,
     table: Option<Box<CoefficientTable>>,
 }
 
 impl CodeTables {
-    /// A new file begins: none of its tables has been read.
+    /// Starts a new file, which has not defined any table yet.
     pub fn forget(&mut self) {
-        self.kept.iter_mut().flatten().for_each(|kept| kept.is_there = false);
+        self.kept.iter_mut().flatten().for_each(|kept| kept.is_defined = false);
     }
 
-    /// DHT (B.2.4.2), which may hold several tables.
+    /// Reads a DHT segment (B.2.4.2), which may have several tables.
     pub fn read(&mut self, mut segment: &[u8]) -> Result<()> {
         while !segment.is_empty() {
             let (number, counts, symbols, rest) = Table::split(segment)?;
@@ -171,7 +189,7 @@ impl CodeTables {
                 kept.source.clear();
                 kept.source.extend_from_slice(source);
             }
-            kept.is_there = true;
+            kept.is_defined = true;
             segment = rest;
         }
         Ok(())
@@ -179,7 +197,7 @@ impl CodeTables {
 
     fn get(&self, class: usize, number: usize) -> Result<&CoefficientTable> {
         let kept = &self.kept[class][number];
-        let table = kept.table.as_deref().filter(|_| kept.is_there);
+        let table = kept.table.as_deref().filter(|_| kept.is_defined);
         table.ok_or_else(|| damaged("a Huffman table is missing"))
     }
 

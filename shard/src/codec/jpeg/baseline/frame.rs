@@ -1,9 +1,9 @@
-//! The markers of a baseline file, up to its scan (ITU-T T.81, B.2).
+//! Reads the markers of a baseline file up to its scan (ITU-T T.81, B.2).
 
 use super::entropy::CodeTables;
 use crate::codec::jpeg::fault::{JpegFault, Result, damaged};
 
-/// Where in a block, row by row, each coefficient of the zigzag order is (figure A.6).
+/// The position of each coefficient of the zigzag order in a block in row order (figure A.6).
 #[rustfmt::skip]
 pub(super) const ZIGZAG: [u8; 64] = [
      0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
@@ -15,11 +15,11 @@ pub(super) const ZIGZAG: [u8; 64] = [
 /// A quantisation table in zigzag order.
 pub(super) type Quant = [i32; 64];
 
-/// One colour plane of a file.
+/// A colour component of a file.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Component {
     id: u8,
-    /// Blocks of a unit (MCU): across and down.
+    /// Blocks per unit (MCU), horizontally and vertically.
     pub h: usize,
     pub v: usize,
     /// Numbers of its tables.
@@ -28,62 +28,66 @@ pub(super) struct Component {
     pub ac: usize,
 }
 
-/// What the markers say.
+/// The content of the markers.
 #[derive(Default)]
 pub(super) struct Frame {
     pub width: usize,
     pub height: usize,
-    /// The first `count` are there.
+    /// The components. Only the first `count` are used.
     pub components: [Component; 3],
     pub count: usize,
-    /// Units between two restart markers; 0 without.
+    /// Number of units between two restart markers; 0 if there are no restart markers.
     pub restart_interval: usize,
-    /// Where the scan's data start.
+    /// Start of the data of the scan.
     pub data_at: usize,
 }
 
-/// Tables of the file at hand. Those of the file before are kept: the files of a data set mostly have the same ones.
+/// The tables of the current file. Huffman tables of the file before are reused, because the files
+/// of a dataset mostly have the same tables.
 pub(super) struct FileTables {
     pub quant: [Quant; 4],
-    quant_is_there: [bool; 4],
+    /// Whether the current file has defined each quantisation table.
+    quant_is_defined: [bool; 4],
     pub codes: CodeTables,
 }
 
 impl FileTables {
     pub fn new() -> Self {
-        Self { quant: [[0; 64]; 4], quant_is_there: [false; 4], codes: CodeTables::default() }
+        Self { quant: [[0; 64]; 4], quant_is_defined: [false; 4], codes: CodeTables::default() }
     }
 
-    /// DQT (B.2.4.1), which may hold several tables.
+    /// Reads a DQT segment (B.2.4.1), which may have several tables.
     fn read_quant(&mut self, mut segment: &[u8]) -> Result<()> {
         while let Some((&kind, rest)) = segment.split_first() {
             let (wide, number) = (usize::from(kind >> 4), usize::from(kind & 15));
             if wide > 1 || number > 3 {
-                return Err(damaged("quantisation table of a number that there is not"));
+                return Err(damaged("a quantisation table has an invalid number"));
             }
             let (values, rest) =
-                rest.split_at_checked(64 * (wide + 1)).ok_or_else(|| damaged("quantisation table too short"))?;
+                rest.split_at_checked(64 * (wide + 1)).ok_or_else(|| damaged("a quantisation table is too short"))?;
             for (place, value) in self.quant[number].iter_mut().zip(values.chunks_exact(wide + 1)) {
                 *place = value.iter().fold(0, |sum, &byte| sum << 8 | i32::from(byte));
             }
-            self.quant_is_there[number] = true;
+            self.quant_is_defined[number] = true;
             segment = rest;
         }
         Ok(())
     }
 }
 
-/// Reads the markers up to the first scan. None for files of other kinds than the usual ones: one interleaved scan of grey or
-/// YCbCr with chroma of full, half or quarter resolution.
+/// Reads the markers up to the first scan.
+///
+/// Returns `None` for uncommon files, which another decoder decodes. Common files have one
+/// interleaved scan of grey or YCbCr, with chroma of full, half or quarter resolution.
 pub(super) fn read(bytes: &[u8], tables: &mut FileTables) -> Result<Option<Frame>> {
     let truncated = || JpegFault::Truncated("it ends before its image data");
     let mut frame = Frame::default();
     let mut adobe_transform = None;
     let mut has_jfif = false;
-    tables.quant_is_there = [false; 4];
+    tables.quant_is_defined = [false; 4];
     tables.codes.forget();
     if !bytes.starts_with(&[0xff, 0xd8]) {
-        return Err(damaged("no start marker"));
+        return Err(damaged("its start marker is missing"));
     }
     let mut at = 2;
     loop {
@@ -93,7 +97,7 @@ pub(super) fn read(bytes: &[u8], tables: &mut FileTables) -> Result<Option<Frame
                 continue;
             }
             &[0xff, marker] => marker,
-            _ => return Err(damaged("no marker where one must be")),
+            _ => return Err(damaged("a marker is missing")),
         };
         at += 2;
         if matches!(marker, 0x01 | 0xd0..=0xd8) {
@@ -105,8 +109,8 @@ pub(super) fn read(bytes: &[u8], tables: &mut FileTables) -> Result<Option<Frame
         at += length.max(2);
         match marker {
             0xc0 | 0xc1 => {
-                let is_usual = frame.count == 0 && frame.read_components(segment)?;
-                if !is_usual {
+                let is_common = frame.count == 0 && frame.read_components(segment)?;
+                if !is_common {
                     return Ok(None);
                 }
             }
@@ -115,16 +119,16 @@ pub(super) fn read(bytes: &[u8], tables: &mut FileTables) -> Result<Option<Frame
             0xdb => tables.read_quant(segment)?,
             0xdd => match segment {
                 &[high, low] => frame.restart_interval = u16::from_be_bytes([high, low]).into(),
-                _ => return Err(damaged("restart interval of another length")),
+                _ => return Err(damaged("the restart interval has a wrong length")),
             },
             0xe0 => has_jfif |= segment.starts_with(b"JFIF\0"),
             0xee if segment.starts_with(b"Adobe") => adobe_transform = segment.get(11).copied(),
             0xd9 => return Err(truncated()),
             0xda => {
                 frame.data_at = at;
-                let is_known = frame.read_scan(segment)? && frame.has_usual_colours(has_jfif, adobe_transform);
+                let is_known = frame.read_scan(segment)? && frame.has_common_colours(has_jfif, adobe_transform);
                 for component in &frame.components[..frame.count] {
-                    if is_known && !tables.quant_is_there[component.quant] {
+                    if is_known && !tables.quant_is_defined[component.quant] {
                         return Err(damaged("a quantisation table is missing"));
                     }
                 }
@@ -136,14 +140,14 @@ pub(super) fn read(bytes: &[u8], tables: &mut FileTables) -> Result<Option<Frame
 }
 
 impl Frame {
-    /// SOF (B.2.2); false for what is left to the general decoder.
+    /// Reads a SOF segment (B.2.2). Returns false if another decoder must decode the file.
     fn read_components(&mut self, segment: &[u8]) -> Result<bool> {
         let &[precision, h1, h0, w1, w0, count, ref rest @ ..] = segment else {
-            return Err(damaged("frame header too short"));
+            return Err(damaged("the frame header is too short"));
         };
         (self.width, self.height) = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
         if rest.len() != 3 * usize::from(count) || self.width == 0 || self.height == 0 {
-            return Err(damaged("frame header of another length"));
+            return Err(damaged("the frame header has a wrong length or no pixels"));
         }
         if precision != 8 || !matches!(count, 1 | 3) {
             return Ok(false);
@@ -153,45 +157,48 @@ impl Frame {
             let (h, v) = (usize::from(entry[1] >> 4), usize::from(entry[1] & 15));
             *component = Component { id: entry[0], h, v, quant: entry[2].into(), ..Component::default() };
             if entry[2] > 3 {
-                return Err(damaged("quantisation table of a number that there is not"));
+                return Err(damaged("a quantisation table has an invalid number"));
             }
         }
         let [luma, ref chroma @ ..] = self.components;
         if count == 1 {
-            // A component that is alone has units of one block, whatever it says (A.2.2).
+            // The units of a single component have one block, whatever its sampling factors are
+            // (A.2.2).
             (self.components[0].h, self.components[0].v) = (1, 1);
             return Ok(matches!((luma.h, luma.v), (1..=4, 1..=4)));
         }
-        // Chroma of a column or two is not smoothed by libjpeg; such images are nobody's frames.
+        // libjpeg does not smooth chroma of one or two columns. Another decoder decodes such tiny
+        // images.
         Ok(matches!((luma.h, luma.v), (1..=2, 1..=2))
             && chroma.iter().all(|c| (c.h, c.v) == (1, 1))
             && self.width.div_ceil(luma.h) > 2)
     }
 
-    /// SOS (B.2.3); false for files of several scans.
+    /// Reads the header of a SOS segment (B.2.3). Returns false if the file has several scans.
     fn read_scan(&mut self, segment: &[u8]) -> Result<bool> {
-        let Some((&count, rest)) = segment.split_first() else { return Err(damaged("scan header too short")) };
+        let Some((&count, rest)) = segment.split_first() else { return Err(damaged("a scan header is too short")) };
         if self.count == 0 {
-            return Err(damaged("a scan before the frame header"));
+            return Err(damaged("a scan precedes the frame header"));
         }
         if usize::from(count) != self.count {
             return Ok(false);
         }
-        let (entries, _) = rest.split_at_checked(2 * self.count).ok_or_else(|| damaged("scan header too short"))?;
+        let (entries, _) =
+            rest.split_at_checked(2 * self.count).ok_or_else(|| damaged("a scan header is too short"))?;
         for (component, entry) in self.components.iter_mut().zip(entries.chunks_exact(2)) {
             if entry[0] != component.id {
                 return Ok(false);
             }
             (component.dc, component.ac) = ((entry[1] >> 4).into(), (entry[1] & 15).into());
             if component.dc > 3 || component.ac > 3 {
-                return Err(damaged("Huffman table of a number that there is not"));
+                return Err(damaged("a Huffman table has an invalid number"));
             }
         }
         Ok(true)
     }
 
-    /// Whether three components are YCbCr, by libjpeg's rules.
-    fn has_usual_colours(&self, has_jfif: bool, adobe_transform: Option<u8>) -> bool {
+    /// Returns whether the components are grey or YCbCr, by the rules of libjpeg.
+    fn has_common_colours(&self, has_jfif: bool, adobe_transform: Option<u8>) -> bool {
         let ids = [0, 1, 2].map(|i| self.components[i].id);
         self.count == 1
             || has_jfif

@@ -1,5 +1,7 @@
-//! The inverse DCT of libjpeg's `jidctint.c`, to the bit: Loeffler, Ligtenberg and Moschytz (1989) with 13-bit constants, columns
-//! first, two bits kept between the passes.
+//! The inverse DCT of libjpeg's `jidctint.c`, with identical results.
+//!
+//! It is the algorithm of Loeffler, Ligtenberg and Moschytz (1989) with 13-bit constants. It
+//! transforms columns first, and keeps two extra bits between the passes.
 
 use super::colour;
 use super::kernels::{CHUNK, Kernels};
@@ -7,10 +9,11 @@ use super::kernels::{CHUNK, Kernels};
 pub(super) const CONST_BITS: u32 = 13;
 pub(super) const PASS1_BITS: u32 = 2;
 
-/// Half of what is shifted out, so that the last pass rounds; and 128, which centres pixels.
+/// The bias of the last pass: half of the last bit, so that the shift rounds, and 128, which
+/// centres the pixels.
 pub(super) const LAST_BIAS: i32 = (1 << (CONST_BITS + PASS1_BITS + 2)) + (128 << (CONST_BITS + PASS1_BITS + 3));
 
-/// Constants of the formula times 2^13.
+/// The constants of the algorithm times 2^13.
 mod fix {
     pub const F_0_298: i32 = 2446;
     pub const F_0_390: i32 = 3196;
@@ -26,7 +29,7 @@ mod fix {
     pub const F_3_072: i32 = 25172;
 }
 
-/// Plain Rust, for any processor.
+/// The kernels in portable Rust.
 pub(super) struct Portable;
 
 impl Kernels for Portable {
@@ -54,8 +57,10 @@ impl Kernels for Portable {
     }
 }
 
-/// Odd part of the formula, multiplied out: what x1, x3, x5 and x7 add to each of the four sums. Vector instructions multiply
-/// 16-bit numbers, which values of an undamaged file are.
+/// The factors of x1, x3, x5 and x7 in each of the four sums of the odd part.
+///
+/// The formula is multiplied out, because vector instructions multiply 16-bit numbers. The values
+/// of valid files fit 16 bits.
 pub(super) const ODD: [[i32; 4]; 4] = {
     #[allow(clippy::wildcard_imports, reason = "constants")]
     use fix::*;
@@ -67,14 +72,16 @@ pub(super) const ODD: [[i32; 4]; 4] = {
         [F_1_175 - F_0_899, z3, F_1_175, F_0_298 - F_0_899 + z3],
     ]
 };
-/// The same of x2 and x6.
+/// The factors of x2 and x6 in each of the two sums of the even part.
 pub(super) const EVEN: [[i32; 2]; 2] = {
     #[allow(clippy::wildcard_imports, reason = "constants")]
     use fix::*;
     [[F_0_541 + F_0_765, F_0_541], [F_0_541, F_0_541 - F_1_847]]
 };
 
-/// Eight values; `bias` is added before `shift` bits are dropped. Damaged files may overflow, which must not end the program.
+/// Transforms eight values. Adds `bias` before it drops `shift` bits.
+///
+/// The arithmetic wraps, because values of damaged files may overflow.
 #[inline(always)]
 fn one_dimension(x: [i32; 8], bias: i32, shift: u32) -> [i32; 8] {
     let add = i32::wrapping_add;
@@ -93,7 +100,7 @@ fn one_dimension(x: [i32; 8], bias: i32, shift: u32) -> [i32; 8] {
     out
 }
 
-/// A block with nothing but a DC coefficient.
+/// Writes a block that has only a DC coefficient.
 #[inline(always)]
 pub(super) fn flat_block(dc: i32, out: &mut [u8], stride: usize) {
     let pixel = (dc.wrapping_add(4 + (128 << 3)) >> 3).clamp(0, 255) as u8;

@@ -1,13 +1,14 @@
-//! The inner loops, which each set of instructions has its own form of.
+//! The interface of the inner loops, which have one implementation per instruction set.
 
-/// Pixels that are converted at a time.
+/// Number of pixels that are converted at a time.
 pub(super) const CHUNK: usize = 32;
 
-/// The inner loops for some set of instructions.
+/// The inner loops for an instruction set.
 pub(super) trait Kernels {
-    /// Writes the 8 x 8 pixels of multiplied coefficients to `out`, whose rows are `stride` apart.
+    /// Transforms dequantised coefficients to 8 x 8 pixels. The rows of `out` are `stride` bytes
+    /// apart.
     fn block(coefficients: &[i32; 64], out: &mut [u8], stride: usize);
 
-    /// YCbCr -> interleaved RGB.
+    /// Converts YCbCr to interleaved RGB.
     fn convert(luma: &[u8; CHUNK], blue: &[u8; CHUNK], red: &[u8; CHUNK], out: &mut [u8; 3 * CHUNK]);
 }

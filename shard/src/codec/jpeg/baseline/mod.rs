@@ -1,6 +1,10 @@
-//! A decoder of our own for the JPEG files that frames come in: one interleaved baseline scan, grey or YCbCr. It decodes a window of
-//! the image: coefficients outside of it are read past, rows below it are not even read. Pixels are those of libjpeg's default
-//! decoder (accurate integer IDCT, smoothed chroma) to the bit, and so those of PIL, OpenCV and libjpeg-turbo.
+//! A decoder for common JPEG files: one interleaved baseline scan, grey or YCbCr.
+//!
+//! It decodes a window of the image. Blocks outside of the window are read but not transformed, and
+//! blocks after the window are not read.
+//!
+//! The pixels are identical to those of libjpeg's default decoder (accurate integer IDCT, smoothed
+//! chroma), and so to those of PIL, OpenCV and libjpeg-turbo.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -20,7 +24,7 @@ use frame::{FileTables, Frame};
 use kernels::Kernels;
 use plane::Plane;
 
-/// Decodes one file after the other; keeps tables and scratch memory. Make one a thread.
+/// A decoder of baseline files that keeps tables and memory between files.
 pub(in crate::codec) struct Baseline {
     tables: FileTables,
     planes: [Plane; 3],
@@ -32,19 +36,22 @@ impl Baseline {
         Self { tables: FileTables::new(), planes: Default::default(), rows: Rows::default() }
     }
 
-    /// Decodes a window of an image that the index says is of `size` into `out`, rows with interleaved channels: 1 is luma, 3 is
-    /// RGB. False where the file is of another kind; nothing is written then.
+    /// Decodes a window of an image into `out`: rows with interleaved channels, 1 for luma, 3 for
+    /// RGB.
+    ///
+    /// Returns false, and writes nothing, if another decoder must decode the file. `size` is the
+    /// expected size of the image.
     pub fn decode(&mut self, bytes: &[u8], size: ImageSize, window: Window, out: &mut [u8]) -> Result<bool> {
         let Some(frame) = frame::read(bytes, &mut self.tables)? else { return Ok(false) };
         if (frame.width, frame.height) != (size.width.into(), size.height.into()) {
             return Err(JpegFault::Unusable(format!(
-                "it has {}x{} pixels where {size} are stated",
+                "it has {}x{} pixels, but {size} are expected",
                 frame.width, frame.height
             )));
         }
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") {
-            // SAFETY: the processor has what the function is compiled for.
+            // SAFETY: the processor supports AVX2 and BMI2, for which the function is compiled.
             #[allow(unsafe_code)]
             unsafe {
                 self.decode_avx2(&frame, bytes, size, window, out)?;
@@ -68,7 +75,8 @@ impl Baseline {
         self.decode_with::<avx2::Avx2>(frame, bytes, size, window, out)
     }
 
-    /// Like everything under it, compiled once for each set of instructions.
+    /// Decodes with the kernels `K`. All called functions are inlined and so compiled once per
+    /// instruction set.
     #[inline(always)]
     fn decode_with<K: Kernels>(
         &mut self,
@@ -80,7 +88,7 @@ impl Baseline {
     ) -> Result<()> {
         let (x, y) = (window.columns(), window.rows());
         let [luma, ..] = frame.components;
-        // Luma alone makes a grey picture.
+        // A grey result needs only the luma plane.
         let planes = frame.count.min(size.channels.into());
         for (plane, component) in self.planes.iter_mut().zip(&frame.components[..planes]) {
             plane.fit(frame, (luma.h / component.h, luma.v / component.v), x.clone(), y.clone());
@@ -96,7 +104,7 @@ impl Baseline {
     }
 }
 
-/// Reads the scan up to the last block that a plane needs.
+/// Reads the scan up to the last block that a plane needs, and transforms the blocks of the planes.
 #[inline(always)]
 fn read_scan<K: Kernels>(tables: &FileTables, frame: &Frame, bytes: &[u8], planes: &mut [Plane]) -> Result<()> {
     let [luma, ..] = frame.components;
@@ -115,8 +123,8 @@ fn read_scan<K: Kernels>(tables: &FileTables, frame: &Frame, bytes: &[u8], plane
         (planes.iter().zip(components)).map(|(plane, c)| (plane.columns.end - 1) / c.h).max().unwrap_or(0);
     let units = last_row * across + last_column + 1;
     let cut = |unit: usize| {
-        let blocks_a_unit: usize = components.iter().map(|c| c.h * c.v).sum();
-        JpegFault::Cut { blocks: (unit * blocks_a_unit) as u64, of: (across * down * blocks_a_unit) as u64 }
+        let blocks_per_unit: usize = components.iter().map(|c| c.h * c.v).sum();
+        JpegFault::Cut { blocks: (unit * blocks_per_unit) as u64, of: (across * down * blocks_per_unit) as u64 }
     };
     for unit_row in 0..=last_row {
         for unit_column in 0..across {
@@ -128,7 +136,7 @@ fn read_scan<K: Kernels>(tables: &FileTables, frame: &Frame, bytes: &[u8], plane
                 bits.restart((unit / frame.restart_interval - 1) as u8 % 8)?;
                 dc = [0; 3];
             }
-            #[allow(clippy::needless_range_loop, reason = "iterators are called here, not inlined: see avx2.rs")]
+            #[allow(clippy::needless_range_loop, reason = "iterators would not be inlined: see avx2.rs")]
             for i in 0..components.len() {
                 let component = &components[i];
                 for block in 0..component.h * component.v {

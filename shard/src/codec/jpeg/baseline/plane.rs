@@ -1,4 +1,4 @@
-//! The part of a colour plane that is decoded.
+//! The decoded part of a colour plane.
 
 use super::frame::Frame;
 use super::kernels::CHUNK;
@@ -9,22 +9,24 @@ use std::ops::Range;
 pub(super) struct Plane {
     pub pixels: Vec<u8>,
     pub stride: usize,
-    /// Columns and rows of blocks.
+    /// Columns and rows of blocks in the whole plane.
     pub columns: Range<usize>,
     pub rows: Range<usize>,
-    /// Size of the whole plane in pixels, without what fills its last blocks.
+    /// Size of the whole plane in pixels, without the padding of its last blocks.
     pub width: usize,
     pub height: usize,
 }
 
-/// Bytes behind the last row of a plane, so that rows can be read by whole vectors.
+/// Extra bytes after the last row of a plane, so that rows can be read with whole vectors.
 pub(super) const SLACK: usize = CHUNK;
 
 impl Plane {
-    /// Takes the part that pixels `x` and `y` of the image need. `h` and `v`: across and down, how many pixels a sample stands for.
+    /// Selects the part that columns `x` and rows `y` of the image need, and resizes the memory.
+    ///
+    /// A sample covers `h` pixels horizontally and `v` pixels vertically.
     pub fn fit(&mut self, frame: &Frame, (h, v): (usize, usize), x: Range<usize>, y: Range<usize>) {
         (self.width, self.height) = (frame.width.div_ceil(h), frame.height.div_ceil(v));
-        // Smoothing looks at the neighbours.
+        // Smoothing needs the neighbouring samples.
         let blocks = |pixels: Range<usize>, scale: usize, end: usize| {
             let beyond = usize::from(scale > 1);
             let first = (pixels.start / scale).saturating_sub(beyond);
@@ -33,11 +35,12 @@ impl Plane {
         self.columns = blocks(x, h, self.width);
         self.rows = blocks(y, v, self.height);
         self.stride = 8 * self.columns.len();
-        // What was there before is written over.
+        // Old pixels may remain, because the scan overwrites all of them.
         self.pixels.resize(self.stride * 8 * self.rows.len() + SLACK, 0);
     }
 
-    /// The row `y` of the plane, from `self.columns` on, and what lies behind it.
+    /// Returns the pixels from the start of row `y`, at the first column of blocks, to the end of
+    /// the memory.
     pub fn row(&self, y: usize) -> &[u8] {
         &self.pixels[(y - 8 * self.rows.start) * self.stride..]
     }
