@@ -77,8 +77,9 @@ impl Squash {
     pub fn apply(&mut self, pixels: &[u8], size: ImageSize, side: usize, out: &mut [u8]) {
         let kind = if size.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let source = ImageRef::new(size.width.into(), size.height.into(), pixels, kind).expect("an image");
-        let mut target = Image::from_slice_u8(side as u32, side as u32, out, kind).expect("room for the result");
+        let source =
+            ImageRef::new(size.width.into(), size.height.into(), pixels, kind).expect("pixels of the right size");
+        let mut target = Image::from_slice_u8(side as u32, side as u32, out, kind).expect("a buffer of the right size");
         self.0.resize(&source, &mut target, &options).expect("images of one kind");
     }
 }

@@ -1,7 +1,7 @@
 //! Tests that the input pipeline allocates only its ring and the scratch memory of its threads, but
 //! nothing per batch or sample.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 
 use clip_loader::{Loader, Result, Samples, Split, Worker};

@@ -1,6 +1,6 @@
 //! Tests that `ucftrain bench` measures the stated work. Its speed is not tested.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use whole_program_tests::{args, run};
 

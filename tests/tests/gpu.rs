@@ -2,7 +2,7 @@
 //! GPUs, and the work of the host during training. The GPU is a stub, `stub_gpu.c`, which computes
 //! nothing.
 #![cfg(all(feature = "cuda", target_os = "linux"))]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -116,10 +116,7 @@ fn an_unusable_gpu_is_reported_in_one_sentence_with_a_cure() {
     );
     // This is older than every driver that the program can be built for.
     let driver = said(&[("STUB_GPU_DRIVER", "11020")]);
-    assert!(
-        driver.contains("NVIDIA's driver supports CUDA 11.2, but this program was built with CUDA 1"),
-        "{driver}"
-    );
+    assert!(driver.contains("NVIDIA's driver supports CUDA 11.2, but this program was built with CUDA 1"), "{driver}");
     assert!(driver.contains("; update the driver, or build with CUDA 11.2, or use --device cpu"), "{driver}");
 
     // A machine without cuDNN.

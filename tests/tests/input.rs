@@ -1,6 +1,6 @@
 //! Tests of the batches that the input pipeline makes from a packed dataset.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use clip_loader::{Loader, Samples, TestCrop, TestSamples, TrainSamples};
 use clipshard::{Access, Dataset, Decoder, ImageSize};

@@ -1,6 +1,6 @@
 //! Tests the plan of a run on a dataset with the names, splits and frame counts of UCF101.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use serde_json::Value;
 use std::path::Path;

@@ -2,7 +2,7 @@
 //! incomplete files, and numbers that are not finite.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod folder;
 mod numbers;
