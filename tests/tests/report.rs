@@ -1,7 +1,7 @@
 //! Tests of `ucftrain report`: pages of one run and of two runs, missing files, hostile names, and
 //! a browser.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use clip_loader::Work;
 use std::collections::BTreeSet;
@@ -117,7 +117,7 @@ fn two_runs_are_compared_and_fused() {
         "Best epoch (from 0)",
         "spatial test",
         "temporal train",
-        "is the most accurate of 2: it predicts",
+        "<p class=\"lead\">The highest accuracy of these 2 runs is ",
         "Confusion matrix of temporal",
         "Worst videos of spatial",
         "tuned on the test clips: not a result",

@@ -1,31 +1,49 @@
-//! Charts as the page holds them: data and layout for plotly.js, which the crate `plotly` brings with it.
+//! Charts as the page holds them: data and layout for plotly.js, which the crate `plotly` contains.
+//!
+//! The legends are HTML, because plotly.js would shrink the plot for them where the page is narrow.
 
-use super::html::embedded_json;
-use plotly::common::{Anchor, Orientation};
+use super::html::{concat, embedded_json, escape};
 use plotly::configuration::{DisplayModeBar, ModeBarButtonName};
-use plotly::layout::{Axis, HoverMode, Legend, Margin, TraceOrder};
+use plotly::layout::{Axis, HoverMode, Margin};
 use plotly::{Configuration, Layout, Plot, Trace};
 
-/// Colours of runs, and of what else is told apart by colour; legible on white and on black, also without red and green.
-pub const PALETTE: [&str; 8] = ["#3d7fdb", "#e07f35", "#2a9d78", "#a566c8", "#c79a1b", "#d2527a", "#5b9db5", "#8a7f76"];
+/// Colours of runs and of parts of a chart. Each has a contrast of 3:1 to the page in light and
+/// dark, and neighbours differ for readers who do not see red or green.
+pub const PALETTE: [&str; 8] = ["#3d7fdb", "#d4691e", "#2a9d78", "#a566c8", "#a97c0c", "#d2527a", "#4690ab", "#8a7f76"];
 
-/// The colour with this number.
+/// Returns the colour with this number; they repeat after eight.
 pub fn colour(number: usize) -> &'static str {
     PALETTE[number % PALETTE.len()]
 }
 
-/// A text as plotly.js shows it in labels, where it reads a few tags of HTML and decodes entities.
+/// Escapes a text for the labels of plotly.js, which read a few tags of HTML and decode entities.
 pub fn label(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// plotly.js as a `script` element, without what else the crate would embed.
+/// Returns plotly.js as a `script` element, without the other scripts that the crate would embed.
 pub fn library() -> String {
     const END: &str = "</script>";
     let mut sources = Plot::offline_js_sources();
-    // plotly.js comes first; MathJax, as large again, would set formulas, of which there are none.
+    // plotly.js comes first. MathJax follows, is as large again and sets formulas, which the page
+    // does not have.
     sources.truncate(sources.find(END).map_or(sources.len(), |end| end + END.len()));
     sources
+}
+
+/// The mark of an entry of a legend.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mark {
+    /// A solid line.
+    Line,
+    /// A dotted line.
+    Dotted,
+    /// A filled square.
+    Square,
+    /// A filled square, half transparent.
+    PaleSquare,
+    /// A character, such as a star.
+    Character(char),
 }
 
 /// A chart.
@@ -34,62 +52,64 @@ pub struct Chart {
     layout: Layout,
     height: usize,
     attributes: String,
+    legend: Vec<(Mark, &'static str, String)>,
     has_tools: bool,
 }
 
 impl Chart {
-    /// An empty chart, `height` pixels high.
+    /// Starts a chart that is `height` pixels high.
     pub fn new(height: usize) -> Self {
-        let margin = Margin::new().left(52).right(12).top(8).bottom(40);
-        let layout = Layout::new().legend(legend_at(1.02)).margin(margin).hover_mode(HoverMode::XUnified);
-        Self { plot: Plot::new(), layout, height, attributes: String::new(), has_tools: false }
+        let margin = Margin::new().left(40).right(12).top(8).bottom(44);
+        let layout = Layout::new().show_legend(false).margin(margin).hover_mode(HoverMode::XUnified);
+        let (attributes, legend) = (String::new(), Vec::new());
+        Self { plot: Plot::new(), layout, height, attributes, legend, has_tools: false }
     }
 
-    /// With one trace more.
+    /// Adds a trace.
     #[must_use]
     pub fn trace(mut self, trace: Box<dyn Trace>) -> Self {
         self.plot.add_trace(trace);
         self
     }
 
-    /// With these axes.
+    /// Sets the axes.
     #[must_use]
     pub fn axes(mut self, x: Axis, y: Axis) -> Self {
         self.layout = self.layout.x_axis(x).y_axis(y);
         self
     }
 
-    /// With another layout.
+    /// Changes the layout.
     #[must_use]
     pub fn layout(mut self, change: impl FnOnce(Layout) -> Layout) -> Self {
         self.layout = change(self.layout);
         self
     }
 
-    /// With buttons to zoom and to save the picture.
+    /// Adds an entry to the legend above the chart.
+    #[must_use]
+    pub fn legend(mut self, mark: Mark, colour: &'static str, text: impl Into<String>) -> Self {
+        self.legend.push((mark, colour, text.into()));
+        self
+    }
+
+    /// Shows buttons that zoom and save the picture.
     #[must_use]
     pub fn tools(mut self) -> Self {
         self.has_tools = true;
         self
     }
 
-    /// With the legend at another height, in heights of the plot.
-    #[must_use]
-    pub fn legend_above(mut self, height: f64) -> Self {
-        self.layout = self.layout.legend(legend_at(height));
-        self
-    }
-
-    /// With attributes for the page's own script: HTML, ` data-x="..."`.
+    /// Sets attributes for the page's own script, as HTML: ` data-x="..."`.
     #[must_use]
     pub fn attributes(mut self, attributes: String) -> Self {
         self.attributes = attributes;
         self
     }
 
-    /// As HTML.
-    pub fn html(mut self) -> String {
-        let needless = vec![
+    /// Returns the legend and the chart as HTML. `name` describes the chart to screen readers.
+    pub fn html(mut self, name: &str) -> String {
+        let removed = vec![
             ModeBarButtonName::Select2d,
             ModeBarButtonName::Lasso2d,
             ModeBarButtonName::AutoScale2d,
@@ -101,10 +121,13 @@ impl Chart {
                 .responsive(true)
                 .display_logo(false)
                 .display_mode_bar(if self.has_tools { DisplayModeBar::True } else { DisplayModeBar::False })
-                .mode_bar_buttons_to_remove(needless),
+                .mode_bar_buttons_to_remove(removed),
         );
         format!(
-            "<div class=\"chart\" style=\"height:{}px\"{}><script type=\"application/json\">{}</script></div>",
+            "{}<div class=\"chart\" role=\"img\" aria-label=\"{}\" style=\"height:{}px\"{}>\
+             <script type=\"application/json\">{}</script></div>",
+            legend(&self.legend),
+            escape(name),
             self.height,
             self.attributes,
             embedded_json(&self.plot.to_json())
@@ -112,10 +135,22 @@ impl Chart {
     }
 }
 
-/// One row, or a few, above the plot.
-fn legend_at(height: f64) -> Legend {
-    let legend = Legend::new().orientation(Orientation::Horizontal).trace_order(TraceOrder::Normal);
-    legend.x(0.0).y(height).y_anchor(Anchor::Bottom)
+fn legend(entries: &[(Mark, &'static str, String)]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let entry = |(mark, colour, text): &(Mark, &str, String)| {
+        let (class, inside) = match mark {
+            Mark::Line => ("line", String::new()),
+            Mark::Dotted => ("line dotted", String::new()),
+            Mark::Square => ("square", String::new()),
+            Mark::PaleSquare => ("square pale", String::new()),
+            Mark::Character(character) => ("character", character.to_string()),
+        };
+        let text = escape(text);
+        format!("<li><i class=\"{class}\" style=\"color:{colour}\" aria-hidden=\"true\">{inside}</i>{text}</li>")
+    };
+    format!("<ul class=\"legend\">{}</ul>", concat(entries.iter().map(entry)))
 }
 
 #[cfg(test)]
@@ -134,8 +169,11 @@ mod tests {
     #[test]
     fn names_in_charts_are_neither_tags_nor_ends_of_scripts() {
         let name = "</script><b>a&b</b>";
-        let html = Chart::new(100).trace(Scatter::new(vec![1], vec![2]).name(label(name))).html();
+        let html = Chart::new(100)
+            .trace(Scatter::new(vec![1], vec![2]).name(label(name)))
+            .legend(Mark::Line, colour(0), name)
+            .html(name);
         assert_eq!(html.matches("</script>").count(), 1);
-        assert!(html.contains("&lt;/script&gt;&lt;b&gt;a&amp;b&lt;/b&gt;"), "{html}");
+        assert_eq!(html.matches("&lt;/script&gt;&lt;b&gt;a&amp;b&lt;/b&gt;").count(), 3, "trace, legend, name: {html}");
     }
 }

@@ -1,4 +1,5 @@
-//! The epochs of a run: from `log.jsonl`, and where that lacks some, from `train.csv` and `test.csv`.
+//! The epochs of a run. They come from `log.jsonl`, and those that it lacks from `train.csv` and
+//! `test.csv`.
 
 use crate::base::meters::Scored;
 use crate::run::state::{EpochResult, Seconds};
@@ -6,40 +7,40 @@ use clip_loader::Work;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// One epoch, as far as files tell.
+/// An epoch, with the values that the files contain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Epoch {
-    /// From 0.
+    /// Number, from 0.
     pub number: usize,
-    /// Learning rate of its steps.
+    /// Learning rate of its first step.
     pub lr: Option<f64>,
-    /// On the training batches.
+    /// Loss and accuracy on the training batches.
     pub train: Option<Scored>,
-    /// On the test clips.
+    /// Loss and accuracy on the test clips, or on the held-out clips if the run has some.
     pub test: Option<Scored>,
-    /// Where its time went; `log.jsonl` alone knows.
+    /// Time of its parts, which only `log.jsonl` has.
     pub seconds: Option<EpochSeconds>,
 }
 
-/// Where the time of an epoch, or of several, went.
+/// Time of the parts of one or more epochs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EpochSeconds {
-    /// Training steps.
+    /// Time of the training steps.
     pub train: PassSeconds,
-    /// Test pass.
+    /// Time of the test pass.
     pub test: PassSeconds,
-    /// What the decode threads did in the training steps.
+    /// Work of the decode threads in the training steps.
     pub decoding: Work,
 }
 
-/// Seconds of the steps of a pass.
+/// Time of the steps of a pass, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PassSeconds {
-    /// Neither copying nor waiting.
+    /// Time that is neither copying nor waiting.
     pub computing: f64,
-    /// Bringing pixels to the device.
+    /// Time of copying pixels to the device.
     pub copying: f64,
-    /// Waiting for pixels.
+    /// Time of waiting for pixels.
     pub waiting: f64,
 }
 
@@ -49,12 +50,12 @@ impl PassSeconds {
         Self { computing: (batch - waiting - copying).max(0.0), copying, waiting }
     }
 
-    /// All of it.
+    /// Returns the sum of the parts.
     pub fn total(&self) -> f64 {
         self.computing + self.copying + self.waiting
     }
 
-    /// Each part so many times as long.
+    /// Multiplies each part by a factor.
     #[must_use]
     pub fn scaled(&self, by: f64) -> Self {
         Self { computing: by * self.computing, copying: by * self.copying, waiting: by * self.waiting }
@@ -68,7 +69,8 @@ impl PassSeconds {
 }
 
 impl EpochSeconds {
-    /// The sum over epochs, and how many of them tell; none where none does.
+    /// Returns the sum over the epochs that have times, and their number. Returns none if no epoch
+    /// has.
     pub fn sum(epochs: &[Epoch]) -> Option<(Self, usize)> {
         let mut sum = Self::default();
         let mut counted = 0;
@@ -82,35 +84,36 @@ impl EpochSeconds {
     }
 }
 
-/// How a program started to work on a run: once, and once more each time that it went on.
+/// A start of the program: the first of a run, or one that resumed it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Start {
-    /// Of ucftrain.
+    /// Version of ucftrain.
     pub version: String,
-    /// `cpu` or the card's name.
+    /// `cpu` or the name of the GPU.
     pub device: String,
-    /// Of the computing.
+    /// Precision of the computation.
     pub precision: String,
-    /// That decode and compute.
+    /// Number of threads that decode and compute.
     pub threads: usize,
-    /// Whether the run went on.
+    /// Whether the start resumed the run.
     pub resumed: bool,
 }
 
-/// What `log.jsonl` tells.
+/// Content of `log.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
-    /// In their order.
+    /// Starts of the program, in order.
     pub starts: Vec<Start>,
-    /// By number; of one that was logged twice (a program was killed in between) the later.
+    /// Epochs by number. If an epoch was logged twice because the program was killed, the later one
+    /// counts.
     pub epochs: BTreeMap<usize, Epoch>,
-    /// Lines that are not whole.
+    /// Number of lines that cannot be read.
     pub unreadable: usize,
 }
 
 impl Log {
-    /// Reads the lines of `log.jsonl`. Events of other kinds are none of ours.
+    /// Reads the lines of `log.jsonl`, and ignores events of other kinds.
     pub fn parse(text: &str) -> Self {
         #[derive(Deserialize)]
         #[serde(tag = "event", rename_all = "lowercase")]
@@ -153,7 +156,7 @@ impl From<EpochResult> for Epoch {
     }
 }
 
-/// Which of the two tables a CSV file is.
+/// Kind of a CSV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Csv {
     /// `train.csv`.
@@ -163,7 +166,8 @@ pub enum Csv {
 }
 
 impl Csv {
-    /// Adds the epochs of a table to `epochs`, where these do not have them yet, and returns how many lines are not whole.
+    /// Adds the values of a table that `epochs` lacks, and returns the number of lines that cannot
+    /// be read.
     pub fn fill(self, text: &str, epochs: &mut BTreeMap<usize, Epoch>) -> usize {
         let mut unreadable = 0;
         for line in text.lines().skip(1) {
@@ -199,16 +203,18 @@ mod tests {
     use super::*;
 
     const EPOCH: &str = r#"{"best":true,"event":"epoch","result":{"epoch":0,"lr":0.001,
-        "test":{"loss":14.5,"top1":25.0,"top5":75.0},"test_seconds":{"batch":{"count":2.0,"sum":6.0},"data":{"count":2.0,"sum":0.5}},
+        "test":{"loss":14.5,"top1":25.0,"top5":75.0},
+        "test_seconds":{"batch":{"count":2.0,"sum":6.0},"data":{"count":2.0,"sum":0.5}},
         "train":{"loss":2.25,"top1":12.5,"top5":50.0},
-        "train_seconds":{"batch":{"count":4.0,"sum":10.0},"copy":{"count":4.0,"sum":1.0},"data":{"count":4.0,"sum":3.0}}}}"#;
+        "train_seconds":{"batch":{"count":4.0,"sum":10.0},"copy":{"count":4.0,"sum":1.0},
+        "data":{"count":4.0,"sum":3.0}}}}"#;
 
     #[test]
-    fn a_log_tells_starts_epochs_and_where_their_time_went() {
+    fn a_log_has_starts_epochs_and_times() {
         let epoch = EPOCH.replace('\n', "");
         let text = format!(
             "{}\n{epoch}\n{}\n{}\n{{\"event\":\"epo",
-            r#"{"event":"start","version":"0.1.0","device":"cpu","precision":"f32","threads":2,"resumed":false,"cursor":{}}"#,
+            r#"{"event":"start","version":"0.1.0","device":"cpu","precision":"f32","threads":2,"cursor":{}}"#,
             r#"{"event":"something new","x":1}"#,
             epoch.replace("\"top1\":25.0", "\"top1\":26.0"),
         );
@@ -228,10 +234,11 @@ mod tests {
     #[test]
     fn tables_fill_in_the_epochs_that_the_log_lacks() {
         let mut epochs = Log::parse(&EPOCH.replace('\n', "")).epochs;
-        let train = "Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n0,1,0,9,9,9,9\n1,0.5,0.1,1.25,50.0000,100.0000,1e-4\n2,0.";
+        let train = "Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n0,1,0,9,9,9,9\n\
+                     1,0.5,0.1,1.25,50.0000,100.0000,1e-4\n2,0.";
         assert_eq!(Csv::Train.fill(train, &mut epochs), 1);
         assert_eq!(Csv::Test.fill("Epoch,Batch Time,Loss,Prec@1,Prec@5\n1,0.5,3.5,62.5,100.0\n", &mut epochs), 0);
-        assert_eq!(epochs[&0].lr, Some(0.001), "the log counts where both know");
+        assert_eq!(epochs[&0].lr, Some(0.001), "the log takes precedence");
         let expected = Epoch {
             number: 1,
             lr: Some(1e-4),

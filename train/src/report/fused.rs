@@ -1,7 +1,7 @@
-//! What runs give together, where they have scores of the same clips.
+//! The part of the page about fusion: combined scores of runs that have scores of the same clips.
 
-use super::chart::{Chart, PALETTE, label};
-use super::html::{Cell, columns, note, panel, section, table};
+use super::chart::{Chart, Mark, PALETTE};
+use super::html::{Cell, columns, figure, note, panel, section, table};
 use super::run::Run;
 use crate::scores::Scores;
 use crate::scores::accuracy::accuracy;
@@ -12,37 +12,39 @@ use plotly::Scatter;
 use plotly::common::{Line, Marker, MarkerSymbol, Mode};
 use plotly::layout::{Axis, HoverMode};
 
-/// Steps of the weight curve. 60 have 1:1, 1:2, 2:1, 1:3, 3:2 and their like among them.
+/// Number of steps of the weight curve. With 60, the ratios 1:1, 1:2, 1:3, 3:2 and so on are points
+/// of the curve.
 const STEPS: usize = 60;
 
-/// Runs that were fused.
+/// The result of fusing runs.
 pub struct Fused {
-    /// Places in the list of runs.
+    /// Indices of the fused runs in the list of runs.
     pub members: Vec<usize>,
     /// Number of clips.
     pub clips: usize,
-    /// Single streams, average, max, and of two runs the ratios, as `ucftrain fuse` prints them.
+    /// Results of single streams, average and max, and for two runs of the ratios, as
+    /// `ucftrain fuse` prints them.
     pub outcomes: Vec<Outcome>,
-    /// Accuracy over the weight of the first of the first two members.
+    /// Accuracy of the first two members for each weight of the first.
     pub curve: Vec<WeightPoint>,
 }
 
-/// How right two runs are with some weights.
+/// Accuracy of two runs with one weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightPoint {
-    /// Of 60, the weight of the first; the second has the rest.
+    /// Weight of the first run, of 60; the second run has the rest.
     pub weight: usize,
-    /// Percent.
+    /// Accuracy in percent.
     pub top1: f64,
 }
 
 impl WeightPoint {
-    /// Weight of the first in percent of both.
+    /// Returns the weight of the first run in percent.
     pub fn percent(&self) -> f64 {
         100.0 * self.weight as f64 / STEPS as f64
     }
 
-    /// As the option `--ratio` of `ucftrain fuse` takes it.
+    /// Returns the weights as the option `--ratio` of `ucftrain fuse` accepts them.
     pub fn ratio(&self) -> String {
         let (a, b) = (self.weight, STEPS - self.weight);
         let divisor = (1..=STEPS).rev().find(|d| a % d == 0 && b % d == 0).unwrap_or(1);
@@ -50,19 +52,21 @@ impl WeightPoint {
     }
 }
 
-/// Fuses the first runs of the list that have scores of the same clips; none where no two do.
+/// Fuses the first runs of the list that have scores of the same clips. Returns none if no two runs
+/// do.
 pub fn fuse_runs(runs: &[Run]) -> Option<Result<Fused>> {
     let (members, scores) = (0..runs.len()).map(|first| alike(runs, first)).find(|(members, _)| members.len() > 1)?;
     Some(fuse_members(runs, members, &scores))
 }
 
-/// A run and those after it with scores of the same clips and classes, in the order of its clips.
+/// Finds the runs from `first` on with scores of the same clips and classes, and aligns their
+/// scores to those of `first`.
 fn alike(runs: &[Run], first: usize) -> (Vec<usize>, Vec<Scores>) {
     let Some(scores) = &runs[first].scores else { return Default::default() };
     let (mut members, mut aligned) = (vec![first], vec![scores.clone()]);
     for (number, run) in runs.iter().enumerate().skip(first + 1) {
         let Some(other) = &run.scores else { continue };
-        // What differs is no fault here: the runs are then shown without fusion.
+        // A difference is not an error here: the page then shows these runs without fusion.
         if let Ok(other) = align(other, &run.dir, scores, &runs[first].dir) {
             members.push(number);
             aligned.push(other);
@@ -79,7 +83,8 @@ fn fuse_members(runs: &[Run], members: Vec<usize>, scores: &[Scores]) -> Result<
     Ok(Fused { members, clips: report.clips, outcomes: report.results, curve })
 }
 
-/// Accuracy of weighted sums of two streams' scores `[clips, classes]`, the first's weight rising from 0 to all.
+/// Returns the accuracy of weighted sums of two streams' scores `[clips, classes]`, from weight 0
+/// to 1 of the first.
 fn weight_curve(streams: [&[f32]; 2], classes: usize, labels: &[u32]) -> Result<Vec<WeightPoint>> {
     let point = |weight: usize| -> Result<WeightPoint> {
         let ratio = Ratio::parse(&format!("{weight}:{}", STEPS - weight))?;
@@ -89,14 +94,15 @@ fn weight_curve(streams: [&[f32]; 2], classes: usize, labels: &[u32]) -> Result<
     (0..=STEPS).map(point).collect()
 }
 
-/// The best point of a curve; among equals that nearest to equal weights. It is chosen on the test clips: not a result.
+/// Returns the best point of a curve; among equals, the one nearest to equal weights. Because the
+/// test clips choose it, it is not a result.
 pub fn best_point(curve: &[WeightPoint]) -> Option<&WeightPoint> {
     let from_middle = |point: &WeightPoint| (2 * point.weight).abs_diff(STEPS);
     let better = |a: &WeightPoint, b: &WeightPoint| (a.top1, from_middle(b)) > (b.top1, from_middle(a));
     curve.iter().reduce(|best, point| if better(point, best) { point } else { best })
 }
 
-/// The section of these runs; empty where no two have scores of the same clips.
+/// Returns the section of these runs; empty for a single run.
 pub fn fusion(runs: &[Run]) -> String {
     match fuse_runs(runs) {
         None if runs.len() < 2 => String::new(),
@@ -110,19 +116,18 @@ impl Fused {
     fn section(&self, runs: &[Run]) -> String {
         let names: Vec<&str> = self.members.iter().map(|&member| runs[member].name.as_str()).collect();
         let mut words = format!(
-            "Sums of logits of {} test clips, as ucftrain fuse takes them: ratios are {}.",
+            "Sums of logits on {} test clips, as from ucftrain fuse. Weights are in the order {}.",
             self.clips,
             names.join(" : ")
         );
-        let left_out: Vec<&str> =
+        let others: Vec<&str> =
             (0..runs.len()).filter(|run| !self.members.contains(run)).map(|run| runs[run].name.as_str()).collect();
-        if !left_out.is_empty() {
-            words = format!("{words} Without scores of the same clips: {}.", left_out.join(", "));
+        if !others.is_empty() {
+            words =
+                format!("{words} Not fused, for lack of scores of the same clips and classes: {}.", others.join(", "));
         }
-        let panels = [
-            panel("Strategies", &(self.strategies(&names) + &note(&words))),
-            panel("Top-1 over the weight of the first run", &self.weights(&names)),
-        ];
+        let panels =
+            [panel("Ways to combine the runs", &(self.strategies(&names) + &note(&words))), self.weights(&names)];
         section("Fusion", &columns(&panels))
     }
 
@@ -139,23 +144,26 @@ impl Fused {
             ]
         };
         let rows: Vec<Vec<Cell>> = self.outcomes.iter().enumerate().map(row).collect();
-        table(&["strategy", "ratio", "top-1 %", "top-5 %", "class mean %"], &rows)
+        let head = ["Strategy", "Weights", "Accuracy (top-1, %)", "Top-5 accuracy (%)", "Mean class accuracy (%)"];
+        table("Accuracy of each way to combine the runs", &head, &rows)
     }
 
-    /// The curve of weights, the strategies of the table on it, and the point that fits the test clips best.
+    /// Returns the chart of the weight curve, with the strategies of the table and the best point
+    /// on it.
     fn weights(&self, names: &[&str]) -> String {
-        let [first, second] = [0, 1].map(|place: usize| label(names[place]));
+        const HEADING: &str = "Accuracy for each weight";
         let x: Vec<f64> = self.curve.iter().map(WeightPoint::percent).collect();
         let y: Vec<f64> = self.curve.iter().map(|point| point.top1).collect();
         let ratios: Vec<String> = self.curve.iter().map(WeightPoint::ratio).collect();
         let hover = "%{text}: %{y:.2f} %<extra></extra>";
         let line = Scatter::new(x, y).mode(Mode::Lines).line(Line::new().color(PALETTE[0]).width(2.0));
-        let mut chart = Chart::new(320)
+        let mut chart = Chart::new(300)
             .axes(
-                Axis::new().title(format!("weight of {first} in %, the rest is {second}'s")).zero_line(false),
-                Axis::new().tick_suffix(" %").zero_line(false),
+                Axis::new().title("Weight of the first run (%)").zero_line(false),
+                Axis::new().title("Accuracy (% of clips)").zero_line(false).auto_margin(true),
             )
             .layout(|layout| layout.hover_mode(HoverMode::Closest))
+            .legend(Mark::Line, PALETTE[0], "weighted sums")
             .trace(line.text_array(ratios).name("weighted sums").hover_template(hover));
         if names.len() == 2 {
             let known = self.outcomes.iter().filter_map(|outcome| Some((outcome, outcome.ratio.as_deref()?)));
@@ -174,19 +182,27 @@ impl Fused {
                 .marker(Marker::new().color(PALETTE[0]).size(9))
                 .text_array(points.iter().map(|p| p.2.as_str()).collect::<Vec<_>>());
             chart = chart.trace(marks.name("strategies of the table").hover_template(hover));
+            chart = chart.legend(Mark::Character('●'), PALETTE[0], "strategies of the table");
         }
-        let Some(best) = best_point(&self.curve) else { return chart.html() };
+        let Some(best) = best_point(&self.curve) else {
+            return figure(HEADING, &chart.html(HEADING), "");
+        };
         let mark = Marker::new().color(PALETTE[1]).size(13).symbol(MarkerSymbol::XOpen).line(Line::new().width(3.0));
         let tuned = Scatter::new(vec![best.percent()], vec![best.top1]).mode(Mode::Markers).marker(mark);
-        let tuned = tuned.text(format!("{}, tuned on the test list", best.ratio())).hover_template(hover);
-        let words = format!(
-            "The cross marks the best of {} weights, {} with {:.2} %. It is tuned on the test list, so it is not a result: \
-             only ratios chosen beforehand are.",
+        let tuned = tuned.text(format!("{}, tuned on the test clips", best.ratio())).hover_template(hover);
+        let caption = format!(
+            "The first run is {}, the second {}. A flat top means that the exact weight matters little. The cross \
+             marks the best of {} weights, {} with {:.2} %. It is tuned on the test clips and therefore not a \
+             result; report only weights that were chosen beforehand.",
+            names[0],
+            names[1],
             self.curve.len(),
             best.ratio(),
             best.top1
         );
-        chart.trace(tuned.name("tuned on the test list: not a result")).html() + &note(&words)
+        let tuning = "tuned on the test clips: not a result";
+        let chart = chart.trace(tuned.name(tuning)).legend(Mark::Character('✕'), PALETTE[1], tuning);
+        figure(HEADING, &chart.html(HEADING), &caption)
     }
 }
 
@@ -196,9 +212,10 @@ mod tests {
 
     #[test]
     fn the_curve_is_the_accuracy_of_each_weighting() {
-        // Clip 0 (class 0): right where w * 2 > (1 - w) * 1, so w > 1/3 = 20 of 60; at 20 both classes have 2/3, and in f32
-        // 20 * 2 = 40 * 1 exactly: the lower class, the right one, wins.
-        // Clip 1 (class 1): right where (1 - w) * 3 > w * 1, so w < 3/4 = 45 of 60; at 45 the lower class wins, the wrong one.
+        // Clip 0 (class 0) is correct where w * 2 > (1 - w) * 1, so w > 1/3 = 20 of 60. At 20 both
+        // classes have 2/3, in f32 20 * 2 = 40 * 1 exactly: the lower class wins, which is correct.
+        // Clip 1 (class 1) is correct where (1 - w) * 3 > w * 1, so w < 3/4 = 45 of 60. At 45 the
+        // lower class wins, which is wrong.
         let first = [2.0, 0.0, 1.0, 0.0];
         let second = [0.0, 1.0, 0.0, 3.0];
         let curve = weight_curve([&first, &second], 2, &[0, 1]).unwrap();

@@ -1,6 +1,7 @@
-//! HTML text and the few shapes that the page is made of. What comes from a file is escaped here and nowhere else.
+//! HTML text and the elements that the page consists of. Text from files is escaped here and
+//! nowhere else.
 
-/// A text in HTML, in an element or in a quoted attribute.
+/// Escapes a text for an element or a quoted attribute.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -10,7 +11,7 @@ pub fn escape(text: &str) -> String {
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
             '\'' => escaped += "&#39;",
-            // What HTML does not allow.
+            // HTML does not allow this character.
             '\0' => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
@@ -18,7 +19,8 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// The same, with places to break a line in long names: between the words of `CamelCase`, after `_`.
+/// Escapes a text and allows line breaks in long names: between the words of `CamelCase` and after
+/// `_`.
 pub fn breakable(text: &str) -> String {
     let mut html = String::new();
     let mut before = ' ';
@@ -32,7 +34,7 @@ pub fn breakable(text: &str) -> String {
     html
 }
 
-/// JSON inside of a `script` element: the same value, without the sign that could end the element.
+/// Returns JSON of the same value that can stand in a `script` element, because it has no `<`.
 pub fn embedded_json(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
@@ -40,32 +42,33 @@ pub fn embedded_json(json: &str) -> String {
 /// A cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Words, to the left.
+    /// Words, aligned to the left.
     Text(String),
-    /// A number, to the right.
+    /// A number, aligned to the right.
     Number(String),
-    /// A number that is the best of its column.
+    /// The best number of its column, aligned to the right.
     Best(String),
 }
 
 impl Cell {
-    /// Percent with two decimals; a dash where it is not known.
+    /// Returns a percentage with two decimals, or a dash for an unknown one.
     pub fn percent(value: Option<f64>) -> Self {
         Self::Number(value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}")))
     }
 
-    /// Words; a dash where there are none.
+    /// Returns a text, or a dash for an unknown one.
     pub fn text(text: Option<impl Into<String>>) -> Self {
         Self::Text(text.map_or_else(|| "–".to_owned(), Into::into))
     }
 }
 
-/// A table that scrolls sideways where the page is narrow.
-pub fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
+/// Returns a table that scrolls sideways where the page is narrow. `name` describes it to screen
+/// readers.
+pub fn table(name: &str, head: &[&str], rows: &[Vec<Cell>]) -> String {
     let is_number = |column: usize| rows.iter().all(|row| !matches!(row.get(column), Some(Cell::Text(_))));
     let head_cell = |(column, name): (usize, &&str)| {
         let class = if is_number(column) { " class=\"number\"" } else { "" };
-        format!("<th{class}>{}</th>", escape(name))
+        format!("<th scope=\"col\"{class}>{}</th>", escape(name))
     };
     let cell = |cell: &Cell| match cell {
         Cell::Text(text) => format!("<td>{}</td>", breakable(text)),
@@ -74,41 +77,57 @@ pub fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
     };
     let head = concat(head.iter().enumerate().map(head_cell));
     let rows = concat(rows.iter().map(|row| format!("<tr>{}</tr>", concat(row.iter().map(cell)))));
-    format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>")
+    let table = format!("<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>");
+    scrolled("scroll", name, &table)
 }
 
-/// Pieces of HTML, one after the other.
+/// Returns an element that scrolls, also by keyboard. `name` describes it to screen readers;
+/// `inside` is HTML.
+pub fn scrolled(class: &str, name: &str, inside: &str) -> String {
+    format!("<div class=\"{class}\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{inside}</div>", escape(name))
+}
+
+/// Joins pieces of HTML.
 pub fn concat(pieces: impl Iterator<Item = String>) -> String {
     pieces.collect::<Vec<_>>().concat()
 }
 
-/// A list of sentences.
+/// Returns a list of sentences, or nothing without sentences.
 pub fn list(class: &str, sentences: impl Iterator<Item = String>) -> String {
     let items = concat(sentences.map(|sentence| format!("<li>{}</li>", escape(&sentence))));
     if items.is_empty() { items } else { format!("<ul class=\"{class}\">{items}</ul>") }
 }
 
-/// A paragraph below a heading or a chart.
+/// Returns a paragraph that explains the element next to it.
 pub fn note(text: &str) -> String {
     format!("<p class=\"note\">{}</p>", escape(text))
 }
 
-/// A part of the page; `inside` is HTML.
+/// Returns a section of the page; `inside` is HTML.
 pub fn section(heading: &str, inside: &str) -> String {
     format!("<section><h2>{}</h2>{inside}</section>", escape(heading))
 }
 
-/// One of several things that stand beside each other where the page is wide; `inside` is HTML.
+/// Returns a box with a heading; `inside` is HTML.
 pub fn panel(heading: &str, inside: &str) -> String {
     format!("<div class=\"panel\"><h3>{}</h3>{inside}</div>", escape(heading))
 }
 
-/// Things beside each other.
+/// Returns a box with a chart: its heading, `chart` as HTML, and a caption that says what to look
+/// for.
+pub fn figure(heading: &str, chart: &str, caption: &str) -> String {
+    let (heading, caption) = (escape(heading), escape(caption));
+    format!(
+        "<figure class=\"panel\"><h3>{heading}</h3>{chart}<figcaption class=\"note\">{caption}</figcaption></figure>"
+    )
+}
+
+/// Returns boxes that stand next to each other where the page is wide.
 pub fn columns(panels: &[String]) -> String {
     format!("<div class=\"columns\">{}</div>", panels.concat())
 }
 
-/// Seconds for people.
+/// Returns a duration in its two largest units.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
@@ -129,10 +148,12 @@ mod tests {
         assert_eq!(breakable("<b>v_PlayingDhol"), "&lt;b&gt;v_<wbr>Playing<wbr>Dhol");
         for html in [
             breakable(hostile),
-            table(&[hostile], &[vec![Cell::Text(hostile.into())], vec![Cell::Best(hostile.into())]]),
+            table(hostile, &[hostile], &[vec![Cell::Text(hostile.into())], vec![Cell::Best(hostile.into())]]),
             note(hostile),
             section(hostile, ""),
             panel(hostile, ""),
+            figure(hostile, "", hostile),
+            list("starts", [hostile.to_owned()].into_iter()),
         ] {
             assert!(!html.contains("<img") && !html.contains("\"alert"), "{html}");
         }
@@ -147,13 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_numbers_stand_to_the_right() {
+    fn columns_of_numbers_are_aligned_to_the_right() {
         let rows = [
             vec![Cell::Text("a".into()), Cell::percent(Some(12.346))],
             vec![Cell::text(None::<String>), Cell::percent(None)],
         ];
-        let html = table(&["run", "top-1"], &rows);
-        assert!(html.contains("<th>run</th><th class=\"number\">top-1</th>"), "{html}");
+        let html = table("Runs", &["Run", "Accuracy (%)"], &rows);
+        assert!(
+            html.contains("<th scope=\"col\">Run</th><th scope=\"col\" class=\"number\">Accuracy (%)</th>"),
+            "{html}"
+        );
         assert!(html.contains("<td>a</td><td class=\"number\">12.35</td>"), "{html}");
         assert!(html.contains("<td>–</td><td class=\"number\">–</td>"), "{html}");
     }

@@ -1,7 +1,9 @@
-//! Runs as one page of HTML that needs nothing beside itself.
+//! The report: one HTML page about one or more runs, which needs no other file and no network.
 //!
-//! `run` reads what a folder holds, `view` works out what follows from it, a module each writes the parts of the page
-//! (`summary`, `training`, `fused`, `classes`, `worst`), `page` puts them together. Every figure comes from a file of a run.
+//! `run` reads the files of a run folder (with `epochs`), and `view` derives values such as the
+//! confusion matrix. Each part of the page has a module (`summary`, `training`, `fused`, `classes`,
+//! `worst`), and `page` joins the parts. `html` and `chart` are the elements that the parts use.
+//! Every figure of the page comes from a file of a run.
 
 mod chart;
 mod classes;
@@ -23,15 +25,17 @@ use anyhow::Result;
 use run::Run;
 use std::path::{Path, PathBuf};
 
-/// Writes the page of a run that has just ended into its folder. The run is not worth less without it.
+/// Writes the page of a run that has just ended into its folder. If that fails, prints a warning
+/// only, because the results of the run are complete without the page.
 pub fn after_training(dir: &Path) {
     let out = dir.join(REPORT_FILE);
     if let Err(error) = write(&[dir.to_owned()], None, &out) {
-        note(&format!("warning: no {REPORT_FILE}: {error:#}"));
+        note(&format!("warning: cannot write {REPORT_FILE}: {error:#}"));
     }
 }
 
-/// Writes the page of these runs, whole or not at all, and returns its size in bytes.
+/// Writes the page of these runs and returns its size in bytes. Another page at `out` is replaced
+/// only when the new one is complete.
 pub fn write(dirs: &[PathBuf], data: Option<&Path>, out: &Path) -> Result<usize> {
     let mut runs = dirs.iter().map(|dir| Run::read(dir)).collect::<Result<Vec<_>>>()?;
     run::name_apart(&mut runs);

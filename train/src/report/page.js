@@ -1,12 +1,14 @@
-// Draws the charts that the page holds as JSON, in the page's colours, and orders the confusion matrices.
+// Draws the charts, whose data the page holds as JSON, in the colours of the page, and orders the confusion matrices.
 (() => {
   "use strict";
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isTouched = matchMedia("(pointer: coarse)").matches;
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const isMatrix = div => "orders" in div.dataset;
+  const isNarrow = div => div.clientWidth < 520;
+  const NAME_LETTERS = 12, FEW_CLASSES = 12;
 
-  // The page's colours; they are not in the JSON, as they change with the system's theme.
+  // Sets the colours of a layout. They are not part of the JSON, because they change with the system's theme.
   function dress(layout) {
     const ink = colour("--ink"), line = colour("--line"), sheet = colour("--sheet");
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
@@ -16,62 +18,81 @@
     for (const axis of [layout.xaxis, layout.yaxis]) {
       if (!axis) continue;
       axis.gridcolor = axis.zerolinecolor = line;
-      axis.title = { ...axis.title, font: { size: 12, color: colour("--faint") } };
+      axis.title = { ...axis.title, standoff: 8, font: { size: 13, color: colour("--faint") } };
     }
+    // A finger scrolls the page; the buttons above a matrix still zoom.
+    if (isTouched) layout.dragmode = false;
     return layout;
   }
 
-  // As square as there is room for, at least ten pixels a class where the page is wide enough.
+  // Makes a matrix as square as the page allows, with at least ten pixels per class where the page is wide enough.
   function resize(div) {
     const classes = div.figure.data[0].x.length;
-    div.style.maxWidth = Math.max(560, classes * 10 + 190) + "px";
-    div.style.height = Math.min(div.clientWidth, Math.max(520, classes * 9.6 + 170)) + "px";
+    div.style.maxWidth = Math.max(640, classes * 11 + 190) + "px";
+    div.style.height = Math.min(div.clientWidth + (isNarrow(div) ? 40 : 0), Math.max(560, classes * 10.6 + 190)) + "px";
   }
 
-  // Names only where they can be read: as large as the classes in sight allow.
-  function labelled(div, shown) {
-    const room = (Math.min(div.clientWidth, parseFloat(div.style.height)) - 150) / shown;
-    const size = Math.min(12, Math.floor(room * 0.8 * 2) / 2);
-    return size >= 6.5 ? { size } : null;
+  // Returns the size of class names for the number of classes in sight, or null where names would be too small to read.
+  function nameSize(div, shown) {
+    const space = (Math.min(div.clientWidth, parseFloat(div.style.height)) - 170) / shown;
+    const size = Math.min(12, Math.floor(space * 0.86 * 2) / 2);
+    return size >= 8 ? size : null;
   }
 
+  // Shortens a name, which is escaped for plotly.js.
+  function shortened(name) {
+    const [and, less, more] = ["&amp;", "&lt;", "&gt;"];
+    const letters = [...name.replaceAll(less, "<").replaceAll(more, ">").replaceAll(and, "&")];
+    if (letters.length <= NAME_LETTERS) return name;
+    const short = letters.slice(0, NAME_LETTERS - 1).join("") + "…";
+    return short.replaceAll("&", and).replaceAll("<", less).replaceAll(">", more);
+  }
+
+  // Sets the class names on the axes of a matrix.
   function label(div, layout) {
-    for (const axis of [layout.xaxis, layout.yaxis]) {
-      const font = labelled(div, Math.abs(axis.range[1] - axis.range[0]));
-      axis.showticklabels = font !== null;
-      axis.ticks = font ? "outside" : "";
-      if (font) axis.tickfont = font;
+    const original = div.figure.layout;
+    for (const [axis, before] of [[layout.xaxis, original.xaxis], [layout.yaxis, original.yaxis]]) {
+      const size = nameSize(div, Math.abs(axis.range[1] - axis.range[0]));
+      axis.showticklabels = size !== null;
+      axis.ticks = size ? "outside" : "";
+      axis.tickangle = axis === layout.xaxis && isNarrow(div) ? -90 : before.tickangle;
+      axis.tickmode = "array";
+      axis.tickvals = axis.categoryarray;
+      axis.ticktext = isNarrow(div) ? axis.categoryarray.map(shortened) : axis.categoryarray;
+      if (size) axis.tickfont = { size };
     }
     return layout;
   }
 
-  // The data in another order of classes.
+  // Returns the data of a matrix in another order of classes, in the colours of the page. Few classes have numbers in their cells.
   function ordered(data, order) {
     const pick = row => order.map(i => row[i]);
     return data.map(trace => ({
       ...trace, x: pick(trace.x), y: pick(trace.y), z: pick(trace.z).map(pick), text: pick(trace.text).map(pick),
+      colorscale: [[0, colour(`--${trace.name}-low`)], [1, colour(`--${trace.name}-high`)]],
+      ...(order.length <= FEW_CLASSES && { xgap: 2, ygap: 2, texttemplate: "%{z:.0f}", textfont: { size: 13, weight: 600 } }),
     }));
   }
 
   function draw(div) {
     const { data, layout, config } = div.figure;
-    if (isTouched && !isMatrix(div)) layout.dragmode = false;
     if (!isMatrix(div)) return Plotly.newPlot(div, data, dress(layout), config);
     resize(div);
     const order = JSON.parse(div.dataset.orders)[div.order || 0];
     const names = order.map(i => data[0].x[i]);
-    for (const axis of [layout.xaxis, layout.yaxis]) Object.assign(axis, { categoryorder: "array", categoryarray: names });
-    return Plotly.react(div, ordered(data, order), label(div, dress(structuredClone(layout))), config);
+    const now = structuredClone(layout);
+    for (const axis of [now.xaxis, now.yaxis]) Object.assign(axis, { categoryorder: "array", categoryarray: names });
+    return Plotly.react(div, ordered(data, order), label(div, dress(now)), config);
   }
 
-  // Zooming changes how many classes are in sight, and so the size of their names.
+  // Updates the class names when zooming changes how many classes are in sight.
   function follow(div) {
     div.on("plotly_relayout", () => {
       const { xaxis, yaxis } = div.layout;
-      const before = JSON.stringify([xaxis.tickfont, xaxis.showticklabels, yaxis.tickfont, yaxis.showticklabels]);
+      const names = () => JSON.stringify([xaxis.tickfont, xaxis.showticklabels, yaxis.tickfont, yaxis.showticklabels]);
+      const before = names();
       label(div, div.layout);
-      const after = JSON.stringify([xaxis.tickfont, xaxis.showticklabels, yaxis.tickfont, yaxis.showticklabels]);
-      if (before !== after) Plotly.react(div, div.data, div.layout, div.figure.config);
+      if (before !== names()) Plotly.react(div, div.data, div.layout, div.figure.config);
     });
   }
 

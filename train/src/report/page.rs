@@ -1,4 +1,4 @@
-//! The page: its parts in their order, its style, its script.
+//! The page: its parts in order, its style sheet and its scripts.
 
 use super::chart::library;
 use super::epochs::Start;
@@ -8,11 +8,12 @@ use super::view::View;
 use super::{classes, fused, summary, training, worst};
 use std::path::Path;
 
-/// Nothing is loaded from anywhere: the page can neither fetch nor tell.
+/// Content security policy: the page loads nothing and sends nothing.
 const POLICY: &str =
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:";
 
-/// The page of these runs, as HTML. `data` says where their data set is, if not where their settings do.
+/// Returns the page of these runs as HTML. `data` is the folder of their dataset, if that is not
+/// where the settings say.
 pub fn page(runs: &[Run], data: Option<&Path>) -> String {
     let views: Vec<View<'_>> = runs.iter().map(|run| View::of(run, data)).collect();
     let all: Vec<&Run> = runs.iter().collect();
@@ -27,17 +28,18 @@ pub fn page(runs: &[Run], data: Option<&Path>) -> String {
     };
     let body = [
         format!("<header><h1>{}</h1>{about}</header>", escape(&title)),
-        summary::faults(runs),
         summary::summary(&views),
-        training::training(&all),
+        summary::faults(runs),
         fused::fusion(runs),
+        training::training(&all),
         classes::classes(&views),
         worst::worst_videos(&views),
         settings(runs),
     ]
     .concat();
     let footer = format!(
-        "<footer>Written by ucftrain {} from the files of {}. Charts by plotly.js, which is part of this page.</footer>",
+        "<footer>Written by ucftrain {} from the files in {}. \
+         The charts use plotly.js, which is part of this page.</footer>",
         env!("CARGO_PKG_VERSION"),
         escape(&runs.iter().map(|run| run.dir.display().to_string()).collect::<Vec<_>>().join(", "))
     );
@@ -46,8 +48,9 @@ pub fn page(runs: &[Run], data: Option<&Path>) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{} – ucftrain report</title>\n<style>{}</style>\n</head><body><main>\n{body}\n</main>{footer}\n\
-         <noscript><p class=\"note\">Charts need JavaScript.</p></noscript>\n{}\n<script>{}</script>\n</body></html>\n",
+         <title>{} – ucftrain report</title>\n<style>{}</style>\n</head><body><main>\n\
+         <noscript><p class=\"faults\">The charts need JavaScript; the tables do not.</p></noscript>\n{body}\n\
+         </main>{footer}\n{}\n<script>{}</script>\n</body></html>\n",
         escape(&title),
         include_str!("page.css"),
         library(),
@@ -55,18 +58,19 @@ pub fn page(runs: &[Run], data: Option<&Path>) -> String {
     )
 }
 
-/// How each run was set up: its `config.toml` as it is, and the machines that it ran on.
+/// Returns the section about the settings of each run: the text of `config.toml`, and the starts of
+/// the program.
 fn settings(runs: &[Run]) -> String {
     let one = |run: &Run| {
         let starts = list(
             "starts",
             run.starts.iter().map(|start| {
-                let went_on = if start.resumed { "resumed" } else { "started" };
+                let verb = if start.resumed { "resumed" } else { "started" };
                 let Start { version, device, precision, threads, .. } = start;
-                format!("{went_on} with ucftrain {version} on {device}, {precision}, {threads} threads")
+                format!("{verb} with ucftrain {version} on {device}, {precision}, {threads} threads")
             }),
         );
-        let config = run.config.as_deref().unwrap_or("config.toml is missing");
+        let config = run.config.as_deref().unwrap_or("config.toml is missing or cannot be read");
         format!("<details><summary>{}</summary>{starts}<pre>{}</pre></details>", escape(&run.name), escape(config))
     };
     section("Settings", &concat(runs.iter().map(one)))

@@ -1,4 +1,4 @@
-//! What the folder of a run holds, as far as it is there and whole.
+//! The files of a run folder. Missing and unreadable ones become faults that the page lists.
 
 use super::epochs::{Csv, Epoch, EpochSeconds, Log, Start};
 use crate::base::meters::Scored;
@@ -13,27 +13,27 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
-/// A run as its folder shows it.
+/// The content of a run folder.
 pub struct Run {
-    /// Name of its folder.
+    /// Name of the folder; its path if several runs have one name.
     pub name: String,
-    /// Its folder.
+    /// Path of the folder.
     pub dir: PathBuf,
-    /// `config.toml`, as it is written.
+    /// Text of `config.toml`.
     pub config: Option<String>,
-    /// The same, read.
+    /// Settings in `config.toml`.
     pub settings: Option<Given>,
-    /// What the network is.
+    /// Description of the network.
     pub network: Option<Network>,
-    /// Where the run is, by its checkpoint.
+    /// State of the checkpoint.
     pub state: Option<State>,
-    /// How programs started to work on it.
+    /// Starts of the program.
     pub starts: Vec<Start>,
-    /// Its epochs in their order.
+    /// Epochs in order.
     pub epochs: Vec<Epoch>,
-    /// Scores of the best epoch.
+    /// Scores of the best epoch on the test clips.
     pub scores: Option<Scores>,
-    /// What is missing or not whole, a sentence each.
+    /// Problems with the files, one sentence each.
     pub faults: Vec<String>,
 }
 
@@ -41,20 +41,20 @@ pub struct Run {
 const FILES: [&str; 7] =
     ["config.toml", "log.jsonl", "train.csv", "test.csv", SCORES_FILE, "best.safetensors", "checkpoint.safetensors"];
 
-/// No text file of a run that is read is larger.
+/// Largest size of a text file that is read.
 const MOST_BYTES: u64 = 1 << 30;
 
 impl Run {
     /// Reads a run's folder.
     ///
     /// # Errors
-    /// The folder is not there, or holds no file of a run.
+    /// The folder does not exist or contains no file of a run.
     pub fn read(dir: &Path) -> Result<Self> {
         if !dir.is_dir() {
-            bail!("{}: there is no such folder", dir.display());
+            bail!("{}: the folder does not exist", dir.display());
         }
         if !FILES.iter().any(|name| dir.join(name).is_file()) {
-            bail!("{}: nothing of a run in this folder; it has none of {}", dir.display(), FILES.join(", "));
+            bail!("{}: not a run folder; it has none of {}", dir.display(), FILES.join(", "));
         }
         let mut parts = Parts { dir, missing: Vec::new(), broken: Vec::new() };
         let text = |path: &Path| {
@@ -94,7 +94,8 @@ impl Run {
         Ok(run)
     }
 
-    /// The best epoch's network on the test clips; none where held-out clips chose it and the test is still to come.
+    /// Returns loss and accuracy of the best epoch's network on the test clips. Returns none if
+    /// held-out clips choose the best epoch and the test clips have not been evaluated yet.
     pub fn result(&self) -> Option<Scored> {
         if self.has_held_out_clips() {
             return self.state.as_ref()?.tested.map(|(_, test)| test);
@@ -106,71 +107,73 @@ impl Run {
         self.settings.as_ref().and_then(|settings| settings.val_groups.as_ref()).is_some()
     }
 
-    /// What the clips are called that each epoch was tried on.
+    /// Returns the name of the clips that choose the best epoch.
     pub fn judges(&self) -> &'static str {
         if self.has_held_out_clips() { "held-out" } else { "test" }
     }
 
-    /// Says where the scores are not those of the result.
+    /// Adds a fault if the scores are not those of the result.
     fn compare_scores(&mut self) {
         let (Some(best), Some(scores)) = (self.result(), &self.scores) else { return };
         let Some(labels) = &scores.labels else {
-            self.faults.push(format!("{SCORES_FILE} has no labels."));
+            self.faults.push(format!("{SCORES_FILE} has no labels, so accuracy cannot be computed from it."));
             return;
         };
         let top1 = accuracy(&scores.logits, scores.classes, labels).top1;
         // train.csv and test.csv have three decimals.
         if (top1 - best.top1).abs() > 1e-3 {
             self.faults.push(format!(
-                "{SCORES_FILE} has a top-1 of {top1:.3} %, the best epoch one of {:.3} %: they are not of one epoch.",
+                "{SCORES_FILE} has an accuracy of {top1:.3} %, but the best epoch has {:.3} %: \
+                 the scores are of another epoch.",
                 best.top1
             ));
         }
     }
 
-    /// The epoch with the highest test top-1, the first among equals.
+    /// Returns the epoch with the highest top-1 accuracy on the test (or held-out) clips; among
+    /// equals, the first.
     pub fn best(&self) -> Option<&Epoch> {
         let top1 = |epoch: &Epoch| epoch.test.map_or(f64::NEG_INFINITY, |test| test.top1);
         let tested = self.epochs.iter().filter(|epoch| epoch.test.is_some());
         tested.reduce(|best, epoch| if top1(epoch) > top1(best) { epoch } else { best })
     }
 
-    /// Sums over its epochs, and how many of them tell.
+    /// Returns the sum of the times of its epochs, and the number of epochs that have times.
     pub fn seconds(&self) -> Option<(EpochSeconds, usize)> {
         EpochSeconds::sum(&self.epochs)
     }
 
-    /// The stream that its network reads.
+    /// Returns the stream that its network reads.
     pub fn stream(&self) -> Option<Stream> {
         self.network.as_ref().map(|network| network.stream).or_else(|| self.settings.as_ref()?.stream)
     }
 
-    /// resnet18 to resnet152.
+    /// Returns the architecture: resnet18 to resnet152.
     pub fn arch(&self) -> Option<&str> {
         let settings = || self.settings.as_ref()?.arch.as_deref();
         self.network.as_ref().map(|network| network.arch.as_str()).or_else(settings)
     }
 
-    /// The split that it learns from.
+    /// Returns the split that it learns from.
     pub fn split(&self) -> Option<&str> {
         let settings = || self.settings.as_ref()?.split.as_deref();
         self.network.as_ref().map(|network| network.split.as_str()).or_else(settings)
     }
 
-    /// Name of the recipe.
+    /// Returns the name of the recipe.
     pub fn recipe(&self) -> Option<String> {
         let recipe = self.settings.as_ref()?.recipe?;
         recipe.to_possible_value().map(|value| value.get_name().to_owned())
     }
 
-    /// Epochs that are over, of those that it is to have.
+    /// Returns the number of complete epochs and, if known, of planned ones: `3 of 5`.
     pub fn progress(&self) -> String {
         let planned = self.settings.as_ref().and_then(|settings| settings.epochs);
         planned.map_or_else(|| self.epochs.len().to_string(), |planned| format!("{} of {planned}", self.epochs.len()))
     }
 }
 
-/// Gives runs of one name their whole paths for names.
+/// Renames runs that share a name to their paths.
 pub fn name_apart(runs: &mut [Run]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for run in runs {
@@ -180,13 +183,13 @@ pub fn name_apart(runs: &mut [Run]) {
     }
 }
 
-/// The folder's name, also where it is given as `.`.
+/// Returns the folder's name, also if its path is `.`.
 fn folder_name(dir: &Path) -> String {
     let named = if dir.file_name().is_some() { dir.to_owned() } else { dir.canonicalize().unwrap_or(dir.to_owned()) };
     named.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Reads the parts of a folder and keeps what went wrong.
+/// A reader of the files of a folder that collects problems.
 struct Parts<'a> {
     dir: &'a Path,
     missing: Vec<&'static str>,
@@ -203,7 +206,7 @@ impl Parts<'_> {
         match read(&path) {
             Ok(part) => Some(part),
             Err(error) => {
-                // The error names the file.
+                // The error already names the file.
                 self.broken.push(format!("{error:#}."));
                 None
             }
@@ -216,7 +219,7 @@ impl Parts<'_> {
 
     fn has_unreadable(&mut self, name: &str, lines: usize) {
         if lines > 0 {
-            self.broken.push(format!("{name}: {lines} of its lines are not whole and are left out."));
+            self.broken.push(format!("{name}: cannot read {lines} of its lines."));
         }
     }
 

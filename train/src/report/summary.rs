@@ -1,36 +1,37 @@
-//! The first part: what the runs are and how good.
+//! The first part of the page: what the runs are, their accuracy, and problems with their files.
 
 use super::html::{Cell, concat, duration, escape, list, note, table};
 use super::run::Run;
 use super::view::View;
 
-/// What is missing or not whole, if anything is.
+/// Lists the files that are missing, incomplete or contradictory; empty if there are none.
 pub fn faults(runs: &[Run]) -> String {
     let of = |run: &Run| if runs.len() > 1 { format!("{}: ", run.name) } else { String::new() };
     let sentences = |run: &Run| run.faults.iter().map(|fault| of(run) + fault).collect::<Vec<_>>();
     list("faults", runs.iter().flat_map(sentences))
 }
 
-/// One run's figures as tiles, several runs' as a table.
+/// Returns the answer of the page: one run's figures as tiles, or several runs' figures as a table.
 pub fn summary(views: &[View<'_>]) -> String {
     match views {
-        [view] => tiles(view),
-        views => comparison(views),
+        [view] => lead(view) + &tiles(view) + &under_way(view.run),
+        views => leader(views) + &comparison(views),
     }
 }
 
-/// In a few words what a run is.
+/// Describes a run in a few words.
 pub fn subtitle(run: &Run) -> String {
     let stream = run.stream().map(|stream| stream.to_string());
     let recipe = run.recipe().map(|recipe| format!("recipe {recipe}"));
     let split = run.split().map(|split| format!("split {split}"));
     let data = run.settings.as_ref().and_then(|settings| settings.data.as_ref());
-    let data = data.map(|data| format!("data {}", data.display()));
+    let data = data.map(|data| format!("dataset {}", data.display()));
     let parts = [stream, run.arch().map(String::from), recipe, split, data];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// Time of all epochs' steps and test passes in seconds, and the percentage of the training steps that was waiting.
+/// Returns the time of all training steps and test passes in seconds, and the percentage of the
+/// training steps that was waiting.
 fn time(run: &Run) -> Option<(f64, f64)> {
     let (sum, _) = run.seconds()?;
     let training = sum.train.total();
@@ -38,39 +39,82 @@ fn time(run: &Run) -> Option<(f64, f64)> {
     Some((training + sum.test.total(), wait))
 }
 
+fn paragraph(text: &str) -> String {
+    format!("<p class=\"lead\">{}</p>", escape(text))
+}
+
+/// Names the clips of a run's accuracy: `28 test clips`.
+fn test_clips(view: &View<'_>) -> String {
+    let number = view.run.scores.as_ref().map(|scores| format!("{} ", scores.names.len()));
+    format!("{}test clips", number.unwrap_or_default())
+}
+
+/// Says in one sentence how good a run is.
+fn lead(view: &View<'_>) -> String {
+    let run = view.run;
+    paragraph(&match (run.best(), view.top1()) {
+        (Some(best), Some(top1)) => format!(
+            "The network of epoch {} predicts the class of {top1:.2} % of the {} correctly.",
+            best.number,
+            test_clips(view)
+        ),
+        (Some(best), None) => format!(
+            "Epoch {} is the best on the held-out clips. Its network has not been evaluated on the test clips yet.",
+            best.number
+        ),
+        (None, Some(top1)) => format!("The network predicts the class of {top1:.2} % of the test clips correctly."),
+        (None, None) => "No epoch has been evaluated yet.".to_owned(),
+    })
+}
+
+/// Names the most accurate of several runs.
+fn leader(views: &[View<'_>]) -> String {
+    let known = views.iter().filter_map(|view| Some((view, view.top1()?)));
+    let best = known.reduce(|best, other| if other.1 > best.1 { other } else { best });
+    paragraph(&match best {
+        Some((view, top1)) => format!(
+            "The highest accuracy of these {} runs is {top1:.2} % of the {}, from the run {}.",
+            views.len(),
+            test_clips(view),
+            view.run.name
+        ),
+        None => "None of these runs has been evaluated on test clips yet.".to_owned(),
+    })
+}
+
 fn tiles(view: &View<'_>) -> String {
     let run = view.run;
     let percent = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2} %"));
-    let clips = run.scores.as_ref().map_or_else(String::new, |scores| format!("of {} test clips", scores.names.len()));
     let best = run.best().map_or_else(|| "–".to_owned(), |epoch| epoch.number.to_string());
     let (seconds, wait) = time(run).unzip();
     let damaged = run.state.as_ref().map_or(0, |state| state.damaged);
     let mut tiles = vec![
-        ("Top-1", percent(view.top1()), clips),
-        ("Top-5", percent(view.top5()), "of the same epoch".to_owned()),
-        ("Mean class accuracy", percent(view.mean_class_accuracy()), "of all classes".to_owned()),
-        ("Best epoch", best, format!("from 0; {} over", run.progress())),
-        ("Time", seconds.map_or_else(|| "–".to_owned(), duration), "steps and test passes".to_owned()),
-        ("Waiting for data", percent(wait), "of the training steps".to_owned()),
+        ("Accuracy (top-1)", percent(view.top1()), format!("of {}", test_clips(view))),
+        ("Top-5 accuracy", percent(view.top5()), "class among the five best".to_owned()),
+        ("Mean class accuracy", percent(view.mean_class_accuracy()), "each class counts the same".to_owned()),
+        ("Best epoch", best, format!("counted from 0; {} done", run.progress())),
+        ("Time", seconds.map_or_else(|| "–".to_owned(), duration), "training and test passes".to_owned()),
+        ("Waiting for data", percent(wait), "of the time of training steps".to_owned()),
     ];
     if damaged > 0 {
         tiles.push(("Damaged samples", damaged.to_string(), "replaced by others".to_owned()));
     }
     let tile = |(name, value, words): (&str, String, String)| {
         let (value, words) = (escape(&value), escape(&words));
-        format!("<div class=\"tile\"><div>{name}</div><strong>{value}</strong><div>{words}</div></div>")
+        format!("<div class=\"tile\"><dt>{name}</dt><dd><strong>{value}</strong>{words}</dd></div>")
     };
-    format!("<div class=\"tiles\">{}</div>", concat(tiles.into_iter().map(tile))) + &under_way(run)
+    format!("<dl class=\"tiles\">{}</dl>", concat(tiles.into_iter().map(tile)))
 }
 
-/// Where a run stands that has not finished.
+/// Says where a run stands that has not finished.
 fn under_way(run: &Run) -> String {
     let planned = run.settings.as_ref().and_then(|settings| settings.epochs);
     match (&run.state, planned) {
         (Some(state), Some(planned)) if state.cursor.epoch < planned => {
             let cursor = state.cursor;
             note(&format!(
-                "The run has not finished: its checkpoint is in epoch {}, after {} steps of it ({} in all).",
+                "The run has not finished. Its checkpoint is in epoch {}, after step {} of that epoch; the run has \
+                 taken {} steps.",
                 cursor.epoch, cursor.step, cursor.steps_done
             ))
         }
@@ -78,7 +122,7 @@ fn under_way(run: &Run) -> String {
     }
 }
 
-/// A row a run; the best of each column stands out.
+/// Returns a table with one row per run, in which the best value of each column stands out.
 fn comparison(views: &[View<'_>]) -> String {
     let highest = |values: Vec<Option<f64>>| values.into_iter().flatten().fold(f64::NEG_INFINITY, f64::max);
     let best_top1 = highest(views.iter().map(View::top1).collect());
@@ -94,35 +138,36 @@ fn comparison(views: &[View<'_>]) -> String {
         let best = run.best().map_or_else(|| "–".to_owned(), |epoch| epoch.number.to_string());
         vec![
             Cell::Text(run.name.clone()),
+            figure(view.top1(), best_top1),
+            figure(view.top5(), best_top5),
+            figure(view.mean_class_accuracy(), best_mean),
+            Cell::Number(best),
+            Cell::Number(run.progress()),
+            Cell::Number(seconds.map_or_else(|| "–".to_owned(), duration)),
+            Cell::percent(wait),
             Cell::text(run.stream().map(|stream| stream.to_string())),
             Cell::text(run.arch()),
             Cell::text(run.recipe()),
             Cell::text(run.split()),
-            Cell::Number(best),
-            figure(view.top1(), best_top1),
-            figure(view.top5(), best_top5),
-            figure(view.mean_class_accuracy(), best_mean),
-            Cell::Number(run.progress()),
-            Cell::Number(seconds.map_or_else(|| "–".to_owned(), duration)),
-            Cell::percent(wait),
         ]
     };
     let rows: Vec<Vec<Cell>> = views.iter().map(row).collect();
     let head = [
-        "run",
-        "stream",
-        "arch",
-        "recipe",
-        "split",
-        "best epoch",
-        "top-1 %",
-        "top-5 %",
-        "mean class %",
-        "epochs",
-        "time",
-        "data wait %",
+        "Run",
+        "Accuracy (top-1, %)",
+        "Top-5 accuracy (%)",
+        "Mean class accuracy (%)",
+        "Best epoch (from 0)",
+        "Epochs done",
+        "Time",
+        "Waiting for data (%)",
+        "Stream",
+        "Network",
+        "Recipe",
+        "Split",
     ];
-    let words = "Top-1 and top-5 are those of the best epoch's network on the test clips, mean class accuracy gives each class the same weight. \
-                 Time is that of steps and test passes; data wait is the part of the training steps spent waiting for pixels.";
-    table(&head, &rows) + &note(words)
+    let words = "Accuracy is that of the best epoch's network on the test clips; mean class accuracy counts each class \
+                 the same. Time includes training steps and test passes. Waiting for data is a share of the time of \
+                 training steps.";
+    table("Accuracy and time of each run", &head, &rows) + &note(words)
 }

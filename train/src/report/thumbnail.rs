@@ -1,4 +1,4 @@
-//! Pictures of clips out of the shards, small enough to lie in a page.
+//! Small pictures of clips, read from the shards and embedded in the page.
 
 use super::run::Run;
 use anyhow::{Context, Result, bail};
@@ -8,81 +8,85 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, RgbImage, imageops};
 use std::path::{Path, PathBuf};
 
-/// Pixels a row, at most.
+/// Largest width in pixels.
 const WIDTH: u32 = 224;
-/// JPEG's.
+/// JPEG quality, of 100.
 const QUALITY: u8 = 80;
-/// Stored flow has no motion at this level.
+/// Level of stored flow that means no motion.
 const NO_MOTION: f32 = 128.0;
-/// A motion of so many levels is full colour, however slow a clip is.
+/// Smallest motion, in levels, that has full colour: in a clip with less motion, noise would look
+/// like motion.
 const MIN_FULL_COLOUR: f32 = 6.0;
 
-/// Draws thumbnails of a run's clips.
+/// A source of thumbnails of a run's clips.
 pub struct Thumbnails {
     data: Dataset,
     decoder: Decoder,
 }
 
-/// A picture as a page shows it.
+/// A picture of the page.
 #[derive(Debug)]
 pub struct Thumbnail {
-    /// A data URI.
+    /// Data URI of a JPEG.
     pub uri: String,
-    /// Pixels a row.
+    /// Width in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
 }
 
 impl Thumbnails {
-    /// Opens the data set that the run reads: in `dir` if given, else where its settings say.
+    /// Opens the dataset that the run reads: in `dir` if given, otherwise where its settings say.
     ///
     /// # Errors
-    /// It is not there, or another one is; the error is a sentence for people.
+    /// The dataset is missing, damaged or not the one that the run read. The page shows the error.
     pub fn open(run: &Run, dir: Option<&Path>) -> Result<Self> {
         let dir = match dir {
             Some(dir) => dir.to_owned(),
             None => found(run)?,
         };
-        // Not through a map: a disk that fails must not end a training's last step.
+        // Does not map the files: a failing disk would then kill the program that has just finished
+        // training.
         let data = Dataset::open_with(&dir, Access::Read)?;
         if let Some(state) = &run.state {
             let manifest = clipshard::read_regular(dir.join(MANIFEST_FILE), 1 << 30)?;
             if crc32fast::hash(&manifest) != state.manifest_crc32 {
-                bail!("{} is not the data set that the run read", dir.display());
+                bail!("{} is not the dataset that the run read", dir.display());
             }
         }
         Ok(Self { data, decoder: Decoder::new()? })
     }
 
-    /// Class names of the data set.
+    /// Returns the class names of the dataset.
     pub fn classes(&self) -> &[String] {
         &self.data.manifest().classes
     }
 
-    /// The frame in the middle of a clip, as RGB; as coloured flow in a data set without RGB.
+    /// Draws the frame in the middle of a clip: as RGB, or as coloured flow if the dataset has no
+    /// RGB.
     pub fn of(&mut self, clip: &str) -> Result<Thumbnail> {
-        let number = self.data.find_clip(clip).with_context(|| format!("the data set has no clip {clip}"))?;
+        let number = self.data.find_clip(clip).with_context(|| format!("the dataset has no clip {clip}"))?;
         let name = if self.data.manifest().stream("rgb").is_some() { "rgb" } else { "flow" };
         let records = self.data.clip(name, number)?;
         let frame = records.frame_count() / 2;
         let image = match records.planes() {
             1 => rgb(&records, frame, &mut self.decoder)?,
             2 => coloured_flow(&records, frame, &mut self.decoder)?,
-            planes => bail!("frames of {planes} images cannot be shown"),
+            planes => bail!("clip {clip}: cannot show frames of {planes} images"),
         };
         encode(&image)
     }
 }
 
-/// Where the data set is: as the settings say, from here or from beside the run's folder.
+/// Finds the dataset of the settings, relative to the current folder or to the folder that contains
+/// the run.
 fn found(run: &Run) -> Result<PathBuf> {
     let data = run.settings.as_ref().and_then(|settings| settings.data.clone());
-    let data = data.context("config.toml does not say which data set")?;
-    let beside = run.dir.parent().map(|parent| parent.join(&data));
+    let data = data.context("config.toml does not name the dataset")?;
+    let next_to_run = run.dir.parent().map(|parent| parent.join(&data));
     let is_there = |dir: &PathBuf| dir.join(MANIFEST_FILE).is_file();
-    let missing = || format!("the data set {} is not there (any more)", data.display());
-    [Some(data.clone()), beside].into_iter().flatten().find(is_there).with_context(missing)
+    let missing = || format!("the dataset {} does not exist; name its folder with --data", data.display());
+    [Some(data.clone()), next_to_run].into_iter().flatten().find(is_there).with_context(missing)
 }
 
 fn rgb(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result<RgbImage> {
@@ -95,14 +99,15 @@ fn rgb(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result
         1 => GrayImage::from_raw(width, height, pixels).map(|grey| image::DynamicImage::from(grey).to_rgb8()),
         _ => None,
     };
-    image.with_context(|| format!("frames of {} channels cannot be shown", size.channels))
+    image.with_context(|| format!("cannot show frames of {} channels", size.channels))
 }
 
-/// Flow as colours, as `ucfpack inspect --sheet` shows it: the hue is the direction, the saturation the speed.
+/// Draws flow in colours, as `ucfpack inspect --sheet` does: the hue is the direction, the
+/// saturation the speed.
 fn coloured_flow(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder) -> Result<RgbImage> {
     let size = records.size(frame, 0)?;
     if size.channels != 1 || records.size(frame, 1)? != size {
-        bail!("flow of this kind cannot be shown");
+        bail!("cannot show flow whose x and y components differ in size or have colours");
     }
     let mut planes = [vec![0; size.bytes()], vec![0; size.bytes()]];
     for (plane, pixels) in planes.iter_mut().enumerate() {
@@ -110,7 +115,7 @@ fn coloured_flow(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder)
     }
     let motion = |at: usize| [0, 1].map(|plane: usize| f32::from(planes[plane][at]) - NO_MOTION);
     let mut speeds: Vec<f32> = (0..size.bytes()).map(|at| motion(at)[0].hypot(motion(at)[1])).collect();
-    // The speed that one pixel in fifty exceeds.
+    // One pixel in fifty is faster than this and gets full colour.
     let fast = speeds.len() * 49 / 50;
     let full = speeds.select_nth_unstable_by(fast, f32::total_cmp).1.max(MIN_FULL_COLOUR);
     Ok(RgbImage::from_fn(size.width.into(), size.height.into(), |x, y| {
@@ -119,13 +124,13 @@ fn coloured_flow(records: &ClipRecords<'_>, frame: usize, decoder: &mut Decoder)
     }))
 }
 
-/// A JPEG of at most [`WIDTH`] pixels a row, in a data URI.
+/// Encodes an image as a JPEG of at most [`WIDTH`] pixels per row.
 fn encode(image: &RgbImage) -> Result<Thumbnail> {
     let width = image.width().min(WIDTH);
     let height = (image.height() * width).div_ceil(image.width()).max(1);
     let small = imageops::thumbnail(image, width, height);
     let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small).context("encoding a thumbnail")?;
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small).context("cannot encode a thumbnail")?;
     let uri = format!("data:image/jpeg;base64,{}", base64::engine::general_purpose::STANDARD.encode(jpeg));
     Ok(Thumbnail { uri, width, height })
 }

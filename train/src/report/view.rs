@@ -1,4 +1,4 @@
-//! A run with what follows from its files.
+//! A run with the values that the page derives from its files.
 
 use super::run::Run;
 use super::thumbnail::{Thumbnail, Thumbnails};
@@ -7,25 +7,26 @@ use crate::scores::confusion::Confusion;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Worst videos of a run.
+/// Number of worst videos of a run.
 const WORST: usize = 12;
 
 /// A run as the page shows it.
 pub struct View<'a> {
-    /// The run.
+    /// Files of the run.
     pub run: &'a Run,
-    /// Names of the classes of its scores, each once.
+    /// Unique names of the classes of its scores.
     pub classes: Vec<String>,
-    /// What its scores take for what; none without scores or their labels.
+    /// Confusion matrix of its scores; none without scores or labels.
     pub confusion: Option<Confusion>,
-    /// Its worst videos.
+    /// Its worst videos, with pictures if the dataset is available.
     pub worst: Vec<(Mistake, Option<Thumbnail>)>,
-    /// Why there are no pictures of them, or not of all.
+    /// Reason why some or all of the pictures are missing.
     pub no_pictures: Option<String>,
 }
 
 impl<'a> View<'a> {
-    /// Works out what the run's files give. `data` says where its data set is, if not where its settings do.
+    /// Derives the values of a run. `data` is the folder of its dataset, if that is not where the
+    /// settings say.
     pub fn of(run: &'a Run, data: Option<&Path>) -> Self {
         let mut view = Self { run, classes: Vec::new(), confusion: None, worst: Vec::new(), no_pictures: None };
         let Some(scores) = &run.scores else { return view };
@@ -41,7 +42,7 @@ impl<'a> View<'a> {
                 Err(_) => Err(anyhow::anyhow!("")),
             };
             if let (Err(error), Ok(_)) = (&picture, &thumbnails) {
-                view.no_pictures = Some(format!("{}: {error:#}", mistake.name));
+                view.no_pictures = Some(format!("{error:#}"));
             }
             view.worst.push((mistake, picture.ok()));
         }
@@ -51,23 +52,24 @@ impl<'a> View<'a> {
         view
     }
 
-    /// Top-1 of the best epoch's network on the test clips, in percent.
+    /// Returns the top-1 accuracy of the best epoch's network on the test clips, in percent.
     pub fn top1(&self) -> Option<f64> {
         self.run.result().map(|test| test.top1)
     }
 
-    /// Its top-5 in percent.
+    /// Returns its top-5 accuracy in percent.
     pub fn top5(&self) -> Option<f64> {
         self.run.result().map(|test| test.top5)
     }
 
-    /// Mean class accuracy of the scores in percent.
+    /// Returns the mean class accuracy of the scores in percent.
     pub fn mean_class_accuracy(&self) -> Option<f64> {
         self.confusion.as_ref().and_then(Confusion::mean_class_accuracy)
     }
 }
 
-/// `classes` names, each once: those that are known, if there are as many, else numbers.
+/// Returns unique names of `classes` classes: the known names if there are as many, otherwise
+/// numbers.
 fn class_names(known: &[String], classes: usize) -> Vec<String> {
     let mut seen = HashSet::new();
     let name = |class: usize| {

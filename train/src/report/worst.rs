@@ -1,4 +1,4 @@
-//! The clips that a network is most sure of and wrong about, with a picture each.
+//! The wrongly predicted clips that the network was most confident about, each with a picture.
 
 use super::html::{breakable, escape, note, section};
 use super::thumbnail::Thumbnail;
@@ -7,31 +7,32 @@ use crate::scores::Scores;
 use crate::scores::confusion::predicted;
 use crate::scores::fusion::combine::softmax;
 
-/// A clip that was taken for another class.
+/// A clip that was predicted as another class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mistake {
-    /// Its name.
+    /// Name of the clip.
     pub name: String,
-    /// Its class.
+    /// Actual class.
     pub truth: usize,
-    /// What it was taken for.
+    /// Predicted class.
     pub predicted: usize,
-    /// Probability of the predicted class: softmax of the logits' means over the samples.
+    /// Probability of the predicted class: softmax of the mean of the samples' logits.
     pub confidence: f32,
-    /// Probability of its class.
+    /// Probability of the actual class.
     pub truth_probability: f32,
 }
 
-/// The `most` wrong clips with the highest probabilities of the wrong class, the highest first.
+/// Returns the `most` wrong clips with the highest probability of the wrong class, the highest
+/// first.
 ///
-/// `labels` are `[clips]`, less than the number of classes.
+/// `labels` has one value per clip, below the number of classes.
 pub fn worst(scores: &Scores, labels: &[u32], most: usize) -> Vec<Mistake> {
     let all_alike = || vec![1; labels.len()];
     let samples = scores.samples.clone().unwrap_or_else(all_alike);
     let probabilities = softmax(&scores.logits, scores.classes, &samples);
     let mut mistakes = Vec::new();
     for (clip, (row, &label)) in probabilities.chunks_exact(scores.classes).zip(labels).enumerate() {
-        // By the logits: probabilities that differ little may be equal in f32.
+        // The logits decide, because probabilities that differ little may be equal in f32.
         let (truth, predicted) = (label as usize, predicted(scores.row(clip)));
         if predicted != truth {
             let name = scores.names[clip].clone();
@@ -47,7 +48,7 @@ pub fn worst(scores: &Scores, labels: &[u32], most: usize) -> Vec<Mistake> {
     mistakes
 }
 
-/// The sections of these runs.
+/// Returns one section per run.
 pub fn worst_videos(views: &[View<'_>]) -> String {
     let heading = |view: &View<'_>| match views {
         [_] => "Worst videos".to_owned(),
@@ -59,31 +60,32 @@ pub fn worst_videos(views: &[View<'_>]) -> String {
 
 fn gallery(view: &View<'_>) -> String {
     if view.worst.is_empty() {
-        return note("Every test clip was recognised.");
+        return note("Every test clip was predicted correctly.");
     }
-    let words =
-        "Wrong clips whose wrong class got the highest probability: softmax of the mean logits over a clip's samples.";
-    let mut html = note(words);
+    let mut html = note(
+        "Wrong predictions with the highest probability. Look for wrong labels and for clips that even you would \
+         confuse.",
+    );
     if let Some(fault) = &view.no_pictures {
-        html += &note(&format!("No picture: {fault}."));
+        html += &note(&format!("Pictures are missing: {fault}."));
     }
-    let cards: String = view.worst.iter().map(|(mistake, picture)| card(view, mistake, picture.as_ref())).collect();
-    html + &format!("<div class=\"cards\">{cards}</div>")
+    let clips: String = view.worst.iter().map(|(mistake, picture)| clip(view, mistake, picture.as_ref())).collect();
+    html + &format!("<div class=\"clips\">{clips}</div>")
 }
 
-fn card(view: &View<'_>, mistake: &Mistake, picture: Option<&Thumbnail>) -> String {
+fn clip(view: &View<'_>, mistake: &Mistake, picture: Option<&Thumbnail>) -> String {
     let name = escape(&mistake.name);
     let picture = picture.map_or_else(String::new, |Thumbnail { uri, width, height }| {
-        format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"a frame of {name}\">")
+        format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"The frame in the middle of {name}\">")
     });
     let class = |words: &str, class: usize, probability: f32| {
         let (class, percent) = (breakable(&view.classes[class]), 100.0 * probability);
         format!("<div><span>{words}</span><span class=\"number\">{percent:.1} %</span></div><b>{class}</b>")
     };
     format!(
-        "<figure>{picture}<figcaption>{}{}<code>{}</code></figcaption></figure>",
-        class("taken for", mistake.predicted, mistake.confidence),
-        class("is", mistake.truth, mistake.truth_probability),
+        "<figure class=\"clip\">{picture}<figcaption>{}{}<code>{}</code></figcaption></figure>",
+        class("Predicted", mistake.predicted, mistake.confidence),
+        class("Actual", mistake.truth, mistake.truth_probability),
         breakable(&mistake.name),
     )
 }
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_surest_mistake_comes_first_and_what_is_right_not_at_all() {
+    fn the_most_confident_mistake_comes_first_and_correct_clips_are_omitted() {
         let scores = Scores {
             names: ["right", "unsure", "sure", "surest"].map(String::from).to_vec(),
             classes: 2,

@@ -1,4 +1,4 @@
-//! A prediction as a picture: the frames that networks saw, and below each what they took it for.
+//! A prediction as a picture: the frames that the networks saw, each with its predicted class.
 
 use super::answer::{Answer, greatest, percent, samples};
 use anyhow::{Context, Result};
@@ -7,26 +7,28 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use ucfpack::sheet::{Caption, write_captioned};
 
-/// Letters of a class's name that fit below a frame.
+/// Number of letters of a class name that fit below a frame.
 const LETTERS: usize = 14;
 
-/// Draws the frames of all samples of a clip, whose `label` may be known, and writes them as a PNG.
+/// Draws the first frame of each sample of a clip with the predictions, and writes the picture as a
+/// PNG. `label` is the actual class, if it is known.
 pub(super) fn write_sheet(
     (data, number, label): (&Dataset, usize, Option<&str>),
     (classes, answers, fused): (&[String], &[Answer], &[f32]),
     path: &Path,
 ) -> Result<()> {
-    let clip = data.manifest().clips.get(number).context("the data set has no such clip")?;
-    let told = greatest(fused, 3).into_iter().map(|class| format!("{} {} %", classes[class], percent(fused[class])));
-    let told = told.collect::<Vec<_>>().join(", ");
-    let of_label = label.map_or(String::new(), |label| format!("{label}; "));
+    let clip = data.manifest().clips.get(number).context("the dataset does not have this clip")?;
+    let best = greatest(fused, 3).into_iter().map(|class| format!("{} {} %", classes[class], percent(fused[class])));
+    let best = best.collect::<Vec<_>>().join(", ");
+    let actual = label.map_or(String::new(), |label| format!("Actual: {label}. "));
     let heading =
-        format!("{of_label}taken for {told}; below each frame: what the sample that begins there is taken for");
+        format!("{actual}Predicted: {best}. Below each frame: the prediction of the sample that starts there");
     let (frames, captions) = captions(classes, label.map(|_| clip.label as usize), answers);
     Ok(write_captioned(data, number, (&frames, &captions), (&clip.id, &heading), path)?)
 }
 
-/// The frames (from 0) of all networks' samples, and the lines below each: right or wrong, if the label is known.
+/// Returns the frames (from 0) of all samples and the caption lines of each, marked right or wrong
+/// if the label is known.
 fn captions(classes: &[String], label: Option<usize>, answers: &[Answer]) -> (Vec<usize>, Vec<Vec<Caption>>) {
     let mut below: BTreeMap<usize, Vec<Caption>> = BTreeMap::new();
     for answer in answers {
