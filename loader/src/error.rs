@@ -7,8 +7,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The dataset cannot be read, or a record is damaged. [`Error::is_damage`] returns which of
-    /// the two.
+    /// The dataset cannot be read, or a record is damaged. [`Error::is_damage`] tells them
+    /// apart.
     #[error(transparent)]
     Shard(#[from] clipshard::Error),
     /// The dataset has no split of this name.

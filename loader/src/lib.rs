@@ -34,8 +34,8 @@
 //! use clipshard::Dataset;
 //! use std::sync::Arc;
 //!
-//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs"));
-//! # let folder = synthetic_dataset();
+//! # mod synthetic { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs")); }
+//! # let folder = synthetic::synthetic_dataset();
 //! # let dir = folder.path();
 //! let data = Arc::new(Dataset::open(dir)?);
 //! let view = View::frame("rgb").side(32);
@@ -62,8 +62,8 @@
 //! # use clip_loader::{Loader, Split, TestCrop, TestOptions, TestSamples, View};
 //! # use clipshard::Dataset;
 //! # use std::sync::Arc;
-//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs"));
-//! # let folder = synthetic_dataset();
+//! # mod synthetic { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs")); }
+//! # let folder = synthetic::synthetic_dataset();
 //! # let data = Arc::new(Dataset::open(folder.path())?);
 //! let view = View::stack("flow", 5).side(28);
 //! let split = Split::of(&data, "1", &view)?;
@@ -88,8 +88,8 @@
 //! # use clip_loader::{Loader, Split, TrainOptions, TrainSamples, View};
 //! # use clipshard::Dataset;
 //! # use std::sync::Arc;
-//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs"));
-//! # let folder = synthetic_dataset();
+//! # mod synthetic { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs")); }
+//! # let folder = synthetic::synthetic_dataset();
 //! # let data = Arc::new(Dataset::open(folder.path())?);
 //! # let view = View::frame("rgb").side(32);
 //! # let clips = Split::of(&data, "1", &view)?.train;

@@ -38,9 +38,8 @@ impl LoaderBuilder {
         Self { threads, ..self }
     }
 
-    /// Sets the number of batches in memory. They include the batches that you hold, that are
-    /// ready, and that threads write. The default is 3. The content of batches does not depend on
-    /// it.
+    /// Sets the number of batches in memory: batches that you hold, batches that are ready, and
+    /// batches that threads write. The default is 3. The content of batches does not depend on it.
     pub fn slots(self, slots: usize) -> Self {
         Self { slots, ..self }
     }

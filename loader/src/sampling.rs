@@ -21,8 +21,9 @@ pub enum Sampling {
     Seed,
     /// The rule of Temporal Segment Networks (Wang et al. 2016).
     ///
-    /// The clip is divided into equal parts. A training sample has one random view from each part.
-    /// A test sample is the middle of a part.
+    /// In training, the clip is divided into as many equal parts as a sample has views. Each view
+    /// is drawn from its part. In tests, the clip is divided into as many equal parts as it has
+    /// samples. Each sample is the middle of its part.
     #[default]
     Segments,
 }

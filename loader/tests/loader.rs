@@ -11,7 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-include!("synthetic/mod.rs");
+mod synthetic;
+
+use synthetic::synthetic_dataset;
 
 fn open(dir: &Path) -> Arc<Dataset> {
     Arc::new(Dataset::open(dir).unwrap())

@@ -143,8 +143,8 @@ impl Ring {
             if state.stopped || start >= samples {
                 return None;
             }
-            // A run may fill all slots except for those that the consumer holds. One slot is always
-            // kept for the consumer.
+            // A run may fill all slots except for those that the consumer holds. If there are
+            // several slots, at least one is left to the consumer.
             let slots = state.free.len() + state.open.len() + state.held;
             let reach = (slots - state.held.clamp(1, slots)).max(1);
             let end = run_end(start).max(start + 1).min((start / batch_size + reach) * batch_size).min(samples);

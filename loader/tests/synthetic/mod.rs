@@ -1,7 +1,6 @@
 /// Makes a dataset of seven clips in a temporary folder. RGB frames have 44 x 36 pixels, optical
 /// flow has 32 x 32.
-#[allow(dead_code, clippy::unwrap_used)]
-fn synthetic_dataset() -> tempfile::TempDir {
+pub fn synthetic_dataset() -> tempfile::TempDir {
     use clipshard::{
         Clip, EncodeOptions, Encoder, ImageSize, Manifest, ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec,
         Subset,
