@@ -59,7 +59,7 @@ impl Model {
     /// # Errors
     /// Returns an error if the file cannot be read as weights; see [`read_weights`]. Returns an
     /// error that names the tensors if any other tensor is missing, is unknown, has another shape,
-    /// or contains a NaN or an infinity.
+    /// or contains a NaN, an infinity or a negative variance.
     pub fn from_pretrained(
         config: &ResNetConfig,
         path: impl AsRef<Path>,

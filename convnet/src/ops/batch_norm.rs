@@ -168,7 +168,7 @@ impl BatchNorm2d {
     }
 }
 
-/// Mean and 1 / √(variance + eps) of one call, [C] f32 each. The forward pass sets them.
+/// Mean and 1 / √(variance + eps) of one call, f32 `[C]` each. The forward pass sets them.
 pub(crate) type Moments = Arc<OnceLock<(Tensor, Tensor)>>;
 
 struct BatchNormOp {

@@ -92,7 +92,7 @@ impl Sgd {
     /// momentum stay the same.
     ///
     /// # Errors
-    /// Returns an error if a gradient does not have the shape or the type of its variable.
+    /// Returns an error if a gradient does not have the shape of its variable, or if one of them is not f32.
     pub fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
         #[cfg(feature = "cuda")]
         if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
@@ -240,6 +240,12 @@ fn gradients<'a>(
     let mut found = Vec::with_capacity(vars.len());
     for (name, var) in vars {
         if let Some(grad) = grads.get(var) {
+            if grad.shape() != var.shape() {
+                let (found, expected) = (grad.shape(), var.shape());
+                candle_core::bail!(
+                    "sgd: the gradient of {name} has shape {found:?}, but the variable has shape {expected:?}"
+                );
+            }
             found.push((name, var, grad.contiguous()?));
         }
     }

@@ -84,7 +84,19 @@ fn a_variable_without_a_gradient_stays() {
 }
 
 #[test]
-fn a_reloaded_state_continues_to_the_bit() {
+fn a_gradient_of_another_shape_is_an_error_and_changes_nothing() {
+    let p = var(&tensor("p", 5));
+    let before = p.to_vec1::<f32>().unwrap();
+    let mut sgd = Sgd::new([("p".to_owned(), p.clone())], SgdConfig::default()).unwrap();
+    let mut grads = gradient(&p, "g");
+    grads.insert(&p, tensor("g", 4));
+    let error = sgd.step(&grads).unwrap_err().to_string();
+    assert!(error.contains("the gradient of p has shape [4], but the variable has shape [5]"), "{error}");
+    assert_eq!(p.to_vec1::<f32>().unwrap(), before);
+}
+
+#[test]
+fn a_reloaded_state_continues_with_the_same_bits() {
     let config = SgdConfig::default().with_nesterov(true).with_weight_decay(1e-3);
     let p = var(&tensor("p", (3, 4)));
     let mut sgd = Sgd::new(vec![("p".to_owned(), p.clone())], config).unwrap();

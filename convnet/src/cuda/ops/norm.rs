@@ -63,7 +63,7 @@ impl Work {
     }
 }
 
-/// Mean and 1 / √(variance + eps) per channel, [C] each.
+/// Mean and 1 / √(variance + eps) per channel, `[C]` each.
 pub(crate) struct Moments {
     pub mean: CudaStorage,
     pub inv_std: CudaStorage,
@@ -122,7 +122,7 @@ pub(crate) fn running_moments(mean: Operand, var: Operand, eps: f32) -> Result<M
     Ok(moments)
 }
 
-/// Moments, weight and bias of the channels, [C] f32 each.
+/// Moments, weight and bias of the channels, f32 `[C]` each.
 #[derive(Clone, Copy)]
 pub(crate) struct Affine<'a> {
     pub mean: Operand<'a>,
