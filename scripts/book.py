@@ -3,9 +3,9 @@
 
     scripts/book.py [--out DIR] [--open]      DIR is target/book if omitted
 
-docs/SUMMARY.md also names pages outside of docs/, such as the format. The script copies all pages into one folder, turns
-links between them into links within the book, and links to other files of the repository into plain text. It installs
-mdBook with cargo if it is not on the PATH; this takes some minutes once.
+docs/SUMMARY.md also names pages outside of docs/, such as the format. The script copies all pages into one folder.
+Links between pages become links within the book; links to other files of the repository become plain text. It
+installs mdBook with cargo if it is not on the PATH, which takes some minutes once.
 """
 import argparse
 import os
@@ -43,7 +43,7 @@ def pages():
     for link in LINK.findall(summary.read_text()):
         path = (docs / link).resolve()
         found[path] = path.relative_to(docs) if path.is_relative_to(docs) else Path(path.name.lower())
-    # The README of the repository is the first page. Folders of docs/ have a README.md, which mdBook makes an index.html.
+    # The README of the repository is the first page. mdBook makes an index.html of each README.md.
     found[ROOT / "README.md"] = Path("README.md")
     return summary, found
 

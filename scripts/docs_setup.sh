@@ -8,15 +8,16 @@ synthetic_videos() {
   for clip in .tree/jpegs_256/*; do
     name=${clip##*/} class=${name#v_}
     mkdir -p "$out/${class%%_*}"
-    ffmpeg -loglevel error -framerate 25 -i "$clip/frame%06d.jpg" -c:v mpeg4 -q:v 3 "$out/${class%%_*}/$name.avi" </dev/null
+    ffmpeg -loglevel error -framerate 25 -i "$clip/frame%06d.jpg" -c:v mpeg4 -q:v 3 \
+      "$out/${class%%_*}/$name.avi" </dev/null
   done
   rm -rf "$out-lists"
   mv .tree/lists "$out-lists"
   rm -rf .tree
 }
 
-# short_training: from now on `ucftrain spatial` and `temporal` of this page train a few small steps, unless a command has
-# these options itself.
+# short_training: from now on `ucftrain spatial` and `temporal` of this page train a few small steps. Options of a
+# command have priority.
 short_training() {
   local program
   program=$(command -v ucftrain)

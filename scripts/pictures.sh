@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Makes the pictures of README.md and docs/ from the demo: docs/images/sheet.png and docs/images/report.png.
+#
+#   scripts/pictures.sh [DEMO]      DEMO is a finished demo; without it, the script runs scripts/demo.sh
+#
+# Needs Chromium and ffmpeg (scripts/install_test_tools.sh).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+images=$PWD/docs/images
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+demo=${1:-}
+if [ -z "$demo" ]; then
+  demo=$scratch/demo
+  scripts/demo.sh "$demo"
+fi
+for browser in chromium chromium-browser google-chrome; do
+  command -v "$browser" >/dev/null && break
+done
+mkdir -p "$images"
+"$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --force-device-scale-factor=1.5 \
+  --window-size=900,1000 --screenshot="$scratch/report.png" "file://$(realpath "$demo/report.html")" 2>/dev/null
+# A palette keeps the files small.
+shrink() {
+  ffmpeg -loglevel error -y -i "$1" \
+    -vf "$3split[a][b];[a]palettegen=max_colors=128[p];[b][p]paletteuse=dither=none" "$2" </dev/null
+}
+shrink "$scratch/report.png" "$images/report.png" "scale=1000:-1:flags=lanczos,"
+# Four clips suffice.
+shrink "$demo/sheet.png" "$images/sheet.png" "crop=iw:1110:0:0,scale=1000:-1:flags=lanczos,"
+ls -l "$images"
