@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Makes a CUDA 13.0 toolkit from PyPI wheels, to build the feature cuda.
 #
-#   scripts/cuda-toolkit.sh DIR     makes the toolkit (0.4 GB), if it does not exist yet .
-#   DIR/env.sh                    sets CUDA_HOME, PATH, LIBRARY_PATH, and CUDA_COMPUTE_CAP=90 if
-#   unset
+#   scripts/cuda-toolkit.sh DIR     makes the toolkit (0.4 GB), if it does not exist yet
+#   . DIR/env.sh                    sets CUDA_HOME, PATH, LIBRARY_PATH, and by default
+#                                   CUDA_COMPUTE_CAP=90
 #
 # Needs Linux x86-64, python3 with pip and venv, and a C compiler.
 #

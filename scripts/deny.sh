@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks the licences and sources of all dependencies against the rules in deny.toml.
 #
-#   scripts/deny.sh                 works offline scripts/deny.sh advisories      also downloads the
-#   RustSec database and checks for vulnerabilities
+#   scripts/deny.sh                 works offline
+#   scripts/deny.sh advisories      also checks for vulnerabilities with the RustSec database
 #
 # Needs cargo-deny, and installs it if it is missing (some minutes).
 set -euo pipefail

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-# rustup names a toolchain by all three numbers.
+# Toolchain names of rustup have three numbers.
 [[ $version == *.*.* ]] || version=$version.0
 rustup toolchain list | grep -q "^$version-" || rustup toolchain install "$version" --profile minimal --no-self-update
 # A separate target folder. If two compilers shared a folder, each would rebuild everything.

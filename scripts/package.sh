@@ -3,8 +3,9 @@
 #
 #   scripts/package.sh [--quick] [--test CRATE...]
 #
-#   --quick         does not build the packages --test CRATE... also runs the tests of these crates
-#   from their packages, outside of the repository
+#   --quick            does not build the packages
+#   --test CRATE...    also runs the tests of these crates from their packages, outside of the
+#                      repository
 #
 # Needs Rust and python3, and all dependencies in cargo's cache.
 set -euo pipefail
@@ -15,7 +16,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --quick) options+=(--no-verify); shift ;;
     --test) shift; tested=("$@"); break ;;
-    *) sed -n '2,9s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,10s/^# \?//p' "$0" >&2; exit 2 ;;
   esac
 done
 # Cargo makes a temporary registry of the members, so that no crate must be published first.

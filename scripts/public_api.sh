@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Lists the public interface of each library in docs/api/CRATE.txt, one line per item.
 #
-#   scripts/public_api.sh               writes the lists scripts/public_api.sh --check
-#   compares the lists with the code; exits with 1 on a difference
+#   scripts/public_api.sh               writes the lists
+#   scripts/public_api.sh --check       compares the lists; exits with 1 on a difference
 #
 # Needs nightly Rust and cargo-public-api (cargo install cargo-public-api --locked). Exits with 3 if
 # cargo-public-api is missing.

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Makes a Python environment in target/python, where tests find it, and prints the path of its
-# python.
+# Makes a Python environment in target/python, where tests find it. Prints the path of its python.
 #
 #   scripts/python_env.sh
 #
