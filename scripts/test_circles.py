@@ -90,11 +90,11 @@ class Circles(unittest.TestCase):
         found = self.edges(
             lib="mod a; mod b;",
             a="""
-                # [cfg(test)] use crate::b::B;
-                # [cfg(all(test, unix))] impl<X, Y> T<X, Y> { fn f() { crate::b::f(); } }
-                # [test] fn t() { crate::b::f(); }
-                # [cfg(test)] mod tests { use crate::b::B; }
-                # [cfg(test)] mod more;
+                #[cfg(test)] use crate::b::B;
+                #[cfg(all(test, unix))] impl<X, Y> T<X, Y> { fn f() { crate::b::f(); } }
+                #[test] fn t() { crate::b::f(); }
+                #[cfg(test)] mod tests { use crate::b::B; }
+                #[cfg(test)] mod more;
                 pub fn g() {}
             """,
             a__more="use crate::b::B;",
