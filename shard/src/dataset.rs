@@ -13,9 +13,8 @@ use std::sync::OnceLock;
 
 /// An open dataset.
 ///
-/// Opening takes milliseconds, because it reads no record and no index. Any number of threads can
-/// share a `Dataset`. Use [`ClipHandle`](crate::ClipHandle) to keep a clip in a struct without a
-/// lifetime.
+/// Opening takes milliseconds, because it reads no record. Any number of threads can share a
+/// `Dataset`. Use [`ClipHandle`](crate::ClipHandle) to keep a clip in a struct without a lifetime.
 ///
 /// # Example
 ///

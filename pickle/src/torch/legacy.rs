@@ -100,7 +100,7 @@ impl<'a> LegacyFile<'a> {
         let top = types.run()?;
         let is_little = types.value_of(top, "little_endian").map(|id| matches!(types.node(id), Node::Int(1)));
         if is_little != Some(true) {
-            return Err(malformed(at, "the numbers of the file are not little-endian"));
+            return Err(malformed(at, "the file does not state that its numbers are little-endian"));
         }
         at += types.input.at();
         let mut machine = Machine::of_file(&bytes[at..]);
