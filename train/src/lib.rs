@@ -1,8 +1,9 @@
 //! Trains, evaluates and fuses two-stream action recognition networks straight from clip shards.
 //!
-//! From the shards to a score: `input` (the clips of a split, as samples of `clip_loader`) -> `compute` (batches and steps on a
-//! device) -> `training` (epochs and test passes) -> `scores` (files of scores, accuracy, fusion). `run` keeps what a run leaves,
-//! `report` shows it, `cli` is all that is typed.
+//! Data flows from shards to scores through these modules: `input` (the clips of a split, as
+//! samples of `clip_loader`) -> `compute` (batches and steps on a device) -> `training` (epochs and
+//! test passes) -> `scores` (scores files, accuracy, fusion). `run` stores the results of a run,
+//! `report` shows them, and `cli` is the command line.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

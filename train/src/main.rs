@@ -1,4 +1,4 @@
-//! The program `ucftrain`; everything it does is in the library.
+//! The program `ucftrain`. The library contains all of its code.
 
 use std::process::ExitCode;
 

@@ -1,22 +1,22 @@
-//! The two streams and what each of them feeds the network.
+//! The two streams, and the input that each gives to its network.
 
 use serde::{Deserialize, Serialize};
 
-/// Flow frames in one temporal sample.
+/// Number of flow frames in one view of the temporal stream.
 pub const STACK_FRAMES: usize = 10;
 
-/// One of the two networks.
+/// A stream of the two-stream method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
-    /// Single RGB frames.
+    /// Single RGB frames
     Spatial,
-    /// Stacks of optical flow.
+    /// Stacks of optical flow
     Temporal,
 }
 
 impl Stream {
-    /// Name of the shards' stream that it reads.
+    /// Returns the name of the stream in shards.
     pub const fn records(self) -> &'static str {
         match self {
             Self::Spatial => "rgb",
@@ -24,7 +24,7 @@ impl Stream {
         }
     }
 
-    /// Frames of one view: one of RGB, a stack of flow.
+    /// Returns the number of frames of one view: 1 for RGB, 10 for flow.
     pub const fn frames(self) -> usize {
         match self {
             Self::Spatial => 1,
@@ -32,7 +32,8 @@ impl Stream {
         }
     }
 
-    /// Channels of the network's input: 3 for RGB, x and y of ten frames for flow.
+    /// Returns the number of input channels: 3 for RGB, 20 for flow (x and y components of ten
+    /// frames).
     pub const fn channels(self) -> usize {
         match self {
             Self::Spatial => 3,

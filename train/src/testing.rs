@@ -1,4 +1,4 @@
-//! What the tests of the whole workspace read and write beside the program. Not for other crates: it changes without notice.
+//! Items for the tests of this workspace. Not a public interface: it changes without notice.
 
 pub use crate::base::meters::{Mean, Scored};
 pub use crate::compute::device::Precision;

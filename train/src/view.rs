@@ -1,5 +1,6 @@
-//! How a network sees clips, in training and in testing: which frames, which part of them, in which range of values, and how the
-//! logits of several views become one answer. Stored with every network, so that it is tested as it was trained.
+//! How a network sees clips in training and testing: the frames, their crop, the range of values,
+//! and how the logits of several views are combined. Each network file stores this, so that testing
+//! uses the same settings as training.
 
 use crate::stream::Stream;
 use candle_convnet::Normalisation;
@@ -7,55 +8,55 @@ use clip_loader::{Crop, Sampling, TestCrop};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// Samples of a test clip at most.
+/// Largest number of samples per test clip.
 pub const MAX_TEST_SAMPLES: usize = 1000;
-/// Sides of a network's square input, in pixels.
+/// Allowed widths and heights of a network's square input, in pixels.
 pub const INPUT_SIZES: RangeInclusive<usize> = 32..=1024;
 
-/// Everything about views.
+/// The settings of views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct View {
-    /// By which rule frames are chosen.
+    /// Rule that selects the frames.
     pub sampling: Sampling,
-    /// Views of a training sample, each a forward pass of its own.
+    /// Number of views per training sample. Each has its own forward pass.
     pub segments: usize,
-    /// How the logits of a sample's views become one.
+    /// How the logits of a sample's views are combined.
     pub consensus: Consensus,
-    /// Which part of a frame a training view shows.
+    /// Part of a frame that a training view shows.
     pub crop: Crop,
-    /// Whether training views are mirrored half of the time.
+    /// Whether half of the training views are mirrored.
     pub flip: bool,
-    /// Samples of a test clip.
+    /// Number of samples per test clip.
     pub test_samples: usize,
-    /// Which part of a frame a test sample shows.
+    /// Part of a frame that a test sample shows.
     pub test_crop: TestCrop,
-    /// What the values of optical flow become.
+    /// Range of values of optical flow.
     pub flow_range: FlowRange,
 }
 
-/// How the logits of several views become one.
+/// How the logits of several views are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Consensus {
-    /// Their sum
+    /// Sum of the views
     Sum,
-    /// Their mean
+    /// Mean of the views
     Mean,
 }
 
-/// What the values of optical flow become.
+/// Range of values of optical flow in the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum FlowRange {
-    /// 0 to 1: no motion is 0.5
+    /// 0 to 1; no motion is 0.5
     Unit,
-    /// No motion is 0, and the range about that of normalised RGB
+    /// No motion is 0; the spread is similar to that of normalised RGB
     Centered,
 }
 
 impl View {
-    /// What the documented run saw.
+    /// Returns the views of the reference run.
     pub const fn seed(stream: Stream) -> Self {
         let (segments, crop, flip) = match stream {
             Stream::Spatial => (3, Crop::Random, true),
@@ -73,7 +74,7 @@ impl View {
         }
     }
 
-    /// What Temporal Segment Networks see (Wang et al. 2016), the same geometry in training and testing.
+    /// Returns the views of Temporal Segment Networks (Wang et al. 2016), for both streams.
     pub const fn tsn() -> Self {
         Self {
             sampling: Sampling::Segments,
@@ -83,12 +84,15 @@ impl View {
             flip: true,
             test_samples: 25,
             test_crop: TestCrop::Center,
-            // Better than the centred range with each of three seeds: docs/recipes.md.
+            // More accurate than the centred range with each of three seeds: docs/recipes.md.
             flow_range: FlowRange::Unit,
         }
     }
 
-    /// Whether a network of a stream can see clips so. The error begins with the option that has a wrong value.
+    /// Checks that a network of the stream can use these views.
+    ///
+    /// # Errors
+    /// Starts with the name of the option whose value is not allowed, without dashes.
     pub fn check(self, stream: Stream) -> Result<(), String> {
         let most = self.sampling.most_segments(stream.frames());
         for (option, value, most) in
@@ -99,22 +103,23 @@ impl View {
             }
         }
         if stream == Stream::Temporal && self.crop == Crop::Random {
-            return Err("crop random is for RGB; flow is stored in the input's size: take whole or corners".to_owned());
+            return Err("crop random is for the spatial stream only; use whole or corners for flow".to_owned());
         }
         Ok(())
     }
 
-    /// Views of a test sample.
+    /// Returns the number of views per test sample.
     pub const fn test_views(self) -> usize {
         self.test_crop.views()
     }
 
-    /// What pixels become: RGB is normalised as ImageNet's networks expect it.
+    /// Returns the normalisation of pixels. RGB gets the normalisation of networks trained on
+    /// ImageNet.
     pub fn range(self, stream: Stream) -> Normalisation {
         match (stream, self.flow_range) {
             (Stream::Spatial, _) => Normalisation::imagenet(),
             (Stream::Temporal, FlowRange::Unit) => Normalisation::unit(),
-            // 128 is no motion; the deviation is that of RGB's channels, as in TSN.
+            // 128 is no motion. The deviation is that of the RGB channels, as in TSN.
             (Stream::Temporal, FlowRange::Centered) => Normalisation::new([128. / 255.], [0.226]),
         }
     }

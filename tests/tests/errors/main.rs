@@ -12,3 +12,4 @@
 
 mod snapshot;
 mod ucfpack;
+mod ucftrain;

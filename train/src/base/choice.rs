@@ -1,26 +1,24 @@
-//! Values of other crates that are chosen by name on the command line.
+//! Option values whose types come from other crates.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clip_loader::{Crop, Sampling, TestCrop};
 
 /// A value that an option can have. `clap::ValueEnum` cannot be derived for types of other crates.
 pub trait Choice: Copy + Send + Sync + 'static {
-    /// All values, each with its help.
+    /// All values with their help texts.
     const ALL: &'static [(Self, &'static str)];
 
-    /// Returns the name that is typed.
+    /// Returns the name on the command line.
     fn name(self) -> &'static str;
 }
 
 impl Choice for Sampling {
     const ALL: &'static [(Self, &'static str)] = &[
-        (
-            Self::Seed,
-            "The documented run's: thirds of a clip that overlap, test samples at a whole distance from the clip's start",
-        ),
+        (Self::Seed, "As in the reference run: random views from overlapping thirds; test samples at equal distances"),
         (
             Self::Segments,
-            "Temporal Segment Networks': one view at random from each of as many equal parts of the clip as there are views; test samples in the middle of equal parts",
+            "As in Temporal Segment Networks: a random view from each of --segments equal parts; test samples from \
+             the middle of equal parts",
         ),
     ];
 
@@ -31,12 +29,9 @@ impl Choice for Sampling {
 
 impl Choice for Crop {
     const ALL: &'static [(Self, &'static str)] = &[
-        (Self::Whole, "All of it, squashed to a square"),
-        (Self::Random, "A random square of the input's size in stored pixels"),
-        (
-            Self::Corners,
-            "One of thirteen places, mostly along the edges, in one of several scales and aspect ratios, resized",
-        ),
+        (Self::Whole, "The whole frame, squashed to a square"),
+        (Self::Random, "A random square of --input-size stored pixels"),
+        (Self::Corners, "One of 13 positions, mostly along the edges, with a random scale and aspect ratio, resized"),
     ];
 
     fn name(self) -> &'static str {
@@ -46,10 +41,10 @@ impl Choice for Crop {
 
 impl Choice for TestCrop {
     const ALL: &'static [(Self, &'static str)] = &[
-        (Self::Whole, "All of it, squashed to a square"),
-        (Self::Center, "The square in the middle, of 7/8 of the shorter side"),
-        (Self::Three, "Squares of that size at the left, in the middle and at the right"),
-        (Self::Ten, "Squares of that size in the corners and in the middle, and all of them mirrored"),
+        (Self::Whole, "The whole frame, squashed to a square"),
+        (Self::Center, "The centre square, with 7/8 of the shorter side"),
+        (Self::Three, "Three such squares: left, centre and right"),
+        (Self::Ten, "Five such squares, in the corners and the centre, and their mirror images"),
     ];
 
     fn name(self) -> &'static str {
@@ -57,12 +52,12 @@ impl Choice for TestCrop {
     }
 }
 
-/// Reads a value by its name, for clap's `value_parser`.
+/// Returns a parser of values by name, for clap's `value_parser`.
 pub fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
     let values = T::ALL.iter().map(|(value, help)| PossibleValue::new(value.name()).help(*help));
     PossibleValuesParser::new(values).try_map(|name| {
         let found = T::ALL.iter().find(|(value, _)| value.name() == name);
-        found.map(|(value, _)| *value).ok_or("it is none of the values")
+        found.map(|(value, _)| *value).ok_or("unknown value")
     })
 }
 
@@ -71,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_of_the_loader_can_be_typed() {
+    fn every_value_of_the_loader_is_an_option_value() {
         assert_eq!(
             Sampling::ALL.map(Choice::name),
             <Sampling as Choice>::ALL.iter().map(|v| v.0.name()).collect::<Vec<_>>()[..]

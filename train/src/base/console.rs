@@ -1,8 +1,10 @@
-//! What a person sees: results on stdout, progress on stderr; a bar on a terminal, a line now and then elsewhere. And what a
-//! program sees instead, with `--json`: one document on stdout, an event a line on stderr.
+//! Console output. Results go to stdout. Progress goes to stderr: as a bar on a terminal, otherwise
+//! as a line every few seconds. With `--json`, stdout gets one document, and stderr one event per
+//! line.
 //!
-//! A reader that goes away stops no work. Text and progress that nobody reads are dropped. Only a result that is written
-//! nowhere else is an error where it cannot be written whole: [`LostResult`].
+//! A closed pipe does not stop work: text and progress that cannot be written are dropped. The
+//! exception is a result that is not also in a file: if it cannot be written, the command fails
+//! with [`LostResult`].
 
 use super::meters::Scored;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,36 +21,40 @@ use ucfpack::console::escape;
 const LINE_EVERY: Duration = Duration::from_secs(10);
 const EVENT_EVERY: Duration = Duration::from_secs(1);
 
-/// Where results go.
+/// The kind of output.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
-    /// Only one JSON document goes to stdout; events, one a line, go to stderr.
+    /// Whether stdout gets one JSON document, and stderr one event per line.
     pub json: bool,
 }
 
 impl Console {
-    /// Prints a line about work whose results are in files. A line that cannot be written is dropped.
+    /// Prints a line about work whose results are in files. Drops the line if it cannot be written.
     pub fn say(self, line: &str) {
-        static SAID: Once = Once::new();
+        static WARNED: Once = Once::new();
         if self.json {
             return;
         }
         match write_line(&mut io::stdout().lock(), &printable(line)) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                SAID.call_once(|| note(&format!("warning: stdout: {error}; the text is lost, the work goes on")));
+                WARNED.call_once(|| {
+                    note(&format!(
+                        "warning: cannot write to stdout: {error}; the command continues without this output"
+                    ))
+                });
             }
             _ => {}
         }
     }
 
-    /// Tells a program what happened.
+    /// Prints an event with `--json`.
     pub fn event(self, event: &Value) {
         if self.json {
             print_event(event);
         }
     }
 
-    /// Progress over `steps` steps of a stage, of which `done` are done.
+    /// Starts to show the progress of a stage of `steps` steps. `done` steps are already done.
     pub fn progress(self, stage: &str, steps: usize, done: usize) -> Progress {
         let kind = match (self.json, io::stderr().is_terminal()) {
             (true, _) => Kind::Events,
@@ -69,9 +75,9 @@ impl Console {
     }
 }
 
-/// A result could not be written to stdout, and it is written nowhere else.
+/// A result that could not be written to stdout, and is in no file.
 #[derive(Debug, thiserror::Error)]
-#[error("stdout: cannot write the result: {0}")]
+#[error("cannot write the result to stdout: {0}")]
 pub struct LostResult(io::Error);
 
 impl From<io::Error> for LostResult {
@@ -81,35 +87,35 @@ impl From<io::Error> for LostResult {
 }
 
 impl LostResult {
-    /// Exit status of the program: that of a program that a closed pipe ended, or 1.
+    /// Returns the exit status: the one that shells show for SIGPIPE if the pipe was closed, or 1.
     pub fn status(&self) -> u8 {
-        // SIGPIPE has the number 13.
+        // The number of SIGPIPE is 13.
         if self.0.kind() == io::ErrorKind::BrokenPipe { 128 + 13 } else { 1 }
     }
 }
 
-/// Prints a result that is written nowhere else, such as a table.
+/// Prints a result that is in no file, such as a table.
 ///
 /// # Errors
-/// It did not reach stdout whole.
+/// Not all of it could be written.
 pub fn result(text: &str) -> Result<(), LostResult> {
     write_line(&mut io::stdout().lock(), &printable(text)).map_err(LostResult)
 }
 
-/// Prints the one document of `--json`.
+/// Prints the document of `--json`.
 ///
 /// # Errors
-/// It did not reach stdout whole.
+/// Not all of it could be written.
 pub fn document(document: &impl fmt::Display) -> Result<(), LostResult> {
     write_line(&mut io::stdout().lock(), &document.to_string()).map_err(LostResult)
 }
 
-/// Prints a line for people on stderr: a warning, a note, an error. A line that cannot be written is dropped.
+/// Prints a warning, a note or an error on stderr. Drops it if it cannot be written.
 pub fn note(line: &str) {
     let _ = write_line(&mut io::stderr().lock(), &printable(line));
 }
 
-/// A path as a shell takes it on a command line.
+/// Quotes a path for a shell, if necessary.
 pub fn quoted(path: &Path) -> String {
     let path = path.to_string_lossy();
     shlex::try_quote(&path).map_or_else(|_| path.to_string(), Cow::into_owned)
@@ -119,37 +125,38 @@ fn print_event(event: &Value) {
     let _ = write_line(&mut io::stderr().lock(), &event.to_string());
 }
 
-/// In one piece, so that lines of several threads do not mix.
+/// Writes a line with one call, so that lines of several threads do not mix.
 fn write_line(out: &mut impl Write, line: &str) -> io::Result<()> {
     out.write_all(format!("{line}\n").as_bytes())?;
     out.flush()
 }
 
-/// The text without control characters, which names in a data set may have and a terminal would obey. Its lines stay.
+/// Escapes control characters, which names in a dataset may contain and a terminal would execute.
+/// Keeps line breaks.
 fn printable(text: &str) -> Cow<'_, str> {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(escape).collect();
     if lines.iter().all(|line| matches!(line, Cow::Borrowed(_))) { text.into() } else { lines.join("\n").into() }
 }
 
-/// How a stage goes: means over its steps so far.
+/// Means over the steps of a stage so far.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Figures {
-    /// Of a step.
+    /// Seconds per step.
     #[serde(with = "crate::base::float")]
     pub seconds: f64,
-    /// Of these, waited for data.
+    /// Seconds per step that were spent waiting for data.
     #[serde(with = "crate::base::float")]
     pub data_seconds: f64,
-    /// What training has reached.
+    /// Loss and accuracy of training.
     #[serde(flatten)]
     pub scored: Option<Scored>,
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Time [{:.3}] Data [{:.3}]", self.seconds, self.data_seconds)?;
+        write!(f, "{:.3} s/step, {:.3} s waiting for data", self.seconds, self.data_seconds)?;
         let Some(Scored { loss, top1, top5 }) = self.scored else { return Ok(()) };
-        write!(f, " Loss [{loss:.5}] Prec@1 [{top1:.4}] Prec@5 [{top5:.4}]")
+        write!(f, ", loss {loss:.4}, top-1 {top1:.2} %, top-5 {top5:.2} %")
     }
 }
 
@@ -174,7 +181,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// One step more, with `samples` samples.
+    /// Counts a step with `samples` samples, and shows the progress if it is time to.
     pub fn step(&mut self, samples: usize, figures: Option<Figures>) {
         self.done += 1;
         self.samples += samples;
@@ -192,7 +199,7 @@ impl Progress {
         let rate = self.samples as f64 / seconds;
         let left = seconds / (*done - self.first) as f64 * (*steps - *done) as f64;
         let message = || {
-            let figures = figures.map(|figures| format!(" {figures}"));
+            let figures = figures.map(|figures| format!(", {figures}"));
             format!("{rate:.1} samples/s{}", figures.unwrap_or_default())
         };
         match self.kind {
@@ -200,7 +207,7 @@ impl Progress {
                 self.bar.set_message(message());
                 self.bar.set_position(*done as u64);
             }
-            Kind::Lines => note(&format!("{stage} {done}/{steps}, {left:.0} s left, {}", message())),
+            Kind::Lines => note(&format!("{stage}: step {done} of {steps}, {left:.0} s left, {}", message())),
             Kind::Events => {
                 let event = json!({
                     "event": "progress", "stage": stage, "step": done, "steps": steps, "seconds_left": left,
@@ -223,13 +230,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_and_not_obeyed() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[31m\r\u{9b}b\nŁódź"), "a\\x1b[31m\\r\\x9bb\nŁódź");
         assert!(matches!(printable("plain\ntext"), Cow::Borrowed(_)));
     }
 
     #[test]
-    fn paths_are_quoted_where_a_shell_would_split_them() {
+    fn paths_are_quoted_if_a_shell_would_split_them() {
         let cases = [("runs/a", "runs/a"), ("my runs/a", "'my runs/a'"), ("it's", "\"it's\""), ("$HOME", "'$HOME'")];
         for (path, expected) in cases {
             assert_eq!(quoted(Path::new(path)), expected);
@@ -239,7 +246,7 @@ mod tests {
     #[test]
     fn a_lost_result_names_stdout_and_a_closed_pipe_has_its_own_status() {
         let full = LostResult(io::Error::from_raw_os_error(28));
-        assert!(full.to_string().starts_with("stdout: cannot write the result: "), "{full}");
+        assert!(full.to_string().starts_with("cannot write the result to stdout: "), "{full}");
         assert_eq!((full.status(), LostResult(io::ErrorKind::BrokenPipe.into()).status()), (1, 141));
     }
 }

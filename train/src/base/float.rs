@@ -1,5 +1,6 @@
-//! Numbers in JSON that may be NaN or infinite, for `#[serde(with = "crate::base::float")]`. JSON has no such numbers: they are
-//! written as the texts `NaN`, `Infinity` and `-Infinity`. `null`, which earlier versions wrote for all three, is read as NaN.
+//! JSON numbers that may be NaN or infinite, for `#[serde(with = "crate::base::float")]`. JSON has
+//! no such numbers, so they are written as the texts `NaN`, `Infinity` and `-Infinity`. Earlier
+//! versions wrote `null` for all three; it is read as NaN.
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserializer, Serializer};
@@ -55,20 +56,20 @@ impl Visitor<'_> for Number {
     }
 }
 
-/// The same for a number that may be missing; `null` is none.
+/// The same functions for an optional number; `null` is `None`.
 pub mod option {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     struct Number(#[serde(with = "super")] f64);
 
-    /// Writes a number, or `null` for none.
+    /// Writes a number, or `null` for `None`.
     #[expect(clippy::ref_option, reason = "serde passes a reference")]
     pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
         value.map(Number).serialize(serializer)
     }
 
-    /// Reads a number, or none for `null`.
+    /// Reads a number, or `None` for `null`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A weighted mean that can be stopped and gone on with exactly: sums in f64.
+/// A weighted mean whose state can be stored and restored exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     #[serde(with = "crate::base::float")]
@@ -12,43 +12,44 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// Adds a value that stands for `n` samples.
+    /// Adds the mean value of `n` samples.
     pub fn add(&mut self, value: f64, n: usize) {
         self.sum += value * n as f64;
         self.count += n as f64;
     }
 
-    /// Makes the last value larger: what it measures went on.
+    /// Increases the last value by `more`, for a measurement that continues.
     pub fn go_on(&mut self, more: f64) {
         self.sum += more;
     }
 
-    /// The sum so far, each value as often as it stands for a sample.
+    /// Returns the sum so far, with each value multiplied by its number of samples.
     pub fn sum(&self) -> f64 {
         self.sum
     }
 
-    /// The mean so far; 0 before the first value.
+    /// Returns the mean so far; 0 before the first value.
     pub fn get(&self) -> f64 {
         if self.count == 0.0 { 0.0 } else { self.sum / self.count }
     }
 }
 
-/// Loss and precisions.
+/// Loss and accuracies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     /// Mean cross-entropy.
     #[serde(with = "crate::base::float")]
     pub loss: f64,
-    /// Percent.
+    /// Top-1 accuracy in percent.
     #[serde(with = "crate::base::float")]
     pub top1: f64,
-    /// Percent.
+    /// Top-5 accuracy in percent.
     #[serde(with = "crate::base::float")]
     pub top5: f64,
 }
 
-/// Mean cross-entropy of rows of logits in f64, the maximum taken out first.
+/// Returns the mean cross-entropy of rows of logits `[rows, classes]`. Computes in f64 and
+/// subtracts the maximum of each row.
 pub fn cross_entropy(logits: &[f32], classes: usize, labels: &[u32]) -> f64 {
     let row_loss = |(row, &label): (&[f32], &u32)| {
         let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max) as f64;
@@ -72,7 +73,8 @@ mod tests {
 
     #[test]
     fn cross_entropy_equals_the_formula_and_survives_large_logits() {
-        // torch.nn.functional.cross_entropy(torch.tensor([[1., 2, 3], [0, 0, 0]]), torch.tensor([0, 2])) = 1.7531
+        // torch.nn.functional.cross_entropy(torch.tensor([[1., 2, 3], [0, 0, 0]]), torch.tensor([0,
+        // 2])) = 1.7531
         let loss = cross_entropy(&[1.0, 2.0, 3.0, 0.0, 0.0, 0.0], 3, &[0, 2]);
         assert!((loss - 1.753_109).abs() < 1e-6, "{loss}");
         assert!((cross_entropy(&[1e4, 0.0], 2, &[1]) - 1e4).abs() < 1e-9);

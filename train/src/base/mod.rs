@@ -1,8 +1,10 @@
-//! What every other room uses: text for people, tables, signals, wrong usage, files written whole, means.
+//! Helpers that all other modules use: console output, help headings, tables, signals, usage
+//! errors, file writing, means.
 
 pub mod choice;
 pub mod console;
 pub mod float;
+pub mod heading;
 pub mod meters;
 pub mod replace_file;
 pub mod stop;

@@ -1,4 +1,4 @@
-//! When to stop before the end: asked by a signal, or at a number of steps.
+//! Requests to stop before the end, by signals.
 
 use crate::base::usage::Usage;
 use anyhow::Result;
@@ -6,50 +6,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use ucfpack::signals::{name, on_first_signal};
 
-/// Whether somebody asked the program to stop.
+/// A flag that asks the program to stop, shared by all clones.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Asked>);
 
 #[derive(Debug, Default)]
 struct Asked {
     is_asked: AtomicBool,
-    /// The signal that asked; 0 for none.
+    /// Number of the signal that asked; 0 for none.
     signal: AtomicI32,
 }
 
-/// A signal ended a command before its end. The program ends with 128 plus the signal's number, as shells expect.
+/// A signal stopped a command. The exit status is 128 plus the signal's number, as shells expect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stopped by {}; {left}", name(*.signal))]
 pub struct Interrupted {
     /// Number of the signal.
     pub signal: i32,
-    /// What the command leaves.
+    /// The result of the command, for example `the checkpoint was saved`.
     pub left: &'static str,
 }
 
 impl Interrupted {
-    /// Exit status of the program.
+    /// Returns the exit status of the program.
     pub fn status(&self) -> u8 {
         u8::try_from(128 + self.signal).unwrap_or(u8::MAX)
     }
 }
 
 impl Stop {
-    /// Listens to SIGINT, SIGTERM and SIGHUP. The first one asks to stop after the step that is running. The second one ends the
-    /// program at once, whatever its threads wait for. SIGHUP stays ignored where it is, as under `nohup`.
+    /// Listens to SIGINT, SIGTERM and SIGHUP. The first signal asks to stop after the current step.
+    /// The second signal ends the program at once, even if its threads wait. SIGHUP stays ignored
+    /// if it was ignored at the start, as under `nohup`.
     pub fn on_signals() -> Result<Self> {
         let stop = Self::default();
         let asked = stop.clone();
         let ask = move |signal| {
             asked.ask_by(signal);
-            // In a thread of its own: a terminal that does not take the text must not delay the second signal.
+            // A separate thread prints, because a blocked terminal must not delay the second
+            // signal.
             let _ = std::thread::Builder::new().spawn(|| crate::base::console::note(HINT));
         };
-        on_first_signal(ask).map_err(|e| Usage(format!("cannot listen to signals: {e}")))?;
+        on_first_signal(ask).map_err(|e| Usage(format!("cannot install a signal handler: {e}")))?;
         Ok(stop)
     }
 
-    /// Asks to stop.
+    /// Requests a stop.
     pub fn ask(&self) {
         self.0.is_asked.store(true, Ordering::Relaxed);
     }
@@ -59,24 +61,25 @@ impl Stop {
         self.ask();
     }
 
-    /// What is set when it is asked.
+    /// Returns the flag that is set by a request to stop.
     pub fn flag(&self) -> &AtomicBool {
         &self.0.is_asked
     }
 
-    /// Whether it was asked.
+    /// Returns whether a stop was requested.
     pub fn is_asked(&self) -> bool {
         self.0.is_asked.load(Ordering::Relaxed)
     }
 
-    /// The error of a command that a signal ended, which leaves `left`; none where no signal came.
+    /// Returns the error of a command that a signal stopped, with the result `left`; `None` without
+    /// a signal.
     pub fn interrupted(&self, left: &'static str) -> Option<Interrupted> {
         let signal = self.0.signal.load(Ordering::Relaxed);
         (signal != 0).then_some(Interrupted { signal, left })
     }
 }
 
-const HINT: &str = "stopping after this step; once more stops at once";
+const HINT: &str = "stopping after this step; press Ctrl-C again to stop at once";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
-//! Aligned tables for people.
+//! Text tables.
 
-/// Columns as wide as their longest cell, numbers to the right, a line under the head.
+/// Formats a table. Columns are as wide as their longest cell, numbers are right-aligned, and a
+/// line follows the heading.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width =
         |i: usize| rows.iter().map(|row| row[i].chars().count()).chain([head[i].chars().count()]).max().unwrap_or(0);

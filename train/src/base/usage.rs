@@ -1,6 +1,7 @@
-//! Wrong usage, apart from bad data: the program ends with 2 for the one and with 1 for the other.
+//! Usage errors. The program exits with 2 after a usage error, and with 1 after other errors.
 
-/// What was asked for cannot be meant; the text says why. Wrapped in [`anyhow::Error`], found again with `downcast_ref`.
+/// A wrong option or argument, with the reason. Code wraps it in [`anyhow::Error`] and finds it
+/// with `downcast_ref`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);

@@ -1,24 +1,28 @@
-//! Options that say where and how to compute.
+//! Options for the device, precision and threads.
 
+use crate::base::heading::RUN;
 use crate::compute::device::{Compute, Precision, set_threads};
 use anyhow::Result;
 
-/// Where and how to compute, as it is typed.
+/// Device, precision and threads.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ComputeArgs {
-    /// auto, cpu or cuda:N
-    #[arg(long, default_value = "auto")]
+    /// Device to compute on: auto, cpu or cuda:N
+    ///
+    /// `auto` selects the first GPU, or the CPU on a machine without a GPU.
+    #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = RUN)]
     device: String,
-    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
-    #[arg(long, value_enum)]
+    /// Number format of the computation [default: bf16 on a GPU, f32 on the CPU]
+    #[arg(long, value_enum, help_heading = RUN)]
     precision: Option<Precision>,
     /// Threads that decode and compute [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = RUN)]
     threads: Option<u32>,
 }
 
 impl ComputeArgs {
-    /// Opens the device and sets the threads that compute; how many these are.
+    /// Opens the device and starts the threads that compute. Returns both the device and the number
+    /// of threads.
     pub fn start(&self) -> Result<(Compute, usize)> {
         let compute = Compute::open(&self.device, self.precision, false)?;
         let threads = threads_or_all(self.threads);
@@ -27,7 +31,7 @@ impl ComputeArgs {
     }
 }
 
-/// What is typed, or all cores.
-pub fn threads_or_all(typed: Option<u32>) -> usize {
-    typed.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize)
+/// Returns the given number of threads, or the number of cores.
+pub fn threads_or_all(given: Option<u32>) -> usize {
+    given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize)
 }

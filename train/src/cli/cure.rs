@@ -1,14 +1,15 @@
-//! What a user can do about errors of the loader: the options that help. Commands that have these options name them.
+//! Adds advice to errors of the loader: the option that helps, if the command has it.
 
 use crate::base::usage::Usage;
 use anyhow::Error;
 
-/// Errors of a pass over samples, before the cure is named.
+/// A result of reading samples whose error has no advice yet.
 pub trait Uncured {
-    /// The value, or the error with what its user can do about it: an option of the command.
+    /// The result with advice in its error.
     type Cured;
 
-    /// Names the option that helps. `can_skip` tells whether the command has `--skip-damaged` and the user did not give it.
+    /// Adds the option that helps to the error. `can_skip`: the command has `--skip-damaged`, and
+    /// it is not given.
     fn cured(self, can_skip: bool) -> Self::Cured;
 }
 
@@ -32,10 +33,12 @@ fn cured(error: Error, can_skip: bool) -> Error {
     use clip_loader::Error::{Memory, Thread, TooSmall};
     let Some(fault) = error.downcast_ref::<clip_loader::Error>() else { return error };
     match fault {
-        fault if fault.is_damage() && can_skip => Error::msg(format!("{fault}; --skip-damaged goes on without it")),
-        Memory { .. } => Error::msg(format!("{fault}; give a smaller --batch-size")),
+        fault if fault.is_damage() && can_skip => {
+            Error::msg(format!("{fault}; add --skip-damaged to continue without damaged samples"))
+        }
+        Memory { .. } => Error::msg(format!("{fault}; use a smaller --batch-size")),
         Thread(reason) => Error::msg(format!("{fault}: {reason}; use fewer --threads")),
-        TooSmall { .. } => Usage(format!("{fault}; give a smaller --input-size")).into(),
+        TooSmall { .. } => Usage(format!("{fault}; use a smaller --input-size")).into(),
         _ => error,
     }
 }
@@ -48,7 +51,7 @@ mod tests {
     fn errors_name_the_option_that_helps_and_others_stay_as_they_are() {
         let memory = || clip_loader::Error::Memory { bytes: 12, fault: "full".into() };
         let text = |error: clip_loader::Error| Err::<(), _>(error).cured(true).unwrap_err().to_string();
-        assert_eq!(text(memory()), "cannot allocate 12 bytes for a batch: full; give a smaller --batch-size");
+        assert_eq!(text(memory()), "cannot allocate 12 bytes for a batch: full; use a smaller --batch-size");
         assert_eq!(text(clip_loader::Error::Stopped), "the loader has stopped after an error");
         let error = anyhow::Result::<()>::Err(memory().into()).cured(false).unwrap_err();
         assert!(error.to_string().ends_with("--batch-size"), "{error}");

@@ -1,12 +1,13 @@
-//! `ucftrain eval`: the test pass of a trained network.
+//! `ucftrain eval`: tests a trained network.
 
 use super::compute::ComputeArgs;
 use super::network::NetworkArgs;
 use crate::base::console::{Console, document, result};
+use crate::base::heading::{EVALUATION, INPUT, OUTPUT};
 use crate::base::stop::Stop;
 use crate::base::table::table;
 use crate::cli::cure::Uncured;
-use crate::cli::io::Io;
+use crate::cli::io::IoArgs;
 use crate::input::{self, check_geometry};
 use crate::run::loaded_network::LoadedNetwork;
 use crate::training::evaluation::Evaluation;
@@ -16,45 +17,63 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What is typed after `eval`.
+/// Arguments of `ucftrain eval`.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
+    /// Packed dataset
+    #[arg(long, value_name = "DIR", help_heading = INPUT)]
+    pub data: PathBuf,
+    /// Split whose test clips to use [default: the split of training]
+    #[arg(long, value_name = "N", help_heading = INPUT)]
+    pub split: Option<String>,
+    /// Replace damaged samples instead of stopping
+    ///
+    /// Without this option the first damaged record ends the command. With it, another sample of
+    /// the same clip takes the place of each damaged one. The number of damaged samples is
+    /// reported.
+    #[arg(long, help_heading = INPUT)]
+    pub skip_damaged: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub io: IoArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     pub network: NetworkArgs,
-    /// Packed data set
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
-    /// Split whose test clips are used [default: the one that the network was trained on]
-    #[arg(long, value_name = "N")]
-    pub split: Option<String>,
-    /// Also write the scores to this file
-    #[arg(long, value_name = "FILE.npz")]
-    pub scores: Option<PathBuf>,
-    /// Also write each sample's logits to this file
-    #[arg(long, value_name = "FILE.npz")]
-    pub sample_scores: Option<PathBuf>,
-    /// Samples a batch
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    /// Smallest number of samples per batch
+    ///
+    /// Batches may be larger than this where that is faster. The size does not change the result.
+    #[arg(
+        long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=65536),
+        help_heading = EVALUATION
+    )]
     pub batch_size: u32,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     pub compute: ComputeArgs,
-    /// How shards are read: mmap, or pread where files cannot be mapped or a failing disk must not end the program
-    #[arg(long, value_enum, default_value_t)]
-    pub io: Io,
-    /// Replace damaged samples by others of their clips and count them, instead of stopping at the first
-    #[arg(long)]
-    pub skip_damaged: bool,
-    /// Print one JSON document on stdout
-    #[arg(long)]
+    /// File for the scores of the clips
+    ///
+    /// `ucftrain fuse` reads it. An existing file is replaced.
+    #[arg(long, value_name = "FILE.npz", help_heading = OUTPUT)]
+    pub scores: Option<PathBuf>,
+    /// File for the logits of every sample
+    ///
+    /// An existing file is replaced.
+    #[arg(long, value_name = "FILE.npz", help_heading = OUTPUT)]
+    pub sample_scores: Option<PathBuf>,
+    /// Print one JSON document instead of a table
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 }
+
+pub(super) const EXAMPLES: &str = "Examples:
+  ucftrain eval --run runs/spatial --data ucf101.shards
+  ucftrain eval --run runs/spatial --data ucf101.shards --scores spatial.npz --json
+  ucftrain eval --checkpoint runs/spatial/checkpoint.safetensors --data ucf101.shards";
 
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let data = Arc::new(args.io.open(&args.data)?);
+    let data = Arc::new(args.io.io.open(&args.data)?);
     let (compute, threads) = args.compute.start()?;
     let loaded = LoadedNetwork::load(&args.network.file()?, &compute)?;
     loaded.check_classes(&data)?;
@@ -77,11 +96,14 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     };
     let stop = Stop::on_signals()?;
     let Some(outcome) = evaluation.run(&model.net, console, &stop).cured(!args.skip_damaged)? else {
-        return Err(stop.interrupted("nothing was written").context("the test pass has no end")?.into());
+        return Err(stop
+            .interrupted("no scores were written")
+            .context("the test pass stopped without a signal")?
+            .into());
     };
     let scored = outcome.scored;
     if let Some(fault) = outcome.fault() {
-        bail!("{}: {fault}: the network has diverged or is damaged; nothing was written", loaded.path.display());
+        bail!("{}: {fault}: the training diverged or the file is damaged; use another network", loaded.path.display());
     }
     if let Some(path) = &args.scores {
         outcome.scores.write_npz(path)?;
@@ -105,10 +127,14 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         format!("{:.3}", scored.top1),
         format!("{:.3}", scored.top5),
     ];
-    let mut text = table(&["Stream", "Split", "Clips", "Loss", "Prec@1", "Prec@5"], &[row]);
+    let mut text = table(&["stream", "split", "clips", "loss", "top-1 %", "top-5 %"], &[row]);
     if outcome.damaged > 0 {
-        text += &outcome.damaged.to_string();
-        text += " damaged samples were replaced by others; ucfpack verify names the records";
+        text += &replaced(outcome.damaged);
     }
     Ok(result(text.trim_end())?)
+}
+
+/// Returns a note on damaged samples that were replaced.
+pub(super) fn replaced(damaged: u64) -> String {
+    format!("{damaged} damaged samples were replaced; run `ucfpack verify` to find the damaged records")
 }

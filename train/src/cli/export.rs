@@ -1,7 +1,8 @@
-//! `ucftrain export`: networks for PyTorch.
+//! `ucftrain export`: writes networks for PyTorch.
 
 use super::network::NetworkArgs;
 use crate::base::console::Console;
+use crate::base::heading::OUTPUT;
 use crate::base::usage::Usage;
 use crate::formats::flow_order::{FlowOrder, rotated};
 use crate::formats::network::Network;
@@ -13,39 +14,43 @@ use candle_core::{DType, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Type of exported weights.
+/// Number format of exported weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum WeightType {
-    /// As they were trained.
+    /// 32 bits, as in training
     #[default]
     F32,
-    /// Half as large.
+    /// 16 bits
     F16,
-    /// Half as large, with f32's range.
+    /// 16 bits, with the range of f32
     Bf16,
 }
 
-/// What is typed after `export`.
+/// Arguments of `ucftrain export`.
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     pub network: NetworkArgs,
     /// File to write
-    #[arg(long, value_name = "FILE.safetensors")]
+    #[arg(long, value_name = "FILE.safetensors", help_heading = OUTPUT)]
     pub out: PathBuf,
-    /// Type of the weights
-    #[arg(long, value_enum, default_value_t)]
+    /// Number format of the weights
+    #[arg(long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub dtype: WeightType,
-    /// Order of the flow channels that the network is to take
-    #[arg(long, value_enum, default_value = "natural")]
+    /// Order of the input channels of a temporal network
+    #[arg(long, value_enum, default_value = "natural", help_heading = OUTPUT)]
     pub flow_order: FlowOrder,
-    /// Replace the file if it is there
-    #[arg(long)]
+    /// Replace an existing file
+    #[arg(long, help_heading = OUTPUT)]
     pub overwrite: bool,
 }
 
-/// Writes a network under torchvision's names.
+pub(super) const EXAMPLES: &str = "Examples:
+  ucftrain export --run runs/spatial --out spatial.safetensors
+  ucftrain export --run runs/temporal --out temporal.safetensors --dtype f16 --flow-order rotated";
+
+/// Writes a network with the tensor names of torchvision.
 pub fn run(args: &ExportArgs) -> Result<()> {
     refuse_existing(&args.out, args.overwrite)?;
     let path = args.network.file()?;
@@ -60,19 +65,21 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     for (name, tensor) in &mut tensors {
         if name == "conv1.weight" && args.flow_order == FlowOrder::Rotated {
             if network.stream == Stream::Spatial {
-                bail!(Usage("--flow-order rotated: this network takes RGB".into()));
+                bail!(Usage(
+                    "--flow-order rotated needs a temporal network, but this one is spatial; remove the option".into()
+                ));
             }
             *tensor = rotated(tensor)?;
         }
         *tensor = tensor.to_dtype(dtype)?;
     }
     let exported: HashMap<String, Tensor> = tensors.iter().cloned().collect();
-    check_values(&path, &exported).context("--dtype cannot hold the weights; take bf16 or f32")?;
+    check_values(&path, &exported).context("the weights are too large for --dtype f16; use bf16 or f32")?;
     network_file::save_in_order(&args.out, &network, args.flow_order, &tensors)?;
     let Network { arch, classes, stream, .. } = &network;
     let console = Console { json: false };
     console.say(&format!(
-        "{}: {arch} for {} ({} classes). In PyTorch:\n",
+        "wrote {}: {arch} for {}, {} classes. To load it in PyTorch:\n",
         args.out.display(),
         stream.records(),
         classes.len()
@@ -86,10 +93,10 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to write to a file that is there, unless it may be replaced.
+/// Refuses to write to an existing file, unless `overwrite` is set.
 pub(super) fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
     if path.exists() && !overwrite {
-        bail!(Usage(format!("{} exists; --overwrite replaces it", path.display())));
+        bail!(Usage(format!("{}: the file exists; add --overwrite to replace it", path.display())));
     }
     Ok(())
 }

@@ -1,71 +1,96 @@
 //! `ucftrain fuse`: combines the scores of several networks.
 
 use crate::base::console::{document, result};
+use crate::base::heading::{FUSION, INPUT, OUTPUT};
 use crate::scores::fusion::{FuseOptions, SEED_SAMPLES, Space, fuse};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Combine the scores of several networks, clip by clip
+/// Combine the scores of several networks
+///
+/// Adds the scores of each clip and reports the accuracy of each network and of each combination.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct FuseArgs {
-    /// Two or more run folders or score files (npz, csv, the reference code's pickles; npy and mmaction's pickles with
-    /// --names); "+" stands before those of another split
+    /// Two or more run folders or scores files
+    ///
+    /// Reads .npz and .csv files and the pickles of the reference code. Files without clip names
+    /// (.npy, pickles of mmaction2) need --names. To average over splits, separate the SCORES of
+    /// the splits with "+".
     #[arg(required = true, num_args = 1.., value_name = "SCORES")]
     pub scores: Vec<PathBuf>,
 
-    /// Where the right classes are: a packed data set, or a folder with classInd.txt and testlist0N.txt
-    /// [default: the labels in the score files]
-    #[arg(long, value_name = "DIR")]
+    /// Labels of the clips [default: the labels in the scores files]
+    ///
+    /// A packed dataset, or a folder with classInd.txt and testlist0N.txt.
+    #[arg(long, value_name = "DIR", help_heading = INPUT)]
     pub labels: Option<PathBuf>,
 
-    /// The split of --labels [default: the one whose test list has exactly these clips]
-    #[arg(long, value_name = "N", requires = "labels")]
+    /// Split of --labels [default: the split with these test clips]
+    #[arg(long, value_name = "N", requires = "labels", help_heading = INPUT)]
     pub split: Option<String>,
 
-    /// Weights of the streams, in the order of SCORES; may be repeated [default for two: 1:2 and 2:1]
-    #[arg(long, value_name = "A:B")]
+    /// Weights of the networks, in the order of SCORES [default: 1:2 and 2:1 for two networks]
+    ///
+    /// Repeat the option to try several ratios.
+    #[arg(long, value_name = "A:B", help_heading = FUSION)]
     pub ratio: Vec<String>,
 
-    /// What is combined
-    #[arg(long, value_enum, default_value_t = Space::Logits)]
+    /// Scores to combine
+    #[arg(long, value_enum, default_value_t = Space::Logits, help_heading = FUSION)]
     pub space: Space,
 
-    /// Also weigh mean logits so that the runs' held-out clips (training with --val-groups) are told best
-    #[arg(long)]
+    /// Fit the weights of the networks to held-out clips
+    ///
+    /// Adds a row for the weights that predict the held-out clips best. Needs runs that were
+    /// trained with --val-groups, or
+    /// --held-out.
+    #[arg(long, help_heading = FUSION)]
     pub fit: bool,
 
-    /// Scores of held-out clips, one file a stream, in place of the runs' own; for --fit and --space calibrated
-    #[arg(long, value_name = "SCORES,...", value_delimiter = ',')]
+    /// Scores of held-out clips, for --fit and --space calibrated [default: validation_scores.npz
+    /// of each run]
+    ///
+    /// One file per network, in the order of SCORES.
+    #[arg(long, value_name = "SCORES,...", value_delimiter = ',', help_heading = FUSION)]
     pub held_out: Vec<PathBuf>,
 
-    /// Samples per clip of score files that do not say it, where means count
-    #[arg(long, value_name = "N", default_value_t = SEED_SAMPLES, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Samples per clip in scores files that do not store this number
+    ///
+    /// Used by --fit and by the spaces means, softmax and calibrated.
+    #[arg(
+        long, value_name = "N", default_value_t = SEED_SAMPLES, value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = INPUT
+    )]
     pub samples: u32,
 
-    /// The clips of score files without names, in order: a list with one a line, such as testlist01.txt
-    #[arg(long, value_name = "FILE")]
+    /// List of clip names for scores files without names
+    ///
+    /// One clip per line, in the order of the scores, such as testlist01.txt.
+    #[arg(long, value_name = "FILE", help_heading = INPUT)]
     pub names: Option<PathBuf>,
 
-    /// Also write the sum of the streams, or what --take says, as scores
-    #[arg(long, value_name = "FILE.npz|FILE.csv")]
+    /// File for the combined scores
+    ///
+    /// An existing file is replaced.
+    #[arg(long, value_name = "FILE.npz|FILE.csv", help_heading = OUTPUT)]
     pub out: Option<PathBuf>,
 
-    /// What --out holds: average, max, fitted or a ratio
-    #[arg(long, value_name = "STRATEGY", default_value = "average", requires = "out")]
+    /// Combination to write to --out: average, max, fitted or a ratio
+    #[arg(long, value_name = "STRATEGY", default_value = "average", requires = "out", help_heading = OUTPUT)]
     pub take: String,
 
-    /// Print one JSON document in place of the table
-    #[arg(long)]
+    /// Print one JSON document instead of a table
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 }
 
 const EXAMPLES: &str = "Examples:
   ucftrain fuse runs/spatial runs/temporal
-  ucftrain fuse runs/spatial runs/temporal --fit
-  ucftrain fuse s1/spatial s1/temporal + s2/spatial s2/temporal + s3/spatial s3/temporal
-  ucftrain fuse runs/spatial spatial_video_preds.pickle --labels ucfTrainTestlist";
+  ucftrain fuse runs/spatial runs/temporal --ratio 1:1.5 --out fused.npz --take 1:1.5
+  ucftrain fuse runs/spatial temporal.npz --labels ucfTrainTestlist --split 1
+  ucftrain fuse split1/spatial split1/temporal + split2/spatial split2/temporal";
 
 impl FuseArgs {
     fn options(&self) -> FuseOptions {
@@ -85,7 +110,7 @@ impl FuseArgs {
     }
 }
 
-/// Runs `ucftrain fuse`: results to stdout, warnings to stderr.
+/// Runs `ucftrain fuse`. Prints results to stdout and warnings to stderr.
 pub fn run(args: &FuseArgs) -> Result<()> {
     let report = fuse(&args.options())?;
     if args.json {

@@ -1,13 +1,15 @@
-//! `ucftrain import`: networks from PyTorch.
+//! `ucftrain import`: reads networks from PyTorch.
 
 use super::export::refuse_existing;
 use crate::base::choice::choice;
 use crate::base::console::{Console, quoted};
+use crate::base::heading::{INPUT, MODEL, OUTPUT};
 use crate::base::usage::Usage;
 use crate::cli::io::Io;
 use crate::formats::flow_order::{FlowOrder, natural_order};
 use crate::formats::network::Network;
 use crate::formats::{network_file, safetensors_file};
+use crate::run::loaded_network::different_classes;
 use crate::settings::Recipe;
 use crate::stream::Stream;
 use crate::view::{Consensus, FlowRange, View};
@@ -18,67 +20,86 @@ use clip_loader::{Sampling, TestCrop};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-/// What is typed after `import`.
+/// Arguments of `ucftrain import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// A .pth, .pth.tar or .safetensors with a whole ResNet, last layer included
+    /// Weights file: a .pth, .pth.tar or .safetensors with a whole ResNet
+    ///
+    /// The file must contain the last layer.
     #[arg(value_name = "FILE")]
     pub weights: PathBuf,
-    /// The stream that it reads [default: what the file says, if `ucftrain export` wrote it]
-    #[arg(long)]
-    pub stream: Option<Stream>,
-    /// Packed data set whose classes it knows, in this order
-    #[arg(long, value_name = "DIR")]
+    /// Packed dataset with the classes of the network, in the same order
+    #[arg(long, value_name = "DIR", help_heading = INPUT)]
     pub data: PathBuf,
-    /// File to write, for eval and predict --checkpoint
-    #[arg(long, value_name = "FILE.safetensors")]
-    pub out: PathBuf,
-    /// Split that it was trained on [default: what the file says, else 1]
-    #[arg(long, value_name = "N")]
+    /// Stream that the network reads [default: from the file]
+    ///
+    /// Required unless ucftrain wrote the file.
+    #[arg(long, help_heading = MODEL)]
+    pub stream: Option<Stream>,
+    /// Split that the network was trained on [default: from the file, or 1]
+    #[arg(long, value_name = "N", help_heading = MODEL)]
     pub split: Option<String>,
-    /// Side of its input in pixels [default: what the file says, else 224]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(32..=1024))]
+    /// Width and height of the network's input in pixels [default: from the file, or 224]
+    ///
+    /// From 32 to 1024.
+    #[arg(
+        long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(32..=1024), help_heading = MODEL
+    )]
     pub input_size: Option<u16>,
-    /// Order of the flow channels that it takes [default: what the file says, else rotated if it has the reference code's
-    /// names, else natural]
-    #[arg(long, value_enum)]
+    /// Order of the input channels of a temporal network [default: from the file]
+    ///
+    /// If the file does not state the order, the default is `rotated` if the
+    /// tensors have the names of the reference code, and `natural` otherwise.
+    #[arg(long, value_enum, help_heading = MODEL)]
     pub flow_order: Option<FlowOrder>,
-    /// How it sees clips.
     #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
     pub view: ViewArgs,
-    /// Replace the file if it is there
-    #[arg(long)]
+    /// File to write
+    ///
+    /// `ucftrain eval` and `ucftrain predict` read it with --checkpoint.
+    #[arg(long, value_name = "FILE.safetensors", help_heading = OUTPUT)]
+    pub out: PathBuf,
+    /// Replace an existing file
+    #[arg(long, help_heading = OUTPUT)]
     pub overwrite: bool,
 }
 
-/// How a network sees clips, where its file does not say so.
+pub(super) const EXAMPLES: &str = "Examples:
+  ucftrain import spatial.safetensors --data ucf101.shards --out imported.safetensors
+  ucftrain import model.pth --stream spatial --data ucf101.shards --out model.safetensors";
+
+/// How a network sees clips, if its file does not state it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ViewArgs {
-    /// Recipe that the options below have their defaults from [default: seed; tsn for names of TSN and mmaction2]
-    #[arg(long, value_enum)]
+    /// Set of defaults for the options below [default: from the tensor names]
+    ///
+    /// The default is tsn if the tensors have the names of TSN or mmaction2, and seed otherwise.
+    /// Files that ucftrain wrote have their own defaults.
+    #[arg(long, value_enum, help_heading = MODEL)]
     pub recipe: Option<Recipe>,
-    /// Rule by which frames are chosen
-    #[arg(long, value_parser = choice::<Sampling>())]
+    /// Rule that selects the frames of a sample [default: seed; tsn: segments]
+    #[arg(long, value_parser = choice::<Sampling>(), help_heading = MODEL)]
     pub sampling: Option<Sampling>,
-    /// Samples of a test clip
-    #[arg(long, value_name = "N")]
+    /// Samples per test clip [default: 19; tsn: 25]
+    #[arg(long, value_name = "N", help_heading = MODEL)]
     pub test_samples: Option<usize>,
-    /// Part of a frame that a test sample shows
-    #[arg(long, value_parser = choice::<TestCrop>())]
+    /// Part of a frame that a test sample shows [default: whole; tsn: center]
+    #[arg(long, value_parser = choice::<TestCrop>(), help_heading = MODEL)]
     pub test_crop: Option<TestCrop>,
-    /// Range of the values of optical flow [for names of TSN: centered]
-    #[arg(long, value_enum)]
+    /// Value range of optical flow [default: unit; tensor names of TSN: centered]
+    #[arg(long, value_enum, help_heading = MODEL)]
     pub flow_range: Option<FlowRange>,
-    /// Views of a clip in a training step
-    #[arg(long, value_name = "N")]
+    /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3]
+    #[arg(long, value_name = "N", help_heading = MODEL)]
     pub segments: Option<usize>,
-    /// How the logits of a clip's views become one
-    #[arg(long, value_enum)]
+    /// How to combine the logits of a clip's views [default: sum; tsn: mean]
+    #[arg(long, value_enum, help_heading = MODEL)]
     pub consensus: Option<Consensus>,
 }
 
 impl ViewArgs {
-    /// The typed values over a recipe's.
+    /// Returns the view of a recipe with the given values.
     fn over(&self, recipe: Recipe, stream: Stream) -> View {
         let base = match self.recipe.unwrap_or(recipe) {
             Recipe::Seed => View::seed(stream),
@@ -87,7 +108,7 @@ impl ViewArgs {
         self.over_view(base)
     }
 
-    /// The typed values over a file's.
+    /// Returns a view with the given values.
     fn over_view(&self, base: View) -> View {
         View {
             sampling: self.sampling.unwrap_or(base.sampling),
@@ -101,11 +122,12 @@ impl ViewArgs {
     }
 }
 
-/// Takes a network of PyTorch's over.
+/// Runs the command.
 pub fn run(args: &ImportArgs) -> Result<()> {
     refuse_existing(&args.out, args.overwrite)?;
     let data = Io::default().open(&args.data)?;
     let classes = &data.manifest().classes;
+    std::fs::metadata(&args.weights).with_context(|| format!("{}: cannot read it", args.weights.display()))?;
     let imported = match safetensors_file::metadata_of(&args.weights) {
         Some(_) => import_own(args, classes)?,
         None => import_foreign(args, classes)?,
@@ -113,36 +135,38 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     let Imported { network, tensors, notes } = imported;
     network_file::save(&args.out, &network, &tensors)?;
     let console = Console { json: false };
-    console.say(&format!("{}: {} of {}", args.out.display(), network.arch, args.weights.display()));
+    console.say(&format!("wrote {}: {} from {}", args.out.display(), network.arch, args.weights.display()));
     for note in notes {
         console.say(&note);
     }
     let (out, data) = (quoted(&args.out), quoted(&args.data));
-    console.say(&format!("how good it is: ucftrain eval --checkpoint {out} --data {data}"));
+    console.say(&format!("To test it: ucftrain eval --checkpoint {out} --data {data}"));
     Ok(())
 }
 
-/// A network that was taken over, and what its user should know.
+/// An imported network, and notes for the user.
 struct Imported {
     network: Network,
-    /// Its weights, with flow channels in their natural order.
+    /// Weights, with flow channels in their natural order.
     tensors: Vec<(String, Tensor)>,
     notes: Vec<String>,
 }
 
-/// A file that says what its network is: `ucftrain export` wrote it, or it is of a run.
+/// Imports a file that describes its network: an export, or a file of a run.
 fn import_own(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let shown = args.weights.display();
     let (network, tensors) = network_file::load(&args.weights)?;
     if let Some(stream) = args.stream.filter(|&stream| stream != network.stream) {
-        bail!(Usage(format!("--stream {stream}: {shown} is of the {} stream", network.stream)));
+        bail!(Usage(format!(
+            "--stream {stream} is wrong, because {shown} is a network of the {} stream; remove it",
+            network.stream
+        )));
     }
     if args.flow_order.is_some() || args.view.recipe.is_some() {
-        bail!(Usage(format!("{shown} says how its network sees clips: leave out --flow-order and --recipe")));
+        bail!(Usage(format!("{shown} already describes its views; remove --flow-order and --recipe")));
     }
     if network.classes != classes {
-        let (own, others) = (network.classes.len(), classes.len());
-        bail!("{shown}: the network knows {own} classes, {} has {others}, or others", args.data.display());
+        bail!(different_classes(&args.weights, &network.classes, &args.data, classes));
     }
     let view = args.view.over_view(network.view());
     let network = Network {
@@ -152,15 +176,15 @@ fn import_own(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         ..network
     };
     let tensors = checked_tensors(&network, &tensors, &args.weights)?;
-    let notes = vec![format!("from the file, where no option says otherwise: {}", options(&network))];
+    let notes = vec![format!("settings from the file and the options: {}", options(&network))];
     Ok(Imported { network, tensors, notes })
 }
 
-/// A file of another program, which says nothing but names and numbers.
+/// Imports a file of another program, which contains only names and tensors.
 fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let shown = args.weights.display();
     let Some(stream) = args.stream else {
-        bail!(Usage(format!("{shown} does not say which stream it reads: give --stream spatial or --stream temporal")));
+        bail!(Usage(format!("{shown} does not name its stream; add --stream spatial or --stream temporal")));
     };
     let (tensors, key) = find_weights(&args.weights)?;
     let (tensors, origin) = torchvision_names(&args.weights, tensors)?;
@@ -170,19 +194,25 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         names.sort_unstable();
         let few: Vec<String> = names.iter().take(3).map(|name| name.escape_debug().to_string()).collect();
         let few = few.join(", ");
-        anyhow!("{shown}: not a ResNet-18, 34, 50, 101 or 152 with torchvision's names; its tensors are {few}, ...")
+        anyhow!(
+            "{shown}: the tensors are not those of a ResNet-18, 34, 50, 101 or 152 (found: {few}, ...); use a file with \
+             the tensor names of torchvision, TSN, mmaction2 or the reference code"
+        )
     })?;
     let knows = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied());
     if knows != Some(classes.len()) {
-        let knows = knows.map_or("has no last layer".to_owned(), |n| format!("knows {n} classes"));
-        bail!("{shown}: the network {knows}, {} has {}", args.data.display(), classes.len());
+        let (data, n) = (args.data.display(), classes.len());
+        match knows {
+            Some(knows) => bail!("{shown}: the network has {knows} classes, but {data} has {n}; use its own dataset"),
+            None => bail!("{shown}: the network has no last layer (fc.weight); use a file with the whole network"),
+        }
     }
     let order = args.flow_order.unwrap_or(match origin {
         Origin::Reference => FlowOrder::Rotated,
         _ => FlowOrder::Natural,
     });
     let view = match origin {
-        // The original code subtracts 128 from flow and divides by about 0.226 of the range.
+        // The original code subtracts 128 from flow and divides by about 0.226 of the value range.
         Origin::Tsn if args.view.flow_range.is_none() => {
             View { flow_range: FlowRange::Centered, ..args.view.over(Recipe::Tsn, stream) }
         }
@@ -206,17 +236,19 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     }
     let mut notes = Vec::new();
     if !key.is_empty() {
-        notes.push(format!("its weights are under {key}"));
+        notes.push(format!("the weights are in the entry {key}"));
     }
     let names = match origin {
-        Origin::Reference => "the reference code's",
-        Origin::Tsn => "TSN's",
-        Origin::Mmaction2 => "mmaction2's",
-        _ => "torchvision's",
+        Origin::Reference => "reference code",
+        Origin::Tsn => "TSN",
+        Origin::Mmaction2 => "mmaction2",
+        _ => "torchvision",
     };
-    let turned = if is_turned { ", its flow channels turned into their natural order" } else { "" };
-    notes.push(format!("it has {names} names{turned}"));
-    notes.push(format!("assumed, where no option says otherwise: {}", options(&network)));
+    notes.push(format!("the tensors have {names} names"));
+    if is_turned {
+        notes.push("the flow channels were changed from the rotated to the natural order".to_owned());
+    }
+    notes.push(format!("assumed settings, change them with options: {}", options(&network)));
     Ok(Imported { network, tensors, notes })
 }
 
@@ -225,7 +257,7 @@ fn checked(view: View, stream: Stream) -> Result<View> {
     Ok(view)
 }
 
-/// The tensors of a network, sorted by name, if they are exactly those that it has.
+/// Checks that the tensors are exactly those of the network, and sorts them by name.
 fn checked_tensors(network: &Network, tensors: &HashMap<String, Tensor>, path: &Path) -> Result<Vec<(String, Tensor)>> {
     let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
     let config = ResNetConfig::new(depth, network.stream.channels(), network.classes.len());
@@ -234,7 +266,7 @@ fn checked_tensors(network: &Network, tensors: &HashMap<String, Tensor>, path: &
     Ok(model.tensors())
 }
 
-/// How a network sees clips, as options of `import`.
+/// Formats the description of a network as options of `import`.
 fn options(network: &Network) -> String {
     fn name(value: &impl clap::ValueEnum) -> String {
         value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
@@ -256,7 +288,7 @@ fn options(network: &Network) -> String {
     )
 }
 
-/// The depth whose blocks a network's names are of.
+/// Finds the depth of a network from the names of its blocks.
 fn depth_of(tensors: &HashMap<String, Tensor>) -> Option<Depth> {
     let blocks = [1, 2, 3, 4].map(|layer| {
         let block = |name: &String| name.strip_prefix(&format!("layer{layer}."))?.split('.').next().map(str::to_owned);
@@ -271,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn depths_are_told_by_their_blocks() {
+    fn depths_are_recognised_by_their_blocks() {
         for depth in Depth::ALL {
             let config = ResNetConfig::new(Depth::R18, 3, 2);
             let config = ResNetConfig::new(depth, config.in_channels, config.classes);

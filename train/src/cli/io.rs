@@ -1,30 +1,45 @@
-//! How shards are read, as it is named on the command line.
+//! The option `--io`: how to read shards.
 
+use crate::base::heading::INPUT;
 use anyhow::anyhow;
 use clipshard::{Access, Dataset, Error};
 use std::path::Path;
 
-/// How the bytes of shards are reached.
+/// How to read the bytes of shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Io {
-    /// Through a read-only memory map.
+    /// Map the files into memory
     #[default]
     Mmap,
-    /// By reading each record.
+    /// Read each record with a system call
     Pread,
 }
 
+/// The option `--io`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct IoArgs {
+    /// How to read shards
+    ///
+    /// Use pread if the file system cannot map files. With mmap, a disk error ends the program at
+    /// once; pread reports it as an error.
+    #[arg(long, value_enum, default_value_t, help_heading = INPUT)]
+    pub io: Io,
+}
+
 impl Io {
-    /// Opens a data set. Errors name the option or the program that helps.
+    /// Opens a dataset. Errors name the option or the program that helps.
     pub fn open(self, dir: &Path) -> anyhow::Result<Dataset> {
         Dataset::open_with(dir, self.access()).map_err(|error| match error {
-            Error::Map { .. } => anyhow!("{error}; --io pread reads without a map"),
-            Error::NoManifest { .. } => anyhow!("{error}, which `ucfpack build` makes"),
+            Error::Map { .. } => anyhow!("{error}; use --io pread"),
+            Error::NoManifest { dir } if !dir.exists() => {
+                anyhow!("{}: the dataset folder does not exist; check the path", dir.display())
+            }
+            error @ Error::NoManifest { .. } => anyhow!("{error}, which `ucfpack build` makes"),
             error => error.into(),
         })
     }
 
-    /// The same for the shards' crate.
+    /// Returns the same choice as a type of `clipshard`.
     pub fn access(self) -> Access {
         match self {
             Self::Mmap => Access::Map,

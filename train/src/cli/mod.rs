@@ -1,5 +1,5 @@
-//! The program's command line: what can be typed, and what each command prints. Options are declared here and in
-//! `settings::Given`, which a configuration file holds, too.
+//! The command line: commands, options and output. Options are declared here, and in
+//! `settings::Given` if a configuration file may also contain them.
 
 mod bench;
 mod compute;
@@ -22,9 +22,11 @@ use crate::stream::Stream;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Trains, evaluates and fuses two-stream action recognition networks straight from clip shards
+/// Train, evaluate and fuse two-stream action recognition networks
+///
+/// Reads the datasets that `ucfpack build` writes.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,32 +36,47 @@ const EXAMPLES: &str = "Examples:
   ucftrain spatial --data ucf101.shards --run runs/spatial --weights resnet18.safetensors
   ucftrain temporal --data ucf101.shards --run runs/temporal --weights resnet18.safetensors
   ucftrain fuse runs/spatial runs/temporal
-  ucftrain report runs/spatial runs/temporal";
+  ucftrain report runs/spatial runs/temporal
+  ucftrain predict --run runs/spatial --run runs/temporal video.mp4";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train the network that sees RGB frames
+    /// Train the spatial network, which sees RGB frames
+    ///
+    /// Ctrl-C stops after the current step and saves a checkpoint. A second Ctrl-C stops at once.
+    #[command(after_help = train::SPATIAL_EXAMPLES)]
     Spatial(train::TrainArgs),
-    /// Train the network that sees stacks of optical flow
+    /// Train the temporal network, which sees stacks of optical flow
+    ///
+    /// Ctrl-C stops after the current step and saves a checkpoint. A second Ctrl-C stops at once.
+    #[command(after_help = train::TEMPORAL_EXAMPLES)]
     Temporal(train::TrainArgs),
-    /// Run the test pass of a trained network
+    /// Test a trained network on the test clips of a split
+    #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
     /// Combine the scores of several networks
     Fuse(fuse::FuseArgs),
-    /// Say what a clip shows: the five most likely classes, and what each sample says
+    /// Classify one clip or video
+    ///
+    /// Prints the five most likely classes, and the prediction for each sample.
+    #[command(after_help = predict::EXAMPLES)]
     Predict(predict::PredictArgs),
-    /// Write a network for PyTorch, with torchvision's names
+    /// Write a network for PyTorch, with the tensor names of torchvision
+    #[command(after_help = export::EXAMPLES)]
     Export(export::ExportArgs),
-    /// Take a PyTorch network over, the reference code's .pth.tar too
+    /// Convert a network from PyTorch or from the reference code
+    ///
+    /// The file that it writes works with `ucftrain eval` and `ucftrain predict`.
+    #[command(after_help = import::EXAMPLES)]
     Import(import::ImportArgs),
-    /// Show runs as one page: curves, confusions, worst videos, fusion
+    /// Write an HTML page with the results of runs
     Report(report::ReportArgs),
-    /// Measure how fast this machine is at the parts of training
+    /// Measure the speed of training on this machine
     Bench(bench::BenchArgs),
 }
 
-/// Runs the program with the arguments of the process and returns its exit status: 0, 1 for bad data, 2 for wrong usage, 128 and
-/// a signal's number.
+/// Runs the program with the arguments of the process. Returns its exit status: 0 for success, 1
+/// for bad data, 2 for wrong usage, 128 plus the signal's number after a signal.
 pub fn main() -> ExitCode {
     candle_convnet::keep_freed_memory();
     ucfpack::limits::raise_open_files();
@@ -87,7 +104,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// Prints an error and returns the exit status of its kind.
+/// Prints an error and returns its exit status.
 fn print_error(error: &anyhow::Error) -> ExitCode {
     let text = format!("{error:#}");
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
@@ -101,7 +118,8 @@ fn print_error(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Prints help, the version or an error of the command line. Help that nobody gets is a lost result.
+/// Prints help, the version or an error of the command line. Help that cannot be printed is an
+/// error.
 fn print_help(text: &clap::Error) -> ExitCode {
     let status = u8::try_from(text.exit_code()).unwrap_or(2);
     match text.print() {
@@ -117,12 +135,73 @@ fn print_help(text: &clap::Error) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::heading;
     use anyhow::Context;
+    use clap::CommandFactory;
+
+    /// Calls `check` with each command and the words that call it.
+    fn each_command(command: &clap::Command, words: &str, check: &mut impl FnMut(&clap::Command, &str)) {
+        check(command, words);
+        command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+            .for_each(|sub| each_command(sub, &format!("{words} {}", sub.get_name()), check));
+    }
+
+    #[test]
+    fn each_option_has_a_short_help_and_one_of_the_headings() {
+        const HEADINGS: [&str; 8] = [
+            heading::INPUT,
+            heading::MODEL,
+            heading::OPTIMISATION,
+            heading::AUGMENTATION,
+            heading::EVALUATION,
+            heading::FUSION,
+            heading::RUN,
+            heading::OUTPUT,
+        ];
+        let mut command = Cli::command();
+        command.build();
+        let mut faults = Vec::new();
+        each_command(&command, "ucftrain", &mut |command, words| {
+            let mut short = |name: &str, help: Option<String>| {
+                let help = help.unwrap_or_default();
+                let first = help.split(" [default").next().unwrap_or_default();
+                let n = first.split_whitespace().count();
+                if !(1..=12).contains(&n) || first.ends_with('.') {
+                    faults.push(format!("{words} {name}: {n} words: {help}"));
+                }
+            };
+            short("", command.get_about().map(ToString::to_string));
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                short(arg.get_id().as_str(), arg.get_help().map(ToString::to_string));
+            }
+            for arg in command.get_opts().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
+                if !arg.is_hide_set() && !arg.get_help_heading().is_some_and(|found| HEADINGS.contains(&found)) {
+                    faults.push(format!("{words} {}: heading {:?}", arg.get_id(), arg.get_help_heading()));
+                }
+            }
+        });
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    #[test]
+    fn help_is_not_wider_than_100_columns() {
+        let mut command = Cli::command();
+        command.build();
+        each_command(&command, "ucftrain", &mut |command, words| {
+            let mut command = command.clone();
+            for text in [command.render_help().to_string(), command.render_long_help().to_string()] {
+                let wide = text.lines().find(|line| line.chars().count() > 100);
+                assert_eq!(wide, None, "{words}");
+            }
+        });
+    }
 
     #[test]
     fn each_cause_of_an_error_is_printed_once() {
         let lost = LostResult::from(std::io::Error::other("disk full"));
         let error = Err::<(), _>(lost).context("b").context("a").unwrap_err();
-        assert_eq!(format!("{error:#}"), "a: b: stdout: cannot write the result: disk full");
+        assert_eq!(format!("{error:#}"), "a: b: cannot write the result to stdout: disk full");
     }
 }

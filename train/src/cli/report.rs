@@ -1,31 +1,43 @@
-//! `ucftrain report`: shows runs as one page.
+//! `ucftrain report`: writes an HTML page about runs.
 
 use crate::base::console::Console;
+use crate::base::heading::{INPUT, OUTPUT};
 use crate::report::write;
 use crate::run::folder::REPORT_FILE;
 use anyhow::Result;
 use std::path::PathBuf;
 
-/// Show runs as one page: curves, where the time went, confusions, worst videos; of several runs, how they compare and fuse
+/// Write an HTML page with the results of runs
+///
+/// The page shows learning curves, timing, confused classes and the clips with the worst
+/// predictions. For several runs, it also compares and fuses them. An existing page is replaced.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct ReportArgs {
-    /// Folders of runs
+    /// One or more run folders
     #[arg(required = true, value_name = "RUN_DIR")]
     pub runs: Vec<PathBuf>,
 
-    /// The page [default: report.html in the run's folder, of several runs in this folder]
-    #[arg(long, value_name = "FILE.html")]
-    pub out: Option<PathBuf>,
-
-    /// Where the packed data set is now, for pictures [default: where config.toml says]
-    #[arg(long, value_name = "DIR")]
+    /// Packed dataset, for pictures [default: the dataset in config.toml]
+    #[arg(long, value_name = "DIR", help_heading = INPUT)]
     pub data: Option<PathBuf>,
+
+    /// Page to write [default: report.html]
+    ///
+    /// The default is in the run folder, or in the current folder for several runs.
+    #[arg(long, value_name = "FILE.html", help_heading = OUTPUT)]
+    pub out: Option<PathBuf>,
 }
 
-/// Runs `ucftrain report`. A page that is there already is replaced.
+const EXAMPLES: &str = "Examples:
+  ucftrain report runs/spatial
+  ucftrain report runs/spatial runs/temporal --out comparison.html";
+
+/// Runs `ucftrain report`. An existing page is replaced.
 ///
 /// # Errors
-/// A folder that holds nothing of a run; a page that cannot be written. What else is missing, the page says.
+/// A folder contains no file of a run, or the page cannot be written. The page itself lists other
+/// missing files.
 pub fn run(args: &ReportArgs) -> Result<()> {
     let out = match (&args.out, args.runs.as_slice()) {
         (Some(out), _) => out.clone(),
@@ -33,7 +45,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         (None, _) => PathBuf::from(REPORT_FILE),
     };
     let bytes = write(&args.runs, args.data.as_deref(), &out)?;
-    let of = if args.runs.len() == 1 { String::new() } else { format!(" of {} runs", args.runs.len()) };
-    Console { json: false }.say(&format!("{}{of}: {:.1} MB", out.display(), bytes as f64 / 1e6));
+    let of = if args.runs.len() == 1 { String::new() } else { format!(" about {} runs", args.runs.len()) };
+    Console { json: false }.say(&format!("wrote {}{of} ({:.1} MB)", out.display(), bytes as f64 / 1e6));
     Ok(())
 }

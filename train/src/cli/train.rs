@@ -171,20 +171,22 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     let state: State = safetensors_file::read_metadata(&checkpoint)?;
     // Checkpoints of older versions do not store settings. For those, config.toml decides.
     let used = state.settings.map_or_else(|| file.complete(stream, dry_run)?.deciding(), Ok)?;
-    let name = |Difference { option, now, used }: Difference| {
-        let edited = if given.has(&option)? { String::new() } else { format!(" (from {})", config.display()) };
-        Ok(format!("--{option} is {now}, but the run used {used}{edited}"))
-    };
-    let differences = settings.deciding()?.differences(&used);
-    let differences = differences.into_iter().map(name).collect::<Result<Vec<_>>>()?;
-    if !differences.is_empty() {
-        let differences = differences.join("\n  ");
-        bail!(Usage(format!(
-            "cannot resume: {differences}\nRemove these options and restore the values in {}, or start a new run",
-            config.display()
-        )));
+    let (mut lines, mut has_option, mut has_edit) = (Vec::new(), false, false);
+    for Difference { option, now, used } in settings.deciding()?.differences(&used) {
+        let is_given = given.has(&option)?;
+        has_option |= is_given;
+        has_edit |= !is_given;
+        let source = if is_given { String::new() } else { format!(" (from {})", config.display()) };
+        lines.push(format!("--{option} is {now}, but the run used {used}{source}"));
     }
-    Ok(settings)
+    let config = config.display();
+    let cure = match (has_option, has_edit) {
+        (false, false) => return Ok(settings),
+        (true, false) => "Remove these options".to_owned(),
+        (false, true) => format!("Restore these values in {config}"),
+        (true, true) => format!("Remove these options and restore the values in {config}"),
+    };
+    bail!(Usage(format!("cannot resume: {}\n{cure}, or start a new run", lines.join("\n  "))))
 }
 
 fn dry_run(settings: &Settings, split: &Split, console: Console) -> Result<()> {
@@ -225,8 +227,8 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     let limit = limit(batch, data, sum(|s| s.copy.get()), decoding);
     if console.json {
         let json = json!({
-            "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done, "epochs": state.history.len(),
-            "best": state.best(), "test": state.tested.map(|(_, test)| test), "history": state.history,
+            "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done,
+            "epochs": state.history.len(), "best": state.best(), "test": state.tested.map(|(_, test)| test), "history": state.history,
             "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
         });
         return Ok(document(&json)?);

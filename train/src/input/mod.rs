@@ -1,4 +1,4 @@
-//! What a network sees of a data set: the clips of a split, and their samples as `clip_loader` makes them.
+//! The input of a network: the clips of a split, and their samples from `clip_loader`.
 
 mod limit;
 
@@ -13,26 +13,27 @@ use clip_loader::{Crop, Damage, Split, SplitClip, TestOptions, TestSamples, Trai
 use clipshard::Dataset;
 use std::sync::Arc;
 
-/// A clip with fewer flow frames than a stack has no sample.
+/// Fewest flow frames of a usable clip: those of one stack.
 pub const MIN_FLOW_FRAMES: u32 = STACK_FRAMES as u32;
 
-/// Batches of a pass in memory: one that is computed with, one that is ready, one that is being written.
+/// Number of batches in memory: one in use, one ready, one being filled.
 pub const SLOTS: usize = 3;
 
-/// Returns the frames that an input of a stream shows, as squares of `side` pixels.
+/// Returns the shape of one view of a stream: its frames, as squares of `side` pixels.
 pub fn shape(stream: Stream, side: usize) -> clip_loader::View {
     clip_loader::View::stack(stream.records(), stream.frames()).side(side)
 }
 
-/// Returns whether a clip has frames enough for a network of a stream.
+/// Returns whether a clip has enough frames for a network of the stream.
 pub fn is_usable(clip: &SplitClip, stream: Stream) -> bool {
     clip.flow_frames >= MIN_FLOW_FRAMES && clip.frames as usize >= stream.frames()
 }
 
-/// Lists the clips of a split that a network of a stream can see.
+/// Lists the clips of a split that are long enough for a network of the stream.
 ///
 /// # Errors
-/// There is no such split or stream, or no clip to train on or to test on.
+/// The dataset does not have the split or the stream, or the split has no training clip or no test
+/// clip.
 pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
     let split = Split::of_clips(data, name, &shape(stream, 1), |clip| is_usable(clip, stream));
     let split = split.map_err(|error| match error {
@@ -42,35 +43,39 @@ pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
     if split.train.is_empty() || split.test.is_empty() {
         let (train, test) = (split.train.len(), split.test.len());
         bail!(
-            "{}: split {name} has {train} clips to learn from and {test} to test on; both are needed",
+            "{}: split {name} has {train} training clips and {test} test clips; use a split that has both",
             data.dir().display()
         );
     }
     Ok(split)
 }
 
-/// Moves the clips of some groups out of the training clips.
+/// Moves the clips of the groups from the training clips to the held-out clips.
 ///
 /// # Errors
-/// There is no such group, or no clip is left to train on.
+/// A group has no training clip, or no training clip remains.
 pub fn hold_out(split: &mut Split, data: &Dataset, groups: &[String]) -> Result<()> {
     Ok(split.hold_out(data, groups).map_err(|error| match &error {
         clip_loader::Error::NoGroup { group, known } => {
-            let have =
-                if known.is_empty() { "none has a group".into() } else { format!("there is {}", known.join(", ")) };
-            Usage(format!("--val-groups {group}: no training clip is of this group; {have}"))
+            let cure = if known.is_empty() {
+                "the clips have no groups, so remove --val-groups".into()
+            } else {
+                format!("use some of {}", known.join(", "))
+            };
+            Usage(format!("--val-groups {group}: no training clip belongs to this group; {cure}"))
         }
-        _ => Usage("--val-groups leaves no clip to learn from".into()),
+        _ => Usage("--val-groups names all groups, so no training clip remains; name fewer groups".into()),
     })?)
 }
 
-/// Returns what happens to damaged samples: they are replaced if the option `--skip-damaged` is given.
+/// Returns the treatment of damaged samples: an error, or replacement if `skip_damaged` is set. The
+/// first replacement prints a note.
 pub fn damage(skip_damaged: bool) -> Damage {
     if !skip_damaged {
         return Damage::fail();
     }
     Damage::replace().on_first(|error| {
-        note(&format!("a damaged sample is replaced by another, as all others will be: {error}"));
+        note(&format!("warning: replaced a damaged sample, and will replace others without a message: {error}"));
     })
 }
 
@@ -81,9 +86,9 @@ pub struct Choices {
     pub seed: u64,
     /// Epoch, from 0.
     pub epoch: u64,
-    /// Strength of the colour jitter of RGB views; 0 for none.
+    /// Strength of colour changes of RGB views; 0 for none.
     pub color_jitter: f64,
-    /// What happens to damaged samples.
+    /// Treatment of damaged samples.
     pub damage: Damage,
 }
 
@@ -110,7 +115,7 @@ pub fn training_samples(
     Ok(Arc::new(TrainSamples::new(data, Arc::clone(clips), &shape(stream, side), options)?))
 }
 
-/// Returns how a network sees the samples of test clips.
+/// Returns the options of test samples for a view.
 pub fn test_options(view: View) -> TestOptions {
     TestOptions::new().sampling(view.sampling).samples(view.test_samples).crop(view.test_crop)
 }
@@ -128,17 +133,18 @@ pub fn test_samples(
     Ok(Arc::new(TestSamples::new(data, Arc::clone(clips), &shape(stream, side), options)?))
 }
 
-/// Reports before the first step what the first bad sample would report in the middle of an epoch. `crop` is that of training.
+/// Checks the size of frames before the first step, so that training does not fail in the middle of
+/// an epoch. `crop` is the crop of training.
 ///
 /// # Errors
-/// The records are not those of the stream, or too small for a random crop.
+/// The records have a wrong number of channels, or are too small for a random crop.
 pub fn check_geometry(data: &Dataset, clips: &[SplitClip], stream: Stream, crop: Crop, side: usize) -> Result<()> {
     let spec = data.stream(stream.records())?;
     let channels = spec.planes as usize * spec.channels as usize;
     let expected = if stream == Stream::Spatial { 3 } else { 2 };
     if channels != expected {
         bail!(
-            "{}: stream {} has {channels} channels a frame; {expected} are expected",
+            "{}: stream {} has {channels} channels per frame, but the network needs {expected}; pack the dataset again",
             data.dir().display(),
             spec.name
         );
@@ -147,7 +153,7 @@ pub fn check_geometry(data: &Dataset, clips: &[SplitClip], stream: Stream, crop:
         let size = data.clip(stream.records(), clip.clip)?.size(0, 0)?;
         if usize::from(size.width.min(size.height)) < side {
             let error = clip_loader::Error::TooSmall { clip: clip.id.clone(), size, side };
-            bail!(Usage(format!("{error}; give a smaller --input-size")));
+            bail!(Usage(format!("{error}; use a smaller --input-size")));
         }
     }
     Ok(())

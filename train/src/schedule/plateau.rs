@@ -1,5 +1,6 @@
-//! Lowers the learning rate when the test loss no longer falls: PyTorch's `ReduceLROnPlateau` with the seed's numbers
-//! (mode min, factor .1, patience 1, relative threshold 1e-4, eps 1e-8, no lower bound).
+//! Lowers the learning rate when the loss stops falling: PyTorch's `ReduceLROnPlateau` with the
+//! parameters of the reference run (mode min, factor 0.1, patience 1, relative threshold 1e-4, eps
+//! 1e-8, no lower bound).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,26 +9,27 @@ const PATIENCE: u32 = 1;
 const THRESHOLD: f64 = 1e-4;
 const EPS: f64 = 1e-8;
 
-/// The scheduler and all of its state.
+/// The scheduler with all of its state.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// Learning rate of the next step.
     #[serde(with = "crate::base::float")]
     pub lr: f64,
-    /// Lowest loss so far; none before the first epoch.
+    /// Lowest loss so far; `None` before the first epoch.
     #[serde(with = "crate::base::float::option")]
     pub best: Option<f64>,
-    /// Epochs since then.
+    /// Number of epochs without a better loss.
     pub bad_epochs: u32,
 }
 
 impl Plateau {
-    /// Starts at `lr`.
+    /// Creates a scheduler with the initial learning rate `lr`.
     pub const fn new(lr: f64) -> Self {
         Self { lr, best: None, bad_epochs: 0 }
     }
 
-    /// Takes an epoch's loss into account. A loss that is no number counts as a bad epoch, as in PyTorch.
+    /// Updates the learning rate with the loss of an epoch. NaN counts as a bad epoch, as in
+    /// PyTorch.
     pub fn step(&mut self, loss: f64) {
         let is_better = match self.best {
             None => !loss.is_nan(),
@@ -53,7 +55,7 @@ impl Plateau {
 mod tests {
     use super::*;
 
-    /// Learning rate used in each epoch, given the loss after each.
+    /// Returns the learning rate of each epoch, given the loss after each.
     fn rates(lr: f64, losses: &[f64]) -> Vec<f64> {
         let mut plateau = Plateau::new(lr);
         let step = |&loss: &f64| {
@@ -68,12 +70,12 @@ mod tests {
         let expected: Vec<f64> = expected.iter().flat_map(|&(lr, n)| std::iter::repeat_n(lr, n)).collect();
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found / expected - 1.0).abs() < 1e-9, "{found} where {expected} was used");
+            assert!((found / expected - 1.0).abs() < 1e-9, "{found}, expected {expected}");
         }
     }
 
     #[test]
-    fn spatial_losses_of_the_seed_run_give_its_learning_rates() {
+    fn spatial_losses_of_the_reference_run_give_its_learning_rates() {
         let losses = [
             4.49144, 4.11913, 4.22929, 4.04706, 4.22076, 4.30669, 4.29028, 4.31007, 4.38705, 4.24382, 3.84677, 4.35221,
             4.19985, 4.41117, 4.06631, 4.08131, 4.42937,
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn temporal_losses_of_the_seed_run_give_its_learning_rates() {
+    fn temporal_losses_of_the_reference_run_give_its_learning_rates() {
         let losses = [
             35.49867, 28.79473, 19.64432, 25.62677, 22.80713, 9.09272, 8.79861, 8.58299, 9.54057, 8.18187, 8.09869,
             9.50485, 8.69121, 7.98859, 12.74476, 7.88793, 8.51134, 8.26809, 8.27614, 13.62396,
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_stops_where_a_step_would_be_below_eps() {
+    fn the_rate_stays_when_the_change_would_be_below_eps() {
         assert_rates(&rates(5e-9, &[1.0; 6]), &[(5e-9, 6)]);
     }
 }

@@ -1,5 +1,5 @@
-//! The settings that decide a run's result. Its checkpoint keeps them, so that a run goes on with no others, whatever
-//! `config.toml` has come to say.
+//! The settings that decide a run's result. The checkpoint stores them, so that a resumed run
+//! cannot use others, even if `config.toml` was edited.
 
 use super::place;
 use super::values::Settings;
@@ -11,33 +11,34 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What may differ when a run goes on: where the data are, how fast it runs, and what it keeps.
+/// Settings that may differ when a run resumes: where the data is, how fast the run is, and which
+/// files it keeps.
 const FREE: [&str; 6] = ["data", "device", "threads", "checkpoint-minutes", "keep-epochs", "skip-damaged"];
 
 const PRECISION: &str = "precision";
 
-/// Values by the name of their option. A setting that is not there was not given.
+/// Values by the name of their option. A missing setting was not given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Deciding(BTreeMap<String, Value>);
 
-/// A setting that differs.
+/// A setting that differs between two sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Name of the option, without dashes.
     pub option: String,
-    /// Its value now.
+    /// Current value.
     pub now: String,
-    /// The value that the run used.
+    /// Value that the run used.
     pub used: String,
 }
 
 impl Settings {
-    /// Those of the settings that decide the result.
+    /// Returns the settings that decide the result.
     pub fn deciding(&self) -> Result<Deciding> {
         let mut all: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
         all.retain(|name, value| !FREE.contains(&name.as_str()) && !value.is_null());
-        // A learning rate that does not fall towards the end of the run does not depend on it.
+        // With the plateau schedule, the learning rate does not depend on the number of epochs.
         if self.schedule == Schedule::Plateau {
             all.remove("epochs");
         }
@@ -49,20 +50,20 @@ impl Settings {
 }
 
 impl Deciding {
-    /// Sets the precision that is computed in, which is the device's where no option gives one.
+    /// Sets the precision of the computation, which is the device's default if no option gives one.
     pub fn set_precision(&mut self, precision: Precision) {
         self.0.insert(PRECISION.into(), serde_json::to_value(precision).unwrap_or_default());
     }
 
-    /// The precision that is computed in, as it is typed; none of settings alone.
+    /// Returns the precision by its name on the command line; `None` until it is set or given.
     pub fn precision(&self) -> Option<&str> {
         self.0.get(PRECISION)?.as_str()
     }
 
-    /// All settings that differ from those that a run used, by name.
+    /// Lists all settings that differ from those that a run used, sorted by name.
     pub fn differences(&self, used: &Self) -> Vec<Difference> {
         let names: BTreeSet<&String> = self.0.keys().chain(used.0.keys()).collect();
-        // A precision that is not given is the device's, which is opened later.
+        // A precision that is not given is the device's default, and the device is opened later.
         let is_open = |name: &str| name == PRECISION && (self.precision().is_none() || used.precision().is_none());
         let differing = names.into_iter().filter(|&name| self.0.get(name) != used.0.get(name) && !is_open(name));
         let difference = |name: &String| Difference {
@@ -74,7 +75,7 @@ impl Deciding {
     }
 }
 
-/// A value as it is typed.
+/// Formats a value as it is written on the command line.
 fn shown(value: Option<&Value>) -> String {
     match value {
         None => "none".into(),
@@ -130,7 +131,7 @@ mod tests {
             ("weights", "none", absolute.as_str()),
         ];
         assert_eq!(now(other), expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
-        // As a checkpoint holds it.
+        // The form in a checkpoint.
         let text = serde_json::to_string(&used).unwrap();
         assert_eq!(serde_json::from_str::<Deciding>(&text).unwrap(), used);
     }

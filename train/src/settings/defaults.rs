@@ -8,7 +8,7 @@ use crate::view::View;
 use std::path::PathBuf;
 
 impl Recipe {
-    /// All settings; those without a default are empty.
+    /// Returns all settings; those without a default are empty.
     pub(super) fn defaults(self, stream: Stream) -> Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (batch_size, lr) = match stream {

@@ -1,9 +1,10 @@
-//! Settings that may be left out: a configuration file, or the command line.
+//! Settings that may be missing: those of a configuration file or of the command line.
 
 use super::place;
 use super::recipe::Recipe;
 use super::values::Settings;
 use crate::base::choice::choice;
+use crate::base::heading::{AUGMENTATION, EVALUATION, INPUT, MODEL, OPTIMISATION, RUN};
 use crate::base::usage::Usage;
 use crate::compute::device::Precision;
 use crate::schedule::Schedule;
@@ -17,178 +18,258 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// No configuration file is larger.
+/// Largest size of a configuration file.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Settings that may be left out: a configuration file, or the command line.
+/// Settings that may be missing: those of a configuration file or of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Given {
-    /// Stream of a configuration file; the command names it otherwise.
+    /// Stream that a configuration file is for. The command names the stream otherwise.
     #[arg(skip)]
     pub stream: Option<Stream>,
-    /// Packed data set (the folder that `ucfpack build` wrote)
-    #[arg(long, value_name = "DIR")]
+    /// Packed dataset: the folder that `ucfpack build` wrote
+    ///
+    /// Required, except with --resume or if --config names the dataset.
+    #[arg(long, value_name = "DIR", help_heading = INPUT)]
     pub data: Option<PathBuf>,
-    /// Set of defaults to start from [default: seed]
-    #[arg(long, value_enum)]
-    pub recipe: Option<Recipe>,
-    /// Which of the data set's splits to learn from and test on [default: 1]
-    #[arg(long, value_name = "N")]
+    /// Split to train and test on [default: 1]
+    #[arg(long, value_name = "N", help_heading = INPUT)]
     pub split: Option<String>,
-    /// Groups of training clips to hold out, such as g08,g09: they choose the best epoch, and the test clips are seen once, at
-    /// the end [default: none; the test clips choose]
-    #[arg(long, value_name = "GROUP,GROUP", value_delimiter = ',')]
-    pub val_groups: Option<Vec<String>>,
-    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152 [default: resnet18]
-    #[arg(long)]
-    pub arch: Option<String>,
-    /// ImageNet weights to start from (.safetensors or .pth, torchvision's or timm's names), or `none` for a random start
-    #[arg(long, value_name = "FILE|none")]
-    pub weights: Option<String>,
-    /// Epochs to train [default: 500; tsn 40 spatial, 80 temporal]
-    #[arg(long, value_name = "N")]
-    pub epochs: Option<usize>,
-    /// Clips a step [default: 25 spatial, 32 temporal]
-    #[arg(long, value_name = "N")]
-    pub batch_size: Option<usize>,
-    /// Learning rate to begin with, or behind the warm-up [default: 5e-4 spatial, 1e-2 temporal; tsn 2e-3, 5e-3]
-    #[arg(long, value_name = "X")]
-    pub lr: Option<f64>,
-    /// How the learning rate falls [default: plateau; tsn cosine]
-    #[arg(long, value_enum)]
-    pub schedule: Option<Schedule>,
-    /// Epochs over which the learning rate rises from 0 first; parts count [default: 0; tsn 1]
-    #[arg(long, value_name = "EPOCHS")]
-    pub warm_up: Option<f64>,
-    /// Epochs at which --schedule steps lets the learning rate fall to a tenth, such as 20,30; parts count
-    #[arg(long, value_name = "EPOCH,EPOCH", value_delimiter = ',')]
-    pub milestones: Option<Vec<f64>>,
-    /// Factor of the first convolution's learning rate [default: 1]
-    #[arg(long, value_name = "X")]
-    pub conv1_lr: Option<f64>,
-    /// Largest norm of a step's gradients together; larger ones are scaled down to it [default: 0, not at all; tsn 20]
-    #[arg(long, value_name = "NORM")]
-    pub clip_grad: Option<f64>,
-    /// Share of the features that a training view drops in front of the last layer [default: 0]
-    #[arg(long, value_name = "SHARE")]
-    pub dropout: Option<f64>,
-    /// Test and keep a running average of the weights, with this share of the past in it, such as 0.99 [default: 0, the weights]
-    #[arg(long, value_name = "SHARE")]
-    pub ema: Option<f64>,
-    /// L2 penalty of the weights of convolutions and of the last layer [default: 0; tsn 5e-4]
-    #[arg(long, value_name = "X")]
-    pub weight_decay: Option<f64>,
-    /// Share of the target that goes to all classes alike [default: 0]
-    #[arg(long, value_name = "X")]
-    pub label_smoothing: Option<f64>,
-    /// By which rule frames are chosen [default: seed; tsn segments]
-    #[arg(long, value_parser = choice::<Sampling>())]
+    /// Rule that selects the frames of a sample [default: seed; tsn: segments]
+    #[arg(long, value_parser = choice::<Sampling>(), help_heading = INPUT)]
     pub sampling: Option<Sampling>,
-    /// Views of a clip in a training step, each a forward pass [default: 3 spatial, 1 temporal; tsn 3]
-    #[arg(long, value_name = "N")]
+    /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3]
+    ///
+    /// A view is one RGB frame or a stack of 10 flow frames. Each view has its own forward pass.
+    #[arg(long, value_name = "N", help_heading = INPUT)]
     pub segments: Option<usize>,
-    /// How the logits of a clip's views become one [default: sum; tsn mean]
-    #[arg(long, value_enum)]
-    pub consensus: Option<Consensus>,
-    /// Which part of a frame a training view shows [default: random spatial, whole temporal; tsn corners]
-    #[arg(long, value_parser = choice::<Crop>())]
-    pub crop: Option<Crop>,
-    /// Mirror training views half of the time, flow with x reversed [default: true spatial, false temporal; tsn true]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
-    pub flip: Option<bool>,
-    /// Strength of random brightness, contrast and saturation of RGB training views, such as 0.4 [default: 0]
-    #[arg(long, alias = "colour-jitter", value_name = "STRENGTH")]
-    pub color_jitter: Option<f64>,
-    /// Train with all batch norms but the first as the weights to start from have them (partial batch norm)
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
-    pub partial_bn: Option<bool>,
-    /// Samples of a test clip [default: 19; tsn 25]
-    #[arg(long, value_name = "N")]
-    pub test_samples: Option<usize>,
-    /// Which part of a frame a test sample shows [default: whole; tsn center]
-    #[arg(long, value_parser = choice::<TestCrop>())]
-    pub test_crop: Option<TestCrop>,
-    /// What the values of optical flow become [default: unit]
-    #[arg(long, value_enum)]
+    /// Value range of optical flow [default: unit]
+    #[arg(long, value_enum, help_heading = INPUT)]
     pub flow_range: Option<FlowRange>,
-    /// Side of the network's square input in pixels [default: 224]
-    #[arg(long, value_name = "PIXELS")]
+    /// Width and height of the network's input in pixels [default: 224]
+    ///
+    /// From 32 to 1024.
+    #[arg(long, value_name = "PIXELS", help_heading = INPUT)]
     pub input_size: Option<usize>,
-    /// Take the batch norms' statistics anew of so many training clips before each test pass [default: 0, not at all; tsn 1000]
-    #[arg(long, value_name = "CLIPS")]
+    /// Replace damaged samples instead of stopping [default: false]
+    ///
+    /// Without this option the first damaged record ends the run. With it, another sample takes the
+    /// place of each damaged one. The run counts and reports them.
+    #[arg(
+        long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
+        help_heading = INPUT
+    )]
+    pub skip_damaged: Option<bool>,
+    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152 [default: resnet18]
+    #[arg(long, value_name = "NET", help_heading = MODEL)]
+    pub arch: Option<String>,
+    /// Weights to start from: a file, or `none` for random weights
+    ///
+    /// Required for a new run. Reads ImageNet weights in .safetensors or .pth files with the tensor
+    /// names of torchvision or timm, and networks that ucftrain wrote. Without this option,
+    /// ucftrain prints where to get the weights.
+    #[arg(long, value_name = "FILE|none", help_heading = MODEL)]
+    pub weights: Option<String>,
+    /// How to combine the logits of a clip's views [default: sum; tsn: mean]
+    #[arg(long, value_enum, help_heading = MODEL)]
+    pub consensus: Option<Consensus>,
+    /// Share of features to drop before the last layer [default: 0]
+    ///
+    /// From 0 to 0.99. Applies to training only.
+    #[arg(long, value_name = "SHARE", help_heading = MODEL)]
+    pub dropout: Option<f64>,
+    /// Freeze all batch norms except the first [default: false]
+    ///
+    /// The frozen norms keep the values that --weights has. Needs a weights file, and --precise-bn
+    /// 0.
+    #[arg(
+        long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
+        help_heading = MODEL
+    )]
+    pub partial_bn: Option<bool>,
+    /// Number of epochs [default: 500; tsn: 40 spatial, 80 temporal]
+    #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
+    pub epochs: Option<usize>,
+    /// Clips per training step [default: 25 spatial, 32 temporal]
+    #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
+    pub batch_size: Option<usize>,
+    /// Learning rate after the warm-up [default: 0.0005 spatial, 0.01 temporal; tsn: 0.002 spatial,
+    /// 0.005 temporal]
+    #[arg(long, value_name = "X", help_heading = OPTIMISATION)]
+    pub lr: Option<f64>,
+    /// Schedule of the learning rate [default: plateau; tsn: cosine]
+    #[arg(long, value_enum, help_heading = OPTIMISATION)]
+    pub schedule: Option<Schedule>,
+    /// Epochs during which the learning rate rises from 0 [default: 0; tsn: 1]
+    ///
+    /// Fractions are allowed, for example 0.5.
+    #[arg(long, value_name = "EPOCHS", help_heading = OPTIMISATION)]
+    pub warm_up: Option<f64>,
+    /// Epochs at which --schedule steps lowers the rate, such as 20,30
+    ///
+    /// Each one divides the learning rate by 10. Fractions are allowed. Required with --schedule
+    /// steps, and an error with the other schedules.
+    #[arg(long, value_name = "EPOCH,EPOCH", value_delimiter = ',', help_heading = OPTIMISATION)]
+    pub milestones: Option<Vec<f64>>,
+    /// Factor for the learning rate of the first convolution [default: 1]
+    #[arg(long, value_name = "X", help_heading = OPTIMISATION)]
+    pub conv1_lr: Option<f64>,
+    /// Largest norm of a step's gradients, 0 for no limit [default: 0; tsn: 20]
+    ///
+    /// Scales all gradients of a step down if their common norm is larger.
+    #[arg(long, value_name = "NORM", help_heading = OPTIMISATION)]
+    pub clip_grad: Option<f64>,
+    /// L2 penalty on the weights [default: 0; tsn: 0.0005]
+    ///
+    /// Applies to the convolutions and the last layer, not to biases and batch norms.
+    #[arg(long, value_name = "X", help_heading = OPTIMISATION)]
+    pub weight_decay: Option<f64>,
+    /// Share of the target that is spread over all classes [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = OPTIMISATION)]
+    pub label_smoothing: Option<f64>,
+    /// Part of a frame that a training view shows [default: random spatial, whole temporal; tsn:
+    /// corners]
+    #[arg(long, value_parser = choice::<Crop>(), help_heading = AUGMENTATION)]
+    pub crop: Option<Crop>,
+    /// Mirror half of the training views [default: true spatial, false temporal; tsn: true]
+    ///
+    /// Mirroring flow also negates its x component.
+    #[arg(
+        long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
+        help_heading = AUGMENTATION
+    )]
+    pub flip: Option<bool>,
+    /// Strength of random colour changes, 0 to 1 [default: 0]
+    ///
+    /// Changes brightness, contrast and saturation of training views, for example with 0.4. Spatial
+    /// stream only.
+    #[arg(long, alias = "colour-jitter", value_name = "STRENGTH", help_heading = AUGMENTATION)]
+    pub color_jitter: Option<f64>,
+    /// Groups of training clips that select the best epoch [default: none]
+    ///
+    /// For example g08,g09. The run does not train on the clips of these groups, and tests on the
+    /// test clips once, at the end. Without this option, the test clips select the best epoch, as
+    /// in the reference run.
+    #[arg(long, value_name = "GROUP,GROUP", value_delimiter = ',', help_heading = EVALUATION)]
+    pub val_groups: Option<Vec<String>>,
+    /// Samples per test clip [default: 19; tsn: 25]
+    #[arg(long, value_name = "N", help_heading = EVALUATION)]
+    pub test_samples: Option<usize>,
+    /// Part of a frame that a test sample shows [default: whole; tsn: center]
+    #[arg(long, value_parser = choice::<TestCrop>(), help_heading = EVALUATION)]
+    pub test_crop: Option<TestCrop>,
+    /// Decay of the average of weights, 0 for no average [default: 0]
+    ///
+    /// Example: 0.99. Keeps a running average of the weights, and tests and saves that average
+    /// instead of the weights.
+    #[arg(long, value_name = "SHARE", help_heading = EVALUATION)]
+    pub ema: Option<f64>,
+    /// Clips for new batch norm statistics before a test [default: 0; tsn: 1000]
+    ///
+    /// Computes the statistics of the batch norms from this number of training clips before each
+    /// test pass. 0 uses the running averages that training leaves.
+    #[arg(long, value_name = "CLIPS", help_heading = EVALUATION)]
     pub precise_bn: Option<usize>,
-    /// Decides the random start, the order of clips and every random choice: 0 to 2^64 - 1 [default: 0]
-    #[arg(long, value_name = "N")]
+    /// Set of defaults [default: seed]
+    ///
+    /// Defaults that start with "tsn:" in this help belong to --recipe tsn. Other options override
+    /// the recipe.
+    #[arg(long, value_enum, help_heading = RUN)]
+    pub recipe: Option<Recipe>,
+    /// Seed of all random choices [default: 0]
+    ///
+    /// An integer from 0 to 2^64 - 1. Decides the random weights, the order of clips and the
+    /// training views.
+    #[arg(long, value_name = "N", help_heading = RUN)]
     #[serde(default, with = "super::seed::option", skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// auto, cpu or cuda:N [default: auto]
-    #[arg(long)]
+    /// Device to compute on: auto, cpu or cuda:N [default: auto]
+    ///
+    /// `auto` selects the first GPU, or the CPU on a machine without a GPU.
+    #[arg(long, value_name = "DEVICE", help_heading = RUN)]
     pub device: Option<String>,
-    /// How precisely to compute [default: bf16 on a card, f32 on the CPU]
-    #[arg(long, value_enum)]
+    /// Number format of the computation [default: bf16 on a GPU, f32 on the CPU]
+    #[arg(long, value_enum, help_heading = RUN)]
     pub precision: Option<Precision>,
-    /// On a card, use only what gives the same bits in every run
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    /// Use only GPU algorithms with reproducible results [default: false]
+    ///
+    /// The CPU always gives the same bits in every run.
+    #[arg(
+        long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
+        help_heading = RUN
+    )]
     pub deterministic: Option<bool>,
     /// Threads that decode and compute [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = RUN)]
     pub threads: Option<usize>,
-    /// Replace damaged samples by others and count them, instead of ending the run at the first
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
-    pub skip_damaged: Option<bool>,
-    /// Minutes between checkpoints within an epoch; one is written after each epoch in any case [default: 10]
-    #[arg(long, value_name = "MINUTES")]
+    /// Minutes between checkpoints within an epoch [default: 10]
+    ///
+    /// A checkpoint is also written after each epoch. 0 writes no checkpoints within an epoch.
+    #[arg(long, value_name = "MINUTES", help_heading = RUN)]
     pub checkpoint_minutes: Option<f64>,
-    /// Keep the networks of the last N epochs too, as epoch-0000.safetensors and so on [default: 0, only the best]
-    #[arg(long, value_name = "N")]
+    /// Networks of the last N epochs to keep [default: 0]
+    ///
+    /// Saved as epoch-0000.safetensors and so on. The network of the best epoch is always kept.
+    #[arg(long, value_name = "N", help_heading = RUN)]
     pub keep_epochs: Option<usize>,
 }
 
 impl Given {
     /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds an unknown key or a value of a wrong type.
     pub fn from_file(path: &Path) -> Result<Self> {
         let bytes = read_regular(path, MOST_BYTES).with_context(|| format!("{}: cannot read it", path.display()))?;
-        let fault = |fault: String| Usage(format!("{}: {fault}", path.display()));
-        let text = String::from_utf8(bytes).map_err(|e| fault(e.to_string()))?;
+        let fault = |fault: String| Usage(format!("{}: invalid settings: {fault}", path.display()));
+        let text = String::from_utf8(bytes).map_err(|_| fault("it is not UTF-8 text".into()))?;
         Ok(Self::from_toml(&text).map_err(|e| fault(e.to_string()))?)
     }
 
-    /// Reads the text of a configuration file.
+    /// Parses the text of a configuration file.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         let given: Self = toml::from_str(text)?;
-        let weights = |typed: String| match typed.as_str() {
-            "none" => typed,
-            _ => place::nearby(typed.into()).to_string_lossy().into_owned(),
+        let weights = |weights: String| match weights.as_str() {
+            "none" => weights,
+            _ => place::nearby(weights.into()).to_string_lossy().into_owned(),
         };
         Ok(Self { data: given.data.map(place::nearby), weights: given.weights.map(weights), ..given })
     }
 
-    /// Whether a setting is given, by the name of its option.
+    /// Returns whether a setting is given. `option` is the name of its option, without dashes.
     pub fn has(&self, option: &str) -> Result<bool> {
         Ok(toml::Table::try_from(self)?.contains_key(option))
     }
 
-    /// These settings where they are given, `other`'s where not.
+    /// Returns these settings, with those of `other` where these are missing.
     pub fn over(&self, other: &Self) -> Result<Self> {
         overlaid(other, self)
     }
 
-    /// Fills in the recipe's defaults and checks every value. `weights` may be missing in a dry run only.
+    /// Fills in the recipe's defaults and checks every value. Only a dry run may lack `weights`.
+    ///
+    /// # Errors
+    /// A required setting is missing, or a value is not allowed.
     pub fn complete(self, stream: Stream, dry_run: bool) -> Result<Settings> {
         if let Some(other) = self.stream.filter(|&s| s != stream) {
-            bail!(Usage(format!("the configuration is of a {other} run; use `ucftrain {other}`")));
+            bail!(Usage(format!("the settings are for the {other} stream; use `ucftrain {other}` with them")));
         }
         let Some(data) = &self.data else {
-            bail!(Usage("which data set? give --data DIR, the folder that `ucfpack build` wrote".into()));
+            bail!(Usage("--data DIR is missing: name the dataset folder that `ucfpack build` wrote".into()));
         };
         if data.to_str().is_none() {
-            bail!(Usage(format!("--data {}: config.toml cannot hold a path that is not valid UTF-8", data.display())));
+            bail!(Usage(format!(
+                "--data {}: the path is not valid UTF-8, so config.toml cannot store it; rename the folder",
+                data.display()
+            )));
         }
         let settings: Settings = overlaid(&self.recipe.unwrap_or(Recipe::Seed).defaults(stream), &self)?;
         if settings.arch.parse::<Depth>().is_err() {
             let arch = settings.arch;
-            bail!(Usage(format!("--arch {arch}: there is resnet18, resnet34, resnet50, resnet101 and resnet152")));
+            bail!(Usage(format!(
+                "--arch {arch}: unknown network; use resnet18, resnet34, resnet50, resnet101 or resnet152"
+            )));
         }
         if self.weights.is_none() && !dry_run {
             bail!(Usage(missing_weights(&settings.arch)));
@@ -198,7 +279,7 @@ impl Given {
     }
 }
 
-/// What `above` has, and what `below` has where `above` leaves it out.
+/// Merges two sets of settings; those of `above` win.
 fn overlaid<Below: Serialize, T: DeserializeOwned>(below: &Below, above: &Given) -> Result<T> {
     let mut all = toml::Table::try_from(below)?;
     all.extend(toml::Table::try_from(above)?);
@@ -207,10 +288,11 @@ fn overlaid<Below: Serialize, T: DeserializeOwned>(below: &Below, above: &Given)
 
 fn missing_weights(arch: &str) -> String {
     format!(
-        "training starts from ImageNet weights, and no --weights is given. Get them once, either way:
-  timm's {arch}.*_in1k on huggingface.co: download its model.safetensors and give --weights model.safetensors
-  torchvision: python3 -c \"import torch, torchvision; torch.save(torchvision.models.{arch}(weights='DEFAULT').state_dict(), '{arch}.pth')\"
-               and give --weights {arch}.pth
-or give --weights none for a random start"
+        "--weights is missing: name a file with ImageNet weights, or use `--weights none` for random weights
+Get the weights once, in one of these ways:
+  timm: download model.safetensors of a {arch}.*_in1k model from huggingface.co, then use
+    --weights model.safetensors
+  torchvision: run this command, then use --weights {arch}.pth
+    python3 -c \"import torch, torchvision as t; torch.save(t.models.{arch}(weights='DEFAULT').state_dict(), '{arch}.pth')\""
     )
 }

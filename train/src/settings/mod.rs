@@ -1,4 +1,5 @@
-//! The settings of a run: what was typed or written in a file, over the recipe's defaults. `config.toml` holds all of them.
+//! The settings of a run: options and configuration files over the defaults of a recipe.
+//! `config.toml` stores all of them.
 
 mod deciding;
 mod defaults;

@@ -1,13 +1,15 @@
-//! Paths in stored settings. They are absolute, so that a run goes on from every folder; people read them relative to theirs.
+//! Paths in stored settings. They are absolute, so that a run can resume from any folder. Messages
+//! show them relative to the current folder.
 
 use std::path::{Path, PathBuf};
 
-/// The path as it is stored. A path that is no valid Unicode in its whole length stays as it is typed.
+/// Returns the absolute path to store. Keeps the path as it is if the absolute one is not valid
+/// Unicode.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).ok().filter(|path| path.to_str().is_some()).unwrap_or_else(|| path.to_owned())
 }
 
-/// The path as people read it: relative to the current folder where it lies below that.
+/// Returns the path relative to the current folder if it is inside that folder.
 pub fn nearby(path: PathBuf) -> PathBuf {
     let below = |folder: PathBuf| path.strip_prefix(folder).ok().map(Path::to_owned);
     let below = std::env::current_dir().ok().and_then(below).filter(|path| !path.as_os_str().is_empty());

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
-    /// The documented run that this project reproduces
+    /// Defaults of the reference run that this project reproduces
     Seed,
-    /// Temporal Segment Networks' way of seeing clips, with a learning rate that falls along a cosine
+    /// Views of Temporal Segment Networks (Wang et al. 2016) and a cosine schedule
     Tsn,
 }

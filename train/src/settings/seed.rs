@@ -1,4 +1,5 @@
-//! Seeds in TOML and JSON, for `#[serde(with = "seed")]`. TOML's integers end at 2^63 - 1; greater seeds are written as text.
+//! Seeds in TOML and JSON, for `#[serde(with = "seed")]`. TOML integers end at 2^63 - 1, so larger
+//! seeds are stored as text.
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserializer, Serializer};
@@ -13,7 +14,7 @@ pub fn serialize<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::E
     }
 }
 
-/// Reads a seed: an integer, or text that is one.
+/// Reads a seed from an integer or from text.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     deserializer.deserialize_any(Seed)
 }
@@ -40,20 +41,20 @@ impl Visitor<'_> for Seed {
     }
 }
 
-/// The same for a seed that may be left out.
+/// The same functions for an optional seed.
 pub mod option {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
     struct Seed(#[serde(with = "super")] u64);
 
-    /// Writes a seed, if there is one.
+    /// Writes a seed, if any.
     #[expect(clippy::ref_option, reason = "serde passes a reference")]
     pub fn serialize<S: Serializer>(seed: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
         seed.map(Seed).serialize(serializer)
     }
 
-    /// Reads a seed.
+    /// Reads an optional seed.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
         Ok(Option::<Seed>::deserialize(deserializer)?.map(|seed| seed.0))
     }

@@ -1,4 +1,4 @@
-//! Settings from defaults, files and the command line together.
+//! Tests of settings from defaults, files and the command line.
 
 use super::{Given, Recipe};
 use crate::base::usage::Usage;
@@ -11,7 +11,7 @@ fn given() -> Given {
 }
 
 #[test]
-fn the_seed_recipes_defaults_are_the_seeds() {
+fn the_defaults_of_the_seed_recipe_are_those_of_the_reference_run() {
     let spatial = given().complete(Stream::Spatial, false).unwrap();
     assert_eq!((spatial.batch_size, spatial.lr, spatial.epochs, spatial.input_size), (25, 5e-4, 500, 224));
     let temporal = given().complete(Stream::Temporal, false).unwrap();
@@ -41,7 +41,7 @@ fn config_toml_holds_every_seed() {
 }
 
 #[test]
-fn config_toml_holds_absolute_paths_and_they_are_shown_as_they_were_typed() {
+fn config_toml_stores_absolute_paths_and_messages_show_relative_ones() {
     let settings = Given { weights: Some("w.pth".into()), ..given() }.complete(Stream::Spatial, false).unwrap();
     let (toml, here) = (settings.to_toml().unwrap(), std::env::current_dir().unwrap());
     assert!(toml.contains(&format!("data = {:?}", here.join("d"))), "{toml}");
@@ -51,7 +51,7 @@ fn config_toml_holds_absolute_paths_and_they_are_shown_as_they_were_typed() {
 }
 
 #[test]
-fn the_recipe_tsn_has_defaults_of_its_own_and_each_is_an_option() {
+fn each_default_of_the_tsn_recipe_can_be_overridden() {
     let tsn = Given { recipe: Some(Recipe::Tsn), ..given() };
     let settings = tsn.clone().complete(Stream::Temporal, false).unwrap();
     assert_eq!((settings.view, settings.schedule, settings.weight_decay), (View::tsn(), Schedule::Cosine, 5e-4));
@@ -63,14 +63,14 @@ fn the_recipe_tsn_has_defaults_of_its_own_and_each_is_an_option() {
 }
 
 #[test]
-fn typed_settings_win_over_a_file() {
+fn options_win_over_a_file() {
     let file: Given = toml::from_str("lr = 0.5\nepochs = 3").unwrap();
     let merged = Given { lr: Some(0.25), ..given() }.over(&file).unwrap().complete(Stream::Spatial, false).unwrap();
     assert_eq!((merged.lr, merged.epochs), (0.25, 3));
 }
 
 #[test]
-fn what_cannot_be_meant_is_wrong_usage() {
+fn values_that_are_not_allowed_are_usage_errors() {
     let fails = |given: Given| {
         let error = given.complete(Stream::Spatial, false).unwrap_err();
         assert!(error.is::<Usage>(), "{error}");
@@ -82,7 +82,7 @@ fn what_cannot_be_meant_is_wrong_usage() {
     assert!(fails(Given { lr: Some(f64::NAN), ..given() }).contains("--lr"));
     assert!(fails(Given { segments: Some(4), ..given() }).contains("--segments 4 is not between 1 and 3"));
     assert!(fails(Given { warm_up: Some(501.), ..given() }).contains("--warm-up"));
-    assert!(fails(Given { partial_bn: Some(true), ..given() }).contains("give --weights"));
+    assert!(fails(Given { partial_bn: Some(true), ..given() }).contains("--weights is none"));
     let weights = Some("w".into());
     let precise = Given { weights, partial_bn: Some(true), precise_bn: Some(9), ..given() };
     assert!(fails(precise).contains("--precise-bn 0"));

@@ -1,4 +1,4 @@
-//! All settings of a run, checked.
+//! The complete settings of a run.
 
 use super::recipe::Recipe;
 use super::{place, seed};
@@ -12,87 +12,90 @@ use candle_convnet::Depth;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Everything that decides a run.
+/// All settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Settings {
-    /// Which network.
+    /// Stream that the network sees.
     pub stream: Stream,
     /// The recipe that the defaults come from.
     pub recipe: Recipe,
-    /// The packed data set.
+    /// Folder of the packed dataset.
     pub data: PathBuf,
     /// Name of the split.
     pub split: String,
-    /// Groups of training clips that choose the best epoch; with none the test clips do, as in the documented run.
+    /// Groups of training clips that select the best epoch. If empty, the test clips select it, as
+    /// in the reference run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub val_groups: Vec<String>,
-    /// Network: resnet18 to resnet152.
+    /// Name of the network: resnet18 to resnet152.
     pub arch: String,
-    /// Weights to start from, or `none`.
+    /// File of weights to start from, or `none`.
     pub weights: String,
-    /// Epochs.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Clips a step.
+    /// Clips per training step.
     pub batch_size: usize,
-    /// Learning rate of the first epoch, or behind the warm-up.
+    /// Learning rate after the warm-up.
     pub lr: f64,
-    /// How the learning rate falls.
+    /// Schedule of the learning rate.
     pub schedule: Schedule,
-    /// Epochs over which the learning rate rises from 0 first; parts count.
+    /// Epochs during which the learning rate rises from 0; may be a fraction.
     pub warm_up: f64,
-    /// Epochs at which the schedule `steps` lets the learning rate fall to a tenth; parts count.
+    /// Epochs at which the schedule `steps` divides the learning rate by 10; may be fractions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub milestones: Vec<f64>,
-    /// Factor of the first convolution's learning rate.
+    /// Factor for the learning rate of the first convolution.
     #[serde(default = "one")]
     pub conv1_lr: f64,
-    /// Largest norm of a step's gradients together; 0 leaves them as they are.
+    /// Largest norm of all gradients of a step together; 0 for no limit.
     #[serde(default)]
     pub clip_grad: f64,
-    /// Share of the features that a training view drops in front of the last layer.
+    /// Share of the features that training drops before the last layer.
     #[serde(default)]
     pub dropout: f64,
-    /// Share of the past in the running average of the weights that is tested and kept as the best network; 0 takes the weights.
+    /// Decay of the running average of the weights. The average is tested and saved; 0 uses the
+    /// weights themselves.
     #[serde(default)]
     pub ema: f64,
-    /// L2 penalty of the weights of convolutions and of the last layer.
+    /// L2 penalty on the weights of the convolutions and of the last layer.
     pub weight_decay: f64,
-    /// Share of the target that goes to all classes alike.
+    /// Share of the target that is spread over all classes.
     pub label_smoothing: f64,
     /// How the network sees clips.
     #[serde(flatten)]
     pub view: View,
-    /// Strength of random brightness, contrast and saturation of RGB training views.
+    /// Strength of random changes of brightness, contrast and saturation in RGB training views.
     #[serde(default)]
     pub color_jitter: f64,
-    /// Whether all batch norms but the first stay as they begin.
+    /// Whether all batch norms except the first are frozen.
     #[serde(default)]
     pub partial_bn: bool,
-    /// Side of the network's input in pixels.
+    /// Width and height of the network's input in pixels.
     pub input_size: usize,
-    /// Training clips of which the batch norms' statistics are taken anew before each test pass; 0 tests by the trail that
-    /// training leaves.
+    /// Training clips that give the statistics of the batch norms before each test pass; 0 uses the
+    /// running averages that training leaves.
     #[serde(default)]
     pub precise_bn: usize,
-    /// Decides the random start, the order of clips and every random choice.
+    /// Seed of all random choices: initial weights, order of clips, training views.
     #[serde(with = "seed")]
     pub seed: u64,
-    /// `auto`, `cpu` or `cuda:N`.
+    /// Name of the device: `auto`, `cpu` or `cuda:N`.
     pub device: String,
-    /// How precisely a card computes; none for bf16 on a card and f32 on the CPU.
+    /// Number format of the computation. `None` is bf16 on a GPU and f32 on the CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
-    /// Whether a card uses only what gives the same bits in every run. The CPU always does.
+    /// Whether a GPU uses only algorithms that give the same bits in every run. The CPU always
+    /// does.
     pub deterministic: bool,
-    /// Threads that decode and compute.
+    /// Number of threads that decode and compute.
     pub threads: usize,
-    /// Whether damaged samples are replaced by others and counted, instead of ending the run.
+    /// Whether other samples replace damaged ones. If not, a damaged sample ends the run.
     #[serde(default)]
     pub skip_damaged: bool,
-    /// Minutes between checkpoints within an epoch.
+    /// Minutes between checkpoints within an epoch; 0 for none.
     pub checkpoint_minutes: f64,
-    /// Networks of how many last epochs are kept beside the best one.
+    /// Number of last epochs whose networks are kept, in addition to the best one.
     #[serde(default)]
     pub keep_epochs: usize,
 }
@@ -105,12 +108,13 @@ impl Settings {
     /// Checks every value.
     ///
     /// # Errors
-    /// The first option whose value cannot be meant.
+    /// Names the first option whose value is not allowed.
     pub(super) fn check(&self) -> Result<()> {
         let within = |name: &str, value: f64, low: f64, high: f64| {
             if (low..=high).contains(&value) {
                 return Ok(());
             }
+            let low = if low > 0.0 && low < 1e-6 { format!("{low:e}") } else { low.to_string() };
             Err(Usage(format!("--{name} {value} is not between {low} and {high}")))
         };
         within("epochs", self.epochs as f64, 1.0, 1e6)?;
@@ -120,7 +124,11 @@ impl Settings {
         within("threads", self.threads as f64, 1.0, 1024.0)?;
         within("checkpoint-minutes", self.checkpoint_minutes, 0.0, 1e6)?;
         within("keep-epochs", self.keep_epochs as f64, 0.0, 1e6)?;
-        within("warm-up", self.warm_up, 0.0, self.epochs as f64)?;
+        within("warm-up", self.warm_up, 0.0, 1e6)?;
+        if self.warm_up > self.epochs as f64 {
+            let (warm_up, epochs) = (self.warm_up, self.epochs);
+            bail!(Usage(format!("--warm-up {warm_up} is longer than --epochs {epochs}; use a shorter warm-up")));
+        }
         within("weight-decay", self.weight_decay, 0.0, 1.0)?;
         within("label-smoothing", self.label_smoothing, 0.0, 0.99)?;
         within("conv1-lr", self.conv1_lr, 0.0, 1e3)?;
@@ -132,37 +140,51 @@ impl Settings {
             within("milestones", milestone, 0.0, 1e6)?;
         }
         if (self.schedule == Schedule::Steps) == self.milestones.is_empty() {
-            bail!(Usage("--schedule steps and --milestones go together: --schedule steps --milestones 20,30".into()));
+            let fault = if self.milestones.is_empty() {
+                "--schedule steps needs --milestones, for example --milestones 20,30"
+            } else {
+                "--milestones works only with --schedule steps; add --schedule steps, or remove --milestones"
+            };
+            bail!(Usage(fault.into()));
         }
         if self.color_jitter > 0.0 && self.stream == Stream::Temporal {
-            bail!(Usage("--color-jitter is for RGB; flow has no colours".into()));
+            bail!(Usage(
+                "--color-jitter applies to the spatial stream only, because flow has no colours; remove it".into()
+            ));
         }
         if self.partial_bn && self.precise_bn > 0 {
             bail!(Usage(
-                "--partial-bn keeps the statistics that --precise-bn would take anew: give --precise-bn 0 with it"
-                    .into()
+                "--partial-bn freezes the statistics that --precise-bn computes again; add --precise-bn 0".into()
             ));
         }
         if self.partial_bn && self.weights == "none" {
-            bail!(Usage("--partial-bn keeps statistics that a random start does not have: give --weights".into()));
+            bail!(Usage(
+                "--partial-bn needs trained statistics, but --weights is none; name a file with --weights".into()
+            ));
         }
         self.view.check(self.stream).map_err(|fault| Usage(format!("--{fault}")))?;
         Ok(())
     }
 
-    /// Depth of the network.
+    /// Returns the depth of the network.
     pub fn depth(&self) -> Result<Depth> {
-        self.arch.parse().map_err(|_| Usage(format!("--arch {}: unknown network", self.arch)).into())
+        self.arch.parse().map_err(|_| {
+            Usage(format!(
+                "--arch {}: unknown network; use resnet18, resnet34, resnet50, resnet101 or resnet152",
+                self.arch
+            ))
+            .into()
+        })
     }
 
-    /// As `config.toml` holds them, with absolute paths.
+    /// Returns the text of `config.toml`, with absolute paths.
     pub fn to_toml(&self) -> Result<String> {
         let mut stored = Self { data: place::absolute(&self.data), ..self.clone() };
         if self.weights != "none" {
             stored.weights = place::absolute(Path::new(&self.weights)).to_string_lossy().into_owned();
         }
         let head = format!(
-            "# All settings of this run. Repeat it with: ucftrain {} --config config.toml --run ANOTHER_DIR\n",
+            "# All settings of this run. To repeat it: ucftrain {} --config config.toml --run NEW_DIR\n",
             self.stream
         );
         Ok(head + &toml::to_string(&stored)?)

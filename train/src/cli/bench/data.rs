@@ -1,4 +1,4 @@
-//! What the benchmarks read, and the memory that they take.
+//! The input of the benchmarks, and their use of memory.
 
 use crate::input::{self, check_geometry};
 use crate::stream::Stream;
@@ -7,15 +7,17 @@ use anyhow::{Context, Result};
 use clip_loader::Split;
 use clipshard::Dataset;
 
-/// The records that a network sees.
+/// The stream to read.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum Records {
+    /// RGB frames
     Rgb,
+    /// Stacks of optical flow
     Flow,
 }
 
 impl Records {
-    /// The stream that reads them.
+    /// Returns the stream of the two-stream method.
     pub(super) fn stream(self) -> Stream {
         match self {
             Self::Rgb => Stream::Spatial,
@@ -24,16 +26,18 @@ impl Records {
     }
 }
 
-/// The clips of a data set's first split.
+/// Returns the clips of the first split of a dataset.
 pub(super) fn first_split(data: &Dataset, stream: Stream, side: usize) -> Result<Split> {
     let name = data.manifest().splits.first();
-    let name = name.with_context(|| format!("{}: the data set has no split", data.dir().display()))?;
+    let name = name.with_context(|| {
+        format!("{}: the dataset has no splits; pack it again with split lists", data.dir().display())
+    })?;
     let split = input::split(data, name, stream)?;
     check_geometry(data, &split.train, stream, View::seed(stream).crop, side)?;
     Ok(split)
 }
 
-/// The most memory that this process has held, where the system tells.
+/// Returns the peak memory of this process in bytes, if the system reports it.
 pub(super) fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

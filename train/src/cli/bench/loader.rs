@@ -1,10 +1,11 @@
-//! `ucftrain bench loader`: how many training samples a second the input pipeline delivers.
+//! `ucftrain bench loader`: measures how many samples per second the input pipeline delivers.
 
 use super::data::{Records, first_split, peak_bytes};
 use crate::base::console::{document, result};
+use crate::base::heading::{INPUT, OUTPUT, RUN};
 use crate::cli::compute::threads_or_all;
 use crate::cli::cure::Uncured;
-use crate::cli::io::Io;
+use crate::cli::io::IoArgs;
 use crate::input::{self, Choices, SLOTS};
 use crate::stream::Stream;
 use crate::view::View;
@@ -16,53 +17,65 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is typed after `bench loader`.
+/// Arguments of `ucftrain bench loader`.
 #[derive(Debug, clap::Args)]
 pub struct LoaderArgs {
-    /// Packed data set
-    #[arg(long, value_name = "DIR")]
+    /// Packed dataset
+    #[arg(long, value_name = "DIR", help_heading = INPUT)]
     data: PathBuf,
-    /// rgb: 3 x 224 x 224 random crops with flip; flow: stacks of 20 x 224 x 224 at random starts
-    #[arg(long, value_enum)]
+    /// Stream to read
+    #[arg(long, value_enum, help_heading = INPUT)]
     stream: Records,
-    /// train: one pass of training samples after the other; test: test passes, 19 samples a clip
-    #[arg(long, value_enum, default_value_t)]
+    /// Samples to read
+    #[arg(long, value_enum, default_value_t, help_heading = INPUT)]
     pass: Pass,
-    /// In a test pass, decode each sample for itself instead of each frame once
+    /// In a test pass, decode the frames of each sample separately instead of each frame once
     #[arg(long, hide = true)]
     each_alone: bool,
-    /// How shards are read: mmap, or pread where files cannot be mapped
-    #[arg(long, value_enum, default_value_t)]
-    io: Io,
-    /// Samples a batch [default: 25 for rgb, 32 for flow]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    batch_size: Option<u32>,
-    /// Height and width of a sample, in pixels
-    #[arg(long, value_name = "N", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    #[command(flatten)]
+    io: IoArgs,
+    /// Width and height of a sample in pixels
+    ///
+    /// From 32 to 4096.
+    #[arg(
+        long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096),
+        help_heading = INPUT
+    )]
     input_size: u32,
+    /// Samples per batch [default: 25 for rgb, 32 for flow]
+    #[arg(
+        long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536), help_heading = RUN
+    )]
+    batch_size: Option<u32>,
     /// Threads that decode [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = RUN)]
     threads: Option<u32>,
-    /// Time to measure for
-    #[arg(long, value_name = "N", default_value_t = 10.)]
+    /// Duration of the measurement
+    #[arg(long, value_name = "SECONDS", default_value_t = 10., help_heading = RUN)]
     seconds: f64,
-    /// Print one JSON document on stdout
-    #[arg(long)]
+    /// Print one JSON document instead of text
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
-/// Which samples are made.
+pub(super) const EXAMPLES: &str = "Examples:
+  ucftrain bench loader --data ucf101.shards --stream rgb
+  ucftrain bench loader --data ucf101.shards --stream flow --threads 4 --seconds 30 --json";
+
+/// The samples to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Pass {
+    /// Training samples: random crops of RGB frames with flip, or stacks of flow at random starts
     #[default]
     Train,
+    /// Test samples, 19 per clip
     Test,
 }
 
-/// Samples before passes over a small data set are begun anew.
+/// Number of samples after which the benchmark starts again from the first pass.
 const SAMPLES: usize = 200_000;
 
-/// Passes one after the other, so that a small data set does not stop and start.
+/// Several passes of a small dataset in a row, so that the pipeline does not drain between them.
 struct Passes<S>(Vec<Arc<S>>);
 
 impl<S: Samples> Samples for Passes<S> {
@@ -97,7 +110,7 @@ impl<S: Samples> Samples for Passes<S> {
 /// Runs the command.
 pub fn run(args: &LoaderArgs) -> Result<()> {
     let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads_or_all(args.threads));
-    let data = Arc::new(args.io.open(&args.data)?);
+    let data = Arc::new(args.io.io.open(&args.data)?);
     let Split { train, test, .. } = first_split(&data, stream, side)?;
     let clips = if args.pass == Pass::Train { train } else { test };
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
@@ -119,7 +132,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     while seconds < args.seconds {
         let builder = Loader::builder(Arc::clone(&source)).batch_size(batch_size).threads(threads).slots(SLOTS);
         let mut loader = builder.start().cured(false)?;
-        // The first batches come while the ring fills; the clock starts behind them.
+        // The first batches arrive while the ring fills. They are not measured.
         for _ in 0..SLOTS {
             drop(loader.next_batch()?);
         }
@@ -147,23 +160,27 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
         return Ok(document(&json)?);
     }
     result(&format!(
-        "{} samples of {} x {side} x {side} a second ({:.2} GB/s of pixels), {threads} threads, batches of {batch_size}",
+        "{} samples/s of {} x {side} x {side} ({:.2} GB/s of pixels), {threads} threads, batches of {batch_size}",
         rate.round(),
         stream.channels(),
         rate * source.sample_bytes() as f64 / 1e9
     ))?;
     Ok(result(&format!(
-        "{samples} samples in {seconds:.1} s from {} clips; all {} shards: {:.2} GB",
+        "{samples} samples in {seconds:.1} s from {} clips; size of all {} shards: {:.2} GB",
         clips.len(),
         stream.records(),
         bytes as f64 / 1e9
     ))?)
 }
 
-/// Bytes of a stream's shards.
+/// Returns the number of bytes in the shards of a stream.
 fn bytes_on_disk(data: &Dataset, stream: Stream) -> Result<u64> {
     let streams = &data.manifest().streams;
     let found = streams.iter().find(|found| found.spec.name == stream.records());
-    let shards = &found.with_context(|| format!("{}: no {} records", data.dir().display(), stream.records()))?.shards;
+    let shards = &found
+        .with_context(|| {
+            format!("{}: no stream {}; name a dataset that has it", data.dir().display(), stream.records())
+        })?
+        .shards;
     Ok(shards.iter().map(|shard| shard.bytes).sum())
 }

@@ -1,4 +1,4 @@
-//! `ucftrain bench`: how fast this machine is at the parts of training.
+//! `ucftrain bench`: measures the speed of the parts of training.
 
 mod data;
 mod loader;
@@ -8,7 +8,7 @@ mod step;
 use anyhow::Result;
 use clap::Subcommand;
 
-/// What is typed after `bench`.
+/// Arguments of `ucftrain bench`.
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     #[command(subcommand)]
@@ -17,9 +17,16 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// The input pipeline alone: decoded training samples on the host, as a step takes them
+    /// Measure how many samples per second the input pipeline delivers
+    ///
+    /// Reads and decodes samples into host memory, exactly as training does, without a network.
+    #[command(after_help = loader::EXAMPLES)]
     Loader(loader::LoaderArgs),
-    /// One forward pass, backward pass and update, then an evaluation forward pass
+    /// Measure the time of a training step and of an evaluation
+    ///
+    /// Times one forward pass, backward pass and update of a batch, and then a forward pass in
+    /// evaluation mode. The input pipeline is not measured.
+    #[command(after_help = step::EXAMPLES)]
     Step(step::StepArgs),
 }
 

@@ -1,14 +1,14 @@
-//! What each op of a step takes on a GPU, beside what the GPU's arithmetic and memory would allow.
+//! Compares the time of each op of a step with the limits of the GPU's arithmetic and memory.
 
 use crate::base::table::table;
 use crate::compute::profile::{Op, Profile};
 use serde_json::{Value, json};
 
-/// The ops of a step beside the roof of the GPU.
+/// The ops of a step, with the limits of the GPU.
 pub(super) struct Roofline(Profile);
 
 impl Roofline {
-    /// Sorts the ops, the slowest first.
+    /// Creates the comparison. Sorts the ops, the slowest first.
     pub(super) fn new(mut profile: Profile) -> Self {
         profile.ops.sort_by(|a, b| b.milliseconds.total_cmp(&a.milliseconds));
         Self(profile)
@@ -18,12 +18,12 @@ impl Roofline {
         self.0.ops.iter().map(|op| op.milliseconds).sum()
     }
 
-    /// Milliseconds in which the ops could be done if each met the roof.
+    /// Returns the milliseconds that all ops would take at the limits of the GPU.
     fn least(&self) -> f64 {
         self.0.ops.iter().map(|op| op.roof_milliseconds).sum()
     }
 
-    /// For people.
+    /// Formats a table.
     pub(super) fn text(&self) -> String {
         let total = self.total();
         let row = |op: &Op| {
@@ -38,10 +38,11 @@ impl Roofline {
                 format!("{:.0}", 100.0 * op.roof_milliseconds / op.milliseconds),
             ]
         };
-        let head = ["op of a step", "calls", "ms", "% of all", "TFLOP/s", "GB/s", "% of roof"];
+        let head = ["op", "calls", "ms", "% of step", "TFLOP/s", "GB/s", "% of limit"];
         let rows: Vec<_> = self.0.ops.iter().map(row).collect();
         format!(
-            "{}\nThe roof: {:.0} TFLOP/s (a product of 8192 x 8192) and {:.0} GB/s (a copy), measured now. At it all ops, {total:.2} ms,\nwould take {:.2} ms.\n",
+            "{}\nLimits of this GPU, measured now: {:.0} TFLOP/s (matrix product, 8192 x 8192) and {:.0} GB/s (copy).\n\
+             All ops take {total:.2} ms; at these limits they would take {:.2} ms.\n",
             table(&head, &rows),
             self.0.peak_flops / 1e12,
             self.0.peak_bytes / 1e9,
@@ -49,7 +50,7 @@ impl Roofline {
         )
     }
 
-    /// For programs: FLOP and bytes as they are, times in milliseconds.
+    /// Formats JSON: numbers of floating-point operations and bytes, and times in milliseconds.
     pub(super) fn json(&self) -> Value {
         let op = |op: &Op| {
             json!({
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ops_are_set_beside_the_roof() {
+    fn ops_are_compared_with_the_limits_of_the_gpu() {
         let op = |name: &str, milliseconds, flops, bytes, roof_milliseconds| Op {
             name: name.to_owned(),
             milliseconds,
@@ -84,7 +85,7 @@ mod tests {
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[2], ["conv", "2", "3.000", "75.0", "500.0", "333.3", "50"]);
         assert_eq!(rows[3], ["norm", "2", "1.000", "25.0", "0.0", "1500.0", "50"]);
-        assert!(text.contains("4.00 ms,") && text.ends_with("would take 2.00 ms.\n"), "{text}");
+        assert!(text.contains("take 4.00 ms;") && text.ends_with("would take 2.00 ms.\n"), "{text}");
         let json = roofline.json();
         assert_eq!((&json["ops"][0]["op"], &json["ops"][0]["roof_ms"]), (&json!("conv"), &json!(1.5)));
     }

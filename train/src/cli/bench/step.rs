@@ -1,8 +1,10 @@
-//! `ucftrain bench step`: times a training step and an evaluation of one batch, the network alone.
+//! `ucftrain bench step`: times a training step and an evaluation of one batch, without the input
+//! pipeline.
 
 use super::data::{Records, first_split, peak_bytes};
 use super::roofline::Roofline;
 use crate::base::console::{document, note, result};
+use crate::base::heading::{INPUT, MODEL, OUTPUT, RUN};
 use crate::base::table::table;
 use crate::base::usage::Usage;
 use crate::cli::compute::ComputeArgs;
@@ -22,37 +24,55 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What is typed after `bench step`.
+/// Arguments of `ucftrain bench step`.
 #[derive(Debug, clap::Args)]
 pub struct StepArgs {
-    /// Packed data set whose first training batch is taken, or `synthetic` for random numbers
-    #[arg(long, value_name = "DIR|synthetic", default_value = "synthetic")]
+    /// Packed dataset, or `synthetic` for random numbers
+    ///
+    /// Of a dataset, the first training batch is used.
+    #[arg(long, value_name = "DIR|synthetic", default_value = "synthetic", help_heading = INPUT)]
     data: String,
-    /// Records that the network sees: rgb (3 channels) or flow (20)
-    #[arg(long, value_enum, default_value = "rgb")]
+    /// Stream that the network reads
+    #[arg(long, value_enum, default_value = "rgb", help_heading = INPUT)]
     stream: Records,
-    /// Images a batch [default: 25 for rgb, 32 for flow]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    batch_size: Option<u32>,
-    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152
-    #[arg(long, value_name = "NET", default_value = "resnet18")]
-    arch: Depth,
-    /// Height and width of an image, in pixels
-    #[arg(long, value_name = "N", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096))]
+    /// Width and height of an image in pixels
+    ///
+    /// From 32 to 4096.
+    #[arg(
+        long, value_name = "PIXELS", default_value_t = 224, value_parser = clap::value_parser!(u32).range(32..=4096),
+        help_heading = INPUT
+    )]
     input_size: u32,
+    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152
+    #[arg(long, value_name = "NET", default_value = "resnet18", help_heading = MODEL)]
+    arch: Depth,
+    /// Images per batch [default: 25 for rgb, 32 for flow]
+    #[arg(
+        long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536), help_heading = RUN
+    )]
+    batch_size: Option<u32>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     compute: ComputeArgs,
-    /// Time to measure for; five steps are taken in any case
-    #[arg(long, value_name = "N", default_value_t = 10.)]
+    /// Duration of the measurement
+    ///
+    /// At least five steps are measured, even if they take longer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10., help_heading = RUN)]
     seconds: f64,
-    /// Print one JSON document on stdout
-    #[arg(long)]
+    /// Print one JSON document instead of tables
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
-/// Steps before the first that counts: memory is taken, and a card's algorithms are chosen.
+pub(super) const EXAMPLES: &str = "Examples:
+  ucftrain bench step
+  ucftrain bench step --stream flow --arch resnet50 --batch-size 32 --device cuda:0
+  ucftrain bench step --data ucf101.shards --stream rgb --json";
+
+/// Number of steps before the measurement, in which memory is allocated and the GPU selects
+/// algorithms.
 const WARM_UP: usize = 2;
+/// Smallest number of measured steps.
 const FEWEST: usize = 5;
 
 /// Runs the command.
@@ -84,7 +104,7 @@ pub fn run(args: &StepArgs) -> Result<()> {
         times.evaluations.push(bench.evaluate()?);
     }
     let ops = bench.ops(compute.dtype);
-    // Last: once a step is recorded, its tensors are the recording's.
+    // The recorded step comes last, because a recording keeps the tensors of its step.
     times.recorded = bench.recorded(times.steps.len())?;
     report(args, &compute, threads, bench.images.dims(), &times, ops.as_ref())
 }
@@ -98,7 +118,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Times of the forward pass, the backward pass and the update.
+    /// Runs a training step. Returns the times of the forward pass, the backward pass and the
+    /// update.
     fn step(&mut self) -> candle_core::Result<[Duration; 3]> {
         self.device.synchronize()?;
         let start = Instant::now();
@@ -114,16 +135,18 @@ impl Bench {
         Ok([forward, backward.saturating_sub(forward), start.elapsed().saturating_sub(backward)])
     }
 
-    /// Times each op of a step on a GPU; none on the CPU.
+    /// Times each op of a step on a GPU. Returns `None` on the CPU.
     fn ops(&mut self, dtype: DType) -> Option<Roofline> {
         let device = self.device.clone();
-        // The memory of a small GPU may be full; the times stand without the ops.
+        // The memory of a small GPU may be full. The other times are valid without those of the
+        // ops.
         let profile = profile(&device, dtype, || self.work());
-        let profile = profile.map_err(|error| note(&format!("The ops were not looked at: {error}")));
+        let profile = profile.map_err(|error| note(&format!("warning: the ops of a step were not measured: {error}")));
         profile.ok().flatten().map(Roofline::new)
     }
 
-    /// Times steps as training on a GPU takes them: recorded once, then started as a whole. Empty on the CPU.
+    /// Times steps that are recorded once and started as a whole, as in training on a GPU. Returns
+    /// no times on the CPU.
     fn recorded(&mut self, steps: usize) -> candle_core::Result<Vec<Duration>> {
         let device = self.device.clone();
         let Some(recorded) = RecordedStep::record(&device, || self.work())? else { return Ok(Vec::new()) };
@@ -137,7 +160,7 @@ impl Bench {
         (0..steps).map(|_| step()).collect()
     }
 
-    /// Takes a step that nothing waits for.
+    /// Starts a step without waiting for it.
     fn work(&mut self) -> candle_core::Result<()> {
         let loss = cross_entropy(&self.model.net.forward_t(&self.images, true)?, &self.labels, 0.)?;
         self.sgd.step(&loss.backward()?)
@@ -155,7 +178,7 @@ impl Bench {
 struct Times {
     steps: Vec<[Duration; 3]>,
     evaluations: Vec<Duration>,
-    /// Empty where nothing records.
+    /// Empty on devices that do not record steps.
     recorded: Vec<Duration>,
 }
 
@@ -179,8 +202,8 @@ fn report(
             "arch": arch, "device": compute.name, "precision": format!("{:?}", compute.dtype).to_lowercase(),
             "threads": threads, "batch_size": images[0], "input_size": images[1], "channels": images[3],
             "images_per_second": rate(whole), "step_ms": whole, "forward_ms": forward, "backward_ms": backward,
-            "update_ms": update, "recorded_step_ms": recorded, "eval_ms": evaluation, "eval_images_per_second": rate(evaluation),
-            "steps": times.steps.len(), "peak_bytes": peak_bytes(),
+            "update_ms": update, "recorded_step_ms": recorded, "eval_ms": evaluation,
+            "eval_images_per_second": rate(evaluation), "steps": times.steps.len(), "peak_bytes": peak_bytes(),
             "roofline": ops.map(Roofline::json),
         });
         return Ok(document(&json)?);
@@ -216,13 +239,13 @@ fn report(
     Ok(())
 }
 
-/// In milliseconds.
+/// Returns the median in milliseconds.
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     times[times.len() / 2].as_secs_f64() * 1e3
 }
 
-/// The network's first input of the first batch of the first epoch.
+/// Returns the input of the first batch of the first epoch: the first view of each sample.
 fn first_batch(
     dir: &Path,
     stream: Stream,
@@ -235,7 +258,7 @@ fn first_batch(
     let clips = first_split(&data, stream, side)?.train;
     if clips.len() < batch_size {
         let (dir, clips) = (dir.display(), clips.len());
-        bail!(Usage(format!("{dir}: {clips} training clips; choose a --batch-size of at most that")));
+        bail!(Usage(format!("{dir}: only {clips} training clips; use --batch-size {clips} or less")));
     }
     let view = View { segments: 1, ..View::seed(stream) };
     let samples = input::training_samples(&data, &clips, (stream, view, side), Choices::default()).cured(false)?;
@@ -247,5 +270,5 @@ fn first_batch(
         compute.device.synchronize()?;
         Ok(input)
     })?;
-    input.context("the data set has no training batch")
+    input.context("the dataset has no training batch")
 }

@@ -1,12 +1,12 @@
-//! What networks say of a clip.
+//! The predictions of networks for a clip.
 
 use crate::scores::SampleScores;
 use crate::scores::fusion::combine::softmax;
 use crate::stream::Stream;
 
-/// What one network says of the clip.
+/// The prediction of one network for the clip.
 pub(super) struct Answer {
-    /// The run's or the file's name.
+    /// Name of the run or of the file.
     pub(super) name: String,
     pub(super) stream: Stream,
     /// Mean of the samples' logits, `[classes]`.
@@ -15,13 +15,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Softmax of the mean logits, `[classes]`.
+    /// Returns the softmax of the mean logits, `[classes]`.
     pub(super) fn probabilities(&self) -> Vec<f32> {
         softmax(&self.logits, self.logits.len(), &[1])
     }
 }
 
-/// Probabilities of the mean of all networks' mean logits.
+/// Returns the probabilities `[classes]` of the mean logits of all networks.
 pub(super) fn average(answers: &[Answer]) -> Vec<f32> {
     let mut sum = vec![0_f32; answers[0].logits.len()];
     for answer in answers {
@@ -30,7 +30,7 @@ pub(super) fn average(answers: &[Answer]) -> Vec<f32> {
     softmax(&sum, sum.len(), &[answers.len() as u32])
 }
 
-/// Places of the greatest values, greatest first.
+/// Returns the indices of the `number` greatest values, greatest first.
 pub(super) fn greatest(values: &[f32], number: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
@@ -38,12 +38,13 @@ pub(super) fn greatest(values: &[f32], number: usize) -> Vec<usize> {
     order
 }
 
-/// A probability in percent, for people.
+/// Formats a probability in percent.
 pub(super) fn percent(probability: f32) -> String {
     format!("{:.1}", 100.0 * probability)
 }
 
-/// Likeliest class, probabilities and frame, from 1, of each sample.
+/// Returns for each sample the most likely class, the probabilities, and the number of its first
+/// frame, from 1.
 pub(super) fn samples(answer: &Answer) -> impl Iterator<Item = (usize, Vec<f32>, u32)> {
     answer.samples.frames_of(0).iter().enumerate().map(|(sample, frame)| {
         let probabilities = softmax(answer.samples.row(0, sample), answer.logits.len(), &[answer.samples.views]);

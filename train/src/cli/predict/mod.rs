@@ -1,15 +1,16 @@
-//! `ucftrain predict`: what networks say of one clip.
+//! `ucftrain predict`: classifies one clip with one or more networks.
 
 mod answer;
 mod packed_video;
 mod sheet;
 
 use crate::base::console::{self, Console};
+use crate::base::heading::{INPUT, MODEL, OUTPUT};
 use crate::base::stop::Stop;
 use crate::base::table::table;
 use crate::base::usage::Usage;
 use crate::cli::compute::ComputeArgs;
-use crate::cli::io::Io;
+use crate::cli::io::IoArgs;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
 use crate::input::{MIN_FLOW_FRAMES, check_geometry, is_usable};
@@ -28,49 +29,66 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use ucfpack::video::FlowMethod;
 
-/// Classes that are told.
+/// Number of classes to report.
 const TOP: usize = 5;
-/// What a prediction leaves that a signal ended.
-const LEFT: &str = "there is no prediction";
-/// Samples a batch, at least.
+/// Result of a prediction that a signal stopped.
+const LEFT: &str = "no prediction was made";
+/// Smallest number of samples per batch.
 const BATCH: usize = 25;
 
-/// What is typed after `predict`.
+/// Arguments of `ucftrain predict`.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("networks").required(true).multiple(true).args(["run", "checkpoint"])))]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["clip", "video"])))]
 pub struct PredictArgs {
-    /// A video file, decoded by ffmpeg; flow is computed where a network needs it
+    /// Video file, decoded with ffmpeg
+    ///
+    /// For a temporal network, ucftrain also computes optical flow. Give either a video, or --data
+    /// and --clip.
     #[arg(value_name = "VIDEO")]
     pub video: Option<PathBuf>,
-    /// Run folder, whose best network is asked; several are asked and averaged
-    #[arg(long, value_name = "DIR")]
-    pub run: Vec<PathBuf>,
-    /// A best.safetensors or checkpoint.safetensors; as many as wanted
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: Vec<PathBuf>,
-    /// Packed data set that has the clip
-    #[arg(long, value_name = "DIR", requires = "clip")]
+    /// Packed dataset with the clip
+    #[arg(long, value_name = "DIR", requires = "clip", help_heading = INPUT)]
     pub data: Option<PathBuf>,
-    /// The clip's name in --data
-    #[arg(long, value_name = "ID", requires = "data")]
+    /// Name of the clip in --data
+    #[arg(long, value_name = "ID", requires = "data", help_heading = INPUT)]
     pub clip: Option<String>,
-    /// How flow is computed from a video: as the network's data set has it
-    #[arg(long, value_enum, default_value_t, conflicts_with = "clip")]
+    /// Method to compute optical flow from a video
+    ///
+    /// Use the method with which the training dataset was built.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "clip", help_heading = INPUT)]
     pub flow_method: FlowMethod,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
+    pub io: IoArgs,
+    /// Run folder, to use the network of its best epoch
+    ///
+    /// Repeat --run and --checkpoint to average the predictions of several networks.
+    #[arg(long, value_name = "DIR", help_heading = MODEL)]
+    pub run: Vec<PathBuf>,
+    /// Network file
+    ///
+    /// For example best.safetensors or checkpoint.safetensors of a run, or a file that `ucftrain
+    /// import` wrote.
+    #[arg(long, value_name = "FILE", help_heading = MODEL)]
+    pub checkpoint: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
     pub compute: ComputeArgs,
-    /// Also draw the frames of all samples with what each network says of them
-    #[arg(long, value_name = "FILE.png")]
+    /// Picture of all samples with their predictions
+    ///
+    /// An existing file is replaced.
+    #[arg(long, value_name = "FILE.png", help_heading = OUTPUT)]
     pub sheet: Option<PathBuf>,
-    /// How shards are read
-    #[arg(long, value_enum, default_value_t)]
-    pub io: Io,
-    /// Print one JSON document on stdout
-    #[arg(long)]
+    /// Print one JSON document instead of tables
+    #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 }
+
+pub(super) const EXAMPLES: &str = "Examples:
+  ucftrain predict --run runs/spatial --run runs/temporal video.mp4
+  ucftrain predict --run runs/spatial --data ucf101.shards --clip v_Archery_g01_c01
+  ucftrain predict --run runs/spatial video.mp4 --sheet samples.png --json";
 
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
@@ -97,15 +115,15 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             (Arc::new(Dataset::open(packed.dir())?), None)
         }
         (_, Some(dir), Some(clip)) => {
-            let data = Arc::new(args.io.open(dir)?);
+            let data = Arc::new(args.io.io.open(dir)?);
             networks[0].1.check_classes(&data)?;
             let found = find(&data, clip)?;
             (data, Some(found))
         }
-        _ => bail!(Usage("give --data DIR --clip ID, or a video file".into())),
+        _ => bail!(Usage("no clip is given; add --data DIR --clip ID, or name a video file".into())),
     };
     let number = found.unwrap_or(0);
-    let clip = data.manifest().clips.get(number).context("the data set has no clip")?;
+    let clip = data.manifest().clips.get(number).context("the dataset is empty")?;
     let label = found.map(|_| classes[clip.label as usize].as_str());
     let mut answers: Vec<Answer> = Vec::with_capacity(networks.len());
     for (name, loaded) in &networks {
@@ -134,7 +152,11 @@ fn find(data: &Dataset, name: &str) -> Result<usize> {
     let clips = &data.manifest().clips;
     let Some(clip) = clips.iter().position(|clip| clip_key(&clip.id) == key) else {
         let example = clips.first().map_or(String::new(), |clip| format!(", such as {}", clip.id));
-        bail!(Usage(format!("{} has no clip {name}; it has {} clips{example}", data.dir().display(), clips.len())));
+        bail!(Usage(format!(
+            "{}: no clip {name}; name one of its {} clips{example}",
+            data.dir().display(),
+            clips.len()
+        )));
     };
     Ok(clip)
 }
@@ -149,11 +171,14 @@ fn ask(
 ) -> Result<Answer> {
     let network = &loaded.network;
     data.stream(network.stream.records())?;
-    let clip = SplitClip::of(data, number, network.stream.records()).context("the data set has no such clip")?;
+    let clip = SplitClip::of(data, number, network.stream.records()).context("the dataset does not have this clip")?;
     if !is_usable(&clip, network.stream) {
         let rgb = data.manifest().clips[number].frames.get("rgb").copied().unwrap_or(0);
         let (id, flow) = (&clip.id, clip.flow_frames);
-        bail!("clip {id} has {rgb} RGB frames and {flow} of flow; at least {MIN_FLOW_FRAMES} of flow are needed");
+        bail!(
+            "clip {id} is too short: it has {rgb} RGB frames and {flow} flow frames, but the network needs \
+             {MIN_FLOW_FRAMES} flow frames"
+        );
     }
     let clips: Arc<[SplitClip]> = [clip].into();
     check_geometry(data, &clips, network.stream, Crop::Whole, network.input_size)?;
@@ -171,21 +196,22 @@ fn ask(
         keeps_samples: true,
     };
     let Some(outcome) = evaluation.run(&loaded.model.net, console, stop)? else {
-        return Err(stop.interrupted(LEFT).context("the test pass has no end")?.into());
+        return Err(stop.interrupted(LEFT).context("the test pass stopped without a signal")?.into());
     };
-    let samples = outcome.samples.context("samples were not kept")?;
+    let samples = outcome.samples.context("the test pass did not keep its samples")?;
     let number = outcome.scores.samples.as_ref().map_or(1, |samples| samples[0]) as f32;
     let logits = outcome.scores.row(0).iter().map(|sum| sum / number).collect();
     if let Some(value) = outcome.scores.row(0).iter().find(|value| !value.is_finite()) {
         bail!(
-            "the network gives clip {} a score of {value}: its weights are not those of a trained network",
+            "a score of clip {} is {value}: the training diverged or the file is damaged; use another network",
             clips[0].id
         );
     }
     Ok(Answer { name: name.to_owned(), stream: network.stream, logits, samples })
 }
 
-/// The likeliest classes by all networks together, beside what each says.
+/// Formats the most likely classes of all networks together, with the probabilities of each
+/// network.
 fn totals(classes: &[String], answers: &[Answer], fused: &[f32]) -> String {
     let each: Vec<Vec<f32>> = answers.iter().map(Answer::probabilities).collect();
     let mut head = vec!["class"];
@@ -214,14 +240,14 @@ fn of_samples(classes: &[String], answer: &Answer) -> String {
     let rows: Vec<_> = samples(answer).map(row).collect();
     let of_winner = format!("{} %", classes[winner]);
     let frame = if answer.stream == Stream::Spatial { "frame" } else { "from frame" };
-    format!("{} ({}), sample by sample\n\n", answer.name, answer.stream)
-        + &table(&[frame, "likeliest", "%", &of_winner], &rows)
+    format!("{} ({}), each sample\n\n", answer.name, answer.stream)
+        + &table(&[frame, "most likely", "%", &of_winner], &rows)
 }
 
 fn document((id, label): (&str, Option<&str>), classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {
     let top = |probabilities: &[f32]| -> Vec<Value> {
-        let told = greatest(probabilities, TOP).into_iter();
-        told.map(|class| json!({ "class": classes[class], "probability": probabilities[class] })).collect()
+        let classes_of = greatest(probabilities, TOP).into_iter();
+        classes_of.map(|class| json!({ "class": classes[class], "probability": probabilities[class] })).collect()
     };
     let networks: Vec<Value> = answers
         .iter()

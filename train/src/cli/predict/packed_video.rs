@@ -1,4 +1,5 @@
-//! A video as a data set of one clip, made in passing: it is seen exactly as the clips that `ucfpack build --videos` packs.
+//! A video as a temporary dataset of one clip, packed exactly as `ucfpack build --videos` packs
+//! clips.
 
 use crate::base::console::note;
 use crate::base::stop::Stop;
@@ -15,29 +16,29 @@ use ucfpack::progress::{Progress, Watch};
 use ucfpack::stored::{Geometry, StreamOptions};
 use ucfpack::video::{FlowMethod, VideoOptions};
 
-/// Side of flow images that data sets have if not told otherwise.
+/// Default width and height of flow images in datasets.
 const FLOW_SIDE: u16 = 224;
 
-/// A video's clip, packed in a temporary folder that goes with this.
+/// The clip of a video, packed in a temporary folder that is removed on drop.
 pub(super) struct PackedVideo {
     folder: TempDir,
 }
 
 impl PackedVideo {
-    /// Decodes a video and computes what these networks look at.
+    /// Decodes a video and computes optical flow if one of the networks needs it.
     pub(super) fn of(file: &Path, networks: &[&Network], method: FlowMethod, stop: &Stop) -> Result<Self> {
         let shown = file.display();
         if !file.is_file() {
-            bail!("{shown}: no such video file");
+            bail!("{shown}: no such video file; check the path");
         }
         let options = options(flow_side(networks), method);
         let flow = match options.video.flow {
             None => String::new(),
-            Some(method) => format!(", computing {method} flow"),
+            Some(method) => format!(" and computing {method} flow"),
         };
-        note(&format!("{shown}: decoding{flow}"));
+        note(&format!("decoding {shown}{flow}"));
         let folder =
-            tempfile::Builder::new().prefix("ucftrain-video-").tempdir().context("cannot make a temporary folder")?;
+            tempfile::Builder::new().prefix("ucftrain-video-").tempdir().context("cannot create a temporary folder")?;
         let watch = Watch { progress: &Progress::hidden(), cancel: stop.flag() };
         let packed = pack_video(file, folder.path(), &options, watch);
         let report = packed.map_err(|error| match stop.interrupted(super::LEFT) {
@@ -50,13 +51,14 @@ impl PackedVideo {
         Ok(Self { folder })
     }
 
-    /// The folder of the data set.
+    /// Returns the folder of the dataset.
     pub(super) fn dir(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// The side of flow images that these networks need; none for networks of RGB frames.
+/// Returns the width and height of flow images that these networks need; `None` if all networks are
+/// spatial.
 fn flow_side(networks: &[&Network]) -> Option<u16> {
     let temporal = networks.iter().filter(|network| network.stream == Stream::Temporal);
     let side = |network: &&&Network| {
@@ -72,12 +74,12 @@ fn options(flow_side: Option<u16>, method: FlowMethod) -> OneVideoOptions {
         video: VideoOptions { flow: flow_side.map(|_| method), ..VideoOptions::default() },
         rgb: stored(Codec::Jpeg, Geometry::Source),
         flow: stored(Codec::Raw, Geometry::Square(flow_side.unwrap_or(FLOW_SIDE))),
-        // All of them compute the flow of the one clip.
+        // All threads compute the flow of this one clip.
         jobs: rayon::current_num_threads(),
     }
 }
 
-/// What this program calls a setting of the packer.
+/// Returns the name in this program of a setting of the packer.
 fn option(setting: Setting) -> String {
     match setting {
         Setting::FlowMethod => "--flow-method".into(),
