@@ -223,7 +223,7 @@ impl Block {
 
     /// Computes the gradient of the input from that of the output.
     ///
-    /// Each gradient can be a sum of two parts. The ReLU of the block before adds them.
+    /// Each gradient can be a sum of two parts. The ReLU of the previous block adds them.
     fn backward(&self, trace: BlockTrace, grad: &Parts, gradients: &mut Gradients) -> Result<Parts> {
         let BlockTrace { y, mut branch, shortcut } = trace;
         // The last ReLU follows the sum. Its gradient goes to both the branch and the shortcut.

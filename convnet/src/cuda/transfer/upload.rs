@@ -53,12 +53,27 @@ impl Drop for Pinned {
 ///
 /// For each batch:
 ///
-/// 1. [`Uploads::push`] copies its parts, and [`Uploads::finish`] ends it.
-/// 2. [`Uploads::arrive`] lets later work wait for the copy, and [`Uploads::tensor`] is the batch
-///    to compute with.
-/// 3. [`Uploads::release`] marks the end of that work, after you have started it.
+/// 1. Call [`Uploads::push`] for each part, then [`Uploads::finish`].
+/// 2. Call [`Uploads::arrive`], so that later work waits for the copy.
+/// 3. Start the work on [`Uploads::tensor`], then call [`Uploads::release`].
 ///
-/// You can push the next batch before you release the one before.
+/// You can push the next batch before you release the previous one.
+///
+/// ```no_run
+/// # use candle_convnet::cuda::{CudaConfig, Uploads, open};
+/// # use candle_core::DType;
+/// # fn main() -> candle_core::Result<()> {
+/// let device = open(0, CudaConfig::default())?;
+/// let mut uploads = Uploads::new(&device, 1 << 20)?;
+/// uploads.push(&[1, 2, 3])?;
+/// let upload = uploads.finish()?;
+/// uploads.arrive(&upload)?;
+/// let sum = uploads.tensor(&upload)?.to_dtype(DType::F32)?.sum_all()?;
+/// uploads.release(&upload)?;
+/// assert_eq!(sum.to_scalar::<f32>()?, 6.);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Uploads {
     device: CudaDevice,
@@ -72,7 +87,7 @@ pub struct Uploads {
 #[derive(Debug)]
 struct Slot {
     bytes: Tensor,
-    /// Event after which the GPU has read the batch before.
+    /// Event after which the GPU has read the previous batch.
     consumed: Option<CudaEvent>,
 }
 
