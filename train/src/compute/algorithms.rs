@@ -1,5 +1,5 @@
-//! Which algorithms a card chose for a run's convolutions: kept in the run's folder, and taken again when the run goes on, so
-//! that it neither times them again nor computes in another way than before.
+//! The algorithms that a GPU chose for a run's convolutions. The run folder stores them, and a
+//! resumed run uses them again: it neither times them again nor gets other results.
 
 use super::backend::{Choices, choices, cudnn_version, follow};
 use super::device::Compute;
@@ -9,17 +9,21 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// No file of ours is larger.
+/// Largest size of a file that is read.
 const MOST_BYTES: u64 = 16 << 20;
 
+/// Content of the file `algorithms.json`.
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    card: String,
+    /// Name of the GPU, under the key of older files.
+    #[serde(rename = "card")]
+    gpu: String,
     cudnn: usize,
     algorithms: Choices,
 }
 
-/// Makes a GPU use the algorithms in the file at `path`, if a GPU and a cuDNN like these chose them. Does nothing on the CPU.
+/// Makes a GPU use the algorithms in the file at `path`, if the same model of GPU and the same
+/// cuDNN chose them. Otherwise prints a note. Does nothing on the CPU.
 pub fn restore(path: &Path, compute: &Compute) -> Result<()> {
     if !compute.device.is_cuda() || !path.is_file() {
         return Ok(());
@@ -27,25 +31,28 @@ pub fn restore(path: &Path, compute: &Compute) -> Result<()> {
     let text =
         clipshard::read_regular(path, MOST_BYTES).with_context(|| format!("{}: cannot read it", path.display()))?;
     match serde_json::from_slice::<Stored>(&text) {
-        Ok(stored) if stored.card == compute.name && stored.cudnn == cudnn_version() => {
+        Ok(stored) if stored.gpu == compute.name && stored.cudnn == cudnn_version() => {
             follow(&compute.device, stored.algorithms)?;
         }
         Ok(stored) => {
-            let Stored { card, cudnn, .. } = stored;
-            note(&format!("{}: of {card} with cuDNN {cudnn}; algorithms are timed again", path.display()));
+            let Stored { gpu, cudnn, .. } = stored;
+            note(&format!(
+                "note: {}: these algorithms are for {gpu} with cuDNN {cudnn}; selecting new ones",
+                path.display()
+            ));
         }
-        Err(e) => note(&format!("{}: {e}; algorithms are timed again", path.display())),
+        Err(e) => note(&format!("warning: {}: cannot read the algorithms: {e}; selecting new ones", path.display())),
     }
     Ok(())
 }
 
-/// Writes what a GPU has chosen so far to `path`. Does nothing on the CPU.
+/// Writes the algorithms that a GPU has chosen so far to `path`. Does nothing on the CPU.
 pub fn store(path: &Path, compute: &Compute) -> Result<()> {
     if !compute.device.is_cuda() {
         return Ok(());
     }
     let algorithms = choices(&compute.device)?;
-    let stored = Stored { card: compute.name.clone(), cudnn: cudnn_version(), algorithms };
+    let stored = Stored { gpu: compute.name.clone(), cudnn: cudnn_version(), algorithms };
     let text = serde_json::to_string_pretty(&stored)? + "\n";
     replace_file(path, text.as_bytes())
 }

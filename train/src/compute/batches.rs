@@ -1,5 +1,5 @@
-//! The batches of a pass on a device, one after the other: [`DeviceBatches`] owns the whole life of a batch, from the ring of the
-//! loader to the device and back.
+//! The batches of a pass, one after the other on a device: [`DeviceBatches`] moves each batch from
+//! the ring of the loader to the device, and frees its slot in the ring.
 
 use super::device::Compute;
 pub use super::feed::SamplePixels;
@@ -14,45 +14,46 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which batches of a pass are made, and how.
+/// Options of the batches of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Samples of a batch; the last batch holds the rest.
+    /// Number of samples in a batch; the last batch may have fewer.
     pub batch_size: usize,
-    /// Sample of the pass to begin with.
+    /// Index of the first sample.
     pub first_sample: usize,
-    /// Decode threads.
+    /// Number of decode threads.
     pub threads: usize,
 }
 
 /// The batches of a pass on a device.
 ///
-/// A pass calls [`next`](Self::next) until there is no batch left. In between it may call [`look_ahead`](Self::look_ahead) or
-/// [`look_ahead_if_ready`](Self::look_ahead_if_ready), which bring the next batch to the device while the device still
-/// computes. Without either, batches are the same and come later.
+/// A pass calls [`next`](Self::next) until it returns none. In between it may call
+/// [`look_ahead`](Self::look_ahead) or [`look_ahead_if_ready`](Self::look_ahead_if_ready), which
+/// copy the next batch to the device while the device computes. They make the pass faster and do
+/// not change its batches.
 pub struct DeviceBatches {
     loader: Loader,
     feed: Feed,
-    /// The batch that [`next`](Self::next) takes.
+    /// The batch that [`next`](Self::next) uses, if it is already on its way.
     staged: Option<Staged>,
     /// The waits that [`take_waits`](Self::take_waits) has returned.
     counted: Waits,
 }
 
-/// What a pass has waited for.
+/// The times that a pass has waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Waits {
-    /// Decode threads.
+    /// Time of waiting for decode threads.
     pub data: Duration,
-    /// Copies to the device.
+    /// Time of waiting for copies to the device.
     pub copy: Duration,
 }
 
 impl DeviceBatches {
-    /// Starts the threads that make the batches of a pass.
+    /// Starts the threads that load the batches of a pass.
     ///
     /// # Errors
-    /// No memory or thread is left.
+    /// The system has no memory or thread left.
     pub fn start(compute: &Compute, samples: Arc<dyn Samples>, plan: Plan, pixels: SamplePixels) -> Result<Self> {
         let Plan { batch_size, first_sample, threads } = plan;
         let feed = Feed::new(compute, pixels, batch_size)?;
@@ -64,8 +65,8 @@ impl DeviceBatches {
         Ok(Self { loader, feed, staged: None, counted: Waits::default() })
     }
 
-    /// Waits for the next batch and calls `work`, which starts everything that reads the batch. Returns what `work` returns, or
-    /// none after the last batch.
+    /// Waits for the next batch and calls `work`, which must start everything that reads the batch.
+    /// Returns the result of `work`, or none after the last batch.
     ///
     /// # Errors
     /// A decode thread, the copy or `work` fails.
@@ -78,7 +79,7 @@ impl DeviceBatches {
         Ok(Some(result))
     }
 
-    /// Waits for the next batch and starts to bring it to the device.
+    /// Waits for the next batch and starts its copy to the device.
     ///
     /// # Errors
     /// A decode thread or the copy fails.
@@ -91,7 +92,7 @@ impl DeviceBatches {
         Ok(())
     }
 
-    /// Starts to bring the next batch to the device if that needs no waiting.
+    /// Starts the copy of the next batch to the device, if that batch is ready.
     ///
     /// # Errors
     /// A decode thread or the copy fails.
@@ -99,12 +100,12 @@ impl DeviceBatches {
         if self.loader.is_ready() { self.look_ahead() } else { Ok(()) }
     }
 
-    /// Returns what the decode threads have done so far.
+    /// Returns the work of the decode threads so far.
     pub fn work(&self) -> Work {
         self.loader.work()
     }
 
-    /// Returns what the pass has waited for since the last call.
+    /// Returns the times that the pass has waited since the last call.
     pub fn take_waits(&mut self) -> Waits {
         let now = Waits { data: self.loader.waited(), copy: self.feed.copied() };
         let before = std::mem::replace(&mut self.counted, now);
@@ -119,19 +120,20 @@ impl fmt::Debug for DeviceBatches {
     }
 }
 
-/// A batch on the device, as long as [`DeviceBatches::next`] lends it.
+/// A batch on the device, borrowed from [`DeviceBatches::next`].
 pub struct DeviceBatch<'d> {
     feed: &'d Feed,
     pixels: &'d StagedPixels,
 }
 
 impl DeviceBatch<'_> {
-    /// Returns which samples of the pass the batch holds.
+    /// Returns the indices of the batch's samples in the pass.
     pub fn samples(&self) -> Range<usize> {
         self.pixels.samples.clone()
     }
 
-    /// Returns the network's inputs, one tensor `[n, side, side, channels]` a view. On a GPU this is work that may be recorded.
+    /// Returns the network's inputs, one tensor `[n, side, side, channels]` per view. A GPU can
+    /// record this work.
     ///
     /// # Errors
     /// The device fails.
@@ -139,7 +141,8 @@ impl DeviceBatch<'_> {
         self.feed.inputs(self.pixels)
     }
 
-    /// Returns which buffer of the GPU holds the batch: the same number means the same addresses. None on the CPU.
+    /// Returns the number of the GPU buffer that holds the batch; equal numbers mean equal
+    /// addresses. Returns none on the CPU.
     pub(super) fn slot(&self) -> Option<usize> {
         self.pixels.slot()
     }
@@ -158,7 +161,7 @@ mod tests {
     use crate::view::View;
     use clip_loader::{Error, Worker};
 
-    /// Samples of one 2 x 2 image whose bytes are the sample's number.
+    /// Samples of one 2 x 2 image, whose bytes are the index of the sample.
     struct Numbers(usize);
 
     impl Samples for Numbers {
@@ -181,7 +184,7 @@ mod tests {
         Yes,
     }
 
-    /// The samples and first input values of all batches.
+    /// Returns the samples and first input values of all batches.
     fn pass(samples: usize, ahead: Ahead) -> Result<Vec<(Range<usize>, Vec<f32>)>> {
         let compute = Compute::open("cpu", None, false)?;
         let stream = Stream::Spatial;
@@ -198,7 +201,7 @@ mod tests {
             match ahead {
                 Ahead::No => {}
                 Ahead::IfReady => batches.look_ahead_if_ready()?,
-                // Twice: a second call changes nothing.
+                // Called twice, because a second call changes nothing.
                 Ahead::Yes => batches.look_ahead().and_then(|()| batches.look_ahead())?,
             }
         }

@@ -1,4 +1,4 @@
-//! Where a network computes, and how precisely.
+//! The device of a network, and the precision of its computation.
 
 use super::backend;
 use crate::base::usage::Usage;
@@ -6,54 +6,62 @@ use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
-/// How activations are kept and multiplied. Parameters, their gradients and all sums are f32 in any case.
+/// The number format of activations and products. Parameters, their gradients and all sums are
+/// always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Half as many bits; CUDA only.
+    /// 16-bit bfloat16 activations; GPU only
     Bf16,
-    /// f32, multiplied with 10 bits; CUDA only.
+    /// 32-bit activations, multiplied with 10-bit mantissas; GPU only
     Tf32,
-    /// f32 throughout.
+    /// 32 bits everywhere
     F32,
 }
 
-/// Sets the threads that compute, once a program.
+/// Sets the number of threads that compute. Call it once per program.
+///
+/// # Errors
+/// The threads were set before, or cannot be started.
 pub fn set_threads(threads: usize) -> Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .context("cannot start threads; use fewer --threads")
 }
 
 /// An opened device.
 #[derive(Clone, Debug)]
 pub struct Compute {
-    /// Where tensors are.
+    /// Device of the tensors.
     pub device: Device,
-    /// How precisely it computes.
+    /// Precision of the computation.
     pub precision: Precision,
-    /// Type of activations.
+    /// Number type of activations.
     pub dtype: DType,
-    /// For the log: `cpu`, or the card's name.
+    /// Name for the log: `cpu`, or that of the GPU.
     pub name: String,
 }
 
 impl Compute {
-    /// Opens the device of a name: `cpu`, `cuda:N`, or `auto` for the first card if there is one.
+    /// Opens a device by its name: `cpu`, `cuda:N`, or `auto` for the first GPU, if there is one,
+    /// and otherwise the CPU.
     ///
-    /// Without a precision a card computes in bf16, the CPU in f32.
+    /// The default precision is bf16 on a GPU and f32 on the CPU.
     pub fn open(name: &str, precision: Option<Precision>, deterministic: bool) -> Result<Self> {
         let ordinal = match name {
             "cpu" => None,
             "auto" => backend::first()?,
             _ => match name.strip_prefix("cuda:").and_then(|n| n.parse().ok()).or((name == "cuda").then_some(0)) {
                 Some(ordinal) => Some(ordinal),
-                None => bail!(Usage(format!("--device {name}: there is auto, cpu and cuda:N"))),
+                None => bail!(Usage(format!("--device {name}: unknown device; use auto, cpu or cuda:N"))),
             },
         };
         let Some(ordinal) = ordinal else {
             if let Some(precision @ (Precision::Bf16 | Precision::Tf32)) = precision {
                 let precision = format!("{precision:?}").to_lowercase();
                 bail!(Usage(format!(
-                    "--precision {precision}: the CPU computes in f32; use --precision f32 or a card"
+                    "--precision {precision} needs a GPU, but the device is the CPU; use --precision f32 or a GPU"
                 )));
             }
             return Ok(Self { device: Device::Cpu, precision: Precision::F32, dtype: DType::F32, name: "cpu".into() });
@@ -65,16 +73,19 @@ impl Compute {
     }
 }
 
-/// A GPU had no memory left for what was asked of it.
+/// The error that the memory of a GPU is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the card's memory is full: take a smaller --batch-size, end what else uses the card, or use --device cpu")]
+#[error(
+    "the memory of the GPU is full; use a smaller --batch-size, stop other programs on the GPU, or use --device cpu"
+)]
 pub struct OutOfMemory;
 
 impl OutOfMemory {
-    /// Adds this error, which tells the cure, above one whose cause is that a GPU's memory is full; leaves others as they are.
+    /// Adds this error as context if a full GPU memory caused `error`; returns other errors
+    /// unchanged.
     ///
-    /// The cause is known by its text alone: candle has no error variant for it, and wraps those of CUDA, cuBLAS and cuDNN,
-    /// which are types of their own, as text.
+    /// Only the text shows the cause: candle has no error variant for it, and wraps the errors of
+    /// CUDA, cuBLAS and cuDNN as text.
     pub fn explain(error: anyhow::Error) -> anyhow::Error {
         const CODES: [&str; 3] =
             ["CUDA_ERROR_OUT_OF_MEMORY", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"];
@@ -97,18 +108,18 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_none_are_wrong_usage() {
+    fn unknown_device_names_are_wrong_usage() {
         for name in ["gpu", "cuda:x", "cuda:-1", ""] {
             assert!(Compute::open(name, None, false).unwrap_err().is::<Usage>(), "{name}");
         }
     }
 
     #[test]
-    fn full_memory_comes_with_a_cure_and_other_errors_as_they_are() {
+    fn a_full_memory_gets_a_cure_and_other_errors_stay_unchanged() {
         let full = anyhow::anyhow!("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")").context("step 3");
         let text = format!("{:#}", OutOfMemory::explain(full));
         assert!(
-            text.starts_with("the card's memory is full: take a smaller --batch-size") && text.contains("step 3"),
+            text.starts_with("the memory of the GPU is full; use a smaller --batch-size") && text.contains("step 3"),
             "{text}"
         );
         assert_eq!(format!("{:#}", OutOfMemory::explain(anyhow::anyhow!("a file is gone"))), "a file is gone");
@@ -116,7 +127,7 @@ mod tests {
 
     #[cfg(not(feature = "cuda"))]
     #[test]
-    fn without_cuda_a_card_is_refused_and_auto_means_the_cpu() {
+    fn without_cuda_a_gpu_is_refused_and_auto_means_the_cpu() {
         let error = Compute::open("cuda:0", None, false).unwrap_err().to_string();
         assert!(error.contains("--features cuda"), "{error}");
         assert!(Compute::open("auto", None, false).unwrap().device.is_cpu());

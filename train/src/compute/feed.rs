@@ -1,7 +1,8 @@
-//! u8 pixels of a batch -> the network's input, on its device.
+//! Turns the u8 pixels of a batch into the network's input on its device.
 //!
-//! A GPU gets the pixels as they are, in a stream of copies beside its computing, and normalises them itself. Only
-//! [`super::batches`] uses this: it calls the functions in the one order that is right.
+//! A GPU receives the raw pixels in a stream of copies that runs parallel to its computation, and
+//! normalises them. The functions of [`Feed`] must be called in one order, which
+//! [`super::batches`], the only caller, keeps.
 
 use super::backend::{Upload, Uploads};
 use super::device::Compute;
@@ -12,14 +13,14 @@ use candle_core::{Device, Tensor};
 use clip_loader::Batch;
 use std::time::{Duration, Instant};
 
-/// The pixels of a sample, and the values that they become.
+/// The layout of a sample's pixels, and the range of the network's input.
 #[derive(Clone, Debug)]
 pub struct SamplePixels {
-    /// RGB, interleaved, or flow, plane by plane.
+    /// Stream of the sample: RGB is interleaved, flow is stored plane by plane.
     pub stream: Stream,
     /// Height and width of an image in pixels.
     pub side: usize,
-    /// Images of a sample; each is an input of its own.
+    /// Number of images in a sample; each is a separate input.
     pub views: usize,
     /// The range of the network's input values.
     pub range: Normalisation,
@@ -31,26 +32,26 @@ impl SamplePixels {
     }
 }
 
-/// Brings batches to the device.
+/// A path for batches to the device.
 pub(super) struct Feed {
     compute: Compute,
     pixels: SamplePixels,
     /// Time that the caller has waited for copies.
     copied: Duration,
-    /// On a GPU.
+    /// Copies to the GPU; none on the CPU.
     uploads: Option<Uploads>,
 }
 
-/// A batch that is being brought to the device.
+/// A batch on its way to the device.
 pub(super) struct Staged {
     pub(super) pixels: StagedPixels,
     /// The batch keeps its slot in the ring until a copy to a GPU has read it.
     batch: Option<Batch>,
 }
 
-/// The pixels of a batch, on their way to the device or there.
+/// The pixels of a batch, on the device or on their way to it.
 pub(super) struct StagedPixels {
-    /// Which samples of the pass they are of.
+    /// Indices of the samples in the pass.
     pub(super) samples: std::ops::Range<usize>,
     place: Place,
 }
@@ -61,7 +62,8 @@ enum Place {
 }
 
 impl StagedPixels {
-    /// Returns which buffer of the GPU holds the batch: the same number means the same addresses. None on the CPU.
+    /// Returns the number of the GPU buffer that holds the batch; equal numbers mean equal
+    /// addresses. Returns none on the CPU.
     pub(super) fn slot(&self) -> Option<usize> {
         match &self.place {
             Place::Host(_) => None,
@@ -86,7 +88,7 @@ impl Feed {
         self.copied
     }
 
-    /// Starts to bring a batch to the device.
+    /// Starts the copy of a batch to the device.
     pub(super) fn stage(&mut self, batch: Batch) -> Result<Staged> {
         let start = Instant::now();
         let staged = self.copy(batch);
@@ -109,30 +111,32 @@ impl Feed {
         Ok(Staged { pixels: StagedPixels { samples, place }, batch: None })
     }
 
-    /// Makes work that is started from now on see the batch.
+    /// Makes all work that starts from now on wait for the copy of the batch.
     pub(super) fn arrive(&self, pixels: &StagedPixels) -> Result<()> {
         match &pixels.place {
             Place::Host(_) => Ok(()),
             Place::Gpu(upload) => {
-                let uploads = self.uploads.as_ref().context("an upload without a GPU")?;
+                let uploads = self.uploads.as_ref().context("an upload needs a GPU")?;
                 Ok(uploads.arrive(upload)?)
             }
         }
     }
 
-    /// Returns the network's inputs, one tensor `[n, side, side, channels]` a view. On a GPU this is work that may be recorded.
+    /// Returns the network's inputs, one tensor `[n, side, side, channels]` per view. A GPU can
+    /// record this work.
     pub(super) fn inputs(&self, pixels: &StagedPixels) -> candle_core::Result<Vec<Tensor>> {
         let n = pixels.samples.len();
         match &pixels.place {
             Place::Host(pixels) => self.views_of(n, pixels),
             Place::Gpu(upload) => {
-                let Some(uploads) = &self.uploads else { candle_core::bail!("an upload without a GPU") };
+                let Some(uploads) = &self.uploads else { candle_core::bail!("an upload needs a GPU") };
                 self.views_of(n, &uploads.tensor(upload)?)
             }
         }
     }
 
-    /// Marks all work on the batch as started, and frees its slot in the ring as soon as it has been copied.
+    /// Declares that all work on the batch has started. Waits for the end of the copy and frees the
+    /// batch's slot in the ring.
     pub(super) fn release(&mut self, staged: Staged) -> Result<()> {
         let Staged { pixels, batch } = staged;
         if let Place::Gpu(upload) = pixels.place {

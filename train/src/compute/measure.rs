@@ -1,11 +1,12 @@
-//! Measures what a GPU does in a step: its ops one by one, or the whole step recorded. None of it exists on the CPU.
+//! Measurements of a training step on a GPU: each op separately, or the recorded step as a whole.
+//! On the CPU the functions return none.
 
 use super::backend;
 use super::profile::Profile;
 use candle_core::{DType, Device, Result};
 use std::fmt;
 
-/// Times the ops of `work` on a GPU, which `work` must not wait for; none on the CPU.
+/// Times the ops of `work` on a GPU. `work` must not wait for the GPU. Returns none on the CPU.
 pub fn profile(device: &Device, dtype: DType, work: impl FnOnce() -> Result<()>) -> Result<Option<Profile>> {
     if !device.is_cuda() {
         return Ok(None);
@@ -17,7 +18,8 @@ pub fn profile(device: &Device, dtype: DType, work: impl FnOnce() -> Result<()>)
 pub struct RecordedStep(backend::Recording);
 
 impl RecordedStep {
-    /// Does `work` once and then records it, on a GPU; none on the CPU. Its tensors are the recording's from then on.
+    /// Does `work` once and then records it on a GPU. From then on, the recording owns the tensors
+    /// of `work`. Returns none on the CPU.
     pub fn record(device: &Device, mut work: impl FnMut() -> Result<()>) -> Result<Option<Self>> {
         if !device.is_cuda() {
             return Ok(None);

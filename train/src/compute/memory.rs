@@ -1,16 +1,16 @@
-//! Page-locked memory for batches, from which a GPU copies beside its computing.
+//! Page-locked memory for batches, from which a GPU copies while it computes.
 
 use super::backend::Pinned;
 use candle_core::Device;
 use clip_loader::{Allocate, Error, Result, SlotMemory};
 
-/// Allocates page-locked memory.
+/// An allocator of page-locked memory for the ring of the loader.
 pub(super) struct PinnedMemory(pub Device);
 
 impl Allocate for PinnedMemory {
     fn allocate(&self, bytes: usize) -> Result<Box<dyn SlotMemory>> {
         let pinned = Pinned::new(&self.0, bytes)
-            .map_err(|error| Error::Memory { bytes, fault: format!("the memory cannot be locked: {error}") })?;
+            .map_err(|error| Error::Memory { bytes, fault: format!("cannot allocate page-locked memory: {error}") })?;
         Ok(Box::new(PinnedSlot(pinned)))
     }
 }

@@ -1,4 +1,9 @@
-//! Where a network computes: the device, batches on their way to it, and training steps there.
+//! Computation on a device: [`device::Compute`] is an opened CPU or GPU, [`batches::DeviceBatches`]
+//! moves the batches of a pass to it, and [`step::Stepper`] takes training steps there.
+//!
+//! `backend` is the only module that depends on whether the program was built with CUDA. On a GPU,
+//! `recorded` records a step and runs the recording, and `algorithms` keeps the chosen algorithms
+//! in the run folder.
 
 pub mod algorithms;
 mod backend;

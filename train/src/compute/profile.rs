@@ -1,29 +1,30 @@
-//! What the ops of a step take on a GPU, beside what its arithmetic and memory would allow.
+//! Times of the ops of a training step on a GPU, with the times that its peak arithmetic and memory
+//! rates allow.
 
 /// All calls of one op in a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Op {
-    /// Its name.
+    /// Name of the op.
     pub name: String,
-    /// Time of all calls.
+    /// Time of all calls in milliseconds.
     pub milliseconds: f64,
     /// Number of calls.
     pub calls: usize,
-    /// Multiplications and additions of convolutions and products, of all calls.
+    /// Multiplications and additions in the convolutions and matrix products of all calls.
     pub flops: f64,
-    /// Bytes read and written, each once, of all calls.
+    /// Bytes that all calls read and write, each counted once.
     pub bytes: f64,
-    /// The least time that these operations and bytes take at the GPU's peaks.
+    /// Time of these operations and bytes at the peak rates of the GPU, in milliseconds.
     pub roof_milliseconds: f64,
 }
 
-/// The ops of a step and the peaks of the GPU that took it.
+/// The ops of a step, and the peak rates of the GPU.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    /// The ops.
+    /// Ops of the step.
     pub ops: Vec<Op>,
-    /// Floating-point operations a second of a large product.
+    /// Floating-point operations per second of a large matrix product.
     pub peak_flops: f64,
-    /// Bytes a second of a large copy.
+    /// Bytes per second of a large copy.
     pub peak_bytes: f64,
 }

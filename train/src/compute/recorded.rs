@@ -1,4 +1,5 @@
-//! Training steps that a GPU records: started kernel by kernel, a step of few images takes the processor longer than the GPU.
+//! Training steps that a GPU records and then runs as a whole. Without a recording, the processor
+//! starts each kernel, which takes longer than the computation if a step has few images.
 
 use super::backend::{Recording, record, rehearse};
 use anyhow::{Context, Result};
@@ -15,13 +16,13 @@ pub(super) struct Tensors {
 pub(super) struct Recorded {
     device: Device,
     labels: Tensor,
-    /// All masks one behind the other; none where nothing is dropped, and before the first step.
+    /// All dropout masks in one tensor; none without dropout and before the first step.
     masks: Option<Tensor>,
     logits: Tensor,
     loss: Tensor,
-    /// Batch sizes that were rehearsed.
+    /// Batch sizes whose step has run once.
     rehearsed: HashSet<usize>,
-    /// By batch size and buffer of the pixels.
+    /// Recordings by batch size and number of the pixels' buffer.
     recordings: Vec<((usize, usize), Recording)>,
 }
 
@@ -38,19 +39,21 @@ impl Recorded {
         })
     }
 
-    /// Brings masks [views, n, features] to where all steps of their size find them.
+    /// Copies the masks `[views, n, features]` to the address that all recordings of their size
+    /// read.
     fn keep_masks(&mut self, masks: &Tensor) -> Result<Tensor> {
         let (views, n, features) = masks.dims3()?;
         let room = views * self.labels.elem_count() * features;
         if self.masks.is_none() {
             self.masks = Some(Tensor::zeros(room, masks.dtype(), &self.device)?);
         }
-        let all = self.masks.as_ref().context("the masks' place")?;
+        let all = self.masks.as_ref().context("the memory for dropout masks is missing")?;
         all.slice_set(&masks.flatten_all()?, 0, 0)?;
         Ok(all.narrow(0, 0, views * n * features)?.reshape((views, n, features))?)
     }
 
-    /// Does `step` the first time that it sees a batch size, records it the second time, and then runs the recording.
+    /// Takes a step. The first step of a batch size runs directly and the second is recorded; later
+    /// ones run the recording.
     pub(super) fn take(
         &mut self,
         labels: &Tensor,

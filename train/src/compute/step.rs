@@ -1,4 +1,5 @@
-//! One training step, computed on the CPU or recorded by a GPU.
+//! Training steps: forward passes, loss, backward pass and update, computed on the CPU or recorded
+//! by a GPU.
 
 use super::backend::{Download, Downloads};
 use super::batches::DeviceBatch;
@@ -11,12 +12,12 @@ use candle_core::{DType, Tensor};
 use clipshard::order::Draws;
 use std::fmt;
 
-/// What a step leaves for the meters.
+/// The results of a step for the meters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
-    /// Mean over the batch.
+    /// Mean loss over the batch.
     pub loss: f32,
-    /// Consensus of the views `[n, classes]`.
+    /// Consensus logits of the views, `[n, classes]`.
     pub logits: Vec<f32>,
 }
 
@@ -28,21 +29,22 @@ enum Kept {
     OnTheWay(Download),
 }
 
-/// What a step computes.
+/// The rules of a step's computation.
 #[derive(Clone, Copy, Debug)]
 pub struct StepRule {
-    /// How the logits of a sample's views become one.
+    /// How the logits of a sample's views are combined.
     pub consensus: Consensus,
-    /// Share of the target that goes to all classes alike.
+    /// Share of the target that is spread evenly over all classes.
     pub label_smoothing: f64,
-    /// Images of a sample, each seen by itself.
+    /// Number of images in a sample; the network sees each alone.
     pub views: usize,
-    /// Share of the features that each view drops in front of the last layer.
+    /// Share of the features that are dropped before the last layer, separately for each view.
     pub dropout: f64,
 }
 
 impl StepRule {
-    /// Returns 0 or 1 / (1 - share) for each feature of each sample of each view `[views, n, features]`; none without dropout.
+    /// Returns the dropout masks `[views, n, features]`, with values 0 or 1 / (1 - share). Returns
+    /// none without dropout.
     fn dropout_masks(&self, model: &Model, labels: &Tensor, mut draws: Draws) -> Result<Option<Tensor>> {
         let share = self.dropout;
         if share == 0.0 {
@@ -55,14 +57,14 @@ impl StepRule {
     }
 }
 
-/// Takes the steps of an epoch.
+/// The training steps of an epoch on a device.
 pub struct Stepper {
     compute: Compute,
     rule: StepRule,
     gpu: Option<Gpu>,
 }
 
-/// What makes a step quick on a GPU.
+/// The recordings and copies that make steps fast on a GPU.
 struct Gpu {
     recorded: Recorded,
     downloads: Downloads,
@@ -84,8 +86,11 @@ impl Stepper {
         Ok(Self { compute: compute.clone(), rule, gpu })
     }
 
-    /// Takes a step; `draws` decide what it drops. A GPU may still be computing when this returns: [`Stepper::finish`] its
-    /// outputs, best when the next step is under way, and before the one after that.
+    /// Takes a step; `draws` decide which features it drops.
+    ///
+    /// A GPU may still compute when this returns. [`Stepper::finish`] waits for the outputs: call
+    /// it after starting the next step to keep the GPU busy, and before starting the step after
+    /// that.
     ///
     /// # Errors
     /// The device fails.
@@ -96,7 +101,7 @@ impl Stepper {
         labels: &[u32],
         draws: Draws,
     ) -> Result<StepOutputs> {
-        // As few bytes as labels are go to a GPU without waiting for it.
+        // Labels have few bytes, so their copy to a GPU does not wait for it.
         let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
         let masks = rule.dropout_masks(model, &labels, draws)?;
         let mut work = |labels: &Tensor, masks: Option<&Tensor>| step((model, sgd), batch, labels, masks, rule);
@@ -117,7 +122,7 @@ impl Stepper {
                 Ok(StepResult { loss: loss.to_vec1()?[0], logits: logits.flatten_all()?.to_vec1()? })
             }
             Kept::OnTheWay(download) => {
-                let gpu = self.gpu.as_mut().context("a download without a GPU")?;
+                let gpu = self.gpu.as_mut().context("a download needs a GPU")?;
                 let mut values = gpu.downloads.finish(&download)?;
                 let logits = values.split_off(1);
                 Ok(StepResult { loss: values[0], logits })
@@ -138,7 +143,8 @@ impl fmt::Debug for Stepper {
     }
 }
 
-/// Computes the forward passes of all views, the loss of their consensus, one backward pass and one update.
+/// Computes the forward passes of all views, the loss of their consensus, one backward pass and one
+/// update.
 fn step(
     (model, sgd): (&Model, &mut Sgd),
     batch: &DeviceBatch<'_>,

@@ -1,4 +1,4 @@
-//! The order of the channels in which a network takes optical flow.
+//! The order of a network's input channels for optical flow.
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,13 @@ pub enum FlowOrder {
     Rotated,
 }
 
-/// Turns a first convolution `[out, 20, ..]` from the natural order to the rotated one.
+/// Reorders a first convolution `[out, 20, ..]` from the natural to the rotated order.
 pub fn rotated(conv1: &Tensor) -> candle_core::Result<Tensor> {
     let channels = conv1.dim(1)?;
     Tensor::cat(&[conv1.narrow(1, 2, channels - 2)?, conv1.narrow(1, 0, 2)?], 1)
 }
 
-/// Turns a first convolution back: the inverse of [`rotated`].
+/// Reorders a first convolution from the rotated to the natural order: the inverse of [`rotated`].
 pub fn natural_order(conv1: &Tensor) -> candle_core::Result<Tensor> {
     let channels = conv1.dim(1)?;
     Tensor::cat(&[conv1.narrow(1, channels - 2, 2)?, conv1.narrow(1, 0, channels - 2)?], 1)
@@ -31,7 +31,7 @@ mod tests {
     use candle_core::Device;
 
     #[test]
-    fn rotated_channels_turn_back() {
+    fn natural_order_is_the_inverse_of_rotated() {
         let conv1 = Tensor::arange(0_f32, 20., &Device::Cpu).unwrap().reshape((1, 20, 1, 1)).unwrap();
         let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let rotated = rotated(&conv1).unwrap();

@@ -1,4 +1,5 @@
-//! What a network is, as its file says it. That is checked as typed options are: a file may come from anywhere.
+//! The description of a network in the metadata of its file. It is checked like command-line
+//! options, because a file may come from anywhere.
 
 use super::flow_order::FlowOrder;
 use crate::stream::Stream;
@@ -9,84 +10,85 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// What a network is, beside its weights.
+/// A network without its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Network {
-    /// The stream it reads.
+    /// Stream that the network reads.
     pub stream: Stream,
-    /// resnet18 to resnet152.
+    /// Architecture: `resnet18` to `resnet152`.
     pub arch: String,
-    /// Class names; a label is a place in this list.
+    /// Class names; a label is an index of this list.
     pub classes: Vec<String>,
-    /// Side of its input in pixels.
+    /// Height and width of the input in pixels.
     pub input_size: usize,
-    /// The split that it was trained on.
+    /// Split that the network was trained on.
     pub split: String,
-    /// How it sees clips; none in files from before there was a choice.
+    /// How the network sees clips; none in files of old versions, which had no choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<View>,
 }
 
 impl Network {
-    /// How it sees clips.
+    /// Returns how the network sees clips; the default is the view of the recipe `seed`.
     pub fn view(&self) -> View {
         self.view.unwrap_or(View::seed(self.stream))
     }
 }
 
-/// A network and the order in which the file has its flow channels.
+/// The description of a network in a file.
 #[derive(Debug)]
 pub struct Described {
-    /// What it is.
+    /// The network.
     pub network: Network,
     /// Order of the first convolution's channels in the file.
     pub order: FlowOrder,
-    /// Whether the file is a whole checkpoint.
+    /// Whether the file is a checkpoint, which has more than the network.
     pub is_checkpoint: bool,
 }
 
-/// Why the metadata of a file describes no network. The text begins with the field.
+/// The reason why the metadata of a file does not describe a network. Its text begins with the
+/// field.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkFault {
     /// The metadata is not JSON.
-    #[error("its metadata is not JSON: {0}")]
+    #[error("the metadata is not JSON: {0}")]
     NotJson(serde_json::Error),
     /// The metadata is not an object.
-    #[error("its metadata is not an object")]
+    #[error("the metadata is not a JSON object")]
     MetadataNotObject,
     /// A field is not an object.
-    #[error("{0}: not an object")]
+    #[error("field {0} of the metadata is not an object")]
     NotObject(&'static str),
     /// A field is missing.
-    #[error("{0}: missing")]
+    #[error("field {0} of the metadata is missing")]
     Missing(&'static str),
     /// A field has a value of another type, or an unknown name.
-    #[error("{field}: {reason}")]
+    #[error("field {field} of the metadata is invalid: {reason}")]
     Value {
         /// The field.
         field: &'static str,
         /// Why its value cannot be read.
         reason: serde_json::Error,
     },
-    /// No such network.
-    #[error("arch: {0}")]
+    /// The architecture is unknown.
+    #[error("field arch of the metadata is invalid: {0}")]
     Arch(ParseDepthError),
     /// The side of the input is out of range.
-    #[error("input_size: {0} is not between {least} and {most}", least = INPUT_SIZES.start(), most = INPUT_SIZES.end())]
+    #[error("input_size {0} is not between {least} and {most}", least = INPUT_SIZES.start(), most = INPUT_SIZES.end())]
     InputSize(usize),
-    /// There is no class.
-    #[error("classes: there are none")]
+    /// The list of classes is empty.
+    #[error("the list of classes is empty")]
     NoClasses,
     /// The name of a class is empty or has control characters.
-    #[error("classes: {0:?} is not the name of a class")]
+    #[error("class name {0:?} is empty or has control characters")]
     ClassName(String),
-    /// Two classes have one name.
-    #[error("classes: {0} is there twice")]
+    /// Two classes have the same name.
+    #[error("class {0} is listed twice")]
     ClassTwice(String),
     /// The name of the split is empty or has control characters.
-    #[error("split: {0:?} is not the name of a split")]
+    #[error("split name {0:?} is empty or has control characters")]
     SplitName(String),
-    /// A network of this stream cannot see clips like this.
+    /// A network of this stream cannot have this view.
     #[error("{0}")]
     View(String),
 }
@@ -94,7 +96,7 @@ pub enum NetworkFault {
 /// Reads the metadata of a network or of a checkpoint.
 ///
 /// # Errors
-/// The first field that is missing or wrong.
+/// A field is missing or invalid. The error names the first one.
 pub fn describe(json: &str) -> Result<Described, NetworkFault> {
     let value: Value = serde_json::from_str(json).map_err(NetworkFault::NotJson)?;
     let Value::Object(all) = &value else { return Err(NetworkFault::MetadataNotObject) };
@@ -198,26 +200,35 @@ mod tests {
     #[test]
     fn each_field_has_the_limits_of_its_option() {
         for size in [json!(0), json!(31), json!(1025), json!(1_u64 << 40), json!(1_u64 << 63)] {
-            assert_eq!(fault("input_size", &size), format!("input_size: {size} is not between 32 and 1024"));
+            assert_eq!(fault("input_size", &size), format!("input_size {size} is not between 32 and 1024"));
         }
-        assert!(fault("input_size", &json!(-1)).starts_with("input_size: invalid value: integer `-1`"));
-        assert!(fault("input_size", &json!(1e300)).starts_with("input_size: invalid type: floating point"));
+        assert!(
+            fault("input_size", &json!(-1))
+                .contains("input_size of the metadata is invalid: invalid value: integer `-1`")
+        );
+        assert!(fault("input_size", &json!(1e300)).contains("is invalid: invalid type: floating point"));
         assert_eq!(fault("test-samples", &json!(0)), "test-samples 0 is not between 1 and 1000");
         assert_eq!(fault("test-samples", &json!(1001)), "test-samples 1001 is not between 1 and 1000");
         assert!(fault("test-samples", &json!(1_u64 << 63)).contains("is not between 1 and 1000"));
         assert_eq!(fault("segments", &json!(17)), "segments 17 is not between 1 and 16");
-        assert!(fault("segments", &json!("3")).starts_with("segments: invalid type: string"));
-        assert!(fault("crop", &json!("random")).starts_with("crop random is for RGB"));
-        assert!(fault("sampling", &json!("often")).starts_with("sampling: unknown variant `often`, expected"));
-        assert!(fault("arch", &json!("vgg")).starts_with("arch: unknown network \"vgg\""));
-        assert!(fault("stream", &json!("audio")).starts_with("stream: unknown variant"));
-        assert_eq!(fault("classes", &json!([])), "classes: there are none");
-        assert_eq!(fault("classes", &json!(["a", "a"])), "classes: a is there twice");
-        assert_eq!(fault("classes", &json!(["\u{1b}[2J"])), "classes: \"\\u{1b}[2J\" is not the name of a class");
-        assert_eq!(fault("split", &json!("")), "split: \"\" is not the name of a split");
-        assert_eq!(fault("view", &json!(3)), "view: not an object");
+        assert!(fault("segments", &json!("3")).contains("segments of the metadata is invalid: invalid type: string"));
+        assert!(fault("crop", &json!("random")).starts_with("crop random is for the spatial stream only"));
+        assert!(
+            fault("sampling", &json!("often"))
+                .contains("sampling of the metadata is invalid: unknown variant `often`, expected")
+        );
+        assert!(fault("arch", &json!("vgg")).contains("arch of the metadata is invalid: unknown network \"vgg\""));
+        assert!(fault("stream", &json!("audio")).contains("stream of the metadata is invalid: unknown variant"));
+        assert_eq!(fault("classes", &json!([])), "the list of classes is empty");
+        assert_eq!(fault("classes", &json!(["a", "a"])), "class a is listed twice");
+        assert_eq!(
+            fault("classes", &json!(["\u{1b}[2J"])),
+            "class name \"\\u{1b}[2J\" is empty or has control characters"
+        );
+        assert_eq!(fault("split", &json!("")), "split name \"\" is empty or has control characters");
+        assert_eq!(fault("view", &json!(3)), "field view of the metadata is not an object");
         assert_eq!(escape(&fault("arch", &json!("\u{1b}[2J"))).find('\u{1b}'), None);
-        assert_eq!(describe("{}").unwrap_err().to_string(), "stream: missing");
+        assert_eq!(describe("{}").unwrap_err().to_string(), "field stream of the metadata is missing");
         assert!(describe("[").unwrap_err().to_string().contains("not JSON"));
     }
 }

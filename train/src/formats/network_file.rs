@@ -1,4 +1,5 @@
-//! Files of one network: `best.safetensors` of a run, exported networks, and the network of a checkpoint.
+//! Files of one network: `best.safetensors` of a run, exported networks, and the network of a
+//! checkpoint.
 
 use super::flow_order::{FlowOrder, natural_order};
 use super::network::{Described, Network, describe};
@@ -10,7 +11,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use ucfpack::console::escape;
 
-/// Writes the network alone, with torchvision's names, whole or not at all.
+/// Writes a network with torchvision's names. An older file is replaced only when the new one is
+/// complete.
 pub fn save(path: &Path, network: &Network, model: &[(String, Tensor)]) -> Result<()> {
     safetensors_file::write(
         path,
@@ -19,7 +21,8 @@ pub fn save(path: &Path, network: &Network, model: &[(String, Tensor)]) -> Resul
     )
 }
 
-/// Writes the network with its flow channels in the order `order`, which `model` already has.
+/// Writes a network and records the order of its flow channels. The tensors of `model` must already
+/// have that order.
 pub fn save_in_order(path: &Path, network: &Network, order: FlowOrder, model: &[(String, Tensor)]) -> Result<()> {
     if order == FlowOrder::Natural {
         return save(path, network, model);
@@ -29,8 +32,11 @@ pub fn save_in_order(path: &Path, network: &Network, order: FlowOrder, model: &[
     safetensors_file::write(path, model.iter().map(|(name, tensor)| (name.clone(), tensor)), &metadata.to_string())
 }
 
-/// Reads a network: `best.safetensors`, the network of a checkpoint, or an exported one, whose flow channels are turned into
-/// their natural order. What the file says of it is checked, and so are its numbers.
+/// Reads a network from `best.safetensors`, a checkpoint or an exported file. Flow channels get
+/// their natural order.
+///
+/// # Errors
+/// The file cannot be read, or its description or a value of its tensors is invalid.
 pub fn load(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
     let name = || path.display().to_string();
     let (metadata, mut tensors) = safetensors_file::read(path)?;
@@ -43,7 +49,10 @@ pub fn load(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
     let classes = network.classes.len();
     let known = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied()).unwrap_or_default();
     if known != classes {
-        bail!("{}: classes: {classes} names, but the last layer has {known}", name());
+        bail!(
+            "{}: the metadata has {classes} classes, but the last layer has {known}; restore or export the file again",
+            name()
+        );
     }
     check_values(path, &tensors)?;
     if order == FlowOrder::Rotated

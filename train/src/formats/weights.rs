@@ -1,4 +1,4 @@
-//! Weights of PyTorch's, in each of its formats.
+//! Weights from PyTorch in each of its formats, and from files of ucftrain.
 
 use super::{network_file, safetensors_file};
 use anyhow::Result;
@@ -7,8 +7,11 @@ use candle_core::Tensor;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// All floating-point tensors of a safetensors file or of a `.pth` of any age, by name, on the CPU. Of a file of this program
-/// they are the network's alone, with flow channels in their natural order.
+/// Reads all floating-point tensors of a safetensors or `.pth` file to the CPU, by name. From a
+/// file of ucftrain it reads only the network's tensors, with flow channels in natural order.
+///
+/// # Errors
+/// The file cannot be read, or has an unknown format.
 pub fn read(path: &Path) -> Result<HashMap<String, Tensor>> {
     if safetensors_file::metadata_of(path).is_some() {
         return Ok(network_file::load(path)?.1);

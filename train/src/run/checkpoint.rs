@@ -1,5 +1,6 @@
-//! The whole state of a run in one safetensors file, so that it goes on as if it had never stopped: network, optimiser,
-//! scheduler, place in the epoch, meters.
+//! Checkpoints: the whole state of a run in one safetensors file (network, optimiser, scheduler,
+//! place in the epoch, meters). A run that continues from a checkpoint gets the same results as one
+//! that never stopped.
 
 use super::state::State;
 use crate::formats::safetensors_file::{self, MODEL_PREFIX};
@@ -11,7 +12,7 @@ use std::path::Path;
 const MOMENTUM: &str = "momentum.";
 const AVERAGE: &str = "average.";
 
-/// Writes a checkpoint, whole or not at all.
+/// Writes a checkpoint. An older one at `path` is replaced only when the new one is complete.
 pub fn save(path: &Path, state: &State, tensors: &Parts<&[(String, Tensor)]>) -> Result<()> {
     let Parts { model, momentum, average } = tensors;
     let parts = [(MODEL_PREFIX, model), (MOMENTUM, momentum), (AVERAGE, average)];
@@ -21,19 +22,19 @@ pub fn save(path: &Path, state: &State, tensors: &Parts<&[(String, Tensor)]>) ->
     safetensors_file::write(path, tensors, &serde_json::to_string(state)?)
 }
 
-/// Tensors of a checkpoint, by name.
+/// The tensors of a checkpoint, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Parts<T> {
-    /// Network, by torchvision's names.
+    /// Tensors of the network, with torchvision's names.
     pub model: T,
-    /// Momentum, by the parameters' names.
+    /// Momentum of the optimiser, with the parameters' names.
     pub momentum: T,
-    /// Running average of the network; empty where there is none.
+    /// Running average of the network; empty if the run has none.
     pub average: T,
 }
 
 impl Parts<&[(String, Tensor)]> {
-    /// The first tensor with a value that is NaN or infinite.
+    /// Returns the name of the first tensor with a value that is NaN or infinite.
     pub fn not_finite(&self) -> Result<Option<&str>> {
         for (name, tensor) in [self.model, self.momentum, self.average].into_iter().flatten() {
             let values = tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
@@ -46,10 +47,13 @@ impl Parts<&[(String, Tensor)]> {
 }
 
 /// Reads a checkpoint.
+///
+/// # Errors
+/// The file cannot be read, or is not a checkpoint of ucftrain.
 pub fn load(path: &Path) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
     let (metadata, tensors) = safetensors_file::read(path)?;
     let state = serde_json::from_str(&metadata);
-    let mut state: State = state.with_context(|| format!("{}: unreadable state", path.display()))?;
+    let mut state: State = state.with_context(|| format!("{}: invalid training state", path.display()))?;
     state.network.view = Some(state.network.view());
     let mut parts = Parts::<HashMap<String, Tensor>>::default();
     for (name, tensor) in tensors {
@@ -60,7 +64,7 @@ pub fn load(path: &Path) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
         } else if let Some(name) = name.strip_prefix(AVERAGE) {
             (&mut parts.average, name)
         } else {
-            bail!("{}: unknown tensor {name}; is it a checkpoint of ucftrain?", path.display());
+            bail!("{}: unknown tensor {name}; use a checkpoint that ucftrain wrote", path.display());
         };
         part.insert(name.to_owned(), tensor);
     }

@@ -1,4 +1,5 @@
-//! The folder of a run: what is in it, and writing each file whole or not at all.
+//! The folder of a run: the paths of its files, and functions that write them. Except for the logs,
+//! a file is replaced only when the new one is complete.
 
 use crate::base::replace_file::{PARTIAL_PREFIX, replace_file};
 use crate::base::usage::Usage;
@@ -14,17 +15,17 @@ use std::fs::DirEntry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Name of the page that shows a run, in its folder.
+/// Name of the report page in a run folder.
 pub const REPORT_FILE: &str = "report.html";
 
-/// Name of the file with all settings, in the folder of a run.
+/// Name of the file with all settings in a run folder.
 pub const CONFIG_FILE: &str = "config.toml";
-/// Name of the latest state, in that folder.
+/// Name of the checkpoint in a run folder.
 pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
-/// No log that is read is larger.
+/// Largest size of a log that is read.
 const MOST_LOG_BYTES: u64 = 1 << 30;
 
-/// Files that a run that is overwritten may have, beside the networks of its epochs.
+/// Files that overwriting a run removes, in addition to the networks of its epochs.
 const RESULTS: [&str; 10] = [
     "algorithms.json",
     CHECKPOINT_FILE,
@@ -38,25 +39,29 @@ const RESULTS: [&str; 10] = [
     REPORT_FILE,
 ];
 
-/// A run's folder. No other program trains in it as long as this lives.
+/// A locked run folder: no other program trains in it while this value exists.
 pub struct RunFolder {
     dir: PathBuf,
     _lock: RunLock,
 }
 
-/// What to do with a folder that is there already.
+/// The treatment of a folder that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// It must not be there.
+    /// Reports an error, unless the folder is empty.
     Refuse,
-    /// Go on with the run in it.
+    /// Continues the run in it.
     Resume,
-    /// Replace the run in it.
+    /// Replaces the run in it.
     Overwrite,
 }
 
 impl Existing {
-    /// Whether the folder is as it must be; reads only.
+    /// Checks whether the folder allows this treatment, and changes nothing.
+    ///
+    /// # Errors
+    /// The folder is in use (`Refuse`), has no checkpoint (`Resume`) or has files but no run
+    /// (`Overwrite`).
     pub fn check(self, dir: &Path) -> Result<()> {
         let is_used = || {
             let is_of_a_run = |entry: &std::io::Result<DirEntry>| {
@@ -67,14 +72,20 @@ impl Existing {
         let (shown, has_config) = (dir.display(), dir.join(CONFIG_FILE).is_file());
         match self {
             Self::Refuse if is_used() => {
-                bail!(Usage(format!("{shown} exists; --resume goes on with it, --overwrite replaces it")))
+                bail!(Usage(format!(
+                    "{shown}: the folder is not empty; add --resume to continue its run, or --overwrite to replace it"
+                )))
             }
             Self::Resume if !dir.join(CHECKPOINT_FILE).is_file() => {
-                let cure = if has_config { "--overwrite starts it anew" } else { "leave out --resume" };
-                bail!("{shown}: no run to go on with (it has no {CHECKPOINT_FILE}); {cure}")
+                let cure =
+                    if has_config { "use --overwrite to start it again" } else { "remove --resume to start a run" };
+                bail!("{shown}: cannot resume, because the folder has no {CHECKPOINT_FILE}; {cure}")
             }
             Self::Overwrite if is_used() && !has_config => {
-                bail!("{shown} is not a run folder (it has no {CONFIG_FILE}); it is not overwritten")
+                bail!(
+                    "{shown}: not overwritten, because it has no {CONFIG_FILE} and may not be a run; \
+                     name another folder"
+                )
             }
             _ => Ok(()),
         }
@@ -82,14 +93,19 @@ impl Existing {
 }
 
 impl RunFolder {
-    /// A folder for a run: made, or found. Takes its lock, then removes what programs left behind that were killed while they
-    /// wrote, and the old run where that is replaced.
+    /// Opens the folder of a run, or creates it, and locks it. Then removes partial files of killed
+    /// programs and, with `Existing::Overwrite`, the old run.
+    ///
+    /// # Errors
+    /// `existing` does not allow the folder as it is, another program uses it, or it cannot be
+    /// written.
     pub fn open(dir: &Path, existing: Existing) -> Result<Self> {
-        // Before anything is written to a folder that is none of ours.
+        // Checks before writing, because the folder may not belong to a run.
         existing.check(dir)?;
-        std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot make this folder", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot create this folder", dir.display()))?;
         let folder = Self { dir: dir.to_owned(), _lock: RunLock::take(dir)? };
-        // Another program may have been faster.
+        // Checks again, because another program may have used the folder before this one got the
+        // lock.
         existing.check(dir)?;
         for entry in folder.entries()? {
             if is_partial(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
@@ -108,37 +124,37 @@ impl RunFolder {
         entries.with_context(|| format!("{}: cannot read it", self.dir.display()))
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// All settings.
+    /// Returns the path of the file with all settings.
     pub fn config(&self) -> PathBuf {
         self.dir.join(CONFIG_FILE)
     }
 
-    /// What a card chose to compute with.
+    /// Returns the path of the file with the algorithms that a GPU chose.
     pub fn algorithms(&self) -> PathBuf {
         self.dir.join("algorithms.json")
     }
 
-    /// Latest state.
+    /// Returns the path of the checkpoint.
     pub fn checkpoint(&self) -> PathBuf {
         self.dir.join(CHECKPOINT_FILE)
     }
 
-    /// Network of the best epoch.
+    /// Returns the path of the best epoch's network.
     pub fn best(&self) -> PathBuf {
         self.dir.join("best.safetensors")
     }
 
-    /// Network of an epoch.
+    /// Returns the path of an epoch's network.
     pub fn network_of(&self, epoch: usize) -> PathBuf {
         self.dir.join(format!("epoch-{epoch:04}.safetensors"))
     }
 
-    /// The epochs whose networks are there, and their files.
+    /// Lists the epochs whose networks exist, with their files.
     fn kept_epochs(&self) -> Result<Vec<(usize, PathBuf)>> {
         let epoch_of = |path: PathBuf| {
             let epoch =
@@ -148,7 +164,7 @@ impl RunFolder {
         Ok(self.entries()?.into_iter().filter_map(|entry| epoch_of(entry.path())).collect())
     }
 
-    /// Removes the networks of epochs before `first`.
+    /// Removes the networks of the epochs before `first`.
     pub fn forget_epochs_before(&self, first: usize) -> Result<()> {
         for (_, file) in self.kept_epochs()?.into_iter().filter(|&(epoch, _)| epoch < first) {
             remove(&file)?;
@@ -156,12 +172,12 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Scores of the best epoch on the clips that chose it, where those are not the test clips.
+    /// Returns the path of the best epoch's scores on the held-out clips.
     pub fn validation_scores(&self) -> PathBuf {
         self.dir.join("validation_scores.npz")
     }
 
-    /// Scores of the best epoch on the test clips.
+    /// Returns the path of the best epoch's scores on the test clips.
     pub fn scores(&self) -> PathBuf {
         self.dir.join("scores.npz")
     }
@@ -171,7 +187,7 @@ impl RunFolder {
         replace_file(&self.config(), settings.to_toml()?.as_bytes())
     }
 
-    /// Writes `train.csv` and `test.csv` with the seed's columns and decimals.
+    /// Writes `train.csv` and `test.csv` with the columns and decimals of the reference run.
     pub fn write_csv(&self, history: &[EpochResult]) -> Result<()> {
         let mut train = String::from("Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n");
         let mut test = String::from("Epoch,Batch Time,Loss,Prec@1,Prec@5\n");
@@ -197,8 +213,9 @@ impl RunFolder {
         tensorboard::append(&self.dir.join(tensorboard::FILE), result)
     }
 
-    /// Writes `train.csv`, `test.csv`, `log.jsonl` and the event file anew from the history of the checkpoint. A program that
-    /// was killed may have left one epoch too many in them, or the first part of a line.
+    /// Rewrites `train.csv`, `test.csv`, `log.jsonl` and the event file from the history of the
+    /// checkpoint. A killed program may have left an epoch in them that the checkpoint does not
+    /// have, or an incomplete line.
     pub fn rebuild_logs(&self, state: &State) -> Result<()> {
         self.write_csv(&state.history)?;
         tensorboard::rebuild(&self.dir.join(tensorboard::FILE), &state.history)?;
@@ -225,7 +242,7 @@ fn is_partial(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(PARTIAL_PREFIX.as_bytes())
 }
 
-/// Removes a file, if it is there.
+/// Removes a file, if it exists.
 fn remove(file: &Path) -> Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -247,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_nothing_but_leftovers_takes_a_new_run() {
+    fn a_folder_with_only_leftovers_takes_a_new_run() {
         let temp = tempfile::tempdir().unwrap();
         let leave = || {
             for name in [".partial-3Xk2a0", ".partial-a.partial", LOCK_FILE] {
@@ -262,7 +279,9 @@ mod tests {
         leave();
         let error = RunFolder::open(temp.path(), Existing::Resume).err().unwrap().to_string();
         assert!(
-            error.ends_with("no run to go on with (it has no checkpoint.safetensors); leave out --resume"),
+            error.ends_with(
+                "cannot resume, because the folder has no checkpoint.safetensors; remove --resume to start a run"
+            ),
             "{error}"
         );
     }
@@ -275,15 +294,18 @@ mod tests {
             write(name);
         }
         let error = RunFolder::open(temp.path(), Existing::Refuse).err().unwrap().to_string();
-        assert!(error.ends_with("--resume goes on with it, --overwrite replaces it"), "{error}");
+        assert!(error.ends_with("add --resume to continue its run, or --overwrite to replace it"), "{error}");
         assert_eq!(names(temp.path()).len(), RESULTS.len() + 4, "nothing was touched");
         drop(RunFolder::open(temp.path(), Existing::Overwrite).unwrap());
         assert_eq!(names(temp.path()), [LOCK_FILE, "config.toml", "notes.txt"]);
         let error = RunFolder::open(temp.path(), Existing::Resume).err().unwrap().to_string();
-        assert!(error.ends_with("(it has no checkpoint.safetensors); --overwrite starts it anew"), "{error}");
+        assert!(
+            error.ends_with("the folder has no checkpoint.safetensors; use --overwrite to start it again"),
+            "{error}"
+        );
 
         std::fs::remove_file(temp.path().join("config.toml")).unwrap();
         let error = RunFolder::open(temp.path(), Existing::Overwrite).err().unwrap().to_string();
-        assert!(error.contains("not a run folder"), "{error}");
+        assert!(error.contains("may not be a run"), "{error}");
     }
 }

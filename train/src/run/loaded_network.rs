@@ -1,4 +1,4 @@
-//! A trained network on a device, loaded from its run or its file.
+//! A trained network on a device, loaded from a run folder or a file.
 
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
@@ -8,22 +8,39 @@ use candle_convnet::{Model, ResNetConfig};
 use clipshard::Dataset;
 use std::path::{Path, PathBuf};
 
-/// The best network of a run.
+/// Returns the path of a run's best network.
+///
+/// # Errors
+/// The run has no best network.
 pub fn best_of(dir: &Path) -> Result<PathBuf> {
     let file = dir.join("best.safetensors");
     if !file.is_file() {
-        bail!("{}: no best.safetensors in this folder: is it a run, and has it finished an epoch?", dir.display());
+        bail!("{}: no best.safetensors here; name the folder of a run that finished at least one epoch", dir.display());
     }
     Ok(file)
 }
 
+/// Describes the difference between the classes of a network and those of a dataset.
+pub fn different_classes(file: &Path, known: &[String], data: &Path, classes: &[String]) -> String {
+    let (file, data) = (file.display(), data.display());
+    let (own, others) = (known.len(), classes.len());
+    if own != others {
+        return format!(
+            "{file}: the network has {own} classes, but {data} has {others}; use the dataset of its training"
+        );
+    }
+    let first = known.iter().zip(classes).find(|(own, other)| own != other);
+    let first = first.map_or(String::new(), |(own, other)| format!(" ({own} and {other})"));
+    format!("{file}: the network and {data} have different classes{first}; use the dataset of its training")
+}
+
 /// A network with its weights on a device.
 pub struct LoadedNetwork {
-    /// What it is.
+    /// Description of the network.
     pub network: Network,
-    /// Its weights.
+    /// Layers and weights.
     pub model: Model,
-    /// Where it came from.
+    /// File that it was loaded from.
     pub path: PathBuf,
 }
 
@@ -38,21 +55,28 @@ impl LoadedNetwork {
         Ok(Self { network, model, path: path.to_owned() })
     }
 
-    /// An error that names both networks if `other` knows other classes.
+    /// Checks that `other` has the same classes.
+    ///
+    /// # Errors
+    /// The classes differ. The error names both files.
     pub fn check_same_classes(&self, other: &Self) -> Result<()> {
         if self.network.classes != other.network.classes {
             let (one, two) = (self.path.display(), other.path.display());
-            bail!("{one} and {two} know different classes: they cannot be asked together");
+            bail!(
+                "{one} and {two} have different classes; average only networks that were trained on the same classes"
+            );
         }
         Ok(())
     }
 
-    /// Whether the network's classes are the data set's; an error that names both if not.
+    /// Checks that the dataset has the same classes.
+    ///
+    /// # Errors
+    /// The classes differ. The error names the file and the dataset.
     pub fn check_classes(&self, data: &Dataset) -> Result<()> {
         let (own, others) = (&self.network.classes, &data.manifest().classes);
         if own != others {
-            let (path, dir) = (self.path.display(), data.dir().display());
-            bail!("{path}: the network knows {} classes, {dir} has {}, or others", own.len(), others.len());
+            bail!(different_classes(&self.path, own, data.dir(), others));
         }
         Ok(())
     }

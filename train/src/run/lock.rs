@@ -1,4 +1,5 @@
-//! One program at a time works on a run: a lock in its folder that the system releases when the program ends, however it ends.
+//! The lock of a run folder, so that only one program at a time works on a run. The system releases
+//! it when the program ends, also if it is killed.
 
 use crate::base::usage::Usage;
 use anyhow::{Context, Result, bail};
@@ -6,10 +7,11 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Name of the locked file. It stays when the lock is released: a file that is removed could be locked twice.
+/// Name of the locked file. It stays after the release: if it were removed, two programs could each
+/// lock a file of this name.
 pub const LOCK_FILE: &str = ".lock";
 
-/// Held while a program works on a run.
+/// A held lock; dropping it releases it.
 #[derive(Debug)]
 pub struct RunLock(#[expect(dead_code, reason = "the open file holds the lock")] File);
 
@@ -21,17 +23,18 @@ impl RunLock {
     pub fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(LOCK_FILE);
         let open = || File::options().create(true).truncate(false).read(true).write(true).open(&path);
-        let mut file = open().with_context(|| format!("{}: cannot create the lock", path.display()))?;
+        let mut file = open().with_context(|| format!("{}: cannot create this lock file", path.display()))?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let mut holder = String::new();
             let _ = (&mut file).take(20).read_to_string(&mut holder);
             let holder = holder.trim().parse::<u32>().map_or_else(|_| String::new(), |id| format!(" (process {id})"));
             bail!(Usage(format!(
-                "{}: another ucftrain{holder} uses this folder; wait until it ends, or name another folder with --run",
+                "{}: another ucftrain{holder} uses this run folder; \
+                 wait until it ends, or name another folder with --run",
                 dir.display()
             )));
         }
-        // Where the file system has no locks, training goes on without one.
+        // Some file systems have no locks; training then runs without one.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self(file))
     }

@@ -1,22 +1,23 @@
-//! `log.jsonl`: what happened to a run, an event a line.
+//! `log.jsonl`: the events of a run, one JSON object per line.
 
 use crate::base::meters::Scored;
 use crate::run::state::{EpochResult, State};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// An epoch is over.
+/// Returns the event of a complete epoch.
 pub fn epoch_event(result: &EpochResult, is_best: bool) -> Value {
     json!({ "event": "epoch", "result": result, "best": is_best })
 }
 
-/// The test clips were seen once, with the best network of the first `epochs` epochs.
+/// Returns the event of a test of the best network of the first `epochs` epochs.
 pub fn test_event(epochs: usize, test: &Scored) -> Value {
     json!({ "event": "test", "epochs": epochs, "test": test })
 }
 
-/// The log of a run that is where `state` says. Of the log in `text` it keeps how programs started, in its place among the
-/// epochs. Epochs come from the state: a program that was killed may have logged one too many, or half of one.
+/// Returns the log of a run in the state `state`. Starts and earlier tests come from the old log in
+/// `text` and keep their place among the epochs. Epochs come from the state, because a killed
+/// program may have logged an epoch that the checkpoint does not have, or a part of one.
 pub fn rebuilt(text: &str, state: &State) -> String {
     let mut log = Rebuilt { state, lines: String::new(), epochs: 0, tested: None };
     for event in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -24,7 +25,8 @@ pub fn rebuilt(text: &str, state: &State) -> String {
         match event["event"].as_str() {
             Some("epoch") => log.epochs_before(number(&event["result"]["epoch"]).map_or(0, |epoch| epoch + 1)),
             Some("test") => {
-                // Of an earlier end of the run, behind which it went on for more epochs.
+                // This test belongs to an earlier end of the run, after which it continued for more
+                // epochs.
                 if let Some(epochs) = number(&event["epochs"]).filter(|&epochs| epochs < state.history.len()) {
                     log.epochs_before(epochs);
                     if log.tested.is_none_or(|tested| tested < epochs) {
@@ -50,14 +52,14 @@ pub fn rebuilt(text: &str, state: &State) -> String {
 struct Rebuilt<'a> {
     state: &'a State,
     lines: String,
-    /// Epochs that are in `lines`.
+    /// Number of epochs in `lines`.
     epochs: usize,
-    /// The last test that is in `lines`: behind how many epochs.
+    /// Number of epochs before the last test in `lines`.
     tested: Option<usize>,
 }
 
 impl Rebuilt<'_> {
-    /// Adds the epochs before `end` that are not there yet.
+    /// Adds the epochs before `end` that `lines` lacks.
     fn epochs_before(&mut self, end: usize) {
         while self.epochs < end.min(self.state.history.len()) {
             let (before, result) = (&self.state.history[..self.epochs], self.state.history[self.epochs]);
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_log_stays_as_it_is() {
+    fn a_complete_log_stays_unchanged() {
         let state = state_of(&[10.0, 30.0, 20.0]);
         let epoch = |i: usize, is_best| epoch_event(&state.history[i], is_best);
         let whole = text(&[start(0), epoch(0, true), start(1), epoch(1, true), epoch(2, false), start(3)]);
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn epochs_that_are_torn_missing_doubled_or_not_over_are_those_of_the_state() {
+    fn incomplete_missing_doubled_and_future_epochs_are_replaced_by_those_of_the_state() {
         let state = state_of(&[10.0, 30.0, 20.0]);
         let epoch = |i: usize, is_best| epoch_event(&state.history[i], is_best);
         let whole = text(&[start(0), epoch(0, true), epoch(1, true), epoch(2, false), start(3)]);
@@ -111,7 +113,7 @@ mod tests {
                 one_more.clone(),
                 start(3),
             ]),
-            // Behind a tear another program appended.
+            // Another program appended lines after an incomplete one.
             text(&[start(0), epoch(0, true)]) + &torn(&epoch(1, true)) + &text(&[epoch(2, false), start(3)]),
             format!("{}{}\n", text(&[start(0), epoch(0, true)]), torn(&epoch(1, true))) + &text(&[start(3)]),
         ] {
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_stay_behind_their_epochs_and_the_last_is_that_of_the_state() {
+    fn tests_stay_after_their_epochs_and_the_last_is_that_of_the_state() {
         let mut state = state_of(&[10.0, 30.0]);
         let scored = state.history[0].test;
         state.tested = Some((2, scored));
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_no_number_is_in_the_log_as_text() {
+    fn a_loss_that_is_not_a_number_is_logged_as_text() {
         let mut state = state_of(&[10.0]);
         state.history[0].test.loss = f64::NAN;
         let line = rebuilt("", &state);

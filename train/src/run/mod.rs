@@ -1,4 +1,9 @@
-//! A run's folder and the files in it.
+//! The folder of a run and its files.
+//!
+//! [`folder::RunFolder`] opens and locks a folder and knows the paths in it. [`state::State`] is
+//! the state of a run, which [`checkpoint`] stores together with the tensors. [`log`] and
+//! [`tensorboard`] write the history for other programs, and [`loaded_network`] loads a trained
+//! network again.
 
 pub mod checkpoint;
 pub mod folder;

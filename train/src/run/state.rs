@@ -1,4 +1,4 @@
-//! Where a run is: everything that its checkpoint holds but tensors.
+//! The state of a run: everything in its checkpoint except for the tensors.
 
 use crate::base::meters::{Mean, Scored};
 use crate::formats::network::Network;
@@ -7,7 +7,7 @@ use crate::settings::Deciding;
 use clip_loader::Work;
 use serde::{Deserialize, Serialize};
 
-/// Place in the run: the next step of an epoch. A step that is the number of steps means that the test pass comes next.
+/// The next step of a run. If `step` is the number of steps of an epoch, the test pass comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// Epoch, from 0.
@@ -18,92 +18,95 @@ pub struct Cursor {
     pub steps_done: u64,
 }
 
-/// Train meters of an epoch.
+/// Meters of the training steps of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainMeters {
-    /// Loss.
+    /// Mean loss.
     pub loss: Mean,
-    /// Percentage of clips whose class came first.
+    /// Top-1 accuracy in percent.
     pub top1: Mean,
-    /// Percentage of clips whose class was among the first five.
+    /// Top-5 accuracy in percent.
     pub top5: Mean,
 }
 
-/// Seconds, the only part of the state that is not the same in every repetition.
+/// Mean times of steps in seconds: with the work of the threads, the only part of the state that
+/// differs between repetitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
-    /// A step (or a test batch), mean.
+    /// Time of a step or test batch.
     pub batch: Mean,
-    /// Waiting for pixels in it, mean.
+    /// Time of waiting for pixels in it.
     pub data: Mean,
-    /// Bringing pixels to the device, as far as the step waited for it, mean.
+    /// Time of waiting for the copy of pixels to the device in it.
     #[serde(default)]
     pub copy: Mean,
 }
 
-/// Result of one epoch.
+/// The result of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochResult {
     /// Epoch, from 0.
     pub epoch: usize,
-    /// Learning rate of its steps.
+    /// Learning rate of the first step.
     #[serde(with = "crate::base::float")]
     pub lr: f64,
-    /// On the training batches, in training mode.
+    /// Loss and accuracy on the training batches, in training mode.
     pub train: Scored,
-    /// On the test clips, or those that are held out in their place.
+    /// Loss and accuracy on the test clips, or on the held-out clips if the run has some.
     pub test: Scored,
     /// Times of the training steps.
     pub train_seconds: Seconds,
     /// Times of the test batches.
     pub test_seconds: Seconds,
-    /// What the decode threads did in the training steps.
+    /// Work of the decode threads in the training steps.
     #[serde(default, with = "decoding")]
     pub train_decode_seconds: Work,
-    /// The same of the test pass.
+    /// Work of the decode threads in the test pass.
     #[serde(default, with = "decoding")]
     pub test_decode_seconds: Work,
 }
 
-/// Everything but tensors.
+/// The state of a run, without tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// What the network is.
+    /// Description of the network.
     pub network: Network,
-    /// The settings that decide its result, so that it goes on with no others; none in files from before they were kept.
+    /// Settings that decide the result, with which a resumed run must agree; none in checkpoints of
+    /// old versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Deciding>,
-    /// CRC-32 of the manifest that the run reads, so that it does not go on with other data.
+    /// CRC-32 of the manifest, with which a resumed run must agree.
     pub manifest_crc32: u32,
-    /// Where the run is.
+    /// Next step.
     pub cursor: Cursor,
-    /// Learning rate and what decides it.
+    /// Base learning rate and the state of its reduction on plateaus.
     pub plateau: Plateau,
-    /// Meters of the epoch that is under way.
+    /// Meters of the current epoch.
     pub meters: TrainMeters,
-    /// Times of the epoch that is under way.
+    /// Times of the current epoch.
     pub seconds: Seconds,
-    /// What its decode threads did.
+    /// Work of the decode threads in the current epoch.
     #[serde(default, with = "decoding")]
     pub decode_seconds: Work,
-    /// Damaged samples that were replaced so far, in training and test passes.
+    /// Number of damaged samples that were replaced so far, in training and test passes.
     #[serde(default)]
     pub damaged: u64,
-    /// Epochs that are over.
+    /// Results of the complete epochs.
     pub history: Vec<EpochResult>,
-    /// Where held-out clips chose the best epoch: how many epochs were over when the test clips were seen, and the result.
+    /// If held-out clips choose the best epoch: number of complete epochs at the test, and its
+    /// result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<(usize, Scored)>,
 }
 
 impl State {
-    /// The epoch with the highest test top-1, the first among equals.
+    /// Returns the epoch with the highest top-1 accuracy in `test`; among equals, the first.
     pub fn best(&self) -> Option<&EpochResult> {
         self.history.iter().reduce(|best, other| if other.test.top1 > best.test.top1 { other } else { best })
     }
 }
 
-/// The work of decode threads, with numbers that JSON does not have.
+/// Serialisation of the work of decode threads, including numbers that JSON does not have.
 mod decoding {
     use clip_loader::Work;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -135,7 +138,7 @@ pub(crate) mod tests {
     use crate::stream::Stream;
     use crate::view::View;
 
-    /// A state behind epochs with these top-1 precisions.
+    /// Returns the state after epochs with these top-1 accuracies.
     pub(crate) fn state_of(top1: &[f64]) -> State {
         let result = |(epoch, &top1)| {
             let scored = Scored { loss: 0.1 + epoch as f64, top1, top5: 100.0 };

@@ -1,8 +1,10 @@
-//! A run's epochs as an event file that `TensorBoard` shows: `tensorboard --logdir runs`.
+//! The event file of a run, which shows its epochs in `TensorBoard`: `tensorboard --logdir runs`.
 //!
-//! The file is a row of `TFRecords` (<https://www.tensorflow.org/tutorials/load_data/tfrecord>): length, its checksum, data, its
-//! checksum. Data are protocol buffers `Event`, of which fields 1 `wall_time`, 2 `step`, 3 `file_version` and 5 `summary` are
-//! written; a summary's values (field 1) have a `tag` (1) and a `simple_value` (2).
+//! The file is a sequence of `TFRecords`
+//! (<https://www.tensorflow.org/tutorials/load_data/tfrecord>): length, checksum of the length,
+//! data, checksum of the data. The data is a protocol buffer `Event` with the fields 1 `wall_time`,
+//! 2 `step`, 3 `file_version` and 5 `summary`. A summary has values (field 1) with a `tag` (1) and
+//! a `simple_value` (2).
 
 use crate::base::replace_file::replace_file;
 use crate::run::state::EpochResult;
@@ -12,10 +14,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Its name in the run folder; `TensorBoard` looks for `tfevents`.
+/// Name of the file in a run folder; `TensorBoard` looks for `tfevents` in names.
 pub const FILE: &str = "events.out.tfevents.ucftrain";
 
-/// Adds an epoch; makes the file if it is not there.
+/// Adds an epoch, and creates the file if it does not exist.
 pub fn append(path: &Path, result: &EpochResult) -> Result<()> {
     let now = now();
     let write = || {
@@ -30,10 +32,10 @@ pub fn append(path: &Path, result: &EpochResult) -> Result<()> {
     write().with_context(|| format!("{}: cannot write it", path.display()))
 }
 
-/// No event file of ours is larger.
+/// Largest size of an event file that is read.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Writes the file anew with these epochs. Those that the file has whole keep their times.
+/// Rewrites the file with these epochs. Epochs that the file contains keep their times.
 pub fn rebuild(path: &Path, history: &[EpochResult]) -> Result<()> {
     let times = clipshard::read_regular(path, MOST_BYTES).map(|bytes| times(&bytes)).unwrap_or_default();
     replace_file(path, &rebuilt(&times, now(), history))
@@ -49,15 +51,15 @@ fn rebuilt(times: &Times, now: f64, history: &[EpochResult]) -> Vec<u8> {
     bytes
 }
 
-/// When the events of a file were written, in seconds since 1970.
+/// Times at which the events of a file were written, in seconds since 1970.
 #[derive(Debug, Default, PartialEq)]
 struct Times {
     version: Option<f64>,
-    /// By epoch.
+    /// Times of the epochs, by number.
     epochs: HashMap<u64, f64>,
 }
 
-/// The times of all records in front of the first that is not whole.
+/// Returns the times of all records before the first incomplete one.
 fn times(mut bytes: &[u8]) -> Times {
     let mut times = Times::default();
     while let Some((data, rest)) = split_record(bytes) {
@@ -79,11 +81,13 @@ fn times(mut bytes: &[u8]) -> Times {
     times
 }
 
-/// First byte of an event's field `step`, and of `file_version`.
+/// First byte of an event's field `step`.
 const STEP: u8 = 2 << 3;
+/// First byte of an event's field `file_version`.
 const VERSION: u8 = 3 << 3 | 2;
 
-/// The data of a whole record, and what follows it.
+/// Splits the first record off, and returns its data and the rest. Returns none if the record is
+/// incomplete or damaged.
 fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (length_crc, rest) = rest.split_first_chunk()?;
@@ -113,7 +117,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The first event of a file.
+/// Encodes the first event of a file.
 fn version(wall_time: f64) -> Vec<u8> {
     let mut event = double(1, wall_time);
     event.extend(bytes(3, b"brain.Event:2"));
@@ -130,7 +134,7 @@ fn scalars(wall_time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
         summary.extend(bytes(1, &scalar));
     }
     let mut event = double(1, wall_time);
-    // 0 is not written, as everywhere in protocol buffers.
+    // Protocol buffers omit fields that are 0.
     if step > 0 {
         event.push(STEP);
         event.extend(varint(step));
@@ -139,14 +143,14 @@ fn scalars(wall_time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
     event
 }
 
-/// A field of eight bytes.
+/// Encodes a field of eight bytes.
 fn double(field: u8, value: f64) -> Vec<u8> {
     let mut encoded = vec![field << 3 | 1];
     encoded.extend(value.to_le_bytes());
     encoded
 }
 
-/// A field with a length.
+/// Encodes a field with a length.
 fn bytes(field: u8, value: &[u8]) -> Vec<u8> {
     let mut encoded = vec![field << 3 | 2];
     encoded.extend(varint(value.len() as u64));
@@ -154,7 +158,8 @@ fn bytes(field: u8, value: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// Seven bits a byte, the lowest first; all but the last have the highest bit set.
+/// Encodes a number with seven bits per byte, lowest first; all bytes except for the last have the
+/// highest bit set.
 fn varint(mut value: u64) -> Vec<u8> {
     let mut encoded = Vec::new();
     while value > 0x7f {
@@ -179,7 +184,8 @@ fn record(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// CRC-32C, turned and shifted, so that checksums of data with checksums in them stay apart.
+/// Returns the CRC-32C, rotated and shifted: it then differs from a CRC-32C that the data may
+/// contain.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -188,7 +194,7 @@ fn masked_crc(data: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// `scripts/make_event_golden.py` has `TensorBoard`'s own writer write the same events.
+    /// `scripts/make_event_golden.py` writes the same events with `TensorBoard`'s own writer.
     #[test]
     fn events_have_the_bytes_that_tensorboards_writer_gives_them() {
         let mut found = record(&version(1_700_000_000.25));
@@ -198,14 +204,15 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_file_is_rebuilt_and_keeps_the_times_of_whole_events() {
+    fn an_incomplete_file_is_rebuilt_and_keeps_the_times_of_its_events() {
         let history = crate::run::state::tests::state_of(&[10.0; 300]).history;
         let at = |epoch: usize| 1_700_000_000.25 + epoch as f64;
         let event = |epoch: usize, at: f64| record(&scalars(at, epoch as u64, &values(&history[epoch])));
         let head = record(&version(at(0)));
         let whole: Vec<u8> = head.iter().copied().chain((0..300).flat_map(|epoch| event(epoch, at(epoch)))).collect();
         assert_eq!(rebuilt(&times(&whole), 5.0, &history), whole);
-        // Torn in epoch 299, behind which epoch 298 was appended once more; and with one epoch too many.
+        // The first file ends within epoch 299 and has epoch 298 appended again; the second has one
+        // epoch too many.
         let mut torn = whole[..whole.len() - 9].to_vec();
         torn.extend(event(298, 7.0));
         let mut expected = whole[..whole.len() - event(299, 0.0).len()].to_vec();

@@ -1,20 +1,24 @@
-//! How often the right class is first, and among the first five.
+//! Top-1 and top-5 accuracy of scores.
 
-/// How many clips in a hundred are right.
+/// Accuracy over clips, in percent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Accuracy {
-    /// The label has the best score.
+    /// Percentage of clips whose actual class has the best score.
     pub top1: f64,
-    /// The label is among the five best scores, or all where there are fewer classes.
+    /// Percentage of clips whose actual class is among the five best scores. With five classes or
+    /// fewer, all scores count.
     pub top5: f64,
 }
 
-/// Top-1 and top-5 of scores `[clips, classes]` for the labels `[clips]`.
+/// Computes the accuracy of scores `[clips, classes]` for the labels `[clips]`.
 ///
-/// Of equal scores the one of the lower class number is the better, as in a stable sort (`torch.topk` leaves it open). A label
-/// whose score is not a number is never right.
+/// Among equal scores, the class with the lower number comes first, as in a stable sort
+/// (`torch.topk` does not define the order). A label whose score is NaN is never correct.
+///
+/// # Panics
+/// The scores do not have one row per label, or a label is not below `classes`.
 pub fn accuracy(scores: &[f32], classes: usize, labels: &[u32]) -> Accuracy {
-    assert_eq!(scores.len(), classes * labels.len(), "one row a label");
+    assert_eq!(scores.len(), classes * labels.len(), "one row per label");
     let (mut top1, mut top5) = (0_usize, 0_usize);
     for (row, &label) in scores.chunks_exact(classes).zip(labels) {
         let rank = rank(row, label as usize);
@@ -25,7 +29,7 @@ pub fn accuracy(scores: &[f32], classes: usize, labels: &[u32]) -> Accuracy {
     Accuracy { top1: percent(top1), top5: percent(top5) }
 }
 
-/// How many classes come before the label.
+/// Returns the number of classes that come before the label.
 fn rank(row: &[f32], label: usize) -> usize {
     let score = row[label];
     if score.is_nan() {
@@ -41,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_equal_scores_the_lower_class_is_the_better() {
+    fn of_equal_scores_the_lower_class_comes_first() {
         let right = |top1, top5| Accuracy { top1, top5 };
         assert_eq!(accuracy(&[1.0, 1.0], 2, &[0]), right(100.0, 100.0));
         assert_eq!(accuracy(&[1.0, 1.0], 2, &[1]), right(0.0, 100.0));

@@ -1,22 +1,23 @@
-//! Weights of streams, and temperatures, fitted on clips that are not the test clips.
+//! Weights of streams, and temperatures, fitted on clips that are not test clips.
 //!
-//! A stream's mean logits of a clip are a vector z over the classes. Streams are combined to softmax(sum of w z) with a weight
-//! w >= 0 each. The weights are those that make the right classes of the given clips likeliest, with one clip's worth of doubt
-//! that they are 1: they minimise the sum over the clips of -log p(right class), plus the sum over the streams of (w - 1)^2 / 2.
-//! That is convex, so there is one answer. With one stream w is the inverse of the temperature of Guo et al. 2017 ("On
-//! Calibration of Modern Neural Networks").
+//! A stream has the mean logits z of a clip, one per class. The combination of streams is
+//! softmax(sum of w z), with a weight w >= 0 per stream. The fitted weights minimise the sum over
+//! the clips of -log p(actual class), plus the sum over the streams of (w - 1)^2 / 2, which draws
+//! the weights towards 1. The function is convex, so it has one minimum. With one stream, w is the
+//! inverse of the temperature of Guo et al. 2017 ("On Calibration of Modern Neural Networks").
 
-/// Newton steps at most; a handful is enough.
+/// Largest number of Newton steps; usually a few are enough.
 const MAX_STEPS: usize = 100;
-/// A step that gains less is the last.
+/// Relative decrease of the loss below which the iteration stops.
 const LEAST_GAIN: f64 = 1e-12;
 
-/// The weights of streams of mean logits `[clips, classes]` for the labels `[clips]`.
+/// Fits the weights of streams with mean logits `[clips, classes]` to the labels `[clips]`, and
+/// returns one weight per stream.
 pub fn fit(streams: &[&[f32]], classes: usize, labels: &[u32]) -> Vec<f64> {
     let mut weights = vec![1.0; streams.len()];
     let mut now = Local::at(streams, classes, labels, &weights);
     for _ in 0..MAX_STEPS {
-        // Weights that are 0 and would fall further stay where they are.
+        // A weight of 0 that would decrease further stays 0.
         let is_free: Vec<bool> = weights.iter().zip(&now.gradient).map(|(&w, &g)| w > 0.0 || g < 0.0).collect();
         let direction = newton(&now, &is_free);
         let mut length = 1.0;
@@ -41,11 +42,11 @@ pub fn fit(streams: &[&[f32]], classes: usize, labels: &[u32]) -> Vec<f64> {
     weights
 }
 
-/// What is minimised, around some weights.
+/// The minimised function at some weights, with its derivatives.
 struct Local {
     loss: f64,
     gradient: Vec<f64>,
-    /// `[streams, streams]`.
+    /// Second derivatives, `[streams, streams]`.
     hessian: Vec<f64>,
 }
 
@@ -83,8 +84,8 @@ impl Local {
     }
 }
 
-/// The step to the minimum of the quadratic around a point, in the free weights; 0 in the others. Gaussian elimination: the
-/// matrix is positive definite.
+/// Returns the Newton step of the free weights, and 0 for the others. Gaussian elimination without
+/// pivoting works, because the matrix is positive definite.
 fn newton(local: &Local, is_free: &[bool]) -> Vec<f64> {
     let n = is_free.len();
     let free: Vec<usize> = (0..n).filter(|&i| is_free[i]).collect();
@@ -113,7 +114,8 @@ fn newton(local: &Local, is_free: &[bool]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// Two streams of 60 clips and 4 classes from a small generator: the first knows much, the second little.
+    /// Returns the logits of two streams for 60 clips and 4 classes from a small generator, and the
+    /// labels. The first stream predicts well, the second badly.
     fn example() -> (Vec<f32>, Vec<f32>, Vec<u32>) {
         let mut state = 7_u32;
         let mut noise = || {
@@ -162,11 +164,11 @@ mod tests {
                 assert!(loss(&streams, &labels, &weights) >= best - 1e-9, "{weights:?} beat {fitted:?}");
             }
         }
-        assert!(fitted[0] > fitted[1], "the stream that knows more weighs more: {fitted:?}");
+        assert!(fitted[0] > fitted[1], "the stream that predicts better has the larger weight: {fitted:?}");
     }
 
     #[test]
-    fn a_stream_that_misleads_weighs_nothing_and_what_is_certain_stays_finite() {
+    fn a_misleading_stream_has_weight_0_and_weights_of_a_perfect_stream_are_finite() {
         let labels = [0, 1, 0, 1];
         let right = [3.0, 0.0, 0.0, 3.0, 3.0, 0.0, 0.0, 3.0];
         let wrong = right.map(|logit: f32| -logit);

@@ -1,26 +1,30 @@
-//! The scores of a network, and the rules that they keep.
+//! The scores of a network for each clip, and their rules.
 
 use super::fault::ScoreFault;
 use super::names::clip_key;
 use std::collections::HashMap;
 
-/// The scores of one network on a list of clips.
+/// The scores of a network for a list of clips.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// Names of the clips, each once, however spelt (see `clip_key`).
+    /// Names of the clips, unique in any spelling (see `clip_key`).
     pub names: Vec<String>,
     /// Number of classes.
     pub classes: usize,
-    /// `[clips, classes]`, the last index fastest: sums over the samples of a clip, before any softmax.
+    /// Sums of the logits of a clip's samples, `[clips, classes]`, the last index fastest; no
+    /// softmax.
     pub logits: Vec<f32>,
-    /// The right class of each clip, where known.
+    /// Actual class of each clip, if known.
     pub labels: Option<Vec<u32>>,
-    /// How many samples each clip's sum is of, where known.
+    /// Number of samples in each clip's sum, if known.
     pub samples: Option<Vec<u32>>,
 }
 
 impl Scores {
-    /// From one row of logits for each clip.
+    /// Creates scores from one row of logits per clip.
+    ///
+    /// # Errors
+    /// There are no rows, or they differ in length.
     pub(super) fn from_rows(rows: Vec<(String, Vec<f32>)>) -> Result<Self, ScoreFault> {
         let Some((first, row)) = rows.first() else { return Err(ScoreFault::NoClips) };
         let (first, classes) = (first.clone(), row.len());
@@ -36,12 +40,13 @@ impl Scores {
         Ok(scores)
     }
 
-    /// Logits of one clip, `[classes]`.
+    /// Returns the logits of a clip, `[classes]`.
     pub fn row(&self, clip: usize) -> &[f32] {
         &self.logits[clip * self.classes..][..self.classes]
     }
 
-    /// Checks what holds of all scores.
+    /// Checks the rules of scores: lengths that match, valid and unique names, finite logits,
+    /// labels below the number of classes and at least one sample per clip.
     pub(super) fn check(&self) -> Result<(), ScoreFault> {
         let (clips, classes) = (self.names.len(), self.classes);
         if clips == 0 || classes == 0 {
@@ -76,7 +81,7 @@ impl Scores {
         Ok(())
     }
 
-    /// Each clip's place, by its `clip_key`.
+    /// Returns the index of each clip, by its `clip_key`.
     pub(super) fn places(&self) -> HashMap<String, usize> {
         self.names.iter().enumerate().map(|(clip, name)| (clip_key(name), clip)).collect()
     }

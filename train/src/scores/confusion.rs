@@ -1,34 +1,38 @@
-//! Which classes are taken for which.
+//! The confusion matrix: predicted and actual classes of the test clips.
 
 use std::collections::HashMap;
 
-/// Counts of test clips by their class and the class that they were taken for.
+/// Counts of clips by actual and predicted class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     classes: usize,
-    /// `[classes, classes]`: the true class, then the predicted one.
+    /// Counts `[actual class, predicted class]`.
     counts: Vec<u32>,
 }
 
-/// Clips of one class that were taken for another.
+/// Clips of one class that were predicted as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// Their class.
+    /// Actual class.
     pub truth: usize,
-    /// What they were taken for.
+    /// Predicted class.
     pub predicted: usize,
-    /// How many.
+    /// Number of clips.
     pub clips: u32,
 }
 
-/// The class with the best score; of equal scores that of the lower number, as in [`crate::scores::accuracy`].
+/// Returns the class with the best score. Among equal scores, the lower class number wins, as in
+/// [`crate::scores::accuracy`].
 pub fn predicted(row: &[f32]) -> usize {
     let better = |best: usize, class: usize| if row[class] > row[best] || row[best].is_nan() { class } else { best };
     (0..row.len()).reduce(better).unwrap_or(0)
 }
 
 impl Confusion {
-    /// Counts scores `[clips, classes]` against the labels `[clips]`, which are less than `classes`.
+    /// Counts the predictions of scores `[clips, classes]` for the labels `[clips]`.
+    ///
+    /// # Panics
+    /// A label is not below `classes`.
     pub fn of(scores: &[f32], classes: usize, labels: &[u32]) -> Self {
         let mut counts = vec![0; classes * classes];
         for (row, &label) in scores.chunks_exact(classes).zip(labels) {
@@ -37,39 +41,43 @@ impl Confusion {
         Self { classes, counts }
     }
 
-    /// Number of classes.
+    /// Returns the number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Clips of class `truth` that were taken for `predicted`.
+    /// Returns the number of clips of class `truth` that were predicted as `predicted`.
     pub fn count(&self, truth: usize, predicted: usize) -> u32 {
         self.counts[truth * self.classes + predicted]
     }
 
-    /// Clips of a class.
+    /// Returns the number of clips of a class.
     pub fn clips(&self, truth: usize) -> u32 {
         self.counts[truth * self.classes..][..self.classes].iter().sum()
     }
 
-    /// Percent of a class's clips that were taken for `predicted`; none of a class without clips.
+    /// Returns the percentage of the clips of class `truth` that were predicted as `predicted`;
+    /// none without clips.
     pub fn percent(&self, truth: usize, predicted: usize) -> Option<f64> {
         let clips = self.clips(truth);
         (clips > 0).then(|| 100.0 * f64::from(self.count(truth, predicted)) / f64::from(clips))
     }
 
-    /// Percent of a class's clips that were recognised.
+    /// Returns the percentage of a class's clips that were predicted correctly; none without clips.
     pub fn accuracy(&self, class: usize) -> Option<f64> {
         self.percent(class, class)
     }
 
-    /// The mean of the accuracies of all classes with clips, in percent: each class weighs the same.
+    /// Returns the mean of the accuracies of all classes with clips, in percent; each class has the
+    /// same weight.
     pub fn mean_class_accuracy(&self) -> Option<f64> {
         let known: Vec<f64> = (0..self.classes).filter_map(|class| self.accuracy(class)).collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     }
 
-    /// What was taken for what: the most clips first, among equals the largest part of its class, then by class number.
+    /// Returns the pairs of classes that were confused, those with the most clips first. Among
+    /// equals, the pair with the larger share of its actual class comes first, then the lower class
+    /// number.
     pub fn pairs(&self) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for truth in 0..self.classes {
@@ -84,7 +92,7 @@ impl Confusion {
         pairs
     }
 
-    /// Classes, those that were recognised least first; without clips last.
+    /// Returns all classes, those with the lowest accuracy first and those without clips last.
     pub fn by_accuracy(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.classes).collect();
         let key = |&class: &usize| self.accuracy(class).unwrap_or(f64::INFINITY);
@@ -92,14 +100,14 @@ impl Confusion {
         order
     }
 
-    /// Classes in an order in which those that are taken for each other stand together, the largest groups of them first.
+    /// Returns all classes in an order that puts confused classes next to each other, the largest
+    /// groups first.
     ///
-    /// Chains of classes are joined, the most alike first, end to end: single linkage, each time turned so that the classes
-    /// that meet are the most alike.
+    /// The method is single linkage: it joins chains of classes end to end, beginning with the most
+    /// similar pair. Each time it turns the chains so that the two classes that meet are as similar
+    /// as possible.
     pub fn by_likeness(&self) -> Vec<usize> {
-        let likeness = |a: usize, b: usize| {
-            self.percent(a, b).unwrap_or(0.0) + self.percent(b, a).unwrap_or(0.0) // of both classes' clips, in percent
-        };
+        let likeness = |a: usize, b: usize| self.percent(a, b).unwrap_or(0.0) + self.percent(b, a).unwrap_or(0.0);
         let mut links: Vec<(usize, usize)> = Vec::new();
         for a in 0..self.classes {
             links.extend((a + 1..self.classes).filter(|&b| self.count(a, b) + self.count(b, a) > 0).map(|b| (a, b)));
@@ -145,7 +153,7 @@ impl Confusion {
 mod tests {
     use super::*;
 
-    /// Scores that predict these classes.
+    /// Returns the confusion of clips with these (actual, predicted) classes.
     fn confusion(classes: usize, clips: &[(u32, usize)]) -> Confusion {
         let row =
             |&(_, predicted): &(u32, usize)| (0..classes).map(move |class| f32::from(u8::from(class == predicted)));
@@ -156,7 +164,8 @@ mod tests {
 
     #[test]
     fn clips_are_counted_by_true_and_predicted_class() {
-        // Class 0: 3 clips, 2 right; class 1: 2 clips, none right; class 2: 4 clips, 3 right; class 3: no clips.
+        // Class 0: 3 clips, 2 correct; class 1: 2 clips, none correct; class 2: 4 clips, 3 correct;
+        // class 3: no clips.
         let clips = [(0, 0), (0, 0), (0, 1), (1, 2), (1, 2), (2, 2), (2, 2), (2, 2), (2, 0)];
         let confusion = confusion(4, &clips);
         let rows: Vec<Vec<u32>> = (0..4).map(|t| (0..4).map(|p| confusion.count(t, p)).collect()).collect();
@@ -168,7 +177,7 @@ mod tests {
         assert!((mean - (200.0 / 3.0 + 0.0 + 75.0) / 3.0).abs() < 1e-12, "{mean}");
         assert_eq!(confusion.by_accuracy(), [1, 0, 2, 3]);
         let pair = |truth, predicted, clips| Pair { truth, predicted, clips };
-        // Of the two pairs of one clip, that of the smaller class comes first.
+        // Of the two pairs with one clip, that of the smaller class comes first.
         assert_eq!(confusion.pairs(), [pair(1, 2, 2), pair(0, 1, 1), pair(2, 0, 1)]);
     }
 
@@ -183,12 +192,12 @@ mod tests {
 
     #[test]
     fn classes_that_are_confused_stand_together() {
-        // 0 and 4 are confused most, 4 and 2 less; 1 and 3 with none.
+        // 0 and 4 are confused most, 4 and 2 less, 1 and 3 not at all.
         let clips = [(0, 4), (0, 4), (4, 0), (4, 4), (2, 4), (2, 2), (2, 2), (1, 1), (3, 3)];
         let order = confusion(5, &clips).by_likeness();
         assert!([[0, 4, 2], [2, 4, 0]].iter().any(|group| order[..3] == *group), "{order:?}");
         assert_eq!(order[3..], [1, 3]);
-        // Whatever the confusions, every class is there once.
+        // The order has every class once, for any confusions.
         let clips: Vec<(u32, usize)> = (0..400).map(|i: usize| ((i * 7 % 23) as u32, i * i % 23)).collect();
         let mut order = confusion(23, &clips).by_likeness();
         order.sort_unstable();

@@ -1,18 +1,19 @@
-//! Scores as text: a line a clip, `name,label,samples,<a column a class>`; `label` and `samples` may be missing.
+//! Scores as CSV, one line per clip: `name,label,samples` and one column per class. `label` and
+//! `samples` are optional.
 
 use super::clip_scores::Scores;
 use super::fault::ScoreFault;
 
-/// What spreadsheets put before UTF-8.
+/// Byte order mark, which spreadsheets write before UTF-8 text.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a file begins with the column `name`, quoted or not.
+/// Returns whether a file begins with the column `name`, with or without quotes.
 pub(super) fn is_csv(bytes: &[u8]) -> bool {
     let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
     [&b"name,"[..], b"\"name\","].iter().any(|head| text.starts_with(head))
 }
 
-/// Reads it. The rules of [`Scores`] are not checked yet.
+/// Reads scores from CSV. The caller must check the rules of [`Scores`].
 pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
@@ -49,7 +50,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
     Ok(scores)
 }
 
-/// The scores as text; the same scores give the same bytes, and reading gives the same bits.
+/// Encodes scores as CSV. Equal scores give equal bytes, and [`read`] restores the same bits.
 pub(super) fn encode(scores: &Scores) -> csv::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut head = vec!["name".to_owned()];

@@ -1,33 +1,33 @@
-//! Why a file of scores, or scores themselves, cannot be used. The file's name is told around these.
+//! Errors of scores and their files. The callers add the name of the file.
 
 use super::npy::NpyFault;
 use inert_pickle::{DType, PickleError};
 use npyz::zip::result::ZipError;
 
-/// Why a file of scores, or scores themselves, cannot be used.
+/// The reason why scores or their file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreFault {
-    /// The file has no bytes.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
     /// The file is text in another encoding.
-    #[error("it is text in UTF-16; save it as UTF-8")]
+    #[error("the file is UTF-16 text; save it as UTF-8")]
     Utf16,
-    /// The file begins like none that is known.
-    #[error("not a score file: neither npz nor npy nor a pickle nor csv")]
+    /// The first bytes belong to no known format.
+    #[error("not a scores file; use .npz, .npy, .csv or a pickle of scores")]
     UnknownFormat,
-    /// The names of the clips must be given.
-    #[error("an npy file has no clip names; give --names a list of them")]
+    /// An npy file has no names of clips, and the caller gave none.
+    #[error("npy files have no clip names; name a list of clips with --names")]
     NpyWithoutNames,
-    /// The names of the clips must be given.
-    #[error("the pickle is a list without clip names; give --names a list of them")]
+    /// A pickled list has no names of clips, and the caller gave none.
+    #[error("the pickle has no clip names; name a list of clips with --names")]
     ListWithoutNames,
-    /// The names that are given are of other clips.
-    #[error("it holds {clips} clips, --names has {names}")]
+    /// The number of given names differs from the number of clips.
+    #[error("the file has {clips} clips, but --names lists {names}; use the list of these clips")]
     NameCount {
-        /// In the file.
+        /// Number of clips in the file.
         clips: usize,
-        /// Given.
+        /// Number of given names.
         names: usize,
     },
     /// The pickle cannot be read.
@@ -38,125 +38,125 @@ pub enum ScoreFault {
     Npy(#[from] NpyFault),
 
     /// The text is not CSV.
-    #[error("not a csv file: {0}")]
+    #[error("not a valid csv file: {0}")]
     Csv(csv::Error),
     /// The first line names other columns.
-    #[error("its first line begins with {0:?}, not with name,label,samples and a column for each class")]
+    #[error("the first line starts with {0:?}; it must list the columns name, label, samples and one per class")]
     CsvHead(String),
-    /// A line is not like the first one.
+    /// A line cannot be read, or differs from the first in its number of columns.
     #[error("{0}")]
     CsvLine(csv::Error),
-    /// A cell is not what its column holds.
-    #[error("line {line}: {cell:?} is no {expected}")]
+    /// A cell does not have the type of its column.
+    #[error("line {line}: {cell:?} is not a {expected}")]
     CsvCell {
         /// Number of the line, from 1.
         line: u64,
-        /// What stands there.
+        /// Text of the cell.
         cell: String,
-        /// `number` or `whole number`.
+        /// Type of the column: `number` or `whole number`.
         expected: &'static str,
     },
 
-    /// The npz file is cut off or damaged.
-    #[error("not a whole zip archive: {0}")]
+    /// The npz file is incomplete or damaged.
+    #[error("the file is incomplete or damaged: {0}")]
     Zip(ZipError),
-    /// A fault of one array of an npz file.
+    /// An array of an npz file has a fault.
     #[error("array {array:?}: {fault}")]
     Array {
         /// Name of the array.
         array: String,
-        /// Its fault.
+        /// Fault of the array.
         fault: Box<ScoreFault>,
     },
     /// The npz file lacks an array.
-    #[error("no array {array:?} in it; score files have `names` and `logits` (found: {found})")]
+    #[error("no array {array:?}; scores files need the arrays names and logits (found: {found})")]
     NoArray {
         /// Name of the array.
         array: &'static str,
-        /// The first few that are there.
+        /// First names of the existing arrays.
         found: String,
     },
-    /// The npz file would unpack to far more than its own size.
-    #[error("array {array:?} has more than {limit} times the file's size unpacked; it is not read")]
+    /// An array would unpack to far more than the size of the file.
+    #[error("array {array:?} would unpack to more than {limit} times the size of the file, so it is not read")]
     Unpacked {
         /// Name of the array.
         array: String,
-        /// How many times the file's size its arrays may have.
+        /// Largest size of the arrays, as a multiple of the size of the file.
         limit: u64,
     },
-    /// An array cannot be unpacked.
+    /// The entry of an array in the archive is invalid.
     #[error("{0}")]
     ZipEntry(ZipError),
     /// An array cannot be unpacked.
     #[error("{0}")]
     ZipRead(std::io::Error),
-    /// Names are stored as pickled objects.
-    #[error("it holds Python objects; save it as text, np.array(names, dtype=str)")]
+    /// The names are stored as pickled objects.
+    #[error("it contains Python objects; save it as text with np.array(names, dtype=str)")]
     PythonObjects,
-    /// Elements of another kind.
-    #[error("it holds {found}, not {expected}")]
+    /// The elements have the wrong type.
+    #[error("it contains {found}; {expected} are needed")]
     ElementType {
         /// Type of the elements.
         found: DType,
-        /// Kind of the elements that are read.
+        /// Required kind of type.
         expected: &'static str,
     },
-    /// An array of another shape.
-    #[error("it has shape {found:?}, not {expected}")]
+    /// The array has the wrong shape.
+    #[error("it has shape {found:?}; {expected} is needed")]
     Shape {
-        /// Its shape.
+        /// Shape of the array.
         found: Vec<usize>,
-        /// The shape that is read.
+        /// Required shape.
         expected: &'static str,
     },
-    /// Names are too long for those of clips.
-    #[error("its names take {found} bytes each; at most {most} are read")]
+    /// The names are too long for names of clips.
+    #[error("a name has {found} bytes; at most {most} are allowed")]
     NameBytes {
-        /// Bytes of a name.
+        /// Number of bytes in a name.
         found: usize,
-        /// The most that are read.
+        /// Largest number of bytes.
         most: usize,
     },
-    /// A name is there twice.
-    #[error("name number {0} is there twice")]
+    /// A name appears twice.
+    #[error("name number {0} appears twice")]
     NameTwice(usize),
-    /// Logits of another number of clips than there are names.
-    #[error("it has {rows} rows for {names} names")]
+    /// The numbers of rows and names differ.
+    #[error("it has {rows} rows, but there are {names} names")]
     RowCount {
-        /// Rows of logits.
+        /// Number of rows of logits.
         rows: usize,
-        /// Names of clips.
+        /// Number of names.
         names: usize,
     },
-    /// A label or a number of samples that none can be.
+    /// A label or a number of samples is negative or too large.
     #[error("{0} is out of range")]
     OutOfRange(i64),
 
-    /// There are no clips.
-    #[error("it holds no clips")]
+    /// The file has no clips.
+    #[error("the file contains no clips")]
     NoClips,
-    /// There are no clips or no classes.
-    #[error("it holds scores of {clips} clips and {classes} classes")]
+    /// The scores have no clips or no classes.
+    #[error("the scores have {clips} clips and {classes} classes; at least one of each is needed")]
     NoScores {
         /// Number of clips.
         clips: usize,
         /// Number of classes.
         classes: usize,
     },
-    /// Clips have different numbers of classes.
-    #[error("clip {clip} has {scores} scores, clip {first} has {classes}")]
+    /// Two clips differ in their number of classes.
+    #[error("clip {clip} has {scores} scores, but clip {first} has {classes}")]
     RowLength {
         /// Name of a clip, escaped.
         clip: String,
-        /// Its scores.
+        /// Number of its scores.
         scores: usize,
         /// Name of the first clip, escaped.
         first: String,
-        /// The first clip's scores.
+        /// Number of the first clip's scores.
         classes: usize,
     },
-    /// Not one logit for each clip and class.
-    #[error("{logits} logits for {clips} clips and {classes} classes")]
+    /// The number of logits is not clips times classes.
+    #[error("there are {logits} logits for {clips} clips and {classes} classes")]
     LogitCount {
         /// Number of logits.
         logits: usize,
@@ -165,46 +165,46 @@ pub enum ScoreFault {
         /// Number of classes.
         classes: usize,
     },
-    /// Not one label, or number of samples, for each clip.
-    #[error("{found} {what} for {clips} clips")]
+    /// The number of labels, or of sample counts, is not the number of clips.
+    #[error("there are {found} {what} for {clips} clips")]
     Count {
         /// `labels` or `samples`.
         what: &'static str,
-        /// How many there are.
+        /// Number of values.
         found: usize,
         /// Number of clips.
         clips: usize,
     },
     /// A name is empty or has control characters.
-    #[error("{0:?} is not the name of a clip")]
+    #[error("clip name {0:?} is empty or has control characters")]
     ClipName(String),
-    /// A clip is there twice, perhaps in two spellings.
-    #[error("clip {name} is there twice (also as {other})")]
+    /// A clip appears twice, perhaps in two spellings.
+    #[error("clip {name} appears twice (also as {other})")]
     ClipTwice {
-        /// Its second name.
+        /// Second spelling of the name.
         name: String,
-        /// Its first name.
+        /// First spelling of the name.
         other: String,
     },
     /// A score is NaN or infinite.
-    #[error("clip {clip} has a score of {value}")]
+    #[error("clip {clip} has the score {value}, but scores must be finite")]
     NotFinite {
         /// Name of the clip.
         clip: String,
-        /// The score.
+        /// Value of the score.
         value: f32,
     },
-    /// A label is not that of a class.
-    #[error("clip {clip} has label {label} of {classes} classes")]
+    /// A label is not below the number of classes.
+    #[error("clip {clip} has label {label}, but there are only {classes} classes")]
     Label {
         /// Name of the clip.
         clip: String,
-        /// Its label.
+        /// Label of the clip.
         label: u32,
         /// Number of classes.
         classes: usize,
     },
-    /// A clip has no samples.
-    #[error("clip {0} is the sum of no samples")]
+    /// The number of samples of a clip is 0.
+    #[error("clip {0} has 0 samples")]
     NoSamples(String),
 }

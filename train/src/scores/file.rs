@@ -1,4 +1,4 @@
-//! Reads and writes files of scores. The content of a file decides what it is, not its name.
+//! Reads and writes scores files. The content of a file determines its format, not its name.
 
 use super::clip_scores::Scores;
 use super::fault::ScoreFault;
@@ -10,18 +10,22 @@ use anyhow::{Context, Result, bail};
 use inert_pickle::{Kind, Rows};
 use std::path::Path;
 
-/// Name of the score file in a run folder.
+/// Name of the scores file in a run folder.
 pub const SCORES_FILE: &str = "scores.npz";
-/// Scores of Kinetics-400's 240,000 clips take 400 MB.
+/// Largest size of a file that is read. Scores of the 240,000 clips of Kinetics-400 take 400 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 impl Scores {
-    /// Reads a run folder's scores or a score file.
+    /// Reads a scores file, or the scores of a run folder.
+    ///
+    /// # Errors
+    /// The file cannot be read, has an unknown format or breaks a rule of scores.
     pub fn load(path: &Path) -> Result<Self> {
         Self::load_with_names(path, None)
     }
 
-    /// The same; `names` are the clips of files that do not name them, in order.
+    /// Reads scores as [`Scores::load`] does. `names` lists the clips of files that do not name
+    /// them, in the order of the file.
     pub fn load_with_names(path: &Path, names: Option<&[String]>) -> Result<Self> {
         let shown = path.display();
         if path.is_dir() {
@@ -29,21 +33,21 @@ impl Scores {
             if file.is_file() {
                 return Self::load(&file);
             }
-            bail!("{shown}: no {SCORES_FILE} in this folder: is it a run, and has it finished an epoch?");
+            bail!("{shown}: no {SCORES_FILE} here; name the folder of a run that finished at least one epoch");
         }
         let bytes =
             clipshard::read_regular(path, MAX_FILE_BYTES).with_context(|| format!("{shown}: cannot read it"))?;
         Self::parse(&bytes, names).map_err(|fault| anyhow::anyhow!("{shown}: {fault}"))
     }
 
-    /// Reads a score file's content.
+    /// Reads the content of a scores file.
     fn parse(bytes: &[u8], names: Option<&[String]>) -> Result<Self, ScoreFault> {
         let scores = match bytes {
             [b'P', b'K', 3 | 5, ..] => npz::read(bytes)?,
             [0x93, b'N', ..] => {
                 let npy = npy::Npy::parse(bytes)?;
                 if npy.dtype.kind == Kind::Object {
-                    // np.save of a dictionary: the data is a pickle.
+                    // np.save writes a dictionary as a pickle.
                     Self::of_pickle(npy.data, names)?
                 } else {
                     let names = names.ok_or(ScoreFault::NpyWithoutNames)?;
@@ -51,7 +55,7 @@ impl Scores {
                     Self { names: names.to_vec(), classes, logits, ..Self::default() }
                 }
             }
-            // A protocol's number, or the start of a dictionary or list in text.
+            // A pickle starts with a protocol number, or in text form with a dictionary or list.
             [0x80 | b'(' | b'}' | b']' | b'c', ..] => Self::of_pickle(bytes, names)?,
             [] => return Err(ScoreFault::Empty),
             _ if csv::is_csv(bytes) => csv::read(bytes)?,
@@ -76,34 +80,43 @@ impl Scores {
         })
     }
 
-    /// Writes an npz file, whole or not at all. The same scores give the same bytes.
+    /// Writes an npz file. Equal scores give equal bytes. An older file is replaced only when the
+    /// new one is complete.
     pub fn write_npz(&self, path: &Path) -> Result<()> {
         let shown = path.display();
-        self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
+        self.check().map_err(|fault| anyhow::anyhow!("{shown}: cannot write these scores: {fault}"))?;
         let bytes = npz::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
         replace_file(path, &bytes)
     }
 
-    /// Writes npz, or csv where the name ends in that; whole or not at all.
+    /// Writes npz or CSV, depending on the extension of `path`.
+    ///
+    /// # Errors
+    /// The extension is neither `npz` nor `csv`, the scores break a rule, or the file cannot be
+    /// written.
     pub fn write(&self, path: &Path) -> Result<()> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("npz") => self.write_npz(path),
             Some("csv") => {
                 let shown = path.display();
-                self.check().map_err(|fault| anyhow::anyhow!("{shown}: these scores cannot be written: {fault}"))?;
+                self.check().map_err(|fault| anyhow::anyhow!("{shown}: cannot write these scores: {fault}"))?;
                 let bytes = csv::encode(self).with_context(|| format!("{shown}: cannot encode the scores"))?;
                 replace_file(path, &bytes)
             }
-            _ => bail!(Usage(format!("{}: scores are written as .npz or .csv", path.display()))),
+            _ => bail!(Usage(format!(
+                "{}: unknown format of scores; name a file that ends in .npz or .csv",
+                path.display()
+            ))),
         }
     }
 }
 
 impl SampleScores {
-    /// Writes an npz file with `names`, `labels`, `frames` and `logits`, whole or not at all.
+    /// Writes an npz file with the arrays `names`, `labels`, `frames` and `logits`.
     pub fn write_npz(&self, path: &Path) -> Result<()> {
         let shown = path.display();
-        let bytes = npz::encode_samples(self).with_context(|| format!("{shown}: cannot encode the samples' scores"))?;
+        let bytes =
+            npz::encode_samples(self).with_context(|| format!("{shown}: cannot encode the scores of the samples"))?;
         replace_file(path, &bytes)
     }
 }
@@ -157,8 +170,8 @@ mod tests {
         assert_eq!((plain.classes, plain.logits, plain.labels), (2, vec![1.0, -0.25], None));
         let fault = |text: &str| parse(text).unwrap_err().to_string();
         assert!(fault("name,0,1\nv_a,1\n").contains("line: 2"), "{}", fault("name,0,1\nv_a,1\n"));
-        assert!(fault("name,0,1\nv_a,1,x\n").contains("line 2: \"x\" is no number"));
-        assert!(fault("name,label,0\nv_a,-1,0\n").contains("line 2: \"-1\" is no whole number"));
+        assert!(fault("name,0,1\nv_a,1,x\n").contains("line 2: \"x\" is not a number"));
+        assert!(fault("name,label,0\nv_a,-1,0\n").contains("line 2: \"-1\" is not a whole number"));
     }
 
     #[test]
@@ -174,7 +187,7 @@ mod tests {
             assert_eq!(parse(text), plain, "{text:?}");
         }
         let utf16 = Scores::parse(b"\xff\xfen\0a\0m\0e\0,\0", None).unwrap_err().to_string();
-        assert!(utf16.contains("UTF-16; save it as UTF-8"), "{utf16}");
+        assert!(utf16.contains("UTF-16 text; save it as UTF-8"), "{utf16}");
     }
 
     #[cfg(unix)]
@@ -207,20 +220,20 @@ mod tests {
         assert!(broken(|s| s.logits.truncate(5)).contains("5 logits for 3 clips and 2 classes"));
         assert!(broken(|s| s.labels = Some(vec![1])).contains("1 labels for 3 clips"));
         assert!(broken(|s| s.samples = Some(vec![])).contains("0 samples for 3 clips"));
-        assert!(broken(|s| s.logits[3] = f32::NAN).contains("clip Jump_g01_c01 has a score of NaN"));
-        assert!(broken(|s| s.logits[0] = f32::INFINITY).contains("clip v_Wave_g01_c01 has a score of inf"));
-        assert!(broken(|s| s.names[1] = "wave_g01_c01.avi".into()).contains("there twice (also as v_Wave_g01_c01)"));
-        assert!(broken(|s| s.names[1] = "\x1b[2J".into()).contains("not the name"));
-        assert!(broken(|s| s.labels = Some(vec![0, 2, 0])).contains("label 2 of 2"));
-        assert!(broken(|s| s.samples = Some(vec![1, 0, 1])).contains("no samples"));
+        assert!(broken(|s| s.logits[3] = f32::NAN).contains("clip Jump_g01_c01 has the score NaN"));
+        assert!(broken(|s| s.logits[0] = f32::INFINITY).contains("clip v_Wave_g01_c01 has the score inf"));
+        assert!(broken(|s| s.names[1] = "wave_g01_c01.avi".into()).contains("appears twice (also as v_Wave_g01_c01)"));
+        assert!(broken(|s| s.names[1] = "\x1b[2J".into()).contains("has control characters"));
+        assert!(broken(|s| s.labels = Some(vec![0, 2, 0])).contains("label 2, but there are only 2 classes"));
+        assert!(broken(|s| s.samples = Some(vec![1, 0, 1])).contains("0 samples"));
     }
 
     #[test]
     fn files_of_other_kinds_are_refused_with_a_reason() {
         let fault = |bytes: &[u8]| Scores::parse(bytes, None).unwrap_err().to_string();
         assert!(fault(b"").contains("empty"));
-        assert!(fault(b"file,score\n").contains("neither npz nor npy nor a pickle nor csv"));
-        assert!(fault(b"PK\x03\x04").contains("zip"));
+        assert!(fault(b"file,score\n").contains("not a scores file"));
+        assert!(fault(b"PK\x03\x04").contains("incomplete or damaged"));
         let npy = b"\x93NUMPY\x01\x00\x3c\x00{'descr': '<f4', 'fortran_order': False, 'shape': (0,)}    \n";
         assert!(fault(npy).contains("no clip names"), "{}", fault(npy));
         let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
-//! The right class of each clip: from a packed data set or from a folder of official lists.
+//! The actual class of each clip, from a packed dataset or from a folder with the official lists.
 //!
-//! The official lists of UCF101: `classInd.txt` with `<id from 1> <Name>` and `testlist0N.txt` with `Class/v_X_gNN_cNN.avi`, one
-//! a line, ending in CRLF or LF. The class of a clip is its directory's.
+//! The official lists of UCF101 have one entry per line: `<number from 1> <Name>` in
+//! `classInd.txt`, and `Class/v_X_gNN_cNN.avi` in `testlist0N.txt`. The folder in a path is the
+//! class of the clip. Lines end in CRLF, LF or CR.
 
 use super::clip_scores::Scores;
 use super::names::{clip_key, entry, first_few, lines, read_text};
@@ -12,14 +13,14 @@ use std::path::Path;
 
 const CLASS_LIST_FILE: &str = "classInd.txt";
 
-/// The right class of each clip of some scores.
+/// The actual classes of the clips of scores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
-    /// One for each clip, in the order of the scores.
+    /// Label of each clip, in the order of the scores.
     pub values: Vec<u32>,
-    /// The split whose test list the clips are of.
+    /// Split whose test list has the clips.
     pub split: String,
-    /// How many clips of that test list have no scores; not 0 only where the split was asked for.
+    /// Number of clips in that test list without scores. It is 0 unless the caller named the split.
     pub unscored: usize,
 }
 
@@ -30,14 +31,19 @@ struct TestList {
     clips: HashMap<String, u32>,
 }
 
-/// What a data set or a folder of lists says.
+/// The classes and test lists of a dataset or of a folder with lists.
 struct Source {
     classes: usize,
     tests: Vec<TestList>,
 }
 
 impl Labels {
-    /// Looks up the clips of `scores` in `dir`: in the test list of `split`, or of the split that has exactly these clips.
+    /// Looks up the clips of `scores` in the dataset or folder `dir`. Uses the test list of
+    /// `split`, or by default of the split that has exactly these clips.
+    ///
+    /// # Errors
+    /// `dir` cannot be read, no split matches, a clip is not in the test list, or the number of
+    /// classes differs.
     pub fn find(dir: &Path, scores: &Scores, split: Option<&str>) -> Result<Self> {
         let shown = dir.display();
         let source = if dir.join(MANIFEST_FILE).is_file() {
@@ -46,7 +52,8 @@ impl Labels {
             Source::of_lists(dir)?
         } else {
             bail!(
-                "{shown}: neither a packed data set ({MANIFEST_FILE}) nor official lists ({CLASS_LIST_FILE}, testlist01.txt ...)"
+                "{shown}: no labels here; name a packed dataset ({MANIFEST_FILE}) or a folder with {CLASS_LIST_FILE} \
+                 and testlist01.txt"
             );
         };
         let known = || source.tests.iter().map(|test| test.split.as_str()).collect::<Vec<_>>().join(", ");
@@ -54,7 +61,7 @@ impl Labels {
         let test = match split {
             Some(split) => {
                 let test = source.tests.iter().find(|test| test.split == split);
-                test.with_context(|| format!("{shown}: no split {split} there, only {}", known()))?
+                test.with_context(|| format!("{shown}: no split {split}; use one of {}", known()))?
             }
             None => match source.tests.iter().find(|test| test.has_exactly(&places)) {
                 Some(test) => test,
@@ -65,10 +72,16 @@ impl Labels {
             scores.names.iter().filter(|name| !test.clips.contains_key(&clip_key(name))).map(String::as_str).collect();
         if !lacking.is_empty() {
             let (n, few, split) = (lacking.len(), first_few(&lacking), &test.split);
-            bail!("{shown}: {n} clips with scores are not in the test list of split {split}: {few}");
+            bail!(
+                "{shown}: {n} clips with scores are not test clips of split {split}: {few}; use the split of the scores"
+            );
         }
         if source.classes != scores.classes {
-            bail!("{shown}: {} classes there, but scores of {}", source.classes, scores.classes);
+            bail!(
+                "{shown}: the labels have {} classes, but the scores have {}; use the dataset of the networks",
+                source.classes,
+                scores.classes
+            );
         }
         let values = scores.names.iter().map(|name| test.clips[&clip_key(name)]).collect();
         Ok(Self { values, split: test.split.clone(), unscored: test.clips.len() - scores.names.len() })
@@ -95,7 +108,7 @@ impl Source {
     fn of_lists(dir: &Path) -> Result<Self> {
         let numbers = class_numbers(&dir.join(CLASS_LIST_FILE))?;
         let mut tests = Vec::new();
-        for entry in std::fs::read_dir(dir).with_context(|| format!("{}: cannot list it", dir.display()))? {
+        for entry in std::fs::read_dir(dir).with_context(|| format!("{}: cannot list this folder", dir.display()))? {
             let file = entry?.file_name().to_string_lossy().into_owned();
             let number = file.strip_prefix("testlist").and_then(|rest| rest.strip_suffix(".txt"));
             let Some(number) = number.map(|n| n.trim_start_matches('0')).filter(|n| !n.is_empty()) else { continue };
@@ -103,25 +116,30 @@ impl Source {
             tests.push(TestList { split: number.to_owned(), clips });
         }
         if tests.is_empty() {
-            bail!("{}: {CLASS_LIST_FILE} is there, but no testlist01.txt", dir.display());
+            bail!(
+                "{}: no testlist01.txt next to {CLASS_LIST_FILE}; name the folder with the official lists",
+                dir.display()
+            );
         }
         tests.sort_by(|a, b| a.split.cmp(&b.split));
         Ok(Self { classes: numbers.len(), tests })
     }
 
-    /// Why no split will do.
+    /// Describes why no split matches.
     fn no_match(&self, dir: &Path, places: &HashMap<String, usize>) -> String {
         let split = |test: &TestList| {
             let common = places.keys().filter(|key| test.clips.contains_key(*key)).count();
-            format!("split {} has {} clips, {common} of them these", test.split, test.clips.len())
+            format!("split {} has {} clips, {common} of them with scores", test.split, test.clips.len())
         };
         let splits = self.tests.iter().map(split).collect::<Vec<_>>().join("; ");
         let n = places.len();
-        format!("{}: no test list there has exactly the {n} clips with scores ({splits}); say --split N", dir.display())
+        let has_common = self.tests.iter().any(|test| places.keys().any(|key| test.clips.contains_key(key)));
+        let cure = if has_common { "add --split N" } else { "use the labels of these clips" };
+        format!("{}: no split has exactly the {n} clips with scores as test clips ({splits}); {cure}", dir.display())
     }
 }
 
-/// Labels from 0 by class name in lower case.
+/// Reads the labels (from 0) by class name in lower case.
 fn class_numbers(path: &Path) -> Result<HashMap<String, u32>> {
     let mut numbers = HashMap::new();
     let text = read_text(path)?;
@@ -129,36 +147,40 @@ fn class_numbers(path: &Path) -> Result<HashMap<String, u32>> {
         let fields = line.split_once(char::is_whitespace);
         let class = fields.and_then(|(id, name)| Some((id.trim().parse::<u32>().ok()?.checked_sub(1)?, name.trim())));
         let Some((label, name)) = class else {
-            bail!("{}, line {}: {line:?} is not of the form \"1 ApplyEyeMakeup\"", path.display(), number);
+            bail!(
+                "{}, line {}: {line:?} is not a number and a class name, such as \"1 ApplyEyeMakeup\"",
+                path.display(),
+                number
+            );
         };
         if numbers.insert(name.to_lowercase(), label).is_some() {
-            bail!("{}, line {}: class {name} is there twice", path.display(), number);
+            bail!("{}, line {}: class {name} appears twice", path.display(), number);
         }
     }
     let mut labels: Vec<u32> = numbers.values().copied().collect();
     labels.sort_unstable();
     if labels.is_empty() || labels.iter().zip(0..).any(|(&label, at)| label != at) {
-        bail!("{}: its classes are not numbered 1 to {}", path.display(), labels.len());
+        bail!("{}: the classes are not numbered from 1 to {}", path.display(), labels.len());
     }
     Ok(numbers)
 }
 
-/// The labels of a test list, by clip.
+/// Reads the labels of a test list, by clip.
 fn test_clips(path: &Path, numbers: &HashMap<String, u32>) -> Result<HashMap<String, u32>> {
     let mut clips = HashMap::new();
     let text = read_text(path)?;
     for (number, line) in lines(&text) {
-        // Training lists have the class's number after the name.
+        // Training lists have the number of the class after the name.
         let entry = entry(line).with_context(|| format!("{}, line {number}", path.display()))?;
         let Some((class, file)) = entry.rsplit_once('/') else {
-            bail!("{}, line {}: {entry:?} is not of the form Class/clip.avi", path.display(), number);
+            bail!("{}, line {}: {entry:?} does not have the form Class/clip.avi", path.display(), number);
         };
         let class = class.rsplit('/').next().unwrap_or(class);
         let Some(&label) = numbers.get(&class.to_lowercase()) else {
             bail!("{}, line {}: class {class:?} is not in {CLASS_LIST_FILE}", path.display(), number);
         };
         if clips.insert(clip_key(file), label).is_some() {
-            bail!("{}, line {}: clip {file} is there twice", path.display(), number);
+            bail!("{}, line {}: clip {file} appears twice", path.display(), number);
         }
     }
     Ok(clips)
@@ -195,20 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn a_split_asked_for_may_have_more_clips_but_not_fewer() {
+    fn a_named_split_may_have_more_clips_but_not_fewer() {
         let dir = lists();
         let find = |names: &[&str], split| Labels::find(dir.path(), &scores(names, 2), split);
         let expected = Labels { values: vec![0], split: "1".into(), unscored: 1 };
         assert_eq!(find(&["Archery_g01_c01"], Some("1")).unwrap(), expected);
         let error = |names: &[&str], split| find(names, split).unwrap_err().to_string();
         let message = error(&["Archery_g01_c01"], None);
-        assert!(message.contains("split 1 has 2 clips, 1 of them these; split 2 has 1 clips, 0"), "{message}");
+        assert!(message.contains("split 1 has 2 clips, 1 of them with scores; split 2 has 1 clips, 0"), "{message}");
         let message = error(&["Archery_g01_c01"], Some("2"));
-        assert!(
-            message.contains("1 clips with scores are not in the test list of split 2: Archery_g01_c01"),
-            "{message}"
-        );
-        assert!(error(&["Archery_g01_c01"], Some("3")).contains("no split 3 there, only 1, 2"));
+        assert!(message.contains("1 clips with scores are not test clips of split 2: Archery_g01_c01"), "{message}");
+        assert!(error(&["Archery_g01_c01"], Some("3")).contains("no split 3; use one of 1, 2"));
     }
 
     #[test]
@@ -219,15 +238,15 @@ mod tests {
             Labels::find(dir.path(), &scores(&["a"], 2), Some("1")).unwrap_err().to_string()
         };
         assert!(fault("classInd.txt", "1 Archery\n0 Handstand\n").contains("line 2"));
-        assert!(fault("classInd.txt", "1 Archery\n2 archery\n").contains("line 2: class archery is there twice"));
-        assert!(fault("classInd.txt", "1 Archery\n3 HandstandPushups\n").contains("not numbered 1 to 2"));
+        assert!(fault("classInd.txt", "1 Archery\n2 archery\n").contains("line 2: class archery appears twice"));
+        assert!(fault("classInd.txt", "1 Archery\n3 HandstandPushups\n").contains("not numbered from 1 to 2"));
         assert!(fault("testlist01.txt", "v_Archery_g01_c01.avi\n").contains("line 1"));
         assert!(fault("testlist01.txt", "\nSurfing/v_Surfing_g01_c01.avi\n").contains("line 2: class \"Surfing\""));
-        assert!(fault("testlist01.txt", "Archery/v_a.avi\nArchery/A\n").contains("line 2: clip A is there twice"));
+        assert!(fault("testlist01.txt", "Archery/v_a.avi\nArchery/A\n").contains("line 2: clip A appears twice"));
     }
 
     #[test]
-    fn a_packed_data_set_gives_labels_and_split() {
+    fn a_packed_dataset_gives_labels_and_split() {
         let dir = tempfile::tempdir().unwrap();
         let clip = |id: &str, label, subsets: [Subset; 2]| Clip::new(id, label, subsets.to_vec());
         let classes = vec!["Archery".into(), "Surfing".into()];
@@ -243,7 +262,10 @@ mod tests {
         assert_eq!(find(&["Surfing_g01_c01", "Archery_g01_c01"], 2).unwrap(), expected);
         assert_eq!(find(&["Surfing_g01_c01"], 2).unwrap().split, "2");
         assert!(
-            find(&["Surfing_g01_c01"], 101).unwrap_err().to_string().contains("2 classes there, but scores of 101")
+            find(&["Surfing_g01_c01"], 101)
+                .unwrap_err()
+                .to_string()
+                .contains("the labels have 2 classes, but the scores have 101")
         );
     }
 
@@ -251,6 +273,6 @@ mod tests {
     fn a_folder_of_neither_kind_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let error = Labels::find(dir.path(), &scores(&["a"], 2), None).unwrap_err().to_string();
-        assert!(error.contains("neither a packed data set (manifest.json) nor official lists"), "{error}");
+        assert!(error.contains("no labels here; name a packed dataset (manifest.json)"), "{error}");
     }
 }

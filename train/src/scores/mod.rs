@@ -1,8 +1,13 @@
-//! Scores of a network: for each clip the sum of its samples' logits.
+//! Scores of a network: the sum of the samples' logits of each clip.
 //!
-//! `scores.npz` of a run holds `names` `[clips]`, `labels` `[clips]`, `logits` `[clips, classes]` and `samples` `[clips]`.
-//! Files of others are read where they say as much: npz files with `names` and `logits`, and pickled dictionaries
-//! `{name: float32[classes]}` as the reference code (jeffreyyihuang/two-stream-action-recognition) writes them.
+//! [`Scores`] holds them, and reads and writes files. [`accuracy`], [`confusion`] and
+//! [`calibration`] evaluate scores, [`Labels`] finds the actual classes, and [`fusion`] combines
+//! the scores of several networks.
+//!
+//! The file `scores.npz` of a run has the arrays `names` `[clips]`, `labels` `[clips]`, `logits`
+//! `[clips, classes]` and `samples` `[clips]`. Other readable formats are npz with `names` and
+//! `logits`, npy, CSV, and pickled dictionaries `{name: float32[classes]}` as the reference code
+//! (jeffreyyihuang/two-stream-action-recognition) writes them.
 
 pub mod accuracy;
 pub mod calibration;

@@ -1,48 +1,50 @@
 //! npy files: a header with type and shape, then the elements.
 //!
-//! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is Python source; only what
-//! numpy itself writes is understood, so a hostile one has nothing to work on.
+//! The format is described in
+//! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is Python
+//! source. This reader does not evaluate it and accepts only the form that numpy writes, so a
+//! hostile header is harmless.
 
 use inert_pickle::{DType, Kind};
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
-/// Headers of plain arrays take 128 bytes.
+/// Largest size of a header that is read. Headers of plain arrays take 128 bytes.
 const MAX_HEADER_BYTES: usize = 1 << 16;
 
-/// Why bytes are no npy file that is read.
+/// The reason why an npy file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum NpyFault {
-    /// The first bytes are others.
-    #[error("it does not start as npy files do")]
+    /// The file does not start with the magic bytes.
+    #[error("it does not start with the mark of an npy file")]
     Start,
-    /// The file is cut off.
-    #[error("it ends within its header: is the file whole?")]
+    /// The file ends within the header.
+    #[error("it ends within its header, so the file is incomplete")]
     Cut,
-    /// A later version of the format.
-    #[error("it has version {0} of the npy format; 1 to 3 are known")]
+    /// The version of the format is unknown.
+    #[error("it has version {0} of the npy format; only 1 to 3 are supported")]
     Version(u8),
-    /// The header is far longer than numpy's.
-    #[error("its header has {0} bytes; at most {MAX_HEADER_BYTES} are expected")]
+    /// The header is too long.
+    #[error("its header has {0} bytes; at most {MAX_HEADER_BYTES} are allowed")]
     HeaderBytes(usize),
     /// The header is not UTF-8.
-    #[error("its header is not text")]
+    #[error("its header is not UTF-8 text")]
     HeaderText,
     /// The header lacks a key.
     #[error("its header has no {0:?}")]
     NoKey(&'static str),
-    /// Elements have several fields.
-    #[error("its elements are records, not plain numbers or text")]
+    /// The elements have several fields.
+    #[error("its elements are records; only numbers and text are supported")]
     Records,
-    /// Elements of an unknown type.
-    #[error("its elements are of type {0:?}, which is not read")]
+    /// The elements have an unknown type.
+    #[error("its elements have the unsupported type {0:?}")]
     ElementType(String),
     /// The shape is not a list of sizes.
-    #[error("its header has no readable shape")]
+    #[error("its header has an invalid shape")]
     NoShape,
-    /// Type and shape take another number of bytes.
-    #[error("it holds {bytes} bytes of data, which {shape:?} of {dtype} do not take")]
+    /// The number of bytes does not match type and shape.
+    #[error("it has {bytes} bytes of data, which do not match shape {shape:?} of {dtype}")]
     DataBytes {
-        /// Bytes of data.
+        /// Number of bytes of data.
         bytes: usize,
         /// Shape in the header.
         shape: Vec<usize>,
@@ -51,11 +53,12 @@ pub enum NpyFault {
     },
 }
 
-/// An array in a file's bytes. Its data has the length that type and shape say.
+/// An array in the bytes of a file. The length of its data matches type and shape, except for
+/// pickled objects.
 pub(super) struct Npy<'a> {
     pub(super) dtype: DType,
     pub(super) shape: Vec<usize>,
-    /// The first index runs fastest, not the last.
+    /// Whether the first index runs fastest instead of the last.
     pub(super) fortran_order: bool,
     pub(super) data: &'a [u8],
 }
@@ -85,7 +88,8 @@ impl<'a> Npy<'a> {
     }
 }
 
-/// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`
+/// Reads the fields of a header, such as
+/// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
 fn fields(header: &str) -> Result<(DType, bool, Vec<usize>), NpyFault> {
     let value = |key: &'static str| {
         let after = header.split_once(&format!("'{key}'")).map(|(_, after)| after.trim_start());
@@ -129,8 +133,8 @@ mod tests {
             file(&format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"), &[0; 8])
         };
         assert!(fault(b"PK").contains("start"));
-        assert!(fault(b"\x93NUMPY\x01\x00\xff").contains("whole"));
-        assert!(fault(b"\x93NUMPY\x01\x00\xff\x00{}").contains("whole"));
+        assert!(fault(b"\x93NUMPY\x01\x00\xff").contains("incomplete"));
+        assert!(fault(b"\x93NUMPY\x01\x00\xff\x00{}").contains("incomplete"));
         assert!(fault(b"\x93NUMPY\x02\x00\xff\xff\xff\xff").contains("4294967295"));
         assert!(fault(b"\x93NUMPY\x09\x00\x00\x00").contains("version 9"));
         assert!(fault(&file("{}", b"")).contains("descr"));

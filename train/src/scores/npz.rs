@@ -1,4 +1,4 @@
-//! Score files of ours: npz, a zip archive of one npy file an array.
+//! Scores files in the format npz: a zip archive with one npy file per array.
 
 use super::clip_scores::Scores;
 use super::fault::ScoreFault;
@@ -15,20 +15,22 @@ use npyz::{DType as StoredType, Serialize, WriterBuilder};
 use std::collections::HashSet;
 use std::io::{self, Cursor, Read};
 
-/// How many times a file's size its arrays may have unpacked, beside [`SMALL_BYTES`]. Scores hardly shrink; names and labels do.
+/// Largest unpacked size of the arrays as a multiple of the file's size, in addition to
+/// [`SMALL_BYTES`]. Names and labels compress well, scores hardly.
 const MAX_UNPACKED: u64 = 64;
-/// What the arrays of any file may have.
+/// Unpacked size that the arrays of any file may have.
 const SMALL_BYTES: u64 = 1 << 20;
-/// Names of clips have a few dozen characters.
+/// Largest size of a name. Usual names have a few dozen characters.
 const MAX_NAME_BYTES: usize = 4 * 4096;
 
-/// An archive and how much of it may still be unpacked.
+/// An archive, with the number of bytes that may still be unpacked.
 struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     left: u64,
 }
 
-/// Reads `names`, `logits` and, where there, `labels` and `samples`. The rules of [`Scores`] are not checked yet.
+/// Reads `names`, `logits` and, if they exist, `labels` and `samples`. The caller must check the
+/// rules of [`Scores`].
 pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
     let zip = ZipArchive::new(Cursor::new(bytes)).map_err(ScoreFault::Zip)?;
     let mut archive = Archive { zip, left: bytes.len() as u64 * MAX_UNPACKED + SMALL_BYTES };
@@ -50,7 +52,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
     Ok(Scores { names, classes, logits, labels, samples })
 }
 
-/// Whether names can be those of clips: short, and each there once. This takes less memory than the names themselves.
+/// Checks that the names are short and unique. This takes less memory than decoding them.
 fn check_names(npy: &Npy<'_>) -> Result<(), ScoreFault> {
     if npy.dtype.bytes > MAX_NAME_BYTES {
         return Err(ScoreFault::NameBytes { found: npy.dtype.bytes, most: MAX_NAME_BYTES });
@@ -68,7 +70,7 @@ fn within<T>(array: &str, read: impl FnOnce() -> Result<T, ScoreFault>) -> Resul
     read().map_err(|fault| ScoreFault::Array { array: array.to_owned(), fault: Box::new(fault) })
 }
 
-/// Number of classes and logits `[clips, classes]`.
+/// Reads logits `[clips, classes]`, and returns the number of classes with them.
 pub(super) fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), ScoreFault> {
     let npy = Npy::parse(file)?;
     let other = ScoreFault::ElementType { found: npy.dtype, expected: "floats" };
@@ -86,7 +88,8 @@ pub(super) fn logits(file: &[u8], clips: usize) -> Result<(usize, Vec<f32>), Sco
     Ok((classes, transposed))
 }
 
-/// Whole numbers `[clips]`, or one number for all clips; `None` where there is no such array.
+/// Reads whole numbers `[clips]`, or one number for all clips. Returns none if the array does not
+/// exist.
 fn integers(archive: &mut Archive<'_>, name: &str, clips: usize) -> Result<Option<Vec<u32>>, ScoreFault> {
     let Some(file) = array(archive, name)? else { return Ok(None) };
     within(name, || {
@@ -112,7 +115,7 @@ fn required(archive: &mut Archive<'_>, name: &'static str) -> Result<Vec<u8>, Sc
     Err(ScoreFault::NoArray { array: name, found: first_few(&found) })
 }
 
-/// The npy file of an array, unpacked.
+/// Unpacks the npy file of an array. Returns none if it does not exist.
 fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, ScoreFault> {
     let mut entry = match archive.zip.by_name(&file_name_from_array_name(name)) {
         Ok(entry) => entry,
@@ -120,7 +123,7 @@ fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, Score
         Err(error) => return within(name, || Err(ScoreFault::ZipEntry(error))),
     };
     let mut bytes = Vec::new();
-    // The size that the archive states is not believed: what is really there is read, up to the limit.
+    // Reads the existing bytes up to the limit, because the size in the archive may be wrong.
     let read = entry.by_ref().take(archive.left + 1).read_to_end(&mut bytes);
     within(name, || read.map_err(ScoreFault::ZipRead))?;
     let left = archive.left.checked_sub(bytes.len() as u64);
@@ -128,7 +131,8 @@ fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, Score
     Ok(Some(bytes))
 }
 
-/// The scores as npz, uncompressed as `np.savez` does; `np.load(..., allow_pickle=False)` reads it.
+/// Encodes scores as npz without compression, like `np.savez`. `np.load(..., allow_pickle=False)`
+/// reads it.
 pub(super) fn encode(scores: &Scores) -> io::Result<Vec<u8>> {
     let mut npz = begin(&scores.names, scores.labels.as_deref())?;
     let (clips, classes) = (scores.names.len() as u64, scores.classes as u64);
@@ -139,7 +143,7 @@ pub(super) fn encode(scores: &Scores) -> io::Result<Vec<u8>> {
     Ok(npz.zip_writer().finish()?.into_inner())
 }
 
-/// The same of samples.
+/// Encodes the scores of samples as npz without compression.
 pub(super) fn encode_samples(scores: &SampleScores) -> io::Result<Vec<u8>> {
     let mut npz = begin(&scores.names, scores.labels.as_deref())?;
     let (clips, samples, classes) = (scores.names.len() as u64, scores.samples as u64, scores.classes as u64);
@@ -148,7 +152,7 @@ pub(super) fn encode_samples(scores: &SampleScores) -> io::Result<Vec<u8>> {
     Ok(npz.zip_writer().finish()?.into_inner())
 }
 
-/// An archive that holds the clips' names and labels.
+/// Starts an archive with the names and labels of the clips.
 fn begin(names: &[String], labels: Option<&[u32]>) -> io::Result<NpzWriter<Cursor<Vec<u8>>>> {
     let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
     let clips = names.len() as u64;
@@ -173,7 +177,7 @@ where
     T: Serialize + ?Sized + 'v,
     I: IntoIterator<Item = &'v T>,
 {
-    // Without a date of its own the entry would get the present one.
+    // A fixed date, because equal scores must give equal bytes.
     let options =
         FileOptions::default().compression_method(CompressionMethod::Stored).last_modified_time(DateTime::default());
     let dtype = StoredType::new_scalar(dtype.parse().expect("a type that numpy has"));
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// An npy file.
+    /// Encodes an npy file.
     fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}");
         [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
@@ -209,21 +213,21 @@ mod tests {
     fn arrays_that_unpack_to_far_more_than_the_file_are_refused() {
         let names = npy("<U1", "(4000000,)", &vec![0; 16_000_000]);
         let error = fault(&[("names", names)]);
-        assert_eq!(error, "array \"names\" has more than 64 times the file's size unpacked; it is not read");
+        assert_eq!(error, "array \"names\" would unpack to more than 64 times the size of the file, so it is not read");
         let few = npy("<U1", "(2,)", b"a\0\0\0b\0\0\0");
         let logits = npy("<f4", "(2, 2000000)", &vec![0; 16_000_000]);
-        assert!(fault(&[("names", few), ("logits", logits)]).starts_with("array \"logits\" has more than 64 times"));
+        assert!(
+            fault(&[("names", few), ("logits", logits)])
+                .starts_with("array \"logits\" would unpack to more than 64 times")
+        );
     }
 
     #[test]
     fn names_that_no_clips_have_are_refused_before_they_are_text() {
         let wide = npy("<U50000", "(2,)", &vec![0; 400_000]);
-        assert_eq!(
-            fault(&[("names", wide)]),
-            "array \"names\": its names take 200000 bytes each; at most 16384 are read"
-        );
+        assert_eq!(fault(&[("names", wide)]), "array \"names\": a name has 200000 bytes; at most 16384 are allowed");
         let empty = npy("<U1", "(200000,)", &vec![0; 800_000]);
-        assert_eq!(fault(&[("names", empty)]), "array \"names\": name number 2 is there twice");
+        assert_eq!(fault(&[("names", empty)]), "array \"names\": name number 2 appears twice");
     }
 
     #[test]

@@ -1,31 +1,31 @@
 //! The logits of each sample, before they are summed over a clip.
 
-/// What a network said of each sample of a list of clips.
+/// The logits of a network for each sample of a list of clips.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleScores {
     /// Names of the clips.
     pub names: Vec<String>,
-    /// The right class of each clip, where known.
+    /// Actual class of each clip, if known.
     pub labels: Option<Vec<u32>>,
     /// Number of classes.
     pub classes: usize,
     /// Number of samples of each clip.
     pub samples: usize,
-    /// Crops that each sample's logits are the sum of.
+    /// Number of crops per sample, whose logits are summed.
     pub views: u32,
-    /// `[clips, samples]`: a sample's frame, or the first of its stack, from 0.
+    /// Frame of each sample, or the first frame of its stack, from 0: `[clips, samples]`.
     pub frames: Vec<u32>,
-    /// `[clips, samples, classes]`, the last index fastest; sums over the crops of a sample.
+    /// Sums over the crops of each sample, `[clips, samples, classes]`, the last index fastest.
     pub logits: Vec<f32>,
 }
 
 impl SampleScores {
-    /// Logits of one sample, `[classes]`.
+    /// Returns the logits of a sample, `[classes]`.
     pub fn row(&self, clip: usize, sample: usize) -> &[f32] {
         &self.logits[(clip * self.samples + sample) * self.classes..][..self.classes]
     }
 
-    /// Frames of a clip's samples.
+    /// Returns the frames of a clip's samples.
     pub fn frames_of(&self, clip: usize) -> &[u32] {
         &self.frames[clip * self.samples..][..self.samples]
     }

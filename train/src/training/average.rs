@@ -1,16 +1,17 @@
-//! A running average of a network's weights, which is steadier than the weights themselves (Polyak and Juditsky 1992).
+//! A running average of a network's weights, which varies less than the weights (Polyak and
+//! Juditsky 1992).
 
 use anyhow::{Context, Result, bail};
 use candle_convnet::Model;
 use candle_core::Tensor;
 use std::collections::HashMap;
 
-/// Tensors of a network that keep their values when it moves on.
+/// Copies tensors of a network, so that later steps do not change the copies.
 pub fn copied(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Tensor)>> {
     tensors.iter().map(|(name, tensor)| Ok((name.clone(), tensor.copy()?))).collect()
 }
 
-/// Averages of all parameters and running statistics of a network.
+/// A running average of all parameters and running statistics of a network.
 #[derive(Debug)]
 pub struct Average {
     share: f64,
@@ -19,7 +20,8 @@ pub struct Average {
 }
 
 impl Average {
-    /// Of a network that has taken no step. `share` of the past stays in it at each step; none for 0.
+    /// Starts the average of a network that has taken no step. Each step keeps the share `share` of
+    /// the past. Returns none for share 0.
     pub fn new(share: f64, model: &Model) -> Result<Option<Self>> {
         if share == 0.0 {
             return Ok(None);
@@ -27,22 +29,31 @@ impl Average {
         Ok(Some(Self { share, steps: 0, tensors: copied(&model.tensors())? }))
     }
 
-    /// As a checkpoint holds it, behind `steps` steps.
+    /// Restores the average of a checkpoint, which has seen `steps` steps.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
     pub fn resumed(share: f64, model: &Model, saved: &HashMap<String, Tensor>, steps: u64) -> Result<Option<Self>> {
         let Some(mut average) = Self::new(share, model)? else { return Ok(None) };
         average.steps = steps;
         for (name, tensor) in &mut average.tensors {
-            let saved = saved.get(name).with_context(|| format!("no average of {name} in it"))?;
+            let saved = saved.get(name).with_context(|| {
+                format!("the average of tensor {name} is missing; restore the checkpoint or start a new run")
+            })?;
             if saved.shape() != tensor.shape() {
-                bail!("average of {name}: shape {:?}, expected {:?}", saved.shape(), tensor.shape());
+                bail!(
+                    "the average of tensor {name} has shape {:?}, but the network needs {:?}",
+                    saved.shape(),
+                    tensor.shape()
+                );
             }
             *tensor = saved.to_device(tensor.device())?;
         }
         Ok(Some(average))
     }
 
-    /// Takes the weights behind a step in. At first the past counts less, (1 + n) / (10 + n) of it behind n steps, so that the
-    /// start does not linger.
+    /// Adds the weights after a step. After n steps the past counts at most (1 + n) / (10 + n), so
+    /// that the first weights lose their influence soon.
     pub fn take_in(&mut self, model: &Model) -> Result<()> {
         let n = self.steps as f64;
         let past = self.share.min((1.0 + n) / (10.0 + n));
@@ -53,12 +64,12 @@ impl Average {
         Ok(())
     }
 
-    /// The averages, sorted by name.
+    /// Returns the averages, sorted by name.
     pub fn tensors(&self) -> &[(String, Tensor)] {
         &self.tensors
     }
 
-    /// Gives the network the averages as its weights; returns those that it had.
+    /// Replaces the weights of the network by the averages, and returns the weights that it had.
     pub fn put_in(&self, model: &Model) -> Result<Vec<(String, Tensor)>> {
         let weights = copied(&model.tensors())?;
         model.load_tensors(&self.tensors.iter().cloned().collect())?;

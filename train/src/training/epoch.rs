@@ -1,4 +1,4 @@
-//! The steps of an epoch, and what they leave.
+//! The training steps of an epoch, and their results.
 
 use super::trainer::{DIVERGED, End, Trainer};
 use crate::base::console::Figures;
@@ -14,10 +14,10 @@ use clipshard::order::Draws;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Numbers of the draws of a step's dropout, which no clip has.
+/// Bit that tells the random numbers of a step's dropout from those of a clip.
 const DROPOUT_DRAWS: u64 = 1 << 63;
 
-/// A step whose results were not waited for.
+/// A step whose results have not been read yet.
 struct Pending {
     step: usize,
     outputs: StepOutputs,
@@ -25,7 +25,7 @@ struct Pending {
 }
 
 impl Trainer<'_> {
-    /// Takes the steps of the epoch from the cursor on.
+    /// Takes the steps of the epoch, starting at the cursor.
     pub(super) fn train_epoch(&mut self) -> Result<End> {
         let Settings { batch_size, view, label_smoothing, dropout, checkpoint_minutes, .. } = *self.settings;
         let Cursor { epoch, step, .. } = self.state.cursor;
@@ -37,7 +37,7 @@ impl Trainer<'_> {
         let mut batches = self.training_batches(Arc::clone(&samples), step)?;
         let mut last_checkpoint = Instant::now();
         let decoding_before = self.state.decode_seconds;
-        // Results are taken in one step late, so that a GPU never waits for them.
+        // Reads results one step late, so that a GPU never waits for the processor.
         let mut pending: Option<Pending> = None;
         let end = loop {
             if self.is_at_limit() {
@@ -46,7 +46,8 @@ impl Trainer<'_> {
             let start = Instant::now();
             let now = batches.next(|batch| self.take_step(&mut stepper, batch, &samples));
             let Some(now) = now? else { break End::Finished };
-            // A GPU is computing now: the next batch may go there beside that, if it is ready.
+            // A GPU is computing now. Meanwhile, copies the next batch to it if that batch is
+            // ready.
             batches.look_ahead_if_ready()?;
             let images = now.labels.len();
             if let Some(before) = pending.replace(now) {
@@ -70,7 +71,7 @@ impl Trainer<'_> {
         Ok(end)
     }
 
-    /// Starts the step at the cursor.
+    /// Starts the step at the cursor, and does not wait for its results.
     fn take_step(&mut self, stepper: &mut Stepper, batch: &DeviceBatch<'_>, samples: &TrainSamples) -> Result<Pending> {
         let Cursor { epoch, step, .. } = self.state.cursor;
         let labels: Vec<u32> = batch.samples().map(|i| samples.label(i)).collect();
@@ -84,7 +85,7 @@ impl Trainer<'_> {
         Ok(Pending { step, outputs, labels })
     }
 
-    /// Takes in the step after which none is under way; the wait is part of it.
+    /// Reads the results of the last step, and adds the time of waiting for them to that step.
     fn take_in_last(&mut self, stepper: &mut Stepper, last: Option<Pending>) -> Result<()> {
         let Some(last) = last else { return Ok(()) };
         let start = Instant::now();
@@ -94,6 +95,9 @@ impl Trainer<'_> {
     }
 
     /// Waits for a step's results and adds them to the meters.
+    ///
+    /// # Errors
+    /// The loss is NaN or infinite, or the device fails.
     fn take_in(&mut self, stepper: &mut Stepper, pending: Pending) -> Result<()> {
         let Pending { step, outputs, labels } = pending;
         let StepResult { loss, logits } = stepper.finish(outputs)?;
@@ -119,7 +123,7 @@ impl Trainer<'_> {
 }
 
 impl Seconds {
-    /// Adds a step that took `batch`, waits included.
+    /// Adds a step that took the time `batch`, which includes its waits.
     pub(super) fn add(&mut self, batch: Duration, waits: Waits) {
         self.batch.add(batch.as_secs_f64(), 1);
         self.data.add(waits.data.as_secs_f64(), 1);

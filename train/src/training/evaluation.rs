@@ -1,4 +1,7 @@
-//! The test pass: many samples of each clip, raw logits summed per clip.
+//! The test pass: the network sees several samples of each clip, and their logits are summed per
+//! clip.
+//!
+//! [`Evaluation`] holds the clips and settings of a pass, and [`Outcome`] its results.
 
 use crate::base::console::{Console, Figures};
 use crate::base::meters::{Scored, cross_entropy};
@@ -19,57 +22,61 @@ use clipshard::Dataset;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Samples that a card takes at once: its results for a sample do not depend on the others, and small batches leave it idle.
+/// Number of samples in a batch on a GPU, where small batches would leave it idle. The batch size
+/// does not change the results.
 const CARD_BATCH: usize = 256;
-/// Pixels that the processor takes at once, and samples at most: where images are small, a batch's work is mostly on the weights.
+/// Number of pixels in a batch on the CPU.
 const CPU_PIXELS: usize = 16 * 224 * 224;
+/// Largest number of samples in a batch on the CPU: with small images, most of the work is on the
+/// weights.
 const CPU_BATCH: usize = 128;
 
-/// What a test pass needs beside the network.
+/// The inputs of a test pass, except for the network.
 pub struct Evaluation<'a> {
-    /// The packed data set.
+    /// The packed dataset.
     pub data: &'a Arc<Dataset>,
-    /// The clips.
+    /// The clips to test.
     pub clips: &'a Arc<[SplitClip]>,
-    /// Which frames they are seen by.
+    /// The stream that the network reads.
     pub stream: Stream,
     /// Side of the network's input in pixels.
     pub side: usize,
     /// How the network sees clips.
     pub view: View,
-    /// Classes.
+    /// Number of classes.
     pub classes: usize,
-    /// Samples a batch, at least; a card takes more at once.
+    /// Smallest number of samples in a batch; the pass uses larger batches where they are faster.
     pub batch_size: usize,
-    /// Decode threads.
+    /// Number of decode threads.
     pub threads: usize,
-    /// Where the network is.
+    /// The device of the network.
     pub compute: &'a Compute,
-    /// Whether damaged samples are replaced by others of their clips.
+    /// Whether other samples of the clip replace damaged ones.
     pub skip_damaged: bool,
-    /// Whether each sample's logits are kept beside the sums.
+    /// Whether the outcome has the logits of each sample, in addition to the sums.
     pub keeps_samples: bool,
 }
 
-/// What a test pass gives.
+/// The results of a test pass.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Loss and precisions of the clips. Where logits are summed, the loss is that of sums of 19, say, so it reads high.
+    /// Loss and accuracy over the clips. With the consensus `sum`, the loss is that of summed
+    /// logits and therefore higher than the training loss.
     pub scored: Scored,
     /// Summed logits of each clip.
     pub scores: Scores,
-    /// Logits of each sample, if they were to be kept.
+    /// Logits of each sample, if `keeps_samples` is set.
     pub samples: Option<SampleScores>,
-    /// Seconds a batch.
+    /// Mean times of a batch.
     pub seconds: Seconds,
-    /// What the decode threads did.
+    /// Work of the decode threads.
     pub decoding: Work,
-    /// Damaged samples that were replaced.
+    /// Number of damaged samples that were replaced.
     pub damaged: u64,
 }
 
 impl Outcome {
-    /// The loss or a score that is NaN or infinite, if there is one: `the test loss is NaN`.
+    /// Describes a loss or score that is NaN or infinite, if there is one: `the test loss is NaN`.
     pub fn fault(&self) -> Option<String> {
         let loss = self.scored.loss;
         if !loss.is_finite() {
@@ -85,7 +92,10 @@ impl Outcome {
 }
 
 impl Evaluation<'_> {
-    /// Runs the pass; none where `stop` ended it.
+    /// Runs the pass. Returns none if `stop` ended it.
+    ///
+    /// # Errors
+    /// A sample cannot be read, or the device fails.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let options = input::test_options(self.view).damage(input::damage(self.skip_damaged));
         let samples = input::test_samples(self.data, self.clips, (self.stream, self.side), options)?;
@@ -114,8 +124,8 @@ impl Evaluation<'_> {
                 Some(None) => return Ok(None),
                 Some(Some(started)) => started,
             };
-            // A GPU is computing now: the next batch comes and goes there beside that. What is waited here counts as waiting,
-            // though the GPU may be busy.
+            // A GPU is computing now. Meanwhile, loads the next batch and starts its copy. The wait
+            // for that batch counts as waiting, although the GPU may be busy.
             batches.look_ahead()?;
             let logits = logits.flatten_all()?.to_vec1::<f32>()?;
             for (i, logits) in seen.clone().zip(logits.chunks_exact(self.classes)) {
@@ -165,7 +175,7 @@ impl Evaluation<'_> {
         self.clips.iter().map(|clip| clip.label).collect()
     }
 
-    /// Returns the loss and the precisions of sums of logits `[clips, classes]`.
+    /// Returns loss and accuracy of the sums of logits `[clips, classes]`.
     fn scored(&self, sums: &[f32]) -> Scored {
         let labels = self.labels();
         let Accuracy { top1, top5 } = accuracy(sums, self.classes, &labels);
@@ -181,12 +191,13 @@ impl Evaluation<'_> {
     }
 }
 
-/// Starts the forward passes of all views of a batch; returns the sum of their logits `[n, classes]`.
+/// Starts the forward passes of all views of a batch, and returns the sum of their logits,
+/// `[n, classes]`.
 fn logits_of(net: &ResNet, batch: &DeviceBatch<'_>) -> Result<Tensor> {
     let mut logits: Option<Tensor> = None;
     for input in batch.inputs()? {
         let view = net.forward_t(&input, false)?;
         logits = Some(logits.map_or(Ok(view.clone()), |sum| sum + view)?);
     }
-    logits.context("a test sample without a view")
+    logits.context("a test sample has no view")
 }

@@ -1,4 +1,8 @@
-//! Training: how a run begins, its steps and epochs, and the test pass after each.
+//! Training: the start of a run, its epochs of steps, and the test pass after each epoch.
+//!
+//! [`start::Start`] creates a run or restores it from a checkpoint. [`trainer::Trainer`] then runs
+//! the epochs, and [`evaluation::Evaluation`] tests the network or its running average
+//! ([`average::Average`]).
 
 pub mod average;
 mod epoch;

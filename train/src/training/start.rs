@@ -1,4 +1,4 @@
-//! How a run begins: with weights to start from, or where its checkpoint left it.
+//! The start of a run: a new one with initial weights, or one that continues from its checkpoint.
 
 use super::average::Average;
 use crate::base::console::quoted;
@@ -22,15 +22,15 @@ use std::path::Path;
 
 /// A run that is ready to take its next step.
 pub struct Start {
-    /// Its folder, locked.
+    /// Its folder, which is locked.
     pub folder: RunFolder,
     /// The network.
     pub model: Model,
     /// The optimiser.
     pub sgd: Sgd,
-    /// Average of the network's weights, where that is what is tested.
+    /// Running average of the network's weights, if the run tests the average.
     pub average: Option<Average>,
-    /// Where the run is.
+    /// State of the run.
     pub state: State,
 }
 
@@ -64,12 +64,12 @@ pub fn first_state(settings: &Settings, data: &Dataset, compute: &Compute) -> Re
 }
 
 impl Start {
-    /// Begins a run in the folder `dir`; `state` is its first.
+    /// Starts a run in the folder `dir` from its first state.
     ///
     /// # Errors
-    /// The weights cannot be read, or the folder is not as `existing` says.
+    /// The weights cannot be read, or `existing` does not allow the folder as it is.
     pub fn fresh(dir: &Path, existing: Existing, settings: &Settings, device: &Device, state: State) -> Result<Self> {
-        // The weights are read before the folder is touched: a wrong path must not cost an older run.
+        // Reads the weights before changing the folder: a wrong path must not destroy an older run.
         let model = first_model(settings, state.network.classes.len(), device)?;
         let folder = RunFolder::open(dir, existing)?;
         let sgd = optimiser(settings, &model)?;
@@ -77,10 +77,12 @@ impl Start {
         Ok(Self { folder, model, sgd, average, state })
     }
 
-    /// Continues a run where its checkpoint left it. `fresh` is the state that it would begin with.
+    /// Continues a run from its checkpoint. `fresh` is the state of a new run with the same
+    /// settings.
     ///
     /// # Errors
-    /// The checkpoint cannot be read, or is of a run with other settings, another network or another data set.
+    /// The checkpoint or a file of the best epoch cannot be read, or belongs to a run with another
+    /// precision, network or dataset.
     pub fn resumed(folder: RunFolder, settings: &Settings, compute: &Compute, fresh: &State) -> Result<Self> {
         let path = folder.checkpoint();
         let (mut state, tensors) = checkpoint::load(&path)?;
@@ -89,17 +91,21 @@ impl Start {
             && now != used
         {
             bail!(Usage(format!(
-                "cannot resume: this device computes in {now}, but the run used {used}; add --precision {used}"
+                "cannot resume: the precision of this device is {now}, but the run used {used}; add --precision {used}"
             )));
         }
         check_best(&folder, settings, &state)?;
         state.settings.clone_from(&fresh.settings);
         if state.network != fresh.network {
-            bail!("{}: it is of another network or data set than these settings say", path.display());
+            bail!(
+                "{}: the network or its classes do not match the settings; use the dataset and the settings of the run",
+                path.display()
+            );
         }
         if state.manifest_crc32 != fresh.manifest_crc32 {
             bail!(
-                "{}: the run read another data set than {} holds now; give --data the one that it began with, or start a new run",
+                "{}: the dataset {} has changed since the run started; restore it, use --data with the original one, \
+                 or start a new run",
                 path.display(),
                 settings.data.display()
             );
@@ -120,7 +126,7 @@ impl Start {
 fn optimiser(settings: &Settings, model: &Model) -> Result<Sgd> {
     let config = SgdConfig::new(settings.lr)
         .with_weight_decay(settings.weight_decay)
-        // Biases and norms are spared: weight decay on them does harm (He et al. 2018).
+        // Biases and norms have no weight decay, because it harms accuracy (He et al. 2018).
         .with_decay(Decay::Weights)
         .with_clip_norm((settings.clip_grad > 0.0).then_some(settings.clip_grad));
     let mut sgd = Sgd::new(model.trainable(), config)?;
@@ -128,7 +134,7 @@ fn optimiser(settings: &Settings, model: &Model) -> Result<Sgd> {
     Ok(sgd)
 }
 
-/// A network of these settings with weights to start from.
+/// Creates the network of these settings with its initial weights.
 fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
     let config = ResNetConfig::new(settings.depth()?, settings.stream.channels(), classes);
     if settings.weights == "none" {
@@ -138,10 +144,11 @@ fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<M
     Ok(Model::from_weights(&config, path, weights::read(path)?, settings.seed, device)?)
 }
 
-/// No manifest is larger.
+/// Largest size of a manifest that is read.
 const MOST_MANIFEST_BYTES: u64 = 1 << 30;
 
-/// Checksum of the manifest, by which a run knows its data again.
+/// Returns the checksum of the manifest, with which a resumed run checks that its dataset is the
+/// same.
 fn manifest_crc32(data: &Dataset) -> Result<u32> {
     let path = data.dir().join(MANIFEST_FILE);
     let bytes =
@@ -149,14 +156,16 @@ fn manifest_crc32(data: &Dataset) -> Result<u32> {
     Ok(crc32fast::hash(&bytes))
 }
 
-/// Checks that the files of the best epoch so far are there: no later epoch need write them again.
+/// Checks that the files of the best epoch are complete, because no later epoch might write them
+/// again.
 fn check_best(folder: &RunFolder, settings: &Settings, state: &State) -> Result<()> {
     let Some(best) = state.best() else { return Ok(()) };
     let scores = if settings.val_groups.is_empty() { folder.scores() } else { folder.validation_scores() };
     let network = network_file::load(&folder.best()).map(drop);
     network.and_then(|()| Scores::load(&scores).map(drop)).with_context(|| {
         format!(
-            "cannot resume: the results of the best epoch, {}, are not whole; restore them, or start a new run from this one with --weights {}",
+            "cannot resume: the files of the best epoch, {}, are damaged or missing; restore them, or start a new run \
+             with --weights {}",
             best.epoch,
             quoted(&folder.checkpoint())
         )

@@ -25,40 +25,40 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// A run: what it reads, what it learns, where it is.
+/// A run in training: its inputs, its network and its state.
 pub struct Trainer<'a> {
     /// All settings.
     pub settings: &'a Settings,
-    /// The packed data set.
+    /// The packed dataset.
     pub data: &'a Arc<Dataset>,
     /// The clips of the split.
     pub split: &'a Split,
-    /// Where results go.
+    /// The folder of the results.
     pub folder: &'a RunFolder,
-    /// Where the network is.
+    /// The device of the network.
     pub compute: &'a Compute,
-    /// What a person sees.
+    /// The output for the user.
     pub console: Console,
     /// The network.
     pub model: Model,
     /// The optimiser.
     pub sgd: Sgd,
-    /// Average of the network's weights, where that is what is tested.
+    /// Running average of the network's weights, if the run tests the average.
     pub average: Option<Average>,
-    /// Everything else that a checkpoint holds.
+    /// The state: everything else in a checkpoint.
     pub state: State,
-    /// Steps of the whole run after which it stops.
+    /// Number of steps, counted from the start of the run, after which it stops.
     pub limit_steps: Option<u64>,
-    /// Asked by a signal.
+    /// The request of a signal to stop.
     pub stop: Stop,
 }
 
-/// Why a run ended.
+/// The reason why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// All epochs are over.
+    /// All epochs are complete.
     Finished,
-    /// A signal, or the limit of steps: the checkpoint goes on from here.
+    /// A signal or the step limit stopped it. The checkpoint continues from here.
     Stopped,
 }
 
@@ -67,7 +67,11 @@ impl Trainer<'_> {
         self.split.train.len().div_ceil(self.settings.batch_size)
     }
 
-    /// Trains until all epochs are over or something stops it.
+    /// Trains until all epochs are complete, or until a signal or the step limit stops it.
+    ///
+    /// # Errors
+    /// A sample cannot be read, a file cannot be written, the device fails, or training has
+    /// diverged.
     pub fn run(&mut self) -> Result<End> {
         if self.state.cursor.epoch < self.settings.epochs {
             self.console.say(&self.epoch_table().head());
@@ -83,7 +87,8 @@ impl Trainer<'_> {
             let weights = self.average.as_ref().map(|average| average.put_in(&self.model)).transpose()?;
             let outcome = self.test_epoch();
             let tested = self.model.tensors();
-            // Copied: the best network is written from it when the training weights are in place again.
+            // A copy, because the best network is written after the training weights have been
+            // restored.
             let tested = weights.as_ref().map(|_| copied(&tested)).transpose()?.unwrap_or(tested);
             if let Some(weights) = weights {
                 self.model.load_tensors(&weights.into_iter().collect())?;
@@ -95,7 +100,7 @@ impl Trainer<'_> {
         Ok(if self.test_best()? { End::Finished } else { End::Stopped })
     }
 
-    /// The test pass of an epoch; none where a signal ended it.
+    /// Runs the test pass of an epoch. Returns none if a signal ended it.
     fn test_epoch(&self) -> Result<Option<Outcome>> {
         if self.settings.precise_bn > 0 && !self.take_statistics()? {
             return Ok(None);
@@ -103,7 +108,8 @@ impl Trainer<'_> {
         self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop)
     }
 
-    /// Where held-out clips chose the best epoch: sees the test clips once, with its network. False where a signal ended that.
+    /// Tests the best network once on the test clips, if held-out clips chose the best epoch.
+    /// Returns false if a signal ended the pass.
     fn test_best(&mut self) -> Result<bool> {
         let epochs = self.state.history.len();
         if self.split.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
@@ -153,21 +159,21 @@ impl Trainer<'_> {
         Ok(input::training_samples(self.data, &self.split.train, (stream, view, input_size), choices)?)
     }
 
-    /// Starts the batches of a training pass, from `first_batch` on.
+    /// Starts to load the batches of a training pass, from `first_batch` on.
     pub(super) fn training_batches(&self, samples: Arc<TrainSamples>, first_batch: usize) -> Result<DeviceBatches> {
         let Settings { batch_size, threads, .. } = *self.settings;
         let plan = Plan { batch_size, first_sample: first_batch * batch_size, threads };
         DeviceBatches::start(self.compute, samples, plan, self.training_pixels())
     }
 
-    /// Returns what the pixels of a training sample become.
+    /// Returns the description of a training sample's pixels.
     fn training_pixels(&self) -> SamplePixels {
         let Settings { stream, input_size, view, .. } = *self.settings;
         SamplePixels { stream, side: input_size, views: view.segments, range: view.range(stream) }
     }
 
-    /// Takes the batch norms' statistics of `precise_bn` of the epoch's training clips, seen as in training; false where a
-    /// signal ended that. Later training does not read them.
+    /// Computes the statistics of the batch norms from `precise_bn` training samples of the epoch.
+    /// Training itself does not use them. Returns false if a signal ended the pass.
     fn take_statistics(&self) -> Result<bool> {
         let samples = self.training_samples()?;
         let batches_wanted = self.settings.precise_bn.min(samples.len()).div_ceil(self.settings.batch_size);
@@ -204,7 +210,8 @@ impl Trainer<'_> {
         schedule.rate(self.state.plateau.lr, *warm_up, milestones, place)
     }
 
-    /// Takes the results of an epoch, whose test saw the network `tested`, in: history, scheduler, best network, files, tables.
+    /// Ends an epoch whose test used the network `tested`: updates the history, the scheduler, the
+    /// best network, the files and the printed tables.
     fn end_epoch(&mut self, outcome: &Outcome, tested: &[(String, Tensor)]) -> Result<()> {
         let result = EpochResult {
             epoch: self.state.cursor.epoch,
@@ -227,7 +234,8 @@ impl Trainer<'_> {
         self.state.cursor.step = 0;
         self.state.meters = TrainMeters::default();
         self.state.seconds = Seconds::default();
-        // Best network and scores come before the checkpoint that says that the epoch is over: a run that is killed in between does the epoch's test again.
+        // Writes the best network and the scores before the checkpoint that ends the epoch: a run
+        // that is killed in between repeats the test of the epoch.
         if is_best {
             network_file::save(&self.folder.best(), &self.state.network, tested)?;
             let is_held_out = !self.split.held_out.is_empty();
@@ -256,7 +264,7 @@ impl Trainer<'_> {
         EpochTable { judges: self.judges() }
     }
 
-    /// To `log.jsonl`, and to a program that listens.
+    /// Writes an event to `log.jsonl`, and prints it if events are requested.
     pub fn log(&self, event: &serde_json::Value) -> Result<()> {
         self.console.event(event);
         self.folder.log(event)
@@ -269,7 +277,10 @@ impl Trainer<'_> {
         let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
         if let Some(name) = tensors.not_finite()? {
             let Cursor { epoch, step, .. } = self.state.cursor;
-            bail!("tensor {name} contains NaN or infinity at epoch {epoch}, step {step}: {DIVERGED}; the last checkpoint is kept");
+            bail!(
+                "tensor {name} contains NaN or infinity at epoch {epoch}, step {step}: {DIVERGED}; \
+                 the last checkpoint is kept"
+            );
         }
         checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
     }
@@ -281,10 +292,11 @@ impl fmt::Debug for Trainer<'_> {
     }
 }
 
-/// What a number says that is NaN or infinite, and the cure.
+/// The end of every error about a number that is NaN or infinite: the reason and the cure.
 pub(super) const DIVERGED: &str = "the training diverged; start a new run with a lower --lr";
 
-/// An error where a test pass shows that training has diverged. The checkpoint and the best network stay as they are.
+/// Returns an error if a test pass shows that training has diverged. The checkpoint and the best
+/// network stay unchanged.
 fn check(outcome: &Outcome, place: &str) -> Result<()> {
     match outcome.fault() {
         Some(fault) => bail!("{fault} {place}: {DIVERGED}"),

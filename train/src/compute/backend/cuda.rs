@@ -1,4 +1,4 @@
-//! Computing on NVIDIA GPUs: what `candle-convnet` offers, and how a GPU is found and opened.
+//! Computation on NVIDIA GPUs: finds and opens a GPU, and re-exports the types of `candle-convnet`.
 
 use crate::compute::profile::{Op, Profile};
 use anyhow::{Context, Result, anyhow, bail};
@@ -8,7 +8,7 @@ pub use candle_convnet::cuda::{
 };
 use candle_core::{DType, Device};
 
-/// The cure for every error here.
+/// The end of each error about a GPU: a cure that always works.
 const CURE: &str = "or use --device cpu";
 
 /// Returns the number of the first GPU, if there is one.
@@ -16,34 +16,37 @@ pub fn first() -> Result<Option<usize>> {
     Ok((!cards()?.is_empty()).then_some(0))
 }
 
-/// Lists all GPUs; none without a driver.
+/// Lists all GPUs; the list is empty without a driver.
 fn cards() -> Result<Vec<Card>> {
     if cuda_delayload::load_driver().is_err() {
         return Ok(Vec::new());
     }
     let cards = visible().map_err(|error| anyhow!("{error}, {CURE}"))?;
-    // Without a GPU the libraries are not needed.
+    // Loads the libraries only if there is a GPU, because nothing else needs them.
     if !cards.is_empty() {
-        cuda_delayload::load().map_err(|error| anyhow!("{error}; install it (pip's packages will do), {CURE}"))?;
+        cuda_delayload::load().map_err(|error| anyhow!("{error}; install it, for example with pip, {CURE}"))?;
     }
     Ok(cards)
 }
 
-/// Opens a GPU by its number and returns its name, too.
+/// Opens a GPU by its number, and returns it with its name.
 pub fn open(ordinal: usize, tf32: bool, deterministic: bool) -> Result<(Device, String)> {
     let device = format!("--device cuda:{ordinal}");
     cuda_delayload::load_driver().map_err(|error| anyhow!("{device}: {error}; install it, {CURE}"))?;
     let cards = cards().context(device.clone())?;
     let Some(card) = cards.get(ordinal) else {
         let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
-        let there = if names.is_empty() { "none".into() } else { names.join(", ") };
-        bail!("{device}: no such card (there is: {there}); use another number, {CURE}");
+        if names.is_empty() {
+            bail!("{device}: no GPU was found; use --device cpu");
+        }
+        bail!("{device}: no GPU has this number (found: {}); use another number, {CURE}", names.join(", "));
     };
     let opened = open_card(ordinal, CudaConfig::default().with_tf32(tf32).with_deterministic(deterministic));
     Ok((opened.map_err(|error| anyhow!("{device}: {error}, {CURE}"))?, card.name.clone()))
 }
 
-/// Times the ops of `work`, which must not wait for the GPU, and measures what the GPU reaches at most with images of `dtype`.
+/// Times the ops of `work` and measures the peak rates of the GPU for images of `dtype`. `work`
+/// must not wait for the GPU.
 pub fn profile(
     device: &Device,
     dtype: DType,

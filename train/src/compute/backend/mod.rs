@@ -1,5 +1,6 @@
-//! What GPUs offer to this program. This is the one place that knows whether it was built with CUDA: `cuda` and `none` offer the
-//! same functions and types, and in a build without CUDA those types have no values.
+//! The GPU functions of this program. Only this module depends on the feature `cuda`: `cuda` and
+//! `none` have the same functions and types, and in a build without CUDA these types have no
+//! values.
 
 #[cfg(feature = "cuda")]
 mod cuda;

@@ -1,4 +1,5 @@
-//! Stands in for CUDA in a build without it. No value of these types exists, and no device of such a build is a GPU.
+//! Replacement of the module `cuda` in a build without CUDA. Its types have no values, and no
+//! device is a GPU.
 
 use crate::base::usage::Usage;
 use crate::compute::profile::Profile;
@@ -9,16 +10,17 @@ use std::collections::BTreeMap;
 /// The algorithms that a GPU chose, by operation.
 pub type Choices = BTreeMap<String, String>;
 
-/// Returns the number of the first GPU: a build without CUDA sees none.
+/// Returns none, because a build without CUDA finds no GPU.
 #[expect(clippy::unnecessary_wraps, reason = "looking for a GPU can fail in a build with CUDA")]
 pub fn first() -> anyhow::Result<Option<usize>> {
     Ok(None)
 }
 
-/// Refuses to open a GPU.
+/// Returns an error, because a build without CUDA cannot open a GPU.
 pub fn open(ordinal: usize, _tf32: bool, _deterministic: bool) -> anyhow::Result<(Device, String)> {
     bail!(Usage(format!(
-        "--device cuda:{ordinal}: this program was built without CUDA; build it with --features cuda, or use --device cpu"
+        "--device cuda:{ordinal}: this program was built without CUDA; \
+         build it with --features cuda, or use --device cpu"
     )))
 }
 

@@ -1,4 +1,4 @@
-//! Scores of several files brought together: the same clips in the same order, and their labels.
+//! Alignment of the scores of several files: the same clips in the same order, and their labels.
 
 use super::options::FuseOptions;
 use crate::base::console::note;
@@ -6,7 +6,7 @@ use crate::scores::{Labels, Scores, clip_key, first_few};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
-/// Reads score files and brings them into the order of the first.
+/// Reads scores files, and reorders their clips as in the first.
 pub(super) fn load_aligned(paths: &[PathBuf], names: Option<&[String]>) -> Result<Vec<Scores>> {
     let mut scores: Vec<Scores> = Vec::with_capacity(paths.len());
     for path in paths {
@@ -17,7 +17,10 @@ pub(super) fn load_aligned(paths: &[PathBuf], names: Option<&[String]>) -> Resul
     Ok(scores)
 }
 
-/// Brings scores into the order of the first file's, which must have the same clips and classes.
+/// Reorders scores as those of the first file.
+///
+/// # Errors
+/// The two do not have the same clips and number of classes.
 pub fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) -> Result<Scores> {
     let (shown, first_shown) = (path.display(), first_path.display());
     let (places, first_places) = (scores.places(), first.places());
@@ -32,10 +35,14 @@ pub fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) ->
         }
     }
     if !faults.is_empty() {
-        bail!("{first_shown} and {shown} are not of the same clips; {}", faults.join("; "));
+        bail!("{first_shown} and {shown} do not have the same clips ({}); use scores of one split", faults.join("; "));
     }
     if scores.classes != first.classes {
-        bail!("{first_shown} has scores of {} classes, {shown} of {}", first.classes, scores.classes);
+        bail!(
+            "{first_shown} has {} classes, but {shown} has {}; use scores of the same classes",
+            first.classes,
+            scores.classes
+        );
     }
     let order: Vec<usize> = first.names.iter().map(|name| places[&clip_key(name)]).collect();
     let pick = |values: &Vec<u32>| order.iter().map(|&clip| values[clip]).collect();
@@ -48,7 +55,7 @@ pub fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) ->
     })
 }
 
-/// The labels of aligned scores, and where they come from.
+/// Finds the labels of aligned scores, and returns them with the name of their source.
 pub(super) fn find_labels(options: &FuseOptions, paths: &[PathBuf], scores: &[Scores]) -> Result<(Vec<u32>, String)> {
     let names = &scores[0].names;
     let differ = |a: &[u32], b: &[u32]| -> Vec<&str> {
@@ -60,25 +67,25 @@ pub(super) fn find_labels(options: &FuseOptions, paths: &[PathBuf], scores: &[Sc
         let found = Labels::find(dir, &scores[0], options.split.as_deref())?;
         if found.unscored > 0 {
             let (n, split) = (found.unscored, &found.split);
-            note(&format!("warning: {n} clips of the test list of split {split} have no scores and do not count"));
+            note(&format!("warning: {n} test clips of split {split} have no scores and are ignored"));
         }
         for (labels, path) in stored() {
             let differing = differ(&found.values, labels);
             if !differing.is_empty() {
                 let (n, few) = (differing.len(), first_few(&differing));
                 let dir = dir.display();
-                note(&format!("warning: {n} labels in {path} differ from those of {dir}, which count: {few}"));
+                note(&format!("warning: {n} labels in {path} differ from those in {dir}, which are used: {few}"));
             }
         }
         return Ok((found.values, format!("{}, split {}", dir.display(), found.split)));
     }
     let mut stored = stored();
-    let (labels, path) = stored.next().context("the score files have no labels; give --labels DIR")?;
+    let (labels, path) = stored.next().context("the scores files have no labels; add --labels DIR")?;
     for (others, other_path) in stored {
         let differing = differ(labels, others);
         if !differing.is_empty() {
             let (n, few) = (differing.len(), first_few(&differing));
-            bail!("{path} and {other_path} have different labels for {n} clips: {few}; give --labels DIR");
+            bail!("{path} and {other_path} have different labels for {n} clips: {few}; add --labels DIR");
         }
     }
     Ok((labels.clone(), path.to_string()))

@@ -1,8 +1,9 @@
 //! Combines the scores of several streams.
 //!
-//! The rules are those of the reference run (jeffreyyihuang/two-stream-action-recognition, `average_fusion.py` and its kin): raw
-//! sums of logits, no softmax. All arithmetic is that of numpy on `float32` arrays, operation by operation, so the results are
-//! the same to the last bit.
+//! The rules are those of the reference run (jeffreyyihuang/two-stream-action-recognition,
+//! `average_fusion.py` and similar scripts): sums of logits, no softmax. The arithmetic does the
+//! same operations in the same order as numpy on `float32` arrays, so the results are equal to the
+//! last bit.
 
 use crate::base::usage::Usage;
 
@@ -17,17 +18,19 @@ impl Ratio {
     /// Reads `A:B`, or `A:B:C` and so on for more streams: numbers of 0 or more, not all 0.
     pub fn parse(text: &str) -> Result<Self, Usage> {
         let parts: Vec<&str> = text.split(':').map(str::trim).collect();
-        // By way of f64, as numpy takes Python's numbers.
+        // Parses f64 first, as numpy converts Python numbers.
         let weights: Option<Vec<f32>> = parts.iter().map(|part| part.parse::<f64>().ok().map(|w| w as f32)).collect();
         let sound =
             |w: &Vec<f32>| w.len() > 1 && w.iter().all(|w| w.is_finite() && *w >= 0.0) && w.iter().any(|w| *w > 0.0);
         match weights.filter(sound) {
             Some(weights) => Ok(Self { weights, text: parts.join(":") }),
-            None => Err(Usage(format!("ratio {text:?} is not of the form A:B with numbers of 0 or more, such as 1:2"))),
+            None => {
+                Err(Usage(format!("--ratio {text:?} is invalid; use numbers of 0 or more, not all 0, such as 1:2")))
+            }
         }
     }
 
-    /// One stream's weight is 1, the others' 0.
+    /// Returns weight 1 for one stream and 0 for the others.
     fn unit(streams: usize, stream: usize) -> Self {
         let weights: Vec<f32> = (0..streams).map(|i| f32::from(u8::from(i == stream))).collect();
         Self::of_weights(weights)
@@ -38,38 +41,39 @@ impl Ratio {
         Self { weights, text }
     }
 
-    /// As it was typed.
+    /// Returns the text of the ratio, without spaces around the weights.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// One for each stream.
+    /// Returns one weight per stream.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
 }
 
-/// How streams become one.
+/// A way to combine streams.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Strategy {
-    /// One stream alone, by its place.
+    /// One stream alone, by its index.
     Single(usize),
-    /// The sum of all, `s + t`; dividing it would change no rank.
+    /// The sum of all, `s + t`. Dividing it by their number would not change the ranks.
     Average,
-    /// The greatest score of each class, `max(s, t)`.
+    /// The largest score of each class, `max(s, t)`.
     Max,
     /// The weighted sum `a*s + b*t`.
     Weighted(Ratio),
 }
 
 impl Strategy {
-    /// What is reported of `streams` streams: each alone, average, max, then the ratios.
+    /// Returns the strategies of a report on `streams` streams: each alone, average, max, then the
+    /// ratios.
     pub fn all(streams: usize, ratios: &[Ratio]) -> Vec<Self> {
         let singles = (0..streams).map(Self::Single);
         singles.chain([Self::Average, Self::Max]).chain(ratios.iter().cloned().map(Self::Weighted)).collect()
     }
 
-    /// `single`, `average`, `max` or `weighted`.
+    /// Returns the name: `single`, `average`, `max` or `weighted`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Single(_) => "single",
@@ -79,7 +83,7 @@ impl Strategy {
         }
     }
 
-    /// The weights that it amounts to; `None` for max.
+    /// Returns the weights of the streams; none for max.
     pub fn ratio(&self, streams: usize) -> Option<Ratio> {
         match self {
             Self::Single(stream) => Some(Ratio::unit(streams, *stream)),
@@ -89,9 +93,11 @@ impl Strategy {
         }
     }
 
-    /// The combined scores `[clips, classes]` of streams of the same shape and order.
+    /// Combines the scores `[clips, classes]` of streams with the same shape and order. Weighted
+    /// sums are added from left to right.
     ///
-    /// A weighted sum is added from left to right; a ratio has one weight a stream.
+    /// # Panics
+    /// The streams differ in length, or a ratio does not have one weight per stream.
     pub fn combine(&self, streams: &[&[f32]]) -> Vec<f32> {
         let Some((first, rest)) = streams.split_first() else { return Vec::new() };
         let fold = |start: Vec<f32>, join: &dyn Fn(usize, f32, f32) -> f32| {
@@ -107,7 +113,7 @@ impl Strategy {
             Self::Max => fold(first.to_vec(), &|_, a, b| if b > a { b } else { a }),
             Self::Weighted(ratio) => {
                 let weights = ratio.weights();
-                assert_eq!(weights.len(), streams.len(), "one weight a stream");
+                assert_eq!(weights.len(), streams.len(), "one weight per stream");
                 let start = first.iter().map(|score| weights[0] * score).collect();
                 fold(start, &|i, a, b| a + weights[i] * b)
             }
@@ -115,9 +121,11 @@ impl Strategy {
     }
 }
 
-/// Softmax of the mean over the samples, `[clips, classes]`: a distribution over the classes for each clip.
+/// Returns the softmax of the mean logits, `[clips, classes]`: the probabilities of the classes for
+/// each clip.
 ///
-/// `sums` are sums of logits, `samples` says of how many, clip by clip. Worked out in 64 bits and rounded once.
+/// `sums` are sums of logits `[clips, classes]`, and `samples` the number of terms in the sums of
+/// each clip. The computation uses f64 and rounds once.
 pub fn softmax(sums: &[f32], classes: usize, samples: &[u32]) -> Vec<f32> {
     let mut probabilities = Vec::with_capacity(sums.len());
     for (row, &samples) in sums.chunks_exact(classes).zip(samples) {
@@ -135,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratios_are_read_and_others_refused() {
+    fn valid_ratios_are_read_and_others_refused() {
         let ratio = Ratio::parse("1: 1.5:0").unwrap();
         assert_eq!((ratio.as_str(), ratio.weights()), ("1:1.5:0", [1.0, 1.5, 0.0].as_slice()));
         for text in ["", "1", "1:", ":", "a:b", "1:-2", "0:0", "nan:1", "1:inf", "1e300:1", "1;2"] {

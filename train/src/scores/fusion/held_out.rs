@@ -1,4 +1,4 @@
-//! Weights and temperatures from the clips that the runs held out of their training clips.
+//! Weights and temperatures that are fitted on the held-out clips of the runs.
 
 use super::align::load_aligned;
 use super::options::{FuseOptions, mean_logits};
@@ -8,19 +8,22 @@ use crate::scores::{Scores, clip_key, first_few};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
-/// Name of the scores on held-out clips in a run folder.
+/// Name of the file with the scores of held-out clips in a run folder.
 pub(super) const FILE: &str = "validation_scores.npz";
 
-/// The held-out clips' scores of some streams.
+/// The scores of several streams on held-out clips.
 pub(super) struct HeldOut {
-    /// `[clips, classes]` of each stream.
+    /// Mean logits of each stream, `[clips, classes]`.
     means: Vec<Vec<f32>>,
     classes: usize,
     labels: Vec<u32>,
 }
 
 impl HeldOut {
-    /// Those of the runs `paths`, or what `--held-out` names; none of them may be one of the clips that are fused.
+    /// Reads the held-out scores of the runs `paths`, or the files in `options.held_out`.
+    ///
+    /// # Errors
+    /// A file is missing, does not match the scores to fuse, or has a clip that is also fused.
     pub(super) fn load(options: &FuseOptions, paths: &[PathBuf], fused: &Scores) -> Result<Self> {
         let files = if options.held_out.is_empty() {
             paths.iter().map(|path| of_run(path)).collect::<Result<Vec<_>>>()?
@@ -28,7 +31,11 @@ impl HeldOut {
             options.held_out.clone()
         };
         if files.len() != paths.len() {
-            bail!(Usage(format!("--held-out names {} files for {} streams", files.len(), paths.len())));
+            bail!(Usage(format!(
+                "--held-out names {} files, but there are {} SCORES; name one file for each",
+                files.len(),
+                paths.len()
+            )));
         }
         let scores = load_aligned(&files, None)?;
         let first = &scores[0];
@@ -37,27 +44,31 @@ impl HeldOut {
         if !both.is_empty() {
             let (n, few) = (both.len(), first_few(&both));
             bail!(
-                "{}: {n} of its clips are among those that are fused: {few}; weights must not be fitted on them",
+                "{}: {n} of its clips are also fused: {few}; use held-out clips that are not test clips",
                 files[0].display()
             );
         }
         if first.classes != fused.classes {
             let (own, other) = (first.classes, fused.classes);
-            bail!("{}: it has scores of {own} classes, the clips to fuse of {other}", files[0].display());
+            bail!(
+                "{}: the scores have {own} classes, but those to fuse have {other}; use scores of the same networks",
+                files[0].display()
+            );
         }
         let labels = scores.iter().find_map(|scores| scores.labels.clone());
-        let labels = labels.with_context(|| format!("{}: it has no labels", files[0].display()))?;
+        let labels = labels
+            .with_context(|| format!("{}: the scores have no labels; use a file with labels", files[0].display()))?;
         let means = scores.iter().map(|scores| mean_logits(scores, options.samples)).collect();
         Ok(Self { means, classes: first.classes, labels })
     }
 
-    /// Weights of the streams together.
+    /// Fits the weights of all streams together.
     pub(super) fn weights(&self) -> Vec<f64> {
         let streams: Vec<&[f32]> = self.means.iter().map(Vec::as_slice).collect();
         fit(&streams, self.classes, &self.labels)
     }
 
-    /// Of each stream alone, one over its temperature.
+    /// Fits the temperature of each stream alone, and returns its inverse.
     pub(super) fn inverse_temperatures(&self) -> Vec<f64> {
         self.means.iter().map(|means| fit(&[means], self.classes, &self.labels)[0]).collect()
     }
@@ -68,8 +79,9 @@ fn of_run(path: &Path) -> Result<PathBuf> {
     let file = dir.join(FILE);
     if !file.is_file() {
         bail!(Usage(format!(
-            "{}: no {FILE} there; train with --val-groups, or name scores of held-out clips with --held-out",
-            dir.display()
+            "{}: no {FILE} {}; train with --val-groups, or name scores of held-out clips with --held-out",
+            path.display(),
+            if path.is_dir() { "here" } else { "next to it" }
         )));
     }
     Ok(file)

@@ -1,4 +1,9 @@
-//! Combines the scores of several networks, clip by clip, and counts how often each way is right.
+//! Fusion: combines the scores of several networks clip by clip, and computes the accuracy of each
+//! combination.
+//!
+//! [`fuse`] does all of it as [`FuseOptions`] say. `align` reads the scores in one order,
+//! [`combine`] has the strategies, `held_out` fits weights, and `report` has the results, one
+//! [`Outcome`] per combination.
 
 mod align;
 pub mod combine;

@@ -1,42 +1,43 @@
-//! What is fused, and how.
+//! The options of a fusion.
 
 use crate::scores::Scores;
 use crate::scores::fusion::combine::softmax;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
-/// Samples a clip in the reference code, whose score files do not say so.
+/// Number of samples per clip in the reference code, whose scores files do not contain it.
 pub const SEED_SAMPLES: u32 = 19;
 
-/// What is fused, and how.
+/// The options of a fusion.
 #[derive(Clone, Debug)]
 pub struct FuseOptions {
-    /// Two or more run folders or score files; `+` stands before those of another split.
+    /// Two or more run folders or scores files per split. `+` separates the splits.
     pub scores: Vec<PathBuf>,
-    /// Where the right classes are: a packed data set, or a folder of official lists. If none, the score files have labels.
+    /// Source of the labels: a packed dataset, or a folder with the official lists. If none, the
+    /// scores files must have labels.
     pub labels: Option<PathBuf>,
-    /// The split of `labels`. If none, that whose test list has exactly these clips.
+    /// Split of `labels`. If none, the split whose test list has exactly these clips.
     pub split: Option<String>,
     /// Weights of the streams, such as `1:2`. If empty, 1:2 and 2:1 for two streams.
     pub ratio: Vec<String>,
-    /// What is combined.
+    /// Values that are combined.
     pub space: Space,
-    /// Whether weights are also fitted to the runs' held-out clips.
+    /// Whether to fit weights on held-out clips, in addition to the other strategies.
     pub fit: bool,
-    /// Scores of held-out clips, one file a stream. If empty, the runs' own.
+    /// Scores of held-out clips, one file per stream. If empty, those of the runs.
     pub held_out: Vec<PathBuf>,
-    /// Samples of a clip in score files that do not say it.
+    /// Number of samples per clip in scores files that do not contain it.
     pub samples: u32,
-    /// A list of the clips of score files without names.
+    /// List of the clips in scores files without names.
     pub names: Option<PathBuf>,
-    /// Where combined scores are written.
+    /// File to which combined scores are written.
     pub out: Option<PathBuf>,
-    /// Which combined scores are written: `average`, `max`, `fitted` or a ratio.
+    /// Combination that is written: `average`, `max`, `fitted` or a ratio.
     pub take: String,
 }
 
 impl FuseOptions {
-    /// Fuses these scores with every option at its default.
+    /// Returns the options with all defaults for these scores.
     pub fn new(scores: Vec<PathBuf>) -> Self {
         Self {
             scores,
@@ -54,7 +55,7 @@ impl FuseOptions {
     }
 }
 
-/// What is combined.
+/// The values that a fusion combines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Space {
     /// Sums of logits over the samples, as in the reference run
@@ -64,12 +65,13 @@ pub enum Space {
     Means,
     /// Softmax of the logits' means
     Softmax,
-    /// Softmax of the logits' means, each stream at the temperature that fits its held-out clips best
+    /// Softmax of the logits' means, with a temperature per network that is fitted to held-out
+    /// clips
     Calibrated,
 }
 
 impl Space {
-    /// Names it in a heading.
+    /// Returns the name for a heading.
     pub(super) fn describe(self) -> &'static str {
         match self {
             Self::Logits => "sums of logits",
@@ -80,7 +82,7 @@ impl Space {
     }
 }
 
-/// What is combined of one stream, `[clips, classes]`.
+/// Returns the values of a stream that are combined, `[clips, classes]`.
 pub(super) fn in_space(scores: &Scores, options: &FuseOptions, inverse_temperature: Option<f64>) -> Vec<f32> {
     match options.space {
         Space::Logits => scores.logits.clone(),
@@ -99,7 +101,7 @@ fn samples_of(scores: &Scores, default: u32) -> Vec<u32> {
     scores.samples.clone().unwrap_or_else(|| vec![default; scores.names.len()])
 }
 
-/// Means over the samples, `[clips, classes]`.
+/// Returns the mean logits over the samples, `[clips, classes]`.
 pub(super) fn mean_logits(scores: &Scores, default_samples: u32) -> Vec<f32> {
     let samples = samples_of(scores, default_samples);
     scores.logits.iter().enumerate().map(|(at, sum)| sum / samples[at / scores.classes] as f32).collect()

@@ -1,19 +1,20 @@
-//! What fusion gives, as a table and as JSON.
+//! The results of a fusion, as a table and as JSON.
 
 use crate::base::table::table;
 use serde::Serialize;
 
-/// How right each strategy is.
+/// The accuracy of each strategy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Number of clips, of all splits together.
+    /// Number of clips in all splits.
     pub clips: usize,
-    /// Single streams, average, max, then the ratios, then fitted weights. Of several splits their mean.
+    /// Results of single streams, average, max, the ratios and fitted weights; the mean over
+    /// several splits.
     pub results: Vec<Outcome>,
-    /// Each split, where there are several.
+    /// Results of each split, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<Report>,
-    /// Where the scores and labels come from, for the table.
+    /// Heading of the table, which names the sources of scores and labels.
     #[serde(skip)]
     pub(super) heading: String,
     /// Names of the streams.
@@ -21,23 +22,23 @@ pub struct Report {
     pub(super) streams: Vec<String>,
 }
 
-/// How right one strategy is, in percent.
+/// The accuracy of one strategy in percent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// `single`, `average`, `max`, `weighted` or `fitted`.
     pub strategy: &'static str,
     /// Weights of the streams; none for max.
     pub ratio: Option<String>,
-    /// The label has the best score.
+    /// Top-1 accuracy.
     pub top1: f64,
-    /// The label is among the five best.
+    /// Top-5 accuracy.
     pub top5: f64,
-    /// Mean over the classes that have clips of top-1 on their clips.
+    /// Mean of the top-1 accuracies of all classes with clips.
     pub mean_class: f64,
 }
 
 impl Report {
-    /// The mean over splits of the same strategies.
+    /// Returns the mean of the results over the splits.
     pub(super) fn mean(splits: Vec<Self>) -> Self {
         let n = splits.len() as f64;
         let mean =
@@ -45,7 +46,7 @@ impl Report {
         let first = &splits[0];
         let outcome = |(at, outcome): (usize, &Outcome)| Outcome {
             strategy: outcome.strategy,
-            // Weights are fitted for each split.
+            // Fitted weights differ between splits.
             ratio: outcome.ratio.clone().filter(|_| outcome.strategy != "fitted"),
             top1: mean(at, |o| o.top1),
             top5: mean(at, |o| o.top5),
@@ -58,7 +59,7 @@ impl Report {
         Self { clips, results, heading, streams: first.streams.clone(), splits }
     }
 
-    /// An aligned table for people; the best top-1 is marked.
+    /// Formats the results as an aligned table that marks the best strategy.
     pub fn table(&self) -> String {
         let name =
             |(at, outcome): (usize, &Outcome)| self.streams.get(at).map_or(outcome.strategy, String::as_str).to_owned();
@@ -73,13 +74,14 @@ impl Report {
             row
         };
         let rows: Vec<_> = self.results.iter().enumerate().map(row).collect();
-        let mut head = vec!["strategy", "ratio", "top-1", "top-5", "class mean"];
+        let mut head = vec!["strategy", "ratio", "top-1 %", "top-5 %", "class mean %"];
         head.extend(of_splits.iter().map(String::as_str));
         head.push("");
         format!("{}\n\n{}", self.heading, table(&head, &rows))
     }
 
-    /// The first of those with the highest top-1 and, among these, top-5.
+    /// Returns the index of the strategy with the highest top-1 accuracy. Top-5 accuracy and then
+    /// the order decide between equals.
     fn best(&self) -> Option<usize> {
         let key = |at: &usize| (self.results[*at].top1, self.results[*at].top5);
         (0..self.results.len()).rev().max_by(|a, b| key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal))

@@ -12,19 +12,24 @@ use crate::scores::{SCORES_FILE, Scores, read_names};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
-/// Stands between the scores of one split and those of the next.
+/// Separator between the scores of two splits.
 const NEXT_SPLIT: &str = "+";
 
-/// Reads, aligns and combines what the arguments name.
+/// Fuses scores as the options say. Writes the combined scores if `options.out` is set.
+///
+/// # Errors
+/// The options contradict each other, a file cannot be read or written, or the scores do not have
+/// the same clips.
 pub fn fuse(options: &FuseOptions) -> Result<Report> {
     let splits: Vec<&[PathBuf]> = options.scores.split(|path| path.as_os_str() == NEXT_SPLIT).collect();
     let streams = splits[0].len();
     if let Some(few) = splits.iter().map(|split| split.len()).find(|&n| n < 2) {
-        return Err(Usage(format!("fuse takes two or more SCORES, not {few}")).into());
+        let of_split = if splits.len() == 1 { "" } else { " per split" };
+        return Err(Usage(format!("fusion needs two or more SCORES{of_split}, not {few}")).into());
     }
     if let Some(other) = splits.iter().map(|split| split.len()).find(|&n| n != streams) {
         return Err(Usage(format!(
-            "every split has the same streams; here are {streams} in one and {other} in another"
+            "all splits need the same number of SCORES, but one has {streams} and another has {other}"
         ))
         .into());
     }
@@ -37,14 +42,14 @@ pub fn fuse(options: &FuseOptions) -> Result<Report> {
         (options.split.is_some(), "--split"),
     ] {
         if typed {
-            return Err(Usage(format!("{option} is for one split; fuse the splits one by one for that")).into());
+            return Err(Usage(format!("{option} works for one split only; fuse each split separately")).into());
         }
     }
     let reports = splits.into_iter().map(|split| split_report(options, split)).collect::<Result<Vec<_>>>()?;
     Ok(Report::mean(reports))
 }
 
-/// One split.
+/// Fuses the scores of one split.
 fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
     let streams = paths.len();
     let ratios = ratios(&options.ratio, streams)?;
@@ -71,7 +76,7 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
         let weights = held_out.weights();
         let total: f64 = weights.iter().sum();
         if total <= 0.0 {
-            bail!("no stream tells the held-out clips better than chance: there is nothing to weigh");
+            bail!("cannot fit weights: no network predicts the held-out clips better than chance; remove --fit");
         }
         let text: Vec<String> = weights.iter().map(|weight| format!("{:.3}", weight / total)).collect();
         let ratio = Ratio::parse(&text.join(":"))?;
@@ -81,7 +86,10 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
     for (strategy, ratio, fused) in &combined {
         if let Some(at) = fused.iter().position(|score| !score.is_finite()) {
             let clip = &first.names[at / first.classes];
-            bail!("{strategy}: clip {clip} gets a score of {}; its scores are too large to combine", fused[at]);
+            bail!(
+                "{strategy}: clip {clip} gets the score {}, because its scores are too large; use --space softmax",
+                fused[at]
+            );
         }
         let Accuracy { top1, top5 } = accuracy(fused, first.classes, &labels);
         let mean_class = Confusion::of(fused, first.classes, &labels).mean_class_accuracy().unwrap_or_default();
@@ -97,13 +105,19 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
                 .filter(|c| c.0 != "single")
                 .map(|c| if c.0 == "weighted" { c.1.as_deref().unwrap_or(c.0) } else { c.0 })
                 .collect();
-            return Err(Usage(format!("--take {}: there is {}", options.take, have.join(", "))).into());
+            return Err(
+                Usage(format!("--take {}: no such combination; use one of {}", options.take, have.join(", "))).into()
+            );
         };
         let fused = Scores { logits: fused.clone(), labels: Some(labels.clone()), samples: None, ..first.clone() };
         fused.write(path)?;
     }
-    let heading =
-        format!("{} clips, {} classes, {}, labels of {source}", labels.len(), first.classes, options.space.describe());
+    let heading = format!(
+        "{} clips, {} classes, {}, labels from {source}",
+        labels.len(),
+        first.classes,
+        options.space.describe()
+    );
     let streams = paths.iter().map(|path| stream_name(path)).collect();
     Ok(Report { clips: labels.len(), results, splits: Vec::new(), heading, streams })
 }
@@ -116,14 +130,17 @@ fn ratios(typed: &[String], streams: usize) -> Result<Vec<Ratio>, Usage> {
         let ratio = Ratio::parse(text)?;
         let weights = ratio.weights().len();
         if weights != streams {
-            return Err(Usage(format!("ratio {text} has {weights} weights for {streams} streams")));
+            return Err(Usage(format!(
+                "--ratio {text} has {weights} weights, but there are {streams} SCORES; name one weight for each"
+            )));
         }
         ratios.push(ratio);
     }
     Ok(ratios)
 }
 
-/// The file's name; the run's, where the file is a run's `scores.npz`.
+/// Returns the name of a stream: the name of its run folder if the file is a run's `scores.npz`,
+/// otherwise that of the file.
 fn stream_name(path: &Path) -> String {
     let run = path.parent().filter(|_| path.file_name().is_some_and(|name| name == SCORES_FILE));
     let named = run.filter(|run| run.file_name().is_some()).unwrap_or(path);
