@@ -1,4 +1,4 @@
-//! Tells the tests which programs they can run (`cfg(has_ffmpeg)`), so that those that cannot run are listed as ignored.
+//! Sets `cfg(has_ffmpeg)` where ffmpeg is on the PATH. Without it, the tests that need ffmpeg are listed as ignored.
 
 use std::env;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn main() {
     };
     if let (Some(ffmpeg), Some(ffprobe)) = (find("ffmpeg"), find("ffprobe")) {
         println!("cargo::rustc-cfg=has_ffmpeg");
-        // Removed, they are looked for again.
+        // If they are removed, the script runs again.
         println!("cargo::rerun-if-changed={}", ffmpeg.display());
         println!("cargo::rerun-if-changed={}", ffprobe.display());
     } else {

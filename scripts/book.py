@@ -72,7 +72,8 @@ def page_text(path, places):
 
     parts, end = [], 0
     for fence in FENCE.finditer(text):
-        parts += [LINK.sub(link, text[end : fence.start()]), fence[0].replace(" no-run", "", 1)]
+        shown = re.sub(r"^(`+\w+) no-(run|check)$", r"\1", fence[0], count=1, flags=re.MULTILINE)
+        parts += [LINK.sub(link, text[end : fence.start()]), shown]
         end = fence.end()
     return "".join([*parts, LINK.sub(link, text[end:])])
 

@@ -10,6 +10,8 @@ Each page runs in a new folder with `ucfpack`, `ucftrain` and `scripts/` in reac
 * ```text directly after ```sh is the output. Every line must appear, in this order. Numbers and blanks may differ. Each
   line of standard output must be shown, unless the block has a line `...`.
 * ```python runs with the Python of scripts/python_env.sh, or with $CLIPSHARD_PYTHON.
+* ```text with `error:` elsewhere in docs/ quotes a message. A snapshot in tests/snapshots must have it; `...` stands
+  for any text. ```text no-check is not compared.
 * <!-- setup ... --> holds commands that prepare stand-ins and are not shown. They may use scripts/docs_setup.sh.
 
 `--write` replaces shown output that differs, in blocks without `...`. Blocks in other languages are not run; the
@@ -84,6 +86,23 @@ def contents_faults(pages):
     for page in pages:
         if page.is_relative_to(summary.parent) and page != summary and page not in named:
             yield f"docs/SUMMARY.md: {page.relative_to(ROOT)} is missing"
+
+
+def quote_faults(pages):
+    """Error messages in docs/ that no entry of tests/snapshots has. `...` in a quote stands for any text."""
+    snapshots = sorted((ROOT / "tests/snapshots").glob("*.txt"))
+    lines = {line.strip() for snapshot in snapshots for line in snapshot.read_text().splitlines()}
+    for page in pages:
+        if not page.is_relative_to(ROOT / "docs"):
+            continue
+        for block in blocks(page.read_text()):
+            if block.kind != "text" or "no-check" in block.info or not block.body.startswith("error:"):
+                continue
+            for line in block.body.strip().splitlines():
+                parts = [re.escape(normal(part)) for part in line.split("...")]
+                pattern = re.compile(r"\s*.*\s*".join(parts))
+                if not any(pattern.fullmatch(normal(known)) for known in lines):
+                    yield f"{page.relative_to(ROOT)}:{block.line}: no snapshot has the line: {line.strip()}"
 
 
 class Block:
@@ -204,7 +223,7 @@ def main():
     parser.add_argument("--write", action="store_true", help="replace shown output that differs")
     options = parser.parse_args()
     everything = tracked_pages()
-    faults = [*link_faults(everything), *contents_faults(everything)]
+    faults = [*link_faults(everything), *contents_faults(everything), *quote_faults(everything)]
     if not options.links:
         programs = options.bin and options.bin.resolve()
         if not programs or not all((programs / name).is_file() for name in ("ucfpack", "ucftrain")):

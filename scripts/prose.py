@@ -165,7 +165,7 @@ def comment_blocks(text, suffix):
 
 
 def python_docstrings(text):
-    for match in re.finditer(r'^\s*r?"""(.*?)"""', text, re.DOTALL | re.MULTILINE):
+    for match in re.finditer(r'(?:\A(?:#.*\n)*|:\n)\s*r?"""(.*?)"""', text, re.DOTALL):
         first = text.count("\n", 0, match.start(1)) + 1
         yield [(first + i, line) for i, line in enumerate(match[1].splitlines())]
 

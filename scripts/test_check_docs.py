@@ -53,6 +53,16 @@ class Links(Repository):
         self.assertEqual(list(check_docs.contents_faults(pages)), ["docs/SUMMARY.md: docs/b.md is missing"])
 
 
+class Quotes(Repository):
+    def test_quoted_errors_are_those_of_the_snapshots(self):
+        (self.root / "tests/snapshots").mkdir(parents=True)
+        self.write("tests/snapshots/errors.txt", "== Case\nerror: the file a.txt has 3 lines; remove one\n")
+        text = "```text\nerror: ... has 12 lines; ...\n```\n\n```text\nerror: old words\n```\n"
+        pages = [self.write("docs/a.md", text), self.write("docs/b.md", "```text no-check\nerror: of cargo\n```\n")]
+        found = list(check_docs.quote_faults(pages))
+        self.assertEqual(found, ["docs/a.md:5: no snapshot has the line: error: old words"])
+
+
 class Commands(Repository):
     def faults(self, text, write=False):
         self.path = self.write("docs/page.md", text)

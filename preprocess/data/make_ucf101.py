@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Makes ucf101.txt from the official lists and a table of flow frames: make_ucf101.py LISTS FRAME_COUNT.tsv > ucf101.txt
+"""Makes ucf101.txt from the official lists and a table of flow frames.
 
-One line a class, in the order of classInd.txt: the class, its name in clip ids (HandstandPushups differs), and the flow
-frames of its clips, groups 1 to 25 divided by `;`, clips 1.. of a group by `,`. That is everything, because clips are
-numbered without holes and split N tests groups 7N-6 to 7N; the script checks both.
+    make_ucf101.py LISTS FRAME_COUNT.tsv > ucf101.txt
+
+Writes one line per class, in the order of classInd.txt: the class, its name in clip ids (HandstandPushups differs), and
+the numbers of flow frames of its clips. `;` separates the groups 1 to 25, and `,` separates the clips of a group. This
+suffices, because clips are numbered without holes and split N tests the groups 7N-6 to 7N. The script checks both.
 """
 import collections, os, sys
 
