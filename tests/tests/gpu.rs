@@ -89,11 +89,11 @@ fn a_driver_without_a_gpu_is_reported_and_auto_is_the_cpu() {
     assert_eq!(with_stub(&no_device, &format!("{BENCH} auto")).json()["device"], "cpu");
     assert_eq!(
         with_stub(&no_device, &format!("{BENCH} cuda:0")).error(1),
-        "error: --device cuda:0: no such card (there is: none); use another number, or use --device cpu\n"
+        "error: --device cuda:0: no GPU was found; use --device cpu\n"
     );
     assert_eq!(
         with_stub(&[], &format!("{BENCH} cuda:3")).error(1),
-        "error: --device cuda:3: no such card (there is: Stub GPU); use another number, or use --device cpu\n"
+        "error: --device cuda:3: no GPU has this number (found: Stub GPU); use another number, or use --device cpu\n"
     );
 }
 

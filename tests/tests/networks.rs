@@ -1,6 +1,6 @@
 //! Tests of trained networks: predictions, scores, and conversion to PyTorch and back.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use candle_core::{Device, Tensor};
 use npyz::NpyFile;
@@ -73,9 +73,9 @@ fn a_prediction_is_what_the_scores_say() {
     }
     let mut order: Vec<(f64, &str)> = found.iter().map(|(class, &p)| (p, class.as_str())).collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0));
-    assert_eq!(said["top5"][0]["class"], order[0].1, "the likeliest comes first");
+    assert_eq!(said["top5"][0]["class"], order[0].1, "the most likely class comes first");
     let text = ucftrain(&format!("predict --run {{}}/sp --data {{}}/packed --clip V_{}.avi", &clip[2..])).ok();
-    assert!(text.contains("sample by sample") && text.lines().count() > 19, "{text}");
+    assert!(text.contains("each sample") && text.lines().count() > 19, "{text}");
 }
 
 #[test]
@@ -188,14 +188,14 @@ fn a_video_is_seen_as_the_clip_that_is_packed_from_it() {
         fs::write(&text, "no video").unwrap();
         let error = ucftrain(&format!("predict --run {{}}/sp {}", text.display())).error(1);
         let file = text.display().to_string();
-        assert!(error.contains(&file) && error.contains("cannot be read as a video"), "{error}");
-        assert!(!error.contains("ucftrain-video-"), "the temporary folder is nobody's business: {error}");
+        assert!(error.contains(&file) && error.contains("not a readable video"), "{error}");
+        assert!(!error.contains("ucftrain-video-"), "errors name the video, not the temporary folder: {error}");
     }
     let short = temp.path().join("short.avi");
     let frames = ["-loglevel", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25", "-frames:v", "3"];
     assert!(Command::new("ffmpeg").args(frames).arg(&short).status().unwrap().success());
     let error = ucftrain(&format!("predict --run {{}}/sp {}", short.display())).error(1);
-    assert!(error.ends_with("short.avi: too short: 3 frames, 11 are needed\n"), "{error}");
+    assert!(error.ends_with("short.avi: too short: it has 3 frames, but needs at least 11\n"), "{error}");
     assert!(!error.contains("ucftrain-video-"), "{error}");
     let error = ucftrain("predict --run {}/sp {}/none.avi").error(1);
     assert!(error.contains("none.avi: no such video file"), "{error}");
@@ -270,7 +270,7 @@ fn a_network_goes_out_and_comes_back_as_the_reference_code_would_save_it() {
     assert!(error.contains("--overwrite"), "{error}");
     let spatial = import.replace("temporal", "spatial");
     let error = ucftrain(&format!("{spatial} {}", temp.path().join("x").display())).error(1);
-    assert!(error.contains("conv1.weight has shape [64, 20, 7, 7], expected [64, 3, 7, 7]"), "{error}");
+    assert!(error.contains("conv1.weight has shape [64, 20, 7, 7]"), "{error}");
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn half_precision_networks_are_half_as_large_and_still_networks() {
 #[test]
 fn what_cannot_be_predicted_exported_or_imported_says_why() {
     let error = ucftrain("predict --run {}/sp --data {}/packed --clip nobody").error(2);
-    assert!(error.contains("has no clip nobody") && error.contains("such as"), "{error}");
+    assert!(error.contains("no clip nobody") && error.contains("such as"), "{error}");
     let error = ucftrain("predict --data {}/packed --clip nobody").error(2);
     assert!(error.contains("--run"), "{error}");
     let error = ucftrain("export --run {}/tree --out {}/x.safetensors").error(1);
@@ -320,7 +320,7 @@ fn an_exported_network_comes_back_with_its_view_and_its_figures() {
         let text = ucftrain(&format!("import {out} --data {{}}/packed --out {back}")).ok();
         let view =
             "--input-size 32 --split 1 --sampling segments --test-samples 3 --test-crop center --flow-range centered";
-        assert!(text.contains(&format!("from the file, where no option says otherwise: {view}")), "{text}");
+        assert!(text.contains(&format!("settings from the file and the options: {view}")), "{text}");
         assert_eq!(said(&format!("--checkpoint {back}")), expected, "{order}");
     }
     let own = tensors(&temp.path().join("run/best.safetensors"));
@@ -329,7 +329,7 @@ fn an_exported_network_comes_back_with_its_view_and_its_figures() {
     }
     let import = format!("import {} --data {{}}/packed --out {}", file("natural-out"), file("x"));
     let error = ucftrain(&format!("{import} --stream spatial")).error(2);
-    assert!(error.contains("--stream spatial:") && error.contains("is of the temporal stream"), "{error}");
+    assert!(error.contains("--stream spatial is wrong") && error.contains("a network of the temporal stream"), "{error}");
     let error = ucftrain(&format!("{import} --test-samples 2000")).error(2);
     assert!(error.contains("--test-samples 2000 is not between 1 and 1000"), "{error}");
     let text = ucftrain(&format!("{import} --test-samples 5 --test-crop ten")).ok();
@@ -359,7 +359,7 @@ fn a_foreign_network_is_imported_with_the_view_that_is_given_and_the_rest_is_tol
     };
     let assumed = |name: &str, more: &str| {
         let text = import(name, more).0.ok();
-        let line = text.lines().find_map(|line| line.strip_prefix("assumed, where no option says otherwise: "));
+        let line = text.lines().find_map(|line| line.strip_prefix("assumed settings, change them with options: "));
         line.unwrap_or_else(|| panic!("{text}")).to_owned()
     };
     let seed = "--input-size 32 --split 1 --sampling seed --test-samples 19 --test-crop whole --flow-range unit \
@@ -376,7 +376,7 @@ fn a_foreign_network_is_imported_with_the_view_that_is_given_and_the_rest_is_tol
         format!("--input-size 32 --split 3 {given}")
     );
     let error = import("plain", "").0.error(2);
-    assert!(error.contains("give --stream spatial or --stream temporal"), "{error}");
+    assert!(error.contains("add --stream spatial or --stream temporal"), "{error}");
     let (done, out) = import("plain", "--stream temporal");
     done.ok();
     let said = |from: &str| ucftrain(&format!("eval {from} --data {{}}/packed --json")).json().to_string();
@@ -428,18 +428,18 @@ fn what_a_file_says_of_its_network_is_checked_as_options_are() {
     };
     for size in [0, 1 << 40, 1_u64 << 63] {
         altered(&path, |network, _| network["input_size"] = size.into());
-        refused(&format!("input_size: {size} is not between 32 and 1024"));
+        refused(&format!("input_size {size} is not between 32 and 1024"));
     }
     altered(&path, |network, _| network["view"]["test-samples"] = (1_u64 << 62).into());
     refused("test-samples 4611686018427387904 is not between 1 and 1000");
     altered(&path, |network, _| network["view"]["segments"] = 1000.into());
     refused("segments 1000 is not between 1 and 1");
     altered(&path, |network, _| network["arch"] = "vgg16".into());
-    refused("arch: unknown network \"vgg16\"");
+    refused("field arch of the metadata is invalid: unknown network \"vgg16\"");
     altered(&path, |network, _| network["classes"] = vec!["a"; 2].into());
-    refused("classes: a is there twice");
+    refused("class a is listed twice");
     altered(&path, |network, _| network["classes"] = (0..100_000).map(|i| i.to_string()).collect::<Vec<_>>().into());
-    refused("classes: 100000 names, but the last layer has 3");
+    refused("the metadata has 100000 classes, but the last layer has 3");
     altered(&path, |_, tensors| {
         let bias = Tensor::new(&[0.0, f32::NAN, 0.0], &Device::Cpu).unwrap();
         tensors.insert("fc.bias".to_owned(), bias);
@@ -456,9 +456,9 @@ fn what_a_file_says_of_its_network_is_checked_as_options_are() {
     });
     let clip = Scores::load(&runs().join("te")).unwrap().names[0].clone();
     let error = ucftrain(&format!("eval --checkpoint {} --data {{}}/packed", path.display())).error(1);
-    assert!(error.contains("the test loss is NaN: the network has diverged or is damaged"), "{error}");
+    assert!(error.contains("the test loss is NaN: the training diverged or the file is damaged"), "{error}");
     let error = ucftrain(&format!("predict --checkpoint {} --data {{}}/packed --clip {clip}", path.display())).error(1);
-    assert!(error.contains("a score of"), "{error}");
+    assert!(error.contains("a score of clip"), "{error}");
 }
 
 #[cfg(unix)]

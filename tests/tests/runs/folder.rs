@@ -16,7 +16,7 @@ fn a_second_program_does_not_touch_a_run_that_is_under_way() {
     let mut first = Running::start(command.stdout(Stdio::null()));
     wait_until("the configuration", || run_dir.join("config.toml").is_file());
     let config = fs::read(run_dir.join("config.toml")).unwrap();
-    let said = format!("{}: another ucftrain (process {}) uses this folder", run_dir.display(), first.0.id());
+    let said = format!("{}: another ucftrain (process {}) uses this run folder", run_dir.display(), first.0.id());
     let overwrite = || Done::of(training(temp.path(), "q", "--overwrite --batch-size 8 --epochs 1 --seed 5"));
     let error = overwrite().error(2);
     assert!(error.contains(&said), "{error}");
@@ -24,7 +24,7 @@ fn a_second_program_does_not_touch_a_run_that_is_under_way() {
     let error = resume(&run_dir, "").error(2);
     assert!(error.contains(&said), "{error}");
     assert!(fs::read(run_dir.join("config.toml")).unwrap() == config);
-    assert_eq!(first.0.try_wait().unwrap(), None, "the first goes on");
+    assert_eq!(first.0.try_wait().unwrap(), None, "the first run continues");
     // The system releases the lock of a killed program.
     drop(first);
     overwrite().ok();
@@ -115,7 +115,7 @@ fn a_folder_with_nothing_but_leftovers_is_refused_plainly_and_takes_a_new_run() 
     };
     leave();
     let error = resume(&run_dir, "").error(1);
-    assert!(error.contains("no run to go on with") && error.contains("leave out --resume"), "{error}");
+    assert!(error.contains("cannot resume") && error.contains("remove --resume"), "{error}");
     for more in ["--overwrite --limit-steps 1", "--limit-steps 1"] {
         leave();
         Done::of(training(temp.path(), "r", more)).ok();
@@ -132,7 +132,7 @@ fn a_run_is_not_resumed_without_the_results_of_its_best_epoch() {
         let path = run_dir.join(name);
         let whole = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        let cure = "cannot resume: the results of the best epoch";
+        let cure = "restore the files of the best epoch";
         let error = resume(&run_dir, "").error(1);
         assert!(error.contains(cure) && error.contains(name) && error.contains("--weights"), "{error}");
         fs::write(&path, &whole[..whole.len() - 9]).unwrap();

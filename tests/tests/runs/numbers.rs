@@ -28,7 +28,7 @@ fn numbers_that_are_none_do_not_keep_a_run_from_being_read() {
     assert!(csv.lines().nth(1).unwrap().contains(",NaN,"), "{csv}");
     run("ucftrain", &args(&run_dir, "report {}")).ok();
     let page = fs::read_to_string(run_dir.join("report.html")).unwrap();
-    assert!(!page.contains("not whole") && !page.contains("cannot read"), "the report takes the lines as they are");
+    assert!(!page.contains("cannot read"), "the report reads these lines");
     let line = format!("temporal --run {} --resume --epochs 4 --json", run_dir.display());
     let document = run("ucftrain", &args(temp.path(), &line)).json();
     assert_eq!(document["history"][0]["test"]["loss"], "NaN");
@@ -37,7 +37,7 @@ fn numbers_that_are_none_do_not_keep_a_run_from_being_read() {
     let log = fs::read_to_string(run_dir.join("log.jsonl")).unwrap();
     fs::write(run_dir.join("log.jsonl"), log.replace("\"NaN\"", "null")).unwrap();
     run("ucftrain", &args(&run_dir, "report {}")).ok();
-    assert!(!fs::read_to_string(run_dir.join("report.html")).unwrap().contains("not whole"));
+    assert!(!fs::read_to_string(run_dir.join("report.html")).unwrap().contains("cannot read"));
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn a_test_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoin
     save_checkpoint(&path, &state_before, &Parts { model: &model, momentum: &momentum, average: &[] }).unwrap();
     let before = fs::read(&path).unwrap();
     let error = resume(&run_dir, "").error(1);
-    assert!(error.contains("the test loss is NaN at epoch 0: training has diverged"), "{error}");
-    assert!(error.contains("start again with a lower --lr"), "{error}");
+    assert!(error.contains("the test loss is NaN at epoch 0: the training diverged"), "{error}");
+    assert!(error.contains("start a new run with a lower --lr"), "{error}");
     assert!(fs::read(&path).unwrap() == before, "the checkpoint stays");
     assert_eq!(logged_epochs(&run_dir), [0; 0]);
     assert!(!run_dir.join("best.safetensors").exists() && !run_dir.join("scores.npz").exists());
@@ -91,6 +91,6 @@ fn weights_that_are_no_numbers_do_not_replace_a_good_checkpoint() {
     save_checkpoint(&path, &state, &Parts { model: &model, momentum: &momentum, average: &[] }).unwrap();
     let before = fs::read(&path).unwrap();
     let error = resume(&run_dir, "--limit-steps 2").error(1);
-    assert!(error.contains("is not finite at epoch 0, step 2: training has diverged"), "{error}");
+    assert!(error.contains("contains NaN or infinity at epoch 0, step 2: the training diverged"), "{error}");
     assert!(fs::read(&path).unwrap() == before, "the checkpoint stays");
 }

@@ -60,7 +60,7 @@ fn a_result_that_does_not_arrive_is_no_success() {
             let output = command().stdout(stdout).spawn().unwrap().wait_with_output().unwrap();
             let text = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(code), "{line}: {text}");
-            assert!(text.contains("error: stdout: cannot write the result: "), "{line}: {text}");
+            assert!(text.contains("error: cannot write the result to stdout: "), "{line}: {text}");
             assert!(!text.contains("panicked"), "{line}: {text}");
         }
     }
@@ -75,7 +75,7 @@ fn a_result_that_does_not_arrive_is_no_success() {
         let mut command = Command::new(program("ucftrain"));
         let output = command.args(args(temp.path(), &line)).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && text.contains("stdout: No space left"), "{line}: {text}");
+        assert!(output.status.success() && text.contains("cannot write to stdout: No space left"), "{line}: {text}");
     }
     assert_eq!(names(temp.path()).len(), 5);
 }

@@ -24,8 +24,8 @@ fn a_run_is_resumed_only_with_the_settings_that_it_used() {
     edit("\nbatch-size = 4\n", "\nbatch-size = 8\n");
     edit("\nflip = false\n", "\n");
     edit("\nsegments = 1\n", "\nsegments = 1\nval-groups = [\"g03\", \"g05\"]\nflip = true\n");
-    let edited = format!("(edited in {})", config.display());
-    let cure = format!("Use the run's values, on the command line and in {}, or start a new run", config.display());
+    let edited = format!("(from {})", config.display());
+    let cure = format!("Restore these values in {}, or start a new run", config.display());
     let expected = format!(
         "error: cannot resume: --batch-size is 8, but the run used 4 {edited}\n  \
          --flip is true, but the run used false {edited}\n  \
@@ -39,7 +39,7 @@ fn a_run_is_resumed_only_with_the_settings_that_it_used() {
     let expected = format!(
         "error: cannot resume: --lr is 0.5, but the run used 0.01\n  \
                     --recipe is tsn, but the run used seed\n  \
-                    --seed is 4, but the run used 3\n{cure}\n"
+                    --seed is 4, but the run used 3\nRemove these options, or start a new run\n"
     );
     assert_eq!(resume(&run_dir, typed).error(2), expected);
     assert_eq!(fs::read_to_string(&config).unwrap(), whole);
@@ -102,7 +102,7 @@ fn the_printed_command_resumes_a_run_from_another_folder() {
     command.current_dir(&here).args(["temporal", "--data", "packed", "--run"]).arg(elsewhere.join("it's a $run"));
     command.args(args(&here, COMMON)).args(["--limit-steps", "1"]);
     let text = Done::of(command).ok();
-    let hint = text.lines().find_map(|line| line.split_once("; go on with: ucftrain ")).unwrap().1;
+    let hint = text.lines().find_map(|line| line.split_once("; to continue: ucftrain ")).unwrap().1;
     let mut command = Command::new("sh");
     command.current_dir(&elsewhere).args(["-c", &format!("{} {hint}", program("ucftrain").display())]);
     Done::of(command).ok();

@@ -21,8 +21,8 @@ fn signals_end_a_training_with_their_status_behind_its_checkpoint() {
         let (mut out, mut err) = (String::new(), String::new());
         pipes.0.read_to_string(&mut out).unwrap();
         pipes.1.read_to_string(&mut err).unwrap();
-        assert!(err.contains(&format!("stopped by SIG{signal}; the checkpoint is written\n")), "{err}");
-        assert!(out.contains("steps; go on with: ucftrain temporal --run "), "{out}");
+        assert!(err.contains(&format!("stopped by SIG{signal}; the checkpoint was saved\n")), "{err}");
+        assert!(out.contains("steps; to continue: ucftrain temporal --run "), "{out}");
         let epochs = state(&run_dir).history.len();
         resume(&run_dir, &format!("--epochs {}", epochs + 1)).ok();
         assert_eq!(state(&run_dir).history.len(), epochs + 1);
@@ -82,7 +82,7 @@ fn an_evaluation_ends_with_the_status_of_its_signal() {
         send(signal, 1, &child);
         assert_eq!(end(&mut child).code(), Some(code));
         let last = lines.last().unwrap().unwrap();
-        assert_eq!(last, format!("stopped by SIG{signal}; nothing was written"));
+        assert_eq!(last, format!("stopped by SIG{signal}; no scores were written"));
     }
     assert!(!temp.path().join("s.npz").exists());
 }

@@ -162,10 +162,9 @@ fn check_best(folder: &RunFolder, settings: &Settings, state: &State) -> Result<
     let Some(best) = state.best() else { return Ok(()) };
     let scores = if settings.val_groups.is_empty() { folder.scores() } else { folder.validation_scores() };
     let network = network_file::load(&folder.best()).map(drop);
-    network.and_then(|()| Scores::load(&scores).map(drop)).with_context(|| {
-        format!(
-            "cannot resume: the files of the best epoch, {}, are damaged or missing; restore them, or start a new run \
-             with --weights {}",
+    network.and_then(|()| Scores::load(&scores).map(drop)).map_err(|error| {
+        anyhow!(
+            "cannot resume: {error:#}; restore the files of the best epoch, {}, or start a new run with --weights {}",
             best.epoch,
             quoted(&folder.checkpoint())
         )
