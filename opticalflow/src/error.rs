@@ -73,13 +73,13 @@ pub enum Error {
     },
     /// The memory of a GPU is not sufficient.
     #[error("the memory of GPU {ordinal} is full")]
-    CardFull {
+    GpuFull {
         /// Number of the GPU.
         ordinal: usize,
     },
     /// A GPU cannot be used.
     #[error("cannot use GPU {ordinal}: {reason}")]
-    Card {
+    Gpu {
         /// Number of the GPU.
         ordinal: usize,
         /// The reason, in words.

@@ -96,5 +96,5 @@ fn speed_of_gpu_and_cpu() {
 #[test]
 fn a_missing_gpu_is_an_error() {
     let error = CudaTvL1::new(1000, 20, 20, TvL1Params::default(), 1).err().unwrap();
-    assert!(matches!(&error, Error::Card { ordinal: 1000, .. }), "{error}");
+    assert!(matches!(&error, Error::Gpu { ordinal: 1000, .. }), "{error}");
 }

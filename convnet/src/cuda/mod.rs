@@ -5,7 +5,7 @@
 //! everything else. Activations are f32 or bf16; parameters and their gradients are f32, and sums
 //! are f32 or f64. So bf16 needs no loss scaling.
 //!
-//! * [`cards`] lists the GPUs, and [`open`] opens one as a candle device. [`CudaConfig`] chooses
+//! * [`gpus`] lists the GPUs, and [`open`] opens one as a candle device. [`CudaConfig`] chooses
 //!   TF32 and determinism.
 //! * [`rehearse`] and [`record`] turn a training step into a [`Recording`] (a CUDA graph), which
 //!   starts with a single call.
@@ -44,7 +44,7 @@ mod transfer;
 pub use algorithms::{choices, cudnn_version, follow};
 pub use cudnn::Choices;
 pub(crate) use device::tensor;
-pub use device::{Capability, Card, Cost, CudaConfig, cards, open};
+pub use device::{Capability, Cost, CudaConfig, Gpu, gpus, open};
 pub(crate) use ops::sgd::{Moved, Rates, Rule, step};
 pub(crate) use ops::space_to_depth::SpaceToDepth;
 pub(crate) use ops::{conv, elementwise, loss, norm, pixels, pool};

@@ -55,7 +55,7 @@ impl CudaTvL1 {
     /// many pairs as it has multiprocessors.
     ///
     /// # Errors
-    /// Returns [`Error::Parameter`], [`Error::Size`], [`Error::CardFull`] or [`Error::Card`].
+    /// Returns [`Error::Parameter`], [`Error::Size`], [`Error::GpuFull`] or [`Error::Gpu`].
     pub fn new(ordinal: usize, width: usize, height: usize, params: TvL1Params, pairs: usize) -> Result<Self> {
         params.check()?;
         let pixels = width.checked_mul(height).filter(|pixels| (1..=TvL1::MAX_PIXELS).contains(pixels));
@@ -99,8 +99,8 @@ impl CudaTvL1 {
     /// `frames` are grey images `[n + 1, height, width]`, with n from 1 to [`CudaTvL1::pairs`].
     ///
     /// # Errors
-    /// Returns [`Error::Frames`] if the number of bytes is wrong, [`Error::CardFull`] or
-    /// [`Error::Card`].
+    /// Returns [`Error::Frames`] if the number of bytes is wrong, [`Error::GpuFull`] or
+    /// [`Error::Gpu`].
     pub fn compute(&mut self, frames: &[u8]) -> Result<Vec<Flow>> {
         let (width, height, pixels) = (self.width, self.height, self.width * self.height);
         let pairs = (frames.len() / pixels).saturating_sub(1);
@@ -135,11 +135,11 @@ impl CudaTvL1 {
 
 /// Makes a new stream on a GPU.
 fn stream(ordinal: usize) -> Result<Arc<CudaStream>> {
-    cuda_delayload::load_driver().map_err(|error| Error::Card { ordinal, reason: error.to_string() })?;
+    cuda_delayload::load_driver().map_err(|error| Error::Gpu { ordinal, reason: error.to_string() })?;
     let not_opened = |error| fault(ordinal, "the driver cannot open it", error);
     let count = CudaContext::device_count().map_err(not_opened)?;
     if ordinal >= count.max(0) as usize {
-        return Err(Error::Card { ordinal, reason: format!("there is no such GPU; the driver reports {count}") });
+        return Err(Error::Gpu { ordinal, reason: format!("there is no such GPU; the driver reports {count}") });
     }
     let context = CudaContext::new(ordinal).map_err(not_opened)?;
     context.new_stream().map_err(not_opened)
@@ -148,7 +148,7 @@ fn stream(ordinal: usize) -> Result<Arc<CudaStream>> {
 /// Makes the error of a failed driver call. `failure` says in words what failed.
 fn fault(ordinal: usize, failure: &str, error: DriverError) -> Error {
     let reason = match error.0 {
-        CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Error::CardFull { ordinal },
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => return Error::GpuFull { ordinal },
         CUresult::CUDA_ERROR_NO_DEVICE => "there is no such GPU; the driver reports none".into(),
         CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
             "the NVIDIA driver is older than the CUDA version that this program was built with; update the driver"
@@ -159,5 +159,5 @@ fn fault(ordinal: usize, failure: &str, error: DriverError) -> Error {
         }
         _ => format!("{failure} ({error})"),
     };
-    Error::Card { ordinal, reason }
+    Error::Gpu { ordinal, reason }
 }

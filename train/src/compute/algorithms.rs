@@ -15,8 +15,7 @@ const MOST_BYTES: u64 = 16 << 20;
 /// Content of the file `algorithms.json`.
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    /// Name of the GPU, under the key of older files.
-    #[serde(rename = "card")]
+    /// Name of the GPU.
     gpu: String,
     cudnn: usize,
     algorithms: Choices,

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "kernel launches and the driver's memory pool")]
 
 use super::arg::Arg;
-use super::support::{self, cards};
+use super::support::{self, gpus};
 use super::timer::{Cost, Timer};
 use crate::cuda::cudnn::Convolutions;
 use candle_core::cuda::cudarc::driver::{self, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys};
@@ -52,7 +52,7 @@ impl CudaConfig {
 /// Returns an error if there is no such GPU, if this program does not support it, or if the driver
 /// or cuDNN fails.
 pub fn open(ordinal: usize, config: CudaConfig) -> Result<Device> {
-    let gpus = cards()?;
+    let gpus = gpus()?;
     let Some(gpu) = gpus.get(ordinal) else { bail!("cannot open GPU {ordinal}: the number of GPUs is {}", gpus.len()) };
     support::check(gpu, &[PTX, kernels::FILL.ptx()])?;
     let device = Device::new_cuda_with_stream(ordinal)?;

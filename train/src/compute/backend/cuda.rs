@@ -2,10 +2,10 @@
 
 use crate::compute::profile::{Op, Profile};
 use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::cuda::{Card, CudaConfig, cards as visible, open as open_card, peaks, profile as spent_by_op};
 pub use candle_convnet::cuda::{
     Choices, Download, Downloads, Pinned, Recording, Upload, Uploads, choices, cudnn_version, follow, record, rehearse,
 };
+use candle_convnet::cuda::{CudaConfig, Gpu, gpus as visible, open as open_gpu, peaks, profile as spent_by_op};
 use candle_core::{DType, Device};
 
 /// The end of each error about a GPU: a cure that always works.
@@ -13,36 +13,36 @@ const CURE: &str = "or use --device cpu";
 
 /// Returns the number of the first GPU, if there is one.
 pub fn first() -> Result<Option<usize>> {
-    Ok((!cards()?.is_empty()).then_some(0))
+    Ok((!gpus()?.is_empty()).then_some(0))
 }
 
 /// Lists all GPUs; the list is empty without a driver.
-fn cards() -> Result<Vec<Card>> {
+fn gpus() -> Result<Vec<Gpu>> {
     if cuda_delayload::load_driver().is_err() {
         return Ok(Vec::new());
     }
-    let cards = visible().map_err(|error| anyhow!("{error}, {CURE}"))?;
+    let gpus = visible().map_err(|error| anyhow!("{error}, {CURE}"))?;
     // Loads the libraries only if there is a GPU, because nothing else needs them.
-    if !cards.is_empty() {
+    if !gpus.is_empty() {
         cuda_delayload::load().map_err(|error| anyhow!("{error}; install it, for example with pip, {CURE}"))?;
     }
-    Ok(cards)
+    Ok(gpus)
 }
 
 /// Opens a GPU by its number, and returns it with its name.
 pub fn open(ordinal: usize, tf32: bool, deterministic: bool) -> Result<(Device, String)> {
     let device = format!("--device cuda:{ordinal}");
     cuda_delayload::load_driver().map_err(|error| anyhow!("{device}: {error}; install it, {CURE}"))?;
-    let cards = cards().context(device.clone())?;
-    let Some(card) = cards.get(ordinal) else {
-        let names: Vec<&str> = cards.iter().map(|card| card.name.as_str()).collect();
+    let gpus = gpus().context(device.clone())?;
+    let Some(gpu) = gpus.get(ordinal) else {
+        let names: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
         if names.is_empty() {
             bail!("{device}: no GPU was found; use --device cpu");
         }
         bail!("{device}: no GPU has this number (found: {}); use another number, {CURE}", names.join(", "));
     };
-    let opened = open_card(ordinal, CudaConfig::default().with_tf32(tf32).with_deterministic(deterministic));
-    Ok((opened.map_err(|error| anyhow!("{device}: {error}, {CURE}"))?, card.name.clone()))
+    let opened = open_gpu(ordinal, CudaConfig::default().with_tf32(tf32).with_deterministic(deterministic));
+    Ok((opened.map_err(|error| anyhow!("{device}: {error}, {CURE}"))?, gpu.name.clone()))
 }
 
 /// Times the ops of `work` and measures the peak rates of the GPU for images of `dtype`. `work`
