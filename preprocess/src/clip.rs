@@ -1,63 +1,63 @@
-//! What a clip needs to be packed, and why one is not.
+//! Reasons why a clip is not packed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A clip needs this many flow frames (or RGB frames less one): a temporal sample is a stack of ten.
+/// Smallest number of flow frames of a clip: a temporal sample is a stack of ten. A clip needs one more RGB frame.
 pub const MIN_FLOW_FRAMES: u32 = 10;
 
-/// Why a clip is not packed.
+/// The reason why a clip is not packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Absence {
-    /// It is missing or damaged: the source is not whole.
+    /// The clip is missing or damaged.
     Fault(Fault),
-    /// It is whole but shorter than [`MIN_FLOW_FRAMES`].
+    /// The clip is undamaged, but has fewer than [`MIN_FLOW_FRAMES`] flow frames.
     Short(Short),
 }
 
-/// What is wrong with a clip.
+/// A fault of a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
-    /// The file that is at fault, if one is.
+    /// The damaged file, if a single one is damaged.
     pub file: Option<PathBuf>,
-    /// What is wrong, and what to do about it.
+    /// A description of the fault, with its cure.
     pub what: String,
 }
 
-/// How short a clip is.
+/// The length of a clip that is too short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Short {
-    /// Its video, if it is one.
+    /// The video, if the clip is one.
     pub file: Option<PathBuf>,
-    /// Frames that are there: of flow in a tree, of RGB in a video.
+    /// Number of flow frames in a tree, or of RGB frames in a video.
     pub frames: u32,
 }
 
 impl Absence {
-    /// What is wrong, where no single file is at fault.
+    /// Creates a fault without a file.
     pub(crate) fn fault(what: impl Into<String>) -> Self {
         Self::Fault(Fault { file: None, what: what.into() })
     }
 
-    /// What is wrong with a file.
+    /// Creates a fault of a file.
     pub(crate) fn of_file(file: &Path, what: impl Into<String>) -> Self {
         Self::Fault(Fault { file: Some(file.to_owned()), what: what.into() })
     }
 
-    /// A tree has so few flow frames of it.
+    /// Creates the reason for a clip in a tree with this number of flow frames.
     pub(crate) fn short(frames: u32) -> Self {
         Self::Short(Short { file: None, frames })
     }
 
-    /// A video has so few frames.
+    /// Creates the reason for a video with this number of frames.
     pub(crate) fn short_video(file: &Path, frames: u32) -> Self {
         Self::Short(Short { file: Some(file.to_owned()), frames })
     }
 
-    /// Names the file that is at fault, unless one is named.
+    /// Adds the file, unless there is one already.
     pub(crate) fn at(mut self, path: impl FnOnce() -> PathBuf) -> Self {
         let (Self::Fault(Fault { file, .. }) | Self::Short(Short { file, .. })) = &mut self;
         file.get_or_insert_with(path);
@@ -74,10 +74,10 @@ impl fmt::Display for Absence {
         match self {
             Self::Fault(fault) => f.write_str(&fault.what),
             Self::Short(Short { file: None, frames }) => {
-                write!(f, "too short: {frames} flow frames, {MIN_FLOW_FRAMES} are needed")
+                write!(f, "too short: it has {frames} flow frames, but needs at least {MIN_FLOW_FRAMES}")
             }
             Self::Short(Short { frames, .. }) => {
-                write!(f, "too short: {frames} frames, {} are needed", MIN_FLOW_FRAMES + 1)
+                write!(f, "too short: it has {frames} frames, but needs at least {}", MIN_FLOW_FRAMES + 1)
             }
         }
     }

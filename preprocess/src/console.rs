@@ -1,10 +1,10 @@
-//! What the program says: results on stdout, everything else on stderr.
+//! Output of the program: results on stdout, everything else on stderr.
 //!
-//! A reader may go away at any time, and a disk that stdout goes to may be full. A note or a summary that is lost
-//! changes nothing: the work goes on. A result that exists nowhere else is an error when it is lost.
+//! The reader of stdout may close it at any time, or its disk may be full. The work continues if a note or a summary is
+//! lost. Losing a result that exists nowhere else is an error.
 //!
-//! Names of clips, classes and files come from data that others made. Control characters in them are escaped here, so
-//! that no name can move the cursor, change colours or hide a line.
+//! Names of clips, classes and files come from data of other people. Control characters in them are escaped, so that no
+//! name can move the cursor, change colours or hide a line.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Adds a line. Line breaks in it are escaped like all control characters.
+    /// Adds a line. Line breaks in it are escaped, as all control characters.
     pub fn line(&mut self, line: impl Display) {
         self.text.push_str(&escape(&line.to_string()));
         self.text.push('\n');
@@ -32,23 +32,30 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Writes the page as a result: an error if stdout does not take it.
+    /// Writes the page as a result.
+    ///
+    /// # Errors
+    /// Returns [`Error::Stdout`] if stdout is closed or full.
     pub fn write_result(&self) -> Result<()> {
         write_stdout(self.text.as_bytes())
     }
 
-    /// Writes the page as the summary of work whose result is in files: if stdout does not take it, nothing happens.
+    /// Writes the page as a summary of results that are in files. Errors are ignored.
     pub fn write_summary(&self) {
         let _ = write_stdout(self.text.as_bytes());
     }
 }
 
 /// Writes a JSON document as a result, in one line.
+///
+/// # Errors
+/// Returns [`Error::Stdout`] if stdout is closed or full.
 pub fn write_json(document: &serde_json::Value) -> Result<()> {
     write_stdout(json_line(document).as_bytes())
 }
 
-/// JSON need not escape all characters that a terminal obeys. They occur in strings only, where an escape means the same.
+/// Returns a document as one line. Escapes control characters that JSON allows, because a terminal
+/// would obey them. They occur only in strings, where an escape means the same.
 fn json_line(document: &serde_json::Value) -> String {
     let mut line = String::new();
     for c in document.to_string().chars() {
@@ -64,12 +71,15 @@ fn json_line(document: &serde_json::Value) -> String {
 }
 
 /// Writes bytes to stdout as a result.
+///
+/// # Errors
+/// Returns [`Error::Stdout`] if stdout is closed or full.
 pub fn write_stdout(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::Stdout)
 }
 
-/// Writes lines to stderr; each is escaped by itself. Lost lines are no error.
+/// Writes lines to stderr, and escapes control characters in each. Errors are ignored.
 pub fn say(lines: &str) {
     let mut text = String::new();
     for line in lines.lines() {
@@ -79,7 +89,7 @@ pub fn say(lines: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes notes to stderr, one a line.
+/// Writes notes to stderr, one per line.
 pub fn notes<T: AsRef<str>>(notes: impl IntoIterator<Item = T>) {
     for note in notes {
         say(&format!("note: {}", escape(note.as_ref())));

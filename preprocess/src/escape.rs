@@ -1,9 +1,9 @@
-//! Names from data that others made, safe to show on a terminal.
+//! Makes names from foreign data safe for a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Replaces control characters, and characters that change the direction of text, by their escapes.
+/// Replaces control characters, and characters that change the direction of text, with escapes.
 ///
 /// ```
 /// assert_eq!(ucfpack::console::escape("v_\u{1b}[31mRed"), r"v_\x1b[31mRed");
@@ -28,7 +28,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Control characters of ASCII and Latin-1, line and paragraph separators, and marks that reorder text.
+/// Returns whether a character is a control character of ASCII or Latin-1, a line or paragraph
+/// separator, or a mark that changes the direction of text.
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! Back from shards to a frame tree in the feichtenhofer layout, with lists. `jpeg` records come back byte for byte.
+//! Exports a dataset to a frame tree in the feichtenhofer layout, with lists. `jpeg` records come back byte for byte.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,49 +17,53 @@ use crate::place::staging::Staging;
 use crate::place::target::Contents;
 use crate::progress::{Watch, Work};
 
-/// How images are written whose source files were not kept.
+/// File format of images that are not stored as JPEG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PixelFormat {
-    /// JPEG of quality 95, as trees have it; not exact.
+    /// JPEG of quality 95, with small losses.
     Jpeg,
-    /// PNG, exact; no frame tree has these.
+    /// PNG, lossless. Other programs for frame trees may not read it.
     Png,
 }
 
-/// What to export.
+/// Options of [`export()`].
 #[derive(Debug, Clone)]
 pub struct ExportOptions {
-    /// The tree to make.
+    /// Folder for the tree.
     pub out: PathBuf,
-    /// These clips only; empty means all.
+    /// Clips to export. An empty list exports all.
     pub clips: Vec<String>,
-    /// For records that are not `jpeg`.
+    /// Format for records that are not `jpeg`.
     pub pixels: PixelFormat,
-    /// Replace a tree that an earlier run made.
+    /// Whether to replace a tree that this crate made.
     pub overwrite: bool,
 }
 
-/// What was exported.
+/// Result of [`export()`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportReport {
-    /// Clips.
+    /// Number of clips.
     pub clips: u64,
-    /// Files that are byte for byte what was packed.
+    /// Number of files that are byte for byte those that were packed.
     pub untouched: u64,
-    /// Files that were encoded anew from pixels.
+    /// Number of files that were encoded from pixels.
     pub encoded: u64,
-    /// Size of all images.
+    /// Bytes of all images.
     pub bytes: u64,
-    /// Things worth a word that are no errors.
+    /// Remarks that are no errors.
     pub notes: Vec<String>,
 }
 
-/// JPEG quality of images whose source files were not kept.
+/// JPEG quality of images that are not stored as JPEG.
 const QUALITY: u8 = 95;
 
-/// Writes the tree. On any error nothing is left of it.
+/// Writes the dataset in `dir` to a frame tree. After an error, nothing is left of the tree.
+///
+/// # Errors
+/// Returns [`Error::Usage`] if a clip is unknown or the output exists, [`Error::Format`] if a record is damaged, and
+/// [`Error::Interrupted`] if `watch` cancels it.
 pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<ExportReport> {
     let data = Dataset::open(dir)?;
     let mut clips = options.clips.iter().map(|id| find_clip(&data, id)).collect::<Result<Vec<_>>>()?;
@@ -105,10 +109,10 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
     Ok(report)
 }
 
-/// A clip's id becomes a folder: it must be a name and not a path.
+/// Checks that a clip id is a plain name. It becomes the name of a folder, which must not lead elsewhere.
 pub(crate) fn check_name(id: &str) -> Result<()> {
     if matches!(id, "" | "." | "..") || id.contains(['/', '\\', ':', '\0']) {
-        return Err(Error::input(format!("clip {id:?} cannot be exported: its id is not a plain folder name")));
+        return Err(Error::input(format!("cannot export clip {id:?}: its id is not a plain folder name")));
     }
     Ok(())
 }
@@ -144,7 +148,7 @@ fn export_clip(
     Ok(report)
 }
 
-/// Where the feichtenhofer layout has a plane; other streams go by their names.
+/// Returns the folder of a plane in the feichtenhofer layout. Streams that the layout lacks get their own names.
 fn plane_folder(stream: &str, planes: usize, plane: usize) -> String {
     match (stream, planes, plane) {
         ("rgb", 1, _) => "jpegs_256".into(),
@@ -155,7 +159,7 @@ fn plane_folder(stream: &str, planes: usize, plane: usize) -> String {
     }
 }
 
-/// Writes one image and returns its size.
+/// Writes one image and returns its bytes.
 fn export_record(
     records: &ClipRecords<'_>,
     (frame, plane): (usize, usize),
@@ -179,7 +183,10 @@ fn export_record(
         1 => ExtendedColorType::L8,
         3 => ExtendedColorType::Rgb8,
         channels => {
-            return Err(Error::input(format!("{}: images of {channels} channels cannot be exported", records.id())));
+            return Err(Error::input(format!(
+                "cannot export clip {}: its images have {channels} channels",
+                records.id()
+            )));
         }
     };
     let mut bytes = Vec::new();
@@ -201,8 +208,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<u64> {
     Ok(bytes.len() as u64)
 }
 
-/// Groups fit into no list of UCF101, so there is also a CSV file with them for `--dataset custom`, where the splits are such
-/// as that makes of train, test and validation parts.
+/// Writes a CSV file with the groups, because UCF101's lists cannot contain them. Returns a note if the splits do not
+/// correspond to training, test and validation clips.
 fn write_groups(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<Option<String>> {
     let clips: Vec<_> = clips.iter().map(|&clip| &manifest.clips[clip]).collect();
     if !clips.iter().any(|clip| manifest.groups.contains_key(&clip.id)) {
@@ -223,7 +230,7 @@ fn write_groups(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<O
                 drop(rows);
                 fs::remove_file(&path).map_err(Error::io(&path, "cannot remove the list"))?;
                 return Ok(Some(format!(
-                    "no list of the groups: a CSV file has no word for the splits of {}",
+                    "groups.csv is not written: a CSV file cannot describe the splits of clip {}",
                     clip.id
                 )));
             }
@@ -236,18 +243,23 @@ fn write_groups(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<O
     Ok(None)
 }
 
-/// Writes lists as UCF101 has them, so that the tree can be packed again. Where names do not fit into them, a note.
+/// Writes split lists in the format of UCF101, so that the tree can be packed again. Returns a note
+/// if they cannot contain the names.
 fn write_lists(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<Option<String>> {
     let blank = |name: &String| name.is_empty() || name.contains(char::is_whitespace) || name.contains('/');
     let odd = manifest.classes.iter().find(|name| blank(name));
     let odd = odd.or_else(|| clips.iter().map(|&clip| &manifest.clips[clip].id).find(|id| blank(id)));
     if let Some(name) = odd {
         return Ok(Some(format!(
-            "no lists: {name:?} does not fit into one; write a CSV file (path,label,split) by hand"
+            "the lists are not written: they cannot contain the name {name:?}; write a CSV file (path,label,split) \
+             instead"
         )));
     }
     if manifest.splits.len() > 9 {
-        return Ok(Some(format!("no lists: there are {} splits, lists have 9 at most", manifest.splits.len())));
+        return Ok(Some(format!(
+            "the lists are not written: the dataset has {} splits, but lists can have 9",
+            manifest.splits.len()
+        )));
     }
     fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create the folder"))?;
     let write = |name: &str, lines: Vec<String>| {

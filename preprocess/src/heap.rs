@@ -1,8 +1,10 @@
-//! How the C library keeps freed memory.
+//! Memory of the C library.
 
-/// Lets all threads share two heaps. Records are allocated by one thread and freed by another, and each of many heaps would
-/// keep the most that it ever held: with 16 encoders several times the memory that is in use. Call it before threads start.
-/// Other C libraries than glibc have no such heaps.
+/// Limits glibc to two heaps for all threads. Call it before threads start.
+///
+/// One thread allocates a record and another frees it. With a heap per thread, each heap would keep
+/// the largest amount that it ever held, which is several times the memory in use. Other C
+/// libraries have no such heaps.
 pub fn share_heaps() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only changes how malloc works from now on; no other thread runs yet.

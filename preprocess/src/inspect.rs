@@ -1,4 +1,4 @@
-//! What is inside a packed data set.
+//! Describes the content of a packed dataset.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,72 +9,72 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::lists::clip_key;
 
-/// A data set in numbers.
+/// Statistics of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Its name.
+    /// Name of the dataset.
     pub dataset: String,
-    /// Clips.
+    /// Number of clips.
     pub clips: usize,
     /// Classes in the order of their labels.
     pub classes: Vec<ClassSummary>,
     /// Splits.
     pub splits: Vec<SplitSummary>,
-    /// Different groups of clips.
+    /// Number of groups of clips.
     pub groups: usize,
     /// Streams.
     pub streams: Vec<StreamSummary>,
-    /// What decided the content.
+    /// Options and versions that decided the content.
     pub build: BTreeMap<String, Value>,
 }
 
-/// A class and its clips.
+/// Statistics of a class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ClassSummary {
-    /// Its name.
+    /// Name of the class.
     pub name: String,
-    /// Clips.
+    /// Number of clips.
     pub clips: usize,
 }
 
-/// A split and its clips.
+/// Statistics of a split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SplitSummary {
-    /// Its name, e.g. `1`.
+    /// Name of the split, such as `1`.
     pub name: String,
-    /// Clips to learn from.
+    /// Number of training clips.
     pub train: usize,
-    /// Clips to test on.
+    /// Number of test clips.
     pub test: usize,
-    /// Neither.
+    /// Number of clips that the split does not use.
     pub unused: usize,
 }
 
-/// A stream and its records.
+/// Statistics of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StreamSummary {
-    /// Its name.
+    /// Name of the stream.
     pub name: String,
-    /// Clips that have it.
+    /// Number of clips with this stream.
     pub clips: usize,
-    /// Records of all its shards.
+    /// Statistics of all records.
     #[serde(flatten)]
     pub records: RecordSummary,
-    /// Its shards.
+    /// Shards of the stream.
     pub shards: Vec<ShardSummary>,
 }
 
-/// Records in numbers.
+/// Statistics of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RecordSummary {
-    /// Frames.
+    /// Number of frames.
     pub frames: u64,
-    /// Records: frames times planes.
+    /// Number of records: frames times planes.
     pub records: u64,
     /// Stored bytes, without indexes.
     pub bytes: u64,
@@ -82,57 +82,60 @@ pub struct RecordSummary {
     pub smallest: u32,
     /// Stored bytes of the largest record.
     pub largest: u32,
-    /// Records by codec, with the filter where there is one: `jpeg`, `zstd+up`.
+    /// Number of records per codec, with its filter: `jpeg`, `zstd+up`.
     pub codecs: BTreeMap<String, u64>,
-    /// Records by size, `WIDTHxHEIGHTxCHANNELS`.
+    /// Number of records per image size, `WIDTHxHEIGHTxCHANNELS`.
     pub sizes: BTreeMap<String, u64>,
 }
 
-/// A shard file.
+/// Statistics of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ShardSummary {
-    /// Its name.
+    /// Name of the file.
     pub file: String,
-    /// Its size.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// Clips.
+    /// Number of clips.
     pub clips: u32,
-    /// Records.
+    /// Number of records.
     pub records: u64,
 }
 
-/// One clip.
+/// Statistics of a clip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ClipSummary {
-    /// Its id.
+    /// Id of the clip.
     pub clip: String,
-    /// Its label.
+    /// Label of the class.
     pub label: u32,
-    /// Its class.
+    /// Name of the class.
     pub class: String,
-    /// Its part in each split.
+    /// Subset in each split, by the name of the split.
     pub subsets: BTreeMap<String, Subset>,
-    /// Its group, if it is in one.
+    /// Group of the clip, if it has one.
     pub group: Option<String>,
-    /// Its streams.
+    /// Streams of the clip.
     pub streams: Vec<ClipStream>,
 }
 
-/// One stream of one clip.
+/// Statistics of one stream of a clip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClipStream {
-    /// Its name.
+    /// Name of the stream.
     pub name: String,
-    /// The file that holds it.
+    /// Name of the shard that holds it.
     pub shard: String,
-    /// Its records.
+    /// Statistics of the records.
     #[serde(flatten)]
     pub records: RecordSummary,
 }
 
-/// Counts everything in a data set. Reads indexes, no images.
+/// Returns the statistics of a dataset. Reads indexes, but no images.
+///
+/// # Errors
+/// Returns [`Error::Format`] if an index is damaged.
 pub fn summarise(data: &Dataset) -> Result<Summary> {
     let manifest = data.manifest();
     let mut classes: Vec<ClassSummary> =
@@ -175,7 +178,10 @@ pub fn summarise(data: &Dataset) -> Result<Summary> {
     })
 }
 
-/// Finds a clip; upper and lower case, a class directory and `.avi` do not matter.
+/// Returns the number of a clip. Case, a class folder before the id and `.avi` after it do not matter.
+///
+/// # Errors
+/// Returns [`Error::Usage`] with the id of a similar clip if there is no such clip.
 pub fn find_clip(data: &Dataset, id: &str) -> Result<usize> {
     let name = id.rsplit('/').next().unwrap_or(id);
     let key = clip_key(name.strip_suffix(".avi").unwrap_or(name));
@@ -185,11 +191,14 @@ pub fn find_clip(data: &Dataset, id: &str) -> Result<usize> {
             .iter()
             .find(|clip| clip_key(&clip.id).starts_with(key.trim_end_matches(|c: char| c.is_ascii_digit())));
         let example = near.or(clips.first()).map_or("", |clip| &clip.id);
-        Error::usage(format!("{id}: no such clip among {}; there is e.g. {example}", clips.len()))
+        Error::usage(format!("there is no clip {id} among the {} clips; one of them is {example}", clips.len()))
     })
 }
 
-/// Counts everything in one clip.
+/// Returns the statistics of the clip with this number.
+///
+/// # Errors
+/// Returns [`Error::Format`] if an index is damaged.
 pub fn summarise_clip(data: &Dataset, number: usize) -> Result<ClipSummary> {
     let manifest = data.manifest();
     let clip = &manifest.clips[number];
@@ -235,7 +244,7 @@ impl RecordSummary {
         Ok(())
     }
 
-    /// Stored bytes of a record on average.
+    /// Returns the mean number of stored bytes per record.
     pub fn mean_bytes(&self) -> u64 {
         self.bytes / self.records.max(1)
     }

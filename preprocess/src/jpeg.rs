@@ -21,6 +21,6 @@ pub(crate) fn encode_jpeg(pixels: &[u8], size: ImageSize, quality: u8) -> Result
     // decoders read such files slowly or not at all.
     encoder
         .encode(pixels, size.width, size.height, colour)
-        .map_err(|error| Error::input(format!("an image of {size} cannot be encoded as JPEG: {error}")))?;
+        .map_err(|error| Error::input(format!("cannot encode an image of {size} as JPEG: {error}")))?;
     Ok(bytes)
 }

@@ -1,8 +1,10 @@
-//! Packs trees of RGB frames and optical-flow JPEGs, or videos, into a few memory-mapped shards, and looks after what was packed.
+//! Packs frame trees (RGB frames and optical flow as JPEG files) or videos into a few memory-mapped shards, and reads,
+//! checks and exports the result.
 //!
-//! A [`source::Input`] finds the clips, [`lists::Lists`] say what they are, and [`pack::build`] decides which clip goes into
-//! which shard, encodes clips in parallel and writes them in order. The same tree gives the same bytes, whatever the number of
-//! threads and the machine. [`synth`] makes data sets up, for tests and trials.
+//! A [`source::Input`] finds the clips, and [`lists::Lists`] tell their classes and splits.
+//! [`pack::build`] assigns clips to shards, encodes clips in parallel, and writes them in order.
+//! The same source and options give the same bytes, on every machine and with any number of
+//! threads. [`synth`] makes synthetic datasets for tests.
 
 mod clip;
 pub mod console;

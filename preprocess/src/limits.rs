@@ -1,10 +1,11 @@
-//! What the system allows this program.
+//! Limits of the system for this process.
 
-/// Files that a program of this project may want open at a time; more are not asked for.
+/// Number of open files that the programs may need.
 #[cfg(unix)]
 const WANTED_FILES: u64 = 1 << 16;
 
-/// Raises the limit of open files as far as the user may, up to 65,536. Systems start programs with 256 or 1,024.
+/// Raises the limit of open files to 65,536, or to the highest value that the system allows.
+/// Systems start programs with 256 or 1,024.
 pub fn raise_open_files() {
     #[cfg(unix)]
     {
@@ -12,7 +13,7 @@ pub fn raise_open_files() {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let wanted = maximum.map_or(WANTED_FILES, |maximum| maximum.min(WANTED_FILES));
         if current.is_some_and(|current| current < wanted) {
-            // Refused, it stays as it was; whoever runs out of files is told then.
+            // If this fails, the limit stays. The error for too many open files explains how to raise it.
             let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
         }
     }

@@ -1,4 +1,4 @@
-//! How far long work is: a bar on a terminal, a line every few seconds elsewhere, always on stderr.
+//! Progress of long work on stderr: a bar on a terminal, otherwise a line every few seconds.
 
 use std::io::IsTerminal;
 use std::sync::atomic::AtomicBool;
@@ -10,32 +10,32 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::console;
 use crate::quantity::{show_bytes, show_count};
 
-/// Time between two lines where there is no terminal.
+/// Time between two lines, if stderr is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// Time between two changes of the bar.
+/// Time between two updates of the bar.
 const BAR_EVERY: Duration = Duration::from_millis(100);
 
-/// What long work gets from its caller: where to report, and the flag that Ctrl-C sets.
+/// Progress and cancellation of long work.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch<'a> {
-    /// Where to report.
+    /// Receiver of progress.
     pub progress: &'a Progress,
-    /// Once set, the work ends with [`crate::Error::Interrupted`].
+    /// Flag that ends the work with [`crate::Error::Interrupted`] once it is set.
     pub cancel: &'a AtomicBool,
 }
 
-/// Amounts of work. What is 0 in the total is not shown.
+/// An amount of work. Amounts that are 0 in the total are not shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Clips.
+    /// Number of clips.
     pub clips: u64,
-    /// Images (files or records).
+    /// Number of images (files or records).
     pub images: u64,
-    /// Bytes read.
+    /// Number of bytes read.
     pub bytes: u64,
 }
 
-/// Reports one task after the other.
+/// Reports the progress of one task after the other.
 #[derive(Debug)]
 pub struct Progress {
     hidden: bool,
@@ -45,7 +45,7 @@ pub struct Progress {
 #[derive(Debug)]
 struct Task {
     label: &'static str,
-    /// What `images` counts.
+    /// Name of the unit that `images` counts.
     unit: &'static str,
     total: Work,
     done: Work,
@@ -55,22 +55,22 @@ struct Task {
 }
 
 impl Progress {
-    /// Reports on stderr.
+    /// Creates a reporter that writes to stderr.
     pub fn on_stderr() -> Self {
         Self { hidden: false, task: Mutex::new(None) }
     }
 
-    /// Reports nothing.
+    /// Creates a reporter that writes nothing.
     pub fn hidden() -> Self {
         Self { hidden: true, task: Mutex::new(None) }
     }
 
-    /// Starts a task, e.g. `packing`.
+    /// Starts a task, such as `packing`.
     pub fn begin(&self, label: &'static str, total: Work) {
         self.begin_counting(label, total, "images");
     }
 
-    /// Starts a task whose images are called otherwise.
+    /// Starts a task with another name for its images, such as `frames`.
     pub fn begin_counting(&self, label: &'static str, total: Work, unit: &'static str) {
         if self.hidden {
             return;
@@ -87,14 +87,14 @@ impl Progress {
         *self.lock() = Some(Task { label, unit, total, done: Work::default(), started: now, shown: now, bar });
     }
 
-    /// Says something on a line of its own, between two tasks.
+    /// Writes a line between two tasks.
     pub fn tell(&self, words: &str) {
         if !self.hidden {
             console::say(words);
         }
     }
 
-    /// More is done.
+    /// Adds finished work.
     pub fn add(&self, work: Work) {
         if let Some(task) = self.lock().as_mut() {
             task.done.clips += work.clips;
@@ -117,7 +117,7 @@ impl Progress {
 }
 
 impl Work {
-    /// What the bar counts: the finest amount whose total is known.
+    /// Returns the amount that the bar counts: the finest one whose total is known.
     fn steps(&self) -> u64 {
         [self.images, self.bytes, self.clips].into_iter().find(|&n| n > 0).unwrap_or(0)
     }

@@ -1,8 +1,14 @@
-//! Numbers as people type them: sizes (`1GiB`), counts (`10k`), image sizes (`96x72`).
+//! Parses and prints numbers for people: sizes (`1GiB`), counts (`10k`), image sizes (`96x72`), times (`12 min`).
 
-/// Bytes from `1GiB`, `512M`, `1.5 GB`, `4096`. `K`, `M`, `G`, `T` alone and with `iB` are powers of 1024, with `B` of 1000.
+/// Parses a size in bytes, such as `1GiB`, `512M`, `1.5 GB` or `4096`.
+///
+/// `K`, `M`, `G` and `T`, alone or with `iB`, are powers of 1024. With `B`, they are powers of 1000.
+///
+/// # Errors
+/// Returns a message if the text is not a size, or too large.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
-    let (number, unit) = split_unit(text)?;
+    let wrong = || format!("`{text}` is not a size; use bytes or a unit, e.g. 512MiB, 1GiB or 2GB");
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" | "ki" | "kib" => 1 << 10,
@@ -13,33 +19,40 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
         "tb" => 1_000_000_000_000,
-        _ => return Err(format!("`{text}` is no size; write bytes, or a number with KiB, MiB or GiB, e.g. 1GiB")),
+        _ => return Err(wrong()),
     };
     scale(number, factor, text)
 }
 
-/// A count from `250`, `10k`, `1.5M` (powers of 1000).
+/// Parses a count, such as `250`, `10k` or `1.5M`. Units are powers of 1000.
+///
+/// # Errors
+/// Returns a message if the text is not a count, or too large.
 pub fn parse_count(text: &str) -> Result<u64, String> {
-    let (number, unit) = split_unit(text)?;
+    let wrong = || format!("`{text}` is not a count; use a number, e.g. 250, 10k or 1.5M");
+    let (number, unit) = split_unit(text).ok_or_else(wrong)?;
     let factor = match unit.to_ascii_lowercase().as_str() {
         "" => 1,
         "k" => 1_000,
         "m" => 1_000_000,
         "g" => 1_000_000_000,
-        _ => return Err(format!("`{text}` is no count; write a number, or one with k or M, e.g. 10k")),
+        _ => return Err(wrong()),
     };
     scale(number, factor, text)
 }
 
-/// Width and height from `96x72`.
+/// Parses a width and a height, such as `96x72`.
+///
+/// # Errors
+/// Returns a message if the text has another form, or a side is 0 or above 65,535.
 pub fn parse_width_height(text: &str) -> Result<(u16, u16), String> {
     let parse = |s: &str| s.trim().parse::<u16>().ok().filter(|&n| n > 0);
     text.split_once(['x', 'X'])
         .and_then(|(w, h)| Some((parse(w)?, parse(h)?)))
-        .ok_or_else(|| format!("`{text}` is no image size; write WIDTHxHEIGHT, e.g. 96x72"))
+        .ok_or_else(|| format!("`{text}` is not an image size; use WIDTHxHEIGHT, e.g. 96x72"))
 }
 
-/// Bytes for people: `3.0 KB`, `17.2 GB` (powers of 1000).
+/// Formats a number of bytes: `3.0 KB`, `17.2 GB`. Units are powers of 1000.
 pub fn show_bytes(bytes: u64) -> String {
     let mut value = bytes as f64;
     for unit in ["B", "KB", "MB", "GB"] {
@@ -51,7 +64,7 @@ pub fn show_bytes(bytes: u64) -> String {
     format!("{value:.1} TB")
 }
 
-/// A count for people, in groups of three: `2,483,295`.
+/// Formats a count with digits in groups of three: `2,483,295`.
 pub fn show_count(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -64,11 +77,11 @@ pub fn show_count(count: u64) -> String {
     out
 }
 
-fn split_unit(text: &str) -> Result<(f64, &str), String> {
+/// Splits a text into its number and its unit. Returns `None` if it does not start with a number.
+fn split_unit(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let number = text[..end].parse::<f64>().map_err(|_| format!("`{text}` does not start with a number"))?;
-    Ok((number, text[end..].trim()))
+    Some((text[..end].parse().ok()?, text[end..].trim()))
 }
 
 fn scale(number: f64, factor: u64, text: &str) -> Result<u64, String> {
@@ -79,7 +92,7 @@ fn scale(number: f64, factor: u64, text: &str) -> Result<u64, String> {
     Ok(value.round() as u64)
 }
 
-/// A time as people read it: `0.4 s`, `12 min`, `3 h 05 min`.
+/// Formats a time: `0.4 s`, `12 min`, `3 h 05 min`.
 pub fn show_duration(seconds: f64) -> String {
     let minutes = (seconds / 60.0).round() as u64;
     match seconds {

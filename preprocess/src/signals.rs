@@ -1,16 +1,18 @@
-//! Ctrl-C, termination and a closed terminal: the first signal asks the work to end in good order, the second ends the program
-//! at once.
+//! Signals for Ctrl-C, termination and a closed terminal. The first one asks the work to end; the
+//! second one ends the program at once.
 
 use std::io;
 
-/// Listens to SIGINT, SIGTERM and SIGHUP, and calls `ask` with the number of the first that comes. A later one ends the program
-/// with 128 plus its number, even if all threads wait for something. The same request twice within a tenth of a second counts
-/// once: `timeout` and closed terminals send their signal twice. SIGHUP stays ignored where it is at the start, as under `nohup`.
+/// Calls `ask` with the number of the first signal among SIGINT, SIGTERM and SIGHUP. A later signal
+/// ends the program with 128 plus its number, even if all threads wait.
 ///
-/// `ask` runs in a thread that must stay free for the second signal: it must not block.
+/// Signals within a tenth of a second after the first are ignored, because `timeout` and closed terminals send a signal
+/// twice. SIGHUP stays ignored if it is ignored at the start, as under `nohup`.
+///
+/// `ask` runs in the thread that receives signals, so it must not block.
 ///
 /// # Errors
-/// The system refuses the handler or the thread.
+/// Returns an error if the handler or the thread cannot be created.
 #[cfg(unix)]
 pub fn on_first_signal(ask: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -35,7 +37,10 @@ pub fn on_first_signal(ask: impl FnOnce(i32) + Send + 'static) -> io::Result<()>
     std::thread::Builder::new().name("signals".into()).spawn(watch).map(drop)
 }
 
-/// Listens to Ctrl-C, and calls `ask` with the number of SIGINT the first time. A later one ends the program.
+/// Calls `ask` with the number of SIGINT at the first Ctrl-C. A later one ends the program.
+///
+/// # Errors
+/// Returns an error if the handler cannot be installed.
 #[cfg(not(unix))]
 pub fn on_first_signal(ask: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
     /// SIGINT.
@@ -48,25 +53,25 @@ pub fn on_first_signal(ask: impl FnOnce(i32) + Send + 'static) -> io::Result<()>
     ctrlc::set_handler(handler).map_err(io::Error::other)
 }
 
-/// The name of a signal, such as `SIGTERM`.
+/// Returns the name of a signal, such as `SIGTERM`.
 #[cfg(unix)]
 pub fn name(signal: i32) -> &'static str {
     signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
 }
 
-/// The name of a signal: Ctrl-C, the only one.
+/// Returns the name of the only signal.
 #[cfg(not(unix))]
 pub fn name(_: i32) -> &'static str {
     "Ctrl-C"
 }
 
-/// Whether the program was started with a signal ignored.
+/// Returns whether the program was started with this signal ignored.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "the standard library cannot ask how a signal is handled")]
 fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action, sigaction only writes the present one to `action`, which has room for it; it is read only if
-    // the call succeeded.
+    // SAFETY: without a new action, sigaction only writes the current action to `action`, which is
+    // large enough. `action` is read only after the call succeeded.
     unsafe {
         libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
             && action.assume_init().sa_sigaction == libc::SIG_IGN

@@ -1,24 +1,24 @@
-//! How images are stored: their size, their codec, and how much is checked of files that are kept as they are.
+//! Options for storing images: size, codec, and the check of files that are stored unchanged.
 
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
 
 use crate::versions;
 
-/// The size that images are stored in.
+/// Size of stored images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Geometry {
-    /// As found.
+    /// The size of the source.
     Source,
-    /// Squashed to a square of this side, as the network takes it.
+    /// A square with this side in pixels. The aspect ratio is not kept.
     Square(u16),
-    /// The shorter side resized to this, the aspect ratio kept.
+    /// A shorter side of this many pixels. The aspect ratio is kept.
     ShortSide(u16),
 }
 
 impl Geometry {
-    /// As written in manifests: `source`, `224x224`, `short side 256`.
+    /// Returns the description for the manifest: `source`, `224x224`, `short side 256`.
     pub fn describe(self) -> String {
         match self {
             Self::Source => "source".into(),
@@ -27,14 +27,14 @@ impl Geometry {
         }
     }
 
-    /// Stored width and height of an image of `width` x `height`.
+    /// Returns the stored width and height of an image of `width` x `height` pixels.
     pub(crate) fn extent(self, width: u16, height: u16) -> (u16, u16) {
         match self {
             Self::Source => (width, height),
             Self::Square(side) => (side, side),
             Self::ShortSide(side) => {
                 let short = u32::from(width.min(height));
-                // Rounded to nearest, halves up, in integers.
+                // Rounds to the nearest integer, halves up, without floating point.
                 let long = |n: u16| {
                     let scaled = (2 * u64::from(n) * u64::from(side) + u64::from(short)) / (2 * u64::from(short));
                     scaled.min(u64::from(u16::MAX)) as u16
@@ -45,31 +45,31 @@ impl Geometry {
     }
 }
 
-/// How one stream is stored.
+/// Options for storing one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamOptions {
-    /// `jpeg` keeps the source bytes.
+    /// Codec. `jpeg` keeps the source bytes.
     pub codec: Codec,
-    /// Ignored for `jpeg` and `raw`.
+    /// Filter. Ignored for `jpeg` and `raw`.
     pub filter: Filter,
-    /// zstd 1 to 22, LZ4-HC 1 to 12; ignored for `jpeg` and `raw`.
+    /// Compression level: zstd 1 to 22, LZ4-HC 1 to 12. Ignored for `jpeg` and `raw`.
     pub level: i32,
-    /// `Source` for `jpeg`.
+    /// Size. Must be [`Geometry::Source`] for `jpeg` files of a tree.
     pub geometry: Geometry,
 }
 
-/// How much is checked of a JPEG that is stored as it is.
+/// Check of a JPEG file that is stored unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Check {
     /// Markers, size, components and the end marker.
     Header,
-    /// Also that its image data are whole (a decoder alone fills up what is missing), and that it can be decoded.
+    /// Also the completeness of the image data, and decoding. Decoders alone fill missing image data.
     Decode,
 }
 
 impl StreamOptions {
-    /// The options and versions that decide the bytes of a stream, for the manifest.
+    /// Returns the options and versions that decide the bytes of a stream, for the manifest.
     pub fn describe(&self) -> Value {
         let mut map = json!({ "codec": self.codec.name(), "size": self.geometry.describe() });
         match self.codec {

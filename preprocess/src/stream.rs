@@ -6,14 +6,14 @@ use clipshard::StreamSpec;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum StreamKind {
-    /// Colour frames, one record a frame.
+    /// Colour frames, one record per frame.
     Rgb,
-    /// Optical flow, two grey records a frame: x, then y.
+    /// Optical flow, two grey records per frame: x, then y.
     Flow,
 }
 
 impl StreamKind {
-    /// Its name in data sets: `rgb` or `flow`.
+    /// Returns its name in datasets: `rgb` or `flow`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rgb => "rgb",
@@ -21,7 +21,7 @@ impl StreamKind {
         }
     }
 
-    /// Records a frame.
+    /// Returns the number of records per frame.
     pub fn planes(self) -> u8 {
         match self {
             Self::Rgb => 1,
@@ -29,7 +29,7 @@ impl StreamKind {
         }
     }
 
-    /// Channels of a record.
+    /// Returns the number of channels of a record.
     pub fn channels(self) -> u8 {
         match self {
             Self::Rgb => 3,
@@ -37,7 +37,7 @@ impl StreamKind {
         }
     }
 
-    /// The stream as the format describes it.
+    /// Returns the description of the stream in the shard format.
     pub fn spec(self) -> StreamSpec {
         StreamSpec::new(self.name(), self.planes(), self.channels())
     }

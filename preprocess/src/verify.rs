@@ -1,4 +1,4 @@
-//! Checks a packed data set from its manifest to its last pixel.
+//! Checks a packed dataset, and rebuilds its manifest.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,10 @@ use crate::place::lock::OutputLock;
 use crate::place::staging::remove_fragments;
 use crate::progress::{Progress, Work};
 
-/// Checks the data set in `dir` and lists all damage. A folder without a manifest is an error; a damaged manifest is damage.
+/// Checks the dataset in `dir` and returns all damage. A damaged manifest counts as damage.
+///
+/// # Errors
+/// Returns [`Error::Format`] if the folder has no manifest, or the manifest cannot be read.
 pub fn verify(dir: &Path, depth: VerifyDepth, progress: &Progress) -> Result<VerifyReport> {
     let manifest = match Manifest::read(dir) {
         Ok(manifest) => manifest,
@@ -29,19 +32,23 @@ pub fn verify(dir: &Path, depth: VerifyDepth, progress: &Progress) -> Result<Ver
     Ok(report)
 }
 
-/// What [`rebuild_manifest`] did.
+/// Result of [`rebuild_manifest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// The manifest is whole; nothing was touched.
+    /// The manifest is undamaged. Nothing was changed.
     Whole,
-    /// It was lost or damaged and is there again.
+    /// The manifest was missing or damaged, and was written again.
     Written {
-        /// What is worth a word: clips without a stream that others have.
+        /// Remarks about clips without a stream that other clips have.
         notes: Vec<String>,
     },
 }
 
-/// Makes a lost or damaged manifest again from the shards in `dir`. A damaged one is kept as `manifest.json.damaged`.
+/// Rebuilds a missing or damaged manifest from the shards in `dir`. A damaged one is kept as `manifest.json.damaged`.
+///
+/// # Errors
+/// Returns [`Error::Format`] if a shard is damaged, there are no shards, or the manifest has a later version. Returns
+/// [`Error::Usage`] if another process writes the dataset.
 pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
     let path = dir.join(MANIFEST_FILE);
     let _lock = if dir.is_dir() { Some(OutputLock::take(dir)?) } else { None };
@@ -67,7 +74,10 @@ pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
         let lacking: Vec<&str> =
             manifest.clips.iter().filter(|clip| !clip.frames.contains_key(name)).map(|clip| clip.id.as_str()).collect();
         if let Some(first) = lacking.first() {
-            notes.push(format!("{} clips (such as {first}) have no {name}: a shard of it may be lost", lacking.len()));
+            notes.push(format!(
+                "{} clips (such as {first}) have no {name} records; a {name} shard may be missing",
+                lacking.len()
+            ));
         }
     }
     Ok(Rebuilt::Written { notes })

@@ -1,14 +1,14 @@
-//! Versions of the libraries that decide the bytes of a shard. A test holds them against the lock file.
+//! Versions of the libraries that decide the bytes of a shard. A test compares them with the lock file.
 
-/// The zstd library (zstd-sys).
+/// Version of the zstd library (zstd-sys).
 pub const ZSTD: &str = "1.5.7";
-/// The LZ4 library (lz4-sys).
+/// Version of the LZ4 library (lz4-sys).
 pub const LZ4: &str = "1.10.0";
-/// The JPEG decoder.
+/// Version of the JPEG decoder.
 pub const ZUNE_JPEG: &str = "0.5.15";
-/// The JPEG encoder.
+/// Version of the JPEG encoder.
 pub const JPEG_ENCODER: &str = "0.7.1";
-/// Optical flow.
+/// Version of the optical flow library.
 pub const CLIP_FLOW: &str = "0.1.0";
 
 #[cfg(test)]

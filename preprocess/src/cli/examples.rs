@@ -1,75 +1,98 @@
-//! Examples at the end of each command's help. A test parses every one.
+//! Examples at the end of each command's help.
+//!
+//! A test in `tests/ucfpack/examples.rs` runs every command that is shown here.
+
+pub const ALL: &str = "\
+Examples:
+  Pack the videos of UCF101, check the result, and describe it:
+    ucfpack build --videos UCF-101 --lists ucfTrainTestlist --out packed
+    ucfpack verify packed
+    ucfpack inspect packed";
 
 pub const BUILD: &str = "\
 Examples:
-  The usual UCF101, layout recognised, damaged clips left out and listed:
-    ucfpack build --tree UCF101 --lists ucfTrainTestlist --out ucf101.shards --keep-going
-  Straight from the videos, flow computed on the way:
-    ucfpack build --videos UCF-101 --lists ucfTrainTestlist --out ucf101.shards
-  The same in a tenth of the time, by a faster method:
-    ucfpack build --videos UCF-101 --lists ucfTrainTestlist --flow-method dis --out ucf101.shards
-  What it would take:
-    ucfpack build --tree UCF101 --lists ucfTrainTestlist --out ucf101.shards --dry-run
-  From a spinning disk, going on after an interruption:
-    ucfpack build --tree /mnt/old/UCF101 --lists lists --out ucf101.shards --readers 1 --resume
-  Part 3 of 8 on one of eight machines, to be merged:
-    ucfpack build --tree UCF101 --lists lists --out part3 --part 3/8
-  Source files untouched, both streams, every file decoded once:
-    ucfpack build --tree UCF101 --lists lists --out ucf101.shards --flow-codec jpeg --check decode
-  HMDB51, RGB only:
-    ucfpack build --rgb hmdb51/frames --dataset hmdb51 --lists testTrainMulti_7030_splits --out hmdb51.shards
-  Your own data, by a file with rows path,label,split:
-    ucfpack build --tree frames --dataset custom --lists clips.csv --out mine.shards";
+  Pack the published frames of UCF101; skip damaged clips and list them:
+    ucfpack build --tree UCF101 --lists ucfTrainTestlist --out packed \\
+        --keep-going
+  Pack the videos, and compute optical flow:
+    ucfpack build --videos UCF-101 --lists ucfTrainTestlist --out packed
+  The same with a faster flow method:
+    ucfpack build --videos UCF-101 --lists ucfTrainTestlist --out packed \\
+        --flow-method dis
+  Print the plan, the size and the time, and write nothing:
+    ucfpack build --tree UCF101 --lists ucfTrainTestlist --out packed --dry-run
+  Read from a spinning disk, and continue after an interruption:
+    ucfpack build --tree UCF101 --lists ucfTrainTestlist --out packed \\
+        --readers 1 --resume
+  Pack part 1 of 2; another machine packs part 2:
+    ucfpack build --tree UCF101 --lists ucfTrainTestlist --out half --part 1/2
+  Keep the source files byte for byte, and decode each one as a check:
+    ucfpack build --tree UCF101 --lists ucfTrainTestlist --out packed \\
+        --flow-codec jpeg --check decode
+  Pack only the RGB frames of HMDB51:
+    ucfpack build --rgb hmdb51 --dataset hmdb51 \\
+        --lists testTrainMulti_7030_splits --out packed
+  Pack your own frames; clips.csv has the columns path,label,split:
+    ucfpack build --tree frames --dataset custom --lists clips.csv \\
+        --out packed";
 
 pub const EXTRACT: &str = "\
 Examples:
-  A tree as the published one, from the archive's videos:
-    ucfpack extract --videos UCF-101 --lists ucfTrainTestlist --out UCF101
-  Frames of one class, without flow:
-    ucfpack extract --videos UCF-101 --lists ucfTrainTestlist --classes Archery --flow-method none --out archery";
+  Make the frame tree of UCF101 from its videos:
+    ucfpack extract --videos UCF-101 --lists ucfTrainTestlist \\
+        --out frames-of-ucf101
+  Extract the frames of one class, without flow:
+    ucfpack extract --videos UCF-101 --lists ucfTrainTestlist \\
+        --classes Archery --flow-method none --out archery";
 
 pub const MERGE: &str = "\
 Examples:
-  Eight parts, in any order:
-    ucfpack merge --out ucf101.shards part1 part2 part3 part4 part5 part6 part7 part8";
+  Join two parts:
+    ucfpack merge --out packed part1 part2";
 
 pub const VERIFY: &str = "\
 Examples:
-  Everything, to the last pixel:
+  Decode every record:
     ucfpack verify ucf101.shards
-  After a copy, at the speed of the disk:
+  Check a copy at the speed of the disk:
     ucfpack verify ucf101.shards --checksums
-  That everything is there, in seconds:
+  Check in seconds that all files are there:
     ucfpack verify ucf101.shards --quick
-  The manifest was lost:
+  Rebuild a lost manifest:
     ucfpack verify ucf101.shards --rebuild-manifest";
 
 pub const INSPECT: &str = "\
 Examples:
-  What is inside, with a picture to judge it by:
+  Describe the dataset, and draw a contact sheet:
     ucfpack inspect ucf101.shards --sheet sheet.png
-  One clip:
-    ucfpack inspect ucf101.shards --clip v_Archery_g01_c01 --sheet archery.png";
+  Describe one clip:
+    ucfpack inspect ucf101.shards --clip v_Archery_g01_c01 \\
+        --sheet archery.png";
 
 pub const EXPORT: &str = "\
 Examples:
-  All of it, as a frame tree with lists:
-    ucfpack export ucf101.shards --out UCF101
-  Two clips, pixels exactly:
-    ucfpack export ucf101.shards --out some --clip v_Archery_g01_c01 --clip v_Rowing_g08_c02 --pixels png";
+  Export the whole dataset with its lists:
+    ucfpack export ucf101.shards --out exported
+  Export two clips as PNG, without losses:
+    ucfpack export ucf101.shards --out two --clip v_Archery_g01_c01 \\
+        --clip v_Rowing_g01_c01 --pixels png";
 
 pub const SYNTH: &str = "\
 Examples:
-  A small tree whose classes need both streams:
-    ucfpack synth --out tree --classes 9 --clips 24
-  A packed set with UCF101's 13,320 clips and 7.4 million records, for trials of scale:
+  Make a small frame tree, and pack it:
+    ucfpack synth --out tree --classes 4 --clips 6
+    ucfpack build --tree tree --lists tree/lists --out packed
+  Make a packed dataset with 13,320 clips and 7.4 million tiny images, to test speed:
     ucfpack synth --like ucf101 --out like-ucf101 --size 8x8";
 
 pub const COMPLETIONS: &str = "\
 Examples:
-    ucfpack completions bash
-  To have them in every shell: redirect that to ~/.local/share/bash-completion/completions/ucfpack";
+  Complete commands and options in every new bash shell:
+    mkdir -p ~/.local/share/bash-completion/completions
+    ucfpack completions bash \\
+        > ~/.local/share/bash-completion/completions/ucfpack";
 
 pub const MAN: &str = "\
 Examples:
+  Write the pages to a folder that man searches:
     ucfpack man ~/.local/share/man/man1";

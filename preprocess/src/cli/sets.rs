@@ -1,95 +1,109 @@
-//! What is typed after `merge`, `verify`, `inspect` and `export`: the commands for packed sets.
+//! Arguments of `merge`, `verify`, `inspect` and `export`, which read packed datasets.
 //!
-//! Comments here are the help texts, which have no markup; each switch is a field of its own.
+//! The comments on fields and variants are the help texts, which have no markup. The first paragraph is for `-h`.
 #![allow(clippy::doc_markdown, clippy::struct_excessive_bools)]
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::examples;
+use super::headings::{IMAGES, INPUT, OUTPUT, RUN};
 
 #[derive(Debug, Args)]
-#[command(after_help = examples::MERGE)]
 pub struct MergeArgs {
-    /// Folder of the data set to make
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
     /// Folders of all parts, in any order
-    #[arg(required = true, value_name = "PART_DIR")]
+    #[arg(required = true, value_name = "PART_DIR", help_heading = INPUT)]
     pub parts: Vec<PathBuf>,
-    /// Replace the data set that is there, once the new one is whole
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-}
 
-#[derive(Debug, Args)]
-#[command(after_help = examples::VERIFY)]
-pub struct VerifyArgs {
-    /// The data set
-    pub dir: PathBuf,
-    /// Check manifest, headers and indexes only, not the images
-    #[arg(long)]
-    pub quick: bool,
-    /// Check the stored bytes of every record against their checksum, and decode none
-    #[arg(long, conflicts_with = "quick")]
-    pub checksums: bool,
-    /// Make a lost or damaged manifest again from the shards, then check
-    #[arg(long)]
-    pub rebuild_manifest: bool,
-    /// Threads [default: one a processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = examples::INSPECT)]
-pub struct InspectArgs {
-    /// The data set
-    pub dir: PathBuf,
-    /// Show this clip
-    #[arg(long, value_name = "ID")]
-    pub clip: Option<String>,
-    /// Also draw a contact sheet of RGB frames and coloured flow
-    #[arg(long, value_name = "FILE.png")]
-    pub sheet: Option<PathBuf>,
-    /// Print as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = examples::EXPORT)]
-pub struct ExportArgs {
-    /// The data set
-    pub dir: PathBuf,
-    /// Tree to make: jpegs_256/, tvl1_flow/ and lists/
-    #[arg(long, value_name = "TREE")]
+    /// Folder for the new dataset
+    #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
     pub out: PathBuf,
-    /// Export this clip, not all; can be given several times
-    #[arg(long, value_name = "ID")]
-    pub clip: Vec<String>,
-    /// How images are written that were not stored as jpeg
-    #[arg(long, value_enum, default_value_t = PixelsArg::Jpeg)]
-    pub pixels: PixelsArg,
-    /// Threads [default: one a processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-    /// Replace what an earlier run made there
-    #[arg(long)]
+    /// Replace an existing dataset once the new one is complete
+    #[arg(long, help_heading = OUTPUT)]
     pub overwrite: bool,
+    /// Print the result as JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Folder of the dataset
+    #[arg(help_heading = INPUT, display_order = 0)]
+    pub dir: PathBuf,
+
+    /// Print the result as JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+
+    /// Check the manifest, headers and indexes only
+    #[arg(long, help_heading = RUN)]
+    pub quick: bool,
+    /// Check the checksum of every record, but decode none
+    ///
+    /// Finds damage from copying or from a bad disk.
+    #[arg(long, help_heading = RUN, conflicts_with = "quick")]
+    pub checksums: bool,
+    /// Rebuild a lost or damaged manifest from the shards first
+    ///
+    /// The damaged manifest is kept as manifest.json.damaged.
+    #[arg(long, help_heading = RUN)]
+    pub rebuild_manifest: bool,
+    /// Number of threads [default: number of CPUs]
+    #[arg(long, value_name = "N", help_heading = RUN, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Folder of the dataset
+    #[arg(help_heading = INPUT, display_order = 0)]
+    pub dir: PathBuf,
+    /// Clip to describe, instead of the whole dataset
+    ///
+    /// Case, a class folder and .avi do not matter.
+    #[arg(long, value_name = "ID", help_heading = INPUT)]
+    pub clip: Option<String>,
+
+    /// Draw a contact sheet of RGB frames and coloured flow
+    #[arg(long, value_name = "FILE.png", help_heading = OUTPUT)]
+    pub sheet: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Folder of the dataset
+    #[arg(help_heading = INPUT, display_order = 0)]
+    pub dir: PathBuf,
+    /// Clip to export; can be repeated [default: all]
+    ///
+    /// Case, a class folder and .avi do not matter.
+    #[arg(long, value_name = "ID", help_heading = INPUT)]
+    pub clip: Vec<String>,
+
+    /// File format of images that are not stored as jpeg
+    #[arg(long, value_enum, help_heading = IMAGES, default_value_t = PixelsArg::Jpeg)]
+    pub pixels: PixelsArg,
+
+    /// Folder for the frame tree: jpegs_256/, tvl1_flow/ and lists/
+    #[arg(long, value_name = "TREE", help_heading = OUTPUT)]
+    pub out: PathBuf,
+    /// Replace a frame tree that ucfpack made
+    #[arg(long, help_heading = OUTPUT)]
+    pub overwrite: bool,
+
+    /// Number of threads [default: number of CPUs]
+    #[arg(long, value_name = "N", help_heading = RUN, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PixelsArg {
-    /// JPEG of quality 95
+    /// JPEG of quality 95, with small losses
     Jpeg,
-    /// PNG, exact
+    /// PNG, lossless; other programs for frame trees may not read it
     Png,
 }

@@ -1,6 +1,6 @@
-//! Values that several commands take, or that are more than a word.
+//! Values that several commands accept, and their parsers.
 //!
-//! Comments here are the help texts, which have no markup.
+//! The comments on variants are help texts, which have no markup.
 #![allow(clippy::doc_markdown)]
 
 use clap::ValueEnum;
@@ -11,22 +11,22 @@ use ucfpack::video::FlowMethod;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DatasetArg {
-    /// classInd.txt, trainlist0N.txt, testlist0N.txt
+    /// Folder with classInd.txt, trainlist0N.txt and testlist0N.txt
     Ucf101,
-    /// CLASS_test_splitN.txt
+    /// Folder with CLASS_test_splitN.txt
     Hmdb51,
-    /// A CSV file, or a class a folder
+    /// CSV file, or without --lists one folder per class
     Custom,
 }
 
-/// What computes flow.
+/// The device that computes flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlowDevice {
     Cpu,
-    Card(usize),
+    Gpu(usize),
 }
 
-/// How flow is computed, or none.
+/// A method to compute flow, or `None` for RGB only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowChoice(pub Option<FlowMethod>);
 
@@ -36,10 +36,12 @@ impl ValueEnum for FlowChoice {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self.0 {
-            Some(method) => method.to_possible_value(),
-            None => Some(PossibleValue::new("none").help("RGB only")),
-        }
+        let help = match self.0 {
+            Some(FlowMethod::TvL1) => "TV-L1 (Zach, Pock, Bischof 2007) with OpenCV's defaults",
+            Some(FlowMethod::Dis) => "Dense inverse search (Kroeger et al. 2016), about ten times faster than TV-L1",
+            _ => "No flow, only RGB frames",
+        };
+        Some(PossibleValue::new(self.0.map_or("none", FlowMethod::name)).help(help))
     }
 }
 
@@ -51,7 +53,7 @@ pub enum FlowSize {
 
 pub fn parse_shard_size(text: &str) -> Result<u64, String> {
     match parse_bytes(text)? {
-        0 => Err("a shard holds at least one byte".into()),
+        0 => Err("a shard needs at least one byte, e.g. 1GiB".into()),
         bytes => Ok(bytes),
     }
 }
@@ -60,16 +62,16 @@ pub fn parse_part(text: &str) -> Result<Part, String> {
     let numbers = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
     match numbers {
         Some((number, of)) if (1..=of).contains(&number) => Ok(Part { number, of }),
-        _ => Err("write I/N with I from 1 to N, e.g. 3/8".into()),
+        _ => Err("expected I/N with I from 1 to N, e.g. 3/8".into()),
     }
 }
 
 pub fn parse_device(text: &str) -> Result<FlowDevice, String> {
     match text.strip_prefix("cuda:").and_then(|number| number.parse().ok()) {
-        Some(number) => Ok(FlowDevice::Card(number)),
+        Some(number) => Ok(FlowDevice::Gpu(number)),
         None if text == "cpu" => Ok(FlowDevice::Cpu),
-        None if text == "cuda" => Ok(FlowDevice::Card(0)),
-        None => Err("there is cpu and cuda:N".into()),
+        None if text == "cuda" => Ok(FlowDevice::Gpu(0)),
+        None => Err("expected cpu or cuda:N, e.g. cuda:0".into()),
     }
 }
 
@@ -77,7 +79,7 @@ pub fn parse_flow_size(text: &str) -> Result<FlowSize, String> {
     match text.parse() {
         Ok(side @ 1..) => Ok(FlowSize::Square(side)),
         _ if text == "native" => Ok(FlowSize::Native),
-        _ => Err("write the side of a square in pixels, e.g. 224, or native".into()),
+        _ => Err("expected the side of a square in pixels, e.g. 224, or native".into()),
     }
 }
 

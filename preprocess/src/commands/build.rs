@@ -15,15 +15,16 @@ use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
 use ucfpack::{Error, Problem, Skipped};
 
+use super::clips_of;
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
 use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowDevice, FlowSize, LayoutArg};
 
-/// Level of zstd and LZ4-HC where none is asked for.
+/// Default level of zstd and LZ4-HC.
 const DEFAULT_LEVEL: i32 = 9;
-/// Side of flow images where none is asked for: what the network takes.
+/// Default side of flow images: the input size of the networks.
 const DEFAULT_FLOW_SIDE: u16 = 224;
-/// Left-out clips that a summary names.
+/// Number of skipped clips that a summary names.
 const NAMED: usize = 10;
 
 pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
@@ -37,7 +38,7 @@ pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
         return Ok(console::write_json(&report_json(&report))?);
     }
     match &report.estimate {
-        // A plan exists nowhere else.
+        // The plan exists only on stdout, so it is a result.
         Some(estimate) => show_plan(&report, estimate).write_result()?,
         None => show_packed(&report, "packed", &args.out).write_summary(),
     }
@@ -56,18 +57,22 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         short_side: args.rgb_short_side.unwrap_or(SHORT_SIDE),
         quality: args.rgb_quality.unwrap_or(QUALITY),
         flow,
-        card: card(args.device, if of_videos { flow } else { None })?,
+        gpu: gpu(args.device, if of_videos { flow } else { None })?,
     };
     let (rgb_codec, flow_codec) = (codec(args.rgb_codec), codec(args.flow_codec));
-    if !of_videos && (args.rgb_quality.is_some() || args.flow_method.is_some()) {
-        return Err(usage("--rgb-quality and --flow-method go with --videos; a tree has its frames and flow"));
+    if !of_videos && args.rgb_quality.is_some() {
+        return Err(usage("--rgb-quality needs --videos; the frames of a tree are JPEG files already"));
+    }
+    if !of_videos && args.flow_method.is_some() {
+        return Err(usage("--flow-method needs --videos; no flow is computed for a frame tree"));
     }
     if args.rgb_quality.is_some() && rgb_codec != Codec::Jpeg {
-        return Err(usage("--rgb-quality goes with --rgb-codec jpeg"));
+        return Err(usage(format!("--rgb-quality needs --rgb-codec jpeg, but the codec is {}", rgb_codec.name())));
     }
     if of_videos && flow_codec == Codec::Jpeg {
         return Err(usage(
-            "--flow-codec jpeg keeps source files, and flow of videos is stored without loss; name zstd, lz4 or raw",
+            "--flow-codec jpeg keeps the files of a frame tree, but videos have none; use --flow-codec zstd, lz4 \
+             or raw",
         ));
     }
     let rgb_geometry = match (args.rgb_short_side, rgb_codec) {
@@ -75,7 +80,8 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         (None, _) => Geometry::Source,
         (Some(_), Codec::Jpeg) => {
             return Err(usage(
-                "--rgb-short-side resizes pixels, and --rgb-codec jpeg keeps the source files; name --rgb-codec zstd, lz4 or raw",
+                "--rgb-short-side cannot resize the source files that --rgb-codec jpeg keeps; use --rgb-codec zstd, \
+                 lz4 or raw",
             ));
         }
         (Some(side), _) => Geometry::ShortSide(side),
@@ -84,7 +90,8 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         (Some(FlowSize::Native), _) | (None, Codec::Jpeg) => Geometry::Source,
         (Some(FlowSize::Square(_)), Codec::Jpeg) => {
             return Err(usage(
-                "--flow-codec jpeg keeps the source files, so it goes with --flow-size native only; to resize, name --flow-codec zstd, lz4 or raw",
+                "--flow-size cannot resize the source files that --flow-codec jpeg keeps; use --flow-size native, or \
+                 --flow-codec zstd, lz4 or raw",
             ));
         }
         (Some(FlowSize::Square(side)), _) => Geometry::Square(side),
@@ -142,13 +149,13 @@ fn usage(what: impl Into<Problem>) -> Error {
     Error::Usage(what.into())
 }
 
-/// The card that computes flow, if one is asked for.
-pub fn card(device: FlowDevice, method: Option<FlowMethod>) -> Result<Option<usize>, Error> {
+/// Returns the GPU that computes flow, or `None` for the CPU.
+pub fn gpu(device: FlowDevice, method: Option<FlowMethod>) -> Result<Option<usize>, Error> {
     match (device, method) {
         (FlowDevice::Cpu, _) => Ok(None),
-        (FlowDevice::Card(card), Some(FlowMethod::TvL1)) => Ok(Some(card)),
-        (FlowDevice::Card(_), _) => {
-            Err(usage("--device cuda:N goes with --videos and --flow-method tvl1, which it computes"))
+        (FlowDevice::Gpu(gpu), Some(FlowMethod::TvL1)) => Ok(Some(gpu)),
+        (FlowDevice::Gpu(_), _) => {
+            Err(usage("--device cuda:N can only compute TV-L1 flow from videos; use --videos with --flow-method tvl1"))
         }
     }
 }
@@ -163,10 +170,10 @@ fn check_level(level: i32, codecs: &[Codec]) -> Result<(), Error> {
         };
         used = true;
         if !(1..=highest).contains(&level) {
-            return Err(usage(format!("--level {level}: {} has levels 1 to {highest}", codec.name())));
+            return Err(usage(format!("--level is {level}, but {} has the levels 1 to {highest}", codec.name())));
         }
     }
-    if used { Ok(()) } else { Err(usage("--level goes with the codecs zstd and lz4")) }
+    if used { Ok(()) } else { Err(usage("--level needs a codec that has levels: zstd or lz4")) }
 }
 
 fn codec(arg: CodecArg) -> Codec {
@@ -194,7 +201,7 @@ pub fn report_json(report: &BuildReport) -> Value {
     document
 }
 
-/// `84 rgb, 156 flow`.
+/// Returns the counts as text, such as `84 rgb, 156 flow`.
 fn by_stream(counts: &BTreeMap<String, u64>) -> String {
     let known = ["rgb", "flow"].into_iter().filter_map(|name| Some((name, *counts.get(name)?)));
     known.map(|(name, count)| format!("{} {name}", show_count(count))).collect::<Vec<_>>().join(", ")
@@ -203,10 +210,10 @@ fn by_stream(counts: &BTreeMap<String, u64>) -> String {
 fn show_plan(report: &BuildReport, estimate: &Estimate) -> Page {
     let mut page = Page::default();
     let images: u64 = report.records.values().sum();
-    let (clips, streams) = (show_count(report.clips), by_stream(&report.records));
-    page.line(format_args!("would pack {clips} clips, {} images ({streams})", show_count(images)));
+    let (clips, streams) = (clips_of(report.clips), by_stream(&report.records));
+    page.line(format_args!("would pack {clips}, {} images ({streams})", show_count(images)));
     page.line(format_args!(
-        "{} in, about {} out, shards: {}; about {} (from {} sampled images)",
+        "reads {}, writes about {}, shards: {}; takes about {} (estimated from {} images)",
         show_bytes(estimate.bytes_in),
         show_bytes(estimate.bytes_out),
         by_stream(&report.shards),
@@ -214,45 +221,47 @@ fn show_plan(report: &BuildReport, estimate: &Estimate) -> Page {
         show_count(estimate.sampled_images)
     ));
     if estimate.damaged_clips > 0 {
-        page.line(format_args!("{} clips of the sample are damaged", show_count(estimate.damaged_clips)));
+        page.line(format_args!("damaged in the sample: {}", clips_of(estimate.damaged_clips)));
     }
-    show_skipped(&mut page, &report.skipped);
+    show_skipped(&mut page, &report.skipped, true);
     page
 }
 
-/// What was made of how much, in which time.
+/// Returns the summary of a build or a merge: the counts, sizes and rates.
 pub fn show_packed(report: &BuildReport, verb: &str, place: &Path) -> Page {
     let mut page = Page::default();
     let images: u64 = report.records.values().sum();
     let seconds = report.seconds.max(1e-3);
     let ratio = report.bytes_in as f64 / report.bytes_out.max(1) as f64;
-    let (clips, streams) = (show_count(report.clips), by_stream(&report.records));
-    page.line(format_args!("{verb} {clips} clips, {} images ({streams}) into {}", show_count(images), place.display()));
+    let (clips, streams) = (clips_of(report.clips), by_stream(&report.records));
+    page.line(format_args!("{verb} {clips}, {} images ({streams}) into {}", show_count(images), place.display()));
     page.line(format_args!(
-        "{} in, {} out (ratio {ratio:.2}), shards: {}",
+        "read {}, wrote {} (ratio {ratio:.2}), shards: {}",
         show_bytes(report.bytes_in),
         show_bytes(report.bytes_out),
         by_stream(&report.shards)
     ));
     page.line(format_args!(
-        "{:.1} s, {} images/s, {}/s read",
+        "{:.1} s, {} images/s, reading {}/s",
         report.seconds,
         show_count((images as f64 / seconds) as u64),
         show_bytes((report.bytes_in as f64 / seconds) as u64)
     ));
-    show_skipped(&mut page, &report.skipped);
+    show_skipped(&mut page, &report.skipped, true);
     page
 }
 
-pub fn show_skipped(page: &mut Page, skipped: &[Skipped]) {
+/// Adds the skipped clips. `has_json` tells whether the command has the option `--json`, which lists all.
+pub fn show_skipped(page: &mut Page, skipped: &[Skipped], has_json: bool) {
     if skipped.is_empty() {
         return;
     }
-    page.line(format_args!("left out {} clips:", show_count(skipped.len() as u64)));
+    page.line(format_args!("skipped {}:", clips_of(skipped.len() as u64)));
     for Skipped { clip, reason } in skipped.iter().take(NAMED) {
         page.line(format_args!("  {clip}: {reason}"));
     }
     if skipped.len() > NAMED {
-        page.line(format_args!("  ... and {} more (--json lists all)", show_count((skipped.len() - NAMED) as u64)));
+        let hint = if has_json { " (--json lists all)" } else { "" };
+        page.line(format_args!("  ... and {} more{hint}", show_count((skipped.len() - NAMED) as u64)));
     }
 }

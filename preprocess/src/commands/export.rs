@@ -7,9 +7,11 @@ use ucfpack::quantity::{show_bytes, show_count};
 
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
+use super::{check_folder, clips_of};
 use crate::cli::{ExportArgs, PixelsArg};
 
 pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {
+    check_folder(&args.dir)?;
     use_threads(args.jobs.map_or_else(processors, usize::from))?;
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
@@ -26,8 +28,8 @@ pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {
     console::notes(&report.notes);
     let mut page = Page::default();
     page.line(format_args!(
-        "exported {} clips, {} images byte for byte, {} encoded from pixels, {} to {}",
-        show_count(report.clips),
+        "exported {}, {} images byte for byte, {} encoded from pixels, {} to {}",
+        clips_of(report.clips),
         show_count(report.untouched),
         show_count(report.encoded),
         show_bytes(report.bytes),

@@ -6,7 +6,8 @@ use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::video::VideoOptions;
 
-use super::build::{card, dataset, show_skipped};
+use super::build::{dataset, gpu, show_skipped};
+use super::clips_of;
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
 use crate::cli::ExtractArgs;
@@ -27,7 +28,7 @@ pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
             short_side: args.rgb_short_side,
             quality: args.quality,
             flow,
-            card: card(args.device, flow)?,
+            gpu: gpu(args.device, flow)?,
         },
         keep_going: args.keep_going,
         resume: args.resume,
@@ -36,14 +37,14 @@ pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
     console::notes(&report.notes);
     let mut page = Page::default();
     page.line(format_args!(
-        "extracted {} clips, {} images, {} into {}; {} clips were there already",
-        show_count(report.clips),
+        "extracted {}, {} images, {} into {}; {} complete before",
+        clips_of(report.clips),
         show_count(report.images),
         show_bytes(report.bytes),
         args.out.display(),
-        show_count(report.kept)
+        clips_of(report.kept)
     ));
-    show_skipped(&mut page, &report.skipped);
+    show_skipped(&mut page, &report.skipped, false);
     page.write_summary();
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clipshard::{Dataset, VerifyDepth};
+use clipshard::{Dataset, Error as FormatError, VerifyDepth};
 use serde_json::json;
 use ucfpack::Error;
 use ucfpack::console::{self, Page};
@@ -12,15 +12,17 @@ use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::sheet::write_sheet;
 use ucfpack::verify::{Rebuilt, rebuild_manifest, verify};
 
+use super::check_folder;
 use super::threads::{processors, use_threads};
 use crate::cli::{InspectArgs, VerifyArgs};
 
-/// Longer class lists are counted, not printed.
+/// Number of classes up to which they are listed. More are only counted.
 const CLASSES_SHOWN: usize = 24;
-/// Longer shard lists are counted, not printed.
+/// Number of shards up to which they are listed. More are only counted.
 const SHARDS_SHOWN: usize = 12;
 
 pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
+    check_folder(&args.dir)?;
     use_threads(args.jobs.map_or_else(processors, usize::from))?;
     let started = Instant::now();
     let (depth, what) = match (args.quick, args.checksums) {
@@ -30,9 +32,9 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
     };
     if args.rebuild_manifest {
         console::notes(match rebuild_manifest(&args.dir)? {
-            Rebuilt::Whole => vec!["the manifest is whole; nothing was rebuilt".into()],
+            Rebuilt::Whole => vec!["the manifest is undamaged; nothing was rebuilt".into()],
             Rebuilt::Written { mut notes } => {
-                notes.insert(0, "the manifest was made again from the shards".into());
+                notes.insert(0, "rebuilt the manifest from the shards".into());
                 notes
             }
         });
@@ -64,7 +66,10 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
         return Ok(shown?);
     }
     let damaged = Error::Damaged { path: args.dir.clone(), count: report.damage.len() };
-    // Both are said: what is wrong with the data, and that nobody could read where.
+    if let [FormatError::Manifest { .. } | FormatError::ManifestChecksum { .. }] = report.damage.as_slice() {
+        console::notes(["--rebuild-manifest rebuilds the manifest from the shards"]);
+    }
+    // The message names both faults: the damage, and that its places could not be printed.
     Err(match shown {
         Ok(()) => damaged.into(),
         Err(lost) => anyhow::Error::new(damaged).context(lost),
@@ -72,9 +77,10 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
 }
 
 pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
+    check_folder(&args.dir)?;
     let data = Dataset::open(&args.dir).map_err(Error::from)?;
     let clip = args.clip.as_deref().map(|id| find_clip(&data, id)).transpose()?;
-    // The sheet first: it is there even if nobody reads the text.
+    // The sheet comes first, so that it exists even if stdout is closed.
     if let Some(path) = &args.sheet {
         write_sheet(&data, clip, path)?;
         console::say(&format!("contact sheet: {}", console::escape(&path.display().to_string())));
@@ -103,7 +109,7 @@ fn show_summary(summary: &Summary) -> Page {
     page.gap();
     page.line(format_args!(
         "{:<8}{:>8}{:>12}{:>12}{:>12}{:>12}{:>8}  stored as",
-        "stream", "clips", "frames", "records", "bytes", "a record", "shards"
+        "stream", "clips", "frames", "records", "bytes", "per record", "shards"
     ));
     for stream in streams {
         let RecordSummary { frames, records, .. } = stream.records;
@@ -191,7 +197,7 @@ fn show_clip(clip: &ClipSummary) -> Page {
     for stream in &clip.streams {
         let records = &stream.records;
         page.line(format_args!(
-            "{}: {} frames, {} records in {}, {}, {} to {} bytes a record, {} in all",
+            "{}: {} frames, {} records in {}, {}, {} to {} bytes per record, {} in total",
             stream.name,
             show_count(records.frames),
             show_count(records.records),
@@ -205,7 +211,7 @@ fn show_clip(clip: &ClipSummary) -> Page {
     page
 }
 
-/// Codecs and sizes: `jpeg 342x256x3`; of several the most frequent, and how many more there are.
+/// Returns the codec and the size, such as `jpeg 342x256x3`. Of several, names the most frequent one.
 fn stored_as(records: &RecordSummary) -> String {
     let most = |counts: &std::collections::BTreeMap<String, u64>| {
         let name = counts.iter().max_by_key(|(_, n)| **n).map_or("nothing", |(name, _)| name.as_str());
@@ -214,7 +220,7 @@ fn stored_as(records: &RecordSummary) -> String {
     format!("{} {}", most(&records.codecs), most(&records.sizes))
 }
 
-/// A JSON value without braces and quotes.
+/// Returns a JSON value without braces and quotes.
 fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),

@@ -5,10 +5,12 @@ use ucfpack::pack::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
 
 use super::build::{report_json, show_packed};
+use super::check_folder;
 use super::signals::cancel_on_signals;
 use crate::cli::MergeArgs;
 
 pub fn run_merge(args: &MergeArgs) -> anyhow::Result<()> {
+    args.parts.iter().try_for_each(|part| check_folder(part))?;
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
     let options = MergeOptions { out: args.out.clone(), parts: args.parts.clone(), overwrite: args.overwrite };

@@ -1,4 +1,4 @@
-//! What the typed commands mean, and how their results are shown.
+//! Runs the commands and prints their results.
 
 mod build;
 mod export;
@@ -11,12 +11,30 @@ mod signals;
 mod synth;
 mod threads;
 
+use std::path::Path;
+
+use ucfpack::Error;
+use ucfpack::quantity::show_count;
+
 use crate::cli::{Cli, Command};
 
 pub use options::option;
 pub use signals::stopped_by;
 
-/// Runs the command that was typed.
+/// Returns a number of clips as text: `1 clip`, `13,320 clips`.
+fn clips_of(count: u64) -> String {
+    format!("{} {}", show_count(count), if count == 1 { "clip" } else { "clips" })
+}
+
+/// Checks that a folder exists.
+fn check_folder(folder: &Path) -> Result<(), Error> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Error::Input(format!("{}: no such folder", folder.display()).into()))
+}
+
+/// Runs a command.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Build(args) => build::run_build(&args),

@@ -1,8 +1,8 @@
-//! What this program calls the settings of the library.
+//! Names of the library's settings in this program: its options.
 
 use ucfpack::Setting;
 
-/// Returns the option of a setting, such as `--resume`.
+/// Returns the option for a setting, such as `--resume`.
 pub fn option(setting: Setting) -> String {
     let name = match setting {
         Setting::Check => "--check",

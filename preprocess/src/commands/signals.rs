@@ -1,4 +1,4 @@
-//! What signals do to the work: the first sets a flag that ends it, and the exit status says which it was.
+//! Stops the work on signals. The exit status tells which signal it was.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use anyhow::Context;
 use ucfpack::signals::on_first_signal;
 
-/// The signal that came, 0 for none.
+/// Number of the first signal, or 0.
 static STOPPED_BY: AtomicI32 = AtomicI32::new(0);
 
-/// Returns a flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the program at once, even if a read blocks.
+/// Returns a flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the program at once,
+/// even if a thread waits.
 pub fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancel);
@@ -17,7 +18,7 @@ pub fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
         STOPPED_BY.store(signal, Ordering::SeqCst);
         flag.store(true, Ordering::SeqCst);
     })
-    .context("cannot watch for Ctrl-C")?;
+    .context("cannot install the handler for Ctrl-C")?;
     Ok(cancel)
 }
 

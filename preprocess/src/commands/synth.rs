@@ -6,6 +6,7 @@ use ucfpack::quantity::{show_bytes, show_count};
 use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
 use ucfpack::synth::{TreeOptions, make_tree};
 
+use super::clips_of;
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
 use crate::cli::{LikeArg, SynthArgs};
@@ -24,11 +25,11 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
         let report = make_like_ucf101(&options, watch)?;
         let images = report.records.values().sum();
         page.line(format_args!(
-            "made {} clips, {} images {}, {} in {} ({:.1} s)",
-            show_count(report.clips),
+            "made {}, {} images {}, {} in {} ({:.1} s)",
+            clips_of(report.clips),
             show_count(images),
             match &args.images {
-                Some(dir) => format!("of {}", dir.display()),
+                Some(dir) => format!("from {}", dir.display()),
                 None => format!("of {width}x{height}"),
             },
             show_bytes(report.bytes_out),
@@ -51,8 +52,8 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
     let report = make_tree(&options, watch)?;
     let (appearances, motions) = report.factors;
     page.line(format_args!(
-        "made {} clips, {} images of {width}x{height}, {} in {}",
-        show_count(report.clips),
+        "made {}, {} images of {width}x{height}, {} in {}",
+        clips_of(report.clips),
         show_count(report.images),
         show_bytes(report.bytes),
         args.out.display()
@@ -62,7 +63,7 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
         report.classes.len()
     ));
     let tree = args.out.display();
-    page.line(format_args!("pack them: ucfpack build --tree {tree} --lists {tree}/lists --out DIR"));
+    page.line(format_args!("to pack them: ucfpack build --tree {tree} --lists {tree}/lists --out DIR"));
     page.write_summary();
     Ok(())
 }

@@ -1,17 +1,18 @@
-//! Threads of the commands.
+//! Number of threads.
 
 use std::thread;
 
-use anyhow::Context;
-
-/// Returns the number of processors that this program may use.
+/// Returns the number of CPUs that this program may use.
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Lets everything that runs in parallel use this many threads.
+/// Sets the number of threads for all parallel work.
 pub fn use_threads(jobs: usize) -> anyhow::Result<()> {
-    rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().context(
-        "cannot start threads: raise the limit of processes (ulimit -u) or of memory (ulimit -v), or use fewer --jobs",
-    )
+    rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global().map_err(|error| {
+        anyhow::anyhow!(
+            "cannot start {jobs} threads: {error}; raise the limit of processes (ulimit -u) or of memory (ulimit -v), \
+             or reduce --jobs"
+        )
+    })
 }

@@ -1,26 +1,26 @@
-//! Why work on a clip ended: the clip is at fault, or it is not.
+//! The error of work on one clip.
 
 use std::path::PathBuf;
 
 use super::failure::Error;
 use crate::clip::Absence;
 
-/// Why work on a clip ended.
+/// The reason why work on a clip ended.
 #[derive(Debug)]
 pub(crate) enum ClipError {
-    /// The clip is at fault. Work on others goes on.
+    /// The clip is missing, damaged or too short. Work on other clips continues.
     Clip(Absence),
-    /// The machine or the user ended all work.
+    /// An error that ends all work, such as a full disk or an interruption.
     Work(Error),
 }
 
 impl ClipError {
-    /// What is wrong with the clip, in a file that the caller names ([`ClipError::at`]).
+    /// Creates a fault of the clip. The caller adds the file with [`ClipError::at`].
     pub fn fault(what: impl Into<String>) -> Self {
         Self::Clip(Absence::fault(what))
     }
 
-    /// Names the file that is at fault, unless one is named.
+    /// Adds the file, unless there is one already.
     pub fn at(self, path: impl FnOnce() -> PathBuf) -> Self {
         match self {
             Self::Clip(absence) => Self::Clip(absence.at(path)),

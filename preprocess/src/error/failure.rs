@@ -7,79 +7,80 @@ use super::problem::{Names, Problem};
 use super::setting::Setting;
 use super::skipped::NotWhole;
 use crate::clip::Absence;
+use crate::escape::escape;
 
-/// An error of this crate. [`Error::is_usage`] tells a wrong request from bad data.
+/// An error of this crate. [`Error::is_usage`] distinguishes wrong requests from bad data.
 ///
-/// A message holds its cause, so that [`std::error::Error::source`] is `None`: it is printed once. Settings go by the names of
-/// their fields; [`Error::named`] gives them those of a program's options.
+/// A message contains its cause, so [`std::error::Error::source`] is `None`. Messages name settings by their fields;
+/// [`Error::named`] replaces them with the names of a program's options.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request itself is wrong: settings that contradict each other, an unknown class, an output that exists.
+    /// The request is wrong: settings contradict each other, a class is unknown, or the output exists.
     Usage(Problem),
     /// A file or folder could not be read or written.
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was being done, e.g. "cannot read the list".
+        /// The failed action, such as "cannot read the list".
         what: &'static str,
-        /// The system's own words.
+        /// The error of the system.
         reason: std::io::Error,
     },
-    /// A line of an official list does not say what it should.
+    /// A line of a split list is invalid.
     List {
         /// The list file.
         path: PathBuf,
-        /// 1-based.
+        /// Number of the line, from 1.
         line: usize,
-        /// What is wrong and what was expected.
+        /// The fault, and what was expected.
         what: String,
     },
-    /// The input is not what it was said to be (a wrong path, an empty tree, lists that do not fit).
+    /// The input is wrong: a path does not exist, a tree is empty, or lists belong to another dataset.
     Input(Problem),
-    /// Clips that the lists name are missing or damaged.
+    /// Clips of the lists are missing or damaged.
     NotWhole(NotWhole),
-    /// The one clip that is asked for is missing, damaged or too short.
+    /// The only requested clip is missing, damaged or too short.
     Clip(Absence),
-    /// A packed data set is damaged.
+    /// A packed dataset is damaged.
     Damaged {
-        /// The data set.
+        /// Folder of the dataset.
         path: PathBuf,
-        /// Number of findings.
+        /// Number of damaged places.
         count: usize,
     },
-    /// The shard format refused something.
+    /// An error of the shard format.
     Format(clipshard::Error),
-    /// An image could not be encoded or written.
+    /// An image could not be encoded.
     Image {
         /// The image file.
         path: PathBuf,
-        /// The encoder's own words.
+        /// The error of the encoder.
         reason: image::ImageError,
     },
-    /// A build failed after some of its shards were finished.
+    /// A build failed after it finished some shards.
     Kept {
-        /// Why it failed.
+        /// The reason of the failure.
         cause: Box<Error>,
-        /// Finished shards.
+        /// Number of finished shards.
         shards: usize,
-        /// Where they are.
+        /// The folder that holds them.
         folder: PathBuf,
     },
-    /// The machine ran out of something that the work needs. No clip is at fault.
+    /// The machine ran out of a resource, such as memory or open files. The data is not at fault.
     Machine {
-        /// What failed.
+        /// The failed action.
         what: String,
-        /// The system's own words, where it said something.
+        /// The error of the system, if there is one.
         reason: Option<std::io::Error>,
-        /// What to do about it.
+        /// The cure.
         cure: Problem,
     },
     /// Ctrl-C or a termination signal.
     Interrupted,
-    /// Ctrl-C or a termination signal, after clips of a tree were finished.
+    /// Ctrl-C or a termination signal, after some clips of a tree were complete.
     InterruptedTree {
-        /// Finished clips.
+        /// Number of complete clips.
         clips: u64,
         /// The tree.
         folder: PathBuf,
@@ -101,8 +102,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the message has lines of its own. Names in it are escaped then; in other messages they may hold line
-    /// breaks.
+    /// Returns whether the message has several lines. Names in such a message are escaped already;
+    /// in other messages they may contain line breaks.
     pub fn has_lines(&self) -> bool {
         match self {
             Self::NotWhole(_) => true,
@@ -111,7 +112,7 @@ impl Error {
         }
     }
 
-    /// Returns the message with `names` for the settings, such as the options of a program.
+    /// Returns the message with other names for the settings, such as the options of a program.
     pub fn named<N: Fn(Setting) -> String>(&self, names: N) -> NamedError<'_, N> {
         NamedError { error: self, names }
     }
@@ -138,20 +139,26 @@ impl Error {
             Self::Clip(absence) => write!(f, "{absence}"),
             Self::Damaged { path, count } => {
                 let places = if *count == 1 { "place" } else { "places" };
-                write!(f, "{}: damaged in {count} {places}", path.display())
+                let path = path.display();
+                write!(f, "{path} is damaged in {count} {places}; copy it again, or pack it again")
             }
             Self::Format(error) => write!(f, "{error}"),
-            Self::Image { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Self::Image { path, reason } => write!(f, "{}: cannot encode the image: {reason}", path.display()),
             Self::Kept { cause, shards, folder } => {
                 match &**cause {
                     Self::Interrupted => f.write_str("interrupted")?,
                     other => other.write(f, names)?,
                 }
                 let are = if *shards == 1 { "shard is" } else { "shards are" };
-                let (folder, resume) = (folder.display(), names(Setting::Resume));
+                // A message with several lines gets one more.
+                let separator = if cause.has_lines() { "\n" } else { "; " };
+                let folder = folder.display().to_string();
+                let folder = if cause.has_lines() { escape(&folder) } else { folder.as_str().into() };
+                let resume = names(Setting::Resume);
                 write!(
                     f,
-                    "; {shards} finished {are} kept in {folder}: the same command with {resume} goes on from there"
+                    "{separator}{shards} finished {are} kept in {folder}; run the same command with {resume} to \
+                     continue"
                 )
             }
             Self::Machine { what, reason, cure } => {
@@ -161,10 +168,8 @@ impl Error {
             Self::Interrupted => f.write_str("interrupted; nothing was written"),
             Self::InterruptedTree { clips, folder } => {
                 let (folder, resume) = (folder.display(), names(Setting::Resume));
-                write!(
-                    f,
-                    "interrupted; {clips} whole clips are in {folder}: the same command with {resume} goes on from there"
-                )
+                let are = if *clips == 1 { "complete clip is" } else { "complete clips are" };
+                write!(f, "interrupted; {clips} {are} in {folder}; run the same command with {resume} to continue")
             }
             Self::Stdout(reason) => write!(f, "stdout: cannot write the result: {reason}"),
         }
@@ -185,7 +190,7 @@ impl From<clipshard::Error> for Error {
     }
 }
 
-/// An error whose message has a program's names for the settings.
+/// An error that is shown with a program's names for the settings.
 pub struct NamedError<'a, N> {
     error: &'a Error,
     names: N,

@@ -1,4 +1,4 @@
-//! What can go wrong: errors with fields, whose messages say what was expected and what to do about it.
+//! Errors with fields. Their messages name the failed action, the reason and the cure.
 
 mod clip_error;
 mod failure;

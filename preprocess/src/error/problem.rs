@@ -1,4 +1,4 @@
-//! Messages that name settings, whatever a program calls these.
+//! Messages that contain names of settings, which a program can replace.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ enum Piece {
     Name(Setting),
 }
 
-/// Gives a setting the name that the reader of a message knows.
+/// Returns the name of a setting in messages.
 pub(super) type Names<'a> = &'a dyn Fn(Setting) -> String;
 
 impl Problem {
@@ -49,7 +49,7 @@ impl Problem {
         self
     }
 
-    /// Returns the settings that the message names, in its order.
+    /// Returns the settings that the message names, in order.
     pub fn settings(&self) -> impl Iterator<Item = Setting> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Text(_) => None,
@@ -57,7 +57,7 @@ impl Problem {
         })
     }
 
-    /// Returns the message with `names` for the settings.
+    /// Returns the message with other names for the settings.
     pub fn named(&self, names: &dyn Fn(Setting) -> String) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),

@@ -1,65 +1,65 @@
-//! The settings of this crate, as errors name them.
+//! Settings that errors name.
 
 use std::fmt;
 
-/// A setting that an error names: what must be changed, or what can be.
+/// A setting that an error names, because changing it is the cure.
 ///
-/// Its own name is that of the field that holds it. A program gives each the name of its option
+/// Its default name is that of the field that holds it. A program replaces it with the name of its option
 /// ([`crate::Error::named`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Setting {
-    /// How much is checked of source files.
+    /// Check of source files.
     Check,
-    /// The classes that are kept.
+    /// Classes to keep.
     Classes,
-    /// Clips a class of a synthetic set.
+    /// Number of clips per class of a synthetic dataset.
     Clips,
-    /// Whose lists are read.
+    /// Format of the split lists.
     Dataset,
-    /// What computes flow.
+    /// Device that computes flow.
     Device,
-    /// The root of the flow images.
+    /// Root of the flow images.
     Flow,
-    /// How flow is stored.
+    /// Codec of flow.
     FlowCodec,
-    /// How flow is computed.
+    /// Method that computes flow.
     FlowMethod,
-    /// The size of stored flow.
+    /// Size of stored flow.
     FlowSize,
-    /// The data set whose images a synthetic set takes.
+    /// Dataset that provides the images of a synthetic dataset.
     Images,
-    /// Threads.
+    /// Number of threads.
     Jobs,
-    /// Whether clips that cannot be packed are left out.
+    /// Whether to skip clips that cannot be used.
     KeepGoing,
-    /// The layout of the tree.
+    /// Layout of the tree.
     Layout,
-    /// The compression level.
+    /// Compression level.
     Level,
-    /// The lists.
+    /// Split lists.
     Lists,
-    /// Whether an output is replaced.
+    /// Whether to replace an existing output.
     Overwrite,
-    /// The part of a build.
+    /// Part of a build.
     Part,
-    /// The JPEG quality of an extracted tree.
+    /// JPEG quality of an extracted tree.
     Quality,
-    /// Whether an interrupted run is continued.
+    /// Whether to continue an interrupted run.
     Resume,
-    /// The root of the RGB frames.
+    /// Root of the RGB frames.
     Rgb,
-    /// How RGB is stored.
+    /// Codec of RGB.
     RgbCodec,
-    /// The JPEG quality of stored RGB.
+    /// JPEG quality of stored RGB.
     RgbQuality,
-    /// The shorter side of RGB frames.
+    /// Shorter side of RGB frames.
     ShortSide,
-    /// The size of a shard.
+    /// Size of a shard.
     ShardSize,
-    /// The size of synthetic images.
+    /// Size of synthetic images.
     Size,
-    /// The root of both streams.
+    /// Root of both streams.
     Tree,
 }
 
@@ -71,7 +71,7 @@ impl Setting {
             Self::Classes => "classes",
             Self::Clips => "clips",
             Self::Dataset => "dataset",
-            Self::Device => "video.card",
+            Self::Device => "video.gpu",
             Self::Flow => "location.flow",
             Self::FlowCodec => "flow.codec",
             Self::FlowMethod => "video.flow",
@@ -96,7 +96,7 @@ impl Setting {
     }
 }
 
-/// Writes the field in backticks.
+/// Writes the name of the field in backticks.
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.field())

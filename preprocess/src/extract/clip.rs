@@ -90,5 +90,5 @@ fn put(from: &Path, to: &Path) -> Result<()> {
     let parent = to.parent().unwrap_or(to);
     fs::create_dir_all(parent).map_err(Error::io(parent, "cannot create the folder"))?;
     let _ = fs::remove_dir_all(to);
-    fs::rename(from, to).map_err(Error::io(to, "cannot put the finished clip there"))
+    fs::rename(from, to).map_err(Error::io(to, "cannot move the finished clip there"))
 }

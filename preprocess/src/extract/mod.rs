@@ -48,7 +48,7 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     let out = &options.out;
     let _lock = OutputLock::take(out)?;
     if is_taken(out) && !options.resume {
-        let taken = format!("{} exists and is not empty; name another folder, or go on with it with ", out.display());
+        let taken = format!("{} exists and is not empty; choose another folder, or continue it with ", out.display());
         return Err(Error::usage(Problem::from(taken).name(Setting::Resume)));
     }
     let input = Input::open(&Location::Videos(options.videos.clone()), None, options.video)?;
@@ -116,8 +116,8 @@ fn record(video: &VideoDecoder, lists: &Lists, scan: &Scan) -> ExtractRecord {
 /// Checks that the tree was made with the same settings and videos.
 fn check_continues(record: &ExtractRecord, out: &Path) -> Result<()> {
     let Some(earlier) = ExtractRecord::read(out)? else {
-        return Err(Error::usage(Problem::from(Setting::Resume).then(format!(
-            ": {} has no {EXTRACT_FILE}, which says how it was extracted; name another folder",
+        return Err(Error::usage(Problem::from(format!(
+            "cannot resume: {} has no {EXTRACT_FILE}, so it is not an extracted frame tree; choose another folder",
             out.display()
         ))));
     };
@@ -211,12 +211,12 @@ fn remove_empty(out: &Path) {
 
 /// Returns the options and versions that decide the images.
 fn decided_by(video: &VideoDecoder) -> BTreeMap<String, String> {
-    let VideoOptions { short_side, quality, flow, card } = video.options;
+    let VideoOptions { short_side, quality, flow, gpu } = video.options;
     let values = [
         (SHORT_SIDE, short_side.to_string()),
         (QUALITY, quality.to_string()),
         (FLOW_METHOD, flow.map_or("none", FlowMethod::name).into()),
-        (DEVICE, if card.is_some() { "cuda" } else { "cpu" }.into()),
+        (DEVICE, if gpu.is_some() { "cuda" } else { "cpu" }.into()),
         ("the version of ffmpeg", video.ffmpeg.version.clone()),
         ("the version of ucfpack", env!("CARGO_PKG_VERSION").into()),
         ("the version of clip-flow", versions::CLIP_FLOW.to_string()),

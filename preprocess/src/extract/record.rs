@@ -43,10 +43,10 @@ impl ExtractRecord {
         let text = match read_regular(&path, MAX_PLAN_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(path, "cannot read how the tree was extracted")(error)),
+            Err(error) => return Err(Error::io(path, "cannot read the options of the extraction")(error)),
         };
         serde_json::from_slice(&text).map(Some).map_err(|e| {
-            Error::input(format!("{}: damaged: {e}; remove the tree and extract it again", path.display()))
+            Error::input(format!("{} is damaged ({e}); remove the tree and extract it again", path.display()))
         })
     }
 
@@ -61,8 +61,8 @@ impl ExtractRecord {
     pub fn check_continues(&self, earlier: &Self, tree: &Path) -> Result<()> {
         let shown = tree.display();
         let refuse = |what: Problem| {
-            let problem = Problem::from(Setting::Resume).then(": ").with(what);
-            Err(Error::Usage(problem.then("; give the same options, or name another folder")))
+            let problem = Problem::from("cannot resume: ").with(what);
+            Err(Error::Usage(problem.then("; use the same options and videos, or choose another folder")))
         };
         let names = earlier.decided_by.keys().chain(self.decided_by.keys());
         for name in names {
@@ -77,16 +77,17 @@ impl ExtractRecord {
             match self.videos.get(clip) {
                 None => {
                     return refuse(
-                        Problem::from(format!("{shown} also holds clip {clip}, which "))
+                        Problem::from(format!("{shown} also has clip {clip}, which "))
                             .name(Setting::Lists)
                             .then(" and ")
                             .name(Setting::Classes)
-                            .then(" do not name, or whose video is gone"),
+                            .then(" do not include, or whose video is missing"),
                     );
                 }
                 Some(is) if is != was => {
                     let what = format!(
-                        "the video of {clip} has {} bytes and {} frames, but {shown} was extracted from one of {} bytes and {} frames",
+                        "the video of {clip} has {} bytes and {} frames, but {shown} was extracted from one with {} \
+                         bytes and {} frames",
                         is.bytes, is.frames, was.bytes, was.frames
                     );
                     return refuse(what.into());
@@ -133,7 +134,8 @@ mod tests {
         };
         assert_eq!(
             refused(&record(&[(FLOW_METHOD, "tvl1"), (QUALITY, "95")], &[("a", 10)])),
-            "`resume`: `video.flow` is tvl1, but OUT was extracted with none; give the same options, or name another folder"
+            "`resume`: `video.flow` is tvl1, but OUT was extracted with none; give the same options, or name another \
+             folder"
         );
         let text = refused(&record(&[(FLOW_METHOD, "none")], &[("a", 10)]));
         assert!(text.contains("`video.quality` is none, but OUT was extracted with 95"), "{text}");

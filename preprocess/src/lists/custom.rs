@@ -90,7 +90,8 @@ impl Lists {
         if as_parts.len() > 1 || !as_parts.is_empty() && as_parts.len() == classes.len() {
             return Err(Error::input(
                 Problem::from(format!(
-                    "{tree}: the folders {} are named like subsets, but contain no class folders; list the clips in a CSV file (path,label,split) and pass it with ",
+                    "{tree}: the folders {} are named like subsets, but contain no class folders; list the clips in \
+                     a CSV file (path,label,split) and pass it with ",
                     as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
                 ))
                 .name(Setting::Lists),
@@ -115,12 +116,17 @@ impl Lists {
         let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.role.map(Role::name)).collect();
         notes.push(if parts.is_empty() {
             format!(
-                "the classes are the {} folders in {tree}{named}, and all clips are for training; for a test split, use a CSV file (path,label,split)",
+                "the {} folders in {tree} are the classes{named}, and all clips are for training; for a test split, \
+                 use a CSV file (path,label,split)",
                 classes.len()
             )
         } else {
             let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
-            format!("{tree} has folders for subsets ({parts}); the {} folders in them are the classes{named}", classes.len())
+            format!(
+                "{tree} has folders for subsets ({parts}); the {} folders in them are the \
+                 classes{named}",
+                classes.len()
+            )
         });
         let splits = (1..=held_out.len()).map(|n| n.to_string()).collect();
         Ok(Self { dataset: "custom", classes, splits, clips, notes })
@@ -230,7 +236,8 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
                 return Err(fault(
                     line,
                     format!(
-                        "{class_folder}/{name} has the label {label}, but {other} in line {line_of_other}; a clip has one label"
+                        "{class_folder}/{name} has the label {label}, but {other} in line {line_of_other}; a clip \
+                         has one label"
                     ),
                 ));
             }
@@ -257,7 +264,10 @@ fn leaks(rows: &[Row]) -> Vec<String> {
     };
     let torn: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
     let Some(first) = torn.first() else { return Vec::new() };
-    vec![format!("{} groups (such as {first}) have both training and test clips, so test results may be too good", torn.len())]
+    vec![format!(
+        "{} groups (such as {first}) have both training and test clips, so test results may be too good",
+        torn.len()
+    )]
 }
 
 #[cfg(test)]

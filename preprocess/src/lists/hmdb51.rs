@@ -28,7 +28,8 @@ impl Lists {
             for (label, class) in classes.iter().enumerate() {
                 let Some(path) = files.get(&(class.clone(), *split)) else {
                     return Err(Error::input(format!(
-                        "{} has no {class}_test_split{split}.txt, but other lists of split {split}; a split needs a list for every class",
+                        "{} has no {class}_test_split{split}.txt, but other lists of split {split}; a split needs a \
+                         list for every class",
                         folder.display()
                     )));
                 };
@@ -42,7 +43,9 @@ impl Lists {
                     };
                     let name = strip_extension(file.trim());
                     if let Some(word) = name.split_whitespace().skip(1).find(|word| matches!(*word, "0" | "1" | "2")) {
-                        return Err(fault(format!("unexpected text after `{word}`; a line has one clip and its number")));
+                        return Err(fault(format!(
+                            "unexpected text after `{word}`; a line has one clip and its number"
+                        )));
                     }
                     if name.is_empty() {
                         return Err(fault(format!("`{text}` has no clip name")));
@@ -139,7 +142,10 @@ mod tests {
             ),
             (&[("hit_test_split1.txt", "\n")], "contain no clips"),
             (&[("hit_test_split1.txt", "a.avi 1\nb.avi 1 c.avi 2\n")], "line 2: unexpected text after `1`"),
-            (&[("hit_test_split1.txt", "a.avi 1 easy\n")], "line 1: expected `<name>.avi` and 0, 1 or 2, found `a.avi 1 easy`"),
+            (
+                &[("hit_test_split1.txt", "a.avi 1 easy\n")],
+                "line 1: expected `<name>.avi` and 0, 1 or 2, found `a.avi 1 easy`",
+            ),
         ];
         for (files, expected) in cases {
             let error = Lists::read_hmdb51(folder(files).path()).unwrap_err().to_string();

@@ -30,8 +30,7 @@ impl Lists {
         for name in wanted {
             let Some(label) = self.classes.iter().position(|c| c.eq_ignore_ascii_case(name)) else {
                 return Err(Error::usage(
-                    Problem::from(Setting::Classes)
-                        .then(format!(": there is no class `{name}`{}", self.near(name))),
+                    Problem::from(Setting::Classes).then(format!(": there is no class `{name}`{}", self.near(name))),
                 ));
             };
             kept[label] = true;

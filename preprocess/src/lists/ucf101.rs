@@ -19,6 +19,9 @@ impl Lists {
     /// Returns [`Error::List`] with the line of an invalid entry. Returns [`Error::Input`] if a
     /// file is missing, no clip is named, or a clip is in several classes.
     pub fn read_ucf101(folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(Error::input(format!("{}: no such folder", folder.display())));
+        }
         let class_file = folder.join("classInd.txt");
         if !class_file.is_file() {
             return Err(Error::input(
@@ -115,7 +118,9 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
             return Err(fault(format!("class {class} has the number {} in classInd.txt, not {number}", label + 1)));
         }
         if let Some(word) = words.next() {
-            return Err(fault(format!("unexpected `{word}` after the entry; a line has one clip and its class number")));
+            return Err(fault(format!(
+                "unexpected `{word}` after the entry; a line has one clip and its class number"
+            )));
         }
         let id = strip_extension(file);
         if id.is_empty() {
@@ -209,7 +214,10 @@ mod tests {
             (&[], "has no classInd.txt"),
             (&[("classInd.txt", CLASSES)], "has no trainlist0N.txt"),
             (&[("classInd.txt", CLASSES), good], "a split needs both"),
-            (&[("classInd.txt", "1 Archery\n3 Rowing\n"), good, test], "line 2: class Rowing has the number 3, expected 2"),
+            (
+                &[("classInd.txt", "1 Archery\n3 Rowing\n"), good, test],
+                "line 2: class Rowing has the number 3, expected 2",
+            ),
             (
                 &[("classInd.txt", CLASSES), ("trainlist01.txt", "v_Archery_g08_c01.avi 1\n"), test],
                 "has no class folder",
@@ -242,7 +250,10 @@ mod tests {
                 &[("classInd.txt", CLASSES), good, ("testlist01.txt", "Archery/v_Archery_g01_c01.avi 1 # easy\n")],
                 "testlist01.txt: line 1: unexpected `#` after the entry",
             ),
-            (&[("classInd.txt", "1 Archery 2 Rowing\n"), good, test], "line 1: expected only `<number> <ClassName>`, found `1 Archery 2 Rowing`"),
+            (
+                &[("classInd.txt", "1 Archery 2 Rowing\n"), good, test],
+                "line 1: expected only `<number> <ClassName>`, found `1 Archery 2 Rowing`",
+            ),
         ];
         for (files, expected) in cases {
             let dir = folder(files);

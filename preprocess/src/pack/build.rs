@@ -95,12 +95,12 @@ pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch
         lists.keep_classes(classes)?;
     }
     let lock = if options.dry_run { None } else { Some(OutputLock::take(&options.out)?) };
-    // // Another program may have created the output before this one took the lock.
+    // Another program may have created the output before this one took the lock.
     let place = if lock.is_some() { target::place(&options.out, options.overwrite || options.resume)? } else { place };
     let scan = source.scan(&lists.clips, watch).map_err(|error| partial::with_finished(error, &options.out, place))?;
     let (job, mut report) = Job::new(options, &source, lists, scan)?;
     for folder in lock.iter().flat_map(|lock| remove_leftovers(&options.out, lock)) {
-        report.notes.push(format!("removed {}, which a run that was cut off left", folder.display()));
+        report.notes.push(format!("removed {}, which an interrupted run left", folder.display()));
     }
     if options.dry_run {
         job.estimate(&mut report, watch)?;
@@ -112,13 +112,13 @@ pub fn build_in(storage: &Arc<dyn Storage>, options: &BuildOptions, watch: Watch
     match there {
         Some(None) => {
             partial::remove_leftover(&options.out, place);
-            report.notes.push(format!("{} is whole already; nothing was left to do", options.out.display()));
+            report.notes.push(format!("{} is already complete; nothing to do", options.out.display()));
         }
         Some(Some(difference)) if !options.overwrite => {
             return Err(Error::usage(
-                Problem::from(format!("{} is there and is not what this command makes: ", options.out.display()))
+                Problem::from(format!("{} exists, but was packed differently: ", options.out.display()))
                     .with(difference)
-                    .then("; name another folder, or replace it with ")
+                    .then("; choose another folder, or replace it with ")
                     .name(Setting::Overwrite),
             ));
         }

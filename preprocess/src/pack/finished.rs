@@ -47,7 +47,7 @@ pub(crate) fn remove_strays<'a>(
         }
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(Error::io(&path, "cannot remove what is no shard of this build"))?;
+        removed.map_err(Error::io(&path, "cannot remove a file of another build"))?;
     }
     Ok(())
 }
@@ -83,8 +83,8 @@ pub(crate) fn find_finished(
                 found.shards.insert(number, shard);
             }
             Err(fault) => {
-                fs::remove_file(&path).map_err(Error::io(&path, "cannot remove what is no finished shard"))?;
-                found.notes.push(format!("{name} is made again: {fault}"));
+                fs::remove_file(&path).map_err(Error::io(&path, "cannot remove an unfinished shard"))?;
+                found.notes.push(format!("packing {name} again: {fault}"));
             }
         }
     }
@@ -104,7 +104,7 @@ fn judge(
     let shard = Shard::open(path).map_err(|error| error.to_string())?;
     let mut of_all = shard.metadata().map_err(|error| error.to_string())?;
     (of_all.clips, of_all.groups) = (Vec::new(), BTreeMap::new());
-    let other = || "it is of another build".to_owned();
+    let other = || "it belongs to another build".to_owned();
     if *shard.spec() != kind.spec() || of_all != *metadata {
         return Err(other());
     }

@@ -73,7 +73,7 @@ impl<'a> ReadImages<'a> {
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     read_regular(path, MAX_IMAGE_BYTES as u64).map_err(|error| match (error.kind(), path.metadata()) {
         (io::ErrorKind::FileTooLarge, Ok(metadata)) => {
-            io::Error::other(format!("{} bytes are too many for an image", metadata.len()))
+            io::Error::other(format!("{} bytes are too large for an image", metadata.len()))
         }
         _ => error,
     })

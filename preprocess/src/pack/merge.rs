@@ -53,7 +53,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let mut parts = options.parts.iter().map(|dir| open(dir)).collect::<Result<Vec<_>>>()?;
     check(&mut parts)?;
     let Some(first) = parts.first() else {
-        return Err(Error::usage("name the folders of the parts"));
+        return Err(Error::usage("no parts to merge; list the folders of all parts"));
     };
     let plan = first.record.plan.clone();
     let mut skipped: BTreeMap<&str, &Skipped> = BTreeMap::new();
@@ -86,7 +86,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
         }
         shards.sort_by(|a, b| a.file.cmp(&b.file));
         let Some(spec) = spec else {
-            return Err(Error::input(format!("no part holds a shard of {name}; pack the parts again")));
+            return Err(Error::input(format!("no part has a {name} shard; pack the parts again")));
         };
         streams.push(Stream::new(spec, shards));
     }
@@ -109,8 +109,7 @@ fn open(dir: &Path) -> Result<OpenPart> {
     match PartRecord::read(dir)? {
         Some(record) if record.plan.part.is_some() => Ok(OpenPart { dir: dir.to_owned(), data, record }),
         _ => Err(Error::input(
-            Problem::from(format!("{} is no part of a build; a build makes one with ", dir.display()))
-                .name(Setting::Part),
+            Problem::from(format!("{} is not a part of a build; pack parts with ", dir.display())).name(Setting::Part),
         )),
     }
 }
@@ -139,7 +138,7 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
         let shown = part.dir.display();
         if part.part().1 != first.part().1 {
             return Err(Error::input(format!(
-                "{shown} is a part of {}, {} of {}; merge parts of one number",
+                "{shown} is one of {} parts, but {} is one of {}; all parts must belong to the same build",
                 part.part().1,
                 first.dir.display(),
                 first.part().1
@@ -148,14 +147,14 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
         expected.part = part.record.plan.part;
         if part.data.manifest().build != part.record.plan.build {
             return Err(Error::input(format!(
-                "{shown} is of another build than its own {PART_FILE} says; pack this part again"
+                "the shards of {shown} do not match its {PART_FILE}; pack this part again"
             )));
         }
         if let Some(what) = expected.difference(&part.record.plan) {
             return Err(Error::input(
-                Problem::from(format!("{shown} is of another build than {}: ", first.dir.display()))
+                Problem::from(format!("{shown} does not belong to the same build as {}: ", first.dir.display()))
                     .with(what)
-                    .then("; pack all parts by one version with the same options and tree"),
+                    .then("; pack all parts with the same version, options and source"),
             ));
         }
     }
@@ -163,7 +162,7 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
     for pair in parts.windows(2) {
         if pair[0].part() == pair[1].part() {
             return Err(Error::input(format!(
-                "{} and {} are both part {}; name each part once",
+                "{} and {} are both part {}; list each part once",
                 pair[0].dir.display(),
                 pair[1].dir.display(),
                 pair[0].part().0
@@ -173,7 +172,8 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
     let there: BTreeSet<u32> = parts.iter().map(|part| part.part().0).collect();
     let missing: Vec<String> = (1..=of).filter(|n| !there.contains(n)).map(|n| format!("{n}/{of}")).collect();
     if !missing.is_empty() {
-        return Err(Error::input(format!("parts are missing: {}", missing.join(", "))));
+        let parts = if missing.len() == 1 { "part" } else { "parts" };
+        return Err(Error::input(format!("missing {parts} {}; all {of} parts are needed", missing.join(", "))));
     }
     Ok(())
 }
@@ -193,10 +193,9 @@ fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()>
             if let Some(first) = damage.first() {
                 let more = if damage.len() > 1 { format!(" (and {} more)", damage.len() - 1) } else { String::new() };
                 return Err(Error::input(format!(
-                    "{first}{more}. Nothing was merged. Pack part {}/{} again; verifying {} lists all damage",
+                    "part {}/{} is damaged, pack it again: {first}{more}",
                     part.part().0,
-                    part.part().1,
-                    part.dir.display()
+                    part.part().1
                 )));
             }
         }
@@ -267,7 +266,7 @@ fn manifest(
         }
         if frames.len() != streams.len() {
             return Err(Error::input(format!(
-                "clip {} is in {} of {} streams; pack the parts again",
+                "clip {} is only in {} of {} streams; pack the parts again",
                 planned.id,
                 frames.len(),
                 streams.len()

@@ -15,7 +15,7 @@ use crate::video::{VideoDecoder, VideoOptions};
 
 /// Options of [`build()`](super::build()).
 #[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch that is typed or not, apart from the others")]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent switch")]
 pub struct BuildOptions {
     /// The dataset to make.
     pub out: PathBuf,
@@ -82,8 +82,9 @@ impl DatasetKind {
 }
 
 pub(crate) fn lists_missing() -> Error {
-    let missing = Problem::from(Setting::Lists).then(" is missing: the folder of the official lists; only ");
-    Error::Usage(missing.name(Setting::Dataset).then(" custom goes without"))
+    let missing =
+        Problem::from(Setting::Lists).then(" is missing: it must be the folder of the official lists, unless ");
+    Error::Usage(missing.name(Setting::Dataset).then(" is custom"))
 }
 
 /// Returns the options that decide the content of the shards, for the manifest. Paths, numbers of

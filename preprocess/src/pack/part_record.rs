@@ -24,11 +24,11 @@ impl PartRecord {
         let text = match read_regular(&path, MAX_PLAN_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(path, "cannot read what the part is")(error)),
+            Err(error) => return Err(Error::io(path, "cannot read the record of the part")(error)),
         };
         serde_json::from_slice(&text)
             .map(Some)
-            .map_err(|e| Error::input(format!("{}: damaged: {e}; pack this part again", path.display())))
+            .map_err(|e| Error::input(format!("{} is damaged ({e}); pack this part again", path.display())))
     }
 
     pub fn write(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {

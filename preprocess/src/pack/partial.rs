@@ -66,9 +66,9 @@ impl PartialBuild {
         plan: &BuildPlan,
     ) -> Result<Self> {
         let root = folder(out, place);
-        // A file in the place of the folder holds no finished shards.
+        // If it is a file instead of a folder, it holds no finished shards.
         if leftover != Leftover::Refuse && root.is_file() {
-            fs::remove_file(&root).map_err(Error::io(&root, "cannot remove what an earlier build left"))?;
+            fs::remove_file(&root).map_err(Error::io(&root, "cannot remove the leftovers of an earlier build"))?;
         }
         fs::create_dir_all(&root).map_err(Error::io(&root, "cannot create the folder"))?;
         let build = Self { storage, root, out: out.to_owned(), place };
@@ -89,7 +89,7 @@ impl PartialBuild {
                 Leftover::Refuse => {
                     return Err(Error::usage(
                         Problem::from(format!(
-                            "{}: a build that was cut off left {finished} finished shards in {}; go on with ",
+                            "{}: an interrupted build left {finished} finished shards in {}; continue it with ",
                             self.out.display(),
                             self.root.display()
                         ))
@@ -140,16 +140,16 @@ impl PartialBuild {
     fn compare(&self, plan: &BuildPlan) -> Result<()> {
         let path = self.root.join(PLAN_FILE);
         let text = clipshard::read_regular(&path, MAX_PLAN_BYTES)
-            .map_err(Error::io(&path, "cannot read what the build that was cut off makes"))?;
+            .map_err(Error::io(&path, "cannot read the plan of the interrupted build"))?;
         let earlier: BuildPlan = serde_json::from_slice(&text).map_err(|e| {
-            Error::input(Problem::from(format!("{}: damaged: {e}; remove its folder", path.display())).with(again()))
+            Error::input(Problem::from(format!("{} is damaged ({e}); remove its folder", path.display())).with(again()))
         })?;
         match earlier.difference(plan) {
             None => Ok(()),
             Some(what) => Err(Error::input(
-                Problem::from(format!("{}: cannot go on with the build that was cut off: ", self.out.display()))
+                Problem::from(format!("cannot resume {}: ", self.out.display()))
                     .with(what)
-                    .then("; give the same command and tree")
+                    .then("; use the same options and source")
                     .with(again()),
             )),
         }
@@ -159,7 +159,7 @@ impl PartialBuild {
         for entry in fs::read_dir(&self.root).map_err(Error::io(&self.root, "cannot list the folder"))?.flatten() {
             let path = entry.path();
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(Error::io(&path, "cannot remove what an earlier build left"))?;
+            removed.map_err(Error::io(&path, "cannot remove the leftovers of an earlier build"))?;
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl PartialBuild {
                 fs::create_dir_all(&set).map_err(Error::io(&set, "cannot create the folder"))?;
                 self.storage
                     .rename(&entry.path(), &set.join(entry.file_name()))
-                    .map_err(Error::io(entry.path(), "cannot take back a finished shard"))?;
+                    .map_err(Error::io(entry.path(), "cannot move a finished shard"))?;
             }
         }
         Ok(())

@@ -112,9 +112,9 @@ impl BuildPlan {
         let pairs = self.clips.iter().zip(&other.clips);
         if let Some((mine, theirs)) = pairs.into_iter().find(|(mine, theirs)| mine != theirs) {
             let what = if mine.id == theirs.id {
-                format!("lists or sources are not the same: clip {} has {theirs}, but had {mine}", mine.id)
+                format!("the lists or the source changed: clip {} has {theirs}, but had {mine}", mine.id)
             } else {
-                format!("lists or sources are not the same: there is clip {}, but was {}", theirs.id, mine.id)
+                format!("the lists or the source changed: there is clip {} instead of {}", theirs.id, mine.id)
             };
             return Some(what.into());
         }
@@ -125,7 +125,7 @@ impl BuildPlan {
 
 impl std::fmt::Display for PlannedClip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let whole = if self.whole { "whole" } else { "not whole" };
+        let whole = if self.whole { "complete" } else { "incomplete" };
         let group = self.group.as_ref().map_or_else(String::new, |group| format!(", group {group}"));
         let frames = self.frames.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
         let bytes = self.video_bytes.map_or_else(String::new, |bytes| format!(", a video of {bytes} bytes"));

@@ -54,10 +54,13 @@ impl BuildReport {
                 self.notes.push(format!("{clips} clips have {what}"));
             }
         };
-        note(totals.odd_channels, "colour flow or grey RGB images; they are read as luma, or as grey RGB");
+        note(
+            totals.odd_channels,
+            "colour flow or grey RGB images; flow is converted to grey, and RGB gets three equal channels",
+        );
         note(
             totals.turned,
-            "images whose EXIF orientation is not upright; their pixels are stored as they lie in the files, so turn them first (exiftran -ai) if they should stand upright",
+            "images with an EXIF rotation, which is ignored; to rotate them, run `exiftran -ai` on the files first",
         );
     }
 }

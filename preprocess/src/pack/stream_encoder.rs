@@ -106,7 +106,7 @@ impl StreamEncoder {
         let first = *clip_size.get_or_insert(size);
         if first != size && !matches!(self.options.geometry, Geometry::Square(_)) {
             return Err(ClipError::fault(format!(
-                "it has {}x{} pixels, the clip's first image {}x{}; a clip has one size",
+                "it has {}x{} pixels, but the clip's first image has {}x{}; all images of a clip need the same size",
                 size.width, size.height, first.width, first.height
             )));
         }
@@ -154,6 +154,6 @@ impl StreamEncoder {
             return Ok(encoder.encode(pixels, stored)?);
         }
         let record = EncodedRecord::from_jpeg(encode_jpeg(pixels, stored, self.quality)?);
-        record.map_err(|fault| Error::input(format!("a JPEG that was just encoded: {fault}")))
+        record.map_err(|fault| Error::input(format!("cannot read a JPEG that was just encoded: {fault}")))
     }
 }

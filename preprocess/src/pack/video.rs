@@ -47,8 +47,8 @@ pub struct OneVideoReport {
 /// The records equal those that [`super::build()`] makes from the video with the same options.
 ///
 /// # Errors
-/// Returns [`Error::Clip`] if the file is no video, damaged or too short; the message names the
-/// file as `file` does. Other errors concern ffmpeg, the machine, `dir` or an interruption.
+/// Returns [`Error::Clip`] with the path `file` if the file is no video, damaged or too short. Other
+/// errors concern ffmpeg, the machine, `dir` or an interruption.
 pub fn pack_video(file: &Path, dir: &Path, options: &OneVideoOptions, watch: Watch<'_>) -> Result<OneVideoReport> {
     options.video.check()?;
     let decoder = VideoDecoder::new(Ffmpeg::find()?, options.video);

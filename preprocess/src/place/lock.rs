@@ -43,7 +43,7 @@ impl OutputLock {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::usage(format!(
-                        "another ucfpack writes {}; wait until it ends, or name another folder",
+                        "another ucfpack process is writing {}; wait until it ends, or choose another folder",
                         out.display()
                     )));
                 }
@@ -132,7 +132,10 @@ mod tests {
             assert!(error.is_usage(), "{error}");
             assert_eq!(
                 error.to_string(),
-                format!("another ucfpack writes {}; wait until it ends, or name another folder", out.display())
+                format!(
+                    "another ucfpack process is writing {}; wait until it ends, or choose another folder",
+                    out.display()
+                )
             );
         };
         refused(&out);

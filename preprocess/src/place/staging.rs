@@ -64,9 +64,9 @@ pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) 
     match place {
         Place::Free => {
             remove_fragments(out)?;
-            storage.rename(from, out).map_err(fault("cannot put the finished data set there"))?;
+            storage.rename(from, out).map_err(fault("cannot move the finished dataset there"))?;
         }
-        Place::Taken => storage.exchange(from, out).map_err(fault("cannot replace the data set"))?,
+        Place::Taken => storage.exchange(from, out).map_err(fault("cannot replace the dataset"))?,
         Place::OtherDisk => {
             let mut names = Vec::new();
             for entry in fs::read_dir(from).map_err(fault("cannot list the finished files"))? {
@@ -76,19 +76,22 @@ pub(crate) fn put(storage: &dyn Storage, from: &Path, out: &Path, place: Place) 
             names.sort_by_key(|name| (name == MANIFEST_FILE, name.clone()));
             for name in names {
                 let moved = storage.rename(&from.join(&name), &out.join(&name));
-                moved.map_err(fault("cannot put the finished files there"))?;
+                moved.map_err(fault("cannot move the finished files there"))?;
             }
         }
     }
-    storage.sync_folder(parent(out, place)).map_err(fault("cannot bring its name to the disk"))
+    storage.sync_folder(parent(out, place)).map_err(fault("cannot sync its folder to the disk"))
 }
 
 /// Writes a file completely or not at all. Follows a link to the file behind it. Writes directly if
 /// the path is a device or a pipe.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if let Some(folder) = real.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(Error::input(format!("{}: no such folder", folder.display())));
+    }
     if real.exists() && !real.is_file() {
-        return fs::write(&real, bytes).map_err(Error::io(path, "cannot write it"));
+        return fs::write(&real, bytes).map_err(Error::io(path, "cannot write the file"));
     }
     Ok(clipshard::write_whole(&Disk, &real, ".new-", bytes)?)
 }
@@ -117,7 +120,7 @@ pub(crate) fn remove_fragments(folder: &Path) -> Result<()> {
         let path = entry.path();
         if is_fragment(&entry.file_name().to_string_lossy()) {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(Error::io(path, "cannot remove a fragment"))?;
+            removed.map_err(Error::io(path, "cannot remove an incomplete file"))?;
         }
     }
     Ok(())

@@ -47,13 +47,13 @@ pub(crate) fn place(out: &Path, overwrite: bool) -> Result<Place> {
 
 pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result<Place> {
     if out.file_name().is_none() {
-        return Err(Error::usage(format!("{}: name a folder of its own", out.display())));
+        return Err(Error::usage(format!("{} cannot be the output; choose a new folder", out.display())));
     }
     if !out.exists() {
         return Ok(Place::Free);
     }
     if !out.is_dir() {
-        return Err(Error::usage(format!("{} is a file; name a folder", out.display())));
+        return Err(Error::usage(format!("{} is a file, but the output must be a folder", out.display())));
     }
     let mut empty = true;
     for entry in fs::read_dir(out).map_err(Error::io(out, "cannot list the folder"))? {
@@ -76,7 +76,7 @@ pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result
         if !overwrite {
             return Err(Error::usage(
                 Problem::from(format!(
-                    "{} exists and is not empty; name another folder, or replace it with ",
+                    "{} exists and is not empty; choose another folder, or replace it with ",
                     out.display()
                 ))
                 .name(Setting::Overwrite),
@@ -84,7 +84,7 @@ pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result
         }
         if !contents.include(&name) {
             return Err(Error::usage(Problem::from(Setting::Overwrite).then(format!(
-                " replaces {}, but {} also holds {name}; move that away first",
+                " only replaces {}, but {} also holds {name}; move that elsewhere first",
                 contents.name(),
                 out.display()
             ))));
@@ -95,7 +95,7 @@ pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result
         (false, false) => Ok(Place::Taken),
         (true, true) => Ok(Place::OtherDisk),
         (true, false) => Err(Error::usage(format!(
-            "{} is a disk of its own, which cannot be replaced in one step; empty it first, or name a folder in it",
+            "{} is a mount point, which cannot be replaced in one step; empty it first, or choose a folder in it",
             out.display()
         ))),
     }
@@ -113,8 +113,8 @@ pub(crate) fn parent(out: &Path, place: Place) -> &Path {
 impl Contents {
     fn name(self) -> &'static str {
         match self {
-            Self::Dataset => "a data set",
-            Self::Tree => "a tree that ucfpack made",
+            Self::Dataset => "a dataset",
+            Self::Tree => "a frame tree that ucfpack made",
         }
     }
 

@@ -55,8 +55,8 @@ pub(super) fn find_apart(names: &StreamFolders, root: &Path, wanted: Wanted) -> 
                     } else {
                         (names.flow_name(), rgb_name, Setting::Flow, around)
                     };
-                    let found = format!("found {there} but no {missing} under {}", root.display());
-                    let alone = Problem::from(format!("{found}; to pack the one stream alone say "));
+                    let found = format!("{} has {there} but no {missing}", root.display());
+                    let alone = Problem::from(format!("{found}; to pack only this stream, use "));
                     Ok(Finding::Broken(alone.name(setting).then(format!(" {}", path.display()))))
                 }
             }
@@ -107,14 +107,12 @@ fn flow_planes(names: &StreamFolders, around: &Path) -> Result<Vec<ClipFolders>>
         let folder = around.display();
         return Err(Error::input(if folders.iter().all(|(_, folder)| !folder.is_dir()) {
             Problem::from(format!(
-                "{folder} holds neither {there}/ nor {missing}/; unpack the flow, or name the folder that holds them by "
+                "{folder} has neither {there}/ nor {missing}/; unpack the flow, or pass the folder that contains \
+                 them with "
             ))
             .name(Setting::Flow)
         } else {
-            format!(
-                "{folder} holds {there}/ but no {missing}/; the flow comes in several archive parts, unpack them all"
-            )
-            .into()
+            format!("{folder} has {there}/ but no {missing}/; unpack all archives of the flow").into()
         }));
     }
     let plane = |(label, root)| ClipFolders {

@@ -185,7 +185,7 @@ impl FolderIndex {
                 return Err(error);
             }
             return Err(Error::input(format!(
-                "{} holds no clip folders ({}/{}); unpack the frames, or name the folder that holds them",
+                "{} has no clip folders ({}/{}); unpack the frames, or choose the folder that contains them",
                 folders.root.display(),
                 folders.nesting.pattern(),
                 folders.planes.first().map_or_else(String::new, |plane| plane.name.pattern())
@@ -220,8 +220,8 @@ impl FolderIndex {
                 let mut places: Vec<String> = folders.iter().map(place).collect();
                 places.sort_unstable();
                 let same = folders.iter().all(|folder| folder.class.is_none());
-                let how = if same { "differ in case only" } else { "are of one clip" };
-                Err(format!("{}: folders {} {how}; keep one", self.root.display(), places.join(", ")))
+                let how = if same { "differ only in case" } else { "belong to the same clip" };
+                Err(format!("{}: the folders {} {how}; keep one of them", self.root.display(), places.join(", ")))
             }
         }
     }

@@ -40,7 +40,11 @@ impl Scan {
     pub(crate) fn faults_of_strangers(&mut self, lists: bool) -> Vec<Skipped> {
         let strangers = std::mem::take(&mut self.strangers);
         if let (true, Some(first)) = (lists, strangers.first()) {
-            self.notes.push(format!("{} clips cannot be in any list, such as {}", strangers.len(), first.reason));
+            self.notes.push(format!(
+                "skipped {} clips that no list can contain, such as {}",
+                strangers.len(),
+                first.reason
+            ));
             return Vec::new();
         }
         strangers

@@ -63,7 +63,9 @@ impl Input {
     pub fn found(&self) -> Vec<String> {
         match self {
             Self::Tree(tree) => tree.found().to_vec(),
-            Self::Videos(videos) => vec![format!("{}: decoded by {}", videos.shown(), videos.video().ffmpeg.version)],
+            Self::Videos(videos) => {
+                vec![format!("{}: decoding with {}", videos.shown(), videos.video().ffmpeg.version)]
+            }
         }
     }
 
@@ -120,7 +122,7 @@ impl Input {
         }
         for (place, numbers) in places.into_iter().filter(|(_, numbers)| numbers.len() > 1) {
             let ids: Vec<&str> = numbers.iter().map(|&number| clips[number].id.as_str()).collect();
-            let fault = format!("{} is listed as {}; a clip has one label", place.display(), ids.join(" and as "));
+            let fault = format!("{} is listed as {}, but a clip has one label", place.display(), ids.join(" and as "));
             for number in numbers {
                 scan.clips[number].files = Err(Absence::fault(fault.clone()));
             }

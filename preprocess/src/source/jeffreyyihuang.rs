@@ -24,7 +24,7 @@ impl Source for Jeffreyyihuang {
             return Ok(Finding::Other(format!("no {why}")));
         }
         if wanted == Wanted::Flow {
-            return Ok(Finding::Broken(format!("{}: frames as {why} come without flow", root.display()).into()));
+            return Ok(Finding::Broken(format!("{}: frames as {why} have no flow", root.display()).into()));
         }
         let plane = Plane { stream: StreamKind::Rgb, label: "RGB", name: NameRule::Folder };
         let folders = vec![ClipFolders { root: root.to_owned(), nesting: NESTING, planes: vec![plane] }];

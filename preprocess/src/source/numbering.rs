@@ -108,7 +108,7 @@ impl Numbers {
         if self.lowest < first {
             let (lowest, pattern) = (self.lowest, self.name.pattern());
             return Some(format!(
-                "{folder}: numbering of {pattern} starts at {lowest}, in the other clips of this tree at {first}"
+                "{folder}: the numbers of {pattern} start at {lowest}, but in the other clips at {first}"
             ));
         }
         let span = self.highest - first + 1;
@@ -117,8 +117,8 @@ impl Numbers {
         }
         let missing = if self.lowest > first { first } else { self.hole.unwrap_or(first) };
         let holes = span - self.count;
-        let more = if holes > 1 { format!(" and {} more", holes - 1) } else { String::new() };
-        Some(format!("{folder}: {}{more} missing (the highest is {})", self.name.file(missing), self.highest))
+        let are = if holes > 1 { format!("and {} more are", holes - 1) } else { "is".to_owned() };
+        Some(format!("{folder}: {} {are} missing (the highest number is {})", self.name.file(missing), self.highest))
     }
 }
 
@@ -144,9 +144,9 @@ pub(super) fn list(folder: &Path, rules: &[NameRule]) -> io::Result<Vec<Result<N
             None => other = other.or(Some(text.to_owned())),
         }
     }
-    let holds = other.map_or("it is empty".into(), |file| format!("it holds e.g. {file}"));
+    let holds = other.map_or("it is empty".into(), |file| format!("it contains {file}, for example"));
     let describe = |rule: &NameRule, numbers: Vec<(u32, u8)>, prefix: Option<String>| {
-        let none = || format!("{}: no {} in it; {holds}", folder.display(), rule.pattern());
+        let none = || format!("{} has no {}; {holds}", folder.display(), rule.pattern());
         numbers_of(rule, &prefix.ok_or_else(none)?, numbers)
     };
     let planes = rules.iter().zip(found).zip(prefixes);

@@ -38,7 +38,7 @@ pub(super) fn recognise(root: &Path, wanted: Wanted) -> Result<Recognised> {
     if trees.len() > 1 {
         let seen: Vec<_> = trees.iter().map(|(source, _, why)| format!("{} ({why})", source.layout().name())).collect();
         return Err(Error::usage(
-            Problem::from(format!("{} looks like {}; say which by ", root.display(), seen.join(" and like ")))
+            Problem::from(format!("{} has the layouts {}; choose one with ", root.display(), seen.join(" and ")))
                 .name(Setting::Layout),
         ));
     }
@@ -53,15 +53,17 @@ pub(super) fn recognise(root: &Path, wanted: Wanted) -> Result<Recognised> {
 
 fn unknown(root: &Path, wanted: Wanted, lacks: &[String]) -> Problem {
     let (streams, setting, wants) = match wanted {
-        Wanted::Both => ("frames and flow", Setting::Tree, " wants the folder that holds them, or name them by "),
-        Wanted::Rgb => ("frames", Setting::Rgb, " wants the folder that holds them"),
-        Wanted::Flow => ("flow", Setting::Flow, " wants the folder that holds it"),
+        Wanted::Both => {
+            ("frames and flow", Setting::Tree, " must be the folder that contains them; for one stream, use ")
+        }
+        Wanted::Rgb => ("frames", Setting::Rgb, " must be the folder that contains them"),
+        Wanted::Flow => ("flow", Setting::Flow, " must be the folder that contains it"),
     };
     let lacks = lacks.join("; ");
-    let problem = Problem::from(format!("{} holds no {streams} in a known layout ({lacks}); ", root.display()));
+    let problem = Problem::from(format!("{} has no {streams} in a known layout ({lacks}); ", root.display()));
     let problem = problem.name(setting).then(wants);
     match wanted {
-        Wanted::Both => problem.name(Setting::Rgb).then(" and ").name(Setting::Flow),
+        Wanted::Both => problem.name(Setting::Rgb).then(" or ").name(Setting::Flow),
         Wanted::Rgb | Wanted::Flow => problem,
     }
 }
@@ -75,7 +77,9 @@ pub(super) fn given(root: &Path, wanted: Wanted, layout: Layout) -> Result<Recog
         Finding::Tree { folders, why } => Ok((source, folders, why)),
         Finding::Broken(sentence) => Err(Error::input(sentence)),
         Finding::Other(lack) => {
-            Err(Error::input(unknown(root, wanted, &[format!("{}: {lack}", source.layout().name())])))
+            let name = source.layout().name();
+            let problem = Problem::from(format!("{} does not have the layout {name}: {lack}; choose another ", root.display()));
+            Err(Error::input(problem.name(Setting::Layout)))
         }
     }
 }

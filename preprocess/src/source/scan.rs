@@ -79,7 +79,7 @@ impl<'a> Root<'a> {
             Ok(None) => return Ok(Ok(None)),
             Err(fault) => return Ok(Err(fault)),
         };
-        let what = format!("{}: cannot list it", folder.display());
+        let what = format!("{}: cannot list the folder", folder.display());
         match list(folder, &self.names) {
             Ok(planes) => Ok(Ok(Some((folder.clone(), planes)))),
             Err(error) => match machine_fault(&what, error) {
@@ -158,7 +158,7 @@ impl Convention {
             notes.push(format!("{} frames are numbered from 0", from_zero.join(" and ")));
         }
         if streams.len() > 1 && self.flow_count != usual {
-            notes.push(format!("most clips have {}; that is taken as this tree's rule", self.flow_count.words()));
+            notes.push(format!("most clips have {}, so all clips must", self.flow_count.words()));
         }
         notes
     }
@@ -167,7 +167,7 @@ impl Convention {
 impl FlowCount {
     fn words(self) -> &'static str {
         match self {
-            Self::OneLess => "one flow frame less than RGB frames",
+            Self::OneLess => "one flow frame fewer than RGB frames",
             Self::AsRgb => "as many flow frames as RGB frames",
         }
     }
@@ -193,7 +193,7 @@ fn judge(
         .map(|(_, root)| root.folders.root.display().to_string())
         .collect();
     if missing.len() == roots.len() {
-        return Err(Absence::fault("not in the tree"));
+        return Err(Absence::fault("missing from the tree"));
     }
     let mut planes = Vec::new();
     for (root, listing) in roots.iter().zip(listings) {
@@ -203,7 +203,7 @@ fn judge(
         }
     }
     if !missing.is_empty() {
-        return Err(Absence::fault(format!("no folder of it in {}", missing.join(", "))));
+        return Err(Absence::fault(format!("no folder in {}", missing.join(", "))));
     }
     let mut clip = ClipFiles { streams: Vec::new() };
     for (&kind, &first) in streams.iter().zip(&convention.first) {
@@ -215,7 +215,7 @@ fn judge(
             && nx.count != ny.count
         {
             let (u, v) = (nx.count, ny.count);
-            return Err(Absence::fault(format!("{u} flow frames in {} but {v} in {}", x.label, y.label)));
+            return Err(Absence::fault(format!("{u} flow frames in {}, but {v} in {}", x.label, y.label)));
         }
         let files = own.iter().map(|(_, folder, n)| PlaneFiles { folder: folder.clone(), name: n.name.clone(), first });
         let frames = own.first().map_or(0, |(_, _, numbers)| numbers.count);
@@ -225,7 +225,7 @@ fn judge(
         let expected = convention.flow_count.expected(rgb.frames);
         if flow.frames != expected {
             return Err(Absence::fault(format!(
-                "{} flow frames for {} RGB frames, expected {expected}: this tree has {}",
+                "{} flow frames for {} RGB frames, but {expected} expected: most clips have {}",
                 flow.frames,
                 rgb.frames,
                 convention.flow_count.words()

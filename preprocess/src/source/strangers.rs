@@ -34,7 +34,7 @@ impl Strangers {
 
     /// Adds an unreadable entry. Returns an error if the machine is at fault.
     pub(super) fn add_unreadable(&mut self, path: &Path, error: std::io::Error) -> Result<()> {
-        match machine_fault(&format!("{} cannot be read", path.display()), error) {
+        match machine_fault(&format!("cannot read {}", path.display()), error) {
             Ok(fault) => Err(fault),
             Err(error) => {
                 self.unreadable.push(format!("{}: {error}", path.display()));
@@ -63,7 +63,7 @@ impl Strangers {
             let first = entries.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
             (!entries.is_empty()).then(|| format!("skipped {what}: {first}{more}"))
         };
-        let notes = [named("what cannot be read", &self.unreadable), named("what is hidden", &self.hidden)];
+        let notes = [named("unreadable entries", &self.unreadable), named("hidden entries", &self.hidden)];
         notes.into_iter().flatten().collect()
     }
 }
@@ -93,7 +93,7 @@ pub(super) fn none_can_be_packed(root: &Path, strangers: &Strangers) -> Option<E
     let first = strangers.clips.first()?;
     let count = strangers.clips.len();
     Some(Error::input(format!(
-        "{}: none of its {count} clips can be packed; the first: {}",
+        "{}: none of the {count} clips can be used; the first one: {}",
         root.display(),
         first.reason
     )))

@@ -35,13 +35,13 @@ pub(super) fn find_together(root: &Path, nesting: Nesting, wanted: Wanted) -> Re
     let root_shown = root.display();
     match (wanted, rgb, flow) {
         (Wanted::Both, true, None) => {
-            let found = format!("found {place}/img_%05d.jpg but no flow_x_%05d.jpg beside them under {root_shown}");
-            let alone = Problem::from(format!("{found}; to pack RGB alone say ")).name(Setting::Rgb);
+            let found = format!("{root_shown} has {place}/img_%05d.jpg, but no flow_x_%05d.jpg in the same folders");
+            let alone = Problem::from(format!("{found}; to pack only RGB, use ")).name(Setting::Rgb);
             Ok(Finding::Broken(alone.then(format!(" {root_shown}"))))
         }
         (Wanted::Both, false, Some([x, _])) => {
-            let found = format!("found {place}/{x}_%05d.jpg but no img_%05d.jpg beside them under {root_shown}");
-            let alone = Problem::from(format!("{found}; to pack flow alone say ")).name(Setting::Flow);
+            let found = format!("{root_shown} has {place}/{x}_%05d.jpg, but no img_%05d.jpg in the same folders");
+            let alone = Problem::from(format!("{found}; to pack only flow, use ")).name(Setting::Flow);
             Ok(Finding::Broken(alone.then(format!(" {root_shown}"))))
         }
         _ if planes.is_empty() => {

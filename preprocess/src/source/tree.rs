@@ -45,14 +45,14 @@ impl Tree {
                 Some(layout) => given(root, wanted, layout)?,
             };
             if layout.is_none() {
-                tree.found.push(format!("{}: layout {}, for it has {why}", root.display(), source.layout().name()));
+                tree.found.push(format!("{}: layout {}, recognised by {why}", root.display(), source.layout().name()));
             }
             tree.layouts.push(source.layout());
             tree.flow_count = source.flow_count();
             tree.folders.extend(folders);
         }
         if let (Location::Tree(root), [only]) = (location, tree.streams().as_slice()) {
-            tree.found.push(format!("{}: {} is packed alone", root.display(), only.name()));
+            tree.found.push(format!("{}: only {} is packed", root.display(), only.name()));
         }
         Ok(tree)
     }
@@ -94,7 +94,8 @@ impl Tree {
             let Some(class) = folder.class else {
                 return Err(Error::input(
                     Problem::from(format!(
-                        "{}: layout {} has no class folders; name the classes in a CSV file (path,label,split) by ",
+                        "{}: the layout {} has no class folders; list the clips in a CSV file (path,label,split) and \
+                         pass it with ",
                         self.shown,
                         self.layout()
                     ))
@@ -117,16 +118,17 @@ impl Tree {
             return Ok(scan);
         }
         let example = clips.first().map_or("", |clip| clip.id.as_str());
-        let mut holds = "it holds no clip folders".to_owned();
+        let mut holds = "it has no clip folders".to_owned();
         if let Some(folders) = self.folders.first()
             && let Some(folder) = folders.all()?.0.into_iter().map(|folder| folder.name).min()
         {
-            holds = format!("it holds other folders, such as {folder}");
+            holds = format!("it has other folders, such as {folder}");
         }
         Err(Error::input(format!(
-            "none of the {} clips that the lists name (such as {example}) is under {}: {holds}; name the tree that these lists belong to",
-            clips.len(),
-            self.shown
+            "{} has none of the {} clips in the lists, such as {example}; {holds}; use the tree that belongs to \
+             these lists",
+            self.shown,
+            clips.len()
         )))
     }
 }

@@ -57,7 +57,10 @@ impl Videos {
                     let is_loop = error.loop_ancestor().is_some();
                     let error = error.into_io_error().unwrap_or_else(|| std::io::ErrorKind::Other.into());
                     if is_loop {
-                        strangers.add_unreadable(&path, std::io::Error::other("a symbolic link to a folder that contains it"))?;
+                        strangers.add_unreadable(
+                            &path,
+                            std::io::Error::other("a symbolic link to a folder that contains it"),
+                        )?;
                     } else if machine_cure(&error).is_none() && is_video(&path) {
                         strangers.add_clip(&path, &format!("cannot read it: {error}"));
                     } else {
@@ -128,7 +131,10 @@ impl Videos {
         for path in self.files.values().flatten() {
             let (class, clip) = (name(path.parent().and_then(Path::file_name)), name(path.file_stem()));
             let (Some(class), Some(clip)) = (class, clip) else {
-                return Err(Error::input(format!("{}: the name of its folder cannot be a class; rename the folder", path.display())));
+                return Err(Error::input(format!(
+                    "{}: the name of its folder cannot be a class; rename the folder",
+                    path.display()
+                )));
             };
             let below: Vec<_> = path.strip_prefix(&self.root).unwrap_or(path).components().collect();
             let above_class = &below[..below.len().saturating_sub(2)];
@@ -142,7 +148,8 @@ impl Videos {
         if (1..classed.len()).contains(&in_parts) {
             return Err(Error::input(
                 Problem::from(format!(
-                    "{}: {in_parts} of {} videos are in folders such as train and val, but the others are not; list the clips in a CSV file (path,label,split) and pass it with ",
+                    "{}: {in_parts} of {} videos are in folders such as train and val, but the others are not; list \
+                     the clips in a CSV file (path,label,split) and pass it with ",
                     self.shown,
                     classed.len()
                 ))
@@ -178,7 +185,8 @@ impl Videos {
         if unlisted == self.files.len() {
             let example = clips.first().map_or("", |clip| clip.id.as_str());
             return Err(Error::input(format!(
-                "{} has none of the {} clips in the lists, such as {example}; use the folder that belongs to these lists",
+                "{} has none of the {} clips in the lists, such as {example}; use the folder that belongs to these \
+                 lists",
                 self.shown,
                 clips.len()
             )));
@@ -219,7 +227,9 @@ impl Videos {
             (_, [only]) => Ok(only),
             // Only their class folders distinguish two listed clips with the same name.
             ([only], []) if clip.id == clip.folder => Ok(only),
-            ([_], []) => Err(Absence::fault(format!("no video with this name in a folder of its class in {}", self.shown))),
+            ([_], []) => {
+                Err(Absence::fault(format!("no video with this name in a folder of its class in {}", self.shown)))
+            }
             _ => {
                 let places: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
                 Err(Absence::fault(format!("{} belong to the same clip; keep one of them", places.join(", "))))

@@ -80,8 +80,8 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
         (
             "layout".to_owned(),
             json!(match taken {
-                Some(_) => "made up: names, splits and frame counts of UCF101, images of another data set",
-                None => "made up: names, splits and frame counts of UCF101, plain images",
+                Some(_) => "synthetic: names, splits and frame counts of UCF101, images of another dataset",
+                None => "synthetic: names, splits and frame counts of UCF101, single-colour images",
             }),
         ),
     ]);
@@ -146,7 +146,7 @@ impl TakenImages {
         }
         if taken.rgb.is_empty() || taken.flow.is_empty() {
             return Err(Error::usage(
-                Problem::from(Setting::Images).then(format!(" {}: it holds no frames to take", dir.display())),
+                Problem::from(Setting::Images).then(format!(" {}: the dataset has no frames", dir.display())),
             ));
         }
         Ok(taken)

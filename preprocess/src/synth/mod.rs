@@ -107,7 +107,7 @@ impl Classes {
         let most = Texture::ALL.len() * Motion::ALL.len();
         if !(2..=most).contains(&count) {
             return Err(Error::usage(
-                Problem::from(Setting::Classes).then(format!(" {count}: 2 to {most} classes can be made up")),
+                Problem::from(Setting::Classes).then(format!(" is {count}, but must be from 2 to {most}")),
             ));
         }
         let root = (1..=count).find(|n| n * n >= count).unwrap_or(count);
@@ -149,12 +149,13 @@ pub fn make_tree(options: &TreeOptions, watch: Watch<'_>) -> Result<TreeReport> 
     if options.clips < SPLITS + 1 {
         return Err(Error::usage(
             Problem::from(Setting::Clips)
-                .then(format!(" {}: three splits by groups need at least 4 clips a class", options.clips)),
+                .then(format!(" is {}, but each class needs at least 4 clips for its three splits", options.clips)),
         ));
     }
     if options.width < 16 || options.height < 16 {
         return Err(Error::usage(
-            Problem::from(Setting::Size).then(format!(" {}x{}: at least 16x16", options.width, options.height)),
+            Problem::from(Setting::Size)
+                .then(format!(" is {}x{}, but must be at least 16x16", options.width, options.height)),
         ));
     }
     let staging = Staging::new(&options.out, options.overwrite, Contents::Tree)?;

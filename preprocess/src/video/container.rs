@@ -32,13 +32,13 @@ pub(super) fn judge(path: &Path) -> io::Result<Verdict> {
     }
     let mut parts = Parts { file, length };
     let found = parts.walk()?;
-    let lost = |at: u64| format!("it is damaged: what starts at byte {at} is no part of such a file");
+    let lost = |at: u64| format!("it is damaged: unknown data starts at byte {at}");
     Ok(match found {
         End::Cut { needs } => {
-            Verdict::Damaged(format!("it is cut short: {length} of at least {needs} bytes are there"))
+            Verdict::Damaged(format!("it is truncated: it has {length} bytes, but needs at least {needs}"))
         }
         End::Lost { at } | End::Skipped { at } if parts.is_zero_from(at)? => {
-            Verdict::Damaged(format!("it has only zeros from byte {at} on, as a download leaves that did not finish"))
+            Verdict::Damaged(format!("it has only zeros from byte {at} on, as after an unfinished download"))
         }
         End::Lost { at } => Verdict::Damaged(lost(at)),
         End::Skipped { at } => Verdict::Doubtful(lost(at)),

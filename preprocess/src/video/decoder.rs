@@ -47,7 +47,7 @@ impl VideoDecoder {
             }
             (StreamKind::Flow, Some(method)) => {
                 map["method"] = json!(method.name());
-                let parameters = match (method, self.options.card) {
+                let parameters = match (method, self.options.gpu) {
                     (FlowMethod::TvL1, None) => "defaults",
                     // CUDA adds up its convergence criterion in another order, so its bytes differ
                     // slightly from those of the CPU.

@@ -111,7 +111,8 @@ impl VideoEncoder {
             let first = *first_size.get_or_insert(size);
             if first != size {
                 return Err(ClipError::fault(format!(
-                    "frame {decoded} has {}x{} pixels, the first {}x{}; a clip has one size",
+                    "frame {decoded} has {}x{} pixels, but the first frame has {}x{}; all frames of a clip need the \
+                     same size",
                     size.0, size.1, first.0, first.1
                 )));
             }
@@ -126,7 +127,9 @@ impl VideoEncoder {
         }
         let said = reader.finish()?;
         if whole && decoded == limit {
-            return Err(ClipError::fault(format!("it has {decoded} frames or more; cut it into clips")));
+            return Err(ClipError::fault(format!(
+                "it has at least {decoded} frames, which are too many; split it into clips"
+            )));
         }
         let notes = if whole { self.judge(file, decoded, said)? } else { Vec::new() };
         Ok(Seen { decoded, notes })
@@ -144,12 +147,12 @@ impl VideoEncoder {
             let is_cut_copy = meaning == Meaning::MissingReferences && at_start;
             if meaning == Meaning::OtherSize {
                 return Err(ClipError::fault(
-                    "its frames change their size or pixel format on the way, and a clip has one; cut it into clips there",
+                    "the size or pixel format of its frames changes; split it into clips there",
                 ));
             }
             if is_short && !is_cut_copy {
                 return Err(ClipError::fault(format!(
-                    "{decoded} of {} frames were decoded ({words}); get the file again",
+                    "only {decoded} of {} frames can be decoded ({words}); get the file again",
                     counted.max(file.frames)
                 )));
             }
@@ -157,25 +160,25 @@ impl VideoEncoder {
                 return Err(ClipError::fault(format!("ffmpeg found damage: {words}; get the file again")));
             }
             notes.push(if is_cut_copy {
-                format!("it starts between two key frames, and frames before the second are missing: {words}")
+                format!("it starts between two key frames, so its first frames are missing: {words}")
             } else {
-                format!("ffmpeg found damage and went on: {words}")
+                format!("ffmpeg found damage and continued: {words}")
             });
         }
         if decoded == 0 {
-            return Err(ClipError::fault("no frame could be decoded; get the file again"));
+            return Err(ClipError::fault("no frame can be decoded; get the file again"));
         }
         if decoded <= MIN_FLOW_FRAMES {
             return Err(Absence::short_video(&file.path, decoded).into());
         }
         if decoded != counted {
-            let who = if file.header_frames.is_some() { "its header says" } else { "its packets are" };
-            notes.push(format!("{decoded} frames were decoded, {who} {counted}"));
+            let who = if file.header_frames.is_some() { "its header says" } else { "its number of packets is" };
+            notes.push(format!("decoded {decoded} frames, but {who} {counted}"));
         }
         if let Some(flow_frames) = file.published_flow_frames
             && decoded != flow_frames + 1
         {
-            notes.push(format!("{decoded} frames were decoded, the published frames are {}", flow_frames + 1));
+            notes.push(format!("decoded {decoded} frames, but the published frames are {}", flow_frames + 1));
         }
         Ok(notes)
     }

@@ -86,7 +86,7 @@ pub(crate) struct Probed {
 
 /// Reads the packets of a video file without decoding them.
 pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, ClipError> {
-    let unreadable = |error: io::Error| match machine_fault(&format!("{} cannot be read", video.display()), error) {
+    let unreadable = |error: io::Error| match machine_fault(&format!("cannot read {}", video.display()), error) {
         Ok(fault) => ClipError::Work(fault),
         Err(error) => ClipError::fault(format!("cannot read it: {error}")),
     };
@@ -107,17 +107,17 @@ pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, ClipErr
     let status = process.wait()?;
     if !status.success() {
         let words = told(&process.words(), video);
-        return Err(refused(&words, "it cannot be read as a video"));
+        return Err(refused(&words, "it is not a readable video"));
     }
-    let document: Value =
-        serde_json::from_slice(&answer).map_err(|error| ClipError::fault(format!("ffprobe's answer: {error}")))?;
+    let document: Value = serde_json::from_slice(&answer)
+        .map_err(|error| ClipError::fault(format!("cannot parse the output of ffprobe: {error}")))?;
     let Some(stream) = document["streams"].get(0) else {
         return Err(ClipError::fault("it has no video stream; get the file again"));
     };
     let count = |key: &str| stream[key].as_str().and_then(|text| text.parse::<u64>().ok()).filter(|&frames| frames > 0);
     let usual = |frames: u64| u32::try_from(frames).ok().filter(|&frames| frames <= MOST_FRAMES);
     let Some(packets) = usual(count("nb_read_packets").unwrap_or(0)) else {
-        return Err(ClipError::fault(format!("it has more than {MOST_FRAMES} frames; cut it into clips")));
+        return Err(ClipError::fault(format!("it has more than {MOST_FRAMES} frames; split it into clips")));
     };
     let header_frames = count("nb_frames").and_then(usual);
     match verdict {
@@ -143,12 +143,12 @@ pub(super) fn refused(words: &str, what: &str) -> ClipError {
         ("resource temporarily unavailable", "raise the limit of processes (ulimit -u), or "),
     ];
     if let Some((_, first)) = machine.iter().find(|(trouble, _)| lower.contains(trouble)) {
-        let cure = Problem::from(format!("{first}use fewer ")).name(Setting::Jobs);
+        let cure = Problem::from(format!("{first}reduce ")).name(Setting::Jobs);
         return ClipError::Work(Error::Machine { what: format!("ffmpeg: {words}"), reason: None, cure });
     }
     if lower.contains("not on whitelist") || lower.contains("not in whitelist") {
         return ClipError::fault(
-            "it is a playlist that names other files, or a container that is not read here; convert it with ffmpeg, or leave it out",
+            "it is a playlist or has an unsupported container; convert it with ffmpeg, or remove it",
         );
     }
     ClipError::fault(format!("{what} ({words}); get the file again"))
@@ -162,10 +162,7 @@ fn version(program: &str) -> Result<String> {
     let version = text.lines().next().and_then(|line| line.split_whitespace().nth(2));
     match version {
         Some(version) if output.status.success() => Ok(version.to_owned()),
-        _ => Err(Error::input(format!(
-            "`{program} -version` ended with {} and no version; install ffmpeg anew and run this again",
-            output.status
-        ))),
+        _ => Err(Error::input(format!("`{program} -version` prints no version ({}); reinstall ffmpeg", output.status))),
     }
 }
 
@@ -287,7 +284,8 @@ mod tests {
             of("[h264 @ 0x1] mmco: unref short failure\n    Last message repeated 3 times\n"),
             Meaning::MissingReferences
         );
-        let pps = "[h264 @ 0x1] non-existing PPS 0 referenced\n[h264 @ 0x1] decode_slice_header error\n[h264 @ 0x1] no frame!\n";
+        let pps = "[h264 @ 0x1] non-existing PPS 0 referenced\n[h264 @ 0x1] decode_slice_header error\n[h264 @ 0x1] \
+            no frame!\n";
         assert_eq!(of(&format!("{pps}{stream}")), Meaning::MissingReferences);
         assert_eq!(
             of(&format!("[theora @ 0x1] Header packet passed to frame decoder, skipping\n{stream}")),
@@ -295,7 +293,8 @@ mod tests {
         );
         assert_eq!(of(&format!("{pps}[h264 @ 0x1] error while decoding MB 3 4\n")), Meaning::Damage);
         assert_eq!(of(stream), Meaning::Damage);
-        let back = "[image2pipe @ 0x1] Application provided invalid, non monotonically increasing dts to muxer in stream 0: 6 >= 0\n";
+        let back = "[image2pipe @ 0x1] Application provided invalid, non monotonically increasing dts to muxer in \
+            stream 0: 6 >= 0\n";
         assert_eq!(of(back), Meaning::OtherSize);
     }
 }

@@ -49,7 +49,7 @@ impl FlowMaker {
         size: (u16, u16),
     ) -> Result<Self> {
         options.check()?;
-        let (pairs, by) = match (method, options.card) {
+        let (pairs, by) = match (method, options.gpu) {
             #[cfg(feature = "cuda")]
             (FlowMethod::TvL1, Some(gpu)) => on_gpu(gpu, size)?,
             _ => {
@@ -194,15 +194,15 @@ fn on_gpu(gpu: usize, (width, height): (u16, u16)) -> Result<(usize, By)> {
 #[cfg(feature = "cuda")]
 fn gpu_fault(error: clip_flow::Error) -> Error {
     match error {
-        clip_flow::Error::CardFull { ordinal } => Error::input(
-            on_device(ordinal, "the card's memory is full; give it fewer ")
+        clip_flow::Error::GpuFull { ordinal } => Error::input(
+            on_device(ordinal, "the GPU is out of memory; reduce ")
                 .name(Setting::Jobs)
-                .then(", or compute on the processor without ")
+                .then(", or use the CPU: remove ")
                 .name(Setting::Device),
         ),
-        clip_flow::Error::Card { ordinal, reason } => Error::input(
-            on_device(ordinal, &format!("{reason}, or compute on the processor without ")).name(Setting::Device),
-        ),
+        clip_flow::Error::Gpu { ordinal, reason } => {
+            Error::input(on_device(ordinal, &format!("{reason}; to use the CPU, remove ")).name(Setting::Device))
+        }
         other => too_large(&other),
     }
 }

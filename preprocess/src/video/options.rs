@@ -55,12 +55,12 @@ pub struct VideoOptions {
     pub flow: Option<FlowMethod>,
     /// Number of the GPU that computes TV-L1. `None` uses the CPU. A GPU needs an NVIDIA driver and
     /// the feature `cuda`.
-    pub card: Option<usize>,
+    pub gpu: Option<usize>,
 }
 
 impl Default for VideoOptions {
     fn default() -> Self {
-        Self { short_side: SHORT_SIDE, quality: QUALITY, flow: Some(FlowMethod::TvL1), card: None }
+        Self { short_side: SHORT_SIDE, quality: QUALITY, flow: Some(FlowMethod::TvL1), gpu: None }
     }
 }
 
@@ -70,14 +70,14 @@ impl VideoOptions {
     /// # Errors
     /// Returns [`Error::Usage`] if a GPU is selected but the feature `cuda` is off.
     pub fn check(&self) -> Result<()> {
-        match self.card {
-            Some(card) if !cfg!(feature = "cuda") => Err(Error::usage(
+        match self.gpu {
+            Some(gpu) if !cfg!(feature = "cuda") => Err(Error::usage(
                 Problem::from(Setting::Device)
                     .then(format!(
-                        " cuda:{card}: this program was built without CUDA; build it with --features cuda, or leave "
+                        " cuda:{gpu}: this program was built without CUDA; build it with --features cuda, or use \
+                         the CPU: remove "
                     ))
-                    .name(Setting::Device)
-                    .then(" out"),
+                    .name(Setting::Device),
             )),
             _ => Ok(()),
         }

@@ -81,9 +81,9 @@ impl<'a> Process<'a> {
             // schedulers.
             if let Some(signal @ (2 | 9 | 15)) = status.signal() {
                 return Err(ClipError::Work(Error::Machine {
-                    what: format!("{} was ended from outside (signal {signal})", self.name),
+                    what: format!("{} was killed by signal {signal}", self.name),
                     reason: None,
-                    cure: Problem::from("if memory ran out, use fewer ").name(Setting::Jobs),
+                    cure: Problem::from("if memory ran out, reduce ").name(Setting::Jobs),
                 }));
             }
         }
@@ -106,11 +106,11 @@ impl<'a> Process<'a> {
         match error.kind() {
             _ if self.cancel.load(Ordering::Relaxed) => ClipError::Work(Error::Interrupted),
             io::ErrorKind::TimedOut => ClipError::fault(format!(
-                "{} gave nothing for {} seconds; convert the file with ffmpeg, or leave it out",
+                "{} sent nothing for {} seconds; convert the file with ffmpeg, or remove it",
                 self.name,
                 self.patience.as_secs()
             )),
-            _ => ClipError::fault(format!("{}'s output cannot be read: {error}", self.name)),
+            _ => ClipError::fault(format!("cannot read the output of {}: {error}", self.name)),
         }
     }
 
@@ -159,12 +159,13 @@ impl Drop for Process<'_> {
 pub(super) fn cannot_start(program: &str, file: &Path, error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::NotFound {
         return Error::input(format!(
-            "{program} is not on the PATH, and it decodes the videos: install it (apt install ffmpeg, dnf install ffmpeg, brew install ffmpeg, conda install -c conda-forge ffmpeg) and run this again"
+            "{program} is not on the PATH, but decoding videos needs it; install ffmpeg (apt install ffmpeg, dnf \
+             install ffmpeg, brew install ffmpeg, conda install -c conda-forge ffmpeg)"
         ));
     }
-    match machine_fault(&format!("{program} cannot be started for {}", file.display()), error) {
+    match machine_fault(&format!("cannot start {program} for {}", file.display()), error) {
         Ok(fault) => fault,
-        Err(error) => Error::input(format!("{program} cannot be started: {error}")),
+        Err(error) => Error::input(format!("cannot start {program}: {error}")),
     }
 }
 
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let ClipError::Clip(absence) = process.read_fault(&error) else { panic!("it is the file's fault") };
         let words = absence.to_string();
-        assert!(words.starts_with("sh gave nothing for 0 seconds"), "{words}");
+        assert!(words.starts_with("sh sent nothing for 0 seconds"), "{words}");
         drop(process);
         assert!(started.elapsed() < Duration::from_secs(60));
     }
@@ -220,7 +221,7 @@ mod tests {
         let cancel = AtomicBool::new(false);
         let mut killed = start("kill -9 $$", 60_000, &cancel);
         let Err(ClipError::Work(error)) = killed.wait() else { panic!("it stops all work") };
-        assert_eq!(error.to_string(), "sh was ended from outside (signal 9); if memory ran out, use fewer `jobs`");
+        assert_eq!(error.to_string(), "sh was killed by signal 9; if memory ran out, reduce `jobs`");
         // A crash while reading a file is that file's fault.
         let mut crashed = start("kill -SEGV $$", 60_000, &cancel);
         assert!(crashed.wait().is_ok());
@@ -231,7 +232,7 @@ mod tests {
         let words = cannot_start("ffmpeg", Path::new("x"), io::ErrorKind::NotFound.into()).to_string();
         assert!(words.starts_with("ffmpeg is not on the PATH") && words.contains("apt install ffmpeg"), "{words}");
         let words = cannot_start("ffmpeg", Path::new("x"), io::Error::from_raw_os_error(24)).to_string();
-        assert!(words.starts_with("ffmpeg cannot be started for x: Too many open files"), "{words}");
+        assert!(words.starts_with("cannot start ffmpeg for x: Too many open files"), "{words}");
         assert!(words.contains("ulimit -n"), "{words}");
     }
 }

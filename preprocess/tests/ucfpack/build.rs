@@ -139,7 +139,7 @@ fn folders_in_another_case_are_found_and_twins_refused() {
     let data = Dataset::open(place.path().join("out")).unwrap();
     assert!(data.find_clip("v_HandStandPushups_g01_c01").is_some());
     tree.add_clip("v_HandStandPushups_g01_c01", RGB_FRAMES, 9);
-    refused(&tree, "v_HandStandPushups_g01_c01, v_HandstandPushups_g01_c01 differ in case only; keep one");
+    refused(&tree, "v_HandStandPushups_g01_c01, v_HandstandPushups_g01_c01 differ only in case; keep one");
 }
 
 #[test]
@@ -155,14 +155,14 @@ fn each_kind_of_damage_is_named() {
     let u = |tree: &Tree, frame: u32| tree.path(&format!("tvl1_flow/u/{clip}/frame{frame:06}.jpg"));
     broken(
         &|t| ["jpegs_256", "tvl1_flow/u", "tvl1_flow/v"].iter().for_each(|p| remove(t, &format!("{p}/{clip}"))),
-        "is not whole: 1 of 6 clips cannot be packed\n  v_Rowing_g01_c01: not in the tree\nmend them",
+        "cannot be used:\n  v_Rowing_g01_c01: missing from the tree\nFix them, or skip them with",
     );
-    broken(&|t| remove(t, &format!("tvl1_flow/v/{clip}")), "no folder of it in");
-    broken(&|t| remove(t, "tvl1_flow/v"), "holds u/ but no v/; the flow comes in several archive parts");
-    broken(&|t| remove(t, "tvl1_flow"), "found jpegs_256/ but no tvl1_flow/ under");
-    broken(&|t| fs::remove_file(rgb(t, 5)).unwrap(), "frame000005.jpg missing (the highest is 14)");
-    broken(&|t| fs::remove_file(u(t, 13)).unwrap(), "12 flow frames in u but 13 in v");
-    broken(&|t| fs::remove_file(rgb(t, 14)).unwrap(), "13 flow frames for 13 RGB frames, expected 12");
+    broken(&|t| remove(t, &format!("tvl1_flow/v/{clip}")), "no folder in");
+    broken(&|t| remove(t, "tvl1_flow/v"), "has u/ but no v/; unpack all archives of the flow");
+    broken(&|t| remove(t, "tvl1_flow"), "has jpegs_256/ but no tvl1_flow/; to pack only this stream, use");
+    broken(&|t| fs::remove_file(rgb(t, 5)).unwrap(), "frame000005.jpg is missing (the highest number is 14)");
+    broken(&|t| fs::remove_file(u(t, 13)).unwrap(), "12 flow frames in u, but 13 in v");
+    broken(&|t| fs::remove_file(rgb(t, 14)).unwrap(), "13 flow frames for 13 RGB frames, but 12 expected");
     broken(&|t| fs::write(rgb(t, 3), "").unwrap(), "frame000003.jpg: the file is empty");
     broken(&|t| fs::write(rgb(t, 3), "GIF89a").unwrap(), "not a JPEG file");
     let truncate = |path: PathBuf| {
@@ -173,26 +173,26 @@ fn each_kind_of_damage_is_named() {
     broken(&|t| truncate(u(t, 3)), "truncated");
     broken(
         &|t| fs::OpenOptions::new().write(true).open(rgb(t, 3)).unwrap().set_len(1 << 29).unwrap(),
-        "frame000003.jpg: cannot read it: 536870912 bytes are too many for an image",
+        "frame000003.jpg: cannot read it: 536870912 bytes are too large for an image",
     );
-    broken(&|t| write_jpeg(&rgb(t, 9), (44, 32), true, 1), "it has 44x32 pixels, the clip's first image 42x32");
+    broken(&|t| write_jpeg(&rgb(t, 9), (44, 32), true, 1), "it has 44x32 pixels, but the clip's first image has 42x32");
     broken(
         &|t| {
             fs::remove_dir_all(t.path("jpegs_256")).unwrap();
             fs::create_dir(t.path("jpegs_256")).unwrap();
         },
-        "holds no clip folders",
+        "has no clip folders",
     );
     broken(
         &|t| ["jpegs_256", "tvl1_flow"].iter().for_each(|p| remove(t, p)),
-        "`location` wants the folder that holds them",
+        "`location` must be the folder that contains them",
     );
     broken(
         &|t| {
             fs::write(t.lists().join("trainlist01.txt"), "Rowing/v_Rowing_g20_c01.avi 3\n").unwrap();
             fs::write(t.lists().join("testlist01.txt"), "Rowing/v_Rowing_g21_c01.avi\n").unwrap();
         },
-        "it holds other folders, such as v_Archery_g01_c01; name the tree that these lists belong to",
+        "it has other folders, such as v_Archery_g01_c01; use the tree that belongs to these lists",
     );
 }
 
@@ -202,7 +202,7 @@ fn an_error_names_every_damaged_image_and_keep_going_packs_the_rest() {
     for clip in [CLIPS[1], CLIPS[4]] {
         fs::write(tree.path(&format!("jpegs_256/{clip}/frame000002.jpg")), "").unwrap();
     }
-    refused(&tree, "2 of 6 clips cannot be packed");
+    refused(&tree, "cannot be used");
     fs::remove_dir_all(tree.path("tvl1_flow/u/v_Archery_g01_c01")).unwrap();
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("out");
@@ -240,7 +240,7 @@ fn short_clips_are_left_out_without_an_error() {
     let place = tempfile::tempdir().unwrap();
     let report = pack(&options(&tree, &place.path().join("out"))).unwrap();
     assert_eq!(report.clips, 5);
-    assert_eq!(report.skipped[0].reason, "too short: 9 flow frames, 10 are needed");
+    assert_eq!(report.skipped[0].reason, "too short: it has 9 flow frames, but needs at least 10");
 }
 
 #[test]
@@ -358,6 +358,6 @@ fn verify_finds_a_flipped_bit() {
     fs::write(&shard, bytes).unwrap();
     let report = verify::verify(&out, VerifyDepth::Deep, &Progress::hidden()).unwrap();
     assert_eq!(report.damage.len(), 1, "{:?}", report.damage);
-    assert!(report.damage[0].to_string().contains("v_Archery_g01_c01 rgb"), "{:?}", report.damage);
+    assert!(report.damage[0].to_string().contains("(clip v_Archery_g01_c01, stream rgb"), "{:?}", report.damage);
     assert!(verify::verify(&out, VerifyDepth::Quick, &Progress::hidden()).unwrap().damage.is_empty());
 }

@@ -83,7 +83,7 @@ fn chosen_clips_come_back_alone_and_pixels_exactly_as_png() {
     let png = image::open(back.join(format!("tvl1_flow/v/{}/frame000005.png", CLIPS[2]))).unwrap();
     assert_eq!(png.to_luma8().into_raw(), pixels);
     let error = exported(&out, &place.path().join("none"), &["v_None"], PixelFormat::Png).unwrap_err();
-    assert!(error.is_usage() && error.to_string().contains("no such clip"), "{error}");
+    assert!(error.is_usage() && error.to_string().contains("there is no clip"), "{error}");
 }
 
 #[test]
@@ -152,5 +152,5 @@ fn a_lost_manifest_is_made_again_byte_for_byte() {
     fs::remove_file(out.join("manifest.json")).unwrap();
     fs::remove_file(out.join("flow-00000.clipshard")).unwrap();
     let Rebuilt::Written { notes } = rebuild_manifest(&out).unwrap() else { panic!("it was lost") };
-    assert!(notes[0].contains("have no flow: a shard of it may be lost"), "{notes:?}");
+    assert!(notes[0].contains("have no flow records; a flow shard may be missing"), "{notes:?}");
 }

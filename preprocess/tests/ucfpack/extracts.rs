@@ -62,7 +62,7 @@ fn a_tree_is_continued_with_the_options_that_it_was_made_with() {
     let out = place.path("t").display().to_string();
     let refused = |more: &[&str], words: &str| {
         let output = place.extract(&[more, &["--resume"]].concat());
-        ended(&output, 2, &format!("--resume: {}", words.replace("OUT", &out)));
+        ended(&output, 2, &format!("cannot resume: {}", words.replace("OUT", &out)));
         assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256"]);
     };
     refused(&[], "--flow-method is tvl1, but OUT was extracted with none");
@@ -84,7 +84,7 @@ fn a_tree_is_continued_with_the_options_that_it_was_made_with() {
     place.write_video("b", "1.2");
     refused(&["--flow-method", "none"], "the video of b has ");
     fs::remove_file(place.path("videos/A/b.avi")).unwrap();
-    refused(&["--flow-method", "none"], "OUT also holds clip b, which --lists and --classes do not name");
+    refused(&["--flow-method", "none"], "OUT also has clip b, which --lists and --classes do not include");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn clips_that_lost_images_are_made_again() {
         let path = place.path("t").join(lost);
         let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         removed.unwrap();
-        ended(&place.extract(&["--flow-method", "dis", "--resume"]), 0, "extracted 1 clips, 43 images");
+        ended(&place.extract(&["--flow-method", "dis", "--resume"]), 0, "extracted 1 clip, 43 images");
         assert_eq!(["u", "v"].map(|plane| place.images(&format!("tvl1_flow/{plane}/a"))), [14; 2]);
         assert_eq!(["u", "v"].map(|plane| place.images(&format!("tvl1_flow/{plane}/b"))), [14; 2]);
     }
@@ -110,9 +110,9 @@ fn frames_without_flow_are_counted_too() {
     ended(&place.extract(&none), 0, "extracted 2 clips");
     let frame = |number: u32| place.path(&format!("t/jpegs_256/a/frame{number:06}.jpg"));
     fs::remove_file(frame(15)).unwrap();
-    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 0, "extracted 1 clips, 15 images");
+    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 0, "extracted 1 clip, 15 images");
     fs::write(frame(3), "").unwrap();
-    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 0, "1 clips were there already");
+    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 0, "1 clip complete before");
     assert!(fs::metadata(frame(3)).unwrap().len() > 0);
 }
 
@@ -128,10 +128,10 @@ fn a_tree_without_its_record_is_not_continued() {
     ended(
         &place.extract(&[&none[..], &["--resume"]].concat()),
         2,
-        "has no .extract.json, which says how it was extracted",
+        "has no .extract.json, so it is not an extracted frame tree",
     );
     fs::write(&record, &text[..text.len() / 2]).unwrap();
-    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 1, ".extract.json: damaged");
+    ended(&place.extract(&[&none[..], &["--resume"]].concat()), 1, ".extract.json is damaged");
     // The folder holds only the files of a killed run, so this is a new tree, with or without
     // --resume.
     for more in [&[][..], &["--resume"]] {
@@ -149,7 +149,7 @@ fn two_extracts_into_one_folder_do_not_meet() {
     let held = File::create(place.path(".t.lock")).unwrap();
     held.lock().unwrap();
     for more in [&[][..], &["--resume"]] {
-        let words = format!("another ucfpack writes {}; wait until it ends", place.path("t").display());
+        let words = format!("another ucfpack process is writing {}; wait until it ends", place.path("t").display());
         ended(&place.extract(more), 2, &words);
     }
     assert!(!place.path("t").exists());
@@ -172,7 +172,7 @@ fn a_stopped_extract_keeps_whole_clips_and_says_how_to_go_on() {
             Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success()
         );
         let output = child.wait_with_output().unwrap();
-        let words = format!("error: interrupted; 1 whole clips are in {}: ", place.path("t").display());
+        let words = format!("error: interrupted; 1 complete clip is in {}; ", place.path("t").display());
         ended(&output, status, &words);
         assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "tvl1_flow"]);
         assert_eq!(names(&place.path("t/jpegs_256")), ["a"]);
@@ -193,6 +193,6 @@ fn an_extract_that_made_nothing_leaves_nothing() {
         let idx1 = bytes.windows(4).rposition(|four| four == b"idx1").unwrap();
         fs::write(&path, [&bytes[..movi], &vec![0; idx1 - movi], &bytes[idx1..]].concat()).unwrap();
     }
-    ended(&place.extract(&["--flow-method", "none"]), 1, "2 of 2 clips cannot be packed");
+    ended(&place.extract(&["--flow-method", "none"]), 1, "2 of 2 clips in ");
     assert!(!place.path("t").exists());
 }

@@ -76,11 +76,11 @@ fn counts_that_containers_exaggerate_are_notes() {
     ended(
         &folder.pack("cut", &[]),
         0,
-        &["note: a: 75 frames were decoded, its header says 100", "packed 1 clips, 75 images"],
+        &["note: a: decoded 75 frames, but its header says 100", "packed 1 clip, 75 images"],
     );
     // In AVI files, dropped frames are empty chunks.
     folder.video("drop/A/a.avi", "4", "-vf select='lt(n,20)+gt(n,60)' -fps_mode passthrough -c:v mpeg4");
-    ended(&folder.pack("drop", &[]), 0, &["59 frames were decoded, its header says 100", "packed 1 clips, 59 images"]);
+    ended(&folder.pack("drop", &[]), 0, &["decoded 59 frames, but its header says 100", "packed 1 clip, 59 images"]);
     // Writers that cannot seek leave a senseless count.
     let pipe = Command::new("sh")
         .args([
@@ -90,14 +90,14 @@ fn counts_that_containers_exaggerate_are_notes() {
         .current_dir(folder.path("."))
         .status();
     assert!(pipe.unwrap().success());
-    ended(&folder.pack("pipe", &[]), 0, &["packed 1 clips, 25 images"]);
+    ended(&folder.pack("pipe", &[]), 0, &["packed 1 clip, 25 images"]);
     // The first fragment counts only its own 5 frames, which alone would be too short.
     folder.video("fragment/A/a.mp4", "4", "-c:v libx264 -g 5 -movflags frag_keyframe");
-    ended(&folder.pack("fragment", &[]), 0, &["packed 1 clips, 100 images"]);
+    ended(&folder.pack("fragment", &[]), 0, &["packed 1 clip, 100 images"]);
     // A clip that an edit list makes too short is not damaged.
     folder.video("cut/A/b.mp4", "1.2", "-c:v libx264 -g 50");
     folder.ffmpeg("-ss 0.9 -i cut/A/b.mp4 -c copy cut/A/c.mp4");
-    ended(&folder.pack("cut", &["--overwrite"]), 0, &["packed 2 clips", "left out 1 clips", "c.mp4: too short: "]);
+    ended(&folder.pack("cut", &["--overwrite"]), 0, &["packed 2 clips", "skipped 1 clip:", "c.mp4: too short: "]);
 }
 
 #[test]
@@ -121,13 +121,13 @@ fn cut_videos_of_every_container_are_damage() {
     for (ending, options) in kinds {
         let file = folder.video(&format!("{ending}/A/a.{ending}"), "2", options);
         // Theora omits frames that repeat the previous one.
-        let images = if ending == "ogv" { "packed 1 clips, " } else { "packed 1 clips, 50 images" };
+        let images = if ending == "ogv" { "packed 1 clip, " } else { "packed 1 clip, 50 images" };
         ended(&folder.pack(ending, &[]), 0, &[images]);
         let whole = fs::read(&file).unwrap();
         for percent in [35, 60, 97] {
             fs::write(&file, &whole[..whole.len() * percent / 100]).unwrap();
             let packed = folder.pack(ending, &["--overwrite"]);
-            ended(&packed, 1, &["1 of 1 clips cannot be packed", &format!("a.{ending}: "), "get the file again"]);
+            ended(&packed, 1, &["1 of 1 clips in ", &format!("a.{ending}: "), "get the file again"]);
         }
         // A download that reserved its space but did not finish.
         let mut zeros = whole.clone();
@@ -144,11 +144,11 @@ fn cut_videos_of_every_container_are_damage() {
         let line = format!("ffmpeg -v error -f lavfi -i testsrc2=s=64x48:r=25:d=2 {options} - > {place}/a.{ending}");
         assert!(Command::new("sh").args(["-c", &line]).current_dir(folder.path(".")).status().unwrap().success());
         let videos = format!("live-{ending}");
-        ended(&folder.pack(&videos, &[]), 0, &["packed 1 clips, 50 images"]);
+        ended(&folder.pack(&videos, &[]), 0, &["packed 1 clip, 50 images"]);
         let file = folder.path(&format!("{place}/a.{ending}"));
         let whole = fs::read(&file).unwrap();
         fs::write(&file, &whole[..whole.len() * 6 / 10]).unwrap();
-        ended(&folder.pack(&videos, &["--overwrite"]), 1, &["it is cut short"]);
+        ended(&folder.pack(&videos, &["--overwrite"]), 1, &["it is truncated"]);
     }
 }
 
@@ -203,7 +203,7 @@ fn frames_of_two_sizes_are_no_clip() {
     fs::create_dir_all(folder.path("v/A")).unwrap();
     let both = [fs::read(folder.path("small.ts")).unwrap(), fs::read(folder.path("tall.ts")).unwrap()].concat();
     fs::write(folder.path("v/A/a.ts"), both).unwrap();
-    ended(&folder.pack("v", &[]), 1, &["a.ts: its frames change their size", "cut it into clips there"]);
+    ended(&folder.pack("v", &[]), 1, &["a.ts: the size or pixel format of its frames changes", "split it into clips there"]);
 }
 
 #[test]
@@ -247,10 +247,10 @@ fn a_build_does_not_go_on_with_other_videos() {
     let fifth = whole.len() / 5;
     fs::write(&last, [&whole[..2 * fifth], &vec![0; fifth], &whole[3 * fifth..]].concat()).unwrap();
     let more = ["--shard-size", "30KiB", "--jobs", "1"];
-    ended(&folder.pack("v", &more), 1, &["f.mp4: ", "with --resume goes on from there"]);
+    ended(&folder.pack("v", &more), 1, &["f.mp4: ", "with --resume to continue"]);
     folder.video("v/A/a.avi", "2", "-vf hue=s=0 -c:v mpeg4");
     let resumed = folder.pack("v", &[&more[..], &["--resume"]].concat());
-    ended(&resumed, 1, &["lists or sources are not the same: clip a has label 0, ", "a video of ", "--overwrite"]);
+    ended(&resumed, 1, &["the lists or the source changed: clip a has label 0, ", "a video of ", "--overwrite"]);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn cover_art_is_not_the_video() {
     fs::create_dir_all(folder.path("art/A")).unwrap();
     // The cover is the first stream.
     folder.ffmpeg("-i cover.png -i v.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic art/A/a.mp4");
-    ended(&folder.pack("art", &["--rgb-short-side", "48"]), 0, &["packed 1 clips, 25 images"]);
+    ended(&folder.pack("art", &["--rgb-short-side", "48"]), 0, &["packed 1 clip, 25 images"]);
     let size = folder.packed("art").clip("rgb", 0).unwrap().record(0, 0).unwrap().size;
     assert_eq!((size.width, size.height), (64, 48));
     // A file with only a cover is no video.
@@ -327,16 +327,16 @@ fn strangers_under_the_root_are_skipped_with_a_note() {
         &packed,
         0,
         &[
-            "packed 1 clips",
-            "note: skipped what cannot be read",
+            "packed 1 clip,",
+            "note: skipped unreadable entries",
             "/v/README: No such file",
-            "a link to a folder that holds it",
+            "a symbolic link to a folder that contains it",
         ],
     );
     ended(
         &packed,
         0,
-        &["note: skipped what is hidden", "v/.Trash", "v/A/.cache", "v/__MACOSX", "the 1 folders", "(A)"],
+        &["note: skipped hidden entries", "v/.Trash", "v/A/.cache", "v/__MACOSX", "the 1 folders", "(A)"],
     );
     assert_eq!(
         (ids(&folder.packed("v")), folder.packed("v").manifest().classes.clone()),
@@ -360,10 +360,10 @@ fn clips_without_a_name_are_not_lost_silently() {
         r"v/A/caf\xe9.mp4: its name is not UTF-8",
         "rename it",
         "gone.mp4: cannot read it",
-        "pipe.mp4: it is no regular file",
+        "pipe.mp4: it is not a regular file",
     ];
-    ended(&folder.pack("v", &[]), 1, &[&["3 of 4 clips cannot be packed"], &words[..]].concat());
-    ended(&folder.pack("v", &["--keep-going"]), 0, &[&["packed 1 clips", "left out 3 clips"], &words[..]].concat());
+    ended(&folder.pack("v", &[]), 1, &[&["3 of 4 clips in "], &words[..]].concat());
+    ended(&folder.pack("v", &["--keep-going"]), 0, &[&["packed 1 clip,", "skipped 3 clips:"], &words[..]].concat());
     // With a list, these clips are not wanted.
     fs::write(folder.path("l.csv"), "A/a,A,train\n").unwrap();
     let lists = folder.path("l.csv").display().to_string();
@@ -382,14 +382,14 @@ fn folders_of_subsets_are_splits() {
         fs::create_dir_all(folder.path("v").join(copy).parent().unwrap()).unwrap();
         fs::copy(&video, folder.path("v").join(copy)).unwrap();
     }
-    ended(&folder.pack("v", &[]), 0, &["packed 4 clips", "has folders for parts (train, val)", "classes (A, B)"]);
+    ended(&folder.pack("v", &[]), 0, &["packed 4 clips", "has folders for subsets (train, val)", "classes (A, B)"]);
     let data = folder.packed("v");
     assert_eq!(data.manifest().classes, ["A", "B"]);
     let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
     assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test, Subset::Test]);
     // The error about one clip in two subsets names both files.
     fs::copy(&video, folder.path("v/val/A/a.mp4")).unwrap();
-    ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 are files of one clip; keep one"]);
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 belong to the same clip; keep one"]);
     fs::remove_file(folder.path("v/val/A/a.mp4")).unwrap();
     // Such folders may have a suffix and be in other folders.
     for copy in ["train_256/A/a.mp4", "train_256/B/b.mp4", "val_256/A/c.mp4"] {
@@ -403,7 +403,7 @@ fn folders_of_subsets_are_splits() {
     // If only some videos have a subset, nothing is guessed.
     fs::create_dir_all(folder.path("v/C")).unwrap();
     fs::copy(&video, folder.path("v/C/e.mp4")).unwrap();
-    ended(&folder.pack("v", &["--overwrite"]), 1, &["4 of 5 videos lie in folders such as train and val", "--lists"]);
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["4 of 5 videos are in folders such as train and val", "--lists"]);
     // Folders named after subsets must contain class folders.
     fs::create_dir_all(folder.path("flat/train")).unwrap();
     fs::copy(&video, folder.path("flat/train/a.mp4")).unwrap();
@@ -427,7 +427,7 @@ fn two_videos_of_one_name_and_two_labels_of_one_video_are_named() {
     ended(&both, 0, &["packed 2 clips"]);
     fs::remove_file(folder.path("v/B")).unwrap();
     fs::copy(&video, folder.path("v/A/x.avi")).unwrap();
-    ended(&folder.pack("v", &["--overwrite"]), 1, &["v/A/x.avi", "v/A/x.mp4 are files of one clip; keep one"]);
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["v/A/x.avi", "v/A/x.mp4 belong to the same clip; keep one"]);
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn playlists_and_other_files_that_name_files_are_refused_at_once() {
     }
     let started = Instant::now();
     let refused = folder.pack("v", &[]);
-    ended(&refused, 1, &["4 of 4 clips cannot be packed", "it is a playlist that names other files"]);
+    ended(&refused, 1, &["4 of 4 clips in ", "it is a playlist or has an unsupported container"]);
     assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
 }
 
@@ -499,7 +499,7 @@ fn images_that_are_to_be_turned_are_told_once() {
         .arg("--out")
         .arg(dir.path().join("o"));
     let packed = program.output().unwrap();
-    ended(&packed, 0, &["packed 3 clips", "note: 2 clips have images whose EXIF orientation is not upright"]);
+    ended(&packed, 0, &["packed 3 clips", "note: 2 clips have images with an EXIF rotation"]);
     let data = Dataset::open(dir.path().join("o")).unwrap();
     let stored = data.clip("rgb", 1).unwrap().record(0, 0).unwrap().bytes.to_vec();
     assert_eq!(stored, turned, "as they are");
@@ -525,12 +525,12 @@ fn strangers_in_trees_are_skipped_and_clips_without_a_name_are_not() {
         program.args(["build", "--dataset", "custom", "--rgb"]).arg(&root).arg("--out").arg(dir.path().join("o"));
         program.args(more).output().unwrap()
     };
-    ended(&pack(&[]), 0, &["packed 1 clips", "note: skipped what is hidden: ", ".Trash"]);
+    ended(&pack(&[]), 0, &["packed 1 clip,", "note: skipped hidden entries: ", ".Trash"]);
     clip(&root.join("A").join(std::ffi::OsStr::from_bytes(b"caf\xe9")));
-    ended(&pack(&["--overwrite"]), 1, &["1 of 2 clips cannot be packed", "its name is not UTF-8"]);
-    ended(&pack(&["--overwrite", "--keep-going"]), 0, &["packed 1 clips", "left out 1 clips", "its name is not UTF-8"]);
+    ended(&pack(&["--overwrite"]), 1, &["1 of 2 clips in ", "its name is not UTF-8"]);
+    ended(&pack(&["--overwrite", "--keep-going"]), 0, &["packed 1 clip,", "skipped 1 clip:", "its name is not UTF-8"]);
     // Folders named after subsets are no classes.
     clip(&root.join("train/v1"));
     clip(&root.join("val/v2"));
-    ended(&pack(&["--overwrite", "--keep-going"]), 1, &["the folders train, val are parts of a split"]);
+    ended(&pack(&["--overwrite", "--keep-going"]), 1, &["the folders train, val are named like subsets"]);
 }

@@ -145,7 +145,7 @@ fn ctrl_c_keeps_finished_shards_and_says_how_to_go_on() {
         }
         assert_eq!(output.status.code(), Some(130), "{stderr}");
         assert!(stderr.contains("error: interrupted; ") && stderr.contains("finished shard"), "{stderr}");
-        assert!(stderr.contains("the same command with --resume goes on from there"), "{stderr}");
+        assert!(stderr.contains("run the same command with --resume to continue"), "{stderr}");
         assert!(!out.exists() && has_shard());
         assert!(build(&tree, &out, &["--level", "22", "--resume"]).status().unwrap().success());
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);

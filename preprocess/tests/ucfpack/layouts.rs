@@ -106,7 +106,7 @@ fn every_layout_is_recognised_and_gives_the_same_records() {
             assert!(records(&packed, stream) == records(&expected, stream), "{layout} {stream}");
         }
         let notes = packed.report.notes.join("\n");
-        assert!(notes.contains(&format!("layout {layout}, for it has ")) && notes.contains(why), "{notes}");
+        assert!(notes.contains(&format!("layout {layout}, recognised by ")) && notes.contains(why), "{notes}");
         assert_eq!(notes.contains("rgb and flow frames are numbered from 0"), number(1).ends_with('0'), "{notes}");
     }
 }
@@ -120,13 +120,13 @@ fn jeffreyyihuangs_frames_are_rgb_alone() {
     let packed = build(tree.root(), &tree.lists(), same(|o| o)).unwrap();
     assert_eq!((packed.layout.as_str(), packed.report.records.len()), ("jeffreyyihuang", 1));
     assert!(records(&packed, "rgb") == records(&expected, "rgb"));
-    assert!(packed.report.notes.iter().any(|note| note.ends_with("rgb is packed alone")), "{:?}", packed.report.notes);
+    assert!(packed.report.notes.iter().any(|note| note.ends_with("only rgb is packed")), "{:?}", packed.report.notes);
     let rgb = Location::Apart { rgb: Some(tree.root().into()), flow: None };
     let apart = build(tree.root(), &tree.lists(), same(move |o| BuildOptions { location: rgb.clone(), ..o })).unwrap();
     assert!(apart.shards == packed.shards);
     let flow = Location::Apart { rgb: None, flow: Some(tree.root().into()) };
     let error = build(tree.root(), &tree.lists(), same(move |o| BuildOptions { location: flow.clone(), ..o })).err();
-    assert!(error.unwrap().to_string().contains("come without flow"));
+    assert!(error.unwrap().to_string().contains("have no flow"));
 }
 
 #[test]
@@ -165,12 +165,12 @@ fn as_many_flow_frames_as_rgb_frames_are_a_rule_where_most_clips_keep_it() {
     tree.rearrange(["{clip}/img_{n}.jpg", "{clip}/flow_x_{n}.jpg", "{clip}/flow_y_{n}.jpg"], |n| format!("{n:05}"));
     let packed = build(tree.root(), &tree.lists(), same(|o| o)).unwrap();
     assert_eq!((packed.report.records["rgb"], packed.report.records["flow"]), (6 * 13, 6 * 13 * 2));
-    assert!(!packed.report.notes.join("\n").contains("taken as this tree's rule"), "{:?}", packed.report.notes);
+    assert!(!packed.report.notes.join("\n").contains("so all clips must"), "{:?}", packed.report.notes);
     for plane in ["x", "y"] {
         fs::remove_file(tree.path(&format!("{}/flow_{plane}_00013.jpg", CLIPS[2]))).unwrap();
     }
     let error = build(tree.root(), &tree.lists(), same(|o| o)).err().unwrap().to_string();
-    let expected = "12 flow frames for 13 RGB frames, expected 13: this tree has as many flow frames as RGB frames";
+    let expected = "12 flow frames for 13 RGB frames, but 13 expected: most clips have as many flow frames as RGB frames";
     assert!(error.contains(expected), "{error}");
 }
 
@@ -186,7 +186,7 @@ fn a_clip_that_is_numbered_unlike_the_others_is_explained() {
     }
     let error = build(tree.root(), &tree.lists(), same(|o| o)).err().unwrap().to_string();
     assert!(
-        error.contains("1 of 6 clips") && error.contains("starts at 0, in the other clips of this tree at 1"),
+        error.contains("1 of 6 clips") && error.contains("start at 0, but in the other clips at 1"),
         "{error}"
     );
 }
@@ -209,13 +209,13 @@ fn trees_of_no_or_of_two_layouts_are_refused_with_what_was_seen() {
     let error = build(tree.root(), &tree.lists(), same(|o| o)).err().unwrap();
     assert!(
         error.is_usage()
-            && error.to_string().contains("looks like feichtenhofer (jpegs_256/ and tvl1_flow/) and like gpu-flow"),
+            && error.to_string().contains("has the layouts feichtenhofer (jpegs_256/ and tvl1_flow/) and gpu-flow"),
         "{error}"
     );
     let packed =
         build(tree.root(), &tree.lists(), same(|o| BuildOptions { layout: Some(Layout::GpuFlow), ..o })).unwrap();
     assert_eq!(packed.layout, "gpu-flow");
-    assert!(packed.report.notes.iter().all(|note| !note.contains("for it has")), "{:?}", packed.report.notes);
+    assert!(packed.report.notes.iter().all(|note| !note.contains("recognised")), "{:?}", packed.report.notes);
     let error =
         build(tree.root(), &tree.lists(), same(|o| BuildOptions { layout: Some(Layout::Tsn), ..o })).err().unwrap();
     assert!(error.to_string().contains("tsn: no v_X/img_%05d.jpg"), "{error}");
@@ -225,7 +225,7 @@ fn trees_of_no_or_of_two_layouts_are_refused_with_what_was_seen() {
     let error =
         build(tree.root(), &tree.lists(), same(|o| BuildOptions { layout: Some(Layout::GpuFlow), ..o })).err().unwrap();
     assert!(
-        error.to_string().contains("found rgb/ but no x/ and y/") && error.to_string().contains("`location.rgb`"),
+        error.to_string().contains("has rgb/ but no x/ and y/") && error.to_string().contains("`location.rgb`"),
         "{error}"
     );
 }

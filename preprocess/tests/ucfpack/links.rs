@@ -105,7 +105,7 @@ fn merge_refuses_a_damaged_shard_and_names_the_cure() {
             let whole = damage(&part.join(&name));
             let output = merge(&out, &parts).output().unwrap();
             ended(&output, 1, &format!("{}: record ", part.join(&name).display()));
-            ended(&output, 1, &format!("Nothing was merged. Pack part {}/2 again", number + 1));
+            ended(&output, 1, &format!("part {}/2 is damaged, pack it again", number + 1));
             assert!(!out.exists());
             fs::write(part.join(&name), whole).unwrap();
         }
@@ -134,16 +134,16 @@ fn resume_makes_a_damaged_finished_shard_again() {
     }
     damage(&shard);
     let resumed = build(&tree, &out).args(small).arg("--resume").output().unwrap();
-    ended(&resumed, 0, "note: rgb-00000.clipshard is made again: ");
+    ended(&resumed, 0, "note: packing rgb-00000.clipshard again: ");
     assert!(stderr(&resumed).contains("checksum"), "{}", stderr(&resumed));
     assert!(files(&out) == files(&single));
 
     // The same happens with a complete dataset.
-    ended(&build(&tree, &out).args(small).arg("--resume").output().unwrap(), 0, "is whole already");
+    ended(&build(&tree, &out).args(small).arg("--resume").output().unwrap(), 0, "is already complete");
     damage(&out.join("rgb-00000.clipshard"));
     let resumed = build(&tree, &out).args(small).arg("--resume").output().unwrap();
     ended(&resumed, 1, &format!("{}: record ", out.join("rgb-00000.clipshard").display()));
-    ended(&resumed, 1, "this command makes the data set again with --overwrite in place of --resume");
+    ended(&resumed, 1, "to pack the dataset again, use --overwrite instead of --resume");
     ended(&build(&tree, &out).args(small).args(["--resume", "--overwrite"]).output().unwrap(), 0, "packed 6 clips");
     assert!(files(&out) == files(&single));
 }
@@ -173,7 +173,7 @@ fn a_pipe_among_the_files_is_named_and_not_waited_for() {
     ended(&build(&tree, &path("part")).args(["--part", "1/1"]).output().unwrap(), 0, "");
     fs::copy(path("part/part.json"), path("part.json")).unwrap();
     pipe(&path("part/part.json"));
-    let words = "part.json: cannot read what the part is: it is a named pipe, not a regular file";
+    let words = "part.json: cannot read the record of the part: it is a named pipe, not a regular file";
     ended(&output_soon(&mut merge(&path("merged"), &[path("part")])), 1, words);
     fs::remove_file(path("part/part.json")).unwrap();
     fs::rename(path("part.json"), path("part/part.json")).unwrap();

@@ -15,7 +15,7 @@ fn refused(command: &mut Command, out: &Path) {
     let held = File::create(&lock).unwrap();
     held.lock().unwrap();
     let before = names(out.parent().unwrap());
-    let words = format!("another ucfpack writes {}; wait until it ends, or name another folder", out.display());
+    let words = format!("another ucfpack process is writing {}; wait until it ends, or choose another folder", out.display());
     ended(&command.output().unwrap(), 2, &words);
     assert_eq!(names(out.parent().unwrap()), before);
     // The holder has ended. The file that a killed program leaves behind locks nothing.
@@ -66,7 +66,7 @@ fn of_builds_that_start_together_one_writes_and_the_others_are_refused() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             // Programs that start after the first one has finished find its dataset.
             assert!(
-                stderr.contains("another ucfpack writes") || stderr.contains("exists and is not empty"),
+                stderr.contains("another ucfpack process is writing") || stderr.contains("exists and is not empty"),
                 "{stderr}"
             );
         }

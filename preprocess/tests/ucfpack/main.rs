@@ -5,6 +5,8 @@
 mod build;
 mod command;
 mod crash;
+#[cfg(unix)]
+mod examples;
 mod export;
 mod extracts;
 mod faulty;

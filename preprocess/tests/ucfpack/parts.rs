@@ -95,12 +95,12 @@ fn parts_that_do_not_belong_together_are_refused() {
         assert!(error.contains(words), "expected {words:?} in: {error}");
         assert!(!out.exists());
     };
-    refused(&[&one], "parts are missing: 2/2");
+    refused(&[&one], "missing part 2/2; all 2 parts are needed");
     refused(&[&one, &two, &one], "are both part 1");
-    refused(&[&one, &third], "is a part of 3");
+    refused(&[&one, &third], "is one of 3 parts");
     let whole = place.path().join("whole");
     pack(&small_shards(&tree, &whole)).unwrap();
-    refused(&[&one, &whole], "is no part of a build; a build makes one with `part`");
+    refused(&[&one, &whole], "is not a part of a build; pack parts with `part`");
     // One part has another option, another one has another version of an encoder.
     let other = place.path().join("other");
     let mut options = small_shards(&tree, &other);
@@ -112,7 +112,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     let text = fs::read_to_string(&record).unwrap();
     assert!(text.contains("\"encoder\":\"zstd 1.5.7\""), "{text}");
     fs::write(&record, text.replace("zstd 1.5.7", "zstd 1.5.6")).unwrap();
-    refused(&[&one, &two], "is of another build than its own part.json says");
+    refused(&[&one, &two], "do not match its part.json");
     fs::write(&record, "{}").unwrap();
     refused(&[&one, &two], "part.json: damaged");
     fs::write(&record, text).unwrap();
@@ -144,5 +144,5 @@ fn parts_of_trees_that_differ_are_refused() {
     fs::remove_file(tree.path(&format!("jpegs_256/{}/frame000014.jpg", CLIPS[0]))).unwrap();
     let two = make_part(&tree, place.path(), Part { number: 2, of: 2 }, true).0;
     let error = merged(&place.path().join("out"), &[one, two]).unwrap_err().to_string();
-    assert!(error.contains("lists or sources are not the same: clip v_Archery_g01_c01 has label 0, "), "{error}");
+    assert!(error.contains("the lists or the source changed: clip v_Archery_g01_c01 has label 0, "), "{error}");
 }

@@ -143,7 +143,7 @@ fn damage_and_its_lost_list_are_both_told() {
     fs::write(&shard, bytes).unwrap();
     let output = onto_full_disk(&mut packed.on_set(&["verify"]));
     ended(&output, 1, "stdout: cannot write the result: No space left on device");
-    ended(&output, 1, "set: damaged in 1 place");
+    ended(&output, 1, "set is damaged in 1 place");
 }
 
 const BAD_ID: &str = "v_\u{1b}[31mRed\u{9b}1m\nnote: all is well\u{202e}";
@@ -202,12 +202,12 @@ fn names_from_data_reach_the_terminal_escaped_and_json_as_they_are() {
     assert!(clip.starts_with(&format!(r"{SHOWN_ID}: class 0 A\x1b]0;title\x07")), "{clip}");
     assert!(clip.contains(r"group: g\x1b[2J\r"), "{clip}");
     let unknown = said(&mut on_set(&["inspect", "--clip", "other"]));
-    assert!(unknown.contains(&format!("there is e.g. {SHOWN_ID}")), "{unknown}");
+    assert!(unknown.contains(&format!("one of them is {SHOWN_ID}")), "{unknown}");
     let json = said(&mut on_set(&["inspect", "--clip", BAD_ID, "--json"]));
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["clip"], BAD_ID);
     // The id is no valid folder name, because it has a colon.
     let refused = said(on_set(&["export", "--out"]).arg(path("tree")));
-    assert!(refused.contains("cannot be exported: its id is not a plain folder name"), "{refused}");
+    assert!(refused.contains("its id is not a plain folder name"), "{refused}");
 
     let shard = path("set/rgb-00000.clipshard");
     let mut bytes = fs::read(&shard).unwrap();
@@ -235,6 +235,6 @@ fn names_of_files_that_cannot_be_packed_are_escaped() {
     };
     assert!(run(&[], "x").contains(r"\x1b[31mRed: "), "{}", run(&[], "x"));
     let text = run(&["--keep-going"], "y\u{1b}[32m");
-    assert!(text.contains(r"left out 1 clips:") && text.contains(r"  v_\x1b[31mRed: "), "{text}");
+    assert!(text.contains(r"skipped 1 clip:") && text.contains(r"  v_\x1b[31mRed: "), "{text}");
     assert!(text.contains(r"y\x1b[32m"), "{text}");
 }

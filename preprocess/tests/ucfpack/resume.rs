@@ -44,7 +44,7 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     assert!(finished(place.path()) > 0);
     let refused = |options: BuildOptions, words: &str| {
         let error = pack(&BuildOptions { resume: true, ..options }).unwrap_err().to_string();
-        assert!(error.contains("cannot go on") && error.contains(words), "expected {words:?} in: {error}");
+        assert!(error.contains("cannot resume ") && error.contains(words), "expected {words:?} in: {error}");
     };
     let mut other = options.clone();
     other.flow.level = 3;
@@ -61,7 +61,7 @@ fn another_command_or_tree_is_refused_with_the_difference() {
     fs::write(lost, bytes).unwrap();
     let asked = pack(&options).unwrap_err();
     assert!(
-        asked.is_usage() && asked.to_string().contains("go on with `resume`, or start again with `overwrite`"),
+        asked.is_usage() && asked.to_string().contains("continue it with `resume`, or start again with `overwrite`"),
         "{asked}"
     );
     // The number of threads may differ, and starting again is possible.
@@ -84,12 +84,12 @@ fn what_is_whole_already_is_left_alone() {
     let built = pack(&BuildOptions { resume: true, ..options.clone() }).unwrap();
     let again = pack(&BuildOptions { resume: true, ..options.clone() }).unwrap();
     assert_eq!((again.clips, &again.records, again.bytes_out), (built.clips, &built.records, built.bytes_out));
-    assert!(again.notes.iter().any(|note| note.contains("is whole already")), "{:?}", again.notes);
+    assert!(again.notes.iter().any(|note| note.contains("is already complete")), "{:?}", again.notes);
     let mut other = options;
     other.flow.level = 3;
     let error = pack(&BuildOptions { resume: true, ..other }).unwrap_err();
     assert!(
-        error.is_usage() && error.to_string().contains("is not what this command makes: `level` is 3, but was 9; "),
+        error.is_usage() && error.to_string().contains("exists, but was packed differently: `level` is 3, but was 9; "),
         "{error}"
     );
 }
@@ -108,7 +108,7 @@ fn clips_that_were_left_out_stay_out_and_are_named_again() {
     // The clip was fixed, but the finished shard still lacks it. Packing it needs a new build.
     fs::write(&damaged, &whole).unwrap();
     let error = pack(&BuildOptions { resume: true, ..keep_going(&out) }).unwrap_err().to_string();
-    assert!(error.contains("is whole now but was left out when"), "{error}");
+    assert!(error.contains("is complete now, but was skipped when"), "{error}");
     fs::write(&damaged, "").unwrap();
     let report = pack(&BuildOptions { resume: true, ..keep_going(&out) }).unwrap();
     assert_eq!(report.skipped, reference.skipped);
@@ -131,7 +131,7 @@ fn a_clip_that_broke_after_its_shard_was_finished_is_named() {
     assert!(finished(place.path()) > 0);
     fs::write(tree.path(&format!("tvl1_flow/v/{}/frame000003.jpg", CLIPS[0])), "").unwrap();
     let error = pack(&BuildOptions { resume: true, ..options }).unwrap_err().to_string();
-    assert!(error.contains("it was whole when rgb-00000.clipshard was finished"), "{error}");
+    assert!(error.contains("it was complete when rgb-00000.clipshard was packed"), "{error}");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn two_builds_of_one_place_do_not_meet() {
     let lock = fs::File::create(place.path().join(".out.lock")).unwrap();
     lock.lock().unwrap();
     let error = pack(&small_shards(&tree, &out)).unwrap_err();
-    assert!(error.is_usage() && error.to_string().contains("another ucfpack writes"), "{error}");
+    assert!(error.is_usage() && error.to_string().contains("another ucfpack process is writing"), "{error}");
     drop(lock);
     pack(&small_shards(&tree, &out)).unwrap();
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);

@@ -236,7 +236,7 @@ fn jobs_and_parts_do_not_change_a_byte() {
     let verified = Command::new(env!("CARGO_BIN_EXE_ucfpack")).arg("verify").arg(&merged).output().unwrap();
     ended(&verified, 0, &["no damage"]);
     // Other options make other bytes, so this is another build.
-    ended(&videos.build(&one, &["--resume", "--rgb-quality", "80"]), 2, &["is not what this command makes"]);
+    ended(&videos.build(&one, &["--resume", "--rgb-quality", "80"]), 2, &["exists, but was packed differently"]);
 }
 
 #[test]
@@ -251,26 +251,26 @@ fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
         ended(
             &videos.build(&out, &[]),
             1,
-            &[&["1 of 4 clips cannot be packed", "v_Archery_g08_c01.avi: "], words].concat(),
+            &[&["1 of 4 clips in ", "v_Archery_g08_c01.avi: "], words].concat(),
         );
         assert!(!out.exists() && !videos.path(".out.partial").exists());
     };
-    spoilt(&whole[..whole.len() / 2], &["it is cut short", "get the file again"]);
-    spoilt(b"not a video at all\n", &["cannot be read as a video (Invalid data found", "get the file again"]);
+    spoilt(&whole[..whole.len() / 2], &["it is truncated", "get the file again"]);
+    spoilt(b"not a video at all\n", &["it is not a readable video (Invalid data found", "get the file again"]);
     spoilt(b"", &["the file is empty"]);
     // The file is cut, and its header is adjusted. The list of frames still shows the cut.
     let images = whole.windows(4).position(|w| w == b"movi").unwrap();
     let mut cut = whole[..usize::midpoint(images, whole.len())].to_vec();
     let size = (cut.len() as u32 - 8).to_le_bytes();
     cut[4..8].copy_from_slice(&size);
-    spoilt(&cut, &["it is cut short", "get the file again"]);
+    spoilt(&cut, &["it is truncated", "get the file again"]);
     // The length of the list is adjusted too, and the last frame is cut. Only decoding shows that.
     let list = (cut.len() - images) as u32;
     cut[images - 4..images].copy_from_slice(&list.to_le_bytes());
     spoilt(&cut, &["get the file again"]);
     // The file is missing.
     fs::remove_file(&archery).unwrap();
-    ended(&videos.build(&out, &[]), 1, &["v_Archery_g08_c01: no video of it under"]);
+    ended(&videos.build(&out, &[]), 1, &["v_Archery_g08_c01: no video with this name in"]);
     fs::write(&archery, b"not a video at all\n").unwrap();
     // A clip that is too short is not damaged, as in trees.
     write_video(&short, &moving(3, 0.0, 0.0));
@@ -280,7 +280,7 @@ fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
     assert_eq!(report["clips"], 2);
     assert_eq!(report["skipped"][0]["clip"], "v_Archery_g08_c01");
     assert_eq!(report["skipped"][1]["clip"], "v_Rowing_g01_c01");
-    assert!(report["skipped"][1]["reason"].as_str().unwrap().ends_with("too short: 3 frames, 11 are needed"));
+    assert!(report["skipped"][1]["reason"].as_str().unwrap().ends_with("too short: it has 3 frames, but needs at least 11"));
     assert!(rowing.exists());
 }
 
@@ -296,7 +296,7 @@ fn damage_inside_is_a_note_or_with_check_decode_a_fault() {
         *byte = 0x5a;
     }
     fs::write(&file, bytes).unwrap();
-    ended(&videos.build(&videos.path("noted"), &[]), 0, &["note: v_Rowing_g08_c01: ffmpeg found damage and went on"]);
+    ended(&videos.build(&videos.path("noted"), &[]), 0, &["note: v_Rowing_g08_c01: ffmpeg found damage and continued"]);
     let out = videos.path("strict");
     ended(&videos.build(&out, &["--check", "decode"]), 1, &["v_Rowing_g08_c01.avi: ffmpeg found damage: "]);
     assert!(!out.exists());
@@ -308,7 +308,7 @@ fn counts_that_differ_from_the_published_ones_are_told() {
     let videos = Videos::new();
     // In the built-in table, these clips do not have 14 flow frames.
     let built = videos.build(&videos.path("out"), &["--flow-method", "none"]);
-    ended(&built, 0, &["note: v_Archery_g08_c01: 15 frames were decoded, the published frames are"]);
+    ended(&built, 0, &["note: v_Archery_g08_c01: decoded 15 frames, but the published frames are"]);
     ended(&built, 0, &["packed 4 clips, 60 images (60 rgb)"]);
 }
 
@@ -322,7 +322,7 @@ fn containers_that_do_not_count_are_counted() {
     ended(&videos.build(&videos.path("out"), &[]), 0, &["packed 4 clips, 172 images"]);
     // Of two files with the same name, neither is guessed.
     write_video(&videos.path("videos/other/v_Archery_g08_c01.avi"), &moving(FRAMES, dx, dy));
-    ended(&videos.build(&videos.path("two"), &[]), 1, &["are files of one clip; keep one"]);
+    ended(&videos.build(&videos.path("two"), &[]), 1, &["belong to the same clip; keep one"]);
 }
 
 #[test]
@@ -341,11 +341,11 @@ fn options_that_make_no_sense_together_are_refused() {
         program.args(["build", "--videos", "v", "--lists", "l", "--out", "o"]).args(more);
         program.output().unwrap()
     };
-    ended(&of_videos(&["--flow-codec", "jpeg"]), 2, &["flow of videos is stored without loss"]);
-    ended(&of_videos(&["--rgb-quality", "80", "--rgb-codec", "zstd"]), 2, &["goes with --rgb-codec jpeg"]);
+    ended(&of_videos(&["--flow-codec", "jpeg"]), 2, &["use --flow-codec zstd, lz4 or raw"]);
+    ended(&of_videos(&["--rgb-quality", "80", "--rgb-codec", "zstd"]), 2, &["--rgb-quality needs --rgb-codec jpeg"]);
     ended(&of_videos(&["--tree", "t"]), 2, &["cannot be used with"]);
     ended(&of_videos(&["--rgb-quality", "0"]), 2, &["--rgb-quality"]);
-    ended(&of_videos(&["--device", "gpu"]), 2, &["--device", "there is cpu and cuda:N"]);
+    ended(&of_videos(&["--device", "gpu"]), 2, &["--device", "expected cpu or cuda:N"]);
     let on_gpu = ["--device", "cuda:0"];
     ended(&of_videos(&[&on_gpu[..], &["--flow-method", "dis"]].concat()), 2, &["--flow-method tvl1"]);
     if !cfg!(feature = "cuda") {
@@ -398,10 +398,10 @@ fn interrupted_a_build_resumes_to_the_same_bytes() {
     wait_for(&mut child, || finished() > 0);
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
-    ended(&output, 130, &["interrupted", "with --resume goes on from there"]);
+    ended(&output, 130, &["interrupted", "with --resume to continue"]);
     assert!(!out.exists());
     assert!((1..8).contains(&finished()), "{} shards were finished", finished());
-    ended(&videos.build(&out, &[&more[..], &["--resume"]].concat()), 0, &["finished already", "packed 4 clips"]);
+    ended(&videos.build(&out, &[&more[..], &["--resume"]].concat()), 0, &["already finished", "packed 4 clips"]);
     assert!(files(&out) == files(&reference));
 }
 
@@ -418,7 +418,7 @@ fn an_extracted_tree_can_be_packed() {
     // As after an interruption, one clip has flow but no frames.
     fs::remove_dir_all(tree.join("jpegs_256/v_Archery_g01_c01")).unwrap();
     fs::remove_file(tree.join("tvl1_flow/u/v_Archery_g01_c01/frame000003.jpg")).unwrap();
-    ended(&run(&["--resume"]), 0, &["extracted 1 clips, 43 images", "3 clips were there already"]);
+    ended(&run(&["--resume"]), 0, &["extracted 1 clip, 43 images", "3 clips complete before"]);
     let out = videos.path("out");
     let mut pack = Command::new(env!("CARGO_BIN_EXE_ucfpack"));
     pack.arg("build").arg("--tree").arg(&tree).arg("--lists").arg(videos.path("lists")).arg("--out").arg(&out);

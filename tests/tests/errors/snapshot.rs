@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 use whole_program_tests::{Done, program};
 
 /// A command that fails, and the files that make it fail.
@@ -70,8 +71,8 @@ impl Case {
     }
 }
 
-/// Compares the entries of `cases` with `tests/snapshots/NAME`, and fails with the differences. With `UPDATE_SNAPSHOTS=1`
-/// in the environment, writes the file instead.
+/// Compares the entries of `cases` with `tests/snapshots/NAME`, and fails with the differences.
+/// With `UPDATE_SNAPSHOTS=1` in the environment, writes the file instead.
 ///
 /// Each case runs in its own copy of the folder `shared`.
 pub fn check(name: &str, introduction: &str, shared: &Path, cases: &[Case]) {
@@ -79,12 +80,14 @@ pub fn check(name: &str, introduction: &str, shared: &Path, cases: &[Case]) {
     let recorded = fs::read_to_string(&path).unwrap_or_default();
     let recorded = entries(&recorded);
     let recorded_of = |title: &str| recorded.iter().find(|(name, _)| *name == title).map_or("", |(_, entry)| *entry);
+    let unchanged = changes(shared);
     let mut text = introduction.trim().to_owned() + "\n";
     let mut differences = String::new();
     for (i, case) in cases.iter().enumerate() {
         assert!(cases[..i].iter().all(|other| other.title != case.title), "two cases are called {:?}", case.title);
         let old = recorded_of(case.title);
         let entry = if case.is_possible { case.entry(shared) } else { old.to_owned() };
+        assert_eq!(changes(shared), unchanged, "the case {:?} writes to a file that other cases read", case.title);
         if entry != old {
             writeln!(differences, "\n== {}\n{}", case.title, difference(old, &entry)).unwrap();
         }
@@ -104,6 +107,21 @@ pub fn check(name: &str, introduction: &str, shared: &Path, cases: &[Case]) {
          UPDATE_SNAPSHOTS=1\n{differences}",
         path.display()
     );
+}
+
+/// Returns the number of files in a folder, and the time of the last change.
+fn changes(dir: &Path) -> (usize, Option<SystemTime>) {
+    let (mut files, mut last) = (0, None);
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let (more, time) = changes(&entry.path());
+            (files, last) = (files + more, last.max(time));
+        } else {
+            (files, last) = (files + 1, last.max(entry.metadata().unwrap().modified().ok()));
+        }
+    }
+    (files, last)
 }
 
 /// Splits a snapshot into titles and entries.
@@ -154,7 +172,9 @@ fn difference(old: &str, new: &str) -> String {
     lines.join("\n")
 }
 
-/// Copies what is in the folder `from`, with all folders in it, into the folder `to`.
+/// Copies what is in the folder `from`, with all folders in it, into the folder `to`. JPEG files
+/// become hard links, because frame trees have thousands: replace these files, never write into
+/// them.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -162,7 +182,12 @@ pub fn copy_tree(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy_tree(&entry.path(), &to.join(entry.file_name()));
         } else {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            let copy = to.join(entry.file_name());
+            if copy.extension().is_some_and(|ending| ending == "jpg") {
+                fs::hard_link(entry.path(), copy).unwrap();
+            } else {
+                fs::copy(entry.path(), copy).unwrap();
+            }
         }
     }
 }

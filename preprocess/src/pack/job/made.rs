@@ -46,18 +46,18 @@ impl Job<'_> {
             })
         };
         if let Some(clip) = manifest.clips.iter().find(|clip| !planned(clip)) {
-            return Ok(Some(format!("clip {} is not packed so by these lists", clip.id).into()));
+            return Ok(Some(format!("clip {} does not match the lists", clip.id).into()));
         }
         if manifest.clips.len() as u64 != report.clips && !self.options.keep_going {
-            return Ok(Some(format!("it has {} clips, not {}", manifest.clips.len(), report.clips).into()));
+            return Ok(Some(format!("it has {} clips, but should have {}", manifest.clips.len(), report.clips).into()));
         }
         let checked = verify(out, VerifyDepth::Checksums, watch.progress)?;
         if let Some(damage) = checked.damage.first() {
             if self.options.overwrite {
                 return Ok(Some(damage.to_string().into()));
             }
-            let again = Problem::from(format!("{damage}; this command makes the data set again with "));
-            return Err(Error::Input(again.name(Setting::Overwrite).then(" in place of ").name(Setting::Resume)));
+            let again = Problem::from(format!("{damage}; to pack the dataset again, use "));
+            return Err(Error::Input(again.name(Setting::Overwrite).then(" instead of ").name(Setting::Resume)));
         }
         report.summarise(&manifest, &Totals::default());
         Ok(None)

@@ -1,4 +1,4 @@
-//! The plan of a build: which clips go into which shards of which streams.
+//! The plan of a build: the shard of each clip, for each stream.
 
 use clipshard::{DecodingBudget, ShardMetadata};
 
@@ -52,7 +52,7 @@ impl<'a> Job<'a> {
         report.notes.extend(scan.notes.iter().chain(&lists.notes).cloned());
         if scan.unlisted > 0 && options.classes.is_none() {
             let (unit, shown) = (source.unit(), source.shown());
-            report.notes.push(format!("{} {unit} of {shown} are in no list; they are left out", scan.unlisted));
+            report.notes.push(format!("skipped {} {unit} in {shown} that are not in the lists", scan.unlisted));
         }
         let (mut files, mut frames, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
@@ -89,7 +89,7 @@ impl<'a> Job<'a> {
         report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
         if report.skipped.len() == self.asked {
             return Err(Error::input(format!(
-                "{}: none of the {} clips can be packed; the first: {}: {}",
+                "{}: none of the {} clips can be packed; the first one, {}: {}",
                 self.shown, self.asked, report.skipped[0].clip, report.skipped[0].reason
             )));
         }

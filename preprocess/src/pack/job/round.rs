@@ -33,7 +33,7 @@ impl Round {
         }
         let kept: usize = finished.iter().map(FinishedShards::len).sum();
         if kept > 0 {
-            report.notes.push(format!("{kept} shards were finished already"));
+            report.notes.push(format!("{kept} shards are already finished"));
         }
         let tasks: Vec<Option<Task>> = (0..job.files.len()).map(|clip| job.task(clip, &finished)).collect();
         let weights = tasks.iter().enumerate().map(|(clip, task)| job.weight(clip, task.as_ref())).collect();

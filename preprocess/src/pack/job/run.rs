@@ -125,7 +125,7 @@ impl<'r> Run<'r> {
         let id = &self.job.lists.clips[clip].id;
         if let Some(shard) = &task.in_finished {
             let problem = Problem::from(format!(
-                "{id}: {absence}; it was whole when {shard} was finished: mend it, or start again with "
+                "{id}: {absence}; it was complete when {shard} was packed: restore it, or start again with "
             ));
             return Err(Error::Input(problem.name(Setting::Overwrite)));
         }

@@ -53,7 +53,7 @@ impl Job<'_> {
         });
         let (id, shard) = (&self.lists.clips[clip].id, lacks.unwrap_or_default());
         let problem =
-            Problem::from(format!("{id} is whole now but was left out when {shard} was finished; start again with "));
+            Problem::from(format!("{id} is complete now, but was skipped when {shard} was packed; start again with "));
         Error::Input(problem.name(Setting::Overwrite))
     }
 

@@ -61,7 +61,7 @@ fn a_file_is_whole_or_its_cut_is_seen() {
         // Flash video only repeat a length.
         for lost in if name == "flv" { [5, 9] } else { [1, 4] } {
             let cut = &whole[..whole.len() - lost];
-            let expected = format!("it is cut short: {} of at least ", cut.len());
+            let expected = format!("it is truncated: it has {} bytes, but needs at least ", cut.len());
             assert!(verdict(cut).unwrap_or_default().starts_with(&expected), "{name}: {:?}", verdict(cut));
         }
     }
@@ -79,7 +79,7 @@ fn a_tail_of_zeros_is_seen() {
             continue;
         }
         let expected =
-            format!("it has only zeros from byte {} on, as a download leaves that did not finish", whole.len());
+            format!("it has only zeros from byte {} on, as after an unfinished download", whole.len());
         assert_eq!(verdict(&zeros).as_ref(), Some(&expected), "{name}");
     }
     let (_, mut avi) = files().remove(0);
