@@ -50,7 +50,7 @@ fn shared(dir: &Path) {
         let line = format!("{stream} --data {{}}/ucf101.shards --run {{}}/{name} --weights none {SMALL}");
         let line = line.replace("--limit-steps 1 ", "");
         run("ucftrain", &args(dir, &line)).ok();
-        // The runs of two splits have the same clips here; `fuse` averages them all the same.
+        // The runs of two splits have the same clips here; `fuse` still averages them.
         for split in ["split1", "split2"] {
             let folder = dir.join(split).join(stream);
             fs::create_dir_all(&folder).unwrap();

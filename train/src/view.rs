@@ -84,7 +84,7 @@ impl View {
             flip: true,
             test_samples: 25,
             test_crop: TestCrop::Center,
-            // More accurate than the centred range with each of three seeds: docs/recipes.md.
+            // More accurate than the centred range with each of three seeds: docs/training/recipes.md.
             flow_range: FlowRange::Unit,
         }
     }

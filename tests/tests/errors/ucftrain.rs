@@ -11,15 +11,16 @@ use whole_program_tests::{args, run};
 use crate::snapshot::{Case, check};
 
 const INTRODUCTION: &str = "\
-Errors of ucftrain, as a user sees them. tests/tests/errors/ucftrain.rs provokes each of them in a folder of its own, DIR, with
-a frame tree (tree/), its lists (tree/lists/), a dataset that was packed from it (packed/) and scores files. Cases that need
-a trained network also have the run folder runs/spatial/.
+Errors of ucftrain, as a user sees them. tests/tests/errors/ucftrain.rs provokes each of them in a
+folder of its own, DIR, with a frame tree (tree/), its lists (tree/lists/), a dataset that was packed
+from it (packed/) and scores files. Cases that need a trained network also have the run folder
+runs/spatial/.
 Written by: UPDATE_SNAPSHOTS=1 cargo test --workspace --test errors";
 
 /// Settings of a training that takes a moment.
 const SMALL: &str = "--weights none --input-size 32 --batch-size 4 --epochs 1 --threads 2";
 
-/// The training of one epoch on the packed dataset.
+/// Returns the command that trains one epoch on the packed dataset.
 fn train(more: &str) -> String {
     format!("ucftrain spatial --data packed --run run {SMALL} {more}").trim_end().to_owned()
 }
@@ -49,15 +50,16 @@ fn trained(shared: &Path) -> PathBuf {
     static RUN: OnceLock<TempDir> = OnceLock::new();
     let train = || {
         let temp = tempfile::tempdir().unwrap();
-        let settings = "--weights none --input-size 32 --batch-size 4 --epochs 1 --threads 2 --test-samples 2";
-        let line = format!("spatial --data {} --run {{}}/run {settings}", shared.join("packed").display());
+        let data = shared.join("packed");
+        let line = format!("spatial --data {} --run {{}}/run {SMALL} --lr 0.01 --test-samples 2", data.display());
         run("ucftrain", &args(temp.path(), &line)).ok();
         temp
     };
     RUN.get_or_init(train).path().join("run")
 }
 
-/// A case that finds the run folder `runs/spatial`. Its files are hard links, so `prepare` must replace a file to change it.
+/// Makes a case that finds the run folder `runs/spatial`. Its files are hard links, so `prepare` must
+/// replace a file to change it.
 fn with_run(shared: &Path, title: &'static str, command: &str, prepare: impl Fn(&Path) + 'static) -> Case {
     let trained = trained(shared);
     let data = shared.join("packed").display().to_string();
@@ -198,7 +200,7 @@ fn files(shared: &Path) -> Vec<Case> {
             shared,
             "--resume with an edited config.toml",
             "ucftrain spatial --run runs/spatial --resume --epochs 2",
-            |dir| edit(&dir.join("runs/spatial/config.toml"), "batch-size = 4", "batch-size = 8"),
+            |dir| edit(&dir.join("runs/spatial/config.toml"), "lr = 0.01", "lr = 0.1"),
         ),
         with_run(
             shared,

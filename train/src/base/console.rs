@@ -40,7 +40,7 @@ impl Console {
                 WARNED.call_once(|| {
                     note(&format!(
                         "warning: cannot write to stdout: {error}; the command continues without this output"
-                    ))
+                    ));
                 });
             }
             _ => {}

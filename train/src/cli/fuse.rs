@@ -44,15 +44,14 @@ pub struct FuseArgs {
     /// Fit the weights of the networks to held-out clips
     ///
     /// Adds a row for the weights that predict the held-out clips best. Needs runs that were
-    /// trained with --val-groups, or
-    /// --held-out.
+    /// trained with --val-groups, or --held-out.
     #[arg(long, help_heading = FUSION)]
     pub fit: bool,
 
-    /// Scores of held-out clips, for --fit and --space calibrated [default: validation_scores.npz
-    /// of each run]
+    /// Scores of held-out clips, for --fit and --space calibrated [default: those
+    /// of the runs]
     ///
-    /// One file per network, in the order of SCORES.
+    /// One file per network, in the order of SCORES. Runs have them in `validation_scores.npz`.
     #[arg(long, value_name = "SCORES,...", value_delimiter = ',', help_heading = FUSION)]
     pub held_out: Vec<PathBuf>,
 

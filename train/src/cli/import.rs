@@ -195,8 +195,8 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         let few: Vec<String> = names.iter().take(3).map(|name| name.escape_debug().to_string()).collect();
         let few = few.join(", ");
         anyhow!(
-            "{shown}: the tensors are not those of a ResNet-18, 34, 50, 101 or 152 (found: {few}, ...); use a file with \
-             the tensor names of torchvision, TSN, mmaction2 or the reference code"
+            "{shown}: the tensors are not those of a ResNet-18, 34, 50, 101 or 152 (found: {few}, ...); use a file \
+             with the tensor names of torchvision, TSN, mmaction2 or the reference code"
         )
     })?;
     let knows = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied());

@@ -228,8 +228,9 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     if console.json {
         let json = json!({
             "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done,
-            "epochs": state.history.len(), "best": state.best(), "test": state.tested.map(|(_, test)| test), "history": state.history,
-            "data_wait_percent": data_percent, "limit": limit, "damaged_samples": state.damaged, "seconds": seconds,
+            "epochs": state.history.len(), "best": state.best(), "test": state.tested.map(|(_, test)| test),
+            "history": state.history, "data_wait_percent": data_percent, "limit": limit,
+            "damaged_samples": state.damaged, "seconds": seconds,
         });
         return Ok(document(&json)?);
     }

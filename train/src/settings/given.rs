@@ -293,6 +293,7 @@ Get the weights once, in one of these ways:
   timm: download model.safetensors of a {arch}.*_in1k model from huggingface.co, then use
     --weights model.safetensors
   torchvision: run this command, then use --weights {arch}.pth
-    python3 -c \"import torch, torchvision as t; torch.save(t.models.{arch}(weights='DEFAULT').state_dict(), '{arch}.pth')\""
+    python3 -c \"import torch, torchvision as tv; \
+torch.save(tv.models.{arch}(weights='DEFAULT').state_dict(), '{arch}.pth')\""
     )
 }
