@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_options_and_videos_go_on_with_a_tree() {
+    fn only_the_same_options_and_videos_continue_a_tree() {
         let earlier = record(&[(FLOW_METHOD, "none"), (QUALITY, "95")], &[("a", 10)]);
         let with = |now: &ExtractRecord| now.check_continues(&earlier, Path::new("OUT"));
         with(&earlier).unwrap();
@@ -134,13 +134,13 @@ mod tests {
         };
         assert_eq!(
             refused(&record(&[(FLOW_METHOD, "tvl1"), (QUALITY, "95")], &[("a", 10)])),
-            "`resume`: `video.flow` is tvl1, but OUT was extracted with none; give the same options, or name another \
-             folder"
+            "cannot resume: `video.flow` is tvl1, but OUT was extracted with none; use the same options and videos, or \
+             choose another folder"
         );
         let text = refused(&record(&[(FLOW_METHOD, "none")], &[("a", 10)]));
         assert!(text.contains("`video.quality` is none, but OUT was extracted with 95"), "{text}");
         let text = refused(&record(&[(FLOW_METHOD, "none"), (QUALITY, "95")], &[]));
-        assert!(text.contains("OUT also holds clip a"), "{text}");
+        assert!(text.contains("OUT also has clip a"), "{text}");
         let text = refused(&record(&[(FLOW_METHOD, "none"), (QUALITY, "95")], &[("a", 11)]));
         assert!(text.contains("the video of a has 11 bytes and 9 frames"), "{text}");
     }

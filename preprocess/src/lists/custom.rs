@@ -262,11 +262,11 @@ fn leaks(rows: &[Row]) -> Vec<String> {
     let both = |parts: &BTreeSet<Role>| {
         parts.contains(&Role::Train) && (parts.contains(&Role::Test) || parts.contains(&Role::Validation))
     };
-    let torn: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
-    let Some(first) = torn.first() else { return Vec::new() };
+    let mixed: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
+    let Some(first) = mixed.first() else { return Vec::new() };
     vec![format!(
         "{} groups (such as {first}) have both training and test clips, so test results may be too good",
-        torn.len()
+        mixed.len()
     )]
 }
 
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn groups_on_both_sides_are_noted() {
         let notes = read("a,x,train,7\nb,x,test,7\nc,x,test,8\n").unwrap().notes;
-        assert_eq!(notes, ["1 groups (such as 7) have clips to learn from and clips to test on"]);
+        assert_eq!(notes, ["1 groups (such as 7) have both training and test clips, so test results may be too good"]);
     }
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_parts_are_splits_and_no_classes() {
+    fn folders_of_subsets_are_splits_and_no_classes() {
         let folder = |part: Option<Role>, class: &str, clip: &str| ClassedFolder {
             class: class.into(),
             clip: clip.into(),
@@ -361,13 +361,13 @@ mod tests {
         );
         assert_eq!(
             lists.notes,
-            ["t has folders for parts (train, val); the 2 folders in these are the classes (jump, run)"]
+            ["t has folders for subsets (train, val); the 2 folders in them are the classes (jump, run)"]
         );
         // Such folders hold no class folders, so they would become classes themselves.
         for classes in [&["train", "val"][..], &["Train", "run", "Test"], &["test"]] {
             let folders: Vec<_> = classes.iter().map(|class| folder(None, class, "1")).collect();
             let error = Lists::from_folders(&folders, "t").unwrap_err().to_string();
-            assert!(error.contains("are parts of a split") && error.contains("`lists`"), "{error}");
+            assert!(error.contains("are named like subsets") && error.contains("`lists`"), "{error}");
         }
         // A single class of that name among others is fine.
         assert_eq!(
@@ -387,21 +387,21 @@ mod tests {
     #[test]
     fn each_bad_file_has_its_error() {
         for (text, expected) in [
-            ("", "names no clip"),
-            ("a,x\n", "line 1: a row needs path,label,split"),
-            ("a,x,train\nb,x,maybe\n", "line 2: split `maybe` is none of train, test, val, unused"),
-            ("a,x,train\na,x,test\n", "line 2: a is named twice"),
-            ("/,x,train\n", "names no clip"),
+            ("", "contains no clips"),
+            ("a,x\n", "line 1: a row needs the columns path,label,split"),
+            ("a,x,train\nb,x,maybe\n", "line 2: the split is `maybe`, expected train, test, val or unused"),
+            ("a,x,train\na,x,test\n", "line 2: a is listed twice"),
+            ("/,x,train\n", "the path `/` has no clip name"),
             ("A/x,A,train\nB/x,B,test\nA/X.avi,B,test\n", "line 3: A/X has the label B, but A in line 1"),
-            ("a,x,train,7,easy\n", "line 1: `easy` stands behind the row's 4 columns"),
-            ("path,label,split\na,x,train\nb,x,train,7\n", "line 3: `7` stands behind the row's 3 columns"),
-            ("a,x,test,7\na,x,val,8\n", "line 2: a has the group 7 in a row before"),
+            ("a,x,train,7,easy\n", "line 1: unexpected `easy` after the 4 columns"),
+            ("path,label,split\na,x,train\nb,x,train,7\n", "line 3: unexpected `7` after the 3 columns"),
+            ("a,x,test,7\na,x,val,8\n", "line 2: a has the group 8, but 7 in an earlier row"),
             (&format!("a,x,train,{}\n", "g".repeat(65536)), "line 1: the group is longer than 65535 bytes"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error} should contain {expected}");
         }
         let two = folder(&[("a.csv", ""), ("b.csv", "")]);
-        assert!(Lists::read_csv(two.path()).unwrap_err().to_string().contains("holds 2 CSV files"));
+        assert!(Lists::read_csv(two.path()).unwrap_err().to_string().contains("contains 2 CSV files"));
     }
 }

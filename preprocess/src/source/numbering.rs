@@ -254,7 +254,12 @@ mod tests {
         let found = list(&folder, &[fixed("img_", 5), fixed("flow_x_", 5), fixed("flow_y_", 5)]).unwrap();
         let counts: Vec<_> = found.iter().map(|n| n.as_ref().map_or(0, |n| n.count)).collect();
         assert_eq!(counts, [2, 1, 0]);
-        assert!(found[2].as_ref().unwrap_err().contains("no flow_y_%05d.jpg in it; it holds e.g. flow_z_00001.jpg"));
+        assert!(
+            found[2]
+                .as_ref()
+                .unwrap_err()
+                .contains(" has no flow_y_%05d.jpg; it contains flow_z_00001.jpg, for example")
+        );
     }
 
     #[test]
@@ -266,13 +271,13 @@ mod tests {
         assert_eq!(faults(&["frame000001.jpg", "frame000002.jpg", "notes.txt"], 1), None);
         assert_eq!(faults(&["frame000000.jpg", "frame000001.jpg"], 0), None);
         let holes = faults(&["frame000002.jpg", "frame000003.jpg", "frame000006.jpg"], 1).unwrap();
-        assert!(holes.contains("frame000001.jpg and 2 more missing (the highest is 6)"), "{holes}");
+        assert!(holes.contains("frame000001.jpg and 2 more are missing (the highest number is 6)"), "{holes}");
         let hole = faults(&["frame000001.jpg", "frame000003.jpg"], 1).unwrap();
-        assert!(hole.contains("frame000002.jpg missing (the highest is 3)"), "{hole}");
+        assert!(hole.contains("frame000002.jpg is missing (the highest number is 3)"), "{hole}");
         let zero = faults(&["frame000000.jpg", "frame000001.jpg"], 1).unwrap();
-        assert!(zero.contains("starts at 0, in the other clips of this tree at 1"), "{zero}");
+        assert!(zero.contains("start at 0, but in the other clips at 1"), "{zero}");
         let none = one(fixed("frame", 6), "v", &["img_00001.jpg"]).unwrap_err();
-        assert!(none.contains("no frame%06d.jpg in it; it holds e.g. img_00001.jpg"), "{none}");
+        assert!(none.contains(" has no frame%06d.jpg; it contains img_00001.jpg, for example"), "{none}");
         assert!(one(fixed("frame", 6), "v", &[]).unwrap_err().contains("it is empty"));
     }
 }

@@ -114,8 +114,8 @@ mod tests {
         assert_eq!(
             strangers.notes(),
             [
-                "skipped what cannot be read: t/a: entity not found",
-                "skipped what is hidden: t/.0, t/.1, t/.2, t/.3, t/.4 and 2 more"
+                "skipped unreadable entries: t/a: entity not found",
+                "skipped hidden entries: t/.0, t/.1, t/.2, t/.3, t/.4 and 2 more"
             ]
         );
     }
