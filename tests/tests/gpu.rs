@@ -261,7 +261,7 @@ fn a_steps_ops_are_counted_for_the_roofline() {
     // the position of its maximum.
     assert_eq!(sum("max_pool_f32", "bytes") as u64, 2 * 64 * (4 * 112 * 112 + 5 * 56 * 56));
     let text = bench("").ok();
-    assert!(text.contains("op of a step") && text.contains("% of roof") && text.contains("The roof: "), "{text}");
+    assert!(text.contains("% of step") && text.contains("% of limit") && text.contains("Limits of this GPU"), "{text}");
     println!("{text}");
 }
 

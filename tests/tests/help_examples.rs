@@ -3,12 +3,14 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "an unexpected error fails the test")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 use candle_core::{Device, Tensor};
+use tempfile::TempDir;
 use whole_program_tests::{Done, args, program, run};
 
 const COMMANDS: [&str; 11] =
@@ -25,7 +27,8 @@ fn examples(command: &str) -> Vec<String> {
     examples.lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// Makes all files that the examples name: a dataset with a clip v_Archery_g01_c01, lists, weights, runs and scores.
+/// Makes all files that the examples name: a dataset with a clip `v_Archery_g01_c01`, lists,
+/// weights, runs and scores.
 fn shared(dir: &Path) {
     run("ucfpack", &args(dir, "synth --out {}/tree --classes 2 --clips 4 --size 44x36 --seed 5")).ok();
     let clips = fs::read_dir(dir.join("tree/jpegs_256")).unwrap().map(|clip| clip.unwrap().file_name());
@@ -66,11 +69,10 @@ fn shared(dir: &Path) {
     fs::rename(dir.join("spatial.safetensors"), dir.join("resnet18.safetensors")).unwrap();
 }
 
-/// Makes `video.mp4`, if ffmpeg is installed.
-fn film(dir: &Path) -> bool {
-    let line = "-loglevel error -f lavfi -i testsrc=size=64x48:rate=25 -frames:v 14 -c:v mpeg4";
-    let done = Command::new("ffmpeg").args(line.split(' ')).arg(dir.join("video.mp4")).status();
-    done.is_ok_and(|status| status.success())
+/// Makes the file `video.mp4`.
+fn film(dir: &Path) {
+    let line = "-loglevel error -y -f lavfi -i testsrc=size=64x48:rate=25 -frames:v 14 -c:v mpeg4";
+    assert!(Command::new("ffmpeg").args(line.split(' ')).arg(dir.join("video.mp4")).status().unwrap().success());
 }
 
 /// Returns the example with options that make it small, and prepares the folder for it.
@@ -100,38 +102,49 @@ fn small(dir: &Path, example: &str) -> String {
             }
             format!("{} --seconds 0.1 --batch-size 2 --input-size 32 --threads 2{step}", kept.join(" "))
         }
-        "predict" if example.contains("video.mp4") => format!("{example} --flow-method dis"),
+        "predict" if example.contains("video.mp4") => {
+            film(dir);
+            format!("{example} --flow-method dis")
+        }
         _ => example.to_owned(),
     }
 }
 
-#[test]
-fn the_examples_of_each_help_run() {
-    let temp = tempfile::tempdir().unwrap();
-    let dir = temp.path();
-    shared(dir);
-    let has_video = film(dir);
-    // Examples of importing read a file that an example of exporting writes, so they come in the order of the commands.
-    let mut examples: Vec<String> = COMMANDS.into_iter().flat_map(examples).collect();
-    let mut seen = Vec::new();
-    examples.retain(|example| {
-        !seen.contains(example) && {
-            seen.push(example.clone());
-            true
-        }
+/// Runs the examples that `is_wanted` accepts, in a folder that all tests share. One test uses it at a time.
+fn run_examples(is_wanted: impl Fn(&str) -> bool) {
+    static FOLDER: Mutex<Option<TempDir>> = Mutex::new(None);
+    let mut folder = FOLDER.lock().unwrap();
+    let temp = folder.get_or_insert_with(|| {
+        let temp = tempfile::tempdir().unwrap();
+        shared(temp.path());
+        temp
     });
+    let dir = temp.path();
+    // `import` reads a file that an example of `export` writes, so the examples run in the order of
+    // the commands.
+    let mut examples: Vec<String> = COMMANDS.into_iter().flat_map(examples).collect();
+    assert!(examples.len() > 25, "{examples:?}");
+    let mut seen = HashSet::new();
+    examples.retain(|example| is_wanted(example) && seen.insert(example.clone()));
     // Training replaces the runs that other examples read, so it comes last.
     examples.sort_by_key(|example| example.contains(" spatial ") || example.contains(" temporal "));
-    assert!(examples.len() > 25, "{examples:?}");
     for example in examples {
         assert!(example.starts_with("ucftrain "), "{example}");
-        if example.contains("video.mp4") && !has_video {
-            continue;
-        }
         let line = small(dir, &example);
         let mut command = Command::new(program("ucftrain"));
         command.args(line.split_whitespace().skip(1)).current_dir(dir);
         let done = Done::of(command);
         assert_eq!(done.code, Some(0), "{line}\n{}", done.stderr);
     }
+}
+
+#[test]
+fn the_examples_of_each_help_run() {
+    run_examples(|example| !example.contains("video.mp4"));
+}
+
+#[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
+fn the_examples_with_a_video_run() {
+    run_examples(|example| example.contains("video.mp4"));
 }

@@ -36,11 +36,9 @@ fn a_run_is_resumed_only_with_the_settings_that_it_used() {
     fs::write(&config, &whole).unwrap();
     // The run used f32 on a CPU, although no option selected these.
     let typed = "--seed 4 --lr 0.5 --recipe tsn --precision f32";
-    let expected = format!(
-        "error: cannot resume: --lr is 0.5, but the run used 0.01\n  \
+    let expected = "error: cannot resume: --lr is 0.5, but the run used 0.01\n  \
                     --recipe is tsn, but the run used seed\n  \
-                    --seed is 4, but the run used 3\nRemove these options, or start a new run\n"
-    );
+                    --seed is 4, but the run used 3\nRemove these options, or start a new run\n";
     assert_eq!(resume(&run_dir, typed).error(2), expected);
     assert_eq!(fs::read_to_string(&config).unwrap(), whole);
     assert!(fs::read(run_dir.join("checkpoint.safetensors")).unwrap() == checkpoint);
