@@ -329,7 +329,10 @@ fn an_exported_network_comes_back_with_its_view_and_its_figures() {
     }
     let import = format!("import {} --data {{}}/packed --out {}", file("natural-out"), file("x"));
     let error = ucftrain(&format!("{import} --stream spatial")).error(2);
-    assert!(error.contains("--stream spatial is wrong") && error.contains("a network of the temporal stream"), "{error}");
+    assert!(
+        error.contains("--stream spatial is wrong") && error.contains("a network of the temporal stream"),
+        "{error}"
+    );
     let error = ucftrain(&format!("{import} --test-samples 2000")).error(2);
     assert!(error.contains("--test-samples 2000 is not between 1 and 1000"), "{error}");
     let text = ucftrain(&format!("{import} --test-samples 5 --test-crop ten")).ok();

@@ -248,7 +248,11 @@ fn errors_come_before_any_file_changes() {
     assert!(!dir.join("r").exists());
     train(dir, "r", "spatial", "--limit-steps 1").ok();
     fails(2, &format!("spatial --data {data} --run {{}}/r {COMMON}"), &["--resume", "--overwrite"]);
-    fails(2, "spatial --run {}/r --resume --lr 1", &["Remove these options", "cannot resume: --lr is 1, but the run used 0.01"]);
+    fails(
+        2,
+        "spatial --run {}/r --resume --lr 1",
+        &["Remove these options", "cannot resume: --lr is 1, but the run used 0.01"],
+    );
     fails(2, "temporal --run {}/r --resume", &["ucftrain spatial"]);
     fs::write(dir.join("r/checkpoint.safetensors"), b"damaged").unwrap();
     fails(1, "spatial --run {}/r --resume", &["checkpoint.safetensors", "safetensors file"]);
