@@ -177,8 +177,8 @@ pub(crate) fn announce(
         records.insert(kind.name().to_owned(), frames * u64::from(kind.planes()));
     }
     watch.progress.tell(&format!(
-        "packing will take about {} ({} clips, {jobs} jobs); an interrupted build can continue from its last finished \
-         shard",
+        "packing will take about {} (clips: {}, jobs: {jobs}); an interrupted build can continue from its last \
+         finished shard",
         show_duration(sample.estimate(&records, jobs, jobs).seconds),
         show_count(clips.iter().filter(|made| **made).count() as u64)
     ));

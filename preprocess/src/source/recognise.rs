@@ -78,7 +78,8 @@ pub(super) fn given(root: &Path, wanted: Wanted, layout: Layout) -> Result<Recog
         Finding::Broken(sentence) => Err(Error::input(sentence)),
         Finding::Other(lack) => {
             let name = source.layout().name();
-            let problem = Problem::from(format!("{} does not have the layout {name}: {lack}; choose another ", root.display()));
+            let problem =
+                Problem::from(format!("{} does not have the layout {name}: {lack}; choose another ", root.display()));
             Err(Error::input(problem.name(Setting::Layout)))
         }
     }

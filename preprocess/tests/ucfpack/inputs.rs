@@ -203,7 +203,11 @@ fn frames_of_two_sizes_are_no_clip() {
     fs::create_dir_all(folder.path("v/A")).unwrap();
     let both = [fs::read(folder.path("small.ts")).unwrap(), fs::read(folder.path("tall.ts")).unwrap()].concat();
     fs::write(folder.path("v/A/a.ts"), both).unwrap();
-    ended(&folder.pack("v", &[]), 1, &["a.ts: the size or pixel format of its frames changes", "split it into clips there"]);
+    ended(
+        &folder.pack("v", &[]),
+        1,
+        &["a.ts: the size or pixel format of its frames changes", "split it into clips there"],
+    );
 }
 
 #[test]
@@ -367,7 +371,11 @@ fn clips_without_a_name_are_not_lost_silently() {
     // With a list, these clips are not wanted.
     fs::write(folder.path("l.csv"), "A/a,A,train\n").unwrap();
     let lists = folder.path("l.csv").display().to_string();
-    ended(&folder.pack("v", &["--overwrite", "--lists", &lists]), 0, &["note: 3 clips cannot be in any list"]);
+    ended(
+        &folder.pack("v", &["--overwrite", "--lists", &lists]),
+        0,
+        &["note: skipped 3 clips that no list can contain"],
+    );
     // If they are the only clips, the error names them.
     fs::remove_file(&video).unwrap();
     ended(&folder.pack("v", &["--overwrite"]), 1, &["none of its 3 clips can be packed"]);
@@ -407,7 +415,7 @@ fn folders_of_subsets_are_splits() {
     // Folders named after subsets must contain class folders.
     fs::create_dir_all(folder.path("flat/train")).unwrap();
     fs::copy(&video, folder.path("flat/train/a.mp4")).unwrap();
-    ended(&folder.pack("flat", &[]), 1, &["the folders train are parts of a split", "--lists"]);
+    ended(&folder.pack("flat", &[]), 1, &["the folders train are named like subsets", "--lists"]);
 }
 
 #[test]

@@ -170,7 +170,8 @@ fn as_many_flow_frames_as_rgb_frames_are_a_rule_where_most_clips_keep_it() {
         fs::remove_file(tree.path(&format!("{}/flow_{plane}_00013.jpg", CLIPS[2]))).unwrap();
     }
     let error = build(tree.root(), &tree.lists(), same(|o| o)).err().unwrap().to_string();
-    let expected = "12 flow frames for 13 RGB frames, but 13 expected: most clips have as many flow frames as RGB frames";
+    let expected =
+        "12 flow frames for 13 RGB frames, but 13 expected: most clips have as many flow frames as RGB frames";
     assert!(error.contains(expected), "{error}");
 }
 
@@ -185,10 +186,7 @@ fn a_clip_that_is_numbered_unlike_the_others_is_explained() {
         }
     }
     let error = build(tree.root(), &tree.lists(), same(|o| o)).err().unwrap().to_string();
-    assert!(
-        error.contains("1 of 6 clips") && error.contains("start at 0, but in the other clips at 1"),
-        "{error}"
-    );
+    assert!(error.contains("1 of 6 clips") && error.contains("start at 0, but in the other clips at 1"), "{error}");
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn refused(command: &mut Command, out: &Path) {
     let held = File::create(&lock).unwrap();
     held.lock().unwrap();
     let before = names(out.parent().unwrap());
-    let words = format!("another ucfpack process is writing {}; wait until it ends, or choose another folder", out.display());
+    let words =
+        format!("another ucfpack process is writing {}; wait until it ends, or choose another folder", out.display());
     ended(&command.output().unwrap(), 2, &words);
     assert_eq!(names(out.parent().unwrap()), before);
     // The holder has ended. The file that a killed program leaves behind locks nothing.

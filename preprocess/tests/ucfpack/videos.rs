@@ -248,11 +248,7 @@ fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
     let whole = fs::read(&archery).unwrap();
     let spoilt = |bytes: &[u8], words: &[&str]| {
         fs::write(&archery, bytes).unwrap();
-        ended(
-            &videos.build(&out, &[]),
-            1,
-            &[&["1 of 4 clips in ", "v_Archery_g08_c01.avi: "], words].concat(),
-        );
+        ended(&videos.build(&out, &[]), 1, &[&["1 of 4 clips in ", "v_Archery_g08_c01.avi: "], words].concat());
         assert!(!out.exists() && !videos.path(".out.partial").exists());
     };
     spoilt(&whole[..whole.len() / 2], &["it is truncated", "get the file again"]);
@@ -280,7 +276,9 @@ fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
     assert_eq!(report["clips"], 2);
     assert_eq!(report["skipped"][0]["clip"], "v_Archery_g08_c01");
     assert_eq!(report["skipped"][1]["clip"], "v_Rowing_g01_c01");
-    assert!(report["skipped"][1]["reason"].as_str().unwrap().ends_with("too short: it has 3 frames, but needs at least 11"));
+    assert!(
+        report["skipped"][1]["reason"].as_str().unwrap().ends_with("too short: it has 3 frames, but needs at least 11")
+    );
     assert!(rowing.exists());
 }
 
