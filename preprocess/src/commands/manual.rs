@@ -22,6 +22,10 @@ pub fn run_man(args: &ManArgs) -> anyhow::Result<()> {
     clap_mangen::generate_to(definition(), whole.path()).with_context(fault)?;
     for page in fs::read_dir(whole.path()).with_context(fault)? {
         let page = page.with_context(fault)?;
+        let text = fs::read_to_string(page.path()).with_context(fault)?;
+        // The generator has no heading of its own for examples.
+        let text = text.replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
+        fs::write(page.path(), text).with_context(fault)?;
         fs::rename(page.path(), dir.join(page.file_name())).with_context(fault)?;
     }
     Ok(())

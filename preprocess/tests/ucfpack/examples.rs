@@ -1,5 +1,6 @@
 //! Runs every example that the help texts show, each in a folder of its own that holds what the examples read.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -36,9 +37,9 @@ fn stand_ins(dir: &Path) {
                 copy_tree(&from, &dir.join("UCF101").join(plane).join(format!("v_{class}_{group}_c01")));
             }
         }
-        classes += &format!("{} {class}\n", label + 1);
-        train += &format!("{class}/v_{class}_g02_c01.avi {}\n", label + 1);
-        test += &format!("{class}/v_{class}_g01_c01.avi\n");
+        writeln!(classes, "{} {class}", label + 1).unwrap();
+        writeln!(train, "{class}/v_{class}_g02_c01.avi {}", label + 1).unwrap();
+        writeln!(test, "{class}/v_{class}_g01_c01.avi").unwrap();
         let list = format!("v_{class}_g02_c01.avi 1\nv_{class}_g01_c01.avi 2\n");
         fs::write(splits.join(format!("{class}_test_split1.txt")), list).unwrap();
     }

@@ -114,7 +114,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     fs::write(&record, text.replace("zstd 1.5.7", "zstd 1.5.6")).unwrap();
     refused(&[&one, &two], "do not match its part.json");
     fs::write(&record, "{}").unwrap();
-    refused(&[&one, &two], "part.json: damaged");
+    refused(&[&one, &two], "part.json is damaged");
     fs::write(&record, text).unwrap();
     fs::remove_file(two.join("manifest.json")).unwrap();
     refused(&[&one, &two], "no manifest.json here");
