@@ -378,7 +378,7 @@ fn clips_without_a_name_are_not_lost_silently() {
     );
     // If they are the only clips, the error names them.
     fs::remove_file(&video).unwrap();
-    ended(&folder.pack("v", &["--overwrite"]), 1, &["none of its 3 clips can be packed"]);
+    ended(&folder.pack("v", &["--overwrite"]), 1, &["none of the 3 clips can be used"]);
 }
 
 #[test]
