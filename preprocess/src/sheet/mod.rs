@@ -38,7 +38,7 @@ const LINE: usize = 11;
 /// pale.
 const MIN_SCALE: f32 = 6.0;
 /// Speed of one level, in pixels per frame.
-const PIXELS_A_LEVEL: f32 = 40.0 / 255.0;
+const PIXELS_PER_LEVEL: f32 = 40.0 / 255.0;
 /// Colour of the page: grey, so that white flow is visible.
 const PAGE: [u8; 3] = [234, 234, 237];
 const INK: [u8; 3] = [30, 30, 34];
@@ -77,11 +77,11 @@ pub fn write_sheet(data: &Dataset, clip: Option<usize>, path: &Path) -> Result<(
     let title = &data.manifest().dataset;
     if let Some(clip) = clip {
         let rows = clip_rows(data, clip, &spaced(frames_of(data, clip), COLUMNS * CLIP_ROWS), &[]);
-        let what = "one clip, its frames from left to right and top to bottom";
+        let what = "one clip; frames run from left to right, then down";
         return write_rows(data, &rows, (title, what), path);
     }
     let (clips, classes) = (data.manifest().clips.len(), data.manifest().classes.len());
-    let what = format!("{clips} clips of {classes} classes; a row is a clip, its frames evenly spaced");
+    let what = format!("{clips} clips of {classes} classes; each row shows evenly spaced frames of one clip");
     write_rows(data, &spread_rows(data), (title, &what), path)
 }
 
@@ -153,7 +153,7 @@ fn header(canvas: &mut Canvas, data: &Dataset, (title, what): (&str, &str)) {
     canvas.text(MARGIN, MARGIN, 2, INK, title);
     canvas.text(MARGIN, MARGIN + 24, 1, FAINT, what);
     if data.manifest().stream("flow").is_some() {
-        let key = "flow: the hue is the direction as on this wheel, the saturation the speed; white is no motion";
+        let key = "flow: hue is the direction, as on the wheel; saturation is the speed; white is no motion";
         canvas.text(MARGIN, MARGIN + 38, 1, FAINT, key);
         let side = HEADER - 24;
         let x = canvas.width - MARGIN - side;
@@ -282,7 +282,7 @@ impl Painter {
                 strip.thumbs.push((column, Thumb { y, width: THUMB_WIDTH, height: thumb_height, pixels }));
             }
             strip.height = y + thumb_height;
-            strip.scale_note = format!(", full colour = {:.1} pixels a frame", scale * PIXELS_A_LEVEL);
+            strip.scale_note = format!(", full colour = {:.1} pixels per frame", scale * PIXELS_PER_LEVEL);
         }
         Ok(strip)
     }

@@ -39,17 +39,23 @@ const EXAMPLES: &str = "Examples:
   ucftrain report runs/spatial runs/temporal
   ucftrain predict --run runs/spatial --run runs/temporal video.mp4";
 
+const SPATIAL_USAGE: &str = "ucftrain spatial --data <DIR> --run <DIR> --weights <FILE|none> [OPTIONS]
+       ucftrain spatial --run <DIR> --resume [OPTIONS]";
+
+const TEMPORAL_USAGE: &str = "ucftrain temporal --data <DIR> --run <DIR> --weights <FILE|none> [OPTIONS]
+       ucftrain temporal --run <DIR> --resume [OPTIONS]";
+
 #[derive(Subcommand)]
 enum Command {
     /// Train the spatial network, which sees RGB frames
     ///
     /// Ctrl-C stops after the current step and saves a checkpoint. A second Ctrl-C stops at once.
-    #[command(after_help = train::SPATIAL_EXAMPLES)]
+    #[command(after_help = train::SPATIAL_EXAMPLES, override_usage = SPATIAL_USAGE)]
     Spatial(train::TrainArgs),
     /// Train the temporal network, which sees stacks of optical flow
     ///
     /// Ctrl-C stops after the current step and saves a checkpoint. A second Ctrl-C stops at once.
-    #[command(after_help = train::TEMPORAL_EXAMPLES)]
+    #[command(after_help = train::TEMPORAL_EXAMPLES, override_usage = TEMPORAL_USAGE)]
     Temporal(train::TrainArgs),
     /// Test a trained network on the test clips of a split
     #[command(after_help = eval::EXAMPLES)]

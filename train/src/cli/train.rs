@@ -236,7 +236,7 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     }
     if let Some(best) = state.best() {
         console.say(&format!(
-            "best epoch: {} of {}, top-1 {:.2} %, top-5 {:.2} % on {} {} clips",
+            "\nbest epoch: {} of {}, top-1 {:.2} %, top-5 {:.2} % on {} {} clips",
             best.epoch,
             state.history.len(),
             best.test.top1,

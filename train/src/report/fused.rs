@@ -102,9 +102,9 @@ pub fn best_point(curve: &[WeightPoint]) -> Option<&WeightPoint> {
     curve.iter().reduce(|best, point| if better(point, best) { point } else { best })
 }
 
-/// Returns the section of these runs; empty for a single run.
-pub fn fusion(runs: &[Run]) -> String {
-    match fuse_runs(runs) {
+/// Returns the section of these runs and the result of [`fuse_runs`]; empty for a single run.
+pub fn fusion(runs: &[Run], fused: Option<&Result<Fused>>) -> String {
+    match fused {
         None if runs.len() < 2 => String::new(),
         None => section("Fusion", &note("No two of these runs have scores of the same clips and classes.")),
         Some(Err(error)) => section("Fusion", &note(&format!("The runs cannot be fused: {error:#}."))),
@@ -113,6 +113,11 @@ pub fn fusion(runs: &[Run]) -> String {
 }
 
 impl Fused {
+    /// Returns the accuracy of the average of all fused runs in percent.
+    pub fn average(&self) -> Option<f64> {
+        self.outcomes.iter().find(|outcome| outcome.strategy == "average").map(|outcome| outcome.top1)
+    }
+
     fn section(&self, runs: &[Run]) -> String {
         let names: Vec<&str> = self.members.iter().map(|&member| runs[member].name.as_str()).collect();
         let mut words = format!(
@@ -144,7 +149,7 @@ impl Fused {
             ]
         };
         let rows: Vec<Vec<Cell>> = self.outcomes.iter().enumerate().map(row).collect();
-        let head = ["Strategy", "Weights", "Accuracy (top-1, %)", "Top-5 accuracy (%)", "Mean class accuracy (%)"];
+        let head = ["Strategy", "Weights", "Accuracy (%)", "Top-5 (%)", "Class mean (%)"];
         table("Accuracy of each way to combine the runs", &head, &rows)
     }
 

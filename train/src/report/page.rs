@@ -26,11 +26,13 @@ pub fn page(runs: &[Run], data: Option<&Path>) -> String {
     } else {
         String::new()
     };
+    let fused = fused::fuse_runs(runs);
+    let average = fused.as_ref().and_then(|fused| fused.as_ref().ok()?.average());
     let body = [
         format!("<header><h1>{}</h1>{about}</header>", escape(&title)),
-        summary::summary(&views),
+        summary::summary(&views, average),
         summary::faults(runs),
-        fused::fusion(runs),
+        fused::fusion(runs, fused.as_ref()),
         training::training(&all),
         classes::classes(&views),
         worst::worst_videos(&views),

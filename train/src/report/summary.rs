@@ -12,10 +12,11 @@ pub fn faults(runs: &[Run]) -> String {
 }
 
 /// Returns the answer of the page: one run's figures as tiles, or several runs' figures as a table.
-pub fn summary(views: &[View<'_>]) -> String {
+/// `average` is the accuracy of their average in percent, if they can be fused.
+pub fn summary(views: &[View<'_>], average: Option<f64>) -> String {
     match views {
         [view] => lead(view) + &tiles(view) + &under_way(view.run),
-        views => leader(views) + &comparison(views),
+        views => leader(views, average) + &comparison(views),
     }
 }
 
@@ -67,18 +68,21 @@ fn lead(view: &View<'_>) -> String {
     })
 }
 
-/// Names the most accurate of several runs.
-fn leader(views: &[View<'_>]) -> String {
+/// Gives the accuracy of the average of several runs, and names the most accurate run.
+fn leader(views: &[View<'_>], average: Option<f64>) -> String {
     let known = views.iter().filter_map(|view| Some((view, view.top1()?)));
     let best = known.reduce(|best, other| if other.1 > best.1 { other } else { best });
-    paragraph(&match best {
-        Some((view, top1)) => format!(
-            "The highest accuracy of these {} runs is {top1:.2} % of the {}, from the run {}.",
-            views.len(),
-            test_clips(view),
-            view.run.name
+    let Some((view, top1)) = best else {
+        return paragraph("None of these runs has been evaluated on test clips yet.");
+    };
+    let (name, clips) = (&view.run.name, test_clips(view));
+    paragraph(&match average {
+        Some(average) => format!(
+            "The average of these {} runs predicts the class of {average:.2} % of the {clips} correctly. The best \
+             single run is {name} with {top1:.2} %.",
+            views.len()
         ),
-        None => "None of these runs has been evaluated on test clips yet.".to_owned(),
+        None => format!("The best of these {} runs is {name}: {top1:.2} % of the {clips} are correct.", views.len()),
     })
 }
 
@@ -154,20 +158,20 @@ fn comparison(views: &[View<'_>]) -> String {
     let rows: Vec<Vec<Cell>> = views.iter().map(row).collect();
     let head = [
         "Run",
-        "Accuracy (top-1, %)",
-        "Top-5 accuracy (%)",
-        "Mean class accuracy (%)",
-        "Best epoch (from 0)",
-        "Epochs done",
+        "Accuracy (%)",
+        "Top-5 (%)",
+        "Class mean (%)",
+        "Best epoch",
+        "Epochs",
         "Time",
-        "Waiting for data (%)",
+        "Data wait (%)",
         "Stream",
         "Network",
         "Recipe",
         "Split",
     ];
-    let words = "Accuracy is that of the best epoch's network on the test clips; mean class accuracy counts each class \
-                 the same. Time includes training steps and test passes. Waiting for data is a share of the time of \
-                 training steps.";
+    let words = "Accuracy (top-1) and top-5 are those of the best epoch's network on the test clips. The class mean \
+                 counts each class the same. Epochs count from 0. Time includes training steps and test passes. Data \
+                 wait is the share of the training steps' time that was spent waiting for data.";
     table("Accuracy and time of each run", &head, &rows) + &note(words)
 }
