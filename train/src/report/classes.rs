@@ -150,7 +150,7 @@ fn matrix(view: &View<'_>, confusion: &Confusion, number: usize, of_run: &str) -
         ("as in the dataset", (0..n).collect()),
     ];
     let data = serde_json::to_string(&orders.each_ref().map(|(_, order)| order)).unwrap_or_default();
-    let margin = Margin::new().left(8).right(8).top(34).bottom(8);
+    let margin = Margin::new().left(24).right(8).top(34).bottom(8);
     let heading = format!("Confusion matrix{of_run}");
     let chart = Chart::new(480)
         .tools()

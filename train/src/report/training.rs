@@ -28,8 +28,13 @@ pub fn training(runs: &[&Run]) -> String {
 fn epoch_axis(runs: &[&Run]) -> Axis {
     let axis = Axis::new().title("Epoch (counted from 0)").tick_format("d").zero_line(false);
     let most = runs.iter().map(|run| run.epochs.len()).max().unwrap_or(0);
-    // With few epochs, plotly.js would put ticks between them.
-    if most <= 12 { axis.dtick(1.0) } else { axis }
+    match most {
+        // Around a single point, plotly.js would show epoch -1.
+        1 => axis.dtick(1.0).range(vec![-0.5, 0.5]),
+        // With few epochs, plotly.js would put ticks between them.
+        2..=12 => axis.dtick(1.0),
+        _ => axis,
+    }
 }
 
 /// Returns a logarithmic axis for these values, with ticks at 1, 2 and 5 times the powers of ten.
@@ -97,7 +102,7 @@ fn losses(runs: &[&Run]) -> String {
     let loss = |scored: Option<Scored>| scored.map(|scored| scored.loss);
     let epochs = runs.iter().flat_map(|run| &run.epochs);
     let axis = log_axis(epochs.flat_map(|epoch| [loss(epoch.test), loss(epoch.train)]).flatten()).hover_format(".4g");
-    let mut chart = Chart::new(HEIGHT).axes(epoch_axis(runs), axis.title("Cross-entropy loss (nats, log scale)"));
+    let mut chart = Chart::new(HEIGHT).axes(epoch_axis(runs), axis.title("Cross-entropy loss (log scale)"));
     for (number, run) in runs.iter().enumerate() {
         let test = line(run, |epoch| loss(epoch.test)).name(name(runs, run, run.judges()));
         let train = line(run, |epoch| loss(epoch.train)).name(name(runs, run, "train"));
