@@ -44,7 +44,7 @@ mod transfer;
 pub use algorithms::{choices, cudnn_version, follow};
 pub use cudnn::Choices;
 pub(crate) use device::tensor;
-pub use device::{Capability, Cost, CudaConfig, Gpu, gpus, open};
+pub use device::{Capability, Cost, CudaConfig, GpuInfo, gpus, open};
 pub(crate) use ops::sgd::{Moved, Rates, Rule, step};
 pub(crate) use ops::space_to_depth::SpaceToDepth;
 pub(crate) use ops::{conv, elementwise, loss, norm, pixels, pool};

@@ -13,6 +13,6 @@ pub(super) use gpu::{BLOCK, Gpu};
 pub use gpu::{CudaConfig, open};
 pub(crate) use memory::tensor;
 pub(super) use memory::{Operand, address, address_of_first, float_type, fresh, start};
-pub use support::{Capability, Gpu, gpus};
+pub use support::{Capability, GpuInfo, gpus};
 pub use timer::Cost;
 pub(super) use timer::{Timed, Timer};

@@ -9,7 +9,7 @@ use std::fmt;
 /// A GPU that the driver lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Gpu {
+pub struct GpuInfo {
     /// The name, such as `NVIDIA H100 80GB HBM3`.
     pub name: String,
     /// The compute capability.
@@ -35,7 +35,7 @@ const LEAST: Capability = Capability(8, 0);
 /// # Errors
 /// Returns an error if the driver does not work, or if it is too old for the CUDA version of this
 /// program. The message contains the cure.
-pub fn gpus() -> Result<Vec<Gpu>> {
+pub fn gpus() -> Result<Vec<GpuInfo>> {
     match result::init() {
         // There is a driver but no GPU, or CUDA_VISIBLE_DEVICES hides all of them.
         Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE)) => return Ok(Vec::new()),
@@ -48,7 +48,7 @@ pub fn gpus() -> Result<Vec<Gpu>> {
     (0..result::device::get_count().w()?).map(gpu).collect()
 }
 
-fn gpu(ordinal: i32) -> Result<Gpu> {
+fn gpu(ordinal: i32) -> Result<GpuInfo> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
     };
@@ -56,12 +56,12 @@ fn gpu(ordinal: i32) -> Result<Gpu> {
     // SAFETY: the device comes from the driver.
     let attribute = |attribute| unsafe { result::device::get_attribute(device, attribute) }.w();
     let capability = Capability(attribute(MAJOR)? as u32, attribute(MINOR)? as u32);
-    Ok(Gpu { name: result::device::get_name(device).w()?, capability })
+    Ok(GpuInfo { name: result::device::get_name(device).w()?, capability })
 }
 
 /// Checks that kernels compiled to this PTX run on a GPU. The error explains why not.
-pub(super) fn check(gpu: &Gpu, ptx: &[&str]) -> Result<()> {
-    let Gpu { name, capability } = gpu;
+pub(super) fn check(gpu: &GpuInfo, ptx: &[&str]) -> Result<()> {
+    let GpuInfo { name, capability } = gpu;
     // `bail!` would add a backtrace, which is of no use here.
     if *capability < LEAST {
         let text =
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_error_of_an_unsupported_gpu_names_it_and_the_cure() {
-        let gpu = |major, minor| Gpu { name: "NVIDIA A10".into(), capability: Capability(major, minor) };
+        let gpu = |major, minor| GpuInfo { name: "NVIDIA A10".into(), capability: Capability(major, minor) };
         let ptx = ".target sm_90a\n";
         assert!(check(&gpu(9, 0), &[ptx, ".target sm_80\n"]).is_ok());
         let error = |gpu| check(&gpu, &[ptx]).unwrap_err().to_string();

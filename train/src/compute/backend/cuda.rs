@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow, bail};
 pub use candle_convnet::cuda::{
     Choices, Download, Downloads, Pinned, Recording, Upload, Uploads, choices, cudnn_version, follow, record, rehearse,
 };
-use candle_convnet::cuda::{CudaConfig, Gpu, gpus as visible, open as open_gpu, peaks, profile as spent_by_op};
+use candle_convnet::cuda::{CudaConfig, GpuInfo, gpus as visible, open as open_gpu, peaks, profile as spent_by_op};
 use candle_core::{DType, Device};
 
 /// The end of each error about a GPU: a cure that always works.
@@ -17,7 +17,7 @@ pub fn first() -> Result<Option<usize>> {
 }
 
 /// Lists all GPUs; the list is empty without a driver.
-fn gpus() -> Result<Vec<Gpu>> {
+fn gpus() -> Result<Vec<GpuInfo>> {
     if cuda_delayload::load_driver().is_err() {
         return Ok(Vec::new());
     }
