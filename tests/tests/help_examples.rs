@@ -79,7 +79,7 @@ fn film(dir: &Path) {
 fn small(dir: &Path, example: &str) -> String {
     let words: Vec<&str> = example.split_whitespace().collect();
     match words[1] {
-        "spatial" | "temporal" if example.contains("--dry-run") => example.to_owned(),
+        "spatial" | "temporal" if example.contains("--dry-run") => format!("{example} --input-size 32"),
         // One more epoch than the run has.
         "spatial" | "temporal" if example.contains("--resume") => format!("{example} --epochs 2"),
         "spatial" | "temporal" => {

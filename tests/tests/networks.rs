@@ -75,7 +75,45 @@ fn a_prediction_is_what_the_scores_say() {
     order.sort_by(|a, b| b.0.total_cmp(&a.0));
     assert_eq!(said["top5"][0]["class"], order[0].1, "the most likely class comes first");
     let text = ucftrain(&format!("predict --run {{}}/sp --data {{}}/packed --clip V_{}.avi", &clip[2..])).ok();
-    assert!(text.contains("each sample") && text.lines().count() > 19, "{text}");
+    let winner = text.lines().last().unwrap().strip_prefix("prediction: ").unwrap();
+    assert!(winner.ends_with(" %") && text.lines().count() < 12, "{text}");
+    let temp = tempfile::tempdir().unwrap();
+    let sheet = temp.path().join("sheet.png").display().to_string();
+    let line =
+        format!("predict --run {{}}/sp --run {{}}/te --data {{}}/packed --clip {clip} --samples --sheet {sheet}");
+    let text = ucftrain(&line).ok();
+    let text = text.strip_prefix(&format!("contact sheet: {sheet}\n")).unwrap();
+    assert!(text.contains("sp, each RGB frame: ") && text.contains("te, each stack of 10 flow frames: "), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains(order[0].1) && last.ends_with(" % (average of 2 networks)"), "{text}");
+    assert!(text.lines().count() > 2 * 19, "{text}");
+    let frames = clipshard::Dataset::open(runs().join("packed")).unwrap().manifest().clips.clone();
+    let frames = frames.iter().find(|other| other.id == *clip).unwrap().frames["rgb"];
+    assert!(text.lines().next().unwrap().ends_with(&format!(", {frames} frames")), "{text}");
+}
+
+#[test]
+fn a_test_on_clips_of_the_training_says_so() {
+    let data = clipshard::Dataset::open(runs().join("packed")).unwrap();
+    let clips = &data.manifest().clips;
+    let tested = clips.iter().filter(|clip| clip.subsets[1] == clipshard::Subset::Test);
+    let trained = tested.clone().filter(|clip| clip.subsets[0] == clipshard::Subset::Train).count();
+    let tested = tested.count();
+    assert!(trained > 0);
+    let done = ucftrain("eval --run {}/sp --data {}/packed --split 2");
+    let note = format!(
+        "note: {trained} of the {tested} test clips of split 2 are training clips of split 1, on which this network \
+         was trained; the accuracy is too high\n"
+    );
+    assert!(done.stderr.contains(&note), "{}", done.stderr);
+    done.ok();
+    let said = |more: &str| ucftrain(&format!("eval --run {{}}/sp --data {{}}/packed --json {more}")).json();
+    assert_eq!(
+        (said("--split 2")["trained_clips"].as_u64(), said("")["trained_clips"].as_u64()),
+        (Some(trained as u64), Some(0))
+    );
+    let done = ucftrain("eval --run {}/sp --data {}/packed");
+    assert!(!done.stderr.contains("note: "), "{}", done.stderr);
 }
 
 #[test]
@@ -271,6 +309,10 @@ fn a_network_goes_out_and_comes_back_as_the_reference_code_would_save_it() {
     let spatial = import.replace("temporal", "spatial");
     let error = ucftrain(&format!("{spatial} {}", temp.path().join("x").display())).error(1);
     assert!(error.contains("conv1.weight has shape [64, 20, 7, 7]"), "{error}");
+    assert!(error.contains("these are weights of a temporal network with 20 input channels"), "{error}");
+    candle_core::safetensors::save(&tensors(&runs().join("sp/best.safetensors")), &theirs).unwrap();
+    let error = ucftrain(&format!("{import} {}", temp.path().join("x").display())).error(1);
+    assert!(error.contains("these are weights of a spatial network with 3 input channels"), "{error}");
 }
 
 #[test]
@@ -399,6 +441,13 @@ fn a_training_starts_from_a_network_of_this_program_in_whichever_file_it_is() {
     let expected = from("{}/te/best.safetensors", "best");
     assert!(from(&file("rotated.safetensors"), "rotated") == expected, "flow channels are turned back");
     assert!(from("{}/te/checkpoint.safetensors", "checkpoint") == expected, "a checkpoint's network is its start");
+    let line = "spatial --data {}/packed --weights {}/te/best.safetensors --input-size 32";
+    for more in ["--dry-run".to_owned(), format!("--run {}", file("spatial"))] {
+        let error = ucftrain(&format!("{line} {more}")).error(1);
+        assert!(error.contains("these are weights of a temporal network with 20 input channels"), "{error}");
+    }
+    assert!(!temp.path().join("spatial").exists());
+    ucftrain("temporal --data {}/packed --weights {}/sp/best.safetensors --input-size 32 --dry-run").ok();
 }
 
 /// Writes the network of `te` with changed metadata or tensors.

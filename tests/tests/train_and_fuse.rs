@@ -204,7 +204,8 @@ fn held_out_groups_choose_the_best_epoch_and_the_test_clips_are_seen_once() {
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains(&format!("{:.2}", eval["top1"].as_f64().unwrap())) && !page.contains("of another epoch"));
     // The run is already complete, so resuming does nothing.
-    run("ucftrain", &args(temp.path(), "temporal --run {}/a --resume")).ok();
+    let text = run("ucftrain", &args(temp.path(), "temporal --run {}/a --resume")).ok();
+    assert!(text.starts_with("the run has finished: 2 of 2 epochs\nto train longer, add --epochs N"), "{text}");
     let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
     assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
     let wrong = train(temp.path(), "b", "temporal", "--val-groups g99");

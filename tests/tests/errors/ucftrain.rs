@@ -138,6 +138,7 @@ fn usage() -> Vec<Case> {
             .prepare(|dir| fs::write(dir.join("my.toml"), "lr = \"fast\"\n").unwrap()),
         dry("A configuration file of the other stream", "--config my.toml")
             .prepare(|dir| fs::write(dir.join("my.toml"), "stream = \"temporal\"\n").unwrap()),
+        dry("A list with a space after the comma", "--val-groups 'g02, g99'"),
         dry("A configuration file that does not exist", "--config my.toml"),
         Case::new("No GPU", train("--device cuda:0")).only_if(!cfg!(feature = "cuda")),
         Case::new("An unknown device", train("--device gpu")),
@@ -162,6 +163,19 @@ fn files(shared: &Path) -> Vec<Case> {
             },
         ),
         Case::new("Frames are smaller than the crop", train("").replace("--input-size 32", "--input-size 224")),
+        Case::new("Frames are smaller than the crop, in a dry run", "ucftrain spatial --data packed --dry-run"),
+        Case::new(
+            "A weights file that does not exist, in a dry run",
+            "ucftrain temporal --data packed --dry-run --weights resnet18.pth",
+        ),
+        Case::new("A split without test clips", train("").replace("packed", "untested")).prepare(|dir| {
+            fs::create_dir(dir.join("lists")).unwrap();
+            for file in ["classInd.txt", "trainlist01.txt"] {
+                fs::copy(dir.join("tree/lists").join(file), dir.join("lists").join(file)).unwrap();
+            }
+            fs::write(dir.join("lists/testlist01.txt"), "").unwrap();
+            run("ucfpack", &args(dir, "build --tree {}/tree --lists {}/lists --out {}/untested --flow-size 32")).ok();
+        }),
         Case::new("A damaged record", train("").replace("--threads 2", "--threads 1")).prepare(damage_frames),
         Case::new("A weights file that does not exist", train("").replace("none", "resnet18.pth")),
         Case::new("A weights file that is text", train("").replace("none", "notes.txt")),
@@ -331,6 +345,10 @@ fn fusion() -> Vec<Case> {
     let fuse = |title, line: &str| Case::new(title, format!("ucftrain fuse {line}"));
     vec![
         fuse("fuse: one scores file", "a.csv"),
+        fuse("fuse: the same scores twice", "a.csv a.csv"),
+        fuse("fuse: a copy of the scores", "a.csv copy.csv").prepare(|dir| {
+            fs::copy(dir.join("a.csv"), dir.join("copy.csv")).unwrap();
+        }),
         fuse("fuse: a file that does not exist", "a.csv c.csv"),
         fuse("fuse: a folder without scores", "a.csv tree"),
         fuse("fuse: a text file", "a.csv notes.txt"),

@@ -68,6 +68,42 @@ fn an_old_checkpoint_without_settings_is_resumed_by_its_configuration() {
 }
 
 #[test]
+fn a_finished_run_says_that_it_has_finished() {
+    let temp = tempfile::tempdir().unwrap();
+    let run_dir = copy_of_whole(temp.path());
+    for more in ["", "--epochs 1"] {
+        let text = resume(&run_dir, more).ok();
+        let head =
+            "the run has finished: 2 of 2 epochs\nto train longer, add --epochs N with N above 2\n\nbest epoch: ";
+        assert!(text.starts_with(head) && !text.contains("training: "), "{more}: {text}");
+        let page = run_dir.join("report.html");
+        assert_eq!(text.lines().last().unwrap(), format!("report: {}", page.display()), "{text}");
+        assert!(fs::read_to_string(run_dir.join("config.toml")).unwrap().contains("\nepochs = 2\n"));
+    }
+    let text = resume(&run_dir, "--epochs 3").ok();
+    assert!(text.starts_with("training: ") && text.contains("\nepoch  train loss"), "{text}");
+    // Only the plateau schedule allows more epochs.
+    Done::of(training(temp.path(), "cosine", "--schedule cosine --epochs 1")).ok();
+    let text = resume(&temp.path().join("cosine"), "").ok();
+    assert!(text.starts_with("the run has finished: 1 of 1 epochs\n\nbest epoch: "), "{text}");
+}
+
+#[test]
+fn the_note_about_a_low_learning_rate_comes_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let run_dir = copy_of_whole(temp.path());
+    change_state(&run_dir, |state| {
+        (state.plateau.lr, state.plateau.best, state.plateau.bad_epochs) = (1e-4, Some(0.0), 1);
+    });
+    let text = resume(&run_dir, "--epochs 4").ok();
+    let note = "note: the learning rate has fallen from 1e-2 to 1e-5, so further epochs will hardly change the \
+                network; Ctrl-C ends the training and keeps the best epoch\n";
+    assert_eq!(text.matches(note).count(), 1, "{text}");
+    let text = resume(&run_dir, "--epochs 7").ok();
+    assert!(!text.contains("note: "), "{text}");
+}
+
+#[test]
 fn every_seed_of_64_bits_trains_and_resumes() {
     let temp = tempfile::tempdir().unwrap();
     for seed in ["9223372036854775808", "18446744073709551615"] {

@@ -2,13 +2,13 @@
 
 use super::compute::ComputeArgs;
 use super::network::NetworkArgs;
-use crate::base::console::{Console, document, result};
+use crate::base::console::{Console, document, note, result};
 use crate::base::heading::{EVALUATION, INPUT, OUTPUT};
 use crate::base::stop::Stop;
 use crate::base::table::table;
 use crate::cli::cure::Uncured;
 use crate::cli::io::IoArgs;
-use crate::input::{self, check_geometry};
+use crate::input::{self, check_geometry, trained_clips};
 use crate::run::loaded_network::LoadedNetwork;
 use crate::training::evaluation::Evaluation;
 use anyhow::{Context, Result, bail};
@@ -94,6 +94,14 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         skip_damaged: args.skip_damaged,
         keeps_samples: args.sample_scores.is_some(),
     };
+    let trained = trained_clips(&data, &clips, &network.split);
+    if trained > 0 && !args.json {
+        let (n, used) = (clips.len(), &network.split);
+        note(&format!(
+            "note: {trained} of the {n} test clips of split {split} are training clips of split {used}, on which this \
+             network was trained; the accuracy is too high"
+        ));
+    }
     let stop = Stop::on_signals()?;
     let Some(outcome) = evaluation.run(&model.net, console, &stop).cured(!args.skip_damaged)? else {
         return Err(stop
@@ -115,7 +123,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         let json = json!({
             "stream": network.stream, "split": split, "clips": clips.len(),
             "loss": scored.loss, "top1": scored.top1, "top5": scored.top5,
-            "damaged_samples": outcome.damaged,
+            "damaged_samples": outcome.damaged, "trained_clips": trained,
         });
         return Ok(document(&json)?);
     }

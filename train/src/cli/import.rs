@@ -8,7 +8,7 @@ use crate::base::usage::Usage;
 use crate::cli::io::Io;
 use crate::formats::flow_order::{FlowOrder, natural_order};
 use crate::formats::network::Network;
-use crate::formats::{network_file, safetensors_file};
+use crate::formats::{network_file, safetensors_file, weights};
 use crate::run::loaded_network::different_classes;
 use crate::settings::Recipe;
 use crate::stream::Stream;
@@ -262,7 +262,8 @@ fn checked_tensors(network: &Network, tensors: &HashMap<String, Tensor>, path: &
     let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
     let config = ResNetConfig::new(depth, network.stream.channels(), network.classes.len());
     let model = Model::random(&config, 0, &Device::Cpu)?;
-    model.load_tensors(tensors).with_context(|| path.display().to_string())?;
+    let loaded = model.load_tensors(tensors).map_err(|error| weights::explained(error, network.stream));
+    loaded.with_context(|| path.display().to_string())?;
     Ok(model.tensors())
 }
 

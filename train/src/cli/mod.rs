@@ -64,7 +64,7 @@ enum Command {
     Fuse(fuse::FuseArgs),
     /// Classify one clip or video
     ///
-    /// Prints the five most likely classes, and the prediction for each sample.
+    /// Prints the probabilities of the five most likely classes, and the prediction.
     #[command(after_help = predict::EXAMPLES)]
     Predict(predict::PredictArgs),
     /// Write a network for PyTorch, with the tensor names of torchvision

@@ -11,14 +11,16 @@ use crate::compute::device::{Compute, set_threads};
 use crate::formats::safetensors_file;
 use crate::input::{self, SLOTS, check_geometry, limit};
 use crate::report;
-use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, RunFolder};
+use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, REPORT_FILE, RunFolder};
 use crate::run::state::{Seconds, State};
+use crate::schedule::Schedule;
 use crate::settings::{Difference, Given, Settings};
 use crate::stream::Stream;
 use crate::training::printed::plan_lines;
-use crate::training::start::{Start, first_state};
+use crate::training::start::{Start, first_model, first_state};
 use crate::training::trainer::{End, Trainer};
 use anyhow::{Result, bail};
+use candle_core::Device;
 use clip_loader::{Crop, Split, Work};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -57,7 +59,10 @@ pub struct TrainArgs {
     /// Stop after N steps in total, including those before --resume
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub limit_steps: Option<u64>,
-    /// Print the numbers of clips, samples and steps without training
+    /// Print the numbers of clips, steps and epochs without training
+    ///
+    /// Also checks the sizes of the frames, and the weights file if --weights names one. Writes
+    /// nothing.
     #[arg(long, help_heading = RUN)]
     pub dry_run: bool,
     /// Print one JSON document on stdout, and events on stderr
@@ -86,7 +91,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         Some(dir) if args.resume && !args.dry_run => Some(RunFolder::open(dir, Existing::Resume)?),
         _ => None,
     };
-    let settings = settings(stream, args)?;
+    let mut settings = settings(stream, args)?;
     let data = Arc::new(args.io.io.open(&settings.data)?);
     let mut split = input::split(&data, &settings.split, stream)?;
     input::hold_out(&mut split, &data, &settings.val_groups)?;
@@ -94,12 +99,15 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         let (n, ids) = (split.left_out.len(), split.left_out.join(", "));
         note(&format!("note: skipped {n} clips with fewer than 10 flow frames: {ids}"));
     }
+    check_geometry(&data, &split.train, stream, settings.view.crop, settings.input_size)?;
+    check_geometry(&data, &split.test, stream, Crop::Whole, settings.input_size)?;
     if args.dry_run {
+        if settings.weights != "none" && !args.resume {
+            first_model(&settings, data.manifest().classes.len(), &Device::Cpu)?;
+        }
         return dry_run(&settings, &split, console);
     }
     let Some(dir) = &args.run else { bail!(Usage("--run DIR is missing: name a folder for the results".into())) };
-    check_geometry(&data, &split.train, stream, settings.view.crop, settings.input_size)?;
-    check_geometry(&data, &split.test, stream, Crop::Whole, settings.input_size)?;
     let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
     let fresh = first_state(&settings, &data, &compute)?;
@@ -113,6 +121,8 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     if settings.partial_bn {
         model.net.freeze_norms();
     }
+    // A run cannot have fewer epochs than it has finished.
+    settings.epochs = settings.epochs.max(state.cursor.epoch);
     folder.write_config(&settings)?;
     let began = json!({
         "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),
@@ -120,10 +130,6 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "build": data.manifest().build,
     });
-    for line in plan_lines(&settings, &split) {
-        console.say(&line);
-    }
-    console.say(&memory_line(&settings));
     let mut trainer = Trainer {
         settings: &settings,
         data: &data,
@@ -138,6 +144,14 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         limit_steps: args.limit_steps,
         stop,
     };
+    if trainer.is_finished() {
+        say_finished(&trainer);
+    } else {
+        for line in plan_lines(&settings, &split) {
+            console.say(&line);
+        }
+        console.say(&memory_line(&settings));
+    }
     trainer.log(&began)?;
     let end = trainer.run().cured(!settings.skip_damaged)?;
     report::after_training(folder.dir());
@@ -151,11 +165,21 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
 fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
     let mut given = args.given.clone();
     if let Some(path) = &args.config {
-        given = given.over(&Given::from_file(path)?)?;
+        let file = Given::from_file(path)?;
+        check_stream(&file, stream, |other| format!("{}: these settings are for a {other} run", path.display()))?;
+        given = given.over(&file)?;
     }
     match &args.run {
         Some(dir) if args.resume => resumed_settings(dir, &given, stream, args.dry_run),
         _ => given.complete(stream, args.dry_run),
+    }
+}
+
+/// Checks that settings are for this stream. `fault` describes settings for another one.
+fn check_stream(given: &Given, stream: Stream, fault: impl Fn(Stream) -> String) -> Result<()> {
+    match given.stream.filter(|&other| other != stream) {
+        Some(other) => bail!(Usage(format!("{}; use `ucftrain {other}`", fault(other)))),
+        None => Ok(()),
     }
 }
 
@@ -167,6 +191,7 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     Existing::Resume.check(dir)?;
     let (config, checkpoint) = (dir.join(CONFIG_FILE), dir.join(CHECKPOINT_FILE));
     let file = Given::from_file(&config)?;
+    check_stream(&file, stream, |other| format!("{} is a {other} run", dir.display()))?;
     let settings = given.over(&file)?.complete(stream, dry_run)?;
     let state: State = safetensors_file::read_metadata(&checkpoint)?;
     // Checkpoints of older versions do not store settings. For those, config.toml decides.
@@ -198,7 +223,8 @@ fn dry_run(settings: &Settings, split: &Split, console: Console) -> Result<()> {
             "stream": settings.stream, "split": settings.split,
             "train_clips": split.train.len(), "test_clips": split.test.len(), "held_out_clips": split.held_out.len(),
             "test_samples": test_samples,
-            "train_steps": train_steps, "test_steps": test_steps, "left_out": split.left_out,
+            "train_steps": train_steps, "test_steps": test_steps, "epochs": settings.epochs,
+            "left_out": split.left_out,
         });
         return Ok(document(&plan)?);
     }
@@ -214,6 +240,17 @@ fn memory_line(settings: &Settings) -> String {
         "input: {} decoding threads, {SLOTS} batches of {} samples ahead ({megabytes:.1} MB)",
         settings.threads, settings.batch_size
     )
+}
+
+/// Prints that a resumed run is complete, and how to train longer.
+fn say_finished(trainer: &Trainer<'_>) {
+    let (settings, console) = (trainer.settings, trainer.console);
+    let epochs = settings.epochs;
+    console.say(&format!("the run has finished: {epochs} of {epochs} epochs"));
+    // Other schedules depend on the number of epochs.
+    if settings.schedule == Schedule::Plateau {
+        console.say(&format!("to train longer, add --epochs N with N above {epochs}"));
+    }
 }
 
 /// Prints the summary at the end of a run.
@@ -252,6 +289,10 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     }
     if state.damaged > 0 {
         console.say(&replaced(state.damaged));
+    }
+    let page = dir.join(REPORT_FILE);
+    if page.is_file() {
+        console.say(&format!("report: {}", page.display()));
     }
     if end == End::Stopped {
         console.say(&format!(

@@ -1,8 +1,9 @@
 //! Weights from PyTorch in each of its formats, and from files of ucftrain.
 
 use super::{network_file, safetensors_file};
-use anyhow::Result;
-use candle_convnet::read_weights;
+use crate::stream::Stream;
+use anyhow::{Result, anyhow};
+use candle_convnet::{Problem, WeightsError, read_weights};
 use candle_core::Tensor;
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,4 +18,24 @@ pub fn read(path: &Path) -> Result<HashMap<String, Tensor>> {
         return Ok(network_file::load(path)?.1);
     }
     Ok(read_weights(path)?)
+}
+
+/// Adds to an error about the weights of a network for `stream` that they are weights of the other
+/// stream, if they are.
+pub fn explained(error: WeightsError, stream: Stream) -> anyhow::Error {
+    let WeightsError::Mismatch { problems, .. } = &error else { return error.into() };
+    let channels = problems.iter().find_map(|problem| match problem {
+        Problem::Shape { name, found, .. } if name == "conv1.weight" => found.get(1).copied(),
+        _ => None,
+    });
+    let other = [Stream::Spatial, Stream::Temporal].into_iter().find(|other| Some(other.channels()) == channels);
+    match other.filter(|&other| other != stream) {
+        Some(other) => anyhow!(
+            "{error}: these are weights of a {other} network with {} input channels, but a {stream} network has {}; \
+             use other weights",
+            other.channels(),
+            stream.channels()
+        ),
+        None => error.into(),
+    }
 }

@@ -10,7 +10,7 @@ use crate::stream::{STACK_FRAMES, Stream};
 use crate::view::View;
 use anyhow::{Result, bail};
 use clip_loader::{Crop, Damage, Split, SplitClip, TestOptions, TestSamples, TrainOptions, TrainSamples};
-use clipshard::Dataset;
+use clipshard::{Dataset, Subset};
 use std::sync::Arc;
 
 /// Fewest flow frames of a usable clip: those of one stack.
@@ -42,12 +42,22 @@ pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
     })?;
     if split.train.is_empty() || split.test.is_empty() {
         let (train, test) = (split.train.len(), split.test.len());
-        bail!(
-            "{}: split {name} has {train} training clips and {test} test clips; use a split that has both",
-            data.dir().display()
-        );
+        let cure = if data.manifest().splits.len() > 1 {
+            "use a split that has both"
+        } else {
+            "pack the dataset again with both, from a CSV file or from folders train and test"
+        };
+        bail!("{}: split {name} has {train} training clips and {test} test clips; {cure}", data.dir().display());
     }
     Ok(split)
+}
+
+/// Counts the clips that are training clips of the split `trained`. Returns 0 if the dataset does
+/// not have that split.
+pub fn trained_clips(data: &Dataset, clips: &[SplitClip], trained: &str) -> usize {
+    let manifest = data.manifest();
+    let Some(number) = manifest.splits.iter().position(|split| split == trained) else { return 0 };
+    clips.iter().filter(|clip| manifest.clips[clip.clip].subsets[number] == Subset::Train).count()
 }
 
 /// Moves the clips of the groups from the training clips to the held-out clips.

@@ -17,6 +17,7 @@ use clipshard::read_regular;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Largest size of a configuration file.
 const MOST_BYTES: u64 = 1 << 20;
@@ -110,7 +111,10 @@ pub struct Given {
     ///
     /// Each one divides the learning rate by 10. Fractions are allowed. Required with --schedule
     /// steps, and an error with the other schedules.
-    #[arg(long, value_name = "EPOCH,EPOCH", value_delimiter = ',', help_heading = OPTIMISATION)]
+    #[arg(
+        long, value_name = "EPOCH,EPOCH", value_delimiter = ',', value_parser = trimmed::<f64>,
+        help_heading = OPTIMISATION
+    )]
     pub milestones: Option<Vec<f64>>,
     /// Factor for the learning rate of the first convolution [default: 1]
     #[arg(long, value_name = "X", help_heading = OPTIMISATION)]
@@ -151,7 +155,10 @@ pub struct Given {
     /// For example g08,g09. The run does not train on the clips of these groups, and tests on the
     /// test clips once, at the end. Without this option, the test clips select the best epoch, as
     /// in the reference run.
-    #[arg(long, value_name = "GROUP,GROUP", value_delimiter = ',', help_heading = EVALUATION)]
+    #[arg(
+        long, value_name = "GROUP,GROUP", value_delimiter = ',', value_parser = trimmed::<String>,
+        help_heading = EVALUATION
+    )]
     pub val_groups: Option<Vec<String>>,
     /// Samples per test clip [default: 19; tsn: 25]
     #[arg(long, value_name = "N", help_heading = EVALUATION)]
@@ -215,6 +222,11 @@ pub struct Given {
     pub keep_epochs: Option<usize>,
 }
 
+/// Parses an item of a list on the command line, such as `20, 30`.
+fn trimmed<T: FromStr>(text: &str) -> Result<T, T::Err> {
+    text.trim().parse()
+}
+
 impl Given {
     /// Reads a configuration file.
     ///
@@ -253,7 +265,7 @@ impl Given {
     /// A required setting is missing, or a value is not allowed.
     pub fn complete(self, stream: Stream, dry_run: bool) -> Result<Settings> {
         if let Some(other) = self.stream.filter(|&s| s != stream) {
-            bail!(Usage(format!("the settings are for the {other} stream; use `ucftrain {other}` with them")));
+            bail!(Usage(format!("the settings are for a {other} run; use `ucftrain {other}`")));
         }
         let Some(data) = &self.data else {
             bail!(Usage("--data DIR is missing: name the dataset folder that `ucfpack build` wrote".into()));

@@ -91,3 +91,18 @@ fn values_that_are_not_allowed_are_usage_errors() {
     assert!(fails(Given { stream: Some(Stream::Temporal), ..given() }).contains("ucftrain temporal"));
     assert!(toml::from_str::<Given>("learning-rate = 1").is_err());
 }
+
+#[test]
+fn lists_on_the_command_line_may_have_spaces_after_their_commas() {
+    use clap::Parser;
+
+    #[derive(clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        given: Given,
+    }
+    let line = ["ucftrain", "--val-groups", "g08, g09", "--milestones", "20, 30.5"];
+    let given = Program::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).given;
+    assert_eq!(given.val_groups.unwrap(), ["g08", "g09"]);
+    assert_eq!(given.milestones.unwrap(), [20.0, 30.5]);
+}

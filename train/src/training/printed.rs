@@ -4,14 +4,15 @@ use crate::run::state::EpochResult;
 use crate::settings::Settings;
 use clip_loader::Split;
 
-/// Returns the sizes of the training and of the test pass.
+/// Returns the sizes of the training and of the test pass, and the number of epochs.
 pub fn plan_lines(settings: &Settings, split: &Split) -> [String; 2] {
     let (train, side, batch) = (split.train.len(), settings.input_size, settings.batch_size);
     let channels = settings.stream.channels();
     let samples = split.validation().len() * settings.view.test_samples;
     let steps = |n: usize| n.div_ceil(batch);
+    let epochs = if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
     [
-        format!("training: {train} clips, {} steps of {batch} clips per epoch", steps(train)),
+        format!("training: {train} clips, {} steps of {batch} clips per epoch, {epochs}", steps(train)),
         format!(
             "{}: {} clips, {samples} samples of {channels} x {side} x {side}, {} steps of {batch} samples",
             if split.held_out.is_empty() { "testing" } else { "validation" },

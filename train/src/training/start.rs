@@ -135,13 +135,17 @@ fn optimiser(settings: &Settings, model: &Model) -> Result<Sgd> {
 }
 
 /// Creates the network of these settings with its initial weights.
-fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
+///
+/// # Errors
+/// The weights cannot be read, or do not fit the network.
+pub fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
     let config = ResNetConfig::new(settings.depth()?, settings.stream.channels(), classes);
     if settings.weights == "none" {
         return Ok(Model::random(&config, settings.seed, device)?);
     }
     let path = Path::new(&settings.weights);
-    Ok(Model::from_weights(&config, path, weights::read(path)?, settings.seed, device)?)
+    let model = Model::from_weights(&config, path, weights::read(path)?, settings.seed, device);
+    model.map_err(|error| weights::explained(error, settings.stream))
 }
 
 /// Largest size of a manifest that is read.

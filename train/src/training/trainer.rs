@@ -67,15 +67,24 @@ impl Trainer<'_> {
         self.split.train.len().div_ceil(self.settings.batch_size)
     }
 
+    /// Returns whether nothing remains to do: all epochs and the test of the best one are complete.
+    pub fn is_finished(&self) -> bool {
+        self.state.cursor.epoch >= self.settings.epochs && self.is_best_tested()
+    }
+
+    /// Returns whether the best network needs no test on the test clips any more.
+    fn is_best_tested(&self) -> bool {
+        let epochs = self.state.history.len();
+        self.split.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs)
+    }
+
     /// Trains until all epochs are complete, or until a signal or the step limit stops it.
     ///
     /// # Errors
     /// A sample cannot be read, a file cannot be written, the device fails, or training has
     /// diverged.
     pub fn run(&mut self) -> Result<End> {
-        if self.state.cursor.epoch < self.settings.epochs {
-            self.console.say(&self.epoch_table().head());
-        }
+        let mut has_head = false;
         while self.state.cursor.epoch < self.settings.epochs {
             if self.state.cursor.step < self.steps() {
                 if self.train_epoch()? == End::Stopped {
@@ -95,7 +104,14 @@ impl Trainer<'_> {
             }
             let Some(outcome) = outcome? else { return Ok(End::Stopped) };
             check(&outcome, &format!("at epoch {}", self.state.cursor.epoch))?;
-            self.end_epoch(&outcome, &tested)?;
+            let base_rate = self.state.plateau.lr;
+            let row = self.end_epoch(&outcome, &tested)?;
+            // The head comes with the first row: a training that stops before has no table.
+            if !std::mem::replace(&mut has_head, true) {
+                self.console.say(&self.epoch_table().head());
+            }
+            self.console.say(&row);
+            self.say_if_rate_is_spent(base_rate);
         }
         Ok(if self.test_best()? { End::Finished } else { End::Stopped })
     }
@@ -111,10 +127,10 @@ impl Trainer<'_> {
     /// Tests the best network once on the test clips, if held-out clips chose the best epoch.
     /// Returns false if a signal ended the pass.
     fn test_best(&mut self) -> Result<bool> {
-        let epochs = self.state.history.len();
-        if self.split.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs) {
+        if self.is_best_tested() {
             return Ok(true);
         }
+        let epochs = self.state.history.len();
         self.console.say("\nevaluating the best epoch on the test clips");
         let (_, tensors) = network_file::load(&self.folder.best())?;
         let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
@@ -210,9 +226,23 @@ impl Trainer<'_> {
         schedule.rate(self.state.plateau.lr, *warm_up, milestones, place)
     }
 
+    /// Prints a note if the end of an epoch lowered the rate of the plateau schedule so far that
+    /// further epochs are useless. `before` is the rate of that epoch. A later or resumed epoch
+    /// starts with the low rate, so it does not repeat the note.
+    fn say_if_rate_is_spent(&self, before: f64) {
+        let (start, now) = (self.settings.lr, self.state.plateau.lr);
+        let is_last = self.state.cursor.epoch >= self.settings.epochs;
+        if self.settings.schedule == Schedule::Plateau && !is_last && is_spent(start, now) && !is_spent(start, before) {
+            self.console.say(&format!(
+                "note: the learning rate has fallen from {start:e} to {now:.0e}, so further epochs will hardly change \
+                 the network; Ctrl-C ends the training and keeps the best epoch"
+            ));
+        }
+    }
+
     /// Ends an epoch whose test used the network `tested`: updates the history, the scheduler, the
-    /// best network, the files and the printed tables.
-    fn end_epoch(&mut self, outcome: &Outcome, tested: &[(String, Tensor)]) -> Result<()> {
+    /// best network and the files. Returns the row of the epoch.
+    fn end_epoch(&mut self, outcome: &Outcome, tested: &[(String, Tensor)]) -> Result<String> {
         let result = EpochResult {
             epoch: self.state.cursor.epoch,
             lr: self.rate(self.state.cursor.epoch, 0),
@@ -251,8 +281,7 @@ impl Trainer<'_> {
         self.log(&epoch_event(&result, is_best))?;
         self.folder.log_epoch(&result)?;
         self.save_checkpoint()?;
-        self.console.say(&self.epoch_table().row(&result, is_best));
-        Ok(())
+        Ok(self.epoch_table().row(&result, is_best))
     }
 
     /// Returns the name of the clips that choose the best epoch.
@@ -292,6 +321,12 @@ impl fmt::Debug for Trainer<'_> {
     }
 }
 
+/// Returns whether a learning rate is at most a thousandth of that at the start of the run. Allows
+/// for the rounding of three divisions by ten.
+fn is_spent(start: f64, now: f64) -> bool {
+    now <= start * 1e-3 * (1.0 + 1e-9)
+}
+
 /// The end of every error about a number that is NaN or infinite: the reason and the cure.
 pub(super) const DIVERGED: &str = "the training diverged; start a new run with a lower --lr";
 
@@ -301,5 +336,27 @@ fn check(outcome: &Outcome, place: &str) -> Result<()> {
     match outcome.fault() {
         Some(fault) => bail!("{fault} {place}: {DIVERGED}"),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::plateau::Plateau;
+
+    #[test]
+    fn a_rate_is_spent_after_three_plateaus() {
+        for start in [5e-4, 1e-2, 0.3] {
+            let mut plateau = Plateau::new(start);
+            let mut rates = vec![start];
+            for _ in 0..12 {
+                plateau.step(1.0);
+                if rates.last() != Some(&plateau.lr) {
+                    rates.push(plateau.lr);
+                }
+            }
+            let spent: Vec<bool> = rates.iter().map(|&rate| is_spent(start, rate)).collect();
+            assert_eq!(spent[..5], [false, false, false, true, true], "{rates:?}");
+        }
     }
 }

@@ -80,6 +80,11 @@ pub struct PredictArgs {
     /// An existing file is replaced.
     #[arg(long, value_name = "FILE.png", help_heading = OUTPUT)]
     pub sheet: Option<PathBuf>,
+    /// Print the prediction for each sample as well
+    ///
+    /// --json always contains the predictions for all samples.
+    #[arg(long, help_heading = OUTPUT)]
+    pub samples: bool,
     /// Print one JSON document instead of tables
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
@@ -133,17 +138,23 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let fused = average(&answers);
     if let Some(path) = &args.sheet {
         write_sheet((&data, number, label), (&classes, &answers, &fused), path)?;
+        console.say(&format!("contact sheet: {}", path.display()));
     }
     if args.json {
         return Ok(console::document(&document((&clip.id, label), &classes, &answers, &fused))?);
     }
     let of_label = label.map_or(String::new(), |label| format!(" of {label}"));
-    let frames = SplitClip::of(&data, number, "rgb").map_or(0, |clip| clip.flow_frames + 1);
-    let mut text = format!("{}{of_label}, {frames} frames\n\n", clip.id);
+    let count = |stream: Stream| clip.frames.get(stream.records()).copied().filter(|&frames| frames > 0);
+    let frames = match (count(Stream::Spatial), count(Stream::Temporal)) {
+        (Some(rgb), _) => format!("{rgb} frames"),
+        (None, flow) => format!("{} flow frames", flow.unwrap_or(0)),
+    };
+    let mut text = format!("{}{of_label}, {frames}\n\n", clip.id);
     text += &totals(&classes, &answers, &fused);
-    for answer in &answers {
+    for answer in answers.iter().filter(|_| args.samples) {
         text += &("\n".to_owned() + &of_samples(&classes, answer));
     }
+    text += &("\n".to_owned() + &last_line(&classes, answers.len(), &fused));
     Ok(console::result(&text)?)
 }
 
@@ -229,7 +240,15 @@ fn totals(classes: &[String], answers: &[Answer], fused: &[f32]) -> String {
         row
     };
     let rows: Vec<_> = greatest(fused, TOP).into_iter().map(row).collect();
-    table(&head, &rows)
+    let columns = if is_fused { "according to each network, and to their average" } else { "according to the network" };
+    format!("probability of each class in %, {columns}\n\n{}", table(&head, &rows))
+}
+
+/// Returns the prediction in one line.
+fn last_line(classes: &[String], networks: usize, fused: &[f32]) -> String {
+    let winner = greatest(fused, 1)[0];
+    let source = if networks > 1 { format!(" (average of {networks} networks)") } else { String::new() };
+    format!("prediction: {}, {} %{source}", classes[winner], percent(fused[winner]))
 }
 
 fn of_samples(classes: &[String], answer: &Answer) -> String {
@@ -238,10 +257,15 @@ fn of_samples(classes: &[String], answer: &Answer) -> String {
         vec![frame.to_string(), classes[class].clone(), percent(probabilities[class]), percent(probabilities[winner])]
     };
     let rows: Vec<_> = samples(answer).map(row).collect();
-    let of_winner = format!("{} %", classes[winner]);
-    let frame = if answer.stream == Stream::Spatial { "frame" } else { "from frame" };
-    format!("{} ({}), each sample\n\n", answer.name, answer.stream)
-        + &table(&[frame, "most likely", "%", &of_winner], &rows)
+    let (winner, of_winner) = (&classes[winner], format!("{} %", classes[winner]));
+    let (frame, sample) = match answer.stream {
+        Stream::Spatial => ("frame", "RGB frame"),
+        Stream::Temporal => ("from frame", "stack of 10 flow frames"),
+    };
+    format!(
+        "{}, each {sample}: the most likely class with its probability in %, and the probability of {winner}\n\n",
+        answer.name
+    ) + &table(&[frame, "most likely", "%", &of_winner], &rows)
 }
 
 fn document((id, label): (&str, Option<&str>), classes: &[String], answers: &[Answer], fused: &[f32]) -> Value {

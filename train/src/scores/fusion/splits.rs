@@ -5,6 +5,7 @@ use super::combine::{Ratio, Strategy};
 use super::held_out::HeldOut;
 use super::options::{FuseOptions, Space, in_space, mean_logits};
 use super::report::{Outcome, Report};
+use crate::base::console::note;
 use crate::base::usage::Usage;
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::scores::confusion::Confusion;
@@ -25,7 +26,7 @@ pub fn fuse(options: &FuseOptions) -> Result<Report> {
     let streams = splits[0].len();
     if let Some(few) = splits.iter().map(|split| split.len()).find(|&n| n < 2) {
         let of_split = if splits.len() == 1 { "" } else { " per split" };
-        return Err(Usage(format!("fusion needs two or more SCORES{of_split}, not {few}")).into());
+        return Err(Usage(format!("name two or more run folders or scores files{of_split}, not {few}")).into());
     }
     if let Some(other) = splits.iter().map(|split| split.len()).find(|&n| n != streams) {
         return Err(Usage(format!(
@@ -56,6 +57,7 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
     let names = options.names.as_deref().map(read_names).transpose()?;
     let scores = load_aligned(paths, names.as_deref())?;
     let (labels, source) = find_labels(options, paths, &scores)?;
+    warn_of_equal(paths, &scores);
     let first = &scores[0];
     let needs_held_out = options.fit || options.space == Space::Calibrated;
     let held_out = needs_held_out.then(|| HeldOut::load(options, paths, first)).transpose()?;
@@ -120,6 +122,21 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
     );
     let streams = paths.iter().map(|path| stream_name(path)).collect();
     Ok(Report { clips: labels.len(), results, splits: Vec::new(), heading, streams })
+}
+
+/// Prints a note if two files have the same scores, because their fusion cannot be better than one
+/// of them.
+fn warn_of_equal(paths: &[PathBuf], scores: &[Scores]) {
+    for (i, one) in scores.iter().enumerate() {
+        let Some(j) = (0..i).find(|&j| scores[j].logits == one.logits) else { continue };
+        let (first, second) = (paths[j].display(), paths[i].display());
+        let fault = if paths[j] == paths[i] {
+            format!("{first} is named twice")
+        } else {
+            format!("{first} and {second} have the same scores")
+        };
+        note(&format!("note: {fault}; name the scores of different networks"));
+    }
 }
 
 fn ratios(typed: &[String], streams: usize) -> Result<Vec<Ratio>, Usage> {

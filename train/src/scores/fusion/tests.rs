@@ -216,7 +216,7 @@ fn splits_are_averaged() {
         assert!((mean.mean_class - f64::midpoint(a.mean_class, b.mean_class)).abs() < 1e-9);
     }
     let message = error(&options(&[all.as_slice(), &[plus]].concat())).to_string();
-    assert!(message.contains("two or more SCORES per split, not 0"), "{message}");
+    assert!(message.contains("two or more run folders or scores files per split, not 0"), "{message}");
     let message = error(&FuseOptions { out: Some("x.npz".into()), ..options(&all) }).to_string();
     assert!(message.contains("--out works for one split only"), "{message}");
 }
@@ -286,7 +286,7 @@ fn files_that_do_not_match_are_refused() {
 fn wrong_usage_and_bad_data_are_different_errors() {
     let two = [golden("random1-a.npz"), golden("random1-b.npz")];
     let usage = |options: &FuseOptions| error(options).downcast_ref::<Usage>().map(ToString::to_string);
-    assert!(usage(&options(&two[..1])).unwrap().contains("two or more SCORES, not 1"));
+    assert!(usage(&options(&two[..1])).unwrap().contains("two or more run folders or scores files, not 1"));
     let with = |ratio: &str| FuseOptions { ratio: vec![ratio.into()], ..options(&two) };
     assert!(usage(&with("1:x")).unwrap().contains("\"1:x\""));
     assert_eq!(
