@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Checks shards, manifests and whole datasets with the independent reader in read_clipshard.py.
 
-    scripts/check_clipshards.py DIR_OR_FILE...
+    scripts/check_clipshards.py [-v] DIR_OR_FILE...
 
 Needs the module zstandard, or Python 3.14, to decode zstd records.
 
-Prints a line per record, then whether each file is valid or why it is refused. Exits with 1 if a
-file is refused.
+Prints a line per shard, then whether each file or folder is valid or why it is refused. Exits with 1 if one is refused.
+With -v, prints a line per record too: stream, clip, frame, plane, size, codec and the CRC-32 of its pixels, or of the
+file if it is a JPEG file.
 """
 
 import json, os, re, sys
@@ -49,25 +50,31 @@ def read_manifest(path):
     return m
 
 
-def check_shard(path):
-    shard = Shard(path)
+def check_shard(path, verbose):
+    shard, undecoded = Shard(path), 0
     for clip, name in enumerate(shard.ids):
         for i, e in enumerate(shard.entries(clip)):
             frame, plane = divmod(i, shard.header.planes)
             try:
                 shown = f"{crc32(shard.image(e)):08x}"
             except ImportError:
-                shown = "not decoded: install the module zstandard, or use Python 3.14"
-            print(f"{shard.stream} {name} {frame} {plane} {e.width}x{e.height}x{e.channels} codec {e.codec}: {shown}")
+                shown, undecoded = "not decoded", undecoded + 1
+            if verbose:
+                size = f"{e.width}x{e.height}x{e.channels}"
+                print(f"{shard.stream} {name} {frame} {plane} {size} codec {e.codec}: {shown}")
+    trailer, lost = shard.trailer, ""
+    if undecoded:
+        lost = f"; {undecoded} are not decoded: install the module zstandard, or use Python 3.14"
+    print(f"{path}: stream {shard.stream}, clips: {trailer.clips}, records: {trailer.records}{lost}")
     return shard
 
 
-def check_set(folder):
+def check_set(folder, verbose):
     m = read_manifest(os.path.join(folder, "manifest.json"))
     found = []
     for stream in m["streams"]:
         for entry in stream["shards"]:
-            shard = check_shard(os.path.join(folder, entry["file"]))
+            shard = check_shard(os.path.join(folder, entry["file"]), verbose)
             h, t = shard.header, shard.trailer
             listed = [entry[key] for key in SHARD_NUMBERS] + [stream[key] for key in ("name", "planes", "channels")]
             seen = [t.file_bytes, t.clips, t.records, t.crc32, shard.stream, h.planes, h.channels]
@@ -77,10 +84,12 @@ def check_set(folder):
     need(sorted(found) == sorted(listed), "the manifest lists other clips or frames than the shards hold")
 
 
-def refused(path):
-    check = check_set if os.path.isdir(path) else read_manifest if path.endswith(".json") else check_shard
+def refused(path, verbose):
     try:
-        check(path)
+        if path.endswith(".json") and not os.path.isdir(path):
+            read_manifest(path)
+        else:
+            (check_set if os.path.isdir(path) else check_shard)(path, verbose)
     except Exception as fault:  # Any exception that hostile bytes cause is a refusal.
         print(f"{path}: refused: {type(fault).__name__}: {fault}")
         return True
@@ -89,4 +98,12 @@ def refused(path):
 
 
 if __name__ == "__main__":
-    sys.exit(any([refused(path) for path in sys.argv[1:]]) if len(sys.argv) > 1 else __doc__)
+    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    paths = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if "-h" in options or "--help" in options:
+        print(__doc__.strip())
+        sys.exit()
+    if not paths or not {*options} <= {"-v"}:
+        print(__doc__.strip(), file=sys.stderr)
+        sys.exit(2)
+    sys.exit(any([refused(path, "-v" in options) for path in paths]))

@@ -7,6 +7,20 @@
 #
 # Needs Rust and a C compiler. If UCF_BIN names a folder with the programs, they are not built.
 set -euo pipefail
+case ${1:-} in
+  -h | --help)
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}"
+    exit
+    ;;
+  -*)
+    echo "error: unknown option $1; see $0 --help" >&2
+    exit 2
+    ;;
+esac
+if [ $# -gt 1 ]; then
+  echo "error: expected at most one folder; see $0 --help" >&2
+  exit 2
+fi
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=${1:-demo}
 if [ -e "$out" ] && [ ! -e "$out/.ucf-demo" ]; then

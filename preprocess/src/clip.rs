@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::quantity::counted;
+
 /// Smallest number of flow frames of a clip: a temporal sample is a stack of ten. A clip needs one more RGB frame.
 pub const MIN_FLOW_FRAMES: u32 = 10;
 
@@ -24,6 +26,8 @@ pub struct Fault {
     pub file: Option<PathBuf>,
     /// A description of the fault, with its cure.
     pub what: String,
+    /// Whether the source has nothing with the clip's name.
+    pub is_missing: bool,
 }
 
 /// The length of a clip that is too short.
@@ -39,12 +43,17 @@ pub struct Short {
 impl Absence {
     /// Creates a fault without a file.
     pub(crate) fn fault(what: impl Into<String>) -> Self {
-        Self::Fault(Fault { file: None, what: what.into() })
+        Self::Fault(Fault { file: None, what: what.into(), is_missing: false })
+    }
+
+    /// Creates the fault of a clip without any file or folder in the source.
+    pub(crate) fn missing(what: impl Into<String>) -> Self {
+        Self::Fault(Fault { file: None, what: what.into(), is_missing: true })
     }
 
     /// Creates a fault of a file.
     pub(crate) fn of_file(file: &Path, what: impl Into<String>) -> Self {
-        Self::Fault(Fault { file: Some(file.to_owned()), what: what.into() })
+        Self::Fault(Fault { file: Some(file.to_owned()), what: what.into(), is_missing: false })
     }
 
     /// Creates the reason for a clip in a tree with this number of flow frames.
@@ -55,6 +64,11 @@ impl Absence {
     /// Creates the reason for a video with this number of frames.
     pub(crate) fn short_video(file: &Path, frames: u32) -> Self {
         Self::Short(Short { file: Some(file.to_owned()), frames })
+    }
+
+    /// Returns whether the source has nothing with the clip's name.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Fault(Fault { is_missing: true, .. }))
     }
 
     /// Adds the file, unless there is one already.
@@ -74,10 +88,19 @@ impl fmt::Display for Absence {
         match self {
             Self::Fault(fault) => f.write_str(&fault.what),
             Self::Short(Short { file: None, frames }) => {
-                write!(f, "too short: it has {frames} flow frames, but needs at least {MIN_FLOW_FRAMES}")
+                write!(
+                    f,
+                    "too short: it has {}, but needs at least {MIN_FLOW_FRAMES}",
+                    counted((*frames).into(), "flow frame", "flow frames")
+                )
             }
             Self::Short(Short { frames, .. }) => {
-                write!(f, "too short: it has {frames} frames, but needs at least {}", MIN_FLOW_FRAMES + 1)
+                write!(
+                    f,
+                    "too short: it has {}, but needs at least {}",
+                    counted((*frames).into(), "frame", "frames"),
+                    MIN_FLOW_FRAMES + 1
+                )
             }
         }
     }

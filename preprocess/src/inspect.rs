@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::lists::clip_key;
+use crate::quantity::show_count;
 
 /// Statistics of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -191,7 +192,12 @@ pub fn find_clip(data: &Dataset, id: &str) -> Result<usize> {
             .iter()
             .find(|clip| clip_key(&clip.id).starts_with(key.trim_end_matches(|c: char| c.is_ascii_digit())));
         let example = near.or(clips.first()).map_or("", |clip| &clip.id);
-        Error::usage(format!("there is no clip {id} among the {} clips; one of them is {example}", clips.len()))
+        Error::usage(match clips.len() {
+            1 => format!("there is no clip {id}; the only clip is {example}"),
+            count => {
+                format!("there is no clip {id} among the {} clips; one of them is {example}", show_count(count as u64))
+            }
+        })
     })
 }
 

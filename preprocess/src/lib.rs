@@ -15,6 +15,7 @@ pub mod export;
 pub mod extract;
 pub mod inspect;
 mod jpeg;
+mod latin;
 pub mod limits;
 pub mod lists;
 pub mod pack;
@@ -33,4 +34,4 @@ mod versions;
 pub mod video;
 
 pub use clip::{Absence, Fault, MIN_FLOW_FRAMES, Short};
-pub use error::{Error, NamedError, NotWhole, Problem, Result, Setting, Skipped};
+pub use error::{Error, NamedError, NotWhole, Problem, Result, Setting, Skipped, SomeClasses};

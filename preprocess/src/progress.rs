@@ -70,7 +70,7 @@ impl Progress {
         self.begin_counting(label, total, "images");
     }
 
-    /// Starts a task with another name for its images, such as `frames`.
+    /// Starts a task with another name for its images, such as `samples`.
     pub fn begin_counting(&self, label: &'static str, total: Work, unit: &'static str) {
         if self.hidden {
             return;
@@ -179,6 +179,6 @@ mod tests {
         let done = Work { clips: 10, images: 5_000, bytes: 30_000_000 };
         let text = describe(total, done, "images", Duration::from_secs(10));
         assert_eq!(text, "10/40 clips, 500 images/s, 3.0 MB/s, 0:00:30 left");
-        assert_eq!(describe(Work { clips: 3, ..total }, Work::default(), "frames", Duration::ZERO), "0/3 clips");
+        assert_eq!(describe(Work { clips: 3, ..total }, Work::default(), "images", Duration::ZERO), "0/3 clips");
     }
 }

@@ -77,6 +77,11 @@ pub fn show_count(count: u64) -> String {
     out
 }
 
+/// Formats a count with its noun: `1 class`, `2,483 classes`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", show_count(count), if count == 1 { one } else { many })
+}
+
 /// Splits a text into its number and its unit. Returns `None` if it does not start with a number.
 fn split_unit(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
@@ -146,6 +151,7 @@ mod tests {
         assert_eq!(show_bytes(17_200_000_000), "17.2 GB");
         assert_eq!(show_count(2_483_295), "2,483,295");
         assert_eq!(show_count(95), "95");
+        assert_eq!([0, 1, 2_483].map(|n| counted(n, "class", "classes")), ["0 classes", "1 class", "2,483 classes"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::place::lock::OutputLock;
 use crate::place::staging::remove_fragments;
 use crate::progress::{Progress, Work};
+use crate::quantity::show_count;
 
 /// Checks the dataset in `dir` and returns all damage. A damaged manifest counts as damage.
 ///
@@ -74,10 +75,11 @@ pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
         let lacking: Vec<&str> =
             manifest.clips.iter().filter(|clip| !clip.frames.contains_key(name)).map(|clip| clip.id.as_str()).collect();
         if let Some(first) = lacking.first() {
-            notes.push(format!(
-                "{} clips (such as {first}) have no {name} records; a {name} shard may be missing",
-                lacking.len()
-            ));
+            let have = match lacking.len() {
+                1 => format!("clip {first} has"),
+                count => format!("{} clips (such as {first}) have", show_count(count as u64)),
+            };
+            notes.push(format!("{have} no {name} records; a {name} shard may be missing"));
         }
     }
     Ok(Rebuilt::Written { notes })

@@ -28,7 +28,7 @@ fn python() -> PathBuf {
 }
 
 fn lines(python: &Path, path: &Path) -> (bool, Vec<String>) {
-    let output = Command::new(python).arg(script()).arg(path).output().unwrap();
+    let output = Command::new(python).arg(script()).arg("-v").arg(path).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success(), text.lines().map(str::to_owned).collect())
 }
@@ -39,7 +39,7 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
     let python = python();
     let data = Dataset::open(golden()).unwrap();
     let mut decoder = Decoder::new().unwrap();
-    let mut expected = Vec::new();
+    let (mut expected, mut shards) = (Vec::new(), Vec::new());
     for stream in &data.manifest().streams {
         let name = &stream.spec.name;
         for (_, records) in data.clips(name).unwrap() {
@@ -59,9 +59,47 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
                 ));
             }
         }
+        for shard in &stream.shards {
+            let path = golden().join(&shard.file);
+            shards.push(format!(
+                "{}: stream {name}, clips: {}, records: {}",
+                path.display(),
+                shard.clips,
+                shard.records
+            ));
+        }
     }
     expected.push(format!("{}: valid", golden().display()));
-    assert_eq!(lines(&python, &golden()), (true, expected));
+    let (success, all) = lines(&python, &golden());
+    let (shard_lines, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|line| line.contains(": stream "));
+    assert!(success);
+    assert_eq!((others, shard_lines), (expected, shards));
+}
+
+#[test]
+#[cfg_attr(not(has_python_zstd), ignore = "needs a python3 with zstandard: scripts/python_env.sh")]
+fn it_prints_records_only_if_asked_and_its_help() {
+    let output = Command::new(python()).arg(script()).arg(golden()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let shards = std::fs::read_dir(golden())
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|ending| ending == "clipshard"));
+    assert!(output.status.success());
+    assert_eq!(text.lines().count(), shards.count() + 1, "{text}");
+    let help = Command::new(python()).arg(script()).arg("--help").output().unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && text.starts_with("Checks shards") && text.contains("-v"), "{text}");
+    assert_eq!(Command::new(python()).arg(script()).arg("--all").output().unwrap().status.code(), Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_demo_prints_its_help_and_refuses_options() {
+    let demo = |word: &str| Command::new("bash").args(["../scripts/demo.sh", word]).output().unwrap();
+    let help = demo("--help");
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && text.contains("scripts/demo.sh [DIR]") && !text.contains("set -"), "{text}");
+    assert_eq!(demo("--fast").status.code(), Some(2));
 }
 
 #[test]

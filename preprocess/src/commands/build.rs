@@ -13,11 +13,11 @@ use ucfpack::quantity::{show_bytes, show_count, show_duration};
 use ucfpack::source::{Layout, Location};
 use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
-use ucfpack::{Error, Problem, Skipped};
+use ucfpack::{Error, Problem, Skipped, SomeClasses};
 
-use super::clips_of;
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
+use super::{clips_of, images_of, option};
 use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowDevice, FlowSize, LayoutArg};
 
 /// Default level of zstd and LZ4-HC.
@@ -33,7 +33,7 @@ pub fn run_build(args: &BuildArgs) -> anyhow::Result<()> {
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
     let report = build(&options, Watch { progress: &progress, cancel: &cancel })?;
-    console::notes(&report.notes);
+    console::notes(report.notes.iter().cloned().chain(note_of_classes(report.some_classes.as_ref())));
     if args.json {
         return Ok(console::write_json(&report_json(&report))?);
     }
@@ -211,14 +211,14 @@ fn show_plan(report: &BuildReport, estimate: &Estimate) -> Page {
     let mut page = Page::default();
     let images: u64 = report.records.values().sum();
     let (clips, streams) = (clips_of(report.clips), by_stream(&report.records));
-    page.line(format_args!("would pack {clips}, {} images ({streams})", show_count(images)));
+    page.line(format_args!("would pack {clips}, {} ({streams})", images_of(images)));
     page.line(format_args!(
-        "reads {}, writes about {}, shards: {}; takes about {} (estimated from {} images)",
+        "reads {}, writes about {}, shards: {}; takes about {} (estimated from {})",
         show_bytes(estimate.bytes_in),
         show_bytes(estimate.bytes_out),
         by_stream(&report.shards),
         show_duration(estimate.seconds),
-        show_count(estimate.sampled_images)
+        images_of(estimate.sampled_images)
     ));
     if estimate.damaged_clips > 0 {
         page.line(format_args!("damaged in the sample: {}", clips_of(estimate.damaged_clips)));
@@ -232,11 +232,13 @@ pub fn show_packed(report: &BuildReport, verb: &str, place: &Path) -> Page {
     let mut page = Page::default();
     let images: u64 = report.records.values().sum();
     let seconds = report.seconds.max(1e-3);
-    let ratio = report.bytes_in as f64 / report.bytes_out.max(1) as f64;
+    let times = report.bytes_out as f64 / report.bytes_in as f64;
+    // A resumed build whose shards were all finished reads nothing.
+    let times = if report.bytes_in == 0 { String::new() } else { format!(" ({times:.1} times the size)") };
     let (clips, streams) = (clips_of(report.clips), by_stream(&report.records));
-    page.line(format_args!("{verb} {clips}, {} images ({streams}) into {}", show_count(images), place.display()));
+    page.line(format_args!("{verb} {clips}, {} ({streams}) into {}", images_of(images), place.display()));
     page.line(format_args!(
-        "read {}, wrote {} (ratio {ratio:.2}), shards: {}",
+        "read {}, wrote {}{times}, shards: {}",
         show_bytes(report.bytes_in),
         show_bytes(report.bytes_out),
         by_stream(&report.shards)
@@ -251,17 +253,22 @@ pub fn show_packed(report: &BuildReport, verb: &str, place: &Path) -> Page {
     page
 }
 
+/// Returns a note about classes without clips that stay in the class list.
+pub fn note_of_classes(classes: Option<&SomeClasses>) -> Option<String> {
+    classes.map(|classes| classes.note().named(&option))
+}
+
 /// Adds the skipped clips. `has_json` tells whether the command has the option `--json`, which lists all.
 pub fn show_skipped(page: &mut Page, skipped: &[Skipped], has_json: bool) {
     if skipped.is_empty() {
         return;
     }
-    page.line(format_args!("skipped {}:", clips_of(skipped.len() as u64)));
+    let hint = if has_json && skipped.len() > NAMED { " (--json lists all)" } else { "" };
+    page.line(format_args!("skipped {}{hint}:", clips_of(skipped.len() as u64)));
     for Skipped { clip, reason } in skipped.iter().take(NAMED) {
         page.line(format_args!("  {clip}: {reason}"));
     }
     if skipped.len() > NAMED {
-        let hint = if has_json { " (--json lists all)" } else { "" };
-        page.line(format_args!("  ... and {} more{hint}", show_count((skipped.len() - NAMED) as u64)));
+        page.line(format_args!("  ... and {} more", show_count((skipped.len() - NAMED) as u64)));
     }
 }

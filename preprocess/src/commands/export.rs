@@ -7,7 +7,7 @@ use ucfpack::quantity::{show_bytes, show_count};
 
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
-use super::{check_folder, clips_of};
+use super::{check_folder, clips_of, images_of};
 use crate::cli::{ExportArgs, PixelsArg};
 
 pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {
@@ -28,9 +28,9 @@ pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {
     console::notes(&report.notes);
     let mut page = Page::default();
     page.line(format_args!(
-        "exported {}, {} images byte for byte, {} encoded from pixels, {} to {}",
+        "exported {}, {} byte for byte, {} encoded from pixels, {} to {}",
         clips_of(report.clips),
-        show_count(report.untouched),
+        images_of(report.untouched),
         show_count(report.encoded),
         show_bytes(report.bytes),
         args.out.display()

@@ -3,13 +3,13 @@
 use ucfpack::console::{self, Page};
 use ucfpack::extract::{ExtractOptions, extract};
 use ucfpack::progress::{Progress, Watch};
-use ucfpack::quantity::{show_bytes, show_count};
+use ucfpack::quantity::show_bytes;
 use ucfpack::video::VideoOptions;
 
-use super::build::{dataset, gpu, show_skipped};
-use super::clips_of;
+use super::build::{dataset, gpu, note_of_classes, show_skipped};
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
+use super::{clips_of, images_of};
 use crate::cli::ExtractArgs;
 
 pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
@@ -34,12 +34,12 @@ pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {
         resume: args.resume,
     };
     let report = extract(&options, Watch { progress: &progress, cancel: &cancel })?;
-    console::notes(&report.notes);
+    console::notes(report.notes.iter().cloned().chain(note_of_classes(report.some_classes.as_ref())));
     let mut page = Page::default();
     page.line(format_args!(
-        "extracted {}, {} images, {} into {}; {} complete before",
+        "extracted {}, {}, {} into {}; {} complete before",
         clips_of(report.clips),
-        show_count(report.images),
+        images_of(report.images),
         show_bytes(report.bytes),
         args.out.display(),
         clips_of(report.kept)

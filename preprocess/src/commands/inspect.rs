@@ -8,12 +8,12 @@ use ucfpack::Error;
 use ucfpack::console::{self, Page};
 use ucfpack::inspect::{ClipSummary, RecordSummary, Summary, find_clip, summarise, summarise_clip};
 use ucfpack::progress::Progress;
-use ucfpack::quantity::{show_bytes, show_count};
+use ucfpack::quantity::{counted, show_bytes, show_count};
 use ucfpack::sheet::write_sheet;
 use ucfpack::verify::{Rebuilt, rebuild_manifest, verify};
 
-use super::check_folder;
 use super::threads::{processors, use_threads};
+use super::{check_folder, clips_of};
 use crate::cli::{InspectArgs, VerifyArgs};
 
 /// Number of classes up to which they are listed. More are only counted.
@@ -56,8 +56,8 @@ pub fn run_verify(args: &VerifyArgs) -> anyhow::Result<()> {
         let rate = show_bytes((report.bytes as f64 / seconds.max(1e-3)) as u64);
         let verdict = if report.damage.is_empty() { "no damage" } else { "damaged" };
         page.line(format_args!(
-            "checked {what} {} records, {} in {seconds:.1} s ({rate}/s): {verdict}",
-            show_count(report.records),
+            "checked {what} {}, {} in {seconds:.1} s ({rate}/s): {verdict}",
+            counted(report.records, "record", "records"),
             show_bytes(report.bytes)
         ));
         page.write_result()
@@ -98,13 +98,13 @@ pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
 fn show_summary(summary: &Summary) -> Page {
     let mut page = Page::default();
     let Summary { dataset, clips, classes, splits, groups, streams, build, .. } = summary;
-    let groups = if *groups > 0 { format!(", {} groups", show_count(*groups as u64)) } else { String::new() };
+    let groups = if *groups > 0 { format!(", {}", counted(*groups as u64, "group", "groups")) } else { String::new() };
     page.line(format_args!(
-        "{dataset}: {} clips, {} classes, {} splits, {} streams{groups}",
-        show_count(*clips as u64),
-        classes.len(),
-        splits.len(),
-        streams.len()
+        "{dataset}: {}, {}, {}, {}{groups}",
+        clips_of(*clips as u64),
+        counted(classes.len() as u64, "class", "classes"),
+        counted(splits.len() as u64, "split", "splits"),
+        counted(streams.len() as u64, "stream", "streams")
     ));
     page.gap();
     page.line(format_args!(
@@ -197,10 +197,10 @@ fn show_clip(clip: &ClipSummary) -> Page {
     for stream in &clip.streams {
         let records = &stream.records;
         page.line(format_args!(
-            "{}: {} frames, {} records in {}, {}, {} to {} bytes per record, {} in total",
+            "{}: {}, {} in {}, {}, {} to {} bytes per record, {} in total",
             stream.name,
-            show_count(records.frames),
-            show_count(records.records),
+            counted(records.frames, "frame", "frames"),
+            counted(records.records, "record", "records"),
             stream.shard,
             stored_as(records),
             show_count(records.smallest.into()),

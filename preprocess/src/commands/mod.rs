@@ -14,7 +14,7 @@ mod threads;
 use std::path::Path;
 
 use ucfpack::Error;
-use ucfpack::quantity::show_count;
+use ucfpack::quantity::counted;
 
 use crate::cli::{Cli, Command};
 
@@ -23,7 +23,12 @@ pub use signals::stopped_by;
 
 /// Returns a number of clips as text: `1 clip`, `13,320 clips`.
 fn clips_of(count: u64) -> String {
-    format!("{} {}", show_count(count), if count == 1 { "clip" } else { "clips" })
+    counted(count, "clip", "clips")
+}
+
+/// Returns a number of images as text.
+fn images_of(count: u64) -> String {
+    counted(count, "image", "images")
 }
 
 /// Checks that a folder exists.

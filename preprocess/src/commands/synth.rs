@@ -2,13 +2,13 @@
 
 use ucfpack::console::Page;
 use ucfpack::progress::{Progress, Watch};
-use ucfpack::quantity::{show_bytes, show_count};
+use ucfpack::quantity::show_bytes;
 use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
 use ucfpack::synth::{TreeOptions, make_tree};
 
-use super::clips_of;
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
+use super::{clips_of, images_of};
 use crate::cli::{LikeArg, SynthArgs};
 
 pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
@@ -25,9 +25,9 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
         let report = make_like_ucf101(&options, watch)?;
         let images = report.records.values().sum();
         page.line(format_args!(
-            "made {}, {} images {}, {} in {} ({:.1} s)",
+            "made {}, {} {}, {} in {} ({:.1} s)",
             clips_of(report.clips),
-            show_count(images),
+            images_of(images),
             match &args.images {
                 Some(dir) => format!("from {}", dir.display()),
                 None => format!("of {width}x{height}"),
@@ -52,9 +52,9 @@ pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
     let report = make_tree(&options, watch)?;
     let (appearances, motions) = report.factors;
     page.line(format_args!(
-        "made {}, {} images of {width}x{height}, {} in {}",
+        "made {}, {} of {width}x{height}, {} in {}",
         clips_of(report.clips),
-        show_count(report.images),
+        images_of(report.images),
         show_bytes(report.bytes),
         args.out.display()
     ));

@@ -12,4 +12,4 @@ pub use failure::{Error, NamedError, Result};
 pub(crate) use machine::{machine_cure, machine_fault};
 pub use problem::Problem;
 pub use setting::Setting;
-pub use skipped::{NotWhole, Skipped};
+pub use skipped::{NotWhole, Skipped, SomeClasses};

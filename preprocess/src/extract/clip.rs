@@ -33,7 +33,6 @@ pub(super) fn is_whole(out: &Path, id: &str, frames: u32, flow: bool) -> bool {
 /// Totals of one clip.
 #[derive(Default)]
 pub(super) struct Made {
-    pub frames: u64,
     pub images: u64,
     pub bytes: u64,
     pub notes: Vec<String>,
@@ -77,7 +76,7 @@ pub(super) fn extract_clip(
             let _ = fs::remove_dir_all(&place);
         }
     })?;
-    (made.frames, made.notes) = (seen.decoded.into(), seen.notes);
+    made.notes = seen.notes;
     for kind in kinds {
         put(&folder(kind), &options.out.join(FOLDERS[kind]).join(&listed.id))?;
     }

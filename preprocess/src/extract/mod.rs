@@ -28,9 +28,10 @@ use crate::pack::{DatasetKind, lists_missing};
 use crate::place::lock::OutputLock;
 use crate::place::name::{self, EXTRACT_FILE, is_fragment};
 use crate::progress::{Watch, Work};
-use crate::source::{FoundClip, Input, Location, Scan};
+use crate::source::{FoundClip, Input, Location, Scan, ScannedClip};
+use crate::stream::StreamKind;
 use crate::versions;
-use crate::video::{FlowMethod, VideoDecoder, VideoEncoder, VideoFile, VideoOptions};
+use crate::video::{FlowMethod, VideoDecoder, VideoEncoder, VideoFile, VideoOptions, frames_of};
 
 pub use self::options::{ExtractOptions, ExtractReport};
 
@@ -69,7 +70,10 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     let mut report = ExtractReport::default();
     report.notes.extend(input.found().into_iter().chain(mem::take(&mut scan.notes)));
     let asked = lists.clips.len() + strangers.len();
-    let not_whole = |faults| Err(Error::NotWhole(NotWhole::new(faults, asked, input.shown())));
+    let is_missing = |clip: &ScannedClip| clip.files.as_ref().is_err_and(Absence::is_missing);
+    report.some_classes = lists.present_classes(scan.clips.iter().map(is_missing));
+    let some_classes = report.some_classes.clone();
+    let not_whole = |faults| Err(Error::NotWhole(NotWhole::new(faults, asked, input.shown(), some_classes.clone())));
     let (tasks, mut faults) = tasks(&lists, scan, options, &mut report);
     faults.extend(strangers);
     if !faults.is_empty() && !options.keep_going {
@@ -163,8 +167,11 @@ fn run(
     report: &mut ExtractReport,
     watch: Watch<'_>,
 ) -> Result<Vec<Skipped>> {
-    let frames = tasks.iter().map(|(_, file)| u64::from(file.frames)).sum();
-    watch.progress.begin_counting("extracting", Work { clips: tasks.len() as u64, images: frames, bytes: 0 }, "frames");
+    let flow_planes = if options.video.flow.is_some() { u64::from(StreamKind::Flow.planes()) } else { 0 };
+    let images_of =
+        |file: &VideoFile| u64::from(file.frames) + flow_planes * u64::from(frames_of(StreamKind::Flow, file.frames));
+    let images = tasks.iter().map(|(_, file)| images_of(file)).sum();
+    watch.progress.begin("extracting", Work { clips: tasks.len() as u64, images, bytes: 0 });
     // If every thread has a clip, threads must not help each other with flow: a thread that waits
     // for help would start another clip.
     let threads = if tasks.len() < rayon::current_num_threads() { rayon::current_num_threads() } else { 1 };
@@ -177,7 +184,7 @@ fn run(
             let (report, damaged) = &mut *totals;
             match made {
                 Ok(made) => {
-                    watch.progress.add(Work { clips: 1, images: made.frames, bytes: file.bytes });
+                    watch.progress.add(Work { clips: 1, images: images_of(file), bytes: file.bytes });
                     report.clips += 1;
                     report.images += made.images;
                     report.bytes += made.bytes;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::Skipped;
+use crate::error::{Skipped, SomeClasses};
 use crate::pack::DatasetKind;
 use crate::video::VideoOptions;
 
@@ -41,6 +41,8 @@ pub struct ExtractReport {
     pub bytes: u64,
     /// Skipped clips, sorted by id.
     pub skipped: Vec<Skipped>,
+    /// The classes with clips, if the folder lacks all clips of others.
+    pub some_classes: Option<SomeClasses>,
     /// Remarks that are no errors.
     pub notes: Vec<String>,
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use clipshard::Subset;
 
+use crate::latin::composed;
+
 /// A clip of the split lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedClip {
@@ -20,6 +22,8 @@ pub struct ListedClip {
     pub subsets: Vec<Subset>,
     /// Group of related clips, such as those of one recording, if the lists have groups.
     pub group: Option<String>,
+    /// Line of the CSV file, if its path names the class folder.
+    pub row: Option<usize>,
 }
 
 impl ListedClip {
@@ -30,15 +34,22 @@ impl ListedClip {
 }
 
 /// Returns the key that all spellings of a clip's name share. The official lists spell
-/// `v_HandStandPushups_*`, while many trees have `v_HandstandPushups_*`.
+/// `v_HandStandPushups_*`, while many trees have `v_HandstandPushups_*`. File names from macOS have
+/// accents as characters of their own.
 ///
 /// ```
 /// use ucfpack::lists::clip_key;
 ///
+/// assert_eq!(clip_key("e\u{301}t\u{e9}"), clip_key("\u{e9}te\u{301}"));
 /// assert_eq!(clip_key("v_HandStandPushups_g01_c01"), clip_key("v_HandstandPushups_g01_c01"));
 /// ```
 pub fn clip_key(id: &str) -> String {
-    id.to_ascii_lowercase()
+    composed(&id.to_ascii_lowercase())
+}
+
+/// Returns whether two names differ at most in their spelling, as in [`clip_key`].
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
+    clip_key(a) == clip_key(b)
 }
 
 /// Collects the clips that lists name, by name and class.
@@ -53,6 +64,7 @@ pub(super) struct NamedClip {
     class: String,
     subsets: Vec<Subset>,
     pub(super) group: Option<String>,
+    pub(super) row: Option<usize>,
 }
 
 impl Clips {
@@ -72,6 +84,7 @@ impl Clips {
             class: classes[label].clone(),
             subsets: Vec::new(),
             group: None,
+            row: None,
         });
         clip.subsets.resize(clip.subsets.len().max(split + 1), Subset::Unused);
         match clip.subsets[split] {
@@ -87,10 +100,10 @@ impl Clips {
             *of_name.entry(key.clone()).or_default() += 1;
         }
         let clip = |((key, label), clip): ((String, usize), NamedClip)| {
-            let NamedClip { name, class_folder, class, mut subsets, group } = clip;
+            let NamedClip { name, class_folder, class, mut subsets, group, row } = clip;
             subsets.resize(splits, Subset::Unused);
             let id = if of_name.get(&key) == Some(&1) { name.clone() } else { format!("{class}__{name}") };
-            ListedClip { id, folder: name, class_folder: Some(class_folder), label: label as u32, subsets, group }
+            ListedClip { id, folder: name, class_folder: Some(class_folder), label: label as u32, subsets, group, row }
         };
         let mut clips: Vec<ListedClip> = self.clips.into_iter().map(clip).collect();
         clips.sort_unstable_by(|a, b| a.id.cmp(&b.id));

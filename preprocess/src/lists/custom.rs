@@ -65,6 +65,9 @@ impl Lists {
                 if row.group.is_some() {
                     clip.group.clone_from(&row.group);
                 }
+                if row.class_folder.is_some() {
+                    clip.row = Some(row.line);
+                }
                 Ok(())
             };
             subsets(row.part, &held_out).try_for_each(|(split, subset)| add(split, subset))?;
@@ -90,9 +93,14 @@ impl Lists {
         if as_parts.len() > 1 || !as_parts.is_empty() && as_parts.len() == classes.len() {
             return Err(Error::input(
                 Problem::from(format!(
-                    "{tree}: the folders {} are named like subsets, but contain no class folders; list the clips in \
-                     a CSV file (path,label,split) and pass it with ",
-                    as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
+                    "{tree}: {}; list the clips in a CSV file (path,label,split) and pass it with ",
+                    match as_parts.as_slice() {
+                        [only] => format!("the folder {only} is named like a subset, but contains no class folder"),
+                        _ => format!(
+                            "the folders {} are named like subsets, but contain no class folders",
+                            as_parts.into_iter().cloned().collect::<Vec<_>>().join(", ")
+                        ),
+                    }
                 ))
                 .name(Setting::Lists),
             ));
@@ -112,21 +120,25 @@ impl Lists {
         if clips.is_empty() {
             return Err(Error::input(format!("{tree} contains no clip folders")));
         }
-        let named = if classes.len() <= NAMED { format!(" ({})", classes.join(", ")) } else { String::new() };
+        let named = match classes.len() {
+            1 => format!("is the only class ({})", classes[0]),
+            n if n <= NAMED => format!("are the classes ({})", classes.join(", ")),
+            _ => "are the classes".to_owned(),
+        };
         let parts: BTreeSet<&str> = folders.iter().filter_map(|folder| folder.role.map(Role::name)).collect();
         notes.push(if parts.is_empty() {
             format!(
-                "the {} folders in {tree} are the classes{named}, and all clips are for training; for a test split, \
-                 use a CSV file (path,label,split)",
-                classes.len()
+                "{} in {tree} {named}, and all clips are for training; for a test split, use a CSV file \
+                 (path,label,split)",
+                if classes.len() == 1 { "the only folder".into() } else { format!("the {} folders", classes.len()) }
             )
         } else {
             let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
-            format!(
-                "{tree} has folders for subsets ({parts}); the {} folders in them are the \
-                 classes{named}",
-                classes.len()
-            )
+            let folders = match classes.len() {
+                1 => "the folder".into(),
+                n => format!("the {n} folders"),
+            };
+            format!("{tree} has folders for subsets ({parts}); {folders} in them {named}")
         });
         let splits = (1..=held_out.len()).map(|n| n.to_string()).collect();
         Ok(Self { dataset: "custom", classes, splits, clips, notes })
@@ -184,7 +196,8 @@ fn find_csv(path: &Path) -> Result<PathBuf> {
 }
 
 fn read_rows(path: &Path) -> Result<Vec<Row>> {
-    let text = read_text(path)?;
+    // With CR LF, the parser would count a line end as part of the next row.
+    let text = read_text(path)?.replace("\r\n", "\n");
     let mut reader =
         csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let (mut columns, mut width) = ([Some(0), Some(1), Some(2), Some(3)], 4);
@@ -216,7 +229,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
             return Err(fault(line, "a row needs the columns path,label,split".into()));
         };
         let clip = clip.replace('\\', "/");
-        let mut components = clip.split('/').rev().filter(|component| !component.is_empty());
+        let mut components = clip.split('/').rev().filter(|component| !matches!(*component, "" | "."));
         let name = strip_extension(components.next().unwrap_or_default()).to_owned();
         if name.is_empty() {
             return Err(fault(line, format!("the path `{clip}` has no clip name")));
@@ -226,7 +239,7 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
         };
         let group = field(3).map(str::to_owned);
         if group.as_ref().is_some_and(|group| group.len() > u16::MAX.into()) {
-            return Err(fault(line, "the group is longer than 65535 bytes".into()));
+            return Err(fault(line, "the group is longer than 65,535 bytes".into()));
         }
         let class_folder = components.next().map(str::to_owned);
         if let Some(class_folder) = &class_folder {
@@ -264,6 +277,9 @@ fn leaks(rows: &[Row]) -> Vec<String> {
     };
     let mixed: Vec<&str> = parts.iter().filter(|(_, parts)| both(parts)).map(|(group, _)| *group).collect();
     let Some(first) = mixed.first() else { return Vec::new() };
+    if mixed.len() == 1 {
+        return vec![format!("group {first} has both training and test clips, so test results may be too good")];
+    }
     vec![format!(
         "{} groups (such as {first}) have both training and test clips, so test results may be too good",
         mixed.len()
@@ -296,8 +312,10 @@ mod tests {
         );
         assert_eq!(seen(&plain), [("a", 1, vec![Subset::Train]), ("b, or c", 0, vec![Subset::Test])]);
         assert!(plain.notes.is_empty(), "{:?}", plain.notes);
-        let named =
+        let mut named =
             read("\u{feff}split,group,label,path\ntrain,1,run,run/a.mp4\ntest,2,jump,\"jump/b, or c\"\n").unwrap();
+        assert_eq!([plain.clips[1].row, named.clips[1].row], [Some(2), Some(3)]);
+        named.clips.iter_mut().zip(&plain.clips).for_each(|(named, plain)| named.row = plain.row);
         assert_eq!(named, plain);
     }
 
@@ -320,7 +338,7 @@ mod tests {
     #[test]
     fn groups_on_both_sides_are_noted() {
         let notes = read("a,x,train,7\nb,x,test,7\nc,x,test,8\n").unwrap().notes;
-        assert_eq!(notes, ["1 groups (such as 7) have both training and test clips, so test results may be too good"]);
+        assert_eq!(notes, ["group 7 has both training and test clips, so test results may be too good"]);
     }
 
     #[test]
@@ -367,7 +385,8 @@ mod tests {
         for classes in [&["train", "val"][..], &["Train", "run", "Test"], &["test"]] {
             let folders: Vec<_> = classes.iter().map(|class| folder(None, class, "1")).collect();
             let error = Lists::from_folders(&folders, "t").unwrap_err().to_string();
-            assert!(error.contains("are named like subsets") && error.contains("`lists`"), "{error}");
+            let named = if classes.len() == 1 { "is named like a subset" } else { "are named like subsets" };
+            assert!(error.contains(named) && error.contains("`lists`"), "{error}");
         }
         // A single class of that name among others is fine.
         assert_eq!(
@@ -396,7 +415,7 @@ mod tests {
             ("a,x,train,7,easy\n", "line 1: unexpected `easy` after the 4 columns"),
             ("path,label,split\na,x,train\nb,x,train,7\n", "line 3: unexpected `7` after the 3 columns"),
             ("a,x,test,7\na,x,val,8\n", "line 2: a has the group 8, but 7 in an earlier row"),
-            (&format!("a,x,train,{}\n", "g".repeat(65536)), "line 1: the group is longer than 65535 bytes"),
+            (&format!("a,x,train,{}\n", "g".repeat(65536)), "line 1: the group is longer than 65,535 bytes"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error} should contain {expected}");

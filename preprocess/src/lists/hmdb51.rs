@@ -9,7 +9,7 @@ use clipshard::Subset;
 
 use super::clips::{Clips, strip_extension};
 use super::listed::Lists;
-use super::text::lines;
+use super::text::{check_folder, lines};
 use crate::error::{Error, Problem, Result, Setting};
 
 impl Lists {
@@ -17,8 +17,10 @@ impl Lists {
     ///
     /// # Errors
     /// Returns [`Error::List`] with the line of an invalid entry. Returns [`Error::Input`] if there
-    /// are no lists, if a split lacks a class, or if no clip is named.
+    /// are no lists, if a split lacks a class, or if no clip is named. Returns [`Error::Usage`] if
+    /// `folder` is a file.
     pub fn read_hmdb51(folder: &Path) -> Result<Self> {
+        check_folder(folder, "hmdb51")?;
         let files = find_lists(folder)?;
         let classes: Vec<String> =
             files.keys().map(|(class, _)| class.clone()).collect::<BTreeSet<_>>().into_iter().collect();

@@ -1,7 +1,7 @@
 //! The content of split lists, and the selection of classes.
 
 use super::clips::ListedClip;
-use crate::error::{Error, Problem, Result, Setting};
+use crate::error::{Error, Problem, Result, Setting, SomeClasses};
 
 /// The content of split lists: classes, splits, and every clip with its label and its subset in
 /// each split.
@@ -55,6 +55,22 @@ impl Lists {
             None => false,
         });
         Ok(())
+    }
+
+    /// Returns the classes that have clips in a source, if it lacks all listed clips of some class.
+    /// `missing` tells for each clip whether the source lacks it. Returns `None` if no class has
+    /// clips, or if the setting cannot name one because its name contains a comma.
+    pub(crate) fn present_classes(&self, missing: impl Iterator<Item = bool>) -> Option<SomeClasses> {
+        let (mut listed, mut present) = (vec![false; self.classes.len()], vec![false; self.classes.len()]);
+        for (clip, is_missing) in self.clips.iter().zip(missing) {
+            listed[clip.label as usize] = true;
+            present[clip.label as usize] |= !is_missing;
+        }
+        let lacks_one = listed.iter().zip(&present).any(|(listed, present)| *listed && !present);
+        let named = self.classes.iter().zip(&present).filter(|(_, present)| **present).map(|(name, _)| name.clone());
+        let present: Vec<String> = named.collect();
+        let can_name = !present.is_empty() && !present.iter().any(|name| name.contains(','));
+        (lacks_one && can_name).then_some(SomeClasses { present, of: self.classes.len() })
     }
 
     fn near(&self, name: &str) -> String {

@@ -14,6 +14,7 @@ mod role;
 mod text;
 mod ucf101;
 
+pub(crate) use clips::same_name;
 pub use clips::{ListedClip, clip_key};
 pub use listed::Lists;
 pub(crate) use published::published_ucf101;

@@ -39,6 +39,7 @@ pub(crate) fn published_ucf101() -> (Lists, Vec<u32>) {
                     label: label as u32,
                     subsets: subsets.clone(),
                     group: None,
+                    row: None,
                 };
                 clips.push((clip, frames.parse().expect("the built-in table holds numbers")));
             }

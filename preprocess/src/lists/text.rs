@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clipshard::read_regular;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 
 /// Largest accepted size of a list, in bytes.
 const MAX_LIST_BYTES: u64 = 1 << 28;
@@ -18,6 +18,23 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
         Error::List { path: path.into(), line, what: "the list is not UTF-8 text; save it as UTF-8".into() }
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Checks that the official lists of a dataset are a folder. A CSV file belongs to custom datasets.
+pub(super) fn check_folder(path: &Path, dataset: &str) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if !path.exists() {
+        return Err(Error::input(format!("{}: no such folder", path.display())));
+    }
+    Err(Error::usage(
+        Problem::from(format!("{} is a file, but ", path.display()))
+            .name(Setting::Dataset)
+            .then(format!(" {dataset} needs the folder of the official lists; for a CSV file, use "))
+            .name(Setting::Dataset)
+            .then(" custom"),
+    ))
 }
 
 /// Splits a text into lines that end in LF, CR LF or CR.

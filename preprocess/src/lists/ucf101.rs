@@ -8,7 +8,7 @@ use clipshard::Subset;
 
 use super::clips::{Clips, strip_extension};
 use super::listed::Lists;
-use super::text::lines;
+use super::text::{check_folder, lines};
 use crate::error::{Error, Problem, Result, Setting};
 
 impl Lists {
@@ -17,11 +17,10 @@ impl Lists {
     ///
     /// # Errors
     /// Returns [`Error::List`] with the line of an invalid entry. Returns [`Error::Input`] if a
-    /// file is missing, no clip is named, or a clip is in several classes.
+    /// file is missing, no clip is named, or a clip is in several classes. Returns [`Error::Usage`]
+    /// if `folder` is a file.
     pub fn read_ucf101(folder: &Path) -> Result<Self> {
-        if !folder.is_dir() {
-            return Err(Error::input(format!("{}: no such folder", folder.display())));
-        }
+        check_folder(folder, "ucf101")?;
         let class_file = folder.join("classInd.txt");
         if !class_file.is_file() {
             return Err(Error::input(

@@ -141,7 +141,7 @@ impl<'a> ClipEncoder<'a> {
             }
             Ok(())
         })?;
-        (encoded.frames, encoded.notes) = (seen.decoded.into(), seen.notes);
+        encoded.notes = seen.notes;
         Ok(encoded)
     }
 }

@@ -12,8 +12,6 @@ pub(crate) struct EncodedClip {
     pub bytes_in: u64,
     /// Number of source images, or of images that were made from a video.
     pub images: u64,
-    /// Number of frames that were decoded from a video.
-    pub frames: u64,
     /// Remarks about a video.
     pub notes: Vec<String>,
     /// Whether the number of channels of some image differs from its stream's (colour flow, grey

@@ -110,11 +110,11 @@ impl Sample {
             let clips: Vec<usize> = (0..files.len()).filter(made).collect();
             chosen.extend(spread(clips.len(), most_clips).map(|i| (stream, clips[i])));
         }
-        watch.progress.begin("sampling", Work { clips: chosen.len() as u64, ..Work::default() });
+        // A clip is sampled once per stream.
+        watch.progress.begin_counting("sampling", Work { images: chosen.len() as u64, ..Work::default() }, "samples");
         let measure = |encoder: &mut ClipEncoder<'_>, (stream, clip): (usize, usize)| {
             let measured = StreamSample::of_clip(encoder, setup, stream, files[clip].as_ref())?;
-            let (images, bytes) = (measured.images, measured.bytes_in);
-            watch.progress.add(Work { clips: 1, images, bytes });
+            watch.progress.add(Work { clips: 0, images: 1, bytes: measured.bytes_in });
             Ok(measured)
         };
         let measured: Vec<StreamSample> = if setup.video.is_some() {

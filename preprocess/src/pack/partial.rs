@@ -15,6 +15,7 @@ use crate::error::{Error, Problem, Result, Setting};
 use crate::place::name;
 use crate::place::staging::put;
 use crate::place::target::{Place, parent};
+use crate::quantity::counted;
 
 const PLAN_FILE: &str = "build.json";
 const SET_FOLDER: &str = "set";
@@ -89,8 +90,9 @@ impl PartialBuild {
                 Leftover::Refuse => {
                     return Err(Error::usage(
                         Problem::from(format!(
-                            "{}: an interrupted build left {finished} finished shards in {}; continue it with ",
+                            "{}: an interrupted build left {} in {}; continue it with ",
                             self.out.display(),
+                            counted(finished as u64, "finished shard", "finished shards"),
                             self.root.display()
                         ))
                         .name(Setting::Resume)

@@ -119,7 +119,7 @@ impl BuildPlan {
             return Some(what.into());
         }
         let (were, are) = (self.clips.len(), other.clips.len());
-        (were != are).then(|| format!("there are {are} clips, but there were {were}").into())
+        (were != are).then(|| format!("the number of clips is {are}, but was {were}").into())
     }
 }
 

@@ -6,7 +6,8 @@ use clipshard::Manifest;
 
 use super::encoded::EncodedClip;
 use super::estimate::Estimate;
-use crate::error::Skipped;
+use crate::error::{Skipped, SomeClasses};
+use crate::quantity::counted;
 
 /// The result of a build or merge.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct BuildReport {
     pub seconds: f64,
     /// Skipped clips, sorted by id.
     pub skipped: Vec<Skipped>,
+    /// The classes with clips, if the source lacks all clips of others.
+    pub some_classes: Option<SomeClasses>,
     /// Remarks that are no errors.
     pub notes: Vec<String>,
 }
@@ -51,7 +54,7 @@ impl BuildReport {
         self.bytes_in = totals.bytes_in;
         let mut note = |clips: u32, what: &str| {
             if clips > 0 {
-                self.notes.push(format!("{clips} clips have {what}"));
+                self.notes.push(format!("{} {what}", counted(clips.into(), "clip has", "clips have")));
             }
         };
         note(

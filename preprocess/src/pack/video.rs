@@ -110,6 +110,7 @@ fn write(
         label: 0,
         subsets: vec![Subset::Unused],
         group: None,
+        row: None,
     };
     let plans = vec![StreamPlan { shard_of: vec![0], nominal_bytes: 0 }; streams.len()];
     let mut writer = Writer::new(Arc::new(Disk), dir, streams.iter().map(|(kind, _)| *kind), &plans, &metadata);

@@ -1,6 +1,7 @@
 //! An RGB image to draw on.
 
 use super::font;
+use crate::latin::{is_mark, without_accent};
 
 pub(super) struct Canvas {
     pub width: usize,
@@ -32,11 +33,11 @@ impl Canvas {
         }
     }
 
-    /// Writes a line of text with letters of height `7 * size`. Returns the x coordinate of its
-    /// end.
+    /// Writes a line of text with letters of height `7 * size` and without accents. Returns the x
+    /// coordinate of its end.
     pub fn text(&mut self, x: usize, y: usize, size: usize, colour: [u8; 3], text: &str) -> usize {
         let mut left = x;
-        for letter in text.chars() {
+        for letter in text.chars().filter(|&letter| !is_mark(letter)).map(without_accent) {
             for (column, bits) in font::columns(letter).into_iter().enumerate() {
                 for row in (0..8).filter(|row| bits >> row & 1 == 1) {
                     for i in 0..size * size {

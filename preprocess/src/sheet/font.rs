@@ -3,8 +3,11 @@
 /// Distance between the starts of two letters, in columns.
 pub(super) const ADVANCE: usize = 6;
 
-/// Returns the columns of a letter. Characters other than ASCII become question marks.
+/// Returns the columns of a letter. Characters other than ASCII and `…` become question marks.
 pub(super) fn columns(letter: char) -> [u8; 5] {
+    if letter == '…' {
+        return [0x40, 0x00, 0x40, 0x00, 0x40];
+    }
     let index = |c: char| (c as usize).wrapping_sub(' ' as usize);
     *LETTERS.get(index(letter)).unwrap_or(&LETTERS[index('?')])
 }

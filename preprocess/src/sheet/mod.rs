@@ -8,6 +8,7 @@ mod canvas;
 mod font;
 mod wheel;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clipshard::{ClipRecords, Dataset, Decoder, ImageSize};
@@ -15,6 +16,7 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::error::{Error, Result};
 use crate::place::staging::write_file;
+use crate::quantity::counted;
 use crate::resize::Resizer;
 use canvas::Canvas;
 pub use wheel::colour;
@@ -59,7 +61,7 @@ struct Row {
 /// A line of text below a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caption {
-    /// The text. At most 24 letters fit below a frame; further ones are cut off.
+    /// The text. At most 24 letters fit below a frame. A longer text ends in an ellipsis.
     pub text: String,
     /// Whether the text is a right (green) or wrong (red) answer; `None` for other text.
     pub is_right: Option<bool>,
@@ -81,7 +83,8 @@ pub fn write_sheet(data: &Dataset, clip: Option<usize>, path: &Path) -> Result<(
         return write_rows(data, &rows, (title, what), path);
     }
     let (clips, classes) = (data.manifest().clips.len(), data.manifest().classes.len());
-    let what = format!("{clips} clips of {classes} classes; each row shows evenly spaced frames of one clip");
+    let (clips, classes) = (counted(clips as u64, "clip", "clips"), counted(classes as u64, "class", "classes"));
+    let what = format!("{clips} of {classes}; each row shows evenly spaced frames of one clip");
     write_rows(data, &spread_rows(data), (title, &what), path)
 }
 
@@ -140,7 +143,7 @@ fn draw(data: &Dataset, rows: &[Row], heading: (&str, &str)) -> Result<Canvas> {
         for (column, captions) in row.captions.iter().enumerate() {
             for (line, Caption { text, is_right }) in captions.iter().enumerate() {
                 let colour = is_right.map_or(FAINT, |is_right| if is_right { GREEN } else { RED });
-                let text: String = text.chars().take(THUMB_WIDTH / 6).collect();
+                let text = shorten(text, THUMB_WIDTH / font::ADVANCE);
                 canvas.text(MARGIN + column * (THUMB_WIDTH + GAP), y + 3 + line * LINE, 1, colour, &text);
             }
         }
@@ -201,23 +204,35 @@ fn clip_rows(data: &Dataset, clip: usize, frames: &[usize], captions: &[Vec<Capt
 fn row(data: &Dataset, number: usize, frames: Option<Vec<usize>>) -> Row {
     let manifest = data.manifest();
     let clip = &manifest.clips[number];
-    let count = frames_of(data, number);
-    let (title, detail) = match &frames {
-        Some(frames) => {
-            let (first, last) = (frames.first().map_or(0, |f| f + 1), frames.last().map_or(0, |f| f + 1));
-            (clip.id.clone(), format!("frames {first} to {last} of {count}"))
-        }
-        None => {
-            (clip.id.clone(), format!("class {} {}, {count} frames", clip.label, manifest.classes[clip.label as usize]))
-        }
+    let count = stated_frames(&clip.frames);
+    let detail = if let Some(frames) = &frames {
+        let (first, last) = (frames.first().map_or(0, |f| f + 1), frames.last().map_or(0, |f| f + 1));
+        format!("frames {first} to {last} of {count}")
+    } else {
+        let (class, frames) = (&manifest.classes[clip.label as usize], counted(count as u64, "frame", "frames"));
+        format!("class {} {class}, {frames}", clip.label)
     };
-    let frames = frames.unwrap_or_else(|| spaced(count, COLUMNS));
-    Row { clip: number, title, detail, frames, captions: Vec::new() }
+    let frames = frames.unwrap_or_else(|| spaced(frames_of(data, number), COLUMNS));
+    Row { clip: number, title: clip.id.clone(), detail, frames, captions: Vec::new() }
 }
 
 /// Returns the number of frames that every stream of the clip has.
 fn frames_of(data: &Dataset, clip: usize) -> usize {
     data.manifest().clips[clip].frames.values().min().copied().unwrap_or(0) as usize
+}
+
+/// Returns the number of frames that the text above a row states: of RGB frames, or of flow frames
+/// without them.
+fn stated_frames(frames: &BTreeMap<String, u32>) -> usize {
+    frames.get("rgb").or_else(|| frames.get("flow")).copied().unwrap_or(0) as usize
+}
+
+/// Shortens a text to a number of letters. A shortened text ends in an ellipsis.
+pub fn shorten(text: &str, letters: usize) -> String {
+    if text.chars().count() <= letters {
+        return text.to_owned();
+    }
+    text.chars().take(letters.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Returns `wanted` evenly spaced numbers of 0..count, or all of them.
@@ -311,5 +326,32 @@ mod tests {
         assert_eq!(spaced(16, 8), [1, 3, 5, 7, 9, 11, 13, 15]);
         assert_eq!(spaced(3, 8), [0, 1, 2]);
         assert!(spaced(0, 8).is_empty());
+    }
+
+    #[test]
+    fn stated_frames_are_rgb_frames_if_there_are_any() {
+        let stated = |frames: &[(&str, u32)]| {
+            stated_frames(&frames.iter().map(|&(stream, count)| (stream.to_owned(), count)).collect())
+        };
+        assert_eq!(stated(&[("rgb", 120), ("flow", 119)]), 120);
+        assert_eq!(stated(&[("flow", 119)]), 119);
+        assert_eq!(stated(&[]), 0);
+    }
+
+    #[test]
+    fn long_texts_end_in_an_ellipsis() {
+        assert_eq!(["cricket", "crickets"].map(|name| shorten(name, 7)), ["cricket", "cricke…"]);
+    }
+
+    #[test]
+    fn accents_take_no_space_and_letters_keep_their_shape() {
+        let draw = |text: &str| {
+            let mut canvas = Canvas::new(60, 10, PAGE);
+            let end = canvas.text(0, 0, 1, INK, text);
+            (end, canvas.pixels)
+        };
+        assert!(draw("ete Lodz") == draw("été Łódź"));
+        assert!(draw("ete") == draw("e\u{301}te\u{301}"));
+        assert!(draw("日") == draw("?") && draw("…") != draw("?"));
     }
 }

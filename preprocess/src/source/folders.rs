@@ -8,7 +8,7 @@ use std::{fs, io};
 use super::numbering::{NameRule, list};
 use super::strangers::{Strangers, is_hidden, none_can_be_packed};
 use crate::error::{Error, Result};
-use crate::lists::{ListedClip, clip_key};
+use crate::lists::{ListedClip, clip_key, same_name};
 use crate::stream::StreamKind;
 
 /// The depth of clip folders below the root.
@@ -203,7 +203,7 @@ impl FolderIndex {
     pub fn find(&self, clip: &ListedClip) -> Result<Option<&ClipFolder>, String> {
         let Some(folders) = self.clips.get(&clip_key(&clip.folder)) else { return Ok(None) };
         let in_class = |folder: &&ClipFolder| match (&folder.class, &clip.class_folder) {
-            (Some(class), Some(wanted)) => class.eq_ignore_ascii_case(wanted),
+            (Some(class), Some(wanted)) => same_name(class, wanted),
             _ => false,
         };
         let mut of_class = folders.iter().filter(in_class);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::numbering::FrameName;
 use crate::clip::Absence;
 use crate::error::{Result, Skipped};
+use crate::quantity::counted;
 use crate::stream::StreamKind;
 use crate::video::{VideoFile, frames_of};
 
@@ -41,8 +42,8 @@ impl Scan {
         let strangers = std::mem::take(&mut self.strangers);
         if let (true, Some(first)) = (lists, strangers.first()) {
             self.notes.push(format!(
-                "skipped {} clips that no list can contain, such as {}",
-                strangers.len(),
+                "skipped {} that no list can contain, such as {}",
+                counted(strangers.len() as u64, "clip", "clips"),
                 first.reason
             ));
             return Vec::new();

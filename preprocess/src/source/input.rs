@@ -1,7 +1,8 @@
 //! The input of a build: a frame tree or a folder of videos.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use super::found::{FoundClip, Scan};
 use super::layout::Layout;
@@ -10,10 +11,14 @@ use super::tree::Tree;
 use super::videos::Videos;
 use crate::clip::Absence;
 use crate::error::Result;
-use crate::lists::{ClassedFolder, ListedClip};
+use crate::lists::{ClassedFolder, ListedClip, same_name};
 use crate::progress::Watch;
+use crate::quantity::counted;
 use crate::stream::StreamKind;
 use crate::video::{Ffmpeg, VideoDecoder, VideoOptions};
+
+/// Number of rows that a note names. Further ones are only counted.
+const NAMED: usize = 5;
 
 /// The input of a build.
 #[derive(Debug)]
@@ -85,11 +90,11 @@ impl Input {
         }
     }
 
-    /// Returns the plural name of a clip's source for messages.
-    pub fn unit(&self) -> &'static str {
+    /// Returns the name of a clip's source for messages, and its plural.
+    pub fn unit(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Tree(_) => "clip folders",
-            Self::Videos(_) => "videos",
+            Self::Tree(_) => ("clip folder", "clip folders"),
+            Self::Videos(_) => ("video", "videos"),
         }
     }
 
@@ -127,6 +132,41 @@ impl Input {
                 scan.clips[number].files = Err(Absence::fault(fault.clone()));
             }
         }
+        scan.notes.extend(self.note_of_folders(clips, &scan));
         Ok(scan)
+    }
+
+    /// Returns a note about rows of a CSV file that name another folder than the one with the clip.
+    fn note_of_folders(&self, clips: &[ListedClip], scan: &Scan) -> Option<String> {
+        let mut others = Vec::new();
+        for (listed, scanned) in clips.iter().zip(&scan.clips) {
+            let (Some(row), Some(wanted), Ok(found)) = (listed.row, &listed.class_folder, &scanned.files) else {
+                continue;
+            };
+            let (folder, used) = match (self, found) {
+                (Self::Tree(tree), FoundClip::Images(files)) => {
+                    let Some(plane) = files.streams.first().and_then(|stream| stream.planes.first()) else { continue };
+                    (tree.class_folder(&plane.folder), &plane.folder)
+                }
+                (_, FoundClip::Video(file)) => (file.path.parent().and_then(Path::file_name), &file.path),
+                (Self::Videos(_), FoundClip::Images(_)) => continue,
+            };
+            if folder.and_then(OsStr::to_str).is_some_and(|folder| !same_name(folder, wanted)) {
+                others.push((row, format!("line {row}: {wanted}/{} is {}", listed.folder, used.display())));
+            }
+        }
+        others.sort_unstable();
+        let more =
+            if others.len() > NAMED { format!(", ... and {} more", others.len() - NAMED) } else { String::new() };
+        let named: Vec<_> = others.iter().take(NAMED).map(|(_, text)| text.as_str()).collect();
+        let rows = counted(others.len() as u64, "row", "rows");
+        let name = if others.len() == 1 { "names" } else { "name" };
+        (!others.is_empty()).then(|| {
+            format!(
+                "{rows} of the CSV file {name} a folder that does not hold the clip, which is packed from another \
+                 one: {}{more}",
+                named.join(", ")
+            )
+        })
     }
 }

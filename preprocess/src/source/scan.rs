@@ -16,6 +16,7 @@ use crate::clip::{Absence, MIN_FLOW_FRAMES};
 use crate::error::{Error, Result, machine_fault};
 use crate::lists::{ListedClip, clip_key};
 use crate::progress::{Watch, Work};
+use crate::quantity::counted;
 use crate::stream::StreamKind;
 
 /// Lists the clips. `usual` is the flow count of the layout, for trees from which it cannot be
@@ -180,6 +181,10 @@ impl FlowCount {
     }
 }
 
+fn flow_frames(count: u32) -> String {
+    counted(count.into(), "flow frame", "flow frames")
+}
+
 fn judge(
     roots: &[Root<'_>],
     streams: &[StreamKind],
@@ -193,7 +198,7 @@ fn judge(
         .map(|(_, root)| root.folders.root.display().to_string())
         .collect();
     if missing.len() == roots.len() {
-        return Err(Absence::fault("missing from the tree"));
+        return Err(Absence::missing("missing from the tree"));
     }
     let mut planes = Vec::new();
     for (root, listing) in roots.iter().zip(listings) {
@@ -215,7 +220,7 @@ fn judge(
             && nx.count != ny.count
         {
             let (u, v) = (nx.count, ny.count);
-            return Err(Absence::fault(format!("{u} flow frames in {}, but {v} in {}", x.label, y.label)));
+            return Err(Absence::fault(format!("{} in {}, but {v} in {}", flow_frames(u), x.label, y.label)));
         }
         let files = own.iter().map(|(_, folder, n)| PlaneFiles { folder: folder.clone(), name: n.name.clone(), first });
         let frames = own.first().map_or(0, |(_, _, numbers)| numbers.count);
@@ -225,9 +230,9 @@ fn judge(
         let expected = convention.flow_count.expected(rgb.frames);
         if flow.frames != expected {
             return Err(Absence::fault(format!(
-                "{} flow frames for {} RGB frames, but {expected} expected: most clips have {}",
-                flow.frames,
-                rgb.frames,
+                "{} for {}, but {expected} expected: most clips have {}",
+                flow_frames(flow.frames),
+                counted(rgb.frames.into(), "RGB frame", "RGB frames"),
                 convention.flow_count.words()
             )));
         }

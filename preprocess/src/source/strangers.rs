@@ -91,12 +91,11 @@ pub(super) fn is_hidden(name: &str) -> bool {
 /// Returns the error for a root whose clips cannot be packed, or `None` if it has no clips.
 pub(super) fn none_can_be_packed(root: &Path, strangers: &Strangers) -> Option<Error> {
     let first = strangers.clips.first()?;
-    let count = strangers.clips.len();
-    Some(Error::input(format!(
-        "{}: none of the {count} clips can be used; the first one: {}",
-        root.display(),
-        first.reason
-    )))
+    let (root, reason) = (root.display(), &first.reason);
+    Some(Error::input(match strangers.clips.len() {
+        1 => format!("{root}: the only clip cannot be used: {reason}"),
+        count => format!("{root}: none of the {count} clips can be used; the first one: {reason}"),
+    }))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! A frame tree with a known layout.
 
-use super::folders::ClipFolders;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::folders::{ClipFolders, Nesting};
 use super::found::Scan;
 use super::layout::{FlowCount, Layout};
 use super::location::Location;
@@ -106,6 +109,16 @@ impl Tree {
         }
         classed.sort_unstable();
         Ok(classed)
+    }
+
+    /// Returns the name of the class folder that holds a clip folder, if the layout has class
+    /// folders.
+    pub(super) fn class_folder<'p>(&self, clip: &'p Path) -> Option<&'p OsStr> {
+        match self.folders.first()?.nesting {
+            Nesting::Clips => None,
+            Nesting::Classes => clip.parent()?.file_name(),
+            Nesting::ClassesWith(_) => clip.parent()?.parent()?.file_name(),
+        }
     }
 
     /// Lists the files of the wanted clips in parallel. Reads folders only, no files.

@@ -1,7 +1,7 @@
 //! A folder of videos at any depth, one per clip, such as the unpacked UCF101.rar:
 //! `<Class>/v_X.avi`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,9 @@ use super::found::{FoundClip, Scan, ScannedClip};
 use super::strangers::{Strangers, is_hidden, none_can_be_packed};
 use crate::clip::Absence;
 use crate::error::{ClipError, Error, Problem, Result, Setting, machine_cure};
-use crate::lists::{ClassedFolder, ListedClip, Role, clip_key, published_ucf101};
+use crate::lists::{ClassedFolder, ListedClip, Role, clip_key, published_ucf101, same_name};
 use crate::progress::{Watch, Work};
+use crate::quantity::show_count;
 use crate::stream::StreamKind;
 use crate::video::{VideoDecoder, VideoFile, frames_of};
 
@@ -127,7 +128,7 @@ impl Videos {
     /// Returns [`Error::Input`] if only some videos are in such folders.
     pub fn classed_folders(&self) -> Result<Vec<ClassedFolder>> {
         let name = |path: Option<&OsStr>| path.and_then(|name| name.to_str()).map(str::to_owned);
-        let (mut classed, mut in_parts) = (Vec::new(), 0);
+        let (mut classed, mut in_parts, mut parts) = (Vec::new(), 0, BTreeSet::new());
         for path in self.files.values().flatten() {
             let (class, clip) = (name(path.parent().and_then(Path::file_name)), name(path.file_stem()));
             let (Some(class), Some(clip)) = (class, clip) else {
@@ -140,7 +141,9 @@ impl Videos {
             let above_class = &below[..below.len().saturating_sub(2)];
             let part = above_class.iter().find_map(|folder| {
                 let folder = folder.as_os_str().to_str()?;
-                Role::of_name(folder).or_else(|| Role::of_folder(folder))
+                let role = Role::of_name(folder).or_else(|| Role::of_folder(folder))?;
+                parts.insert(folder);
+                Some(role)
             });
             in_parts += usize::from(part.is_some());
             classed.push(ClassedFolder { class, clip, role: part });
@@ -148,10 +151,13 @@ impl Videos {
         if (1..classed.len()).contains(&in_parts) {
             return Err(Error::input(
                 Problem::from(format!(
-                    "{}: {in_parts} of {} videos are in folders such as train and val, but the others are not; list \
-                     the clips in a CSV file (path,label,split) and pass it with ",
+                    "{}: {} of {} videos {} in folders for subsets ({}), but the others are not; list the clips in a \
+                     CSV file (path,label,split) and pass it with ",
                     self.shown,
-                    classed.len()
+                    show_count(in_parts as u64),
+                    show_count(classed.len() as u64),
+                    if in_parts == 1 { "is" } else { "are" },
+                    parts.into_iter().collect::<Vec<_>>().join(", ")
                 ))
                 .name(Setting::Lists),
             ));
@@ -219,16 +225,16 @@ impl Videos {
             .iter()
             .filter(|path| {
                 let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-                folder.zip(clip.class_folder.as_deref()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+                folder.zip(clip.class_folder.as_deref()).is_some_and(|(a, b)| same_name(a, b))
             })
             .collect();
         match (files, of_class.as_slice()) {
-            ([], _) => Err(Absence::fault(format!("no video with this name in {}", self.shown))),
+            ([], _) => Err(Absence::missing(format!("no video with this name in {}", self.shown))),
             (_, [only]) => Ok(only),
             // Only their class folders distinguish two listed clips with the same name.
             ([only], []) if clip.id == clip.folder => Ok(only),
             ([_], []) => {
-                Err(Absence::fault(format!("no video with this name in a folder of its class in {}", self.shown)))
+                Err(Absence::missing(format!("no video with this name in a folder of its class in {}", self.shown)))
             }
             _ => {
                 let places: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();

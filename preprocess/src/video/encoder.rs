@@ -37,8 +37,6 @@ pub(crate) struct Wanted {
 /// Findings about a decoded video.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Number of decoded frames.
-    pub decoded: u32,
     /// Remarks, such as an unexpected number of frames or warnings from ffmpeg.
     pub notes: Vec<String>,
 }
@@ -132,7 +130,7 @@ impl VideoEncoder {
             )));
         }
         let notes = if whole { self.judge(file, decoded, said)? } else { Vec::new() };
-        Ok(Seen { decoded, notes })
+        Ok(Seen { notes })
     }
 
     /// Returns notes about a video that was decoded to its end, or its fault. Missing frames are

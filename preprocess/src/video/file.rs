@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::ffmpeg::{Probed, probe};
 use crate::clip::{Absence, MIN_FLOW_FRAMES};
 use crate::error::ClipError;
+use crate::quantity::counted;
 use crate::stream::StreamKind;
 
 /// The video of a clip.
@@ -42,7 +43,10 @@ impl VideoFile {
         let Self { ref path, frames, header_frames, .. } = *self;
         if frames == 0 || frames <= MIN_FLOW_FRAMES && header_frames.is_some_and(|expected| expected > frames + 1) {
             let but = header_frames.map_or_else(String::new, |expected| format!(", but its header says {expected}"));
-            return Err(Absence::of_file(path, format!("it has {frames} frames{but}; get the file again")));
+            return Err(Absence::of_file(
+                path,
+                format!("it has {}{but}; get the file again", counted(frames.into(), "frame", "frames")),
+            ));
         }
         if frames <= MIN_FLOW_FRAMES { Err(Absence::short_video(path, frames)) } else { Ok(()) }
     }

@@ -340,7 +340,14 @@ fn strangers_under_the_root_are_skipped_with_a_note() {
     ended(
         &packed,
         0,
-        &["note: skipped hidden entries", "v/.Trash", "v/A/.cache", "v/__MACOSX", "the 1 folders", "(A)"],
+        &[
+            "note: skipped hidden entries",
+            "v/.Trash",
+            "v/A/.cache",
+            "v/__MACOSX",
+            "the only folder in ",
+            "is the only class (A)",
+        ],
     );
     assert_eq!(
         (ids(&folder.packed("v")), folder.packed("v").manifest().classes.clone()),
@@ -383,6 +390,43 @@ fn clips_without_a_name_are_not_lost_silently() {
 
 #[test]
 #[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
+fn a_row_that_names_another_folder_is_a_note() {
+    let folder = Folder::new();
+    let video = folder.video("v/cricket_bowling/nets.mp4", "1", "-c:v libx264");
+    fs::create_dir_all(folder.path("v/javelin")).unwrap();
+    fs::copy(&video, folder.path("v/javelin/run.mp4")).unwrap();
+    fs::write(folder.path("l.csv"), "path,label,split\njavelin/nets.mp4,javelin,train\n./JAVELIN/run,javelin,test\n")
+        .unwrap();
+    let lists = folder.path("l.csv").display().to_string();
+    let packed = folder.pack("v", &["--lists", &lists]);
+    ended(
+        &packed,
+        0,
+        &["note: 1 row of the CSV file names a folder", "line 2: javelin/nets is ", "v/cricket_bowling/nets.mp4\n"],
+    );
+    assert!(!String::from_utf8_lossy(&packed.stderr).contains("line 3"), "{packed:?}");
+    // Without a folder, a row names any folder.
+    fs::write(folder.path("l.csv"), "nets.mp4,javelin,train\n./run,javelin,test\n").unwrap();
+    let packed = folder.pack("v", &["--lists", &lists, "--overwrite"]);
+    ended(&packed, 0, &["packed 2 clips"]);
+    assert!(!String::from_utf8_lossy(&packed.stderr).contains("of the CSV file"), "{packed:?}");
+}
+
+#[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
+fn both_forms_of_accents_are_one_name() {
+    let folder = Folder::new();
+    let video = folder.video("v/a.mp4", "1", "-c:v libx264");
+    fs::create_dir_all(folder.path("v/\u{e9}t\u{e9}")).unwrap();
+    fs::rename(&video, folder.path("v/\u{e9}t\u{e9}/\u{e9}t\u{e9}.mp4")).unwrap();
+    fs::write(folder.path("l.csv"), "e\u{301}te\u{301}/e\u{301}te\u{301}.mp4,a,train\n").unwrap();
+    let packed = folder.pack("v", &["--lists", &folder.path("l.csv").display().to_string()]);
+    ended(&packed, 0, &["packed 1 clip, 25 images (25 rgb)", " times the size), shards: 1 rgb"]);
+    assert!(!String::from_utf8_lossy(&packed.stderr).contains("of the CSV file"), "{packed:?}");
+}
+
+#[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn folders_of_subsets_are_splits() {
     let folder = Folder::new();
     let video = folder.video("v/train/A/a.mp4", "1", "-c:v libx264");
@@ -411,11 +455,17 @@ fn folders_of_subsets_are_splits() {
     // If only some videos have a subset, nothing is guessed.
     fs::create_dir_all(folder.path("v/C")).unwrap();
     fs::copy(&video, folder.path("v/C/e.mp4")).unwrap();
-    ended(&folder.pack("v", &["--overwrite"]), 1, &["4 of 5 videos are in folders such as train and val", "--lists"]);
+    fs::rename(folder.path("v/val"), folder.path("v/test")).unwrap();
+    let words = ["4 of 5 videos are in folders for subsets (test, train), but the others are not", "--lists"];
+    ended(&folder.pack("v", &["--overwrite"]), 1, &words);
     // Folders named after subsets must contain class folders.
     fs::create_dir_all(folder.path("flat/train")).unwrap();
     fs::copy(&video, folder.path("flat/train/a.mp4")).unwrap();
-    ended(&folder.pack("flat", &[]), 1, &["the folders train are named like subsets", "--lists"]);
+    ended(
+        &folder.pack("flat", &[]),
+        1,
+        &["the folder train is named like a subset, but contains no class folder", "--lists"],
+    );
 }
 
 #[test]

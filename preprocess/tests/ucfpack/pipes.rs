@@ -195,14 +195,15 @@ fn names_from_data_reach_the_terminal_escaped_and_json_as_they_are() {
         command
     };
     let inspected = said(&mut on_set(&["inspect"]));
-    for expected in [r"set\x1bc: 1 clips", r"A\x1b]0;title\x07", r"1\x1b[8m", r"packer\x1b[A: x\x1b[B"] {
+    for expected in [r"set\x1bc: 1 clip, 1 class, 1 split", r"A\x1b]0;title\x07", r"1\x1b[8m", r"packer\x1b[A: x\x1b[B"]
+    {
         assert!(inspected.contains(expected), "{expected} in {inspected}");
     }
     let clip = said(&mut on_set(&["inspect", "--clip", BAD_ID]));
     assert!(clip.starts_with(&format!(r"{SHOWN_ID}: class 0 A\x1b]0;title\x07")), "{clip}");
     assert!(clip.contains(r"group: g\x1b[2J\r"), "{clip}");
     let unknown = said(&mut on_set(&["inspect", "--clip", "other"]));
-    assert!(unknown.contains(&format!("one of them is {SHOWN_ID}")), "{unknown}");
+    assert!(unknown.contains(&format!("the only clip is {SHOWN_ID}")), "{unknown}");
     let json = said(&mut on_set(&["inspect", "--clip", BAD_ID, "--json"]));
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["clip"], BAD_ID);
     // The id is no valid folder name, because it has a colon.

@@ -284,6 +284,23 @@ fn a_video_that_is_not_whole_is_named_with_the_cure_and_left_out_on_demand() {
 
 #[test]
 #[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
+fn classes_without_videos_are_named_with_the_cure() {
+    let videos = Videos::new();
+    fs::remove_dir_all(videos.path("videos/Rowing")).unwrap();
+    let out = videos.path("out");
+    let words =
+        ["2 of 4 clips in ", "Only 1 of 2 classes has clips; to pack only these, use --classes Archery\nFix them, "];
+    ended(&videos.build(&out, &[]), 1, &words);
+    let note = "note: 1 of 2 classes has no clips; to remove them from the class list, use --classes Archery\n";
+    ended(&videos.build(&out, &["--keep-going"]), 0, &[note, "skipped 2 clips:"]);
+    let built = videos.build(&out, &["--classes", "Archery", "--overwrite"]);
+    ended(&built, 0, &["packed 2 clips"]);
+    assert!(!text(&built).contains("classes"), "{}", text(&built));
+    ended(&videos.command("extract", &videos.path("tree"), &[]).output().unwrap(), 1, &words);
+}
+
+#[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn damage_inside_is_a_note_or_with_check_decode_a_fault() {
     let videos = Videos::new();
     let file = videos.file(CLIPS[2].0, CLIPS[2].1);

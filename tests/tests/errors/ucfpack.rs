@@ -115,6 +115,10 @@ fn trees() -> Vec<Case> {
                 fs::remove_dir_all(dir.join("tree").join(plane).join(CLIP)).unwrap();
             }
         }),
+        build("All clips of two classes are missing").prepare(remove_striped),
+        Case::new("All clips of two classes are skipped (no error)", format!("{BUILD} --keep-going"))
+            .prepare(remove_striped)
+            .replace("\n0.", "\n", "SECONDS, RATE"),
         build("The flow of a clip is missing")
             .prepare(|dir| fs::remove_dir_all(dir.join("tree/tvl1_flow/v").join(CLIP)).unwrap()),
         build("A frame is missing").prepare(|dir| fs::remove_file(frame(dir, 3)).unwrap()),
@@ -171,6 +175,8 @@ fn lists() -> Vec<Case> {
     let csv = |title, text: &'static str| Case::new(title, CUSTOM).prepare(move |dir| write(dir, "clips.csv", text));
     vec![
         Case::new("A folder of lists that does not exist", "ucfpack build --tree tree --lists list --out out"),
+        Case::new("A CSV file without --dataset custom", "ucfpack build --tree tree --lists clips.csv --out out")
+            .prepare(|dir| write(dir, "clips.csv", "path,label,split\n")),
         Case::new("A folder without lists", "ucfpack build --tree tree --lists tree/jpegs_256 --out out"),
         Case::new("A folder with a class list only", BUILD).prepare(|dir| {
             for split in 1..=3 {
@@ -486,6 +492,18 @@ fn others() -> Vec<Case> {
         Case::new("completions: an unknown shell", "ucfpack completions tcsh"),
         Case::new("man: the folder is a file", "ucfpack man tree/lists/classInd.txt"),
     ]
+}
+
+/// Removes all clips of two of the four classes from the tree.
+fn remove_striped(dir: &Path) {
+    for plane in ["jpegs_256", "tvl1_flow/u", "tvl1_flow/v"] {
+        for clip in fs::read_dir(dir.join("tree").join(plane)).unwrap() {
+            let clip = clip.unwrap();
+            if clip.file_name().to_string_lossy().starts_with("v_Striped") {
+                fs::remove_dir_all(clip.path()).unwrap();
+            }
+        }
+    }
 }
 
 fn extract(dir: &Path) {

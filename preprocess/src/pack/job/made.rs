@@ -49,7 +49,9 @@ impl Job<'_> {
             return Ok(Some(format!("clip {} does not match the lists", clip.id).into()));
         }
         if manifest.clips.len() as u64 != report.clips && !self.options.keep_going {
-            return Ok(Some(format!("it has {} clips, but should have {}", manifest.clips.len(), report.clips).into()));
+            return Ok(Some(
+                format!("the number of clips is {}, but should be {}", manifest.clips.len(), report.clips).into(),
+            ));
         }
         let checked = verify(out, VerifyDepth::Checksums, watch.progress)?;
         if let Some(damage) = checked.damage.first() {

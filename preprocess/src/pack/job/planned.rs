@@ -11,7 +11,8 @@ use crate::pack::options::{BuildOptions, content_options};
 use crate::pack::plan::{BuildPlan, PlannedClip, StreamPlan, assign, nominal_clip_bytes};
 use crate::pack::report::BuildReport;
 use crate::progress::Watch;
-use crate::source::{FoundClip, Input, Scan};
+use crate::quantity::{counted, show_count};
+use crate::source::{FoundClip, Input, Scan, ScannedClip};
 use crate::stored::StreamOptions;
 use crate::stream::StreamKind;
 use crate::video::VideoDecoder;
@@ -52,8 +53,13 @@ impl<'a> Job<'a> {
         report.notes.extend(scan.notes.iter().chain(&lists.notes).cloned());
         if scan.unlisted > 0 && options.classes.is_none() {
             let (unit, shown) = (source.unit(), source.shown());
-            report.notes.push(format!("skipped {} {unit} in {shown} that are not in the lists", scan.unlisted));
+            let (unlisted, are) = (scan.unlisted as u64, if scan.unlisted == 1 { "is" } else { "are" });
+            report
+                .notes
+                .push(format!("skipped {} in {shown} that {are} not in the lists", counted(unlisted, unit.0, unit.1)));
         }
+        let is_missing = |clip: &ScannedClip| clip.files.as_ref().is_err_and(Absence::is_missing);
+        report.some_classes = lists.present_classes(scan.clips.iter().map(is_missing));
         let (mut files, mut frames, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
             frames.push(scanned.nominal_frames);
@@ -83,15 +89,20 @@ impl<'a> Job<'a> {
     /// be complete, or if no clip remains.
     pub(super) fn skip(&self, faults: Vec<Skipped>, report: &mut BuildReport) -> Result<()> {
         if !faults.is_empty() && !self.options.keep_going {
-            return Err(Error::NotWhole(NotWhole::new(faults, self.asked, self.shown)));
+            return Err(Error::NotWhole(NotWhole::new(faults, self.asked, self.shown, report.some_classes.clone())));
         }
         report.skipped.extend(faults);
         report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
         if report.skipped.len() == self.asked {
-            return Err(Error::input(format!(
-                "{}: none of the {} clips can be packed; the first one, {}: {}",
-                self.shown, self.asked, report.skipped[0].clip, report.skipped[0].reason
-            )));
+            let Skipped { clip, reason } = &report.skipped[0];
+            return Err(Error::input(match self.asked {
+                1 => format!("{}: the only clip, {clip}, cannot be packed: {reason}", self.shown),
+                asked => format!(
+                    "{}: none of the {} clips can be packed; the first one, {clip}: {reason}",
+                    self.shown,
+                    show_count(asked as u64)
+                ),
+            }));
         }
         Ok(())
     }
@@ -146,7 +157,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn kinds(&self) -> Vec<StreamKind> {
+    pub(super) fn kinds(&self) -> Vec<StreamKind> {
         self.streams.iter().map(|(kind, _)| *kind).collect()
     }
 

@@ -10,6 +10,7 @@ use crate::pack::finished::{FinishedShards, find_finished, remove_strays};
 use crate::pack::report::BuildReport;
 use crate::pack::writer::Writer;
 use crate::progress::{Watch, Work};
+use crate::quantity::counted;
 
 /// The remaining work.
 pub(super) struct Round {
@@ -33,7 +34,7 @@ impl Round {
         }
         let kept: usize = finished.iter().map(FinishedShards::len).sum();
         if kept > 0 {
-            report.notes.push(format!("{kept} shards are already finished"));
+            report.notes.push(format!("{} already finished", counted(kept as u64, "shard is", "shards are")));
         }
         let tasks: Vec<Option<Task>> = (0..job.files.len()).map(|clip| job.task(clip, &finished)).collect();
         let weights = tasks.iter().enumerate().map(|(clip, task)| job.weight(clip, task.as_ref())).collect();
@@ -63,7 +64,7 @@ impl Round {
             let reads = |stream: usize, clip: usize| self.tasks[clip].as_ref().is_some_and(|task| task.read[stream]);
             announce(job.setup(watch), &job.files, reads, job.options.jobs, watch)?;
         }
-        watch.progress.begin_counting("packing", total, if job.video.is_some() { "frames" } else { "images" });
+        watch.progress.begin("packing", total);
         Ok(())
     }
 }

@@ -111,7 +111,8 @@ impl<'r> Run<'r> {
         }
         let listed = &self.job.lists.clips[clip];
         outcome.totals.add(encoded);
-        let images = if self.job.video.is_some() { encoded.frames } else { encoded.images };
+        // As in the total, also for a clip that is only checked.
+        let images = self.job.images(clip, Some(task));
         self.watch.progress.add(Work { clips: 1, images, bytes: encoded.bytes_in });
         outcome.notes.extend(encoded.notes.iter().map(|note| format!("{}: {note}", listed.id)));
         if self.storing.load(Ordering::Relaxed) {

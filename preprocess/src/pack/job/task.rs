@@ -6,7 +6,6 @@ use super::planned::Job;
 use crate::error::{Error, Problem, Setting};
 use crate::pack::finished::FinishedShards;
 use crate::pack::plan::{USUAL_PIXELS, nominal_source_bytes, record_bytes, shard_file};
-use crate::source::FoundClip;
 
 /// The work that remains for a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,14 +81,11 @@ impl Job<'_> {
         bytes
     }
 
+    /// Returns the number of images that a clip's task reads, or makes from a video.
     pub(super) fn images(&self, clip: usize, task: Option<&Task>) -> u64 {
         let (Some(task), Some(files)) = (task, &self.files[clip]) else { return 0 };
-        match files {
-            FoundClip::Images(files) => {
-                let streams = files.streams.iter().zip(&task.read).filter(|(_, read)| **read);
-                streams.map(|(stream, _)| u64::from(stream.frames) * u64::from(stream.kind.planes())).sum()
-            }
-            FoundClip::Video(file) => file.frames.into(),
-        }
+        let kinds = self.kinds();
+        let read = kinds.iter().enumerate().filter(|(stream, _)| task.read[*stream]);
+        read.map(|(stream, kind)| u64::from(files.frames(&kinds, stream)) * u64::from(kind.planes())).sum()
     }
 }

@@ -78,8 +78,7 @@ fn a_tail_of_zeros_is_seen() {
             assert_eq!(verdict(&zeros), None, "{name}: padding behind a whole file");
             continue;
         }
-        let expected =
-            format!("it has only zeros from byte {} on, as after an unfinished download", whole.len());
+        let expected = format!("it has only zeros from byte {} on, as after an unfinished download", whole.len());
         assert_eq!(verdict(&zeros).as_ref(), Some(&expected), "{name}");
     }
     let (_, mut avi) = files().remove(0);

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use clipshard::Dataset;
 use std::collections::BTreeMap;
 use std::path::Path;
-use ucfpack::sheet::{Caption, write_captioned};
+use ucfpack::sheet::{Caption, shorten, write_captioned};
 
 /// Number of letters of a class name that fit below a frame.
 const LETTERS: usize = 14;
@@ -34,7 +34,7 @@ fn captions(classes: &[String], label: Option<usize>, answers: &[Answer]) -> (Ve
     for answer in answers {
         for (class, probabilities, frame) in samples(answer) {
             let first = || vec![Caption { text: format!("frame {frame}"), is_right: None }];
-            let name: String = classes[class].chars().take(LETTERS).collect();
+            let name = shorten(&classes[class], LETTERS);
             let text = format!("{} {name} {:.0}%", answer.stream.records(), 100.0 * probabilities[class]);
             let caption = Caption { text, is_right: label.map(|label| label == class) };
             below.entry(frame as usize - 1).or_insert_with(first).push(caption);
