@@ -233,7 +233,7 @@ pub fn show_packed(report: &BuildReport, verb: &str, place: &Path) -> Page {
     let images: u64 = report.records.values().sum();
     let seconds = report.seconds.max(1e-3);
     let times = report.bytes_out as f64 / report.bytes_in as f64;
-    // A resumed build whose shards were all finished reads nothing.
+    // A build that was already complete reads nothing.
     let times = if report.bytes_in == 0 { String::new() } else { format!(" ({times:.1} times the size)") };
     let (clips, streams) = (clips_of(report.clips), by_stream(&report.records));
     page.line(format_args!("{verb} {clips}, {} ({streams}) into {}", images_of(images), place.display()));
@@ -243,12 +243,13 @@ pub fn show_packed(report: &BuildReport, verb: &str, place: &Path) -> Page {
         show_bytes(report.bytes_out),
         by_stream(&report.shards)
     ));
-    page.line(format_args!(
-        "{:.1} s, {} images/s, reading {}/s",
-        report.seconds,
-        show_count((images as f64 / seconds) as u64),
-        show_bytes((report.bytes_in as f64 / seconds) as u64)
-    ));
+    let rates = if report.bytes_in == 0 {
+        String::new()
+    } else {
+        let read = show_bytes((report.bytes_in as f64 / seconds) as u64);
+        format!(", {} images/s, reading {read}/s", show_count((images as f64 / seconds) as u64))
+    };
+    page.line(format_args!("{:.1} s{rates}", report.seconds));
     show_skipped(&mut page, &report.skipped, true);
     page
 }

@@ -152,7 +152,8 @@ impl Input {
                 (Self::Videos(_), FoundClip::Images(_)) => continue,
             };
             if folder.and_then(OsStr::to_str).is_some_and(|folder| !same_name(folder, wanted)) {
-                others.push((row, format!("line {row}: {wanted}/{} is {}", listed.folder, used.display())));
+                let used = used.display();
+                others.push((row, format!("{wanted}/{} (line {row}) is packed from {used}", listed.folder)));
             }
         }
         others.sort_unstable();
@@ -161,12 +162,7 @@ impl Input {
         let named: Vec<_> = others.iter().take(NAMED).map(|(_, text)| text.as_str()).collect();
         let rows = counted(others.len() as u64, "row", "rows");
         let name = if others.len() == 1 { "names" } else { "name" };
-        (!others.is_empty()).then(|| {
-            format!(
-                "{rows} of the CSV file {name} a folder that does not hold the clip, which is packed from another \
-                 one: {}{more}",
-                named.join(", ")
-            )
-        })
+        (!others.is_empty())
+            .then(|| format!("{rows} of the CSV file {name} a folder without the clip: {}{more}", named.join(", ")))
     }
 }
