@@ -247,7 +247,8 @@ def main():
 
 def python_environment():
     command = [ROOT / "scripts/python_env.sh"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    # The path is relative to the repository if the target folder is.
+    return ROOT / subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":
