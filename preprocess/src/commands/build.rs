@@ -15,9 +15,10 @@ use ucfpack::stored::{Check, Geometry, StreamOptions};
 use ucfpack::video::{FlowMethod, QUALITY, SHORT_SIDE, VideoOptions};
 use ucfpack::{Error, Problem, Skipped, SomeClasses};
 
+use super::common::{clips_of, images_of};
+use super::option;
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
-use super::{clips_of, images_of, option};
 use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowDevice, FlowSize, LayoutArg};
 
 /// Default level of zstd and LZ4-HC.

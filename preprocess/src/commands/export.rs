@@ -5,9 +5,9 @@ use ucfpack::export::{ExportOptions, PixelFormat, export};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::quantity::{show_bytes, show_count};
 
+use super::common::{check_folder, clips_of, images_of};
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
-use super::{check_folder, clips_of, images_of};
 use crate::cli::{ExportArgs, PixelsArg};
 
 pub fn run_export(args: &ExportArgs) -> anyhow::Result<()> {

@@ -7,9 +7,9 @@ use ucfpack::quantity::show_bytes;
 use ucfpack::video::VideoOptions;
 
 use super::build::{dataset, gpu, note_of_classes, show_skipped};
+use super::common::{clips_of, images_of};
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
-use super::{clips_of, images_of};
 use crate::cli::ExtractArgs;
 
 pub fn run_extract(args: &ExtractArgs) -> anyhow::Result<()> {

@@ -12,8 +12,8 @@ use ucfpack::quantity::{counted, show_bytes, show_count};
 use ucfpack::sheet::write_sheet;
 use ucfpack::verify::{Rebuilt, rebuild_manifest, verify};
 
+use super::common::{check_folder, clips_of};
 use super::threads::{processors, use_threads};
-use super::{check_folder, clips_of};
 use crate::cli::{InspectArgs, VerifyArgs};
 
 /// Number of classes up to which they are listed. More are only counted.

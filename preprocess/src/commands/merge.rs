@@ -5,7 +5,7 @@ use ucfpack::pack::{MergeOptions, merge};
 use ucfpack::progress::{Progress, Watch};
 
 use super::build::{report_json, show_packed};
-use super::check_folder;
+use super::common::check_folder;
 use super::signals::cancel_on_signals;
 use crate::cli::MergeArgs;
 

@@ -1,6 +1,7 @@
 //! Runs the commands and prints their results.
 
 mod build;
+mod common;
 mod export;
 mod extract;
 mod inspect;
@@ -11,33 +12,10 @@ mod signals;
 mod synth;
 mod threads;
 
-use std::path::Path;
-
-use ucfpack::Error;
-use ucfpack::quantity::counted;
-
 use crate::cli::{Cli, Command};
 
 pub use options::option;
 pub use signals::stopped_by;
-
-/// Returns a number of clips as text: `1 clip`, `13,320 clips`.
-fn clips_of(count: u64) -> String {
-    counted(count, "clip", "clips")
-}
-
-/// Returns a number of images as text.
-fn images_of(count: u64) -> String {
-    counted(count, "image", "images")
-}
-
-/// Checks that a folder exists.
-fn check_folder(folder: &Path) -> Result<(), Error> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    Err(Error::Input(format!("{}: no such folder", folder.display()).into()))
-}
 
 /// Runs a command.
 pub fn run(cli: Cli) -> anyhow::Result<()> {

@@ -6,9 +6,9 @@ use ucfpack::quantity::show_bytes;
 use ucfpack::synth::like_ucf101::{LikeOptions, make_like_ucf101};
 use ucfpack::synth::{TreeOptions, make_tree};
 
+use super::common::{clips_of, images_of};
 use super::signals::cancel_on_signals;
 use super::threads::{processors, use_threads};
-use super::{clips_of, images_of};
 use crate::cli::{LikeArg, SynthArgs};
 
 pub fn run_synth(args: &SynthArgs) -> anyhow::Result<()> {
