@@ -32,6 +32,18 @@ demo:
 doc:
     cargo doc --workspace --no-deps --locked --open
 
+# Builds the guide as a book of web pages and opens it
+book:
+    scripts/book.py --open
+
+# Checks links of the guide and runs its commands on synthetic data
+docs:
+    scripts/check_docs.py --bin target/debug
+
+# Checks the language and the spelling
+words:
+    scripts/lint_words.sh
+
 # Compiles, lints and tests the CUDA code on a machine without a GPU
 cuda:
     scripts/check_cuda.sh
