@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks links of all Markdown files, and runs the commands of README.md and docs/ on synthetic data.
+"""Checks links of all Markdown files, and runs the commands of docs/ and of each README.md on synthetic data.
 
     scripts/check_docs.py --bin target/debug [PAGE...]      links, contents, commands
     scripts/check_docs.py --links                           links and contents only
@@ -217,7 +217,7 @@ class Runner:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", nargs="*", type=Path, help="pages to run; the default is README.md and all of docs/")
+    parser.add_argument("pages", nargs="*", type=Path, help="pages to run; the default is all of docs/ and every README.md")
     parser.add_argument("--bin", type=Path, help="folder with the programs ucfpack and ucftrain")
     parser.add_argument("--links", action="store_true", help="check links and contents only")
     parser.add_argument("--write", action="store_true", help="replace shown output that differs")
@@ -231,8 +231,8 @@ def main():
         python = os.environ.get("CLIPSHARD_PYTHON") or python_environment()
         runner = Runner(programs, python, options.write)
         chosen = [page.resolve() for page in options.pages]
-        docs = [page for page in everything if page.is_relative_to(ROOT / "docs")]
-        for page in chosen or [ROOT / "README.md", *docs]:
+        guide = [page for page in everything if page.is_relative_to(ROOT / "docs") or page.name == "README.md"]
+        for page in chosen or guide:
             start = time.monotonic()
             found = runner.page(page)
             seconds = time.monotonic() - start
