@@ -231,7 +231,8 @@ def main():
         python = os.environ.get("CLIPSHARD_PYTHON") or python_environment()
         runner = Runner(programs, python, options.write)
         chosen = [page.resolve() for page in options.pages]
-        guide = [page for page in everything if page.is_relative_to(ROOT / "docs") or page.name == "README.md"]
+        docs = ROOT / "docs"
+        guide = [page for page in everything if page.is_relative_to(docs) or page.name == "README.md"]
         for page in chosen or guide:
             start = time.monotonic()
             found = runner.page(page)
