@@ -217,7 +217,9 @@ class Runner:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", nargs="*", type=Path, help="pages to run; the default is all of docs/ and every README.md")
+    parser.add_argument(
+        "pages", nargs="*", type=Path, help="pages to run; the default is all of docs/ and every README.md"
+    )
     parser.add_argument("--bin", type=Path, help="folder with the programs ucfpack and ucftrain")
     parser.add_argument("--links", action="store_true", help="check links and contents only")
     parser.add_argument("--write", action="store_true", help="replace shown output that differs")
