@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Goes from nothing to a fused score: builds the programs, makes a synthetic dataset whose classes need both streams,
-# packs it, trains both networks from random weights and fuses their scores. Takes two to five minutes on two cores,
+# packs it, trains both networks from random weights and fuses their scores. Takes one to three minutes on two cores,
 # after the build.
 #
 #   scripts/demo.sh [DIR]      DIR is ./demo if omitted; an earlier demo there is replaced
