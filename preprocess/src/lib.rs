@@ -15,7 +15,6 @@ pub mod export;
 pub mod extract;
 pub mod inspect;
 mod jpeg;
-mod latin;
 pub mod limits;
 pub mod lists;
 pub mod pack;

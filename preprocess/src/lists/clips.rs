@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use clipshard::Subset;
-
-use crate::latin::composed;
+use unicode_normalization::UnicodeNormalization;
 
 /// A clip of the split lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +40,11 @@ impl ListedClip {
 /// use ucfpack::lists::clip_key;
 ///
 /// assert_eq!(clip_key("e\u{301}t\u{e9}"), clip_key("\u{e9}te\u{301}"));
+/// assert_eq!(clip_key("\u{1112}\u{1161}\u{11ab}"), clip_key("\u{d55c}")); // Hangul
 /// assert_eq!(clip_key("v_HandStandPushups_g01_c01"), clip_key("v_HandstandPushups_g01_c01"));
 /// ```
 pub fn clip_key(id: &str) -> String {
-    composed(&id.to_ascii_lowercase())
+    id.to_ascii_lowercase().nfc().collect()
 }
 
 /// Returns whether two names differ at most in their spelling, as in [`clip_key`].

@@ -1,7 +1,9 @@
 //! An RGB image to draw on.
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 use super::font;
-use crate::latin::{is_mark, without_accent};
 
 pub(super) struct Canvas {
     pub width: usize,
@@ -37,7 +39,7 @@ impl Canvas {
     /// coordinate of its end.
     pub fn text(&mut self, x: usize, y: usize, size: usize, colour: [u8; 3], text: &str) -> usize {
         let mut left = x;
-        for letter in text.chars().filter(|&letter| !is_mark(letter)).map(without_accent) {
+        for letter in text.nfd().filter(|&letter| !is_combining_mark(letter)) {
             for (column, bits) in font::columns(letter).into_iter().enumerate() {
                 for row in (0..8).filter(|row| bits >> row & 1 == 1) {
                     for i in 0..size * size {
