@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn stack_start(flow_frames: u32, draws: &mut Draws) -> u32 {
-        let clip = SplitClip { clip: 0, id: String::new(), label: 0, frames: flow_frames, flow_frames };
+        let clip = SplitClip { clip: 0, id: String::new(), label: Some(0), frames: flow_frames, flow_frames };
         Sampling::Seed.train_starts(&clip, 10, 1, draws)[0]
     }
 

@@ -14,8 +14,8 @@ pub struct SplitClip {
     pub clip: usize,
     /// Id of the clip in the dataset.
     pub id: String,
-    /// Number of the class.
-    pub label: u32,
+    /// Number of the class, if the clip has a label.
+    pub label: Option<u32>,
     /// Number of frames in the stream of the view.
     pub frames: u32,
     /// Number of optical-flow frames. In a dataset without a stream `flow`, one less than the
@@ -75,21 +75,22 @@ impl Split {
             return Err(Error::NoSplit { dir, split: name.to_owned(), known });
         };
         data.stream(&view.stream)?;
-        let (mut train, mut test, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut train, mut held_out, mut test, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (i, entry) in manifest.clips.iter().enumerate() {
-            let subset = entry.subsets[number];
-            let Some(clip) = SplitClip::of(data, i, &view.stream).filter(|_| subset != Subset::Unused) else {
-                continue;
+            let listed = match &entry.subsets[number] {
+                Subset::Train => &mut train,
+                Subset::Val => &mut held_out,
+                Subset::Test => &mut test,
+                _ => continue,
             };
+            let Some(clip) = SplitClip::of(data, i, &view.stream) else { continue };
             if (clip.frames as usize) < view.frames || !is_usable(&clip) {
                 left_out.push(clip.id);
-            } else if subset == Subset::Train {
-                train.push(clip);
             } else {
-                test.push(clip);
+                listed.push(clip);
             }
         }
-        Ok(Self { train: train.into(), held_out: Arc::default(), test: test.into(), left_out })
+        Ok(Self { train: train.into(), held_out: held_out.into(), test: test.into(), left_out })
     }
 
     /// Moves the clips of these groups from `train` to `held_out`.

@@ -235,12 +235,17 @@ fn write_groups(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<O
                 )));
             }
         };
-        let class = &manifest.classes[clip.label as usize];
+        let class = class_name(manifest, clip);
         let group = manifest.groups.get(&clip.id).map_or("", String::as_str);
         rows.write_record([&format!("{class}/{}.avi", clip.id), class, part, group]).map_err(fault)?;
     }
     rows.flush().map_err(Error::io(&path, "cannot write the list"))?;
     Ok(None)
+}
+
+/// Returns the class of a clip, or `unlabelled`.
+fn class_name<'a>(manifest: &'a Manifest, clip: &clipshard::Clip) -> &'a str {
+    clip.label.map_or("unlabelled", |label| &manifest.classes[label as usize])
 }
 
 /// Writes split lists in the format of UCF101, so that the tree can be packed again. Returns a note
@@ -273,8 +278,9 @@ fn write_lists(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<Op
             let of_subset =
                 clips.iter().map(|&clip| &manifest.clips[clip]).filter(|clip| clip.subsets[split] == subset);
             let line = |clip: &clipshard::Clip| {
-                let class = &manifest.classes[clip.label as usize];
-                let label = if subset == Subset::Train { format!(" {}", clip.label + 1) } else { String::new() };
+                let class = class_name(manifest, clip);
+                let label = clip.label.filter(|_| subset == Subset::Train);
+                let label = label.map_or_else(String::new, |label| format!(" {}", label + 1));
                 format!("{class}/{}.avi{label}\n", clip.id)
             };
             write(&format!("{name}{:02}.txt", split + 1), of_subset.map(line).collect())?;

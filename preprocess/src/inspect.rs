@@ -109,10 +109,10 @@ pub struct ShardSummary {
 pub struct ClipSummary {
     /// Id of the clip.
     pub clip: String,
-    /// Label of the class.
-    pub label: u32,
+    /// Label of the class, if the clip has one.
+    pub label: Option<u32>,
     /// Name of the class.
-    pub class: String,
+    pub class: Option<String>,
     /// Subset in each split, by the name of the split.
     pub subsets: BTreeMap<String, Subset>,
     /// Group of the clip, if it has one.
@@ -141,8 +141,8 @@ pub fn summarise(data: &Dataset) -> Result<Summary> {
     let manifest = data.manifest();
     let mut classes: Vec<ClassSummary> =
         manifest.classes.iter().map(|name| ClassSummary { name: name.clone(), clips: 0 }).collect();
-    for clip in &manifest.clips {
-        classes[clip.label as usize].clips += 1;
+    for label in manifest.clips.iter().filter_map(|clip| clip.label) {
+        classes[label as usize].clips += 1;
     }
     let splits = manifest.splits.iter().enumerate().map(|(split, name)| {
         let count = |subset| manifest.clips.iter().filter(|clip| clip.subsets[split] == subset).count();
@@ -219,9 +219,9 @@ pub fn summarise_clip(data: &Dataset, number: usize) -> Result<ClipSummary> {
     Ok(ClipSummary {
         clip: clip.id.clone(),
         label: clip.label,
-        class: manifest.classes[clip.label as usize].clone(),
+        class: clip.label.map(|label| manifest.classes[label as usize].clone()),
         group: manifest.groups.get(&clip.id).cloned(),
-        subsets: manifest.splits.iter().cloned().zip(clip.subsets.iter().copied()).collect(),
+        subsets: manifest.splits.iter().cloned().zip(clip.subsets.iter().cloned()).collect(),
         streams,
     })
 }

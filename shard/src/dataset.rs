@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::MANIFEST_FILE;
 use crate::manifest::{Manifest, ShardInfo, StreamSpec, Subset};
 use crate::shard::Shard;
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -213,14 +214,15 @@ impl Dataset {
 
     /// Returns the numbers of the clips that are in `subset` of a split, in the order of the
     /// manifest.
-    pub fn clips_of(&self, split: &str, subset: Subset) -> Result<Vec<usize>> {
+    pub fn clips_of(&self, split: &str, subset: impl Borrow<Subset>) -> Result<Vec<usize>> {
+        let subset = subset.borrow();
         let place = self.manifest.splits.iter().position(|name| name == split).ok_or_else(|| Error::NoSplit {
             dir: self.dir.clone(),
             split: split.to_owned(),
             known: self.manifest.splits.clone(),
         })?;
         let clips = self.manifest.clips.iter().enumerate();
-        Ok(clips.filter(|(_, clip)| clip.subsets[place] == subset).map(|(number, _)| number).collect())
+        Ok(clips.filter(|(_, clip)| clip.subsets[place] == *subset).map(|(number, _)| number).collect())
     }
 
     /// Returns the place of a clip's records. Sort clips by their places to read them in the order

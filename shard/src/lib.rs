@@ -94,6 +94,7 @@
 //! shard, the operating system raises SIGBUS and ends the program. Replace shards by renaming, and
 //! use [`Access::Read`] on storage that you do not trust.
 
+mod attributes;
 mod budget;
 mod clip_handle;
 mod clip_records;
@@ -119,6 +120,7 @@ mod writer;
 #[doc = include_str!("../format-spec.md")]
 pub mod format {}
 
+pub use attributes::Attributes;
 pub use budget::{DecodingBudget, ReservedMemory};
 pub use clip_handle::ClipHandle;
 pub use clip_records::{ClipRecords, Frame, Record, RecordInfo};

@@ -1,5 +1,6 @@
 //! The metadata of a shard, from which a lost manifest can be rebuilt.
 
+use crate::attributes::Attributes;
 use crate::manifest::{Clip, Subset};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,6 +34,9 @@ pub struct ShardMetadata {
     /// Name of the group by clip id, as in the manifest, for clips of this shard.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, String>,
+    /// Attributes of the dataset, as in the manifest.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
 }
 
 impl ShardMetadata {
@@ -48,25 +52,30 @@ impl ShardMetadata {
     }
 }
 
-/// Label and subsets of one clip of a shard.
+/// Label, subsets and attributes of one clip of a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ShardClip {
-    /// Class of the clip, as an index into [`ShardMetadata::classes`].
-    pub label: u32,
+    /// Class of the clip, as an index into [`ShardMetadata::classes`]. `None` for a clip without a
+    /// label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<u32>,
     /// Subset of the clip in each split.
     pub subsets: Vec<Subset>,
+    /// Attributes of the clip, as in the manifest.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
 }
 
 impl ShardClip {
-    /// Combines a label with one subset per split.
-    pub fn new(label: u32, subsets: Vec<Subset>) -> Self {
-        Self { label, subsets }
+    /// Combines a label, or `None`, with one subset per split.
+    pub fn new(label: impl Into<Option<u32>>, subsets: Vec<Subset>) -> Self {
+        Self { label: label.into(), subsets, attributes: Attributes::new() }
     }
 }
 
 impl From<&Clip> for ShardClip {
     fn from(clip: &Clip) -> Self {
-        Self::new(clip.label, clip.subsets.clone())
+        Self { label: clip.label, subsets: clip.subsets.clone(), attributes: clip.attributes.clone() }
     }
 }

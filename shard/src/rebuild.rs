@@ -50,8 +50,8 @@ impl Manifest {
                     return Err(Error::Rebuild { dir: dir.to_owned(), fault });
                 }
             } else {
-                let ShardMetadata { dataset, classes, splits, build, .. } = metadata.clone();
-                manifest = Self { dataset, classes, splits, build, ..Self::default() };
+                let ShardMetadata { dataset, classes, splits, build, attributes, .. } = metadata.clone();
+                manifest = Self { dataset, classes, splits, build, attributes, ..Self::default() };
             }
             add_clips(&mut manifest, &mut numbers, dir, file, shard, &metadata)?;
             first.get_or_insert((shard, metadata));
@@ -95,8 +95,11 @@ fn difference(a: &ShardMetadata, b: &ShardMetadata) -> Option<&'static str> {
         ("class list", a.classes != b.classes),
         ("split list", a.splits != b.splits),
     ];
-    let build = [("build (options or encoder versions)", a.build != b.build)];
-    parts.into_iter().chain(build).find(|(_, differ)| *differ).map(|(part, _)| part)
+    let others = [
+        ("build (options or encoder versions)", a.build != b.build),
+        ("attributes of the dataset", a.attributes != b.attributes),
+    ];
+    parts.into_iter().chain(others).find(|(_, differ)| *differ).map(|(part, _)| part)
 }
 
 /// Adds a shard and its clips to the manifest. `numbers` has the numbers of the clips that it lists
@@ -123,14 +126,17 @@ fn add_clips(
     for (place, (id, described)) in shard.clip_ids().zip(&metadata.clips).enumerate() {
         let frames = shard.frame_count(place).unwrap_or_default();
         let number = *numbers.entry(id.to_owned()).or_insert_with(|| {
-            manifest.clips.push(Clip::new(id, described.label, described.subsets.clone()));
+            let mut clip = Clip::new(id, described.label, described.subsets.clone());
+            clip.attributes = described.attributes.clone();
+            manifest.clips.push(clip);
             manifest.clips.len() - 1
         });
         let clip = &mut manifest.clips[number];
-        if clip.label != described.label || clip.subsets != described.subsets {
-            return Err(fault(format!(
-                "{file}: clip {id} has another label or other subsets than in another shard; move one of them away"
-            )));
+        let differs =
+            if clip.attributes == described.attributes { "another label or other subsets" } else { "other attributes" };
+        if (clip.label, &clip.subsets, &clip.attributes) != (described.label, &described.subsets, &described.attributes)
+        {
+            return Err(fault(format!("{file}: clip {id} has {differs} than in another shard; move one of them away")));
         }
         let group = metadata.groups.get(id);
         if clip.frames.is_empty() {

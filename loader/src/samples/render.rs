@@ -123,7 +123,7 @@ impl Reader {
             mix(value as u64);
         }
         for clip in &*self.clips {
-            mix((clip.clip as u64) << 32 | u64::from(clip.label));
+            mix((clip.clip as u64) << 32 | u64::from(clip.label.unwrap_or(u32::MAX)));
             mix(u64::from(clip.frames) << 32 | u64::from(clip.flow_frames));
         }
         hash

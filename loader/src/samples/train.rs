@@ -178,8 +178,9 @@ impl TrainSamples {
         &self.reader.clips[number as usize]
     }
 
-    /// Returns the label of sample number `i`. It is final once the sample has been written.
-    pub fn label(&self, i: usize) -> u32 {
+    /// Returns the label of sample number `i`, if its clip has one. It is final once the sample has
+    /// been written.
+    pub fn label(&self, i: usize) -> Option<u32> {
         self.clip(i).label
     }
 

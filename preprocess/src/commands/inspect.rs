@@ -187,7 +187,10 @@ fn show_summary(summary: &Summary) -> Page {
 
 fn show_clip(clip: &ClipSummary) -> Page {
     let mut page = Page::default();
-    page.line(format_args!("{}: class {} {}", clip.clip, clip.label, clip.class));
+    match (clip.label, &clip.class) {
+        (Some(label), Some(class)) => page.line(format_args!("{}: class {label} {class}", clip.clip)),
+        _ => page.line(format_args!("{}: without a label", clip.clip)),
+    }
     let subsets: Vec<String> =
         clip.subsets.iter().map(|(split, subset)| format!("{split} {}", plain(&json!(subset)))).collect();
     page.line(format_args!("splits: {}", subsets.join(", ")));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clipshard::Subset;
+use clipshard::{Attributes, Subset};
 use unicode_normalization::UnicodeNormalization;
 
 /// A clip of the split lists.
@@ -15,14 +15,17 @@ pub struct ListedClip {
     pub folder: String,
     /// Name of its class folder, in trees that have class folders.
     pub class_folder: Option<String>,
-    /// Label of its class: the index into `Lists::classes`.
-    pub label: u32,
+    /// Label of its class: the index into `Lists::classes`. `None` if the lists have no label for
+    /// the clip.
+    pub label: Option<u32>,
     /// Subset in each split, in the order of `Lists::splits`.
     pub subsets: Vec<Subset>,
     /// Group of related clips, such as those of one recording, if the lists have groups.
     pub group: Option<String>,
     /// Line of the CSV file, if its path names the class folder.
     pub row: Option<usize>,
+    /// Anything else that the lists say about the clip, such as a caption.
+    pub attributes: Attributes,
 }
 
 impl ListedClip {
@@ -103,7 +106,16 @@ impl Clips {
             let NamedClip { name, class_folder, class, mut subsets, group, row } = clip;
             subsets.resize(splits, Subset::Unused);
             let id = if of_name.get(&key) == Some(&1) { name.clone() } else { format!("{class}__{name}") };
-            ListedClip { id, folder: name, class_folder: Some(class_folder), label: label as u32, subsets, group, row }
+            ListedClip {
+                id,
+                folder: name,
+                class_folder: Some(class_folder),
+                label: Some(label as u32),
+                subsets,
+                group,
+                row,
+                attributes: Attributes::new(),
+            }
         };
         let mut clips: Vec<ListedClip> = self.clips.into_iter().map(clip).collect();
         clips.sort_unstable_by(|a, b| a.id.cmp(&b.id));

@@ -299,7 +299,7 @@ mod tests {
     type Seen<'a> = Vec<(&'a str, u32, Vec<Subset>)>;
 
     fn seen(lists: &Lists) -> Seen<'_> {
-        lists.clips.iter().map(|c| (c.id.as_str(), c.label, c.subsets.clone())).collect()
+        lists.clips.iter().map(|c| (c.id.as_str(), c.label.unwrap(), c.subsets.clone())).collect()
     }
 
     #[test]

@@ -107,7 +107,7 @@ mod tests {
             (lists.classes, lists.splits),
             (vec!["brush_hair".into(), "wave".into()], vec!["1".into(), "2".into()])
         );
-        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label, c.subsets.clone())).collect();
+        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label.unwrap(), c.subsets.clone())).collect();
         let (train, test, unused) = (Subset::Train, Subset::Test, Subset::Unused);
         assert_eq!(
             got,

@@ -47,9 +47,9 @@ impl Lists {
             .collect();
         let mut kept = kept.iter();
         self.classes.retain(|_| *kept.next().unwrap_or(&false));
-        self.clips.retain_mut(|clip| match new_label[clip.label as usize] {
+        self.clips.retain_mut(|clip| match clip.label.and_then(|label| new_label[label as usize]) {
             Some(label) => {
-                clip.label = label;
+                clip.label = Some(label);
                 true
             }
             None => false,
@@ -63,8 +63,9 @@ impl Lists {
     pub(crate) fn present_classes(&self, missing: impl Iterator<Item = bool>) -> Option<SomeClasses> {
         let (mut listed, mut present) = (vec![false; self.classes.len()], vec![false; self.classes.len()]);
         for (clip, is_missing) in self.clips.iter().zip(missing) {
-            listed[clip.label as usize] = true;
-            present[clip.label as usize] |= !is_missing;
+            let Some(label) = clip.label.map(|label| label as usize) else { continue };
+            listed[label] = true;
+            present[label] |= !is_missing;
         }
         let lacks_one = listed.iter().zip(&present).any(|(listed, present)| *listed && !present);
         let named = self.classes.iter().zip(&present).filter(|(_, present)| **present).map(|(name, _)| name.clone());

@@ -1,6 +1,6 @@
 //! The built-in lists of UCF101, with the frame counts of the published frame tree.
 
-use clipshard::Subset;
+use clipshard::{Attributes, Subset};
 
 use super::clips::ListedClip;
 use super::listed::Lists;
@@ -36,10 +36,11 @@ pub(crate) fn published_ucf101() -> (Lists, Vec<u32>) {
                     folder: id.clone(),
                     id,
                     class_folder: None,
-                    label: label as u32,
+                    label: Some(label as u32),
                     subsets: subsets.clone(),
                     group: None,
                     row: None,
+                    attributes: Attributes::new(),
                 };
                 clips.push((clip, frames.parse().expect("the built-in table holds numbers")));
             }
@@ -67,6 +68,6 @@ mod tests {
         }
         assert!(lists.clips.is_sorted_by(|a, b| a.id < b.id));
         let handstand = lists.clips.iter().find(|clip| clip.id == "v_HandStandPushups_g01_c01").unwrap();
-        assert_eq!(lists.classes[handstand.label as usize], "HandstandPushups");
+        assert_eq!(lists.classes[handstand.label.unwrap() as usize], "HandstandPushups");
     }
 }

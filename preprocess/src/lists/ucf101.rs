@@ -125,7 +125,7 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
         if id.is_empty() {
             return Err(fault(format!("`{name}` has no clip name")));
         }
-        clips.add(id, label, class, split, subset, classes).map_err(fault)?;
+        clips.add(id, label, class, split, subset.clone(), classes).map_err(fault)?;
     }
     Ok(())
 }
@@ -152,7 +152,7 @@ mod tests {
         let lists = Lists::read_ucf101(dir.path()).unwrap();
         assert_eq!(lists.classes, ["Archery", "HandstandPushups", "Rowing"]);
         assert_eq!(lists.splits, ["1", "2"]);
-        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label, c.subsets.clone())).collect();
+        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label.unwrap(), c.subsets.clone())).collect();
         assert_eq!(
             got,
             [
@@ -189,7 +189,7 @@ mod tests {
         let mut lists = Lists::read_ucf101(dir.path()).unwrap();
         lists.keep_classes(&["rowing".into(), "HandstandPushups".into()]).unwrap();
         assert_eq!(lists.classes, ["HandstandPushups", "Rowing"]);
-        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label)).collect();
+        let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label.unwrap())).collect();
         assert_eq!(got, [("v_HandStandPushups_g01_c01", 0), ("v_Rowing_g08_c01", 1)]);
     }
 

@@ -275,6 +275,7 @@ fn manifest(
         let (id, label, subsets) = (planned.id.clone(), planned.label, planned.subsets.clone());
         groups.extend(planned.group.clone().map(|group| (id.clone(), group)));
         let mut clip = Clip::new(id, label, subsets);
+        clip.attributes = planned.attributes.clone();
         clip.frames = frames;
         clips.push(clip);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use clipshard::{Codec, Subset};
+use clipshard::{Attributes, Codec, Subset};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,12 +64,16 @@ pub struct PlannedClip {
     /// Id, as in the manifest.
     pub id: String,
     /// Label of the class, as in the manifest.
-    pub label: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<u32>,
     /// Subset in each split, as in the manifest.
     pub subsets: Vec<Subset>,
     /// Group, as in the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Attributes, as in the manifest.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// Nominal number of frames in each stream.
     pub frames: Vec<u32>,
     /// Bytes of its video. They reveal a video that was replaced.
@@ -129,7 +133,9 @@ impl std::fmt::Display for PlannedClip {
         let group = self.group.as_ref().map_or_else(String::new, |group| format!(", group {group}"));
         let frames = self.frames.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
         let bytes = self.video_bytes.map_or_else(String::new, |bytes| format!(", a video of {bytes} bytes"));
-        write!(f, "label {}{group}, {frames} frames{bytes}, {whole}", self.label)
+        let label = self.label.map_or_else(|| "no label".into(), |label| format!("label {label}"));
+        write!(f, "{label}{group}, {frames} frames{bytes}, {whole}")?;
+        if self.attributes.is_empty() { Ok(()) } else { write!(f, ", attributes {}", self.attributes) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use clipshard::{DecodingBudget, Disk, ShardMetadata, Subset};
+use clipshard::{Attributes, DecodingBudget, Disk, ShardMetadata, Subset};
 use serde_json::json;
 
 use super::encode::{ClipEncoder, EncodeSetup, ReadClip};
@@ -100,17 +100,18 @@ fn write(
         ("video_decoder".to_owned(), decoder.describe_decoder()),
     ]);
     build.extend(streams.iter().map(|(kind, stored)| (kind.name().to_owned(), decoder.describe(*kind, stored))));
-    // A dataset needs a class and a split, but those of the video are unknown.
-    let mut metadata = ShardMetadata::new("custom", vec!["unknown".into()], vec!["1".into()]);
+    // Class and split of the video are unknown.
+    let mut metadata = ShardMetadata::new("custom", Vec::new(), vec!["1".into()]);
     metadata.build = build;
     let listed = ListedClip {
         id: id.to_owned(),
         folder: id.to_owned(),
         class_folder: None,
-        label: 0,
+        label: None,
         subsets: vec![Subset::Unused],
         group: None,
         row: None,
+        attributes: Attributes::new(),
     };
     let plans = vec![StreamPlan { shard_of: vec![0], nominal_bytes: 0 }; streams.len()];
     let mut writer = Writer::new(Arc::new(Disk), dir, streams.iter().map(|(kind, _)| *kind), &plans, &metadata);

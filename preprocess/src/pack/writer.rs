@@ -64,8 +64,9 @@ impl<'a> Writer<'a> {
     fn clip(&mut self, clip: usize, listed: &ListedClip) -> &mut Clip {
         self.clips.entry(clip).or_insert_with(|| {
             self.groups.extend(listed.id_and_group());
-            let (id, label, subsets) = (listed.id.clone(), listed.label, listed.subsets.clone());
-            Clip::new(id, label, subsets)
+            let mut clip = Clip::new(listed.id.clone(), listed.label, listed.subsets.clone());
+            clip.attributes = listed.attributes.clone();
+            clip
         })
     }
 
@@ -89,7 +90,9 @@ impl<'a> Writer<'a> {
             };
             writer.add_clip(&listed.id, records)?;
             shard_metadata.groups.extend(listed.id_and_group());
-            shard_metadata.clips.push(ShardClip::new(listed.label, listed.subsets.clone()));
+            let mut described = ShardClip::new(listed.label, listed.subsets.clone());
+            described.attributes = listed.attributes.clone();
+            shard_metadata.clips.push(described);
             let (name, frames) = (out.kind.name(), records.len() as u32 / u32::from(out.kind.planes()));
             self.clip(clip, listed).frames.insert(name.to_owned(), frames);
         }
@@ -102,9 +105,9 @@ impl<'a> Writer<'a> {
             stream.close()?;
         }
         let stream = |s: StreamWriter| Stream::new(s.kind.spec(), s.done.into_values().collect());
-        let ShardMetadata { dataset, classes, splits, build, .. } = self.metadata.clone();
+        let ShardMetadata { dataset, classes, splits, build, attributes, .. } = self.metadata.clone();
         let mut manifest = Manifest::new(dataset, classes, splits);
-        manifest.build = build;
+        (manifest.build, manifest.attributes) = (build, attributes);
         manifest.streams = self.streams.into_iter().map(stream).collect();
         manifest.clips = self.clips.into_values().collect();
         manifest.groups = self.groups;

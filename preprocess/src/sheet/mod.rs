@@ -176,9 +176,10 @@ fn header(canvas: &mut Canvas, data: &Dataset, (title, what): (&str, &str)) {
 /// otherwise several.
 fn spread_rows(data: &Dataset) -> Vec<Row> {
     let manifest = data.manifest();
-    let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); manifest.classes.len()];
+    // Clips without a label are a class of their own, after the others.
+    let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); manifest.classes.len() + 1];
     for (number, clip) in manifest.clips.iter().enumerate() {
-        by_class[clip.label as usize].push(number);
+        by_class[clip.label.map_or(manifest.classes.len(), |label| label as usize)].push(number);
     }
     by_class.retain(|clips| !clips.is_empty());
     let classes = by_class.len().min(ROWS);
@@ -209,8 +210,11 @@ fn row(data: &Dataset, number: usize, frames: Option<Vec<usize>>) -> Row {
         let (first, last) = (frames.first().map_or(0, |f| f + 1), frames.last().map_or(0, |f| f + 1));
         format!("frames {first} to {last} of {count}")
     } else {
-        let (class, frames) = (&manifest.classes[clip.label as usize], counted(count as u64, "frame", "frames"));
-        format!("class {} {class}, {frames}", clip.label)
+        let frames = counted(count as u64, "frame", "frames");
+        match clip.label {
+            Some(label) => format!("class {label} {}, {frames}", manifest.classes[label as usize]),
+            None => format!("without a label, {frames}"),
+        }
     };
     let frames = frames.unwrap_or_else(|| spaced(frames_of(data, number), COLUMNS));
     Row { clip: number, title: clip.id.clone(), detail, frames, captions: Vec::new() }

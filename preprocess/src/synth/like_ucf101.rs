@@ -102,7 +102,7 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
             }
             let value = match &taken {
                 Some(taken) => taken.clip(clip, flow_frames[clip]),
-                None => images.clip(lists.clips[clip].label, flow_frames[clip])?,
+                None => images.clip(lists.clips[clip].label.unwrap_or_default(), flow_frames[clip])?,
             };
             Ok(Held { value, bytes: weights[clip] })
         },

@@ -48,7 +48,7 @@ fn a_whole_tree_becomes_a_dataset() {
     let data = Dataset::open(&out).unwrap();
     let manifest = data.manifest();
     assert_eq!(manifest.classes, ["Archery", "HandstandPushups", "Rowing"]);
-    let got: Vec<_> = manifest.clips.iter().map(|c| (c.id.as_str(), c.label, c.subsets[0])).collect();
+    let got: Vec<_> = manifest.clips.iter().map(|c| (c.id.as_str(), c.label.unwrap(), c.subsets[0].clone())).collect();
     let expected: Vec<_> = CLIPS
         .iter()
         .enumerate()
@@ -323,7 +323,7 @@ fn chosen_classes_are_packed_alone() {
     let data = Dataset::open(&out).unwrap();
     assert_eq!(data.manifest().classes, ["Archery", "Rowing"]);
     let labels: Vec<_> = data.manifest().clips.iter().map(|c| c.label).collect();
-    assert_eq!(labels, [0, 0, 1, 1]);
+    assert_eq!(labels, [0, 0, 1, 1].map(Some));
     let other = place.path().join("other");
     assert!(pack(&BuildOptions { classes: classes(&["Rowin"]), ..options(&tree, &other) }).unwrap_err().is_usage());
 }

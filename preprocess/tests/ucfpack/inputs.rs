@@ -440,7 +440,7 @@ fn folders_of_subsets_are_splits() {
     ended(&folder.pack("v", &[]), 0, &["packed 4 clips", "has folders for subsets (train, val)", "classes (A, B)"]);
     let data = folder.packed("v");
     assert_eq!(data.manifest().classes, ["A", "B"]);
-    let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
+    let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0].clone()).collect();
     assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test, Subset::Test]);
     // The error about one clip in two subsets names both files.
     fs::copy(&video, folder.path("v/val/A/a.mp4")).unwrap();
@@ -453,7 +453,7 @@ fn folders_of_subsets_are_splits() {
     }
     ended(&folder.pack("deep", &[]), 0, &["packed 3 clips", "(train, val)", "classes (A, B)"]);
     let deep = folder.packed("deep");
-    let subsets: Vec<Subset> = deep.manifest().clips.iter().map(|clip| clip.subsets[0]).collect();
+    let subsets: Vec<Subset> = deep.manifest().clips.iter().map(|clip| clip.subsets[0].clone()).collect();
     assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test]);
     // If only some videos have a subset, nothing is guessed.
     fs::create_dir_all(folder.path("v/C")).unwrap();

@@ -317,7 +317,7 @@ fn custom_data_take_classes_from_folders_or_from_a_csv_file() {
         .map(|(i, clip)| format!("some/where/{clip}.mp4,{},{}\n", 9 + i / 2, ["test", "train"][i % 2]));
     fs::write(&csv, rows.collect::<String>()).unwrap();
     let packed = build(tree.root(), tree.root(), custom(Some(csv.clone()))).unwrap();
-    let got: Vec<_> = packed.data.manifest().clips.iter().map(|c| (c.label, c.subsets[0])).collect();
+    let got: Vec<_> = packed.data.manifest().clips.iter().map(|c| (c.label.unwrap(), c.subsets[0].clone())).collect();
     assert_eq!(packed.data.manifest().classes, ["9", "10", "11"]);
     assert_eq!(got[..2], [(0, Subset::Test), (0, Subset::Train)]);
     assert_eq!(got[5], (2, Subset::Train));

@@ -81,7 +81,7 @@ fn the_set_like_ucf101_has_its_counts_and_tells_where_an_image_is_from() {
     let flow = data.clip("flow", longest).unwrap();
     flow.decode(1_500, 0, &mut decoder, &mut x).unwrap();
     flow.decode(1_500, 1, &mut decoder, &mut y).unwrap();
-    assert_eq!(rgb[..3], [manifest.clips[longest].label as u8, (1_500 % 256) as u8, 5]);
+    assert_eq!(rgb[..3], [manifest.clips[longest].label.unwrap() as u8, (1_500 % 256) as u8, 5]);
     assert_eq!((x[63], y[63]), ((1_500 % 256) as u8, 5));
 
     // Another dataset uses the images of this one: the first 2,048 frames, again and again.

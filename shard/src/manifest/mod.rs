@@ -1,9 +1,12 @@
 //! `manifest.json`: the content of a dataset as JSON, with a checksum.
 
 mod parts;
+mod subset;
 
-pub use parts::{Clip, ShardInfo, Stream, StreamSpec, Subset};
+pub use parts::{Clip, ShardInfo, Stream, StreamSpec};
+pub use subset::Subset;
 
+use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::layout::{MANIFEST_FILE, VERSION_MAJOR, VERSION_MINOR};
 use crate::regular::read_regular;
@@ -51,6 +54,9 @@ pub struct Manifest {
     /// actor, and belong on the same side of a split.
     #[serde(default)]
     pub groups: BTreeMap<String, String>,
+    /// Anything else that is worth knowing about the dataset, such as a licence or a citation.
+    #[serde(default)]
+    pub attributes: Attributes,
 }
 
 /// The keys of a manifest that decide whether the other keys can be read.
@@ -131,8 +137,8 @@ impl Manifest {
             if clip.id.is_empty() || clip.id.len() > u16::MAX.into() || !ids.insert(clip.id.as_str()) {
                 return Err(format!("clip id {:?} is empty, too long or listed twice", clip.id));
             }
-            if clip.label as usize >= self.classes.len() {
-                let (id, label, classes) = (&clip.id, clip.label, self.classes.len());
+            if let Some(label) = clip.label.filter(|&label| label as usize >= self.classes.len()) {
+                let (id, classes) = (&clip.id, self.classes.len());
                 return Err(format!(
                     "clip {id} has label {label}, but labels must be below {classes}, the number of classes"
                 ));
@@ -140,6 +146,9 @@ impl Manifest {
             if clip.subsets.len() != self.splits.len() {
                 let (n, m) = (clip.subsets.len(), self.splits.len());
                 return Err(format!("clip {} has {n} subsets for {m} splits", clip.id));
+            }
+            for subset in &clip.subsets {
+                subset.check().map_err(|fault| format!("clip {}: {fault}", clip.id))?;
             }
             if let Some(name) = clip.frames.keys().find(|name| self.stream(name).is_none()) {
                 return Err(format!("clip {} has frames in stream {name:?}, which is not listed", clip.id));
@@ -183,6 +192,9 @@ impl Manifest {
         let clips = list(self.clips.iter().map(|c| json(c)).collect());
         if !self.groups.is_empty() {
             let _ = writeln!(text, " \"groups\":{},", json(&self.groups));
+        }
+        if !self.attributes.is_empty() {
+            let _ = writeln!(text, " \"attributes\":{},", json(&self.attributes));
         }
         let _ = writeln!(text, " \"streams\":[\n  {streams}],\n \"clips\":[\n  {clips}]}}");
         let crc32 = crc32fast::hash(text.as_bytes());
@@ -261,12 +273,8 @@ mod tests {
     use super::*;
 
     pub(crate) fn example() -> Manifest {
-        let clip = |id: &str, label, subsets: &[Subset]| Clip {
-            id: id.into(),
-            label,
-            subsets: subsets.to_vec(),
-            frames: BTreeMap::from([("rgb".into(), 12)]),
-        };
+        let clip =
+            |id: &str, label: u32, subsets: &[Subset]| Clip::new(id, label, subsets.to_vec()).with_frames("rgb", 12);
         Manifest {
             dataset: "example".into(),
             classes: vec!["Wave".into(), "Jump".into()],
@@ -287,6 +295,7 @@ mod tests {
                 clip("v_Jump_g02_c01", 1, &[Subset::Unused, Subset::Train]),
             ],
             groups: BTreeMap::new(),
+            attributes: Attributes::new(),
         }
     }
 
@@ -316,6 +325,26 @@ mod tests {
     }
 
     #[test]
+    fn attributes_labels_and_subsets_come_back() {
+        let text = example().to_json();
+        assert!(!text.contains("attributes"));
+        let mut manifest = example();
+        manifest.attributes = Attributes::from_json(r#"{"licence":"CC0","year":1.50}"#).unwrap();
+        manifest.clips[0].attributes =
+            Attributes::from_json(r#"{"fps":29.970,"labels":[0,1],"x":{"y":null}}"#).unwrap();
+        manifest.clips[1].label = None;
+        manifest.clips[1].subsets = vec![Subset::Val, Subset::from("test-hard")];
+        let text = manifest.to_json();
+        assert!(text.contains(r#""attributes":{"fps":29.970,"labels":[0,1],"x":{"y":null}}"#), "{text}");
+        let back = Manifest::parse(Path::new("m"), text.as_bytes()).unwrap();
+        assert_eq!(back, manifest);
+        assert_eq!(back.to_json(), text);
+        manifest.clips[1].subsets[0] = Subset::from("");
+        let error = Manifest::parse(Path::new("m"), manifest.to_json().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("subset has 0 bytes, not 1 to 255"), "{error}");
+    }
+
+    #[test]
     fn a_changed_byte_is_noticed() {
         let text = example().to_json();
         let edited = text.replace("\"Jump\"", "\"Dive\"");
@@ -331,7 +360,7 @@ mod tests {
             Manifest::parse(Path::new("m"), manifest.to_json().as_bytes()).unwrap_err().to_string()
         };
         assert!(broken(|m| m.clips[1].id = m.clips[0].id.clone()).contains("twice"));
-        assert!(broken(|m| m.clips[0].label = 2).contains("label 2, but labels must be below 2"));
+        assert!(broken(|m| m.clips[0].label = Some(2)).contains("label 2, but labels must be below 2"));
         assert!(broken(|m| m.clips[0].subsets.clear()).contains("0 subsets for 2 splits"));
         assert!(broken(|m| m.streams[0].shards[0].file = "../x".into()).contains("plain file name"));
         assert!(broken(|m| m.streams[0].spec.name = "rgb colour".into()).contains("stream name"));

@@ -1,20 +1,9 @@
 //! The items that a manifest lists: streams, shards and clips.
 
+use super::subset::Subset;
+use crate::attributes::Attributes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The use of a clip in one split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Subset {
-    /// A training clip.
-    Train,
-    /// A test clip.
-    Test,
-    /// A clip that the split does not use.
-    Unused,
-}
 
 /// A clip of a dataset.
 ///
@@ -23,26 +12,35 @@ pub enum Subset {
 /// ```
 /// use clipshard::{Clip, Subset};
 ///
-/// let clip = Clip::new("v_Wave_g01_c01", 0, vec![Subset::Train]).with_frames("rgb", 164).with_frames("flow", 163);
-/// assert_eq!(clip.frames["flow"], 163);
+/// let mut clip = Clip::new("v_Wave_g01_c01", 0, vec![Subset::Train]).with_frames("rgb", 164).with_frames("flow", 163);
+/// clip.attributes.set("fps", 25);
+/// assert_eq!((clip.label, clip.frames["flow"]), (Some(0), 163));
+/// let unlabelled = Clip::new("v_Other_g01_c01", None, vec![Subset::Train]);
+/// assert_eq!(unlabelled.label, None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Clip {
     /// Name of the clip, unique in the dataset.
     pub id: String,
-    /// Its class, as an index into [`Manifest::classes`](crate::Manifest::classes).
-    pub label: u32,
+    /// Its class, as an index into [`Manifest::classes`](crate::Manifest::classes). `None` for a
+    /// clip without a label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<u32>,
     /// Its subset in each of [`Manifest::splits`](crate::Manifest::splits).
     pub subsets: Vec<Subset>,
     /// Number of frames, by stream name.
     pub frames: BTreeMap<String, u32>,
+    /// Anything else that is worth knowing about the clip.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
 }
 
 impl Clip {
-    /// Creates the description of a clip without frames.
-    pub fn new(id: impl Into<String>, label: u32, subsets: Vec<Subset>) -> Self {
-        Self { id: id.into(), label, subsets, frames: BTreeMap::new() }
+    /// Creates the description of a clip without frames and attributes. `label` is the number of a
+    /// class, or `None`.
+    pub fn new(id: impl Into<String>, label: impl Into<Option<u32>>, subsets: Vec<Subset>) -> Self {
+        Self { id: id.into(), label: label.into(), subsets, frames: BTreeMap::new(), attributes: Attributes::new() }
     }
 
     /// Sets the number of frames in a stream.

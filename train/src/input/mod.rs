@@ -24,9 +24,9 @@ pub fn shape(stream: Stream, side: usize) -> clip_loader::View {
     clip_loader::View::stack(stream.records(), stream.frames()).side(side)
 }
 
-/// Returns whether a clip has enough frames for a network of the stream.
+/// Returns whether a clip has a label and enough frames for a network of the stream.
 pub fn is_usable(clip: &SplitClip, stream: Stream) -> bool {
-    clip.flow_frames >= MIN_FLOW_FRAMES && clip.frames as usize >= stream.frames()
+    clip.label.is_some() && clip.flow_frames >= MIN_FLOW_FRAMES && clip.frames as usize >= stream.frames()
 }
 
 /// Lists the clips of a split that are long enough for a network of the stream.
@@ -50,6 +50,12 @@ pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
         bail!("{}: split {name} has {train} training clips and {test} test clips; {cure}", data.dir().display());
     }
     Ok(split)
+}
+
+/// Returns the label of a clip. [`split`] lists only clips with a label. The result for another
+/// clip is no class of any network, so its use is an error.
+pub fn label(clip: &SplitClip) -> u32 {
+    clip.label.unwrap_or(u32::MAX)
 }
 
 /// Counts the clips that are training clips of the split `trained`. Returns 0 if the dataset does

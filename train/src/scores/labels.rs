@@ -99,7 +99,7 @@ impl Source {
         let manifest = Manifest::read(dir)?;
         let test = |(at, split): (usize, &String)| {
             let clips = manifest.clips.iter().filter(|clip| clip.subsets[at] == Subset::Test);
-            let clips = clips.map(|clip| (clip_key(&clip.id), clip.label)).collect();
+            let clips = clips.filter_map(|clip| Some((clip_key(&clip.id), clip.label?))).collect();
             TestList { split: split.clone(), clips }
         };
         Ok(Self { classes: manifest.classes.len(), tests: manifest.splits.iter().enumerate().map(test).collect() })

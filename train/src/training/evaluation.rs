@@ -172,7 +172,7 @@ impl Evaluation<'_> {
     }
 
     fn labels(&self) -> Vec<u32> {
-        self.clips.iter().map(|clip| clip.label).collect()
+        self.clips.iter().map(input::label).collect()
     }
 
     /// Returns loss and accuracy of the sums of logits `[clips, classes]`.

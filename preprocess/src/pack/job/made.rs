@@ -40,7 +40,8 @@ impl Job<'_> {
         let planned = |clip: &clipshard::Clip| {
             listed.get(clip.id.as_str()).is_some_and(|&i| {
                 let expected = &self.lists.clips[i];
-                (clip.label, &clip.subsets) == (expected.label, &expected.subsets)
+                (clip.label, &clip.subsets, &clip.attributes)
+                    == (expected.label, &expected.subsets, &expected.attributes)
                     && manifest.groups.get(&clip.id) == expected.group.as_ref()
                     && self.files[i].is_some()
             })

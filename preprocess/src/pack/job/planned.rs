@@ -142,6 +142,7 @@ impl<'a> Job<'a> {
             label: listed.label,
             subsets: listed.subsets.clone(),
             group: listed.group.clone(),
+            attributes: listed.attributes.clone(),
             frames: frames.clone(),
             video_bytes: files.as_ref().and_then(FoundClip::video_bytes),
             whole: files.is_some(),

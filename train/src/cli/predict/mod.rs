@@ -129,7 +129,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     };
     let number = found.unwrap_or(0);
     let clip = data.manifest().clips.get(number).context("the dataset is empty")?;
-    let label = found.map(|_| classes[clip.label as usize].as_str());
+    let label = found.and(clip.label).map(|label| classes[label as usize].as_str());
     let mut answers: Vec<Answer> = Vec::with_capacity(networks.len());
     for (name, loaded) in &networks {
         let asked = ask(loaded, name, &data, number, (&compute, threads), (console, &stop));

@@ -23,7 +23,7 @@ pub(super) fn write_sheet(
     let actual = label.map_or(String::new(), |label| format!("Actual: {label}. "));
     let heading =
         format!("{actual}Predicted: {best}. Below each frame: the prediction of the sample that starts there");
-    let (frames, captions) = captions(classes, label.map(|_| clip.label as usize), answers);
+    let (frames, captions) = captions(classes, label.and(clip.label).map(|label| label as usize), answers);
     Ok(write_captioned(data, number, (&frames, &captions), (&clip.id, &heading), path)?)
 }
 
