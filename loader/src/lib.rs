@@ -48,7 +48,7 @@
 //!
 //! for batch in Loader::builder(epoch.clone()).batch_size(2).threads(2).start()? {
 //!     let batch = batch?;
-//!     let labels: Vec<u32> = batch.samples().map(|i| epoch.label(i)).collect();
+//!     let labels: Vec<Option<u32>> = batch.samples().map(|i| epoch.label(i)).collect();
 //!     println!("{} samples, {} bytes, labels {labels:?}", batch.len(), batch.bytes().len());
 //! }
 //! # Ok::<(), clip_loader::Error>(())

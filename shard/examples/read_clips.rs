@@ -11,7 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for number in data.clips_of("1", Subset::Train)? {
         let clip = &data.manifest().clips[number];
-        println!("{}: class {}", clip.id, data.manifest().classes[clip.label as usize]);
+        let class = clip.label.map_or("none", |label| &data.manifest().classes[label as usize]);
+        println!("{}: class {class}", clip.id);
 
         // One RGB frame, [H, W, 3].
         let rgb = data.clip("rgb", number)?;

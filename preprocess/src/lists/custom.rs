@@ -329,10 +329,13 @@ mod tests {
     #[test]
     fn a_validation_part_is_a_split_of_its_own() {
         let lists = read("a,x,train\nb,x,val\nc,x,test\nd,x,unused\n").unwrap();
-        let (train, test, unused) = (Subset::Train, Subset::Test, Subset::Unused);
+        let [train, test, unused] = [Subset::Train, Subset::Test, Subset::Unused].map(|subset| move || subset.clone());
         assert_eq!(lists.splits, ["1", "2"]);
         let subsets: Vec<_> = lists.clips.iter().map(|c| c.subsets.clone()).collect();
-        assert_eq!(subsets, [vec![train, train], vec![unused, test], vec![test, unused], vec![unused, unused]]);
+        assert_eq!(
+            subsets,
+            [vec![train(), train()], vec![unused(), test()], vec![test(), unused()], vec![unused(), unused()]]
+        );
     }
 
     #[test]

@@ -108,14 +108,14 @@ mod tests {
             (vec!["brush_hair".into(), "wave".into()], vec!["1".into(), "2".into()])
         );
         let got: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label.unwrap(), c.subsets.clone())).collect();
-        let (train, test, unused) = (Subset::Train, Subset::Test, Subset::Unused);
+        let [train, test, unused] = [Subset::Train, Subset::Test, Subset::Unused].map(|subset| move || subset.clone());
         assert_eq!(
             got,
             [
-                ("a_wave_#1", 1, vec![train, test]),
-                ("b_wave", 1, vec![test, unused]),
-                ("c_(x)_brush_hair", 0, vec![test, train]),
-                ("unused", 1, vec![unused, unused]),
+                ("a_wave_#1", 1, vec![train(), test()]),
+                ("b_wave", 1, vec![test(), unused()]),
+                ("c_(x)_brush_hair", 0, vec![test(), train()]),
+                ("unused", 1, vec![unused(), unused()]),
             ]
         );
     }
