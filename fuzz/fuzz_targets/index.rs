@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         for frame in records.frames() {
             for plane in 0..records.planes() {
                 let info = frame.info(plane).expect("the record exists");
-                assert!(info.size.is_storable());
+                assert!(info.shape.is_storable());
                 sum += u64::from(info.stored_bytes);
             }
         }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use clipshard::{ClipRecords, Codec, Dataset, Decoder, DecodingBudget, Manifest, Stream, Subset};
+use clipshard::{
+    ClipRecords, Codec, Dataset, Decoder, DecodingBudget, Manifest, SampleType, Stream, StreamSpec, Subset,
+};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -80,7 +82,7 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
         let frames = &data.manifest().clips[clip].frames;
         let planes =
             |stream: &Stream| u64::from(stream.spec.planes) * u64::from(*frames.get(&stream.spec.name).unwrap_or(&0));
-        data.manifest().streams.iter().map(planes).sum()
+        data.manifest().streams.iter().filter(|stream| is_exported(&stream.spec)).map(planes).sum()
     };
     let total = Work { clips: clips.len() as u64, images: clips.iter().map(|&clip| images(clip)).sum(), bytes: 0 };
     watch.progress.begin("exporting", total);
@@ -102,11 +104,20 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
         report.encoded += clip.encoded;
         report.bytes += clip.bytes;
     }
+    for stream in data.manifest().streams.iter().filter(|stream| !is_exported(&stream.spec)) {
+        let (name, form) = (&stream.spec.name, stream.spec.form());
+        report.notes.push(format!("stream {name} is omitted: no image file holds {form}"));
+    }
     let lists = staging.path().join("lists");
     report.notes.extend(write_lists(data.manifest(), &clips, &lists)?);
     report.notes.extend(write_groups(data.manifest(), &clips, &lists)?);
     staging.commit()?;
     Ok(report)
+}
+
+/// Returns whether image files can hold the records of a stream.
+fn is_exported(spec: &StreamSpec) -> bool {
+    spec.array.is_none() && matches!(spec.channels, 1 | 3) && matches!(spec.samples, SampleType::U8 | SampleType::U16)
 }
 
 /// Checks that a clip id is a plain name. It becomes the name of a folder, which must not lead elsewhere.
@@ -127,7 +138,7 @@ fn export_clip(
 ) -> Result<ExportReport> {
     let mut report = ExportReport::default();
     let listed = &data.manifest().clips[clip];
-    for stream in &data.manifest().streams {
+    for stream in data.manifest().streams.iter().filter(|stream| is_exported(&stream.spec)) {
         let name = &stream.spec.name;
         if !listed.frames.contains_key(name) {
             continue;
@@ -174,21 +185,29 @@ fn export_record(
         return write(&stem.with_extension("jpg"), &record.bytes);
     }
     report.encoded += 1;
-    let reserved = budget.reserve(record.size, record.codec);
-    let mut pixels = vec![0; record.size.bytes()];
+    let reserved = budget.reserve(record.shape, record.codec);
+    let mut pixels = vec![0; record.shape.bytes()];
     records.decode(frame, plane, decoder, &mut pixels)?;
-    let path = stem.with_extension(if format == PixelFormat::Png { "png" } else { "jpg" });
-    let (width, height) = (record.size.width.into(), record.size.height.into());
-    let colour = match record.size.channels {
-        1 => ExtendedColorType::L8,
-        3 => ExtendedColorType::Rgb8,
-        channels => {
-            return Err(Error::input(format!(
-                "cannot export clip {}: its images have {channels} channels",
-                records.id()
-            )));
-        }
+    let unusable =
+        || Error::input(format!("cannot export clip {}: no image file holds {}", records.id(), record.shape));
+    let size = record.shape.image_size().ok_or_else(unusable)?;
+    let (colour, format) = match (size.channels, record.shape.samples()) {
+        (1, SampleType::U8) => (ExtendedColorType::L8, format),
+        (3, SampleType::U8) => (ExtendedColorType::Rgb8, format),
+        // JPEG files have 8 bits only.
+        (1, SampleType::U16) => (ExtendedColorType::L16, PixelFormat::Png),
+        (3, SampleType::U16) => (ExtendedColorType::Rgb16, PixelFormat::Png),
+        _ => return Err(unusable()),
     };
+    if record.shape.samples() == SampleType::U16 {
+        // The encoder takes the order of bytes of this processor.
+        for sample in pixels.chunks_exact_mut(2) {
+            let value = u16::from_le_bytes([sample[0], sample[1]]);
+            sample.copy_from_slice(&value.to_ne_bytes());
+        }
+    }
+    let path = stem.with_extension(if format == PixelFormat::Png { "png" } else { "jpg" });
+    let (width, height) = (size.width.into(), size.height.into());
     let mut bytes = Vec::new();
     let encoded: ImageResult<()> = match format {
         PixelFormat::Jpeg => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use clipshard::{Codec, Dataset, Filter, ImageSize, RecordInfo, Subset};
+use clipshard::{Codec, Dataset, Filter, RecordInfo, Shape, Subset};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -229,11 +229,11 @@ pub fn summarise_clip(data: &Dataset, number: usize) -> Result<ClipSummary> {
 impl RecordSummary {
     fn add(&mut self, clip: &clipshard::ClipRecords<'_>) -> Result<()> {
         self.frames += clip.frame_count() as u64;
-        let mut sizes: HashMap<ImageSize, u64> = HashMap::new();
+        let mut sizes: HashMap<Shape, u64> = HashMap::new();
         for frame in 0..clip.frame_count() {
             for plane in 0..clip.planes() {
-                let RecordInfo { stored_bytes: bytes, codec, filter, size, .. } = clip.info(frame, plane)?;
-                *sizes.entry(size).or_default() += 1;
+                let RecordInfo { stored_bytes: bytes, codec, filter, shape, .. } = clip.info(frame, plane)?;
+                *sizes.entry(shape).or_default() += 1;
                 self.smallest = if self.records == 0 { bytes } else { self.smallest.min(bytes) };
                 self.largest = self.largest.max(bytes);
                 self.records += 1;
@@ -260,6 +260,10 @@ fn stored_as(codec: Codec, filter: Filter) -> &'static str {
     match (codec, filter) {
         (Codec::Zstd, Filter::Up) => "zstd+up",
         (Codec::Lz4, Filter::Up) => "lz4+up",
+        (Codec::Zstd, Filter::Shuffle) => "zstd+shuffle",
+        (Codec::Lz4, Filter::Shuffle) => "lz4+shuffle",
+        (Codec::Zstd, Filter::UpShuffle) => "zstd+up-shuffle",
+        (Codec::Lz4, Filter::UpShuffle) => "lz4+up-shuffle",
         (codec, _) => codec.name(),
     }
 }

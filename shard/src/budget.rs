@@ -1,7 +1,7 @@
 //! A shared memory limit for all threads that decode.
 
 use crate::codec::Codec;
-use crate::geometry::ImageSize;
+use crate::shape::Shape;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A limit for the memory that all threads together use to decode images.
@@ -42,11 +42,11 @@ impl DecodingBudget {
         Self { most, used: Mutex::new(0), freed: Condvar::new() }
     }
 
-    /// Waits until the budget has enough memory to decode an image, and reserves that memory.
+    /// Waits until the budget has enough memory to decode a record, and reserves that memory.
     ///
-    /// An image that is larger than the budget waits until no other reservation exists.
-    pub fn reserve(&self, size: ImageSize, codec: Codec) -> ReservedMemory<'_> {
-        let bytes = decoding_bytes(size, codec);
+    /// A record that is larger than the budget waits until no other reservation exists.
+    pub fn reserve(&self, shape: impl Into<Shape>, codec: Codec) -> ReservedMemory<'_> {
+        let bytes = decoding_bytes(shape.into(), codec);
         if bytes <= SMALL_BYTES {
             return ReservedMemory { budget: self, bytes: 0 };
         }
@@ -90,22 +90,30 @@ impl Drop for ReservedMemory<'_> {
     }
 }
 
-/// Returns an upper bound for the memory that decoding an image takes, including its pixels.
-fn decoding_bytes(size: ImageSize, codec: Codec) -> u64 {
-    let (pixels, bytes) = (u64::from(size.width) * u64::from(size.height), size.bytes() as u64);
+/// Returns an upper bound for the memory that decoding a record takes, including its samples.
+fn decoding_bytes(shape: Shape, codec: Codec) -> u64 {
+    let bytes = shape.bytes() as u64;
     match codec {
         Codec::Raw => bytes,
-        // One buffer holds the filtered image, another the result.
-        Codec::Zstd | Codec::Lz4 => 2 * bytes,
+        // One buffer holds the filtered record, another the result. A window of a shuffled record
+        // needs a third.
+        Codec::Zstd | Codec::Lz4 => {
+            if shape.samples().bytes() > 1 {
+                3 * bytes
+            } else {
+                2 * bytes
+            }
+        }
         // A progressive file is decoded from 16-bit coefficients of up to three planes, even if the
         // record has one channel.
-        Codec::Jpeg => bytes + 6 * pixels,
+        Codec::Jpeg => bytes + 6 * shape.dims().iter().take(2).map(|&dim| u64::from(dim)).product::<u64>(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::ImageSize;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]

@@ -4,10 +4,14 @@ use crate::codec::{Codec, Decoder, EncodedRecord, Filter};
 use crate::error::{Error, Result};
 use crate::geometry::{ImageSize, Window};
 use crate::layout::IndexEntry;
+use crate::manifest::StreamSpec;
+use crate::samples::{Sample, to_little_endian};
+use crate::shape::Shape;
 use crate::shard::Shard;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use zerocopy::IntoBytes;
 
 /// The records of one clip in one stream.
 ///
@@ -42,8 +46,8 @@ pub struct ClipRecords<'a> {
 pub struct Record<'a> {
     /// The stored bytes. They borrow from the memory map, or are a copy if the shard is not mapped.
     pub bytes: Cow<'a, [u8]>,
-    /// Size of the decoded image.
-    pub size: ImageSize,
+    /// Shape of the decoded record.
+    pub shape: Shape,
     /// Codec of the bytes.
     pub codec: Codec,
     /// Filter that was applied to the pixels before compression.
@@ -53,7 +57,7 @@ pub struct Record<'a> {
 impl From<Record<'_>> for EncodedRecord {
     /// Copies a record so that it can be written to another shard.
     fn from(record: Record<'_>) -> Self {
-        Self::from_stored(record.bytes.into_owned(), record.size, record.codec, record.filter)
+        Self::from_stored(record.bytes.into_owned(), record.shape, record.codec, record.filter)
     }
 }
 
@@ -65,8 +69,8 @@ pub struct RecordInfo {
     pub offset: u64,
     /// Number of stored bytes.
     pub stored_bytes: u32,
-    /// Size of the decoded image.
-    pub size: ImageSize,
+    /// Shape of the decoded record.
+    pub shape: Shape,
     /// Codec of the bytes.
     pub codec: Codec,
     /// Filter that was applied to the pixels before compression.
@@ -135,9 +139,27 @@ impl<'a> ClipRecords<'a> {
         self.shard.spec().planes as usize
     }
 
-    /// Returns the size of the image of a record.
+    /// Returns the size of a record that is an image of u8 samples, as those of `rgb` and `flow`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if the stream holds other records. [`ClipRecords::shape`] works for
+    /// all.
     pub fn size(&self, frame: usize, plane: usize) -> Result<ImageSize> {
-        Ok(self.entry(frame, plane)?.size())
+        let shape = self.shape(frame, plane)?;
+        shape.u8_image_size().ok_or_else(|| {
+            let (stream, form) = (&self.spec().name, self.spec().form());
+            Error::Usage(format!("clip {}: stream {stream} has {form}, not u8 images; use shape", self.id()))
+        })
+    }
+
+    /// Returns the shape of a record: its dimensions and the type of its samples.
+    pub fn shape(&self, frame: usize, plane: usize) -> Result<Shape> {
+        Ok(self.entry(frame, plane)?.shape(self.spec()))
+    }
+
+    fn spec(&self) -> &'a StreamSpec {
+        self.shard.spec()
     }
 
     /// Returns the index entry of a record without reading the record.
@@ -147,7 +169,7 @@ impl<'a> ClipRecords<'a> {
         Ok(RecordInfo {
             offset: entry.offset.get(),
             stored_bytes: entry.stored_bytes.get(),
-            size: entry.size(),
+            shape: entry.shape(self.spec()),
             codec,
             filter,
             crc32: entry.crc32.get(),
@@ -161,7 +183,7 @@ impl<'a> ClipRecords<'a> {
         let bytes =
             self.shard.contents().record(range_of(entry)).map_err(|e| Error::io(self.shard.path(), "read it")(e))?;
         self.check(frame, plane, entry, &bytes)?;
-        Ok(Record { bytes, size: entry.size(), codec, filter })
+        Ok(Record { bytes, shape: entry.shape(self.spec()), codec, filter })
     }
 
     fn entry(&self, frame: usize, plane: usize) -> Result<&'a IndexEntry> {
@@ -185,18 +207,63 @@ impl<'a> ClipRecords<'a> {
         Ok(())
     }
 
-    /// Decodes a record into `out`: rows of pixels with interleaved channels.
+    /// Decodes a record into `out`, which must have `shape(frame, plane)?.bytes()` bytes.
     ///
-    /// `out` must have `size(frame, plane)?.bytes()` bytes.
+    /// The result has little-endian samples in the order of the dimensions: of an image, rows of
+    /// pixels with interleaved channels.
     pub fn decode(&self, frame: usize, plane: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
-        let whole = self.entry(frame, plane)?.size().whole();
-        self.decode_window(frame, plane, whole, decoder, out)
+        let entry = self.entry(frame, plane)?;
+        let shape = entry.shape(self.spec());
+        if out.len() != shape.bytes() {
+            let (id, n) = (self.id(), out.len());
+            return Err(Error::Usage(format!("clip {id}: a record of {shape} does not fit the buffer of {n} bytes")));
+        }
+        self.decode_entry((frame, plane, entry), None, decoder, out)
     }
 
-    /// Decodes a part of a record into `out`, which must have `window.bytes(size)` bytes.
+    /// Decodes a record into samples of the type that the stream holds.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if the stream holds another type, or `out` has another length.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use clipshard::{Dataset, Decoder};
+    ///
+    /// let data = Dataset::open("tests/golden-wide")?;
+    /// let depth = data.clip("depth", 0)?;
+    /// let mut pixels = vec![0_u16; depth.shape(0, 0)?.bytes() / 2];
+    /// depth.decode_samples(0, 0, &mut Decoder::new()?, &mut pixels)?;
+    /// # Ok::<(), clipshard::Error>(())
+    /// ```
+    pub fn decode_samples<T: Sample>(
+        &self,
+        frame: usize,
+        plane: usize,
+        decoder: &mut Decoder,
+        out: &mut [T],
+    ) -> Result<()> {
+        if T::TYPE != self.spec().samples {
+            let (id, wanted) = (self.id(), T::TYPE);
+            let (stream, form) = (&self.spec().name, self.spec().form());
+            return Err(Error::Usage(format!("clip {id}: stream {stream} has {form}, not {wanted}")));
+        }
+        self.decode(frame, plane, decoder, out.as_mut_bytes())?;
+        to_little_endian(out.as_mut_bytes(), T::TYPE);
+        Ok(())
+    }
+
+    /// Decodes a part of an image into `out`, which must have the bytes of the window:
+    /// `window.bytes(size)` for u8 samples.
     ///
     /// For baseline JPEG files this is faster than decoding the whole image: pixels outside of the
     /// window are not computed, and data after the window is not read.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Usage`] if the record is an array, or if the window does not fit.
     pub fn decode_window(
         &self,
         frame: usize,
@@ -206,13 +273,27 @@ impl<'a> ClipRecords<'a> {
         out: &mut [u8],
     ) -> Result<()> {
         let entry = self.entry(frame, plane)?;
-        let size = entry.size();
-        if !window.is_inside(size) || out.len() != window.bytes(size) {
-            let (id, n) = (self.id(), out.len());
+        let shape = entry.shape(self.spec());
+        let (id, n) = (self.id(), out.len());
+        let Some(size) = shape.image_size() else {
+            return Err(Error::Usage(format!("clip {id}: an array of {shape} has no windows; decode all of it")));
+        };
+        if !window.is_inside(size) || n != window.bytes(size) * shape.samples().bytes() {
             return Err(Error::Usage(format!(
-                "clip {id}: window {window} of an image of {size} does not fit the image or the buffer of {n} bytes"
+                "clip {id}: window {window} of an image of {shape} does not fit the image or the buffer of {n} bytes"
             )));
         }
+        self.decode_entry((frame, plane, entry), Some(window), decoder, out)
+    }
+
+    fn decode_entry(
+        &self,
+        (frame, plane, entry): (usize, usize, &IndexEntry),
+        window: Option<Window>,
+        decoder: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let shape = entry.shape(self.spec());
         // The buffer is moved out of the decoder, because the decoder is borrowed as a whole below.
         // It is put back after decoding, so its memory is reused.
         let mut scratch = std::mem::take(&mut decoder.stored);
@@ -222,7 +303,7 @@ impl<'a> ClipRecords<'a> {
             self.check(frame, plane, entry, bytes)?;
             let fault =
                 |fault| self.damage(frame, plane, format!("its checksum matches, but it cannot be decoded: {fault}"));
-            decoder.decode(bytes, size, codec_of(entry), window, out).map_err(fault)
+            decoder.decode(bytes, shape, codec_of(entry), window, out).map_err(fault)
         });
         decoder.stored = scratch;
         decoded
@@ -243,8 +324,8 @@ impl<'a> ClipRecords<'a> {
     /// Decodes all planes of `frames` frames, starting with frame `start`, into `out`.
     ///
     /// For flow the result is the stack `[2 * frames, height, width]`, with the x and y planes of
-    /// each frame adjacent. All records must have the same size. `out` must have
-    /// `frames * planes() * size(start, 0)?.bytes()` bytes.
+    /// each frame adjacent. All records must have the same shape. `out` must have
+    /// `frames * planes() * shape(start, 0)?.bytes()` bytes.
     ///
     /// # Errors
     ///
@@ -256,7 +337,7 @@ impl<'a> ClipRecords<'a> {
                 "clip {id} has {have} frames; a stack of {frames} frames cannot start at frame {start}"
             )));
         }
-        let size = self.size(start, 0)?;
+        let size = self.shape(start, 0)?;
         if out.len() != frames * self.planes() * size.bytes() {
             let n = out.len();
             let planes = self.planes();
@@ -264,12 +345,16 @@ impl<'a> ClipRecords<'a> {
                 "clip {id}: a buffer of {n} bytes does not fit {frames} frames of {planes} planes of {size}"
             )));
         }
+        if size.is_empty() {
+            // There is nothing to write, and chunks cannot be empty.
+            return (start..start + frames).try_for_each(|frame| self.decode(frame, 0, decoder, &mut []));
+        }
         for (i, out) in out.chunks_exact_mut(size.bytes()).enumerate() {
             let (frame, plane) = (start + i / self.planes(), i % self.planes());
-            let other = self.size(frame, plane)?;
+            let other = self.shape(frame, plane)?;
             if other != size {
                 return Err(Error::Usage(format!(
-                    "clip {id}: a stack needs images of one size, \
+                    "clip {id}: a stack needs records of one shape, \
                      but frame {frame} is {other} and frame {start} is {size}"
                 )));
             }
@@ -304,7 +389,12 @@ impl<'a> Frame<'a> {
         self.number
     }
 
-    /// Returns the size of the image of a plane.
+    /// Returns the shape of the record of a plane.
+    pub fn shape(&self, plane: usize) -> Result<Shape> {
+        self.clip.shape(self.number, plane)
+    }
+
+    /// Returns the size of the image of a plane, if it has u8 samples.
     pub fn size(&self, plane: usize) -> Result<ImageSize> {
         self.clip.size(self.number, plane)
     }
@@ -319,15 +409,20 @@ impl<'a> Frame<'a> {
         self.clip.record(self.number, plane)
     }
 
-    /// Decodes a plane into `out`, which must have `size(plane)?.bytes()` bytes.
+    /// Decodes a plane into `out`, which must have `shape(plane)?.bytes()` bytes.
     pub fn decode(&self, plane: usize, decoder: &mut Decoder, out: &mut [u8]) -> Result<()> {
         self.clip.decode(self.number, plane, decoder, out)
     }
 }
 
 impl IndexEntry {
-    pub(crate) fn size(&self) -> ImageSize {
-        ImageSize { width: self.width.get(), height: self.height.get(), channels: self.channels }
+    /// Returns the shape of the record in a stream. It need not be storable.
+    pub(crate) fn shape(&self, spec: &StreamSpec) -> Shape {
+        let first = u32::from(self.height.get()) << 16 | u32::from(self.width.get());
+        spec.array_of(first).unwrap_or_else(|| {
+            let size = ImageSize { width: self.width.get(), height: self.height.get(), channels: self.channels };
+            Shape::image(size, spec.samples)
+        })
     }
 }
 

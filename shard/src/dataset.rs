@@ -35,7 +35,8 @@ use std::sync::OnceLock;
 pub struct Dataset {
     dir: PathBuf,
     manifest: Manifest,
-    streams: Vec<OpenStream>,
+    /// The streams of the manifest; `None` for those that are not open.
+    streams: Vec<Option<OpenStream>>,
     /// Number of each clip by its id. The first search builds it.
     numbers: OnceLock<HashMap<Box<str>, u32>>,
 }
@@ -82,23 +83,64 @@ impl Dataset {
         Self::open_in(dir.as_ref(), access)
     }
 
-    fn open_in(dir: &Path, access: Access) -> Result<Self> {
+    /// Opens only some streams of the dataset in `dir`. The shards of the other streams may be
+    /// missing or damaged, or need features that this crate does not know.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::NoStream`] if there is no such stream, and the errors of [`Dataset::open`]
+    /// for the named streams. Using another stream later gives [`Error::NotOpen`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use clipshard::{Access, Dataset, Error};
+    ///
+    /// let data = Dataset::open_streams("tests/golden", &["rgb"], Access::Map)?;
+    /// assert_eq!(data.clip("rgb", 0)?.frame_count(), 3);
+    /// assert!(matches!(data.clip("flow", 0), Err(Error::NotOpen { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn open_streams(dir: impl AsRef<Path>, streams: &[&str], access: Access) -> Result<Self> {
+        let dir = dir.as_ref();
         let manifest = Manifest::read(dir)?;
+        for name in streams {
+            stream_number(dir, &manifest, name)?;
+        }
+        Self::open_listed(dir, manifest, access, |name| streams.contains(&name))
+    }
+
+    fn open_in(dir: &Path, access: Access) -> Result<Self> {
+        Self::open_listed(dir, Manifest::read(dir)?, access, |_| true)
+    }
+
+    fn open_listed(dir: &Path, manifest: Manifest, access: Access, wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let open = |info: &ShardInfo| Shard::open_with(dir.join(&info.file), access);
-        let shards = manifest.streams.iter().map(|stream| stream.shards.iter().map(open).collect());
+        let shards = manifest.streams.iter().map(|stream| {
+            let is_wanted = wanted(&stream.spec.name);
+            is_wanted.then(|| stream.shards.iter().map(open).collect::<Result<Vec<_>>>()).transpose()
+        });
         let shards = shards.collect::<Result<_>>()?;
         Self::assemble(dir, manifest, shards)
     }
 
     /// Checks that the opened shards match the manifest, and combines them. `opened` has the shards
-    /// of each stream, in the order of the manifest.
-    pub(crate) fn assemble(dir: &Path, manifest: Manifest, opened: Vec<Vec<Shard>>) -> Result<Self> {
+    /// of each stream, in the order of the manifest, or `None` for a stream that is not wanted.
+    pub(crate) fn assemble(dir: &Path, manifest: Manifest, opened: Vec<Option<Vec<Shard>>>) -> Result<Self> {
         let fault = |fault| Error::Manifest { path: dir.join(MANIFEST_FILE), fault };
         let numbers: HashMap<&str, usize> =
             manifest.clips.iter().enumerate().map(|(i, c)| (c.id.as_str(), i)).collect();
         let mut streams = Vec::with_capacity(manifest.streams.len());
-        for (stream, shards) in manifest.streams.iter().zip(opened) {
+        for (stream, opened) in manifest.streams.iter().zip(opened) {
+            let Some(shards) = opened else {
+                streams.push(None);
+                continue;
+            };
             let name = &stream.spec.name;
+            if !stream.unknown_features().is_empty() {
+                let (path, unknown) = (dir.join(MANIFEST_FILE), stream.unknown_features().join(", "));
+                return Err(Error::StreamFeature { path, stream: name.clone(), unknown });
+            }
             let mut places = vec![None; manifest.clips.len()];
             for (number, (info, shard)) in (0..).zip(stream.shards.iter().zip(&shards)) {
                 info.check(shard, &stream.spec)?;
@@ -124,7 +166,7 @@ impl Dataset {
             if let Some((clip, _)) = lost {
                 return Err(fault(format!("clip {} is listed with {name} frames, but no shard holds them", clip.id)));
             }
-            streams.push(OpenStream { shards, places });
+            streams.push(Some(OpenStream { shards, places }));
         }
         Ok(Self { dir: dir.to_owned(), manifest, streams, numbers: OnceLock::new() })
     }
@@ -141,20 +183,31 @@ impl Dataset {
 
     /// Returns the description of a stream.
     pub fn stream(&self, name: &str) -> Result<&StreamSpec> {
-        self.stream_number(name).map(|i| &self.manifest.streams[i].spec)
+        stream_number(&self.dir, &self.manifest, name).map(|i| &self.manifest.streams[i].spec)
     }
 
+    /// Returns whether a stream exists and is open.
+    pub fn is_open(&self, stream: &str) -> bool {
+        self.stream_number(stream).is_ok()
+    }
+
+    /// Returns the number of an open stream.
     pub(crate) fn stream_number(&self, name: &str) -> Result<usize> {
-        self.manifest.streams.iter().position(|s| s.spec.name == name).ok_or_else(|| Error::NoStream {
-            dir: self.dir.clone(),
-            stream: name.to_owned(),
-            known: self.manifest.streams.iter().map(|s| s.spec.name.clone()).collect(),
-        })
+        let number = stream_number(&self.dir, &self.manifest, name)?;
+        if self.streams[number].is_none() {
+            return Err(Error::NotOpen { dir: self.dir.clone(), stream: name.to_owned() });
+        }
+        Ok(number)
+    }
+
+    /// Returns an open stream by the number that [`Dataset::stream_number`] returned.
+    fn opened(&self, stream: usize) -> &OpenStream {
+        self.streams[stream].as_ref().expect("stream_number returns open streams only")
     }
 
     /// Returns the shards of a stream, in the order of the manifest.
     pub fn shards(&self, stream: &str) -> Result<&[Shard]> {
-        Ok(&self.streams[self.stream_number(stream)?].shards)
+        Ok(&self.opened(self.stream_number(stream)?).shards)
     }
 
     /// Returns the number of the clip with this id, which is its index in [`Manifest::clips`].
@@ -199,17 +252,17 @@ impl Dataset {
     /// ```
     pub fn clips(&self, stream: &str) -> Result<impl Iterator<Item = (usize, Result<ClipRecords<'_>>)> + use<'_>> {
         let stream = self.stream_number(stream)?;
-        let places = self.streams[stream].places.iter().enumerate();
+        let places = self.opened(stream).places.iter().enumerate();
         Ok(places.filter_map(move |(number, place)| Some((number, self.clip_at(stream, (*place)?)))))
     }
 
     pub(crate) fn clip_at(&self, stream: usize, place: ClipPlace) -> Result<ClipRecords<'_>> {
-        self.streams[stream].shards[place.shard as usize].clip(place.clip as usize)
+        self.opened(stream).shards[place.shard as usize].clip(place.clip as usize)
     }
 
     /// Returns the records of a clip that [`Dataset::clip_at`] has returned before.
     pub(crate) fn checked_clip(&self, stream: usize, place: ClipPlace) -> ClipRecords<'_> {
-        self.streams[stream].shards[place.shard as usize].checked_clip(place.clip as usize)
+        self.opened(stream).shards[place.shard as usize].checked_clip(place.clip as usize)
     }
 
     /// Returns the numbers of the clips that are in `subset` of a split, in the order of the
@@ -232,7 +285,7 @@ impl Dataset {
     }
 
     pub(crate) fn place_in(&self, stream: usize, clip: usize) -> Result<ClipPlace> {
-        let place = self.streams[stream].places.get(clip).copied().flatten();
+        let place = self.opened(stream).places.get(clip).copied().flatten();
         place.ok_or_else(|| match self.manifest.clips.get(clip) {
             Some(listed) => Error::NoFrames {
                 dir: self.dir.clone(),
@@ -242,6 +295,15 @@ impl Dataset {
             None => Error::NoClip { path: self.dir.clone(), clip, clips: self.manifest.clips.len() },
         })
     }
+}
+
+/// Returns the number of a listed stream.
+fn stream_number(dir: &Path, manifest: &Manifest, name: &str) -> Result<usize> {
+    manifest.streams.iter().position(|s| s.spec.name == name).ok_or_else(|| Error::NoStream {
+        dir: dir.to_owned(),
+        stream: name.to_owned(),
+        known: manifest.streams.iter().map(|s| s.spec.name.clone()).collect(),
+    })
 }
 
 impl ShardInfo {

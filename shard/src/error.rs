@@ -122,6 +122,21 @@ pub enum Error {
         /// The unknown features.
         unknown: String,
     },
+    /// A stream needs a feature that this version of the crate does not know. The other streams can
+    /// be opened with [`Dataset::open_streams`](crate::Dataset::open_streams).
+    #[error(
+        "{}: stream {stream} needs format features {unknown}, which this program does not know; \
+         update it, or open only the other streams",
+        path.display()
+    )]
+    StreamFeature {
+        /// The manifest.
+        path: PathBuf,
+        /// Name of the stream.
+        stream: String,
+        /// The unknown features.
+        unknown: String,
+    },
     /// The file is shorter or longer than it must be.
     #[error(
         "{}: {found} bytes long, but {expected}: the file is incomplete or has extra bytes; \
@@ -185,6 +200,14 @@ pub enum Error {
         plane: usize,
         /// The fault, in words.
         fault: String,
+    },
+    /// The dataset was opened without this stream.
+    #[error("{}: stream {stream} is not open; name it when you open the dataset", dir.display())]
+    NotOpen {
+        /// The folder.
+        dir: PathBuf,
+        /// Name of the stream.
+        stream: String,
     },
     /// The dataset has no stream of this name.
     #[error("{}: no stream {stream:?} in this dataset; it has {}", dir.display(), known.join(", "))]

@@ -110,6 +110,8 @@ mod metadata;
 pub mod order;
 mod rebuild;
 mod regular;
+mod samples;
+mod shape;
 mod shard;
 mod shard_file;
 mod storage;
@@ -133,6 +135,8 @@ pub use layout::{MANIFEST_FILE, MAX_IMAGE_BYTES};
 pub use manifest::{Clip, Manifest, ShardInfo, Stream, StreamSpec, Subset};
 pub use metadata::{ShardClip, ShardMetadata};
 pub use regular::{open_regular, read_regular};
+pub use samples::{Sample, SampleType};
+pub use shape::Shape;
 pub use shard::Shard;
 #[doc(hidden)]
 pub use storage::{Disk, PartialFile, Storage, write_whole};

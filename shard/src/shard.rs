@@ -227,22 +227,27 @@ impl Shard {
             let Some(filter) = Filter::from_byte(entry.filter) else {
                 return fault(&format!("unknown filter {}", entry.filter));
             };
-            if matches!(codec, Codec::Raw | Codec::Jpeg) && filter != Filter::None {
-                return fault(&format!("codec {codec} does not support filter {filter}"));
+            let spec = &self.file.spec;
+            if !filter.fits(codec, spec.samples) {
+                return fault(&format!("codec {codec} does not support filter {filter} for {} samples", spec.samples));
             }
             if entry.clip.get() as usize != clip || entry.position.get() as usize != position {
                 return fault(&format!("it states that it is record {} of clip {}", entry.position, entry.clip));
             }
-            let size = entry.size();
-            if !size.is_storable() || size.channels != self.file.spec.channels {
-                return fault(&format!("an image of {size} cannot be in stream {}", self.file.spec.name));
+            let shape = entry.shape(spec);
+            if !spec.accepts(&shape) || (spec.array.is_some() && entry.channels != 0) {
+                let what = if shape.is_image() { "an image" } else { "an array" };
+                return fault(&format!("{what} of {shape} cannot be in stream {}", spec.name));
             }
-            if codec == Codec::Jpeg && !matches!(size.channels, 1 | 3) {
-                return fault(&format!("a JPEG image cannot have {} channels, only 1 or 3", size.channels));
+            if codec == Codec::Jpeg && !shape.u8_image_size().is_some_and(|size| matches!(size.channels, 1 | 3)) {
+                return fault(&format!("a JPEG image cannot be {shape}, only u8 with 1 or 3 channels"));
             }
             let stored = entry.stored_bytes.get();
-            if stored == 0 || (codec == Codec::Raw && stored as usize != size.bytes()) {
-                return fault(&format!("it has {stored} stored bytes for a {codec} image of {size}"));
+            // A record without samples is stored raw, with no bytes.
+            let is_right =
+                if codec == Codec::Raw { stored as usize == shape.bytes() } else { stored > 0 && !shape.is_empty() };
+            if !is_right {
+                return fault(&format!("it has {stored} stored bytes for a {codec} record of {shape}"));
             }
             if entry.offset.get() != offset || offset < HEADER_BYTES as u64 {
                 return fault(&format!("it starts at byte {}, not where the record before it ends", entry.offset));

@@ -65,12 +65,8 @@ impl ShardFile {
             return Err(Error::Feature { path, unknown: format!("{:#x}", header.required_features.get()) });
         }
         let name_bytes = header.stream.iter().position(|&b| b == 0).unwrap_or(header.stream.len());
-        let spec = StreamSpec {
-            name: String::from_utf8_lossy(&header.stream[..name_bytes]).into_owned(),
-            planes: header.planes,
-            channels: header.channels,
-        };
-        spec.check().map_err(|fault| damaged(ShardPart::Header, &fault))?;
+        let name = String::from_utf8_lossy(&header.stream[..name_bytes]);
+        let spec = header.spec(&name).map_err(|fault| damaged(ShardPart::Header, &fault))?;
         if header.stream[name_bytes..].iter().any(|&b| b != 0) {
             return Err(damaged(ShardPart::Header, "the name of its stream is not padded with zeros"));
         }

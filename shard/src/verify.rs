@@ -90,7 +90,8 @@ fn verify_in(dir: &Path, manifest: Manifest, depth: VerifyDepth, progress: &(dyn
     // Only the whole dataset shows clips that are missing or present twice.
     if report.damage.is_empty() {
         let mut opened = opened.into_iter().flatten();
-        let of_streams = manifest.streams.iter().map(|s| opened.by_ref().take(s.shards.len()).collect()).collect();
+        let of_streams =
+            manifest.streams.iter().map(|s| Some(opened.by_ref().take(s.shards.len()).collect())).collect();
         report.damage.extend(Dataset::assemble(dir, manifest, of_streams).err());
     }
     report
@@ -163,8 +164,8 @@ fn check_clip(
             let mut pixels = Vec::new();
             check_all(&records, |frame, plane| {
                 let info = records.info(frame, plane)?;
-                let reserved = budget.reserve(info.size, info.codec);
-                pixels.resize(info.size.bytes(), 0);
+                let reserved = budget.reserve(info.shape, info.codec);
+                pixels.resize(info.shape.bytes(), 0);
                 let open = match &mut *decoder {
                     Some(open) => open,
                     none => none.insert(Decoder::new()?),

@@ -3,14 +3,12 @@
 //!
 //! The file gets its final name when all of it is on the disk.
 
-use crate::codec::{Codec, EncodedRecord, Filter};
+use crate::codec::{Codec, EncodedRecord};
 use crate::error::{Error, Result};
-use crate::layout::{
-    ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, IndexEntry, MAGIC, TRAILER_BYTES, Trailer,
-};
-use crate::layout::{VERSION_MAJOR, VERSION_MINOR};
+use crate::layout::{ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, IndexEntry, TRAILER_BYTES, Trailer};
 use crate::manifest::{ShardInfo, StreamSpec, check_groups};
 use crate::metadata::ShardMetadata;
+use crate::shape::Shape;
 use crate::storage::{Disk, PartialFile, Storage, finish, folder_of};
 use std::collections::HashSet;
 use std::fmt;
@@ -86,20 +84,7 @@ impl ShardWriter {
         spec.check().map_err(Error::Usage)?;
         let dir = folder_of(path);
         let file = storage.create(dir, ".shard-").map_err(Error::io(dir, "create a file in it"))?;
-        let mut stream = [0; 16];
-        stream[..spec.name.len()].copy_from_slice(spec.name.as_bytes());
-        let mut header = Header {
-            magic: MAGIC,
-            major: VERSION_MAJOR.into(),
-            minor: VERSION_MINOR.into(),
-            required_features: 0.into(),
-            optional_features: 0.into(),
-            stream,
-            planes: spec.planes,
-            channels: spec.channels,
-            reserved: [0; 22],
-            crc32: 0.into(),
-        };
+        let mut header = Header::of(spec);
         let header_crc32 = header.compute_crc32();
         header.crc32 = header_crc32.into();
         let mut writer = Self {
@@ -153,17 +138,20 @@ impl ShardWriter {
         // All records are checked before the first one is written, so that a refused clip leaves
         // the shard unchanged.
         for record in records {
-            let (bytes, size, codec, filter) = (record.bytes(), record.size(), record.codec(), record.filter());
-            if !size.is_storable() || size.channels != self.spec.channels {
-                return usage(format!("an image of {size} cannot be in stream {}", self.spec.name));
+            let (bytes, shape, codec, filter) = (record.bytes(), record.shape(), record.codec(), record.filter());
+            if !self.spec.accepts(&shape) {
+                let what = if shape.is_image() { "an image" } else { "an array" };
+                return usage(format!("{what} of {shape} cannot be in stream {}", self.spec.name));
             }
-            if bytes.is_empty() || u32::try_from(bytes.len()).is_err() {
+            let is_empty = bytes.is_empty() && !shape.is_empty();
+            if is_empty || u32::try_from(bytes.len()).is_err() {
                 return usage(format!("a record of {} stored bytes is empty or too large", bytes.len()));
             }
-            let filtered = matches!(codec, Codec::Raw | Codec::Jpeg) && filter != Filter::None;
-            if filtered || (codec == Codec::Raw && bytes.len() != size.bytes()) {
+            let is_raw = codec == Codec::Raw;
+            let is_wrong = if is_raw { bytes.len() != shape.bytes() } else { shape.is_empty() };
+            if is_wrong || !filter.fits(codec, shape.samples()) {
                 let n = bytes.len();
-                return usage(format!("{n} bytes with codec {codec} and filter {filter} are not an image of {size}"));
+                return usage(format!("{n} bytes with codec {codec} and filter {filter} are not a record of {shape}"));
             }
         }
         let (Ok(clip), Ok(name_offset)) = (u32::try_from(self.clips.len()), u32::try_from(self.names.len())) else {
@@ -172,15 +160,15 @@ impl ShardWriter {
         let Ok(count) = u32::try_from(records.len()) else { return usage("the clip has too many frames".into()) };
         let first = self.index.len();
         for (position, record) in (0..count).zip(records) {
-            let (size, stored_bytes) = (record.size(), record.bytes().len() as u32);
+            let ((width, height, channels), stored_bytes) = (extent(record.shape()), record.bytes().len() as u32);
             self.write(record.bytes())?;
             self.index.push(IndexEntry {
                 offset: self.offset.into(),
                 stored_bytes: stored_bytes.into(),
                 crc32: record.crc32().into(),
-                width: size.width.into(),
-                height: size.height.into(),
-                channels: size.channels,
+                width: width.into(),
+                height: height.into(),
+                channels,
                 codec: record.codec() as u8,
                 filter: record.filter() as u8,
                 reserved: 0,
@@ -273,6 +261,15 @@ impl ShardWriter {
             records: index.len() as u64,
             trailer_crc32: trailer.crc32.get(),
         })
+    }
+}
+
+/// Returns the fields width, height and channels of an index entry.
+fn extent(shape: Shape) -> (u16, u16, u8) {
+    match shape.image_size() {
+        Some(size) => (size.width, size.height, size.channels),
+        // The fields of width and height hold the halves of the first dimension.
+        None => (shape.dims()[0] as u16, (shape.dims()[0] >> 16) as u16, 0),
     }
 }
 

@@ -97,7 +97,7 @@ fn opening_a_shard_takes_few_allocations_for_any_number_of_records() {
     let (count, largest) = allocations(|| Shard::open(&path).unwrap());
     assert!(count < 20 && largest < 1024, "{count} allocations, the largest of {largest} bytes");
     let shard = Shard::open(&path).unwrap();
-    let (count, largest) = allocations(|| shard.clip(1).unwrap().record(49_999, 0).unwrap().size);
+    let (count, largest) = allocations(|| shard.clip(1).unwrap().record(49_999, 0).unwrap().shape);
     assert_eq!((count, largest), (0, 0));
 }
 

@@ -212,7 +212,7 @@ fn clips_and_frames_come_in_order_with_what_the_index_says() {
         for plane in 0..clip.planes() {
             let (info, record) = (frame.info(plane).unwrap(), frame.record(plane).unwrap());
             assert_eq!((info.offset, info.stored_bytes as usize), (stored, record.bytes.len()));
-            assert_eq!((info.size, info.codec, info.filter), (record.size, record.codec, record.filter));
+            assert_eq!((info.shape, info.codec, info.filter), (record.shape, record.codec, record.filter));
             assert_eq!(info.crc32, crc32fast::hash(&record.bytes));
             let mut pixels = vec![0; frame.size(plane).unwrap().bytes()];
             frame.decode(plane, &mut decoder, &mut pixels).unwrap();

@@ -103,7 +103,7 @@ fn an_unknown_required_feature_is_refused() {
 fn an_unknown_optional_feature_and_its_reserved_bytes_are_ignored() {
     let mut parts = raw_parts();
     parts.header.optional_features = u32::MAX.into();
-    parts.header.reserved = [7; 22];
+    parts.header.reserved = [7; 8];
     parts.clips[0].reserved = [7; 10];
     parts.index[0].reserved = 7;
     assert!(Case::new().error_of(&parts.seal(|_| ())).is_none());
@@ -487,7 +487,7 @@ fn no_stored_bytes_make_a_decoder_panic() {
             variants.push(bytes);
         }
         let records: Vec<_> =
-            variants.into_iter().map(|bytes| record(good.codec(), good.filter(), good.size(), bytes)).collect();
+            variants.into_iter().map(|bytes| record(good.codec(), good.filter(), good.shape(), bytes)).collect();
         let case = Case::new();
         let mut writer = ShardWriter::create(case.path(), &rgb()).unwrap();
         writer.add_clip("v", &records).unwrap();

@@ -47,7 +47,7 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
             for i in 0..records.frame_count() * records.planes() {
                 let (frame, plane) = (i / records.planes(), i % records.planes());
                 let record = records.record(frame, plane).unwrap();
-                let mut pixels = vec![0; record.size.bytes()];
+                let mut pixels = vec![0; record.shape.bytes()];
                 records.decode(frame, plane, &mut decoder, &mut pixels).unwrap();
                 // JPEG decoders differ, so the file is compared.
                 let crc32 = crc32fast::hash(if record.codec == Codec::Jpeg { &record.bytes } else { &pixels });
@@ -55,7 +55,7 @@ fn it_reads_the_same_pixels_from_the_golden_shards() {
                 expected.push(format!(
                     "{name} {} {frame} {plane} {} codec {codec}: {crc32:08x}",
                     records.id(),
-                    record.size
+                    record.shape
                 ));
             }
         }

@@ -285,7 +285,7 @@ fn every_kind_of_pixels_becomes_8_bit_rgb() {
     let mut decoder = Decoder::new().unwrap();
     for (number, clip) in data.manifest().clips.iter().enumerate() {
         let records = data.clip("rgb", number).unwrap();
-        let mut pixels = vec![0; records.record(12, 0).unwrap().size.bytes()];
+        let mut pixels = vec![0; records.record(12, 0).unwrap().shape.bytes()];
         records.decode(12, 0, &mut decoder, &mut pixels).unwrap();
         let expected = if clip.id == "grey" { [128; 3] } else { [200, 100, 50] };
         let most =
@@ -304,7 +304,7 @@ fn cover_art_is_not_the_video() {
     // The cover is the first stream.
     folder.ffmpeg("-i cover.png -i v.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic art/A/a.mp4");
     ended(&folder.pack("art", &["--rgb-short-side", "48"]), 0, &["packed 1 clip, 25 images"]);
-    let size = folder.packed("art").clip("rgb", 0).unwrap().record(0, 0).unwrap().size;
+    let size = folder.packed("art").clip("rgb", 0).unwrap().size(0, 0).unwrap();
     assert_eq!((size.width, size.height), (64, 48));
     // A file with only a cover is no video.
     folder.ffmpeg(

@@ -113,7 +113,7 @@ fn records(data: &Dataset, stream: &str, clip: &str) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for frame in 0..clip.frame_count() {
         for plane in 0..clip.planes() {
-            let mut pixels = vec![0; clip.record(frame, plane).unwrap().size.bytes()];
+            let mut pixels = vec![0; clip.shape(frame, plane).unwrap().bytes()];
             clip.decode(frame, plane, &mut decoder, &mut pixels).unwrap();
             all.push(pixels);
         }

@@ -1,10 +1,11 @@
 //! Decodes records to pixels.
 
 use super::kinds::{Codec, Filter};
-use super::uncached::cut;
+use super::uncached::{copy, cut};
 use super::{filter, jpeg, lz4, raw, zstd};
 use crate::error::Result;
-use crate::geometry::{ImageSize, Window};
+use crate::geometry::Window;
+use crate::shape::Shape;
 
 /// A decoder for records of any codec.
 ///
@@ -27,8 +28,10 @@ use crate::geometry::{ImageSize, Window};
 pub struct Decoder {
     zstd: ::zstd::bulk::Decompressor<'static>,
     jpeg: jpeg::Decoder,
-    /// A whole image, from which the window is copied.
+    /// A whole record after decompression.
     image: Vec<u8>,
+    /// A whole record after its bytes were joined again, from which a window is copied.
+    plain: Vec<u8>,
     /// Stored bytes of a record, for shards that are not mapped.
     pub(crate) stored: Vec<u8>,
 }
@@ -42,38 +45,54 @@ impl std::fmt::Debug for Decoder {
 impl Decoder {
     /// Creates a decoder for all codecs.
     pub fn new() -> Result<Self> {
-        Ok(Self { zstd: zstd::decompressor()?, jpeg: jpeg::Decoder::new(), image: Vec::new(), stored: Vec::new() })
+        Ok(Self {
+            zstd: zstd::decompressor()?,
+            jpeg: jpeg::Decoder::new(),
+            image: Vec::new(),
+            plain: Vec::new(),
+            stored: Vec::new(),
+        })
     }
 
-    /// Decodes a window of stored bytes into `out`, which has the size of the window.
+    /// Decodes stored bytes into `out`: the window of an image, or the whole record if there is no
+    /// window. `out` has the size of the result.
     ///
     /// The checksum of the bytes must have been verified. Returns the fault in words if the bytes
     /// cannot be decoded.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
-        size: ImageSize,
+        shape: Shape,
         (codec, filter): (Codec, Filter),
-        window: Window,
+        window: Option<Window>,
         out: &mut [u8],
     ) -> Result<(), String> {
-        debug_assert!(window.is_inside(size) && out.len() == window.bytes(size));
-        match codec {
-            Codec::Jpeg => return self.jpeg.decode(bytes, size, window, out).map_err(|fault| fault.to_string()),
-            Codec::Raw if bytes.len() == size.bytes() => cut(window, bytes, size, out),
-            _ => {
-                // Decompression and filter read back what they wrote. This buffer stays in the
-                // cache; `out` does not.
-                self.image.resize(size.bytes(), 0);
-                unpack(&mut self.zstd, bytes, codec, &mut self.image)?;
-                if filter == Filter::Up {
-                    if window == size.whole() && filter::undo_up_to(&self.image, size.row_bytes(), out) {
-                        return Ok(());
-                    }
-                    filter::undo_up(&mut self.image, size.row_bytes());
-                }
-                cut(window, &self.image, size, out);
+        let part = shape.image_size().zip(window).filter(|(size, window)| *window != size.whole());
+        debug_assert!(part.is_some() || out.len() == shape.bytes());
+        match (codec, shape.u8_image_size()) {
+            (Codec::Jpeg, Some(size)) => {
+                let window = window.unwrap_or(size.whole());
+                return self.jpeg.decode(bytes, size, window, out).map_err(|fault| fault.to_string());
             }
+            (Codec::Jpeg, None) => return Err(format!("a JPEG file cannot hold {shape}")),
+            _ => {}
+        }
+        let source = if codec == Codec::Raw {
+            raw::check(bytes, shape.bytes())?;
+            bytes
+        } else {
+            // Decompression and filter read back what they wrote. This buffer stays in the cache;
+            // `out` does not.
+            self.image.resize(shape.bytes(), 0);
+            unpack(&mut self.zstd, bytes, codec, &mut self.image)?;
+            if filter::undo_into(filter, &mut self.image, shape, part.is_none().then_some(&mut *out), &mut self.plain) {
+                return Ok(());
+            }
+            if filter.is_shuffled() { &self.plain } else { &self.image }
+        };
+        match part {
+            Some((size, window)) => cut(window, source, (size, shape.samples().bytes()), out),
+            None => copy(source, out),
         }
         Ok(())
     }
@@ -89,6 +108,6 @@ fn unpack(
     match codec {
         Codec::Zstd => zstd::decode(zstd, bytes, out),
         Codec::Lz4 => lz4::decode(bytes, out),
-        Codec::Raw | Codec::Jpeg => raw::decode(bytes, out),
+        Codec::Raw | Codec::Jpeg => Err("it is not compressed".into()),
     }
 }

@@ -4,7 +4,9 @@ use super::kinds::{Codec, Filter};
 use super::record::EncodedRecord;
 use super::{filter, lz4, zstd};
 use crate::error::{Error, Result};
-use crate::geometry::ImageSize;
+use crate::samples::{Sample, SampleType, to_little_endian};
+use crate::shape::Shape;
+use zerocopy::IntoBytes;
 
 /// Codec, filter and level of an [`Encoder`].
 ///
@@ -46,6 +48,13 @@ impl EncodeOptions {
     /// Selects LZ4-HC with the filter `up` and a level from 1 to 12.
     pub const fn lz4(level: i32) -> Self {
         Self::new(Codec::Lz4, Filter::Up, level)
+    }
+
+    /// Replaces the filter by the one that suits a type of samples. Codec `Raw` keeps `None`.
+    #[must_use]
+    pub fn for_samples(self, samples: SampleType) -> Self {
+        let filter = Filter::for_samples(samples);
+        if filter.fits(self.codec, samples) { Self { filter, ..self } } else { self }
     }
 
     /// Replaces the filter.
@@ -115,35 +124,72 @@ impl Encoder {
         Ok(Self { options, zstd, scratch: Vec::new() })
     }
 
-    /// Encodes one image. `pixels` has `size.bytes()` samples: rows of pixels with interleaved
-    /// channels.
+    /// Encodes one image or array. An [`ImageSize`](crate::ImageSize) stands for an image of u8
+    /// samples.
+    ///
+    /// `pixels` has `shape.bytes()` bytes: little-endian samples in the order of the dimensions. An
+    /// image has rows of pixels with interleaved channels. An array without samples is stored raw.
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Usage`] if the format cannot store the size, or `pixels` has another
-    /// length.
-    pub fn encode(&mut self, pixels: &[u8], size: ImageSize) -> Result<EncodedRecord> {
-        if !size.is_storable() || pixels.len() != size.bytes() {
-            return Err(Error::Usage(format!("cannot encode {} bytes as an image of {size}", pixels.len())));
+    /// Returns [`Error::Usage`] if the format cannot store the shape, `pixels` has another length,
+    /// or the filter does not support the type of the samples.
+    pub fn encode(&mut self, pixels: &[u8], shape: impl Into<Shape>) -> Result<EncodedRecord> {
+        self.encode_shape(pixels, shape.into())
+    }
+
+    fn encode_shape(&mut self, pixels: &[u8], shape: Shape) -> Result<EncodedRecord> {
+        if !shape.is_storable() || pixels.len() != shape.bytes() {
+            let what = if shape.is_image() { "an image" } else { "an array" };
+            return Err(Error::Usage(format!("cannot encode {} bytes as {what} of {shape}", pixels.len())));
         }
         let EncodeOptions { codec, filter, level } = self.options;
-        let source = match filter {
-            Filter::None => pixels,
-            Filter::Up => {
-                filter::up(pixels, size.row_bytes(), &mut self.scratch);
-                &self.scratch
-            }
-        };
+        if shape.is_empty() {
+            return Ok(EncodedRecord::from_stored(Vec::new(), shape, Codec::Raw, Filter::None));
+        }
+        if !filter.fits(codec, shape.samples()) {
+            return Err(Error::Usage(format!("filter {filter} does not support {} samples", shape.samples())));
+        }
+        let source = filter::apply(filter, pixels, shape, &mut self.scratch);
+        let is_plane = filter == Filter::Up && shape.u8_image_size().is_some_and(|size| size.channels == 1);
         let mut bytes = match (codec, &mut self.zstd) {
-            (Codec::Zstd, Some(compressor)) => {
-                zstd::encode(compressor, source, filter == Filter::Up && size.channels == 1)?
-            }
+            (Codec::Zstd, Some(compressor)) => zstd::encode(compressor, source, is_plane)?,
             (Codec::Lz4, _) => lz4::encode(source, level)?,
             _ => source.to_vec(),
         };
         // Compressors allocate memory for the worst case. Callers keep the records of a whole clip,
         // so the rest is freed.
         bytes.shrink_to_fit();
-        Ok(EncodedRecord::from_stored(bytes, size, codec, filter))
+        Ok(EncodedRecord::from_stored(bytes, shape, codec, filter))
+    }
+
+    /// Encodes the samples of one image or array.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Encoder::encode`], and [`Error::Usage`] if `T` is not the type of the
+    /// samples of `shape`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use clipshard::{EncodeOptions, Encoder, SampleType, Shape};
+    ///
+    /// let options = EncodeOptions::zstd(9).for_samples(SampleType::F32);
+    /// let boxes = Shape::array(&[2, 4], SampleType::F32)?; // two boxes of x, y, width, height
+    /// let record = Encoder::new(options)?.encode_samples(&[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], boxes)?;
+    /// assert_eq!(record.shape(), boxes);
+    /// # Ok::<(), clipshard::Error>(())
+    /// ```
+    pub fn encode_samples<T: Sample>(&mut self, samples: &[T], shape: Shape) -> Result<EncodedRecord> {
+        if T::TYPE != shape.samples() {
+            return Err(Error::Usage(format!("cannot encode {} samples as {shape}", T::TYPE)));
+        }
+        if cfg!(target_endian = "little") {
+            return self.encode(samples.as_bytes(), shape);
+        }
+        let mut bytes = samples.as_bytes().to_vec();
+        to_little_endian(&mut bytes, T::TYPE);
+        self.encode(&bytes, shape)
     }
 }

@@ -1,6 +1,71 @@
-//! Filter 1, `up`: each row except for the first holds its difference to the row above, modulo 256.
+//! Applies and undoes filters, and has the code of filter 1, `up`, for bytes: each row except for the
+//! first holds its difference to the row above, modulo 256.
 //!
 //! It turns smooth images into small numbers. Applying and undoing it both vectorise.
+
+use super::kinds::Filter;
+use super::wide;
+use crate::shape::Shape;
+
+/// Writes the filtered samples of a record to `out`.
+pub(super) fn apply<'a>(filter: Filter, pixels: &'a [u8], shape: Shape, out: &'a mut Vec<u8>) -> &'a [u8] {
+    match (filter, shape.samples().bytes()) {
+        (Filter::None, _) => return pixels,
+        (Filter::Up, 1) => up(pixels, shape.row_bytes(), out),
+        (Filter::Up, _) => wide::up16(pixels, shape.row_bytes(), out),
+        (Filter::Shuffle, width) => wide::shuffle(pixels, width, out),
+        (Filter::UpShuffle, _) => wide::up_shuffle(pixels, shape.row_bytes(), out),
+    }
+    out
+}
+
+/// Undoes the filter of a record. Returns true if the result is in `out`, which is given if the
+/// whole record is wanted. Otherwise the result is in `plain` if the filter is shuffled, and in
+/// `filtered` if it is not.
+pub(super) fn undo_into(
+    filter: Filter,
+    filtered: &mut [u8],
+    shape: Shape,
+    out: Option<&mut [u8]>,
+    plain: &mut Vec<u8>,
+) -> bool {
+    let (row_bytes, width) = (shape.row_bytes(), shape.samples().bytes());
+    if let Some(out) = out {
+        match filter {
+            Filter::Up if width == 1 && undo_up_to(filtered, row_bytes, out) => return true,
+            Filter::Shuffle => {
+                wide::undo_shuffle(filtered, width, out);
+                return true;
+            }
+            Filter::UpShuffle => {
+                wide::undo_up_shuffle(filtered, row_bytes, out);
+                return true;
+            }
+            Filter::None | Filter::Up => {}
+        }
+    }
+    match filter {
+        Filter::None => {}
+        Filter::Up if width == 1 => undo_up(filtered, row_bytes),
+        Filter::Up => wide::undo_up16(filtered, row_bytes),
+        Filter::Shuffle => {
+            plain.resize(filtered.len(), 0);
+            wide::undo_shuffle(filtered, width, plain);
+        }
+        Filter::UpShuffle => {
+            plain.resize(filtered.len(), 0);
+            wide::undo_up_shuffle(filtered, row_bytes, plain);
+        }
+    }
+    false
+}
+
+impl Filter {
+    /// Returns whether the filter moves bytes to other places.
+    pub(super) fn is_shuffled(self) -> bool {
+        matches!(self, Self::Shuffle | Self::UpShuffle)
+    }
+}
 
 /// Writes the filtered image to `out`. `pixels` has one or more rows of `row_bytes`.
 pub(super) fn up(pixels: &[u8], row_bytes: usize, out: &mut Vec<u8>) {

@@ -1,5 +1,6 @@
 //! The codecs and filters of the format, with the bytes that stand for them in an index.
 
+use crate::samples::SampleType;
 use std::fmt;
 
 /// The compression of a record.
@@ -24,8 +25,15 @@ pub enum Codec {
 pub enum Filter {
     /// No transformation.
     None = 0,
-    /// Each row except for the first is replaced by its difference to the row above, modulo 256.
+    /// Each row except for the first is replaced by its difference to the row above, sample by
+    /// sample, modulo 256 or 65536. For integers.
     Up = 1,
+    /// The first bytes of all samples, then the second bytes, and so on. For samples of several
+    /// bytes.
+    Shuffle = 2,
+    /// `Up`, then a code that makes small differences of both signs small numbers, then `Shuffle`.
+    /// For integers of 16 bits.
+    UpShuffle = 3,
 }
 
 impl Codec {
@@ -57,15 +65,39 @@ impl Filter {
         Some(match byte {
             0 => Self::None,
             1 => Self::Up,
+            2 => Self::Shuffle,
+            3 => Self::UpShuffle,
             _ => return None,
         })
     }
 
-    /// Returns the name in lower case: `none` or `up`.
+    /// Returns the name in lower case: `none`, `up`, `shuffle` or `up-shuffle`.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Up => "up",
+            Self::Shuffle => "shuffle",
+            Self::UpShuffle => "up-shuffle",
+        }
+    }
+
+    /// Returns whether the format allows the filter for a codec and a type of samples.
+    pub fn fits(self, codec: Codec, samples: SampleType) -> bool {
+        let is_filtered = matches!(codec, Codec::Zstd | Codec::Lz4);
+        match self {
+            Self::None => true,
+            Self::Up => is_filtered && matches!(samples, SampleType::U8 | SampleType::U16 | SampleType::I16),
+            Self::Shuffle => is_filtered && samples != SampleType::U8,
+            Self::UpShuffle => is_filtered && matches!(samples, SampleType::U16 | SampleType::I16),
+        }
+    }
+
+    /// Returns the filter that usually compresses this type of samples best.
+    pub fn for_samples(samples: SampleType) -> Self {
+        match samples {
+            SampleType::U8 => Self::Up,
+            SampleType::U16 | SampleType::I16 => Self::UpShuffle,
+            SampleType::F16 | SampleType::F32 => Self::Shuffle,
         }
     }
 }

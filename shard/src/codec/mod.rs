@@ -15,6 +15,8 @@ mod sequences;
 #[cfg(test)]
 mod tests;
 mod uncached;
+#[allow(clippy::inline_always, reason = "as above")]
+mod wide;
 mod zstd;
 
 pub use decoder::Decoder;

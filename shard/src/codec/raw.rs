@@ -1,10 +1,9 @@
-//! Codec 0, `raw`: the pixels without compression, as rows with interleaved channels.
+//! Codec 0, `raw`: the samples without compression.
 
-/// Copies the pixels to `out`, which must have the same size.
-pub(super) fn decode(bytes: &[u8], out: &mut [u8]) -> Result<(), String> {
-    if bytes.len() != out.len() {
-        return Err(format!("it has {} bytes of raw pixels, but the image has {}", bytes.len(), out.len()));
+/// Checks that the stored bytes have the size of the record.
+pub(super) fn check(bytes: &[u8], expected: usize) -> Result<(), String> {
+    if bytes.len() == expected {
+        return Ok(());
     }
-    out.copy_from_slice(bytes);
-    Ok(())
+    Err(format!("it has {} bytes of raw samples, but the record has {expected}", bytes.len()))
 }

@@ -4,6 +4,7 @@ use super::jpeg;
 use super::kinds::{Codec, Filter};
 use crate::error::{Error, Result};
 use crate::geometry::ImageSize;
+use crate::shape::Shape;
 
 /// An encoded image, ready to be written to a shard.
 ///
@@ -18,14 +19,14 @@ use crate::geometry::ImageSize;
 ///
 /// let file = std::fs::read("tests/golden/wave.jpg").unwrap();
 /// let record = EncodedRecord::from_jpeg(file.clone())?;
-/// assert_eq!((record.codec(), record.size().to_string()), (Codec::Jpeg, "16x12x3".into()));
+/// assert_eq!((record.codec(), record.shape().to_string()), (Codec::Jpeg, "16x12x3".into()));
 /// assert_eq!(record.bytes(), file);
 /// # Ok::<(), clipshard::jpeg::JpegFault>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedRecord {
     bytes: Vec<u8>,
-    size: ImageSize,
+    shape: Shape,
     codec: Codec,
     filter: Filter,
     crc32: u32,
@@ -34,11 +35,11 @@ pub struct EncodedRecord {
 impl EncodedRecord {
     /// Creates a record from bytes that another encoder compressed.
     ///
-    /// The bytes are not checked. If they do not hold an image of this size, readers report the
-    /// record as damaged.
-    pub fn from_stored(bytes: Vec<u8>, size: ImageSize, codec: Codec, filter: Filter) -> Self {
+    /// The bytes are not checked. If they do not hold a record of this shape, readers report the
+    /// record as damaged. An [`ImageSize`] stands for an image of u8 samples.
+    pub fn from_stored(bytes: Vec<u8>, shape: impl Into<Shape>, codec: Codec, filter: Filter) -> Self {
         let crc32 = crc32fast::hash(&bytes);
-        Self { bytes, size, codec, filter, crc32 }
+        Self { bytes, shape: shape.into(), codec, filter, crc32 }
     }
 
     /// Creates a record from a JPEG file without changing its bytes.
@@ -63,10 +64,12 @@ impl EncodedRecord {
         if self.codec != Codec::Jpeg || !matches!(channels, 1 | 3) {
             return Err(Error::Usage(format!(
                 "a {} record of {} cannot be decoded to {channels} channels; only JPEG records can, to 1 or 3",
-                self.codec, self.size
+                self.codec, self.shape
             )));
         }
-        self.size.channels = channels;
+        if let Some(size) = self.shape.image_size() {
+            self.shape = ImageSize { channels, ..size }.into();
+        }
         Ok(self)
     }
 
@@ -75,9 +78,9 @@ impl EncodedRecord {
         &self.bytes
     }
 
-    /// Returns the size of the decoded image.
-    pub fn size(&self) -> ImageSize {
-        self.size
+    /// Returns the shape of the decoded record.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Returns the codec of the bytes.

@@ -22,12 +22,12 @@ fn every_pixel_codec_returns_what_it_was_given() {
                 let pixels = textured(size);
                 let record = encoder.encode(&pixels, size).unwrap();
                 let mut out = vec![0; size.bytes()];
-                decoder.decode(record.bytes(), size, (codec, filter), size.whole(), &mut out).unwrap();
+                decoder.decode(record.bytes(), size.into(), (codec, filter), Some(size.whole()), &mut out).unwrap();
                 assert_eq!(out, pixels, "{codec:?} {filter:?} {size}");
                 let window =
                     Window { x: width / 3, y: height / 2, width: width.div_ceil(2), height: height.div_ceil(3) };
                 let mut part = vec![0; window.bytes(size)];
-                decoder.decode(record.bytes(), size, (codec, filter), window, &mut part).unwrap();
+                decoder.decode(record.bytes(), size.into(), (codec, filter), Some(window), &mut part).unwrap();
                 let mut expected = Vec::new();
                 for y in window.rows() {
                     for x in window.columns() {
@@ -53,13 +53,13 @@ fn bytes_of_another_length_are_refused() {
         for wrong in [larger, smaller] {
             let mut out = vec![0; wrong.bytes()];
             assert!(
-                decoder.decode(record.bytes(), wrong, (codec, Filter::None), wrong.whole(), &mut out).is_err(),
+                decoder.decode(record.bytes(), wrong.into(), (codec, Filter::None), None, &mut out).is_err(),
                 "{codec:?}"
             );
         }
         let mut out = vec![0; size.bytes()];
         let cut = &record.bytes()[..record.bytes().len() - 1];
-        assert!(decoder.decode(cut, size, (codec, Filter::None), size.whole(), &mut out).is_err(), "{codec:?}");
+        assert!(decoder.decode(cut, size.into(), (codec, Filter::None), None, &mut out).is_err(), "{codec:?}");
     }
 }
 

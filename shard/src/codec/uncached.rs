@@ -9,21 +9,21 @@ use crate::geometry::{ImageSize, Window};
 #[cfg(target_arch = "x86_64")]
 const WORTHWHILE: usize = 4096;
 
-/// Copies a window of an image to `out`.
-pub(super) fn cut(window: Window, pixels: &[u8], image: ImageSize, out: &mut [u8]) {
+/// Copies a window of an image to `out`. A sample has `sample_bytes` bytes.
+pub(super) fn cut(window: Window, pixels: &[u8], (image, sample_bytes): (ImageSize, usize), out: &mut [u8]) {
     if window == image.whole() {
         return copy(pixels, out);
     }
-    let channels = usize::from(image.channels);
-    let columns = window.columns().start * channels..window.columns().end * channels;
-    let rows = pixels.chunks_exact(image.row_bytes()).skip(window.rows().start);
+    let pixel_bytes = usize::from(image.channels) * sample_bytes;
+    let columns = window.columns().start * pixel_bytes..window.columns().end * pixel_bytes;
+    let rows = pixels.chunks_exact(image.row_bytes() * sample_bytes).skip(window.rows().start);
     for (out, row) in out.chunks_exact_mut(columns.len()).zip(rows) {
         out.copy_from_slice(&row[columns.clone()]);
     }
 }
 
 /// Copies `from` to `to`, which has the same length.
-fn copy(from: &[u8], to: &mut [u8]) {
+pub(super) fn copy(from: &[u8], to: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     if from.len() >= WORTHWHILE && from.len() == to.len() && is_x86_feature_detected!("avx2") {
         // SAFETY: the processor supports AVX2, for which the function is compiled.

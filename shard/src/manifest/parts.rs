@@ -51,62 +51,6 @@ impl Clip {
     }
 }
 
-/// The name of a stream and the form of its frames.
-///
-/// # Example
-///
-/// ```
-/// use clipshard::StreamSpec;
-///
-/// assert_eq!(StreamSpec::flow(), StreamSpec::new("flow", 2, 1));
-/// let depth = StreamSpec::new("depth", 1, 1);
-/// assert_eq!(depth.planes, 1);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StreamSpec {
-    /// Name of the stream: `rgb`, `flow` or another name of 1 to 16 ASCII letters, digits, `-` and
-    /// `_`.
-    pub name: String,
-    /// Records per frame: 1 for RGB; 2 for flow, x then y.
-    pub planes: u8,
-    /// Channels of each record: 3 for RGB, 1 for a flow plane.
-    pub channels: u8,
-}
-
-impl StreamSpec {
-    /// Creates a description without checks. [`ShardWriter::create`](crate::ShardWriter::create)
-    /// checks it.
-    pub fn new(name: impl Into<String>, planes: u8, channels: u8) -> Self {
-        Self { name: name.into(), planes, channels }
-    }
-
-    /// Describes the stream `rgb`: one record of three channels per frame.
-    pub fn rgb() -> Self {
-        Self::new("rgb", 1, 3)
-    }
-
-    /// Describes the stream `flow`: two records of one channel per frame, x then y.
-    pub fn flow() -> Self {
-        Self::new("flow", 2, 1)
-    }
-
-    /// Checks that the format allows this name and these numbers.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if self.name.is_empty() || self.name.len() > 16 || !self.name.bytes().all(plain) {
-            return Err(format!("stream name {:?} is not 1 to 16 letters, digits, - or _", self.name));
-        }
-        if self.planes == 0 || !(1..=4).contains(&self.channels) {
-            return Err(format!(
-                "stream {} has {} planes of {} channels; it needs at least 1 plane and 1 to 4 channels",
-                self.name, self.planes, self.channels
-            ));
-        }
-        Ok(())
-    }
-}
-
 /// The entry of a shard in a manifest.
 ///
 /// [`ShardWriter::finish`](crate::ShardWriter::finish) and [`Shard::info`](crate::Shard::info)
@@ -124,22 +68,4 @@ pub struct ShardInfo {
     pub records: u64,
     /// The checksum in its trailer, which covers the checksums of header, clip table and metadata.
     pub trailer_crc32: u32,
-}
-
-/// A stream and its shards.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Stream {
-    /// Name of the stream and form of its frames.
-    #[serde(flatten)]
-    pub spec: StreamSpec,
-    /// The shards that hold the stream.
-    pub shards: Vec<ShardInfo>,
-}
-
-impl Stream {
-    /// Combines a stream with its shards.
-    pub fn new(spec: StreamSpec, shards: Vec<ShardInfo>) -> Self {
-        Self { spec, shards }
-    }
 }

@@ -5,7 +5,7 @@
 use clipshard::layout::{CLIP_ENTRY_BYTES, ClipEntry, HEADER_BYTES, Header, INDEX_ENTRY_BYTES, IndexEntry, Trailer};
 use clipshard::{
     Access, Clip, Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Error, Filter, ImageSize, Manifest, Result,
-    Shard, ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec, Subset,
+    Shape, Shard, ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec, Subset,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub fn encoded(codec: Codec, filter: Filter, size: ImageSize, number: usize) -> 
 }
 
 /// Builds a record from any bytes, with a valid checksum.
-pub fn record(codec: Codec, filter: Filter, size: ImageSize, bytes: Vec<u8>) -> EncodedRecord {
+pub fn record(codec: Codec, filter: Filter, size: impl Into<Shape>, bytes: Vec<u8>) -> EncodedRecord {
     EncodedRecord::from_stored(bytes, size, codec, filter)
 }
 
@@ -124,7 +124,7 @@ fn read_all_with(path: &Path, access: Access) -> Result<Vec<Result<Vec<u8>>>> {
         for i in 0..frames * planes {
             images.push(shard.clip(clip).and_then(|records| {
                 let (frame, plane) = (i / planes, i % planes);
-                let mut out = vec![0; records.size(frame, plane)?.bytes()];
+                let mut out = vec![0; records.shape(frame, plane)?.bytes()];
                 records.decode(frame, plane, &mut decoder, &mut out).map(|()| out)
             }));
         }

@@ -79,7 +79,7 @@ impl Decoder {
         }
         self.image.resize(size.bytes(), 0);
         decode_other(bytes, size, &mut self.image)?;
-        cut(window, &self.image, size, out);
+        cut(window, &self.image, (size, 1), out);
         Ok(())
     }
 
