@@ -52,12 +52,17 @@ pub struct Record<'a> {
     pub codec: Codec,
     /// Filter that was applied to the pixels before compression.
     pub filter: Filter,
+    /// The index entry of the record, because a caller can change the other fields.
+    info: RecordInfo,
 }
 
 impl From<Record<'_>> for EncodedRecord {
     /// Copies a record so that it can be written to another shard.
     fn from(record: Record<'_>) -> Self {
-        Self::from_stored(record.bytes.into_owned(), record.shape, record.codec, record.filter)
+        let Record { bytes, shape, codec, filter, info } = record;
+        let copy = Self::from_stored(bytes.into_owned(), shape, codec, filter);
+        let is_same = (copy.crc32(), shape, codec, filter) == (info.crc32, info.shape, info.codec, info.filter);
+        if is_same { copy.trusted() } else { copy }
     }
 }
 
@@ -178,12 +183,11 @@ impl<'a> ClipRecords<'a> {
 
     /// Returns the stored bytes of a record after checking their checksum.
     pub fn record(&self, frame: usize, plane: usize) -> Result<Record<'a>> {
-        let entry = self.entry(frame, plane)?;
-        let (codec, filter) = codec_of(entry);
+        let (entry, info) = (self.entry(frame, plane)?, self.info(frame, plane)?);
         let bytes =
             self.shard.contents().record(range_of(entry)).map_err(|e| Error::io(self.shard.path(), "read it")(e))?;
         self.check(frame, plane, entry, &bytes)?;
-        Ok(Record { bytes, shape: entry.shape(self.spec()), codec, filter })
+        Ok(Record { bytes, shape: info.shape, codec: info.codec, filter: info.filter, info })
     }
 
     fn entry(&self, frame: usize, plane: usize) -> Result<&'a IndexEntry> {

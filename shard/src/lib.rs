@@ -107,6 +107,7 @@ mod geometry;
 pub mod layout;
 mod manifest;
 mod metadata;
+mod names;
 pub mod order;
 mod rebuild;
 mod regular;

@@ -131,9 +131,8 @@ impl<'a> Assembly<'a> {
         match self.manifest.streams.iter_mut().find(|stream| stream.spec.name == spec.name) {
             Some(stream) if stream.spec != *spec => {
                 let name = &spec.name;
-                return Err(self.fault(format!(
-                    "{file} has records of another form than the other {name} shards; move it away"
-                )));
+                return Err(self
+                    .fault(format!("{file} has records of another form than the other {name} shards; move it away")));
             }
             Some(stream) => stream.shards.push(shard.info()),
             None => self.manifest.streams.push(Stream::new(spec.clone(), vec![shard.info()])),
@@ -164,9 +163,9 @@ impl<'a> Assembly<'a> {
                 None
             };
             if let Some(differs) = differs {
-                return Err(self.fault(format!(
-                    "{file}: clip {id} has {differs} than in another shard; move one of them away"
-                )));
+                return Err(
+                    self.fault(format!("{file}: clip {id} has {differs} than in another shard; move one of them away"))
+                );
             }
             let name = &spec.name;
             if clip.frames.insert(name.clone(), frames).is_some() {

@@ -145,7 +145,7 @@ impl Encoder {
         }
         let EncodeOptions { codec, filter, level } = self.options;
         if shape.is_empty() {
-            return Ok(EncodedRecord::from_stored(Vec::new(), shape, Codec::Raw, Filter::None));
+            return Ok(EncodedRecord::from_stored(Vec::new(), shape, Codec::Raw, Filter::None).trusted());
         }
         if !filter.fits(codec, shape.samples()) {
             return Err(Error::Usage(format!("filter {filter} does not support {} samples", shape.samples())));
@@ -160,7 +160,7 @@ impl Encoder {
         // Compressors allocate memory for the worst case. Callers keep the records of a whole clip,
         // so the rest is freed.
         bytes.shrink_to_fit();
-        Ok(EncodedRecord::from_stored(bytes, shape, codec, filter))
+        Ok(EncodedRecord::from_stored(bytes, shape, codec, filter).trusted())
     }
 
     /// Encodes the samples of one image or array.

@@ -23,14 +23,26 @@ use crate::shape::Shape;
 /// assert_eq!(record.bytes(), file);
 /// # Ok::<(), clipshard::jpeg::JpegFault>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct EncodedRecord {
     bytes: Vec<u8>,
     shape: Shape,
     codec: Codec,
     filter: Filter,
     crc32: u32,
+    /// This crate encoded the record, or copied it from a shard.
+    is_trusted: bool,
 }
+
+impl PartialEq for EncodedRecord {
+    /// Compares the stored bytes and what they stand for.
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |record: &Self| (record.shape, record.codec, record.filter, record.crc32);
+        parts(self) == parts(other) && self.bytes == other.bytes
+    }
+}
+
+impl Eq for EncodedRecord {}
 
 impl EncodedRecord {
     /// Creates a record from bytes that another encoder compressed.
@@ -39,7 +51,17 @@ impl EncodedRecord {
     /// record as damaged. An [`ImageSize`] stands for an image of u8 samples.
     pub fn from_stored(bytes: Vec<u8>, shape: impl Into<Shape>, codec: Codec, filter: Filter) -> Self {
         let crc32 = crc32fast::hash(&bytes);
-        Self { bytes, shape: shape.into(), codec, filter, crc32 }
+        Self { bytes, shape: shape.into(), codec, filter, crc32, is_trusted: false }
+    }
+
+    /// Marks the record as one that an encoder of this crate made, or that was copied from a shard.
+    pub(crate) fn trusted(self) -> Self {
+        Self { is_trusted: true, ..self }
+    }
+
+    /// Returns whether the bytes need not be decoded before they are written.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.is_trusted
     }
 
     /// Creates a record from a JPEG file without changing its bytes.
@@ -70,6 +92,7 @@ impl EncodedRecord {
         if let Some(size) = self.shape.image_size() {
             self.shape = ImageSize { channels, ..size }.into();
         }
+        self.is_trusted = false;
         Ok(self)
     }
 
