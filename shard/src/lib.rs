@@ -109,6 +109,7 @@ mod manifest;
 mod metadata;
 mod names;
 pub mod order;
+mod parallel;
 mod rebuild;
 mod regular;
 mod samples;

@@ -6,8 +6,8 @@ use crate::codec::Decoder;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, ShardInfo, Stream};
+use crate::parallel::map_init;
 use crate::shard::Shard;
-use rayon::prelude::*;
 use std::path::Path;
 
 /// The depth of the checks of [`verify`].
@@ -76,7 +76,7 @@ fn verify_in(dir: &Path, manifest: Manifest, depth: VerifyDepth, progress: &(dyn
     let mut report = VerifyReport::default();
     // For each shard, errors of the shard as a whole come before errors of its clips.
     let listed: Vec<_> = manifest.streams.iter().flat_map(|s| s.shards.iter().map(move |info| (s, info))).collect();
-    let opened: Vec<_> = listed.par_iter().map(|(stream, info)| open_listed(dir, stream, info)).collect();
+    let opened = map_init(listed, || (), |(), (stream, info)| open_listed(dir, stream, info));
     let (opened, mut damage): (Vec<Option<Shard>>, Vec<Vec<Error>>) = opened.into_iter().unzip();
     let (places, shards): (Vec<usize>, Vec<&Shard>) =
         opened.iter().enumerate().filter_map(|(at, shard)| Some((at, shard.as_ref()?))).unzip();
@@ -118,13 +118,10 @@ pub fn check_shards(shards: &[&Shard], depth: VerifyDepth, progress: &(dyn Fn(u6
     // shard are checked.
     let clips: Vec<(usize, usize)> =
         shards.iter().enumerate().flat_map(|(at, shard)| (0..shard.clip_count()).map(move |clip| (at, clip))).collect();
-    let checked: Vec<_> = clips
-        .into_par_iter()
-        .map_init(
-            || None,
-            |decoder, (at, clip)| (at, check_clip(shards[at], clip, depth, (decoder, &budget), progress)),
-        )
-        .collect();
+    let check = |decoder: &mut Option<Decoder>, (at, clip): (usize, usize)| {
+        (at, check_clip(shards[at], clip, depth, (decoder, &budget), progress))
+    };
+    let checked = map_init(clips, || None, check);
     let mut found = CheckedShards { records: 0, damage: shards.iter().map(|_| Vec::new()).collect() };
     for (at, (records, of_clip)) in checked {
         found.records += records;
