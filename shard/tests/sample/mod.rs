@@ -2,6 +2,8 @@
 //! a shard and then compute all checksums again.
 #![allow(dead_code, reason = "each test program uses only some items")]
 
+pub mod wide;
+
 use clipshard::layout::{CLIP_ENTRY_BYTES, ClipEntry, HEADER_BYTES, Header, INDEX_ENTRY_BYTES, IndexEntry, Trailer};
 use clipshard::{
     Access, Clip, Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Error, Filter, ImageSize, Manifest, Result,
