@@ -38,12 +38,12 @@ MEAN, STD = numpy.float32([0.485, 0.456, 0.406]), numpy.float32([0.229, 0.224, 0
 
 def plane(shard, entry, side):
     """Returns the image of a record, resized to a square as the recipe `seed` does in tests."""
-    stored = shard.image(entry)
+    stored = shard.record(entry)
     if entry.codec == JPEG:
         image = Image.open(io.BytesIO(stored))
     else:
-        shape = (entry.height, entry.width) + ((entry.channels,) if entry.channels > 1 else ())
-        image = Image.fromarray(numpy.frombuffer(stored, "u1").reshape(shape))
+        shape = entry.shape if entry.shape[2] > 1 else entry.shape[:2]
+        image = Image.fromarray(numpy.frombuffer(stored, shard.dtype).reshape(shape))
     return numpy.asarray(image.resize((side, side), Image.BILINEAR), numpy.float32) / 255
 
 

@@ -1,17 +1,17 @@
 """Reads clip shards of format 1.0, as specified in shard/format-spec.md.
 
 This is a second reader: it shares no code with the Rust crate. It needs only Python. Before Python
-3.14, zstd records also need the package `zstandard`. scripts/check_clipshards.py reads whole
+3.14, zstd records also need the package `zstandard`. scripts/check_clipshards.py checks whole
 datasets with it.
 
     shard = Shard("flow-00000.clipshard")
     entry = shard.entries(clip=0)[frame * shard.header.planes + plane]
-    numpy.frombuffer(shard.image(entry), "u1").reshape(entry.height, entry.width, entry.channels)
+    numpy.frombuffer(shard.record(entry), shard.dtype).reshape(entry.shape)
 
-All functions raise ValueError if a file breaks a rule of the format.
+All functions raise ValueError if a file breaks a rule of the format, and OSError if it cannot be read.
 """
-import io, json, mmap, os, re, stat, struct
-from collections import namedtuple
+import io, json, math, mmap, os, re, stat, struct
+from collections import Counter, namedtuple
 from zlib import crc32
 
 
@@ -25,13 +25,26 @@ def structure(form, fields):
 
 
 MARK, END_MARK = b"\x89CSD\r\n\x1a\n", b"\n\x1a\r\nDSC\x89"
+LARGEST_RECORD, DEEPEST_ATTRIBUTES = 1 << 28, 64
 RAW, JPEG, ZSTD, LZ4 = range(4)
-NONE, UP = range(2)
-header = structure("8sHHII16sBB22xI", "mark major minor required optional stream planes channels crc32")
-index_entry = structure("QIIHHBBBxII", "offset stored crc32 width height channels codec filter clip position")
+NONE, UP, SHUFFLE, UP_SHUFFLE = range(4)
+# The types of samples by number: name, bytes, type in numpy, and the filters that fit.
+SampleType = namedtuple("SampleType", "name bytes dtype filters")
+SAMPLE_TYPES = (
+    SampleType("u8", 1, "u1", (NONE, UP)),
+    SampleType("u16", 2, "<u2", (NONE, UP, SHUFFLE, UP_SHUFFLE)),
+    SampleType("i16", 2, "<i2", (NONE, UP, SHUFFLE, UP_SHUFFLE)),
+    SampleType("f16", 2, "<f2", (NONE, SHUFFLE)),
+    SampleType("f32", 4, "<f4", (NONE, SHUFFLE)),
+)
+header = structure("8sHHII16sBBBBIII8xI", "mark major minor required optional stream planes channels samples rank"
+                   " dim1 dim2 dim3 crc32")
+index_entry = structure("QIIIBBBxII", "offset stored crc32 size channels codec filter clip position")
 clip_entry = structure("QIIIH10x", "first records index_crc32 name_at name_bytes")
 trailer = structure("QQQIIIIIIII8s", "file_bytes index_at records clips names metadata clip_table_crc32 metadata_crc32"
                     " header_crc32 crc32 reserved end_mark")
+# A record of a clip. The shape is (height, width, channels) for an image, and all dimensions for an array.
+Entry = namedtuple("Entry", "offset stored crc32 shape codec filter")
 
 
 def need(ok, fault):
@@ -52,20 +65,29 @@ def open_regular(path):
 class Shard:
     """An open shard, whose header, trailer, clip table and metadata are checked.
 
-    `stream` is the name of its stream, `ids` are the ids of its clips, and `metadata` is its metadata
-    as a dictionary.
+    `stream` is the name of its stream, `dtype` is the type of its samples in numpy, `ids` are the ids
+    of its clips, and `metadata` is its metadata as a dictionary.
     """
 
     def __init__(self, path):
         with open_regular(path) as file:
-            need(os.path.getsize(path) >= 128 and file.read(8) == MARK, "it is not a shard, or too short")
+            length = os.fstat(file.fileno()).st_size
+            need(length >= 128 and file.read(8) == MARK, "it is not a shard, or too short")
             self.data = data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         self.header, self.trailer = h, t = header(data, 0), trailer(data, len(data) - 64)
         need(crc32(data[:60]) == h.crc32, "the checksum of the header does not match")
         need(h.major == 1, f"format version {h.major}.{h.minor} is not supported")
         need(h.required == 0, f"it needs unknown features {h.required:#x}")
         need(re.fullmatch(rb"[A-Za-z0-9_-]{1,16}\0*", h.stream), "the name of the stream is not allowed")
-        need(h.planes and 1 <= h.channels <= 4, "the number of planes or channels is not allowed")
+        need(h.planes, "it states no planes")
+        need(h.samples < len(SAMPLE_TYPES), f"the type {h.samples} of the samples is unknown")
+        need(h.rank <= 4, f"the records have {h.rank} dimensions, but at most 4 are allowed")
+        dims, absent = (h.dim1, h.dim2, h.dim3)[:max(h.rank - 1, 0)], (h.dim1, h.dim2, h.dim3)[max(h.rank - 1, 0):]
+        need(all(dims) and not any(absent), "a dimension is zero, or one is stated that the records lack")
+        need(math.prod(dims) * SAMPLE_TYPES[h.samples].bytes <= LARGEST_RECORD, "a row is larger than 2^28 bytes")
+        need(1 <= h.channels <= 4 if h.rank == 0 else h.channels == 0, "the number of channels is not allowed")
+        self.stream, self.type, self.dims = h.stream.rstrip(b"\0").decode(), SAMPLE_TYPES[h.samples], dims
+        self.dtype = self.type.dtype
         need(t.end_mark == END_MARK, "the end mark is missing")
         need(crc32(data[-64:-16]) == t.crc32, "the checksum of the trailer does not match")
         need(t.reserved == 0, "the reserved bytes of the trailer are not zero")
@@ -87,73 +109,119 @@ class Shard:
             record, name = record + c.records, name + c.name_bytes
         need((record, name) == (t.records, t.names), "the clips do not cover the index and the names")
         names = [data[names_at + c.name_at:][:c.name_bytes] for c in self.clips]
-        self.stream, self.ids = h.stream.rstrip(b"\0").decode(), [str(name, "utf-8") for name in names]
-        self.metadata = json.loads(bytes(data[metadata_at:-64]))
-        need(len(self.metadata["clips"]) == t.clips, "the metadata describes another number of clips")
-        last = index_entry(data, clips_at - 32)
-        zeros = t.index_at - last.offset - last.stored
-        need(0 <= zeros < 8, "the last record does not end where the index starts")
-        need(not any(data[t.index_at - zeros:t.index_at]), "the bytes between records and index are not zero")
+        self.ids = [str(name, "utf-8") for name in names]
+        self.metadata = from_json(data[metadata_at:-64])
+        check_content(self.metadata, self.ids)
+        # If the index of the last clip is damaged, the end of its records is unknown.
+        if self.index_is_intact(t.clips - 1):
+            last = index_entry(data, clips_at - 32)
+            zeros = t.index_at - last.offset - last.stored
+            need(0 <= zeros < 8, "the last record does not end where the index starts")
+            need(not any(data[t.index_at - zeros:t.index_at]), "the bytes between records and index are not zero")
+
+    def index_is_intact(self, clip):
+        """Returns whether the checksum of the index entries of a clip matches."""
+        at = self.trailer.index_at + 32 * self.clips[clip].first
+        return crc32(self.data[at:at + 32 * self.clips[clip].records]) == self.clips[clip].index_crc32
 
     def entries(self, clip):
-        """Checks and returns the index entries of a clip, frame after frame and plane after plane."""
-        count, at = self.clips[clip].records, self.trailer.index_at + 32 * self.clips[clip].first
-        found = crc32(self.data[at:at + 32 * count])
-        need(found == self.clips[clip].index_crc32, "the checksum of the index does not match")
-        before = index_entry(self.data, at - 32) if clip else None
-        end = before.offset + before.stored if clip else 64
-        entries = [index_entry(self.data, at + 32 * i) for i in range(count)]
-        for position, e in enumerate(entries):
-            size = e.width * e.height * e.channels
-            filters = (NONE, UP) if e.codec in (ZSTD, LZ4) else (NONE,)
-            need(e.codec <= LZ4 and e.filter in filters, "the codec is unknown or does not support the filter")
+        """Checks the index entries of a clip. Returns its records, frame after frame and plane after plane."""
+        need(self.index_is_intact(clip), "the checksum of the index does not match")
+        at, entries = self.trailer.index_at + 32 * self.clips[clip].first, []
+        end = 64
+        if clip:
+            before = index_entry(self.data, at - 32)
+            # If the index of the clip before is damaged, the end of its records is unknown.
+            end = before.offset + before.stored if self.index_is_intact(clip - 1) else None
+        for position in range(self.clips[clip].records):
+            e = index_entry(self.data, at + 32 * position)
+            filters = self.type.filters if e.codec in (ZSTD, LZ4) else (NONE,)
+            need(e.codec <= LZ4 and e.filter <= UP_SHUFFLE, "the codec or the filter is unknown")
+            need(e.filter in filters, "the filter does not fit the codec or the type of the samples")
             need((e.clip, e.position) == (clip, position), "a record states that it is another record")
-            need(0 < size <= 1 << 28 and e.channels == self.header.channels, "the size of an image is not allowed")
-            need(e.stored and (e.codec != RAW or e.stored == size), "the number of stored bytes is not allowed")
-            need(e.codec != JPEG or e.channels in (1, 3), "a JPEG image has neither 1 nor 3 channels")
-            need(e.offset == end, "a record does not start where the record before it ends")
-            end += e.stored
+            need(e.channels == self.header.channels, "the number of channels is not that of the header")
+            shape = (e.size, *self.dims) if self.header.rank else (e.size >> 16, e.size & 0xFFFF, e.channels)
+            size = math.prod(shape) * self.type.bytes
+            need(size <= LARGEST_RECORD, "a record is larger than 2^28 bytes")
+            if self.header.rank and size == 0:
+                need((e.stored, e.codec, e.filter) == (0, RAW, NONE), "an array without samples is stored somehow")
+            else:
+                need(size and e.stored, "an image has no pixels, or a record has no stored bytes")
+            need(e.codec != RAW or e.stored == size, "the number of stored bytes of a raw record is not its size")
+            is_colour = self.header.rank == 0 and self.type.name == "u8" and e.channels in (1, 3)
+            need(e.codec != JPEG or is_colour, "a JPEG record is no image of u8 samples with 1 or 3 channels")
+            need(e.codec != LZ4 or e.stored < 1 << 31, "an LZ4 block is too long")
+            need(e.offset == end if end is not None else e.offset >= 64,
+                 "a record does not start where the record before it ends")
+            end = e.offset + e.stored
             need(end <= self.trailer.index_at, "a record ends after the start of the index")
+            entries.append(Entry(e.offset, e.stored, e.crc32, shape, e.codec, e.filter))
         return entries
 
-    def image(self, e):
-        """Reads the image of an index entry: rows with interleaved channels, or the file of a JPEG record."""
+    def record(self, e):
+        """Reads a record: its samples in the order of its shape, or the file of a JPEG record."""
         stored = bytes(self.data[e.offset:e.offset + e.stored])
         need(crc32(stored) == e.crc32, "the checksum of a record does not match")
         if e.codec == JPEG:
-            need(jpeg_size(stored) == (e.width, e.height), "a JPEG file has another size than the index states")
+            need(jpeg_size(stored) == e.shape[:2], "a JPEG file has another size than the index states")
             return stored
-        row, size = e.width * e.channels, e.height * e.width * e.channels
-        image = bytearray(stored if e.codec == RAW else {ZSTD: unzstd, LZ4: unlz4}[e.codec](stored, size))
-        need(len(image) == size, "an image has another size than the index states")
-        if e.filter == UP:
-            for at in range(row, size):
-                image[at] = (image[at] + image[at - row]) & 255
-        return bytes(image)
+        size = math.prod(e.shape) * self.type.bytes
+        record = stored if e.codec == RAW else {ZSTD: unzstd, LZ4: unlz4}[e.codec](stored, size)
+        need(len(record) == size, "a record has another size than the index states")
+        return bytes(unfilter(record, e.filter, self.type.bytes, math.prod(e.shape[1:])))
+
+
+def unfilter(record, filter, width, row):
+    """Undoes a filter. `width` is the number of bytes of a sample, and `row` the number of samples of a row."""
+    count = len(record) // width
+    if filter in (SHUFFLE, UP_SHUFFLE):
+        shuffled, record = record, bytearray(len(record))
+        for byte in range(width):
+            record[byte::width] = shuffled[byte * count:(byte + 1) * count]
+    if filter in (UP, UP_SHUFFLE):
+        form, mask = f"<{count}{'BH'[width - 1]}", (1 << 8 * width) - 1
+        samples = list(struct.unpack(form, record))
+        if filter == UP_SHUFFLE:
+            samples = [(sample >> 1) ^ (mask * (sample & 1)) for sample in samples]
+        for at in range(row, count):
+            samples[at] = (samples[at] + samples[at - row]) & mask
+        record = struct.pack(form, *samples)
+    return record
 
 
 def jpeg_size(file):
-    """Returns width and height from the frame header of a JPEG file, and checks its first and last marker."""
+    """Returns height and width from the frame header of a JPEG file, and checks its first and last marker."""
     at = 2
     need(file[:2] == b"\xff\xd8" and file.rstrip(b"\0")[-2:] == b"\xff\xd9", "a record is not a whole JPEG file")
-    while at + 9 < len(file) and file[at] == 0xFF and file[at + 1] not in (0xC0, 0xC1, 0xC2):
-        at += 2 + int.from_bytes(file[at + 2:at + 4], "big")
-    need(at + 9 < len(file) and file[at] == 0xFF, "a JPEG file has no frame header")
-    return struct.unpack_from(">HH", file, at + 5)[::-1]
+    while at + 9 < len(file) and file[at] == 0xFF and file[at + 1] not in (0xC0, 0xC1, 0xC2, 0xDA):
+        # Any number of bytes ff may precede a marker.
+        at += 1 if file[at + 1] == 0xFF else 2 + int.from_bytes(file[at + 2:at + 4], "big")
+    need(at + 9 < len(file) and file[at] == 0xFF and file[at + 1] != 0xDA, "a JPEG file has no frame header")
+    need(file[at + 4] == 8 and file[at + 9] in (1, 3), "a JPEG file has not 8 bits, or neither 1 nor 3 components")
+    return struct.unpack_from(">HH", file, at + 5)
 
 
 def unzstd(frame, size):
     """Decompresses one zstd frame, which must state `size`."""
     try:
         from compression import zstd  # part of Python since version 3.14
-        stated, stream = zstd.get_frame_info(frame).decompressed_size, zstd.ZstdDecompressor()
+        parameters, error = zstd.get_frame_info, zstd.ZstdError
+        new = lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 31})
     except ImportError:
         import zstandard as zstd
-        stated, stream = zstd.frame_content_size(frame), zstd.ZstdDecompressor().decompressobj()
-    need(stated == size, "a zstd frame states another size, or none")
-    image = stream.decompress(frame)
+        parameters, error = zstd.get_frame_parameters, zstd.ZstdError
+        new = lambda: zstd.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+    try:
+        stated = parameters(frame)
+        stated, dictionary = (getattr(stated, names[0], None) or getattr(stated, names[1], None) for names in (
+            ("decompressed_size", "content_size"), ("dictionary_id", "dict_id")))
+        need(stated == size and not dictionary, "a zstd frame states another size, or none, or a dictionary")
+        stream = new()
+        record = stream.decompress(frame)
+    except error as fault:
+        raise ValueError(f"a record is not a zstd frame: {fault}") from None
     need(stream.eof and not stream.unused_data, "a record is not exactly one zstd frame")
-    return image
+    return record
 
 
 def unlz4(block, size):
@@ -161,7 +229,7 @@ def unlz4(block, size):
 
     A block is a list of sequences. Each has a token, literals and a match; the last sequence has no match.
     """
-    image, rest = bytearray(), io.BytesIO(block)
+    record, rest = bytearray(), io.BytesIO(block)
 
     def take(count):
         taken = rest.read(count)
@@ -177,10 +245,90 @@ def unlz4(block, size):
 
     while True:
         token = take(1)[0]
-        image += take(length(token >> 4))
+        record += take(length(token >> 4))
         if rest.tell() == len(block):
-            return image
+            return record
         distance, match = int.from_bytes(take(2), "little"), length(token & 15) + 4
-        need(0 < distance <= len(image) and len(image) + match <= size, "an LZ4 match is outside of the image")
+        need(0 < distance <= len(record) and len(record) + match <= size, "an LZ4 match is outside of the record")
         for _ in range(match):
-            image.append(image[-distance])
+            record.append(record[-distance])
+
+
+class Object(dict):
+    """A JSON object. `repeated` are the keys that it has more than once."""
+
+    def __init__(self, pairs):
+        super().__init__(pairs)
+        self.repeated = {key for key, count in Counter(key for key, _ in pairs).items() if count > 1}
+
+
+def from_json(raw):
+    """Parses JSON in UTF-8. Numbers become int only if they are integers without a sign of at most 64 bits."""
+    def number(text):
+        return int(text) if text[0] != "-" and len(text) < 21 and int(text) < 1 << 64 else float(text)
+
+    def constant(text):
+        raise ValueError(f"{text} is not JSON")
+
+    try:
+        return json.loads(str(raw, "utf-8"), object_pairs_hook=Object, parse_int=number, parse_constant=constant)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+
+
+def value(json_object, key, kind, *absent):
+    """Returns the value of a key, which must be of a type. Returns `absent`, if given, if the key is absent."""
+    need(type(json_object) is Object, "what should be a JSON object is none")
+    need(key not in json_object.repeated, f"the key {key!r} occurs twice")
+    if absent and key not in json_object:
+        return absent[0]
+    found = json_object.get(key)
+    need(type(found) is kind, f"the key {key!r} is missing, or it is not of type {kind.__name__}")
+    return found
+
+
+def texts(json_object, key, *absent, shortest=0, longest=1 << 30):
+    """Returns the value of a key, which must be an array of texts."""
+    found = value(json_object, key, list, *absent)
+    need(all(type(text) is str for text in found), f"{key!r} holds something that is not text")
+    is_allowed = all(shortest <= len(text.encode()) <= longest for text in found)
+    need(is_allowed, f"the length of a text in {key!r} is not allowed")
+    return found
+
+
+def number(json_object, key, bits, *absent):
+    """Returns the value of a key, which must be an unsigned integer of so many bits."""
+    found = value(json_object, key, int, *absent)
+    need(found is None or found < 1 << bits, f"{key!r} is too large")
+    return found
+
+
+def attributes(json_object):
+    """Checks and returns the attributes of a clip or dataset."""
+    found = value(json_object, "attributes", Object, {})
+    level, depth = [found], 0
+    while level:
+        inner = [part for outer in level for part in (outer.values() if type(outer) is Object else outer)]
+        level, depth = [part for part in inner if type(part) in (Object, list)], depth + 1
+    need(depth <= DEEPEST_ATTRIBUTES, f"attributes are nested {depth} deep, but at most 64 are allowed")
+    return found
+
+
+def check_content(content, ids):
+    """Checks the keys that the manifest and the metadata of a shard share, for clips with these ids."""
+    value(content, "dataset", str).encode()
+    classes, splits = texts(content, "classes"), texts(content, "splits")
+    value(content, "build", Object)
+    attributes(content)
+    clips = value(content, "clips", list)
+    need(len(clips) == len(ids), "another number of clips is described")
+    for clip, name in zip(clips, ids):
+        label, subsets = number(clip, "label", 32, None), texts(clip, "subsets", shortest=1, longest=255)
+        need(label is None or label < len(classes), f"clip {name!r} has label {label} of {len(classes)} classes")
+        need(len(subsets) == len(splits), f"clip {name!r} has {len(subsets)} subsets for {len(splits)} splits")
+        attributes(clip)
+    groups, listed = value(content, "groups", Object, Object(())), {*ids}
+    for clip in groups:
+        need(clip in listed, f"a group belongs to the clip {clip!r}, which is not listed")
+        length = len(value(groups, clip, str).encode())
+        need(1 <= length <= 65535, f"the name of the group of {clip!r} has {length} bytes")

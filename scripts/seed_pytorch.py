@@ -60,7 +60,7 @@ class Data:
     def crop(self, clip, frame, draw):
         """Returns a random square of a stored frame, mirrored half of the time, [3, side, side]."""
         shard = next(s for s in self.shards if s.stream == "rgb" and clip.id in s.ids)
-        image = Image.open(io.BytesIO(shard.image(shard.entries(shard.ids.index(clip.id))[frame])))
+        image = Image.open(io.BytesIO(shard.record(shard.entries(shard.ids.index(clip.id))[frame])))
         top, left = draw.randint(0, image.height - self.side), draw.randint(0, image.width - self.side)
         image = image.crop((left, top, left + self.side, top + self.side))
         if draw.random() < 0.5:
