@@ -5,8 +5,8 @@
 //! turns.
 
 use clipshard::{
-    Codec, Dataset, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, ImageSize, Result, Shard, ShardClip,
-    ShardMetadata, ShardWriter, StreamSpec,
+    Codec, Dataset, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, Result, Shape, Shard, ShardClip,
+    ShardMetadata, ShardWriter,
 };
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -37,8 +37,8 @@ fn main() -> Result<()> {
     let temp = tempfile::tempdir().expect("cannot create a temporary folder");
     let mut rows = Vec::new();
     for (codec, levels) in ROWS {
-        for filter in [Filter::None, Filter::Up] {
-            if codec == Codec::Raw && filter == Filter::Up {
+        for filter in [Filter::None, Filter::Up, Filter::Shuffle, Filter::UpShuffle] {
+            if !filter.fits(codec, data.stream(&stream)?.samples) {
                 continue;
             }
             for &level in levels {
@@ -52,8 +52,8 @@ fn main() -> Result<()> {
         for row in &mut rows {
             let clip = row.shard.clip(0)?;
             let start = Instant::now();
-            for (i, (size, _)) in images.iter().enumerate() {
-                clip.decode(i, 0, &mut decoder, &mut out[..size.bytes()])?;
+            for (i, (shape, _)) in images.iter().enumerate() {
+                clip.decode(i, 0, &mut decoder, &mut out[..shape.bytes()])?;
             }
             row.decode_us.push(start.elapsed().as_secs_f64() * 1e6 / images.len() as f64);
         }
@@ -79,7 +79,7 @@ fn main() -> Result<()> {
 }
 
 /// Reads `wanted` images that are spread evenly over a stream.
-fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(ImageSize, Vec<u8>)>> {
+fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(Shape, Vec<u8>)>> {
     let mut places = Vec::new();
     for (clip, records) in data.clips(stream)? {
         let records = records?;
@@ -91,32 +91,26 @@ fn images(data: &Dataset, stream: &str, wanted: usize) -> Result<Vec<(ImageSize,
     spread
         .map(|&(clip, frame, plane)| {
             let records = data.clip(stream, clip)?;
-            let size = records.size(frame, plane)?;
-            let mut pixels = vec![0; size.bytes()];
+            let shape = records.shape(frame, plane)?;
+            let mut pixels = vec![0; shape.bytes()];
             records.decode(frame, plane, &mut decoder, &mut pixels)?;
-            Ok((size, pixels))
+            Ok((shape, pixels))
         })
         .collect()
 }
 
 /// Stores the images with the given options and measures the encoding time.
-fn row(
-    data: &Dataset,
-    stream: &str,
-    images: &[(ImageSize, Vec<u8>)],
-    options: EncodeOptions,
-    temp: &Path,
-) -> Result<Row> {
+fn row(data: &Dataset, stream: &str, images: &[(Shape, Vec<u8>)], options: EncodeOptions, temp: &Path) -> Result<Row> {
     let mut encoder = Encoder::new(options)?;
     let start = Instant::now();
     let records: Vec<EncodedRecord> =
-        images.iter().map(|(size, pixels)| encoder.encode(pixels, *size)).collect::<Result<_>>()?;
+        images.iter().map(|(shape, pixels)| encoder.encode(pixels, *shape)).collect::<Result<_>>()?;
     let encode_us = start.elapsed().as_secs_f64() * 1e6 / images.len() as f64;
-    let spec = StreamSpec::new(stream, 1, data.stream(stream)?.channels);
+    let spec = data.stream(stream)?.clone().with_planes(1);
     let path = temp.join(format!("{}-{}-{}.clipshard", options.codec, options.filter, options.level));
     let mut writer = ShardWriter::create(&path, &spec)?;
     writer.add_clip("all", &records)?;
-    writer.finish(&ShardMetadata::default().with_clips(vec![ShardClip::new(0, Vec::new())]))?;
+    writer.finish(&ShardMetadata::default().with_clips(vec![ShardClip::new(None, Vec::new())]))?;
     let bytes = records.iter().map(|record| record.bytes().len()).sum();
     Ok(Row { options, encode_us, bytes, shard: Shard::open(&path)?, decode_us: Vec::new() })
 }

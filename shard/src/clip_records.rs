@@ -1,6 +1,8 @@
 //! The records of one clip: their checked bytes and their images.
 
-use crate::codec::{Codec, Decoder, EncodedRecord, Filter};
+#[cfg(feature = "write")]
+use crate::codec::EncodedRecord;
+use crate::codec::{Codec, Decoder, Filter};
 use crate::error::{Error, Result};
 use crate::geometry::{ImageSize, Window};
 use crate::layout::IndexEntry;
@@ -53,9 +55,11 @@ pub struct Record<'a> {
     /// Filter that was applied to the pixels before compression.
     pub filter: Filter,
     /// The index entry of the record, because a caller can change the other fields.
+    #[cfg(feature = "write")]
     info: RecordInfo,
 }
 
+#[cfg(feature = "write")]
 impl From<Record<'_>> for EncodedRecord {
     /// Copies a record so that it can be written to another shard.
     fn from(record: Record<'_>) -> Self {
@@ -187,7 +191,15 @@ impl<'a> ClipRecords<'a> {
         let bytes =
             self.shard.contents().record(range_of(entry)).map_err(|e| Error::io(self.shard.path(), "read it")(e))?;
         self.check(frame, plane, entry, &bytes)?;
-        Ok(Record { bytes, shape: info.shape, codec: info.codec, filter: info.filter, info })
+        let RecordInfo { shape, codec, filter, .. } = info;
+        Ok(Record {
+            bytes,
+            shape,
+            codec,
+            filter,
+            #[cfg(feature = "write")]
+            info,
+        })
     }
 
     fn entry(&self, frame: usize, plane: usize) -> Result<&'a IndexEntry> {
@@ -305,9 +317,13 @@ impl<'a> ClipRecords<'a> {
         let bytes = bytes.map_err(|e| Error::io(self.shard.path(), "read it")(e));
         let decoded = bytes.and_then(|bytes| {
             self.check(frame, plane, entry, bytes)?;
+            let (codec, filter) = codec_of(entry);
+            if !codec.is_compiled() {
+                return Err(self.not_compiled(codec));
+            }
             let fault =
                 |fault| self.damage(frame, plane, format!("its checksum matches, but it cannot be decoded: {fault}"));
-            decoder.decode(bytes, shape, codec_of(entry), window, out).map_err(fault)
+            decoder.decode(bytes, shape, (codec, filter), window, out).map_err(fault)
         });
         decoder.stored = scratch;
         decoded
@@ -342,7 +358,8 @@ impl<'a> ClipRecords<'a> {
             )));
         }
         let size = self.shape(start, 0)?;
-        if out.len() != frames * self.planes() * size.bytes() {
+        // On a system of 32 bits, the number of bytes of many frames may overflow.
+        if (frames * self.planes()).checked_mul(size.bytes()) != Some(out.len()) {
             let n = out.len();
             let planes = self.planes();
             return Err(Error::Usage(format!(
@@ -371,6 +388,12 @@ impl<'a> ClipRecords<'a> {
     pub fn byte_range(&self) -> Range<u64> {
         let last = &self.entries[self.entries.len() - 1];
         self.entries[0].offset.get()..last.offset.get() + u64::from(last.stored_bytes.get())
+    }
+
+    /// Builds the error for records of a codec that this program was built without.
+    fn not_compiled(&self, codec: Codec) -> Error {
+        let (path, clip, stream) = (self.shard.path().to_owned(), self.id().to_owned(), self.spec().name.clone());
+        Error::CodecNotCompiled { path, clip, stream, codec }
     }
 
     /// Builds the error for a damaged record.
@@ -437,7 +460,7 @@ fn codec_of(entry: &IndexEntry) -> (Codec, Filter) {
 }
 
 /// Returns the byte range of a record in its file.
-fn range_of(entry: &IndexEntry) -> Range<usize> {
-    let start = entry.offset.get() as usize;
-    start..start + entry.stored_bytes.get() as usize
+fn range_of(entry: &IndexEntry) -> Range<u64> {
+    let start = entry.offset.get();
+    start..start + u64::from(entry.stored_bytes.get())
 }

@@ -321,7 +321,7 @@ fn a_record_says_which_it_is() {
 fn an_unknown_codec_or_filter_is_refused() {
     assert_index(&refused(|p| p.index[0].codec = 4), "a", "unknown codec 4");
     assert_index(&refused(|p| p.index[0].codec = 255), "a", "unknown codec 255");
-    assert_index(&refused(|p| p.index[3].filter = 2), "b", "unknown filter 2");
+    assert_index(&refused(|p| p.index[3].filter = 4), "b", "unknown filter 4");
 }
 
 #[test]
@@ -359,14 +359,18 @@ fn a_jpeg_record_has_one_or_three_channels() {
             (entry.channels, entry.codec) = (2, Codec::Jpeg as u8);
         }
     });
-    assert_index(&error, "a", "a JPEG image cannot have 2 channels");
+    assert_index(&error, "a", "a JPEG image cannot be 16x12x2, only u8 with 1 or 3 channels");
 }
 
 #[test]
 fn stored_bytes_are_some_and_as_many_as_the_pixels_of_a_raw_record() {
-    assert_index(&refused(|p| p.index[1].stored_bytes = 0.into()), "a", "it has 0 stored bytes for a raw image");
-    assert_index(&refused(|p| p.index[1].stored_bytes = 575.into()), "a", "it has 575 stored bytes for a raw image");
-    assert_index(&refused(|p| p.index[1].width = 15.into()), "a", "it has 576 stored bytes for a raw image of 15x12x3");
+    assert_index(&refused(|p| p.index[1].stored_bytes = 0.into()), "a", "it has 0 stored bytes for a raw record");
+    assert_index(&refused(|p| p.index[1].stored_bytes = 575.into()), "a", "it has 575 stored bytes for a raw record");
+    assert_index(
+        &refused(|p| p.index[1].width = 15.into()),
+        "a",
+        "it has 576 stored bytes for a raw record of 15x12x3",
+    );
 }
 
 /// Returns the error of a flow shard with one frame whose second plane has these bytes.

@@ -158,6 +158,8 @@ fn each_rule_of_the_document_has_its_error_and_its_test() {
         include_str!("damage.rs"),
         include_str!("dataset.rs"),
         include_str!("hostile.rs"),
+        include_str!("hostile_records.rs"),
+        include_str!("streams.rs"),
         include_str!("writer.rs"),
         include_str!("../src/manifest/mod.rs"),
     ]
