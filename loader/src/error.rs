@@ -30,7 +30,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// All training clips belong to the groups to hold out.
-    #[error("all training clips belong to the held-out groups; hold out fewer groups")]
+    #[error("all training clips belong to the groups to hold out; hold out fewer groups")]
     NothingToTrain,
     /// A clip has fewer frames than a view needs.
     #[error("clip {clip} has {frames} frames, but a view needs {needed}")]

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! clipshard::Dataset                  the packed clips
-//!     │ Split::of                     lists the clips of one split: train, test
+//!     │ Split::of                     lists the clips of one split: train, val, test
 //!     ▼
 //! TrainSamples, TestSamples           decide what each sample of a pass shows:
 //!     │                                 View                 one frame, or a stack of frames

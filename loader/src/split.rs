@@ -34,22 +34,49 @@ impl SplitClip {
         let flow_frames = if has_flow { frames("flow") } else { frames("rgb").saturating_sub(1) };
         Some(Self { clip, id: entry.id.clone(), label: entry.label, frames: frames(stream), flow_frames })
     }
+
+    /// Lists the clips of one subset of a split, in the order of the dataset. The list also has the
+    /// clips that are too short for a view: filter it by [`SplitClip::frames`].
+    ///
+    /// ```
+    /// # use clip_loader::SplitClip;
+    /// # use clipshard::{Dataset, Subset};
+    /// # mod synthetic { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs")); }
+    /// # let folder = synthetic::synthetic_dataset();
+    /// # let data = Dataset::open(folder.path())?;
+    /// let test = SplitClip::of_subset(&data, "1", &Subset::Test, "rgb")?;
+    /// assert_eq!(test.len(), 2);
+    /// assert_eq!(SplitClip::of_subset(&data, "1", &Subset::from("test-hard"), "rgb")?, []);
+    /// # Ok::<(), clip_loader::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns [`Error::NoSplit`], or [`Error::Shard`] if the dataset does not have the stream.
+    pub fn of_subset(data: &Dataset, split: &str, subset: &Subset, stream: &str) -> Result<Vec<Self>> {
+        let number = number_of(data, split)?;
+        data.stream(stream)?;
+        let clips = data.manifest().clips.iter().enumerate();
+        let listed = clips.filter(|(_, clip)| clip.subsets.get(number) == Some(subset));
+        Ok(listed.filter_map(|(clip, _)| Self::of(data, clip, stream)).collect())
+    }
 }
 
 /// The clips of one split of a dataset. Cloning it does not copy the lists of clips.
+///
+/// Clips of subsets with other names are in none of the lists. [`SplitClip::of_subset`] lists them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Split {
     /// Clips to train on.
     pub train: Arc<[SplitClip]>,
-    /// Clips of the training subset that only choose the best epoch. Empty unless you call
-    /// [`Split::hold_out`].
-    pub held_out: Arc<[SplitClip]>,
+    /// Clips that choose the best epoch: those of the subset `val`, and those that
+    /// [`Split::hold_out`] moves here.
+    pub val: Arc<[SplitClip]>,
     /// Clips to test on.
     pub test: Arc<[SplitClip]>,
-    /// Ids of the omitted clips: they have too few frames, or [`Split::of_clips`] found them not
-    /// usable.
-    pub left_out: Vec<String>,
+    /// Clips of these three subsets that are in no list: they have too few frames, or
+    /// [`Split::of_clips`] found them not usable.
+    pub omitted: Arc<[SplitClip]>,
 }
 
 impl Split {
@@ -69,34 +96,27 @@ impl Split {
     /// Returns [`Error::NoSplit`], or [`Error::Shard`] if the dataset does not have the stream of
     /// the view.
     pub fn of_clips(data: &Dataset, name: &str, view: &View, is_usable: impl Fn(&SplitClip) -> bool) -> Result<Self> {
-        let manifest = data.manifest();
-        let Some(number) = manifest.splits.iter().position(|split| split == name) else {
-            let (dir, known) = (data.dir().to_owned(), manifest.splits.clone());
-            return Err(Error::NoSplit { dir, split: name.to_owned(), known });
-        };
+        let number = number_of(data, name)?;
         data.stream(&view.stream)?;
-        let (mut train, mut held_out, mut test, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (i, entry) in manifest.clips.iter().enumerate() {
-            let listed = match &entry.subsets[number] {
-                Subset::Train => &mut train,
-                Subset::Val => &mut held_out,
-                Subset::Test => &mut test,
+        let (mut train, mut val, mut test, mut omitted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (i, entry) in data.manifest().clips.iter().enumerate() {
+            let listed = match entry.subsets.get(number) {
+                Some(Subset::Train) => &mut train,
+                Some(Subset::Val) => &mut val,
+                Some(Subset::Test) => &mut test,
                 _ => continue,
             };
             let Some(clip) = SplitClip::of(data, i, &view.stream) else { continue };
-            if (clip.frames as usize) < view.frames || !is_usable(&clip) {
-                left_out.push(clip.id);
-            } else {
-                listed.push(clip);
-            }
+            let is_long = clip.frames as usize >= view.frames;
+            (if is_long && is_usable(&clip) { listed } else { &mut omitted }).push(clip);
         }
-        Ok(Self { train: train.into(), held_out: held_out.into(), test: test.into(), left_out })
+        Ok(Self { train: train.into(), val: val.into(), test: test.into(), omitted: omitted.into() })
     }
 
-    /// Moves the clips of these groups from `train` to `held_out`.
+    /// Moves the clips of these groups from `train` to `val`.
     ///
-    /// Clips of one group show the same people in the same place. A held-out clip is therefore only
-    /// a fair test if no clip of its group is trained on. The group of a clip is the one in the
+    /// Clips of one group show the same people in the same place. A val clip is therefore only a
+    /// fair test if no clip of its group is trained on. The group of a clip is the one in the
     /// manifest, or else the `gNN` in the clip names of UCF101.
     ///
     /// # Errors
@@ -109,19 +129,31 @@ impl Split {
             return Err(Error::NoGroup { group: unknown.clone(), known: known.into_iter().collect() });
         }
         let is_held_out = |clip: &SplitClip| group(clip).is_some_and(|group| groups.contains(&group));
-        let (held_out, train): (Vec<_>, Vec<_>) = self.train.iter().cloned().partition(is_held_out);
+        let (moved, train): (Vec<_>, Vec<_>) = self.train.iter().cloned().partition(is_held_out);
         if train.is_empty() {
             return Err(Error::NothingToTrain);
         }
-        (self.held_out, self.train) = (held_out.into(), train.into());
+        let mut val: Vec<_> = self.val.iter().cloned().chain(moved).collect();
+        val.sort_by_key(|clip| clip.clip);
+        (self.val, self.train) = (val.into(), train.into());
         Ok(())
     }
 
-    /// Returns the clips that choose the best epoch: the held-out clips, or the test clips if none
-    /// is held out.
+    /// Returns the clips that choose the best epoch: the val clips, or the test clips if there are
+    /// no val clips.
     pub fn validation(&self) -> &Arc<[SplitClip]> {
-        if self.held_out.is_empty() { &self.test } else { &self.held_out }
+        if self.val.is_empty() { &self.test } else { &self.val }
     }
+}
+
+/// Returns the number of a split in the subsets of the clips.
+fn number_of(data: &Dataset, split: &str) -> Result<usize> {
+    let splits = &data.manifest().splits;
+    splits.iter().position(|name| name == split).ok_or_else(|| Error::NoSplit {
+        dir: data.dir().to_owned(),
+        split: split.to_owned(),
+        known: splits.clone(),
+    })
 }
 
 /// Returns the group in a clip name of UCF101, such as `g08` in `v_ApplyEyeMakeup_g08_c01`.

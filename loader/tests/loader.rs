@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use clip_loader::{
-    Batch, Crop, Damage, Error, Loader, Result, Samples, Sampling, Split, State, TestCrop, TestOptions, TestSamples,
-    TrainOptions, TrainSamples, View, Worker,
+    Batch, Crop, Damage, Error, Loader, Result, Samples, Sampling, Split, SplitClip, State, TestCrop, TestOptions,
+    TestSamples, TrainOptions, TrainSamples, View, Worker,
 };
 use clipshard::{Access, Dataset, Decoder};
 use std::path::Path;
@@ -193,19 +193,54 @@ fn options_that_make_no_sense_are_refused_by_name() {
 }
 
 #[test]
-fn groups_are_held_out_whole() {
+fn groups_move_whole_from_train_to_val() {
     let folder = synthetic_dataset();
     let data = open(folder.path());
     let mut split = Split::of(&data, "1", &View::frame("rgb")).unwrap();
-    assert_eq!(split.validation().len(), 2);
+    assert_eq!((split.validation().len(), split.val.len()), (2, 0), "without val clips, the test clips choose");
     let unknown = split.hold_out(&data, &["g09".to_owned()]).unwrap_err().to_string();
     assert_eq!(unknown, "no training clip belongs to group g09; the groups are g01, g02, g03");
     split.hold_out(&data, &["g02".to_owned()]).unwrap();
-    assert!(split.held_out.iter().all(|clip| clip.id.contains("_g02_")));
-    assert_eq!((split.train.len(), split.validation().len()), (3, 2));
+    assert!(split.val.iter().all(|clip| clip.id.contains("_g02_")));
+    assert_eq!((split.train.len(), split.validation().len(), split.test.len()), (3, 2, 2));
     let all = ["g01".to_owned(), "g03".to_owned()];
     assert!(matches!(split.hold_out(&data, &all), Err(Error::NothingToTrain)));
-    assert_eq!(split.train.len(), 3);
+    assert_eq!((split.train.len(), split.val.len()), (3, 2));
+}
+
+#[test]
+fn a_split_lists_train_val_and_test_and_other_subsets_are_listed_by_name() {
+    let folder = synthetic_dataset();
+    let mut manifest = clipshard::Manifest::read(folder.path()).unwrap();
+    for (clip, subset) in manifest.clips.iter_mut().zip(["test", "train", "val", "train", "hard", "unused", "val"]) {
+        clip.subsets = vec![subset.into()];
+    }
+    manifest.clips[3].label = None;
+    manifest.write(folder.path()).unwrap();
+    let data = open(folder.path());
+    let numbers = |clips: &[SplitClip]| clips.iter().map(|clip| clip.clip).collect::<Vec<_>>();
+    let of = |split: &Split| [&split.train, &split.val, &split.test, &split.omitted].map(|clips| numbers(clips));
+    let view = View::frame("rgb");
+    let mut split = Split::of(&data, "1", &view).unwrap();
+    assert_eq!(of(&split), [vec![1, 3], vec![2, 6], vec![0], vec![]]);
+    assert_eq!(numbers(split.validation()), [2, 6]);
+    assert_eq!((split.train[0].label, split.train[1].label), (Some(1), None));
+
+    // Clip 0 has 12 frames, and clip 3 has no label.
+    let labelled = Split::of_clips(&data, "1", &View::stack("rgb", 13), |clip| clip.label.is_some()).unwrap();
+    assert_eq!(of(&labelled), [vec![1], vec![2, 6], vec![], vec![0, 3]]);
+
+    // Groups that are held out come to the val clips of the dataset: clip 3 is of g02.
+    split.hold_out(&data, &["g02".to_owned()]).unwrap();
+    assert_eq!(of(&split), [vec![1], vec![2, 3, 6], vec![0], vec![]]);
+
+    let subset = |name: &str| SplitClip::of_subset(&data, "1", &name.into(), "flow").unwrap();
+    assert_eq!(numbers(&subset("hard")), [4]);
+    assert_eq!((subset("hard")[0].frames, subset("unused")[0].frames), (11 + 3 * 4, 11 + 3 * 5));
+    assert_eq!(numbers(&subset("harder")), [0; 0]);
+    let fault = |split, stream| SplitClip::of_subset(&data, split, &"val".into(), stream).unwrap_err().to_string();
+    assert!(fault("2", "flow").ends_with("has no split 2; it has 1"));
+    assert!(fault("1", "depth").contains("depth"));
 }
 
 /// Damages the first flow record of clip `number`.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
-use ucftrain::testing::{EpochResult, Network, Scored, Scores, Seconds, Stream, save_network};
+use ucftrain::testing::{EpochResult, Evaluated, Network, Scored, Scores, Seconds, Stream, save_network};
 use whole_program_tests::{args, run};
 
 /// Returns a folder with a packed dataset of 4 classes and a short run of each stream. All tests
@@ -312,7 +312,7 @@ fn hostile_run(dir: &Path) -> PathBuf {
         epoch: 0,
         lr: 0.1,
         train: scored,
-        test: scored,
+        eval: Evaluated::Test(scored),
         train_seconds: Seconds::default(),
         test_seconds: Seconds::default(),
         train_decode_seconds: Work::default(),
@@ -336,6 +336,7 @@ fn hostile_run(dir: &Path) -> PathBuf {
         logits: [1.0, 0.0, 0.0, 0.0].repeat(4),
         labels: Some(vec![0, 1, 2, 3]),
         samples: Some(vec![1; 4]),
+        subset: Some(HOSTILE.into()),
     };
     scores.write_npz(&dir.join("scores.npz")).unwrap();
     dir

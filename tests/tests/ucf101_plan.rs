@@ -22,7 +22,7 @@ fn clips_samples_and_steps_on_ucf101_equal_the_reference_codes() {
         let number = |key: &str| plan[key].as_u64().unwrap();
         assert_eq!((number("train_clips"), number("test_clips"), number("test_samples")), (9537, 3783, 71_877));
         assert_eq!((number("train_steps"), number("test_steps"), number("epochs")), (train_steps, test_steps, 500));
-        assert_eq!(plan["left_out"].as_array().map(Vec::len), Some(0));
+        assert_eq!(plan["omitted"].as_array().map(Vec::len), Some(0));
     }
     for (split, train, test) in [(2, 9586, 3734), (3, 9624, 3696)] {
         let plan = plan(&dir, "temporal", split);

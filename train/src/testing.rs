@@ -8,7 +8,7 @@ pub use crate::formats::safetensors_file::read_metadata;
 pub use crate::input::{Choices, split, test_options, test_samples, training_samples};
 pub use crate::run::checkpoint::{Parts, load as load_checkpoint, save as save_checkpoint};
 pub use crate::run::lock::LOCK_FILE;
-pub use crate::run::state::{Cursor, EpochResult, Seconds, State, TrainMeters};
+pub use crate::run::state::{Cursor, EpochResult, Evaluated, Seconds, State, TrainMeters};
 pub use crate::schedule::plateau::Plateau;
 pub use crate::scores::Scores;
 pub use crate::settings::{Deciding, Difference};

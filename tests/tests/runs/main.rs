@@ -1,5 +1,5 @@
 //! Tests of accidents during training: closed pipes, a second program, signals, edited settings,
-//! incomplete files, and numbers that are not finite.
+//! incomplete files, and numbers that are not finite. Also tests of runs with val clips.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -9,6 +9,7 @@ mod numbers;
 mod readers;
 mod settings;
 mod signals;
+mod subsets;
 
 use std::fs;
 use std::path::{Path, PathBuf};

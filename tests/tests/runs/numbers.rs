@@ -2,7 +2,7 @@
 
 use super::{change_state, copy_of_whole, logged_epochs, resume, shared, state, training};
 use std::fs;
-use ucftrain::testing::{Parts, Scored, load_checkpoint, save_checkpoint};
+use ucftrain::testing::{Evaluated, Parts, Scored, load_checkpoint, save_checkpoint};
 use whole_program_tests::{Done, args, run};
 
 #[test]
@@ -10,7 +10,8 @@ fn numbers_that_are_none_do_not_keep_a_run_from_being_read() {
     let temp = tempfile::tempdir().unwrap();
     let run_dir = copy_of_whole(temp.path());
     change_state(&run_dir, |state| {
-        state.history[0].test = Scored { loss: f64::NAN, ..state.history[0].test };
+        let tested = state.history[0].eval.scored();
+        state.history[0].eval = Evaluated::Test(Scored { loss: f64::NAN, ..tested });
         state.history[1].train.loss = f64::INFINITY;
         state.plateau.best = Some(f64::INFINITY);
     });
@@ -22,7 +23,7 @@ fn numbers_that_are_none_do_not_keep_a_run_from_being_read() {
     run("ucftrain", &args(temp.path(), &line)).ok();
     resume(&run_dir, "--epochs 3").ok();
     let after = state(&run_dir);
-    assert!(after.history[0].test.loss.is_nan() && after.history[1].train.loss.is_infinite());
+    assert!(after.history[0].eval.scored().loss.is_nan() && after.history[1].train.loss.is_infinite());
     assert_eq!((after.history.len(), logged_epochs(&run_dir)), (3, vec![0, 1, 2]));
     let csv = fs::read_to_string(run_dir.join("test.csv")).unwrap();
     assert!(csv.lines().nth(1).unwrap().contains(",NaN,"), "{csv}");

@@ -4,15 +4,19 @@ use super::compute::ComputeArgs;
 use super::network::NetworkArgs;
 use crate::base::console::{Console, document, note, result};
 use crate::base::heading::{EVALUATION, INPUT, OUTPUT};
+use crate::base::meters::Scored;
 use crate::base::stop::Stop;
 use crate::base::table::table;
+use crate::base::usage::Usage;
 use crate::cli::cure::Uncured;
 use crate::cli::io::IoArgs;
-use crate::input::{self, check_geometry, trained_clips};
+use crate::input::{self, check_geometry, note_omitted, trained_clips};
 use crate::run::loaded_network::LoadedNetwork;
+use crate::stream::Stream;
 use crate::training::evaluation::Evaluation;
 use anyhow::{Context, Result, bail};
-use clip_loader::Crop;
+use clip_loader::{Crop, SplitClip};
+use clipshard::{Dataset, Subset};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,9 +27,15 @@ pub struct EvalArgs {
     /// Packed dataset
     #[arg(long, value_name = "DIR", help_heading = INPUT)]
     pub data: PathBuf,
-    /// Split whose test clips to use [default: the split of training]
+    /// Split whose clips to use [default: the split of training]
     #[arg(long, value_name = "N", help_heading = INPUT)]
     pub split: Option<String>,
+    /// Subset of the split to evaluate: test, val, train or another name
+    ///
+    /// Clips without labels have no accuracy. If all clips lack labels, --scores or --sample-scores
+    /// is required. If some do, they are omitted.
+    #[arg(long, value_name = "NAME", default_value = "test", help_heading = INPUT)]
+    pub subset: String,
     /// Replace damaged samples instead of stopping
     ///
     /// Without this option the first damaged record ends the command. With it, another sample of
@@ -67,6 +77,7 @@ pub struct EvalArgs {
 
 pub(super) const EXAMPLES: &str = "Examples:
   ucftrain eval --run runs/spatial --data ucf101.shards
+  ucftrain eval --run runs/spatial --data ucf101.shards --subset val --scores val.npz
   ucftrain eval --run runs/spatial --data ucf101.shards --scores spatial.npz --json
   ucftrain eval --checkpoint runs/spatial/checkpoint.safetensors --data ucf101.shards";
 
@@ -79,7 +90,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     loaded.check_classes(&data)?;
     let (network, model) = (&loaded.network, &loaded.model);
     let split = args.split.as_ref().unwrap_or(&network.split);
-    let clips = input::split(&data, split, network.stream)?.test;
+    let subset = Subset::from(args.subset.as_str());
+    let clips = clips(args, &data, split, &subset, network.stream)?;
     check_geometry(&data, &clips, network.stream, Crop::Whole, network.input_size)?;
     let evaluation = Evaluation {
         data: &data,
@@ -98,7 +110,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if trained > 0 && !args.json {
         let (n, used) = (clips.len(), &network.split);
         note(&format!(
-            "note: {trained} of the {n} test clips of split {split} are training clips of split {used}, on which this \
+            "note: {trained} of the {n} {subset} clips of split {split} are training clips of split {used}, on which this \
              network was trained; the accuracy is too high"
         ));
     }
@@ -109,37 +121,65 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             .context("the test pass stopped without a signal")?
             .into());
     };
-    let scored = outcome.scored;
     if let Some(fault) = outcome.fault() {
         bail!("{}: {fault}: the training diverged or the file is damaged; use another network", loaded.path.display());
     }
     if let Some(path) = &args.scores {
-        outcome.scores.write_npz(path)?;
+        outcome.scores.of_subset(subset.name()).write_npz(path)?;
     }
     if let (Some(path), Some(samples)) = (&args.sample_scores, &outcome.samples) {
         samples.write_npz(path)?;
     }
+    let number = |of: fn(Scored) -> f64| outcome.scored.map(of);
+    let shown = |number: Option<f64>, digits| number.map_or("-".to_owned(), |number| format!("{number:.digits$}"));
     if args.json {
         let json = json!({
-            "stream": network.stream, "split": split, "clips": clips.len(),
-            "loss": scored.loss, "top1": scored.top1, "top5": scored.top5,
-            "damaged_samples": outcome.damaged, "trained_clips": trained,
+            "stream": network.stream, "split": split, "subset": subset, "clips": clips.len(),
+            "loss": number(|scored| scored.loss), "top1": number(|scored| scored.top1),
+            "top5": number(|scored| scored.top5), "damaged_samples": outcome.damaged, "trained_clips": trained,
         });
         return Ok(document(&json)?);
     }
     let row = vec![
         network.stream.to_string(),
         split.clone(),
+        subset.to_string(),
         clips.len().to_string(),
-        format!("{:.5}", scored.loss),
-        format!("{:.3}", scored.top1),
-        format!("{:.3}", scored.top5),
+        shown(number(|scored| scored.loss), 5),
+        shown(number(|scored| scored.top1), 3),
+        shown(number(|scored| scored.top5), 3),
     ];
-    let mut text = table(&["stream", "split", "clips", "loss", "top-1 %", "top-5 %"], &[row]);
+    let mut text = table(&["stream", "split", "subset", "clips", "loss", "top-1 %", "top-5 %"], &[row]);
     if outcome.damaged > 0 {
         text += &replaced(outcome.damaged);
     }
     Ok(result(text.trim_end())?)
+}
+
+/// Lists the clips to evaluate, and prints notes on the others of the subset.
+///
+/// # Errors
+/// The subset has no clip that is long enough, or no clip has a label and no scores are to be
+/// written.
+fn clips(args: &EvalArgs, data: &Dataset, split: &str, subset: &Subset, stream: Stream) -> Result<Arc<[SplitClip]>> {
+    let [long, mut omitted] = input::subset(data, split, subset, stream)?;
+    let (labelled, unlabelled): (Vec<_>, Vec<_>) = long.into_iter().partition(|clip| clip.label.is_some());
+    let clips = if labelled.is_empty() {
+        if args.scores.is_none() && args.sample_scores.is_none() {
+            bail!(Usage(format!(
+                "{}: the {subset} clips of split {split} have no labels, so there is no accuracy; add --scores FILE.npz \
+                 to write their scores",
+                data.dir().display()
+            )));
+        }
+        note("note: the clips have no labels, so there is no accuracy");
+        unlabelled
+    } else {
+        omitted.extend(unlabelled);
+        labelled
+    };
+    note_omitted(&omitted, stream);
+    Ok(clips.into())
 }
 
 /// Returns a note on damaged samples that were replaced.

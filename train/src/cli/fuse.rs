@@ -41,19 +41,19 @@ pub struct FuseArgs {
     #[arg(long, value_enum, default_value_t = Space::Logits, help_heading = FUSION)]
     pub space: Space,
 
-    /// Fit the weights of the networks to held-out clips
+    /// Fit the weights of the networks to val clips
     ///
-    /// Adds a row for the weights that predict the held-out clips best. Needs runs that were
-    /// trained with --val-groups, or --held-out.
+    /// Adds a row for the weights that predict the val clips best. Needs runs on a split with val
+    /// clips or with --val-groups, or the option --val-scores.
     #[arg(long, help_heading = FUSION)]
     pub fit: bool,
 
-    /// Scores of held-out clips, for --fit and --space calibrated [default: those
-    /// of the runs]
+    /// Scores of val clips, for --fit and --space calibrated [default: those of the runs]
     ///
-    /// One file per network, in the order of SCORES. Runs have them in `validation_scores.npz`.
+    /// One file per network, in the order of SCORES. Runs have them in `val_scores.npz`, and
+    /// `ucftrain eval --subset val` writes them.
     #[arg(long, value_name = "SCORES,...", value_delimiter = ',', help_heading = FUSION)]
-    pub held_out: Vec<PathBuf>,
+    pub val_scores: Vec<PathBuf>,
 
     /// Samples per clip in scores files that do not store this number
     ///
@@ -100,7 +100,7 @@ impl FuseArgs {
             ratio: self.ratio.clone(),
             space: self.space,
             fit: self.fit,
-            held_out: self.held_out.clone(),
+            val_scores: self.val_scores.clone(),
             samples: self.samples,
             names: self.names.clone(),
             out: self.out.clone(),

@@ -3,13 +3,13 @@
 use super::cure::Uncured;
 use super::eval::replaced;
 use super::io::IoArgs;
-use crate::base::console::{Console, document, note, quoted, result};
+use crate::base::console::{Console, document, quoted, result};
 use crate::base::heading::{OUTPUT, RUN};
 use crate::base::stop::Stop;
 use crate::base::usage::Usage;
 use crate::compute::device::{Compute, set_threads};
 use crate::formats::safetensors_file;
-use crate::input::{self, SLOTS, check_geometry, limit};
+use crate::input::{self, SLOTS, check_geometry, limit, note_omitted};
 use crate::report;
 use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, REPORT_FILE, RunFolder};
 use crate::run::state::{Seconds, State};
@@ -21,7 +21,7 @@ use crate::training::start::{Start, first_model, first_state};
 use crate::training::trainer::{End, Trainer};
 use anyhow::{Result, bail};
 use candle_core::Device;
-use clip_loader::{Crop, Split, Work};
+use clip_loader::{Crop, Split, SplitClip, Work};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,12 +95,9 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     let data = Arc::new(args.io.io.open(&settings.data)?);
     let mut split = input::split(&data, &settings.split, stream)?;
     input::hold_out(&mut split, &data, &settings.val_groups)?;
-    if !split.left_out.is_empty() {
-        let (n, ids) = (split.left_out.len(), split.left_out.join(", "));
-        note(&format!("note: skipped {n} clips with fewer than 10 flow frames: {ids}"));
-    }
+    note_omitted(&split.omitted, stream);
     check_geometry(&data, &split.train, stream, settings.view.crop, settings.input_size)?;
-    check_geometry(&data, &split.test, stream, Crop::Whole, settings.input_size)?;
+    check_geometry(&data, split.validation(), stream, Crop::Whole, settings.input_size)?;
     if args.dry_run {
         if settings.weights != "none" && !args.resume {
             first_model(&settings, data.manifest().classes.len(), &Device::Cpu)?;
@@ -129,6 +126,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         "jpeg_decoder": clipshard::jpeg::Decoder::NAME, "threads": settings.threads, "device": compute.name,
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "build": data.manifest().build,
+        "clips": { "train": split.train.len(), "val": split.val.len(), "test": split.test.len() },
     });
     let mut trainer = Trainer {
         settings: &settings,
@@ -216,15 +214,16 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
 
 fn dry_run(settings: &Settings, split: &Split, console: Console) -> Result<()> {
     let train_steps = split.train.len().div_ceil(settings.batch_size);
-    let test_samples = split.validation().len() * settings.view.test_samples;
-    let test_steps = test_samples.div_ceil(settings.batch_size);
+    let samples = |clips: &[SplitClip]| clips.len() * settings.view.test_samples;
+    let steps = |clips: &[SplitClip]| samples(clips).div_ceil(settings.batch_size);
     if console.json {
         let plan = json!({
             "stream": settings.stream, "split": settings.split,
-            "train_clips": split.train.len(), "test_clips": split.test.len(), "held_out_clips": split.held_out.len(),
-            "test_samples": test_samples,
-            "train_steps": train_steps, "test_steps": test_steps, "epochs": settings.epochs,
-            "left_out": split.left_out,
+            "train_clips": split.train.len(), "val_clips": split.val.len(), "test_clips": split.test.len(),
+            "val_samples": samples(&split.val), "test_samples": samples(&split.test),
+            "train_steps": train_steps, "val_steps": steps(&split.val), "test_steps": steps(&split.test),
+            "epochs": settings.epochs,
+            "omitted": split.omitted.iter().map(|clip| &clip.id).collect::<Vec<_>>(),
         });
         return Ok(document(&plan)?);
     }
@@ -253,6 +252,24 @@ fn say_finished(trainer: &Trainer<'_>) {
     }
 }
 
+/// Returns the result of the best network on the test clips, or the reason why it has none. Returns
+/// none if the test clips chose the best epoch.
+fn test_line(trainer: &Trainer<'_>) -> Option<String> {
+    let (split, clips) = (trainer.split, trainer.split.test.len());
+    if split.val.is_empty() {
+        return None;
+    }
+    if clips == 0 {
+        return Some(format!("no test of the best epoch: split {} has no test clips", trainer.settings.split));
+    }
+    Some(match trainer.state.test() {
+        Some(test) => {
+            format!("test of the best epoch: top-1 {:.2} %, top-5 {:.2} % on {clips} test clips", test.top1, test.top5)
+        }
+        None => format!("no test of the best epoch yet: the run tests on the {clips} test clips when it has finished"),
+    })
+}
+
 /// Prints the summary at the end of a run.
 fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     let (state, console, dir) = (&trainer.state, trainer.console, trainer.folder.dir());
@@ -265,7 +282,7 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
     if console.json {
         let json = json!({
             "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done,
-            "epochs": state.history.len(), "best": state.best(), "test": state.tested.map(|(_, test)| test),
+            "epochs": state.history.len(), "best": state.best(), "test": state.test(),
             "history": state.history, "data_wait_percent": data_percent, "limit": limit,
             "damaged_samples": state.damaged, "seconds": seconds,
         });
@@ -276,14 +293,13 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
             "\nbest epoch: {} of {}, top-1 {:.2} %, top-5 {:.2} % on {} {} clips",
             best.epoch,
             state.history.len(),
-            best.test.top1,
-            best.test.top5,
+            best.eval.scored().top1,
+            best.eval.scored().top5,
             trainer.split.validation().len(),
             trainer.judges(),
         ));
-        if let Some((_, test)) = state.tested {
-            let (top1, top5, clips) = (test.top1, test.top5, trainer.split.test.len());
-            console.say(&format!("test of the best epoch: top-1 {top1:.2} %, top-5 {top5:.2} % on {clips} test clips"));
+        if let Some(line) = test_line(trainer) {
+            console.say(&line);
         }
         console.say(&format!("time of training steps: {limit}"));
     }

@@ -8,13 +8,17 @@ use crate::base::console::note;
 use crate::base::usage::Usage;
 use crate::stream::{STACK_FRAMES, Stream};
 use crate::view::View;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clip_loader::{Crop, Damage, Split, SplitClip, TestOptions, TestSamples, TrainOptions, TrainSamples};
 use clipshard::{Dataset, Subset};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Fewest flow frames of a usable clip: those of one stack.
 pub const MIN_FLOW_FRAMES: u32 = STACK_FRAMES as u32;
+
+/// Largest number of omitted clips that a note names.
+const NAMED: usize = 20;
 
 /// Number of batches in memory: one in use, one ready, one being filled.
 pub const SLOTS: usize = 3;
@@ -24,38 +28,97 @@ pub fn shape(stream: Stream, side: usize) -> clip_loader::View {
     clip_loader::View::stack(stream.records(), stream.frames()).side(side)
 }
 
-/// Returns whether a clip has a label and enough frames for a network of the stream.
-pub fn is_usable(clip: &SplitClip, stream: Stream) -> bool {
-    clip.label.is_some() && clip.flow_frames >= MIN_FLOW_FRAMES && clip.frames as usize >= stream.frames()
+/// Returns whether a clip has enough frames for a network of the stream.
+pub fn is_long_enough(clip: &SplitClip, stream: Stream) -> bool {
+    clip.flow_frames >= MIN_FLOW_FRAMES && clip.frames as usize >= stream.frames()
 }
 
-/// Lists the clips of a split that are long enough for a network of the stream.
+/// Lists the clips of a split that have a label and are long enough for a network of the stream.
 ///
 /// # Errors
-/// The dataset does not have the split or the stream, or the split has no training clip or no test
-/// clip.
+/// The dataset does not have the split or the stream, or the split has no training clip, or neither
+/// a val nor a test clip.
 pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
-    let split = Split::of_clips(data, name, &shape(stream, 1), |clip| is_usable(clip, stream));
-    let split = split.map_err(|error| match error {
-        clip_loader::Error::NoSplit { .. } => Usage(error.to_string()).into(),
-        other => anyhow::Error::from(other),
-    })?;
-    if split.train.is_empty() || split.test.is_empty() {
-        let (train, test) = (split.train.len(), split.test.len());
+    let is_usable = |clip: &SplitClip| clip.label.is_some() && is_long_enough(clip, stream);
+    let split = Split::of_clips(data, name, &shape(stream, 1), is_usable).map_err(as_usage)?;
+    if split.train.is_empty() || split.validation().is_empty() {
+        let omitted = if split.omitted.is_empty() {
+            String::new()
+        } else {
+            let short = split.omitted.iter().filter(|clip| !is_long_enough(clip, stream)).count();
+            format!(" ({} have no label, {short} are too short)", split.omitted.len() - short)
+        };
         let cure = if data.manifest().splits.len() > 1 {
-            "use a split that has both"
+            "use a split that has training clips, and val or test clips"
         } else {
             "pack the dataset again with both, from a CSV file or from folders train and test"
         };
-        bail!("{}: split {name} has {train} training clips and {test} test clips; {cure}", data.dir().display());
+        bail!(
+            "{}: split {name} has {} usable training clips, {} val clips and {} test clips{omitted}; {cure}",
+            data.dir().display(),
+            split.train.len(),
+            split.val.len(),
+            split.test.len()
+        );
     }
     Ok(split)
 }
 
-/// Returns the label of a clip. [`split`] lists only clips with a label. The result for another
-/// clip is no class of any network, so its use is an error.
-pub fn label(clip: &SplitClip) -> u32 {
-    clip.label.unwrap_or(u32::MAX)
+/// Makes the name of a split that does not exist an error of the command line.
+fn as_usage(error: clip_loader::Error) -> anyhow::Error {
+    match error {
+        clip_loader::Error::NoSplit { .. } => Usage(error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+/// Lists the clips of one subset of a split that are long enough for a network of the stream, and
+/// the others.
+///
+/// # Errors
+/// The dataset does not have the split or the stream, or the subset has no clip that is long
+/// enough.
+pub fn subset(data: &Dataset, split: &str, subset: &Subset, stream: Stream) -> Result<[Vec<SplitClip>; 2]> {
+    let clips = SplitClip::of_subset(data, split, subset, stream.records()).map_err(as_usage)?;
+    let (long, short): (Vec<_>, Vec<_>) = clips.into_iter().partition(|clip| is_long_enough(clip, stream));
+    if !long.is_empty() {
+        return Ok([long, short]);
+    }
+    let dir = data.dir().display();
+    if !short.is_empty() {
+        bail!(
+            "{dir}: all {} {subset} clips of split {split} have fewer than {MIN_FLOW_FRAMES} flow frames; name another --subset",
+            short.len()
+        );
+    }
+    let mut counts = BTreeMap::new();
+    let number = data.manifest().splits.iter().position(|name| name == split).unwrap_or_default();
+    for name in data.manifest().clips.iter().filter_map(|clip| clip.subsets.get(number)) {
+        *counts.entry(name).or_insert(0_usize) += 1;
+    }
+    let counts: Vec<String> = counts.into_iter().map(|(name, clips)| format!("{clips} {name}")).collect();
+    let has = if counts.is_empty() { "no clips".to_owned() } else { counts.join(", ") + " clips" };
+    bail!(Usage(format!("{dir}: split {split} has no {subset} clips; it has {has}, so name another --subset")))
+}
+
+/// Prints a note on the clips that a command omits, with the reason.
+pub fn note_omitted(omitted: &[SplitClip], stream: Stream) {
+    let (short, unlabelled): (Vec<_>, Vec<_>) = omitted.iter().partition(|clip| !is_long_enough(clip, stream));
+    let reasons =
+        [(short, format!("with fewer than {MIN_FLOW_FRAMES} flow frames")), (unlabelled, "without a label".into())];
+    for (clips, reason) in reasons.iter().filter(|(clips, _)| !clips.is_empty()) {
+        let ids: Vec<&str> = clips.iter().take(NAMED).map(|clip| clip.id.as_str()).collect();
+        let more = if clips.len() > NAMED { ", ..." } else { "" };
+        note(&format!("note: omitted {} clips {reason}: {}{more}", clips.len(), ids.join(", ")));
+    }
+}
+
+/// Returns the label of a clip to train on.
+///
+/// # Errors
+/// The clip has no label. [`split`] omits such clips.
+pub fn label(clip: &SplitClip) -> Result<u32> {
+    clip.label.with_context(|| format!("clip {} has no label, so a network cannot learn from it", clip.id))
 }
 
 /// Counts the clips that are training clips of the split `trained`. Returns 0 if the dataset does
@@ -66,7 +129,7 @@ pub fn trained_clips(data: &Dataset, clips: &[SplitClip], trained: &str) -> usiz
     clips.iter().filter(|clip| manifest.clips[clip.clip].subsets[number] == Subset::Train).count()
 }
 
-/// Moves the clips of the groups from the training clips to the held-out clips.
+/// Moves the clips of the groups from the training clips to the val clips.
 ///
 /// # Errors
 /// A group has no training clip, or no training clip remains.

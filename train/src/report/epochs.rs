@@ -1,5 +1,4 @@
-//! The epochs of a run. They come from `log.jsonl`, and those that it lacks from `train.csv` and
-//! `test.csv`.
+//! The epochs of a run. They come from `log.jsonl`, and those that it lacks from the CSV files.
 
 use crate::base::meters::Scored;
 use crate::run::state::{EpochResult, Seconds};
@@ -16,8 +15,8 @@ pub struct Epoch {
     pub lr: Option<f64>,
     /// Loss and accuracy on the training batches.
     pub train: Option<Scored>,
-    /// Loss and accuracy on the test clips, or on the held-out clips if the run has some.
-    pub test: Option<Scored>,
+    /// Loss and accuracy on the clips that choose the best epoch.
+    pub eval: Option<Scored>,
     /// Time of its parts, which only `log.jsonl` has.
     pub seconds: Option<EpochSeconds>,
 }
@@ -98,6 +97,8 @@ pub struct Start {
     pub threads: usize,
     /// Whether the start resumed the run.
     pub resumed: bool,
+    /// Number of clips of each subset, by name; empty in logs of earlier versions.
+    pub clips: BTreeMap<String, usize>,
 }
 
 /// Content of `log.jsonl`.
@@ -108,6 +109,8 @@ pub struct Log {
     /// Epochs by number. If an epoch was logged twice because the program was killed, the later one
     /// counts.
     pub epochs: BTreeMap<usize, Epoch>,
+    /// Subset of the clips that choose the best epoch, if an epoch is complete.
+    pub judges: Option<&'static str>,
     /// Number of lines that cannot be read.
     pub unreadable: usize,
 }
@@ -130,6 +133,7 @@ impl Log {
             match serde_json::from_str(line) {
                 Ok(Event::Start(start)) => log.starts.push(start),
                 Ok(Event::Epoch { result }) => {
+                    log.judges = Some(result.eval.subset());
                     log.epochs.insert(result.epoch, Epoch::from(*result));
                 }
                 Ok(Event::Other) => {}
@@ -146,7 +150,7 @@ impl From<EpochResult> for Epoch {
             number: result.epoch,
             lr: Some(result.lr),
             train: Some(result.train),
-            test: Some(result.test),
+            eval: Some(result.eval.scored()),
             seconds: Some(EpochSeconds {
                 train: PassSeconds::of(&result.train_seconds),
                 test: PassSeconds::of(&result.test_seconds),
@@ -161,8 +165,8 @@ impl From<EpochResult> for Epoch {
 pub enum Csv {
     /// `train.csv`.
     Train,
-    /// `test.csv`.
-    Test,
+    /// `val.csv` or `test.csv`.
+    Eval,
 }
 
 impl Csv {
@@ -176,7 +180,7 @@ impl Csv {
                 (Self::Train, Some(&[number, _, _, loss, top1, top5, lr])) => {
                     (number, Scored { loss, top1, top5 }, Some(lr))
                 }
-                (Self::Test, Some(&[number, _, loss, top1, top5])) => (number, Scored { loss, top1, top5 }, None),
+                (Self::Eval, Some(&[number, _, loss, top1, top5])) => (number, Scored { loss, top1, top5 }, None),
                 _ => {
                     unreadable += 1;
                     continue;
@@ -189,8 +193,8 @@ impl Csv {
                     epoch.train.get_or_insert(scored);
                     epoch.lr = epoch.lr.or(lr);
                 }
-                Self::Test => {
-                    epoch.test.get_or_insert(scored);
+                Self::Eval => {
+                    epoch.eval.get_or_insert(scored);
                 }
             }
         }
@@ -214,15 +218,16 @@ mod tests {
         let epoch = EPOCH.replace('\n', "");
         let text = format!(
             "{}\n{epoch}\n{}\n{}\n{{\"event\":\"epo",
-            r#"{"event":"start","version":"0.1.0","device":"cpu","precision":"f32","threads":2,"cursor":{}}"#,
+            r#"{"event":"start","version":"0.1.0","device":"cpu","precision":"f32","threads":2,"clips":{"train":9,"val":7},"cursor":{}}"#,
             r#"{"event":"something new","x":1}"#,
             epoch.replace("\"top1\":25.0", "\"top1\":26.0"),
         );
         let log = Log::parse(&text);
         assert_eq!((log.starts.len(), log.epochs.len(), log.unreadable), (1, 1, 1));
+        assert_eq!((log.judges, log.starts[0].clips["val"]), (Some("test"), 7));
         assert_eq!((log.starts[0].device.as_str(), log.starts[0].threads), ("cpu", 2));
         let epoch = &log.epochs[&0];
-        assert_eq!(epoch.test, Some(Scored { loss: 14.5, top1: 26.0, top5: 75.0 }), "the later of two");
+        assert_eq!(epoch.eval, Some(Scored { loss: 14.5, top1: 26.0, top5: 75.0 }), "the later of two");
         let seconds = epoch.seconds.unwrap();
         assert_eq!(seconds.train, PassSeconds { computing: 6.0, copying: 1.0, waiting: 3.0 });
         assert_eq!(seconds.test, PassSeconds { computing: 5.5, copying: 0.0, waiting: 0.5 });
@@ -237,13 +242,13 @@ mod tests {
         let train = "Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n0,1,0,9,9,9,9\n\
                      1,0.5,0.1,1.25,50.0000,100.0000,1e-4\n2,0.";
         assert_eq!(Csv::Train.fill(train, &mut epochs), 1);
-        assert_eq!(Csv::Test.fill("Epoch,Batch Time,Loss,Prec@1,Prec@5\n1,0.5,3.5,62.5,100.0\n", &mut epochs), 0);
+        assert_eq!(Csv::Eval.fill("Epoch,Batch Time,Loss,Prec@1,Prec@5\n1,0.5,3.5,62.5,100.0\n", &mut epochs), 0);
         assert_eq!(epochs[&0].lr, Some(0.001), "the log takes precedence");
         let expected = Epoch {
             number: 1,
             lr: Some(1e-4),
             train: Some(Scored { loss: 1.25, top1: 50.0, top5: 100.0 }),
-            test: Some(Scored { loss: 3.5, top1: 62.5, top5: 100.0 }),
+            eval: Some(Scored { loss: 3.5, top1: 62.5, top5: 100.0 }),
             seconds: None,
         };
         assert_eq!(epochs[&1], expected);

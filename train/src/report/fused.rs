@@ -22,6 +22,8 @@ pub struct Fused {
     pub members: Vec<usize>,
     /// Number of clips.
     pub clips: usize,
+    /// Subset of the clips.
+    pub subset: &'static str,
     /// Results of single streams, average and max, and for two runs of the ratios, as
     /// `ucftrain fuse` prints them.
     pub outcomes: Vec<Outcome>,
@@ -76,11 +78,12 @@ fn alike(runs: &[Run], first: usize) -> (Vec<usize>, Vec<Scores>) {
 }
 
 fn fuse_members(runs: &[Run], members: Vec<usize>, scores: &[Scores]) -> Result<Fused> {
-    let options = FuseOptions::new(members.iter().map(|&member| runs[member].dir.clone()).collect());
+    let options = FuseOptions::new(members.iter().map(|&member| runs[member].scores_file()).collect());
     let report = fuse(&options)?;
     let labels = scores.iter().find_map(|scores| scores.labels.as_ref()).context("the scores have no labels")?;
     let curve = weight_curve([&scores[0].logits, &scores[1].logits], scores[0].classes, labels)?;
-    Ok(Fused { members, clips: report.clips, outcomes: report.results, curve })
+    let subset = runs[members[0]].subset;
+    Ok(Fused { members, clips: report.clips, subset, outcomes: report.results, curve })
 }
 
 /// Returns the accuracy of weighted sums of two streams' scores `[clips, classes]`, from weight 0
@@ -95,7 +98,7 @@ fn weight_curve(streams: [&[f32]; 2], classes: usize, labels: &[u32]) -> Result<
 }
 
 /// Returns the best point of a curve; among equals, the one nearest to equal weights. Because the
-/// test clips choose it, it is not a result.
+/// clips themselves choose it, it is not a result.
 pub fn best_point(curve: &[WeightPoint]) -> Option<&WeightPoint> {
     let from_middle = |point: &WeightPoint| (2 * point.weight).abs_diff(STEPS);
     let better = |a: &WeightPoint, b: &WeightPoint| (a.top1, from_middle(b)) > (b.top1, from_middle(a));
@@ -121,8 +124,9 @@ impl Fused {
     fn section(&self, runs: &[Run]) -> String {
         let names: Vec<&str> = self.members.iter().map(|&member| runs[member].name.as_str()).collect();
         let mut words = format!(
-            "Sums of logits on {} test clips, as from ucftrain fuse. Weights are in the order {}.",
+            "Sums of logits on {} {} clips, as from ucftrain fuse. Weights are in the order {}.",
             self.clips,
+            self.subset,
             names.join(" : ")
         );
         let others: Vec<&str> =
@@ -194,19 +198,20 @@ impl Fused {
         };
         let mark = Marker::new().color(PALETTE[1]).size(13).symbol(MarkerSymbol::XOpen).line(Line::new().width(3.0));
         let tuned = Scatter::new(vec![best.percent()], vec![best.top1]).mode(Mode::Markers).marker(mark);
-        let tuned = tuned.text(format!("{}, tuned on the test clips", best.ratio())).hover_template(hover);
+        let tuned = tuned.text(format!("{}, tuned on the {} clips", best.ratio(), self.subset)).hover_template(hover);
         let caption = format!(
             "The first run is {}, the second {}. A flat top means that the exact weight matters little. The cross \
-             marks the best of {} weights, {} with {:.2} %. It is tuned on the test clips and therefore not a \
+             marks the best of {} weights, {} with {:.2} %. It is tuned on the {} clips and therefore not a \
              result; report only weights that were chosen beforehand.",
             names[0],
             names[1],
             self.curve.len(),
             best.ratio(),
-            best.top1
+            best.top1,
+            self.subset
         );
-        let tuning = "tuned on the test clips: not a result";
-        let chart = chart.trace(tuned.name(tuning)).legend(Mark::Character('✕'), PALETTE[1], tuning);
+        let tuning = format!("tuned on the {} clips: not a result", self.subset);
+        let chart = chart.trace(tuned.name(&tuning)).legend(Mark::Character('✕'), PALETTE[1], tuning);
         figure(HEADING, &chart.html(HEADING), &caption)
     }
 }

@@ -6,7 +6,7 @@ use crate::formats::network::Network;
 use crate::formats::safetensors_file::read_metadata;
 use crate::run::state::State;
 use crate::scores::accuracy::accuracy;
-use crate::scores::{SCORES_FILE, Scores};
+use crate::scores::{SCORES_FILE, Scores, VAL_SCORES_FILE};
 use crate::settings::Given;
 use crate::stream::Stream;
 use anyhow::{Context, Result, bail};
@@ -31,15 +31,29 @@ pub struct Run {
     pub starts: Vec<Start>,
     /// Epochs in order.
     pub epochs: Vec<Epoch>,
-    /// Scores of the best epoch on the test clips.
+    /// Scores of the best epoch on the clips of `subset`.
     pub scores: Option<Scores>,
+    /// Subset of the result: `val` if val clips choose the best epoch and its network has no test on
+    /// test clips, otherwise `test`.
+    pub subset: &'static str,
+    /// Subset of the clips that choose the best epoch.
+    pub judges: &'static str,
     /// Problems with the files, one sentence each.
     pub faults: Vec<String>,
 }
 
 /// Files of a run that a report reads.
-const FILES: [&str; 7] =
-    ["config.toml", "log.jsonl", "train.csv", "test.csv", SCORES_FILE, "best.safetensors", "checkpoint.safetensors"];
+const FILES: [&str; 9] = [
+    "config.toml",
+    "log.jsonl",
+    "train.csv",
+    "val.csv",
+    "test.csv",
+    VAL_SCORES_FILE,
+    SCORES_FILE,
+    "best.safetensors",
+    "checkpoint.safetensors",
+];
 
 /// Largest size of a text file that is read.
 const MOST_BYTES: u64 = 1 << 30;
@@ -69,13 +83,17 @@ impl Run {
         });
         let log = parts.read("log.jsonl", text).map(|text| Log::parse(&text)).unwrap_or_default();
         parts.has_unreadable("log.jsonl", log.unreadable);
+        let judges = log.judges.unwrap_or(if dir.join("val.csv").is_file() { "val" } else { "test" });
+        let eval = if judges == "val" { "val.csv" } else { "test.csv" };
         let mut epochs = log.epochs;
-        for (name, csv) in [("train.csv", Csv::Train), ("test.csv", Csv::Test)] {
+        for (name, csv) in [("train.csv", Csv::Train), (eval, Csv::Eval)] {
             let unreadable = parts.read(name, text).map_or(0, |text| csv.fill(&text, &mut epochs));
             parts.has_unreadable(name, unreadable);
         }
-        let scores = parts.read(SCORES_FILE, Scores::load);
         let state: Option<State> = parts.read("checkpoint.safetensors", read_metadata);
+        let is_tested = state.as_ref().map_or(dir.join(SCORES_FILE).is_file(), |state| state.test().is_some());
+        let subset = if judges == "val" && !is_tested { "val" } else { "test" };
+        let scores = parts.read(if subset == "val" { VAL_SCORES_FILE } else { SCORES_FILE }, Scores::load);
         let network: Option<Network> = parts.read("best.safetensors", read_metadata);
         let network = network.or_else(|| state.as_ref().map(|state| state.network.clone()));
         let mut run = Self {
@@ -88,54 +106,55 @@ impl Run {
             starts: log.starts,
             epochs: epochs.into_values().collect(),
             scores,
+            subset,
+            judges,
             faults: parts.faults(),
         };
         run.compare_scores();
         Ok(run)
     }
 
-    /// Returns loss and accuracy of the best epoch's network on the test clips. Returns none if
-    /// held-out clips choose the best epoch and the test clips have not been evaluated yet.
+    /// Returns loss and accuracy of the best epoch's network on the clips of `subset`, if they are
+    /// known.
     pub fn result(&self) -> Option<Scored> {
-        if self.has_held_out_clips() {
-            return self.state.as_ref()?.tested.map(|(_, test)| test);
-        }
-        self.best()?.test
+        if self.subset == self.judges { self.best()?.eval } else { self.state.as_ref()?.test() }
     }
 
-    fn has_held_out_clips(&self) -> bool {
-        self.settings.as_ref().and_then(|settings| settings.val_groups.as_ref()).is_some()
+    /// Returns the path of the file with the scores.
+    pub fn scores_file(&self) -> PathBuf {
+        self.dir.join(if self.subset == "val" { VAL_SCORES_FILE } else { SCORES_FILE })
     }
 
-    /// Returns the name of the clips that choose the best epoch.
-    pub fn judges(&self) -> &'static str {
-        if self.has_held_out_clips() { "held-out" } else { "test" }
+    /// Returns whether the split has no test clips; false if the log does not say so.
+    pub fn lacks_test_clips(&self) -> bool {
+        self.starts.last().and_then(|start| start.clips.get("test")) == Some(&0)
     }
 
     /// Adds a fault if the scores are not those of the result.
     fn compare_scores(&mut self) {
         let (Some(best), Some(scores)) = (self.result(), &self.scores) else { return };
+        let file = if self.subset == "val" { VAL_SCORES_FILE } else { SCORES_FILE };
         let Some(labels) = &scores.labels else {
-            self.faults.push(format!("{SCORES_FILE} has no labels, so accuracy cannot be computed from it."));
+            self.faults.push(format!("{file} has no labels, so accuracy cannot be computed from it."));
             return;
         };
         let top1 = accuracy(&scores.logits, scores.classes, labels).top1;
-        // train.csv and test.csv have three decimals.
+        // The CSV files have three decimals.
         if (top1 - best.top1).abs() > 1e-3 {
             self.faults.push(format!(
-                "{SCORES_FILE} has an accuracy of {top1:.3} %, but the best epoch has {:.3} %: \
+                "{file} has an accuracy of {top1:.3} %, but the best epoch has {:.3} %: \
                  the scores are of another epoch.",
                 best.top1
             ));
         }
     }
 
-    /// Returns the epoch with the highest top-1 accuracy on the test (or held-out) clips; among
-    /// equals, the first.
+    /// Returns the epoch with the highest top-1 accuracy on the clips that choose it; among equals,
+    /// the first.
     pub fn best(&self) -> Option<&Epoch> {
-        let top1 = |epoch: &Epoch| epoch.test.map_or(f64::NEG_INFINITY, |test| test.top1);
-        let tested = self.epochs.iter().filter(|epoch| epoch.test.is_some());
-        tested.reduce(|best, epoch| if top1(epoch) > top1(best) { epoch } else { best })
+        let top1 = |epoch: &Epoch| epoch.eval.map_or(f64::NEG_INFINITY, |eval| eval.top1);
+        let evaluated = self.epochs.iter().filter(|epoch| epoch.eval.is_some());
+        evaluated.reduce(|best, epoch| if top1(epoch) > top1(best) { epoch } else { best })
     }
 
     /// Returns the sum of the times of its epochs, and the number of epochs that have times.

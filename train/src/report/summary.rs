@@ -45,25 +45,32 @@ fn paragraph(text: &str) -> String {
 }
 
 /// Names the clips of a run's accuracy: `28 test clips`.
-fn test_clips(view: &View<'_>) -> String {
+fn clips(view: &View<'_>) -> String {
     let number = view.run.scores.as_ref().map(|scores| format!("{} ", scores.names.len()));
-    format!("{}test clips", number.unwrap_or_default())
+    format!("{}{} clips", number.unwrap_or_default(), view.run.subset)
 }
 
 /// Says in one sentence how good a run is.
 fn lead(view: &View<'_>) -> String {
     let run = view.run;
+    let no_test = match (run.subset, run.lacks_test_clips()) {
+        ("test", _) => "",
+        (_, true) => " The split has no test clips.",
+        (_, false) => " It has not been evaluated on the test clips yet.",
+    };
     paragraph(&match (run.best(), view.top1()) {
         (Some(best), Some(top1)) => format!(
-            "The network of epoch {} predicts the class of {top1:.2} % of the {} correctly.",
+            "The network of epoch {} predicts the class of {top1:.2} % of the {} correctly.{no_test}",
             best.number,
-            test_clips(view)
+            clips(view)
         ),
         (Some(best), None) => format!(
-            "Epoch {} is the best on the held-out clips. Its network has not been evaluated on the test clips yet.",
-            best.number
+            "Epoch {} is the best on the {} clips. The accuracy on the {} clips is unknown.",
+            best.number, run.judges, run.subset
         ),
-        (None, Some(top1)) => format!("The network predicts the class of {top1:.2} % of the test clips correctly."),
+        (None, Some(top1)) => {
+            format!("The network predicts the class of {top1:.2} % of the {} clips correctly.", run.subset)
+        }
         (None, None) => "No epoch has been evaluated yet.".to_owned(),
     })
 }
@@ -73,9 +80,9 @@ fn leader(views: &[View<'_>], average: Option<f64>) -> String {
     let known = views.iter().filter_map(|view| Some((view, view.top1()?)));
     let best = known.reduce(|best, other| if other.1 > best.1 { other } else { best });
     let Some((view, top1)) = best else {
-        return paragraph("None of these runs has been evaluated on test clips yet.");
+        return paragraph("None of these runs has been evaluated yet.");
     };
-    let (name, clips) = (&view.run.name, test_clips(view));
+    let (name, clips) = (&view.run.name, clips(view));
     paragraph(&match average {
         Some(average) => format!(
             "The average of these {} runs predicts the class of {average:.2} % of the {clips} correctly. The best \
@@ -93,7 +100,7 @@ fn tiles(view: &View<'_>) -> String {
     let (seconds, wait) = time(run).unzip();
     let damaged = run.state.as_ref().map_or(0, |state| state.damaged);
     let mut tiles = vec![
-        ("Accuracy (top-1)", percent(view.top1()), format!("of {}", test_clips(view))),
+        ("Accuracy (top-1)", percent(view.top1()), format!("of {}", clips(view))),
         ("Top-5 accuracy", percent(view.top5()), "class among the five best".to_owned()),
         ("Mean class accuracy", percent(view.mean_class_accuracy()), "each class counts the same".to_owned()),
         ("Best epoch", best, format!("counted from 0; {} done", run.progress())),
@@ -145,6 +152,7 @@ fn comparison(views: &[View<'_>]) -> String {
             figure(view.top1(), best_top1),
             figure(view.top5(), best_top5),
             figure(view.mean_class_accuracy(), best_mean),
+            Cell::Text(run.subset.to_owned()),
             Cell::Number(best),
             Cell::Number(run.progress()),
             Cell::Number(seconds.map_or_else(|| "–".to_owned(), duration)),
@@ -161,6 +169,7 @@ fn comparison(views: &[View<'_>]) -> String {
         "Accuracy (%)",
         "Top-5 (%)",
         "Class mean (%)",
+        "Clips",
         "Best epoch",
         "Epochs",
         "Time",
@@ -170,8 +179,8 @@ fn comparison(views: &[View<'_>]) -> String {
         "Recipe",
         "Split",
     ];
-    let words = "Accuracy (top-1) and top-5 are those of the best epoch's network on the test clips. The class mean \
-                 counts each class the same. Epochs count from 0. Time includes training steps and test passes. Data \
+    let words = "Accuracy (top-1) and top-5 are those of the best epoch's network on the clips of the subset in the \
+                 column Clips. The class mean counts each class the same. Epochs count from 0. Time includes training steps and test passes. Data \
                  wait is the share of the training steps' time that was spent waiting for data.";
     table("Accuracy and time of each run", &head, &rows) + &note(words)
 }

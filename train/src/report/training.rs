@@ -81,7 +81,7 @@ fn name(runs: &[&Run], run: &Run, what: &str) -> String {
 /// Adds the legend: the two lines of a single run, or the colour of each of several runs.
 fn with_legend(chart: Chart, runs: &[&Run]) -> Chart {
     match runs {
-        [run] => chart.legend(Mark::Line, shade(runs, 0, true), run.judges()).legend(
+        [run] => chart.legend(Mark::Line, shade(runs, 0, true), run.judges).legend(
             Mark::Dotted,
             shade(runs, 0, false),
             "train",
@@ -95,28 +95,31 @@ fn with_legend(chart: Chart, runs: &[&Run]) -> Chart {
 
 /// Explains the lines where the legend has only the runs.
 fn line_styles(runs: &[&Run]) -> &'static str {
-    if runs.len() > 1 { " Solid lines are test or held-out clips, dotted lines training." } else { "" }
+    if runs.len() > 1 { " Solid lines are test or val clips, dotted lines training." } else { "" }
 }
 
 fn losses(runs: &[&Run]) -> String {
     let loss = |scored: Option<Scored>| scored.map(|scored| scored.loss);
     let epochs = runs.iter().flat_map(|run| &run.epochs);
-    let axis = log_axis(epochs.flat_map(|epoch| [loss(epoch.test), loss(epoch.train)]).flatten()).hover_format(".4g");
+    let axis = log_axis(epochs.flat_map(|epoch| [loss(epoch.eval), loss(epoch.train)]).flatten()).hover_format(".4g");
     let mut chart = Chart::new(HEIGHT).axes(epoch_axis(runs), axis.title("Cross-entropy loss (log scale)"));
     for (number, run) in runs.iter().enumerate() {
-        let test = line(run, |epoch| loss(epoch.test)).name(name(runs, run, run.judges()));
+        let test = line(run, |epoch| loss(epoch.eval)).name(name(runs, run, run.judges));
         let train = line(run, |epoch| loss(epoch.train)).name(name(runs, run, "train"));
         chart = chart.trace(test.line(stroke(runs, number, true))).trace(train.line(stroke(runs, number, false)));
     }
     let is_summed = |run: &&Run| run.network.as_ref().is_none_or(|network| network.view().consensus == Consensus::Sum);
+    let judges = runs.first().map_or("test", |run| run.judges);
     let sums = if runs.iter().any(is_summed) {
-        " Runs with consensus sum compute test loss from logits summed over a clip's samples, so it is higher than \
+        format!(
+            " Runs with consensus sum compute {judges} loss from logits summed over a clip's samples, so it is higher than \
          training loss."
+        )
     } else {
-        ""
+        String::new()
     };
     let caption = format!(
-        "Lower is better. A test loss that rises while the training loss falls is a sign of overfitting.{sums}{}",
+        "Lower is better. A {judges} loss that rises while the training loss falls is a sign of overfitting.{sums}{}",
         line_styles(runs)
     );
     figure("Loss", &with_legend(chart, runs).html("Loss of each epoch"), &caption)
@@ -129,12 +132,12 @@ fn accuracies(runs: &[&Run]) -> String {
     let top5 = |scored: Option<Scored>| scored.map(|scored| scored.top5);
     for (number, run) in runs.iter().enumerate() {
         let strokes = |is_test| stroke(runs, number, is_test);
-        let test = line(run, |epoch| top1(epoch.test))
-            .name(name(runs, run, &format!("{} top-1", run.judges())))
+        let test = line(run, |epoch| top1(epoch.eval))
+            .name(name(runs, run, &format!("{} top-1", run.judges)))
             .line(strokes(true));
         let train = line(run, |epoch| top1(epoch.train)).name(name(runs, run, "train top-1")).line(strokes(false));
         chart = chart.trace(test).trace(train);
-        if let Some((best, test)) = run.best().and_then(|best| Some((best, best.test?))) {
+        if let Some((best, test)) = run.best().and_then(|best| Some((best, best.eval?))) {
             let mark = Marker::new().symbol(MarkerSymbol::Star).size(13).color(colour(number));
             let star = Scatter::new(vec![best.number], vec![test.top1]).mode(Mode::Markers).marker(mark);
             chart = chart.trace(star.name(name(runs, run, "best epoch")));
@@ -142,8 +145,8 @@ fn accuracies(runs: &[&Run]) -> String {
         // Of several runs, top-5 is in the table only: the chart would have too many lines.
         if runs.len() == 1 {
             let thin = |is_test| strokes(is_test).width(1.0);
-            let test = line(run, |epoch| top5(epoch.test))
-                .name(name(runs, run, &format!("{} top-5", run.judges())))
+            let test = line(run, |epoch| top5(epoch.eval))
+                .name(name(runs, run, &format!("{} top-5", run.judges)))
                 .line(thin(true));
             let train = line(run, |epoch| top5(epoch.train)).name(name(runs, run, "train top-5")).line(thin(false));
             chart = chart.trace(test.opacity(0.6)).trace(train.opacity(0.6));
@@ -151,8 +154,9 @@ fn accuracies(runs: &[&Run]) -> String {
     }
     let thin = if runs.len() == 1 { " Thin lines are top-5 accuracy." } else { "" };
     let caption = format!(
-        "Higher is better. If the test line still rises at the end, more epochs may help; a training line far above it \
+        "Higher is better. If the {} line still rises at the end, more epochs may help; a training line far above it \
          is a sign of overfitting. The star marks the best epoch.{thin}{}",
+        runs.first().map_or("test", |run| run.judges),
         line_styles(runs)
     );
     figure("Accuracy", &chart.html("Accuracy of each epoch"), &caption)

@@ -52,7 +52,8 @@ impl<'a> View<'a> {
         view
     }
 
-    /// Returns the top-1 accuracy of the best epoch's network on the test clips, in percent.
+    /// Returns the top-1 accuracy of the best epoch's network on the clips of the run's scores, in
+    /// percent.
     pub fn top1(&self) -> Option<f64> {
         self.run.result().map(|test| test.top1)
     }

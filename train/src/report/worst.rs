@@ -60,7 +60,7 @@ pub fn worst_videos(views: &[View<'_>]) -> String {
 
 fn gallery(view: &View<'_>) -> String {
     if view.worst.is_empty() {
-        return note("Every test clip was predicted correctly.");
+        return note(&format!("Every {} clip was predicted correctly.", view.run.subset));
     }
     let mut html = note(
         "Wrong predictions with the highest probability. Look for wrong labels and for clips that even you would \
@@ -103,6 +103,7 @@ mod tests {
             logits: vec![4.0, 0.0, 2.0, 0.0, 0.0, 4.0, 0.0, 6.0],
             labels: Some(vec![0, 1, 0, 0]),
             samples: Some(vec![2; 4]),
+            subset: None,
         };
         let mistakes = worst(&scores, &[0, 1, 0, 0], 2);
         let names: Vec<&str> = mistakes.iter().map(|mistake| mistake.name.as_str()).collect();

@@ -76,6 +76,7 @@ mod tests {
     use super::*;
     use crate::base::meters::Scored;
     use crate::formats::network_file;
+    use crate::run::state::Evaluated;
     use crate::run::state::tests::state_of;
     use crate::schedule::plateau::Plateau;
     use candle_core::Device;
@@ -85,7 +86,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("checkpoint.safetensors");
         let mut state = state_of(&[10.0, 20.0]);
-        state.history[0].test.loss = f64::INFINITY;
+        state.history[0].eval = Evaluated::Val(Scored { loss: f64::INFINITY, top1: 10.0, top5: 100.0 });
         state.history[1].train = Scored { loss: f64::NEG_INFINITY, top1: 1.0, top5: 2.0 };
         state.meters.loss.add(f64::INFINITY, 3);
         state.seconds.batch.add(f64::INFINITY, 1);
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(safetensors_file::read_metadata::<State>(&path).unwrap(), state);
 
         // A NaN is not equal to itself: the texts are compared.
-        state.history[0].test.loss = f64::NAN;
+        state.history[0].eval = Evaluated::Test(Scored { loss: f64::NAN, top1: 10.0, top5: 100.0 });
         state.plateau.lr = f64::NAN;
         save(&path, &state, &Parts::default()).unwrap();
         assert_eq!(serde_json::to_string(&load(&path).unwrap().0).unwrap(), serde_json::to_string(&state).unwrap());

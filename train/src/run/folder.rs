@@ -1,12 +1,14 @@
 //! The folder of a run: the paths of its files, and functions that write them. Except for the logs,
 //! a file is replaced only when the new one is complete.
 
+use crate::base::meters::Scored;
 use crate::base::replace_file::{PARTIAL_PREFIX, replace_file};
 use crate::base::usage::Usage;
 use crate::run::lock::{LOCK_FILE, RunLock};
 use crate::run::log;
-use crate::run::state::{EpochResult, State};
-use crate::run::tensorboard;
+use crate::run::state::{EpochResult, Evaluated, State};
+use crate::run::tensorboard::{self, Event};
+use crate::scores::{SCORES_FILE, VAL_SCORES_FILE};
 use crate::settings::Settings;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
@@ -26,13 +28,14 @@ pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
 const MOST_LOG_BYTES: u64 = 1 << 30;
 
 /// Files that overwriting a run removes, in addition to the networks of its epochs.
-const RESULTS: [&str; 10] = [
+const RESULTS: [&str; 11] = [
     "algorithms.json",
     CHECKPOINT_FILE,
     "best.safetensors",
-    "scores.npz",
-    "validation_scores.npz",
+    SCORES_FILE,
+    VAL_SCORES_FILE,
     "train.csv",
+    "val.csv",
     "test.csv",
     "log.jsonl",
     tensorboard::FILE,
@@ -172,14 +175,17 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Returns the path of the best epoch's scores on the held-out clips.
-    pub fn validation_scores(&self) -> PathBuf {
-        self.dir.join("validation_scores.npz")
-    }
-
     /// Returns the path of the best epoch's scores on the test clips.
     pub fn scores(&self) -> PathBuf {
-        self.dir.join("scores.npz")
+        self.dir.join(SCORES_FILE)
+    }
+
+    /// Returns the path of the best epoch's scores on the clips that chose it.
+    pub fn scores_of(&self, eval: &Evaluated) -> PathBuf {
+        match eval {
+            Evaluated::Val(_) => self.dir.join(VAL_SCORES_FILE),
+            Evaluated::Test(_) => self.scores(),
+        }
     }
 
     /// Writes the settings.
@@ -187,10 +193,11 @@ impl RunFolder {
         replace_file(&self.config(), settings.to_toml()?.as_bytes())
     }
 
-    /// Writes `train.csv` and `test.csv` with the columns and decimals of the reference run.
+    /// Writes `train.csv`, and `val.csv` or `test.csv`, with the columns and decimals of the
+    /// reference run.
     pub fn write_csv(&self, history: &[EpochResult]) -> Result<()> {
         let mut train = String::from("Epoch,Batch Time,Data Time,Loss,Prec@1,Prec@5,lr\n");
-        let mut test = String::from("Epoch,Batch Time,Loss,Prec@1,Prec@5\n");
+        let mut eval = String::from("Epoch,Batch Time,Loss,Prec@1,Prec@5\n");
         for result in history {
             let EpochResult { epoch, lr, .. } = result;
             let (batch, data) = (result.train_seconds.batch.get(), result.train_seconds.data.get());
@@ -200,25 +207,31 @@ impl RunFolder {
                 "{epoch},{batch:.3},{data:.3},{:.5},{:.4},{:.4},{lr:e}",
                 scored.loss, scored.top1, scored.top5
             );
-            let scored = result.test;
+            let scored = result.eval.scored();
             let batch = result.test_seconds.batch.get();
-            let _ = writeln!(test, "{epoch},{batch:.3},{:.5},{:.3},{:.3}", scored.loss, scored.top1, scored.top5);
+            let _ = writeln!(eval, "{epoch},{batch:.3},{:.5},{:.3},{:.3}", scored.loss, scored.top1, scored.top5);
         }
         replace_file(&self.dir.join("train.csv"), train.as_bytes())?;
-        replace_file(&self.dir.join("test.csv"), test.as_bytes())
+        let Some(first) = history.first() else { return Ok(()) };
+        replace_file(&self.dir.join(format!("{}.csv", first.eval.subset())), eval.as_bytes())
     }
 
     /// Adds an epoch to the event file of `TensorBoard`.
     pub fn log_epoch(&self, result: &EpochResult) -> Result<()> {
-        tensorboard::append(&self.dir.join(tensorboard::FILE), result)
+        tensorboard::append(&self.dir.join(tensorboard::FILE), &Event::of_epoch(result))
     }
 
-    /// Rewrites `train.csv`, `test.csv`, `log.jsonl` and the event file from the history of the
-    /// checkpoint. A killed program may have left an epoch in them that the checkpoint does not
-    /// have, or an incomplete line.
+    /// Adds the test of the best epoch's network to the event file of `TensorBoard`.
+    pub fn log_test(&self, epochs: usize, test: &Scored) -> Result<()> {
+        tensorboard::append(&self.dir.join(tensorboard::FILE), &Event::of_test(epochs, test))
+    }
+
+    /// Rewrites the CSV files, `log.jsonl` and the event file from the history of the checkpoint. A
+    /// killed program may have left an epoch in them that the checkpoint does not have, or an
+    /// incomplete line.
     pub fn rebuild_logs(&self, state: &State) -> Result<()> {
         self.write_csv(&state.history)?;
-        tensorboard::rebuild(&self.dir.join(tensorboard::FILE), &state.history)?;
+        tensorboard::rebuild(&self.dir.join(tensorboard::FILE), state)?;
         let text = clipshard::read_regular(self.log_file(), MOST_LOG_BYTES).unwrap_or_default();
         replace_file(&self.log_file(), log::rebuilt(&String::from_utf8_lossy(&text), state).as_bytes())
     }

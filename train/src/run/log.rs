@@ -63,7 +63,7 @@ impl Rebuilt<'_> {
     fn epochs_before(&mut self, end: usize) {
         while self.epochs < end.min(self.state.history.len()) {
             let (before, result) = (&self.state.history[..self.epochs], self.state.history[self.epochs]);
-            let is_best = before.iter().all(|other| result.test.top1 > other.test.top1);
+            let is_best = before.iter().all(|other| result.is_better_than(other));
             self.epochs += 1;
             self.push(&epoch_event(&result, is_best));
         }
@@ -77,6 +77,7 @@ impl Rebuilt<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::state::Evaluated;
     use crate::run::state::tests::state_of;
 
     fn start(epoch: usize) -> Value {
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn tests_stay_after_their_epochs_and_the_last_is_that_of_the_state() {
         let mut state = state_of(&[10.0, 30.0]);
-        let scored = state.history[0].test;
+        let scored = state.history[0].eval.scored();
         state.tested = Some((2, scored));
         let epoch = |i: usize| epoch_event(&state.history[i], true);
         let wrong = Scored { top1: 99.0, ..scored };
@@ -146,7 +147,7 @@ mod tests {
     #[test]
     fn a_loss_that_is_not_a_number_is_logged_as_text() {
         let mut state = state_of(&[10.0]);
-        state.history[0].test.loss = f64::NAN;
+        state.history[0].eval = Evaluated::Test(Scored { loss: f64::NAN, top1: 10.0, top5: 100.0 });
         let line = rebuilt("", &state);
         assert!(line.contains(r#""loss":"NaN""#), "{line}");
         assert_eq!(rebuilt(&line.replace("\"NaN\"", "null"), &state), line, "as earlier versions wrote it");

@@ -42,6 +42,34 @@ pub struct Seconds {
     pub copy: Mean,
 }
 
+/// The result of a test pass after an epoch, on the clips that choose the best epoch. In JSON, its
+/// key is the name of the subset.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evaluated {
+    /// The result on the val clips.
+    Val(Scored),
+    /// The result on the test clips of a run without val clips.
+    Test(Scored),
+}
+
+impl Evaluated {
+    /// Returns loss and accuracy.
+    pub fn scored(&self) -> Scored {
+        match *self {
+            Self::Val(scored) | Self::Test(scored) => scored,
+        }
+    }
+
+    /// Returns the name of the subset.
+    pub fn subset(&self) -> &'static str {
+        match self {
+            Self::Val(_) => "val",
+            Self::Test(_) => "test",
+        }
+    }
+}
+
 /// The result of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochResult {
@@ -52,11 +80,12 @@ pub struct EpochResult {
     pub lr: f64,
     /// Loss and accuracy on the training batches, in training mode.
     pub train: Scored,
-    /// Loss and accuracy on the test clips, or on the held-out clips if the run has some.
-    pub test: Scored,
+    /// Loss and accuracy on the clips that choose the best epoch.
+    #[serde(flatten)]
+    pub eval: Evaluated,
     /// Times of the training steps.
     pub train_seconds: Seconds,
-    /// Times of the test batches.
+    /// Times of the batches of the test pass.
     pub test_seconds: Seconds,
     /// Work of the decode threads in the training steps.
     #[serde(default, with = "decoding")]
@@ -64,6 +93,13 @@ pub struct EpochResult {
     /// Work of the decode threads in the test pass.
     #[serde(default, with = "decoding")]
     pub test_decode_seconds: Work,
+}
+
+impl EpochResult {
+    /// Returns whether the network of this epoch has a higher accuracy than that of another.
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        self.eval.scored().top1 > other.eval.scored().top1
+    }
 }
 
 /// The state of a run, without tensors.
@@ -93,16 +129,27 @@ pub struct State {
     pub damaged: u64,
     /// Results of the complete epochs.
     pub history: Vec<EpochResult>,
-    /// If held-out clips choose the best epoch: number of complete epochs at the test, and its
-    /// result.
+    /// If val clips choose the best epoch: number of complete epochs at the last test on the test
+    /// clips, and its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<(usize, Scored)>,
 }
 
 impl State {
-    /// Returns the epoch with the highest top-1 accuracy in `test`; among equals, the first.
+    /// Returns the epoch with the highest top-1 accuracy in `eval`; among equals, the first.
     pub fn best(&self) -> Option<&EpochResult> {
-        self.history.iter().reduce(|best, other| if other.test.top1 > best.test.top1 { other } else { best })
+        self.history.iter().reduce(|best, other| if other.is_better_than(best) { other } else { best })
+    }
+
+    /// Returns the result of the best epoch's network on the test clips. Returns none if val clips
+    /// choose the best epoch, and its network has not been tested yet.
+    pub fn test(&self) -> Option<Scored> {
+        let best = self.best()?;
+        match best.eval {
+            Evaluated::Test(scored) => Some(scored),
+            // A later best epoch makes an earlier test stale.
+            Evaluated::Val(_) => self.tested.filter(|&(epochs, _)| best.epoch < epochs).map(|(_, test)| test),
+        }
     }
 }
 
@@ -138,7 +185,7 @@ pub(crate) mod tests {
     use crate::stream::Stream;
     use crate::view::View;
 
-    /// Returns the state after epochs with these top-1 accuracies.
+    /// Returns the state after epochs with these top-1 accuracies on test clips.
     pub(crate) fn state_of(top1: &[f64]) -> State {
         let result = |(epoch, &top1)| {
             let scored = Scored { loss: 0.1 + epoch as f64, top1, top5: 100.0 };
@@ -147,7 +194,7 @@ pub(crate) mod tests {
                 epoch,
                 lr: 0.01,
                 train: scored,
-                test: scored,
+                eval: Evaluated::Test(scored),
                 train_seconds: seconds,
                 test_seconds: seconds,
                 train_decode_seconds: Work::default(),
@@ -173,6 +220,38 @@ pub(crate) mod tests {
             damaged: 0,
             history: top1.iter().enumerate().map(result).collect(),
             tested: None,
+        }
+    }
+
+    #[test]
+    fn a_test_counts_until_a_later_epoch_is_better() {
+        let mut state = state_of(&[10.0, 30.0]);
+        assert_eq!(state.test(), Some(state.history[1].eval.scored()), "the test clips choose");
+        let on_val = |state: &mut State| {
+            state.history.iter_mut().for_each(|result| result.eval = Evaluated::Val(result.eval.scored()));
+        };
+        on_val(&mut state);
+        assert_eq!(state.test(), None);
+        let test = Scored { loss: 2.0, top1: 55.0, top5: 66.0 };
+        state.tested = Some((2, test));
+        assert_eq!(state.test(), Some(test));
+        let mut longer = state_of(&[10.0, 30.0, 30.0]);
+        on_val(&mut longer);
+        longer.tested = Some((2, test));
+        assert_eq!(longer.test(), Some(test), "epoch 1 is still the best");
+        longer.history[2].eval = Evaluated::Val(Scored { top1: 30.5, ..test });
+        assert_eq!(longer.test(), None);
+    }
+
+    #[test]
+    fn the_result_of_an_epoch_names_its_subset() {
+        let mut result = state_of(&[10.0]).history[0];
+        for (eval, key) in [(Evaluated::Val as fn(Scored) -> Evaluated, "val"), (Evaluated::Test, "test")] {
+            result.eval = eval(Scored { loss: f64::NAN, top1: 10.0, top5: 20.0 });
+            let json = serde_json::to_value(result).unwrap();
+            assert_eq!(json[key], serde_json::json!({ "loss": "NaN", "top1": 10.0, "top5": 20.0 }));
+            let read: EpochResult = serde_json::from_value(json).unwrap();
+            assert_eq!((read.eval.subset(), read.eval.scored().top5), (key, 20.0));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::f64::consts::PI;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Divide by 10 when the loss on the test clips (or on --val-groups) stops falling
+    /// Divide by 10 when the loss on the val clips (or test clips) stops falling
     Plateau,
     /// Lower step by step to 0 along half a cosine (Loshchilov and Hutter 2017)
     Cosine,

@@ -18,6 +18,8 @@ pub struct Scores {
     pub labels: Option<Vec<u32>>,
     /// Number of samples in each clip's sum, if known.
     pub samples: Option<Vec<u32>>,
+    /// Name of the clips' subset, such as `test`, if known.
+    pub subset: Option<String>,
 }
 
 impl Scores {
@@ -38,6 +40,12 @@ impl Scores {
             scores.logits.extend(row);
         }
         Ok(scores)
+    }
+
+    /// Sets the name of the clips' subset.
+    #[must_use]
+    pub fn of_subset(self, subset: &str) -> Self {
+        Self { subset: Some(subset.to_owned()), ..self }
     }
 
     /// Returns the logits of a clip, `[classes]`.

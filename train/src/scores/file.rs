@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail};
 use inert_pickle::{Kind, Rows};
 use std::path::Path;
 
-/// Name of the scores file in a run folder.
+/// Name of the file with the scores of test clips in a run folder.
 pub const SCORES_FILE: &str = "scores.npz";
+/// Name of the file with the scores of val clips in a run folder.
+pub const VAL_SCORES_FILE: &str = "val_scores.npz";
 /// Largest size of a file that is read. Scores of the 240,000 clips of Kinetics-400 take 400 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
@@ -32,6 +34,12 @@ impl Scores {
             let file = path.join(SCORES_FILE);
             if file.is_file() {
                 return Self::load(&file);
+            }
+            if path.join(VAL_SCORES_FILE).is_file() {
+                bail!(
+                    "{shown}: no {SCORES_FILE} here, because the run has not tested its best network on test clips; \
+                     name {VAL_SCORES_FILE} in this folder to use the scores of val clips"
+                );
             }
             bail!("{shown}: no {SCORES_FILE} here; name the folder of a run that finished at least one epoch");
         }
@@ -132,6 +140,7 @@ mod tests {
             logits: vec![1.5, -2.0, 0.1, 1e30, -0.0, 3.0],
             labels: Some(vec![0, 1, 1]),
             samples: Some(vec![19, 25, 1]),
+            subset: Some("val".into()),
         }
     }
 
@@ -149,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn labels_and_samples_may_be_unknown() {
-        let scores = Scores { labels: None, samples: None, ..example() };
+    fn labels_samples_and_subset_may_be_unknown() {
+        let scores = Scores { labels: None, samples: None, subset: None, ..example() };
         assert_eq!(Scores::parse(&npz::encode(&scores).unwrap(), None).unwrap(), scores);
     }
 
@@ -159,7 +168,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scores.csv");
         let odd = [0.1, f32::MIN_POSITIVE / 8.0, -0.0, f32::MAX, 1.0 / 3.0, 2.0];
-        let scores = Scores { logits: odd.to_vec(), ..example() };
+        let scores = Scores { logits: odd.to_vec(), subset: None, ..example() };
         scores.write(&path).unwrap();
         let read = Scores::load(&path).unwrap();
         assert_eq!(read, scores);

@@ -8,7 +8,7 @@ use super::clip_scores::Scores;
 use super::names::{clip_key, entry, first_few, lines, read_text};
 use anyhow::{Context, Result, bail};
 use clipshard::{MANIFEST_FILE, Manifest, Subset};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const CLASS_LIST_FILE: &str = "classInd.txt";
@@ -18,31 +18,35 @@ const CLASS_LIST_FILE: &str = "classInd.txt";
 pub struct Labels {
     /// Label of each clip, in the order of the scores.
     pub values: Vec<u32>,
-    /// Split whose test list has the clips.
+    /// Split that has the clips.
     pub split: String,
-    /// Number of clips in that test list without scores. It is 0 unless the caller named the split.
+    /// Subset of the split that has the clips.
+    pub subset: String,
+    /// Number of clips in that subset without scores. It is 0 unless the caller named the split.
     pub unscored: usize,
 }
 
-/// The test list of one split.
-struct TestList {
+/// The clips of a subset of a split.
+struct ClipList {
     split: String,
+    subset: String,
     /// Labels by [`clip_key`].
     clips: HashMap<String, u32>,
 }
 
-/// The classes and test lists of a dataset or of a folder with lists.
+/// The classes of a dataset or of a folder with lists, and its clips except for training clips. In
+/// each split, the list of test clips comes first.
 struct Source {
     classes: usize,
-    tests: Vec<TestList>,
+    lists: Vec<ClipList>,
 }
 
 impl Labels {
-    /// Looks up the clips of `scores` in the dataset or folder `dir`. Uses the test list of
-    /// `split`, or by default of the split that has exactly these clips.
+    /// Looks up the clips of `scores` in the dataset or folder `dir`. Uses the subset of the scores in
+    /// the split `split`. By default, uses the subset that has exactly these clips.
     ///
     /// # Errors
-    /// `dir` cannot be read, no split matches, a clip is not in the test list, or the number of
+    /// `dir` cannot be read, no subset matches, a clip is not in the subset, or the number of
     /// classes differs.
     pub fn find(dir: &Path, scores: &Scores, split: Option<&str>) -> Result<Self> {
         let shown = dir.display();
@@ -56,24 +60,25 @@ impl Labels {
                  and testlist01.txt"
             );
         };
-        let known = || source.tests.iter().map(|test| test.split.as_str()).collect::<Vec<_>>().join(", ");
         let places = scores.places();
-        let test = match split {
-            Some(split) => {
-                let test = source.tests.iter().find(|test| test.split == split);
-                test.with_context(|| format!("{shown}: no split {split}; use one of {}", known()))?
-            }
-            None => match source.tests.iter().find(|test| test.has_exactly(&places)) {
-                Some(test) => test,
+        let list = match split {
+            Some(split) => source.of_split(split, scores.subset.as_deref(), &places).with_context(|| {
+                let mut known: Vec<&str> = source.lists.iter().map(|list| list.split.as_str()).collect();
+                known.dedup();
+                format!("{shown}: no split {split}; use one of {}", known.join(", "))
+            })?,
+            None => match source.lists.iter().find(|list| list.has_exactly(&places)) {
+                Some(list) => list,
                 None => bail!("{}", source.no_match(dir, &places)),
             },
         };
         let lacking: Vec<&str> =
-            scores.names.iter().filter(|name| !test.clips.contains_key(&clip_key(name))).map(String::as_str).collect();
+            scores.names.iter().filter(|name| !list.clips.contains_key(&clip_key(name))).map(String::as_str).collect();
         if !lacking.is_empty() {
-            let (n, few, split) = (lacking.len(), first_few(&lacking), &test.split);
+            let (n, few, ClipList { split, subset, .. }) = (lacking.len(), first_few(&lacking), list);
             bail!(
-                "{shown}: {n} clips with scores are not test clips of split {split}: {few}; use the split of the scores"
+                "{shown}: {n} clips with scores are not {subset} clips of split {split}: {few}; \
+                 use the split of the scores"
             );
         }
         if source.classes != scores.classes {
@@ -83,59 +88,83 @@ impl Labels {
                 scores.classes
             );
         }
-        let values = scores.names.iter().map(|name| test.clips[&clip_key(name)]).collect();
-        Ok(Self { values, split: test.split.clone(), unscored: test.clips.len() - scores.names.len() })
+        let values = scores.names.iter().map(|name| list.clips[&clip_key(name)]).collect();
+        let unscored = list.clips.len() - scores.names.len();
+        Ok(Self { values, split: list.split.clone(), subset: list.subset.clone(), unscored })
     }
 }
 
-impl TestList {
+impl ClipList {
     fn has_exactly<V>(&self, clips: &HashMap<String, V>) -> bool {
-        self.clips.len() == clips.len() && clips.keys().all(|key| self.clips.contains_key(key))
+        self.clips.len() == clips.len() && self.has_all(clips)
+    }
+
+    fn has_all<V>(&self, clips: &HashMap<String, V>) -> bool {
+        clips.keys().all(|key| self.clips.contains_key(key))
     }
 }
 
 impl Source {
     fn of_dataset(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
-        let test = |(at, split): (usize, &String)| {
-            let clips = manifest.clips.iter().filter(|clip| clip.subsets[at] == Subset::Test);
-            let clips = clips.filter_map(|clip| Some((clip_key(&clip.id), clip.label?))).collect();
-            TestList { split: split.clone(), clips }
-        };
-        Ok(Self { classes: manifest.classes.len(), tests: manifest.splits.iter().enumerate().map(test).collect() })
+        let mut lists: Vec<ClipList> = Vec::new();
+        for (at, split) in manifest.splits.iter().enumerate() {
+            let mut subsets: BTreeMap<&Subset, HashMap<String, u32>> =
+                BTreeMap::from([(&Subset::Test, HashMap::new())]);
+            for clip in &manifest.clips {
+                let subset = clip.subsets.get(at).filter(|subset| !matches!(subset, Subset::Train | Subset::Unused));
+                if let (Some(subset), Some(label)) = (subset, clip.label) {
+                    subsets.entry(subset).or_default().insert(clip_key(&clip.id), label);
+                }
+            }
+            let test = subsets.remove_entry(&Subset::Test);
+            let list =
+                |(subset, clips): (&Subset, _)| ClipList { split: split.clone(), subset: subset.to_string(), clips };
+            lists.extend(test.into_iter().chain(subsets).map(list));
+        }
+        Ok(Self { classes: manifest.classes.len(), lists })
+    }
+
+    /// Returns the list of the split with the subset of the scores. If that is not known, returns the
+    /// first list that has all clips, or else that of the test clips.
+    fn of_split<V>(&self, split: &str, subset: Option<&str>, clips: &HashMap<String, V>) -> Option<&ClipList> {
+        let of_split = || self.lists.iter().filter(|list| list.split == split);
+        let stored = of_split().find(|list| Some(list.subset.as_str()) == subset);
+        stored.or_else(|| of_split().find(|list| list.has_all(clips))).or_else(|| of_split().next())
     }
 
     fn of_lists(dir: &Path) -> Result<Self> {
         let numbers = class_numbers(&dir.join(CLASS_LIST_FILE))?;
-        let mut tests = Vec::new();
+        let mut lists = Vec::new();
         for entry in std::fs::read_dir(dir).with_context(|| format!("{}: cannot list this folder", dir.display()))? {
             let file = entry?.file_name().to_string_lossy().into_owned();
             let number = file.strip_prefix("testlist").and_then(|rest| rest.strip_suffix(".txt"));
             let Some(number) = number.map(|n| n.trim_start_matches('0')).filter(|n| !n.is_empty()) else { continue };
             let clips = test_clips(&dir.join(&file), &numbers)?;
-            tests.push(TestList { split: number.to_owned(), clips });
+            lists.push(ClipList { split: number.to_owned(), subset: Subset::Test.to_string(), clips });
         }
-        if tests.is_empty() {
+        if lists.is_empty() {
             bail!(
                 "{}: no testlist01.txt next to {CLASS_LIST_FILE}; name the folder with the official lists",
                 dir.display()
             );
         }
-        tests.sort_by(|a, b| a.split.cmp(&b.split));
-        Ok(Self { classes: numbers.len(), tests })
+        lists.sort_by(|a, b| a.split.cmp(&b.split));
+        Ok(Self { classes: numbers.len(), lists })
     }
 
-    /// Describes why no split matches.
+    /// Describes why no subset matches.
     fn no_match(&self, dir: &Path, places: &HashMap<String, usize>) -> String {
-        let split = |test: &TestList| {
-            let common = places.keys().filter(|key| test.clips.contains_key(*key)).count();
-            format!("split {} has {} clips, {common} of them with scores", test.split, test.clips.len())
+        let split = |list: &ClipList| {
+            let common = places.keys().filter(|key| list.clips.contains_key(*key)).count();
+            let ClipList { split, subset, clips } = list;
+            format!("split {split} has {} {subset} clips, {common} of them with scores", clips.len())
         };
-        let splits = self.tests.iter().map(split).collect::<Vec<_>>().join("; ");
+        let splits = self.lists.iter().map(split).collect::<Vec<_>>().join("; ");
         let n = places.len();
-        let has_common = self.tests.iter().any(|test| places.keys().any(|key| test.clips.contains_key(key)));
+        let has_common = self.lists.iter().any(|list| places.keys().any(|key| list.clips.contains_key(key)));
         let cure = if has_common { "add --split N" } else { "use the labels of these clips" };
-        format!("{}: no split has exactly the {n} clips with scores as test clips ({splits}); {cure}", dir.display())
+        format!("{}: no subset has exactly the {n} clips with scores ({splits}); {cure}", dir.display())
     }
 }
 
@@ -211,7 +240,7 @@ mod tests {
     fn official_lists_give_labels_and_split() {
         let dir = lists();
         let find = |names: &[&str]| Labels::find(dir.path(), &scores(names, 2), None).unwrap();
-        let expected = Labels { values: vec![1, 0], split: "1".into(), unscored: 0 };
+        let expected = Labels { values: vec![1, 0], split: "1".into(), subset: "test".into(), unscored: 0 };
         assert_eq!(find(&["HandstandPushups_g01_c01", "v_archery_g01_c01.AVI"]), expected);
         assert_eq!(find(&["HandStandPushups_g02_c01"]).split, "2");
     }
@@ -220,11 +249,14 @@ mod tests {
     fn a_named_split_may_have_more_clips_but_not_fewer() {
         let dir = lists();
         let find = |names: &[&str], split| Labels::find(dir.path(), &scores(names, 2), split);
-        let expected = Labels { values: vec![0], split: "1".into(), unscored: 1 };
+        let expected = Labels { values: vec![0], split: "1".into(), subset: "test".into(), unscored: 1 };
         assert_eq!(find(&["Archery_g01_c01"], Some("1")).unwrap(), expected);
         let error = |names: &[&str], split| find(names, split).unwrap_err().to_string();
         let message = error(&["Archery_g01_c01"], None);
-        assert!(message.contains("split 1 has 2 clips, 1 of them with scores; split 2 has 1 clips, 0"), "{message}");
+        assert!(
+            message.contains("split 1 has 2 test clips, 1 of them with scores; split 2 has 1 test clips, 0"),
+            "{message}"
+        );
         let message = error(&["Archery_g01_c01"], Some("2"));
         assert!(message.contains("1 clips with scores are not test clips of split 2: Archery_g01_c01"), "{message}");
         assert!(error(&["Archery_g01_c01"], Some("3")).contains("no split 3; use one of 1, 2"));
@@ -258,7 +290,7 @@ mod tests {
         ];
         manifest.write(dir.path()).unwrap();
         let find = |names: &[&str], classes| Labels::find(dir.path(), &scores(names, classes), None);
-        let expected = Labels { values: vec![1, 0], split: "1".into(), unscored: 0 };
+        let expected = Labels { values: vec![1, 0], split: "1".into(), subset: "test".into(), unscored: 0 };
         assert_eq!(find(&["Surfing_g01_c01", "Archery_g01_c01"], 2).unwrap(), expected);
         assert_eq!(find(&["Surfing_g01_c01"], 2).unwrap().split, "2");
         assert!(
@@ -267,6 +299,31 @@ mod tests {
                 .to_string()
                 .contains("the labels have 2 classes, but the scores have 101")
         );
+    }
+
+    #[test]
+    fn scores_of_val_clips_and_of_subsets_with_other_names_get_labels_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = Manifest::new("", vec!["a".into(), "b".into()], vec!["1".into()]);
+        let clip = |id: &str, label, subset: &str| Clip::new(id, label, vec![subset.into()]);
+        manifest.clips = vec![clip("x", 1, "val"), clip("y", 0, "train"), clip("z", 1, "hard"), clip("w", 0, "test")];
+        manifest.write(dir.path()).unwrap();
+        let find = |name: &str, split, subset: Option<&str>| {
+            let scores = Scores { subset: subset.map(String::from), ..scores(&[name], 2) };
+            Labels::find(dir.path(), &scores, split).map(|labels| (labels.subset, labels.values))
+        };
+        for split in [None, Some("1")] {
+            assert_eq!(find("x", split, None).unwrap(), ("val".into(), vec![1]));
+            assert_eq!(find("z", split, Some("hard")).unwrap(), ("hard".into(), vec![1]));
+            assert_eq!(find("w", split, Some("test")).unwrap(), ("test".into(), vec![0]));
+        }
+        let message = find("y", None, None).unwrap_err().to_string();
+        assert!(
+            message.contains("(split 1 has 1 test clips, 0 of them with scores; split 1 has 1 val clips, 0"),
+            "{message}"
+        );
+        let message = find("x", Some("1"), Some("test")).unwrap_err().to_string();
+        assert!(message.contains("1 clips with scores are not test clips of split 1: x"), "{message}");
     }
 
     #[test]

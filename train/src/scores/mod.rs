@@ -5,7 +5,7 @@
 //! the scores of several networks.
 //!
 //! The file `scores.npz` of a run has the arrays `names` `[clips]`, `labels` `[clips]`, `logits`
-//! `[clips, classes]` and `samples` `[clips]`. Other readable formats are npz with `names` and
+//! `[clips, classes]`, `samples` `[clips]` and the text `subset`. Other readable formats are npz with `names` and
 //! `logits`, npy, CSV, and pickled dictionaries `{name: float32[classes]}` as the reference code
 //! (jeffreyyihuang/two-stream-action-recognition) writes them.
 
@@ -24,7 +24,7 @@ mod npz;
 mod samples;
 
 pub use clip_scores::Scores;
-pub use file::SCORES_FILE;
+pub use file::{SCORES_FILE, VAL_SCORES_FILE};
 pub use labels::Labels;
 pub use names::{clip_key, first_few, read_names};
 pub use samples::SampleScores;

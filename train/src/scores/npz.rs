@@ -29,7 +29,7 @@ struct Archive<'a> {
     left: u64,
 }
 
-/// Reads `names`, `logits` and, if they exist, `labels` and `samples`. The caller must check the
+/// Reads `names`, `logits` and, if they exist, `labels`, `samples` and `subset`. The caller must check the
 /// rules of [`Scores`].
 pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
     let zip = ZipArchive::new(Cursor::new(bytes)).map_err(ScoreFault::Zip)?;
@@ -49,7 +49,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Scores, ScoreFault> {
     let (classes, logits) = within("logits", || logits(&file, names.len()))?;
     let labels = integers(&mut archive, "labels", names.len())?;
     let samples = integers(&mut archive, "samples", names.len())?;
-    Ok(Scores { names, classes, logits, labels, samples })
+    let subset = text(&mut archive, "subset")?;
+    Ok(Scores { names, classes, logits, labels, samples, subset })
+}
+
+/// Reads a text. Returns none if the array does not exist or is something else than one text of a
+/// usual length, as an array of another program may be.
+fn text(archive: &mut Archive<'_>, name: &str) -> Result<Option<String>, ScoreFault> {
+    let Some(file) = array(archive, name)? else { return Ok(None) };
+    let npy = within(name, || Ok(Npy::parse(&file)?))?;
+    if npy.dtype.kind == Kind::Object || !npy.shape.is_empty() || npy.dtype.bytes > MAX_NAME_BYTES {
+        return Ok(None);
+    }
+    let texts = npy.dtype.texts(npy.data);
+    Ok(texts.and_then(|texts| texts.into_iter().next()).filter(|text| !text.chars().any(char::is_control)))
 }
 
 /// Checks that the names are short and unique. This takes less memory than decoding them.
@@ -139,6 +152,10 @@ pub(super) fn encode(scores: &Scores) -> io::Result<Vec<u8>> {
     write_array(&mut npz, "logits", "<f4", &[clips, classes], &scores.logits)?;
     if let Some(samples) = &scores.samples {
         write_array(&mut npz, "samples", "<u4", &[clips], samples)?;
+    }
+    if let Some(subset) = &scores.subset {
+        let width = subset.chars().count().max(1);
+        write_array::<str, _>(&mut npz, "subset", &format!("<U{width}"), &[], [subset.as_str()])?;
     }
     Ok(npz.zip_writer().finish()?.into_inner())
 }
@@ -238,11 +255,12 @@ mod tests {
             logits: vec![0.5],
             labels: Some(vec![0]),
             samples: Some(vec![1]),
+            subset: Some("val".into()),
         };
         let bytes = encode(&scores).unwrap();
         let mut zip = ZipArchive::new(Cursor::new(&bytes[..])).unwrap();
-        assert_eq!(zip.len(), 4);
-        for entry in 0..4 {
+        assert_eq!(zip.len(), 5);
+        for entry in 0..5 {
             let time = zip.by_index(entry).unwrap().last_modified();
             assert_eq!((time.year(), time.month(), time.day(), time.hour(), time.minute()), (1980, 1, 1, 0, 0));
         }

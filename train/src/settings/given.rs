@@ -150,11 +150,12 @@ pub struct Given {
     /// stream only.
     #[arg(long, alias = "colour-jitter", value_name = "STRENGTH", help_heading = AUGMENTATION)]
     pub color_jitter: Option<f64>,
-    /// Groups of training clips that select the best epoch [default: none]
+    /// Groups of training clips to use as val clips [default: none]
     ///
-    /// For example g08,g09. The run does not train on the clips of these groups, and tests on the
-    /// test clips once, at the end. Without this option, the test clips select the best epoch, as
-    /// in the reference run.
+    /// For example g08,g09. The run does not train on the clips of these groups. The val clips choose
+    /// the best epoch, and the run tests its network on the test clips once, at the end. If the
+    /// split has no val clips of its own and this option is not used, the test clips choose the
+    /// best epoch, as in the reference run.
     #[arg(
         long, value_name = "GROUP,GROUP", value_delimiter = ',', value_parser = trimmed::<String>,
         help_heading = EVALUATION

@@ -24,8 +24,7 @@ pub struct Settings {
     pub data: PathBuf,
     /// Name of the split.
     pub split: String,
-    /// Groups of training clips that select the best epoch. If empty, the test clips select it, as
-    /// in the reference run.
+    /// Groups of training clips to use as val clips, which choose the best epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub val_groups: Vec<String>,
     /// Name of the network: resnet18 to resnet152.

@@ -75,7 +75,7 @@ impl Trainer<'_> {
     /// Starts the step at the cursor, and does not wait for its results.
     fn take_step(&mut self, stepper: &mut Stepper, batch: &DeviceBatch<'_>, samples: &TrainSamples) -> Result<Pending> {
         let Cursor { epoch, step, .. } = self.state.cursor;
-        let labels: Vec<u32> = batch.samples().map(|i| input::label(samples.clip(i))).collect();
+        let labels = batch.samples().map(|i| input::label(samples.clip(i))).collect::<Result<Vec<u32>>>()?;
         self.state.damaged += batch.samples().filter(|&i| samples.was_damaged(i)).count() as u64;
         self.sgd.set_lr(self.rate(epoch, step))?;
         let draws = Draws::new(self.settings.seed, epoch as u64, DROPOUT_DRAWS | step as u64);

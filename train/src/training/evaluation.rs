@@ -60,9 +60,9 @@ pub struct Evaluation<'a> {
 /// The results of a test pass.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Loss and accuracy over the clips. With the consensus `sum`, the loss is that of summed
-    /// logits and therefore higher than the training loss.
-    pub scored: Scored,
+    /// Loss and accuracy over the clips; none if a clip has no label. With the consensus `sum`, the
+    /// loss is that of summed logits and therefore higher than the training loss.
+    pub scored: Option<Scored>,
     /// Summed logits of each clip.
     pub scores: Scores,
     /// Logits of each sample, if `keeps_samples` is set.
@@ -78,8 +78,7 @@ pub struct Outcome {
 impl Outcome {
     /// Describes a loss or score that is NaN or infinite, if there is one: `the test loss is NaN`.
     pub fn fault(&self) -> Option<String> {
-        let loss = self.scored.loss;
-        if !loss.is_finite() {
+        if let Some(Scored { loss, .. }) = self.scored.filter(|scored| !scored.loss.is_finite()) {
             return Some(format!("the test loss is {loss}"));
         }
         let place = self.scores.logits.iter().position(|logit| !logit.is_finite())?;
@@ -151,7 +150,8 @@ impl Evaluation<'_> {
             classes: self.classes,
             logits: sums,
             samples: Some(vec![views as u32; self.clips.len()]),
-            labels: Some(self.labels()),
+            labels: self.labels(),
+            subset: None,
         };
         let damaged = samples.damaged();
         let samples = of_samples.map(|logits| SampleScores {
@@ -171,13 +171,15 @@ impl Evaluation<'_> {
         SamplePixels { stream, side: self.side, views: view.test_views(), range: view.range(stream) }
     }
 
-    fn labels(&self) -> Vec<u32> {
-        self.clips.iter().map(input::label).collect()
+    /// Returns the labels of the clips; none if a clip has no label.
+    fn labels(&self) -> Option<Vec<u32>> {
+        self.clips.iter().map(|clip| clip.label).collect()
     }
 
-    /// Returns loss and accuracy of the sums of logits `[clips, classes]`.
-    fn scored(&self, sums: &[f32]) -> Scored {
-        let labels = self.labels();
+    /// Returns loss and accuracy of the sums of logits `[clips, classes]`; none if a clip has no
+    /// label.
+    fn scored(&self, sums: &[f32]) -> Option<Scored> {
+        let labels = self.labels()?;
         let Accuracy { top1, top5 } = accuracy(sums, self.classes, &labels);
         let loss = match self.view.consensus {
             Consensus::Sum => cross_entropy(sums, self.classes, &labels),
@@ -187,7 +189,7 @@ impl Evaluation<'_> {
                 cross_entropy(&means, self.classes, &labels)
             }
         };
-        Scored { loss, top1, top5 }
+        Some(Scored { loss, top1, top5 })
     }
 }
 

@@ -4,28 +4,38 @@ use crate::run::state::EpochResult;
 use crate::settings::Settings;
 use clip_loader::Split;
 
-/// Returns the sizes of the training and of the test pass, and the number of epochs.
-pub fn plan_lines(settings: &Settings, split: &Split) -> [String; 2] {
+/// Returns the sizes of the training and of the passes that evaluate it, and the number of epochs.
+pub fn plan_lines(settings: &Settings, split: &Split) -> Vec<String> {
     let (train, side, batch) = (split.train.len(), settings.input_size, settings.batch_size);
     let channels = settings.stream.channels();
-    let samples = split.validation().len() * settings.view.test_samples;
     let steps = |n: usize| n.div_ceil(batch);
-    let epochs = if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
-    [
-        format!("training: {train} clips, {} steps of {batch} clips per epoch, {epochs}", steps(train)),
+    let pass = |name: &str, clips: usize, when: &str| {
+        let samples = clips * settings.view.test_samples;
+        let steps = steps(samples);
         format!(
-            "{}: {} clips, {samples} samples of {channels} x {side} x {side}, {} steps of {batch} samples",
-            if split.held_out.is_empty() { "testing" } else { "validation" },
-            split.validation().len(),
-            steps(samples)
-        ),
-    ]
+            "{name}: {clips} clips, {samples} samples of {channels} x {side} x {side}, {steps} steps of {batch} samples{when}"
+        )
+    };
+    let epochs = if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
+    let mut lines =
+        vec![format!("training: {train} clips, {} steps of {batch} clips per epoch, {epochs}", steps(train))];
+    if split.val.is_empty() {
+        lines.push(pass("testing", split.test.len(), ""));
+    } else {
+        lines.push(pass("validation", split.val.len(), " after each epoch"));
+        lines.push(if split.test.is_empty() {
+            format!("testing: none, because split {} has no test clips", settings.split)
+        } else {
+            pass("testing", split.test.len(), " at the end")
+        });
+    }
+    lines
 }
 
 /// A table that is printed row by row, so its columns have fixed widths.
 #[derive(Clone, Copy, Debug)]
 pub struct EpochTable {
-    /// Name of the clips that choose the best epoch.
+    /// Subset of the clips that choose the best epoch.
     pub judges: &'static str,
 }
 
@@ -50,14 +60,15 @@ impl EpochTable {
 
     /// Returns the row of an epoch: losses, accuracies in percent, and the time of its training steps and test batches.
     pub fn row(self, result: &EpochResult, is_best: bool) -> String {
-        let EpochResult { epoch, lr, train, test, train_seconds, test_seconds, .. } = result;
+        let EpochResult { epoch, lr, train, eval, train_seconds, test_seconds, .. } = result;
+        let eval = eval.scored();
         let cells = [
             epoch.to_string(),
             format!("{:.4}", train.loss),
             format!("{:.2} %", train.top1),
-            format!("{:.4}", test.loss),
-            format!("{:.2} %", test.top1),
-            format!("{:.2} %", test.top5),
+            format!("{:.4}", eval.loss),
+            format!("{:.2} %", eval.top1),
+            format!("{:.2} %", eval.top5),
             format!("{lr:.3e}"),
             clock(train_seconds.batch.sum() + test_seconds.batch.sum()),
         ];
@@ -84,7 +95,7 @@ fn clock(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::base::meters::Scored;
-    use crate::run::state::Seconds;
+    use crate::run::state::{Evaluated, Seconds};
     use clip_loader::Work;
 
     #[test]
@@ -96,7 +107,7 @@ mod tests {
             epoch: 12,
             lr: 5e-4,
             train: Scored { loss: 2.1528, top1: 28.846, top5: 100.0 },
-            test: Scored { loss: 14.696_94, top1: 33.333, top5: 75.0 },
+            eval: Evaluated::Test(Scored { loss: 14.696_94, top1: 33.333, top5: 75.0 }),
             train_seconds: seconds,
             test_seconds: seconds,
             train_decode_seconds: Work::default(),

@@ -94,7 +94,7 @@ impl Start {
                 "cannot resume: the precision of this device is {now}, but the run used {used}; add --precision {used}"
             )));
         }
-        check_best(&folder, settings, &state)?;
+        check_best(&folder, &state)?;
         state.settings.clone_from(&fresh.settings);
         if state.network != fresh.network {
             bail!(
@@ -162,9 +162,9 @@ fn manifest_crc32(data: &Dataset) -> Result<u32> {
 
 /// Checks that the files of the best epoch are complete, because no later epoch might write them
 /// again.
-fn check_best(folder: &RunFolder, settings: &Settings, state: &State) -> Result<()> {
+fn check_best(folder: &RunFolder, state: &State) -> Result<()> {
     let Some(best) = state.best() else { return Ok(()) };
-    let scores = if settings.val_groups.is_empty() { folder.scores() } else { folder.validation_scores() };
+    let scores = folder.scores_of(&best.eval);
     let network = network_file::load(&folder.best()).map(drop);
     network.and_then(|()| Scores::load(&scores).map(drop)).map_err(|error| {
         anyhow!(

@@ -1,9 +1,11 @@
-//! The training loop: epochs of steps and a test pass after each.
+//! The training loop: epochs of steps, and after each a test pass on the clips that choose the best
+//! epoch.
 
 use super::average::{Average, copied};
 use super::evaluation::{Evaluation, Outcome};
 use super::printed::EpochTable;
 use crate::base::console::Console;
+use crate::base::meters::Scored;
 use crate::base::stop::Stop;
 use crate::compute::algorithms;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
@@ -13,10 +15,10 @@ use crate::input::{self, Choices};
 use crate::run::checkpoint::{self, Parts};
 use crate::run::folder::RunFolder;
 use crate::run::log::{epoch_event, test_event};
-use crate::run::state::{Cursor, EpochResult, Seconds, State, TrainMeters};
+use crate::run::state::{Cursor, EpochResult, Evaluated, Seconds, State, TrainMeters};
 use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use candle_convnet::{Model, Sgd};
 use candle_core::Tensor;
 use clip_loader::{Samples, Split, SplitClip, TrainSamples, Work};
@@ -72,10 +74,10 @@ impl Trainer<'_> {
         self.state.cursor.epoch >= self.settings.epochs && self.is_best_tested()
     }
 
-    /// Returns whether the best network needs no test on the test clips any more.
+    /// Returns whether the best network needs no test on the test clips any more. The test of a
+    /// network that is still the best after further epochs counts.
     fn is_best_tested(&self) -> bool {
-        let epochs = self.state.history.len();
-        self.split.held_out.is_empty() || self.state.tested.is_some_and(|(tested, _)| tested == epochs)
+        self.split.val.is_empty() || self.split.test.is_empty() || self.state.test().is_some()
     }
 
     /// Trains until all epochs are complete, or until a signal or the step limit stops it.
@@ -103,9 +105,9 @@ impl Trainer<'_> {
                 self.model.load_tensors(&weights.into_iter().collect())?;
             }
             let Some(outcome) = outcome? else { return Ok(End::Stopped) };
-            check(&outcome, &format!("at epoch {}", self.state.cursor.epoch))?;
+            let scored = scored(&outcome, &format!("at epoch {}", self.state.cursor.epoch))?;
             let base_rate = self.state.plateau.lr;
-            let row = self.end_epoch(&outcome, &tested)?;
+            let row = self.end_epoch(outcome, scored, &tested)?;
             // The head comes with the first row: a training that stops before has no table.
             if !std::mem::replace(&mut has_head, true) {
                 self.console.say(&self.epoch_table().head());
@@ -124,8 +126,8 @@ impl Trainer<'_> {
         self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop)
     }
 
-    /// Tests the best network once on the test clips, if held-out clips chose the best epoch.
-    /// Returns false if a signal ended the pass.
+    /// Tests the best network once on the test clips, if val clips chose the best epoch. Returns
+    /// false if a signal ended the pass.
     fn test_best(&mut self) -> Result<bool> {
         if self.is_best_tested() {
             return Ok(true);
@@ -138,11 +140,12 @@ impl Trainer<'_> {
         let outcome = self.evaluation(&self.split.test).run(&self.model.net, self.console, &self.stop);
         self.model.load_tensors(&kept)?;
         let Some(outcome) = outcome? else { return Ok(false) };
-        check(&outcome, "on the test clips")?;
-        outcome.scores.write_npz(&self.folder.scores())?;
+        let test = scored(&outcome, "on the test clips")?;
+        outcome.scores.of_subset("test").write_npz(&self.folder.scores())?;
         self.state.damaged += outcome.damaged;
-        self.state.tested = Some((epochs, outcome.scored));
-        self.log(&test_event(epochs, &outcome.scored))?;
+        self.state.tested = Some((epochs, test));
+        self.log(&test_event(epochs, &test))?;
+        self.folder.log_test(epochs, &test)?;
         self.save_checkpoint()?;
         Ok(true)
     }
@@ -242,12 +245,12 @@ impl Trainer<'_> {
 
     /// Ends an epoch whose test used the network `tested`: updates the history, the scheduler, the
     /// best network and the files. Returns the row of the epoch.
-    fn end_epoch(&mut self, outcome: &Outcome, tested: &[(String, Tensor)]) -> Result<String> {
+    fn end_epoch(&mut self, outcome: Outcome, scored: Scored, tested: &[(String, Tensor)]) -> Result<String> {
         let result = EpochResult {
             epoch: self.state.cursor.epoch,
             lr: self.rate(self.state.cursor.epoch, 0),
             train: self.train_means(),
-            test: outcome.scored,
+            eval: if self.split.val.is_empty() { Evaluated::Test(scored) } else { Evaluated::Val(scored) },
             train_seconds: self.state.seconds,
             test_seconds: outcome.seconds,
             train_decode_seconds: self.state.decode_seconds,
@@ -255,10 +258,10 @@ impl Trainer<'_> {
         };
         self.state.damaged += outcome.damaged;
         self.state.decode_seconds = Work::default();
-        let is_best = self.state.best().is_none_or(|best| result.test.top1 > best.test.top1);
+        let is_best = self.state.best().is_none_or(|best| result.is_better_than(best));
         self.state.history.push(result);
         if self.settings.schedule == Schedule::Plateau {
-            self.state.plateau.step(outcome.scored.loss);
+            self.state.plateau.step(scored.loss);
         }
         self.state.cursor.epoch += 1;
         self.state.cursor.step = 0;
@@ -268,9 +271,7 @@ impl Trainer<'_> {
         // that is killed in between repeats the test of the epoch.
         if is_best {
             network_file::save(&self.folder.best(), &self.state.network, tested)?;
-            let is_held_out = !self.split.held_out.is_empty();
-            let scores = if is_held_out { self.folder.validation_scores() } else { self.folder.scores() };
-            outcome.scores.write_npz(&scores)?;
+            outcome.scores.of_subset(self.judges()).write_npz(&self.folder.scores_of(&result.eval))?;
         }
         let keep = self.settings.keep_epochs;
         if keep > 0 {
@@ -284,9 +285,9 @@ impl Trainer<'_> {
         Ok(self.epoch_table().row(&result, is_best))
     }
 
-    /// Returns the name of the clips that choose the best epoch.
+    /// Returns the subset of the clips that choose the best epoch.
     pub fn judges(&self) -> &'static str {
-        if self.split.held_out.is_empty() { "test" } else { "held-out" }
+        judges(self.split)
     }
 
     fn epoch_table(&self) -> EpochTable {
@@ -330,13 +331,20 @@ fn is_spent(start: f64, now: f64) -> bool {
 /// The end of every error about a number that is NaN or infinite: the reason and the cure.
 pub(super) const DIVERGED: &str = "the training diverged; start a new run with a lower --lr";
 
-/// Returns an error if a test pass shows that training has diverged. The checkpoint and the best
-/// network stay unchanged.
-fn check(outcome: &Outcome, place: &str) -> Result<()> {
+/// Returns loss and accuracy of a test pass.
+///
+/// # Errors
+/// The pass shows that training has diverged. The checkpoint and the best network stay unchanged.
+fn scored(outcome: &Outcome, place: &str) -> Result<Scored> {
     match outcome.fault() {
         Some(fault) => bail!("{fault} {place}: {DIVERGED}"),
-        None => Ok(()),
+        None => outcome.scored.with_context(|| format!("there is no accuracy {place}, because a clip has no label")),
     }
+}
+
+/// Returns the subset of the clips that choose the best epoch of a training on this split.
+pub fn judges(split: &Split) -> &'static str {
+    if split.val.is_empty() { "test" } else { "val" }
 }
 
 #[cfg(test)]

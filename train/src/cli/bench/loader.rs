@@ -10,7 +10,7 @@ use crate::input::{self, Choices, SLOTS};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result};
-use clip_loader::{Loader, Samples, Split, Work, Worker};
+use clip_loader::{Loader, Samples, Work, Worker};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
@@ -111,8 +111,8 @@ impl<S: Samples> Samples for Passes<S> {
 pub fn run(args: &LoaderArgs) -> Result<()> {
     let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads_or_all(args.threads));
     let data = Arc::new(args.io.io.open(&args.data)?);
-    let Split { train, test, .. } = first_split(&data, stream, side)?;
-    let clips = if args.pass == Pass::Train { train } else { test };
+    let split = first_split(&data, stream, side)?;
+    let clips = Arc::clone(if args.pass == Pass::Train { &split.train } else { split.validation() });
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
     let view = View { segments: 1, ..View::seed(stream) };
     let source: Arc<dyn Samples> = if args.pass == Pass::Train {

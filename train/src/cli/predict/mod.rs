@@ -13,7 +13,7 @@ use crate::cli::compute::ComputeArgs;
 use crate::cli::io::IoArgs;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
-use crate::input::{MIN_FLOW_FRAMES, check_geometry, is_usable};
+use crate::input::{MIN_FLOW_FRAMES, check_geometry, is_long_enough};
 use crate::run::loaded_network::{LoadedNetwork, best_of};
 use crate::scores::clip_key;
 use crate::stream::Stream;
@@ -129,7 +129,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     };
     let number = found.unwrap_or(0);
     let clip = data.manifest().clips.get(number).context("the dataset is empty")?;
-    let label = found.and(clip.label).map(|label| classes[label as usize].as_str());
+    let label = found.and(clip.label).and_then(|label| classes.get(label as usize)).map(String::as_str);
     let mut answers: Vec<Answer> = Vec::with_capacity(networks.len());
     for (name, loaded) in &networks {
         let asked = ask(loaded, name, &data, number, (&compute, threads), (console, &stop));
@@ -183,7 +183,7 @@ fn ask(
     let network = &loaded.network;
     data.stream(network.stream.records())?;
     let clip = SplitClip::of(data, number, network.stream.records()).context("the dataset does not have this clip")?;
-    if !is_usable(&clip, network.stream) {
+    if !is_long_enough(&clip, network.stream) {
         let rgb = data.manifest().clips[number].frames.get("rgb").copied().unwrap_or(0);
         let (id, flow) = (&clip.id, clip.flow_frames);
         bail!(

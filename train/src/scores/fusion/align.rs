@@ -52,6 +52,7 @@ pub fn align(scores: &Scores, path: &Path, first: &Scores, first_path: &Path) ->
         logits: order.iter().flat_map(|&clip| scores.row(clip)).copied().collect(),
         labels: scores.labels.as_ref().map(pick),
         samples: scores.samples.as_ref().map(pick),
+        subset: scores.subset.clone(),
     })
 }
 
@@ -66,8 +67,8 @@ pub(super) fn find_labels(options: &FuseOptions, paths: &[PathBuf], scores: &[Sc
     if let Some(dir) = &options.labels {
         let found = Labels::find(dir, &scores[0], options.split.as_deref())?;
         if found.unscored > 0 {
-            let (n, split) = (found.unscored, &found.split);
-            note(&format!("warning: {n} test clips of split {split} have no scores and are ignored"));
+            let (n, split, subset) = (found.unscored, &found.split, &found.subset);
+            note(&format!("warning: {n} {subset} clips of split {split} have no scores and are ignored"));
         }
         for (labels, path) in stored() {
             let differing = differ(&found.values, labels);

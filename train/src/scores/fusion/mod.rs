@@ -2,17 +2,17 @@
 //! combination.
 //!
 //! [`fuse`] does all of it as [`FuseOptions`] say. `align` reads the scores in one order,
-//! [`combine`] has the strategies, `held_out` fits weights, and `report` has the results, one
+//! [`combine`] has the strategies, `val` fits weights, and `report` has the results, one
 //! [`Outcome`] per combination.
 
 mod align;
 pub mod combine;
-mod held_out;
 mod options;
 mod report;
 mod splits;
 #[cfg(test)]
 mod tests;
+mod val;
 
 pub use align::align;
 pub use options::{FuseOptions, SEED_SAMPLES, Space};

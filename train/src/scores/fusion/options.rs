@@ -22,10 +22,10 @@ pub struct FuseOptions {
     pub ratio: Vec<String>,
     /// Values that are combined.
     pub space: Space,
-    /// Whether to fit weights on held-out clips, in addition to the other strategies.
+    /// Whether to fit weights on val clips, in addition to the other strategies.
     pub fit: bool,
-    /// Scores of held-out clips, one file per stream. If empty, those of the runs.
-    pub held_out: Vec<PathBuf>,
+    /// Scores of val clips, one file per stream. If empty, those of the runs.
+    pub val_scores: Vec<PathBuf>,
     /// Number of samples per clip in scores files that do not contain it.
     pub samples: u32,
     /// List of the clips in scores files without names.
@@ -46,7 +46,7 @@ impl FuseOptions {
             ratio: Vec::new(),
             space: Space::default(),
             fit: false,
-            held_out: Vec::new(),
+            val_scores: Vec::new(),
             samples: SEED_SAMPLES,
             names: None,
             out: None,
@@ -65,8 +65,7 @@ pub enum Space {
     Means,
     /// Softmax of the logits' means
     Softmax,
-    /// Softmax of the logits' means, with a temperature per network that is fitted to held-out
-    /// clips
+    /// Softmax of the logits' means, with a temperature per network that is fitted to val clips
     Calibrated,
 }
 

@@ -8,6 +8,9 @@ use serde::Serialize;
 pub struct Report {
     /// Number of clips in all splits.
     pub clips: usize,
+    /// Name of the clips' subset, such as `test`, if the scores files say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
     /// Results of single streams, average, max, the ratios and fitted weights; the mean over
     /// several splits.
     pub results: Vec<Outcome>,
@@ -56,7 +59,8 @@ impl Report {
         let clips = splits.iter().map(|split| split.clips).sum();
         let sources: Vec<&str> = splits.iter().map(|split| split.heading.as_str()).collect();
         let heading = format!("mean over {} splits\n{}", splits.len(), sources.join("\n"));
-        Self { clips, results, heading, streams: first.streams.clone(), splits }
+        let subset = first.subset.clone().filter(|_| splits.iter().all(|split| split.subset == first.subset));
+        Self { clips, subset, results, heading, streams: first.streams.clone(), splits }
     }
 
     /// Formats the results as an aligned table that marks the best strategy.

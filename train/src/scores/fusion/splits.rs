@@ -2,14 +2,14 @@
 
 use super::align::{find_labels, load_aligned};
 use super::combine::{Ratio, Strategy};
-use super::held_out::HeldOut;
 use super::options::{FuseOptions, Space, in_space, mean_logits};
 use super::report::{Outcome, Report};
+use super::val::ValScores;
 use crate::base::console::note;
 use crate::base::usage::Usage;
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::scores::confusion::Confusion;
-use crate::scores::{SCORES_FILE, Scores, read_names};
+use crate::scores::{SCORES_FILE, Scores, VAL_SCORES_FILE, read_names};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub fn fuse(options: &FuseOptions) -> Result<Report> {
     }
     for (typed, option) in [
         (options.out.is_some(), "--out"),
-        (!options.held_out.is_empty(), "--held-out"),
+        (!options.val_scores.is_empty(), "--val-scores"),
         (options.split.is_some(), "--split"),
     ] {
         if typed {
@@ -59,9 +59,9 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
     let (labels, source) = find_labels(options, paths, &scores)?;
     warn_of_equal(paths, &scores);
     let first = &scores[0];
-    let needs_held_out = options.fit || options.space == Space::Calibrated;
-    let held_out = needs_held_out.then(|| HeldOut::load(options, paths, first)).transpose()?;
-    let temperatures = held_out.as_ref().map(HeldOut::inverse_temperatures);
+    let needs_val = options.fit || options.space == Space::Calibrated;
+    let val = needs_val.then(|| ValScores::load(options, paths, first)).transpose()?;
+    let temperatures = val.as_ref().map(ValScores::inverse_temperatures);
     let tables: Vec<Vec<f32>> =
         (0..streams).map(|i| in_space(&scores[i], options, temperatures.as_ref().map(|t| t[i]))).collect();
     let tables: Vec<&[f32]> = tables.iter().map(Vec::as_slice).collect();
@@ -72,13 +72,13 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
             (strategy.name(), ratio, strategy.combine(&tables))
         })
         .collect();
-    if let Some(held_out) = held_out.filter(|_| options.fit) {
+    if let Some(val) = val.filter(|_| options.fit) {
         let means: Vec<Vec<f32>> = scores.iter().map(|scores| mean_logits(scores, options.samples)).collect();
         let means: Vec<&[f32]> = means.iter().map(Vec::as_slice).collect();
-        let weights = held_out.weights();
+        let weights = val.weights();
         let total: f64 = weights.iter().sum();
         if total <= 0.0 {
-            bail!("cannot fit weights: no network predicts the held-out clips better than chance; remove --fit");
+            bail!("cannot fit weights: no network predicts the val clips better than chance; remove --fit");
         }
         let text: Vec<String> = weights.iter().map(|weight| format!("{:.3}", weight / total)).collect();
         let ratio = Ratio::parse(&text.join(":"))?;
@@ -114,14 +114,16 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
         let fused = Scores { logits: fused.clone(), labels: Some(labels.clone()), samples: None, ..first.clone() };
         fused.write(path)?;
     }
+    let subset = first.subset.clone();
     let heading = format!(
-        "{} clips, {} classes, {}, labels from {source}",
+        "{} {}clips, {} classes, {}, labels from {source}",
         labels.len(),
+        subset.as_ref().map(|subset| format!("{subset} ")).unwrap_or_default(),
         first.classes,
         options.space.describe()
     );
     let streams = paths.iter().map(|path| stream_name(path)).collect();
-    Ok(Report { clips: labels.len(), results, splits: Vec::new(), heading, streams })
+    Ok(Report { clips: labels.len(), subset, results, splits: Vec::new(), heading, streams })
 }
 
 /// Prints a note if two files have the same scores, because their fusion cannot be better than one
@@ -156,10 +158,11 @@ fn ratios(typed: &[String], streams: usize) -> Result<Vec<Ratio>, Usage> {
     Ok(ratios)
 }
 
-/// Returns the name of a stream: the name of its run folder if the file is a run's `scores.npz`,
-/// otherwise that of the file.
+/// Returns the name of a stream: the name of its run folder if the file is a run's `scores.npz` or
+/// `val_scores.npz`, otherwise that of the file.
 fn stream_name(path: &Path) -> String {
-    let run = path.parent().filter(|_| path.file_name().is_some_and(|name| name == SCORES_FILE));
+    let run =
+        path.parent().filter(|_| path.file_name().is_some_and(|name| name == SCORES_FILE || name == VAL_SCORES_FILE));
     let named = run.filter(|run| run.file_name().is_some()).unwrap_or(path);
     named.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

@@ -156,20 +156,20 @@ fn lists_without_names_take_them_from_a_file() {
     }
 }
 
-/// Creates two run folders with scores of held-out and test clips. Run `a` predicts all of them
+/// Creates two run folders with scores of val and test clips. Run `a` predicts all of them
 /// correctly, run `b` none.
-fn runs_with_held_out_clips(dir: &Path) -> [PathBuf; 2] {
+fn runs_with_val_clips(dir: &Path) -> [PathBuf; 2] {
     let sure = |label: usize| [if label == 0 { 38.0 } else { 0.0 }, if label == 1 { 38.0 } else { 0.0 }];
     let files = |run: &str, right: bool| {
         let dir = dir.join(run);
         fs::create_dir(&dir).unwrap();
-        for (file, prefix) in [("scores.npz", "t"), ("validation_scores.npz", "h")] {
+        for (file, subset) in [("scores.npz", "test"), ("val_scores.npz", "val")] {
             let labels = [0_u32, 1, 0, 1, 1];
             let logits =
                 labels.iter().flat_map(|&label| sure(if right { label } else { 1 - label } as usize)).collect();
-            let names = (0..5).map(|i| format!("{prefix}{i}")).collect();
+            let names = (0..5).map(|i| format!("{subset}{i}")).collect();
             let samples = Some(vec![19; 5]);
-            Scores { names, classes: 2, logits, labels: Some(labels.to_vec()), samples }
+            Scores { names, classes: 2, logits, labels: Some(labels.to_vec()), samples, subset: Some(subset.into()) }
                 .write_npz(&dir.join(file))
                 .unwrap();
         }
@@ -179,9 +179,9 @@ fn runs_with_held_out_clips(dir: &Path) -> [PathBuf; 2] {
 }
 
 #[test]
-fn weights_are_fitted_on_held_out_clips_and_never_on_fused_ones() {
+fn weights_are_fitted_on_val_clips_and_never_on_fused_ones() {
     let dir = tempfile::tempdir().unwrap();
-    let runs = runs_with_held_out_clips(dir.path());
+    let runs = runs_with_val_clips(dir.path());
     let fitted = FuseOptions { fit: true, ..options(&runs) };
     let found = fuse(&fitted).unwrap();
     let last = found.results.last().unwrap();
@@ -193,18 +193,18 @@ fn weights_are_fitted_on_held_out_clips_and_never_on_fused_ones() {
     let average = &calibrated.results[2];
     assert_eq!((average.strategy, average.top1), ("average", 100.0), "a stream that is wrong of itself says little");
 
-    let same = FuseOptions { held_out: runs.iter().map(|run| run.join("scores.npz")).collect(), ..fitted.clone() };
+    let same = FuseOptions { val_scores: runs.iter().map(|run| run.join("scores.npz")).collect(), ..fitted.clone() };
     let message = error(&same).to_string();
-    assert!(message.contains("5 of its clips are also fused: t0"), "{message}");
-    fs::remove_file(runs[1].join("validation_scores.npz")).unwrap();
+    assert!(message.contains("5 of its clips are also fused: test0"), "{message}");
+    fs::remove_file(runs[1].join("val_scores.npz")).unwrap();
     let message = error(&fitted).to_string();
-    assert!(message.contains("--val-groups") && message.contains("--held-out"), "{message}");
+    assert!(message.contains("--val-groups") && message.contains("--val-scores"), "{message}");
 }
 
 #[test]
 fn splits_are_averaged() {
     let dir = tempfile::tempdir().unwrap();
-    let runs = runs_with_held_out_clips(dir.path());
+    let runs = runs_with_val_clips(dir.path());
     let other = [golden("random1-a.npz"), golden("random1-b.npz")];
     let plus = PathBuf::from("+");
     let all: Vec<PathBuf> = runs.iter().chain([&plus]).chain(&other).cloned().collect();
@@ -245,6 +245,7 @@ fn scores(names: &[&str], classes: usize) -> Scores {
         logits: (0..names.len() * classes).map(|i| i as f32).collect(),
         labels: Some(vec![0; names.len()]),
         samples: None,
+        subset: None,
         names,
         classes,
     }

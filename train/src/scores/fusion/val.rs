@@ -1,52 +1,54 @@
-//! Weights and temperatures that are fitted on the held-out clips of the runs.
+//! Weights and temperatures that are fitted on the val clips of the runs.
 
 use super::align::load_aligned;
 use super::options::{FuseOptions, mean_logits};
 use crate::base::usage::Usage;
 use crate::scores::calibration::fit;
-use crate::scores::{Scores, clip_key, first_few};
+use crate::scores::{Scores, VAL_SCORES_FILE, clip_key, first_few};
 use anyhow::{Context, Result, bail};
+use clipshard::Subset;
 use std::path::{Path, PathBuf};
 
-/// Name of the file with the scores of held-out clips in a run folder.
-pub(super) const FILE: &str = "validation_scores.npz";
-
-/// The scores of several streams on held-out clips.
-pub(super) struct HeldOut {
+/// The scores of several streams on val clips.
+pub(super) struct ValScores {
     /// Mean logits of each stream, `[clips, classes]`.
     means: Vec<Vec<f32>>,
     classes: usize,
     labels: Vec<u32>,
 }
 
-impl HeldOut {
-    /// Reads the held-out scores of the runs `paths`, or the files in `options.held_out`.
+impl ValScores {
+    /// Reads the val scores of the runs `paths`, or the files in `options.val_scores`.
     ///
     /// # Errors
-    /// A file is missing, does not match the scores to fuse, or has a clip that is also fused.
+    /// A file is missing, does not match the scores to fuse, has training clips, or has a clip that
+    /// is also fused.
     pub(super) fn load(options: &FuseOptions, paths: &[PathBuf], fused: &Scores) -> Result<Self> {
-        let files = if options.held_out.is_empty() {
+        let files = if options.val_scores.is_empty() {
             paths.iter().map(|path| of_run(path)).collect::<Result<Vec<_>>>()?
         } else {
-            options.held_out.clone()
+            options.val_scores.clone()
         };
         if files.len() != paths.len() {
             bail!(Usage(format!(
-                "--held-out names {} files, but there are {} SCORES; name one file for each",
+                "--val-scores names {} files, but there are {} SCORES; name one file for each",
                 files.len(),
                 paths.len()
             )));
         }
         let scores = load_aligned(&files, None)?;
         let first = &scores[0];
+        if first.subset.as_deref() == Some(Subset::Train.name()) {
+            bail!(
+                "{}: the scores are of training clips, which the networks know; use scores of val clips",
+                files[0].display()
+            );
+        }
         let tested = fused.places();
         let both: Vec<&String> = first.names.iter().filter(|name| tested.contains_key(&clip_key(name))).collect();
         if !both.is_empty() {
             let (n, few) = (both.len(), first_few(&both));
-            bail!(
-                "{}: {n} of its clips are also fused: {few}; use held-out clips that are not test clips",
-                files[0].display()
-            );
+            bail!("{}: {n} of its clips are also fused: {few}; use the scores of other clips", files[0].display());
         }
         if first.classes != fused.classes {
             let (own, other) = (first.classes, fused.classes);
@@ -76,10 +78,11 @@ impl HeldOut {
 
 fn of_run(path: &Path) -> Result<PathBuf> {
     let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-    let file = dir.join(FILE);
+    let file = dir.join(VAL_SCORES_FILE);
     if !file.is_file() {
         bail!(Usage(format!(
-            "{}: no {FILE} {}; train with --val-groups, or name scores of held-out clips with --held-out",
+            "{}: no {VAL_SCORES_FILE} {}; train on a split with val clips or with --val-groups, or name scores of val \
+             clips with --val-scores",
             path.display(),
             if path.is_dir() { "here" } else { "next to it" }
         )));
