@@ -1,5 +1,6 @@
 //! The errors of the crate: one variant for each kind of rule of the format.
 
+use crate::codec::Codec;
 use crate::layout::{MANIFEST_FILE, VERSION_MAJOR};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -88,6 +89,19 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
         /// The fault and the remedy, in words.
+        fault: String,
+    },
+    /// The journal of an interrupted [`DatasetWriter`](crate::DatasetWriter) is damaged, or does not
+    /// match the folder.
+    #[error(
+        "{}: {fault}; writing cannot be resumed: delete this file and all shards that the manifest does not list, \
+         then write their clips again",
+        path.display()
+    )]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// The fault, in words.
         fault: String,
     },
     /// The file does not start with the mark of a shard.
@@ -200,6 +214,19 @@ pub enum Error {
         plane: usize,
         /// The fault, in words.
         fault: String,
+    },
+    /// A clip has records of a codec that this program was built without. Nothing is damaged.
+    /// [`Codec::is_compiled`] says which codecs there are.
+    #[error("{}: stream {stream} of clip {clip} needs codec {codec}, {}", path.display(), codec.absence())]
+    CodecNotCompiled {
+        /// The shard.
+        path: PathBuf,
+        /// Id of the clip.
+        clip: String,
+        /// Name of the stream.
+        stream: String,
+        /// The codec.
+        codec: Codec,
     },
     /// The dataset was opened without this stream.
     #[error("{}: stream {stream} is not open; name it when you open the dataset", dir.display())]

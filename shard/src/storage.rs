@@ -21,6 +21,11 @@ pub trait Storage: Send + Sync {
     /// Exchanges the names of two folders, in one step if the operating system supports that.
     fn exchange(&self, a: &Path, b: &Path) -> io::Result<()>;
 
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
     /// Flushes the names in a folder to the disk.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 }

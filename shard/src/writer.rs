@@ -6,7 +6,7 @@
 use crate::codec::{Codec, EncodedRecord};
 use crate::error::{Error, Result};
 use crate::layout::{ClipEntry, END_MAGIC, HEADER_BYTES, Header, INDEX_ALIGN, IndexEntry, TRAILER_BYTES, Trailer};
-use crate::manifest::{ShardInfo, StreamSpec, check_groups};
+use crate::manifest::{ShardInfo, StreamSpec};
 use crate::metadata::ShardMetadata;
 use crate::shape::Shape;
 use crate::storage::{Disk, PartialFile, Storage, finish, folder_of};
@@ -111,6 +111,20 @@ impl ShardWriter {
         written
     }
 
+    /// Returns the ids of the clips written so far.
+    fn clip_ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.clips.iter().map(|clip| {
+            let start = clip.name_offset.get() as usize;
+            &self.names[start..start + usize::from(clip.name_bytes.get())]
+        })
+    }
+
+    /// Returns the number of bytes that the shard would have now, without metadata.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        let tables = self.index.as_bytes().len() + self.clips.as_bytes().len() + self.names.len() + TRAILER_BYTES;
+        self.offset + tables as u64
+    }
+
     /// Returns the number of clips written so far.
     pub fn clip_count(&self) -> usize {
         self.clips.len()
@@ -128,32 +142,12 @@ impl ShardWriter {
         if id.is_empty() {
             return usage("its id is empty".into());
         }
-        if records.is_empty() || !records.len().is_multiple_of(self.spec.planes as usize) {
-            let (n, planes) = (records.len(), self.spec.planes);
-            return usage(format!("{n} records are not one or more frames of {planes} planes"));
-        }
         if self.ids.contains(id) {
             return usage("the shard already has a clip with this id".into());
         }
         // All records are checked before the first one is written, so that a refused clip leaves
         // the shard unchanged.
-        for record in records {
-            let (bytes, shape, codec, filter) = (record.bytes(), record.shape(), record.codec(), record.filter());
-            if !self.spec.accepts(&shape) {
-                let what = if shape.is_image() { "an image" } else { "an array" };
-                return usage(format!("{what} of {shape} cannot be in stream {}", self.spec.name));
-            }
-            let is_empty = bytes.is_empty() && !shape.is_empty();
-            if is_empty || u32::try_from(bytes.len()).is_err() {
-                return usage(format!("a record of {} stored bytes is empty or too large", bytes.len()));
-            }
-            let is_raw = codec == Codec::Raw;
-            let is_wrong = if is_raw { bytes.len() != shape.bytes() } else { shape.is_empty() };
-            if is_wrong || !filter.fits(codec, shape.samples()) {
-                let n = bytes.len();
-                return usage(format!("{n} bytes with codec {codec} and filter {filter} are not a record of {shape}"));
-            }
-        }
+        check_records(&self.spec, records).or_else(usage)?;
         let (Ok(clip), Ok(name_offset)) = (u32::try_from(self.clips.len()), u32::try_from(self.names.len())) else {
             return usage("the shard has too many clips; start another shard".into());
         };
@@ -197,8 +191,8 @@ impl ShardWriter {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Usage`] if the metadata does not describe each clip of the shard, or if an
-    /// earlier write failed.
+    /// Returns [`Error::Usage`] if the metadata does not describe each clip of the shard, if no
+    /// manifest could be rebuilt from it, or if an earlier write failed.
     pub fn finish(mut self, metadata: &ShardMetadata) -> Result<ShardInfo> {
         if self.failed {
             return Err(Error::Usage(format!(
@@ -209,15 +203,7 @@ impl ShardWriter {
         if self.clips.is_empty() {
             return Err(Error::Usage(format!("{}: a shard needs at least one clip", self.path.display())));
         }
-        if metadata.clips.len() != self.clips.len() {
-            let (clips, described) = (self.clips.len(), metadata.clips.len());
-            return Err(Error::Usage(format!(
-                "{}: the metadata describes {described} clips, but the shard has {clips}",
-                self.path.display()
-            )));
-        }
-        check_groups(&metadata.groups, |id| self.ids.contains(id))
-            .map_err(|fault| Error::Usage(format!("{}: {fault}", self.path.display())))?;
+        metadata.check(self.clip_ids()).map_err(|fault| Error::Usage(format!("{}: {fault}", self.path.display())))?;
         let metadata = serde_json::to_vec(metadata).map_err(|e| Error::Usage(format!("invalid metadata: {e}")))?;
         let too_large = |_| {
             Error::Usage(format!("{}: metadata or clip ids have more than 4 GiB; use more shards", self.path.display()))
@@ -262,6 +248,40 @@ impl ShardWriter {
             trailer_crc32: trailer.crc32.get(),
         })
     }
+}
+
+/// Checks that the records of a clip can be stored in a stream.
+pub(crate) fn check_records(spec: &StreamSpec, records: &[EncodedRecord]) -> Result<(), String> {
+    if records.is_empty() || !records.len().is_multiple_of(spec.planes.into()) {
+        let (n, planes, name) = (records.len(), spec.planes, &spec.name);
+        return Err(format!("{n} records are not one or more frames of {planes} planes of stream {name}"));
+    }
+    records.iter().enumerate().try_for_each(|(number, record)| {
+        check_record(spec, record).map_err(|fault| {
+            let (frame, plane) = (number / usize::from(spec.planes), number % usize::from(spec.planes));
+            format!("stream {}, frame {frame}, plane {plane}: {fault}", spec.name)
+        })
+    })
+}
+
+fn check_record(spec: &StreamSpec, record: &EncodedRecord) -> Result<(), String> {
+    let (n, shape, codec, filter) = (record.bytes().len(), record.shape(), record.codec(), record.filter());
+    if !spec.accepts(&shape) {
+        let what = if shape.is_image() { "an image" } else { "an array" };
+        return Err(format!("{what} of {shape} cannot be in this stream ({spec})"));
+    }
+    if codec == Codec::Jpeg && !shape.u8_image_size().is_some_and(|size| matches!(size.channels, 1 | 3)) {
+        return Err(format!("a JPEG image cannot be {shape}, only u8 with 1 or 3 channels"));
+    }
+    if u32::try_from(n).is_err() || (n == 0 && !shape.is_empty()) {
+        return Err(format!("a record of {n} stored bytes is empty or too large"));
+    }
+    // A record without samples is stored raw.
+    let is_wrong = if codec == Codec::Raw { n != shape.bytes() } else { shape.is_empty() };
+    if is_wrong || !filter.fits(codec, shape.samples()) {
+        return Err(format!("{n} bytes with codec {codec} and filter {filter} are not a record of {shape}"));
+    }
+    Ok(())
 }
 
 /// Returns the fields width, height and channels of an index entry.
@@ -313,7 +333,7 @@ mod tests {
         let image = ImageSize { width: 8, height: 8, channels: 1 };
         let record = Encoder::new(options).unwrap().encode(&[0; 64], image).unwrap();
         assert!(matches!(writer.add_clip("c", std::slice::from_ref(&record)), Err(Error::Io { .. })));
-        let metadata = ShardMetadata { clips: vec![ShardClip::new(0, Vec::new())], ..ShardMetadata::default() };
+        let metadata = ShardMetadata::default().with_clips(vec![ShardClip::new(None, Vec::new())]);
         writer.file = BufWriter::new(Disk.create(dir.path(), ".shard-").unwrap());
         writer.add_clip("d", &[record]).unwrap();
         assert!(writer.finish(&metadata).unwrap_err().to_string().contains("an earlier write failed"));
