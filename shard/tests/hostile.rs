@@ -234,7 +234,7 @@ fn metadata_is_json_that_describes_each_clip() {
 #[test]
 fn groups_are_of_clips_that_are_there_and_have_names() {
     let text = |groups: &str| {
-        let clip = r#"{"label":0,"subsets":[]}"#;
+        let clip = r#"{"subsets":[]}"#;
         let head = r#""dataset":"","classes":[],"splits":[],"build":{}"#;
         format!(r#"{{{head},"clips":[{clip},{clip}],"groups":{groups}}}"#).into_bytes()
     };

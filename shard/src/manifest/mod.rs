@@ -2,16 +2,20 @@
 
 mod parts;
 mod stream;
+mod strict;
 mod subset;
 
 pub use parts::{Clip, ShardInfo};
 pub use stream::{Stream, StreamSpec};
+pub(crate) use strict::{present, unique_names};
 pub use subset::Subset;
 
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::layout::{MANIFEST_FILE, VERSION_MAJOR, VERSION_MINOR};
+use crate::names::is_plain;
 use crate::regular::read_regular;
+#[cfg(feature = "write")]
 use crate::storage::{Disk, Storage, write_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +24,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Largest size of a manifest. The manifest of UCF101 has 2 MB.
-const MAX_MANIFEST_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_MANIFEST_BYTES: u64 = 1 << 30;
 const CHECKSUM_KEY: &str = "\"checksum\":\"crc32:";
 
 /// The content of a dataset: classes, splits, streams, shards and clips.
@@ -54,7 +58,7 @@ pub struct Manifest {
     pub clips: Vec<Clip>,
     /// Name of the group of a clip, by clip id. The clips of a group have, for example, the same
     /// actor, and belong on the same side of a split.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique_names")]
     pub groups: BTreeMap<String, String>,
     /// Anything else that is worth knowing about the dataset, such as a licence or a citation.
     #[serde(default)]
@@ -96,9 +100,9 @@ impl Manifest {
         let fault = |fault: String| Error::Manifest { path: path.to_owned(), fault };
         let json = |e: serde_json::Error| fault(format!("not a manifest: {e}"));
         let envelope: Envelope = serde_json::from_slice(bytes).map_err(json)?;
-        let major = envelope.clipshard.split('.').next().and_then(|v| v.parse().ok());
-        let minor = envelope.clipshard.split('.').nth(1).and_then(|v| v.parse().ok());
-        match (major, minor) {
+        let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        let (major, minor) = envelope.clipshard.split_once('.').unwrap_or_default();
+        match (number(major), number(minor)) {
             (Some(VERSION_MAJOR), Some(_)) => {}
             (Some(major), Some(minor)) => return Err(Error::Version { path: path.to_owned(), major, minor }),
             _ => return Err(fault(format!("format version {:?} is not MAJOR.MINOR", envelope.clipshard))),
@@ -122,13 +126,14 @@ impl Manifest {
         for stream in &self.streams {
             if stream.unknown_features().is_empty() {
                 stream.spec.check()?;
+            } else {
+                stream.spec.check_name()?;
             }
             if !names.insert(&stream.spec.name) {
                 return Err(format!("stream {:?} is listed twice", stream.spec.name));
             }
             for shard in &stream.shards {
-                // The rule is the same on every system, so it covers the separators of all of them.
-                if matches!(shard.file.as_str(), "" | "." | "..") || shard.file.contains(['/', '\\', ':', '\0']) {
+                if !is_plain(&shard.file) {
                     return Err(format!("shard {:?} is not a plain file name", shard.file));
                 }
                 if !files.insert(&shard.file) {
@@ -159,18 +164,6 @@ impl Manifest {
             }
         }
         check_groups(&self.groups, |id| ids.contains(id))
-    }
-
-    /// Checks that the names of classes and of splits are unique. Readers accept other manifests,
-    /// but this crate does not write them.
-    fn check_names(&self) -> Result<(), String> {
-        for (what, names) in [("class", &self.classes), ("split", &self.splits)] {
-            let mut seen = HashSet::new();
-            if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
-                return Err(format!("{what} {name:?} is listed twice"));
-            }
-        }
-        Ok(())
     }
 
     /// Returns the stream of this name.
@@ -211,19 +204,39 @@ impl Manifest {
     ///
     /// Returns [`Error::Manifest`] if the parts contradict each other, or if two classes or two
     /// splits have the same name.
+    #[cfg(feature = "write")]
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<()> {
         self.write_in(&Disk, dir.as_ref())
     }
 
     /// Writes the manifest to any storage.
     #[doc(hidden)]
+    #[cfg(feature = "write")]
     pub fn write_in(&self, storage: &dyn Storage, dir: &Path) -> Result<()> {
         let path = dir.join(MANIFEST_FILE);
         self.check()
-            .and_then(|()| self.check_names())
+            .and_then(|()| check_names(&self.classes, &self.splits))
             .map_err(|fault| Error::Manifest { path: path.clone(), fault })?;
-        write_whole(storage, &path, ".manifest-", self.to_json().as_bytes())
+        let json = self.to_json();
+        if json.len() as u64 > MAX_MANIFEST_BYTES {
+            let fault = format!("it would have {} bytes, but readers accept {MAX_MANIFEST_BYTES}", json.len());
+            return Err(Error::Manifest { path, fault });
+        }
+        write_whole(storage, &path, ".manifest-", json.as_bytes())
     }
+}
+
+/// Checks that the names of classes and of splits are unique. Readers accept other manifests, but
+/// this crate does not write them.
+#[cfg(feature = "write")]
+pub(crate) fn check_names(classes: &[String], splits: &[String]) -> Result<(), String> {
+    for (what, names) in [("class", classes), ("split", splits)] {
+        let mut seen = HashSet::new();
+        if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(format!("{what} {name:?} is listed twice"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that groups belong to existing clips and have names of 1 to 65535 bytes.

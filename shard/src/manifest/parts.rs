@@ -1,5 +1,6 @@
 //! The items that a manifest lists: streams, shards and clips.
 
+use super::strict::{present, unique_names};
 use super::subset::Subset;
 use crate::attributes::Attributes;
 use serde::{Deserialize, Serialize};
@@ -25,11 +26,12 @@ pub struct Clip {
     pub id: String,
     /// Its class, as an index into [`Manifest::classes`](crate::Manifest::classes). `None` for a
     /// clip without a label.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub label: Option<u32>,
     /// Its subset in each of [`Manifest::splits`](crate::Manifest::splits).
     pub subsets: Vec<Subset>,
     /// Number of frames, by stream name.
+    #[serde(deserialize_with = "unique_names")]
     pub frames: BTreeMap<String, u32>,
     /// Anything else that is worth knowing about the clip.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]

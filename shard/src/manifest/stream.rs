@@ -1,11 +1,12 @@
 //! The streams that a manifest lists.
 
 use super::parts::ShardInfo;
+use super::strict::present;
 use crate::samples::SampleType;
 use crate::shape::{MAX_RANK, Shape};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The name of a stream and the form of its records.
 ///
@@ -37,7 +38,7 @@ pub struct StreamSpec {
     pub samples: SampleType,
     /// Sizes of the dimensions after the first, if the records are arrays; at most three. `None`
     /// for images.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub array: Option<Vec<u32>>,
 }
 
@@ -93,13 +94,20 @@ impl StreamSpec {
         format!("{} {records}{planes}", self.samples)
     }
 
-    /// Checks that the format allows this name and these numbers.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Checks that the format allows this name.
+    pub(crate) fn check_name(&self) -> Result<(), String> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let name = &self.name;
         if name.is_empty() || name.len() > 16 || !name.bytes().all(plain) {
             return Err(format!("stream name {name:?} is not 1 to 16 letters, digits, - or _"));
         }
+        Ok(())
+    }
+
+    /// Checks that the format allows this name and these numbers.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.check_name()?;
+        let name = &self.name;
         match &self.array {
             None if self.planes > 0 && (1..=4).contains(&self.channels) => Ok(()),
             None => Err(format!(
@@ -189,14 +197,24 @@ impl<'de> Deserialize<'de> for Stream {
             spec: StreamSpec,
             shards: Vec<ShardInfo>,
         }
-        let value = Value::deserialize(deserializer)?;
-        let Envelope { name, required_features } = Envelope::deserialize(&value).map_err(D::Error::custom)?;
+        // The keys of a stream with unknown features may have any form, so the text is parsed twice.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let Envelope { name, required_features } = parse(&text).map_err(D::Error::custom)?;
         if !required_features.is_empty() {
             return Ok(Self { spec: StreamSpec::new(name, 0, 0), shards: Vec::new(), required_features });
         }
-        let Known { spec, shards } = Known::deserialize(value).map_err(D::Error::custom)?;
+        let Known { spec, shards } = parse(&text).map_err(D::Error::custom)?;
         Ok(Self::new(spec, shards))
     }
+}
+
+/// Parses a part of a manifest. The fault names no line, because it would be counted from the part's
+/// start.
+fn parse<'a, T: Deserialize<'a>>(text: &'a RawValue) -> Result<T, String> {
+    serde_json::from_str(text.get()).map_err(|error| {
+        let fault = error.to_string();
+        fault.rsplit_once(" at line ").map_or(fault.clone(), |(fault, _)| fault.to_owned())
+    })
 }
 
 #[cfg(test)]
