@@ -3,6 +3,7 @@
 //! All work on bytes, because the buffers of callers need not be aligned. The loops vectorise.
 
 /// Writes the differences of 16-bit samples to the row above. The first row stays as it is.
+#[cfg(any(test, feature = "write"))]
 pub(super) fn up16(pixels: &[u8], row_bytes: usize, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&pixels[..row_bytes.min(pixels.len())]);
@@ -45,6 +46,7 @@ fn add_rows16(pixels: &mut [u8], row_bytes: usize) {
 }
 
 /// Writes the first bytes of all samples of `width` bytes, then the second bytes, and so on.
+#[cfg(any(test, feature = "write"))]
 pub(super) fn shuffle(pixels: &[u8], width: usize, out: &mut Vec<u8>) {
     out.clear();
     for byte in 0..width {
@@ -82,6 +84,7 @@ pub(super) fn undo_shuffle(shuffled: &[u8], width: usize, out: &mut [u8]) {
 
 /// Applies `up` to 16-bit samples, folds the differences of both signs to small numbers, and
 /// shuffles the bytes.
+#[cfg(any(test, feature = "write"))]
 pub(super) fn up_shuffle(pixels: &[u8], row_bytes: usize, out: &mut Vec<u8>) {
     let samples = pixels.len() / 2;
     out.clear();
@@ -125,30 +128,30 @@ fn join_and_add(shuffled: &[u8], row_bytes: usize, out: &mut [u8]) {
     let mut start = 0;
     while row > 0 && start + row <= samples {
         let (before, rest) = out.split_at_mut(2 * start);
-        let now = &mut rest[..2 * row];
-        let (low, high) = (&low[start..start + row], &high[start..start + row]);
+        let now = rest[..2 * row].chunks_exact_mut(2);
+        let bytes = low[start..start + row].iter().zip(&high[start..start + row]);
         if start == 0 {
-            for i in 0..row {
-                let value = unfold(u16::from_le_bytes([low[i], high[i]]));
-                now[2 * i..2 * i + 2].copy_from_slice(&value.to_le_bytes());
+            for (out, (&low, &high)) in now.zip(bytes) {
+                out.copy_from_slice(&unfold(u16::from_le_bytes([low, high])).to_le_bytes());
             }
         } else {
-            let above = &before[2 * (start - row)..];
-            for i in 0..row {
-                let difference = unfold(u16::from_le_bytes([low[i], high[i]]));
-                let value = difference.wrapping_add(u16::from_le_bytes([above[2 * i], above[2 * i + 1]]));
-                now[2 * i..2 * i + 2].copy_from_slice(&value.to_le_bytes());
+            let above = before[2 * (start - row)..].chunks_exact(2);
+            for ((out, above), (&low, &high)) in now.zip(above).zip(bytes) {
+                let value = unfold(u16::from_le_bytes([low, high])).wrapping_add(sample(above));
+                out.copy_from_slice(&value.to_le_bytes());
             }
         }
         start += row;
     }
 }
 
+#[inline(always)]
 fn sample(bytes: &[u8]) -> u16 {
     u16::from_le_bytes([bytes[0], bytes[1]])
 }
 
 /// Maps the signed numbers 0, -1, 1, -2, ... to 0, 1, 2, 3, ...
+#[cfg(any(test, feature = "write"))]
 #[inline(always)]
 fn fold(difference: u16) -> u16 {
     (difference << 1) ^ (difference.cast_signed() >> 15).cast_unsigned()
