@@ -8,8 +8,8 @@
 
 use clipshard::order::Draws;
 use clipshard::{
-    Clip, EncodeOptions, Encoder, ImageSize, Manifest, Result, SampleType, Shape, ShardClip, ShardMetadata,
-    ShardWriter, Stream, StreamSpec, Subset,
+    DatasetInfo, DatasetWriter, EncodeOptions, ImageSize, Images, NewClip, Result, SampleType, Shape, StreamSpec,
+    Subset,
 };
 
 const SIZE: ImageSize = ImageSize { width: 640, height: 480, channels: 1 };
@@ -23,23 +23,17 @@ fn main() -> Result<()> {
     let dir = std::path::PathBuf::from(args.next().expect("name the folder to write"));
     let mut number = |default| args.next().map_or(default, |n| n.to_string_lossy().parse().expect("a number"));
     let (clips, frames): (u64, u64) = (number(4), number(50));
-    std::fs::create_dir_all(&dir).expect("cannot create the folder");
-    let spec = StreamSpec::new("depth", 1, 1).with_samples(SampleType::U16);
     let shape = Shape::image(SIZE, SampleType::U16);
-    let mut encoder = Encoder::new(EncodeOptions::zstd(6).for_samples(SampleType::U16))?;
-    let mut writer = ShardWriter::create(dir.join("depth-00000.clipshard"), &spec)?;
-    let mut manifest = Manifest::new("synthetic depth", Vec::new(), vec!["1".into()]);
-    let mut metadata = ShardMetadata::new("synthetic depth", Vec::new(), vec!["1".into()]);
+    let mut writer = DatasetWriter::create(&dir, DatasetInfo::new("synthetic depth", [""; 0], ["1"]))?;
+    let spec = StreamSpec::new("depth", 1, 1).with_samples(SampleType::U16);
+    writer.add_stream(spec, EncodeOptions::zstd(6).for_samples(SampleType::U16))?;
     for clip in 0..clips {
-        let records = (0..frames).map(|frame| encoder.encode_samples(&depths(clip, frame), shape));
-        let id = format!("clip_{clip:03}");
-        writer.add_clip(&id, &records.collect::<Result<Vec<_>>>()?)?;
-        let listed = Clip::new(id, None, vec![Subset::Train]).with_frames("depth", frames as u32);
-        metadata.clips.push(ShardClip::from(&listed));
-        manifest.clips.push(listed);
+        let mut described = NewClip::new(format!("clip_{clip:03}"), None, vec![Subset::Train]);
+        described.attributes.set("fps", 30);
+        let images: Vec<Vec<u16>> = (0..frames).map(|frame| depths(clip, frame)).collect();
+        writer.add_images(&described, &[("depth", Images::of_samples(shape, &images)?)])?;
     }
-    manifest.streams.push(Stream::new(spec, vec![writer.finish(&metadata)?]));
-    manifest.write(&dir)
+    writer.finish().map(drop)
 }
 
 /// Returns the depths of one frame in mm.
