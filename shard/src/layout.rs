@@ -148,6 +148,7 @@ const _: () = assert!(HEADER_BYTES == 64 && INDEX_ENTRY_BYTES == 32 && CLIP_ENTR
 
 impl Header {
     /// Returns the header of a stream, without its checksum. `spec` keeps the rules of the format.
+    #[cfg(feature = "write")]
     pub(crate) fn of(spec: &StreamSpec) -> Self {
         let mut stream = [0; 16];
         stream[..spec.name.len()].copy_from_slice(spec.name.as_bytes());

@@ -101,6 +101,8 @@ mod clip_records;
 mod codec;
 mod contents;
 mod dataset;
+#[cfg(feature = "write")]
+mod dataset_writer;
 mod error;
 mod geometry;
 #[doc(hidden)]
@@ -110,14 +112,17 @@ mod metadata;
 mod names;
 pub mod order;
 mod parallel;
+mod positioned;
 mod rebuild;
 mod regular;
 mod samples;
 mod shape;
 mod shard;
 mod shard_file;
+#[cfg(feature = "write")]
 mod storage;
 mod verify;
+#[cfg(feature = "write")]
 mod writer;
 
 /// The normative specification of the format.
@@ -128,9 +133,15 @@ pub use attributes::Attributes;
 pub use budget::{DecodingBudget, ReservedMemory};
 pub use clip_handle::ClipHandle;
 pub use clip_records::{ClipRecords, Frame, Record, RecordInfo};
-pub use codec::{Codec, Decoder, EncodeOptions, EncodedRecord, Encoder, Filter, jpeg};
+#[cfg(feature = "jpeg")]
+pub use codec::jpeg;
+pub use codec::{Codec, Decoder, Filter};
+#[cfg(feature = "write")]
+pub use codec::{EncodeOptions, EncodedRecord, Encoder};
 pub use contents::Access;
 pub use dataset::{ClipPlace, Dataset};
+#[cfg(feature = "write")]
+pub use dataset_writer::{DatasetInfo, DatasetWriter, Images, NewClip, WriteOptions};
 pub use error::{Error, Result, ShardPart};
 pub use geometry::{ImageSize, Window};
 pub use layout::{MANIFEST_FILE, MAX_IMAGE_BYTES};
@@ -141,6 +152,8 @@ pub use samples::{Sample, SampleType};
 pub use shape::Shape;
 pub use shard::Shard;
 #[doc(hidden)]
+#[cfg(feature = "write")]
 pub use storage::{Disk, PartialFile, Storage, write_whole};
 pub use verify::{CheckedShards, VerifyDepth, VerifyReport, check_shards, verify, verify_listed};
+#[cfg(feature = "write")]
 pub use writer::ShardWriter;

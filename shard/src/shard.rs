@@ -9,10 +9,10 @@ use crate::codec::{Codec, Filter};
 use crate::contents::{Access, Contents};
 use crate::error::{Error, Result, ShardPart};
 use crate::layout::{ClipEntry, HEADER_BYTES, INDEX_ALIGN, IndexEntry};
-use crate::manifest::{ShardInfo, StreamSpec, check_groups};
+use crate::manifest::{ShardInfo, StreamSpec};
 use crate::metadata::ShardMetadata;
 use crate::shard_file::ShardFile;
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +62,33 @@ impl Shard {
     }
 
     fn open_at(path: &Path, access: Access) -> Result<Self> {
-        let file = ShardFile::open(path, access)?;
+        Self::check(ShardFile::open(path, access)?)
+    }
+
+    /// Opens a shard that is in memory, such as one that a program has downloaded.
+    ///
+    /// `name` stands for the path in messages. Takes a `Vec<u8>`, or a slice that lives until the
+    /// end of the program.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Shard::open`] for the same bytes in a file.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use clipshard::Shard;
+    ///
+    /// let bytes: Vec<u8> = std::fs::read("tests/golden/rgb-00000.clipshard").unwrap();
+    /// let shard = Shard::from_bytes("rgb-00000.clipshard", bytes)?;
+    /// assert_eq!(shard.clip(0)?.id(), "v_Wave_g01_c01");
+    /// # Ok::<(), clipshard::Error>(())
+    /// ```
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
+        Self::check(ShardFile::from_bytes(name.as_ref(), bytes.into())?)
+    }
+
+    fn check(file: ShardFile) -> Result<Self> {
         let checked = (0..file.clips()).map(|_| AtomicBool::new(false)).collect();
         let shard = Self { file, checked };
         shard.check_padding()?;
@@ -74,10 +100,10 @@ impl Shard {
     fn check_padding(&self) -> Result<()> {
         let last = &self.file.index()[self.file.index().len() - 1];
         let end = last.offset.get().checked_add(u64::from(last.stored_bytes.get()));
-        let index_at = self.file.index_at as u64;
+        let index_at = self.file.index_at;
         match end {
             Some(end) if end.checked_next_multiple_of(INDEX_ALIGN) == Some(index_at) => {
-                if self.file.contents.tail(end as usize..self.file.index_at).iter().any(|&b| b != 0) {
+                if self.file.contents.tail(end..index_at).iter().any(|&b| b != 0) {
                     let fault = "the bytes between records and index are not zero".into();
                     return Err(Error::Damaged { path: self.path().to_owned(), part: ShardPart::Padding, fault });
                 }
@@ -107,7 +133,7 @@ impl Shard {
 
     /// Returns the size of the file in bytes.
     pub fn file_bytes(&self) -> u64 {
-        self.file.contents.len() as u64
+        self.file.contents.len()
     }
 
     /// Returns the number of records.
@@ -158,14 +184,7 @@ impl Shard {
         let damaged = |fault| Error::Damaged { path: self.path().to_owned(), part: ShardPart::Metadata, fault };
         let metadata: ShardMetadata =
             serde_json::from_slice(self.file.metadata()).map_err(|e| damaged(e.to_string()))?;
-        if metadata.clips.len() != self.clip_count() {
-            let (described, clips) = (metadata.clips.len(), self.clip_count());
-            return Err(damaged(format!("it describes {described} clips, but the shard has {clips}")));
-        }
-        if !metadata.groups.is_empty() {
-            let ids: HashSet<&str> = self.clip_ids().collect();
-            check_groups(&metadata.groups, |id| ids.contains(id)).map_err(damaged)?;
-        }
+        metadata.check_clips(self.clip_ids()).map_err(damaged)?;
         Ok(metadata)
     }
 
@@ -253,7 +272,7 @@ impl Shard {
                 return fault(&format!("it starts at byte {}, not where the record before it ends", entry.offset));
             }
             offset = match offset.checked_add(u64::from(stored)) {
-                Some(end) if end <= self.file.index_at as u64 => end,
+                Some(end) if end <= self.file.index_at => end,
                 _ => return fault("it ends after the start of the index"),
             };
         }

@@ -9,6 +9,7 @@ use crate::layout::{
 };
 use crate::manifest::StreamSpec;
 use crate::regular::open_regular;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use zerocopy::FromBytes;
 
@@ -20,11 +21,11 @@ pub(crate) struct ShardFile {
     pub spec: StreamSpec,
     pub trailer: Trailer,
     /// Offset of the index.
-    pub index_at: usize,
+    pub index_at: u64,
     /// Offset of the clip table.
-    clips_at: usize,
+    clips_at: u64,
     /// Offset of the names.
-    names_at: usize,
+    names_at: u64,
 }
 
 impl ShardFile {
@@ -36,18 +37,18 @@ impl ShardFile {
         if length >= start.len() as u64 {
             std::io::Read::read_exact(&mut &file, &mut start).map_err(Error::io(path, "read it"))?;
         }
-        if start != MAGIC {
-            return Err(Error::NotAShard { path: path.to_owned() });
-        }
-        let short = |expected: &str| Error::Length { path: path.to_owned(), expected: expected.into(), found: length };
-        if length < (HEADER_BYTES + TRAILER_BYTES) as u64 {
-            return Err(short("header and trailer alone have 128"));
-        }
-        let contents = Contents::new(file, length as usize, access).map_err(|reason| match access {
+        check_start(path, start, length)?;
+        let contents = Contents::new(file, length, access).map_err(|reason| match access {
             Access::Map => Error::Map { path: path.to_owned(), reason },
             Access::Read => Error::io(path, "read it")(reason),
         })?;
         Self::check(path.to_owned(), contents)
+    }
+
+    /// Opens a shard that is in memory.
+    pub fn from_bytes(path: &Path, bytes: Cow<'static, [u8]>) -> Result<Self> {
+        check_start(path, bytes.first_chunk().copied().unwrap_or_default(), bytes.len() as u64)?;
+        Self::check(path.to_owned(), Contents::Bytes(bytes))
     }
 
     /// Checks header, trailer, clip table and metadata.
@@ -71,7 +72,7 @@ impl ShardFile {
             return Err(damaged(ShardPart::Header, "the name of its stream is not padded with zeros"));
         }
 
-        let length = contents.len() as u64;
+        let length = contents.len();
         let trailer = read::<Trailer>(contents.trailer());
         if trailer.end_magic != END_MAGIC {
             let expected = "the end mark is missing".to_owned();
@@ -108,17 +109,18 @@ impl ShardFile {
         if clips == 0 || records < clips {
             return Err(damaged(ShardPart::Trailer, "it states no clips, or fewer records than clips"));
         }
-        let index_at = index_offset as usize;
-        let clips_at = index_at + records as usize * INDEX_ENTRY_BYTES;
-        let names_at = clips_at + clips as usize * CLIP_ENTRY_BYTES;
-        let metadata_at = names_at + trailer.names_bytes.get() as usize;
+        // The sum above is the size of the file, so these parts of it do not overflow.
+        let index_at = index_offset;
+        let clips_at = index_at + records * INDEX_ENTRY_BYTES as u64;
+        let names_at = clips_at + clips * CLIP_ENTRY_BYTES as u64;
+        let metadata_at = names_at + u64::from(trailer.names_bytes.get());
         // The tail begins with the padding before the index, which is checked too.
-        let tail_at = (index_at - INDEX_ALIGN as usize).max(HEADER_BYTES);
+        let tail_at = (index_at - INDEX_ALIGN).max(HEADER_BYTES as u64);
         contents.load_tail(tail_at).map_err(Error::io(&path, "read its index"))?;
         if crc32fast::hash(contents.tail(clips_at..metadata_at)) != trailer.clip_table_crc32.get() {
             return Err(damaged(ShardPart::ClipTable, "its checksum does not match"));
         }
-        if crc32fast::hash(contents.tail(metadata_at..contents.len() - TRAILER_BYTES)) != trailer.metadata_crc32.get() {
+        if crc32fast::hash(contents.tail(metadata_at..length - TRAILER_BYTES as u64)) != trailer.metadata_crc32.get() {
             return Err(damaged(ShardPart::Metadata, "its checksum does not match"));
         }
         let shard = Self { path, contents, spec, trailer, index_at, clips_at, names_at };
@@ -147,11 +149,7 @@ impl ShardFile {
             return Err(damaged("its clips do not cover the index and the names".into()));
         }
         for clip in 0..self.clips() {
-            let entry = &self.clip_table()[clip];
-            let at = self.names_at + entry.name_offset.get() as usize;
-            if std::str::from_utf8(self.contents.tail(at..at + entry.name_bytes.get() as usize))
-                .map_or(true, str::is_empty)
-            {
+            if std::str::from_utf8(self.name(clip)).map_or(true, str::is_empty) {
                 return Err(damaged(format!("the id of clip {clip} is empty or not UTF-8")));
             }
         }
@@ -165,15 +163,19 @@ impl ShardFile {
 
     /// Returns the id of a clip. Panics if there is no such clip.
     pub fn clip_id(&self, clip: usize) -> &str {
+        std::str::from_utf8(self.name(clip)).expect("checked when opened")
+    }
+
+    fn name(&self, clip: usize) -> &[u8] {
         let entry = &self.clip_table()[clip];
-        let at = self.names_at + entry.name_offset.get() as usize;
-        std::str::from_utf8(self.contents.tail(at..at + entry.name_bytes.get() as usize)).expect("checked when opened")
+        let at = self.names_at + u64::from(entry.name_offset.get());
+        self.contents.tail(at..at + u64::from(entry.name_bytes.get()))
     }
 
     /// Returns the JSON text of the metadata.
     pub fn metadata(&self) -> &[u8] {
-        let at = self.names_at + self.trailer.names_bytes.get() as usize;
-        self.contents.tail(at..self.contents.len() - TRAILER_BYTES)
+        let at = self.names_at + u64::from(self.trailer.names_bytes.get());
+        self.contents.tail(at..self.contents.len() - TRAILER_BYTES as u64)
     }
 
     /// Returns one entry per clip.
@@ -194,6 +196,18 @@ impl ShardFile {
         let first = entry.first_record.get() as usize;
         &self.index()[first..first + entry.records.get() as usize]
     }
+}
+
+/// Checks the first bytes of a file and that its length is enough for a header and a trailer.
+fn check_start(path: &Path, start: [u8; MAGIC.len()], length: u64) -> Result<()> {
+    if start != MAGIC {
+        return Err(Error::NotAShard { path: path.to_owned() });
+    }
+    if length < (HEADER_BYTES + TRAILER_BYTES) as u64 {
+        let expected = "header and trailer alone have 128".into();
+        return Err(Error::Length { path: path.to_owned(), expected, found: length });
+    }
+    Ok(())
 }
 
 /// Reads a structure from exactly its bytes.

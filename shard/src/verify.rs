@@ -32,6 +32,10 @@ pub struct VerifyReport {
     /// Size in bytes of the shards that were opened.
     pub bytes: u64,
     /// One error per damaged part, shard by shard.
+    ///
+    /// If this program was built without a codec, each shard with records of the codec has one
+    /// [`Error::CodecNotCompiled`] here when every record is to be decoded. The checksums of such
+    /// records have been checked.
     pub damage: Vec<Error>,
 }
 
@@ -125,7 +129,7 @@ pub fn check_shards(shards: &[&Shard], depth: VerifyDepth, progress: &(dyn Fn(u6
     let mut found = CheckedShards { records: 0, damage: shards.iter().map(|_| Vec::new()).collect() };
     for (at, (records, of_clip)) in checked {
         found.records += records;
-        found.damage[at].extend(of_clip);
+        of_clip.into_iter().for_each(|error| add(&mut found.damage[at], error));
     }
     found
 }
@@ -188,10 +192,21 @@ fn check_all(records: &ClipRecords<'_>, mut check: impl FnMut(usize, usize) -> R
         for plane in 0..records.planes() {
             match check(frame, plane) {
                 Ok(()) => {}
-                Err(error @ Error::Record { .. }) => damage.push(error),
+                Err(error @ (Error::Record { .. } | Error::CodecNotCompiled { .. })) => add(&mut damage, error),
                 Err(error) => return vec![error],
             }
         }
     }
     damage
+}
+
+/// Adds an error to a list that has one error at most per codec that this program was built without.
+fn add(damage: &mut Vec<Error>, error: Error) {
+    if let Error::CodecNotCompiled { codec, .. } = error {
+        let is_same = |known: &Error| matches!(known, Error::CodecNotCompiled { codec: other, .. } if *other == codec);
+        if damage.iter().any(is_same) {
+            return;
+        }
+    }
+    damage.push(error);
 }

@@ -1,13 +1,19 @@
 //! Decodes records to pixels.
 
+#[cfg(feature = "jpeg")]
+use super::jpeg;
 use super::kinds::{Codec, Filter};
+#[cfg(feature = "lz4")]
+use super::lz4;
 use super::uncached::{copy, cut};
-use super::{filter, jpeg, lz4, raw, zstd};
+#[cfg(feature = "zstd")]
+use super::zstd;
+use super::{filter, raw};
 use crate::error::Result;
 use crate::geometry::Window;
 use crate::shape::Shape;
 
-/// A decoder for records of any codec.
+/// A decoder for records of all codecs that this program was built with.
 ///
 /// It keeps contexts and memory between images, so create one per thread and reuse it.
 ///
@@ -26,7 +32,9 @@ use crate::shape::Shape;
 /// # Ok::<(), clipshard::Error>(())
 /// ```
 pub struct Decoder {
+    #[cfg(feature = "zstd")]
     zstd: ::zstd::bulk::Decompressor<'static>,
+    #[cfg(feature = "jpeg")]
     jpeg: jpeg::Decoder,
     /// A whole record after decompression.
     image: Vec<u8>,
@@ -43,10 +51,12 @@ impl std::fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// Creates a decoder for all codecs.
+    /// Creates a decoder. [`Codec::is_compiled`] says which codecs it can decode.
     pub fn new() -> Result<Self> {
         Ok(Self {
+            #[cfg(feature = "zstd")]
             zstd: zstd::decompressor()?,
+            #[cfg(feature = "jpeg")]
             jpeg: jpeg::Decoder::new(),
             image: Vec::new(),
             plain: Vec::new(),
@@ -69,7 +79,11 @@ impl Decoder {
     ) -> Result<(), String> {
         let part = shape.image_size().zip(window).filter(|(size, window)| *window != size.whole());
         debug_assert!(part.is_some() || out.len() == shape.bytes());
+        if !codec.is_compiled() {
+            return Err(format!("it needs codec {codec}, {}", codec.absence()));
+        }
         match (codec, shape.u8_image_size()) {
+            #[cfg(feature = "jpeg")]
             (Codec::Jpeg, Some(size)) => {
                 let window = window.unwrap_or(size.whole());
                 return self.jpeg.decode(bytes, size, window, out).map_err(|fault| fault.to_string());
@@ -84,7 +98,13 @@ impl Decoder {
             // Decompression and filter read back what they wrote. This buffer stays in the cache;
             // `out` does not.
             self.image.resize(shape.bytes(), 0);
-            unpack(&mut self.zstd, bytes, codec, &mut self.image)?;
+            match codec {
+                #[cfg(feature = "zstd")]
+                Codec::Zstd => zstd::decode(&mut self.zstd, bytes, &mut self.image),
+                #[cfg(feature = "lz4")]
+                Codec::Lz4 => lz4::decode(bytes, &mut self.image),
+                _ => Err(format!("codec {codec} does not compress samples")),
+            }?;
             if filter::undo_into(filter, &mut self.image, shape, part.is_none().then_some(&mut *out), &mut self.plain) {
                 return Ok(());
             }
@@ -95,19 +115,5 @@ impl Decoder {
             None => copy(source, out),
         }
         Ok(())
-    }
-}
-
-/// Decompresses a whole image without undoing its filter.
-fn unpack(
-    zstd: &mut ::zstd::bulk::Decompressor<'static>,
-    bytes: &[u8],
-    codec: Codec,
-    out: &mut [u8],
-) -> Result<(), String> {
-    match codec {
-        Codec::Zstd => zstd::decode(zstd, bytes, out),
-        Codec::Lz4 => lz4::decode(bytes, out),
-        Codec::Raw | Codec::Jpeg => Err("it is not compressed".into()),
     }
 }

@@ -1,8 +1,12 @@
 //! Encodes pixels as records.
 
+use super::filter;
 use super::kinds::{Codec, Filter};
+#[cfg(feature = "lz4")]
+use super::lz4;
 use super::record::EncodedRecord;
-use super::{filter, lz4, zstd};
+#[cfg(feature = "zstd")]
+use super::zstd;
 use crate::error::{Error, Result};
 use crate::samples::{Sample, SampleType, to_little_endian};
 use crate::shape::Shape;
@@ -82,8 +86,18 @@ impl EncodeOptions {
 /// ```
 pub struct Encoder {
     options: EncodeOptions,
-    zstd: Option<zstd::Compressor>,
+    compressor: Compressor,
     scratch: Vec<u8>,
+}
+
+/// The compression after the filter.
+enum Compressor {
+    /// Stores samples as they are.
+    None,
+    #[cfg(feature = "lz4")]
+    Lz4 { level: i32 },
+    #[cfg(feature = "zstd")]
+    Zstd(zstd::Compressor),
 }
 
 impl std::fmt::Debug for Encoder {
@@ -97,8 +111,8 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Usage`] if the codec does not support the filter or the level, or is
-    /// [`Codec::Jpeg`].
+    /// Returns [`Error::Usage`] if the codec does not support the filter or the level, is
+    /// [`Codec::Jpeg`], or is not [compiled](Codec::is_compiled).
     pub fn new(options: EncodeOptions) -> Result<Self> {
         let levels = match options.codec {
             Codec::Zstd => 1..=22,
@@ -120,8 +134,15 @@ impl Encoder {
         if options.codec == Codec::Raw && options.filter != Filter::None {
             return Err(Error::Usage("codec raw does not support a filter".into()));
         }
-        let zstd = (options.codec == Codec::Zstd).then(|| zstd::compressor(options.level)).transpose()?;
-        Ok(Self { options, zstd, scratch: Vec::new() })
+        let compressor = match options.codec {
+            Codec::Raw => Compressor::None,
+            #[cfg(feature = "lz4")]
+            Codec::Lz4 => Compressor::Lz4 { level: options.level },
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => Compressor::Zstd(zstd::compressor(options.level)?),
+            codec => return Err(Error::Usage(format!("encoding needs codec {codec}, {}", codec.absence()))),
+        };
+        Ok(Self { options, compressor, scratch: Vec::new() })
     }
 
     /// Encodes one image or array. An [`ImageSize`](crate::ImageSize) stands for an image of u8
@@ -143,7 +164,7 @@ impl Encoder {
             let what = if shape.is_image() { "an image" } else { "an array" };
             return Err(Error::Usage(format!("cannot encode {} bytes as {what} of {shape}", pixels.len())));
         }
-        let EncodeOptions { codec, filter, level } = self.options;
+        let EncodeOptions { codec, filter, .. } = self.options;
         if shape.is_empty() {
             return Ok(EncodedRecord::from_stored(Vec::new(), shape, Codec::Raw, Filter::None).trusted());
         }
@@ -151,11 +172,15 @@ impl Encoder {
             return Err(Error::Usage(format!("filter {filter} does not support {} samples", shape.samples())));
         }
         let source = filter::apply(filter, pixels, shape, &mut self.scratch);
-        let is_plane = filter == Filter::Up && shape.u8_image_size().is_some_and(|size| size.channels == 1);
-        let mut bytes = match (codec, &mut self.zstd) {
-            (Codec::Zstd, Some(compressor)) => zstd::encode(compressor, source, is_plane)?,
-            (Codec::Lz4, _) => lz4::encode(source, level)?,
-            _ => source.to_vec(),
+        let mut bytes = match &mut self.compressor {
+            Compressor::None => source.to_vec(),
+            #[cfg(feature = "lz4")]
+            Compressor::Lz4 { level } => lz4::encode(source, *level)?,
+            #[cfg(feature = "zstd")]
+            Compressor::Zstd(compressor) => {
+                let is_plane = filter == Filter::Up && shape.u8_image_size().is_some_and(|size| size.channels == 1);
+                zstd::encode(compressor, source, is_plane)?
+            }
         };
         // Compressors allocate memory for the worst case. Callers keep the records of a whole clip,
         // so the rest is freed.

@@ -8,6 +8,7 @@ use super::wide;
 use crate::shape::Shape;
 
 /// Writes the filtered samples of a record to `out`.
+#[cfg(feature = "write")]
 pub(super) fn apply<'a>(filter: Filter, pixels: &'a [u8], shape: Shape, out: &'a mut Vec<u8>) -> &'a [u8] {
     match (filter, shape.samples().bytes()) {
         (Filter::None, _) => return pixels,
@@ -68,6 +69,7 @@ impl Filter {
 }
 
 /// Writes the filtered image to `out`. `pixels` has one or more rows of `row_bytes`.
+#[cfg(any(test, feature = "write"))]
 pub(super) fn up(pixels: &[u8], row_bytes: usize, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&pixels[..row_bytes]);

@@ -57,6 +57,33 @@ impl Codec {
             Self::Lz4 => "lz4",
         }
     }
+
+    /// Returns whether this program was built with the codec, so that it can decode its records.
+    ///
+    /// Each codec except for `raw` has a Cargo feature of the same name. All are on by default.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use clipshard::Codec;
+    ///
+    /// assert!(Codec::Raw.is_compiled());
+    /// assert_eq!(Codec::Zstd.is_compiled(), cfg!(feature = "zstd"));
+    /// ```
+    pub const fn is_compiled(self) -> bool {
+        match self {
+            Self::Raw => true,
+            Self::Jpeg => cfg!(feature = "jpeg"),
+            Self::Zstd => cfg!(feature = "zstd"),
+            Self::Lz4 => cfg!(feature = "lz4"),
+        }
+    }
+
+    /// Returns the reason why records of a codec that is not compiled cannot be used, as a clause
+    /// about the codec.
+    pub(crate) fn absence(self) -> String {
+        format!("which this program was built without; build it with the Cargo feature {self} of clipshard")
+    }
 }
 
 impl Filter {

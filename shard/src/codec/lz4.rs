@@ -1,9 +1,11 @@
 //! Codec 3, `lz4`: one LZ4 block without a size prefix, because the index has the size. LZ4-HC
 //! compresses it.
 
+#[cfg(feature = "write")]
 use crate::error::{Error, Result};
 
 /// Compresses `pixels` to one block.
+#[cfg(feature = "write")]
 pub(super) fn encode(pixels: &[u8], level: i32) -> Result<Vec<u8>> {
     let mode = lz4::block::CompressionMode::HIGHCOMPRESSION(level);
     lz4::block::compress(pixels, Some(mode), false)

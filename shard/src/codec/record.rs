@@ -1,5 +1,6 @@
 //! An image in its stored form.
 
+#[cfg(feature = "jpeg")]
 use super::jpeg;
 use super::kinds::{Codec, Filter};
 use crate::error::{Error, Result};
@@ -70,6 +71,7 @@ impl EncodedRecord {
     ///
     /// Returns a fault if markers, size, components or end of the file are wrong. The image data is
     /// not checked; see [`check_scans`](jpeg::check_scans) for that.
+    #[cfg(feature = "jpeg")]
     pub fn from_jpeg(bytes: Vec<u8>) -> Result<Self, jpeg::JpegFault> {
         let size = jpeg::check_header(&bytes)?;
         Ok(Self::from_stored(bytes, size, Codec::Jpeg, Filter::None))

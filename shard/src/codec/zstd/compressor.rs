@@ -1,6 +1,4 @@
-//! Codec 2, `zstd`: one independent frame that states its content size, without a dictionary.
-//!
-//! The frame has no checksum, because the record has one.
+//! Compresses records to zstd frames.
 
 use super::matches::Finder;
 use super::sequences::SequenceEncoder;
@@ -18,14 +16,14 @@ const LOWEST_LEVEL_SET: i32 = 5;
 const OURS: RangeInclusive<i32> = 5..=12;
 
 /// A compressor of one image after the other.
-pub(super) struct Compressor {
+pub(in crate::codec) struct Compressor {
     library: zstd::bulk::Compressor<'static>,
     /// The match finder of this crate, used for planes.
     ours: Option<(Finder, SequenceEncoder)>,
 }
 
 /// Creates a compressor for a level.
-pub(super) fn compressor(level: i32) -> Result<Compressor> {
+pub(in crate::codec) fn compressor(level: i32) -> Result<Compressor> {
     let fault = |why: String| Error::Usage(format!("zstd level {level}: {why}"));
     let library = zstd::bulk::Compressor::new(level).and_then(|mut compressor| {
         if level >= LOWEST_LEVEL_SET {
@@ -40,15 +38,11 @@ pub(super) fn compressor(level: i32) -> Result<Compressor> {
     Ok(Compressor { library: library.map_err(|e| fault(e.to_string()))?, ours: ours.transpose().map_err(fault)? })
 }
 
-pub(super) fn decompressor() -> Result<zstd::bulk::Decompressor<'static>> {
-    zstd::bulk::Decompressor::new().map_err(|e| Error::Usage(format!("zstd cannot create a context: {e}")))
-}
-
 /// Compresses `pixels` to one frame.
 ///
 /// In a plane with small differences between rows, few long matches take as few bytes as many short
 /// ones, and decode faster. Colour images would grow, so they use the matches that zstd finds.
-pub(super) fn encode(compressor: &mut Compressor, pixels: &[u8], is_plane: bool) -> Result<Vec<u8>> {
+pub(in crate::codec) fn encode(compressor: &mut Compressor, pixels: &[u8], is_plane: bool) -> Result<Vec<u8>> {
     let encoded = match &mut compressor.ours {
         Some((finder, encoder)) if is_plane => {
             finder.sequences(pixels, |sequence| encoder.push(sequence));
@@ -59,32 +53,9 @@ pub(super) fn encode(compressor: &mut Compressor, pixels: &[u8], is_plane: bool)
     encoded.map_err(|why| Error::Usage(format!("zstd cannot compress {} bytes: {why}", pixels.len())))
 }
 
-/// Decompresses one frame, whose content must fill `out` exactly.
-pub(super) fn decode(
-    decompressor: &mut zstd::bulk::Decompressor<'static>,
-    bytes: &[u8],
-    out: &mut [u8],
-) -> Result<(), String> {
-    // The library accepts frames of unknown size and several frames in a row. The format allows
-    // only one frame that states its size.
-    match zstd::zstd_safe::get_frame_content_size(bytes) {
-        Ok(Some(n)) if n == out.len() as u64 => {}
-        Ok(Some(n)) => return Err(format!("its zstd frame states {n} bytes, but the image has {}", out.len())),
-        Ok(None) => return Err("its zstd frame does not state its content size".into()),
-        Err(_) => return Err("it is not a zstd frame".into()),
-    }
-    if zstd::zstd_safe::find_frame_compressed_size(bytes) != Ok(bytes.len()) {
-        return Err("it is not exactly one whole zstd frame".into());
-    }
-    match decompressor.decompress_to_buffer(bytes, out) {
-        Ok(n) if n == out.len() => Ok(()),
-        Ok(n) => Err(format!("its zstd frame decodes to {n} bytes, but the image has {}", out.len())),
-        Err(e) => Err(format!("zstd reports: {e}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{decode, decompressor};
     use super::*;
 
     /// Returns bytes with noise, with near and far repetitions, and with runs.
