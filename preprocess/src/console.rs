@@ -9,6 +9,8 @@
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::escape::is_unsafe;
 
@@ -46,20 +48,25 @@ impl Page {
     }
 }
 
-/// Writes a JSON document as a result, in one line.
+/// Writes a JSON document as a result, in one line. Keeps the spelling of attributes.
 ///
 /// # Errors
-/// Returns [`Error::Stdout`] if stdout is closed or full.
-pub fn write_json(document: &serde_json::Value) -> Result<()> {
-    write_stdout(json_line(document).as_bytes())
+/// Returns [`Error::Stdout`] if stdout is closed or full, and [`Error::Input`] if JSON cannot express
+/// the document.
+pub fn write_json(document: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_string(document).map_err(|e| Error::input(format!("cannot write the result: {e}")))?;
+    write_stdout(json_line(&json).as_bytes())
 }
 
 /// Returns a document as one line. Escapes control characters that JSON allows, because a terminal
-/// would obey them. They occur only in strings, where an escape means the same.
-fn json_line(document: &serde_json::Value) -> String {
+/// would obey them. Line breaks and tabs occur only between values, and others only in strings, where
+/// an escape means the same.
+fn json_line(json: &str) -> String {
     let mut line = String::new();
-    for c in document.to_string().chars() {
-        if is_unsafe(c) {
+    for c in json.chars() {
+        if matches!(c, '\n' | '\r' | '\t') {
+            line.push(' ');
+        } else if is_unsafe(c) {
             // Writing to a string cannot fail; all of these have 16 bits.
             let _ = write!(line, "\\u{:04x}", u32::from(c));
         } else {
@@ -103,9 +110,10 @@ mod tests {
     #[test]
     fn json_means_the_same_without_control_characters() {
         let document = serde_json::json!({"clip \u{9b}1m": ["\u{1b}[31m\n", "\u{7f}\u{202e}\u{2028}", "Grüße \"\\"]});
-        let line = json_line(&document);
+        let line = json_line(&document.to_string());
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), document);
         assert!(!line.trim_end().contains(is_unsafe), "{line:?}");
+        assert_eq!(json_line("{\r\n\t\"a\": 1.50}"), "{   \"a\": 1.50}\n");
         assert!(line.contains(r"\u009b1m") && line.contains("Grüße"), "{line}");
     }
 

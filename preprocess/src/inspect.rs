@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use clipshard::{Codec, Dataset, Filter, RecordInfo, Shape, Subset};
+use clipshard::{Attributes, Codec, Dataset, Filter, RecordInfo, Shape, Subset};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,8 +16,12 @@ use crate::quantity::show_count;
 pub struct Summary {
     /// Name of the dataset.
     pub dataset: String,
+    /// Attributes of the dataset.
+    pub attributes: Attributes,
     /// Number of clips.
     pub clips: usize,
+    /// Number of clips without a label.
+    pub unlabelled: usize,
     /// Classes in the order of their labels.
     pub classes: Vec<ClassSummary>,
     /// Splits.
@@ -46,12 +50,8 @@ pub struct ClassSummary {
 pub struct SplitSummary {
     /// Name of the split, such as `1`.
     pub name: String,
-    /// Number of training clips.
-    pub train: usize,
-    /// Number of test clips.
-    pub test: usize,
-    /// Number of clips that the split does not use.
-    pub unused: usize,
+    /// Number of clips in each subset: train, test, and all that occur in some split.
+    pub subsets: BTreeMap<Subset, usize>,
 }
 
 /// Statistics of a stream.
@@ -117,6 +117,8 @@ pub struct ClipSummary {
     pub subsets: BTreeMap<String, Subset>,
     /// Group of the clip, if it has one.
     pub group: Option<String>,
+    /// Attributes of the clip.
+    pub attributes: Attributes,
     /// Streams of the clip.
     pub streams: Vec<ClipStream>,
 }
@@ -144,10 +146,19 @@ pub fn summarise(data: &Dataset) -> Result<Summary> {
     for label in manifest.clips.iter().filter_map(|clip| clip.label) {
         classes[label as usize].clips += 1;
     }
+    let none: BTreeMap<Subset, usize> = manifest
+        .clips
+        .iter()
+        .flat_map(|clip| clip.subsets.iter().cloned())
+        .chain([Subset::Train, Subset::Test])
+        .map(|subset| (subset, 0))
+        .collect();
     let splits = manifest.splits.iter().enumerate().map(|(split, name)| {
-        let count = |subset| manifest.clips.iter().filter(|clip| clip.subsets[split] == subset).count();
-        let (train, test, unused) = (count(Subset::Train), count(Subset::Test), count(Subset::Unused));
-        SplitSummary { name: name.clone(), train, test, unused }
+        let mut subsets = none.clone();
+        for subset in manifest.clips.iter().filter_map(|clip| clip.subsets.get(split)) {
+            subsets.entry(subset.clone()).and_modify(|clips| *clips += 1);
+        }
+        SplitSummary { name: name.clone(), subsets }
     });
     let mut streams = Vec::new();
     for stream in &manifest.streams {
@@ -170,7 +181,9 @@ pub fn summarise(data: &Dataset) -> Result<Summary> {
     }
     Ok(Summary {
         dataset: manifest.dataset.clone(),
+        attributes: manifest.attributes.clone(),
         clips: manifest.clips.len(),
+        unlabelled: manifest.clips.iter().filter(|clip| clip.label.is_none()).count(),
         classes,
         splits: splits.collect(),
         groups: manifest.groups.values().collect::<BTreeSet<_>>().len(),
@@ -221,6 +234,7 @@ pub fn summarise_clip(data: &Dataset, number: usize) -> Result<ClipSummary> {
         label: clip.label,
         class: clip.label.map(|label| manifest.classes[label as usize].clone()),
         group: manifest.groups.get(&clip.id).cloned(),
+        attributes: clip.attributes.clone(),
         subsets: manifest.splits.iter().cloned().zip(clip.subsets.iter().cloned()).collect(),
         streams,
     })

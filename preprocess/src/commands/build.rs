@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clipshard::{Codec, Filter};
 use serde_json::{Value, json};
+use ucfpack::attributes::read_attributes;
 use ucfpack::console::{self, Page};
 use ucfpack::pack::Estimate;
 use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind, build};
@@ -22,7 +23,7 @@ use super::threads::{processors, use_threads};
 use crate::cli::{BuildArgs, CheckArg, CodecArg, DatasetArg, FlowDevice, FlowSize, LayoutArg};
 
 /// Default level of zstd and LZ4-HC.
-const DEFAULT_LEVEL: i32 = 9;
+pub const DEFAULT_LEVEL: i32 = 9;
 /// Default side of flow images: the input size of the networks.
 const DEFAULT_FLOW_SIDE: u16 = 224;
 /// Number of skipped clips that a summary names.
@@ -111,15 +112,9 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
         dataset: dataset(args.dataset),
         lists: args.lists.clone(),
         location,
-        layout: match args.layout {
-            LayoutArg::Auto => None,
-            LayoutArg::Feichtenhofer => Some(Layout::Feichtenhofer),
-            LayoutArg::GpuFlow => Some(Layout::GpuFlow),
-            LayoutArg::Jeffreyyihuang => Some(Layout::Jeffreyyihuang),
-            LayoutArg::Tsn => Some(Layout::Tsn),
-            LayoutArg::Mmaction2 => Some(Layout::Mmaction2),
-        },
+        layout: layout(args.layout),
         video,
+        attributes: args.attributes.as_deref().map(read_attributes).transpose()?.unwrap_or_default(),
         classes: args.classes.clone(),
         rgb: stream(rgb_codec, rgb_geometry),
         flow: stream(flow_codec, flow_geometry),
@@ -138,10 +133,31 @@ fn build_options(args: &BuildArgs) -> Result<BuildOptions, Error> {
     })
 }
 
+/// Returns the layout of a frame tree, or `None` to recognise it.
+pub fn layout(arg: LayoutArg) -> Option<Layout> {
+    match arg {
+        LayoutArg::Auto => None,
+        LayoutArg::Feichtenhofer => Some(Layout::Feichtenhofer),
+        LayoutArg::GpuFlow => Some(Layout::GpuFlow),
+        LayoutArg::Jeffreyyihuang => Some(Layout::Jeffreyyihuang),
+        LayoutArg::Tsn => Some(Layout::Tsn),
+        LayoutArg::Mmaction2 => Some(Layout::Mmaction2),
+    }
+}
+
 pub fn dataset(arg: DatasetArg) -> DatasetKind {
     match arg {
+        DatasetArg::Auto => DatasetKind::Auto,
         DatasetArg::Ucf101 => DatasetKind::Ucf101,
         DatasetArg::Hmdb51 => DatasetKind::Hmdb51,
+        DatasetArg::Jhmdb => DatasetKind::Jhmdb,
+        DatasetArg::Kinetics => DatasetKind::Kinetics,
+        DatasetArg::SomethingV1 => DatasetKind::SomethingV1,
+        DatasetArg::SomethingV2 => DatasetKind::SomethingV2,
+        DatasetArg::Jester => DatasetKind::Jester,
+        DatasetArg::Moments => DatasetKind::Moments,
+        DatasetArg::Diving48 => DatasetKind::Diving48,
+        DatasetArg::Mmaction2 => DatasetKind::Mmaction2,
         DatasetArg::Custom => DatasetKind::Custom,
     }
 }
@@ -161,7 +177,8 @@ pub fn gpu(device: FlowDevice, method: Option<FlowMethod>) -> Result<Option<usiz
     }
 }
 
-fn check_level(level: i32, codecs: &[Codec]) -> Result<(), Error> {
+/// Checks that the codecs have a compression level.
+pub fn check_level(level: i32, codecs: &[Codec]) -> Result<(), Error> {
     let mut used = false;
     for codec in codecs {
         let highest = match codec {
@@ -177,7 +194,7 @@ fn check_level(level: i32, codecs: &[Codec]) -> Result<(), Error> {
     if used { Ok(()) } else { Err(usage("--level needs a codec that has levels: zstd or lz4")) }
 }
 
-fn codec(arg: CodecArg) -> Codec {
+pub fn codec(arg: CodecArg) -> Codec {
     match arg {
         CodecArg::Jpeg => Codec::Jpeg,
         CodecArg::Zstd => Codec::Zstd,

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use clipshard::{Dataset, Error as FormatError, VerifyDepth};
+use clipshard::{Attributes, Dataset, Error as FormatError, Subset, VerifyDepth};
 use serde_json::json;
 use ucfpack::Error;
+use ucfpack::attributes::show_attributes;
 use ucfpack::console::{self, Page};
-use ucfpack::inspect::{ClipSummary, RecordSummary, Summary, find_clip, summarise, summarise_clip};
+use ucfpack::inspect::{ClipSummary, RecordSummary, SplitSummary, Summary, find_clip, summarise, summarise_clip};
 use ucfpack::progress::Progress;
 use ucfpack::quantity::{counted, show_bytes, show_count};
 use ucfpack::sheet::write_sheet;
@@ -87,17 +88,17 @@ pub fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     }
     if let Some(number) = clip {
         let summary = summarise_clip(&data, number)?;
-        if args.json { console::write_json(&json!(summary))? } else { show_clip(&summary).write_result()? }
+        if args.json { console::write_json(&summary)? } else { show_clip(&summary).write_result()? }
     } else {
         let summary = summarise(&data)?;
-        if args.json { console::write_json(&json!(summary))? } else { show_summary(&summary).write_result()? }
+        if args.json { console::write_json(&summary)? } else { show_summary(&summary).write_result()? }
     }
     Ok(())
 }
 
 fn show_summary(summary: &Summary) -> Page {
     let mut page = Page::default();
-    let Summary { dataset, clips, classes, splits, groups, streams, build, .. } = summary;
+    let Summary { dataset, attributes, clips, unlabelled, classes, splits, groups, streams, build, .. } = summary;
     let groups = if *groups > 0 { format!(", {}", counted(*groups as u64, "group", "groups")) } else { String::new() };
     page.line(format_args!(
         "{dataset}: {}, {}, {}, {}{groups}",
@@ -127,16 +128,7 @@ fn show_summary(summary: &Summary) -> Page {
         ));
     }
     page.gap();
-    page.line(format_args!("{:<8}{:>8}{:>8}{:>8}", "split", "train", "test", "unused"));
-    for split in splits {
-        page.line(format_args!(
-            "{:<8}{:>8}{:>8}{:>8}",
-            split.name,
-            show_count(split.train as u64),
-            show_count(split.test as u64),
-            show_count(split.unused as u64)
-        ));
-    }
+    show_splits(&mut page, splits);
     if classes.len() <= CLASSES_SHOWN {
         page.gap();
         page.line(format_args!("{:>5}  {:<28}{:>8}", "label", "class", "clips"));
@@ -158,6 +150,9 @@ fn show_summary(summary: &Summary) -> Page {
                 most.clips
             ));
         }
+    }
+    if *unlabelled > 0 {
+        page.line(format_args!("{:>5}  {:<28}{:>8}", "-", "(no label)", show_count(*unlabelled as u64)));
     }
     let shards: Vec<_> = streams.iter().flat_map(|stream| &stream.shards).collect();
     if shards.len() <= SHARDS_SHOWN {
@@ -182,7 +177,37 @@ fn show_summary(summary: &Summary) -> Page {
         let text = value.as_str().map_or_else(|| plain(value), str::to_owned);
         page.line(format_args!("  {key}: {text}"));
     }
+    if !attributes.is_empty() {
+        page.gap();
+        show_attribute_lines(&mut page, attributes);
+    }
     page
+}
+
+/// Adds a table of the splits, with a column for each subset.
+fn show_splits(page: &mut Page, splits: &[SplitSummary]) {
+    let row = |name: &str, cells: &[(&Subset, String)]| {
+        let cells = cells.iter().map(|(subset, text)| format!("{text:>0$}", subset.name().chars().count().max(6) + 2));
+        format!("{name:<8}{}", cells.collect::<String>())
+    };
+    if let Some(first) = splits.first() {
+        page.line(row("split", &first.subsets.keys().map(|subset| (subset, subset.to_string())).collect::<Vec<_>>()));
+    }
+    for split in splits {
+        let cells: Vec<_> = split.subsets.iter().map(|(subset, clips)| (subset, show_count(*clips as u64))).collect();
+        page.line(row(&split.name, &cells));
+    }
+}
+
+/// Adds the attributes of the dataset or of a clip, one per line.
+fn show_attribute_lines(page: &mut Page, attributes: &Attributes) {
+    if attributes.is_empty() {
+        return;
+    }
+    page.line("attributes");
+    for (key, value) in show_attributes(attributes) {
+        page.line(format_args!("  {key}: {value}"));
+    }
 }
 
 fn show_clip(clip: &ClipSummary) -> Page {
@@ -191,8 +216,7 @@ fn show_clip(clip: &ClipSummary) -> Page {
         (Some(label), Some(class)) => page.line(format_args!("{}: class {label} {class}", clip.clip)),
         _ => page.line(format_args!("{}: without a label", clip.clip)),
     }
-    let subsets: Vec<String> =
-        clip.subsets.iter().map(|(split, subset)| format!("{split} {}", plain(&json!(subset)))).collect();
+    let subsets: Vec<String> = clip.subsets.iter().map(|(split, subset)| format!("{split} {subset}")).collect();
     page.line(format_args!("splits: {}", subsets.join(", ")));
     if let Some(group) = &clip.group {
         page.line(format_args!("group: {group}"));
@@ -211,6 +235,7 @@ fn show_clip(clip: &ClipSummary) -> Page {
             show_bytes(records.bytes)
         ));
     }
+    show_attribute_lines(&mut page, &clip.attributes);
     page
 }
 

@@ -9,16 +9,22 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Setting {
+    /// Attributes of the dataset.
+    Attributes,
     /// Check of source files.
     Check,
     /// Classes to keep.
     Classes,
     /// Number of clips per class of a synthetic dataset.
     Clips,
+    /// Codec of a recoded stream.
+    Codec,
     /// Format of the split lists.
     Dataset,
     /// Device that computes flow.
     Device,
+    /// Filter of a recoded stream.
+    Filter,
     /// Root of the flow images.
     Flow,
     /// Codec of flow.
@@ -39,6 +45,8 @@ pub enum Setting {
     Level,
     /// Split lists.
     Lists,
+    /// Whether to accept clips that other versions packed.
+    OtherVersions,
     /// Whether to replace an existing output.
     Overwrite,
     /// Part of a build.
@@ -59,6 +67,10 @@ pub enum Setting {
     ShardSize,
     /// Size of synthetic images.
     Size,
+    /// Whether to skip clips that the dataset has already.
+    SkipExisting,
+    /// Subsets of the clips to copy.
+    Subset,
     /// Root of both streams.
     Tree,
 }
@@ -67,11 +79,14 @@ impl Setting {
     /// Returns the name of the field that holds the setting.
     pub fn field(self) -> &'static str {
         match self {
+            Self::Attributes => "attributes",
             Self::Check => "check",
             Self::Classes => "classes",
             Self::Clips => "clips",
+            Self::Codec => "codec",
             Self::Dataset => "dataset",
             Self::Device => "video.gpu",
+            Self::Filter => "filter",
             Self::Flow => "location.flow",
             Self::FlowCodec => "flow.codec",
             Self::FlowMethod => "video.flow",
@@ -82,6 +97,7 @@ impl Setting {
             Self::Layout => "layout",
             Self::Level => "level",
             Self::Lists => "lists",
+            Self::OtherVersions => "other_versions",
             Self::Overwrite => "overwrite",
             Self::Part => "part",
             Self::Quality | Self::RgbQuality => "video.quality",
@@ -91,6 +107,8 @@ impl Setting {
             Self::ShardSize => "shard_bytes",
             Self::ShortSide => "video.short_side",
             Self::Size => "width",
+            Self::SkipExisting => "skip_existing",
+            Self::Subset => "subsets",
             Self::Tree => "location",
         }
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use clipshard::ImageSize;
+use clipshard::{Attributes, ImageSize};
 
 use super::options::ExtractOptions;
 use crate::error::{ClipError, Error, Result};
@@ -36,6 +36,8 @@ pub(super) struct Made {
     pub images: u64,
     pub bytes: u64,
     pub notes: Vec<String>,
+    /// Attributes that were measured on the video.
+    pub measured: Attributes,
 }
 
 /// Decodes a video and writes the images of its clip.
@@ -76,7 +78,7 @@ pub(super) fn extract_clip(
             let _ = fs::remove_dir_all(&place);
         }
     })?;
-    made.notes = seen.notes;
+    (made.notes, made.measured) = (seen.notes, seen.attributes);
     for kind in kinds {
         put(&folder(kind), &options.out.join(FOLDERS[kind]).join(&listed.id))?;
     }

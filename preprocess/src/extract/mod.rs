@@ -4,9 +4,10 @@
 //! [`extract`] takes [`ExtractOptions`] and returns an [`ExtractReport`]. Each clip is written to a
 //! temporary folder and moved into place when it is complete, its RGB frames last (`clip`). A
 //! record of the settings stays in the tree, so that a later run continues it only with the same
-//! settings (`record`).
+//! settings (`record`). A list keeps the labels, splits and attributes (`list`).
 
 mod clip;
+mod list;
 mod options;
 mod record;
 
@@ -16,14 +17,17 @@ use std::mem;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use clipshard::Attributes;
 use rayon::prelude::*;
 
 use self::clip::{PARTIAL, extract_clip, is_whole};
+use self::list::{read_list, write_list};
 use self::record::{DEVICE, ExtractRecord, FLOW_METHOD, QUALITY, SHORT_SIDE, SourceVideo};
 use crate::clip::Absence;
 use crate::error::{ClipError, Error, NotWhole, Problem, Result, Setting, Skipped};
 use crate::export::check_name;
 use crate::lists::{ListedClip, Lists};
+use crate::pack::described::{Contradictions, Described, describe, only_measured};
 use crate::pack::{DatasetKind, lists_missing};
 use crate::place::lock::OutputLock;
 use crate::place::name::{self, EXTRACT_FILE, is_fragment};
@@ -74,7 +78,8 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     report.some_classes = lists.present_classes(scan.clips.iter().map(is_missing));
     let some_classes = report.some_classes.clone();
     let not_whole = |faults| Err(Error::NotWhole(NotWhole::new(faults, asked, input.shown(), some_classes.clone())));
-    let (tasks, mut faults) = tasks(&lists, scan, options, &mut report);
+    let mut found = Found::default();
+    let (tasks, mut faults) = tasks(&lists, scan, options, (&mut report, &mut found));
     faults.extend(strangers);
     if !faults.is_empty() && !options.keep_going {
         return not_whole(faults);
@@ -83,12 +88,15 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     fs::create_dir_all(out).map_err(Error::io(out, "cannot create the folder"))?;
     let _ = fs::remove_dir_all(out.join(PARTIAL));
     record.write(out)?;
-    let outcome = run(&tasks, video, options, &mut report, watch);
+    let outcome = run(&tasks, video, options, (&mut report, &mut found), watch);
     let _ = fs::remove_dir_all(out.join(PARTIAL));
     let clips = report.clips + report.kept;
     if clips == 0 {
         remove_empty(out);
+    } else {
+        write_list(out, &lists, &found.attributes)?;
     }
+    report.notes.extend(found.contradictions.note());
     let mut damaged = match outcome {
         Err(Error::Interrupted) if clips > 0 => {
             return Err(Error::InterruptedTree { clips, folder: out.clone() });
@@ -104,6 +112,23 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     report.skipped.sort_by(|a, b| a.clip.cmp(&b.clip));
     report.notes.sort();
     Ok(report)
+}
+
+/// The knowledge about the clips of the tree.
+#[derive(Default)]
+struct Found {
+    /// The attributes of complete clips, by id.
+    attributes: BTreeMap<String, Attributes>,
+    contradictions: Contradictions,
+}
+
+impl Found {
+    /// Adds a clip whose images are complete.
+    fn add(&mut self, listed: &ListedClip, measured: &Attributes) {
+        let Described { attributes, contradiction } = describe(&listed.attributes, measured);
+        self.contradictions.add(&listed.id, contradiction);
+        self.attributes.insert(listed.id.clone(), attributes);
+    }
 }
 
 /// Returns the record of everything that decides the images of the tree.
@@ -134,14 +159,18 @@ fn tasks<'a>(
     lists: &'a Lists,
     scan: Scan,
     options: &ExtractOptions,
-    report: &mut ExtractReport,
+    (report, found): (&mut ExtractReport, &mut Found),
 ) -> (Vec<(&'a ListedClip, VideoFile)>, Vec<Skipped>) {
     let (mut tasks, mut faults) = (Vec::new(), Vec::new());
+    let earlier = read_list(&options.out);
     for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
         match scanned.files {
             Ok(FoundClip::Video(file)) => {
                 if is_whole(&options.out, &listed.id, file.frames, options.video.flow.is_some()) {
                     report.kept += 1;
+                    // Only an earlier run knows the size of the video.
+                    let measured = earlier.get(&listed.id).map(only_measured);
+                    found.add(listed, &measured.unwrap_or_else(|| file.attributes(file.frames, None)));
                 } else {
                     tasks.push((listed, file));
                 }
@@ -164,7 +193,7 @@ fn run(
     tasks: &[(&ListedClip, VideoFile)],
     video: &VideoDecoder,
     options: &ExtractOptions,
-    report: &mut ExtractReport,
+    (report, found): (&mut ExtractReport, &mut Found),
     watch: Watch<'_>,
 ) -> Result<Vec<Skipped>> {
     let flow_planes = if options.video.flow.is_some() { u64::from(StreamKind::Flow.planes()) } else { 0 };
@@ -175,16 +204,17 @@ fn run(
     // If every thread has a clip, threads must not help each other with flow: a thread that waits
     // for help would start another clip.
     let threads = if tasks.len() < rayon::current_num_threads() { rayon::current_num_threads() } else { 1 };
-    let totals = Mutex::new((report, Vec::new()));
+    let totals = Mutex::new((report, found, Vec::new()));
     let outcome = tasks.par_iter().try_for_each_init(
         || VideoEncoder::new(video.clone(), false, threads),
         |encoder, (listed, file)| {
             let made = extract_clip(encoder, listed, file, options, watch);
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-            let (report, damaged) = &mut *totals;
+            let (report, found, damaged) = &mut *totals;
             match made {
                 Ok(made) => {
                     watch.progress.add(Work { clips: 1, images: images_of(file), bytes: file.bytes });
+                    found.add(listed, &made.measured);
                     report.clips += 1;
                     report.images += made.images;
                     report.bytes += made.bytes;
@@ -198,7 +228,7 @@ fn run(
     );
     watch.progress.end();
     outcome?;
-    Ok(totals.into_inner().unwrap_or_else(PoisonError::into_inner).1)
+    Ok(totals.into_inner().unwrap_or_else(PoisonError::into_inner).2)
 }
 
 /// Returns whether a folder has content, other than the lock and partly written files.

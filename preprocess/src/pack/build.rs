@@ -6,10 +6,11 @@ use std::time::Instant;
 use clipshard::{Disk, Storage};
 
 use super::job::Job;
-use super::options::{BuildOptions, DatasetKind, lists_missing};
+use super::options::{BuildOptions, lists_missing};
 use super::partial;
 use super::report::BuildReport;
 use crate::error::{Error, Problem, Result, Setting};
+use crate::lists::DatasetKind;
 use crate::place::lock::OutputLock;
 use crate::place::staging::remove_leftovers;
 use crate::place::target::{self, Place, resolved};
@@ -32,7 +33,7 @@ use crate::source::Input;
 /// ```no_run
 /// use std::sync::atomic::AtomicBool;
 ///
-/// use clipshard::{Codec, Filter};
+/// use clipshard::{Attributes, Codec, Filter};
 /// use ucfpack::pack::{BuildOptions, DatasetKind, build};
 /// use ucfpack::progress::{Progress, Watch};
 /// use ucfpack::source::Location;
@@ -46,6 +47,7 @@ use crate::source::Input;
 ///     location: Location::Videos("UCF-101".into()),
 ///     layout: None,
 ///     video: VideoOptions::default(),
+///     attributes: Attributes::new(),
 ///     classes: None,
 ///     rgb: StreamOptions {
 ///         codec: Codec::Jpeg,

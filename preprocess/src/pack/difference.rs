@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use clipshard::Attributes;
 use serde_json::Value;
 
 use crate::error::{Problem, Setting};
+
+/// Number of characters of an attribute that a message shows.
+const SHOWN: usize = 60;
 
 /// Returns a description of the first difference between the `build` entries of two manifests, or
 /// `None` if they are equal. `was` is the earlier build.
@@ -62,6 +66,27 @@ fn name_of(path: &str) -> Problem {
     setting.into()
 }
 
+/// Describes the first attribute that differs, or returns `None` if the attributes are equal. `was`
+/// are the earlier ones.
+pub(crate) fn attributes_difference(was: &Attributes, is: &Attributes) -> Option<String> {
+    if was == is {
+        return None;
+    }
+    let (was, is) = (was.to_map(), is.to_map());
+    let key = was.keys().chain(is.keys()).find(|&key| was.get(key) != is.get(key))?;
+    let shown =
+        |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), |value| shortened(&value.to_string()));
+    Some(format!("attribute {key} is {}, but was {}", shown(is.get(key)), shown(was.get(key))))
+}
+
+/// Cuts a long text.
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= SHOWN {
+        return text.to_owned();
+    }
+    format!("{}...", text.chars().take(SHOWN).collect::<String>())
+}
+
 /// Returns a message that something `is` one thing, but `was` another: "`level` is 3, but was 9".
 pub(crate) fn differs(name: impl Into<Problem>, is: &str, was: &str) -> Problem {
     name.into().then(format!(" is {is}, but was {was}"))
@@ -70,6 +95,18 @@ pub(crate) fn differs(name: impl Into<Problem>, is: &str, was: &str) -> Problem 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_attribute_that_differs_is_shown() {
+        let of = |text: &str| Attributes::from_json(text).unwrap();
+        let differs = |was: &str, is: &str| attributes_difference(&of(was), &of(is));
+        assert_eq!(differs(r#"{"a":1,"b":2}"#, r#"{"b":2, "a":1}"#), None);
+        assert_eq!(differs(r#"{"a":1}"#, r#"{"a":"x"}"#).unwrap(), "attribute a is \"x\", but was 1");
+        assert_eq!(differs("{}", r#"{"b":[1,2]}"#).unwrap(), "attribute b is [1,2], but was absent");
+        let long = format!(r#"{{"c":"{}"}}"#, "é".repeat(100));
+        let expected = format!("attribute c is absent, but was \"{}...", "é".repeat(59));
+        assert_eq!(differs(&long, "{}").unwrap(), expected);
+    }
 
     type Change = fn(&mut BTreeMap<String, Value>);
 

@@ -141,7 +141,7 @@ impl<'a> ClipEncoder<'a> {
             }
             Ok(())
         })?;
-        encoded.notes = seen.notes;
+        (encoded.notes, encoded.measured) = (seen.notes, seen.attributes);
         Ok(encoded)
     }
 }

@@ -1,6 +1,6 @@
 //! An encoded clip.
 
-use clipshard::EncodedRecord;
+use clipshard::{Attributes, EncodedRecord};
 
 /// The records of a clip, ready to be written.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(crate) struct EncodedClip {
     pub images: u64,
     /// Remarks about a video.
     pub notes: Vec<String>,
+    /// Attributes that were measured on a video.
+    pub measured: Attributes,
     /// Whether the number of channels of some image differs from its stream's (colour flow, grey
     /// RGB).
     pub odd_channels: bool,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use clipshard::{Shard, ShardInfo, ShardMetadata, VerifyDepth, check_shards};
+use clipshard::{Attributes, Shard, ShardInfo, ShardMetadata, VerifyDepth, check_shards};
 
 use super::plan::{StreamPlan, shard_file};
 use crate::error::{Error, Result};
@@ -13,11 +13,17 @@ use crate::lists::ListedClip;
 use crate::progress::{Watch, Work};
 use crate::stream::StreamKind;
 
-/// A finished shard: its entry of the manifest, and the number of frames of each planned clip in
-/// it.
+/// A finished shard: its entry of the manifest, and the planned clips in it, by number.
 pub(crate) struct FinishedShard {
     pub info: ShardInfo,
-    pub frames: HashMap<usize, u32>,
+    pub clips: HashMap<usize, FinishedClip>,
+}
+
+/// A clip in a finished shard.
+pub(crate) struct FinishedClip {
+    pub frames: u32,
+    /// Its attributes, as in the shard.
+    pub attributes: Attributes,
 }
 
 /// The finished shards of one stream, by number.
@@ -103,23 +109,25 @@ fn judge(
 ) -> Result<FinishedShard, String> {
     let shard = Shard::open(path).map_err(|error| error.to_string())?;
     let mut of_all = shard.metadata().map_err(|error| error.to_string())?;
-    (of_all.clips, of_all.groups) = (Vec::new(), BTreeMap::new());
+    let described = std::mem::take(&mut of_all.clips);
+    of_all.groups = BTreeMap::new();
     let other = || "it belongs to another build".to_owned();
     if *shard.spec() != kind.spec() || of_all != *metadata {
         return Err(other());
     }
-    let mut frames = HashMap::new();
-    for (place, id) in shard.clip_ids().enumerate() {
+    let mut clips = HashMap::new();
+    for ((place, id), described) in shard.clip_ids().enumerate().zip(described) {
         let clip = *numbers.get(id).ok_or_else(other)?;
         if plan.shard_of[clip] != number {
             return Err(other());
         }
-        frames.extend(shard.frame_count(place).map(|frames| (clip, frames)));
+        let attributes = described.attributes;
+        clips.extend(shard.frame_count(place).map(|frames| (clip, FinishedClip { frames, attributes })));
     }
     let progress = |bytes| watch.progress.add(Work { bytes, ..Work::default() });
     if let Some(damage) = check_shards(&[&shard], VerifyDepth::Checksums, &progress).damage.into_iter().flatten().next()
     {
         return Err(damage.to_string());
     }
-    Ok(FinishedShard { info: shard.info(), frames })
+    Ok(FinishedShard { info: shard.info(), clips })
 }

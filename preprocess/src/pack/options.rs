@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use clipshard::Attributes;
 use serde_json::{Value, json};
 
 use super::part::Part;
 use crate::error::{Error, Problem, Result, Setting};
-use crate::lists::Lists;
+use crate::lists::{DatasetKind, Lists};
 use crate::source::{Input, Layout, Location};
 use crate::stored::{Check, StreamOptions};
 use crate::stream::StreamKind;
@@ -21,8 +22,8 @@ pub struct BuildOptions {
     pub out: PathBuf,
     /// The kind of dataset, which decides how split lists are read.
     pub dataset: DatasetKind,
-    /// Folder of the official split lists, or the CSV file of a custom dataset. If a custom dataset
-    /// has none, each folder is a class.
+    /// Split lists: their folder, or one of their files. If a custom dataset has none, each folder
+    /// is a class.
     pub lists: Option<PathBuf>,
     /// The place of the frame tree or videos.
     pub location: Location,
@@ -30,6 +31,9 @@ pub struct BuildOptions {
     pub layout: Option<Layout>,
     /// How videos become images. Ignored for frame trees.
     pub video: VideoOptions,
+    /// Attributes of the dataset, such as its licence. They are stored in the manifest and in all
+    /// shards.
+    pub attributes: Attributes,
     /// Classes to pack; `None` packs all. Their labels keep the order of the class list.
     pub classes: Option<Vec<String>>,
     /// How RGB is stored.
@@ -57,26 +61,13 @@ pub struct BuildOptions {
     pub dry_run: bool,
 }
 
-/// A kind of dataset, which decides how split lists are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DatasetKind {
-    /// UCF101: `classInd.txt`, `trainlist0N.txt` and `testlist0N.txt`.
-    Ucf101,
-    /// HMDB51: `<class>_test_splitN.txt`.
-    Hmdb51,
-    /// Your own dataset: a CSV file `path,label,split[,group]`, or one folder per class.
-    Custom,
-}
-
 impl DatasetKind {
+    /// Reads the lists. A custom dataset without lists has a class per folder of the source.
     pub(crate) fn read_lists(self, lists: Option<&Path>, source: &Input) -> Result<Lists> {
         match (self, lists) {
-            (Self::Ucf101, Some(folder)) => Lists::read_ucf101(folder),
-            (Self::Hmdb51, Some(folder)) => Lists::read_hmdb51(folder),
-            (Self::Custom, Some(file)) => Lists::read_csv(file),
+            (_, Some(path)) => self.read(path, &|| source.clip_keys()),
             (Self::Custom, None) => Lists::from_folders(&source.classed_folders()?, source.shown()),
-            (Self::Ucf101 | Self::Hmdb51, None) => Err(lists_missing()),
+            (_, None) => Err(lists_missing()),
         }
     }
 }

@@ -10,7 +10,7 @@ use clipshard::{Attributes, Codec, Subset};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::difference::{build_difference, differs};
+use super::difference::{attributes_difference, build_difference, differs};
 use super::part::Part;
 use crate::error::{Problem, Setting};
 use crate::stored::{Geometry, StreamOptions};
@@ -50,6 +50,9 @@ pub struct BuildPlan {
     pub splits: Vec<String>,
     /// Options and versions, as in the manifest.
     pub build: BTreeMap<String, Value>,
+    /// Attributes of the dataset, as in the manifest.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// Names of the streams.
     pub streams: Vec<String>,
     /// All listed clips.
@@ -71,7 +74,7 @@ pub struct PlannedClip {
     /// Group, as in the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Attributes, as in the manifest.
+    /// Attributes of the lists. Those of a video are known only when it is decoded.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
     /// Nominal number of frames in each stream.
@@ -89,6 +92,9 @@ impl BuildPlan {
     pub(crate) fn difference(&self, other: &Self) -> Option<Problem> {
         if let Some(what) = build_difference(&self.build, &other.build) {
             return Some(what);
+        }
+        if let Some(what) = attributes_difference(&self.attributes, &other.attributes) {
+            return Some(Problem::from(Setting::Attributes).then(format!(": {what}")));
         }
         if self.dataset != other.dataset {
             return Some(differs(Setting::Dataset, &other.dataset, &self.dataset));
@@ -116,7 +122,12 @@ impl BuildPlan {
         let pairs = self.clips.iter().zip(&other.clips);
         if let Some((mine, theirs)) = pairs.into_iter().find(|(mine, theirs)| mine != theirs) {
             let what = if mine.id == theirs.id {
-                format!("the lists or the source changed: clip {} has {theirs}, but had {mine}", mine.id)
+                match mine.difference(theirs) {
+                    Some(what) => format!("the lists changed: clip {}: {what}", mine.id),
+                    None => {
+                        format!("the lists or the source changed: clip {} has {theirs}, but had {mine}", mine.id)
+                    }
+                }
             } else {
                 format!("the lists or the source changed: there is clip {} instead of {}", theirs.id, mine.id)
             };
@@ -127,6 +138,14 @@ impl BuildPlan {
     }
 }
 
+impl PlannedClip {
+    /// Describes the first attribute that differs, if nothing else does.
+    fn difference(&self, other: &Self) -> Option<String> {
+        let same = Self { attributes: self.attributes.clone(), ..other.clone() } == *self;
+        attributes_difference(&self.attributes, &other.attributes).filter(|_| same)
+    }
+}
+
 impl std::fmt::Display for PlannedClip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let whole = if self.whole { "complete" } else { "incomplete" };
@@ -134,8 +153,7 @@ impl std::fmt::Display for PlannedClip {
         let frames = self.frames.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
         let bytes = self.video_bytes.map_or_else(String::new, |bytes| format!(", a video of {bytes} bytes"));
         let label = self.label.map_or_else(|| "no label".into(), |label| format!("label {label}"));
-        write!(f, "{label}{group}, {frames} frames{bytes}, {whole}")?;
-        if self.attributes.is_empty() { Ok(()) } else { write!(f, ", attributes {}", self.attributes) }
+        write!(f, "{label}{group}, {frames} frames{bytes}, {whole}")
     }
 }
 

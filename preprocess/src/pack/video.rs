@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use clipshard::{Attributes, DecodingBudget, Disk, ShardMetadata, Subset};
+use clipshard::{DecodingBudget, Disk, ShardMetadata, Subset};
 use serde_json::json;
 
 use super::encode::{ClipEncoder, EncodeSetup, ReadClip};
@@ -111,10 +111,10 @@ fn write(
         subsets: vec![Subset::Unused],
         group: None,
         row: None,
-        attributes: Attributes::new(),
+        attributes: encoded.measured.clone(),
     };
     let plans = vec![StreamPlan { shard_of: vec![0], nominal_bytes: 0 }; streams.len()];
     let mut writer = Writer::new(Arc::new(Disk), dir, streams.iter().map(|(kind, _)| *kind), &plans, &metadata);
-    writer.add(0, &listed, &encoded.streams)?;
+    writer.add(0, &listed, &listed.attributes, &encoded.streams)?;
     Ok(writer.finish()?.write(dir)?)
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use clipshard::{Clip, EncodedRecord, Manifest, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage, Stream};
+use clipshard::{
+    Attributes, Clip, EncodedRecord, Manifest, ShardClip, ShardInfo, ShardMetadata, ShardWriter, Storage, Stream,
+};
 
+use super::difference::attributes_difference;
 use super::plan::{StreamPlan, shard_file};
-use crate::error::Result;
+use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::ListedClip;
 use crate::stream::StreamKind;
 
@@ -56,23 +59,46 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds the frames of a clip in a shard that was finished earlier.
-    pub fn keep_clip(&mut self, clip: usize, listed: &ListedClip, stream: usize, frames: u32) {
+    pub fn keep_clip(
+        &mut self,
+        clip: usize,
+        listed: &ListedClip,
+        attributes: &Attributes,
+        stream: usize,
+        frames: u32,
+    ) -> Result<()> {
         let name = self.streams[stream].kind.name();
-        self.clip(clip, listed).frames.insert(name.to_owned(), frames);
+        self.clip(clip, listed, attributes)?.frames.insert(name.to_owned(), frames);
+        Ok(())
     }
 
-    fn clip(&mut self, clip: usize, listed: &ListedClip) -> &mut Clip {
-        self.clips.entry(clip).or_insert_with(|| {
+    /// Returns the entry of a clip. Returns an error if a finished shard gives it other attributes,
+    /// because its video was replaced since.
+    fn clip(&mut self, clip: usize, listed: &ListedClip, attributes: &Attributes) -> Result<&mut Clip> {
+        let clip = self.clips.entry(clip).or_insert_with(|| {
             self.groups.extend(listed.id_and_group());
             let mut clip = Clip::new(listed.id.clone(), listed.label, listed.subsets.clone());
-            clip.attributes = listed.attributes.clone();
+            clip.attributes = attributes.clone();
             clip
-        })
+        });
+        match attributes_difference(&clip.attributes, attributes) {
+            None => Ok(clip),
+            Some(difference) => {
+                let what = format!("the video of {} changed: {difference}; start again with ", listed.id);
+                Err(Error::Input(Problem::from(what).name(Setting::Overwrite)))
+            }
+        }
     }
 
     /// Adds a clip to the streams that it has records for. `clip` is its number in the plan; calls
-    /// must have ascending numbers.
-    pub fn add(&mut self, clip: usize, listed: &ListedClip, records: &[Option<Vec<EncodedRecord>>]) -> Result<()> {
+    /// must have ascending numbers. `attributes` replace those of the lists.
+    pub fn add(
+        &mut self,
+        clip: usize,
+        listed: &ListedClip,
+        attributes: &Attributes,
+        records: &[Option<Vec<EncodedRecord>>],
+    ) -> Result<()> {
         for (stream, records) in records.iter().enumerate() {
             let Some(records) = records else { continue };
             let shard = self.plans[stream].shard_of[clip];
@@ -91,10 +117,10 @@ impl<'a> Writer<'a> {
             writer.add_clip(&listed.id, records)?;
             shard_metadata.groups.extend(listed.id_and_group());
             let mut described = ShardClip::new(listed.label, listed.subsets.clone());
-            described.attributes = listed.attributes.clone();
+            described.attributes = attributes.clone();
             shard_metadata.clips.push(described);
             let (name, frames) = (out.kind.name(), records.len() as u32 / u32::from(out.kind.planes()));
-            self.clip(clip, listed).frames.insert(name.to_owned(), frames);
+            self.clip(clip, listed, attributes)?.frames.insert(name.to_owned(), frames);
         }
         Ok(())
     }

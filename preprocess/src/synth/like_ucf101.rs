@@ -107,7 +107,8 @@ pub fn make_like_ucf101(options: &LikeOptions, watch: Watch<'_>) -> Result<Build
             Ok(Held { value, bytes: weights[clip] })
         },
         |clip, records| {
-            writer.add(clip, &lists.clips[clip], &records)?;
+            let listed = &lists.clips[clip];
+            writer.add(clip, listed, &listed.attributes, &records)?;
             let images = records.iter().flatten().map(|stream| stream.len() as u64).sum();
             watch.progress.add(Work { clips: 1, images, bytes: 0 });
             Ok(())

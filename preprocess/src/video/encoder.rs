@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clip_flow::{Flow, quantise};
+use clipshard::Attributes;
 
 use super::decoder::VideoDecoder;
 use super::ffmpeg::{MOST_FRAMES, Meaning};
@@ -39,6 +40,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Seen {
     /// Remarks, such as an unexpected number of frames or warnings from ffmpeg.
     pub notes: Vec<String>,
+    /// Attributes of the clip, if the whole video was decoded.
+    pub attributes: Attributes,
 }
 
 /// Makes images from videos, reusing its memory. Each thread has its own encoder.
@@ -129,8 +132,12 @@ impl VideoEncoder {
                 "it has at least {decoded} frames, which are too many; split it into clips"
             )));
         }
-        let notes = if whole { self.judge(file, decoded, said)? } else { Vec::new() };
-        Ok(Seen { notes })
+        if !whole {
+            return Ok(Seen::default());
+        }
+        let notes = self.judge(file, decoded, said)?;
+        let attributes = file.attributes(decoded, first_size);
+        Ok(Seen { notes, attributes })
     }
 
     /// Returns notes about a video that was decoded to its end, or its fault. Missing frames are

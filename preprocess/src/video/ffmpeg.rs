@@ -2,18 +2,12 @@
 //! them so that they output each frame exactly once.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::container::{self, Verdict};
-
-use super::process::{Process, cannot_start};
-use crate::error::{ClipError, Error, Problem, Result, Setting, machine_fault};
+use super::process::cannot_start;
+use crate::error::{ClipError, Error, Problem, Result, Setting};
 
 /// The installed ffmpeg.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +20,6 @@ pub struct Ffmpeg {
 
 /// Limit for the frames of a clip: a week at 25 frames per second.
 pub(crate) const MOST_FRAMES: u32 = 1 << 24;
-/// Limit for the bytes of ffprobe's output about one stream.
-const MOST_ANSWER: u64 = 1 << 20;
 
 impl Ffmpeg {
     /// Finds ffmpeg and ffprobe on the PATH.
@@ -62,68 +54,15 @@ impl Ffmpeg {
 }
 
 /// The first real video stream. Cover art, thumbnails and other attached pictures do not count.
-const VIDEO_STREAM: &str = "V:0";
+pub(super) const VIDEO_STREAM: &str = "V:0";
 
 /// Formats that contain their own frames. Playlists (HLS, DASH, concat) and image sequences refer
 /// to other files and are not allowed.
 const FORMATS: &str = "avi,mov,matroska,webm,mpegts,mpeg,mpegvideo,m4v,asf,flv,live_flv,ogg,h264,hevc";
 
 /// Adds the file to read, and forbids all other files and formats.
-fn input(command: &mut Command, video: &Path) {
+pub(super) fn input(command: &mut Command, video: &Path) {
     command.args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i"]).arg(url(video));
-}
-
-/// The information that a file gives about its video without decoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Probed {
-    /// Number of packets in its video stream. The number of frames can differ slightly, because a
-    /// few frames may be hidden, empty or duplicated.
-    pub packets: u32,
-    /// Number of frames in the header, if it has one. It is a hint: cutting without re-encoding
-    /// leaves it too high, and streaming leaves it open.
-    pub header_frames: Option<u32>,
-}
-
-/// Reads the packets of a video file without decoding them.
-pub(crate) fn probe(video: &Path, cancel: &AtomicBool) -> Result<Probed, ClipError> {
-    let unreadable = |error: io::Error| match machine_fault(&format!("cannot read {}", video.display()), error) {
-        Ok(fault) => ClipError::Work(fault),
-        Err(error) => ClipError::fault(format!("cannot read it: {error}")),
-    };
-    let damaged = |fault: &str| ClipError::fault(format!("{fault}; get the file again"));
-    let verdict = container::judge(video).map_err(unreadable)?;
-    if let Verdict::Damaged(fault) = &verdict {
-        return Err(damaged(fault));
-    }
-    let mut command = Command::new("ffprobe");
-    command.args(["-hide_banner", "-loglevel", "error", "-select_streams", VIDEO_STREAM, "-count_packets"]);
-    command.args(["-show_entries", "stream=nb_frames,nb_read_packets", "-of", "json"]);
-    input(&mut command, video);
-    let mut process = Process::start("ffprobe", command, video, patience(video), cancel)?;
-    let mut answer = Vec::new();
-    if let Err(error) = process.by_ref().take(MOST_ANSWER).read_to_end(&mut answer) {
-        return Err(process.read_fault(&error));
-    }
-    let status = process.wait()?;
-    if !status.success() {
-        let words = told(&process.words(), video);
-        return Err(refused(&words, "it is not a readable video"));
-    }
-    let document: Value = serde_json::from_slice(&answer)
-        .map_err(|error| ClipError::fault(format!("cannot parse the output of ffprobe: {error}")))?;
-    let Some(stream) = document["streams"].get(0) else {
-        return Err(ClipError::fault("it has no video stream; get the file again"));
-    };
-    let count = |key: &str| stream[key].as_str().and_then(|text| text.parse::<u64>().ok()).filter(|&frames| frames > 0);
-    let usual = |frames: u64| u32::try_from(frames).ok().filter(|&frames| frames <= MOST_FRAMES);
-    let Some(packets) = usual(count("nb_read_packets").unwrap_or(0)) else {
-        return Err(ClipError::fault(format!("it has more than {MOST_FRAMES} frames; split it into clips")));
-    };
-    let header_frames = count("nb_frames").and_then(usual);
-    match verdict {
-        Verdict::Doubtful(fault) if header_frames.is_some_and(|frames| frames > packets + 1) => Err(damaged(&fault)),
-        _ => Ok(Probed { packets, header_frames }),
-    }
 }
 
 /// Returns how long a program may take without output: long enough for a slow disk that reads one

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::ffmpeg::{Probed, probe};
+use clipshard::Attributes;
+
+use super::attributes::measured;
+use super::probe::{Probed, probe};
+use super::timing::Timing;
 use crate::clip::{Absence, MIN_FLOW_FRAMES};
 use crate::error::ClipError;
 use crate::quantity::counted;
@@ -24,6 +28,8 @@ pub struct VideoFile {
     /// Number of flow frames in the published frame tree of UCF101, one less than its RGB frames.
     /// `None` for clips of other datasets.
     pub published_flow_frames: Option<u32>,
+    /// The timestamps, if the file has some.
+    pub(super) timing: Option<Timing>,
 }
 
 impl VideoFile {
@@ -33,9 +39,16 @@ impl VideoFile {
         published_flow_frames: Option<u32>,
         cancel: &AtomicBool,
     ) -> Result<Self, ClipError> {
-        let Probed { packets, header_frames } = probe(path, cancel).map_err(|error| error.at(|| path.to_owned()))?;
+        let Probed { packets, header_frames, timing } =
+            probe(path, cancel).map_err(|error| error.at(|| path.to_owned()))?;
         let bytes = path.metadata().map_or(0, |metadata| metadata.len());
-        Ok(Self { path: path.to_owned(), bytes, frames: packets, header_frames, published_flow_frames })
+        Ok(Self { path: path.to_owned(), bytes, frames: packets, header_frames, published_flow_frames, timing })
+    }
+
+    /// Returns the attributes of a clip with `frames` decoded frames. `size` is their width and
+    /// height, if it is known.
+    pub(crate) fn attributes(&self, frames: u32, size: Option<(u16, u16)>) -> Attributes {
+        measured(self.timing.as_ref(), frames, size)
     }
 
     /// Returns an error if the video has too few frames.

@@ -5,6 +5,7 @@
 //! images with its own `VideoEncoder`, which reads frames through a pipe (`frames`), resizes them
 //! and computes flow (`flow`). Only a few frames are in memory at a time.
 
+mod attributes;
 mod container;
 mod decoder;
 mod encoder;
@@ -13,8 +14,11 @@ mod file;
 mod flow;
 mod frames;
 mod options;
+mod probe;
 mod process;
+mod timing;
 
+pub(crate) use attributes::{DURATION, FPS, FPS_FRACTION, HEIGHT, MEASURED, VARIABLE_FPS, WIDTH};
 pub use decoder::VideoDecoder;
 pub(crate) use encoder::{StreamImage, VideoEncoder, Wanted};
 pub use ffmpeg::Ffmpeg;

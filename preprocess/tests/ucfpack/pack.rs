@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use clipshard::{Codec, Filter};
+use clipshard::{Attributes, Codec, Filter};
 use ucfpack::Error;
 use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind, build};
 use ucfpack::progress::{Progress, Watch};
@@ -23,6 +23,7 @@ pub fn options(tree: &Path, lists: &Path, out: &Path) -> BuildOptions {
         location: Location::Tree(tree.into()),
         video: VideoOptions::default(),
         layout: None,
+        attributes: Attributes::new(),
         classes: None,
         rgb: stream(Codec::Jpeg, Filter::None, Geometry::Source),
         flow: stream(Codec::Zstd, Filter::Up, Geometry::Square(28)),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clipshard::{Manifest, VerifyDepth};
+use clipshard::{Clip, Manifest, VerifyDepth};
 
 use super::planned::Job;
 use crate::error::{Error, Problem, Result, Setting};
+use crate::pack::described::without_measured;
+use crate::pack::difference::attributes_difference;
 use crate::pack::part_record::PartRecord;
 use crate::pack::plan::BuildPlan;
 use crate::pack::report::{BuildReport, Totals};
@@ -29,6 +31,7 @@ impl Job<'_> {
             classes: manifest.classes.clone(),
             splits: manifest.splits.clone(),
             build: manifest.build.clone(),
+            attributes: manifest.attributes.clone(),
             part,
             ..plan.clone()
         };
@@ -37,17 +40,13 @@ impl Job<'_> {
         }
         let listed: BTreeMap<&str, usize> =
             self.lists.clips.iter().enumerate().map(|(i, clip)| (clip.id.as_str(), i)).collect();
-        let planned = |clip: &clipshard::Clip| {
-            listed.get(clip.id.as_str()).is_some_and(|&i| {
-                let expected = &self.lists.clips[i];
-                (clip.label, &clip.subsets, &clip.attributes)
-                    == (expected.label, &expected.subsets, &expected.attributes)
-                    && manifest.groups.get(&clip.id) == expected.group.as_ref()
-                    && self.files[i].is_some()
-            })
-        };
-        if let Some(clip) = manifest.clips.iter().find(|clip| !planned(clip)) {
-            return Ok(Some(format!("clip {} does not match the lists", clip.id).into()));
+        for clip in &manifest.clips {
+            let Some(&number) = listed.get(clip.id.as_str()) else {
+                return Ok(Some(format!("clip {} is not in the lists", clip.id).into()));
+            };
+            if let Some(difference) = self.clip_difference(number, clip, manifest.groups.get(&clip.id)) {
+                return Ok(Some(format!("clip {}{difference}", clip.id).into()));
+            }
         }
         if manifest.clips.len() as u64 != report.clips && !self.options.keep_going {
             return Ok(Some(
@@ -64,5 +63,18 @@ impl Job<'_> {
         }
         report.summarise(&manifest, &Totals::default());
         Ok(None)
+    }
+
+    /// Returns how a packed clip differs from the listed one, as the end of a message.
+    fn clip_difference(&self, number: usize, clip: &Clip, group: Option<&String>) -> Option<String> {
+        let expected = &self.lists.clips[number];
+        if (clip.label, &clip.subsets, group) != (expected.label, &expected.subsets, expected.group.as_ref())
+            || self.files[number].is_none()
+        {
+            return Some(" does not match the lists".into());
+        }
+        let stored = clip.attributes.clone();
+        let stored = if self.video.is_some() { without_measured(stored, &expected.attributes) } else { stored };
+        attributes_difference(&stored, &expected.attributes).map(|difference| format!(": {difference}"))
     }
 }

@@ -6,7 +6,7 @@ use super::planned::Job;
 use super::task::Task;
 use crate::error::Result;
 use crate::pack::estimate::announce;
-use crate::pack::finished::{FinishedShards, find_finished, remove_strays};
+use crate::pack::finished::{FinishedClip, FinishedShards, find_finished, remove_strays};
 use crate::pack::report::BuildReport;
 use crate::pack::writer::Writer;
 use crate::progress::{Watch, Work};
@@ -41,16 +41,18 @@ impl Round {
         Ok(Self { finished, tasks, weights })
     }
 
-    /// Adds the finished shards to a writer.
-    pub fn keep_finished(&self, job: &Job<'_>, writer: &mut Writer<'_>) {
+    /// Adds the finished shards to a writer. Returns an error if they contradict each other.
+    pub fn keep_finished(&self, job: &Job<'_>, writer: &mut Writer<'_>) -> Result<()> {
         for (stream, shards) in self.finished.iter().enumerate() {
             for (&number, shard) in shards {
                 writer.keep_shard(stream, number, shard.info.clone());
-                for (&clip, &frames) in &shard.frames {
-                    writer.keep_clip(clip, &job.lists.clips[clip], stream, frames);
+                for (&clip, finished) in &shard.clips {
+                    let FinishedClip { frames, attributes } = finished;
+                    writer.keep_clip(clip, &job.lists.clips[clip], attributes, stream, *frames)?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Reports how long videos will take, and starts the progress bar.
@@ -62,7 +64,7 @@ impl Round {
         };
         if job.video.is_some() && total.clips > 0 {
             let reads = |stream: usize, clip: usize| self.tasks[clip].as_ref().is_some_and(|task| task.read[stream]);
-            announce(job.setup(watch), &job.files, reads, job.options.jobs, watch)?;
+            announce(job.setup(watch), &job.files, reads, (job.options.jobs, job.can_resume), watch)?;
         }
         watch.progress.begin("packing", total);
         Ok(())

@@ -7,6 +7,7 @@ use super::round::Round;
 use super::task::Task;
 use crate::clip::Absence;
 use crate::error::{ClipError, Error, Problem, Result, Setting, Skipped};
+use crate::pack::described::{Contradictions, Described, describe};
 use crate::pack::encode::{ClipEncoder, ReadClip};
 use crate::pack::encoded::EncodedClip;
 use crate::pack::pipeline::{Held, Threads, run_ordered};
@@ -34,6 +35,8 @@ pub(super) struct Outcome {
     /// Clips that are too short.
     pub short: Vec<Skipped>,
     pub notes: Vec<String>,
+    /// Clips whose lists contradict their videos.
+    pub contradictions: Contradictions,
 }
 
 /// The result for one clip.
@@ -115,8 +118,10 @@ impl<'r> Run<'r> {
         let images = self.job.images(clip, Some(task));
         self.watch.progress.add(Work { clips: 1, images, bytes: encoded.bytes_in });
         outcome.notes.extend(encoded.notes.iter().map(|note| format!("{}: {note}", listed.id)));
+        let Described { attributes, contradiction } = describe(&listed.attributes, &encoded.measured);
+        outcome.contradictions.add(&listed.id, contradiction);
         if self.storing.load(Ordering::Relaxed) {
-            writer.add(clip, listed, &encoded.streams)?;
+            writer.add(clip, listed, &attributes, &encoded.streams)?;
         }
         Ok(())
     }

@@ -44,6 +44,20 @@ impl Job<'_> {
         }
     }
 
+    /// Packs all clips into the folder `set`, which has no shards yet. If that fails, the folder has
+    /// no manifest.
+    pub fn pack_into(
+        &self,
+        storage: &Arc<dyn Storage>,
+        set: &Path,
+        report: &mut BuildReport,
+        watch: Watch<'_>,
+    ) -> Result<Manifest> {
+        let (manifest, totals) = self.fill(storage, set, self.build_plan(), report, watch)?;
+        report.summarise(&manifest, &totals);
+        Ok(manifest)
+    }
+
     /// Makes the missing shards and the manifest.
     fn fill(
         &self,
@@ -56,12 +70,12 @@ impl Job<'_> {
         let round = Round::plan(self, set, report, watch)?;
         let kinds = self.streams.iter().map(|(kind, _)| *kind);
         let mut writer = Writer::new(Arc::clone(storage), set, kinds, &self.plans, &self.metadata);
-        round.keep_finished(self, &mut writer);
+        round.keep_finished(self, &mut writer)?;
         round.announce(self, watch)?;
         let outcome = Run::new(self, &round, watch).pack(&mut writer);
         watch.progress.end();
-        let Outcome { totals, faults, short, notes } = outcome?;
-        report.notes.extend(notes);
+        let Outcome { totals, faults, short, notes, contradictions } = outcome?;
+        report.notes.extend(notes.into_iter().chain(contradictions.note()));
         report.skipped.extend(short);
         self.skip(faults, report)?;
         let manifest = self.finish(writer, &**storage, set, plan, report)?;

@@ -27,7 +27,7 @@ impl Job<'_> {
         for (stream, shards) in finished.iter().enumerate() {
             let number = self.plans[stream].shard_of[clip];
             match shards.get(&number) {
-                Some(shard) if shard.frames.contains_key(&clip) => {
+                Some(shard) if shard.clips.contains_key(&clip) => {
                     in_finished = Some(shard_file(self.streams[stream].0, number));
                 }
                 Some(_) => lacking = true,
@@ -47,7 +47,7 @@ impl Job<'_> {
     pub(super) fn now_whole(&self, clip: usize, finished: &[FinishedShards]) -> Error {
         let lacks = finished.iter().enumerate().find_map(|(stream, shards)| {
             let number = self.plans[stream].shard_of[clip];
-            let shard = shards.get(&number).filter(|shard| !shard.frames.contains_key(&clip))?;
+            let shard = shards.get(&number).filter(|shard| !shard.clips.contains_key(&clip))?;
             Some(shard.info.file.clone())
         });
         let (id, shard) = (&self.lists.clips[clip].id, lacks.unwrap_or_default());
