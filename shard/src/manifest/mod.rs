@@ -316,6 +316,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "write")]
     #[test]
     fn a_manifest_comes_back_as_written() {
         let dir = tempfile::tempdir().unwrap();
@@ -385,6 +386,7 @@ mod tests {
         assert!(broken(|m| m.streams[0].spec.name = "depth".into()).contains("not listed"));
     }
 
+    #[cfg(feature = "write")]
     #[test]
     fn no_class_and_no_split_is_written_twice() {
         let refused = |change: fn(&mut Manifest)| {
