@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Deepest nesting of attributes: `{"a":[1]}` has depth 2.
@@ -41,7 +43,8 @@ impl Attributes {
     ///
     /// Returns a fault in words if the text is not one JSON object, or nests deeper than 64 levels.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let text = text.trim();
+        // JSON knows no other spaces.
+        let text = text.trim_matches([' ', '\t', '\n', '\r']);
         let raw = RawValue::from_string(text.to_owned()).map_err(|e| format!("attributes are not JSON: {e}"))?;
         Self::from_raw(raw)
     }
@@ -57,6 +60,14 @@ impl Attributes {
         Ok(Self(has_keys.then_some(raw)))
     }
 
+    /// Checks that the object can be read again: it nests no deeper than 64 levels.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if depth(self.as_json()) > MAX_DEPTH {
+            return Err(format!("attributes nest deeper than {MAX_DEPTH} levels"));
+        }
+        Ok(())
+    }
+
     /// Returns the text of the object, which is `{}` if there are no keys.
     pub fn as_json(&self) -> &str {
         self.0.as_ref().map_or("{}", |raw| raw.get())
@@ -68,58 +79,55 @@ impl Attributes {
     }
 
     /// Returns the value of a key. It parses the text, so use [`Attributes::to_map`] for many keys.
+    ///
+    /// Returns `None` also if no [`Value`] can hold what the text says, such as the number `1e999`.
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.to_map().remove(key)
+        let (_, text) = self.entries().into_iter().rfind(|(name, _)| is_key(name, key))?;
+        serde_json::from_str(text.get()).ok()
     }
 
-    /// Parses the object. If a key occurs twice, its last value counts.
+    /// Parses the object. If a key occurs twice, its last value counts. Skips what no [`Value`] can
+    /// hold, such as the number `1e999`.
     pub fn to_map(&self) -> Map<String, Value> {
-        // `from_raw` has checked the syntax and the depth.
-        serde_json::from_str(self.as_json()).unwrap_or_default()
+        let parse = |(name, text): (&RawValue, &RawValue)| {
+            Some((serde_json::from_str(name.get()).ok()?, serde_json::from_str(text.get()).ok()?))
+        };
+        self.entries().into_iter().filter_map(parse).collect()
     }
 
-    /// Sets a key. The texts of the other values stay as they are.
+    /// Sets a key. The texts of the other keys and values stay as they are.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
         let value: Value = value.into();
-        let entry = format!("{}:{value}", Value::from(key));
-        let mut text = String::from("{");
-        for (name, raw) in self.entries().into_iter().filter(|(name, _)| name != key) {
-            text.push_str(&format!("{}:{},", Value::from(name), raw.get()));
-        }
-        text.push_str(&entry);
-        text.push('}');
-        // The text is valid, because it consists of valid values.
-        self.0 = RawValue::from_string(text).ok();
+        let others = self.entries().into_iter().filter(|(name, _)| !is_key(name, key));
+        let mut texts: Vec<String> = others.map(|(name, text)| format!("{name}:{text}")).collect();
+        texts.push(format!("{}:{value}", Value::from(key)));
+        self.0 = object(&texts);
     }
 
     /// Removes a key. Returns whether it was there.
     pub fn remove(&mut self, key: &str) -> bool {
         let entries = self.entries();
-        let kept: Vec<String> = entries
-            .iter()
-            .filter(|(name, _)| name != key)
-            .map(|(name, raw)| format!("{}:{}", Value::from(name.as_str()), raw.get()))
-            .collect();
-        let is_found = kept.len() < entries.len();
+        let others = entries.iter().filter(|(name, _)| !is_key(name, key));
+        let texts: Vec<String> = others.map(|(name, text)| format!("{name}:{text}")).collect();
+        let is_found = texts.len() < entries.len();
         if is_found {
-            let text = format!("{{{}}}", kept.join(","));
-            self.0 = if kept.is_empty() { None } else { RawValue::from_string(text).ok() };
+            self.0 = object(&texts);
         }
         is_found
     }
 
-    /// Returns the keys with the texts of their values, in the order of the text.
-    fn entries(&self) -> Vec<(String, Box<RawValue>)> {
-        struct Entries(Vec<(String, Box<RawValue>)>);
-        impl<'de> Deserialize<'de> for Entries {
+    /// Returns the texts of the keys and of their values, in the order of the object.
+    fn entries(&self) -> Vec<(&RawValue, &RawValue)> {
+        struct Entries<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+        impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Visitor;
                 impl<'de> serde::de::Visitor<'de> for Visitor {
-                    type Value = Entries;
+                    type Value = Entries<'de>;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str("a JSON object")
                     }
-                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                         let mut entries = Vec::new();
                         while let Some(entry) = map.next_entry()? {
                             entries.push(entry);
@@ -130,8 +138,31 @@ impl Attributes {
                 deserializer.deserialize_map(Visitor)
             }
         }
+        // `from_raw` has checked that this is an object.
         serde_json::from_str::<Entries>(self.as_json()).map_or_else(|_| Vec::new(), |entries| entries.0)
     }
+
+    /// Returns the values by key, to compare them. A text that no [`Value`] can hold stands for itself.
+    fn values(&self) -> BTreeMap<String, Result<Value, &str>> {
+        let entries = self.entries().into_iter();
+        entries
+            .map(|(name, text)| {
+                let name = serde_json::from_str(name.get()).unwrap_or_else(|_| name.get().to_owned());
+                (name, serde_json::from_str(text.get()).map_err(|_| text.get()))
+            })
+            .collect()
+    }
+}
+
+/// Returns whether the text of a key stands for this key.
+fn is_key(name: &RawValue, key: &str) -> bool {
+    serde_json::from_str::<Cow<'_, str>>(name.get()).is_ok_and(|name| name == key)
+}
+
+/// Joins the texts of keys and values. Returns `None` if there are none.
+fn object(texts: &[String]) -> Option<Box<RawValue>> {
+    // The text is valid, because it consists of valid texts.
+    (!texts.is_empty()).then(|| RawValue::from_string(format!("{{{}}}", texts.join(","))).ok()).flatten()
 }
 
 /// Returns how deeply a valid JSON text nests.
@@ -166,7 +197,7 @@ impl From<Map<String, Value>> for Attributes {
 impl PartialEq for Attributes {
     /// Compares the values. Spaces and the order of keys do not count.
     fn eq(&self, other: &Self) -> bool {
-        self.as_json() == other.as_json() || self.to_map() == other.to_map()
+        self.as_json() == other.as_json() || self.values() == other.values()
     }
 }
 
@@ -218,7 +249,7 @@ mod tests {
 
     #[test]
     fn only_objects_of_limited_depth_are_attributes() {
-        for text in ["", "[]", "1", "{", "{}}", "{\"a\":}", "nul"] {
+        for text in ["", "[]", "1", "{", "{}}", "{\"a\":}", "nul", "\u{b}{}", "{}\u{a0}"] {
             assert!(Attributes::from_json(text).is_err(), "{text}");
             assert!(serde_json::from_str::<Attributes>(text).is_err(), "{text}");
         }
@@ -228,6 +259,20 @@ mod tests {
         assert!(serde_json::from_str::<Attributes>(&nested(100_000)).is_err());
         let quoted = format!("{{\"a\":\"\\\"{}\"}}", "[".repeat(200));
         assert_eq!(Attributes::from_json(&quoted).unwrap().get("a").unwrap().as_str().unwrap().len(), 201);
+    }
+
+    #[test]
+    fn what_no_value_can_hold_is_kept_and_counts() {
+        let text = r#"{"a":1e999,"\ud800":1,"\u00e9":2}"#;
+        let mut attributes = Attributes::from_json(text).unwrap();
+        assert_eq!((attributes.get("a"), attributes.get("\u{e9}")), (None, Some(2.into())));
+        assert_eq!(attributes.to_map().len(), 1);
+        assert_ne!(attributes, Attributes::from_json(&text.replace("999", "998")).unwrap());
+        assert_eq!(attributes, Attributes::from_json(&text.replace(',', " , ")).unwrap());
+        attributes.set("b", 3);
+        assert_eq!(attributes.as_json(), r#"{"a":1e999,"\ud800":1,"\u00e9":2,"b":3}"#);
+        assert!(attributes.remove("\u{e9}") && attributes.remove("a"));
+        assert_eq!(attributes.as_json(), r#"{"\ud800":1,"b":3}"#);
     }
 
     #[test]
