@@ -11,19 +11,29 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(open index decode manifest jpeg torch weights scores)
+[ ${#targets[@]} -gt 0 ] || targets=(open index decode round_trip manifest attributes jpeg torch weights scores)
 # The sanitizer and the coverage counters are unstable options. This variable allows them in stable
 # Rust.
 export RUSTC_BOOTSTRAP=1
-golden=shard/tests/golden attacks=shard/tests/attacks
+golden=shard/tests/golden wide=shard/tests/golden-wide attacks=shard/tests/attacks unusual=shard/tests/unusual
 for target in "${targets[@]}"; do
   corpus=fuzz/corpus/$target
   features=()
   mkdir -p "$corpus"
   case $target in
-    open|index) cp "$golden"/*.clipshard "$attacks"/*.clipshard "$corpus" ;;
-    manifest) cp "$golden"/manifest.json "$attacks"/*.json "$corpus" ;;
-    jpeg) cp shard/tests/jpeg/*.jpg "$corpus" ;;
+    open|index) cp {"$golden","$wide","$attacks","$unusual"}/*.clipshard "$corpus" ;;
+    manifest)
+      cp "$golden"/manifest.json "$attacks"/*.json "$unusual"/*.json "$corpus"
+      cp "$wide"/manifest.json "$corpus/wide.json" ;;
+    attributes)
+      printf '{"fps":29.970,"labels":[1,0],"caption":"zwei B\\u00e4ume","id":12345678901234567890123}' > "$corpus/golden"
+      printf ' { "x" : {"y":[null,true,-0.0e-7]} , "\\"":"\\\\" } ' > "$corpus/spaces" ;;
+    round_trip)
+      # Eight bytes with codec and type, filter, level, rank, three sizes and the number of frames,
+      # then samples.
+      { printf '\x06\x03\x03\x00\x11\x0a\x00\x02'; head -c 64 "$golden/wave.rgb"; } > "$corpus/depth"
+      { printf '\x12\x02\x03\x05\x04\x11\x00\x01'; head -c 64 "$golden/wave.rgb"; } > "$corpus/floats"
+      { printf '\x09\x03\x08\x01\x30\x01\x00\x05'; head -c 64 "$golden/wave.rgb"; } > "$corpus/audio" ;;
     torch)
       cp pickle/tests/goldens/* pickle/tests/scores/* train/tests/goldens/*.pickle "$corpus"
       for file in pickle/tests/goldens/*.pth; do
@@ -48,9 +58,13 @@ for target in "${targets[@]}"; do
       { printf '\x01\x0f\x0b\x02'; cat "$golden/wave.jpg"; } > "$corpus/jpeg"
       for shard in "$golden"/*.clipshard; do
         { printf '\x06\x0d\x09\x00'; tail -c +65 "$shard" | head -c 200; } > "$corpus/$(basename "$shard")"
-      done ;;
+      done
+      # A depth image of 18 x 11 pixels, and arrays of f32.
+      { printf '\x1e\x11\x0a\x00'; tail -c +65 "$wide/depth-00000.clipshard" | head -c 200; } > "$corpus/depth"
+      { printf '\xca\x04\x03\x01'; tail -c +65 "$wide/boxes-00000.clipshard" | head -c 100; } > "$corpus/boxes" ;;
     *)
-      echo "error: there is no target $target; use open, index, decode, manifest, jpeg, torch, weights or scores" >&2
+      echo "error: there is no target $target; use open, index, decode, round_trip, manifest, attributes, jpeg," \
+        "torch, weights or scores" >&2
       exit 2 ;;
   esac
   cargo fuzz run "${features[@]}" --target "$(rustc -vV | sed -n 's/^host: //p')" "$target" -- \

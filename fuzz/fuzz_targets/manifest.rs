@@ -38,5 +38,16 @@ fuzz_target!(|bytes: &[u8]| {
     if written.is_err() {
         return;
     }
-    assert_eq!(Manifest::read(folder).expect("cannot read the manifest that was written"), manifest);
+    let back = Manifest::read(folder).expect("cannot read the manifest that was written");
+    assert_eq!(back, manifest);
+    // Attributes are kept to the letter, and with them everything else.
+    assert_eq!(back.to_json(), manifest.to_json());
+    for (back, clip) in back.clips.iter().zip(&manifest.clips) {
+        assert_eq!(back.attributes.as_json(), clip.attributes.as_json());
+        assert!(clip.label.is_none_or(|label| (label as usize) < manifest.classes.len()));
+        assert!(clip.subsets.iter().all(|subset| (1..=255).contains(&subset.name().len())));
+    }
+    for stream in manifest.streams.iter().filter(|stream| stream.unknown_features().is_empty()) {
+        assert!(stream.spec.planes > 0 && stream.spec.array.is_some() == (stream.spec.channels == 0));
+    }
 });

@@ -19,6 +19,11 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(frames * u64::from(shard.spec().planes), shard.records());
         let ids: usize = shard.clip_ids().map(str::len).sum();
         assert!(ids < bytes.len());
-        let _ = shard.metadata();
+        let Ok(metadata) = shard.metadata() else { return };
+        assert_eq!(metadata.clips.len(), shard.clip_count());
+        for clip in &metadata.clips {
+            assert!(clip.label.is_none_or(|label| (label as usize) < metadata.classes.len()));
+            assert_eq!(clip.subsets.len(), metadata.splits.len());
+        }
     }
 });

@@ -87,6 +87,27 @@ pub fn reseal(bytes: &mut [u8]) {
     bytes[length - TRAILER_BYTES..].copy_from_slice(trailer.as_bytes());
 }
 
+/// Returns a shard of one clip `a` with one record, with valid checksums.
+///
+/// `header` and `entry` have the fields that a target chooses. The others are set.
+pub fn shard_of(header: &Header, entry: &IndexEntry, stored: &[u8]) -> Vec<u8> {
+    let metadata = br#"{"dataset":"","classes":[],"splits":[],"build":{},"clips":[{"subsets":[]}]}"#;
+    let mut bytes = [header.as_bytes(), stored].concat();
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let mut entry = *entry;
+    entry.offset = (HEADER_BYTES as u64).into();
+    entry.stored_bytes = (stored.len() as u32).into();
+    let mut clip = ClipEntry::read_from_bytes(&[0; CLIP_ENTRY_BYTES]).expect("its size");
+    (clip.records, clip.name_bytes) = (1.into(), 1.into());
+    let mut trailer = Trailer::read_from_bytes(&[0; TRAILER_BYTES]).expect("its size");
+    trailer.index_offset = (bytes.len() as u64).into();
+    (trailer.records, trailer.clips, trailer.names_bytes) = (1.into(), 1.into(), 1.into());
+    trailer.metadata_bytes = (metadata.len() as u32).into();
+    bytes.extend([entry.as_bytes(), clip.as_bytes(), b"a", metadata, trailer.as_bytes()].concat());
+    reseal(&mut bytes);
+    bytes
+}
+
 /// Returns a zip archive in the form of `torch.save`, with the given pickle and a storage `0` of 16
 /// bytes.
 pub fn archive(pickle: &[u8]) -> Vec<u8> {
