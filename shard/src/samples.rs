@@ -63,6 +63,7 @@ impl SampleType {
         }
     }
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn is_u8(&self) -> bool {
         *self == Self::U8
     }

@@ -129,7 +129,9 @@ pub fn check_shards(shards: &[&Shard], depth: VerifyDepth, progress: &(dyn Fn(u6
     let mut found = CheckedShards { records: 0, damage: shards.iter().map(|_| Vec::new()).collect() };
     for (at, (records, of_clip)) in checked {
         found.records += records;
-        of_clip.into_iter().for_each(|error| add(&mut found.damage[at], error));
+        for error in of_clip {
+            add(&mut found.damage[at], error);
+        }
     }
     found
 }

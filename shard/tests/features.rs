@@ -28,6 +28,9 @@ const RECORDS: [(&str, usize, usize, usize, Codec, u32); 15] = [
 
 const SHARDS: [&str; 3] = ["rgb-00000.clipshard", "flow-00000.clipshard", "flow-00001.clipshard"];
 
+/// A shard in the memory of the program itself.
+static BYTES: &[u8] = include_bytes!("golden/rgb-00000.clipshard");
+
 fn golden(file: &str) -> Vec<u8> {
     std::fs::read(Path::new("tests/golden").join(file)).unwrap()
 }
@@ -162,7 +165,6 @@ fn a_shard_in_memory_is_the_shard_in_the_file() {
         }
     }
     // A slice for the whole time of the program is not copied.
-    static BYTES: &[u8] = include_bytes!("golden/rgb-00000.clipshard");
     let shard = Shard::from_bytes("static", BYTES).unwrap();
     let record = shard.clip(0).unwrap().record(0, 0).unwrap();
     assert_eq!(record.bytes.as_ptr(), BYTES[64..].as_ptr());

@@ -88,7 +88,10 @@ impl StreamSpec {
         let records = match &self.array {
             None if self.channels == 1 => "images of 1 channel".to_owned(),
             None => format!("images of {} channels", self.channels),
-            Some(inner) => format!("arrays [n{}]", inner.iter().map(|dim| format!(", {dim}")).collect::<String>()),
+            Some(inner) => {
+                let dims: Vec<String> = ["n".into()].into_iter().chain(inner.iter().map(u32::to_string)).collect();
+                format!("arrays [{}]", dims.join(", "))
+            }
         };
         let planes = if self.planes == 1 { String::new() } else { format!(", {} per frame", self.planes) };
         format!("{} {records}{planes}", self.samples)
