@@ -42,15 +42,21 @@ pub struct BuildArgs {
     /// Layout of the frame tree
     #[arg(long, value_enum, help_heading = INPUT, default_value_t = LayoutArg::Auto, conflicts_with = "videos")]
     pub layout: LayoutArg,
-    /// Folder of the split lists, or CSV file for --dataset custom
+    /// Split lists: their folder, or one of their files
     ///
-    /// For --dataset custom, a CSV file with the columns path,label,split[,group], where split is train, test,
-    /// val or unused. If omitted, each folder is a class.
+    /// Your own list is a CSV file with the columns path,label,split[,group], where split is train, val, test or
+    /// unused, or a file of JSON lines. Without --lists, --dataset custom makes each folder a class.
     #[arg(long, value_name = "PATH", help_heading = INPUT)]
     pub lists: Option<PathBuf>,
     /// Format of the split lists
-    #[arg(long, value_enum, help_heading = INPUT, default_value_t = DatasetArg::Ucf101)]
+    #[arg(long, value_enum, help_heading = INPUT, default_value_t = DatasetArg::Auto)]
     pub dataset: DatasetArg,
+    /// JSON file with attributes of the dataset, such as its licence
+    ///
+    /// The file contains one JSON object, such as {"licence": "CC BY 4.0"}. It is stored in the manifest and in
+    /// all shards.
+    #[arg(long, value_name = "FILE.json", help_heading = INPUT)]
+    pub attributes: Option<PathBuf>,
     /// Classes to pack [default: all]
     ///
     /// Labels start at 0 and follow the order of the class list, such as classInd.txt. Case does not matter.

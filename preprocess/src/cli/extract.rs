@@ -19,14 +19,13 @@ pub struct ExtractArgs {
     /// Videos are found at any depth. Decoding needs the programs ffmpeg and ffprobe.
     #[arg(long, value_name = "DIR", help_heading = INPUT)]
     pub videos: PathBuf,
-    /// Folder of the split lists, or CSV file for --dataset custom
+    /// Split lists: their folder, or one of their files
     ///
-    /// The lists name the clips to extract. For --dataset custom, a CSV file with the columns
-    /// path,label,split[,group]. If omitted, all videos are extracted.
+    /// The lists name the clips to extract. Without --lists, --dataset custom extracts all videos.
     #[arg(long, value_name = "PATH", help_heading = INPUT)]
     pub lists: Option<PathBuf>,
     /// Format of the split lists
-    #[arg(long, value_enum, help_heading = INPUT, default_value_t = DatasetArg::Ucf101)]
+    #[arg(long, value_enum, help_heading = INPUT, default_value_t = DatasetArg::Auto)]
     pub dataset: DatasetArg,
     /// Classes to extract [default: all]
     #[arg(long, value_name = "A,B,...", value_delimiter = ',', help_heading = INPUT)]

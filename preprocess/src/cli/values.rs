@@ -11,11 +11,30 @@ use ucfpack::video::FlowMethod;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DatasetArg {
+    /// Recognise the format, and print which one it is
+    Auto,
     /// Folder with classInd.txt, trainlist0N.txt and testlist0N.txt
     Ucf101,
     /// Folder with CLASS_test_splitN.txt
     Hmdb51,
-    /// CSV file, or without --lists one folder per class
+    /// Folder with CLASS_test_splitN.txt
+    Jhmdb,
+    /// CSV files with label, youtube_id, time_start, time_end and split
+    Kinetics,
+    /// CSV files id;label for train, validation and test
+    SomethingV1,
+    /// JSON files for train, validation and test, and labels.json
+    SomethingV2,
+    /// CSV files id;label for train, validation and test
+    Jester,
+    /// trainingSet.csv, validationSet.csv and moments_categories.txt
+    Moments,
+    /// JSON files for train and test, and Diving48_vocab.json
+    Diving48,
+    /// Text files with lines "path frames label" or "path label", also of TSN
+    #[value(alias = "tsn")]
+    Mmaction2,
+    /// CSV file or JSON lines, or without --lists one folder per class
     Custom,
 }
 

@@ -1,13 +1,69 @@
 //! The content of split lists, and the selection of classes.
 
-use super::clips::ListedClip;
+use std::collections::BTreeMap;
+
+use clipshard::{Attributes, Subset};
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+
 use crate::error::{Error, Problem, Result, Setting, SomeClasses};
+use crate::quantity::counted;
+
+/// A clip of the split lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedClip {
+    /// Id of the clip: its name in the first list that has it, without class folder and extension.
+    /// If clips of several classes share a name, the id is `Class__name`.
+    pub id: String,
+    /// Name of its folder in a frame tree, which is the id without the class.
+    pub folder: String,
+    /// Name of its class folder, in trees that have class folders.
+    pub class_folder: Option<String>,
+    /// Label of its class: the index into `Lists::classes`. `None` if the lists have no label for
+    /// the clip.
+    pub label: Option<u32>,
+    /// Subset in each split, in the order of `Lists::splits`.
+    pub subsets: Vec<Subset>,
+    /// Group of related clips, such as those of one recording, if the lists have groups.
+    pub group: Option<String>,
+    /// Line of your own list, if its path names the class folder.
+    pub row: Option<usize>,
+    /// Anything else that the lists say about the clip, such as a caption.
+    pub attributes: Attributes,
+}
+
+impl ListedClip {
+    /// Returns its id and its group, if it has a group.
+    pub(crate) fn id_and_group(&self) -> Option<(String, String)> {
+        self.group.as_ref().map(|group| (self.id.clone(), group.clone()))
+    }
+}
+
+/// Returns the key that all spellings of a clip's name share. The official lists spell
+/// `v_HandStandPushups_*`, while many trees have `v_HandstandPushups_*`. File names from macOS have
+/// accents as characters of their own.
+///
+/// ```
+/// use ucfpack::lists::clip_key;
+///
+/// assert_eq!(clip_key("e\u{301}t\u{e9}"), clip_key("\u{e9}te\u{301}"));
+/// assert_eq!(clip_key("\u{1112}\u{1161}\u{11ab}"), clip_key("\u{d55c}")); // Hangul
+/// assert_eq!(clip_key("v_HandStandPushups_g01_c01"), clip_key("v_HandstandPushups_g01_c01"));
+/// ```
+pub fn clip_key(id: &str) -> String {
+    id.to_ascii_lowercase().nfc().collect()
+}
+
+/// Returns whether two names differ at most in their spelling, as in [`clip_key`].
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
+    clip_key(a) == clip_key(b)
+}
 
 /// The content of split lists: classes, splits, and every clip with its label and its subset in
 /// each split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lists {
-    /// Name of the dataset: `ucf101`, `hmdb51` or `custom`.
+    /// Name of the format, which is also that of the dataset, such as `ucf101` or `custom`.
     pub dataset: &'static str,
     /// Class names. The index is the label.
     pub classes: Vec<String>,
@@ -21,7 +77,7 @@ pub struct Lists {
 
 impl Lists {
     /// Keeps only the classes in `wanted`, ignoring case. They keep the order of the class list and
-    /// get new labels from 0.
+    /// get new labels from 0. Clips of no wanted class are removed, also those without a label.
     ///
     /// # Errors
     /// Returns [`Error::Usage`] for an unknown class, with similar names.
@@ -47,14 +103,32 @@ impl Lists {
             .collect();
         let mut kept = kept.iter();
         self.classes.retain(|_| *kept.next().unwrap_or(&false));
-        self.clips.retain_mut(|clip| match clip.label.and_then(|label| new_label[label as usize]) {
-            Some(label) => {
-                clip.label = Some(label);
-                true
-            }
-            None => false,
+        let new_label = |label: u32| new_label.get(label as usize).copied().flatten();
+        self.clips.retain_mut(|clip| {
+            let was_labelled = clip.label.is_some();
+            clip.label = clip.label.and_then(new_label);
+            let has_others = renumber_labels(&mut clip.attributes, new_label);
+            clip.label.is_some() || !was_labelled && has_others
         });
         Ok(())
+    }
+
+    /// Adds a note about each subset that has a name of its own, as programs may not know it.
+    pub(super) fn note_other_subsets(&mut self) {
+        let mut others: BTreeMap<&str, u64> = BTreeMap::new();
+        for clip in &self.clips {
+            let names: std::collections::BTreeSet<&str> =
+                clip.subsets.iter().filter(|subset| matches!(subset, Subset::Other(_))).map(Subset::name).collect();
+            names.into_iter().for_each(|name| *others.entry(name).or_default() += 1);
+        }
+        let note = |(name, clips): (&str, u64)| {
+            format!(
+                "the subset `{name}` ({}) is none of train, val, test and unused; programs may treat it as unused",
+                counted(clips, "clip", "clips")
+            )
+        };
+        let notes: Vec<String> = others.into_iter().map(note).collect();
+        self.notes.extend(notes);
     }
 
     /// Returns the classes that have clips in a source, if it lacks all listed clips of some class.
@@ -100,6 +174,20 @@ impl Lists {
     }
 }
 
+/// Replaces the labels in the attribute `labels`, and removes those without a new one. Returns
+/// whether any remain.
+pub(crate) fn renumber_labels(attributes: &mut Attributes, new_label: impl FnMut(u32) -> Option<u32>) -> bool {
+    if attributes.is_empty() {
+        return false;
+    }
+    let Some(Value::Array(labels)) = attributes.get("labels") else { return false };
+    let old = labels.iter().filter_map(|label| u32::try_from(label.as_u64()?).ok());
+    let kept: Vec<u32> = old.filter_map(new_label).collect();
+    let remain = !kept.is_empty();
+    attributes.set("labels", kept);
+    remain
+}
+
 /// Returns the number of single-letter edits between two names (Levenshtein distance).
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
@@ -119,6 +207,39 @@ fn edits(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chosen_classes_renumber_the_labels_of_clips_with_several() {
+        let clip = |id: &str, label, labels: &str| ListedClip {
+            id: id.into(),
+            folder: id.into(),
+            class_folder: None,
+            label,
+            subsets: vec![Subset::Train],
+            group: None,
+            row: None,
+            attributes: Attributes::from_json(labels).unwrap(),
+        };
+        let mut lists = Lists {
+            dataset: "custom",
+            classes: ["a", "b", "c"].map(String::from).into(),
+            splits: vec!["1".into()],
+            clips: vec![
+                clip("several", None, r#"{"labels":[2,0],"x":1.0}"#),
+                clip("others", None, r#"{"labels":[0]}"#),
+                clip("one", Some(1), "{}"),
+                clip("other", Some(0), r#"{"labels":[1]}"#),
+                clip("none", None, "{}"),
+            ],
+            notes: Vec::new(),
+        };
+        lists.keep_classes(&["B".into(), "c".into()]).unwrap();
+        let seen: Vec<_> = lists.clips.iter().map(|c| (c.id.as_str(), c.label, c.attributes.as_json())).collect();
+        assert_eq!(
+            (lists.classes.join(","), seen),
+            ("b,c".into(), vec![("several", None, r#"{"x":1.0,"labels":[1]}"#), ("one", Some(0), "{}")])
+        );
+    }
 
     #[test]
     fn edits_count_letters() {

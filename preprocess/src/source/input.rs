@@ -1,6 +1,6 @@
 //! The input of a build: a frame tree or a folder of videos.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +109,17 @@ impl Input {
         }
     }
 
+    /// Returns the [`clip_key`](crate::lists::clip_key) of the names of all clips.
+    ///
+    /// # Errors
+    /// Returns [`crate::Error::Io`] if a folder cannot be listed.
+    pub fn clip_keys(&self) -> Result<HashSet<String>> {
+        match self {
+            Self::Tree(tree) => tree.clip_keys(),
+            Self::Videos(videos) => Ok(videos.clip_keys()),
+        }
+    }
+
     /// Finds the files of the listed clips. If two clips share the same files, both are faulty.
     ///
     /// # Errors
@@ -136,7 +147,7 @@ impl Input {
         Ok(scan)
     }
 
-    /// Returns a note about rows of a CSV file that name another folder than the one with the clip.
+    /// Returns a note about rows of a list that name another folder than the one with the clip.
     fn note_of_folders(&self, clips: &[ListedClip], scan: &Scan) -> Option<String> {
         let mut others = Vec::new();
         for (listed, scanned) in clips.iter().zip(&scan.clips) {
@@ -163,6 +174,6 @@ impl Input {
         let rows = counted(others.len() as u64, "row", "rows");
         let name = if others.len() == 1 { "names" } else { "name" };
         (!others.is_empty())
-            .then(|| format!("{rows} of the CSV file {name} a folder without the clip: {}{more}", named.join(", ")))
+            .then(|| format!("{rows} of the list {name} a folder without the clip: {}{more}", named.join(", ")))
     }
 }

@@ -1,5 +1,6 @@
 //! A frame tree with a known layout.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::location::Location;
 use super::recognise::{given, recognise};
 use super::scan;
 use crate::error::{Error, Problem, Result, Setting};
-use crate::lists::{ClassedFolder, ListedClip};
+use crate::lists::{ClassedFolder, ListedClip, clip_key};
 use crate::progress::Watch;
 use crate::stream::StreamKind;
 
@@ -105,10 +106,16 @@ impl Tree {
                     .name(Setting::Lists),
                 ));
             };
-            classed.push(ClassedFolder { class, clip: folder.name, role: None });
+            classed.push(ClassedFolder { class, clip: folder.name, subset: None });
         }
         classed.sort_unstable();
         Ok(classed)
+    }
+
+    /// Returns the [`clip_key`] of the names of all clip folders.
+    pub(super) fn clip_keys(&self) -> Result<HashSet<String>> {
+        let Some(folders) = self.folders.first() else { return Ok(HashSet::new()) };
+        Ok(folders.all()?.0.iter().map(|folder| clip_key(&folder.name)).collect())
     }
 
     /// Returns the name of the class folder that holds a clip folder, if the layout has class

@@ -15,7 +15,7 @@ use super::found::{FoundClip, Scan, ScannedClip};
 use super::strangers::{Strangers, is_hidden, none_can_be_packed};
 use crate::clip::Absence;
 use crate::error::{ClipError, Error, Problem, Result, Setting, machine_cure};
-use crate::lists::{ClassedFolder, ListedClip, Role, clip_key, published_ucf101, same_name};
+use crate::lists::{ClassedFolder, ListedClip, clip_key, published_ucf101, same_name, subset_of_folder};
 use crate::progress::{Watch, Work};
 use crate::quantity::show_count;
 use crate::stream::StreamKind;
@@ -141,12 +141,12 @@ impl Videos {
             let above_class = &below[..below.len().saturating_sub(2)];
             let part = above_class.iter().find_map(|folder| {
                 let folder = folder.as_os_str().to_str()?;
-                let role = Role::of_name(folder).or_else(|| Role::of_folder(folder))?;
+                let subset = subset_of_folder(folder)?;
                 parts.insert(folder);
-                Some(role)
+                Some(subset)
             });
             in_parts += usize::from(part.is_some());
-            classed.push(ClassedFolder { class, clip, role: part });
+            classed.push(ClassedFolder { class, clip, subset: part });
         }
         if (1..classed.len()).contains(&in_parts) {
             return Err(Error::input(
@@ -164,6 +164,11 @@ impl Videos {
         }
         classed.sort_unstable();
         Ok(classed)
+    }
+
+    /// Returns the [`clip_key`] of the names of all videos.
+    pub(super) fn clip_keys(&self) -> HashSet<String> {
+        self.files.keys().cloned().collect()
     }
 
     /// Finds the videos of the wanted clips, and reads the number of frames from each container.

@@ -403,7 +403,7 @@ fn a_row_that_names_another_folder_is_a_note() {
         &packed,
         0,
         &[
-            "note: 1 row of the CSV file names a folder without the clip: javelin/nets (line 2) is packed from ",
+            "note: 1 row of the list names a folder without the clip: javelin/nets (line 2) is packed from ",
             "v/cricket_bowling/nets.mp4\n",
         ],
     );
@@ -412,7 +412,7 @@ fn a_row_that_names_another_folder_is_a_note() {
     fs::write(folder.path("l.csv"), "nets.mp4,javelin,train\n./run,javelin,test\n").unwrap();
     let packed = folder.pack("v", &["--lists", &lists, "--overwrite"]);
     ended(&packed, 0, &["packed 2 clips"]);
-    assert!(!String::from_utf8_lossy(&packed.stderr).contains("of the CSV file"), "{packed:?}");
+    assert!(!String::from_utf8_lossy(&packed.stderr).contains("of the list"), "{packed:?}");
 }
 
 #[test]
@@ -425,7 +425,7 @@ fn both_forms_of_accents_are_one_name() {
     fs::write(folder.path("l.csv"), "e\u{301}te\u{301}/e\u{301}te\u{301}.mp4,a,train\n").unwrap();
     let packed = folder.pack("v", &["--lists", &folder.path("l.csv").display().to_string()]);
     ended(&packed, 0, &["packed 1 clip, 25 images (25 rgb)", " times the size), shards: 1 rgb"]);
-    assert!(!String::from_utf8_lossy(&packed.stderr).contains("of the CSV file"), "{packed:?}");
+    assert!(!String::from_utf8_lossy(&packed.stderr).contains("of the list"), "{packed:?}");
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn folders_of_subsets_are_splits() {
     let data = folder.packed("v");
     assert_eq!(data.manifest().classes, ["A", "B"]);
     let subsets: Vec<Subset> = data.manifest().clips.iter().map(|clip| clip.subsets[0].clone()).collect();
-    assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test, Subset::Test]);
+    assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Val, Subset::Val]);
     // The error about one clip in two subsets names both files.
     fs::copy(&video, folder.path("v/val/A/a.mp4")).unwrap();
     ended(&folder.pack("v", &["--overwrite"]), 1, &["train/A/a.mp4", "val/A/a.mp4 belong to the same clip; keep one"]);
@@ -454,7 +454,7 @@ fn folders_of_subsets_are_splits() {
     ended(&folder.pack("deep", &[]), 0, &["packed 3 clips", "(train, val)", "classes (A, B)"]);
     let deep = folder.packed("deep");
     let subsets: Vec<Subset> = deep.manifest().clips.iter().map(|clip| clip.subsets[0].clone()).collect();
-    assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Test]);
+    assert_eq!(subsets, [Subset::Train, Subset::Train, Subset::Val]);
     // If only some videos have a subset, nothing is guessed.
     fs::create_dir_all(folder.path("v/C")).unwrap();
     fs::copy(&video, folder.path("v/C/e.mp4")).unwrap();

@@ -321,7 +321,7 @@ fn custom_data_take_classes_from_folders_or_from_a_csv_file() {
     assert_eq!(packed.data.manifest().classes, ["9", "10", "11"]);
     assert_eq!(got[..2], [(0, Subset::Test), (0, Subset::Train)]);
     assert_eq!(got[5], (2, Subset::Train));
-    let is_note = |note: &&String| note.starts_with("6 rows of the CSV file name a folder without the clip: where/v_");
+    let is_note = |note: &&String| note.starts_with("6 rows of the list name a folder without the clip: where/v_");
     let note = packed.report.notes.iter().find(is_note).unwrap();
     assert!(note.contains(" (line 5) is packed from ") && note.ends_with(", ... and 1 more"), "{note}");
     // Class folders distinguish two clips of the same name.
@@ -333,7 +333,7 @@ fn custom_data_take_classes_from_folders_or_from_a_csv_file() {
     let packed = build(tree.root(), tree.root(), custom(Some(csv))).unwrap();
     let ids: Vec<_> = packed.data.manifest().clips.iter().map(|c| c.id.as_str()).collect();
     assert_eq!(ids, ["arch__clip", "row__clip"]);
-    assert!(!packed.report.notes.iter().any(|note| note.contains("of the CSV file")), "{:?}", packed.report.notes);
+    assert!(!packed.report.notes.iter().any(|note| note.contains("of the list")), "{:?}", packed.report.notes);
     let source = fs::read(tree.path("data/Rowing/clip/img_00004.jpg")).unwrap();
     assert_eq!(packed.data.clip("rgb", 1).unwrap().record(3, 0).unwrap().bytes, source);
 }

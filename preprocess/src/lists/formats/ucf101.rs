@@ -6,10 +6,10 @@ use std::path::Path;
 
 use clipshard::Subset;
 
-use super::clips::{Clips, strip_extension};
-use super::listed::Lists;
-use super::text::{check_folder, lines};
 use crate::error::{Error, Problem, Result, Setting};
+use crate::lists::listed::Lists;
+use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::text::{check_folder, lines};
 
 impl Lists {
     /// Reads `classInd.txt` and every pair of `trainlist0N.txt` and `testlist0N.txt` in `folder`,
@@ -50,7 +50,7 @@ impl Lists {
             read_list(&classes, &mut clips, &test, splits.len(), Subset::Test)?;
             splits.push(n.to_string());
         }
-        let clips = clips.finish(splits.len());
+        let clips = clips.finish(splits.len(), &classes);
         if splits.is_empty() {
             return Err(Error::input(
                 Problem::from(format!("{} has no trainlist0N.txt and testlist0N.txt; ", folder.display()))
@@ -101,15 +101,14 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
     for (line, text) in lines(path)? {
         let fault = |what: String| Error::List { path: path.into(), line, what };
         let mut words = text.split_whitespace();
-        let name = words.next().unwrap_or_default();
-        let Some((class, file)) =
-            name.rsplit_once('/').map(|(dir, file)| (dir.rsplit('/').next().unwrap_or(dir), file))
-        else {
-            return Err(fault(format!("`{name}` has no class folder; expected `Class/v_Class_g01_c01.avi`")));
+        let path = words.next().unwrap_or_default();
+        let (name, class) = split_path(path).map_err(fault)?;
+        let Some(class) = class else {
+            return Err(fault(format!("`{path}` has no class folder; expected `Class/v_Class_g01_c01.avi`")));
         };
         let label = classes
             .iter()
-            .position(|c| c.eq_ignore_ascii_case(class))
+            .position(|c| c.eq_ignore_ascii_case(&class))
             .ok_or_else(|| fault(format!("class {class} is not in classInd.txt")))?;
         if let Some(number) = words.next()
             && number.parse() != Ok(label + 1)
@@ -121,19 +120,16 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
                 "unexpected `{word}` after the entry; a line has one clip and its class number"
             )));
         }
-        let id = strip_extension(file);
-        if id.is_empty() {
-            return Err(fault(format!("`{name}` has no clip name")));
-        }
-        clips.add(id, label, class, split, subset.clone(), classes).map_err(fault)?;
+        let clip = NamedClip { name, class_folder: Some(class), label: Some(label as u32), ..NamedClip::default() };
+        clips.add(clip, split, subset.clone()).map_err(fault)?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::tests::folder;
     use super::*;
+    use crate::lists::reading::text::tests::folder;
 
     const CLASSES: &str = "1 Archery\r\n2 HandstandPushups\r\n3 Rowing\r\n";
 

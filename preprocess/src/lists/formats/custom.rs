@@ -1,0 +1,198 @@
+//! Your own lists: a CSV file ([`Lists::read_csv`]) or JSON lines ([`Lists::read_json_lines`]).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use clipshard::Subset;
+
+use crate::error::{Error, Problem, Result, Setting};
+use crate::lists::listed::{Lists, clip_key};
+use crate::lists::reading::classes::{CLASSES_FILE, Classes};
+use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::json::AttributeText;
+use crate::lists::reading::text::{check_exists, files_in, has_ending};
+use crate::quantity::counted;
+
+/// Endings of files with JSON lines.
+pub(in crate::lists) const JSON_LINES: [&str; 2] = ["jsonl", "ndjson"];
+
+impl Lists {
+    /// Reads your own lists: a CSV file, or JSON lines if the name ends in `.jsonl` or `.ndjson`.
+    /// `path` may also be a folder with exactly one such file.
+    ///
+    /// # Errors
+    /// As [`Lists::read_csv`] and [`Lists::read_json_lines`]. Returns [`Error::Input`] if the
+    /// folder does not have exactly one such file.
+    pub fn read_custom(path: &Path) -> Result<Self> {
+        let path = find_file(path)?;
+        if has_ending(&path, &JSON_LINES) { Self::read_json_lines(&path) } else { Self::read_csv(&path) }
+    }
+}
+
+/// One row of your own lists.
+#[derive(Default)]
+pub(super) struct Row {
+    pub line: usize,
+    pub path: String,
+    pub label: Option<String>,
+    /// Class names of a clip with several labels.
+    pub labels: Option<Vec<String>>,
+    /// Subset in each split of [`OwnLists::splits`]. There may be fewer; the others are unused.
+    pub subsets: Vec<Option<Subset>>,
+    pub group: Option<String>,
+    pub attributes: AttributeText,
+}
+
+/// The content of your own lists.
+#[derive(Default)]
+pub(super) struct OwnLists {
+    pub path: PathBuf,
+    pub rows: Vec<Row>,
+    /// Names of the splits. They are empty if no row names a split.
+    pub splits: Vec<String>,
+    /// Whether the file itself lists the splits, so that there may be none.
+    pub has_all_splits: bool,
+    /// Class names that the file itself gives.
+    pub classes: Option<Classes>,
+}
+
+impl OwnLists {
+    pub fn finish(mut self) -> Result<Lists> {
+        if self.rows.is_empty() {
+            return Err(Error::input(format!("{} contains no clips; write one row per clip", self.path.display())));
+        }
+        let mut notes = Vec::new();
+        let classes = self.take_classes(&mut notes)?;
+        if self.splits.is_empty() && !self.has_all_splits {
+            notes.push(format!("{}: no row names a split, so all clips are for training", self.path.display()));
+            self.splits.push("1".into());
+            self.rows.iter_mut().for_each(|row| row.subsets = vec![Some(Subset::Train)]);
+        } else if self.subsets().all(|subset| !matches!(subset, Subset::Val | Subset::Test))
+            && self.subsets().any(|subset| *subset == Subset::Train)
+        {
+            notes.push(format!("{}: all clips are for training, and none for testing", self.path.display()));
+        }
+        notes.extend(self.leaks());
+        notes.extend(self.unlabelled());
+        let Self { path, rows, splits, .. } = self;
+        let mut clips = Clips::default();
+        // Label and line of a clip, by class folder and name. Paths without folder are not checked
+        // here.
+        let mut earlier: HashMap<(String, String), (Option<u32>, usize)> = HashMap::new();
+        for mut row in rows {
+            let line = row.line;
+            let fault = |what: String| Error::List { path: path.clone(), line, what };
+            let (name, folder) = split_path(&row.path).map_err(fault)?;
+            let label = row.label.as_deref().map(|label| classes.label(label)).transpose().map_err(fault)?;
+            if let Some(labels) = row.labels.take() {
+                let labels: Vec<u32> =
+                    labels.iter().map(|label| classes.label(label)).collect::<Result<_, _>>().map_err(fault)?;
+                row.attributes.add("labels", &labels);
+            }
+            if let Some(folder) = &folder {
+                let known = earlier.entry((clip_key(folder), clip_key(&name))).or_insert((label, line));
+                if known.0 != label {
+                    let shown = |label: Option<u32>| {
+                        label.map_or("no label", |label| &classes.names[label as usize]).to_owned()
+                    };
+                    return Err(fault(format!(
+                        "{folder}/{name} has the label {}, but {} in line {}; a clip has one label",
+                        shown(label),
+                        shown(known.0),
+                        known.1
+                    )));
+                }
+            }
+            let clip = NamedClip {
+                name,
+                row: folder.is_some().then_some(line),
+                class_folder: folder.or(row.label),
+                label,
+                group: row.group,
+                attributes: row.attributes.finish().map_err(fault)?,
+            };
+            row.subsets.resize(splits.len(), None);
+            let subsets = row.subsets.into_iter().map(|subset| subset.unwrap_or(Subset::Unused)).collect();
+            clips.add_to_all(clip, subsets).map_err(fault)?;
+        }
+        let clips = clips.finish(splits.len(), &classes.names);
+        let mut lists = Lists { dataset: "custom", classes: classes.names, splits, clips, notes };
+        lists.note_other_subsets();
+        Ok(lists)
+    }
+
+    /// Returns the classes: those of the file, of `classes.txt` next to it, or all labels.
+    fn take_classes(&mut self, notes: &mut Vec<String>) -> Result<Classes> {
+        if let Some(classes) = self.classes.take() {
+            return Ok(classes);
+        }
+        let file = self.path.with_file_name(CLASSES_FILE);
+        if file.is_file() {
+            notes.push(format!("the classes and their order come from {}", file.display()));
+            return Classes::read(&file);
+        }
+        let several = self.rows.iter().flat_map(|row| row.labels.iter().flatten());
+        Ok(Classes::of_labels(self.rows.iter().filter_map(|row| row.label.as_ref()).chain(several).map(String::as_str)))
+    }
+
+    fn subsets(&self) -> impl Iterator<Item = &Subset> {
+        self.rows.iter().flat_map(|row| row.subsets.iter().flatten())
+    }
+
+    /// Returns a note if clips of one group (one person, one recording) are used both for training
+    /// and for testing, because that makes tests too easy.
+    fn leaks(&self) -> Option<String> {
+        let mut mixed: BTreeSet<&str> = BTreeSet::new();
+        for split in 0..self.splits.len() {
+            let mut sides: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+            for row in &self.rows {
+                let (Some(group), Some(Some(subset))) = (&row.group, row.subsets.get(split)) else { continue };
+                let side = sides.entry(group).or_default();
+                side.0 |= *subset == Subset::Train;
+                side.1 |= matches!(subset, Subset::Val | Subset::Test);
+            }
+            mixed.extend(sides.into_iter().filter(|(_, (train, test))| *train && *test).map(|(group, _)| group));
+        }
+        let first = mixed.first()?;
+        let effect = "both training and test clips, so test results may be too good";
+        Some(match mixed.len() {
+            1 => format!("group {first} has {effect}"),
+            count => format!("{count} groups (such as {first}) have {effect}"),
+        })
+    }
+
+    /// Returns a note about rows without a label.
+    fn unlabelled(&self) -> Option<String> {
+        let mut rows = self.rows.iter().filter(|row| row.label.is_none() && row.labels.is_none());
+        let first = rows.next()?;
+        let count = counted(rows.count() as u64 + 1, "row has", "rows have");
+        Some(format!(
+            "{}: {count} no label (the first is line {}), so these clips are packed without one",
+            self.path.display(),
+            first.line
+        ))
+    }
+}
+
+/// Checks the length of a group. The error is a message.
+pub(super) fn check_group(group: &str) -> Result<(), String> {
+    if group.len() > u16::MAX.into() { Err("the group is longer than 65,535 bytes; shorten it".into()) } else { Ok(()) }
+}
+
+/// Returns the CSV file or the JSON lines in a folder.
+fn find_file(path: &Path) -> Result<PathBuf> {
+    check_exists(path)?;
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let mut found = files_in(path)?;
+    found.retain(|file| has_ending(file, &["csv", "tsv"]) || has_ending(file, &JSON_LINES));
+    match found.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Err(Error::input(
+            Problem::from(format!("{} contains {} CSV files or JSON lines; ", path.display(), found.len()))
+                .name(Setting::Lists)
+                .then(" must be one CSV file with the columns path,label,split, or one .jsonl file"),
+        )),
+    }
+}
