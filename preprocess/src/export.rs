@@ -1,18 +1,19 @@
 //! Exports a dataset to a frame tree in the feichtenhofer layout, with lists. `jpeg` records come back byte for byte.
 
+mod lists;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use clipshard::{
-    ClipRecords, Codec, Dataset, Decoder, DecodingBudget, Manifest, SampleType, Stream, StreamSpec, Subset,
-};
+use clipshard::{ClipRecords, Codec, Dataset, Decoder, DecodingBudget, SampleType, Stream, StreamSpec};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ImageEncoder, ImageResult};
 use rayon::prelude::*;
 
+use self::lists::write_lists;
 use crate::error::{Error, Result};
 use crate::inspect::find_clip;
 use crate::place::staging::Staging;
@@ -108,9 +109,7 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
         let (name, form) = (&stream.spec.name, stream.spec.form());
         report.notes.push(format!("stream {name} is omitted: no image file holds {form}"));
     }
-    let lists = staging.path().join("lists");
-    report.notes.extend(write_lists(data.manifest(), &clips, &lists)?);
-    report.notes.extend(write_groups(data.manifest(), &clips, &lists)?);
+    report.notes.extend(write_lists(data.manifest(), &clips, &staging.path().join("lists"))?);
     staging.commit()?;
     Ok(report)
 }
@@ -225,85 +224,4 @@ fn export_record(
 fn write(path: &Path, bytes: &[u8]) -> Result<u64> {
     fs::write(path, bytes).map_err(Error::io(path, "cannot write the image"))?;
     Ok(bytes.len() as u64)
-}
-
-/// Writes a CSV file with the groups, because UCF101's lists cannot contain them. Returns a note if the splits do not
-/// correspond to training, test and validation clips.
-fn write_groups(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<Option<String>> {
-    let clips: Vec<_> = clips.iter().map(|&clip| &manifest.clips[clip]).collect();
-    if !clips.iter().any(|clip| manifest.groups.contains_key(&clip.id)) {
-        return Ok(None);
-    }
-    fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create the folder"))?;
-    let path = folder.join("groups.csv");
-    let fault = |error: csv::Error| Error::io(&path, "cannot write the list")(error.into());
-    let mut rows = csv::Writer::from_path(&path).map_err(fault)?;
-    rows.write_record(["path", "label", "split", "group"]).map_err(fault)?;
-    for clip in clips {
-        let part = match clip.subsets.as_slice() {
-            [Subset::Train] | [Subset::Train, Subset::Train] => "train",
-            [Subset::Test] | [Subset::Test, Subset::Unused] => "test",
-            [Subset::Unused, Subset::Test] => "val",
-            [Subset::Unused] | [Subset::Unused, Subset::Unused] => "unused",
-            _ => {
-                drop(rows);
-                fs::remove_file(&path).map_err(Error::io(&path, "cannot remove the list"))?;
-                return Ok(Some(format!(
-                    "groups.csv is not written: a CSV file cannot describe the splits of clip {}",
-                    clip.id
-                )));
-            }
-        };
-        let class = class_name(manifest, clip);
-        let group = manifest.groups.get(&clip.id).map_or("", String::as_str);
-        rows.write_record([&format!("{class}/{}.avi", clip.id), class, part, group]).map_err(fault)?;
-    }
-    rows.flush().map_err(Error::io(&path, "cannot write the list"))?;
-    Ok(None)
-}
-
-/// Returns the class of a clip, or `unlabelled`.
-fn class_name<'a>(manifest: &'a Manifest, clip: &clipshard::Clip) -> &'a str {
-    clip.label.map_or("unlabelled", |label| &manifest.classes[label as usize])
-}
-
-/// Writes split lists in the format of UCF101, so that the tree can be packed again. Returns a note
-/// if they cannot contain the names.
-fn write_lists(manifest: &Manifest, clips: &[usize], folder: &Path) -> Result<Option<String>> {
-    let blank = |name: &String| name.is_empty() || name.contains(char::is_whitespace) || name.contains('/');
-    let odd = manifest.classes.iter().find(|name| blank(name));
-    let odd = odd.or_else(|| clips.iter().map(|&clip| &manifest.clips[clip].id).find(|id| blank(id)));
-    if let Some(name) = odd {
-        return Ok(Some(format!(
-            "the lists are not written: they cannot contain the name {name:?}; write a CSV file (path,label,split) \
-             instead"
-        )));
-    }
-    if manifest.splits.len() > 9 {
-        return Ok(Some(format!(
-            "the lists are not written: the dataset has {} splits, but lists can have 9",
-            manifest.splits.len()
-        )));
-    }
-    fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create the folder"))?;
-    let write = |name: &str, lines: Vec<String>| {
-        let path = folder.join(name);
-        fs::write(&path, lines.concat()).map_err(Error::io(path, "cannot write the list"))
-    };
-    let classes = manifest.classes.iter().enumerate();
-    write("classInd.txt", classes.map(|(label, class)| format!("{} {class}\n", label + 1)).collect())?;
-    for split in 0..manifest.splits.len() {
-        for (subset, name) in [(Subset::Train, "trainlist"), (Subset::Test, "testlist")] {
-            let of_subset =
-                clips.iter().map(|&clip| &manifest.clips[clip]).filter(|clip| clip.subsets[split] == subset);
-            let line = |clip: &clipshard::Clip| {
-                let class = class_name(manifest, clip);
-                let label = clip.label.filter(|_| subset == Subset::Train);
-                let label = label.map_or_else(String::new, |label| format!(" {}", label + 1));
-                format!("{class}/{}.avi{label}\n", clip.id)
-            };
-            write(&format!("{name}{:02}.txt", split + 1), of_subset.map(line).collect())?;
-        }
-    }
-    Ok(None)
 }

@@ -119,7 +119,9 @@ fn an_id_that_is_a_path_is_not_followed() {
     let mut writer = clipshard::ShardWriter::create(&path, &manifest.streams[0].spec).unwrap();
     writer.add_clip(forged, &[record.unwrap()]).unwrap();
     let told = clipshard::ShardClip::from(&manifest.clips[0]);
-    let shard = writer.finish(&clipshard::ShardMetadata::default().with_clips(vec![told])).unwrap();
+    let classes = manifest.classes.clone();
+    let metadata = clipshard::ShardMetadata::new("ucf101", classes, manifest.splits.clone());
+    let shard = writer.finish(&metadata.with_clips(vec![told])).unwrap();
     manifest.streams.truncate(1);
     manifest.streams[0].shards = vec![shard];
     manifest.clips.truncate(1);

@@ -129,7 +129,7 @@ fn without_groups_nothing_changes_and_inspect_shows_those_that_are_there() {
 
     let out = place.path().join("grouped");
     pack(&custom(&tree, &csv(&tree, "grouped.csv", true), &out)).unwrap();
-    assert!(inspect(&out, &[]).starts_with("custom: 6 clips, 3 classes, 2 splits, 2 streams, 3 groups\n"));
+    assert!(inspect(&out, &[]).starts_with("custom: 6 clips, 3 classes, 1 split, 2 streams, 3 groups\n"));
     assert_eq!(json(inspect(&out, &["--json"]))["groups"], 3);
     assert!(inspect(&out, &["--clip", CLIPS[1]]).contains("\ngroup: Jürgen, \"2nd\" take\n"));
     assert_eq!(json(inspect(&out, &["--clip", CLIPS[1], "--json"]))["group"], GROUPS[1].unwrap());
@@ -144,14 +144,18 @@ fn an_exported_tree_has_a_csv_file_with_the_groups_and_packs_to_the_same_clips()
     let exported = |from: &Path, name: &str| {
         let out = place.path().join(name);
         let options = ExportOptions { out: out.clone(), clips: vec![], pixels: PixelFormat::Jpeg, overwrite: false };
-        assert_eq!(export(from, &options, watch(&progress, &cancel)).unwrap().notes, [""; 0]);
+        let notes = export(from, &options, watch(&progress, &cancel)).unwrap().notes;
+        assert_eq!(
+            notes,
+            ["lists/clips.csv is the list with everything; the lists of UCF101 lack the validation clips"]
+        );
         out
     };
     let first = place.path().join("first");
     pack(&custom(&tree, &csv(&tree, "clips.csv", true), &first)).unwrap();
     let back = exported(&first, "back");
     let second = place.path().join("second");
-    let again = options(&back, &back.join("lists/groups.csv"), &second);
+    let again = options(&back, &back.join("lists/clips.csv"), &second);
     pack(&BuildOptions { dataset: DatasetKind::Custom, ..again }).unwrap();
     let [first, second] = [first, second].map(|dir| Dataset::open(&dir).unwrap().manifest().clone());
     assert_eq!((first.classes, first.splits, first.clips), (second.classes, second.splits, second.clips));
@@ -159,5 +163,6 @@ fn an_exported_tree_has_a_csv_file_with_the_groups_and_packs_to_the_same_clips()
 
     let plain = place.path().join("plain");
     pack(&custom(&tree, &csv(&tree, "plain.csv", false), &plain)).unwrap();
-    assert!(!exported(&plain, "plain-back").join("lists/groups.csv").exists());
+    let list = fs::read_to_string(exported(&plain, "plain-back").join("lists/clips.csv")).unwrap();
+    assert!(list.starts_with("path,label,split\n"), "{list}");
 }
