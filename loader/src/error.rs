@@ -32,6 +32,19 @@ pub enum Error {
     /// All training clips belong to the groups to hold out.
     #[error("all training clips belong to the groups to hold out; hold out fewer groups")]
     NothingToTrain,
+    /// The records of a stream are arrays, or images of samples other than u8.
+    #[error(
+        "{}: the records of stream {stream} are {form}, but a loader needs u8 images; use another stream",
+        .dir.display()
+    )]
+    NotImages {
+        /// Folder of the dataset.
+        dir: PathBuf,
+        /// Name of the stream.
+        stream: String,
+        /// Form of the records, such as `u16 images of 1 channel`.
+        form: String,
+    },
     /// A clip has fewer frames than a view needs.
     #[error("clip {clip} has {frames} frames, but a view needs {needed}")]
     TooShort {

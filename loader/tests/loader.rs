@@ -6,7 +6,10 @@ use clip_loader::{
     Batch, Crop, Damage, Error, Loader, Result, Samples, Sampling, Split, SplitClip, State, TestCrop, TestOptions,
     TestSamples, TrainOptions, TrainSamples, View, Worker,
 };
-use clipshard::{Access, Dataset, Decoder};
+use clipshard::{
+    Access, Dataset, Decoder, EncodeOptions, Encoder, ImageSize, Manifest, SampleType, Shape, ShardClip, ShardMetadata,
+    ShardWriter, Stream, StreamSpec,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -211,7 +214,7 @@ fn groups_move_whole_from_train_to_val() {
 #[test]
 fn a_split_lists_train_val_and_test_and_other_subsets_are_listed_by_name() {
     let folder = synthetic_dataset();
-    let mut manifest = clipshard::Manifest::read(folder.path()).unwrap();
+    let mut manifest = Manifest::read(folder.path()).unwrap();
     for (clip, subset) in manifest.clips.iter_mut().zip(["test", "train", "val", "train", "hard", "unused", "val"]) {
         clip.subsets = vec![subset.into()];
     }
@@ -241,6 +244,68 @@ fn a_split_lists_train_val_and_test_and_other_subsets_are_listed_by_name() {
     let fault = |split, stream| SplitClip::of_subset(&data, split, &"val".into(), stream).unwrap_err().to_string();
     assert!(fault("2", "flow").ends_with("has no split 2; it has 1"));
     assert!(fault("1", "depth").contains("depth"));
+}
+
+/// Adds a stream with one record per frame to a dataset.
+fn add_stream(dir: &Path, spec: StreamSpec, shape: Shape) {
+    let mut manifest = Manifest::read(dir).unwrap();
+    let path = dir.join(format!("{}-00000.clipshard", spec.name));
+    let mut writer = ShardWriter::create(path, &spec).unwrap();
+    let mut encoder = Encoder::new(EncodeOptions::zstd(1)).unwrap();
+    for clip in &mut manifest.clips {
+        let record = encoder.encode(&vec![7; shape.bytes()], shape).unwrap();
+        writer.add_clip(&clip.id, &vec![record; 3]).unwrap();
+        clip.frames.insert(spec.name.clone(), 3);
+    }
+    let metadata = ShardMetadata::new(&manifest.dataset, manifest.classes.clone(), manifest.splits.clone());
+    let clips = manifest.clips.iter().map(ShardClip::from).collect();
+    let shard = writer.finish(&metadata.with_clips(clips)).unwrap();
+    manifest.streams.push(Stream::new(spec, vec![shard]));
+    manifest.write(dir).unwrap();
+}
+
+#[test]
+fn streams_of_other_samples_or_arrays_are_refused_by_name_and_form() {
+    let folder = synthetic_dataset();
+    let size = ImageSize { width: 4, height: 3, channels: 1 };
+    let depth = StreamSpec::new("depth", 1, 1).with_samples(SampleType::U16);
+    add_stream(folder.path(), depth, Shape::image(size, SampleType::U16));
+    let poses = StreamSpec::arrays("poses", SampleType::F32, &[17, 3]);
+    add_stream(folder.path(), poses, Shape::array(&[2, 17, 3], SampleType::F32).unwrap());
+    let data = open(folder.path());
+    let fault = |stream: &str| {
+        let view = View::frame(stream).side(32);
+        let split = Split::of(&data, "1", &view).unwrap();
+        assert_eq!(split.train.len(), 5, "the clips are listed all the same");
+        let train = TrainSamples::new(&data, split.train, &view, TrainOptions::new()).unwrap_err();
+        let test = TestSamples::new(&data, split.test, &view, TestOptions::new()).unwrap_err().to_string();
+        assert_eq!(train.to_string(), test);
+        assert!(!train.is_damage());
+        test.replace(&folder.path().display().to_string(), "DIR")
+    };
+    let form = |stream, form| {
+        format!("DIR: the records of stream {stream} are {form}, but a loader needs u8 images; use another stream")
+    };
+    assert_eq!(fault("depth"), form("depth", "u16 images of 1 channel"));
+    assert_eq!(fault("poses"), form("poses", "f32 arrays [n, 17, 3]"));
+    // The other streams are not affected.
+    training(&data, &View::frame("rgb").side(32), TrainOptions::new());
+}
+
+#[test]
+fn a_dataset_that_was_opened_without_flow_gives_samples_of_rgb() {
+    let folder = synthetic_dataset();
+    let view = View::frame("rgb").side(32);
+    let whole = one_by_one(&*training(&open(folder.path()), &view, TrainOptions::new()));
+    std::fs::remove_file(folder.path().join("flow-00000.clipshard")).unwrap();
+    let data = Arc::new(Dataset::open_streams(folder.path(), &["rgb"], Access::Map).unwrap());
+    let split = Split::of(&data, "1", &view).unwrap();
+    assert_eq!(split.train[1].flow_frames, 14, "from the manifest");
+    assert!(one_by_one(&*training(&data, &view, TrainOptions::new())) == whole);
+    let flow = View::stack("flow", 10).side(32);
+    let split = Split::of(&data, "1", &flow).unwrap();
+    let error = TrainSamples::new(&data, split.train, &flow, TrainOptions::new()).unwrap_err().to_string();
+    assert!(error.ends_with("stream flow is not open; name it when you open the dataset"), "{error}");
 }
 
 /// Damages the first flow record of clip `number`.

@@ -169,7 +169,10 @@ fn scores_of_samples_add_up_to_those_of_clips() {
     let files = format!("--scores {} --sample-scores {}", sums.display(), file.display());
     ucftrain(&format!("eval --run {{}}/te --data {{}}/packed {files}")).ok();
     let scores = Scores::load(&sums).unwrap();
+    assert_eq!(scores.subset.as_deref(), Some("test"));
     let mut archive = npyz::npz::NpzArchive::open(&file).unwrap();
+    let subset: Vec<String> = archive.by_name("subset").unwrap().unwrap().into_vec().unwrap();
+    assert_eq!(subset, ["test"]);
     let (shape, logits) = array::<f32>(archive.by_name("logits").unwrap().unwrap());
     let (clips, classes) = (scores.names.len(), scores.classes);
     assert_eq!(shape, [clips as u64, 19, classes as u64]);

@@ -54,10 +54,16 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Checks that the stream exists and that all clips have enough frames.
+    /// Checks that the stream is open and has images of u8 samples, and that all clips have enough
+    /// frames.
     pub fn new(data: &Arc<Dataset>, clips: Arc<[SplitClip]>, view: &View, fewest_flow_frames: u32) -> Result<Self> {
         view.check()?;
         let spec = data.stream(&view.stream)?.clone();
+        if !spec.is_u8_images() {
+            return Err(Error::NotImages { dir: data.dir().to_owned(), stream: spec.name.clone(), form: spec.form() });
+        }
+        // An error if the dataset was opened without the stream.
+        data.shards(&view.stream)?;
         for clip in &*clips {
             let too_short = |frames, needed| Err(Error::TooShort { clip: clip.id.clone(), frames, needed });
             if (clip.frames as usize) < view.frames {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use clipshard::Manifest;
 use tempfile::TempDir;
 use whole_program_tests::{args, run};
 
@@ -176,6 +177,14 @@ fn files(shared: &Path) -> Vec<Case> {
             fs::write(dir.join("lists/testlist01.txt"), "").unwrap();
             run("ucfpack", &args(dir, "build --tree {}/tree --lists {}/lists --out {}/untested --flow-size 32")).ok();
         }),
+        Case::new("No clip has a label", train("").replace("packed", "unlabelled")).prepare(|dir| {
+            fs::rename(dir.join("packed"), dir.join("unlabelled")).unwrap();
+            let mut manifest = Manifest::read(dir.join("unlabelled")).unwrap();
+            manifest.clips.iter_mut().for_each(|clip| clip.label = None);
+            manifest.write(dir.join("unlabelled")).unwrap();
+        }),
+        Case::new("The shards of the stream are missing", train(""))
+            .prepare(|dir| fs::remove_file(dir.join("packed/rgb-00000.clipshard")).unwrap()),
         Case::new("A damaged record", train("").replace("--threads 2", "--threads 1")).prepare(damage_frames),
         Case::new("A weights file that does not exist", train("").replace("none", "resnet18.pth")),
         Case::new("A weights file that is text", train("").replace("none", "notes.txt")),
@@ -269,6 +278,14 @@ fn networks(shared: &Path) -> Vec<Case> {
         with_run(shared, "eval: a dataset with other classes", &eval.replace("packed", "other"), other_data),
         with_run(shared, "eval: a damaged record", &format!("{eval} --threads 1"), damage_frames),
         with_run(shared, "eval: a split that does not exist", &format!("{eval} --split 9"), nothing),
+        with_run(shared, "eval: a subset without clips", &format!("{eval} --subset val"), nothing),
+        with_run(shared, "eval: clips without labels", &format!("{eval} --subset later"), |dir| {
+            let mut manifest = Manifest::read(dir.join("packed")).unwrap();
+            for clip in manifest.clips.iter_mut().take(2) {
+                (clip.label, clip.subsets[0]) = (None, "later".into());
+            }
+            manifest.write(dir.join("packed")).unwrap();
+        }),
         with_run(shared, "eval: scores in a folder that does not exist", &format!("{eval} --scores x/a.npz"), nothing),
         with_run(shared, "predict: neither a clip nor a video", "ucftrain predict --run runs/spatial", nothing),
         with_run(
@@ -368,7 +385,11 @@ fn fusion() -> Vec<Case> {
         fuse("fuse: a split that does not exist", "a.csv b.csv --labels tree/lists --split 9"),
         fuse("fuse: a combination that does not exist", "a.csv b.csv --out out.npz --take median"),
         fuse("fuse: an unknown format of output", "a.csv b.csv --out out.txt"),
-        fuse("fuse: --fit without held-out clips", "a.csv b.csv --fit"),
+        fuse("fuse: --fit without val clips", "a.csv b.csv --fit"),
+        fuse("fuse: a run without a test", "run a.csv").prepare(|dir| {
+            fs::create_dir(dir.join("run")).unwrap();
+            fs::write(dir.join("run/val_scores.npz"), "").unwrap();
+        }),
         fuse("fuse: splits with different numbers of files", "a.csv b.csv + a.csv b.csv a.csv"),
     ]
 }

@@ -1,5 +1,6 @@
 //! Tests of accidents during training: closed pipes, a second program, signals, edited settings,
-//! incomplete files, and numbers that are not finite. Also tests of runs with val clips.
+//! incomplete files, and numbers that are not finite. Also tests of runs with val clips, and
+//! of datasets that lack a stream.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -9,6 +10,7 @@ mod numbers;
 mod readers;
 mod settings;
 mod signals;
+mod streams;
 mod subsets;
 
 use std::fs;

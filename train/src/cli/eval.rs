@@ -12,6 +12,7 @@ use crate::cli::cure::Uncured;
 use crate::cli::io::IoArgs;
 use crate::input::{self, check_geometry, note_omitted, trained_clips};
 use crate::run::loaded_network::LoadedNetwork;
+use crate::scores::SampleScores;
 use crate::stream::Stream;
 use crate::training::evaluation::Evaluation;
 use anyhow::{Context, Result, bail};
@@ -84,9 +85,9 @@ pub(super) const EXAMPLES: &str = "Examples:
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<()> {
     let console = Console { json: args.json };
-    let data = Arc::new(args.io.io.open(&args.data)?);
     let (compute, threads) = args.compute.start()?;
     let loaded = LoadedNetwork::load(&args.network.file()?, &compute)?;
+    let data = Arc::new(args.io.io.open(&args.data, &[loaded.network.stream.records()])?);
     loaded.check_classes(&data)?;
     let (network, model) = (&loaded.network, &loaded.model);
     let split = args.split.as_ref().unwrap_or(&network.split);
@@ -127,8 +128,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if let Some(path) = &args.scores {
         outcome.scores.of_subset(subset.name()).write_npz(path)?;
     }
-    if let (Some(path), Some(samples)) = (&args.sample_scores, &outcome.samples) {
-        samples.write_npz(path)?;
+    if let (Some(path), Some(samples)) = (&args.sample_scores, outcome.samples) {
+        SampleScores { subset: Some(subset.to_string()), ..samples }.write_npz(path)?;
     }
     let number = |of: fn(Scored) -> f64| outcome.scored.map(of);
     let shown = |number: Option<f64>, digits| number.map_or("-".to_owned(), |number| format!("{number:.digits$}"));
@@ -136,7 +137,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         let json = json!({
             "stream": network.stream, "split": split, "subset": subset, "clips": clips.len(),
             "loss": number(|scored| scored.loss), "top1": number(|scored| scored.top1),
-            "top5": number(|scored| scored.top5), "damaged_samples": outcome.damaged, "trained_clips": trained,
+            "top5": number(|scored| scored.top5),
+            "damaged_samples": outcome.damaged, "trained_clips": trained,
         });
         return Ok(document(&json)?);
     }
@@ -159,16 +161,16 @@ pub fn run(args: &EvalArgs) -> Result<()> {
 /// Lists the clips to evaluate, and prints notes on the others of the subset.
 ///
 /// # Errors
-/// The subset has no clip that is long enough, or no clip has a label and no scores are to be
-/// written.
+/// The subset has no clip that is long enough, or no clip has a label and no file for scores is
+/// named.
 fn clips(args: &EvalArgs, data: &Dataset, split: &str, subset: &Subset, stream: Stream) -> Result<Arc<[SplitClip]>> {
     let [long, mut omitted] = input::subset(data, split, subset, stream)?;
     let (labelled, unlabelled): (Vec<_>, Vec<_>) = long.into_iter().partition(|clip| clip.label.is_some());
     let clips = if labelled.is_empty() {
         if args.scores.is_none() && args.sample_scores.is_none() {
             bail!(Usage(format!(
-                "{}: the {subset} clips of split {split} have no labels, so there is no accuracy; add --scores FILE.npz \
-                 to write their scores",
+                "{}: the {subset} clips of split {split} have no labels, so there is no accuracy; add --scores \
+                 FILE.npz to write their scores",
                 data.dir().display()
             )));
         }

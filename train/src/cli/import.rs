@@ -125,7 +125,7 @@ impl ViewArgs {
 /// Runs the command.
 pub fn run(args: &ImportArgs) -> Result<()> {
     refuse_existing(&args.out, args.overwrite)?;
-    let data = Io::default().open(&args.data)?;
+    let data = Io::default().open(&args.data, &[])?;
     let classes = &data.manifest().classes;
     std::fs::metadata(&args.weights).with_context(|| format!("{}: cannot read it", args.weights.display()))?;
     let imported = match safetensors_file::metadata_of(&args.weights) {

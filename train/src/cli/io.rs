@@ -27,9 +27,10 @@ pub struct IoArgs {
 }
 
 impl Io {
-    /// Opens a dataset. Errors name the option or the program that helps.
-    pub fn open(self, dir: &Path) -> anyhow::Result<Dataset> {
-        Dataset::open_with(dir, self.access()).map_err(|error| match error {
+    /// Opens some streams of a dataset, so that missing or damaged shards of the other streams are no
+    /// error. Errors name the option or the program that helps.
+    pub fn open(self, dir: &Path, streams: &[&str]) -> anyhow::Result<Dataset> {
+        Dataset::open_streams(dir, streams, self.access()).map_err(|error| match error {
             Error::Map { .. } => anyhow!("{error}; use --io pread"),
             Error::NoManifest { dir } if !dir.exists() => {
                 anyhow!("{}: the dataset folder does not exist; check the path", dir.display())

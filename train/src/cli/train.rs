@@ -92,7 +92,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         _ => None,
     };
     let mut settings = settings(stream, args)?;
-    let data = Arc::new(args.io.io.open(&settings.data)?);
+    let data = Arc::new(args.io.io.open(&settings.data, &[stream.records()])?);
     let mut split = input::split(&data, &settings.split, stream)?;
     input::hold_out(&mut split, &data, &settings.val_groups)?;
     note_omitted(&split.omitted, stream);

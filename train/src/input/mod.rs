@@ -87,7 +87,8 @@ pub fn subset(data: &Dataset, split: &str, subset: &Subset, stream: Stream) -> R
     let dir = data.dir().display();
     if !short.is_empty() {
         bail!(
-            "{dir}: all {} {subset} clips of split {split} have fewer than {MIN_FLOW_FRAMES} flow frames; name another --subset",
+            "{dir}: all {} {subset} clips of split {split} have fewer than {MIN_FLOW_FRAMES} flow frames; name another \
+             --subset",
             short.len()
         );
     }
@@ -216,9 +217,18 @@ pub fn test_samples(
 /// an epoch. `crop` is the crop of training.
 ///
 /// # Errors
-/// The records have a wrong number of channels, or are too small for a random crop.
+/// The records are not images of u8 samples, have a wrong number of channels, or are too small for a
+/// random crop.
 pub fn check_geometry(data: &Dataset, clips: &[SplitClip], stream: Stream, crop: Crop, side: usize) -> Result<()> {
     let spec = data.stream(stream.records())?;
+    if !spec.is_u8_images() {
+        bail!(
+            "{}: the records of stream {} are {}, but the network needs u8 images; pack the stream again as u8 images",
+            data.dir().display(),
+            spec.name,
+            spec.form()
+        );
+    }
     let channels = spec.planes as usize * spec.channels as usize;
     let expected = if stream == Stream::Spatial { 3 } else { 2 };
     if channels != expected {

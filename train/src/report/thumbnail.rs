@@ -21,6 +21,8 @@ const MIN_FULL_COLOUR: f32 = 6.0;
 /// A source of thumbnails of a run's clips.
 pub struct Thumbnails {
     data: Dataset,
+    /// Stream that the pictures show.
+    stream: &'static str,
     decoder: Decoder,
 }
 
@@ -47,14 +49,18 @@ impl Thumbnails {
         };
         // Does not map the files: a failing disk would then kill the program that has just finished
         // training.
-        let data = Dataset::open_with(&dir, Access::Read)?;
+        let open = |stream| Dataset::open_streams(&dir, &[stream], Access::Read);
+        let (data, stream) = match open("rgb") {
+            Ok(data) => (data, "rgb"),
+            Err(error) => (open("flow").map_err(|_| error)?, "flow"),
+        };
         if let Some(state) = &run.state {
             let manifest = clipshard::read_regular(dir.join(MANIFEST_FILE), 1 << 30)?;
             if crc32fast::hash(&manifest) != state.manifest_crc32 {
                 bail!("{} is not the dataset that the run read", dir.display());
             }
         }
-        Ok(Self { data, decoder: Decoder::new()? })
+        Ok(Self { data, stream, decoder: Decoder::new()? })
     }
 
     /// Returns the class names of the dataset.
@@ -62,12 +68,10 @@ impl Thumbnails {
         &self.data.manifest().classes
     }
 
-    /// Draws the frame in the middle of a clip: as RGB, or as coloured flow if the dataset has no
-    /// RGB.
+    /// Draws the frame in the middle of a clip: as RGB, or as coloured flow if RGB cannot be read.
     pub fn of(&mut self, clip: &str) -> Result<Thumbnail> {
         let number = self.data.find_clip(clip).with_context(|| format!("the dataset has no clip {clip}"))?;
-        let name = if self.data.manifest().stream("rgb").is_some() { "rgb" } else { "flow" };
-        let records = self.data.clip(name, number)?;
+        let records = self.data.clip(self.stream, number)?;
         let frame = records.frame_count() / 2;
         let image = match records.planes() {
             1 => rgb(&records, frame, &mut self.decoder)?,

@@ -112,8 +112,8 @@ fn losses(runs: &[&Run]) -> String {
     let judges = runs.first().map_or("test", |run| run.judges);
     let sums = if runs.iter().any(is_summed) {
         format!(
-            " Runs with consensus sum compute {judges} loss from logits summed over a clip's samples, so it is higher than \
-         training loss."
+            " Runs with consensus sum compute {judges} loss from logits summed over a clip's samples, so it is higher \
+             than training loss."
         )
     } else {
         String::new()

@@ -120,7 +120,7 @@ impl Scores {
 }
 
 impl SampleScores {
-    /// Writes an npz file with the arrays `names`, `labels`, `frames` and `logits`.
+    /// Writes an npz file with the arrays `names`, `labels`, `subset`, `frames` and `logits`.
     pub fn write_npz(&self, path: &Path) -> Result<()> {
         let shown = path.display();
         let bytes =

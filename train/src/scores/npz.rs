@@ -147,30 +147,26 @@ fn array(archive: &mut Archive<'_>, name: &str) -> Result<Option<Vec<u8>>, Score
 /// Encodes scores as npz without compression, like `np.savez`. `np.load(..., allow_pickle=False)`
 /// reads it.
 pub(super) fn encode(scores: &Scores) -> io::Result<Vec<u8>> {
-    let mut npz = begin(&scores.names, scores.labels.as_deref())?;
+    let mut npz = begin(&scores.names, scores.labels.as_deref(), scores.subset.as_deref())?;
     let (clips, classes) = (scores.names.len() as u64, scores.classes as u64);
     write_array(&mut npz, "logits", "<f4", &[clips, classes], &scores.logits)?;
     if let Some(samples) = &scores.samples {
         write_array(&mut npz, "samples", "<u4", &[clips], samples)?;
-    }
-    if let Some(subset) = &scores.subset {
-        let width = subset.chars().count().max(1);
-        write_array::<str, _>(&mut npz, "subset", &format!("<U{width}"), &[], [subset.as_str()])?;
     }
     Ok(npz.zip_writer().finish()?.into_inner())
 }
 
 /// Encodes the scores of samples as npz without compression.
 pub(super) fn encode_samples(scores: &SampleScores) -> io::Result<Vec<u8>> {
-    let mut npz = begin(&scores.names, scores.labels.as_deref())?;
+    let mut npz = begin(&scores.names, scores.labels.as_deref(), scores.subset.as_deref())?;
     let (clips, samples, classes) = (scores.names.len() as u64, scores.samples as u64, scores.classes as u64);
     write_array(&mut npz, "frames", "<u4", &[clips, samples], &scores.frames)?;
     write_array(&mut npz, "logits", "<f4", &[clips, samples, classes], &scores.logits)?;
     Ok(npz.zip_writer().finish()?.into_inner())
 }
 
-/// Starts an archive with the names and labels of the clips.
-fn begin(names: &[String], labels: Option<&[u32]>) -> io::Result<NpzWriter<Cursor<Vec<u8>>>> {
+/// Starts an archive with the names, labels and subset of the clips.
+fn begin(names: &[String], labels: Option<&[u32]>, subset: Option<&str>) -> io::Result<NpzWriter<Cursor<Vec<u8>>>> {
     let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
     let clips = names.len() as u64;
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(1);
@@ -179,6 +175,10 @@ fn begin(names: &[String], labels: Option<&[u32]>) -> io::Result<NpzWriter<Curso
     if let Some(labels) = labels {
         let labels: Vec<i64> = labels.iter().map(|&label| label.into()).collect();
         write_array(&mut npz, "labels", "<i8", &[clips], &labels)?;
+    }
+    if let Some(subset) = subset {
+        let width = subset.chars().count().max(1);
+        write_array::<str, _>(&mut npz, "subset", &format!("<U{width}"), &[], [subset])?;
     }
     Ok(npz)
 }

@@ -7,6 +7,8 @@ pub struct SampleScores {
     pub names: Vec<String>,
     /// Actual class of each clip, if known.
     pub labels: Option<Vec<u32>>,
+    /// Name of the clips' subset, such as `test`, if known.
+    pub subset: Option<String>,
     /// Number of classes.
     pub classes: usize,
     /// Number of samples of each clip.

@@ -157,6 +157,7 @@ impl Evaluation<'_> {
         let samples = of_samples.map(|logits| SampleScores {
             names: scores.names.clone(),
             labels: scores.labels.clone(),
+            subset: None,
             classes: self.classes,
             samples: self.view.test_samples,
             views: self.view.test_views() as u32,

@@ -11,10 +11,8 @@ pub fn plan_lines(settings: &Settings, split: &Split) -> Vec<String> {
     let steps = |n: usize| n.div_ceil(batch);
     let pass = |name: &str, clips: usize, when: &str| {
         let samples = clips * settings.view.test_samples;
-        let steps = steps(samples);
-        format!(
-            "{name}: {clips} clips, {samples} samples of {channels} x {side} x {side}, {steps} steps of {batch} samples{when}"
-        )
+        let (steps, shape) = (steps(samples), format!("{channels} x {side} x {side}"));
+        format!("{name}: {clips} clips, {samples} samples of {shape}, {steps} steps of {batch} samples{when}")
     };
     let epochs = if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
     let mut lines =

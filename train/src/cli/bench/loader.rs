@@ -110,7 +110,7 @@ impl<S: Samples> Samples for Passes<S> {
 /// Runs the command.
 pub fn run(args: &LoaderArgs) -> Result<()> {
     let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads_or_all(args.threads));
-    let data = Arc::new(args.io.io.open(&args.data)?);
+    let data = Arc::new(args.io.io.open(&args.data, &[stream.records()])?);
     let split = first_split(&data, stream, side)?;
     let clips = Arc::clone(if args.pass == Pass::Train { &split.train } else { split.validation() });
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);

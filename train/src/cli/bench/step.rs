@@ -254,7 +254,7 @@ fn first_batch(
     threads: usize,
     compute: &Compute,
 ) -> Result<Tensor> {
-    let data = Arc::new(Io::default().open(dir)?);
+    let data = Arc::new(Io::default().open(dir, &[stream.records()])?);
     let clips = first_split(&data, stream, side)?.train;
     if clips.len() < batch_size {
         let (dir, clips) = (dir.display(), clips.len());

@@ -21,7 +21,7 @@ use crate::training::evaluation::Evaluation;
 use answer::{Answer, average, greatest, percent, samples};
 use anyhow::{Context, Result, bail};
 use clip_loader::{Crop, SplitClip};
-use clipshard::Dataset;
+use clipshard::{Dataset, Manifest};
 use packed_video::PackedVideo;
 use serde_json::{Value, json};
 use sheet::write_sheet;
@@ -120,7 +120,14 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             (Arc::new(Dataset::open(packed.dir())?), None)
         }
         (_, Some(dir), Some(clip)) => {
-            let data = Arc::new(args.io.io.open(dir)?);
+            let mut streams: Vec<&str> = networks.iter().map(|(_, loaded)| loaded.network.stream.records()).collect();
+            if args.sheet.is_some() {
+                // A sheet shows all pictures that the dataset has.
+                let manifest = Manifest::read(dir).ok();
+                let has = |stream: &&str| manifest.as_ref().is_some_and(|manifest| manifest.stream(stream).is_some());
+                streams.extend(["rgb", "flow"].into_iter().filter(has));
+            }
+            let data = Arc::new(args.io.io.open(dir, &streams)?);
             networks[0].1.check_classes(&data)?;
             let found = find(&data, clip)?;
             (data, Some(found))
