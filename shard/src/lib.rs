@@ -12,9 +12,9 @@
 //!              │                                └── decode, decode_window, decode_stack ──> your buffer of pixels
 //!              └── shards("flow") ──> Shard ── clip(0) ──> ClipRecords
 //!
-//! writing   pixels ── Encoder ──────────────────────┐
-//!           JPEG file ── EncodedRecord::from_jpeg ──┴─> EncodedRecord ── ShardWriter::add_clip ──> shard file
-//!                          ShardWriter::finish ──> ShardInfo ── Stream ── Manifest::write ──> manifest.json
+//! writing   pixels ──────────────────────────────────> DatasetWriter::add_images ┐
+//!           JPEG file ── EncodedRecord::from_jpeg ──> DatasetWriter::add_clip ───┴─> shard files of all streams
+//!                                                     DatasetWriter::finish ───────> manifest.json
 //! ```
 //!
 //! | term | meaning |
@@ -30,7 +30,8 @@
 //!
 //! * To read a dataset: [`Dataset`], then [`ClipRecords`] and [`Decoder`]. [`ClipHandle`] keeps a
 //!   clip in a struct without a lifetime.
-//! * To write a dataset: [`ShardWriter`], [`Encoder`] and [`EncodedRecord`], then [`Manifest`].
+//! * To write a dataset, or to change one: [`DatasetWriter`], then [`NewClip`] and [`Images`]. For
+//!   special cases, [`ShardWriter`] writes one shard, and [`Manifest::write`] a manifest.
 //! * To check a dataset: [`verify`]. To replace a lost manifest: [`Manifest::rebuild`].
 //! * To read or write the files from another language: [`mod@format`].
 //!
@@ -53,32 +54,30 @@
 //! # Writing
 //!
 //! ```
-//! use clipshard::{Clip, Dataset, EncodeOptions, Encoder, ImageSize, Manifest};
-//! use clipshard::{ShardClip, ShardMetadata, ShardWriter, Stream, StreamSpec, Subset};
+//! use clipshard::{Dataset, DatasetInfo, DatasetWriter, EncodeOptions, ImageSize, Images, NewClip};
+//! use clipshard::{StreamSpec, Subset};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let dir = folder.path();
+//! let mut writer = DatasetWriter::create(dir, DatasetInfo::new("waves", ["Wave", "Jump"], ["1"]))?;
+//! writer.add_stream(StreamSpec::flow(), EncodeOptions::zstd(9))?;
+//!
+//! // One clip with one frame, which has an x and a y plane.
 //! let size = ImageSize { width: 224, height: 224, channels: 1 };
-//! let mut encoder = Encoder::new(EncodeOptions::zstd(9))?;
-//! let x = encoder.encode(&vec![128; size.bytes()], size)?;
-//! let y = encoder.encode(&vec![127; size.bytes()], size)?;
+//! let (x, y) = (vec![128; size.bytes()], vec![127; size.bytes()]);
+//! let mut clip = NewClip::new("v_Wave_g01_c01", 0, vec![Subset::Train]).with_group("g01");
+//! clip.attributes.set("fps", 25);
+//! writer.add_images(&clip, &[("flow", Images::new(size, [&x, &y]))])?;
 //!
-//! // One clip with one frame. The shard gets its file name when it is finished.
-//! let clip = Clip::new("v_Wave_g01_c01", 0, vec![Subset::Train]).with_frames("flow", 1);
-//! let (classes, splits) = (vec!["Wave".to_owned()], vec!["1".to_owned()]);
-//! let mut writer = ShardWriter::create(dir.join("flow-00000.clipshard"), &StreamSpec::flow())?;
-//! writer.add_clip(&clip.id, &[x, y])?;
-//! let metadata = ShardMetadata::new("waves", classes.clone(), splits.clone());
-//! let shard = writer.finish(&metadata.with_clips(vec![ShardClip::from(&clip)]))?;
-//!
-//! // The manifest lists shards and clips. Write it after all shards.
-//! let mut manifest = Manifest::new("waves", classes, splits);
-//! manifest.streams.push(Stream::new(StreamSpec::flow(), vec![shard]));
-//! manifest.clips.push(clip);
-//! manifest.write(dir)?;
+//! // The dataset appears when its manifest is written.
+//! let manifest = writer.finish()?;
+//! assert_eq!(manifest.clips[0].frames["flow"], 1);
 //! assert_eq!(Dataset::open(dir)?.clip("flow", 0)?.frame_count(), 1);
 //! # Ok::<(), clipshard::Error>(())
 //! ```
+//!
+//! [`DatasetWriter`] also continues after a crash, and adds clips to a finished dataset or removes
+//! some.
 //!
 //! # Integrity
 //!

@@ -77,8 +77,8 @@ fn open_all(dir: &Path) -> Result<Vec<(String, Shard)>> {
     Ok(shards)
 }
 
-/// The place of a shard among all shards of a dataset: by number, then `rgb` first, then by stream
-/// and by name. Shards with unusual names come last.
+/// Returns the sort key of a shard: by number, then `rgb` first, then by stream and by name. Shards
+/// with unusual names come last.
 ///
 /// New shards get new numbers, so they never change the order of the clips of older shards.
 pub(crate) fn place_of(stream: &str, file: &str) -> (u64, bool, String, String) {
@@ -138,12 +138,6 @@ impl<'a> Assembly<'a> {
             None => self.manifest.streams.push(Stream::new(spec.clone(), vec![shard.info()])),
         }
         for (place, (id, described)) in shard.clip_ids().zip(&metadata.clips).enumerate() {
-            if let Some(label) = described.label.filter(|&label| label as usize >= metadata.classes.len()) {
-                let classes = metadata.classes.len();
-                return Err(self.fault(format!(
-                    "{file}: clip {id} has label {label}, but the shard lists {classes} classes; write the shard again"
-                )));
-            }
             let frames = shard.frame_count(place).unwrap_or_default();
             let number = *self.numbers.entry(id.to_owned()).or_insert_with(|| {
                 let mut clip = Clip::new(id, described.label, described.subsets.clone());

@@ -417,7 +417,7 @@ fn shards_that_do_not_belong_together_give_no_manifest() {
     let other = error(&|dir| {
         let mut writer = ShardWriter::create(dir.join("rgb-00001.clipshard"), &sample::rgb()).unwrap();
         writer.add_clip("v_Other_g01_c01", &[sample::jpeg()]).unwrap();
-        let described = clipshard::ShardClip::new(0, vec![Subset::Train]);
+        let described = clipshard::ShardClip::new(None, Vec::new());
         let metadata = clipshard::ShardMetadata::new("other", Vec::new(), Vec::new()).with_clips(vec![described]);
         writer.finish(&metadata).unwrap();
     });

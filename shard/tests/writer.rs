@@ -3,7 +3,9 @@
 
 mod sample;
 
-use clipshard::{Codec, EncodedRecord, Error, Filter, ImageSize, Shard, ShardWriter, StreamSpec};
+use clipshard::{
+    Codec, EncodedRecord, Error, Filter, ImageSize, Shard, ShardClip, ShardMetadata, ShardWriter, StreamSpec,
+};
 use sample::{FLOW_SIZE, RGB_SIZE, encoded, flow, metadata, rgb};
 use std::path::Path;
 
@@ -11,7 +13,7 @@ fn image(number: usize) -> EncodedRecord {
     encoded(Codec::Raw, Filter::None, RGB_SIZE, number)
 }
 
-fn clips(n: usize) -> clipshard::ShardMetadata {
+fn clips(n: usize) -> ShardMetadata {
     metadata(&vec![clipshard::Clip::new("c", 0, Vec::new()); n])
 }
 
@@ -87,6 +89,67 @@ fn a_shard_without_clips_or_with_other_metadata_is_not_finished() {
     writer.add_clip("c", &[image(0)]).unwrap();
     assert!(matches!(writer.finish(&clips(2)), Err(Error::Usage(_))));
     assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn metadata_from_which_no_manifest_could_be_rebuilt_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.clipshard");
+    let finish = |metadata: ShardMetadata| {
+        let mut writer = ShardWriter::create(&path, &rgb()).unwrap();
+        writer.add_clip("c", &[image(0)]).unwrap();
+        writer.finish(&metadata)
+    };
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let one = |label, subsets| vec![ShardClip::new(label, subsets)];
+    let metadata = |classes: &[&str], splits: &[&str], clips| {
+        ShardMetadata::new("waves", names(classes), names(splits)).with_clips(clips)
+    };
+    let mut nested = metadata(&[], &[], one(None, vec![]));
+    nested.build.insert("x".into(), (0..200).fold(serde_json::Value::Null, |inner, _| vec![inner].into()));
+    let mut attributes = metadata(&[], &[], one(None, vec![]));
+    attributes.clips[0].attributes.set("x", (0..70).fold(serde_json::Value::Null, |inner, _| vec![inner].into()));
+    for (bad, fault) in [
+        (metadata(&[], &[], one(Some(0), vec![])), "clip c: label 0 of 0 classes"),
+        (metadata(&["a"], &[], one(Some(1), vec![])), "clip c: label 1 of 1 classes"),
+        (metadata(&["a"], &["1"], one(Some(0), vec![])), "clip c: 0 subsets for 1 splits"),
+        (metadata(&["a"], &["1"], one(None, vec!["".into()])), "clip c: the name of a subset has 0 bytes"),
+        (metadata(&["a", "a"], &[], one(None, vec![])), "class \"a\" is listed twice"),
+        (metadata(&["a"], &["1", "1"], one(None, vec!["x".into(), "y".into()])), "split \"1\" is listed twice"),
+        (nested, "the build cannot be written as JSON and read again"),
+        (attributes, "clip c: attributes nest deeper than 64 levels"),
+    ] {
+        match finish(bad).unwrap_err() {
+            Error::Usage(text) => assert!(text.contains(fault), "{text}"),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(files(dir.path()).is_empty());
+    finish(metadata(&["a"], &["1"], one(Some(0), vec!["val".into()]))).unwrap();
+    assert_eq!(clipshard::Manifest::rebuild(dir.path()).unwrap().classes, ["a"]);
+}
+
+#[test]
+fn class_lists_of_shards_are_starts_of_the_longest() {
+    let rebuilt = |lists: &[&[&str]]| {
+        let dir = tempfile::tempdir().unwrap();
+        for (number, classes) in lists.iter().enumerate() {
+            let path = dir.path().join(format!("rgb-{number:05}.clipshard"));
+            let mut writer = ShardWriter::create(path, &rgb()).unwrap();
+            writer.add_clip(&format!("v_{number}"), &[image(number)]).unwrap();
+            let classes = classes.iter().map(ToString::to_string).collect();
+            let clips = vec![ShardClip::new(None, Vec::new())];
+            writer.finish(&ShardMetadata::new("waves", classes, Vec::new()).with_clips(clips)).unwrap();
+        }
+        clipshard::Manifest::rebuild(dir.path()).map(|manifest| manifest.classes)
+    };
+    assert_eq!(rebuilt(&[&["a"], &["a", "b"]]).unwrap(), ["a", "b"]);
+    assert_eq!(rebuilt(&[&["a", "b"], &[], &["a", "b", "c"], &["a"]]).unwrap(), ["a", "b", "c"]);
+    for lists in [&[&["a", "b"][..], &["a", "c"]][..], &[&["a"], &["b", "a"]], &[&["a"], &["a", "b"], &["a", "c", "d"]]]
+    {
+        let error = rebuilt(lists).unwrap_err();
+        assert!(matches!(&error, Error::Rebuild { fault, .. } if fault.contains("another class list than")), "{error}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a caller adds to a dataset: the description of a clip and its frames.
+//! A clip that is added to a dataset: its description and its frames.
 
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};

@@ -184,10 +184,10 @@ impl DatasetWriter {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Usage`], and leaves the dataset as it was, if the dataset has a clip with
-    /// this id, if the description breaks a rule of the format, if a stream was not added, or if a
-    /// record does not fit its stream or is not what it says. After another error, drop the writer
-    /// and resume.
+    /// Returns [`Error::Usage`] if the dataset has a clip with this id, if the description breaks a
+    /// rule of the format, if a stream was not added, or if a record does not fit its stream or is
+    /// not what it says. The dataset then stays as it was. After another error, drop the writer and
+    /// resume.
     ///
     /// # Example
     ///

@@ -53,8 +53,13 @@ pub fn jpeg() -> EncodedRecord {
     EncodedRecord::from_jpeg(JPEG.to_vec()).unwrap()
 }
 
+/// Describes clips of a dataset with as many classes and splits as they need.
 pub fn metadata(clips: &[Clip]) -> ShardMetadata {
-    ShardMetadata::default().with_clips(clips.iter().map(ShardClip::from).collect())
+    let classes = clips.iter().filter_map(|clip| clip.label).max().map_or(0, |label| label + 1);
+    let splits = clips.first().map_or(0, |clip| clip.subsets.len());
+    let name = |number: usize| number.to_string();
+    let metadata = ShardMetadata::new("", (0..classes as usize).map(name).collect(), (0..splits).map(name).collect());
+    metadata.with_clips(clips.iter().map(ShardClip::from).collect())
 }
 
 /// Writes the dataset: `rgb` with JPEG, zstd and raw records in one shard, `flow` with zstd and LZ4
