@@ -143,3 +143,22 @@ fn hostile_sizes_make_no_large_allocation() {
         assert!(largest < 1024, "{largest}");
     }
 }
+
+#[test]
+fn no_hostile_file_makes_a_large_allocation() {
+    for entry in std::fs::read_dir("tests/attacks").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let (_, largest) = if name.ends_with(".clipshard") {
+            allocations(|| sample::first_error(&path).expect(name))
+        } else if name.ends_with(".json") {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::copy(&path, dir.path().join("manifest.json")).unwrap();
+            allocations(|| Manifest::read(dir.path()).unwrap_err())
+        } else {
+            continue;
+        };
+        // The largest file has 200 kB, and a buffer that grows to hold it may have twice its size.
+        assert!(largest < 500_000, "{name}: {largest}");
+    }
+}
