@@ -31,10 +31,11 @@ shard() {
 
 # has_target TARGET: installs the standard library of a target, unless it is there.
 has_target() {
-    rustup target list --installed 2>/dev/null | grep -qx "$1" || timeout 300 rustup target add "$1" >/dev/null 2>&1 || {
+    rustup target list --installed 2>/dev/null | grep -qx "$1" && return
+    if ! timeout 300 rustup target add "$1" 2>/dev/null; then
         missing+=("rustup cannot install the target $1")
-        false
-    }
+        return 1
+    fi
 }
 
 export RUSTFLAGS="${RUSTFLAGS:-} -D warnings"
@@ -43,7 +44,7 @@ for feature in $all; do
     shard check "$feature"
 done
 # All features, and all that a test needs except for rayon.
-shard check "$(echo $all)" --all-targets
+shard check "${all//$'\n'/ }" --all-targets
 shard check "jpeg lz4 write zstd" --all-targets
 for features in "" zstd; do
     shard clippy "$features" --all-targets
@@ -62,7 +63,7 @@ done
 # 32 bits, linked by the linker of Rust. The tests include a shard that is larger than the addresses.
 if has_target i686-unknown-linux-musl; then
     export CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-D warnings -C linker=rust-lld -C linker-flavor=ld.lld"
-    RUSTFLAGS="" shard test jpeg --lib --tests --target i686-unknown-linux-musl
+    (unset RUSTFLAGS && shard test jpeg --lib --tests --target i686-unknown-linux-musl)
 fi
 
 # 64-bit ARM, with the C libraries if there is a compiler for them.
@@ -71,8 +72,10 @@ if has_target $target; then
     if ! command -v aarch64-linux-gnu-gcc >/dev/null; then
         sudo=()
         [ "$(id -u)" = 0 ] || sudo=(sudo -n)
-        "${sudo[@]}" timeout 600 apt-get install -y --no-install-recommends gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-            >/dev/null 2>&1 || true
+        install=("${sudo[@]}" timeout 600 apt-get install -y --no-install-recommends
+            gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+        "${install[@]}" >/dev/null 2>&1 ||
+            { "${sudo[@]}" timeout 300 apt-get update && "${install[@]}"; } >/dev/null 2>&1 || true
     fi
     if command -v aarch64-linux-gnu-gcc >/dev/null; then
         echo "== check clipshard and clip-loader with all codecs --target $target"

@@ -6,7 +6,7 @@ use std::ops::Range;
 #[cfg(not(any(unix, windows)))]
 use std::sync::{Mutex, PoisonError};
 
-/// A file of which any number of threads may read parts at the same time.
+/// A file. Any number of threads may read parts of it at the same time.
 pub(crate) struct PositionedFile {
     #[cfg(any(unix, windows))]
     file: File,

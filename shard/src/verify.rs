@@ -33,9 +33,9 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// One error per damaged part, shard by shard.
     ///
-    /// If this program was built without a codec, each shard with records of the codec has one
-    /// [`Error::CodecNotCompiled`] here when every record is to be decoded. The checksums of such
-    /// records have been checked.
+    /// If this program was built without a codec, [`VerifyDepth::Deep`] adds one
+    /// [`Error::CodecNotCompiled`] for each shard with records of the codec. It has checked the
+    /// checksums of these records.
     pub damage: Vec<Error>,
 }
 

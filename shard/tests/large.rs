@@ -1,5 +1,5 @@
-//! Tests a shard of more than 4 GiB, most of which is a hole in the file. On a system of 32 bits it
-//! cannot be mapped, but it can be read.
+//! Tests a shard of more than 4 GiB, which is almost all a hole in the file. On a system of 32 bits
+//! it cannot be mapped, but it can be read.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
