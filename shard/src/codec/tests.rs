@@ -4,13 +4,17 @@
 use super::{Codec, Decoder, EncodeOptions, Encoder, Filter};
 use crate::geometry::{ImageSize, Window};
 
+fn compiled() -> impl Iterator<Item = Codec> {
+    [Codec::Raw, Codec::Zstd, Codec::Lz4].into_iter().filter(|codec| codec.is_compiled())
+}
+
 fn textured(size: ImageSize) -> Vec<u8> {
     (0..size.bytes()).map(|i| ((crate::order::mix64(i as u64) % 17) as usize * 3 + i / 40) as u8).collect()
 }
 
 #[test]
 fn every_pixel_codec_returns_what_it_was_given() {
-    for codec in [Codec::Raw, Codec::Zstd, Codec::Lz4] {
+    for codec in compiled() {
         for filter in [Filter::None, Filter::Up] {
             if codec == Codec::Raw && filter == Filter::Up {
                 continue;
@@ -47,7 +51,7 @@ fn bytes_of_another_length_are_refused() {
     let larger = ImageSize { width: 17, ..size };
     let smaller = ImageSize { width: 15, ..size };
     let mut decoder = Decoder::new().unwrap();
-    for codec in [Codec::Raw, Codec::Zstd, Codec::Lz4] {
+    for codec in compiled() {
         let mut encoder = Encoder::new(EncodeOptions::new(codec, Filter::None, 3)).unwrap();
         let record = encoder.encode(&textured(size), size).unwrap();
         for wrong in [larger, smaller] {
