@@ -139,10 +139,17 @@ impl BuildPlan {
 }
 
 impl PlannedClip {
-    /// Describes the first attribute that differs, if nothing else does.
+    /// Describes the first attribute or the subsets that differ, if nothing else does.
     fn difference(&self, other: &Self) -> Option<String> {
-        let same = Self { attributes: self.attributes.clone(), ..other.clone() } == *self;
-        attributes_difference(&self.attributes, &other.attributes).filter(|_| same)
+        let (attributes, subsets) = (self.attributes.clone(), self.subsets.clone());
+        if (Self { attributes, subsets, ..other.clone() }) != *self {
+            return None;
+        }
+        attributes_difference(&self.attributes, &other.attributes).or_else(|| {
+            let names = |clip: &Self| clip.subsets.iter().map(Subset::name).collect::<Vec<_>>().join(" and ");
+            let (is, was) = (names(other), names(self));
+            (is != was).then(|| format!("its subset is {is}, but was {was}"))
+        })
     }
 }
 
@@ -237,6 +244,50 @@ mod tests {
         assert_eq!(bytes(StreamKind::Rgb, Codec::Jpeg, Geometry::Source), 14_041);
         assert_eq!(bytes(StreamKind::Flow, Codec::Zstd, Geometry::Square(224)), 3_043);
         assert_eq!(bytes(StreamKind::Flow, Codec::Raw, Geometry::Square(224)), 50_208);
+    }
+
+    #[test]
+    fn a_clip_with_other_attributes_or_subsets_says_which() {
+        let clip = |attributes: &str, subset: &str, frames| PlannedClip {
+            id: "a".into(),
+            label: Some(0),
+            subsets: vec!["train".into(), subset.into()],
+            group: None,
+            attributes: Attributes::from_json(attributes).unwrap(),
+            frames: vec![frames],
+            video_bytes: None,
+            whole: true,
+        };
+        let was = clip(r#"{"caption":"a jump"}"#, "test", 20);
+        let plan = |clip: PlannedClip| BuildPlan {
+            dataset: "custom".into(),
+            classes: vec!["jump".into()],
+            splits: vec!["1".into(), "2".into()],
+            build: BTreeMap::new(),
+            attributes: Attributes::new(),
+            streams: vec!["rgb".into()],
+            clips: vec![clip],
+            part: None,
+        };
+        let differs = |is: PlannedClip| plan(was.clone()).difference(&plan(is)).map(|problem| problem.to_string());
+        assert_eq!(differs(was.clone()), None);
+        for (is, words) in [
+            (
+                clip(r#"{"caption":"a leap"}"#, "test", 20),
+                "the lists changed: clip a: attribute caption is \"a leap\", but was \"a jump\"",
+            ),
+            (
+                clip(r#"{"caption":"a jump"}"#, "val", 20),
+                "the lists changed: clip a: its subset is train and val, but was train and test",
+            ),
+            (
+                clip(r#"{"caption":"a leap"}"#, "val", 21),
+                "the lists or the source changed: clip a has label 0, 21 frames, complete, but had label 0, 20 frames, \
+                 complete",
+            ),
+        ] {
+            assert_eq!(differs(is).as_deref(), Some(words));
+        }
     }
 
     #[test]

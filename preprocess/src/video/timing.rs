@@ -215,10 +215,10 @@ mod tests {
         let stamps = (0..50).filter(|n| n % 7 != 3);
         let rate = timing(stamps, "1/25", ["25/1", "25/1"]).rate(43).unwrap();
         assert_eq!(rate, FrameRate { fps: 42.0 / (49.0 * (1.0 / 25.0)), fraction: None, is_variable: true });
-        // MP4 files state the average.
+        // MP4 files state an average that counts the last frame, too. The result is the same.
         let stamps = (0..50).filter(|n| n % 7 != 3).map(|n| n * 512);
-        let rate = timing(stamps, "1/12800", ["43/2", "25/1"]).rate(43).unwrap();
-        assert_eq!(rate, FrameRate { fps: 21.5, fraction: None, is_variable: true });
+        let in_mp4 = timing(stamps, "1/12800", ["43/2", "25/1"]).rate(43).unwrap();
+        assert!((in_mp4.fps - rate.fps).abs() < 1e-9 && in_mp4.is_variable, "{in_mp4:?}");
     }
 
     #[test]

@@ -58,12 +58,12 @@ impl Place {
 fn a_tree_is_continued_with_the_options_that_it_was_made_with() {
     let place = Place::new();
     ended(&place.extract(&["--flow-method", "none"]), 0, "extracted 2 clips, 30 images");
-    assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256"]);
+    assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "lists"]);
     let out = place.path("t").display().to_string();
     let refused = |more: &[&str], words: &str| {
         let output = place.extract(&[more, &["--resume"]].concat());
         ended(&output, 2, &format!("cannot resume: {}", words.replace("OUT", &out)));
-        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256"]);
+        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "lists"]);
     };
     refused(&[], "--flow-method is tvl1, but OUT was extracted with none");
     refused(&["--flow-method", "dis"], "--flow-method is dis, but OUT was extracted with none");
@@ -138,7 +138,7 @@ fn a_tree_without_its_record_is_not_continued() {
         fs::remove_dir_all(place.path("t")).unwrap();
         fs::create_dir_all(place.path("t/.partial/a/rgb")).unwrap();
         ended(&place.extract(&[&none[..], more].concat()), 0, "extracted 2 clips");
-        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256"]);
+        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "lists"]);
     }
 }
 
@@ -174,7 +174,7 @@ fn a_stopped_extract_keeps_whole_clips_and_says_how_to_go_on() {
         let output = child.wait_with_output().unwrap();
         let words = format!("error: interrupted; 1 complete clip is in {}; ", place.path("t").display());
         ended(&output, status, &words);
-        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "tvl1_flow"]);
+        assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "lists", "tvl1_flow"]);
         assert_eq!(names(&place.path("t/jpegs_256")), ["a"]);
     }
     place.write_video("b", "0.6");

@@ -36,7 +36,7 @@ fn build_verify_and_inspect_agree_on_what_is_there() {
     let inspected = ucfpack().arg("inspect").arg(&out).arg("--json").arg("--sheet").arg(&sheet).output().unwrap();
     ended(&inspected, 0, "contact sheet");
     let inspected = json(&inspected);
-    assert_eq!(inspected["splits"][0]["train"], 3);
+    assert_eq!(inspected["splits"][0]["subsets"]["train"], 3);
     assert_eq!(inspected["streams"][1]["codecs"]["zstd+up"], 130);
     assert_eq!(inspected["streams"][1]["sizes"]["28x28x1"], 130);
     assert!(fs::read(&sheet).unwrap().starts_with(b"\x89PNG"));

@@ -429,7 +429,7 @@ fn an_extracted_tree_can_be_packed() {
         |more: &[&str]| videos.command("extract", &tree, &["--rgb-short-side", "40"]).args(more).output().unwrap();
     ended(&run(&[]), 0, &["extracted 4 clips, 172 images"]);
     ended(&run(&[]), 2, &["is not empty", "--resume"]);
-    assert_eq!(crate::command::names(&tree), [".extract.json", "jpegs_256", "tvl1_flow"]);
+    assert_eq!(crate::command::names(&tree), [".extract.json", "jpegs_256", "lists", "tvl1_flow"]);
     // As after an interruption, one clip has flow but no frames.
     fs::remove_dir_all(tree.join("jpegs_256/v_Archery_g01_c01")).unwrap();
     fs::remove_file(tree.join("tvl1_flow/u/v_Archery_g01_c01/frame000003.jpg")).unwrap();
