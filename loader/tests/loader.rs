@@ -251,7 +251,7 @@ fn add_stream(dir: &Path, spec: StreamSpec, shape: Shape) {
     let mut manifest = Manifest::read(dir).unwrap();
     let path = dir.join(format!("{}-00000.clipshard", spec.name));
     let mut writer = ShardWriter::create(path, &spec).unwrap();
-    let mut encoder = Encoder::new(EncodeOptions::zstd(1)).unwrap();
+    let mut encoder = Encoder::new(EncodeOptions::zstd(1).for_samples(spec.samples)).unwrap();
     for clip in &mut manifest.clips {
         let record = encoder.encode(&vec![7; shape.bytes()], shape).unwrap();
         writer.add_clip(&clip.id, &vec![record; 3]).unwrap();

@@ -42,13 +42,16 @@ pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
     let is_usable = |clip: &SplitClip| clip.label.is_some() && is_long_enough(clip, stream);
     let split = Split::of_clips(data, name, &shape(stream, 1), is_usable).map_err(as_usage)?;
     if split.train.is_empty() || split.validation().is_empty() {
+        let short = split.omitted.iter().filter(|clip| !is_long_enough(clip, stream)).count();
+        let unlabelled = split.omitted.len() - short;
         let omitted = if split.omitted.is_empty() {
             String::new()
         } else {
-            let short = split.omitted.iter().filter(|clip| !is_long_enough(clip, stream)).count();
-            format!(" ({} have no label, {short} are too short)", split.omitted.len() - short)
+            format!(" ({unlabelled} have no label, {short} are too short)")
         };
-        let cure = if data.manifest().splits.len() > 1 {
+        let cure = if unlabelled > 0 {
+            "pack the dataset again with labels for these clips"
+        } else if data.manifest().splits.len() > 1 {
             "use a split that has training clips, and val or test clips"
         } else {
             "pack the dataset again with both, from a CSV file or from folders train and test"
