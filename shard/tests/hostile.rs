@@ -243,7 +243,7 @@ fn groups_are_of_clips_that_are_there_and_have_names() {
         (r#"{"a":""}"#.to_owned(), "has 0 bytes, not 1 to 65535"),
         (format!(r#"{{"a":"{}"}}"#, "x".repeat(65536)), "has 65536 bytes"),
         (r#"{"a":7}"#.to_owned(), "expected a string"),
-        (r#"["a"]"#.to_owned(), "expected a map"),
+        (r#"["a"]"#.to_owned(), "expected an object with a value per name"),
     ] {
         assert_damaged(&refused(|p| p.metadata = text(&groups)), "metadata", expected);
     }

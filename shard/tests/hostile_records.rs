@@ -19,13 +19,13 @@ fn parts(spec: &StreamSpec, shapes: [Shape; 3]) -> Parts {
     Parts::of(&path)
 }
 
-/// A shard of arrays `[n, 17, 3]` of f32 with 2, 0 and 1 people.
+/// Builds a shard of arrays `[n, 17, 3]` of f32 with 2, 0 and 1 people.
 fn poses() -> Parts {
     let spec = StreamSpec::arrays("poses", SampleType::F32, &[17, 3]);
     parts(&spec, [2, 0, 1].map(|people| Shape::array(&[people, 17, 3], SampleType::F32).unwrap()))
 }
 
-/// A shard of 8 x 6 images of one type.
+/// Builds a shard of 8 x 6 images of one type.
 fn images(samples: SampleType, channels: u8) -> Parts {
     let shape = Shape::image(ImageSize { width: 8, height: 6, channels }, samples);
     parts(&StreamSpec::new("x", 1, channels).with_samples(samples), [shape; 3])

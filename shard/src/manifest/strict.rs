@@ -12,7 +12,7 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializ
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads an object whose keys are names, none of which occurs twice.
+/// Reads an object whose keys are names. No name may occur twice.
 pub(crate) fn unique_names<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {

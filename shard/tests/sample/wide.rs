@@ -61,7 +61,7 @@ pub fn samples(shape: Shape, number: usize) -> Vec<u8> {
     }
 }
 
-/// Writes the dataset: three clips, of which one has no label, and not all streams.
+/// Writes the dataset of three clips. One has no label, and another one lacks a stream.
 pub fn build(dir: &Path) -> Manifest {
     let attributes = |text: &str| Attributes::from_json(text).unwrap();
     let all = streams();
