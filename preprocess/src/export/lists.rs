@@ -22,12 +22,11 @@ pub(super) fn write_lists(manifest: &Manifest, clips: &[usize], folder: &Path) -
     let lists = ListWriter { manifest, clips, folder };
     fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create the folder"))?;
     let mut notes = Vec::new();
-    let missing = match lists.no_ucf101() {
-        Some(why) => Some(format!("there are no lists of UCF101, because they cannot hold {why}")),
-        None => {
-            lists.write_ucf101()?;
-            lists.lost_by_ucf101().map(|what| format!("the lists of UCF101 lack {what}"))
-        }
+    let missing = if let Some(why) = lists.no_ucf101() {
+        Some(format!("there are no lists of UCF101, because they cannot hold {why}"))
+    } else {
+        lists.write_ucf101()?;
+        lists.lost_by_ucf101().map(|what| format!("the lists of UCF101 lack {what}"))
     };
     if let Some(missing) = missing {
         notes.push(match lists.write_whole()? {
@@ -110,8 +109,8 @@ impl ListWriter<'_> {
     /// Writes lists in the format of UCF101.
     fn write_ucf101(&self) -> Result<()> {
         let classes = self.manifest.classes.iter().enumerate();
-        let classes: String = classes.map(|(label, class)| format!("{} {class}\n", label + 1)).collect();
-        self.write("classInd.txt", &classes)?;
+        let classes: Vec<String> = classes.map(|(label, class)| format!("{} {class}\n", label + 1)).collect();
+        self.write("classInd.txt", &classes.concat())?;
         for split in 0..self.manifest.splits.len() {
             for (subset, name) in [(Subset::Train, "trainlist"), (Subset::Test, "testlist")] {
                 let of_subset = self.clips.iter().filter(|clip| clip.subsets.get(split) == Some(&subset));
@@ -120,7 +119,7 @@ impl ListWriter<'_> {
                     let label = label.map_or_else(String::new, |label| format!(" {}", label + 1));
                     format!("{}/{}.avi{label}\n", self.class(clip).unwrap_or_default(), clip.id)
                 };
-                self.write(&format!("{name}{:02}.txt", split + 1), &of_subset.map(line).collect::<String>())?;
+                self.write(&format!("{name}{:02}.txt", split + 1), &of_subset.map(line).collect::<Vec<_>>().concat())?;
             }
         }
         Ok(())
@@ -134,10 +133,7 @@ impl ListWriter<'_> {
             return Ok(Err(format!("two classes have the name {class}")));
         }
         if self.is_for_csv() {
-            self.write(
-                CLASSES_FILE,
-                &self.manifest.classes.iter().map(|name| format!("{name}\n")).collect::<String>(),
-            )?;
+            self.write(CLASSES_FILE, &(self.manifest.classes.join("\n") + "\n"))?;
             self.write(&format!("{WHOLE}.csv"), &self.csv())?;
             return Ok(Ok(format!("{WHOLE}.csv")));
         }
@@ -199,7 +195,7 @@ impl ListWriter<'_> {
                 members.push(("attributes", clip.attributes.as_json().replace(['\n', '\r'], " ")));
             }
             let members: Vec<String> = members.into_iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
-            text.push_str(&format!("{{{}}}\n", members.join(",")));
+            text.extend(["{", &members.join(","), "}\n"]);
         }
         text
     }
@@ -287,7 +283,9 @@ mod tests {
         manifest.groups = [(ODD[2].into(), " g;\n\"1\"".into()), (ODD[0].into(), "ü".into())].into();
         assert_same(&manifest, "clips.csv");
         manifest.splits.truncate(1);
-        manifest.clips.iter_mut().for_each(|clip| clip.subsets.truncate(1));
+        for clip in &mut manifest.clips {
+            clip.subsets.truncate(1);
+        }
         assert_same(&manifest, "clips.csv");
     }
 

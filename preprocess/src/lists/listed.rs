@@ -119,7 +119,9 @@ impl Lists {
         for clip in &self.clips {
             let names: std::collections::BTreeSet<&str> =
                 clip.subsets.iter().filter(|subset| matches!(subset, Subset::Other(_))).map(Subset::name).collect();
-            names.into_iter().for_each(|name| *others.entry(name).or_default() += 1);
+            for name in names {
+                *others.entry(name).or_default() += 1;
+            }
         }
         let note = |(name, clips): (&str, u64)| {
             format!(

@@ -46,7 +46,10 @@ pub(super) fn recognise(path: &Path) -> Result<(DatasetKind, String)> {
     {
         found.insert("jhmdb", (DatasetKind::Jhmdb, why, files));
     }
-    // The list of test clips says too little to be of another kind than its neighbours.
+    if found.is_empty() && path.join("classInd.txt").is_file() {
+        // The reader says which lists are missing.
+        return Ok((DatasetKind::Ucf101, "classInd.txt".to_owned()));
+    }
     let mut kinds: Vec<_> = found.into_values().collect();
     match (kinds.pop(), kinds.as_slice()) {
         (None, _) => Err(unknown(path)),
@@ -158,8 +161,7 @@ fn by_content(path: &Path, text: &str) -> Option<Recognised> {
     if subset_of_word(value(2)).is_some() {
         return Some((DatasetKind::Custom, "rows path,label,split"));
     }
-    (part.is_some() && text_lists::is_entry(first))
-        .then_some((DatasetKind::Mmaction2, "lines `path frames label` or `path label`"))
+    (part.is_some() && text_lists::is_entry(first)).then_some((DatasetKind::Mmaction2, "lines `path [frames] label`"))
 }
 
 /// Recognises a JSON file.
@@ -185,7 +187,8 @@ mod tests {
 
     #[test]
     fn folders_are_recognised_by_what_they_hold() {
-        let cases: &[(&[(&str, &str)], DatasetKind, &str)] = &[
+        type Files = [(&'static str, &'static str)];
+        let cases: &[(&Files, DatasetKind, &str)] = &[
             (
                 &[("classInd.txt", "1 A\n"), ("trainlist01.txt", "A/a.avi 1\n"), ("testlist01.txt", "A/b.avi\n")],
                 DatasetKind::Ucf101,
@@ -256,7 +259,7 @@ mod tests {
                     ("ucf101_val_split_1_rawframes.txt", "A/b 1 0\n"),
                 ],
                 DatasetKind::Mmaction2,
-                "lines `path frames label` or `path label` (ucf101_train_split_1_rawframes.txt, \
+                "lines `path [frames] label` (ucf101_train_split_1_rawframes.txt, \
                  ucf101_val_split_1_rawframes.txt)",
             ),
             (&[("train.csv", "a/b.mp4 3\n"), ("val.csv", "a/c.mp4,3\n")], DatasetKind::Mmaction2, "lines `path"),
@@ -300,6 +303,7 @@ mod tests {
             ),
             "{several}"
         );
+        assert_eq!(recognise(folder(&[("classInd.txt", "1 A\n")]).path()).unwrap().0, DatasetKind::Ucf101);
         for files in [&[("readme.txt", "train your model\n"), ("a.csv", "a,b\n")][..], &[], &[("train.json", "{}")]] {
             let error = error(files).to_string();
             assert!(error.contains("has no lists of a known kind (ucf101, hmdb51, jhmdb, kinetics, "), "{error}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use clipshard::{Dataset, Manifest};
+use clipshard::{Dataset, Manifest, Subset};
 use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind};
 
 use crate::command::ended;
@@ -30,7 +30,7 @@ fn seen(manifest: &Manifest) -> Vec<Seen<'_>> {
     manifest
         .clips
         .iter()
-        .map(|c| (c.id.as_str(), c.label, c.subsets.iter().map(|s| s.name()).collect(), c.attributes.as_json()))
+        .map(|c| (c.id.as_str(), c.label, c.subsets.iter().map(Subset::name).collect(), c.attributes.as_json()))
         .collect()
 }
 
@@ -127,7 +127,10 @@ fn text_lists_of_frame_trees_give_splits_with_train_and_val() {
             (CLIPS[4], Some(1), vec!["train", "test"], "{}"),
         ]
     );
-    assert!(has_note(&report, "lists of mmaction2, recognised by lines `path frames label` or `path label`"));
+    assert!(has_note(
+        &report,
+        "lists of mmaction2, recognised by lines `path [frames] label` (ucf101_test_split_2_rawframes.txt, "
+    ));
 }
 
 #[test]

@@ -175,8 +175,12 @@ fn lists() -> Vec<Case> {
     let csv = |title, text: &'static str| Case::new(title, CUSTOM).prepare(move |dir| write(dir, "clips.csv", text));
     vec![
         Case::new("A folder of lists that does not exist", "ucfpack build --tree tree --lists list --out out"),
-        Case::new("A CSV file without --dataset custom", "ucfpack build --tree tree --lists clips.csv --out out")
-            .prepare(|dir| write(dir, "clips.csv", "path,label,split\n")),
+        Case::new(
+            "A CSV file as lists of UCF101",
+            "ucfpack build --tree tree --lists clips.csv --dataset ucf101 --out out",
+        )
+        .prepare(|dir| write(dir, "clips.csv", "path,label,split\n")),
+        Case::new("Lists of two kinds", BUILD).prepare(|dir| write(dir, "tree/lists/clips.csv", "path,label,split\n")),
         Case::new("A folder without lists", "ucfpack build --tree tree --lists tree/jpegs_256 --out out"),
         Case::new("A folder with a class list only", BUILD).prepare(|dir| {
             for split in 1..=3 {
@@ -217,10 +221,9 @@ fn lists() -> Vec<Case> {
         hmdb51("HMDB51: empty lists", &[("wave_test_split1.txt", "\n")]),
         Case::new("CSV: no such file", CUSTOM),
         csv("CSV: a row without a split", "path,label,split\na.avi,walk\n"),
-        csv("CSV: an unknown split", "a.avi,walk,learn\n"),
+        csv("CSV: a quote that is not closed", "a.avi,walk,train\n\"b.avi,walk,test\n"),
         csv("CSV: one clip with two labels", "walk/a.avi,walk,train\nwalk/a.avi,run,test\n"),
         csv("CSV: one clip twice", "a.avi,walk,train\na.avi,walk,test\n"),
-        csv("CSV: one clip with two groups", "a.avi,walk,test,anna\na.avi,walk,val,ben\n"),
         csv("CSV: a comma in a path", "walk/a, b.avi,walk,train,anna\n"),
         csv("CSV: no rows", "path,label,split\n"),
         Case::new(

@@ -66,7 +66,9 @@ impl OwnLists {
         if self.splits.is_empty() && !self.has_all_splits {
             notes.push(format!("{}: no row names a split, so all clips are for training", self.path.display()));
             self.splits.push("1".into());
-            self.rows.iter_mut().for_each(|row| row.subsets = vec![Some(Subset::Train)]);
+            for row in &mut self.rows {
+                row.subsets = vec![Some(Subset::Train)];
+            }
         } else if self.subsets().all(|subset| !matches!(subset, Subset::Val | Subset::Test))
             && self.subsets().any(|subset| *subset == Subset::Train)
         {

@@ -1,7 +1,7 @@
 //! Lists of Diving48: JSON arrays of `{"vid_name","label","start_frame","end_frame"}`, and
 //! `Diving48_vocab.json` with the four words of each class.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
@@ -47,21 +47,19 @@ impl Lists {
         }
         let mut notes = Vec::new();
         let vocabulary = files_in(folder)?.into_iter().find(|file| is_vocabulary(file));
-        let classes = match &vocabulary {
-            Some(file) => read_vocabulary(file)?,
-            None => {
-                notes.push(format!(
-                    "{} has no Diving48_vocab.json, so classes are named by their numbers",
-                    folder.display()
-                ));
-                let highest =
-                    rows.iter().filter_map(|(number, line, _, label, _)| Some((*label.as_ref()?, number, line)));
-                let highest = highest.max_by_key(|(label, ..)| *label);
-                highest.map_or(Ok(Classes::default()), |(label, number, line)| {
-                    let fault = |what| Error::List { path: parts[*number].path.clone(), line: *line, what };
-                    Classes::of_numbers(label).map_err(fault)
-                })?
-            }
+        let classes = if let Some(file) = &vocabulary {
+            read_vocabulary(file)?
+        } else {
+            notes.push(format!(
+                "{} has no Diving48_vocab.json, so classes are named by their numbers",
+                folder.display()
+            ));
+            let highest = rows.iter().filter_map(|(number, line, _, label, _)| Some((*label.as_ref()?, number, line)));
+            let highest = highest.max_by_key(|(label, ..)| *label);
+            highest.map_or(Ok(Classes::default()), |(label, number, line)| {
+                let fault = |what| Error::List { path: parts[*number].path.clone(), line: *line, what };
+                Classes::of_numbers(label).map_err(fault)
+            })?
         };
         let mut clips = Clips::default();
         for (number, line, name, label, attributes) in rows {
@@ -91,13 +89,13 @@ fn is_vocabulary(path: &Path) -> bool {
 }
 
 /// Reads the vocabulary: an array with the words of each class.
-fn read_vocabulary(path: &PathBuf) -> Result<Classes> {
+fn read_vocabulary(path: &Path) -> Result<Classes> {
     let wrong = |what: String| {
         Error::input(format!("{}: {what}; expected [[\"Back\",\"15som\",\"05Twis\",\"FREE\"],...]", path.display()))
     };
     let words: Vec<Vec<String>> = serde_json::from_str(&read_text(path)?).map_err(|e| wrong(e.to_string()))?;
     let names = words.into_iter().map(|words| words.join("_")).collect();
-    Ok(Classes::of_names(names).map_err(|name| wrong(format!("class {name} is listed twice")))?.from_file(path))
+    Ok(Classes::of_names(names).map_err(|name| wrong(format!("class {name} is listed twice")))?.in_file(path))
 }
 
 #[cfg(test)]
@@ -107,7 +105,8 @@ mod tests {
 
     const VOCABULARY: &str = r#"[["Back","15som","05Twis","FREE"],["Back","15som","15Twis","FREE"]]"#;
     const TRAIN: &str = "[{\"vid_name\": \"w6NFQd9tvYg_00005\", \"label\": 1, \"start_frame\": 0, \
-                         \"end_frame\": 153},\r\n{\"vid_name\": \"_8Vy3dlHg2w_00000\", \"label\": 0, \"start_frame\": 0, \"end_frame\": 9}]";
+                         \"end_frame\": 153},\r\n\
+                         {\"vid_name\": \"_8Vy3dlHg2w_00000\", \"label\": 0, \"start_frame\": 0, \"end_frame\": 9}]";
     const TEST: &str = "[{\"vid_name\":\"x_1\",\"label\":0,\"start_frame\":0,\"end_frame\":70}]";
 
     fn seen(lists: &Lists) -> Vec<(&str, Option<u32>, &str, &str)> {

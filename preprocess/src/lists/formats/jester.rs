@@ -1,7 +1,7 @@
 //! Lists of Jester and Something-Something-v1: CSV files `id;label` for train and validation, `id`
 //! for test, and a file with one class name per line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
@@ -49,15 +49,14 @@ fn read(path: &Path, dataset: &'static str, shown: &str) -> Result<Lists> {
         read_rows(number, &part.path, &mut rows)?;
     }
     let mut notes = Vec::new();
-    let classes = match files_in(folder)?.iter().find(|file| is_labels(file)) {
-        Some(file) => read_labels(file)?,
-        None => {
-            notes.push(format!(
-                "{} has no labels.csv, so classes are numbered in the byte order of their names",
-                folder.display()
-            ));
-            Classes::of_labels(rows.iter().filter_map(|row| row.class.as_deref()))
-        }
+    let classes = if let Some(file) = files_in(folder)?.iter().find(|file| is_labels(file)) {
+        read_labels(file)?
+    } else {
+        notes.push(format!(
+            "{} has no labels.csv, so classes are numbered in the byte order of their names",
+            folder.display()
+        ));
+        Classes::of_labels(rows.iter().filter_map(|row| row.class.as_deref()))
     };
     let mut clips = Clips::default();
     for row in rows {
@@ -91,14 +90,14 @@ fn is_labels(path: &Path) -> bool {
 }
 
 /// Reads class names: one per line.
-fn read_labels(path: &PathBuf) -> Result<Classes> {
+fn read_labels(path: &Path) -> Result<Classes> {
     let mut lines = lines(path)?;
     for (_, line) in &mut lines {
         let bare = line.trim_end_matches([';', ',']).trim();
         let bare = bare.strip_prefix('"').and_then(|bare| bare.strip_suffix('"')).unwrap_or(bare);
         *line = bare.replace("\"\"", "\"");
     }
-    Classes::of_lines(path, lines)
+    Classes::of_lines(path, &lines)
 }
 
 fn read_rows(number: usize, path: &Path, rows: &mut Vec<Row>) -> Result<()> {

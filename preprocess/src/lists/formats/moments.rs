@@ -1,7 +1,7 @@
 //! Lists of Moments in Time: `trainingSet.csv` and `validationSet.csv` with rows
 //! `path,label[,agreed,disagreed]`, and `moments_categories.txt` with lines `label,number`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clipshard::Attributes;
 
@@ -28,15 +28,14 @@ impl Lists {
         let parts = find_parts(path, "Moments in Time", is_list)?;
         let folder = parts[0].path.parent().unwrap_or(Path::new("."));
         let mut notes = Vec::new();
-        let known = match files_in(folder)?.iter().find(|file| is_categories(file)) {
-            Some(file) => Some(read_categories(file)?),
-            None => {
-                notes.push(format!(
-                    "{} has no moments_categories.txt, so classes are numbered in the byte order of their names",
-                    folder.display()
-                ));
-                None
-            }
+        let known = if let Some(file) = files_in(folder)?.iter().find(|file| is_categories(file)) {
+            Some(read_categories(file)?)
+        } else {
+            notes.push(format!(
+                "{} has no moments_categories.txt, so classes are numbered in the byte order of their names",
+                folder.display()
+            ));
+            None
         };
         let mut rows = Vec::new();
         for (number, part) in parts.iter().enumerate() {
@@ -79,10 +78,10 @@ pub(in crate::lists) fn is_categories(path: &Path) -> bool {
     name_of(path) == "moments_categories.txt"
 }
 
-fn read_categories(path: &PathBuf) -> Result<Classes> {
+fn read_categories(path: &Path) -> Result<Classes> {
     let mut lines = lines(path)?;
     for (place, (line, text)) in lines.iter_mut().enumerate() {
-        let fault = |what: String| Error::List { path: path.clone(), line: *line, what };
+        let fault = |what: String| Error::List { path: path.to_owned(), line: *line, what };
         let (name, number) = text
             .rsplit_once([',', ';', '\t'])
             .ok_or_else(|| fault(format!("expected `label,number`, found `{text}`")))?;
@@ -91,7 +90,7 @@ fn read_categories(path: &PathBuf) -> Result<Classes> {
         }
         *text = name.trim().to_owned();
     }
-    Classes::of_lines(path, lines)
+    Classes::of_lines(path, &lines)
 }
 
 fn read_rows(number: usize, path: &Path, rows: &mut Vec<Row>) -> Result<()> {

@@ -3,7 +3,7 @@
 //! `labels.json` with the number of each template.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clipshard::{Attributes, Subset};
 use serde_json::value::RawValue;
@@ -41,15 +41,14 @@ impl Lists {
             add_answers(file, &mut rows)?;
         }
         let labels = companions.iter().find(|file| is_labels(file));
-        let classes = match labels {
-            Some(file) => read_labels(file)?,
-            None => {
-                notes.push(format!(
-                    "{} has no labels.json, so classes are numbered in the byte order of their names",
-                    folder.display()
-                ));
-                Classes::of_labels(rows.iter().filter_map(|row| row.class.as_deref()))
-            }
+        let classes = if let Some(file) = labels {
+            read_labels(file)?
+        } else {
+            notes.push(format!(
+                "{} has no labels.json, so classes are numbered in the byte order of their names",
+                folder.display()
+            ));
+            Classes::of_labels(rows.iter().filter_map(|row| row.class.as_deref()))
         };
         let mut clips = Clips::default();
         for row in rows {
@@ -139,11 +138,11 @@ fn read_labels(path: &Path) -> Result<Classes> {
         }
     }
     let classes = Classes::of_names(names.into_iter().flatten().collect());
-    Ok(classes.map_err(|name| wrong(format!("class {name} is listed twice")))?.from_file(path))
+    Ok(classes.map_err(|name| wrong(format!("class {name} is listed twice")))?.in_file(path))
 }
 
 /// Adds the classes of test clips from a list `id;class`.
-fn add_answers(path: &PathBuf, rows: &mut [Row]) -> Result<()> {
+fn add_answers(path: &Path, rows: &mut [Row]) -> Result<()> {
     let mut answers: HashMap<String, String> = HashMap::new();
     let mut list = Rows::open_pairs(path)?;
     while let Some((line, record)) = list.next()? {
@@ -152,7 +151,7 @@ fn add_answers(path: &PathBuf, rows: &mut [Row]) -> Result<()> {
                 answers.insert(id.to_owned(), class_of(class));
             }
             _ => {
-                return Err(Error::List { path: path.clone(), line, what: "expected `id;class`".into() });
+                return Err(Error::List { path: path.to_owned(), line, what: "expected `id;class`".into() });
             }
         }
     }

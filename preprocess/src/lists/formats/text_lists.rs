@@ -2,7 +2,7 @@
 //! `path label` for videos, with labels from 0.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
@@ -173,7 +173,7 @@ fn class_folders(rows: &[Row], highest: u32) -> Option<Vec<String>> {
 }
 
 /// Reads class names: one per line, or `number name` with numbers from 0 or 1.
-fn read_classes(path: &PathBuf) -> Result<Classes> {
+fn read_classes(path: &Path) -> Result<Classes> {
     let mut lines = lines(path)?;
     let split = |text: &str| {
         let (number, name) = text.split_once(char::is_whitespace)?;
@@ -184,10 +184,12 @@ fn read_classes(path: &PathBuf) -> Result<Classes> {
         let first = numbered.first().map_or(0, |(number, _)| *number);
         let in_order = numbered.iter().enumerate().all(|(place, (number, _))| place + first == *number);
         if first <= 1 && in_order {
-            lines.iter_mut().zip(numbered).for_each(|((_, text), (_, name))| *text = name);
+            for ((_, text), (_, name)) in lines.iter_mut().zip(numbered) {
+                *text = name;
+            }
         }
     }
-    Classes::of_lines(path, lines)
+    Classes::of_lines(path, &lines)
 }
 
 #[cfg(test)]
@@ -196,8 +198,11 @@ mod tests {
     use crate::lists::reading::text::tests::folder;
 
     fn seen(lists: &Lists) -> Vec<(&str, u32, Vec<&str>)> {
-        let clip = |c: &'_ crate::lists::ListedClip| c.label.unwrap();
-        lists.clips.iter().map(|c| (c.id.as_str(), clip(c), c.subsets.iter().map(|s| s.name()).collect())).collect()
+        lists
+            .clips
+            .iter()
+            .map(|c| (c.id.as_str(), c.label.unwrap(), c.subsets.iter().map(clipshard::Subset::name).collect()))
+            .collect()
     }
 
     #[test]

@@ -46,8 +46,8 @@ impl Lists {
                     )));
                 }
             }
-            read_list(&classes, &mut clips, &train, splits.len(), Subset::Train)?;
-            read_list(&classes, &mut clips, &test, splits.len(), Subset::Test)?;
+            read_list(&classes, &mut clips, &train, splits.len(), &Subset::Train)?;
+            read_list(&classes, &mut clips, &test, splits.len(), &Subset::Test)?;
             splits.push(n.to_string());
         }
         let clips = clips.finish(splits.len(), &classes);
@@ -97,7 +97,7 @@ fn read_classes(path: &Path) -> Result<Vec<String>> {
     Ok(classes)
 }
 
-fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, subset: Subset) -> Result<()> {
+fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, subset: &Subset) -> Result<()> {
     for (line, text) in lines(path)? {
         let fault = |what: String| Error::List { path: path.into(), line, what };
         let mut words = text.split_whitespace();

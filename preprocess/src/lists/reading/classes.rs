@@ -33,8 +33,8 @@ impl Classes {
         Ok(Self { names, labels, file: None })
     }
 
-    /// Names the file that the names come from.
-    pub fn from_file(self, path: &Path) -> Self {
+    /// Sets the file that the names come from.
+    pub fn in_file(self, path: &Path) -> Self {
         Self { file: Some(path.to_owned()), ..self }
     }
 
@@ -62,11 +62,11 @@ impl Classes {
 
     /// Reads one class name per line. The order of the lines gives the labels.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::of_lines(path, lines(path)?)
+        Self::of_lines(path, &lines(path)?)
     }
 
     /// Takes one class name per numbered line of a file.
-    pub fn of_lines(path: &Path, lines: Vec<(usize, String)>) -> Result<Self> {
+    pub fn of_lines(path: &Path, lines: &[(usize, String)]) -> Result<Self> {
         if lines.is_empty() {
             return Err(Error::input(format!("{} contains no classes; write one class name per line", path.display())));
         }
@@ -75,7 +75,7 @@ impl Classes {
             let line = lines.iter().filter(|(_, other)| *other == name).nth(1).map_or(1, |(line, _)| *line);
             Error::List { path: path.into(), line, what: format!("class {name} is listed twice; remove one") }
         })?;
-        Ok(classes.from_file(path))
+        Ok(classes.in_file(path))
     }
 
     /// Returns the label of a name. A whole number that is no name is a label itself, if the names

@@ -18,10 +18,15 @@ pub(in crate::lists) struct NamedClip {
     pub attributes: Attributes,
 }
 
+/// The [`clip_key`] and the label of a clip.
+type Key = (String, Option<u32>);
+/// A clip and its subset in each split, or `None` if no list names it.
+type Known = (NamedClip, Vec<Option<Subset>>);
+
 /// The clips that lists name, by name and label.
 #[derive(Default)]
 pub(in crate::lists) struct Clips {
-    clips: BTreeMap<(String, Option<u32>), (NamedClip, Vec<Option<Subset>>)>,
+    clips: BTreeMap<Key, Known>,
 }
 
 impl Clips {
@@ -56,7 +61,7 @@ impl Clips {
         for (key, _) in self.clips.keys() {
             *of_name.entry(key.clone()).or_default() += 1;
         }
-        let clip = |((key, label), (clip, subsets)): ((String, Option<u32>), (NamedClip, Vec<Option<Subset>>))| {
+        let clip = |((key, label), (clip, subsets)): (Key, Known)| {
             let NamedClip { name, class_folder, group, row, attributes, .. } = clip;
             let mut subsets: Vec<Subset> = subsets.into_iter().map(|subset| subset.unwrap_or(Subset::Unused)).collect();
             subsets.resize(splits, Subset::Unused);

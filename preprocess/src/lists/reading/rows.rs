@@ -173,7 +173,7 @@ impl Header {
     /// Returns the first value of a row in no column, or in a column without a name.
     pub fn stray<'a>(&self, record: &'a Record) -> Option<&'a str> {
         let is_stray =
-            |(at, value): &(usize, &str)| !value.is_empty() && self.names.get(*at).is_none_or(|name| name.is_empty());
+            |(at, value): &(usize, &str)| !value.is_empty() && self.names.get(*at).is_none_or(String::is_empty);
         record.iter().enumerate().find(is_stray).map(|(_, value)| value)
     }
 }
