@@ -182,7 +182,7 @@ fn both_streams_train_evaluate_and_fuse() {
 }
 
 #[test]
-fn held_out_groups_choose_the_best_epoch_and_the_test_clips_are_seen_once() {
+fn groups_of_val_clips_choose_the_best_epoch_and_the_test_clips_are_seen_once() {
     let temp = tempfile::tempdir().unwrap();
     let report = train(temp.path(), "a", "temporal", "--val-groups g03,g05 --json").json();
     let folder = temp.path().join("a");
@@ -199,7 +199,7 @@ fn held_out_groups_choose_the_best_epoch_and_the_test_clips_are_seen_once() {
     assert_eq!(eval["top1"], report["test"]["top1"]);
     let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
     assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
-    assert!(folder.join("validation_scores.npz").is_file());
+    assert!(folder.join("val_scores.npz").is_file());
     // The report shows the test, and does not treat its scores as wrong.
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains(&format!("{:.2}", eval["top1"].as_f64().unwrap())) && !page.contains("of another epoch"));

@@ -110,12 +110,9 @@ fn val_clips_choose_the_best_epoch_although_test_clips_would_choose_another() {
         let (on_val, on_test) = (val(&report), val(&swapped));
         assert_eq!(report["best"]["epoch"], best(&on_val));
         assert_eq!(swapped["best"]["epoch"], best(&on_test));
-        assert_eq!(
-            report["test"]["top1"].as_f64().unwrap(),
-            on_test[best(&on_val)],
-            "the network of the val clips' choice"
-        );
-        assert_eq!(swapped["test"]["top1"].as_f64().unwrap(), on_val[best(&on_test)]);
+        // The network that the clips of one dataset choose is tested on those of the other.
+        assert_eq!(report["test"]["top1"], on_test[best(&on_val)]);
+        assert_eq!(swapped["test"]["top1"], on_val[best(&on_test)]);
         (on_test[best(&on_val)] < on_test[best(&on_test)]).then(|| (one.path().join(name), report))
     });
     let (run_dir, report) = differ.expect("for one of the seeds, test clips would choose another epoch");
