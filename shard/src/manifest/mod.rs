@@ -259,7 +259,7 @@ fn checksums(bytes: &[u8]) -> Option<(u32, u32)> {
     let head = &bytes[..bytes.len().min(4096)];
     let at = head.windows(key.len()).position(|w| w == key)? + key.len();
     let digits = std::str::from_utf8(bytes.get(at..at + 8)?).ok()?;
-    if !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) || bytes.get(at + 8) != Some(&b'"') {
         return None;
     }
     let stated = u32::from_str_radix(digits, 16).ok()?;

@@ -84,6 +84,10 @@ pub fn hostile() -> Files {
         ("manifest-nested.json", manifest(BUILD, &format!("\"build\":{}", nested(20_001)))),
         ("manifest-number.json", manifest("\"records\":2", "\"records\":1e400")),
         ("manifest-empty.json", Vec::new()),
+        (
+            "manifest-checksum-of-12-digits.json",
+            manifest("\",\n \"required_features\"", "0000\",\n \"required_features\""),
+        ),
         ("manifest-attributes-array.json", manifest(BUILD, &format!("{BUILD},\"attributes\":[]"))),
         ("manifest-attributes-null.json", with_clip("\"attributes\":null")),
         ("manifest-attributes-nested.json", with_clip(&format!("\"attributes\":{}", nested(100_001)))),
