@@ -6,8 +6,10 @@
 //! The same source and options give the same bytes, on every machine and with any number of
 //! threads. [`synth`] makes synthetic datasets for tests.
 
+pub mod attributes;
 mod clip;
 pub mod console;
+pub mod edit;
 mod error;
 mod escape;
 mod exif;

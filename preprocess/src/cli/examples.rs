@@ -50,6 +50,34 @@ Examples:
   Join two parts:
     ucfpack merge --out packed part1 part2";
 
+pub const ADD: &str = "\
+Examples:
+  Add the clips of a CSV file with the columns path,label,split:
+    ucfpack add own.shards --tree more-frames --lists more.csv
+  Add new videos of the official lists, and skip those that are there:
+    ucfpack add videos.shards --videos UCF-101 --lists ucfTrainTestlist \\
+        --skip-existing";
+
+pub const SUBSET: &str = "\
+Examples:
+  Copy two classes; their labels become 0 and 1:
+    ucfpack subset ucf101.shards --out two.shards --classes Archery,Rowing
+  Copy only the RGB frames of the training clips of split 1:
+    ucfpack subset ucf101.shards --out rgb.shards --streams rgb \\
+        --split 1 --subset train
+  Make a small dataset with at most 5 clips of each class:
+    ucfpack subset ucf101.shards --out small.shards --limit 5
+  Copy the clips that a file lists:
+    ucfpack subset ucf101.shards --out some.shards --clips some.txt";
+
+pub const RECODE: &str = "\
+Examples:
+  Store flow with a codec that decodes faster:
+    ucfpack recode ucf101.shards --out fast.shards --stream flow --codec lz4
+  Decode the JPEG files of RGB frames once, and make them smaller:
+    ucfpack recode ucf101.shards --out small.shards --stream rgb \\
+        --codec zstd --short-side 128";
+
 pub const VERIFY: &str = "\
 Examples:
   Decode every record:

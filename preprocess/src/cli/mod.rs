@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown, clippy::struct_excessive_bools)]
 
 mod build;
+mod edit;
 mod examples;
 mod extract;
 mod headings;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use build::{BuildArgs, CheckArg, CodecArg, LayoutArg};
+pub use edit::{AddArgs, FilterArg, RecodeArgs, SubsetArgs};
 pub use extract::ExtractArgs;
 pub use sets::{ExportArgs, InspectArgs, MergeArgs, PixelsArg, VerifyArgs};
 pub use synth::{LikeArg, SynthArgs};
@@ -61,6 +63,25 @@ pub enum Command {
     /// Parts come from `ucfpack build --part I/N`. All N parts are needed. Every record is checked first.
     #[command(after_help = examples::MERGE)]
     Merge(MergeArgs),
+    /// Pack more clips into a dataset
+    ///
+    /// Streams, codecs and sizes are those of the dataset. The new clips come after its own, and so do new classes.
+    ///
+    /// The dataset changes in one step when all new clips are packed. Programs that read it meanwhile are not
+    /// disturbed. If the command fails or is interrupted, the dataset stays as it was.
+    #[command(after_help = examples::ADD, override_usage = ADD_USAGE)]
+    Add(Box<AddArgs>),
+    /// Copy some classes, clips or streams into a new dataset
+    ///
+    /// A clip must meet all conditions. Records are copied without decoding. Shards that stay the same are linked
+    /// if the file system allows it, and then need no space.
+    #[command(after_help = examples::SUBSET)]
+    Subset(Box<SubsetArgs>),
+    /// Copy a dataset with a stream in another codec or size
+    ///
+    /// The other streams are copied without decoding.
+    #[command(after_help = examples::RECODE)]
+    Recode(RecodeArgs),
     /// Check every record of a dataset
     ///
     /// Decodes every record and compares its checksum, unless --quick or --checksums is given. Lists all damage,
@@ -93,6 +114,11 @@ const BUILD_USAGE: &str = "\
 ucfpack build --videos <DIR> --lists <PATH> --out <DIR> [OPTIONS]
        ucfpack build --tree <DIR> --lists <PATH> --out <DIR> [OPTIONS]
        ucfpack build [--rgb <DIR>] [--flow <DIR>] --lists <PATH> --out <DIR> [OPTIONS]";
+
+const ADD_USAGE: &str = "\
+ucfpack add --videos <DIR> [--lists <PATH>] [OPTIONS] <DIR>
+       ucfpack add --tree <DIR> [--lists <PATH>] [OPTIONS] <DIR>
+       ucfpack add [--rgb <DIR>] [--flow <DIR>] [--lists <PATH>] [OPTIONS] <DIR>";
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {

@@ -2,6 +2,7 @@
 
 mod build;
 mod common;
+mod edit;
 mod export;
 mod extract;
 mod inspect;
@@ -23,6 +24,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Build(args) => build::run_build(&args),
         Command::Extract(args) => extract::run_extract(&args),
         Command::Merge(args) => merge::run_merge(&args),
+        Command::Add(args) => edit::run_add(&args),
+        Command::Subset(args) => edit::run_subset(&args),
+        Command::Recode(args) => edit::run_recode(&args),
         Command::Verify(args) => inspect::run_verify(&args),
         Command::Inspect(args) => inspect::run_inspect(&args),
         Command::Export(args) => export::run_export(&args),

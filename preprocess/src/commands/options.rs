@@ -5,11 +5,14 @@ use ucfpack::Setting;
 /// Returns the option for a setting, such as `--resume`.
 pub fn option(setting: Setting) -> String {
     let name = match setting {
+        Setting::Attributes => "--attributes",
         Setting::Check => "--check",
         Setting::Classes => "--classes",
         Setting::Clips => "--clips",
+        Setting::Codec => "--codec",
         Setting::Dataset => "--dataset",
         Setting::Device => "--device",
+        Setting::Filter => "--filter",
         Setting::Flow => "--flow",
         Setting::FlowCodec => "--flow-codec",
         Setting::FlowMethod => "--flow-method",
@@ -20,6 +23,7 @@ pub fn option(setting: Setting) -> String {
         Setting::Layout => "--layout",
         Setting::Level => "--level",
         Setting::Lists => "--lists",
+        Setting::OtherVersions => "--other-versions",
         Setting::Overwrite => "--overwrite",
         Setting::Part => "--part",
         Setting::Quality => "--quality",
@@ -30,6 +34,8 @@ pub fn option(setting: Setting) -> String {
         Setting::ShardSize => "--shard-size",
         Setting::ShortSide => "--rgb-short-side",
         Setting::Size => "--size",
+        Setting::SkipExisting => "--skip-existing",
+        Setting::Subset => "--subset",
         Setting::Tree => "--tree",
         other => return other.to_string(),
     };

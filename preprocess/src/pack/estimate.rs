@@ -157,12 +157,12 @@ impl Sample {
 }
 
 /// Reports how long packing videos will take. `reads(stream, clip)` returns whether the build makes
-/// the clip's stream.
+/// the clip's stream. `can_resume` tells whether an interrupted build can continue.
 pub(crate) fn announce(
     setup: EncodeSetup<'_>,
     files: &[Option<FoundClip>],
     reads: impl Fn(usize, usize) -> bool,
-    jobs: usize,
+    (jobs, can_resume): (usize, bool),
     watch: Watch<'_>,
 ) -> Result<()> {
     let kinds: Vec<StreamKind> = setup.streams.iter().map(|(kind, _)| *kind).collect();
@@ -176,9 +176,9 @@ pub(crate) fn announce(
         }
         records.insert(kind.name().to_owned(), frames * u64::from(kind.planes()));
     }
+    let resume = if can_resume { "; an interrupted build can continue from its last finished shard" } else { "" };
     watch.progress.tell(&format!(
-        "packing will take about {} (clips: {}, jobs: {jobs}); an interrupted build can continue from its last \
-         finished shard",
+        "packing will take about {} (clips: {}, jobs: {jobs}){resume}",
         show_duration(sample.estimate(&records, jobs, jobs).seconds),
         show_count(clips.iter().filter(|made| **made).count() as u64)
     ));

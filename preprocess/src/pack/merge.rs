@@ -1,17 +1,16 @@
 //! Merges the parts of a build. The result is byte for byte the dataset that one machine makes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clipshard::{
-    Clip, Dataset, Disk, EncodedRecord, Manifest, Shard, ShardClip, ShardInfo, ShardWriter, Storage, Stream,
-    VerifyDepth, check_shards, open_regular,
+    Attributes, Clip, Dataset, Manifest, Shard, ShardClip, ShardInfo, ShardWriter, Stream, VerifyDepth, check_shards,
 };
 
+use super::carry::{copied_records, link_or_copy};
+use super::difference::attributes_difference;
 use super::part_record::PartRecord;
 use super::plan::BuildPlan;
 use super::report::BuildReport;
@@ -37,6 +36,14 @@ struct OpenPart {
     dir: PathBuf,
     data: Dataset,
     record: PartRecord,
+}
+
+/// A clip in the shards of the parts.
+#[derive(Default)]
+struct PackedClip {
+    /// Number of frames by stream.
+    frames: BTreeMap<String, u32>,
+    attributes: Attributes,
 }
 
 /// Merges the parts of a build into one dataset.
@@ -65,7 +72,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let bytes = parts.iter().flat_map(OpenPart::shards).map(|(_, shard)| shard.file_bytes()).sum();
     check_records(&parts, bytes, watch)?;
     watch.progress.begin("merging", Work { bytes, ..Work::default() });
-    let mut frames: HashMap<String, BTreeMap<String, u32>> = HashMap::new();
+    let mut packed: HashMap<String, PackedClip> = HashMap::new();
     let mut streams: Vec<Stream> = Vec::new();
     for name in &plan.streams {
         let mut shards: Vec<ShardInfo> = Vec::new();
@@ -78,10 +85,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
             if let Some(info) = take(shard, staging.path(), &skipped_ids)? {
                 shards.push(info);
             }
-            for (clip, id) in shard.clip_ids().enumerate().filter(|(_, id)| !skipped_ids.contains(id)) {
-                let of_clip = frames.entry(id.into()).or_default();
-                of_clip.extend(shard.frame_count(clip).map(|count| (name.clone(), count)));
-            }
+            add_clips(&mut packed, name, shard, &skipped_ids)?;
             watch.progress.add(Work { bytes: shard.file_bytes(), ..Work::default() });
         }
         shards.sort_by(|a, b| a.file.cmp(&b.file));
@@ -91,7 +95,7 @@ pub fn merge(options: &MergeOptions, watch: Watch<'_>) -> Result<BuildReport> {
         streams.push(Stream::new(spec, shards));
     }
     watch.progress.end();
-    let manifest = manifest(&plan, &skipped_ids, streams, frames)?;
+    let manifest = manifest(&plan, &skipped_ids, streams, packed)?;
     manifest.write(staging.path())?;
     staging.commit()?;
     let mut report = BuildReport {
@@ -145,7 +149,8 @@ fn check(parts: &mut [OpenPart]) -> Result<()> {
             )));
         }
         expected.part = part.record.plan.part;
-        if part.data.manifest().build != part.record.plan.build {
+        let (manifest, plan) = (part.data.manifest(), &part.record.plan);
+        if (&manifest.build, &manifest.attributes) != (&plan.build, &plan.attributes) {
             return Err(Error::input(format!(
                 "the shards of {shown} do not match its {PART_FILE}; pack this part again"
             )));
@@ -204,6 +209,33 @@ fn check_records(parts: &[OpenPart], bytes: u64, watch: Watch<'_>) -> Result<()>
     Ok(())
 }
 
+/// Adds the clips of a shard of stream `name` that no part skipped. All shards of a clip must have
+/// the same attributes.
+fn add_clips(
+    packed: &mut HashMap<String, PackedClip>,
+    name: &str,
+    shard: &Shard,
+    skipped_ids: &BTreeSet<&str>,
+) -> Result<()> {
+    let described = shard.metadata()?.clips;
+    for ((number, id), described) in shard.clip_ids().enumerate().zip(described) {
+        if skipped_ids.contains(id) {
+            continue;
+        }
+        let clip = packed.entry(id.into()).or_default();
+        if clip.frames.is_empty() {
+            clip.attributes = described.attributes;
+        } else if let Some(difference) = attributes_difference(&clip.attributes, &described.attributes) {
+            return Err(Error::input(format!(
+                "{}: clip {id}: {difference} in another part; pack the parts again from the same source",
+                shard.path().display()
+            )));
+        }
+        clip.frames.extend(shard.frame_count(number).map(|frames| (name.to_owned(), frames)));
+    }
+    Ok(())
+}
+
 /// Puts a shard into the folder `to`, without the clips that any part skipped. Returns `None` if no
 /// clip remains.
 fn take(shard: &Shard, to: &Path, skipped_ids: &BTreeSet<&str>) -> Result<Option<ShardInfo>> {
@@ -212,11 +244,7 @@ fn take(shard: &Shard, to: &Path, skipped_ids: &BTreeSet<&str>) -> Result<Option
     let ids = shard.clip_ids().enumerate();
     let kept: Vec<usize> = ids.filter(|(_, id)| !skipped_ids.contains(id)).map(|(clip, _)| clip).collect();
     if kept.len() == shard.clip_count() {
-        // The part may hold a symbolic link to the shard. A hard link to that link would be broken.
-        let real = fs::canonicalize(shard.path()).map_err(Error::io(shard.path(), "cannot find the shard"))?;
-        if fs::hard_link(&real, &path).is_err() {
-            copy(&real, &path)?;
-        }
+        link_or_copy(shard.path(), &path)?;
         return Ok(Some(shard.info()));
     }
     if kept.is_empty() {
@@ -227,40 +255,21 @@ fn take(shard: &Shard, to: &Path, skipped_ids: &BTreeSet<&str>) -> Result<Option
     let mut writer = ShardWriter::create(&path, shard.spec())?;
     for &clip in &kept {
         let records = shard.clip(clip)?;
-        let mut copied = Vec::new();
-        for frame in records.frames() {
-            for plane in 0..records.planes() {
-                copied.push(EncodedRecord::from(frame.record(plane)?));
-            }
-        }
-        writer.add_clip(records.id(), &copied)?;
+        writer.add_clip(records.id(), &copied_records(&records)?)?;
     }
     let clips: Vec<ShardClip> = kept.iter().map(|&clip| metadata.clips[clip].clone()).collect();
     Ok(Some(writer.finish(&metadata.with_clips(clips))?))
-}
-
-/// Copies a shard completely or not at all. The copy gets the permissions of any new file.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let fault = Error::io(to, "cannot copy the shard");
-    let mut source = open_regular(from).map_err(Error::io(from, "cannot read the shard"))?;
-    let folder = to.parent().unwrap_or(to);
-    let copied = Disk.create(folder, ".shard-").and_then(|mut file| {
-        io::copy(&mut source, &mut file)?;
-        file.sync()?;
-        file.persist(to)
-    });
-    copied.map_err(fault)
 }
 
 fn manifest(
     plan: &BuildPlan,
     skipped_ids: &BTreeSet<&str>,
     streams: Vec<Stream>,
-    mut frames: HashMap<String, BTreeMap<String, u32>>,
+    mut packed: HashMap<String, PackedClip>,
 ) -> Result<Manifest> {
     let (mut clips, mut groups) = (Vec::new(), BTreeMap::new());
     for planned in &plan.clips {
-        let frames = frames.remove(&planned.id).unwrap_or_default();
+        let PackedClip { frames, attributes } = packed.remove(&planned.id).unwrap_or_default();
         if frames.is_empty() && (!planned.whole || skipped_ids.contains(planned.id.as_str())) {
             continue;
         }
@@ -275,41 +284,11 @@ fn manifest(
         let (id, label, subsets) = (planned.id.clone(), planned.label, planned.subsets.clone());
         groups.extend(planned.group.clone().map(|group| (id.clone(), group)));
         let mut clip = Clip::new(id, label, subsets);
-        clip.attributes = planned.attributes.clone();
-        clip.frames = frames;
+        (clip.attributes, clip.frames) = (attributes, frames);
         clips.push(clip);
     }
     let mut manifest = Manifest::new(plan.dataset.clone(), plan.classes.clone(), plan.splits.clone());
-    manifest.build = plan.build.clone();
+    (manifest.build, manifest.attributes) = (plan.build.clone(), plan.attributes.clone());
     (manifest.streams, manifest.clips, manifest.groups) = (streams, clips, groups);
     Ok(manifest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// This path is used if no hard link is possible, for example to another disk.
-    #[test]
-    fn a_copy_is_whole_and_not_as_closed_as_its_source() {
-        let dir = tempfile::tempdir().unwrap();
-        let (from, to) = (dir.path().join("from"), dir.path().join("to/rgb-00000.clipshard"));
-        fs::create_dir(dir.path().join("to")).unwrap();
-        fs::write(&from, "shard").unwrap();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-            fs::set_permissions(&from, fs::Permissions::from_mode(0o400)).unwrap();
-            copy(&from, &to).unwrap();
-            fs::write(dir.path().join("new"), "").unwrap();
-            assert_eq!(mode(&to), mode(&dir.path().join("new")), "as any new file");
-        }
-        #[cfg(not(unix))]
-        copy(&from, &to).unwrap();
-        assert_eq!(fs::read_to_string(&to).unwrap(), "shard");
-        assert_eq!(fs::read_dir(dir.path().join("to")).unwrap().count(), 1);
-        assert!(copy(&dir.path().join("none"), &to).unwrap_err().to_string().contains("none: cannot read the shard"));
-        assert_eq!(fs::read_to_string(&to).unwrap(), "shard");
-    }
 }

@@ -7,17 +7,19 @@
 //! made; [`pack_video`] packs a single video.
 
 mod build;
-mod difference;
+pub(crate) mod carry;
+pub(crate) mod described;
+pub(crate) mod difference;
 mod encode;
 mod encoded;
 mod estimate;
 mod finished;
 mod images;
-mod job;
+pub(crate) mod job;
 mod merge;
-mod options;
+pub(crate) mod options;
 mod part;
-mod part_record;
+pub(crate) mod part_record;
 mod partial;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
@@ -29,8 +31,10 @@ pub(crate) mod writer;
 pub use build::{build, build_in};
 pub use estimate::Estimate;
 pub use merge::{MergeOptions, merge};
+pub use options::BuildOptions;
 pub(crate) use options::lists_missing;
-pub use options::{BuildOptions, DatasetKind};
 pub use part::Part;
 pub use report::BuildReport;
 pub use video::{OneVideoOptions, OneVideoReport, pack_video};
+
+pub use crate::lists::DatasetKind;

@@ -21,7 +21,8 @@ fn run(dir: &Path, line: &str) {
 
 /// Makes small stand-ins for the published datasets: `UCF101` (frames), `UCF-101` (videos),
 /// `ucfTrainTestlist`, `hmdb51`, `testTrainMulti_7030_splits`, `frames` with `clips.csv`,
-/// `ucf101.shards`, and the parts `part1` and `part2`.
+/// `more-frames` with `more.csv`, `some.txt`, `ucf101.shards`, `own.shards`, `videos.shards`, and the parts
+/// `part1` and `part2`.
 fn stand_ins(dir: &Path) {
     run(dir, "synth --out synthetic --classes 2 --clips 4 --size 32x24");
     let synthetic = fs::read_to_string(dir.join("synthetic/lists/classInd.txt")).unwrap();
@@ -52,6 +53,10 @@ fn stand_ins(dir: &Path) {
     let rows = "path,label,split\nv_Archery_g01_c01.avi,Archery,train\nv_Rowing_g01_c01.avi,Rowing,test\n";
     fs::write(dir.join("clips.csv"), rows).unwrap();
     run(dir, "build --tree UCF101 --lists ucfTrainTestlist --out ucf101.shards --flow-size 16");
+    copy_tree(&dir.join("frames"), &dir.join("more-frames"));
+    fs::write(dir.join("more.csv"), "path,label,split\nv_Archery_g02_c01.avi,Archery,train\n").unwrap();
+    fs::write(dir.join("some.txt"), "v_Archery_g01_c01\nv_Rowing_g02_c01\n").unwrap();
+    run(dir, "build --tree frames --dataset custom --lists clips.csv --out own.shards --flow-size 16");
     for part in ["1", "2"] {
         let line = "build --tree UCF101 --lists ucfTrainTestlist --flow-size 16 --shard-size 20KB";
         run(dir, &format!("{line} --out part{part} --part {part}/2"));
@@ -71,6 +76,8 @@ fn stand_ins(dir: &Path) {
             ]);
             assert!(command.arg(class.join(format!("{clip}.avi"))).status().unwrap().success());
         }
+        let line = "build --videos UCF-101 --lists ucfTrainTestlist --classes Archery --flow-method none";
+        run(dir, &format!("{line} --out videos.shards"));
     }
 }
 
@@ -96,7 +103,21 @@ fn examples_of_the_help_run() {
     let shared = tempfile::tempdir().unwrap();
     stand_ins(shared.path());
     let mut count = 0;
-    let commands = ["", "build", "extract", "merge", "verify", "inspect", "export", "synth", "completions", "man"];
+    let commands = [
+        "",
+        "build",
+        "extract",
+        "merge",
+        "add",
+        "subset",
+        "recode",
+        "verify",
+        "inspect",
+        "export",
+        "synth",
+        "completions",
+        "man",
+    ];
     for command in commands {
         let help = ucfpack().args(command.split_whitespace()).arg("--help").output().unwrap().stdout;
         let examples = examples(&String::from_utf8(help).unwrap());

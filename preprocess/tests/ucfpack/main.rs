@@ -2,6 +2,8 @@
 // Helper functions of tests may unwrap, as tests do.
 #![allow(clippy::unwrap_used)]
 
+mod add;
+mod attributes;
 mod build;
 mod command;
 mod crash;
@@ -16,15 +18,20 @@ mod inputs;
 mod killed;
 mod layouts;
 mod links;
+mod lists;
 mod locks;
+#[cfg(unix)]
+mod names;
 mod pack;
 mod parts;
 mod pipes;
 mod program;
+mod recode;
 mod resume;
 mod signals;
 #[cfg(unix)]
 mod slurm;
+mod subset;
 mod synth;
 mod tree;
 mod videos;

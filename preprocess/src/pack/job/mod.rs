@@ -12,4 +12,4 @@ mod run;
 mod shards;
 mod task;
 
-pub(super) use planned::Job;
+pub(crate) use planned::Job;

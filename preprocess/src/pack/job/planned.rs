@@ -33,6 +33,8 @@ pub(crate) struct Job<'a> {
     /// Nominal number of frames of each clip in each stream.
     pub(super) frames: Vec<Vec<u32>>,
     pub(super) metadata: ShardMetadata,
+    /// Whether another run can continue from the finished shards if this one is interrupted.
+    pub(super) can_resume: bool,
     /// Limit of the memory that all threads together use to decode images.
     budget: DecodingBudget,
 }
@@ -75,14 +77,35 @@ impl<'a> Job<'a> {
         }
         let mut metadata = ShardMetadata::new(lists.dataset, lists.classes.clone(), lists.splits.clone());
         metadata.build = content_options(options, source, &streams);
+        metadata.attributes = options.attributes.clone();
         let (shown, video) = (source.shown(), source.video());
         let asked = lists.clips.len() + strangers.len();
         faults.extend(strangers);
         let budget = DecodingBudget::default();
-        let job = Self { options, shown, streams, plans, lists, asked, files, video, frames, metadata, budget };
+        let job = Self {
+            options,
+            shown,
+            streams,
+            plans,
+            lists,
+            asked,
+            files,
+            video,
+            frames,
+            metadata,
+            can_resume: true,
+            budget,
+        };
         job.skip(faults, &mut report)?;
         job.count(&mut report);
         Ok((job, report))
+    }
+
+    /// Makes the clips a part of a larger dataset, which `metadata` describes. The labels of the
+    /// lists must be those of that dataset.
+    pub fn join(&mut self, metadata: ShardMetadata) {
+        self.metadata = metadata;
+        self.can_resume = false;
     }
 
     /// Records skipped clips. Returns an error if clips are missing or damaged and the build must
@@ -152,6 +175,7 @@ impl<'a> Job<'a> {
             classes: self.metadata.classes.clone(),
             splits: self.metadata.splits.clone(),
             build: self.metadata.build.clone(),
+            attributes: self.metadata.attributes.clone(),
             streams: self.streams.iter().map(|(kind, _)| kind.name().to_owned()).collect(),
             clips: planned.collect(),
             part: self.options.part,
