@@ -39,7 +39,7 @@ fn usage<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
 fn shards_of_all_streams_rotate_together() {
     let dir = tempfile::tempdir().unwrap();
     let options = WriteOptions::new().with_shard_bytes(1500);
-    let mut writer = DatasetWriter::create_with(dir.path(), info(), options).unwrap();
+    let mut writer = DatasetWriter::create_with(dir.path(), info(), &options).unwrap();
     add_streams(&mut writer);
     let streams = [&["rgb", "flow"][..], &["depth"], &["rgb", "flow"], &["rgb", "depth", "flow"]];
     let sources: Vec<_> = (0..12).map(|n| Source::new(&format!("v_{n}"), 0, streams[n % 4])).collect();
@@ -67,7 +67,7 @@ fn the_bytes_do_not_depend_on_the_threads() {
     let written = [1, 3].map(|threads| {
         let dir = tempfile::tempdir().unwrap();
         let options = WriteOptions::new().with_threads(threads).with_shard_bytes(8000);
-        let mut writer = DatasetWriter::create_with(dir.path(), info(), options).unwrap();
+        let mut writer = DatasetWriter::create_with(dir.path(), info(), &options).unwrap();
         writer.add_stream(StreamSpec::rgb(), EncodeOptions::zstd(9)).unwrap();
         for number in 0..5 {
             let frames: Vec<_> = (0..20).map(|frame| pixels(RGB_SIZE, 100 * number + frame)).collect();
@@ -271,7 +271,7 @@ fn a_folder_that_is_not_empty_or_in_use_is_refused() {
 fn a_discarded_writer_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let options = WriteOptions::new().with_shard_bytes(0);
-    let mut writer = DatasetWriter::create_with(dir.path(), info(), options).unwrap();
+    let mut writer = DatasetWriter::create_with(dir.path(), info(), &options).unwrap();
     writer.add_stream(StreamSpec::rgb(), None).unwrap();
     writer.add_clip(&clip("a"), &[("rgb", &[sample::jpeg()])]).unwrap();
     assert_eq!(files(dir.path()), [".writing.json", "rgb-00000.clipshard"]);

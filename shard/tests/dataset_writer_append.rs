@@ -25,13 +25,13 @@ fn add(writer: &mut DatasetWriter, sources: &[Source]) {
 
 /// Writes clips 0 to 11.
 fn build(dir: &Path) -> Manifest {
-    let mut writer = DatasetWriter::create_with(dir, DatasetInfo::new("waves", ["Wave"], ["1"]), small()).unwrap();
+    let mut writer = DatasetWriter::create_with(dir, DatasetInfo::new("waves", ["Wave"], ["1"]), &small()).unwrap();
     add(&mut writer, &sources(0..12));
     writer.finish().unwrap()
 }
 
 fn append(dir: &Path) -> DatasetWriter {
-    DatasetWriter::append_with(dir, small()).unwrap()
+    DatasetWriter::append_with(dir, &small()).unwrap()
 }
 
 fn ids(manifest: &Manifest) -> Vec<&str> {
@@ -189,13 +189,13 @@ fn small_shards_are_merged_up_to_the_size_of_a_shard() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path();
     let info = DatasetInfo::new("waves", ["Wave"], ["1"]);
-    let mut writer = DatasetWriter::create_with(dir, info, WriteOptions::new().with_shard_bytes(0)).unwrap();
+    let mut writer = DatasetWriter::create_with(dir, info, &WriteOptions::new().with_shard_bytes(0)).unwrap();
     add(&mut writer, &sources(0..12));
     let old = writer.finish().unwrap();
     assert_eq!(old.stream("flow").unwrap().shards.len(), 12);
     let before = Dataset::open(dir).unwrap();
     let limit = 20_000;
-    let mut writer = DatasetWriter::append_with(dir, WriteOptions::new().with_shard_bytes(limit)).unwrap();
+    let mut writer = DatasetWriter::append_with(dir, &WriteOptions::new().with_shard_bytes(limit)).unwrap();
     writer.compact().unwrap();
     let new = writer.finish().unwrap();
     assert_eq!(assert_whole(dir), new);
@@ -205,7 +205,7 @@ fn small_shards_are_merged_up_to_the_size_of_a_shard() {
     assert_holds(&Dataset::open(dir).unwrap(), &sources(0..12));
     assert_holds(&before, &sources(0..12));
     // Shards of at least half the size stay.
-    let mut writer = DatasetWriter::append_with(dir, WriteOptions::new().with_shard_bytes(1)).unwrap();
+    let mut writer = DatasetWriter::append_with(dir, &WriteOptions::new().with_shard_bytes(1)).unwrap();
     writer.compact().unwrap();
     assert_eq!(writer.finish().unwrap(), new);
 }

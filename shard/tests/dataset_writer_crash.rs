@@ -34,8 +34,8 @@ fn info() -> DatasetInfo {
 
 fn resume_or(
     dir: &Path,
-    options: WriteOptions,
-    start: impl Fn(&Path, WriteOptions) -> Result<DatasetWriter>,
+    options: &WriteOptions,
+    start: impl Fn(&Path, &WriteOptions) -> Result<DatasetWriter>,
 ) -> Result<DatasetWriter> {
     if DatasetWriter::is_interrupted(dir) { DatasetWriter::resume_with(dir, options) } else { start(dir, options) }
 }
@@ -51,13 +51,13 @@ fn add_missing(writer: &mut DatasetWriter, sources: &[Source]) -> Result<()> {
 
 /// Writes a new dataset, or continues. A dataset that is there already is finished.
 fn create(dir: &Path, faulty: Option<&Faulty>) -> Result<Manifest> {
-    let start = |dir: &Path, options| {
+    let start = |dir: &Path, options: &WriteOptions| {
         if dir.join("manifest.json").exists() {
             return DatasetWriter::append_with(dir, options);
         }
         DatasetWriter::create_with(dir, info(), options)
     };
-    let mut writer = resume_or(dir, options(faulty), start)?;
+    let mut writer = resume_or(dir, &options(faulty), start)?;
     add_streams(&mut writer);
     add_missing(&mut writer, &sources(0..9))?;
     writer.finish()
@@ -66,7 +66,7 @@ fn create(dir: &Path, faulty: Option<&Faulty>) -> Result<Manifest> {
 /// Changes the dataset that `create` made, or continues.
 fn change(dir: &Path, faulty: Option<&Faulty>) -> Result<Manifest> {
     // Most shards are small compared with this size, so they are merged.
-    let mut writer = resume_or(dir, sized(9000, faulty), |dir, options| DatasetWriter::append_with(dir, options))?;
+    let mut writer = resume_or(dir, &sized(9000, faulty), |dir, options| DatasetWriter::append_with(dir, options))?;
     add_streams(&mut writer);
     let label = writer.add_class("Dive")?;
     let mut added = sources(9..14);
@@ -168,7 +168,7 @@ fn cut_off_at_every_step_a_change_leaves_the_old_dataset_or_the_new_one() {
 fn after_a_failed_write_a_writer_refuses_everything() {
     let home = tempfile::tempdir().unwrap();
     let faulty = Faulty::new(Fault::Once, 8, home.path(), home.path());
-    let mut writer = DatasetWriter::create_with(home.path(), info(), options(Some(&faulty))).unwrap();
+    let mut writer = DatasetWriter::create_with(home.path(), info(), &options(Some(&faulty))).unwrap();
     add_streams(&mut writer);
     let failed = sources(0..9).iter().map(|source| source.add_to(&mut writer)).find_map(Result::err);
     assert!(matches!(failed, Some(Error::Io { .. })), "{failed:?}");
@@ -189,7 +189,7 @@ fn resuming_removes_only_the_files_of_the_interrupted_writer() {
     let dir = home.path();
     create(dir, None).unwrap();
     let before = contents(dir);
-    let mut writer = DatasetWriter::append_with(dir, options(None)).unwrap();
+    let mut writer = DatasetWriter::append_with(dir, &options(None)).unwrap();
     add_streams(&mut writer);
     add_missing(&mut writer, &sources(20..23)).unwrap();
     drop(writer);
@@ -204,7 +204,9 @@ fn resuming_removes_only_the_files_of_the_interrupted_writer() {
     assert!(others.iter().all(|name| left.iter().any(|file| file == name)), "{left:?}");
     assert!(!unfinished.iter().any(|name| left.iter().any(|file| file == name)), "{left:?}");
     writer.discard().unwrap();
-    others.iter().for_each(|name| std::fs::remove_file(dir.join(name)).unwrap());
+    for name in others {
+        std::fs::remove_file(dir.join(name)).unwrap();
+    }
     assert!(contents(dir) == before);
     // Without a journal there is nothing to resume, and a journal of another manifest is refused.
     let error = DatasetWriter::resume(dir).unwrap_err().to_string();

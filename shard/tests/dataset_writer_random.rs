@@ -54,7 +54,7 @@ impl Expected {
             return self.start(dir, draws);
         }
         assert!(Manifest::rebuild(dir).unwrap_err().to_string().contains(".writing.json is here"));
-        let mut writer = DatasetWriter::resume_with(dir, open_options(draws)).unwrap();
+        let mut writer = DatasetWriter::resume_with(dir, &open_options(draws)).unwrap();
         self.restore(&mut writer);
         writer
     }
@@ -62,13 +62,13 @@ impl Expected {
     /// Opens the dataset, or starts it.
     fn start(&self, dir: &Path, draws: &mut Draws) -> DatasetWriter {
         let mut writer = if dir.join("manifest.json").exists() {
-            DatasetWriter::append_with(dir, open_options(draws)).unwrap()
+            DatasetWriter::append_with(dir, &open_options(draws)).unwrap()
         } else {
             let splits = (0..self.splits).map(|split| format!("split {split}"));
             let mut info = DatasetInfo::new("random", [""; 0], splits);
             info.build.insert("level".into(), 1.5.into());
             info.attributes.set("licence", "CC0");
-            DatasetWriter::create_with(dir, info, open_options(draws)).unwrap()
+            DatasetWriter::create_with(dir, info, &open_options(draws)).unwrap()
         };
         self.restore(&mut writer);
         writer

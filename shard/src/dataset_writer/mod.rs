@@ -184,10 +184,10 @@ impl DatasetWriter {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Usage`] if the dataset has a clip with this id, if the description breaks a
-    /// rule of the format, if a stream was not added, or if a record does not fit its stream or is
-    /// not what it says. The dataset then stays as it was. After another error, drop the writer and
-    /// resume.
+    /// Returns [`Error::Usage`] if the dataset has a clip with this id, or if the description breaks
+    /// a rule of the format. Returns it also if a stream was not added, or if a record does not fit
+    /// its stream or is not what it says. The dataset then stays as it was. After another error,
+    /// drop the writer and resume.
     ///
     /// # Example
     ///
@@ -256,7 +256,7 @@ impl DatasetWriter {
             let (place, (shape, _)) = (place_of(spec, number), &images.records[number]);
             return Err(Error::Usage(format!("clip {id}: {place}: {shape} does not fit the stream ({spec})")));
         }
-        self.workers.encode(encoders, images).map_err(|(number, error)| match error {
+        self.workers.encode(encoders, images).map_err(|(number, error)| match *error {
             Error::Usage(fault) => Error::Usage(format!("clip {id}: {}: {fault}", place_of(spec, number))),
             other => other,
         })

@@ -26,15 +26,15 @@ impl DatasetWriter {
     /// Returns [`Error::Usage`] if the folder has a dataset, shards or an interrupted writer, if
     /// another writer is using it, or if two classes or splits have the same name.
     pub fn create(dir: impl AsRef<Path>, info: DatasetInfo) -> Result<Self> {
-        Self::create_in(dir.as_ref(), info, WriteOptions::new())
+        Self::create_in(dir.as_ref(), info, &WriteOptions::new())
     }
 
     /// Starts a new dataset with other options, see [`DatasetWriter::create`].
-    pub fn create_with(dir: impl AsRef<Path>, info: DatasetInfo, options: WriteOptions) -> Result<Self> {
+    pub fn create_with(dir: impl AsRef<Path>, info: DatasetInfo, options: &WriteOptions) -> Result<Self> {
         Self::create_in(dir.as_ref(), info, options)
     }
 
-    fn create_in(dir: &Path, info: DatasetInfo, options: WriteOptions) -> Result<Self> {
+    fn create_in(dir: &Path, info: DatasetInfo, options: &WriteOptions) -> Result<Self> {
         let dataset = info.into_metadata();
         dataset.check_dataset().map_err(Error::Usage)?;
         std::fs::create_dir_all(dir).map_err(Error::io(dir, "create it"))?;
@@ -56,21 +56,21 @@ impl DatasetWriter {
     /// not list. Returns [`Error::Rebuild`] if the shards do not describe the dataset as the
     /// manifest does.
     pub fn append(dir: impl AsRef<Path>) -> Result<Self> {
-        Self::append_in(dir.as_ref(), WriteOptions::new())
+        Self::append_in(dir.as_ref(), &WriteOptions::new())
     }
 
     /// Opens a dataset with other options, see [`DatasetWriter::append`].
-    pub fn append_with(dir: impl AsRef<Path>, options: WriteOptions) -> Result<Self> {
+    pub fn append_with(dir: impl AsRef<Path>, options: &WriteOptions) -> Result<Self> {
         Self::append_in(dir.as_ref(), options)
     }
 
-    fn append_in(dir: &Path, options: WriteOptions) -> Result<Self> {
+    fn append_in(dir: &Path, options: &WriteOptions) -> Result<Self> {
         if !dir.is_dir() {
             return Err(Error::NoManifest { dir: dir.to_owned() });
         }
         let folder = Folder::lock(dir, Arc::clone(&options.storage))?;
         folder.check_not_interrupted()?;
-        Self::append_to(folder, &options)
+        Self::append_to(folder, options)
     }
 
     fn append_to(folder: Folder, options: &WriteOptions) -> Result<Self> {
@@ -115,8 +115,8 @@ impl DatasetWriter {
     }
 
     /// Continues with other options, see [`DatasetWriter::resume`].
-    pub fn resume_with(dir: impl AsRef<Path>, options: WriteOptions) -> Result<Self> {
-        Self::resume_in(dir.as_ref(), &options)
+    pub fn resume_with(dir: impl AsRef<Path>, options: &WriteOptions) -> Result<Self> {
+        Self::resume_in(dir.as_ref(), options)
     }
 
     /// Returns whether a writer was interrupted in `dir`, or is still writing there.
@@ -219,7 +219,9 @@ fn difference(a: &Manifest, b: &Manifest) -> Option<&'static str> {
     let streams = |manifest: &Manifest| {
         let mut streams: Vec<Stream> =
             manifest.streams.iter().filter(|stream| !stream.shards.is_empty()).cloned().collect();
-        streams.iter_mut().for_each(|stream| stream.shards.sort_by(|a, b| a.file.cmp(&b.file)));
+        for stream in &mut streams {
+            stream.shards.sort_by(|a, b| a.file.cmp(&b.file));
+        }
         streams.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         streams
     };

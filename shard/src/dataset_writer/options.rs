@@ -79,7 +79,7 @@ impl DatasetInfo {
 ///
 /// # let dir = tempfile::tempdir().unwrap();
 /// let options = WriteOptions::new().with_shard_bytes(256 << 20).with_threads(4);
-/// let writer = DatasetWriter::create_with(dir.path(), DatasetInfo::new("waves", ["Wave"], ["1"]), options)?;
+/// let writer = DatasetWriter::create_with(dir.path(), DatasetInfo::new("waves", ["Wave"], ["1"]), &options)?;
 /// # Ok::<(), clipshard::Error>(())
 /// ```
 #[derive(Clone)]

@@ -84,12 +84,12 @@ impl Workers {
         &self,
         encoders: &Encoders,
         images: &Images<'_>,
-    ) -> Result<Vec<EncodedRecord>, (usize, Error)> {
+    ) -> Result<Vec<EncodedRecord>, (usize, Box<Error>)> {
         self.map(images.records.iter().collect(), |(shape, pixels)| {
             let mut encoder = encoders.spare.take().map_or_else(|| Encoder::new(encoders.options), Ok)?;
             let record = encoder.encode(pixels, *shape);
             encoders.spare.give_back(encoder);
-            record
+            Ok(record?)
         })
     }
 

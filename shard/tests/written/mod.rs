@@ -83,12 +83,11 @@ impl Source {
         let (spec, number) = (spec(stream), STREAMS.iter().position(|name| *name == stream).unwrap() as u64);
         let record = |record: u64| {
             let mut draws = Draws::new(self.seed, number, record);
-            let shape = match &spec.array {
-                Some(inner) => Shape::array(&[draws.below(3) as u32, inner[0]], spec.samples).unwrap(),
-                None => {
-                    let (width, height) = (draws.between(1, 20) as u16, draws.between(1, 20) as u16);
-                    Shape::image(ImageSize { width, height, channels: spec.channels }, spec.samples)
-                }
+            let shape = if let Some(inner) = &spec.array {
+                Shape::array(&[draws.below(3) as u32, inner[0]], spec.samples).unwrap()
+            } else {
+                let (width, height) = (draws.between(1, 20) as u16, draws.between(1, 20) as u16);
+                Shape::image(ImageSize { width, height, channels: spec.channels }, spec.samples)
             };
             (shape, (0..shape.bytes()).map(|_| draws.below(7) as u8).collect())
         };
