@@ -76,7 +76,7 @@ pub(super) fn write_list(tree: &Path, lists: &Lists, described: &BTreeMap<String
 /// Returns the attributes in the list of an earlier run, by clip id. They are empty without a
 /// readable list, because the list is written again.
 pub(super) fn read_list(tree: &Path) -> BTreeMap<String, Attributes> {
-    let bytes = read_regular(&tree.join(FOLDER).join(FILE), MAX_PLAN_BYTES).unwrap_or_default();
+    let bytes = read_regular(tree.join(FOLDER).join(FILE), MAX_PLAN_BYTES).unwrap_or_default();
     let lines = bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Earlier>(line).ok());
     lines.filter_map(|line| Some((line.path?.strip_suffix(ENDING)?.to_owned(), line.attributes))).collect()
 }

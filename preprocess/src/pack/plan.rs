@@ -141,8 +141,8 @@ impl BuildPlan {
 impl PlannedClip {
     /// Describes the first attribute or the subsets that differ, if nothing else does.
     fn difference(&self, other: &Self) -> Option<String> {
-        let (attributes, subsets) = (self.attributes.clone(), self.subsets.clone());
-        if (Self { attributes, subsets, ..other.clone() }) != *self {
+        let (subsets, attributes) = (self.subsets.clone(), self.attributes.clone());
+        if (Self { subsets, attributes, ..other.clone() }) != *self {
             return None;
         }
         attributes_difference(&self.attributes, &other.attributes).or_else(|| {
