@@ -104,6 +104,7 @@ mod dataset;
 mod dataset_writer;
 mod error;
 mod geometry;
+mod header;
 #[doc(hidden)]
 pub mod layout;
 mod manifest;
