@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do
       cp "$golden"/manifest.json "$attacks"/*.json "$unusual"/*.json "$corpus"
       cp "$wide"/manifest.json "$corpus/wide.json" ;;
     attributes)
-      printf '{"fps":29.970,"labels":[1,0],"caption":"zwei B\\u00e4ume","id":12345678901234567890123}' > "$corpus/golden"
+      printf '{"fps":29.970,"labels":[1,0],"caption":"B\\u00e4ume","id":12345678901234567890123}' > "$corpus/golden"
       printf ' { "x" : {"y":[null,true,-0.0e-7]} , "\\"":"\\\\" } ' > "$corpus/spaces" ;;
     round_trip)
       # Eight bytes with codec and type, filter, level, rank, three sizes and the number of frames,

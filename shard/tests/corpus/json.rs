@@ -40,7 +40,7 @@ fn with_clip(keys: &str) -> Vec<u8> {
     manifest("\"id\":\"b\"", &format!("\"id\":\"b\",{keys}"))
 }
 
-/// Returns a manifest with another stream in the place of `grey`, without a change of its shards.
+/// Returns a manifest with another form of the stream `grey`, without a change of its shards.
 fn with_form(form: &str) -> Vec<u8> {
     manifest("\"planes\":1,\"channels\":1", form)
 }

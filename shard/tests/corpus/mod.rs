@@ -4,7 +4,7 @@ mod json;
 mod records;
 mod shards;
 
-use crate::sample::{Parts, record};
+use crate::sample::{self, Parts, record};
 use clipshard::layout::Trailer;
 use clipshard::{Codec, EncodedRecord, Filter, ImageSize, SampleType, Shape, ShardWriter, StreamSpec};
 use std::collections::BTreeMap;
@@ -86,6 +86,11 @@ fn stored_in(
 /// Writes a shard of one image of [`SIZE`] with these stored bytes.
 fn stored(codec: Codec, filter: Filter, bytes: &[u8]) -> Vec<u8> {
     stored_in(&grey(), SIZE.into(), (codec, filter, bytes), |_| ())
+}
+
+/// Writes a shard of one JPEG file.
+fn jpeg(file: &[u8]) -> Vec<u8> {
+    stored_in(&StreamSpec::rgb(), sample::RGB_SIZE.into(), (Codec::Jpeg, Filter::None, file), |_| ())
 }
 
 fn zstd(samples: &[u8]) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Hostile and unusual shards of other samples than u8, and of arrays.
 
-use super::{Files, SIZE, array, boxes, changed, depth, grey, lz4, shard_of, stored, stored_in, zstd};
+use super::{Files, SIZE, array, boxes, changed, depth, grey, jpeg, lz4, shard_of, stored, stored_in, zstd};
 use crate::sample::{self, Parts, record};
 use clipshard::{Codec, Filter, SampleType, Shape, StreamSpec};
 
@@ -114,10 +114,6 @@ pub fn unusual() -> Files {
     });
     let long_id = "\u{e9}".repeat(32_767);
     let long_id = shard_of(&grey(), &[(&long_id, vec![record(Codec::Raw, Filter::None, SIZE, vec![1; 6])])]);
-    let jpeg = |file: Vec<u8>| {
-        let spec = StreamSpec::rgb();
-        stored_in(&spec, sample::RGB_SIZE.into(), (Codec::Jpeg, Filter::None, &file), |_| ())
-    };
     let mut filled = sample::JPEG.to_vec();
     filled.splice(2..2, [255; 3]);
     let mut with_checksum = zstd::bulk::Compressor::new(1).unwrap();
@@ -127,8 +123,8 @@ pub fn unusual() -> Files {
         ("array-of-100000-rows.clipshard", long_array),
         ("optional-features-and-reserved-bytes.clipshard", reserved),
         ("id-of-65534-bytes.clipshard", long_id.seal(|_| ())),
-        ("jpeg-zeros-after-end.clipshard", jpeg([sample::JPEG, &[0; 100]].concat())),
-        ("jpeg-fill-bytes.clipshard", jpeg(filled)),
+        ("jpeg-zeros-after-end.clipshard", jpeg(&[sample::JPEG, &[0; 100]].concat())),
+        ("jpeg-fill-bytes.clipshard", jpeg(&filled)),
         (
             "zstd-with-checksum.clipshard",
             stored(Codec::Zstd, Filter::Up, &with_checksum.compress(&[1, 2, 3, 4, 5, 6]).unwrap()),

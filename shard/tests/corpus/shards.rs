@@ -1,6 +1,6 @@
 //! Hostile shards of u8 images.
 
-use super::{Files, changed, stored, trailer, zstd};
+use super::{Files, changed, jpeg, stored, trailer, zstd};
 use crate::sample;
 use clipshard::{Codec, Filter};
 
@@ -73,6 +73,8 @@ pub fn hostile() -> Files {
         ),
         ("lz4-before-start.clipshard", stored(Codec::Lz4, Filter::None, &[0x10, 7, 9, 0, 0x10, 1])),
         ("jpeg-65500.clipshard", stored(Codec::Jpeg, Filter::None, &huge_jpeg)),
+        ("jpeg-without-end.clipshard", jpeg(&sample::JPEG[..sample::JPEG.len() - 2])),
+        ("jpeg-with-bytes-after-end.clipshard", jpeg(&[sample::JPEG, b"tail"].concat())),
         ("jpeg-is-a-gif.clipshard", stored(Codec::Jpeg, Filter::None, b"GIF89a\x03\0\x02\0")),
         ("checksum-of-a-record.clipshard", changed(|p| p.records[0] ^= 1)),
     ])

@@ -2,7 +2,7 @@
 
 use super::baseline;
 use super::fault::JpegFault;
-use super::header::check_header;
+use super::header::{check_header, has_end};
 use super::scan::check_scans;
 use crate::codec::uncached::cut;
 use crate::geometry::{ImageSize, Window};
@@ -70,6 +70,10 @@ impl Decoder {
             return Err(JpegFault::Unusable(format!(
                 "the window {window} of an image of {size} does not fit the image or the buffer of {n} bytes"
             )));
+        }
+        if !has_end(bytes) {
+            // Returns the fault.
+            check_header(bytes)?;
         }
         if self.baseline.decode(bytes, size, window, out)? {
             return Ok(());

@@ -76,14 +76,19 @@ pub fn check_header(bytes: &[u8]) -> Result<ImageSize, JpegFault> {
         }
         at += length.max(2);
     }
-    let end = bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
-    if !bytes[..end].ends_with(&[0xff, 0xd9]) {
+    if !has_end(bytes) {
         return Err(match end_marker(bytes, at) {
             Some(marker) => JpegFault::Trailing(bytes.len() - marker - 2),
             None => JpegFault::Truncated("its end marker is missing"),
         });
     }
     size.ok_or_else(|| JpegFault::Unusable("it has no frame header before its image data".into()))
+}
+
+/// Returns whether the file ends with an end marker. Zero bytes may follow it.
+pub(super) fn has_end(bytes: &[u8]) -> bool {
+    let end = bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
+    bytes[..end].ends_with(&[0xff, 0xd9])
 }
 
 /// Finds the end marker after all scans and segments. `at` is the start of the first scan's header.
