@@ -111,8 +111,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     if trained > 0 && !args.json {
         let (n, used) = (clips.len(), &network.split);
         note(&format!(
-            "note: {trained} of the {n} {subset} clips of split {split} are training clips of split {used}, on which this \
-             network was trained; the accuracy is too high"
+            "note: {trained} of the {n} {subset} clips of split {split} are training clips of split {used}, on which \
+             this network was trained; the accuracy is too high"
         ));
     }
     let stop = Stop::on_signals()?;

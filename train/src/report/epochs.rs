@@ -218,7 +218,7 @@ mod tests {
         let epoch = EPOCH.replace('\n', "");
         let text = format!(
             "{}\n{epoch}\n{}\n{}\n{{\"event\":\"epo",
-            r#"{"event":"start","version":"0.1.0","device":"cpu","precision":"f32","threads":2,"clips":{"val":7},"x":{}}"#,
+            r#"{"event":"start","version":"0.1.0","device":"cpu","threads":2,"clips":{"val":7},"x":{}}"#,
             r#"{"event":"something new","x":1}"#,
             epoch.replace("\"top1\":25.0", "\"top1\":26.0"),
         );

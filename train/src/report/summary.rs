@@ -179,8 +179,9 @@ fn comparison(views: &[View<'_>]) -> String {
         "Recipe",
         "Split",
     ];
-    let words = "Accuracy (top-1) and top-5 are those of the best epoch's network on the clips of the subset in \
-                 the column Clips. The class mean counts each class the same. Epochs count from 0. Time includes \
-                 training steps and test passes. Data wait is the share of the training steps' time that was spent waiting for data.";
+    let words = "Accuracy (top-1) and top-5 are those of the best epoch's network on the clips of the subset in the \
+                 column Clips. The class mean counts each class the same. Epochs count from 0. Time includes training \
+                 steps and test passes. Data wait is the share of the training steps' time that was spent waiting for \
+                 data.";
     table("Accuracy and time of each run", &head, &rows) + &note(words)
 }
