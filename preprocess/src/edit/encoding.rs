@@ -70,18 +70,15 @@ impl<'a> Recoder<'a> {
     ) -> Result<EncodedRecord> {
         let Tools { decoder, jpeg, resizer, encoder, pixels, resized } = &mut self.tools;
         let (shape, size) = (record.shape, record.shape.u8_image_size());
-        match (record.codec, size) {
-            (Codec::Jpeg, Some(size)) => {
-                // Unlike other decoding, this refuses files whose image data end early.
-                let (_, decoded) = jpeg.decode_checked(&record.bytes, size.channels).map_err(|fault| {
-                    Error::input(format!("clip {}, frame {frame}: {fault}; pack the clip again", clip.id()))
-                })?;
-                *pixels = decoded;
-            }
-            _ => {
-                pixels.resize(shape.bytes(), 0);
-                clip.decode(frame, plane, decoder, pixels)?;
-            }
+        if let (Codec::Jpeg, Some(size)) = (record.codec, size) {
+            // Unlike other decoding, this refuses files whose image data end early.
+            let (_, decoded) = jpeg.decode_checked(&record.bytes, size.channels).map_err(|fault| {
+                Error::input(format!("clip {}, frame {frame}: {fault}; pack the clip again", clip.id()))
+            })?;
+            *pixels = decoded;
+        } else {
+            pixels.resize(shape.bytes(), 0);
+            clip.decode(frame, plane, decoder, pixels)?;
         }
         let Some((from, to)) = size.zip(size.map(|size| resized_to(self.geometry, size))).filter(|(a, b)| a != b)
         else {

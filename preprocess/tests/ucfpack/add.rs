@@ -40,8 +40,8 @@ fn added(dir: &Path, options: &AddOptions) -> Result<AddReport, Error> {
     add(dir, options, Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) })
 }
 
-fn class(name: &str) -> Option<Vec<String>> {
-    Some(vec![name.to_owned()])
+fn class(name: &str) -> Vec<String> {
+    vec![name.to_owned()]
 }
 
 /// Packs some classes of a tree into several shards.
@@ -62,7 +62,7 @@ fn added_clips_equal_packed_ones_and_the_old_shards_stay() {
     let all = whole(&packed(&tree, &place.path().join("all"), &["Archery", "HandstandPushups", "Rowing"]));
     let dir = packed(&tree, &place.path().join("set"), &["HandstandPushups"]);
     let (before, reader) = (files(&dir), Dataset::open(&dir).unwrap());
-    let report = added(&dir, &AddOptions { classes: class("Rowing"), ..adding(&tree) }).unwrap();
+    let report = added(&dir, &AddOptions { classes: Some(class("Rowing")), ..adding(&tree) }).unwrap();
     assert_eq!((report.added.clips, report.clips, report.existing), (2, 4, 0));
     assert_eq!((report.new_classes.join(","), report.added.records["flow"]), ("Rowing".into(), 52));
     let report = added(&dir, &AddOptions { skip_existing: true, ..adding(&tree) }).unwrap();
@@ -121,7 +121,7 @@ fn a_merged_dataset_grows_and_its_parts_and_copies_keep_the_new_clips() {
     assert!(error.contains("is only part 1/2 of a build; merge the parts"), "{error}");
     let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) };
     merge(&MergeOptions { out: out.clone(), parts, overwrite: false }, watch).unwrap();
-    added(&out, &AddOptions { classes: class("HandstandPushups"), ..adding(&tree) }).unwrap();
+    added(&out, &AddOptions { classes: Some(class("HandstandPushups")), ..adding(&tree) }).unwrap();
     assert_eq!(whole(&out).manifest().clips.len(), 6);
     // The class list of older shards is the start of the new one, and they are linked as they are.
     let some = path("some");
@@ -137,7 +137,9 @@ fn a_merged_dataset_grows_and_its_parts_and_copies_keep_the_new_clips() {
     copied(&out, &SubsetOptions { out: path("rgb"), streams, ..SubsetOptions::default() }).unwrap();
     assert_eq!(whole(&path("rgb")).manifest().clips, {
         let mut clips = whole(&out).manifest().clips.clone();
-        clips.iter_mut().for_each(|clip| clip.frames.retain(|name, _| name == "rgb"));
+        for clip in &mut clips {
+            clip.frames.retain(|name, _| name == "rgb");
+        }
         clips
     });
     // A dataset without flow gets clips without flow.
@@ -167,7 +169,7 @@ fn what_cannot_be_added_is_refused_and_nothing_changes() {
         error.starts_with("2 of 6 clips are in ")
             && error.ends_with("such as v_Archery_g01_c01; skip them with `skip_existing`")
     );
-    assert!(refused(AddOptions { classes: class("Rowin"), ..adding(&tree) }).contains("similar: Rowing"));
+    assert!(refused(AddOptions { classes: Some(class("Rowin")), ..adding(&tree) }).contains("similar: Rowing"));
     assert!(refused(AddOptions { lists: None, ..adding(&tree) }).contains("`lists` is missing"));
     let rgb = Location::Apart { rgb: Some(tree.path("jpegs_256")), flow: None };
     let error = refused(AddOptions { location: rgb, ..adding(&tree) });
@@ -176,11 +178,11 @@ fn what_cannot_be_added_is_refused_and_nothing_changes() {
     assert!(error.contains("holds videos, but ") && error.contains("was packed from a frame tree"), "{error}");
     // One missing image, and the whole addition fails.
     fs::remove_file(tree.path(&format!("jpegs_256/{}/frame000007.jpg", CLIPS[4]))).unwrap();
-    let rowing = AddOptions { classes: class("Rowing"), ..adding(&tree) };
+    let rowing = AddOptions { classes: Some(class("Rowing")), ..adding(&tree) };
     let error = refused(rowing.clone());
     assert!(error.contains("1 of 2 clips") && error.contains(CLIPS[4]), "{error}");
     fs::write(tree.path(&format!("jpegs_256/{}/frame000009.jpg", CLIPS[2])), "no image").unwrap();
-    assert!(refused(AddOptions { classes: class("HandstandPushups"), ..adding(&tree) }).contains(CLIPS[2]));
+    assert!(refused(AddOptions { classes: Some(class("HandstandPushups")), ..adding(&tree) }).contains(CLIPS[2]));
     let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(true) };
     assert!(matches!(add(&dir, &rowing, watch), Err(Error::Interrupted)));
     assert!(files(&dir) == before);
@@ -202,7 +204,7 @@ fn another_layout_is_refused_or_kept_with_the_clips() {
     let dir = packed(&tree, &place.path().join("set"), &["Archery"]);
     let tsn = ["{clip}/img_{n}.jpg", "{clip}/flow_x_{n}.jpg", "{clip}/flow_y_{n}.jpg"];
     tree.rearrange(tsn, |number| format!("{number:05}"));
-    let options = AddOptions { layout: Some(Layout::Tsn), classes: class("Rowing"), ..adding(&tree) };
+    let options = AddOptions { layout: Some(Layout::Tsn), classes: Some(class("Rowing")), ..adding(&tree) };
     let error = added(&dir, &options).unwrap_err().to_string();
     assert!(
         error.contains("cannot add clips to ") && error.contains("`layout` is tsn, but was feichtenhofer"),
@@ -235,7 +237,7 @@ fn clips_follow_a_recoded_stream_only_if_they_can_get_the_same_pixels() {
         recode(&dir, &options, watch).unwrap();
         options.out
     };
-    let rowing = AddOptions { classes: class("Rowing"), ..adding(&tree) };
+    let rowing = AddOptions { classes: Some(class("Rowing")), ..adding(&tree) };
     let same = recoded("same", Geometry::Source);
     added(&same, &rowing).unwrap();
     let data = whole(&same);
@@ -261,7 +263,7 @@ fn whole_or_stray(dir: &Path) -> Dataset {
 fn cut_off_at_every_step_the_dataset_is_the_old_or_the_new_one() {
     let (tree, home) = (Tree::new(), tempfile::tempdir().unwrap());
     let base = packed(&tree, &home.path().join("base"), &["Archery"]);
-    let rowing = AddOptions { classes: class("Rowing"), ..adding(&tree) };
+    let rowing = AddOptions { classes: Some(class("Rowing")), ..adding(&tree) };
     let reference = home.path().join("reference");
     copy_tree(&base, &reference);
     added(&reference, &rowing).unwrap();
@@ -309,7 +311,7 @@ fn cut_off_at_every_step_the_dataset_is_the_old_or_the_new_one() {
 fn shards_with_unusual_names_and_unfinished_writers_are_refused() {
     let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
     let dir = packed(&tree, &place.path().join("set"), &["Archery"]);
-    let rowing = AddOptions { classes: class("Rowing"), ..adding(&tree) };
+    let rowing = AddOptions { classes: Some(class("Rowing")), ..adding(&tree) };
     fs::write(dir.join(".writing.json"), "{}").unwrap();
     let error = added(&dir, &rowing).unwrap_err().to_string();
     assert!(error.contains("another program has not finished writing"), "{error}");

@@ -14,6 +14,7 @@ use ucfpack::progress::{Progress, Watch};
 use ucfpack::stored::Geometry;
 use ucfpack::{Error, verify};
 
+use crate::command::{ended, stderr, ucfpack};
 use crate::pack::{options, pack};
 use crate::tree::{CLIPS, Tree};
 
@@ -269,12 +270,10 @@ pub fn various(dir: &Path) {
 }
 
 fn record(spec: &StreamSpec, clip: usize, frame: usize) -> EncodedRecord {
-    let shape = match &spec.array {
-        Some(_) => Shape::array(&[frame as u32, 3], spec.samples).unwrap(),
-        None => {
-            let size = clipshard::ImageSize { width: 10, height: 8, channels: spec.channels };
-            Shape::image(size, spec.samples)
-        }
+    let shape = if spec.array.is_some() {
+        Shape::array(&[frame as u32, 3], spec.samples).unwrap()
+    } else {
+        Shape::image(clipshard::ImageSize { width: 10, height: 8, channels: spec.channels }, spec.samples)
     };
     let bytes: Vec<u8> = (0..shape.bytes()).map(|i| (i * 7 + clip * 31 + frame * 3) as u8).collect();
     let options = EncodeOptions::zstd(3).for_samples(spec.samples);
@@ -319,4 +318,44 @@ fn attributes_groups_subsets_and_all_kinds_of_records_survive() {
         ..SubsetOptions::default()
     };
     assert!(message(copied(&dir, &options)).contains("no selected clip has the stream rgb"));
+}
+
+#[test]
+fn the_program_prints_results_and_ends_with_the_usual_status() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    packed(&tree, &place.path().join("all"));
+    let run = |line: &str| {
+        let mut command = ucfpack();
+        command.current_dir(place.path()).args(line.split(' ')).output().unwrap()
+    };
+    let json = |line: &str| -> serde_json::Value {
+        let output = run(line);
+        ended(&output, 0, "");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let some = json("subset all --out some --classes Archery --json");
+    assert_eq!((&some["clips"], &some["records"]["flow"]), (&2.into(), &52.into()));
+    ended(&run("subset all --out some --classes Archery"), 2, "replace it with --overwrite");
+    ended(&run("subset all --out some --clip V_rowing_g01_c01 --overwrite"), 0, "copied 1 clip, 40 images");
+    ended(&run("subset all --out none"), 2, "--classes");
+    ended(&run("subset all --out none --classes Archer"), 2, "--classes: there is no class `Archer`; similar: Archery");
+    ended(&run("subset all --out none --subset tset"), 2, "--subset: no clip is in the subset tset of split 1");
+    ended(&run("subset nothing --out none --limit 1"), 1, "nothing: no such folder");
+    let fast = json("recode all --out fast --stream flow --codec lz4 --level 3 --json");
+    assert_eq!((&fast["clips"], &fast["records"]["rgb"]), (&6.into(), &84.into()));
+    ended(&run("recode all --out none --stream flow --codec jpeg"), 2, "--codec cannot be jpeg");
+    ended(&run("recode all --out none --stream flow --codec lz4 --level 13"), 2, "lz4 has the levels 1 to 12");
+    ended(&run("recode all --out none --stream flow --codec raw --filter up"), 2, "--filter up does not fit codec raw");
+    tree.add_clip("v_Rowing_g09_c01", 14, 7);
+    fs::write(place.path().join("more.csv"), "path,label,split\nv_Rowing_g09_c01,Rowing,train\n").unwrap();
+    let add = format!("add all --tree {} --lists more.csv", tree.root().display());
+    let added = json(&format!("{add} --json"));
+    assert_eq!((&added["clips"], &added["total_clips"], &added["existing"]), (&1.into(), &7.into(), &0.into()));
+    assert_eq!(added["new_classes"].as_array().unwrap().len(), 0);
+    let again = run(&add);
+    ended(&again, 1, "1 of 1 clip is in all already, such as v_Rowing_g09_c01; skip them with --skip-existing");
+    assert_eq!(stderr(&again).lines().filter(|line| line.starts_with("error: ")).count(), 1);
+    ended(&run(&format!("{add} --skip-existing")), 0, "the dataset has 7 clips now");
+    assert!(!place.path().join("none").exists());
+    whole(&place.path().join("all"));
 }
