@@ -29,7 +29,7 @@ pub struct AddArgs {
     /// Optical flow of the new clips, for use without --tree
     #[arg(long, value_name = "DIR", help_heading = INPUT)]
     pub flow: Option<PathBuf>,
-    /// Videos of the new clips, for a dataset that was packed from videos
+    /// Videos of the new clips, for a dataset of videos
     #[arg(long, value_name = "DIR", help_heading = INPUT, conflicts_with_all = ["tree", "rgb", "flow"])]
     pub videos: Option<PathBuf>,
     /// Layout of the frame tree
