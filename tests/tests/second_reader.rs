@@ -94,15 +94,16 @@ fn it_returns_samples_that_numpy_takes() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let data = Dataset::open(golden_wide()).unwrap();
     let mut decoder = Decoder::new().unwrap();
-    let mut expected = String::new();
     let (mut audio, mut boxes, mut depth) = ([0_i16; 8], [0_f32; 16], [0_u16; 198]);
     data.clip("audio", 0).unwrap().decode_samples(1, 0, &mut decoder, &mut audio).unwrap();
     data.clip("boxes", 0).unwrap().decode_samples(1, 0, &mut decoder, &mut boxes).unwrap();
     data.clip("depth", 0).unwrap().decode_samples(1, 0, &mut decoder, &mut depth).unwrap();
-    expected.push_str(&format!("audio <i2 (4, 2) {} {}\n", audio[0], audio[7]));
-    expected.push_str(&format!("boxes <f4 (4, 4) {:?} {:?}\n", boxes[0], boxes[15]));
-    expected.push_str(&format!("depth <u2 (11, 18, 1) {} {}\n", depth[0], depth[197]));
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    let expected = [
+        format!("audio <i2 (4, 2) {} {}\n", audio[0], audio[7]),
+        format!("boxes <f4 (4, 4) {:?} {:?}\n", boxes[0], boxes[15]),
+        format!("depth <u2 (11, 18, 1) {} {}\n", depth[0], depth[197]),
+    ];
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected.concat());
 }
 
 #[test]

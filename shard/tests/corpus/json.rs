@@ -126,7 +126,10 @@ pub fn unusual() -> Files {
         "\"attributes\":{{\"a\":-{digits},\"b\":{digits}e{digits},\"twice\":1,\"twice\":[],\"c\":{},\"\":\"\\u0000\"}}",
         nested(63)
     );
-    let feature = "\"name\":\"video\",\"required_features\":[\"waves\"],\"planes\":{\"x\":-1},\"shards\":null},\n  {\"name\":\"grey\"";
+    let feature = concat!(
+        "\"name\":\"video\",\"required_features\":[\"waves\"],\"planes\":{\"x\":-1},\"shards\":null},\n  ",
+        "{\"name\":\"grey\""
+    );
     let unlabelled = manifest_text().replace("\"label\":0,", "");
     Files::from([
         ("manifest-minor-version.json", manifest("\"clipshard\":\"1.0\"", "\"clipshard\":\"1.7\"")),

@@ -62,7 +62,7 @@ pub fn hostile() -> Files {
         (
             "array-above-2-to-28.clipshard",
             stored_in(&boxes(), array(&[2, 4], SampleType::F32), (Codec::Zstd, Filter::None, &zstd(&[0; 32])), |p| {
-                length(p, (1 << 24) + 1)
+                length(p, (1 << 24) + 1);
             }),
         ),
         ("array-empty-with-bytes.clipshard", raw_boxes(|p| length(p, 0))),
@@ -70,7 +70,7 @@ pub fn hostile() -> Files {
         (
             "array-empty-zstd-frame.clipshard",
             stored_in(&boxes(), array(&[2, 4], SampleType::F32), (Codec::Zstd, Filter::None, &zstd(&[])), |p| {
-                length(p, 0)
+                length(p, 0);
             }),
         ),
         ("array-without-bytes.clipshard", empty(|p| length(p, 2))),
@@ -105,7 +105,7 @@ pub fn unusual() -> Files {
     let long_array = {
         let spec = StreamSpec::arrays("x", SampleType::I16, &[1, 1, 1]);
         let shape = array(&[100_000, 1, 1, 1], SampleType::I16);
-        stored_in(&spec, shape, (Codec::Zstd, Filter::UpShuffle, &zstd(&[0; 200_000])), |_| ())
+        stored_in(&spec, shape, (Codec::Zstd, Filter::UpShuffle, &zstd(&vec![0; 200_000])), |_| ())
     };
     let reserved = changed(|p| {
         (p.header.minor, p.header.optional_features, p.header.reserved) = (7.into(), u32::MAX.into(), [255; 8]);
