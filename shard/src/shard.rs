@@ -109,8 +109,10 @@ impl Shard {
                 }
                 Ok(())
             }
-            // The index of the last clip is probably damaged. Its own error is more precise.
+            // Without the index of the last clip, nobody knows where its records end. The damage is an
+            // error when the clip is used, and does not concern the other clips.
             _ => match self.clip(self.clip_count() - 1) {
+                Err(Error::ClipIndex { .. }) => Ok(()),
                 Err(error) => Err(error),
                 Ok(_) => Err(Error::Damaged {
                     path: self.path().to_owned(),

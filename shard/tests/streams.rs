@@ -57,6 +57,9 @@ fn a_stream_with_unknown_features_does_not_close_the_others() {
     let data = Dataset::open_streams(dir.path(), &["rgb"], Access::Map).unwrap();
     assert_eq!(data.clip("rgb", 0).unwrap().frame_count(), 3);
     assert_eq!(data.manifest().stream("flow").unwrap().unknown_features(), ["video"]);
+    // A copy of the manifest would lose the shards of the stream.
+    let written = data.manifest().write(tempfile::tempdir().unwrap().path());
+    assert!(matches!(written, Err(Error::StreamFeature { .. })), "{written:?}");
     for result in [Dataset::open(dir.path()), Dataset::open_streams(dir.path(), &["flow"], Access::Map)] {
         let error = result.unwrap_err();
         assert!(matches!(&error, Error::StreamFeature { stream, .. } if stream == "flow"), "{error}");
@@ -95,6 +98,25 @@ fn clips_are_listed_by_any_subset() {
     let clips = |subset: Subset| data.clips_of("1", subset).unwrap();
     assert_eq!((clips(Subset::Train), clips(Subset::Val), clips(Subset::Test)), (vec![0], vec![1], vec![]));
     assert_eq!((clips(Subset::from("test-hard")), clips(Subset::Unused)), (vec![2], vec![]));
+}
+
+#[test]
+fn a_damaged_index_of_the_last_clip_does_not_close_the_shard() {
+    let dir = tempfile::tempdir().unwrap();
+    build(dir.path());
+    let path = dir.path().join("rgb-00000.clipshard");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let index_at = u64::from_le_bytes(bytes[bytes.len() - 56..bytes.len() - 48].try_into().unwrap()) as usize;
+    // The offset of the fifth record, which is the last one.
+    bytes[index_at + 4 * 32] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let shard = Shard::open(&path).unwrap();
+    assert_eq!(shard.clip(0).unwrap().frame_count(), 3);
+    let error = shard.clip(1).unwrap_err();
+    assert!(matches!(&error, Error::ClipIndex { clip, .. } if clip == sample::JUMP), "{error}");
+    assert!(Dataset::open(dir.path()).unwrap().clip("rgb", 0).is_ok());
+    let damage = verify(dir.path(), VerifyDepth::Quick, &|_| ()).unwrap().damage;
+    assert!(matches!(&damage[..], [Error::ClipIndex { .. }]), "{damage:?}");
 }
 
 #[test]

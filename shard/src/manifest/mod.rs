@@ -217,6 +217,11 @@ impl Manifest {
         self.check()
             .and_then(|()| check_names(&self.classes, &self.splits))
             .map_err(|fault| Error::Manifest { path: path.clone(), fault })?;
+        if let Some(stream) = self.streams.iter().find(|stream| !stream.unknown_features().is_empty()) {
+            // Only the name of the stream was read, so its shards would be lost.
+            let (stream, unknown) = (stream.spec.name.clone(), stream.unknown_features().join(", "));
+            return Err(Error::StreamFeature { path, stream, unknown });
+        }
         let json = self.to_json();
         if json.len() as u64 > MAX_MANIFEST_BYTES {
             let fault = format!("it would have {} bytes, but readers accept {MAX_MANIFEST_BYTES}", json.len());
