@@ -1,10 +1,10 @@
 //! Writes a dataset with synthetic clips of a depth camera: `cargo run --release --example
 //! depth_dataset -- DIR [CLIPS [FRAMES]]`. `codec_table -- DIR depth` measures its codecs.
 //!
-//! The frames have 640 x 480 depths in millimetres, as those of a Kinect: a room with boxes that
-//! move, holes of zeros at the edges of objects and at random, steps between the depths that the
-//! sensor can tell apart, and noise that grows with the square of the depth (K. Khoshelham and
-//! S. O. Elberink, 2012: a standard deviation of 1.425e-6 z^2 mm, and steps of 2.85e-6 z^2 mm).
+//! The frames have 640 x 480 depths in millimetres, as those of a Kinect: walls, a floor, and boxes
+//! that move. The sensor sees nothing at edges and at some random pixels, and writes 0. It measures
+//! in steps, with noise. Both grow with the square of the depth: steps of 2.85e-6 z^2 mm and a
+//! standard deviation of 1.425e-6 z^2 mm (K. Khoshelham and S. O. Elberink, 2012).
 
 use clipshard::order::Draws;
 use clipshard::{

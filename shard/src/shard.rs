@@ -109,7 +109,7 @@ impl Shard {
                 }
                 Ok(())
             }
-            // Without the index of the last clip, nobody knows where its records end. The damage is an
+            // The end of the records is unknown without the index of the last clip. The damage is an
             // error when the clip is used, and does not concern the other clips.
             _ => match self.clip(self.clip_count() - 1) {
                 Err(Error::ClipIndex { .. }) => Ok(()),

@@ -75,7 +75,7 @@ pub enum Command {
     ///
     /// A clip must meet all conditions. Records are copied without decoding. Shards that stay the same are linked
     /// if the file system allows it, and then need no space.
-    #[command(after_help = examples::SUBSET)]
+    #[command(after_help = examples::SUBSET, override_usage = "ucfpack subset [OPTIONS] --out <DIR> <DIR>")]
     Subset(Box<SubsetArgs>),
     /// Copy a dataset with a stream in another codec or size
     ///

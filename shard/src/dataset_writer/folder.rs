@@ -20,7 +20,17 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) storage: Arc<dyn Storage>,
     /// The locked folder, where the operating system and the file system support this.
-    _lock: Option<File>,
+    lock: Option<File>,
+}
+
+impl Drop for Folder {
+    /// Releases the lock. Closing the file would keep it for a moment if another thread is starting a
+    /// process, because that process inherits the open file.
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
+    }
 }
 
 impl Folder {
@@ -39,7 +49,7 @@ impl Folder {
                 Err(TryLockError::Error(_)) => None,
             },
         };
-        Ok(Self { path: path.to_owned(), storage, _lock: lock })
+        Ok(Self { path: path.to_owned(), storage, lock })
     }
 
     /// Returns the names of all files that can be read as UTF-8, sorted.

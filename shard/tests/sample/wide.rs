@@ -61,7 +61,7 @@ pub fn samples(shape: Shape, number: usize) -> Vec<u8> {
     }
 }
 
-/// Writes the dataset of three clips. One has no label, and another one lacks a stream.
+/// Writes the dataset of three clips: a clip without a label, a clip without boxes, and a whole one.
 pub fn build(dir: &Path) -> Manifest {
     let attributes = |text: &str| Attributes::from_json(text).unwrap();
     let all = streams();

@@ -10,6 +10,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "an unexpected error fails the test")]
 
+mod editing;
 mod snapshot;
 mod ucfpack;
 mod ucftrain;
