@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "an unexpected error fails the test")]
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -48,6 +49,21 @@ fn shared(dir: &Path) {
     }
     fs::rename(dir.join("tree/lists"), dir.join("ucfTrainTestlist")).unwrap();
     let build = "build --tree {}/tree --lists {}/ucfTrainTestlist --out {}/ucf101.shards --flow-size 32";
+    run("ucfpack", &args(dir, build)).ok();
+    // The same clips with validation clips.
+    let mut rows = String::from("path,label,split\n");
+    for entry in fs::read_dir(dir.join("tree/jpegs_256")).unwrap() {
+        let clip = entry.unwrap().file_name().into_string().unwrap();
+        let label = clip.split('_').nth(1).unwrap();
+        let split = match &clip[clip.len() - 7..] {
+            "g01_c01" => "test",
+            "g02_c01" => "val",
+            _ => "train",
+        };
+        writeln!(rows, "{clip},{label},{split}").unwrap();
+    }
+    fs::write(dir.join("own.csv"), rows).unwrap();
+    let build = "build --tree {}/tree --dataset custom --lists {}/own.csv --out {}/own.shards --flow-size 32";
     run("ucfpack", &args(dir, build)).ok();
     for (stream, name) in [("spatial", "runs/spatial"), ("temporal", "runs/temporal")] {
         let line = format!("{stream} --data {{}}/ucf101.shards --run {{}}/{name} --weights none {SMALL}");

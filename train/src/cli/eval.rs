@@ -78,7 +78,7 @@ pub struct EvalArgs {
 
 pub(super) const EXAMPLES: &str = "Examples:
   ucftrain eval --run runs/spatial --data ucf101.shards
-  ucftrain eval --run runs/spatial --data ucf101.shards --subset val --scores val.npz
+  ucftrain eval --run runs/spatial --data own.shards --subset val --scores val.npz
   ucftrain eval --run runs/spatial --data ucf101.shards --scores spatial.npz --json
   ucftrain eval --checkpoint runs/spatial/checkpoint.safetensors --data ucf101.shards";
 
