@@ -234,5 +234,12 @@ fn resuming_removes_only_the_files_of_the_interrupted_writer() {
     }
     assert!(refused(&|journal| journal["streams"][0]["encode"] = vec![9, 9, 9].into()).contains("unknown codec 9"));
     assert!(refused(&|journal| journal["base"] = 1.into()).contains("has changed manifest.json"));
+    // So is the journal of a writer that was stopped before its first shards were finished.
+    let fault = refused(&|journal| {
+        journal["base"] = 1.into();
+        journal["first"] = 0.into();
+        journal["shards"] = Vec::<u8>::new().into();
+    });
+    assert!(fault.contains("has changed manifest.json"), "{fault}");
     assert!(contents(dir).iter().filter(|(file, _)| file != ".writing.json").eq(&before));
 }

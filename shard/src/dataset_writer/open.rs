@@ -137,7 +137,10 @@ impl DatasetWriter {
             return Err(Error::Journal { path: dir.join(JOURNAL_FILE), fault });
         }
         let mut unfinished = folder.files()?;
-        unfinished.retain(|file| is_partial(file) || journal.is_unfinished(file));
+        let is_listed = |file: &str| {
+            manifest.iter().flat_map(|m| &m.streams).flat_map(|s| &s.shards).any(|shard| shard.file == file)
+        };
+        unfinished.retain(|file| is_partial(file) || (journal.is_unfinished(file) && !is_listed(file)));
         folder.remove(&unfinished, "remove it, because it is unfinished")?;
         if !is_base {
             Self::clean_up(&folder, &journal)?;
@@ -210,7 +213,10 @@ fn listed(folder: &Folder, manifest: &Manifest, obsolete: &[String]) -> Result<V
 fn is_finished(manifest: &Manifest, journal: &Journal) -> bool {
     let files: HashMap<&str, _> =
         manifest.streams.iter().flat_map(|s| &s.shards).map(|info| (info.file.as_str(), info)).collect();
-    journal.shards.iter().all(|shard| files.get(shard.info.file.as_str()) == Some(&&shard.info))
+    // A writer without a finished change has not written a manifest.
+    let has_changed = !journal.shards.is_empty() || !journal.obsolete.is_empty();
+    has_changed
+        && journal.shards.iter().all(|shard| files.get(shard.info.file.as_str()) == Some(&&shard.info))
         && !journal.obsolete.iter().any(|file| files.contains_key(file.as_str()))
 }
 
