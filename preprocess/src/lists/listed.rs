@@ -54,6 +54,12 @@ pub fn clip_key(id: &str) -> String {
     id.to_ascii_lowercase().nfc().collect()
 }
 
+/// Returns the key that all spellings of a class name share: upper and lower case, and accents as
+/// characters of their own.
+fn class_key(name: &str) -> String {
+    name.nfc().flat_map(char::to_lowercase).nfc().collect()
+}
+
 /// Returns whether two names differ at most in their spelling, as in [`clip_key`].
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
     clip_key(a) == clip_key(b)
@@ -76,20 +82,17 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Keeps only the classes in `wanted`, ignoring case. They keep the order of the class list and
-    /// get new labels from 0. Clips of no wanted class are removed, also those without a label.
+    /// Keeps only the classes in `wanted`. Case does not matter, unless two classes differ only in
+    /// it. They keep the order of the class list and get new labels from 0. Clips of no wanted class
+    /// are removed, also those without a label.
     ///
     /// # Errors
-    /// Returns [`Error::Usage`] for an unknown class, with similar names.
+    /// Returns [`Error::Usage`] for an unknown class, with similar names, and for a name that means
+    /// several classes.
     pub fn keep_classes(&mut self, wanted: &[String]) -> Result<()> {
         let mut kept = vec![false; self.classes.len()];
         for name in wanted {
-            let Some(label) = self.classes.iter().position(|c| c.eq_ignore_ascii_case(name)) else {
-                return Err(Error::usage(
-                    Problem::from(Setting::Classes).then(format!(": there is no class `{name}`{}", self.near(name))),
-                ));
-            };
-            kept[label] = true;
+            kept[self.label_of(name)?] = true;
         }
         let mut label = 0;
         let new_label: Vec<Option<u32>> = kept
@@ -111,6 +114,24 @@ impl Lists {
             clip.label.is_some() || !was_labelled && has_others
         });
         Ok(())
+    }
+
+    /// Returns the label of the class with this name, or else of the only class with a name that
+    /// differs in case or in the way to write accents.
+    fn label_of(&self, name: &str) -> Result<usize> {
+        if let Some(label) = self.classes.iter().position(|class| class == name) {
+            return Ok(label);
+        }
+        let key = class_key(name);
+        let mut similar = self.classes.iter().enumerate().filter(|(_, class)| class_key(class) == key);
+        let what = match (similar.next(), similar.next()) {
+            (Some((label, _)), None) => return Ok(label),
+            (Some((_, first)), Some((_, second))) => {
+                format!(": `{name}` can be `{first}` or `{second}`; write the name exactly")
+            }
+            (None, _) => format!(": there is no class `{name}`{}", self.near(name)),
+        };
+        Err(Error::usage(Problem::from(Setting::Classes).then(what)))
     }
 
     /// Adds a note about each subset that has a name of its own, as programs may not know it.
@@ -151,14 +172,14 @@ impl Lists {
     }
 
     fn near(&self, name: &str) -> String {
-        let name = name.to_ascii_lowercase();
+        let name = class_key(name);
         let mut ranked: Vec<(usize, &str)> = self
             .classes
             .iter()
             .filter_map(|class| {
-                let lower = class.to_ascii_lowercase();
+                let lower = class_key(class);
                 let distance = if lower.contains(&name) || name.contains(&lower) { 1 } else { edits(&lower, &name) };
-                (distance <= name.len().div_ceil(3)).then_some((distance, class.as_str()))
+                (distance <= name.chars().count().div_ceil(3)).then_some((distance, class.as_str()))
             })
             .collect();
         ranked.sort_unstable();
@@ -177,14 +198,15 @@ impl Lists {
 }
 
 /// Replaces the labels in the attribute `labels`, and removes those without a new one. Returns
-/// whether any remain.
+/// whether any remain. An attribute with anything else than labels is kept as it is.
 pub(crate) fn renumber_labels(attributes: &mut Attributes, new_label: impl FnMut(u32) -> Option<u32>) -> bool {
     if attributes.is_empty() {
         return false;
     }
     let Some(Value::Array(labels)) = attributes.get("labels") else { return false };
-    let old = labels.iter().filter_map(|label| u32::try_from(label.as_u64()?).ok());
-    let kept: Vec<u32> = old.filter_map(new_label).collect();
+    let old = labels.iter().map(|label| u32::try_from(label.as_u64()?).ok()).collect::<Option<Vec<u32>>>();
+    let Some(old) = old else { return false };
+    let kept: Vec<u32> = old.into_iter().filter_map(new_label).collect();
     let remain = !kept.is_empty();
     attributes.set("labels", kept);
     remain
@@ -241,6 +263,38 @@ mod tests {
             (lists.classes.join(","), seen),
             ("b,c".into(), vec![("several", None, r#"{"x":1.0,"labels":[1]}"#), ("one", Some(0), "{}")])
         );
+    }
+
+    #[test]
+    fn classes_are_chosen_exactly_or_else_in_any_spelling() {
+        let chosen = |name: &str| {
+            let classes = ["Javelin", "javelin", "\u{dc}bung", "e\u{301}t\u{e9}"].map(String::from).into();
+            let (splits, clips, notes) = (Vec::new(), Vec::new(), Vec::new());
+            let mut lists = Lists { dataset: "custom", classes, splits, clips, notes };
+            lists.keep_classes(&[name.to_owned()]).map(|()| lists.classes).map_err(|error| error.to_string())
+        };
+        for (name, class) in [
+            ("javelin", "javelin"),
+            ("Javelin", "Javelin"),
+            ("\u{fc}bung", "\u{dc}bung"),
+            ("u\u{308}BUNG", "\u{dc}bung"),
+            ("\u{e9}T\u{c9}", "e\u{301}t\u{e9}"),
+        ] {
+            assert_eq!(chosen(name), Ok(vec![class.to_owned()]), "{name}");
+        }
+        let error = chosen("JAVELIN").unwrap_err();
+        assert_eq!(error, "`classes`: `JAVELIN` can be `Javelin` or `javelin`; write the name exactly");
+        let error = chosen("\u{fc}bunk").unwrap_err();
+        assert_eq!(error, "`classes`: there is no class `\u{fc}bunk`; similar: \u{dc}bung");
+    }
+
+    #[test]
+    fn labels_that_are_no_numbers_of_classes_are_kept() {
+        for text in [r#"{"labels":["red", "tall"]}"#, r#"{"labels":[0,"red"]}"#, r#"{"labels":[1.5]}"#] {
+            let mut attributes = Attributes::from_json(text).unwrap();
+            assert!(!renumber_labels(&mut attributes, |_| Some(7)), "{text}");
+            assert_eq!(attributes.as_json(), text);
+        }
     }
 
     #[test]
