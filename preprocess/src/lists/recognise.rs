@@ -50,6 +50,15 @@ pub(super) fn recognise(path: &Path) -> Result<(DatasetKind, String)> {
         // The reader says which lists are missing.
         return Ok((DatasetKind::Ucf101, "classInd.txt".to_owned()));
     }
+    if found.len() == 2
+        && found.contains_key("ucf101")
+        && let Some((kind, why, files)) = found.get("custom")
+        && let [file] = files.as_slice()
+        && is_exported(file)
+    {
+        let lesser = "the lists of ucf101 next to it lack something";
+        return Ok((*kind, format!("{why} ({}); {lesser}", some_names(files))));
+    }
     let mut kinds: Vec<_> = found.into_values().collect();
     match (kinds.pop(), kinds.as_slice()) {
         (None, _) => Err(unknown(path)),
@@ -66,6 +75,20 @@ pub(super) fn recognise(path: &Path) -> Result<(DatasetKind, String)> {
                     .name(Setting::Lists),
             ))
         }
+    }
+}
+
+/// Returns whether a file is the list with everything that an export writes next to lists of UCF101:
+/// JSON lines that begin with all classes and splits, or a CSV file that names its columns, next to
+/// the file with the class names.
+fn is_exported(path: &Path) -> bool {
+    let text = head(path);
+    let first = first_line(&text);
+    match name_of(path).as_str() {
+        // The line with the classes may be longer than what is read of it.
+        "clips.jsonl" => first.starts_with("{\"classes\":["),
+        "clips.csv" => own_csv::is_header(&Record::of_line(first)) && path.with_file_name(CLASSES_FILE).is_file(),
+        _ => false,
     }
 }
 
@@ -140,7 +163,8 @@ fn by_content(path: &Path, text: &str) -> Option<Recognised> {
         return Some((DatasetKind::Custom, "the column path"));
     }
     let name = name_of(path);
-    let part = PartFile::of_path(path);
+    // The answers of a test list belong to other lists.
+    let part = PartFile::of_path(path).filter(|_| !name.contains("answers"));
     if part.is_some() && has_ending(path, &["csv"]) {
         if name.contains("jester") {
             return Some((DatasetKind::Jester, "its name"));
@@ -212,6 +236,7 @@ mod tests {
                     ("something-something-v2-train.json", "[{\"id\":\"1\",\"label\":\"x\",\"template\":\"X\"}]"),
                     ("something-something-v2-test.json", "[ {\"id\":\"2\"}]"),
                     ("something-something-v2-labels.json", "{\"X\":\"0\"}"),
+                    ("test-answers.csv", "2;Closing something\n"),
                 ],
                 DatasetKind::SomethingV2,
                 "the keys id and template (something-something-v2-test.json, something-something-v2-train.json)",
@@ -278,6 +303,30 @@ mod tests {
             assert!(reason.starts_with(why), "{reason} should be {why}");
             let (found, _) = recognise(&dir.path().join(files[usize::from(*kind == DatasetKind::Ucf101)].0)).unwrap();
             assert_eq!(found, *kind, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn the_list_with_everything_of_an_export_comes_first() {
+        let ucf101 = [("classInd.txt", "1 A\n"), ("trainlist01.txt", "A/a.avi 1\n"), ("testlist01.txt", "")];
+        let recognised = |files: &[(&str, &str)]| recognise(folder(&[&ucf101[..], files].concat()).path());
+        for (files, reason) in [
+            (
+                &[("clips.jsonl", "{\"classes\":[\"A\"],\"splits\":[\"1\"]}\n")][..],
+                "its ending: JSON lines (clips.jsonl)",
+            ),
+            (&[("clips.csv", "path,label,split\n"), ("classes.txt", "A\n")], "the column path (clips.csv)"),
+        ] {
+            let (kind, why) = recognised(files).unwrap();
+            assert_eq!(kind, DatasetKind::Custom);
+            assert_eq!(why, format!("{reason}; the lists of ucf101 next to it lack something"));
+        }
+        for files in [
+            &[("clips.csv", "path,label,split\n")][..],
+            &[("clips.jsonl", "{\"path\":\"a\"}\n")],
+            &[("mine.csv", "path,label,split\n"), ("classes.txt", "A\n")],
+        ] {
+            assert!(recognised(files).unwrap_err().is_usage(), "{files:?}");
         }
     }
 
