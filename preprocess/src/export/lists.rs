@@ -145,9 +145,12 @@ impl ListWriter<'_> {
     fn is_for_csv(&self) -> bool {
         let is_line = |name: &String| !name.is_empty() && name.trim() == name && !name.contains(['\n', '\r']);
         let is_cell = |text: &str| !text.is_empty() && !text.contains('\r');
+        // The names of columns may not differ only in case.
+        let mut columns = HashSet::new();
         self.manifest.classes.iter().all(is_line)
             && !self.manifest.splits.is_empty()
             && self.manifest.splits.iter().all(|name| is_line(name) && !name.contains([',', ';', '\t', '"']))
+            && self.manifest.splits.iter().all(|name| columns.insert(name.to_ascii_lowercase()))
             && self.clips.iter().all(|clip| {
                 clip.attributes.is_empty()
                     && is_cell(&clip.id)
@@ -298,7 +301,9 @@ mod tests {
             &manifest(&["1", "0", ""], &["1"], vec![with.clone(), clip("b", None, &["x y"], "{}")]),
             "clips.jsonl",
         );
-        for (classes, splits) in [(&["x\ny"][..], &["1"][..]), (&["x"], &["a;b"]), (&[" x"], &["1"]), (&["x"], &[])] {
+        for (classes, splits) in
+            [(&["x\ny"][..], &["1"][..]), (&["x"], &["a;b"]), (&["x"], &["A", "a"]), (&[" x"], &["1"]), (&["x"], &[])]
+        {
             let subsets = vec!["train"; splits.len()];
             assert_same(&manifest(classes, splits, vec![clip("a b", Some(0), &subsets, "{}")]), "clips.jsonl");
         }
