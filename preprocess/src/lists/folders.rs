@@ -52,9 +52,9 @@ impl Lists {
                 ..NamedClip::default()
             };
             // The scan of the source reports a clip that occurs twice.
-            let _ = clips.add(clip, 0, folder.subset.clone().unwrap_or(Subset::Train));
+            let _ = clips.add_to_all(clip, vec![folder.subset.clone().unwrap_or(Subset::Train)]);
         }
-        let clips = clips.finish(1, &classes.names);
+        let clips = clips.finish(1, &classes.names)?;
         if clips.is_empty() {
             return Err(Error::input(format!("{tree} contains no clip folders")));
         }

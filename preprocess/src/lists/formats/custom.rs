@@ -117,7 +117,7 @@ impl OwnLists {
             let subsets = row.subsets.into_iter().map(|subset| subset.unwrap_or(Subset::Unused)).collect();
             clips.add_to_all(clip, subsets).map_err(fault)?;
         }
-        let clips = clips.finish(splits.len(), &classes.names);
+        let clips = clips.finish(splits.len(), &classes.names)?;
         let mut lists = Lists { dataset: "custom", classes: classes.names, splits, clips, notes };
         lists.note_other_subsets();
         Ok(lists)

@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip};
-use crate::lists::reading::json::{AttributeText, for_each_object};
-use crate::lists::reading::parts::{find_parts, names_of};
+use crate::lists::reading::clips::{Clips, Entry, NamedClip, Place};
+use crate::lists::reading::json::{At, AttributeText, for_each_object};
+use crate::lists::reading::parts::{PartFile, find_parts, names_of};
 use crate::lists::reading::text::{files_in, has_ending, name_of, read_text};
 
 impl Lists {
@@ -27,18 +27,20 @@ impl Lists {
         let mut rows = Vec::new();
         for (number, part) in parts.iter().enumerate() {
             let text = read_text(&part.path)?;
-            for_each_object(&part.path, &text, |line, members| {
+            for_each_object(&part.path, &text, "vid_name", |at, members| {
                 let name = members.text("vid_name")?.filter(|name| !name.is_empty());
-                let name = name.ok_or("the entry has no `vid_name`")?;
+                let name = name.ok_or("the entry has no `vid_name`; add it, or remove the entry")?;
                 let label = members.text("label")?;
                 let label = label.map(|label| {
-                    label.parse::<u32>().map_err(|_| format!("`label` is {label}, expected a number from 0"))
+                    label.parse::<u32>().map_err(|_| {
+                        format!("`label` is {label}, expected a number from 0; write the number of the class")
+                    })
                 });
                 let mut attributes = AttributeText::default();
                 for (key, raw) in members.0.iter().filter(|(key, _)| !matches!(key.as_str(), "vid_name" | "label")) {
                     attributes.add_json(key, raw.get());
                 }
-                rows.push((number, line, name, label.transpose()?, attributes.finish()?));
+                rows.push((number, at, name, label.transpose()?, attributes.finish()?));
                 Ok(())
             })?;
         }
@@ -54,30 +56,37 @@ impl Lists {
                 "{} has no Diving48_vocab.json, so classes are named by their numbers",
                 folder.display()
             ));
-            let highest = rows.iter().filter_map(|(number, line, _, label, _)| Some((*label.as_ref()?, number, line)));
+            let highest = rows.iter().filter_map(|(number, at, name, label, _)| Some(((*label)?, number, (at, name))));
             let highest = highest.max_by_key(|(label, ..)| *label);
-            highest.map_or(Ok(Classes::default()), |(label, number, line)| {
-                let fault = |what| Error::List { path: parts[*number].path.clone(), line: *line, what };
-                Classes::of_numbers(label).map_err(fault)
+            highest.map_or(Ok(Classes::default()), |(label, number, (at, name))| {
+                Classes::of_numbers(label).map_err(|what| place(&parts[*number], *at, name).fault(what))
             })?
         };
         let mut clips = Clips::default();
-        for (number, line, name, label, attributes) in rows {
+        for (number, at, name, label, attributes) in rows {
             let part = &parts[number];
-            let fault = |what: String| Error::List { path: part.path.clone(), line, what };
+            let entry = name.clone();
+            let place = place(part, at, &entry);
             if let (Some(label), Some(file)) =
                 (label.filter(|label| *label as usize >= classes.names.len()), &vocabulary)
             {
                 let (count, file) = (classes.names.len(), file.display());
-                return Err(fault(format!("the label {label} is not in {file}, which has {count} classes")));
+                return Err(place.fault(format!(
+                    "the label {label} is not in {file}, which has {count} classes; correct the label, or add the class"
+                )));
             }
             let clip = NamedClip { name, label, attributes, ..NamedClip::default() };
-            clips.add(clip, 0, part.subset.clone()).map_err(fault)?;
+            clips.add(clip, 0, part.subset.clone(), place)?;
         }
-        let clips = clips.finish(1, &classes.names);
+        let clips = clips.finish(1, &classes.names)?;
         let (classes, splits) = (classes.names, vec!["1".into()]);
         Ok(Self { dataset: "diving48", classes, splits, clips, notes })
     }
+}
+
+fn place<'a>(part: &'a PartFile, at: At, name: &'a str) -> Place<'a> {
+    let entry = Entry { number: at.number, key: "vid_name", name };
+    Place { path: &part.path, line: at.line, entry: Some(entry) }
 }
 
 fn is_list(path: &Path) -> bool {
@@ -145,17 +154,30 @@ mod tests {
         let vocab = |text| ("Diving48_vocab.json", text);
         let cases: &[(&[(&str, &str)], &str)] = &[
             (&[vocab(VOCABULARY)], "has no lists of Diving48 with train, val or test in their names"),
-            (&[train, vocab("[[\"a\"]]")], "train.json: line 1: the label 1 is not in "),
+            (
+                &[train, vocab("[[\"a\"]]")],
+                "train.json: line 1: entry 1 (vid_name w6NFQd9tvYg_00005): the label 1 is not in ",
+            ),
             (&[train, vocab("[[\"a\"],[\"a\"]]")], "vocab.json: class a is listed twice; expected [["),
             (&[train, vocab("{}")], "vocab.json: invalid type: map"),
-            (&[("train.json", "[{\"label\":1}]")], "train.json: line 1: the entry has no `vid_name`"),
-            (&[("train.json", "[{\"vid_name\":\"a\",\"label\":-1}]")], "`label` is -1, expected a number from 0"),
+            (&[("train.json", "[{\"label\":1}]")], "train.json: line 1: entry 1: the entry has no `vid_name`; add it"),
+            (&[("train.json", "[{\"vid_name\":\"a\",\"label\":-1}]")], "line 1: entry 1 (vid_name a): `label` is -1"),
+            (
+                &[
+                    ("train.json", "[{\"vid_name\":\"b\"},{\"vid_name\":\"a\",\"label\":1}]"),
+                    ("test.json", "[{\"vid_name\":\"A\"}]"),
+                ],
+                "test.json: line 1: entry 1 (vid_name A): A is in train.json entry 2 and in test.json entry 1, with different",
+            ),
             (
                 &[("train.json", "[\n{\"vid_name\":\"a\",\"label\":4000000000}]")],
-                "line 2: the label 4000000000 is above",
+                "line 2: entry 1 (vid_name a): the label 4000000000 is above",
             ),
             (&[("train.json", "[]")], "the lists train.json contain no clips"),
-            (&[("train.json", "[1]")], "train.json: line 1: invalid type: integer `1`, expected a JSON object"),
+            (
+                &[("train.json", "[1]")],
+                "train.json: line 1: entry 1: invalid type: integer `1`, expected a JSON object",
+            ),
         ];
         for (files, expected) in cases {
             let error = Lists::read_diving48(folder(files).path()).unwrap_err().to_string();

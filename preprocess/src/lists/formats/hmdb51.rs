@@ -8,7 +8,7 @@ use clipshard::Subset;
 
 use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::listed::Lists;
-use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::clips::{Clips, NamedClip, Place, split_path};
 use crate::lists::reading::text::{check_folder, files_in, lines};
 
 /// The classes of JHMDB. HMDB51 has them and 30 more.
@@ -97,12 +97,12 @@ fn read(folder: &Path, dataset: &'static str) -> Result<Lists> {
                     label: Some(label as u32),
                     ..NamedClip::default()
                 };
-                clips.add(clip, place, subset).map_err(fault)?;
+                clips.add(clip, place, subset, Place { path, line, entry: None })?;
             }
         }
     }
     let splits: Vec<String> = splits.iter().map(u32::to_string).collect();
-    let clips = clips.finish(splits.len(), &classes);
+    let clips = clips.finish(splits.len(), &classes)?;
     if clips.is_empty() {
         return Err(Error::input(format!("the lists in {} contain no clips", folder.display())));
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::clips::{Clips, NamedClip, Place, split_path};
 use crate::lists::reading::parts::{find_parts, names_of};
 use crate::lists::reading::rows::Rows;
 use crate::lists::reading::text::{files_in, has_ending, lines, name_of};
@@ -61,13 +61,14 @@ fn read(path: &Path, dataset: &'static str, shown: &str) -> Result<Lists> {
     let mut clips = Clips::default();
     for row in rows {
         let part = &parts[row.part];
-        let fault = |what: String| Error::List { path: part.path.clone(), line: row.line, what };
+        let place = Place { path: &part.path, line: row.line, entry: None };
+        let fault = |what: String| place.fault(what);
         let (name, class_folder) = split_path(&row.path).map_err(fault)?;
         let label = row.class.as_deref().map(|class| classes.label(class)).transpose().map_err(fault)?;
         let clip = NamedClip { name, class_folder, label, ..NamedClip::default() };
-        clips.add(clip, 0, part.subset.clone()).map_err(fault)?;
+        clips.add(clip, 0, part.subset.clone(), place)?;
     }
-    let clips = clips.finish(1, &classes.names);
+    let clips = clips.finish(1, &classes.names)?;
     if clips.is_empty() {
         return Err(Error::input(format!("the lists {} contain no clips", names_of(&parts))));
     }
@@ -173,6 +174,11 @@ mod tests {
             (&[("train.csv", "1;A\n;B\n")], "train.csv: line 2: the row has no id"),
             (&[("labels.csv", "B\n"), ("train.csv", "1;A\n")], "train.csv: line 1: class A is not in labels.csv"),
             (&[("labels.csv", "B\nB\n"), ("train.csv", "1;B\n")], "labels.csv: line 2: class B is listed twice"),
+            (
+                &[("train.csv", "2;A\n1;A\n"), ("val.csv", "1;B\n")],
+                "val.csv: line 1: 1 is in train.csv line 2 and in val.csv line 1, with different labels",
+            ),
+            (&[("train.csv", "1;A\n"), ("val.csv", "1\n")], "1 is in train.csv line 1 and in val.csv line 1"),
             (&[("train.csv", "1;A\n"), ("val.csv", "2;A\n1;A\n")], "val.csv: line 2: 1 is listed twice in this split"),
             (&[("train.csv", "\n")], "the lists train.csv contain no clips"),
             (&[("a_train.csv", "1;A\n"), ("b_train.csv", "1;A\n")], "several kinds of lists"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip};
+use crate::lists::reading::clips::{Clips, NamedClip, Place};
 use crate::lists::reading::json::AttributeText;
 use crate::lists::reading::parts::PartFile;
 use crate::lists::reading::rows::{Header, Record, Rows};
@@ -48,14 +48,15 @@ impl Lists {
         let classes = Classes::of_labels(rows.iter().filter_map(|row| row.label.as_deref()));
         let mut clips = Clips::default();
         for row in rows {
-            let fault = |what: String| Error::List { path: files[row.file].clone(), line: row.line, what };
+            let place = Place { path: &files[row.file], line: row.line, entry: None };
+            let fault = |what: String| place.fault(what);
             let label = row.label.as_deref().map(|label| classes.label(label)).transpose().map_err(fault)?;
             let name = name_of_clip(row.id, row.times, &has);
             let clip =
                 NamedClip { name, class_folder: row.label, label, attributes: row.attributes, ..NamedClip::default() };
-            clips.add(clip, 0, row.subset).map_err(fault)?;
+            clips.add(clip, 0, row.subset, place)?;
         }
-        let clips = clips.finish(1, &classes.names);
+        let clips = clips.finish(1, &classes.names)?;
         if clips.is_empty() {
             return Err(Error::input(format!("the lists of Kinetics in {} contain no clips", path.display())));
         }

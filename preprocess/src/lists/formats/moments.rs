@@ -8,7 +8,7 @@ use clipshard::Attributes;
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::clips::{Clips, NamedClip, Place, split_path};
 use crate::lists::reading::json::AttributeText;
 use crate::lists::reading::parts::{find_parts, names_of};
 use crate::lists::reading::rows::Rows;
@@ -45,13 +45,14 @@ impl Lists {
         let mut clips = Clips::default();
         for row in rows {
             let part = &parts[row.part];
-            let fault = |what: String| Error::List { path: part.path.clone(), line: row.line, what };
+            let place = Place { path: &part.path, line: row.line, entry: None };
+            let fault = |what: String| place.fault(what);
             let (name, class_folder) = split_path(&row.path).map_err(fault)?;
             let label = row.class.as_deref().map(|class| classes.label(class)).transpose().map_err(fault)?;
             let clip = NamedClip { name, class_folder, label, attributes: row.attributes, ..NamedClip::default() };
-            clips.add(clip, 0, part.subset.clone()).map_err(fault)?;
+            clips.add(clip, 0, part.subset.clone(), place)?;
         }
-        let clips = clips.finish(1, &classes.names);
+        let clips = clips.finish(1, &classes.names)?;
         if clips.is_empty() {
             return Err(Error::input(format!("the lists {} contain no clips", names_of(&parts))));
         }

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip};
-use crate::lists::reading::json::{AttributeText, Members, for_each_object, text_of};
+use crate::lists::reading::clips::{Clips, Entry, NamedClip, Place};
+use crate::lists::reading::json::{At, AttributeText, Members, for_each_object, text_of};
 use crate::lists::reading::parts::{PartFile, find_parts, names_of};
 use crate::lists::reading::rows::Rows;
 use crate::lists::reading::text::{files_in, has_ending, name_of, read_text};
@@ -53,12 +53,14 @@ impl Lists {
         let mut clips = Clips::default();
         for row in rows {
             let part = &parts[row.part];
-            let fault = |what: String| Error::List { path: part.path.clone(), line: row.line, what };
-            let label = row.class.as_deref().map(|class| classes.label(class)).transpose().map_err(fault)?;
-            let clip = NamedClip { name: row.id, label, attributes: row.attributes, ..NamedClip::default() };
-            clips.add(clip, 0, part.subset.clone()).map_err(fault)?;
+            let entry = Entry { number: row.at.number, key: "id", name: &row.id };
+            let place = Place { path: &part.path, line: row.at.line, entry: Some(entry) };
+            let label = row.class.as_deref().map(|class| classes.label(class)).transpose();
+            let label = label.map_err(|what| place.fault(what))?;
+            let clip = NamedClip { name: row.id.clone(), label, attributes: row.attributes, ..NamedClip::default() };
+            clips.add(clip, 0, part.subset.clone(), place)?;
         }
-        let clips = clips.finish(1, &classes.names);
+        let clips = clips.finish(1, &classes.names)?;
         if clips.is_empty() {
             return Err(Error::input(format!("the lists {} contain no clips", names_of(&parts))));
         }
@@ -80,7 +82,7 @@ fn note_of_unlabelled(clips: &[crate::lists::ListedClip], parts: &[PartFile]) ->
 /// A clip of a list.
 struct Row {
     part: usize,
-    line: usize,
+    at: At,
     id: String,
     class: Option<String>,
     attributes: Attributes,
@@ -106,8 +108,11 @@ fn class_of(template: &str) -> String {
 
 fn read_list(number: usize, part: &PartFile, rows: &mut Vec<Row>) -> Result<()> {
     let text = read_text(&part.path)?;
-    for_each_object(&part.path, &text, |line, members| {
-        let id = members.text("id")?.filter(|id| !id.is_empty()).ok_or("the entry has no `id`")?;
+    for_each_object(&part.path, &text, "id", |at, members| {
+        let id = members
+            .text("id")?
+            .filter(|id| !id.is_empty())
+            .ok_or("the entry has no `id`; add it, or remove the entry")?;
         let template = members.text("template")?;
         let mut attributes = AttributeText::default();
         if let Some(caption) = members.get("label") {
@@ -117,7 +122,7 @@ fn read_list(number: usize, part: &PartFile, rows: &mut Vec<Row>) -> Result<()> 
             attributes.add_json(key, raw.get());
         }
         let class = template.as_deref().map(class_of);
-        rows.push(Row { part: number, line, id, class, attributes: attributes.finish()? });
+        rows.push(Row { part: number, at, id, class, attributes: attributes.finish()? });
         Ok(())
     })
 }
@@ -250,16 +255,19 @@ mod tests {
                 &[("labels.json", LABELS)],
                 "has no lists of Something-Something-v2 with train, val or test in their names",
             ),
-            (&[("train.json", "{}")], "train.json: line 1: expected a JSON array: invalid type: map"),
-            (&[("train.json", "[\n{\"label\":\"x\"}]")], "train.json: line 2: the entry has no `id`"),
+            (&[("train.json", "{}")], "train.json: line 1: expected a JSON array of objects: invalid type: map"),
+            (&[("train.json", "[\n{\"label\":\"x\"}]")], "train.json: line 2: entry 1: the entry has no `id`; add it"),
             (
                 &[train, ("labels.json", "{\"Closing something\":\"0\"}")],
-                "train.json: line 2: class Holding something next to",
+                "train.json: line 2: entry 1 (id 78687): class Holding something next to",
             ),
             (&[train, ("labels.json", "{\"a\":\"1\"}")], "labels.json: class `a` has the number \"1\"; expected"),
             (&[train, ("labels.json", "{\"a\":0,\"b\":0}")], "labels.json: class `b` has the number 0"),
             (&[train, ("labels.json", "[]")], "labels.json: invalid type: sequence, expected a JSON object"),
-            (&[train, ("val.json", TRAIN)], "val.json: line 2: 78687 is listed twice in this split"),
+            (
+                &[train, ("val.json", TRAIN)],
+                "val.json: line 2: entry 1 (id 78687): 78687 is listed twice in this split",
+            ),
             (&[("test.json", TEST), ("test-answers.csv", "1420\n")], "test-answers.csv: line 1: expected `id;class`"),
             (&[("train.json", "[]"), ("labels.json", LABELS)], "the lists train.json contain no clips"),
         ];

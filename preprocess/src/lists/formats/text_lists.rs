@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::clips::{Clips, NamedClip, Place, split_path};
 use crate::lists::reading::parts::{PartFile, find_parts, names_of, splits_of};
 use crate::lists::reading::text::{files_in, has_ending, lines, name_of};
 
@@ -38,12 +38,12 @@ impl Lists {
         let mut clips = Clips::default();
         for row in rows {
             let part = &parts[row.part];
-            let fault = |what: String| Error::List { path: part.path.clone(), line: row.line, what };
+            let place = Place { path: &part.path, line: row.line, entry: None };
             let clip =
                 NamedClip { name: row.name, class_folder: row.folder, label: Some(row.label), ..NamedClip::default() };
-            clips.add(clip, places[row.part], part.subset.clone()).map_err(fault)?;
+            clips.add(clip, places[row.part], part.subset.clone(), place)?;
         }
-        let clips = clips.finish(splits.len(), &classes);
+        let clips = clips.finish(splits.len(), &classes)?;
         Ok(Self { dataset: "mmaction2", classes, splits, clips, notes })
     }
 }

@@ -8,7 +8,7 @@ use clipshard::Subset;
 
 use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::listed::Lists;
-use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::clips::{Clips, NamedClip, Place, split_path};
 use crate::lists::reading::text::{check_folder, lines};
 
 impl Lists {
@@ -50,7 +50,7 @@ impl Lists {
             read_list(&classes, &mut clips, &test, splits.len(), &Subset::Test)?;
             splits.push(n.to_string());
         }
-        let clips = clips.finish(splits.len(), &classes);
+        let clips = clips.finish(splits.len(), &classes)?;
         if splits.is_empty() {
             return Err(Error::input(
                 Problem::from(format!("{} has no trainlist0N.txt and testlist0N.txt; ", folder.display()))
@@ -99,7 +99,8 @@ fn read_classes(path: &Path) -> Result<Vec<String>> {
 
 fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, subset: &Subset) -> Result<()> {
     for (line, text) in lines(path)? {
-        let fault = |what: String| Error::List { path: path.into(), line, what };
+        let place = Place { path, line, entry: None };
+        let fault = |what: String| place.fault(what);
         let mut words = text.split_whitespace();
         let path = words.next().unwrap_or_default();
         let (name, class) = split_path(path).map_err(fault)?;
@@ -121,7 +122,7 @@ fn read_list(classes: &[String], clips: &mut Clips, path: &Path, split: usize, s
             )));
         }
         let clip = NamedClip { name, class_folder: Some(class), label: Some(label as u32), ..NamedClip::default() };
-        clips.add(clip, split, subset.clone()).map_err(fault)?;
+        clips.add(clip, split, subset.clone(), place)?;
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! Collects the clips that lists name.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clipshard::{Attributes, Subset};
 
+use super::text::name_of;
+use crate::error::{Error, Result};
 use crate::lists::listed::{ListedClip, clip_key};
 
 /// A clip as one line of a list names it.
@@ -20,28 +23,101 @@ pub(in crate::lists) struct NamedClip {
 
 /// The [`clip_key`] and the label of a clip.
 type Key = (String, Option<u32>);
-/// A clip and its subset in each split, or `None` if no list names it.
-type Known = (NamedClip, Vec<Option<Subset>>);
+
+/// Where a list names a clip.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::lists) struct Place<'a> {
+    pub path: &'a Path,
+    pub line: usize,
+    /// The entry of a JSON array, as these often are in one line.
+    pub entry: Option<Entry<'a>>,
+}
+
+impl Place<'_> {
+    /// Returns the error of a fault at this place.
+    pub fn fault(self, what: String) -> Error {
+        let what = match self.entry {
+            Some(Entry { number, key, name }) => format!("entry {number} ({key} {name}): {what}"),
+            None => what,
+        };
+        Error::List { path: self.path.into(), line: self.line, what }
+    }
+}
+
+/// An entry of a JSON array.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::lists) struct Entry<'a> {
+    /// Number from 1.
+    pub number: usize,
+    /// The key of its name, and the name.
+    pub key: &'static str,
+    pub name: &'a str,
+}
+
+/// Returns a place in a file, such as `train.csv line 2`.
+fn shown_at(path: &Path, line: usize, entry: Option<usize>) -> String {
+    match entry {
+        Some(number) => format!("{} entry {number}", name_of(path)),
+        None => format!("{} line {line}", name_of(path)),
+    }
+}
+
+/// A clip that lists name.
+struct Known {
+    clip: NamedClip,
+    /// Subset in each split, or `None` if no list names it.
+    subsets: Vec<Option<Subset>>,
+    /// The first list that names it, as an index into [`Clips::files`], the line and the entry.
+    at: (usize, usize, Option<usize>),
+}
 
 /// The clips that lists name, by name and label.
 #[derive(Default)]
 pub(in crate::lists) struct Clips {
     clips: BTreeMap<Key, Known>,
+    files: Vec<PathBuf>,
 }
 
 impl Clips {
-    /// Adds the clip of a line to a split. The error is a message.
-    pub fn add(&mut self, clip: NamedClip, split: usize, subset: Subset) -> Result<(), String> {
+    /// Adds the clip of a line to a split.
+    ///
+    /// # Errors
+    /// Returns [`Error::List`] for a clip that is in the split already, or that has another label
+    /// elsewhere, if its class folder does not tell both apart.
+    pub fn add(&mut self, clip: NamedClip, split: usize, subset: Subset, place: Place<'_>) -> Result<()> {
         let key = (clip_key(&clip.name), clip.label);
-        let (clip, subsets) = self.clips.entry(key).or_insert_with(|| (clip, Vec::new()));
+        if let Some(known) = self.with_other_label(&key, &clip) {
+            let (file, line, entry) = known.at;
+            let earlier = self.files.get(file).map(|file| shown_at(file, line, entry)).unwrap_or_default();
+            return Err(place.fault(format!(
+                "{} is in {earlier} and in {}, with different labels; a clip has one label, so remove one of the \
+                 entries",
+                clip.name,
+                shown_at(place.path, place.line, place.entry.map(|entry| entry.number))
+            )));
+        }
+        if self.files.last().is_none_or(|last| last != place.path) {
+            self.files.push(place.path.to_owned());
+        }
+        let at = (self.files.len() - 1, place.line, place.entry.map(|entry| entry.number));
+        let Known { clip, subsets, .. } =
+            self.clips.entry(key).or_insert_with(|| Known { clip, subsets: Vec::new(), at });
         if subsets.len() <= split {
             subsets.resize(split + 1, None);
         }
         if subsets[split].is_some() {
-            return Err(format!("{} is listed twice in this split; remove one of the entries", clip.name));
+            let what = format!("{} is listed twice in this split; remove one of the entries", clip.name);
+            return Err(place.fault(what));
         }
         subsets[split] = Some(subset);
         Ok(())
+    }
+
+    /// Returns the clip of the same name with another label, unless both have class folders.
+    fn with_other_label(&self, key: &Key, clip: &NamedClip) -> Option<&Known> {
+        let same_name = self.clips.range((key.0.clone(), None)..=(key.0.clone(), Some(u32::MAX)));
+        let mut others = same_name.filter(|(other, _)| other.1 != key.1).map(|(_, known)| known);
+        others.find(|known| clip.class_folder.is_none() || known.clip.class_folder.is_none())
     }
 
     /// Adds a clip with its subsets in all splits. The error is a message.
@@ -49,19 +125,22 @@ impl Clips {
         let name = clip.name.clone();
         let key = (clip_key(&clip.name), clip.label);
         let subsets = subsets.into_iter().map(Some).collect();
-        match self.clips.insert(key, (clip, subsets)) {
+        match self.clips.insert(key, Known { clip, subsets, at: (0, 0, None) }) {
             None => Ok(()),
             Some(_) => Err(format!("{name} is listed twice; remove one of the entries")),
         }
     }
 
     /// Returns the clips in byte order of their ids.
-    pub fn finish(self, splits: usize, classes: &[String]) -> Vec<ListedClip> {
+    ///
+    /// # Errors
+    /// Returns [`Error::Input`] if two clips get the same id.
+    pub fn finish(self, splits: usize, classes: &[String]) -> Result<Vec<ListedClip>> {
         let mut of_name: BTreeMap<String, usize> = BTreeMap::new();
         for (key, _) in self.clips.keys() {
             *of_name.entry(key.clone()).or_default() += 1;
         }
-        let clip = |((key, label), (clip, subsets)): (Key, Known)| {
+        let clip = |((key, label), Known { clip, subsets, .. }): (Key, Known)| {
             let NamedClip { name, class_folder, group, row, attributes, .. } = clip;
             let mut subsets: Vec<Subset> = subsets.into_iter().map(|subset| subset.unwrap_or(Subset::Unused)).collect();
             subsets.resize(splits, Subset::Unused);
@@ -71,7 +150,19 @@ impl Clips {
         };
         let mut clips: Vec<ListedClip> = self.clips.into_iter().map(clip).collect();
         clips.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        clips
+        if let Some([a, b]) = clips.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            let shown = |clip: &ListedClip| match clip.label.and_then(|label| classes.get(label as usize)) {
+                Some(class) => format!("{} of class {class}", clip.folder),
+                None => format!("{} without a label", clip.folder),
+            };
+            return Err(Error::input(format!(
+                "the clips {} and {} both get the id {}; rename one of them",
+                shown(a),
+                shown(b),
+                a.id
+            )));
+        }
+        Ok(clips)
     }
 }
 
@@ -138,10 +229,48 @@ mod tests {
         let mut clips = Clips::default();
         for label in [None, Some(0)] {
             let clip = NamedClip { name: "a".into(), label, ..NamedClip::default() };
-            clips.add(clip.clone(), 0, Subset::Train).unwrap();
-            assert!(clips.add(clip, 0, Subset::Unused).unwrap_err().contains("a is listed twice in this split"));
+            clips.add_to_all(clip.clone(), vec![Subset::Train]).unwrap();
+            assert!(clips.add_to_all(clip, vec![Subset::Unused]).unwrap_err().contains("a is listed twice"));
         }
-        let ids: Vec<String> = clips.finish(1, &["run".into()]).into_iter().map(|clip| clip.id).collect();
+        let ids: Vec<String> = clips.finish(1, &["run".into()]).unwrap().into_iter().map(|clip| clip.id).collect();
         assert_eq!(ids, ["run__a", "unlabelled__a"]);
+    }
+
+    #[test]
+    fn clips_whose_ids_would_be_the_same_are_an_error() {
+        let mut clips = Clips::default();
+        for (name, label) in [("x", Some(0)), ("x", Some(1)), ("A__x", Some(2))] {
+            let clip = NamedClip { name: name.into(), label, ..NamedClip::default() };
+            clips.add_to_all(clip, vec![Subset::Train]).unwrap();
+        }
+        let error = clips.finish(1, &["A", "B", "C"].map(String::from)).unwrap_err().to_string();
+        assert!(error.contains(" of class A"), "{error}");
+        assert!(error.contains("A__x of class C") && error.ends_with(" both get the id A__x; rename one of them"));
+    }
+
+    #[test]
+    fn a_clip_with_two_labels_is_an_error_unless_class_folders_tell_them_apart() {
+        let place = |file: &'static str, line| Place { path: Path::new(file), line, entry: None };
+        let clip = |label, folder: Option<&str>| NamedClip {
+            name: "1".into(),
+            label,
+            class_folder: folder.map(str::to_owned),
+            ..NamedClip::default()
+        };
+        for (first, second) in [(Some(0), Some(1)), (Some(0), None), (None, Some(u32::MAX))] {
+            let mut clips = Clips::default();
+            clips.add(clip(first, None), 0, Subset::Train, place("l/train.csv", 2)).unwrap();
+            let error = clips.add(clip(second, None), 0, Subset::Val, place("l/validation.csv", 1)).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "l/validation.csv: line 1: 1 is in train.csv line 2 and in validation.csv line 1, with different \
+                 labels; a clip has one label, so remove one of the entries"
+            );
+        }
+        let mut clips = Clips::default();
+        clips.add(clip(Some(0), Some("A")), 0, Subset::Train, place("t", 1)).unwrap();
+        clips.add(clip(Some(1), Some("B")), 0, Subset::Train, place("t", 2)).unwrap();
+        let error = clips.add(clip(Some(1), Some("B")), 0, Subset::Test, place("t", 3)).unwrap_err().to_string();
+        assert_eq!(error, "t: line 3: 1 is listed twice in this split; remove one of the entries");
     }
 }
