@@ -4,7 +4,7 @@ use crate::clip_records::ClipRecords;
 use crate::contents::Access;
 use crate::error::{Error, Result};
 use crate::layout::MANIFEST_FILE;
-use crate::manifest::{Manifest, ShardInfo, StreamSpec, Subset};
+use crate::manifest::{Manifest, ShardInfo, Stream, StreamSpec, Subset};
 use crate::shard::Shard;
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -115,10 +115,11 @@ impl Dataset {
     }
 
     fn open_listed(dir: &Path, manifest: Manifest, access: Access, wanted: impl Fn(&str) -> bool) -> Result<Self> {
-        let open = |info: &ShardInfo| Shard::open_with(dir.join(&info.file), access);
         let shards = manifest.streams.iter().map(|stream| {
             let is_wanted = wanted(&stream.spec.name);
-            is_wanted.then(|| stream.shards.iter().map(open).collect::<Result<Vec<_>>>()).transpose()
+            is_wanted
+                .then(|| stream.shards.iter().map(|info| stream.open(dir, info, access)).collect::<Result<Vec<_>>>())
+                .transpose()
         });
         let shards = shards.collect::<Result<_>>()?;
         Self::assemble(dir, manifest, shards)
@@ -304,6 +305,18 @@ fn stream_number(dir: &Path, manifest: &Manifest, name: &str) -> Result<usize> {
         stream: name.to_owned(),
         known: manifest.streams.iter().map(|s| s.spec.name.clone()).collect(),
     })
+}
+
+impl Stream {
+    /// Opens a listed shard.
+    pub(crate) fn open(&self, dir: &Path, info: &ShardInfo, access: Access) -> Result<Shard> {
+        Shard::open_with(dir.join(&info.file), access).map_err(|error| match error {
+            Error::Io { path, reason, .. } if reason.kind() == std::io::ErrorKind::NotFound => {
+                Error::MissingShard { path, stream: self.spec.name.clone() }
+            }
+            other => other,
+        })
+    }
 }
 
 impl ShardInfo {

@@ -104,6 +104,17 @@ pub enum Error {
         /// The fault, in words.
         fault: String,
     },
+    /// A shard that the manifest lists is not in the folder.
+    #[error(
+        "{}: this shard of stream {stream} is missing; copy it here again, or use only the other streams",
+        path.display()
+    )]
+    MissingShard {
+        /// The shard.
+        path: PathBuf,
+        /// Name of its stream.
+        stream: String,
+    },
     /// The file does not start with the mark of a shard.
     #[error(
         "{}: not a clip shard: it does not start with the mark of the format; \

@@ -3,6 +3,7 @@
 use crate::budget::DecodingBudget;
 use crate::clip_records::ClipRecords;
 use crate::codec::Decoder;
+use crate::contents::Access;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, ShardInfo, Stream};
@@ -139,7 +140,7 @@ pub fn check_shards(shards: &[&Shard], depth: VerifyDepth, progress: &(dyn Fn(u6
 /// Opens a listed shard. Returns it, if it opens, with the errors that concern the shard as a
 /// whole.
 fn open_listed(dir: &Path, stream: &Stream, info: &ShardInfo) -> (Option<Shard>, Vec<Error>) {
-    let shard = match Shard::open(dir.join(&info.file)) {
+    let shard = match stream.open(dir, info, Access::Map) {
         Ok(shard) => shard,
         Err(error) => return (None, vec![error]),
     };

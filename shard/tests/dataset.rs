@@ -59,7 +59,8 @@ fn a_missing_shard_is_named() {
     let dir = with_manifest(|_| ());
     std::fs::remove_file(dir.path().join("flow-00001.clipshard")).unwrap();
     let error = open_error(dir.path());
-    assert!(matches!(&error, Error::Io { path, .. } if path.ends_with("flow-00001.clipshard")), "{error}");
+    let Error::MissingShard { path, stream } = &error else { panic!("{error}") };
+    assert!(path.ends_with("flow-00001.clipshard") && stream == "flow", "{error}");
 }
 
 #[test]

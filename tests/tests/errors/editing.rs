@@ -18,9 +18,8 @@ UPDATE_SNAPSHOTS=1 cargo test --workspace --test errors";
 fn shared(dir: &Path) {
     let ucfpack = |line: &str| drop(run("ucfpack", &args(dir, line)).ok());
     ucfpack("synth --out {}/tree --classes 4 --clips 4 --size 32x24");
-    ucfpack(
-        "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 16 --classes StripedBlobUp,SpottedBlobUp",
-    );
+    let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 16";
+    ucfpack(&format!("{build} --classes StripedBlobUp,SpottedBlobUp"));
 }
 
 #[test]
