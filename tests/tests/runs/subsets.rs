@@ -221,6 +221,39 @@ fn a_longer_run_tests_again_only_if_a_later_epoch_is_better() {
 }
 
 #[test]
+fn scores_of_an_earlier_best_epoch_or_deleted_ones_are_made_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = dataset(temp.path(), |_, _| {});
+    let line = format!("spatial --data {} --run {{}}/a {COMMON}", data.display());
+    let line = line.replace("--schedule steps --milestones 3", "").replace("--epochs 4", "--epochs 1");
+    run("ucftrain", &args(temp.path(), &line)).ok();
+    let run_dir = temp.path().join("a");
+    let resume = |more: &str| run("ucftrain", &args(&run_dir, &format!("spatial --resume --run {{}} {more}"))).ok();
+    let first = fs::read(run_dir.join("scores.npz")).unwrap();
+    let text = resume("");
+    assert!(text.starts_with("the run has finished"), "{text}");
+    fs::remove_file(run_dir.join("scores.npz")).unwrap();
+    let text = resume("");
+    assert!(text.contains("evaluating the best epoch on the test clips"), "{text}");
+    assert_eq!(fs::read(run_dir.join("scores.npz")).unwrap(), first);
+
+    // The second epoch is better, and the run stops in the third one, before the test.
+    change_state(&run_dir, |state| {
+        for result in &mut state.history {
+            result.eval = Evaluated::Val(Scored { top1: -1.0, ..result.eval.scored() });
+        }
+    });
+    resume("--epochs 3 --limit-steps 9");
+    assert_eq!(state(&run_dir).history.len(), 2);
+    let files = names(&run_dir);
+    assert!(files.contains(&"val_scores.npz".into()) && !files.contains(&"scores.npz".into()), "{files:?}");
+    let error = run("ucftrain", &args(&run_dir, "fuse {} {}")).error(1);
+    assert!(error.contains("has not tested its best network on test clips"), "{error}");
+    resume("");
+    assert!(run_dir.join("scores.npz").is_file());
+}
+
+#[test]
 fn a_split_without_test_clips_trains_and_says_so() {
     let temp = tempfile::tempdir().unwrap();
     let data = dataset(temp.path(), |_, clip| {

@@ -180,6 +180,11 @@ impl RunFolder {
         self.dir.join(SCORES_FILE)
     }
 
+    /// Removes the best epoch's scores on the test clips, if they exist.
+    pub fn forget_scores(&self) -> Result<()> {
+        remove(&self.scores())
+    }
+
     /// Returns the path of the best epoch's scores on the clips that chose it.
     pub fn scores_of(&self, eval: &Evaluated) -> PathBuf {
         match eval {

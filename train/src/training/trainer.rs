@@ -75,9 +75,10 @@ impl Trainer<'_> {
     }
 
     /// Returns whether the best network needs no test on the test clips any more. The test of a
-    /// network that is still the best after further epochs counts.
+    /// network that is still the best after further epochs counts, if its scores exist.
     fn is_best_tested(&self) -> bool {
-        self.split.val.is_empty() || self.split.test.is_empty() || self.state.test().is_some()
+        let is_tested = || self.state.test().is_some() && self.folder.scores().is_file();
+        self.split.val.is_empty() || self.split.test.is_empty() || is_tested()
     }
 
     /// Trains until all epochs are complete, or until a signal or the step limit stops it.
@@ -270,6 +271,11 @@ impl Trainer<'_> {
         // Writes the best network and the scores before the checkpoint that ends the epoch: a run
         // that is killed in between repeats the test of the epoch.
         if is_best {
+            if self.judges() == "val" {
+                // Those are the scores of an earlier best network. The run tests the new one at its
+                // end.
+                self.folder.forget_scores()?;
+            }
             network_file::save(&self.folder.best(), &self.state.network, tested)?;
             outcome.scores.of_subset(self.judges()).write_npz(&self.folder.scores_of(&result.eval))?;
         }
