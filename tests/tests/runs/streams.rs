@@ -3,7 +3,7 @@
 use super::subsets::{copy_of_packed, train_stream};
 use clipshard::{
     EncodeOptions, Encoder, ImageSize, Manifest, SampleType, Shape, ShardClip, ShardMetadata, ShardWriter, Stream,
-    StreamSpec,
+    StreamSpec, Subset,
 };
 use std::fs;
 use whole_program_tests::{args, run};
@@ -67,4 +67,52 @@ fn a_stream_of_16_bit_images_is_refused_with_its_form() {
     let error = run("ucftrain", &args(temp.path(), &line)).error(1);
     assert!(error.contains(form), "{error}");
     train_stream(temp.path(), &data, "temporal", "run", "").ok();
+}
+
+#[test]
+fn clips_that_lost_their_rgb_frames_are_not_called_short() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = copy_of_packed(temp.path());
+    let mut manifest = Manifest::read(&data).unwrap();
+    let spec = StreamSpec::rgb();
+    let shape = Shape::image(ImageSize { width: 44, height: 36, channels: 3 }, SampleType::U8);
+    let mut encoder = Encoder::new(EncodeOptions::zstd(1)).unwrap();
+    let mut writer = ShardWriter::create(data.join("rgb-some.clipshard"), &spec).unwrap();
+    // Every fourth clip has lost its frames.
+    for (_, clip) in manifest.clips.iter_mut().enumerate().filter(|(number, _)| number % 4 == 0) {
+        clip.frames.remove("rgb");
+    }
+    let lost: Vec<String> = manifest.clips.iter().step_by(4).map(|clip| clip.id.clone()).collect();
+    let kept: Vec<_> = manifest.clips.iter().filter(|clip| clip.frames.contains_key("rgb")).collect();
+    for clip in &kept {
+        let record = encoder.encode(&vec![3; shape.bytes()], shape).unwrap();
+        writer.add_clip(&clip.id, &vec![record; clip.frames["rgb"] as usize]).unwrap();
+    }
+    let metadata = ShardMetadata::new(&manifest.dataset, manifest.classes.clone(), manifest.splits.clone());
+    let shard = writer.finish(&metadata.with_clips(kept.into_iter().map(ShardClip::from).collect())).unwrap();
+    manifest.streams.retain(|stream| stream.spec.name != "rgb");
+    manifest.streams.push(Stream::new(spec, vec![shard]));
+    manifest.write(&data).unwrap();
+
+    let done = train_stream(temp.path(), &data, "spatial", "run", "");
+    let note = format!("note: omitted 12 clips without RGB frames: {}, ", lost[0]);
+    assert!(done.stderr.contains(&note) && !done.stderr.contains("flow frames"), "{}", done.stderr);
+    done.ok();
+    let line = format!("predict --run {{}}/run --data {} --clip {}", data.display(), lost[0]);
+    let error = run("ucftrain", &args(temp.path(), &line)).error(1);
+    assert!(error.contains(&format!("clip {} has no RGB frames, which the network needs", lost[0])), "{error}");
+
+    // Only the clips that lost their frames are test clips.
+    for clip in &mut manifest.clips {
+        let subset = if clip.frames.contains_key("rgb") { Subset::Train } else { Subset::Test };
+        clip.subsets = vec![subset; manifest.splits.len()];
+    }
+    manifest.write(&data).unwrap();
+    let error = train_stream(temp.path(), &data, "spatial", "other", "").error(1);
+    let words = "has 36 usable training clips, 0 val clips and 0 test clips (12 have no RGB frames, 0 have no label, \
+                 0 are too short); restore lost shards, or pack the dataset again with both streams";
+    assert!(error.contains(words), "{error}");
+    let line = format!("eval --run {{}}/run --data {}", data.display());
+    let error = run("ucftrain", &args(temp.path(), &line)).error(1);
+    assert!(error.contains("all 12 test clips of split 1 have no RGB frames; name another --subset"), "{error}");
 }

@@ -1,8 +1,10 @@
 //! The input of a network: the clips of a split, and their samples from `clip_loader`.
 
 mod limit;
+mod unusable;
 
 pub use limit::limit;
+pub use unusable::{Unusable, kind, note_omitted};
 
 use crate::base::console::note;
 use crate::base::usage::Usage;
@@ -17,9 +19,6 @@ use std::sync::Arc;
 /// Fewest flow frames of a usable clip: those of one stack.
 pub const MIN_FLOW_FRAMES: u32 = STACK_FRAMES as u32;
 
-/// Largest number of omitted clips that a note names.
-const NAMED: usize = 20;
-
 /// Number of batches in memory: one in use, one ready, one being filled.
 pub const SLOTS: usize = 3;
 
@@ -30,7 +29,7 @@ pub fn shape(stream: Stream, side: usize) -> clip_loader::View {
 
 /// Returns whether a clip has enough frames for a network of the stream.
 pub fn is_long_enough(clip: &SplitClip, stream: Stream) -> bool {
-    clip.flow_frames >= MIN_FLOW_FRAMES && clip.frames as usize >= stream.frames()
+    Unusable::by_frames(clip, stream).is_none()
 }
 
 /// Lists the clips of a split that have a label and are long enough for a network of the stream.
@@ -42,14 +41,18 @@ pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
     let is_usable = |clip: &SplitClip| clip.label.is_some() && is_long_enough(clip, stream);
     let split = Split::of_clips(data, name, &shape(stream, 1), is_usable).map_err(as_usage)?;
     if split.train.is_empty() || split.validation().is_empty() {
-        let short = split.omitted.iter().filter(|clip| !is_long_enough(clip, stream)).count();
-        let unlabelled = split.omitted.len() - short;
+        let [absent, short, unlabelled] = [Unusable::NoFrames, Unusable::Short, Unusable::NoLabel]
+            .map(|reason| unusable::count(&split.omitted, stream, reason));
+        let kind = kind(stream);
+        let lost = if absent == 0 { String::new() } else { format!("{absent} have no {kind} frames, ") };
         let omitted = if split.omitted.is_empty() {
             String::new()
         } else {
-            format!(" ({unlabelled} have no label, {short} are too short)")
+            format!(" ({lost}{unlabelled} have no label, {short} are too short)")
         };
-        let cure = if unlabelled > 0 {
+        let cure = if absent > 0 {
+            "restore lost shards, or pack the dataset again with both streams"
+        } else if unlabelled > 0 {
             "pack the dataset again with labels for these clips"
         } else if data.manifest().splits.len() > 1 {
             "use a split that has training clips, and val or test clips"
@@ -89,11 +92,13 @@ pub fn subset(data: &Dataset, split: &str, subset: &Subset, stream: Stream) -> R
     }
     let dir = data.dir().display();
     if !short.is_empty() {
-        bail!(
-            "{dir}: all {} {subset} clips of split {split} have fewer than {MIN_FLOW_FRAMES} flow frames; name another \
-             --subset",
-            short.len()
-        );
+        let (all, kind) = (short.len(), kind(stream));
+        let lack = match short.iter().filter(|clip| clip.frames == 0).count() {
+            0 => format!("fewer than {MIN_FLOW_FRAMES} flow frames"),
+            absent if absent == all => format!("no {kind} frames"),
+            _ => format!("no {kind} frames or fewer than {MIN_FLOW_FRAMES} flow frames"),
+        };
+        bail!("{dir}: all {all} {subset} clips of split {split} have {lack}; name another --subset");
     }
     let mut counts = BTreeMap::new();
     let number = data.manifest().splits.iter().position(|name| name == split).unwrap_or_default();
@@ -103,18 +108,6 @@ pub fn subset(data: &Dataset, split: &str, subset: &Subset, stream: Stream) -> R
     let counts: Vec<String> = counts.into_iter().map(|(name, clips)| format!("{clips} {name}")).collect();
     let has = if counts.is_empty() { "no clips".to_owned() } else { counts.join(", ") + " clips" };
     bail!(Usage(format!("{dir}: split {split} has no {subset} clips; it has {has}, so name another --subset")))
-}
-
-/// Prints a note on the clips that a command omits, with the reason.
-pub fn note_omitted(omitted: &[SplitClip], stream: Stream) {
-    let (short, unlabelled): (Vec<_>, Vec<_>) = omitted.iter().partition(|clip| !is_long_enough(clip, stream));
-    let reasons =
-        [(short, format!("with fewer than {MIN_FLOW_FRAMES} flow frames")), (unlabelled, "without a label".into())];
-    for (clips, reason) in reasons.iter().filter(|(clips, _)| !clips.is_empty()) {
-        let ids: Vec<&str> = clips.iter().take(NAMED).map(|clip| clip.id.as_str()).collect();
-        let more = if clips.len() > NAMED { ", ..." } else { "" };
-        note(&format!("note: omitted {} clips {reason}: {}{more}", clips.len(), ids.join(", ")));
-    }
 }
 
 /// Returns the label of a clip to train on.

@@ -3,6 +3,7 @@
 mod answer;
 mod packed_video;
 mod sheet;
+mod training_data;
 
 use crate::base::console::{self, Console};
 use crate::base::heading::{INPUT, MODEL, OUTPUT};
@@ -13,7 +14,7 @@ use crate::cli::compute::ComputeArgs;
 use crate::cli::io::IoArgs;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
-use crate::input::{MIN_FLOW_FRAMES, check_geometry, is_long_enough};
+use crate::input::{MIN_FLOW_FRAMES, Unusable, check_geometry, kind};
 use crate::run::loaded_network::{LoadedNetwork, best_of};
 use crate::scores::clip_key;
 use crate::stream::Stream;
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 use sheet::write_sheet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use training_data::note_differences;
 use ucfpack::video::FlowMethod;
 
 /// Number of classes to report.
@@ -116,6 +118,9 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let (data, found) = match (&args.video, &args.data, &args.clip) {
         (Some(file), ..) => {
             let seen_by: Vec<&Network> = networks.iter().map(|(_, loaded)| &loaded.network).collect();
+            for (_, loaded) in &networks {
+                note_differences(&loaded.path, loaded.network.stream, args.flow_method);
+            }
             packed = PackedVideo::of(file, &seen_by, args.flow_method, &stop)?;
             (Arc::new(Dataset::open(packed.dir())?), None)
         }
@@ -190,13 +195,21 @@ fn ask(
     let network = &loaded.network;
     data.stream(network.stream.records())?;
     let clip = SplitClip::of(data, number, network.stream.records()).context("the dataset does not have this clip")?;
-    if !is_long_enough(&clip, network.stream) {
-        let rgb = data.manifest().clips[number].frames.get("rgb").copied().unwrap_or(0);
-        let (id, flow) = (&clip.id, clip.flow_frames);
-        bail!(
-            "clip {id} is too short: it has {rgb} RGB frames and {flow} flow frames, but the network needs \
-             {MIN_FLOW_FRAMES} flow frames"
-        );
+    let id = &clip.id;
+    match Unusable::by_frames(&clip, network.stream) {
+        Some(Unusable::NoFrames) => {
+            let kind = kind(network.stream);
+            bail!("clip {id} has no {kind} frames, which the network needs; restore lost shards, or name another clip");
+        }
+        Some(_) => {
+            let rgb = data.manifest().clips[number].frames.get("rgb").copied().unwrap_or(0);
+            let flow = clip.flow_frames;
+            bail!(
+                "clip {id} is too short: it has {rgb} RGB frames and {flow} flow frames, but the network needs \
+                 {MIN_FLOW_FRAMES} flow frames"
+            );
+        }
+        None => {}
     }
     let clips: Arc<[SplitClip]> = [clip].into();
     check_geometry(data, &clips, network.stream, Crop::Whole, network.input_size)?;
