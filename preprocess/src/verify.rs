@@ -5,9 +5,9 @@ use std::path::Path;
 
 use clipshard::{Error as FormatError, MANIFEST_FILE, Manifest, VerifyDepth, VerifyReport};
 
+use crate::edit::{FolderLock, undo_without_manifest};
 use crate::error::{Error, Result};
 use crate::place::lock::OutputLock;
-use crate::place::staging::remove_fragments;
 use crate::progress::{Progress, Work};
 use crate::quantity::show_count;
 
@@ -46,13 +46,14 @@ pub enum Rebuilt {
 }
 
 /// Rebuilds a missing or damaged manifest from the shards in `dir`. A damaged one is kept as `manifest.json.damaged`.
+/// Shards of an addition that was interrupted before it had moved all of them are removed first.
 ///
 /// # Errors
 /// Returns [`Error::Format`] if a shard is damaged, there are no shards, or the manifest has a later version. Returns
 /// [`Error::Usage`] if another process writes the dataset.
 pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
     let path = dir.join(MANIFEST_FILE);
-    let _lock = if dir.is_dir() { Some(OutputLock::take(dir)?) } else { None };
+    let locks = if dir.is_dir() { Some((OutputLock::take(dir)?, FolderLock::take(dir)?)) } else { None };
     match Manifest::read(dir) {
         Ok(_) => return Ok(Rebuilt::Whole),
         Err(error @ (FormatError::Io { .. } | FormatError::Version { .. } | FormatError::Feature { .. })) => {
@@ -60,8 +61,10 @@ pub fn rebuild_manifest(dir: &Path) -> Result<Rebuilt> {
         }
         Err(_) => {}
     }
+    if let Some((lock, _)) = &locks {
+        undo_without_manifest(dir, lock)?;
+    }
     let manifest = Manifest::rebuild(dir)?;
-    remove_fragments(dir)?;
     if path.exists() {
         let aside = dir.join(format!("{MANIFEST_FILE}.damaged"));
         fs::hard_link(&path, &aside)

@@ -80,7 +80,7 @@ pub struct AddArgs {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("choice").multiple(true).required(true).args(
-    ["classes", "clip", "clips", "streams", "split", "subset", "limit"]
+    ["classes", "clip", "clips", "streams", "subset", "limit"]
 ))]
 pub struct SubsetArgs {
     /// Folder of the dataset
@@ -109,15 +109,16 @@ pub struct SubsetArgs {
     /// Streams to keep, such as rgb [default: all]
     #[arg(long, value_name = "A,B,...", value_delimiter = ',', help_heading = DATASET)]
     pub streams: Option<Vec<String>>,
-    /// Split that --subset refers to [default: the first]
-    #[arg(long, value_name = "NAME", help_heading = DATASET, requires = "subset")]
+    /// Split that --subset and --limit refer to [default: the first]
+    #[arg(long, value_name = "NAME", help_heading = DATASET)]
     pub split: Option<String>,
     /// Subsets to keep, such as train,val [default: all]
     #[arg(long, value_name = "A,B,...", value_delimiter = ',', help_heading = DATASET)]
     pub subset: Vec<String>,
     /// Largest number of clips per class
     ///
-    /// The clips are evenly spread over those of the class that meet all other conditions.
+    /// Each subset of the split keeps its share, and at least one clip if N allows it. The clips are evenly spread over
+    /// those that meet all other conditions.
     #[arg(long, value_name = "N", help_heading = DATASET, value_parser = parse_count)]
     pub limit: Option<u64>,
 

@@ -2,7 +2,7 @@
 
 use clipshard::Filter;
 use serde_json::json;
-use ucfpack::console;
+use ucfpack::console::{self, Page};
 use ucfpack::edit::{AddOptions, RecodeOptions, SubsetOptions, add, recode, subset};
 use ucfpack::pack::BuildReport;
 use ucfpack::progress::{Progress, Watch};
@@ -11,7 +11,7 @@ use ucfpack::stored::Geometry;
 use ucfpack::video::FlowMethod;
 
 use super::build::{
-    DEFAULT_LEVEL, check_level, codec, dataset, gpu, layout, note_of_classes, report_json, show_packed,
+    DEFAULT_LEVEL, check_level, codec, dataset, gpu, layout, note_of_classes, report_json, show_packed, show_skipped,
 };
 use super::common::{check_folder, clips_of};
 use super::signals::cancel_on_signals;
@@ -51,7 +51,14 @@ pub fn run_add(args: &AddArgs) -> anyhow::Result<()> {
         document["total_clips"] = json!(report.clips);
         return Ok(console::write_json(&document)?);
     }
-    let mut page = show_packed(added, "added", &args.dir);
+    let mut page = if added.clips == 0 {
+        let mut page = Page::default();
+        page.line(format_args!("added 0 clips to {}", args.dir.display()));
+        show_skipped(&mut page, &added.skipped, true);
+        page
+    } else {
+        show_packed(added, "added", &args.dir)
+    };
     let classes = match report.new_classes.as_slice() {
         [] => String::new(),
         names => format!("; new classes: {}", names.join(", ")),

@@ -12,12 +12,12 @@ use super::adopt::{adopt, remove_leftovers, staging};
 use super::base::Base;
 use super::folder_lock::FolderLock;
 use super::joined::{Joined, join};
+use super::part::refuse_part;
 use super::subset::description;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting, Skipped};
 use crate::lists::Lists;
 use crate::pack::job::Job;
 use crate::pack::options::content_options;
-use crate::pack::part_record::PartRecord;
 use crate::pack::{BuildOptions, BuildReport, DatasetKind, lists_missing};
 use crate::place::lock::OutputLock;
 use crate::place::target::resolved;
@@ -133,6 +133,7 @@ pub fn add_in(storage: &Arc<dyn Storage>, dir: &Path, options: &AddOptions, watc
     let data = Dataset::open(dir)?;
     let old = data.manifest();
     check_finished(dir)?;
+    refuse_part(dir, "add clips to the result")?;
     let mut report = AddReport::default();
     for folder in remove_leftovers(dir, old, &lock)? {
         report.added.notes.push(format!("removed {}, which an interrupted run left", folder.display()));
@@ -146,7 +147,15 @@ pub fn add_in(storage: &Arc<dyn Storage>, dir: &Path, options: &AddOptions, watc
     let mut lists = read_lists(old, options, &source)?;
     let joined = join(&mut lists, dir, old, options.skip_existing)?;
     for clip in lists.clips.iter_mut().filter(|_| !others.is_empty()) {
-        clip.attributes.set(VERSIONS, json!(others));
+        let others = json!(others);
+        if clip.attributes.get(VERSIONS).is_some_and(|own| own != others) {
+            return Err(Error::Input(Problem::from(Setting::OtherVersions).then(format!(
+                " keeps the versions in the attribute `{VERSIONS}`, but clip {} has its own attribute of this \
+                     name; rename that in the lists",
+                clip.id
+            ))));
+        }
+        clip.attributes.set(VERSIONS, others);
     }
     let mut metadata = description(old);
     metadata.classes.clone_from(&lists.classes);
@@ -156,14 +165,8 @@ pub fn add_in(storage: &Arc<dyn Storage>, dir: &Path, options: &AddOptions, watc
     Ok(report)
 }
 
-/// Checks that the folder holds a whole dataset, which nothing continues.
+/// Checks that no other program continues the dataset.
 fn check_finished(dir: &Path) -> Result<()> {
-    if let Some(part) = PartRecord::read(dir)?.and_then(|record| record.plan.part) {
-        return Err(Error::input(format!(
-            "{} is only part {part} of a build; merge the parts, and add clips to the result",
-            dir.display()
-        )));
-    }
     if dir.join(JOURNAL_FILE).exists() {
         return Err(Error::input(format!(
             "{}: another program has not finished writing ({JOURNAL_FILE} is there); finish that first",
@@ -227,19 +230,32 @@ impl Addition<'_> {
     /// Packs the clips into new shards, and moves these into the dataset.
     fn pack(self, lists: Lists, old: &Manifest, report: &mut AddReport, watch: Watch<'_>) -> Result<()> {
         let Joined { existing, new_classes } = self.joined;
-        report.existing = existing as u64;
+        report.existing = existing.len() as u64;
         report.clips = old.clips.len() as u64;
-        if existing > 0 {
-            let are = counted(existing as u64, "clip is", "clips are");
+        if report.existing > 0 {
+            let are = counted(report.existing, "clip is", "clips are");
             report.added.notes.push(format!("skipped what {} has already: {are} not new", self.dir.display()));
         }
         if lists.clips.is_empty() {
             report.added.notes.extend(lists.notes);
             return Ok(());
         }
-        let mut scan = self.source.scan(&lists.clips, watch)?;
+        let mut scan = match self.source.scan(&lists.clips, watch) {
+            Ok(scan) => scan,
+            // The source is the right one, but has no new clips.
+            Err(Error::Input(_))
+                if self.build.keep_going && !existing.is_empty() && self.source.scan(&existing, watch).is_ok() =>
+            {
+                let reason = format!("it is not in {}", self.source.shown());
+                let skipped = lists.clips.into_iter().map(|clip| Skipped { clip: clip.id, reason: reason.clone() });
+                report.added.skipped.extend(skipped);
+                report.added.notes.extend(lists.notes);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         // The source usually has the clips that the dataset has, too.
-        scan.unlisted = scan.unlisted.saturating_sub(existing);
+        scan.unlisted = scan.unlisted.saturating_sub(existing.len());
         let (mut job, planned) = Job::new(self.build, self.source, lists, scan)?;
         job.join(self.metadata);
         let notes = std::mem::take(&mut report.added.notes);

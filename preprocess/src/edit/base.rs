@@ -99,8 +99,20 @@ impl<'a> Base<'a> {
         for (kind, _) in &self.streams {
             let Some(described) = self.build.get(kind.name()) else { continue };
             options.short_side = short_side(described).unwrap_or(options.short_side);
-            if let Some(quality) = described.get("quality").and_then(Value::as_u64) {
-                options.quality = u8::try_from(quality).unwrap_or(options.quality);
+            let impossible = |what: &str, value: &dyn std::fmt::Display| {
+                Error::input(format!(
+                    "{}: clips cannot be added, because stream {} in its manifest has an impossible {what} ({value})",
+                    self.dir.display(),
+                    kind.name()
+                ))
+            };
+            if options.short_side == 0 {
+                return Err(impossible("shorter side", &0));
+            }
+            if let Some(quality) = described.get("quality") {
+                let number = quality.as_u64().and_then(|quality| u8::try_from(quality).ok());
+                let possible = number.filter(|quality| (1..=100).contains(quality));
+                options.quality = possible.ok_or_else(|| impossible("JPEG quality", quality))?;
             }
             if *kind == StreamKind::Flow {
                 let name = described.get("method").and_then(Value::as_str).unwrap_or_default();
@@ -185,7 +197,8 @@ impl<'a> Base<'a> {
         };
         match build_difference(&was, &alike) {
             Some(difference) => Err(Error::Input(
-                refused(difference).then("; all clips of a dataset must be packed with the same options"),
+                refused(difference.named(&plain_name).into())
+                    .then("; all clips of a dataset must be packed with the same options"),
             )),
             None if accept => Ok(others),
             None => Err(Error::Input(
@@ -195,6 +208,23 @@ impl<'a> Base<'a> {
             )),
         }
     }
+}
+
+/// Returns plain words for an option of the dataset. Clips are added without such options.
+fn plain_name(setting: Setting) -> String {
+    let name = match setting {
+        Setting::Check => "the check of source files",
+        Setting::FlowCodec => "the codec of flow",
+        Setting::FlowMethod => "the method of flow",
+        Setting::FlowSize => "the size of flow",
+        Setting::Level => "the compression level",
+        Setting::RgbCodec => "the codec of RGB",
+        Setting::RgbQuality => "the JPEG quality of RGB",
+        Setting::ShardSize => "the size of a shard",
+        Setting::ShortSide => "the size of RGB frames",
+        other => return other.to_string(),
+    };
+    name.to_owned()
 }
 
 /// Replaces versions in `made` by those of the dataset, and collects the replaced ones.
@@ -251,7 +281,32 @@ mod tests {
         let mut other = same;
         other.get_mut("rgb").unwrap()["quality"] = json!(80);
         let error = base.compare(other, true).unwrap_err().to_string();
-        assert!(error.contains("`video.quality` is 80, but was 90; all clips of a dataset"), "{error}");
+        assert!(error.contains("to d: the JPEG quality of RGB is 80, but was 90; all clips of a dataset"), "{error}");
+    }
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        let video = |change: fn(&mut Value)| {
+            let mut jpeg = json!({"codec": "jpeg", "size": "source", "quality": 90, "frames": "short side 256, x"});
+            change(&mut jpeg);
+            let there = manifest(json!({"layout": "videos", "rgb": jpeg}));
+            Base::read(Path::new("d"), &there)?.video(None)
+        };
+        assert_eq!(video(|_| ()).unwrap().quality, 90);
+        for (value, shown) in [(json!(0), "0"), (json!(255), "255"), (json!(300), "300"), (json!("x"), "\"x\"")] {
+            let jpeg = json!({"codec": "jpeg", "size": "source", "quality": value});
+            let there = manifest(json!({"layout": "videos", "rgb": jpeg}));
+            let error = Base::read(Path::new("d"), &there).unwrap().video(None).unwrap_err().to_string();
+            let wanted = format!("stream rgb in its manifest has an impossible JPEG quality ({shown})");
+            assert!(error.ends_with(&wanted), "{error}");
+        }
+        let error = video(|jpeg| jpeg["frames"] = json!("short side 0, x")).unwrap_err().to_string();
+        assert!(error.ends_with("stream rgb in its manifest has an impossible shorter side (0)"), "{error}");
+        for size in ["0x0", "short side 0"] {
+            let there = manifest(json!({"rgb": {"codec": "zstd", "size": size, "level": 9, "filter": "up"}}));
+            let error = Base::read(Path::new("d"), &there).unwrap_err().to_string();
+            assert!(error.contains("does not know how stream rgb was packed") && error.contains(size), "{error}");
+        }
     }
 
     #[test]

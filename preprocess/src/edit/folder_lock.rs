@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// The lock of a folder. It is released when dropped.
 #[derive(Debug)]
-pub(super) struct FolderLock {
+pub(crate) struct FolderLock {
     /// The open folder; `None` where the system cannot lock folders.
     held: Option<File>,
 }

@@ -9,11 +9,14 @@ use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::{ListedClip, Lists, clip_key, renumber_labels};
 use crate::quantity::{counted, show_count};
 
+/// Stands for the class in the id of a clip without a label.
+const UNLABELLED: &str = "unlabelled";
+
 /// The result of [`join`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Joined {
-    /// Number of clips that the dataset has already, and that are no longer in the lists.
-    pub existing: usize,
+    /// Clips that the dataset has already, and that are no longer in the lists.
+    pub existing: Vec<ListedClip>,
     /// Classes that the dataset lacks.
     pub new_classes: Vec<String>,
 }
@@ -58,14 +61,36 @@ fn join_splits(lists: &mut Lists, dir: &Path, old: &Manifest) -> Result<()> {
     Ok(())
 }
 
-fn remove_existing(lists: &mut Lists, dir: &Path, old: &Manifest, skip: bool) -> Result<usize> {
+/// Finds the clip of a dataset that is a listed clip of the class `class`. The id of either may
+/// have the class before the name: that depends on the other clips of its lists.
+fn find<'a>(
+    there: &HashMap<String, &'a Clip>,
+    old: &Manifest,
+    clip: &ListedClip,
+    class: Option<&str>,
+) -> Option<&'a Clip> {
+    let with_class = format!("{}__{}", class.unwrap_or(UNLABELLED), clip.folder);
+    let is_of_class = |one: &&&Clip| match (class_of(one.label, &old.classes), class) {
+        (Some(was), Some(is)) => was.eq_ignore_ascii_case(is),
+        (was, is) => was == is,
+    };
+    let other = |id: &str| there.get(&clip_key(id)).filter(is_of_class).copied();
+    other(&with_class).or_else(|| other(&clip.folder)).or_else(|| there.get(&clip_key(&clip.id)).copied())
+}
+
+fn class_of(label: Option<u32>, classes: &[String]) -> Option<&str> {
+    label.and_then(|label| classes.get(label as usize)).map(String::as_str)
+}
+
+fn remove_existing(lists: &mut Lists, dir: &Path, old: &Manifest, skip: bool) -> Result<Vec<ListedClip>> {
     let there: HashMap<String, &Clip> = old.clips.iter().map(|clip| (clip_key(&clip.id), clip)).collect();
-    let classes = lists.classes.clone();
-    let class = |clip: &ListedClip| clip.label.map(|label| classes[label as usize].as_str());
-    let (mut existing, mut first) = (0_u64, None);
+    let (mut existing, mut first, mut is_there) = (0_u64, None, Vec::new());
     for clip in &lists.clips {
-        let Some(one) = there.get(&clip_key(&clip.id)) else { continue };
-        let (was, is) = (one.label.map(|label| old.classes[label as usize].as_str()), class(clip));
+        let is = class_of(clip.label, &lists.classes);
+        let found = find(&there, old, clip, is);
+        is_there.push(found.is_some());
+        let Some(one) = found else { continue };
+        let was = class_of(one.label, &old.classes);
         if was.zip(is).is_some_and(|(was, is)| !was.eq_ignore_ascii_case(is)) {
             return Err(Error::input(format!(
                 "{} has a clip {} of the class {}, but the lists have one of the class {}; rename the new clip",
@@ -88,8 +113,8 @@ fn remove_existing(lists: &mut Lists, dir: &Path, old: &Manifest, skip: bool) ->
         );
         return Err(Error::Input(Problem::from(what).name(Setting::SkipExisting)));
     }
-    lists.clips.retain(|clip| !there.contains_key(&clip_key(&clip.id)));
-    Ok(existing as usize)
+    let mut is_there = is_there.into_iter();
+    Ok(lists.clips.extract_if(.., |_| is_there.next().unwrap_or(false)).collect())
 }
 
 /// Returns the classes that the dataset lacks.
@@ -166,7 +191,7 @@ mod tests {
         let mut lists = lists(&[("a", 0), ("b", 2), ("c", 3)], &["Archery", "Unused", "row", "Dive"], &["3", "1"]);
         lists.clips[0].subsets = vec![Subset::Test, Subset::Train];
         let joined = join(&mut lists, Path::new("d"), &old(), false).unwrap();
-        assert_eq!(joined, Joined { existing: 0, new_classes: vec!["Archery".into()] });
+        assert_eq!(joined, Joined { existing: vec![], new_classes: vec!["Archery".into()] });
         assert_eq!(lists.classes, ["Dive", "Row", "Archery"]);
         assert_eq!(lists.clips.iter().map(|clip| clip.label).collect::<Vec<_>>(), [Some(2), Some(1), Some(0)]);
         assert_eq!(lists.clips[0].subsets, [Subset::Train, Subset::Unused, Subset::Test]);
@@ -185,11 +210,37 @@ mod tests {
         let error = join(&mut two(), Path::new("d"), &old(), false).unwrap_err().to_string();
         assert_eq!(error, "1 of 2 clips is in d already, such as V_row_1; skip them with `skip_existing`");
         let mut kept = two();
-        assert_eq!(join(&mut kept, Path::new("d"), &old(), true).unwrap().existing, 1);
+        assert_eq!(join(&mut kept, Path::new("d"), &old(), true).unwrap().existing.len(), 1);
         assert_eq!(kept.clips.iter().map(|clip| clip.id.as_str()).collect::<Vec<_>>(), ["new"]);
         let mut other = lists(&[("v_Row_1", 0)], &["Dive"], &["1"]);
         let error = join(&mut other, Path::new("d"), &old(), true).unwrap_err().to_string();
         assert!(error.contains("d has a clip v_Row_1 of the class Row, but the lists have one of the class Dive"));
+    }
+
+    #[test]
+    fn a_clip_is_the_same_with_and_without_the_class_in_its_id() {
+        let named = |id: &str, label| {
+            let mut lists = lists(&[(id, label)], &["Dive", "Row"], &["1"]);
+            lists.clips[0].folder = "x".into();
+            lists
+        };
+        let dataset = |ids: &[(&str, u32)]| {
+            let mut dataset = old();
+            dataset.clips = ids.iter().map(|&(id, label)| Clip::new(id, label, vec![Subset::Train; 3])).collect();
+            dataset
+        };
+        let existing = |dataset: &Manifest, id: &str, label| {
+            join(&mut named(id, label), Path::new("d"), dataset, true).unwrap().existing.len()
+        };
+        let plain = dataset(&[("x", 0)]);
+        assert_eq!((existing(&plain, "Dive__x", 0), existing(&plain, "Row__x", 1)), (1, 0));
+        let both = dataset(&[("Dive__x", 0), ("Row__x", 1)]);
+        assert_eq!((existing(&both, "x", 0), existing(&both, "x", 1)), (1, 1));
+        let other = dataset(&[("Dive__x", 0)]);
+        assert_eq!((existing(&other, "x", 1), existing(&other, "row__x", 1)), (0, 0));
+        // The same id of another class is no new clip.
+        let error = join(&mut named("x", 1), Path::new("d"), &plain, true).unwrap_err().to_string();
+        assert!(error.contains("d has a clip x of the class Dive"), "{error}");
     }
 
     #[test]

@@ -14,11 +14,15 @@ mod copy;
 mod encoding;
 mod folder_lock;
 mod joined;
+mod part;
 mod recode;
 mod select;
 mod shard_file;
 mod stream_description;
 mod subset;
+
+pub(crate) use adopt::undo_without_manifest;
+pub(crate) use folder_lock::FolderLock;
 
 pub use add::{AddOptions, AddReport, add, add_in};
 pub use recode::{RecodeOptions, recode};

@@ -11,9 +11,10 @@ use clipshard::{
 
 use super::copy::{Copy, shard_bytes, stored_bytes};
 use super::encoding::Recoder;
+use super::part::refuse_part;
 use super::shard_file::shard_file;
 use super::stream_description::recoded;
-use super::subset::{description, finish};
+use super::subset::{description, finish, unknown_name};
 use crate::error::{Error, Problem, Result, Setting};
 use crate::pack::BuildReport;
 use crate::pack::pipeline::{Held, Threads, run_ordered};
@@ -61,7 +62,7 @@ struct Task {
 /// # Errors
 /// Returns [`Error::Usage`] if there is no such stream, the stream does not support the options, or
 /// the output must not be replaced. Returns [`Error::Format`] or [`Error::Input`] if a record is
-/// damaged. Nothing is written then.
+/// damaged, and [`Error::Input`] if the dataset is only a part of a build. Nothing is written then.
 ///
 /// # Examples
 ///
@@ -91,8 +92,9 @@ struct Task {
 /// ```
 pub fn recode(dir: &Path, options: &RecodeOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
+    refuse_part(dir, "recode the result")?;
     let data = Dataset::open(dir)?;
-    let spec = data.stream(&options.stream)?;
+    let spec = data.stream(&options.stream).map_err(|error| unknown_name(error, Setting::Stream))?;
     let encode = encode_options(spec, options)?;
     let (tasks, was_jpeg) = tasks(&data, options)?;
     let mut metadata = description(data.manifest());

@@ -1,5 +1,6 @@
 //! Selects clips of a dataset.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -116,10 +117,25 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// Keeps the clips that are in one of these subsets of a split. `None` is the first split.
-    pub fn keep_subsets(&mut self, split: Option<&str>, names: &[String]) -> Result<()> {
+    /// Returns the number of a split; `None` is the first one. Returns `None` for a dataset without
+    /// splits.
+    pub fn find_split(&self, name: Option<&str>) -> Result<Option<usize>> {
+        let splits = &self.manifest().splits;
+        let Some(name) = name else { return Ok((!splits.is_empty()).then_some(0)) };
+        let place = splits.iter().position(|split| split == name);
+        let names = if splits.is_empty() { "none".to_owned() } else { splits.join(", ") };
+        place.map(Some).ok_or_else(|| {
+            Error::usage(Problem::from(Setting::Split).then(format!(
+                ": there is no split `{name}` in {}; its splits are: {names}",
+                self.data.dir().display()
+            )))
+        })
+    }
+
+    /// Keeps the clips that are in one of these subsets of a split.
+    pub fn keep_subsets(&mut self, split: Option<usize>, names: &[String]) -> Result<()> {
         let manifest = self.manifest();
-        let Some(split) = split.or(manifest.splits.first().map(String::as_str)) else {
+        let Some((place, split)) = split.and_then(|place| Some((place, manifest.splits.get(place)?))) else {
             return Err(Error::usage(
                 Problem::from(format!("{} has no splits; remove ", self.data.dir().display())).name(Setting::Subset),
             ));
@@ -128,7 +144,6 @@ impl<'a> Selection<'a> {
         for name in names {
             let found = self.data.clips_of(split, Subset::from(name.as_str()))?;
             if found.is_empty() {
-                let place = manifest.splits.iter().position(|name| name == split).unwrap_or_default();
                 let mut counts: BTreeMap<&Subset, u64> = BTreeMap::new();
                 for clip in &manifest.clips {
                     *counts.entry(&clip.subsets[place]).or_default() += 1;
@@ -145,18 +160,24 @@ impl<'a> Selection<'a> {
         Ok(())
     }
 
-    /// Keeps at most `limit` clips of each class, evenly spread over the clips of the class. Clips
-    /// without a label count as a class.
-    pub fn limit(&mut self, limit: u64) {
-        let mut of_class: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+    /// Keeps at most `limit` clips of each class. Clips without a label count as a class. Each subset
+    /// of the split keeps its share ([`shares`]), evenly spread over its clips.
+    pub fn limit(&mut self, limit: u64, split: Option<usize>) {
+        let mut of_class: BTreeMap<Option<u32>, BTreeMap<Option<&Subset>, Vec<usize>>> = BTreeMap::new();
         for (number, clip) in self.manifest().clips.iter().enumerate().filter(|(number, _)| self.kept[*number]) {
-            of_class.entry(clip.label).or_default().push(number);
+            let subset = split.and_then(|place| clip.subsets.get(place));
+            of_class.entry(clip.label).or_default().entry(subset).or_default().push(number);
         }
-        for numbers in of_class.into_values() {
-            let wanted = usize::try_from(limit).unwrap_or(usize::MAX).min(numbers.len());
-            let spread: BTreeSet<usize> = (0..wanted).map(|i| (2 * i + 1) * numbers.len() / (2 * wanted)).collect();
-            for (place, number) in numbers.into_iter().enumerate() {
-                self.kept[number] = spread.contains(&place);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        for subsets in of_class.into_values() {
+            let mut groups: Vec<_> = subsets.into_iter().collect();
+            groups.sort_by_key(|(subset, numbers)| (*subset == Some(&Subset::Unused), Reverse(numbers.len())));
+            let counts: Vec<usize> = groups.iter().map(|(_, numbers)| numbers.len()).collect();
+            for ((_, numbers), wanted) in groups.into_iter().zip(shares(&counts, limit)) {
+                let spread: BTreeSet<usize> = (0..wanted).map(|i| (2 * i + 1) * numbers.len() / (2 * wanted)).collect();
+                for (place, number) in numbers.into_iter().enumerate() {
+                    self.kept[number] = spread.contains(&place);
+                }
             }
         }
     }
@@ -164,5 +185,45 @@ impl<'a> Selection<'a> {
     /// Returns the number of selected clips.
     pub fn count(&self) -> u64 {
         self.kept.iter().filter(|kept| **kept).count() as u64
+    }
+}
+
+/// Shares out at most `limit` places between groups of `counts` clips. Each group gets one place
+/// first, in this order, and the others follow the sizes of the groups.
+fn shares(counts: &[usize], limit: usize) -> Vec<usize> {
+    if limit >= counts.iter().sum() {
+        return counts.to_vec();
+    }
+    let mut shares = vec![0; counts.len()];
+    for place in 0..limit {
+        let next = match shares.get(place) {
+            Some(0) => Some(place),
+            // The group with the most clips per place, as in the method of Webster.
+            _ => (0..counts.len()).filter(|&group| shares[group] < counts[group]).min_by(|&a, &b| {
+                let cost = |one: usize, other: usize| (2 * shares[one] + 1) as u128 * counts[other] as u128;
+                cost(a, b).cmp(&cost(b, a))
+            }),
+        };
+        let Some(next) = next else { break };
+        shares[next] += 1;
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shares;
+
+    #[test]
+    fn each_subset_gets_a_place_before_the_sizes_decide() {
+        assert_eq!(shares(&[90, 9, 1], 1), [1, 0, 0]);
+        assert_eq!(shares(&[90, 9, 1], 3), [1, 1, 1]);
+        assert_eq!(shares(&[90, 9, 1], 10), [8, 1, 1]);
+        assert_eq!(shares(&[90, 9, 1], 50), [44, 5, 1]);
+        assert_eq!(shares(&[60, 40], 10), [6, 4]);
+        assert_eq!(shares(&[2, 2], 9), [2, 2]);
+        assert_eq!(shares(&[2, 2], 3), [2, 1]);
+        assert_eq!(shares(&[7], 3), [3]);
+        assert_eq!(shares(&[3, 3], 0), [0, 0]);
     }
 }

@@ -73,7 +73,8 @@ pub(super) fn options(described: &Value) -> Option<StreamOptions> {
     };
     let level = described.get("level").and_then(Value::as_i64).map_or(Some(0), |level| i32::try_from(level).ok())?;
     let options = StreamOptions { codec, filter, level, geometry };
-    (options.geometry.describe() == text("size")?).then_some(options)
+    let is_empty = matches!(geometry, Geometry::Square(0) | Geometry::ShortSide(0));
+    (!is_empty && options.geometry.describe() == text("size")?).then_some(options)
 }
 
 /// Returns the shorter side of the frames that were decoded from videos.
@@ -107,6 +108,8 @@ mod tests {
             json!({}),
             json!({"codec": "webp", "size": "source"}),
             json!({"codec": "raw", "size": "2x3"}),
+            json!({"codec": "raw", "size": "0x0"}),
+            json!({"codec": "raw", "size": "short side 0"}),
             json!({"codec": "zstd", "size": "source", "level": 9, "filter": "paeth"}),
         ] {
             assert_eq!(options(&broken), None, "{broken}");

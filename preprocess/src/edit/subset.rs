@@ -6,8 +6,9 @@ use std::time::Instant;
 use clipshard::{Access, Dataset, Manifest, ShardClip, ShardMetadata};
 
 use super::copy::Copy;
+use super::part::refuse_part;
 use super::select::Selection;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::renumber_labels;
 use crate::pack::BuildReport;
 use crate::place::staging::Staging;
@@ -32,11 +33,13 @@ pub struct SubsetOptions {
     pub clip_list: Option<PathBuf>,
     /// Streams to keep; `None` keeps all.
     pub streams: Option<Vec<String>>,
-    /// The split of [`SubsetOptions::subsets`]; `None` is the first one.
+    /// The split of [`SubsetOptions::subsets`] and of [`SubsetOptions::limit`]; `None` is the first one.
     pub split: Option<String>,
     /// Subsets to keep, such as `train`. An empty list keeps all.
     pub subsets: Vec<String>,
-    /// Largest number of clips per class. The clips are evenly spread over those of the class.
+    /// Largest number of clips per class. Each subset of the split keeps its share of them, and at
+    /// least one clip if the number allows it; the larger subsets come first, and unused clips last.
+    /// The clips are evenly spread over those of the subset.
     pub limit: Option<u64>,
     /// Whether to replace an existing dataset.
     pub overwrite: bool,
@@ -50,7 +53,8 @@ pub struct SubsetOptions {
 ///
 /// # Errors
 /// Returns [`Error::Usage`] if a class, clip, stream or split is unknown, no clip is selected, or the
-/// output must not be replaced. Returns [`Error::Input`] if a list names unknown clips, and
+/// output must not be replaced. Returns [`Error::Input`] if a list names unknown clips or the dataset
+/// is only a part of a build, and
 /// [`Error::Format`] if a record is damaged. Nothing is written then.
 ///
 /// # Examples
@@ -74,6 +78,7 @@ pub struct SubsetOptions {
 /// ```
 pub fn subset(dir: &Path, options: &SubsetOptions, watch: Watch<'_>) -> Result<BuildReport> {
     let started = Instant::now();
+    refuse_part(dir, "take a part of the result")?;
     let data = open(dir, options.streams.as_deref())?;
     let names = data.manifest().streams.iter().map(|stream| stream.spec.name.clone());
     let streams: Vec<String> = names.filter(|name| data.is_open(name)).collect();
@@ -97,11 +102,19 @@ pub fn subset(dir: &Path, options: &SubsetOptions, watch: Watch<'_>) -> Result<B
     Ok(report)
 }
 
+/// Returns an error of usage if there is no stream of a name that the user chose.
+pub(super) fn unknown_name(error: clipshard::Error, setting: Setting) -> Error {
+    match error {
+        clipshard::Error::NoStream { .. } => Error::usage(Problem::from(setting).then(format!(": {error}"))),
+        other => other.into(),
+    }
+}
+
 /// Opens the streams to keep. The shards of other streams may be missing.
 fn open(dir: &Path, streams: Option<&[String]>) -> Result<Dataset> {
     let Some(streams) = streams else { return Ok(Dataset::open(dir)?) };
     let names: Vec<&str> = streams.iter().map(String::as_str).collect();
-    Ok(Dataset::open_streams(dir, &names, Access::Map)?)
+    Dataset::open_streams(dir, &names, Access::Map).map_err(|error| unknown_name(error, Setting::Streams))
 }
 
 /// Selects clips. Returns the classes of the new dataset by their old numbers, or `None` if the
@@ -118,11 +131,12 @@ fn select<'a>(data: &'a Dataset, options: &SubsetOptions) -> Result<(Selection<'
     if let Some(path) = &options.clip_list {
         selection.keep_listed(path)?;
     }
-    if options.split.is_some() || !options.subsets.is_empty() {
-        selection.keep_subsets(options.split.as_deref(), &options.subsets)?;
+    let split = selection.find_split(options.split.as_deref())?;
+    if !options.subsets.is_empty() {
+        selection.keep_subsets(split, &options.subsets)?;
     }
     if let Some(limit) = options.limit {
-        selection.limit(limit);
+        selection.limit(limit, split);
     }
     if selection.count() == 0 {
         let all = counted(data.manifest().clips.len() as u64, "clip", "clips");

@@ -15,6 +15,8 @@ pub enum Setting {
     Check,
     /// Classes to keep.
     Classes,
+    /// Clips to export.
+    Clip,
     /// Number of clips per class of a synthetic dataset.
     Clips,
     /// Codec of a recoded stream.
@@ -69,6 +71,12 @@ pub enum Setting {
     Size,
     /// Whether to skip clips that the dataset has already.
     SkipExisting,
+    /// Split of these subsets.
+    Split,
+    /// Stream to store again.
+    Stream,
+    /// Streams to copy.
+    Streams,
     /// Subsets of the clips to copy.
     Subset,
     /// Root of both streams.
@@ -82,7 +90,7 @@ impl Setting {
             Self::Attributes => "attributes",
             Self::Check => "check",
             Self::Classes => "classes",
-            Self::Clips => "clips",
+            Self::Clip | Self::Clips => "clips",
             Self::Codec => "codec",
             Self::Dataset => "dataset",
             Self::Device => "video.gpu",
@@ -108,6 +116,9 @@ impl Setting {
             Self::ShortSide => "video.short_side",
             Self::Size => "width",
             Self::SkipExisting => "skip_existing",
+            Self::Split => "split",
+            Self::Stream => "stream",
+            Self::Streams => "streams",
             Self::Subset => "subsets",
             Self::Tree => "location",
         }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::lock::OutputLock;
 use super::name::{is_fragment, temporary_prefix};
-use super::target::{Contents, Place, inspect, parent, resolved};
+use super::target::{Contents, Place, inspect, is_mount_point, parent, resolved};
 use crate::error::{Error, Result};
 
 /// A dataset in progress. Dropping it before [`Staging::commit`] removes all its files.
@@ -99,8 +99,10 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Returns the temporary folders that killed builds of `out` left behind.
 pub(crate) fn leftovers(out: &Path) -> Vec<PathBuf> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // If the output is a mount point, they are inside it.
-    let entries = [parent, out].into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    // If the output is a mount point, they are inside it. Otherwise, such a folder inside belongs to another output.
+    let inside = Some(out).filter(|out| is_mount_point(out));
+    let entries =
+        [parent].into_iter().chain(inside).flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(&temporary_prefix(out)));
     left.map(|entry| entry.path()).collect()
 }
@@ -118,7 +120,7 @@ pub(crate) fn remove_leftovers(out: &Path, lock: &OutputLock) -> Vec<PathBuf> {
 pub(crate) fn remove_fragments(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if is_fragment(&entry.file_name().to_string_lossy()) {
+        if is_fragment(&path) {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(Error::io(path, "cannot remove an incomplete file"))?;
         }
@@ -163,6 +165,23 @@ mod tests {
             finished(&out, overwrite, "one").unwrap();
             let names: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
             assert_eq!(names, [MANIFEST_FILE]);
+            fs::remove_dir_all(&out).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_folder_of_another_unfinished_build_is_content() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("data");
+        for name in [".ucf.partial", ".data.partial", ".data.partial-Xy"] {
+            let shard = out.join(name).join("set/rgb-00000.clipshard");
+            fs::create_dir_all(shard.parent().unwrap()).unwrap();
+            fs::write(&shard, "whole").unwrap();
+            let error = finished(&out, false, "one").unwrap_err().to_string();
+            assert!(error.contains("data exists and is not empty"), "{error}");
+            let error = finished(&out, true, "one").unwrap_err().to_string();
+            assert!(error.contains(&format!("also holds {name}; move that elsewhere")), "{error}");
+            assert_eq!(fs::read_to_string(&shard).unwrap(), "whole");
             fs::remove_dir_all(&out).unwrap();
         }
     }

@@ -57,14 +57,13 @@ pub(super) fn inspect(out: &Path, overwrite: bool, contents: Contents) -> Result
     }
     let mut empty = true;
     for entry in fs::read_dir(out).map_err(Error::io(out, "cannot list the folder"))? {
-        let name = entry.map_err(Error::io(out, "cannot list the folder"))?.file_name();
-        let name = name.to_string_lossy();
-        let ours = [name::partial(out), name::lock(out)];
-        if name == "lost+found"
-            || ours.contains(&name.to_string())
-            || is_fragment(&name)
-            || name.starts_with(&temporary_prefix(out))
-        {
+        let path = entry.map_err(Error::io(out, "cannot list the folder"))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == "lost+found" || name == name::lock(out) || is_fragment(&path) {
+            continue;
+        }
+        // Builds of a mount point are inside it. Elsewhere, such a folder belongs to another output.
+        if is_mount_point(out) && (name == name::partial(out) || name.starts_with(&temporary_prefix(out))) {
             continue;
         }
         // Shards without a manifest in a mount point: a build was interrupted while it moved them
