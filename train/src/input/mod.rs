@@ -4,20 +4,17 @@ mod limit;
 mod unusable;
 
 pub use limit::limit;
-pub use unusable::{Unusable, kind, note_omitted};
+pub use unusable::{MIN_FLOW_FRAMES, Unusable, kind, note_omitted};
 
 use crate::base::console::note;
 use crate::base::usage::Usage;
-use crate::stream::{STACK_FRAMES, Stream};
+use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
 use clip_loader::{Crop, Damage, Split, SplitClip, TestOptions, TestSamples, TrainOptions, TrainSamples};
 use clipshard::{Dataset, Subset};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Fewest flow frames of a usable clip: those of one stack.
-pub const MIN_FLOW_FRAMES: u32 = STACK_FRAMES as u32;
 
 /// Number of batches in memory: one in use, one ready, one being filled.
 pub const SLOTS: usize = 3;

@@ -1,9 +1,11 @@
 //! Clips that a network cannot use, with the reasons.
 
-use super::MIN_FLOW_FRAMES;
 use crate::base::console::note;
-use crate::stream::Stream;
+use crate::stream::{STACK_FRAMES, Stream};
 use clip_loader::SplitClip;
+
+/// Fewest flow frames of a usable clip: those of one stack.
+pub const MIN_FLOW_FRAMES: u32 = STACK_FRAMES as u32;
 
 /// Largest number of omitted clips that a note names.
 const NAMED: usize = 20;
