@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::custom::{OwnLists, Row, check_group};
+use super::misnamed::{MISNAMED, has_header_words, is_misnamed_header};
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::json::AttributeText;
@@ -32,10 +33,12 @@ impl Lists {
         let mut rows = Rows::open(path)?;
         let mut lists = OwnLists { path: path.to_owned(), ..OwnLists::default() };
         let (mut columns, mut header) = (Columns::plain(), None);
-        let mut is_first = true;
+        let mut first = None;
         while let Some((line, record)) = rows.next()? {
             let fault = |what: String| Error::List { path: path.into(), line, what };
-            if std::mem::take(&mut is_first) && is_header(&record) {
+            let is_first = first.is_none();
+            let (_, first_record) = first.get_or_insert_with(|| (line, record.clone()));
+            if is_first && is_header(&record) {
                 let named = Header::of_record(&record).map_err(fault)?;
                 columns = Columns::named(&named).map_err(fault)?;
                 header = Some(named);
@@ -44,7 +47,19 @@ impl Lists {
             if header.as_ref().is_some_and(|header| header.is_repeated_by(&record)) {
                 continue;
             }
-            lists.rows.push(columns.row(line, &record, header.as_ref()).map_err(fault)?);
+            match columns.row(line, &record, header.as_ref()) {
+                Ok(row) => lists.rows.push(row),
+                Err(_) if header.is_none() && is_first && has_header_words(first_record) => {
+                    return Err(fault(MISNAMED.into()));
+                }
+                Err(what) => return Err(fault(what)),
+            }
+        }
+        if header.is_none()
+            && let Some((line, record)) = &first
+            && is_misnamed_header(record, lists.rows.get(1..).unwrap_or_default())
+        {
+            return Err(Error::List { path: path.into(), line: *line, what: MISNAMED.into() });
         }
         lists.splits = columns.splits.into_iter().map(|(name, _)| name).collect();
         lists.finish()
@@ -271,9 +286,17 @@ mod tests {
     #[test]
     fn groups_on_both_sides_of_a_split_are_noted() {
         let notes = read("a,x,train,7\nb,x,test,7\nc,x,test,8\n").unwrap().notes;
-        assert_eq!(notes, ["group 7 has both training and test clips, so test results may be too good"]);
+        assert_eq!(notes, ["group 7 has clips in train and test, so test results may be too good"]);
         let notes = read("a,x,train,7\nb,x,val,7\nc,x,val,8\nd,x,train,8\n").unwrap().notes;
-        assert_eq!(notes, ["2 groups (such as 7) have both training and test clips, so test results may be too good"]);
+        assert_eq!(notes, ["2 groups (such as 7) have clips in train and val, so validation results may be too good"]);
+        let notes = read("a,x,train,7\nb,x,val,7\nc,x,test,7\nd,x,val,8\ne,x,test,8\nf,x,unused,8\n").unwrap().notes;
+        assert_eq!(
+            notes,
+            [
+                "group 7 has clips in train and val and test, so test results may be too good",
+                "group 8 has clips in val and test, so test results may be too good"
+            ]
+        );
         let notes = read("path,group,split_1,split_2\na,7,train,unused\nb,7,unused,test\n").unwrap().notes;
         assert!(notes.iter().all(|note| !note.contains("group 7")), "{notes:?}");
     }
@@ -317,6 +340,11 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error} should contain {expected}");
         }
+        let json = folder(&[("a.json", "[{\"path\":\"a\"}]")]);
+        let error = Lists::read_custom(&json.path().join("a.json")).unwrap_err().to_string();
+        assert!(error.ends_with(
+            "a.json is no list of this kind; write JSON lines, one object per clip, to a file that ends in .jsonl"
+        ));
         let two = folder(&[("a.csv", ""), ("b.jsonl", "")]);
         let error = Lists::read_custom(two.path()).unwrap_err().to_string();
         assert!(error.contains("contains 2 CSV files or JSON lines"), "{error}");

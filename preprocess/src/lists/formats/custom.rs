@@ -25,6 +25,12 @@ impl Lists {
     /// folder does not have exactly one such file.
     pub fn read_custom(path: &Path) -> Result<Self> {
         let path = find_file(path)?;
+        if has_ending(&path, &["json"]) {
+            return Err(Error::input(format!(
+                "{} is no list of this kind; write JSON lines, one object per clip, to a file that ends in .jsonl",
+                path.display()
+            )));
+        }
         if has_ending(&path, &JSON_LINES) { Self::read_json_lines(&path) } else { Self::read_csv(&path) }
     }
 }
@@ -76,6 +82,7 @@ impl OwnLists {
         }
         notes.extend(self.leaks());
         notes.extend(self.unlabelled());
+        notes.extend(self.label_not_in_labels());
         let Self { path, rows, splits, .. } = self;
         let mut clips = Clips::default();
         // Label and line of a clip, by class folder and name. Paths without folder are not checked
@@ -141,26 +148,49 @@ impl OwnLists {
         self.rows.iter().flat_map(|row| row.subsets.iter().flatten())
     }
 
-    /// Returns a note if clips of one group (one person, one recording) are used both for training
-    /// and for testing, because that makes tests too easy.
-    fn leaks(&self) -> Option<String> {
-        let mut mixed: BTreeSet<&str> = BTreeSet::new();
+    /// Returns notes if clips of one group (one person, one recording) are in several of the subsets
+    /// train, val and test of a split, because that makes results too good. There is one note for
+    /// each set of subsets.
+    fn leaks(&self) -> Vec<String> {
+        let mut mixed: BTreeMap<BTreeSet<&Subset>, BTreeSet<&str>> = BTreeMap::new();
         for split in 0..self.splits.len() {
-            let mut sides: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+            let mut subsets_of: BTreeMap<&str, BTreeSet<&Subset>> = BTreeMap::new();
             for row in &self.rows {
                 let (Some(group), Some(Some(subset))) = (&row.group, row.subsets.get(split)) else { continue };
-                let side = sides.entry(group).or_default();
-                side.0 |= *subset == Subset::Train;
-                side.1 |= matches!(subset, Subset::Val | Subset::Test);
+                if matches!(subset, Subset::Train | Subset::Val | Subset::Test) {
+                    subsets_of.entry(group).or_default().insert(subset);
+                }
             }
-            mixed.extend(sides.into_iter().filter(|(_, (train, test))| *train && *test).map(|(group, _)| group));
+            for (group, subsets) in subsets_of.into_iter().filter(|(_, subsets)| subsets.len() > 1) {
+                mixed.entry(subsets).or_default().insert(group);
+            }
         }
-        let first = mixed.first()?;
-        let effect = "both training and test clips, so test results may be too good";
-        Some(match mixed.len() {
-            1 => format!("group {first} has {effect}"),
-            count => format!("{count} groups (such as {first}) have {effect}"),
-        })
+        let note = |(subsets, groups): (BTreeSet<&Subset>, BTreeSet<&str>)| {
+            let results = if subsets.contains(&Subset::Test) { "test" } else { "validation" };
+            let names: Vec<&str> = subsets.into_iter().map(Subset::name).collect();
+            let first = groups.first().copied().unwrap_or_default();
+            let who = match groups.len() {
+                1 => format!("group {first} has"),
+                count => format!("{count} groups (such as {first}) have"),
+            };
+            format!("{who} clips in {}, so {results} results may be too good", names.join(" and "))
+        };
+        mixed.into_iter().map(note).collect()
+    }
+
+    /// Returns a note about rows whose label is not among their labels.
+    fn label_not_in_labels(&self) -> Option<String> {
+        let mut rows = self.rows.iter().filter(|row| match (&row.label, &row.labels) {
+            (Some(label), Some(labels)) => !labels.contains(label),
+            _ => false,
+        });
+        let first = rows.next()?;
+        let count = counted(rows.count() as u64 + 1, "row has", "rows have");
+        Some(format!(
+            "{}: {count} a `label` that is not in `labels` (the first is line {})",
+            self.path.display(),
+            first.line
+        ))
     }
 
     /// Returns a note about rows without a label.

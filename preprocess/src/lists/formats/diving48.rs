@@ -167,7 +167,7 @@ mod tests {
                     ("train.json", "[{\"vid_name\":\"b\"},{\"vid_name\":\"a\",\"label\":1}]"),
                     ("test.json", "[{\"vid_name\":\"A\"}]"),
                 ],
-                "test.json: line 1: entry 1 (vid_name A): A is in train.json entry 2 and in test.json entry 1, with different",
+                "test.json: line 1: entry 1 (vid_name A): A is in train.json entry 2 and in test.json entry 1",
             ),
             (
                 &[("train.json", "[\n{\"vid_name\":\"a\",\"label\":4000000000}]")],

@@ -256,6 +256,18 @@ mod tests {
     }
 
     #[test]
+    fn a_label_outside_the_labels_is_noted() {
+        let line = |path: &str, label: &str| {
+            format!("{{\"path\":\"{path}\",\"label\":\"{label}\",\"labels\":[\"x\",\"y\"]}}\n")
+        };
+        let notes = read(&[line("a", "x"), line("b", "z"), line("c", "Y")].concat()).unwrap().notes;
+        let expected = "clips.jsonl: 2 rows have a `label` that is not in `labels` (the first is line 2)";
+        assert!(notes.iter().any(|note| note.ends_with(expected)), "{notes:?}");
+        let notes = read(&line("a", "y")).unwrap().notes;
+        assert!(notes.iter().all(|note| !note.contains("not in `labels`")), "{notes:?}");
+    }
+
+    #[test]
     fn each_bad_line_has_its_error() {
         let a = "{\"path\":\"a\",\"split\":\"train\"}\n";
         for (text, expected) in [
