@@ -165,6 +165,36 @@ fn run(dir: &Path, args: &[&str]) -> Output {
 }
 
 #[test]
+fn an_exported_tree_is_packed_again_by_its_list_with_everything() {
+    let tree = Tree::new();
+    let line = |(i, clip): (usize, &&str)| {
+        let (class, subset) = (["Archery", "HandstandPushups", "Rowing"][i / 2], ["train", "test"][i % 2]);
+        format!("{{\"path\":\"{clip}.avi\",\"label\":\"{class}\",\"split\":\"{subset}\",\"take\":{i}.50}}\n")
+    };
+    let with_attributes: String = CLIPS.iter().enumerate().map(line).collect();
+    let with_groups = format!("path,label,split,group\n{},x,train,g\n{},y,test,h\n", CLIPS[0], CLIPS[5]);
+    for (list, text, clips) in [("mine.jsonl", with_attributes, 6), ("mine.csv", with_groups, 2)] {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join(list), text).unwrap();
+        let root = tree.root().to_str().unwrap();
+        let build = |tree: &str, lists: &str, out: &str| {
+            run(place.path(), &["build", "--tree", tree, "--lists", lists, "--out", out, "--flow-size", "28"])
+        };
+        ended(&build(root, list, "first"), 0, "packed");
+        ended(&run(place.path(), &["export", "first", "--out", "back"]), 0, "is the list with everything");
+        let note = "; the lists of ucf101 next to it lack something";
+        ended(&build("back", "back/lists", "second"), 0, note);
+        let manifest = |out: &str| Dataset::open(&place.path().join(out)).unwrap().manifest().clone();
+        let (first, second) = (manifest("first"), manifest("second"));
+        assert_eq!(first.clips.len(), clips);
+        assert_eq!((&first.classes, &first.splits, &first.groups), (&second.classes, &second.splits, &second.groups));
+        assert_eq!(seen(&first), seen(&second));
+        let frames = |manifest: &Manifest| manifest.clips.iter().map(|clip| clip.frames.clone()).collect::<Vec<_>>();
+        assert_eq!(frames(&first), frames(&second));
+    }
+}
+
+#[test]
 fn the_program_recognises_lists_says_so_and_does_not_guess() {
     let tree = Tree::new();
     let build = |more: &[&str]| {
