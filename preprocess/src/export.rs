@@ -14,7 +14,7 @@ use image::{ImageEncoder, ImageResult};
 use rayon::prelude::*;
 
 use self::lists::write_lists;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result, Setting};
 use crate::inspect::find_clip;
 use crate::place::staging::Staging;
 use crate::place::target::Contents;
@@ -76,7 +76,11 @@ pub fn export(dir: &Path, options: &ExportOptions, watch: Watch<'_>) -> Result<E
     clips.sort_unstable();
     clips.dedup();
     for &clip in &clips {
-        check_name(&data.manifest().clips[clip].id)?;
+        check_name(&data.manifest().clips[clip].id, "cannot export", || {
+            Problem::from("choose other clips with ")
+                .name(Setting::Clip)
+                .then(", or rename it in the lists and build the dataset again")
+        })?;
     }
     let staging = Staging::new(&options.out, options.overwrite, Contents::Tree)?;
     let images = |clip: usize| -> u64 {
@@ -119,12 +123,19 @@ fn is_exported(spec: &StreamSpec) -> bool {
     spec.array.is_none() && matches!(spec.channels, 1 | 3) && matches!(spec.samples, SampleType::U8 | SampleType::U16)
 }
 
-/// Checks that a clip id is a plain name. It becomes the name of a folder, which must not lead elsewhere.
-pub(crate) fn check_name(id: &str) -> Result<()> {
-    if matches!(id, "" | "." | "..") || id.contains(['/', '\\', ':', '\0']) {
-        return Err(Error::input(format!("cannot export clip {id:?}: its id is not a plain folder name")));
-    }
-    Ok(())
+/// Checks that a clip id is a plain name. It becomes the name of a folder, which must not lead elsewhere. `cannot` is
+/// the start of the error, such as `cannot export`, and `cure` its end.
+pub(crate) fn check_name(id: &str, cannot: &str, cure: impl FnOnce() -> Problem) -> Result<()> {
+    let unusable = if matches!(id, "" | "." | "..") {
+        String::new()
+    } else if let Some(found) = id.chars().find(|c| ['/', '\\', ':', '\0'].contains(c)) {
+        let shown = if found == '\0' { "NUL".to_owned() } else { format!("`{found}`") };
+        format!(", because it contains {shown}")
+    } else {
+        return Ok(());
+    };
+    let fault = format!("{cannot} clip {id:?}: its id is not a plain folder name{unusable}; ");
+    Err(Error::input(Problem::from(fault).with(cure())))
 }
 
 fn export_clip(

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clipshard::{Attributes, ImageSize};
 
+use super::list::Journal;
 use super::options::ExtractOptions;
 use crate::error::{ClipError, Error, Result};
 use crate::jpeg::encode_jpeg;
@@ -45,7 +46,7 @@ pub(super) fn extract_clip(
     encoder: &mut VideoEncoder,
     listed: &ListedClip,
     file: &VideoFile,
-    options: &ExtractOptions,
+    (options, journal): (&ExtractOptions, &Journal),
     watch: Watch<'_>,
 ) -> Result<Made, ClipError> {
     let place = options.out.join(PARTIAL).join(&listed.id);
@@ -79,6 +80,8 @@ pub(super) fn extract_clip(
         }
     })?;
     (made.notes, made.measured) = (seen.notes, seen.attributes);
+    // Before the clip is complete: a later run does not decode it again.
+    journal.add(&listed.id, &made.measured)?;
     for kind in kinds {
         put(&folder(kind), &options.out.join(FOLDERS[kind]).join(&listed.id))?;
     }

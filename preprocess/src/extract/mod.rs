@@ -21,7 +21,7 @@ use clipshard::Attributes;
 use rayon::prelude::*;
 
 use self::clip::{PARTIAL, extract_clip, is_whole};
-use self::list::{read_list, write_list};
+use self::list::{Journal, read_earlier, write_list};
 use self::record::{DEVICE, ExtractRecord, FLOW_METHOD, QUALITY, SHORT_SIDE, SourceVideo};
 use crate::clip::Absence;
 use crate::error::{ClipError, Error, NotWhole, Problem, Result, Setting, Skipped};
@@ -62,7 +62,7 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
         lists.keep_classes(classes)?;
     }
     for clip in &lists.clips {
-        check_name(&clip.id)?;
+        check_name(&clip.id, "cannot extract", || "rename its video, also in the lists".into())?;
     }
     let mut scan = input.scan(&lists.clips, watch)?;
     let strangers = scan.faults_of_strangers(options.lists.is_some());
@@ -88,15 +88,18 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
     fs::create_dir_all(out).map_err(Error::io(out, "cannot create the folder"))?;
     let _ = fs::remove_dir_all(out.join(PARTIAL));
     record.write(out)?;
-    let outcome = run(&tasks, video, options, (&mut report, &mut found), watch);
+    let journal = Journal::open(out)?;
+    let outcome = run(&tasks, video, (options, &journal), (&mut report, &mut found), watch);
     let _ = fs::remove_dir_all(out.join(PARTIAL));
     let clips = report.clips + report.kept;
-    if clips == 0 {
-        remove_empty(out);
-    } else {
+    if clips > 0 {
         write_list(out, &lists, &found.attributes)?;
     }
-    report.notes.extend(found.contradictions.note());
+    journal.remove();
+    if clips == 0 {
+        remove_empty(out);
+    }
+    report.notes.extend(found.contradictions());
     let mut damaged = match outcome {
         Err(Error::Interrupted) if clips > 0 => {
             return Err(Error::InterruptedTree { clips, folder: out.clone() });
@@ -119,15 +122,25 @@ pub fn extract(options: &ExtractOptions, watch: Watch<'_>) -> Result<ExtractRepo
 struct Found {
     /// The attributes of complete clips, by id.
     attributes: BTreeMap<String, Attributes>,
-    contradictions: Contradictions,
+    /// The contradictions between lists and videos, by id: threads find them in any order.
+    contradictions: BTreeMap<String, String>,
 }
 
 impl Found {
     /// Adds a clip whose images are complete.
     fn add(&mut self, listed: &ListedClip, measured: &Attributes) {
         let Described { attributes, contradiction } = describe(&listed.attributes, measured);
-        self.contradictions.add(&listed.id, contradiction);
+        self.contradictions.extend(contradiction.map(|what| (listed.id.clone(), what)));
         self.attributes.insert(listed.id.clone(), attributes);
+    }
+
+    /// Returns a note about all contradictions, with that of the smallest id.
+    fn contradictions(self) -> Option<String> {
+        let mut all = Contradictions::default();
+        for (id, what) in self.contradictions {
+            all.add(&id, Some(what));
+        }
+        all.note()
     }
 }
 
@@ -162,13 +175,13 @@ fn tasks<'a>(
     (report, found): (&mut ExtractReport, &mut Found),
 ) -> (Vec<(&'a ListedClip, VideoFile)>, Vec<Skipped>) {
     let (mut tasks, mut faults) = (Vec::new(), Vec::new());
-    let earlier = read_list(&options.out);
+    let earlier = read_earlier(&options.out);
     for (listed, scanned) in lists.clips.iter().zip(scan.clips) {
         match scanned.files {
             Ok(FoundClip::Video(file)) => {
                 if is_whole(&options.out, &listed.id, file.frames, options.video.flow.is_some()) {
                     report.kept += 1;
-                    // Only an earlier run knows the size of the video.
+                    // Only the run that decoded the video knows its size.
                     let measured = earlier.get(&listed.id).map(only_measured);
                     found.add(listed, &measured.unwrap_or_else(|| file.attributes(file.frames, None)));
                 } else {
@@ -192,7 +205,7 @@ fn sort_out(listed: &ListedClip, absence: &Absence, short: &mut Vec<Skipped>, fa
 fn run(
     tasks: &[(&ListedClip, VideoFile)],
     video: &VideoDecoder,
-    options: &ExtractOptions,
+    (options, journal): (&ExtractOptions, &Journal),
     (report, found): (&mut ExtractReport, &mut Found),
     watch: Watch<'_>,
 ) -> Result<Vec<Skipped>> {
@@ -208,7 +221,7 @@ fn run(
     let outcome = tasks.par_iter().try_for_each_init(
         || VideoEncoder::new(video.clone(), false, threads),
         |encoder, (listed, file)| {
-            let made = extract_clip(encoder, listed, file, options, watch);
+            let made = extract_clip(encoder, listed, file, (options, journal), watch);
             let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
             let (report, found, damaged) = &mut *totals;
             match made {
@@ -233,8 +246,9 @@ fn run(
 
 /// Returns whether a folder has content, other than the lock and partly written files.
 fn is_taken(out: &Path) -> bool {
-    let is_content = |name: &str| !is_fragment(name) && name != name::lock(out);
-    fs::read_dir(out).is_ok_and(|entries| entries.flatten().any(|e| is_content(&e.file_name().to_string_lossy())))
+    let lock = name::lock(out);
+    let is_content = |entry: fs::DirEntry| !is_fragment(&entry.path()) && *entry.file_name() != *lock;
+    fs::read_dir(out).is_ok_and(|entries| entries.flatten().any(is_content))
 }
 
 /// Removes a tree that holds only its record.
@@ -260,4 +274,30 @@ fn decided_by(video: &VideoDecoder) -> BTreeMap<String, String> {
         ("the version of jpeg-encoder", versions::JPEG_ENCODER.to_string()),
     ];
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_note_on_contradictions_names_the_smallest_id_in_any_order() {
+        let of = |text: &str| Attributes::from_json(text).unwrap();
+        let mut found = Found::default();
+        for id in ["c", "a", "b"] {
+            let listed = ListedClip {
+                id: id.to_owned(),
+                folder: id.to_owned(),
+                class_folder: None,
+                label: None,
+                subsets: Vec::new(),
+                group: None,
+                row: None,
+                attributes: of(r#"{"width":1}"#),
+            };
+            found.add(&listed, &of(r#"{"width":96}"#));
+        }
+        let note = found.contradictions().unwrap();
+        assert!(note.ends_with("such as a: width is 1 in the lists, but 96 in the video"), "{note}");
+    }
 }

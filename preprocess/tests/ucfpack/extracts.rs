@@ -161,6 +161,36 @@ fn two_extracts_into_one_folder_do_not_meet() {
 #[cfg(unix)]
 #[test]
 #[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
+fn a_video_whose_name_is_no_folder_name_is_refused_with_the_character() {
+    let place = Place::new();
+    place.write_video("x:y", "0.6");
+    let words = "error: cannot extract clip \"x:y\": its id is not a plain folder name, because it contains `:`; \
+                 rename its video, also in the lists";
+    ended(&place.extract(&["--flow-method", "none"]), 1, words);
+    assert!(!place.path("t").exists());
+}
+
+#[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
+fn a_killed_extract_does_not_lose_the_sizes_of_complete_clips() {
+    let place = Place::new();
+    place.write_video("b", "60");
+    let options = ["--jobs", "1", "--flow-method", "none"];
+    let mut child = place.command(&place.path("t"), &options).spawn().unwrap();
+    wait_until(|| place.path("t/jpegs_256/a").exists() && place.path("t/.partial/b").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.path("t/lists").exists() && !place.path("t/jpegs_256/b").exists());
+    ended(&place.extract(&[&options[..], &["--resume"]].concat()), 0, "1 clip complete before");
+    assert_eq!(names(&place.path("t")), [".extract.json", "jpegs_256", "lists"]);
+    let list = fs::read_to_string(place.path("t/lists/clips.jsonl")).unwrap();
+    // The size is that of the video, not that of its images.
+    assert_eq!(list.matches(r#""width":64,"height":48"#).count(), 2, "{list}");
+}
+
+#[cfg(unix)]
+#[test]
+#[cfg_attr(not(has_ffmpeg), ignore = "needs ffmpeg")]
 fn a_stopped_extract_keeps_whole_clips_and_says_how_to_go_on() {
     let place = Place::new();
     place.write_video("b", "60");

@@ -208,7 +208,8 @@ fn names_from_data_reach_the_terminal_escaped_and_json_as_they_are() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["clip"], BAD_ID);
     // The id is no valid folder name, because it has a colon.
     let refused = said(on_set(&["export", "--out"]).arg(path("tree")));
-    assert!(refused.contains("its id is not a plain folder name"), "{refused}");
+    let words = "its id is not a plain folder name, because it contains `:`; choose other clips with --clip, or rename";
+    assert!(refused.starts_with("error: cannot export clip ") && refused.contains(words), "{refused}");
 
     let shard = path("set/rgb-00000.clipshard");
     let mut bytes = fs::read(&shard).unwrap();
