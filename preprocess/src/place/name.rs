@@ -33,6 +33,8 @@ pub(crate) const ADDED_END: &str = ".partial";
 const RANDOM: usize = 6;
 /// The folder of clips that are being extracted.
 const EXTRACTED: &str = ".partial";
+/// The file with the attributes of extracted clips.
+const EXTRACTED_CLIPS: &str = ".clips.partial";
 
 /// Returns whether a path belongs to a file or folder that a program was writing inside an output
 /// when it was killed. Such files are ignored. The folder of an unfinished build, `.NAME.partial`,
@@ -40,7 +42,9 @@ const EXTRACTED: &str = ".partial";
 pub(crate) fn is_fragment(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let starts = |start: &str| name.starts_with(start) && name.ends_with(".partial");
-    name == EXTRACTED || is_added(path) || (FILES.into_iter().any(starts) && !path.is_dir())
+    name == EXTRACTED
+        || is_added(path)
+        || ((FILES.into_iter().any(starts) || name == EXTRACTED_CLIPS) && !path.is_dir())
 }
 
 /// Returns whether a path is a folder with shards that were being added to a dataset.
@@ -69,6 +73,7 @@ mod tests {
             is_fragment(&root.path().join(name))
         };
         assert!(file(".shard-Ab12Cd.partial") && file(".manifest-x.partial") && file(".moves-1.partial"));
+        assert!(file(".clips.partial"));
         assert!(folder(".add-Ab12Cd.partial") && folder(".partial"));
         assert!(!file(".ucf.partial") && !file("shard-Ab12Cd.partial") && !file(".shard-Ab12Cd"));
         for build in [".ucf.partial", ".shard-1.partial", ".add-more.partial", ".add-more-clips.partial"] {

@@ -1,5 +1,6 @@
 //! Tests of `add`: more clips in an existing dataset, all at once or not at all.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -12,8 +13,9 @@ use ucfpack::pack::{BuildOptions, DatasetKind, MergeOptions, Part, merge};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::source::{Layout, Location};
 use ucfpack::stored::Geometry;
+use ucfpack::verify::{Rebuilt, rebuild_manifest};
 
-use crate::command::names;
+use crate::command::{ended, names, ucfpack};
 use crate::faulty::{Fault, Faulty, copy_tree};
 use crate::pack::{files, options, pack};
 use crate::subset::{copied, records, whole};
@@ -119,6 +121,23 @@ fn a_merged_dataset_grows_and_its_parts_and_copies_keep_the_new_clips() {
     let (parts, out) = (vec![part(1), part(2)], path("merged"));
     let error = added(&parts[0], &adding(&tree)).unwrap_err().to_string();
     assert!(error.contains("is only part 1/2 of a build; merge the parts"), "{error}");
+    let options = SubsetOptions { out: path("no"), limit: Some(1), ..SubsetOptions::default() };
+    let error = copied(&parts[0], &options).unwrap_err().to_string();
+    assert!(error.ends_with("is only part 1/2 of a build; merge the parts, and take a part of the result"), "{error}");
+    let options = RecodeOptions {
+        out: path("no"),
+        stream: "flow".into(),
+        codec: clipshard::Codec::Raw,
+        filter: None,
+        level: 9,
+        geometry: Geometry::Source,
+        jobs: 1,
+        overwrite: false,
+    };
+    let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) };
+    let error = recode(&parts[0], &options, watch).unwrap_err().to_string();
+    assert!(error.ends_with("is only part 1/2 of a build; merge the parts, and recode the result"), "{error}");
+    assert!(!path("no").exists());
     let watch = Watch { progress: &Progress::hidden(), cancel: &AtomicBool::new(false) };
     merge(&MergeOptions { out: out.clone(), parts, overwrite: false }, watch).unwrap();
     added(&out, &AddOptions { classes: Some(class("HandstandPushups")), ..adding(&tree) }).unwrap();
@@ -333,4 +352,135 @@ fn shards_with_unusual_names_and_unfinished_writers_are_refused() {
     copied(&dir, &SubsetOptions { out: copy.clone(), ..SubsetOptions::default() }).unwrap();
     added(&copy, &rowing).unwrap();
     assert_eq!(whole(&copy).manifest().clips.len(), 4);
+}
+
+#[test]
+fn only_the_fragments_of_this_program_are_removed() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let dir = packed(&tree, &place.path().join("set"), &["Archery"]);
+    let build = dir.join(".other.partial/set");
+    fs::create_dir_all(&build).unwrap();
+    fs::write(build.join("rgb-00000.clipshard"), "whole").unwrap();
+    fs::write(dir.join(".shard-Ab12Cd.partial"), "half").unwrap();
+    added(&dir, &AddOptions { classes: Some(class("Rowing")), ..adding(&tree) }).unwrap();
+    assert_eq!(fs::read_to_string(build.join("rgb-00000.clipshard")).unwrap(), "whole");
+    assert!(!dir.join(".shard-Ab12Cd.partial").exists());
+}
+
+#[test]
+fn no_shard_is_replaced_by_a_new_one() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let dir = packed(&tree, &place.path().join("set"), &["Archery"]);
+    let mut manifest = Manifest::read(&dir).unwrap();
+    let last = format!("rgb-{}.clipshard", u64::MAX);
+    let file = &mut manifest.streams[0].shards[0].file;
+    fs::rename(dir.join(&*file), dir.join(&last)).unwrap();
+    file.clone_from(&last);
+    manifest.write(&dir).unwrap();
+    let before = files(&dir);
+    let error = added(&dir, &AddOptions { classes: Some(class("Rowing")), ..adding(&tree) }).unwrap_err().to_string();
+    assert!(error.ends_with("above 18446744073709551615; copy the dataset first, as the copy has usual numbers"));
+    assert!(files(&dir) == before);
+}
+
+#[test]
+fn a_rebuilt_manifest_has_all_or_no_clips_of_an_interrupted_addition() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let dir = packed(&tree, &place.path().join("set"), &["Archery"]);
+    let old = files(&dir);
+    added(&dir, &AddOptions { classes: Some(class("Rowing")), ..adding(&tree) }).unwrap();
+    let new = files(&dir);
+    let moved: Vec<_> = new.keys().filter(|name| !old.contains_key(*name)).collect();
+    assert!(moved.len() > 1);
+    for (lost, clips) in [(0, 4), (1, 2)] {
+        // The state after a crash that damaged the manifest, too.
+        let staging = dir.join(".add-Ab12Cd.partial");
+        fs::create_dir(&staging).unwrap();
+        fs::write(staging.join("moves.json"), serde_json::to_vec(&moved).unwrap()).unwrap();
+        for name in &moved[..lost] {
+            fs::rename(dir.join(name), staging.join(name)).unwrap();
+        }
+        fs::write(dir.join("manifest.json"), "{").unwrap();
+        assert_eq!(rebuild_manifest(&dir).unwrap(), Rebuilt::Written { notes: vec![] });
+        assert_eq!((whole(&dir).manifest().clips.len(), staging.exists()), (clips, false));
+        fs::remove_file(dir.join("manifest.json.damaged")).unwrap();
+    }
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&files(&dir)), names(&old));
+}
+
+#[test]
+fn the_same_clip_is_not_added_under_an_id_with_its_class() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let classed = ["{class}/{clip}/img_{n}.jpg", "{class}/{clip}/x_{n}.jpg", "{class}/{clip}/y_{n}.jpg"];
+    tree.rearrange(classed, |number| format!("{:05}", number - 1));
+    for (class, clip) in [("Archery", CLIPS[0]), ("Rowing", CLIPS[4])] {
+        fs::rename(tree.path(&format!("{class}/{clip}")), tree.path(&format!("{class}/x"))).unwrap();
+    }
+    let lists = |rows: &str| {
+        fs::write(tree.path("lists.csv"), format!("path,label,split\n{rows}")).unwrap();
+        Some(tree.path("lists.csv"))
+    };
+    let dir = place.path().join("set");
+    let lists_of_one = lists("Archery/x,Archery,train\n");
+    let mut options = BuildOptions {
+        dataset: DatasetKind::Custom,
+        layout: Some(Layout::Mmaction2),
+        lists: lists_of_one,
+        ..options(tree.root(), &tree.lists(), &dir)
+    };
+    options.flow.geometry = Geometry::Source;
+    pack(&options).unwrap();
+    let both = lists("Archery/x,Archery,train\nRowing/x,Rowing,train\n");
+    let adding = AddOptions { lists: both, layout: Some(Layout::Mmaction2), ..adding(&tree) };
+    let error = added(&dir, &adding).unwrap_err().to_string();
+    assert!(error.starts_with("1 of 2 clips is in ") && error.contains("such as Archery__x"), "{error}");
+    let report = added(&dir, &AddOptions { skip_existing: true, ..adding }).unwrap();
+    assert_eq!((report.added.clips, report.existing), (1, 1));
+    let set = whole(&dir);
+    assert_eq!(set.manifest().clips.iter().map(|clip| clip.id.as_str()).collect::<Vec<_>>(), ["x", "Rowing__x"]);
+}
+
+#[test]
+fn an_attribute_of_the_lists_is_not_replaced_by_versions() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let dir = packed(&tree, &place.path().join("set"), &["Archery"]);
+    let mut manifest = Manifest::read(&dir).unwrap();
+    manifest.build.insert("packer".into(), json!("ucfpack 0.0.1"));
+    manifest.write(&dir).unwrap();
+    let before = files(&dir);
+    fs::write(tree.path("more.csv"), format!("path,label,split,build\n{},Rowing,train,house\n", CLIPS[4])).unwrap();
+    let options = AddOptions { lists: Some(tree.path("more.csv")), other_versions: true, ..adding(&tree) };
+    let error = added(&dir, &options).unwrap_err().to_string();
+    let wanted = "but clip v_Rowing_g01_c01 has its own attribute of this name; rename that in the lists";
+    assert!(error.starts_with("`other_versions` keeps the versions") && error.ends_with(wanted), "{error}");
+    assert!(files(&dir) == before);
+}
+
+#[test]
+fn nothing_new_in_the_source_is_no_error_when_clips_may_be_missing() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let dir = packed(&tree, &place.path().join("set"), &["Archery"]);
+    for clip in &CLIPS[2..] {
+        for folder in ["jpegs_256", "tvl1_flow/u", "tvl1_flow/v"] {
+            fs::remove_dir_all(tree.path(&format!("{folder}/{clip}"))).unwrap();
+        }
+    }
+    let before = files(&dir);
+    let mut command = ucfpack();
+    command.current_dir(place.path()).args(["add", "set", "--keep-going", "--skip-existing"]);
+    let output = command.arg("--tree").arg(tree.root()).arg("--lists").arg(tree.lists()).output().unwrap();
+    ended(&output, 0, "added 0 clips to set");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("skipped 4 clips") && shown.contains(CLIPS[2]) && !shown.contains("()"), "{shown}");
+    assert!(files(&dir) == before);
+    // Without any clip of the lists, the source is the wrong one.
+    for clip in &CLIPS[..2] {
+        for folder in ["jpegs_256", "tvl1_flow/u", "tvl1_flow/v"] {
+            fs::rename(tree.path(&format!("{folder}/{clip}")), tree.path(&format!("{folder}/{clip}_other"))).unwrap();
+        }
+    }
+    let options = AddOptions { keep_going: true, skip_existing: true, ..adding(&tree) };
+    let error = added(&dir, &options).unwrap_err().to_string();
+    assert!(error.contains("has none of the 4 clips"), "{error}");
 }

@@ -177,8 +177,10 @@ fn what_cannot_be_done_is_explained() {
     let out = place.path().join("out");
     let error = recoded(&dir, &recode_options(&out, "flow", Codec::Jpeg)).unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("only stores existing JPEG files"), "{error}");
-    let error = recoded(&dir, &recode_options(&out, "depth", Codec::Raw)).unwrap_err().to_string();
-    assert!(error.contains("depth") && error.contains("rgb, flow"), "{error}");
+    let error = recoded(&dir, &recode_options(&out, "depth", Codec::Raw)).unwrap_err();
+    assert!(error.is_usage(), "{error}");
+    let error = error.to_string();
+    assert!(error.starts_with("`stream`: ") && error.contains("depth") && error.contains("rgb, flow"), "{error}");
     let error = recoded(&dir, &RecodeOptions { level: 23, ..recode_options(&out, "flow", Codec::Zstd) });
     assert!(error.unwrap_err().to_string().contains("level 23"));
     let large = RecodeOptions { geometry: Geometry::Square(65_535), ..recode_options(&out, "rgb", Codec::Raw) };

@@ -9,7 +9,7 @@ use clipshard::{
     ShardMetadata, ShardWriter, Stream, StreamSpec, Subset, VerifyDepth,
 };
 use ucfpack::edit::{SubsetOptions, subset};
-use ucfpack::pack::{BuildOptions, BuildReport};
+use ucfpack::pack::{BuildOptions, BuildReport, DatasetKind};
 use ucfpack::progress::{Progress, Watch};
 use ucfpack::stored::Geometry;
 use ucfpack::{Error, verify};
@@ -146,6 +146,8 @@ fn clips_are_chosen_by_id_file_subset_and_number() {
         chosen("one", SubsetOptions { limit: Some(1), ..SubsetOptions::default() }),
         [CLIPS[1], CLIPS[3], CLIPS[5]]
     );
+    let split = SubsetOptions { split: Some("1".into()), ..SubsetOptions::default() };
+    assert_eq!(chosen("all of a split", split).len(), 6, "no subsets are all");
     let both = SubsetOptions { split: Some("1".into()), limit: Some(9), classes: None, ..train };
     assert_eq!(chosen("both", both).len(), 3);
 }
@@ -167,12 +169,12 @@ fn wrong_choices_are_explained_and_nothing_is_written() {
     let error = refused(SubsetOptions { clips: vec![text("v_Rowing_g09_c01")], ..none() });
     assert!(error.contains("there is no clip v_Rowing_g09_c01 among the 6 clips"), "{error}");
     let error = refused(SubsetOptions { streams: Some(vec![text("depth")]), ..none() });
-    assert!(error.contains("depth") && error.contains("rgb, flow"), "{error}");
+    assert!(error.starts_with("`streams`: ") && error.contains("depth") && error.contains("rgb, flow"), "{error}");
     let error = refused(SubsetOptions { subsets: vec![text("tset")], ..none() });
     let cure = "`subsets`: no clip is in the subset tset of split 1; it has train (3), test (3)";
     assert_eq!(error, cure);
     let error = refused(SubsetOptions { split: Some(text("7")), subsets: vec![text("train")], ..none() });
-    assert!(error.contains("split") && error.contains('7'), "{error}");
+    assert!(error.starts_with("`split`: there is no split `7` in ") && error.ends_with("are: 1"), "{error}");
     let train = SubsetOptions { subsets: vec![text("train")], clips: vec![CLIPS[0].into()], ..none() };
     assert!(refused(train).contains("none of the 6 clips meets all conditions"));
     let list = place.path().join("list");
@@ -212,6 +214,30 @@ fn a_damaged_record_ends_the_copy_unless_its_clip_is_left_out() {
     assert_eq!(left, ["all"], "nothing is left");
     copied(&dir, &options("Rowing")).unwrap();
     whole(&out);
+}
+
+#[test]
+fn the_limit_keeps_clips_of_each_subset() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let mut rows = String::from("path,label,split\n");
+    for number in 2..9 {
+        let clip = format!("v_Rowing_g{number:02}_c05");
+        tree.add_clip(&clip, 14, number);
+        let subset = ["unused", "train", "train", "val", "train", "train", "train"][number as usize - 2];
+        rows += &format!("{clip},Rowing,{subset}\n");
+    }
+    fs::write(tree.path("own.csv"), rows).unwrap();
+    let dir = place.path().join("all");
+    let options = BuildOptions { dataset: DatasetKind::Custom, ..options(tree.root(), &tree.path("own.csv"), &dir) };
+    pack(&options).unwrap();
+    let kept = |limit| {
+        let out = place.path().join(format!("{limit}"));
+        copied(&dir, &SubsetOptions { out: out.clone(), limit: Some(limit), ..SubsetOptions::default() }).unwrap();
+        let data = whole(&out);
+        let of = |subset| data.clips_of("1", subset).map_or(0, |clips| clips.len());
+        (of(Subset::Train), of(Subset::Val), of(Subset::Unused))
+    };
+    assert_eq!([kept(1), kept(2), kept(3), kept(5), kept(9)], [(1, 0, 0), (1, 1, 0), (1, 1, 1), (3, 1, 1), (5, 1, 1)]);
 }
 
 #[test]
@@ -340,6 +366,9 @@ fn the_program_prints_results_and_ends_with_the_usual_status() {
     ended(&run("subset all --out none"), 2, "--classes");
     ended(&run("subset all --out none --classes Archer"), 2, "--classes: there is no class `Archer`; similar: Archery");
     ended(&run("subset all --out none --subset tset"), 2, "--subset: no clip is in the subset tset of split 1");
+    ended(&run("subset all --out none --subset train --split 7"), 2, "--split: there is no split `7` in all");
+    ended(&run("subset all --out none --streams depth"), 2, "--streams: all: no stream \"depth\"");
+    ended(&run("recode all --out none --stream depth --codec raw"), 2, "--stream: all: no stream \"depth\"");
     ended(&run("subset nothing --out none --limit 1"), 1, "nothing: no such folder");
     let fast = json("recode all --out fast --stream flow --codec lz4 --level 3 --json");
     assert_eq!((&fast["clips"], &fast["records"]["rgb"]), (&6.into(), &84.into()));
