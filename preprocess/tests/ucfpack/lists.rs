@@ -184,7 +184,7 @@ fn an_exported_tree_is_packed_again_by_its_list_with_everything() {
         ended(&run(place.path(), &["export", "first", "--out", "back"]), 0, "is the list with everything");
         let note = "; the lists of ucf101 next to it lack something";
         ended(&build("back", "back/lists", "second"), 0, note);
-        let manifest = |out: &str| Dataset::open(&place.path().join(out)).unwrap().manifest().clone();
+        let manifest = |out: &str| Dataset::open(place.path().join(out)).unwrap().manifest().clone();
         let (first, second) = (manifest("first"), manifest("second"));
         assert_eq!(first.clips.len(), clips);
         assert_eq!((&first.classes, &first.splits, &first.groups), (&second.classes, &second.splits, &second.groups));

@@ -1,5 +1,6 @@
 //! Rows of lists whose values are separated by commas, semicolons or tabs.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::text::{read_text, split_lines};
@@ -147,8 +148,9 @@ impl Header {
     /// Takes the first row as names of the columns. The error is a message.
     pub fn of_record(record: &Record) -> Result<Self, String> {
         let names: Vec<String> = record.iter().map(str::to_owned).collect();
-        for (i, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            if names[..i].iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
+        let mut known = HashSet::new();
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            if !known.insert(name.to_ascii_lowercase()) {
                 return Err(format!("the column `{name}` is named twice; rename or remove one"));
             }
         }
