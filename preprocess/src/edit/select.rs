@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(shares(&[90, 9, 1], 1), [1, 0, 0]);
         assert_eq!(shares(&[90, 9, 1], 3), [1, 1, 1]);
         assert_eq!(shares(&[90, 9, 1], 10), [8, 1, 1]);
-        assert_eq!(shares(&[90, 9, 1], 50), [44, 5, 1]);
+        assert_eq!(shares(&[90, 9, 1], 50), [45, 4, 1]);
         assert_eq!(shares(&[60, 40], 10), [6, 4]);
         assert_eq!(shares(&[2, 2], 9), [2, 2]);
         assert_eq!(shares(&[2, 2], 3), [2, 1]);

@@ -76,7 +76,7 @@ mod tests {
         assert!(file(".clips.partial"));
         assert!(folder(".add-Ab12Cd.partial") && folder(".partial"));
         assert!(!file(".ucf.partial") && !file("shard-Ab12Cd.partial") && !file(".shard-Ab12Cd"));
-        for build in [".ucf.partial", ".shard-1.partial", ".add-more.partial", ".add-more-clips.partial"] {
+        for build in [".data.partial", ".shard-1.partial", ".add-more.partial", ".add-more-clips.partial"] {
             assert!(!folder(build), "{build}");
         }
     }
