@@ -224,7 +224,7 @@ fn the_limit_keeps_clips_of_each_subset() {
         let clip = format!("v_Rowing_g{number:02}_c05");
         tree.add_clip(&clip, 14, number);
         let subset = ["unused", "train", "train", "val", "train", "train", "train"][number as usize - 2];
-        rows += &format!("{clip},Rowing,{subset}\n");
+        rows.extend([clip.as_str(), ",Rowing,", subset, "\n"]);
     }
     fs::write(tree.path("own.csv"), rows).unwrap();
     let dir = place.path().join("all");
