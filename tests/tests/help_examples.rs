@@ -62,8 +62,13 @@ fn shared(dir: &Path) {
         };
         writeln!(rows, "{clip},{label},{split}").unwrap();
     }
-    fs::write(dir.join("own.csv"), rows).unwrap();
-    let build = "build --tree {}/tree --dataset custom --lists {}/own.csv --out {}/own.shards --flow-size 32";
+    fs::create_dir(dir.join("own")).unwrap();
+    fs::write(dir.join("own/own.csv"), rows).unwrap();
+    // Classes have the order of the network's classes.
+    let classes = fs::read_to_string(dir.join("ucfTrainTestlist/classInd.txt")).unwrap();
+    let names: Vec<&str> = classes.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    fs::write(dir.join("own/classes.txt"), names.join("\n")).unwrap();
+    let build = "build --tree {}/tree --dataset custom --lists {}/own/own.csv --out {}/own.shards --flow-size 32";
     run("ucfpack", &args(dir, build)).ok();
     for (stream, name) in [("spatial", "runs/spatial"), ("temporal", "runs/temporal")] {
         let line = format!("{stream} --data {{}}/ucf101.shards --run {{}}/{name} --weights none {SMALL}");
