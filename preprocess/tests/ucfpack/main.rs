@@ -11,6 +11,7 @@ mod crash;
 mod examples;
 mod export;
 mod extracts;
+#[path = "../../../shard/tests/faulty/mod.rs"]
 mod faulty;
 mod groups;
 #[cfg(unix)]

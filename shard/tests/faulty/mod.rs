@@ -1,23 +1,29 @@
-//! A storage that fails at one of its steps.
+//! A storage that fails: it stops like after a power cut, runs out of space, or writes little at a
+//! time. The tests of `clipshard` and of `ucfpack` share it.
 #![allow(dead_code, reason = "not every test uses everything")]
 
-use clipshard::{Disk, PartialFile, Storage};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use clipshard::{Disk, PartialFile, Storage};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The n-th step is half done or not done, and all later steps fail. The state of the disk at
     /// that moment is copied.
     PowerCut,
+    /// The n-th step and all later writes run out of space.
+    NoSpace,
     /// Only the n-th step fails.
     Once,
+    /// Each write stores only a few bytes. Nothing fails.
+    ShortWrites,
 }
 
-/// Counts every create, write, sync, rename and remove, and fails at one of them.
+/// Counts every create, write, sync, rename, exchange and remove, and fails at one of them.
 #[derive(Clone)]
 pub struct Faulty(Arc<Mutex<State>>);
 
@@ -28,7 +34,7 @@ struct State {
     /// The folder whose state after the power cut is copied to `aside`.
     watched: PathBuf,
     aside: PathBuf,
-    is_cut: bool,
+    cut: bool,
     /// Whether all written bytes of a file are on the disk.
     synced: BTreeMap<PathBuf, bool>,
     files: u64,
@@ -42,7 +48,8 @@ enum Step {
 }
 
 impl Faulty {
-    /// Creates a storage that fails at step `at`, counted from 1.
+    /// Creates a storage that fails at step `at`, counted from 1. A power cut copies the state of
+    /// `watched` to `aside`.
     pub fn new(fault: Fault, at: u64, watched: &Path, aside: &Path) -> Self {
         Self(Arc::new(Mutex::new(State {
             fault,
@@ -50,7 +57,7 @@ impl Faulty {
             steps: 0,
             watched: watched.into(),
             aside: aside.into(),
-            is_cut: false,
+            cut: false,
             synced: BTreeMap::new(),
             files: 0,
         })))
@@ -65,14 +72,15 @@ impl Faulty {
         Arc::new(self.clone())
     }
 
-    fn step(&self, is_write: bool) -> Step {
+    fn step(&self, writing: bool) -> Step {
         let mut state = self.0.lock().unwrap();
         state.steps += 1;
-        let is_now = state.steps == state.at;
+        let now = state.steps == state.at;
         match state.fault {
-            Fault::Once if is_now => Step::Fail,
-            Fault::PowerCut if is_now && is_write => Step::Half,
-            Fault::PowerCut if is_now => {
+            Fault::Once if now => Step::Fail,
+            Fault::NoSpace if now || writing && state.steps > state.at => Step::Fail,
+            Fault::PowerCut if now && writing => Step::Half,
+            Fault::PowerCut if now => {
                 state.cut_power();
                 Step::Fail
             }
@@ -87,17 +95,21 @@ impl Faulty {
             _ => Err(failed()),
         }
     }
+
+    fn short(&self) -> bool {
+        self.0.lock().unwrap().fault == Fault::ShortWrites
+    }
 }
 
 impl State {
     fn cut_power(&mut self) {
-        if self.is_cut {
+        if self.cut {
             return;
         }
-        self.is_cut = true;
+        self.cut = true;
         copy_tree(&self.watched, &self.aside);
         // Bytes that were not synced may be lost.
-        for (path, _) in self.synced.iter().filter(|(_, is_synced)| !**is_synced) {
+        for (path, _) in self.synced.iter().filter(|(_, synced)| !**synced) {
             let path = self.aside.join(path.strip_prefix(&self.watched).unwrap());
             if let Ok(file) = fs::OpenOptions::new().write(true).open(path) {
                 file.set_len(file.metadata().unwrap().len() / 2).unwrap();
@@ -151,9 +163,9 @@ struct FaultyFile {
 }
 
 impl FaultyFile {
-    fn mark(&self, is_synced: bool) {
+    fn mark(&self, synced: bool) {
         if let Some(state) = self.storage.0.lock().unwrap().synced.get_mut(&self.path) {
-            *state = is_synced;
+            *state = synced;
         }
     }
 }
@@ -162,6 +174,7 @@ impl Write for FaultyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.mark(false);
         match self.storage.step(true) {
+            Step::Go if self.storage.short() => self.file.write(&bytes[..bytes.len().min(97)]),
             Step::Go => self.file.write(bytes),
             Step::Half => {
                 self.file.write_all(&bytes[..bytes.len() / 2])?;
@@ -188,8 +201,8 @@ impl PartialFile for FaultyFile {
         self.storage.go()?;
         fs::rename(&self.path, path)?;
         let mut state = self.storage.0.lock().unwrap();
-        let is_synced = state.synced.remove(&self.path).unwrap();
-        state.synced.insert(path.into(), is_synced);
+        let synced = state.synced.remove(&self.path).unwrap();
+        state.synced.insert(path.into(), synced);
         Ok(())
     }
 }
@@ -200,11 +213,15 @@ impl Drop for FaultyFile {
     }
 }
 
-/// Copies a folder without subfolders.
+/// Copies a folder and all its content.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
     }
 }
