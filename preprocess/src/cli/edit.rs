@@ -10,6 +10,7 @@ use ucfpack::quantity::parse_count;
 
 use super::build::{CodecArg, LayoutArg};
 use super::headings::{DATASET, FLOW, IMAGES, INPUT, OUTPUT, RUN};
+use super::sets::NewDatasetArgs;
 use super::values::{DatasetArg, FlowDevice, parse_device};
 
 #[derive(Debug, Args)]
@@ -122,15 +123,8 @@ pub struct SubsetArgs {
     #[arg(long, value_name = "N", help_heading = DATASET, value_parser = parse_count)]
     pub limit: Option<u64>,
 
-    /// Folder for the new dataset
-    #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
-    pub out: PathBuf,
-    /// Replace an existing dataset once the new one is complete
-    #[arg(long, help_heading = OUTPUT)]
-    pub overwrite: bool,
-    /// Print the result as JSON
-    #[arg(long, help_heading = OUTPUT)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: NewDatasetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -168,15 +162,8 @@ pub struct RecodeArgs {
     )]
     pub short_side: Option<u16>,
 
-    /// Folder for the new dataset
-    #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
-    pub out: PathBuf,
-    /// Replace an existing dataset once the new one is complete
-    #[arg(long, help_heading = OUTPUT)]
-    pub overwrite: bool,
-    /// Print the result as JSON
-    #[arg(long, help_heading = OUTPUT)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: NewDatasetArgs,
 
     /// Number of encoding threads [default: number of CPUs]
     #[arg(long, value_name = "N", help_heading = RUN, value_parser = clap::value_parser!(u16).range(1..))]

@@ -9,12 +9,9 @@ use clap::{Args, ValueEnum};
 
 use super::headings::{IMAGES, INPUT, OUTPUT, RUN};
 
+/// The folder of a dataset that a command makes from other datasets, and how to report it.
 #[derive(Debug, Args)]
-pub struct MergeArgs {
-    /// Folders of all parts, in any order
-    #[arg(required = true, value_name = "PART_DIR", help_heading = INPUT)]
-    pub parts: Vec<PathBuf>,
-
+pub struct NewDatasetArgs {
     /// Folder for the new dataset
     #[arg(long, value_name = "DIR", help_heading = OUTPUT)]
     pub out: PathBuf,
@@ -24,6 +21,16 @@ pub struct MergeArgs {
     /// Print the result as JSON
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Folders of all parts, in any order
+    #[arg(required = true, value_name = "PART_DIR", help_heading = INPUT)]
+    pub parts: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub output: NewDatasetArgs,
 }
 
 #[derive(Debug, Args)]

@@ -73,7 +73,7 @@ pub fn run_subset(args: &SubsetArgs) -> anyhow::Result<()> {
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
     let options = SubsetOptions {
-        out: args.out.clone(),
+        out: args.output.out.clone(),
         classes: args.classes.clone(),
         keep_labels: args.keep_labels,
         clips: args.clip.clone(),
@@ -82,10 +82,10 @@ pub fn run_subset(args: &SubsetArgs) -> anyhow::Result<()> {
         split: args.split.clone(),
         subsets: args.subset.clone(),
         limit: args.limit,
-        overwrite: args.overwrite,
+        overwrite: args.output.overwrite,
     };
     let report = subset(&args.dir, &options, Watch { progress: &progress, cancel: &cancel })?;
-    show(&report, "copied", args.json, &args.out)
+    show(&report, "copied", args.output.json, &args.output.out)
 }
 
 pub fn run_recode(args: &RecodeArgs) -> anyhow::Result<()> {
@@ -95,7 +95,7 @@ pub fn run_recode(args: &RecodeArgs) -> anyhow::Result<()> {
     }
     let jobs = args.jobs.map_or_else(processors, usize::from);
     let options = RecodeOptions {
-        out: args.out.clone(),
+        out: args.output.out.clone(),
         stream: args.stream.clone(),
         codec: codec(args.codec),
         filter: args.filter.map(filter),
@@ -106,13 +106,13 @@ pub fn run_recode(args: &RecodeArgs) -> anyhow::Result<()> {
             (None, None) => Geometry::Source,
         },
         jobs,
-        overwrite: args.overwrite,
+        overwrite: args.output.overwrite,
     };
     use_threads(jobs)?;
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
     let report = recode(&args.dir, &options, Watch { progress: &progress, cancel: &cancel })?;
-    show(&report, "copied", args.json, &args.out)
+    show(&report, "copied", args.output.json, &args.output.out)
 }
 
 /// Prints the result of a command that makes a new dataset.

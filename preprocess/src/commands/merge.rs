@@ -13,12 +13,13 @@ pub fn run_merge(args: &MergeArgs) -> anyhow::Result<()> {
     args.parts.iter().try_for_each(|part| check_folder(part))?;
     let cancel = cancel_on_signals()?;
     let progress = Progress::on_stderr();
-    let options = MergeOptions { out: args.out.clone(), parts: args.parts.clone(), overwrite: args.overwrite };
+    let options =
+        MergeOptions { out: args.output.out.clone(), parts: args.parts.clone(), overwrite: args.output.overwrite };
     let report = merge(&options, Watch { progress: &progress, cancel: &cancel })?;
     console::notes(&report.notes);
-    if args.json {
+    if args.output.json {
         return Ok(console::write_json(&report_json(&report))?);
     }
-    show_packed(&report, "merged", &args.out).write_summary();
+    show_packed(&report, "merged", &args.output.out).write_summary();
     Ok(())
 }
