@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
+use clipshard::Attributes;
+
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip, Place, split_path};
-use crate::lists::reading::parts::{find_parts, names_of};
+use crate::lists::reading::part_rows::{PartRow, clips_of};
+use crate::lists::reading::parts::find_parts;
 use crate::lists::reading::rows::Rows;
 use crate::lists::reading::text::{files_in, has_ending, lines, name_of};
 use crate::quantity::counted;
@@ -33,14 +35,6 @@ impl Lists {
     }
 }
 
-/// A row of a list.
-struct Row {
-    part: usize,
-    line: usize,
-    path: String,
-    class: Option<String>,
-}
-
 fn read(path: &Path, dataset: &'static str, shown: &str) -> Result<Lists> {
     let parts = find_parts(path, shown, is_list)?;
     let folder = parts[0].path.parent().unwrap_or(Path::new("."));
@@ -58,20 +52,7 @@ fn read(path: &Path, dataset: &'static str, shown: &str) -> Result<Lists> {
         ));
         Classes::of_labels(rows.iter().filter_map(|row| row.class.as_deref()))
     };
-    let mut clips = Clips::default();
-    for row in rows {
-        let part = &parts[row.part];
-        let place = Place { path: &part.path, line: row.line, entry: None };
-        let fault = |what: String| place.fault(what);
-        let (name, class_folder) = split_path(&row.path).map_err(fault)?;
-        let label = row.class.as_deref().map(|class| classes.label(class)).transpose().map_err(fault)?;
-        let clip = NamedClip { name, class_folder, label, ..NamedClip::default() };
-        clips.add(clip, 0, part.subset.clone(), place)?;
-    }
-    let clips = clips.finish(1, &classes.names)?;
-    if clips.is_empty() {
-        return Err(Error::input(format!("the lists {} contain no clips", names_of(&parts))));
-    }
+    let clips = clips_of(rows, &parts, &classes)?;
     let unlabelled = clips.iter().filter(|clip| clip.label.is_none()).count() as u64;
     if unlabelled > 0 {
         notes.push(format!("{} no label in the lists", counted(unlabelled, "clip has", "clips have")));
@@ -101,7 +82,7 @@ fn read_labels(path: &Path) -> Result<Classes> {
     Classes::of_lines(path, &lines)
 }
 
-fn read_rows(number: usize, path: &Path, rows: &mut Vec<Row>) -> Result<()> {
+fn read_rows(number: usize, path: &Path, rows: &mut Vec<PartRow>) -> Result<()> {
     let mut list = Rows::open_pairs(path)?;
     let mut is_first = true;
     while let Some((line, record)) = list.next()? {
@@ -116,7 +97,7 @@ fn read_rows(number: usize, path: &Path, rows: &mut Vec<Row>) -> Result<()> {
         }
         let field = |at: usize| record.get(at).filter(|text| !text.is_empty()).map(str::to_owned);
         let path = field(0).ok_or_else(|| fault("the row has no id; expected `id;label`".into()))?;
-        rows.push(Row { part: number, line, path, class: field(1) });
+        rows.push(PartRow { part: number, line, path, class: field(1), attributes: Attributes::new() });
     }
     Ok(())
 }

@@ -3,14 +3,12 @@
 
 use std::path::Path;
 
-use clipshard::Attributes;
-
 use crate::error::{Error, Result};
 use crate::lists::listed::Lists;
 use crate::lists::reading::classes::Classes;
-use crate::lists::reading::clips::{Clips, NamedClip, Place, split_path};
 use crate::lists::reading::json::AttributeText;
-use crate::lists::reading::parts::{find_parts, names_of};
+use crate::lists::reading::part_rows::{PartRow, clips_of};
+use crate::lists::reading::parts::find_parts;
 use crate::lists::reading::rows::Rows;
 use crate::lists::reading::text::{files_in, has_ending, lines, name_of};
 
@@ -42,32 +40,10 @@ impl Lists {
             read_rows(number, &part.path, &mut rows)?;
         }
         let classes = known.unwrap_or_else(|| Classes::of_labels(rows.iter().filter_map(|row| row.class.as_deref())));
-        let mut clips = Clips::default();
-        for row in rows {
-            let part = &parts[row.part];
-            let place = Place { path: &part.path, line: row.line, entry: None };
-            let fault = |what: String| place.fault(what);
-            let (name, class_folder) = split_path(&row.path).map_err(fault)?;
-            let label = row.class.as_deref().map(|class| classes.label(class)).transpose().map_err(fault)?;
-            let clip = NamedClip { name, class_folder, label, attributes: row.attributes, ..NamedClip::default() };
-            clips.add(clip, 0, part.subset.clone(), place)?;
-        }
-        let clips = clips.finish(1, &classes.names)?;
-        if clips.is_empty() {
-            return Err(Error::input(format!("the lists {} contain no clips", names_of(&parts))));
-        }
+        let clips = clips_of(rows, &parts, &classes)?;
         let (classes, splits) = (classes.names, vec!["1".into()]);
         Ok(Self { dataset: "moments", classes, splits, clips, notes })
     }
-}
-
-/// A row of a list.
-struct Row {
-    part: usize,
-    line: usize,
-    path: String,
-    class: Option<String>,
-    attributes: Attributes,
 }
 
 fn is_list(path: &Path) -> bool {
@@ -94,7 +70,7 @@ fn read_categories(path: &Path) -> Result<Classes> {
     Classes::of_lines(path, &lines)
 }
 
-fn read_rows(number: usize, path: &Path, rows: &mut Vec<Row>) -> Result<()> {
+fn read_rows(number: usize, path: &Path, rows: &mut Vec<PartRow>) -> Result<()> {
     let mut list = Rows::open(path)?;
     while let Some((line, record)) = list.next()? {
         let fault = |what: String| Error::List { path: path.into(), line, what };
@@ -111,7 +87,7 @@ fn read_rows(number: usize, path: &Path, rows: &mut Vec<Row>) -> Result<()> {
             }
             attributes.add_cell(name, answers);
         }
-        rows.push(Row {
+        rows.push(PartRow {
             part: number,
             line,
             path: clip.to_owned(),

@@ -4,6 +4,7 @@
 pub(super) mod classes;
 pub(super) mod clips;
 pub(super) mod json;
+pub(super) mod part_rows;
 pub(super) mod parts;
 pub(super) mod rows;
 pub(super) mod text;
