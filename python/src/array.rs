@@ -1,0 +1,1 @@
+//! Numpy arrays over memory of Rust, and memory of Python for Rust.

@@ -1,0 +1,1 @@
+//! Turns errors of the crates into Python exceptions.

@@ -1,0 +1,33 @@
+//! Values that belong to one process. After a fork, the child makes its own.
+//!
+//! A fork copies the memory of a process, but only one of its threads. A lock that another thread
+//! held stays locked forever in the child. So the child must not touch anything that has threads
+//! or locks: it leaks the copy and makes a new value.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A shared value of the process that made it, and a function that makes it again after a fork.
+///
+/// The lock is held for a few instructions only, with the GIL: `fork` from Python needs the GIL,
+/// so no thread of Python holds the lock at that moment.
+pub struct PerProcess<T> {
+    current: Mutex<(u32, Arc<T>)>,
+}
+
+impl<T> PerProcess<T> {
+    pub fn new(value: Arc<T>) -> Self {
+        Self { current: Mutex::new((std::process::id(), value)) }
+    }
+
+    /// Returns the value of this process. Calls `make` if the value belongs to the parent process.
+    pub fn get<E>(&self, make: impl FnOnce(&T) -> Result<T, E>) -> Result<Arc<T>, E> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.0 != std::process::id() {
+            let value = Arc::new(make(&current.1)?);
+            // The parent's value is leaked: its locks and threads do not exist here.
+            std::mem::forget(std::mem::replace(&mut current.1, value));
+            current.0 = std::process::id();
+        }
+        Ok(Arc::clone(&current.1))
+    }
+}
