@@ -1,8 +1,8 @@
 """Reads clip shards of format 1.0, as specified in shard/format-spec.md.
 
 This is a second reader: it shares no code with the Rust crate. It needs only Python. Before Python
-3.14, zstd records also need the package `zstandard`. scripts/check_clipshards.py checks whole
-datasets with it.
+3.14, zstd records also need the package `zstandard`. Filtered records are read faster if
+numpy is installed. scripts/check_clipshards.py checks whole datasets with it.
 
     shard = Shard("flow-00000.clipshard")
     entry = shard.entries(clip=0)[frame * shard.header.planes + plane]
@@ -13,6 +13,11 @@ All functions raise ValueError if a file breaks a rule of the format, and OSErro
 import io, json, math, mmap, os, re, stat, struct
 from collections import Counter, namedtuple
 from zlib import crc32
+
+try:
+    import numpy
+except ImportError:  # Loops of Python then add the rows.
+    numpy = None
 
 
 def structure(form, fields):
@@ -179,14 +184,28 @@ def unfilter(record, filter, width, row):
         for byte in range(width):
             record[byte::width] = shuffled[byte * count:(byte + 1) * count]
     if filter in (UP, UP_SHUFFLE):
-        form, mask = f"<{count}{'BH'[width - 1]}", (1 << 8 * width) - 1
-        samples = list(struct.unpack(form, record))
-        if filter == UP_SHUFFLE:
-            samples = [(sample >> 1) ^ (mask * (sample & 1)) for sample in samples]
-        for at in range(row, count):
-            samples[at] = (samples[at] + samples[at - row]) & mask
-        record = struct.pack(form, *samples)
+        record = (sums_with_numpy if numpy else sums)(record, width, row, filter == UP_SHUFFLE)
     return record
+
+
+def sums(record, width, row, is_folded):
+    """Undoes `fold`, if it was used, and adds to each row the row above it."""
+    count, mask = len(record) // width, (1 << 8 * width) - 1
+    form = f"<{count}{'BH'[width - 1]}"
+    samples = list(struct.unpack(form, record))
+    if is_folded:
+        samples = [(sample >> 1) ^ (mask * (sample & 1)) for sample in samples]
+    for at in range(row, count):
+        samples[at] = (samples[at] + samples[at - row]) & mask
+    return struct.pack(form, *samples)
+
+
+def sums_with_numpy(record, width, row, is_folded):
+    """Does the same as `sums`. Unsigned integers of numpy wrap."""
+    samples = numpy.frombuffer(record, f"<u{width}")
+    if is_folded:
+        samples = (samples >> 1) ^ -(samples & 1)
+    return numpy.add.accumulate(samples.reshape(-1, row), dtype=samples.dtype).tobytes()
 
 
 def jpeg_size(file):

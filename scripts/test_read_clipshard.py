@@ -6,27 +6,60 @@ tests/tests/second_reader.rs compares both readers on the golden datasets and on
 import contextlib
 import io
 import json
+import math
+import random
 import re
 import shutil
 import struct
 import tempfile
 import unittest
+from collections import Counter
 from pathlib import Path
+from unittest import mock
 from zlib import crc32
 
 import check_clipshards
 import read_clipshard
-from read_clipshard import NONE, SHUFFLE, UP, UP_SHUFFLE, Shard, from_json, unfilter, unlz4
+from read_clipshard import NONE, SAMPLE_TYPES, SHUFFLE, UP, UP_SHUFFLE, Shard, from_json, unfilter, unlz4
 
 REPOSITORY = Path(__file__).parent.parent
 SPECIFICATION = (REPOSITORY / "shard/format-spec.md").read_text()
 WIDE = REPOSITORY / "shard/tests/golden-wide"
+FOLDERS = "golden", "golden-wide", "attacks", "unusual"
 
 
 def example():
     """Returns the shard that the specification lists byte by byte."""
     listed = SPECIFICATION[SPECIFICATION.index("## Example: a whole shard") :]
     return bytes.fromhex("".join(re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} ?)+)", listed, re.MULTILINE)))
+
+
+def records(path):
+    """Returns the bytes of each record of a shard, or why the record, its clip or the shard cannot be read."""
+
+    def tried(read, *arguments):
+        try:
+            return read(*arguments)
+        # zstandard can be missing.
+        except (ImportError, ValueError, OSError) as fault:
+            return repr(fault)
+
+    shard = tried(Shard, path)
+    if isinstance(shard, str):
+        return shard
+    clips = [tried(shard.entries, clip) for clip in range(len(shard.ids))]
+    return [clip if isinstance(clip, str) else [tried(shard.record, entry) for entry in clip] for clip in clips]
+
+
+def filters(path):
+    """Returns the filters of the records that can be read."""
+    found = Counter()
+    with contextlib.suppress(ValueError, OSError):
+        shard = Shard(path)
+        for clip in range(len(shard.ids)):
+            with contextlib.suppress(ValueError):
+                found.update(entry.filter for entry in shard.entries(clip))
+    return found
 
 
 def built(form, dim, records):
@@ -129,12 +162,41 @@ class Records(unittest.TestCase):
     def test_filters_are_undone_as_in_the_test_vector(self):
         listed = SPECIFICATION[SPECIFICATION.index("Test vector: the u16 image") :]
         filtered = dict(re.findall(r"^(up|shuffle|up-shuffle) +([0-9a-f ]+)$", listed, re.MULTILINE))
-        for filter, name in (UP, "up"), (SHUFFLE, "shuffle"), (UP_SHUFFLE, "up-shuffle"):
-            record = bytes(unfilter(bytes.fromhex(filtered[name]), filter, 2, 2))
-            self.assertEqual(record.hex(" "), "ff 00 05 00 00 01 03 00")
-        self.assertEqual(unfilter(bytes([1, 2, 2, 3, 253, 250]), UP, 1, 2), bytes([1, 2, 3, 5, 0, 255]))
-        self.assertEqual(bytes(unfilter(bytes([1, 5, 2, 6, 3, 7, 4, 8]), SHUFFLE, 4, 1)), bytes(range(1, 9)))
-        self.assertEqual(unfilter(b"ab", NONE, 1, 1), b"ab")
+        for numpy in {read_clipshard.numpy, None}:
+            with self.subTest(numpy=numpy), mock.patch.object(read_clipshard, "numpy", numpy):
+                for filter, name in (UP, "up"), (SHUFFLE, "shuffle"), (UP_SHUFFLE, "up-shuffle"):
+                    record = bytes(unfilter(bytes.fromhex(filtered[name]), filter, 2, 2))
+                    self.assertEqual(record.hex(" "), "ff 00 05 00 00 01 03 00")
+                self.assertEqual(unfilter(bytes([1, 2, 2, 3, 253, 250]), UP, 1, 2), bytes([1, 2, 3, 5, 0, 255]))
+                self.assertEqual(bytes(unfilter(bytes([1, 5, 2, 6, 3, 7, 4, 8]), SHUFFLE, 4, 1)), bytes(range(1, 9)))
+                self.assertEqual(unfilter(b"ab", NONE, 1, 1), b"ab")
+
+    @unittest.skipUnless(read_clipshard.numpy, "needs numpy")
+    def test_numpy_and_loops_give_the_same_bytes(self):
+        draw = random.Random(7)
+        for kind in SAMPLE_TYPES:
+            for filter in kind.filters:
+                for shape in (1,), (9,), (5, 1), (7, 13), (3, 4, 3), (16, 2, 5, 2):
+                    record, row = draw.randbytes(math.prod(shape) * kind.bytes), math.prod(shape[1:])
+                    for stored in record, bytearray(record):
+                        with self.subTest(kind=kind.name, filter=filter, shape=shape):
+                            with mock.patch.object(read_clipshard, "numpy", None):
+                                loops = bytes(unfilter(stored, filter, kind.bytes, row))
+                            self.assertEqual(bytes(unfilter(stored, filter, kind.bytes, row)), loops)
+
+    @unittest.skipUnless(read_clipshard.numpy, "needs numpy")
+    def test_shards_are_read_and_refused_alike_without_numpy(self):
+        shards = sorted(path for name in FOLDERS for path in (WIDE.parent / name).rglob("*.clipshard"))
+        self.assertGreater(len(shards), 90)
+        undone = Counter()
+        for path in shards:
+            undone.update(filters(path))
+            with self.subTest(path=path):
+                with_numpy = records(path)
+                with mock.patch.object(read_clipshard, "numpy", None):
+                    self.assertEqual(records(path), with_numpy)
+        # The golden datasets use all filters.
+        self.assertGreaterEqual(undone.keys(), {NONE, UP, SHUFFLE, UP_SHUFFLE})
 
     def test_lz4_blocks_stay_inside_of_the_record(self):
         self.assertEqual(unlz4(bytes.fromhex("14 07 01 00 50 01 02 03 04 05"), 14), b"\7" * 9 + b"\1\2\3\4\5")
