@@ -177,9 +177,15 @@ pub fn shard(error: clipshard::Error) -> PyErr {
 
 /// Says that a dataset has nothing of this kind and name.
 pub fn unknown_name<S: AsRef<str>>(dir: &Path, kind: &str, name: &str, known: &[S]) -> String {
-    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", few(known)) };
     format!("{}: no {kind} {name:?} in this dataset; {known}", dir.display())
+}
+
+/// Joins names. Counts those after the first 20.
+pub fn few<S: AsRef<str>>(names: &[S]) -> String {
+    let first: Vec<&str> = names.iter().take(20).map(AsRef::as_ref).collect();
+    let more = names.len() - first.len();
+    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
 }
 
 /// Turns an error of the crate `clip-loader` into an exception.

@@ -2,17 +2,23 @@
 //!
 //! | module | Python classes |
 //! |---|---|
-//! | `dataset` | `Dataset`, `Clip` |
+//! | `dataset` | `Dataset`, `Stream` |
+//! | `clip` | `Clip` |
 //! | `samples` | `Frames`, `Stack`, `Samples` |
 //! | `loader` | `Loader` |
 //! | `writer` | `Writer`, `Jpeg`, `Zstd`, `Lz4`, `Raw` |
 //!
-//! `array` makes numpy arrays, `error` makes exceptions, and `process` handles forks.
+//! `read` decodes frames, `array` makes numpy arrays, `arguments` reads arguments, `error` makes
+//! exceptions, and `process` handles forks.
+#![allow(missing_debug_implementations, reason = "Python prints these types with their `__repr__`")]
 
+mod arguments;
 mod array;
+mod clip;
 mod dataset;
 mod error;
 mod process;
+mod read;
 mod writer;
 
 use pyo3::prelude::*;

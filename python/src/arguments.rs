@@ -1,0 +1,50 @@
+//! Reads arguments of Python, and makes Python values of what the crates keep as text.
+
+use crate::error;
+use pyo3::exceptions::{PyException, PyOverflowError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyString};
+
+/// Reads an argument that is a list of names.
+pub fn names(argument: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let wrong = || error::wrong_type("streams is not a list of names; pass for example streams=[\"rgb\", \"flow\"]");
+    if argument.is_instance_of::<PyString>() {
+        return Err(wrong());
+    }
+    let mut names = Vec::new();
+    for name in argument.try_iter().map_err(|_| wrong())? {
+        names.push(name?.extract().map_err(|_| wrong())?);
+    }
+    Ok(names)
+}
+
+/// Reads an argument that is a whole number. Numbers beyond 64 bits become the nearest one.
+pub fn whole(number: &Bound<'_, PyAny>) -> PyResult<i64> {
+    match number.extract::<i64>() {
+        Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => {
+            Ok(if number.lt(0)? { i64::MIN } else { i64::MAX })
+        }
+        Ok(_) if number.is_instance_of::<PyBool>() => {
+            Err(error::wrong_type(format!("{number} is a bool, not a number")))
+        }
+        other => other,
+    }
+}
+
+/// Parses attributes to a dict. `owner` has them, for errors.
+pub fn attributes<'py>(
+    py: Python<'py>,
+    attributes: &clipshard::Attributes,
+    owner: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let loads = LOADS.import(py, "json", "loads")?;
+    // Python refuses numbers of thousands of digits, which JSON allows.
+    loads.call1((attributes.as_json(),)).map_err(|fault| {
+        if !fault.is_instance_of::<PyException>(py) {
+            return fault;
+        }
+        error::other(format!("{owner}: Python cannot read its attributes: {fault}"))
+    })
+}
