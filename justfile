@@ -12,6 +12,14 @@ build:
 test *ARGUMENTS:
     scripts/test.sh {{ARGUMENTS}}
 
+# Tests the Python package in a new environment (arguments go to pytest)
+test-python *ARGUMENTS:
+    scripts/test_python.sh {{ARGUMENTS}}
+
+# Builds the wheel of the Python package (with `--programs`, also those of ucfpack and ucftrain)
+wheel *ARGUMENTS:
+    scripts/python_wheel.sh {{ARGUMENTS}}
+
 # Formats the code
 fmt:
     cargo fmt --all

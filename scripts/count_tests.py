@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Counts the tests in the output of `cargo test`, and lists why tests were ignored.
+"""Counts the tests in the output of `cargo test` and in results of pytest, and lists why tests were ignored.
 
-    scripts/count_tests.py LOG
-    STRICT=1 scripts/count_tests.py LOG      ignored tests are an error
+    scripts/count_tests.py LOG [RESULTS...]
+    STRICT=1 scripts/count_tests.py LOG [RESULTS...]      ignored tests are an error
+
+LOG is the output of `cargo test`. RESULTS are files that `pytest -o junit_family=xunit1 --junitxml RESULTS`
+writes; a test that pytest skips, or expects to fail, is an ignored test.
 
 Needs only Python. Exits with 1 if a test failed or no test ran, and with STRICT=1 also if a test
 was ignored. Tests that other tests start as a process (`ignore = "started by ..."`) are listed
@@ -14,6 +17,7 @@ import re
 import sys
 from collections import defaultdict
 from pathlib import Path
+from xml.etree import ElementTree
 
 PROGRAM = re.compile(r"^\s+Running (?:unittests )?(\S+) \((\S+)\)$|^\s+Doc-tests (\S+)$")
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;")
@@ -59,6 +63,29 @@ def read(lines):
     return programs, reasons
 
 
+def read_pytest(path):
+    """Returns the same as `read`, for the results of pytest. A file of tests is a program."""
+    programs, reasons = {}, defaultdict(list)
+    try:
+        cases = list(ElementTree.parse(path).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        # pytest writes the file when it ends.
+        return [Program("pytest")], reasons
+    for case in cases:
+        # If a whole file is skipped or cannot be imported, its case has no file, and the name is that of the module.
+        file = case.get("file") or case.get("name").replace(".", "/") + ".py"
+        program = programs.setdefault(file, Program(f"python ({file})"))
+        program.finished = True
+        if case.find("failure") is not None or case.find("error") is not None:
+            program.failed += 1
+        elif (skipped := case.find("skipped")) is not None:
+            program.ignored += 1
+            reasons[skipped.get("message") or "no reason given"].append(f"{program.name}: {case.get('name')}")
+        else:
+            program.passed += 1
+    return list(programs.values()), reasons
+
+
 def show(programs, reasons):
     """Prints the table and the reasons.
 
@@ -88,7 +115,13 @@ def show(programs, reasons):
 
 def main():
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
-        passed, failed, ignored, unfinished = show(*read(log))
+        programs, reasons = read(log)
+    for path in sys.argv[2:]:
+        more, why = read_pytest(path)
+        programs += more
+        for reason, tests in why.items():
+            reasons[reason] += tests
+    passed, failed, ignored, unfinished = show(programs, reasons)
     if failed or unfinished:
         sys.exit("error: tests failed")
     if not passed:

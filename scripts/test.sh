@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Runs all tests. Prints a table of passed, failed and ignored tests, and why tests were ignored.
 #
-#   scripts/test.sh [ARGUMENTS OF CARGO TEST]
+#   scripts/test.sh [ARGUMENTS OF CARGO TEST]   with arguments, runs only tests of Rust
 #   STRICT=1 scripts/test.sh                    fails if a test is ignored
 #
-# Needs stable Rust, a C compiler and python3. Some tests need ffmpeg, a browser or the Python
-# module zstandard, and are ignored if it is missing. scripts/install_test_tools.sh installs these
-# tools.
+# Needs stable Rust, a C compiler and python3. Some tests need ffmpeg, a browser, or the Python
+# modules zstandard and torch, and are ignored if they are missing. The tests of the Python package
+# (scripts/test_python.sh) need pip. scripts/install_test_tools.sh installs these tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+log=$place/log results=()
 
 run() {
     # Cargo prints the name of each test program to standard error. The table needs it.
@@ -25,5 +26,9 @@ if [ $status = 0 ]; then
     # Again without vector instructions, as on a CPU without them.
     CANDLE_CONVNET_SIMD=portable run -p candle-convnet --lib --tests "$@" || status=$?
 fi
-scripts/count_tests.py "$log" || { [ $status != 0 ] || status=1; }
+if [ $status = 0 ] && [ $# = 0 ]; then
+    results=("$place/python.xml")
+    scripts/test_python.sh --results "${results[0]}" || status=$?
+fi
+scripts/count_tests.py "$log" "${results[@]}" || { [ $status != 0 ] || status=1; }
 exit $status

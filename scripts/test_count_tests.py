@@ -29,12 +29,28 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 """
 
 
-def count(log, strict="0"):
-    with tempfile.NamedTemporaryFile("w", suffix=".log") as file:
-        file.write(log)
-        file.flush()
+# The results of pytest 9 for two files and a file that is skipped as a whole.
+RESULTS = """\
+<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests"><testsuite name="pytest" errors="0"
+failures="0" skipped="3" tests="5" time="0.034"><testcase classname="tests.test_a" name="test_x[1]"
+file="tests/test_a.py" line="4" time="0.001" /><testcase classname="tests.test_a.Group" name="test_y"
+file="tests/test_a.py" line="9" time="0.002" /><testcase classname="tests.test_b" name="test_z"
+file="tests/test_b.py" line="2" time="0.000"><skipped type="pytest.skip" message="needs ffmpeg">t.py:3:
+needs ffmpeg</skipped></testcase><testcase classname="tests.test_b" name="test_w" file="tests/test_b.py" line="7"
+time="0.000"><skipped type="pytest.xfail" message="a known fault" /></testcase><testcase classname=""
+name="tests.test_torch" time="0.000"><skipped type="pytest.skip"
+message="could not import 'torch': No module named 'torch'">text</skipped></testcase></testsuite></testsuites>
+"""
+
+
+def count(log, strict="0", results=()):
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, "log"), *(Path(folder, f"{number}.xml") for number in range(len(results)))]
+        for file, text in zip(files, (log, *results)):
+            if text is not None:
+                file.write_text(text)
         done = subprocess.run(
-            [sys.executable, SCRIPT, file.name], env={**os.environ, "STRICT": strict}, capture_output=True, text=True
+            [sys.executable, SCRIPT, *files], env={**os.environ, "STRICT": strict}, capture_output=True, text=True
         )
     return done.returncode, done.stdout, done.stderr
 
@@ -68,6 +84,34 @@ class CountTests(unittest.TestCase):
         code, text, _ = count(crashed)
         self.assertEqual(code, 1)
         self.assertIn("did not finish", text)
+
+    def test_results_of_pytest_are_counted_by_file(self):
+        code, text, _ = count(LOG, results=[RESULTS])
+        self.assertEqual(code, 0)
+        self.assertRegex(text, r"python \(tests/test_a\.py\) +2 +0 +0\n")
+        self.assertRegex(text, r"python \(tests/test_b\.py\) +0 +0 +2\n")
+        self.assertIn("ignored, 2: needs ffmpeg\n  clipshard (src/lib.rs): a::c\n  python (tests/test_b.py): test_z\n", text)
+        self.assertIn("ignored, 1: a known fault\n  python (tests/test_b.py): test_w\n", text)
+        torch = "ignored, 1: could not import 'torch': No module named 'torch'\n  python (tests/test_torch.py): "
+        self.assertIn(torch, text)
+        self.assertIn("6 passed, 0 failed, 4 ignored\n", text)
+        code, _, error = count(LOG, strict="1", results=[RESULTS])
+        self.assertEqual(code, 1)
+        self.assertIn("4 tests were ignored", error)
+
+    def test_failures_and_errors_of_pytest_fail(self):
+        start = RESULTS.index("<skipped type")
+        for kind in "failure", "error":
+            broken = RESULTS[:start] + f'<{kind} message="E">text</{kind}>' + RESULTS[RESULTS.index("</testcase>") :]
+            code, text, error = count(LOG, results=[broken])
+            self.assertEqual((code, error), (1, "error: tests failed\n"))
+            self.assertIn("6 passed, 1 failed, 3 ignored\n", text)
+
+    def test_a_pytest_run_that_did_not_end_fails(self):
+        for results in None, "", RESULTS[:300]:
+            code, text, _ = count(LOG, results=[results])
+            self.assertEqual(code, 1)
+            self.assertRegex(text, r"pytest +0 +0 +0  did not finish")
 
     def test_a_run_without_tests_fails(self):
         code, _, error = count("   Compiling clipshard v0.1.0\n")
