@@ -30,6 +30,7 @@ SUFFIXES = {".md", ".rs", ".py", ".sh", ".toml", ".yml", ".cu", ".cuh", ".c", ".
 ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|etc|vs|cf|al|approx|no|Fig|Eq|Dr)\.$")
 MARKERS = {".rs": r"(///|//!|//)", ".cu": r"(//)", ".cuh": r"(//)", ".c": r"(//)", ".js": r"(//)"}
 FUNCTION = re.compile(r'\s*(pub(\([\w ]+\))? )?(const )?(async )?(unsafe )?(extern "C" )?fn ')
+NO_FUNCTION = re.compile(r"\s*#\[(getter|pymodule)\b")
 STRING = re.compile(r'b?"((?:\\.|[^"\\])*)"|r(#*)".*?"\2', re.DOTALL)
 VERB = re.compile(r"(?!(This|Its|Always|Pixels|Bytes|Frames|Clips)\b)[A-Z][a-z-]*s\b")
 WORD = re.compile(r"[\w'’+%./:-]*\w[\w'’+%./:-]*")
@@ -241,7 +242,9 @@ class Checker:
             while j < len(lines) and re.match(r"\s*(///|#\[|//)", lines[j]):
                 j += 1
             item = lines[j] if j < len(lines) else ""
-            if line.lstrip().startswith("///") and FUNCTION.match(item):
+            # Python shows the docstring of a getter as that of an attribute, and of `pymodule` as that of a module.
+            is_function = FUNCTION.match(item) and not any(NO_FUNCTION.match(lines[k]) for k in range(i, j))
+            if line.lstrip().startswith("///") and is_function:
                 if not VERB.match(doc[1]):
                     text = f'start the docstring of a function with a verb, such as "Returns": "{doc[1][:40]}"'
                     self.faults.append(Fault(path, i + 1, text))

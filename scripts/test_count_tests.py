@@ -90,7 +90,8 @@ class CountTests(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertRegex(text, r"python \(tests/test_a\.py\) +2 +0 +0\n")
         self.assertRegex(text, r"python \(tests/test_b\.py\) +0 +0 +2\n")
-        self.assertIn("ignored, 2: needs ffmpeg\n  clipshard (src/lib.rs): a::c\n  python (tests/test_b.py): test_z\n", text)
+        both = "ignored, 2: needs ffmpeg\n  clipshard (src/lib.rs): a::c\n  python (tests/test_b.py): test_z\n"
+        self.assertIn(both, text)
         self.assertIn("ignored, 1: a known fault\n  python (tests/test_b.py): test_w\n", text)
         torch = "ignored, 1: could not import 'torch': No module named 'torch'\n  python (tests/test_torch.py): "
         self.assertIn(torch, text)

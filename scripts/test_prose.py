@@ -65,6 +65,9 @@ class Rust(unittest.TestCase):
         self.assertEqual(line, 1)
         self.assertIn("verb", text)
         self.assertEqual(faults("a.rs", "/// The length.\nstruct Length;\n"), [])
+        # Attributes of a Python class.
+        self.assertEqual(faults("a.rs", "/// The length.\n#[getter]\nfn length() {}\n"), [])
+        self.assertEqual(faults("a.rs", "/// The length.\n#[getter(length)]\nfn get() {}\n"), [])
 
     def test_no_docstring_starts_with_what(self):
         [(line, text)] = faults("a.rs", "/// What a clip is.\nstruct Clip;\n")
