@@ -2,15 +2,20 @@
 """Compares ucftrain's loader with other loaders: same samples, same machine, same number of threads.
 
     scripts/bench_peers.py --tree TREE --lists LISTS --stream flow|rgb
-                           [--classes A,B] [--rounds 3] [--cold]
+                           [--videos CLIPS] [--classes A,B] [--rounds 3] [--cold]
 
 Needs the programs and the Python packages of the other loaders. A loader that is not installed gets
 a row that says so.
 
     sudo apt-get install libturbojpeg0-dev libopencv-dev pkg-config      # for FFCV
+    sudo apt-get install ffmpeg                                          # for torchcodec
     python3 -m venv venv
-    venv/bin/pip install torch torchvision webdataset litdata mosaicml-streaming ffcv \\
-        nvidia-dali-cuda130
+    venv/bin/pip install torch torchvision webdataset litdata mosaicml-streaming \\
+        nvidia-dali-cuda130 spdl grain torchcodec pylance
+    venv/bin/pip install --no-deps ffcv          # opencv-python-headless serves as well as opencv-python
+    venv/bin/pip install numba opencv-python-headless tqdm psutil terminaltables fastargs assertpy \\
+        pytorch-pfn-extras
+    venv/bin/pip install ./python                                        # clipshard
     cargo build --release -p ucfpack -p ucftrain
     venv/bin/python scripts/bench_peers.py --tree TREE --lists LISTS --stream flow
 
@@ -47,7 +52,8 @@ import time
 from peers import measure
 from peers.job import Job
 
-MODULES = ["ours", "pil_files", "ffcv_beton", "webdataset_tar", "litdata_chunks", "mosaic_mds", "dali_cpu"]
+MODULES = ["ours", "clipshard_python", "pil_files", "ffcv_beton", "webdataset_tar", "litdata_chunks", "mosaic_mds"]
+MODULES += ["dali_cpu", "spdl_threads", "grain_records", "lance_rows", "torchcodec_videos"]
 PEERS = [importlib.import_module(f"peers.{name}") for name in MODULES]
 # Pairs of subjects whose ratio of speed, or of size, is printed.
 SPEED_RATIOS = {
@@ -56,8 +62,25 @@ SPEED_RATIOS = {
         ("ours zstd", "WebDataset"),
         ("ours lz4", "FFCV raw"),
         ("ours raw", "FFCV raw"),
+        ("ours zstd, Python", "ours zstd"),
+        ("ours lz4, Python", "ours lz4"),
+        ("ours raw, Python", "ours raw"),
+        ("ours zstd, Python", "PIL files"),
+        ("ours lz4, Python", "FFCV raw"),
+        ("ours raw, Python", "FFCV raw"),
+        ("ours zstd, Python", "SPDL"),
+        ("ours zstd, DataLoader", "PIL files"),
     ],
-    "rgb": [("ours jpeg", "FFCV jpg"), ("ours jpeg", "PIL files")],
+    "rgb": [
+        ("ours jpeg", "FFCV jpg"),
+        ("ours jpeg", "PIL files"),
+        ("ours jpeg, Python", "ours jpeg"),
+        ("ours jpeg, Python", "PIL files"),
+        ("ours jpeg, Python", "FFCV jpg"),
+        ("ours jpeg, Python", "SPDL"),
+        ("ours jpeg, DataLoader", "PIL files"),
+        ("ours jpeg, Python", "torchcodec"),
+    ],
 }
 SIZE_RATIOS = {"flow": [("FFCV raw", "ours zstd")], "rgb": [("FFCV jpg", "ours jpeg")]}
 
@@ -65,7 +88,8 @@ SIZE_RATIOS = {"flow": [("FFCV raw", "ours zstd")], "rgb": [("FFCV jpg", "ours j
 class Subject:
     def __init__(self, peer, name, note, args):
         self.peer, self.name, self.note = peer, name, note
-        self.place = pathlib.Path(args.work) / args.stream / name.replace(" ", "-")
+        data_of = getattr(peer, "data_of", lambda name: name)(name)
+        self.place = pathlib.Path(args.work) / args.stream / data_of.replace(" ", "-")
         self.folder = str(self.place / "data")
         self.failed, self.rounds = None, {"warm": [], "cold": []}
 
@@ -159,14 +183,14 @@ def inner(what, name, given, folder):
 
 def table(subjects, job, cold):
     reference = next((s for s in subjects if s.name == "PIL files" and s.rounds["warm"]), None)
-    head = f"{'':15}{'samples/s':>11}{'lowest':>8}{'highest':>8}" + (f"{'x PIL':>8}" if reference else "")
+    head = f"{'':22}{'samples/s':>11}{'lowest':>8}{'highest':>8}" + (f"{'x PIL':>8}" if reference else "")
     print(head + f"{'disk':>11}{'memory':>10}{'own':>10}" + (f"{'cold':>10}{'read':>10}" if cold else ""))
     for subject in subjects:
         if subject.failed or not subject.rounds["warm"]:
-            print(f"{subject.name:15}{'-':>11}  {subject.failed}")
+            print(f"{subject.name:22}{'-':>11}  {subject.failed}")
             continue
         rates = [found["samples"] / found["seconds"] for found in subject.rounds["warm"]]
-        row = f"{subject.name:15}{subject.rate('warm'):11,.0f}{min(rates):8,.0f}{max(rates):8,.0f}"
+        row = f"{subject.name:22}{subject.rate('warm'):11,.0f}{min(rates):8,.0f}{max(rates):8,.0f}"
         if reference:
             row += f"{subject.rate('warm') / reference.rate('warm'):8.2f}"
         memory, own = (subject.median("warm", name) / 1e6 for name in ("memory", "own"))
@@ -217,13 +241,14 @@ def main():
     programs = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release")
     parser.add_argument("--tree", required=True, help="frame tree in the feichtenhofer layout")
     parser.add_argument("--lists", required=True, help="folder of the split lists")
+    parser.add_argument("--videos", help="folder of the original videos, at any depth, for torchcodec")
     parser.add_argument("--classes", help="classes to use, separated by commas [default: all]")
     parser.add_argument("--stream", choices=["flow", "rgb"], default="flow", help="stream to load [default: flow]")
     parser.add_argument("--threads", type=int, default=threads, help=f"threads or workers [default: {threads}]")
     parser.add_argument("--batch", type=int, help="samples per batch [default: 32 for flow, 25 for rgb]")
     parser.add_argument("--seconds", type=float, default=5, help="seconds per measurement [default: 5]")
     parser.add_argument("--rounds", type=int, default=3, help="measurements per loader [default: 3]")
-    parser.add_argument("--only", help="start of the names of loaders to measure, for example ours,FFCV")
+    parser.add_argument("--only", help="parts of the names of loaders to measure, for example ours,FFCV")
     parser.add_argument("--cold", action="store_true", help="measure also with an empty page cache")
     parser.add_argument("--prepare", action="store_true", help="make all data again, and measure nothing")
     parser.add_argument("--work", default="bench-peers", help="folder for the loaders' data [default: bench-peers]")
@@ -233,11 +258,14 @@ def main():
     args.batch = args.batch or {"flow": 32, "rgb": 25}[args.stream]
     args.work = os.path.abspath(args.work)
     job = Job.of(args)
-    wanted = tuple(args.only.lower().split(",")) if args.only else ("",)
+    wanted = args.only.lower().split(",") if args.only else [""]
     subjects = [Subject(peer, name, note, args) for peer in PEERS for name, note in peer.SUBJECTS[args.stream].items()]
-    subjects = [subject for subject in subjects if subject.name.lower().startswith(wanted)]
+    subjects = [subject for subject in subjects if any(part in subject.name.lower() for part in wanted)]
+    made = set()
     for subject in subjects:
-        subject.prepare(job, args.prepare)
+        # Subjects may share their data.
+        subject.prepare(job, args.prepare and subject.place not in made)
+        made.add(subject.place)
     if args.prepare:
         return
     for temperature in ["warm", "cold"] if args.cold else ["warm"]:

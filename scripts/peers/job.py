@@ -30,6 +30,7 @@ class Job:
     tree: str
     bin: str
     lists: str
+    videos: str | None
     clips: list
     test_clip: Clip
 
@@ -44,7 +45,9 @@ class Job:
         # ucftrain requires a test clip. The shortest one adds the least data.
         test_clip = min(found[1], key=lambda clip: clip.rgb)
         tree, lists, programs = (os.path.abspath(path) for path in (args.tree, args.lists, args.bin))
-        return cls(args.stream, args.batch, args.threads, args.seconds, tree, programs, lists, found[0], test_clip)
+        videos = args.videos and os.path.abspath(args.videos)
+        fixed = (args.stream, args.batch, args.threads, args.seconds, tree, programs, lists, videos)
+        return cls(*fixed, found[0], test_clip)
 
     def save(self, path):
         pathlib.Path(path).write_text(json.dumps(dataclasses.asdict(self)))
