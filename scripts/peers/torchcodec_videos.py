@@ -1,6 +1,6 @@
 """torchcodec: decodes the original videos at random positions, with PyTorch's DataLoader.
 
-This is how people train who keep their videos. There is no flow in a video, so the subject exists
+People who keep their videos train in this way. There is no flow in a video, so the subject exists
 for RGB only. A sample is a random frame of a video, scaled to a shorter side of 256 pixels like the
 frames of the tree, then a random crop, mirrored half of the time. The decoder scales the frame,
 with its own transform. Each worker keeps the decoder of each video open: a new decoder per sample
