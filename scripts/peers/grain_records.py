@@ -1,9 +1,10 @@
 """Grain: ArrayRecord files of the original JPEGs, decoded with PIL.
 
 The pipeline is the one of Grain's documentation: MapDataset from an ArrayRecordDataSource, a global
-shuffle, random transformations with Grain's generator, batches, and worker processes. A record is
-one JPEG (RGB), or the 20 planes of a stack (flow). Records form groups of one, because random access
-decodes a whole group.
+shuffle, random transformations with Grain's generator, and batches. For code that releases Python's
+global lock, as PIL does in part, it recommends threads; for other code, processes. Both are measured.
+A record is one JPEG (RGB), or the 20 planes of a stack (flow). Records form groups of one, because
+random access decodes a whole group.
 """
 
 import glob
@@ -12,9 +13,15 @@ import pickle
 import random
 
 from . import pixels
-from .job import SAMPLES
 
-SUBJECTS = {"flow": {"Grain": "windows that do not overlap"}, "rgb": {"Grain": ""}}
+SUBJECTS = {
+    "flow": {f"Grain {kind}": "windows that do not overlap" for kind in ("threads", "processes")},
+    "rgb": {"Grain threads": "", "Grain processes": ""},
+}
+
+
+def data_of(name):
+    return "Grain"
 
 
 def prepare(job, name, folder):
@@ -32,7 +39,7 @@ def prepare(job, name, folder):
 
 
 def decode(record, generator, job):
-    """Decodes one record. Grain's generator decides the random crop, so that the order of workers does not matter."""
+    """Decodes one record. Grain's generator seeds the random crop."""
     random.seed(int(generator.integers(1 << 62)))
     return pixels.sample(job, pickle.loads(record))
 
@@ -49,10 +56,14 @@ def batches(job, name, folder):
     import grain
 
     source = grain.sources.ArrayRecordDataSource(sorted(glob.glob(os.path.join(folder, "*.array_record"))))
-    data = grain.MapDataset.source(source).seed(7).shuffle().repeat(job.passes(SAMPLES // 10))
+    data = grain.MapDataset.source(source).seed(7).shuffle().repeat(job.passes(job.count()))
     data = data.random_map(Decode(job)).batch(job.batch, drop_remainder=True)
-    # PIL decodes one image at a time in each process. More threads only compete for the interpreter.
-    data = data.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2))
-    workers = grain.multiprocessing.MultiprocessingOptions(num_workers=job.threads, per_worker_buffer_size=2)
+    if name == "Grain threads":
+        # Each thread makes whole batches.
+        options = grain.ReadOptions(num_threads=job.threads, prefetch_buffer_size=2 * job.threads)
+        data = data.to_iter_dataset(options)
+    else:
+        options = grain.multiprocessing.MultiprocessingOptions(num_workers=job.threads, per_worker_buffer_size=2)
+        data = data.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)).mp_prefetch(options)
     while True:
-        yield from data.mp_prefetch(workers)
+        yield from data
