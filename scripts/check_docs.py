@@ -9,7 +9,8 @@ Each page runs in a new folder with `ucfpack`, `ucftrain` and `scripts/` in reac
 * ```sh runs with bash. ```sh no-run is shown only: it needs a network, hours, or a cluster.
 * ```text directly after ```sh is the output. Every line must appear, in this order. Numbers and blanks may differ. Each
   line of standard output must be shown, unless the block has a line `...`.
-* ```python runs with the Python of scripts/python_env.sh, or with $CLIPSHARD_PYTHON.
+* ```python runs with the Python of scripts/python_env.sh, or with $CLIPSHARD_PYTHON. The packages of
+  scripts/pytest_env.sh can be imported, and `clipshard`, whose wheel is built when a block first imports it.
 * ```text with `error:` elsewhere in docs/ quotes a message. A snapshot in tests/snapshots must have it; `...` stands
   for any text. ```text no-check is not compared.
 * <!-- setup ... --> holds commands that prepare stand-ins and are not shown. They may use scripts/docs_setup.sh.
@@ -161,6 +162,20 @@ def output_fault(shown, stdout, merged):
 class Runner:
     def __init__(self, programs, python, write):
         self.programs, self.python, self.write = programs, python, write
+        self.packages = None
+
+    def python_path(self):
+        """Returns the folders of Python packages for a block that imports the package `clipshard`."""
+        if self.packages is None:
+            self.packages = tempfile.TemporaryDirectory(prefix="docs-python-")
+            folder = Path(self.packages.name)
+            subprocess.run([ROOT / "scripts/python_wheel.sh", "--dev", folder], check=True)
+            [wheel] = folder.glob("*.whl")
+            install = [self.python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
+            subprocess.run([*install, folder / "site", wheel], check=True)
+            tests = subprocess.run([ROOT / "scripts/pytest_env.sh"], check=True, capture_output=True, text=True)
+            self.folders = [str(folder / "site"), *tests.stdout.split()]
+        return self.folders
 
     def page(self, path):
         """Runs a page; returns its faults."""
@@ -198,7 +213,8 @@ class Runner:
         environment = {**os.environ, "PATH": path, "UCF_BIN": str(self.programs), "COLUMNS": "100", "NO_COLOR": "1"}
         if block.kind == "python":
             command = [self.python, "-c", block.body]
-            environment["PYTHONPATH"] = str(ROOT / "scripts")
+            imports = re.search(r"^\s*(import|from) clipshard\b", block.body, re.MULTILINE)
+            environment["PYTHONPATH"] = ":".join([str(ROOT / "scripts"), *(self.python_path() if imports else [])])
         else:
             begin = f"source {ROOT}/scripts/docs_setup.sh\n" if block.kind == "setup" else ""
             command = ["bash", "-c", f"set -euo pipefail\n{begin}{block.body}"]
