@@ -10,7 +10,8 @@
 # Needs Rust and python3, and all dependencies in cargo's cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-options=(--locked --allow-dirty --workspace --exclude whole-program-tests)
+# The Python package is published as a wheel: scripts/python_wheel.sh.
+options=(--locked --allow-dirty --workspace --exclude whole-program-tests --exclude clipshard-python)
 tested=()
 while [ $# -gt 0 ]; do
   case $1 in
