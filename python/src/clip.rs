@@ -191,8 +191,8 @@ impl Clip {
     }
 
     fn __eq__(&self, other: &Self) -> bool {
-        let (data, others) = (self.dataset.get().data(), other.dataset.get().data());
-        self.number == other.number && self.id() == other.id() && data.dir() == others.dir()
+        let (dataset, others) = (self.dataset.get(), other.dataset.get());
+        self.number == other.number && self.id() == other.id() && dataset.folder() == others.folder()
     }
 
     fn __hash__(&self) -> u64 {

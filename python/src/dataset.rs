@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyMappingProxy, PyString, PyTuple, PyType};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -51,6 +52,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyclass(module = "clipshard", frozen)]
 pub struct Dataset {
     data: Arc<clipshard::Dataset>,
+    /// The folder, also for a process that works in another one.
+    folder: PathBuf,
     access: Access,
     /// The names of the streams to open, if the caller named any.
     opened: Option<Vec<String>>,
@@ -67,6 +70,11 @@ impl Dataset {
 
     pub fn manifest(&self) -> &Manifest {
         self.data.manifest()
+    }
+
+    /// Returns the absolute path of the folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Returns the path for messages.
@@ -146,13 +154,14 @@ impl Dataset {
         };
         let data = Arc::new(py.detach(open).map_err(error::shard)?);
         let (ids, classes, streams) = (PyOnceLock::new(), PyOnceLock::new(), PyOnceLock::new());
-        Ok(Self { data, access, opened, ids, classes, streams })
+        let folder = std::path::absolute(&path).unwrap_or(path);
+        Ok(Self { data, folder, access, opened, ids, classes, streams })
     }
 
     /// The folder, as it was given.
     #[getter]
-    fn path(&self) -> PathBuf {
-        self.data.dir().to_owned()
+    fn path(&self) -> &OsStr {
+        self.data.dir().as_os_str()
     }
 
     /// Name of the dataset, for people.
@@ -309,9 +318,7 @@ impl Dataset {
     /// Pickles the path and the arguments. The copy opens the dataset.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
         let (py, this) = (slf.py(), slf.get());
-        // The copy may be made in a process that works in another folder.
-        let path = std::path::absolute(this.data.dir())?;
-        let arguments = (path.into_os_string(), &this.opened, this.access());
+        let arguments = (this.folder.as_os_str(), &this.opened, this.access());
         Ok((slf.get_type(), arguments.into_pyobject(py)?))
     }
 }
