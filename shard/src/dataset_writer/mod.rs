@@ -9,6 +9,7 @@ mod open;
 mod options;
 mod rewrite;
 mod rotation;
+mod state;
 mod workers;
 
 pub use clip::{Images, NewClip};
