@@ -40,10 +40,8 @@ def batches(job, name, folder):
     if name.endswith("DataLoader"):
         data = pil_files.loader(samples, job, shuffle=True, drop_last=True)
     else:
-        data = clipshard.Loader(samples, batch_size=job.batch, threads=job.threads, seed=7)
+        data = clipshard.Loader(samples, batch_size=job.batch, threads=job.threads, seed=7, drop_last=True)
     while True:
         for batch in data:
-            pixels = batch[job.stream]
-            if len(pixels) == job.batch:
-                # A crop has an axis of one frame.
-                yield pixels[:, 0] if job.stream == "rgb" else pixels
+            # A crop has an axis of one frame.
+            yield batch["flow"] if job.stream == "flow" else batch["rgb"][:, 0]
