@@ -69,8 +69,8 @@ unsafe fn new_array<'py>(
         return Err(error::memory(format!("an array of shape {shape:?} does not fit into memory; read fewer frames")));
     }
     let mut dims: Vec<npy_intp> = shape.iter().map(|&dim| dim as npy_intp).collect();
-    let mut strides: Option<Vec<npy_intp>> = strides.map(|strides| strides.to_vec());
-    let strides = strides.as_mut().map_or(ptr::null_mut(), |strides| strides.as_mut_ptr());
+    let mut strides: Option<Vec<npy_intp>> = strides.map(<[isize]>::to_vec);
+    let strides = strides.as_mut().map_or(ptr::null_mut(), Vec::as_mut_ptr);
     let flags = if data.is_null() { 0 } else { NPY_ARRAY_WRITEABLE };
     // SAFETY: the type objects and numbers are valid, `dims` and `strides` have one number per
     // dimension, and the call takes over the reference to the dtype. The caller guarantees `data`.

@@ -1,4 +1,4 @@
-//! The class `Dataset`: an open dataset, and its streams.
+//! The class `Dataset`: an open dataset.
 //!
 //! A dataset works in the child of a fork as it is: its memory maps and open files are inherited,
 //! records are read without a shared position, and the table of ids, its only lock, is complete
@@ -6,7 +6,8 @@
 
 use crate::arguments::{attributes, names, whole};
 use crate::clip::Clip;
-use crate::{array, error};
+use crate::error;
+use crate::stream::Stream;
 use clipshard::{Access, Manifest, Subset, VerifyDepth};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -287,6 +288,50 @@ impl Dataset {
         PyList::new(slf.py(), numbers.into_iter().map(|number| Clip::new(slf, number)))
     }
 
+    /// Chooses what a model sees of each clip. Returns :class:`Samples`.
+    ///
+    /// >>> train = ds.samples(split="1", subset="train", streams={
+    /// ...     "rgb": cs.Frames(1, crop="random", flip=True), "flow": cs.Stack(10, flip=True)})
+    /// >>> test = ds.samples(split="1", subset="test", streams={"flow": cs.Stack(10)}, per_clip=25)
+    ///
+    /// All streams of a sample start with the same frame, apart from their offsets. Streams with the
+    /// same crop show the same place, and streams with a flip are mirrored together.
+    ///
+    /// Args:
+    ///     streams (dict): for each array its :class:`Frames` or :class:`Stack`. The key is the name
+    ///         of the array, and of the stream.
+    ///     split, subset (str, optional): the clips, as in :meth:`clips`. Default: all clips.
+    ///     ids (sequence of str, optional): ids of the clips, instead of a split.
+    ///     sampling (str, optional): "random" takes one sample per clip from anywhere in it. "uniform"
+    ///         takes `per_clip` samples at equal distances. Default: "random" for the subset train
+    ///         and without a subset, else "uniform".
+    ///     segments (int, optional): random samples show this number of equal parts of the clip, as
+    ///         in Temporal Segment Networks. The arrays get a first axis of this size.
+    ///     per_clip (int, optional): uniform samples per clip. Default: 1, from the middle.
+    ///     short (str): what to do with clips that have fewer frames than a sample spans. "error"
+    ///         raises OptionError, "omit" omits the clips, "loop" shows them again from the first
+    ///         frame, and "hold" repeats the last frame.
+    ///     seed (int, optional): `samples[i]` then depends on seed, epoch and i only. Default:
+    ///         random choices differ at each access. A :class:`Loader` always has a seed.
+    ///     damage (str): "error" raises DamageError for a damaged record, "replace" shows other frames
+    ///         or another clip.
+    ///     repeat (int): shows each clip this number of times per epoch.
+    ///
+    /// Raises:
+    ///     NotFoundError: there is no such stream, split, subset or clip.
+    ///     OptionError: an argument has a wrong value, or a clip has too few frames.
+    #[pyo3(signature = (streams, **options), text_signature = "($self, streams, *, split=None, subset=None, ids=None, \
+         sampling=None, segments=None, per_clip=None, short='error', seed=None, damage='error', repeat=1)")]
+    fn samples<'py>(
+        slf: &Bound<'py, Self>,
+        streams: &Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        // The module `samples` imports this one, so it is called by its name in Python.
+        let make = slf.py().import("clipshard._native")?.getattr("samples")?;
+        make.call((slf, streams), options)
+    }
+
     /// Checks the files of the dataset on all cores. Returns a list with an exception for each
     /// damaged part, which is empty if nothing is damaged.
     ///
@@ -312,7 +357,7 @@ impl Dataset {
 
     fn __repr__(&self) -> String {
         let streams: Vec<&str> = self.manifest().streams.iter().map(|stream| stream.spec.name.as_str()).collect();
-        format!("Dataset({:?}, {} clips, streams {})", self.data.dir(), self.__len__(), streams.join(", "))
+        format!("Dataset({:?}, {} clips, streams {})", self.dir(), self.__len__(), streams.join(", "))
     }
 
     /// Pickles the path and the arguments. The copy opens the dataset.
@@ -344,91 +389,5 @@ impl ClipIterator {
         }
         self.next.store(number + 1, Ordering::Relaxed);
         Some(Clip::new(dataset, number))
-    }
-}
-
-/// A stream of a dataset: one kind of records of every clip, such as "rgb" or "flow".
-///
-/// >>> ds.streams["flow"]
-/// Stream('flow', planes=2, channels=1, dtype=uint8, clips=13320, frames=2470000)
-#[pyclass(module = "clipshard", frozen)]
-pub struct Stream {
-    spec: clipshard::StreamSpec,
-    clips: usize,
-    frames: u64,
-    is_open: bool,
-}
-
-impl Stream {
-    fn new(data: &clipshard::Dataset, spec: &clipshard::StreamSpec) -> Self {
-        let frames = data.manifest().clips.iter().filter_map(|clip| clip.frames.get(&spec.name));
-        let (clips, frames) = frames.fold((0, 0), |(clips, all), &frames| (clips + 1, all + u64::from(frames)));
-        Self { spec: spec.clone(), clips, frames, is_open: data.is_open(&spec.name) }
-    }
-}
-
-#[pymethods]
-impl Stream {
-    /// Name of the stream.
-    #[getter]
-    fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    /// Records per frame: 1 for RGB; 2 for flow, x then y.
-    #[getter]
-    fn planes(&self) -> u8 {
-        self.spec.planes
-    }
-
-    /// Channels of each image: 3 for RGB, 1 for a plane of flow; None for arrays.
-    #[getter]
-    fn channels(&self) -> Option<u8> {
-        self.spec.array.is_none().then_some(self.spec.channels)
-    }
-
-    /// Sizes of the dimensions after the first, if the records are arrays; None for images.
-    #[getter]
-    fn array<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.spec.array.as_ref().map(|inner| PyTuple::new(py, inner)).transpose()
-    }
-
-    /// Type of the samples: a numpy.dtype.
-    #[getter]
-    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, numpy::PyArrayDescr>> {
-        array::dtype(py, self.spec.samples)
-    }
-
-    /// Number of clips that have frames in this stream.
-    #[getter]
-    fn clips(&self) -> usize {
-        self.clips
-    }
-
-    /// Number of frames of all clips.
-    #[getter]
-    fn frames(&self) -> u64 {
-        self.frames
-    }
-
-    /// Whether the dataset was opened with this stream.
-    #[getter]
-    fn is_open(&self) -> bool {
-        self.is_open
-    }
-
-    fn __repr__(&self) -> String {
-        let form = match &self.spec.array {
-            None => format!("channels={}", self.spec.channels),
-            Some(inner) => format!("array={inner:?}"),
-        };
-        format!(
-            "Stream('{}', planes={}, {form}, dtype={}, clips={}, frames={})",
-            self.spec.name,
-            self.spec.planes,
-            array::type_name(self.spec.samples),
-            self.clips,
-            self.frames
-        )
     }
 }

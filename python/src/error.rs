@@ -119,10 +119,10 @@ pub fn file(action: &str, path: &Path, reason: &io::Error) -> PyErr {
 
 fn os_error(number: Option<i32>, text: String, path: &Path) -> PyErr {
     if let Some(number) = number {
-        return PyOSError::new_err((number, text, path.to_owned()));
+        return PyOSError::new_err((number, text, path.as_os_str().to_owned()));
     }
     let error = PyOSError::new_err(format!("{}: {text}", path.display()));
-    let named = Python::attach(|py| error.value(py).setattr("filename", path));
+    let named = Python::attach(|py| error.value(py).setattr("filename", path.as_os_str()));
     named.err().unwrap_or(error)
 }
 

@@ -2,8 +2,9 @@
 //!
 //! | module | Python classes |
 //! |---|---|
-//! | `dataset` | `Dataset`, `Stream` |
+//! | `dataset` | `Dataset` |
 //! | `clip` | `Clip` |
+//! | `stream` | `Stream` |
 //! | `samples` | `Frames`, `Stack`, `Samples` |
 //! | `loader` | `Loader` |
 //! | `writer` | `Writer`, `Jpeg`, `Zstd`, `Lz4`, `Raw` |
@@ -11,6 +12,8 @@
 //! `read` decodes frames, `array` makes numpy arrays, `arguments` reads arguments, `error` makes
 //! exceptions, and `process` handles forks.
 #![allow(missing_debug_implementations, reason = "Python prints these types with their `__repr__`")]
+#![allow(unnameable_types, reason = "no other crate uses this one")]
+#![allow(clippy::doc_link_with_quotes, clippy::doc_markdown, reason = "docstrings have examples in Python")]
 
 mod arguments;
 mod array;
@@ -19,6 +22,7 @@ mod dataset;
 mod error;
 mod process;
 mod read;
+mod stream;
 mod writer;
 
 use pyo3::prelude::*;

@@ -31,3 +31,13 @@ impl<T> PerProcess<T> {
         Ok(Arc::clone(&current.1))
     }
 }
+
+impl<T> Drop for PerProcess<T> {
+    /// Leaks the value if it belongs to the parent process.
+    fn drop(&mut self) {
+        let (process, value) = self.current.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if *process != std::process::id() {
+            std::mem::forget(Arc::clone(value));
+        }
+    }
+}
