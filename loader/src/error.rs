@@ -32,9 +32,9 @@ pub enum Error {
     /// All training clips belong to the groups to hold out.
     #[error("all training clips belong to the groups to hold out; hold out fewer groups")]
     NothingToTrain,
-    /// The records of a stream are arrays, or images of samples other than u8.
+    /// The records of a stream are arrays.
     #[error(
-        "{}: the records of stream {stream} are {form}, but a loader needs u8 images; use another stream",
+        "{}: the records of stream {stream} are {form}, but a loader needs images; use another stream",
         .dir.display()
     )]
     NotImages {
@@ -42,7 +42,7 @@ pub enum Error {
         dir: PathBuf,
         /// Name of the stream.
         stream: String,
-        /// Form of the records, such as `u16 images of 1 channel`.
+        /// Form of the records, such as `f32 arrays [n, 17, 3]`.
         form: String,
     },
     /// A clip has fewer frames than a view needs.

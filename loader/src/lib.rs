@@ -20,11 +20,11 @@
 //! Batch                               the bytes of some samples, in order
 //! ```
 //!
-//! * A [`View`] is one frame of a stream, or a stack of consecutive frames, each as a square of
-//!   pixels.
-//! * A sample holds one or more views. [`TrainSamples`] draws them at random from the whole clip,
-//!   and each clip is one sample of an epoch. [`TestSamples`] takes the same number of samples from
-//!   each clip, at fixed places.
+//! * A [`View`] shows frames of a stream, each as a square of pixels: one frame, consecutive frames,
+//!   or every `stride`th frame.
+//! * A sample has one part per view, for example RGB frames and optical flow of the same moment.
+//!   [`TrainSamples`] draws the moment at random, and each clip is one sample of an epoch.
+//!   [`TestSamples`] takes the same number of samples from each clip, at fixed places.
 //! * A [`Loader`] is an iterator over [`Batch`]es. A batch owns its memory until you drop it.
 //!
 //! # Train on RGB frames
@@ -38,13 +38,13 @@
 //! # let folder = synthetic::synthetic_dataset();
 //! # let dir = folder.path();
 //! let data = Arc::new(Dataset::open(dir)?);
-//! let view = View::frame("rgb").side(32);
+//! let view = View::frame("rgb").side(32).crop(Crop::Random).flip(true);
 //! let split = Split::of(&data, "1", &view)?;
 //!
 //! // Three frames per clip, one from each third. Each is a random crop of 32 x 32 pixels, mirrored half of the time.
-//! let options = TrainOptions::new().sampling(Sampling::Segments).segments(3).crop(Crop::Random).flip(true).seed(7);
+//! let options = TrainOptions::new().sampling(Sampling::Segments).segments(3).seed(7);
 //! let epoch = Arc::new(TrainSamples::new(&data, split.train, &view, options)?);
-//! assert_eq!(epoch.shape(), [3, 1, 1, 32, 32, 3]); // views, frames, planes, height, width, channels
+//! assert_eq!(epoch.shape(), [3, 1, 1, 32, 32, 3]); // segments, frames, planes, height, width, channels
 //!
 //! for batch in Loader::builder(epoch.clone()).batch_size(2).threads(2).start()? {
 //!     let batch = batch?;
@@ -55,6 +55,27 @@
 //! ```
 //!
 //! Make new [`TrainSamples`] for each epoch, with [`TrainOptions::epoch`].
+//!
+//! # Train on several streams
+//!
+//! ```
+//! # use clip_loader::{Crop, Loader, Split, TrainOptions, TrainSamples, View};
+//! # use clipshard::Dataset;
+//! # use std::sync::Arc;
+//! # mod synthetic { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/synthetic/mod.rs")); }
+//! # let folder = synthetic::synthetic_dataset();
+//! # let data = Arc::new(Dataset::open(folder.path())?);
+//! // An RGB frame and ten flow frames that start with it, mirrored together.
+//! let views = [View::frame("rgb").side(32).flip(true), View::stack("flow", 10).side(32).flip(true)];
+//! let clips = Split::of(&data, "1", &views[1])?.train;
+//! let epoch = Arc::new(TrainSamples::of_views(&data, clips, &views, TrainOptions::new())?);
+//! for batch in Loader::builder(epoch).batch_size(2).start()? {
+//!     let batch = batch?;
+//!     let (rgb, flow) = (batch.part(0), batch.part(1));
+//!     assert_eq!(rgb.len() / 3, flow.len() / 20);
+//! }
+//! # Ok::<(), clip_loader::Error>(())
+//! ```
 //!
 //! # Test on stacks of optical flow
 //!
@@ -142,7 +163,7 @@ pub use error::{Error, Result};
 pub use loader::{Batch, Loader, LoaderBuilder};
 pub use pixels::Jitter;
 pub use ring::{Allocate, Heap, SlotMemory};
-pub use samples::{Damage, Samples, TestOptions, TestSamples, TrainOptions, TrainSamples, Worker};
+pub use samples::{Damage, Samples, Short, TestOptions, TestSamples, TrainOptions, TrainSamples, Worker};
 pub use sampling::Sampling;
 pub use share::State;
 pub use split::{Split, SplitClip};

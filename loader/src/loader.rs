@@ -1,7 +1,7 @@
 //! The loader: worker threads that make batches ahead of the consumer.
 
 use crate::read_ahead::read_ahead;
-use crate::ring::{Allocate, Full, Heap, Ring, Shape};
+use crate::ring::{Allocate, Full, Heap, Ring, Shape, SlotMemory};
 use crate::samples::{Samples, Worker};
 use crate::share::{Share, State};
 use crate::work::{Clock, Work};
@@ -9,6 +9,7 @@ use crate::{Error, Result};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ pub struct LoaderBuilder {
     threads: usize,
     slots: usize,
     share: Share,
+    drop_last: bool,
     memory: Box<dyn Allocate>,
 }
 
@@ -53,6 +55,11 @@ impl LoaderBuilder {
         Self { share: Share { rank, world, ..self.share }, ..self }
     }
 
+    /// Sets whether the last batch is omitted if it is not full. The default is false.
+    pub fn drop_last(self, drop_last: bool) -> Self {
+        Self { drop_last, ..self }
+    }
+
     /// Starts with sample number `sample` of the pass instead of the first one.
     pub fn start_at(self, sample: usize) -> Self {
         Self { share: Share { start: sample, ..self.share }, ..self }
@@ -79,7 +86,7 @@ impl LoaderBuilder {
     /// Returns an error if an option has a wrong value, memory is not sufficient, or the system
     /// cannot start a thread.
     pub fn start(self) -> Result<Loader> {
-        let Self { samples, batch_size, threads, slots, share, memory } = self;
+        let Self { samples, batch_size, threads, slots, share, drop_last, memory } = self;
         for (option, value, most) in
             [("batch_size", batch_size, 1 << 30), ("threads", threads, 1 << 14), ("slots", slots, 1 << 14)]
         {
@@ -90,9 +97,10 @@ impl LoaderBuilder {
         if share.rank >= share.world {
             return Err(Error::option("rank", share.rank, format!("below the number of ranks, {}", share.world)));
         }
-        let shape =
-            Shape { samples: share.len(samples.len()), batch_size, sample_bytes: samples.sample_bytes(), slots };
-        let ring = Arc::new(Ring::new(shape, memory)?);
+        let own = share.len(samples.len());
+        let own = if drop_last { own - own % batch_size } else { own };
+        let shape = Shape { samples: own, batch_size, slots };
+        let ring = Arc::new(Ring::new(shape, &samples.part_bytes(), memory)?);
         let reads_ahead = samples.stored_bytes() > 0;
         let mut loader = Loader {
             ring,
@@ -165,7 +173,15 @@ impl Loader {
     pub fn builder(samples: Arc<dyn Samples>) -> LoaderBuilder {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = Share { start: 0, rank: 0, world: 1 };
-        LoaderBuilder { samples, batch_size: 32, threads, slots: SLOTS, share, memory: Box::new(Heap) }
+        LoaderBuilder {
+            samples,
+            batch_size: 32,
+            threads,
+            slots: SLOTS,
+            share,
+            drop_last: false,
+            memory: Box::new(Heap),
+        }
     }
 
     fn spawn(&mut self, name: &str, body: fn(&Ring, &dyn Samples, Share)) -> Result<()> {
@@ -184,9 +200,24 @@ impl Loader {
         let start = Instant::now();
         let full = self.ring.next();
         self.waited += start.elapsed();
-        let Some(full) = full? else { return Ok(None) };
+        Ok(full?.map(|full| self.hand_out(full)))
+    }
+
+    /// Waits for the next batch as [`Loader::next_batch`] does, but at most as long as `limit`. A
+    /// program can then react to signals, for example.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Loader::next_batch`].
+    pub fn poll_batch(&mut self, limit: Duration) -> Result<Poll<Option<Batch>>> {
+        let start = Instant::now();
+        let full = self.ring.poll(limit);
+        self.waited += start.elapsed();
+        Ok(full?.map(|full| full.map(|full| self.hand_out(full))))
+    }
+
+    fn hand_out(&mut self, full: Full) -> Batch {
         self.seen = full.samples.end;
-        Ok(Some(Batch { ring: Arc::clone(&self.ring), share: self.share, full: Some(full) }))
+        Batch { ring: Arc::clone(&self.ring), share: self.share, full: Some(full) }
     }
 
     /// Returns whether [`Loader::next_batch`] would return without waiting.
@@ -276,18 +307,46 @@ impl Batch {
         self.len() == 0
     }
 
-    /// Returns the bytes of all samples, one after the other: `u8` of shape `[samples, ...]`.
+    /// Returns the bytes of the first part of all samples, one after the other: `u8` of shape
+    /// `[samples, ...]`. Samples of a single view have only this part.
     pub fn bytes(&self) -> &[u8] {
-        self.full.as_ref().map_or(&[], |full| full.bytes(self.ring.shape().sample_bytes))
+        self.part(0)
     }
 
-    /// Returns the bytes of sample number `i` of the batch.
+    /// Returns the bytes of part number `part` of all samples, one after the other.
+    ///
+    /// # Panics
+    /// Panics if the samples do not have such a part.
+    pub fn part(&self, part: usize) -> &[u8] {
+        self.full.as_ref().map_or(&[], |full| self.ring.part(full, part))
+    }
+
+    /// Returns the bytes of part number `part` of all samples, to change them in place.
+    ///
+    /// # Panics
+    /// Panics if the samples do not have such a part.
+    pub fn part_mut(&mut self, part: usize) -> &mut [u8] {
+        self.full.as_mut().map_or(&mut [], |full| self.ring.part_mut(full, part))
+    }
+
+    /// Returns the bytes of the first part of sample number `i` of the batch.
     ///
     /// # Panics
     /// Panics if the batch has no sample `i`.
     pub fn sample(&self, i: usize) -> &[u8] {
-        let bytes = self.ring.shape().sample_bytes;
+        let bytes = self.ring.part_bytes(0);
         &self.bytes()[i * bytes..(i + 1) * bytes]
+    }
+
+    /// Takes the memory of the batch out of the loader, which allocates other memory instead.
+    ///
+    /// Use it if a GPU may still copy from the memory after you drop the batch. The parts are at the
+    /// same places as before.
+    ///
+    /// # Errors
+    /// Returns an error if the allocator of the loader does.
+    pub fn detach(mut self) -> Result<Box<dyn SlotMemory>> {
+        self.full.take().map_or(Err(Error::Stopped), |full| self.ring.detach(full))
     }
 }
 

@@ -54,20 +54,19 @@ impl Sampling {
         if self == Self::Seed { STACK } else { 0 }
     }
 
-    /// Draws the first frames of the views of a training sample.
+    /// Draws the first frames of the segments of a training sample. There are `all` possible starts.
     pub(crate) fn train_starts(
         self,
         clip: &SplitClip,
-        frames: u32,
+        (frames, all): (u32, u32),
         segments: usize,
         draws: &mut Draws,
     ) -> [u32; MAX_SEGMENTS] {
         let mut starts = [0; MAX_SEGMENTS];
         match (self, frames) {
             (Self::Seed, 1) => starts[..3].copy_from_slice(&segment_frames(clip.flow_frames, clip.frames, draws)),
-            (Self::Seed, _) => starts[0] = draws.below(count(clip.frames, frames)) as u32,
+            (Self::Seed, _) => starts[0] = draws.below(all.into()) as u32,
             (Self::Segments, _) => {
-                let all = count(clip.frames, frames) as u32;
                 for (part, start) in starts[..segments].iter_mut().enumerate() {
                     *start = part_start(all, segments, part, draws);
                 }
@@ -76,12 +75,12 @@ impl Sampling {
         starts
     }
 
-    /// Returns the first frame of test sample `i` of `samples`.
-    pub(crate) fn test_start(self, clip: &SplitClip, frames: u32, samples: usize, i: usize) -> u32 {
+    /// Returns the first frame of test sample `i` of `samples`. There are `all` possible starts.
+    pub(crate) fn test_start(self, clip: &SplitClip, (frames, all): (u32, u32), samples: usize, i: usize) -> u32 {
         match (self, frames) {
             (Self::Seed, 1) => test_frame(clip.flow_frames, clip.frames, samples, i),
-            (Self::Seed, _) => test_start(clip.frames, frames, samples, i),
-            (Self::Segments, _) => part_middle(count(clip.frames, frames) as u32, samples, i),
+            (Self::Seed, _) => test_start(all.into(), samples, i),
+            (Self::Segments, _) => part_middle(all, samples, i),
         }
     }
 }
@@ -140,8 +139,7 @@ fn test_frame(flow_frames: u32, rgb_frames: u32, samples: usize, i: usize) -> u3
 }
 
 /// Returns the first frame of the stack of test sample `i` of `samples`.
-fn test_start(all: u32, frames: u32, samples: usize, i: usize) -> u32 {
-    let starts = count(all, frames);
+fn test_start(starts: u64, samples: usize, i: usize) -> u32 {
     (i as u64 * test_interval(starts, samples)).min(starts - 1) as u32
 }
 
@@ -155,7 +153,7 @@ mod tests {
 
     fn stack_start(flow_frames: u32, draws: &mut Draws) -> u32 {
         let clip = SplitClip { clip: 0, id: String::new(), label: Some(0), frames: flow_frames, flow_frames };
-        Sampling::Seed.train_starts(&clip, 10, 1, draws)[0]
+        Sampling::Seed.train_starts(&clip, (10, stack_starts(flow_frames)), 1, draws)[0]
     }
 
     #[test]
@@ -184,7 +182,7 @@ mod tests {
                     assert!(stack_start(flow, &mut draws) + 10 <= flow);
                 }
                 for i in 0..19 {
-                    assert!(test_frame(flow, rgb, 19, i) < rgb && test_start(flow, 10, 19, i) + 10 <= flow);
+                    assert!(test_frame(flow, rgb, 19, i) < rgb && test_start(count(flow, 10), 19, i) + 10 <= flow);
                 }
                 for parts in [1, 3, 25] {
                     let mut draws = Draws::new(3, 0, parts as u64);
@@ -200,11 +198,11 @@ mod tests {
     #[test]
     fn test_samples_are_as_far_apart_as_in_the_reference_run() {
         // The interval of 28 frames is 1; that of 200 frames is (200 - 9) / 19 = 10.
-        let starts = |f| [0, 1, 18].map(|i| test_start(f, 10, 19, i));
+        let starts = |f| [0, 1, 18].map(|i| test_start(count(f, 10), 19, i));
         assert_eq!((starts(28), starts(200)), ([0, 1, 18], [0, 10, 180]));
         assert_eq!(test_frame(200, 201, 19, 18), 180);
         // An interval below ten: the stacks overlap.
-        assert_eq!(test_start(198, 10, 19, 1), 9);
+        assert_eq!(test_start(count(198, 10), 19, 1), 9);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Split {
                 _ => continue,
             };
             let Some(clip) = SplitClip::of(data, i, &view.stream) else { continue };
-            let is_long = clip.frames as usize >= view.frames;
+            let is_long = clip.frames as usize >= view.span();
             (if is_long && is_usable(&clip) { listed } else { &mut omitted }).push(clip);
         }
         Ok(Self { train: train.into(), val: val.into(), test: test.into(), omitted: omitted.into() })

@@ -7,7 +7,7 @@ use clip_loader::{
     TestSamples, TrainOptions, TrainSamples, View, Worker,
 };
 use clipshard::{
-    Access, Dataset, Decoder, EncodeOptions, Encoder, ImageSize, Manifest, SampleType, Shape, ShardClip, ShardMetadata,
+    Access, Dataset, Decoder, EncodeOptions, Encoder, Manifest, SampleType, Shape, ShardClip, ShardMetadata,
     ShardWriter, Stream, StreamSpec,
 };
 use std::path::Path;
@@ -31,7 +31,7 @@ fn one_by_one(samples: &dyn Samples) -> Vec<u8> {
     let (mut worker, mut all) = (Worker::default(), Vec::new());
     for i in 0..samples.len() {
         let mut out = vec![0; samples.sample_bytes()];
-        samples.fill(i, &mut worker, None, &mut out).unwrap();
+        samples.fill(i, &mut worker, None, &mut [&mut out]).unwrap();
         all.extend(out);
     }
     all
@@ -53,10 +53,11 @@ fn batches_are_the_samples_in_order_for_any_threads_slots_and_access() {
     let read = Arc::new(Dataset::open_with(folder.path(), Access::Read).unwrap());
     for data in [open(folder.path()), read] {
         let (frame, stack) = (View::frame("rgb").side(30), View::stack("flow", 10).side(32));
-        let options = TrainOptions::new().segments(2).crop(Crop::Corners).flip(true).seed(3).epoch(1);
+        let augmented = |view: &View| view.clone().crop(Crop::Corners).flip(true);
+        let options = TrainOptions::new().segments(2).seed(3).epoch(1);
         let all: [Arc<dyn Samples>; 4] = [
-            training(&data, &frame, options.clone().jitter(0.4)),
-            training(&data, &stack, options),
+            training(&data, &augmented(&frame).jitter(0.4), options.clone()),
+            training(&data, &augmented(&stack), options),
             testing(&data, &frame, TestOptions::new().samples(6).crop(TestCrop::Ten)),
             testing(&data, &stack, TestOptions::new().samples(7).sampling(Sampling::Seed)),
         ];
@@ -158,10 +159,12 @@ fn a_state_of_other_samples_or_behind_the_end_is_refused() {
     let of = |options| Loader::builder(training(&data, &view, options));
     let state = of(TrainOptions::new().seed(1)).start().unwrap().state();
     assert!(of(TrainOptions::new().seed(1)).resume(&state).is_ok());
-    for other in
-        [TrainOptions::new().seed(2), TrainOptions::new().seed(1).epoch(1), TrainOptions::new().seed(1).flip(true)]
-    {
+    for other in [TrainOptions::new().seed(2), TrainOptions::new().seed(1).epoch(1)] {
         assert!(matches!(of(other).resume(&state), Err(Error::OtherSamples)));
+    }
+    for other in [view.clone().flip(true), view.clone().stride(2), view.clone().offset(1)] {
+        let other = Loader::builder(training(&data, &other, TrainOptions::new().seed(1)));
+        assert!(matches!(other.resume(&state), Err(Error::OtherSamples)));
     }
     let far: State = serde_json::from_str(&format!("{{\"samples\":{},\"seen\":6}}", state.samples)).unwrap();
     assert!(matches!(of(TrainOptions::new().seed(1)).resume(&far), Err(Error::BehindTheEnd { seen: 6, samples: 5 })));
@@ -178,9 +181,9 @@ fn options_that_make_no_sense_are_refused_by_name() {
     let new = TrainOptions::new;
     assert_eq!(fault(train(&frame, new().segments(17))), "segments 17 is not between 1 and 16");
     assert_eq!(fault(train(&frame, new().sampling(Sampling::Seed).segments(4))), "segments 4 is not between 1 and 3");
-    assert_eq!(fault(train(&frame, new().jitter(f64::NAN))), "jitter NaN is not between 0 and 1000");
+    assert_eq!(fault(train(&frame.clone().jitter(f64::NAN), new())), "jitter NaN is not between 0 and 1000");
     assert_eq!(fault(train(&frame.clone().side(0), new())), "side 0 is not between 1 and 16384");
-    let small = fault(train(&frame.clone().side(37), new().crop(Crop::Random)));
+    let small = fault(train(&frame.clone().side(37).crop(Crop::Random), new()));
     assert!(small.ends_with("frames of 44x36 are too small to crop 37x37"), "{small}");
     let long = fault(train(&View::stack("rgb", 13), new()));
     assert!(long.contains("has 12 frames, but a view needs 13"), "{long}");
@@ -265,11 +268,8 @@ fn add_stream(dir: &Path, spec: StreamSpec, shape: Shape) {
 }
 
 #[test]
-fn streams_of_other_samples_or_arrays_are_refused_by_name_and_form() {
+fn streams_of_arrays_are_refused_by_name_and_form() {
     let folder = synthetic_dataset();
-    let size = ImageSize { width: 4, height: 3, channels: 1 };
-    let depth = StreamSpec::new("depth", 1, 1).with_samples(SampleType::U16);
-    add_stream(folder.path(), depth, Shape::image(size, SampleType::U16));
     let poses = StreamSpec::arrays("poses", SampleType::F32, &[17, 3]);
     add_stream(folder.path(), poses, Shape::array(&[2, 17, 3], SampleType::F32).unwrap());
     let data = open(folder.path());
@@ -283,11 +283,8 @@ fn streams_of_other_samples_or_arrays_are_refused_by_name_and_form() {
         assert!(!train.is_damage());
         test.replace(&folder.path().display().to_string(), "DIR")
     };
-    let form = |stream, form| {
-        format!("DIR: the records of stream {stream} are {form}, but a loader needs u8 images; use another stream")
-    };
-    assert_eq!(fault("depth"), form("depth", "u16 images of 1 channel"));
-    assert_eq!(fault("poses"), form("poses", "f32 arrays [n, 17, 3]"));
+    let form = "f32 arrays [n, 17, 3], but a loader needs images";
+    assert_eq!(fault("poses"), format!("DIR: the records of stream poses are {form}; use another stream"));
     // The other streams are not affected.
     training(&data, &View::frame("rgb").side(32), TrainOptions::new());
 }
@@ -358,15 +355,15 @@ impl Samples for Numbers {
     fn len(&self) -> usize {
         1000
     }
-    fn sample_bytes(&self) -> usize {
-        3
+    fn part_bytes(&self) -> Vec<usize> {
+        vec![3]
     }
-    fn fill(&self, i: usize, _: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+    fn fill(&self, i: usize, _: &mut Worker, _: Option<&[&[u8]]>, out: &mut [&mut [u8]]) -> Result<()> {
         assert_ne!(Some(i), self.panics_at, "sample {i} panics");
         if Some(i) == self.fails_at {
             return Err(Error::other(format!("sample {i} fails")));
         }
-        out.fill(i as u8);
+        out[0].fill(i as u8);
         Ok(())
     }
 }

@@ -49,6 +49,16 @@ impl Draws {
         bits
     }
 
+    /// Returns the number of draws so far.
+    pub const fn taken(&self) -> u64 {
+        self.next
+    }
+
+    /// Omits draws until `taken` draws have been made. Does nothing if there were as many already.
+    pub fn skip_to(&mut self, taken: u64) {
+        self.next = self.next.max(taken);
+    }
+
     /// Returns an integer in `0..n`, for `n` > 0.
     ///
     /// Uses multiplication without rejection (Lemire 2019). The bias is below n / 2^64.
@@ -111,6 +121,10 @@ mod tests {
     fn draws_equal_the_pure_function_and_cover_their_range() {
         let mut draws = Draws::new(3, 5, 9);
         assert_eq!([draws.bits(), draws.bits()], [bits(3, 5, 9, 0), bits(3, 5, 9, 1)]);
+        assert_eq!(draws.taken(), 2);
+        draws.skip_to(5);
+        draws.skip_to(1);
+        assert_eq!(draws.bits(), bits(3, 5, 9, 5));
         let mut seen = [0_u32; 6];
         for _ in 0..6000 {
             seen[draws.between(2, 7) as usize - 2] += 1;

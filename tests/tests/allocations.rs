@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 
-use clip_loader::{Loader, Result, Samples, Split, Worker};
+use clip_loader::{Loader, Samples, Split};
 use clipshard::{Access, Dataset, ImageSize};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
@@ -40,31 +40,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The same samples several times in a row.
-struct Repeated(Arc<dyn Samples>, usize);
-
-impl Samples for Repeated {
-    fn len(&self) -> usize {
-        self.1 * self.0.len()
-    }
-    fn sample_bytes(&self) -> usize {
-        self.0.sample_bytes()
-    }
-    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
-        self.0.fill(i % self.0.len(), worker, previous, out)
-    }
-    fn run_end(&self, i: usize) -> usize {
-        let before = i / self.0.len() * self.0.len();
-        before + self.0.run_end(i - before)
-    }
-    fn stored_bytes(&self) -> u64 {
-        self.0.stored_bytes()
-    }
-    fn will_need(&self, i: usize) {
-        self.0.will_need(i % self.0.len());
-    }
-}
-
 fn counted(work: impl FnOnce()) -> u64 {
     let before = COUNT.load(Ordering::Relaxed);
     work();
@@ -74,10 +49,10 @@ fn counted(work: impl FnOnce()) -> u64 {
 /// Returns the number of allocations of ten passes: the difference between twenty passes and ten.
 /// Only one decode thread runs, because a second one may have no samples and then has no scratch
 /// memory.
-fn of_ten_passes(samples: &Arc<dyn Samples>) -> u64 {
+fn of_ten_passes(samples: impl Fn(usize) -> Arc<dyn Samples>) -> u64 {
     let passes = |times| {
+        let repeated = samples(times);
         counted(|| {
-            let repeated = Arc::new(Repeated(Arc::clone(samples), times));
             let mut loader = Loader::builder(repeated).batch_size(4).threads(1).start().unwrap();
             while loader.next_batch().unwrap().is_some() {}
         })
@@ -113,14 +88,16 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
                 let Split { train, test, .. } = split(&data, "1", stream).unwrap();
                 let view = View::seed(stream);
                 let training = |side| {
-                    let choices = Choices { seed: 1, ..Choices::default() };
-                    let samples = training_samples(&data, &train, (stream, view, side), choices);
-                    of_ten_passes(&(samples.unwrap() as Arc<dyn Samples>))
+                    of_ten_passes(|repeat| {
+                        let choices = Choices { seed: 1, repeat, ..Choices::default() };
+                        training_samples(&data, &train, (stream, view, side), choices).unwrap()
+                    })
                 };
                 let tested = |side, shares| {
-                    let options = test_options(view).shares_frames(shares);
-                    let samples = test_samples(&data, &test, (stream, side), options);
-                    of_ten_passes(&(samples.unwrap() as Arc<dyn Samples>))
+                    of_ten_passes(|repeat| {
+                        let options = test_options(view).shares_frames(shares).repeat(repeat);
+                        test_samples(&data, &test, (stream, side), options).unwrap()
+                    })
                 };
                 let (testing, alone) = (|side| tested(side, true), |side| tested(side, false));
                 // Flow is stored at 32 pixels. Crops are never resized, whole RGB frames always

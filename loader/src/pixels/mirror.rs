@@ -1,13 +1,21 @@
 //! Mirrors images from left to right.
 #![allow(unsafe_code)]
 
-/// Mirrors rows of `width` pixels of one or three channels in place.
-pub(crate) fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
-    if channels == 1 {
-        return pixels.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-    }
-    for row in pixels.chunks_exact_mut(3 * width) {
-        mirror_rgb(row);
+/// Mirrors rows of `width` pixels of `pixel_bytes` bytes in place.
+pub(crate) fn mirror(pixels: &mut [u8], width: usize, pixel_bytes: usize) {
+    for row in pixels.chunks_exact_mut(width * pixel_bytes) {
+        match pixel_bytes {
+            1 => row.reverse(),
+            2 => row.as_chunks_mut::<2>().0.reverse(),
+            3 => mirror_rgb(row),
+            4 => row.as_chunks_mut::<4>().0.reverse(),
+            6 => row.as_chunks_mut::<6>().0.reverse(),
+            _ => {
+                // Other pixels are rare. Mirroring the bytes turns each pixel round; this turns it back.
+                row.reverse();
+                row.chunks_exact_mut(pixel_bytes).for_each(<[u8]>::reverse);
+            }
+        }
     }
 }
 
@@ -79,6 +87,18 @@ mod tests {
         let mut plane = [1, 2, 3, 4, 5, 6];
         mirror(&mut plane, 3, 1);
         assert_eq!(plane, [3, 2, 1, 6, 5, 4]);
+    }
+
+    #[test]
+    fn pixels_of_any_size_stay_whole() {
+        for bytes in 1..=16 {
+            let pixels: Vec<u8> = (0..2 * 5 * bytes).map(|i| i as u8).collect();
+            let mut found = pixels.clone();
+            mirror(&mut found, 5, bytes);
+            let row = |row: &[u8]| row.chunks_exact(bytes).rev().flatten().copied().collect::<Vec<u8>>();
+            let expected: Vec<u8> = pixels.chunks_exact(5 * bytes).flat_map(row).collect();
+            assert_eq!(found, expected, "{bytes}");
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! out a batch when all of its samples are written. The slot is free again when the consumer drops
 //! the batch.
 //!
+//! A sample has one or more parts. A slot holds the first parts of all its samples, then the second
+//! parts, and so on. Each of these blocks starts at a multiple of 64 bytes.
+//!
 //! The ring knows neither clips nor pixels. Samples and batches are numbered from 0. Batch `b`
 //! starts with sample `b * batch_size`.
 #![allow(unsafe_code)]
@@ -22,18 +25,44 @@ use std::fmt;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-/// The numbers of samples, bytes and slots.
+/// Largest number of parts of a sample.
+pub(crate) const MAX_PARTS: usize = 16;
+
+/// The blocks of a slot start at multiples of this number of bytes.
+const ALIGNMENT: usize = 64;
+
+/// The numbers of samples and slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     /// Number of samples of the pass.
     pub samples: usize,
     /// Number of samples per batch. The last batch holds the rest.
     pub batch_size: usize,
-    /// Number of bytes per sample.
-    pub sample_bytes: usize,
     /// Number of slots.
     pub slots: usize,
+}
+
+/// The bytes of a part of a sample, and where its block starts in a slot.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    start: usize,
+    sample_bytes: usize,
+}
+
+/// Places the blocks of the parts in a slot. Returns them with the number of bytes of a slot, or
+/// `None` if a slot has more bytes than a process can address.
+fn blocks(part_bytes: &[usize], batch_size: usize) -> Option<(Vec<Block>, usize)> {
+    let mut end = 0_usize;
+    let place = |&sample_bytes: &usize| {
+        let start = end.checked_next_multiple_of(ALIGNMENT)?;
+        end = start.checked_add(sample_bytes.checked_mul(batch_size)?)?;
+        Some(Block { start, sample_bytes })
+    };
+    let blocks = part_bytes.iter().map(place).collect::<Option<Vec<_>>>()?;
+    isize::try_from(end).is_ok().then_some((blocks, end))
 }
 
 /// A batch that has a slot and is not yet handed out.
@@ -60,6 +89,8 @@ struct State {
 
 pub(crate) struct Ring {
     shape: Shape,
+    blocks: Vec<Block>,
+    slot_bytes: usize,
     memory: Box<dyn Allocate>,
     state: Mutex<State>,
     changed: Condvar,
@@ -85,8 +116,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ring {
-    /// Allocates the slots.
-    pub fn new(shape: Shape, memory: Box<dyn Allocate>) -> Result<Self> {
+    /// Allocates the slots. `part_bytes` has the bytes per sample of each part.
+    pub fn new(shape: Shape, part_bytes: &[usize], memory: Box<dyn Allocate>) -> Result<Self> {
+        if !(1..=MAX_PARTS).contains(&part_bytes.len()) {
+            return Err(Error::option("parts", part_bytes.len(), format!("between 1 and {MAX_PARTS}")));
+        }
+        let (blocks, slot_bytes) = blocks(part_bytes, shape.batch_size).ok_or_else(|| Error::Memory {
+            bytes: usize::MAX,
+            fault: "a batch has more bytes than a process can address".into(),
+        })?;
         let batches = shape.samples.div_ceil(shape.batch_size);
         let shape = Shape { slots: shape.slots.clamp(1, batches.max(1)), ..shape };
         let state = State {
@@ -99,7 +137,7 @@ impl Ring {
             error: None,
             work: Work::default(),
         };
-        let ring = Self { shape, memory, state: Mutex::new(state), changed: Condvar::new() };
+        let ring = Self { shape, blocks, slot_bytes, memory, state: Mutex::new(state), changed: Condvar::new() };
         for _ in 0..shape.slots {
             let slot = ring.allocate()?;
             lock(&ring.state).free.push(slot);
@@ -112,12 +150,7 @@ impl Ring {
     }
 
     fn allocate(&self) -> Result<Slot> {
-        let bytes = self.shape.batch_size.checked_mul(self.shape.sample_bytes);
-        let bytes = bytes.filter(|bytes| isize::try_from(*bytes).is_ok()).ok_or_else(|| Error::Memory {
-            bytes: usize::MAX,
-            fault: "a batch has more bytes than a process can address".into(),
-        })?;
-        Slot::new(self.memory.allocate(bytes)?, bytes)
+        Slot::new(self.memory.allocate(self.slot_bytes)?, self.slot_bytes)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -163,12 +196,17 @@ impl Ring {
         }
     }
 
-    /// Returns the place of a sample that a run has taken.
-    fn place(&self, sample: usize) -> NonNull<[u8]> {
-        let Shape { batch_size, sample_bytes, .. } = self.shape;
+    /// Returns the places of the parts of a sample that a run has taken.
+    fn places(&self, sample: usize) -> Parts {
+        let batch_size = self.shape.batch_size;
         let state = lock(&self.state);
-        let at = sample % batch_size * sample_bytes;
-        state.open[sample / batch_size - state.front].slot.part(at..at + sample_bytes)
+        let slot = &state.open[sample / batch_size - state.front].slot;
+        let mut places: Parts = [NonNull::slice_from_raw_parts(NonNull::dangling(), 0); MAX_PARTS];
+        for (place, &Block { start, sample_bytes }) in places.iter_mut().zip(&self.blocks) {
+            let at = start + sample % batch_size * sample_bytes;
+            *place = slot.part(at..at + sample_bytes);
+        }
+        places
     }
 
     /// Marks a sample as written.
@@ -205,10 +243,20 @@ impl Ring {
     /// Waits for the next batch. Returns `None` after the last one. Allocates a new slot if the
     /// caller holds all slots.
     pub fn next(&self) -> Result<Option<Full>> {
+        loop {
+            if let Poll::Ready(next) = self.poll(Duration::from_secs(3600))? {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Waits for the next batch as [`Ring::next`] does, but at most as long as `limit`.
+    pub fn poll(&self, limit: Duration) -> Result<Poll<Option<Full>>> {
+        let start = Instant::now();
         let mut state = lock(&self.state);
         loop {
             if self.is_over(&state) {
-                return Ok(None);
+                return Ok(Poll::Ready(None));
             }
             let is_complete = state.open.front().is_some_and(|open| open.missing == 0);
             if is_complete && let Some(Open { slot, .. }) = state.open.pop_front() {
@@ -218,7 +266,7 @@ impl Ring {
                 // `take` computes the length of runs from `held`, so waiting threads must compute
                 // it again.
                 self.changed.notify_all();
-                return Ok(Some(Full { slot, samples }));
+                return Ok(Poll::Ready(Some(Full { slot, samples })));
             }
             if let Some(error) = state.error.take() {
                 return Err(error);
@@ -227,11 +275,16 @@ impl Ring {
                 return Err(Error::Stopped);
             }
             if state.free.is_empty() && state.open.is_empty() {
+                // An allocator may wait for another thread that needs the lock.
+                drop(state);
                 let slot = self.allocate()?;
+                state = lock(&self.state);
                 state.free.push(slot);
                 self.changed.notify_all();
+                continue;
             }
-            state = self.wait(state);
+            let Some(rest) = limit.checked_sub(start.elapsed()) else { return Ok(Poll::Pending) };
+            state = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -241,6 +294,45 @@ impl Ring {
         state.held -= 1;
         state.free.push(full.slot);
         self.changed.notify_all();
+    }
+
+    /// Takes the memory out of a batch that is handed out. The ring gets a new slot in its place.
+    pub fn detach(&self, full: Full) -> Result<Box<dyn SlotMemory>> {
+        let slot = match self.allocate() {
+            Ok(slot) => slot,
+            Err(error) => {
+                self.give_back(full);
+                return Err(error);
+            }
+        };
+        let Full { slot: detached, samples } = full;
+        self.give_back(Full { slot, samples });
+        Ok(detached.into_memory())
+    }
+
+    /// Returns the bytes of part `part` of the samples of a batch that is handed out.
+    pub fn part<'a>(&self, full: &'a Full, part: usize) -> &'a [u8] {
+        let block = self.part_range(full, part);
+        // SAFETY: all samples were written before the batch was handed out. No run gets this slot
+        // before `give_back`, which consumes `full`.
+        unsafe { full.slot.part(block).as_ref() }
+    }
+
+    /// Returns the bytes of part `part` of the samples of a batch that is handed out.
+    pub fn part_mut<'a>(&self, full: &'a mut Full, part: usize) -> &'a mut [u8] {
+        let block = self.part_range(full, part);
+        // SAFETY: see `part`. The result borrows `full` mutably, so nothing else reads the bytes.
+        unsafe { full.slot.part(block).as_mut() }
+    }
+
+    fn part_range(&self, full: &Full, part: usize) -> Range<usize> {
+        let Block { start, sample_bytes } = self.blocks[part];
+        start..start + full.samples.len() * sample_bytes
+    }
+
+    /// Returns the bytes per sample of a part.
+    pub fn part_bytes(&self, part: usize) -> usize {
+        self.blocks[part].sample_bytes
     }
 
     /// Waits until fewer than `ahead` samples before `next` are untaken. Returns the samples to
@@ -269,22 +361,34 @@ impl Ring {
     }
 }
 
+/// The places of the parts of a sample. Those after the last part are empty.
+type Parts = [NonNull<[u8]>; MAX_PARTS];
+
 impl Run<'_> {
     /// Calls `fill` for each sample in order.
     ///
-    /// The arguments are the number of the sample, the bytes of the previous sample of the run, and
-    /// the place to write to. A sample is marked as written only after the next one is written,
-    /// because `fill` reads it then.
-    pub fn fill(self, mut fill: impl FnMut(usize, Option<&[u8]>, &mut [u8]) -> Result<()>) -> Result<()> {
-        let mut previous: Option<NonNull<[u8]>> = None;
+    /// The arguments are the number of the sample, the parts of the previous sample of the run, and
+    /// the places of the parts to write. A sample is marked as written only after the next one is
+    /// written, because `fill` reads it then.
+    pub fn fill(self, mut fill: impl FnMut(usize, Option<&[&[u8]]>, &mut [&mut [u8]]) -> Result<()>) -> Result<()> {
+        let count = self.ring.blocks.len();
+        let mut previous: Option<Parts> = None;
         for sample in self.samples.clone() {
-            let mut place = self.ring.place(sample);
-            // SAFETY: only this run has taken the two samples. Neither is marked as written, so
-            // their slots stay open and nothing else reads or writes them. They are different
-            // samples, so their places do not overlap.
-            let (before, out) = unsafe { (previous.as_ref().map(|bytes| bytes.as_ref()), place.as_mut()) };
-            fill(sample, before, out)?;
-            if previous.replace(place).is_some() {
+            let mut places = self.ring.places(sample);
+            let (mut before, mut out): ([&[u8]; MAX_PARTS], [&mut [u8]; MAX_PARTS]) = Default::default();
+            for (part, place) in places[..count].iter_mut().enumerate() {
+                // SAFETY: only this run has taken the two samples. Neither is marked as written, so
+                // their slots stay open and nothing else reads or writes them. They are different
+                // samples, so their places do not overlap, and neither do the places of parts.
+                unsafe {
+                    out[part] = place.as_mut();
+                    if let Some(previous) = &previous {
+                        before[part] = previous[part].as_ref();
+                    }
+                }
+            }
+            fill(sample, previous.is_some().then_some(&before[..count]), &mut out[..count])?;
+            if previous.replace(places).is_some() {
                 self.ring.written(sample - 1);
             }
         }
@@ -292,15 +396,6 @@ impl Run<'_> {
             self.ring.written(self.samples.end - 1);
         }
         Ok(())
-    }
-}
-
-impl Full {
-    /// Returns the bytes of all samples, one after the other.
-    pub fn bytes(&self, sample_bytes: usize) -> &[u8] {
-        // SAFETY: all samples were written before the batch was handed out. No run gets this slot
-        // before `give_back`, which consumes `self`.
-        unsafe { self.slot.bytes(self.samples.len() * sample_bytes) }
     }
 }
 

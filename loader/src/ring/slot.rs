@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::{Error, Result};
+use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -10,7 +11,7 @@ use std::ptr::NonNull;
 ///
 /// `Vec<u8>` implements it. Implement it for other memory, such as page-locked memory from which a
 /// GPU copies, or a buffer that another language owns.
-pub trait SlotMemory: Send {
+pub trait SlotMemory: Send + Any {
     /// Returns all bytes. The loader calls it once, before it uses the memory.
     ///
     /// The bytes must stay at their address until the memory is dropped. Nothing else may read or
@@ -73,7 +74,7 @@ pub(super) struct Slot {
     len: usize,
 }
 
-// SAFETY: the memory is `Send`. Only `part` and `bytes` give access to the bytes, and their callers
+// SAFETY: the memory is `Send`. Only `part` gives access to the bytes, and its callers
 // make sure that no thread reads bytes while another thread writes them.
 unsafe impl Send for Slot {}
 // SAFETY: see `Send`. A shared slot returns shared slices and raw pointers only.
@@ -105,15 +106,13 @@ impl Slot {
         NonNull::slice_from_raw_parts(unsafe { self.bytes.add(part.start) }, part.len())
     }
 
-    /// Returns the first `len` bytes.
-    ///
-    /// # Safety
-    /// No run may write to the slot during the lifetime of the result.
-    pub unsafe fn bytes(&self, len: usize) -> &[u8] {
-        let part = self.part(0..len);
-        // SAFETY: the bytes live as long as the slot, and the caller guarantees that no run writes
-        // to them.
-        unsafe { part.as_ref() }
+    /// Returns the memory.
+    pub fn into_memory(self) -> Box<dyn SlotMemory> {
+        let memory = self.memory;
+        std::mem::forget(self);
+        // SAFETY: the pointer comes from `Box::into_raw` in `new`, and the forgotten slot does not
+        // drop it.
+        unsafe { Box::from_raw(memory) }
     }
 }
 

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const BYTES: usize = 3;
 
 fn shape(samples: usize, slots: usize) -> Shape {
-    Shape { samples, batch_size: 4, sample_bytes: BYTES, slots }
+    Shape { samples, batch_size: 4, slots }
+}
+
+fn ring(samples: usize, slots: usize) -> Ring {
+    Ring::new(shape(samples, slots), &[BYTES], Box::new(Heap)).unwrap()
 }
 
 /// Starts threads that write the number of each sample, in runs of `run` samples.
@@ -18,8 +22,8 @@ fn writers(ring: &Arc<Ring>, threads: usize, run: usize) -> Vec<std::thread::Joi
             while let Some(taken) = ring.take(|i| (i / run + 1) * run) {
                 let filled = taken.fill(|i, previous, out| {
                     // Within a run, the bytes of the previous sample are available.
-                    assert!(previous.is_none_or(|previous| previous == [i as u8 - 1; BYTES]));
-                    out.fill(i as u8);
+                    assert!(previous.is_none_or(|previous| previous == [[i as u8 - 1; BYTES]]));
+                    out[0].fill(i as u8);
                     Ok(())
                 });
                 filled.unwrap();
@@ -45,12 +49,12 @@ fn batches_come_in_order_for_any_number_of_threads_and_slots() {
     for run in [1, 3, 19] {
         for threads in [1, 2, 5] {
             for slots in [1, 2, 3, 100] {
-                let ring = Arc::new(Ring::new(shape(samples, slots), Box::new(Heap)).unwrap());
+                let ring = Arc::new(ring(samples, slots));
                 let threads = writers(&ring, threads, run);
                 let mut seen = 0;
                 while let Some(full) = ring.next().unwrap() {
                     assert_eq!(full.samples, seen..(seen + 4).min(samples));
-                    assert_eq!(full.bytes(BYTES), expected(full.samples.clone()));
+                    assert_eq!(ring.part(&full, 0), expected(full.samples.clone()));
                     seen = full.samples.end;
                     ring.give_back(full);
                 }
@@ -63,7 +67,7 @@ fn batches_come_in_order_for_any_number_of_threads_and_slots() {
 
 #[test]
 fn batches_that_are_held_keep_their_bytes_and_the_ring_grows() {
-    let ring = Arc::new(Ring::new(shape(30, 2), Box::new(Heap)).unwrap());
+    let ring = Arc::new(ring(30, 2));
     let threads = writers(&ring, 2, 5);
     let mut held = Vec::new();
     while let Some(full) = ring.next().unwrap() {
@@ -72,7 +76,7 @@ fn batches_that_are_held_keep_their_bytes_and_the_ring_grows() {
     assert_eq!(held.len(), 8);
     // The batches are given back in reverse order.
     for full in held.into_iter().rev() {
-        assert_eq!(full.bytes(BYTES), expected(full.samples.clone()));
+        assert_eq!(ring.part(&full, 0), expected(full.samples.clone()));
         ring.give_back(full);
     }
     join(threads);
@@ -80,22 +84,22 @@ fn batches_that_are_held_keep_their_bytes_and_the_ring_grows() {
 
 #[test]
 fn a_batch_that_is_kept_costs_its_slot_only() {
-    let ring = Arc::new(Ring::new(shape(40, 3), Box::new(Heap)).unwrap());
+    let ring = Arc::new(ring(40, 3));
     let threads = writers(&ring, 2, 7);
     let first = ring.next().unwrap().unwrap();
     let mut batches = 1;
     while let Some(full) = ring.next().unwrap() {
-        assert_eq!(full.bytes(BYTES), expected(full.samples.clone()));
+        assert_eq!(ring.part(&full, 0), expected(full.samples.clone()));
         ring.give_back(full);
         batches += 1;
     }
-    assert_eq!((batches, first.bytes(BYTES)), (10, &*expected(0..4)));
+    assert_eq!((batches, ring.part(&first, 0)), (10, &*expected(0..4)));
     join(threads);
 }
 
 #[test]
 fn writers_wait_until_slots_are_free() {
-    let ring = Arc::new(Ring::new(shape(4000, 2), Box::new(Heap)).unwrap());
+    let ring = Arc::new(ring(4000, 2));
     let written = Arc::new(AtomicUsize::new(0));
     let thread = std::thread::spawn({
         let (ring, written) = (Arc::clone(&ring), Arc::clone(&written));
@@ -124,7 +128,7 @@ fn writers_wait_until_slots_are_free() {
 
 #[test]
 fn an_error_comes_after_the_batches_before_it() {
-    let ring = Ring::new(shape(12, 3), Box::new(Heap)).unwrap();
+    let ring = ring(12, 3);
     ring.take(|_| 4).unwrap().fill(|_, _, _| Ok(())).unwrap();
     ring.fail(Error::NothingToTrain);
     ring.fail(Error::Stopped);
@@ -142,16 +146,88 @@ fn memory_that_is_too_small_or_absent_is_an_error() {
             Ok(Box::new(vec![0; bytes - 1]))
         }
     }
-    assert!(matches!(Ring::new(shape(5, 2), Box::new(Small)), Err(Error::Memory { bytes: 12, .. })));
-    let huge = |sample_bytes| Ring::new(Shape { sample_bytes, ..shape(5, 2) }, Box::new(Heap));
-    assert!(matches!(huge(usize::MAX / 2), Err(Error::Memory { .. })));
+    assert!(matches!(Ring::new(shape(5, 2), &[BYTES], Box::new(Small)), Err(Error::Memory { bytes: 12, .. })));
+    let huge = |part_bytes: &[usize]| Ring::new(shape(5, 2), part_bytes, Box::new(Heap));
+    assert!(matches!(huge(&[usize::MAX / 2]), Err(Error::Memory { .. })));
+    assert!(matches!(huge(&[isize::MAX as usize / 5, isize::MAX as usize / 5]), Err(Error::Memory { .. })));
+    assert!(matches!(huge(&[]), Err(Error::Option { .. })));
+    assert!(matches!(huge(&[1; MAX_PARTS + 1]), Err(Error::Option { .. })));
     // Miri aborts if memory is exhausted.
     #[cfg(not(miri))]
-    assert!(matches!(huge(isize::MAX as usize / 4), Err(Error::Memory { .. })));
+    assert!(matches!(huge(&[isize::MAX as usize / 4]), Err(Error::Memory { .. })));
 }
 
 #[test]
 fn a_pass_without_samples_is_over_at_once() {
-    let ring = Ring::new(shape(0, 3), Box::new(Heap)).unwrap();
+    let ring = ring(0, 3);
     assert!(ring.is_ready() && ring.take(|i| i + 1).is_none() && ring.next().unwrap().is_none());
+}
+
+#[test]
+fn parts_of_samples_are_separate_aligned_blocks() {
+    let ring = Arc::new(Ring::new(shape(10, 2), &[3, 1, 70], Box::new(Heap)).unwrap());
+    let writer = std::thread::spawn({
+        let ring = Arc::clone(&ring);
+        move || {
+            while let Some(run) = ring.take(|i| i + 3) {
+                run.fill(|i, previous, out| {
+                    if let Some(previous) = previous {
+                        assert_eq!(previous[2], [20 + i as u8 - 1; 70]);
+                    }
+                    for (part, out) in out.iter_mut().enumerate() {
+                        out.fill(10 * part as u8 + i as u8);
+                    }
+                    Ok(())
+                })
+                .unwrap();
+            }
+        }
+    });
+    let mut seen = 0;
+    while let Some(mut full) = ring.next().unwrap() {
+        for (part, bytes) in [3, 1, 70].into_iter().enumerate() {
+            let expected: Vec<u8> = full.samples.clone().flat_map(|i| vec![10 * part as u8 + i as u8; bytes]).collect();
+            assert_eq!(ring.part(&full, part), expected);
+        }
+        let starts = [0, 1, 2].map(|part| ring.part(&full, part).as_ptr().addr());
+        assert_eq!([starts[1] - starts[0], starts[2] - starts[1]], [64, 64]);
+        ring.part_mut(&mut full, 1).fill(9);
+        assert_eq!(ring.part(&full, 1), vec![9; full.samples.len()]);
+        seen += full.samples.len();
+        ring.give_back(full);
+    }
+    assert_eq!(seen, 10);
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_detached_batch_keeps_its_memory_and_the_ring_has_as_many_slots_as_before() {
+    let ring = Arc::new(ring(40, 2));
+    let threads = writers(&ring, 2, 5);
+    let mut detached = Vec::new();
+    while let Some(full) = ring.next().unwrap() {
+        let samples = full.samples.clone();
+        detached.push((samples, ring.detach(full).unwrap()));
+    }
+    join(threads);
+    assert_eq!(detached.len(), 10);
+    for (samples, mut memory) in detached {
+        assert_eq!(memory.bytes_mut().unwrap()[..samples.len() * BYTES], expected(samples));
+    }
+}
+
+#[test]
+fn waiting_for_a_batch_has_a_limit() {
+    let ring = Arc::new(ring(8, 2));
+    let start = Instant::now();
+    assert!(matches!(ring.poll(Duration::from_millis(20)), Ok(Poll::Pending)));
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    join(writers(&ring, 1, 1));
+    let first = match ring.poll(Duration::ZERO) {
+        Ok(Poll::Ready(Some(full))) => full,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(first.samples, 0..4);
+    assert!(matches!(ring.poll(Duration::ZERO), Ok(Poll::Ready(Some(_)))));
+    assert!(matches!(ring.poll(Duration::ZERO), Ok(Poll::Ready(None))));
 }

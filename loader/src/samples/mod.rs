@@ -1,12 +1,15 @@
 //! The samples of a pass, and how they are decoded from records.
 
 mod damage;
+mod reader;
 mod render;
+mod short;
 mod test;
 mod train;
 
 pub use damage::Damage;
 pub use render::Worker;
+pub use short::Short;
 pub use test::{TestOptions, TestSamples};
 pub use train::{TrainOptions, TrainSamples};
 
@@ -27,11 +30,11 @@ use crate::Result;
 ///     fn len(&self) -> usize {
 ///         5
 ///     }
-///     fn sample_bytes(&self) -> usize {
-///         1
+///     fn part_bytes(&self) -> Vec<usize> {
+///         vec![1]
 ///     }
-///     fn fill(&self, i: usize, _: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
-///         out.fill((i * i) as u8);
+///     fn fill(&self, i: usize, _: &mut Worker, _: Option<&[&[u8]]>, out: &mut [&mut [u8]]) -> Result<()> {
+///         out[0].fill((i * i) as u8);
 ///         Ok(())
 ///     }
 /// }
@@ -51,17 +54,23 @@ pub trait Samples: Send + Sync {
         self.len() == 0
     }
 
-    /// Returns the number of bytes per sample. All samples have the same number.
-    fn sample_bytes(&self) -> usize;
+    /// Returns the number of bytes per sample of each part: for [`TrainSamples`] and
+    /// [`TestSamples`], of each view. All samples have the same numbers. A sample has 1 to 16 parts.
+    fn part_bytes(&self) -> Vec<usize>;
 
-    /// Writes sample number `i` to `out`, which has [`Samples::sample_bytes`] bytes.
+    /// Returns the number of bytes per sample, of all parts together.
+    fn sample_bytes(&self) -> usize {
+        self.part_bytes().iter().sum()
+    }
+
+    /// Writes sample number `i` to `out`, one slice of [`Samples::part_bytes`] bytes per part.
     ///
     /// The result must depend on `i` only, because threads write samples in any order. `previous`
-    /// holds the bytes of sample `i - 1` if the same thread has just written it.
+    /// holds the parts of sample `i - 1` if the same thread has just written it.
     ///
     /// # Errors
     /// An error ends the pass. [`Error::other`](crate::Error::other) wraps an error of your own.
-    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()>;
+    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[&[u8]]>, out: &mut [&mut [u8]]) -> Result<()>;
 
     /// Returns the exclusive end of the run of samples that share frames with sample `i`. One
     /// thread writes a run in order.

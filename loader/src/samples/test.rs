@@ -2,10 +2,12 @@
 
 use super::Samples;
 use super::damage::{Damage, Replaced};
-use super::render::{Reader, Worker};
+use super::reader::{Reader, ViewOfStream};
+use super::render::{Worker, render};
+use super::short::Short;
 use crate::sampling::Sampling;
 use crate::split::SplitClip;
-use crate::view::{TestCrop, View, test_placement};
+use crate::view::{Crop, TestCrop, View, test_placement};
 use crate::{Error, Result};
 use clipshard::Dataset;
 use clipshard::order::mix64;
@@ -26,18 +28,22 @@ pub struct TestOptions {
     sampling: Sampling,
     samples: usize,
     crop: TestCrop,
+    short: Short,
+    repeat: usize,
     shares_frames: bool,
     damage: Damage,
 }
 
 impl TestOptions {
-    /// Returns the defaults: 25 samples per clip from the middle of equal parts, whole frames, and
-    /// damage is an error.
+    /// Returns the defaults: 25 samples per clip from the middle of equal parts, whole frames, short
+    /// clips are an error, and damage is an error.
     pub fn new() -> Self {
         Self {
             sampling: Sampling::Segments,
             samples: 25,
             crop: TestCrop::Whole,
+            short: Short::Error,
+            repeat: 1,
             shares_frames: true,
             damage: Damage::fail(),
         }
@@ -59,6 +65,18 @@ impl TestOptions {
     #[must_use]
     pub fn crop(self, crop: TestCrop) -> Self {
         Self { crop, ..self }
+    }
+
+    /// Sets what a sample shows of clips that are shorter than it.
+    #[must_use]
+    pub fn short(self, short: Short) -> Self {
+        Self { short, ..self }
+    }
+
+    /// Sets the number of passes through the clips, one after the other. The default is 1.
+    #[must_use]
+    pub fn repeat(self, passes: usize) -> Self {
+        Self { repeat: passes, ..self }
     }
 
     /// Sets whether overlapping samples decode their common frames only once. The default is true.
@@ -93,30 +111,66 @@ pub struct TestSamples {
 }
 
 impl TestSamples {
-    /// Chooses the samples of `clips`, each with the shape of `view`.
+    /// Chooses the samples of `clips`, with one view.
     ///
     /// # Errors
     /// Returns an error if the dataset does not have the stream of the view, a clip has too few
-    /// frames, or an option has a wrong value.
+    /// frames, or an option has a wrong value. A view with a random crop, a flip or jitter is an
+    /// error, too.
     pub fn new(
         data: &Arc<Dataset>,
         clips: impl Into<Arc<[SplitClip]>>,
         view: &View,
         options: TestOptions,
     ) -> Result<Self> {
+        Self::of_views(data, clips, std::slice::from_ref(view), options)
+    }
+
+    /// Chooses the samples of `clips`, with 1 to 16 views. The `clips` are those of the stream of
+    /// the first view.
+    ///
+    /// # Errors
+    /// Returns the errors of [`TestSamples::new`].
+    pub fn of_views(
+        data: &Arc<Dataset>,
+        clips: impl Into<Arc<[SplitClip]>>,
+        views: &[View],
+        options: TestOptions,
+    ) -> Result<Self> {
         if !(1..=MAX_SAMPLES).contains(&options.samples) {
             return Err(Error::option("samples", options.samples, format!("between 1 and {MAX_SAMPLES}")));
         }
-        let reader = Reader::new(data, clips.into(), view, options.sampling.fewest_flow_frames())?;
+        for view in views {
+            if view.crop != Crop::Whole {
+                return Err(Error::option("crop", view.crop, "allowed in a test view; set the crop of the options"));
+            }
+            if view.flip || view.jitter != 0.0 {
+                let option = if view.flip { "flip" } else { "jitter" };
+                return Err(Error::option(option, "of a view", "allowed in a test"));
+            }
+        }
+        let reader = Reader::new(data, clips.into(), views, options.sampling, options.short)?;
         let mut order: Vec<usize> = (0..reader.clips.len()).collect();
-        order.sort_by_key(|&number| data.place(&view.stream, reader.clips[number].clip).ok());
+        let first = &reader.views[0].view.stream;
+        order.sort_by_key(|&number| data.place(first, reader.clips[number].clip).ok());
+        let pass = order.len() * options.samples;
+        if options.repeat == 0 || pass.checked_mul(options.repeat).is_none() {
+            return Err(Error::option("repeat", options.repeat, "a number of passes"));
+        }
         let replaced = Replaced::new(options.damage.clone());
         Ok(Self { reader, options, order, replaced })
     }
 
-    /// Returns the shape of a sample: `[views, frames, planes, side, side, channels]`.
+    /// Returns the shape of the first part of a sample:
+    /// `[views, frames, planes, side, side, channels]`. There is one view per part of a frame that
+    /// the crop shows.
     pub fn shape(&self) -> [usize; 6] {
-        self.reader.shape(self.options.crop.views())
+        self.reader.views[0].shape(self.options.crop.views())
+    }
+
+    /// Returns the shapes of all parts.
+    pub fn shapes(&self) -> Vec<[usize; 6]> {
+        self.reader.views.iter().map(|view| view.shape(self.options.crop.views())).collect()
     }
 
     /// Returns how many damaged samples were replaced so far.
@@ -127,7 +181,12 @@ impl TestSamples {
     /// Returns the clip that sample number `i` shows, as an index into the `clips` of
     /// [`TestSamples::new`].
     pub fn clip_number(&self, i: usize) -> usize {
-        self.order[i / self.options.samples]
+        self.order[i / self.options.samples % self.order.len()]
+    }
+
+    /// Returns the clip that sample number `i` shows.
+    pub fn clip(&self, i: usize) -> &SplitClip {
+        &self.reader.clips[self.clip_number(i)]
     }
 
     /// Returns the first frame of each sample of a clip, counted from 0. `number` is an index as in
@@ -139,17 +198,51 @@ impl TestSamples {
     /// Returns the first frame of a sample, counted from 0.
     fn start(&self, number: usize, sample: usize) -> u32 {
         let (clip, TestOptions { sampling, samples, .. }) = (&self.reader.clips[number], &self.options);
-        sampling.test_start(clip, self.reader.frames(), *samples, sample)
+        sampling.test_start(clip, (self.reader.frames(), self.reader.starts(number)), *samples, sample)
+    }
+}
+
+impl TestSamples {
+    /// Writes all crops of a view. `previous` has the bytes and the first frame of the previous
+    /// sample of the clip, from which the common frames are copied.
+    fn fill_view(
+        &self,
+        view: &ViewOfStream,
+        (number, start): (usize, u32),
+        previous: Option<(&[u8], u32)>,
+        worker: &mut Worker,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let records = self.reader.records(number, view)?;
+        let (View { frames: count, stride, .. }, view_bytes) = (&view.view, view.bytes());
+        let frame_bytes = view_bytes / count;
+        // The first frame of this sample is frame `ahead` of the previous one.
+        let ahead = previous.and_then(|(_, last)| {
+            let distance = start.checked_sub(last)? as usize;
+            (distance % stride == 0 && distance / stride < *count).then_some(distance / stride)
+        });
+        let shared = ahead.map_or(0, |ahead| count - ahead);
+        let frames = || view.frames(start, records.frame_count(), self.reader.short).skip(shared);
+        for (crop, out) in out.chunks_exact_mut(view_bytes).enumerate() {
+            let (common, new) = out.split_at_mut(shared * frame_bytes);
+            if let Some((previous, _)) = previous.filter(|_| shared > 0) {
+                let end = (crop + 1) * view_bytes;
+                common.copy_from_slice(&previous[end - common.len()..end]);
+            }
+            let place = |size| Ok(test_placement(self.options.crop, size, crop));
+            render(view, &records, frames(), place, worker, new)?;
+        }
+        Ok(())
     }
 }
 
 impl Samples for TestSamples {
     fn len(&self) -> usize {
-        self.order.len() * self.options.samples
+        self.order.len() * self.options.samples * self.options.repeat
     }
 
-    fn sample_bytes(&self) -> usize {
-        self.options.crop.views() * self.reader.view_bytes()
+    fn part_bytes(&self) -> Vec<usize> {
+        self.reader.views.iter().map(|view| self.options.crop.views() * view.bytes()).collect()
     }
 
     fn run_end(&self, i: usize) -> usize {
@@ -157,29 +250,15 @@ impl Samples for TestSamples {
         if self.options.shares_frames { (i / samples + 1) * samples } else { i + 1 }
     }
 
-    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
-        let number = self.clip_number(i);
-        let records = self.reader.records(number)?;
-        let (frames, crop, samples) = (self.reader.view.frames, self.options.crop, self.options.samples);
-        let view_bytes = self.reader.view_bytes();
-        let frame_bytes = view_bytes / frames;
-        let last = worker.last.take().filter(|&(clip, _)| clip == number);
+    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[&[u8]]>, out: &mut [&mut [u8]]) -> Result<()> {
+        let (number, samples) = (self.clip_number(i), self.options.samples);
+        let last = worker.last.take().filter(|&(clip, _)| clip == number).map(|(_, start)| start);
         // The next sample of the clip replaces a damaged one.
         let attempt = self.replaced.skip(samples, |attempt| {
             let start = self.start(number, (i + attempt) % samples);
-            let shared = match (previous, last) {
-                (Some(_), Some((_, last))) if (last..last + frames as u32).contains(&start) => {
-                    frames - (start - last) as usize
-                }
-                _ => 0,
-            };
-            let rest = start as usize + shared..start as usize + frames;
-            for (view, out) in out.chunks_exact_mut(view_bytes).enumerate() {
-                let (out, new) = out.split_at_mut(shared * frame_bytes);
-                if let Some(previous) = previous.filter(|_| shared > 0) {
-                    out.copy_from_slice(&previous[(view + 1) * view_bytes - out.len()..(view + 1) * view_bytes]);
-                }
-                self.reader.fill(&records, rest.clone(), |size| Ok(test_placement(crop, size, view)), worker, new)?;
+            for (part, (view, out)) in self.reader.views.iter().zip(&mut *out).enumerate() {
+                let previous = previous.zip(last).map(|(previous, last)| (previous[part], last));
+                self.fill_view(view, (number, start), previous, worker, out)?;
             }
             Ok(())
         })?;
@@ -188,20 +267,18 @@ impl Samples for TestSamples {
     }
 
     fn stored_bytes(&self) -> u64 {
-        // All views of a test sample show parts of the same frames.
+        // All crops of a test sample show parts of the same frames.
         self.reader.stored_bytes(1)
     }
 
     fn will_need(&self, i: usize) {
         let number = self.clip_number(i);
-        if let Ok(records) = self.reader.records(number) {
-            self.reader.will_need(&records, self.start(number, i % self.options.samples));
-        }
+        self.reader.will_need(number, self.start(number, i % self.options.samples));
     }
 
     fn fingerprint(&self) -> u64 {
-        let &TestOptions { sampling, samples, crop, .. } = &self.options;
-        let choices = [sampling as u64, samples as u64, crop as u64];
+        let &TestOptions { sampling, samples, crop, repeat, .. } = &self.options;
+        let choices = [sampling as u64, samples as u64, crop as u64, repeat as u64];
         self.reader.fingerprint(choices.into_iter().fold(2, |hash, value| mix64(hash ^ value)))
     }
 }

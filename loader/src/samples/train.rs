@@ -2,11 +2,13 @@
 
 use super::Samples;
 use super::damage::{Damage, Replaced};
-use super::render::{Reader, Worker};
+use super::reader::{Reader, ViewOfStream};
+use super::render::{Worker, image_size, render};
+use super::short::Short;
 use crate::pixels::Jitter;
 use crate::sampling::Sampling;
 use crate::split::SplitClip;
-use crate::view::{Crop, MAX_SEGMENTS, View, check_fits, train_placement};
+use crate::view::{Crop, MAX_SEGMENTS, Placement, View, check_fits, train_window};
 use crate::{Error, Result};
 use clipshard::order::{Draws, mix64, permutation};
 use clipshard::{Dataset, ImageSize};
@@ -16,35 +18,35 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The options of [`TrainSamples`].
 ///
 /// ```
-/// use clip_loader::{Crop, Sampling, TrainOptions};
+/// use clip_loader::{Sampling, TrainOptions};
 ///
-/// let options = TrainOptions::new().sampling(Sampling::Segments).segments(3).crop(Crop::Corners);
-/// let third_epoch = options.flip(true).seed(7).epoch(2);
+/// let options = TrainOptions::new().sampling(Sampling::Segments).segments(3);
+/// let third_epoch = options.seed(7).epoch(2);
 /// ```
 #[derive(Clone, Debug)]
 pub struct TrainOptions {
     sampling: Sampling,
     segments: usize,
-    crop: Crop,
-    flip: bool,
-    jitter: f64,
+    short: Short,
     seed: u64,
     epoch: u64,
+    repeat: usize,
+    shuffle: bool,
     damage: Damage,
 }
 
 impl TrainOptions {
-    /// Returns the defaults: one view per sample from anywhere in the clip, whole frames, no flip,
-    /// no jitter, seed 0, epoch 0, and damage is an error.
+    /// Returns the defaults: one segment, short clips are an error, seed 0, epoch 0, one epoch,
+    /// shuffled, and damage is an error.
     pub fn new() -> Self {
         Self {
             sampling: Sampling::Segments,
             segments: 1,
-            crop: Crop::Whole,
-            flip: false,
-            jitter: 0.0,
+            short: Short::Error,
             seed: 0,
             epoch: 0,
+            repeat: 1,
+            shuffle: true,
             damage: Damage::fail(),
         }
     }
@@ -55,30 +57,17 @@ impl TrainOptions {
         Self { sampling, ..self }
     }
 
-    /// Sets the number of views per sample, from 1 to [`Sampling::most_segments`].
+    /// Sets the number of segments per sample, from 1 to [`Sampling::most_segments`]. Each segment
+    /// shows every view once.
     #[must_use]
     pub fn segments(self, segments: usize) -> Self {
         Self { segments, ..self }
     }
 
-    /// Sets the part of a frame that a view shows.
+    /// Sets what a sample shows of clips that are shorter than it.
     #[must_use]
-    pub fn crop(self, crop: Crop) -> Self {
-        Self { crop, ..self }
-    }
-
-    /// Sets whether each view is mirrored with a probability of one half. In mirrored optical flow,
-    /// x displacements are reversed.
-    #[must_use]
-    pub fn flip(self, flip: bool) -> Self {
-        Self { flip, ..self }
-    }
-
-    /// Sets the strength of the colour jitter ([`Jitter`]) of RGB views, from 0 (none) to 1000.
-    /// Streams other than RGB allow only 0.
-    #[must_use]
-    pub fn jitter(self, jitter: f64) -> Self {
-        Self { jitter, ..self }
+    pub fn short(self, short: Short) -> Self {
+        Self { short, ..self }
     }
 
     /// Sets the seed of the order and the random choices.
@@ -93,6 +82,18 @@ impl TrainOptions {
         Self { epoch, ..self }
     }
 
+    /// Sets the number of epochs in a pass, one after the other. The default is 1.
+    #[must_use]
+    pub fn repeat(self, epochs: usize) -> Self {
+        Self { repeat: epochs, ..self }
+    }
+
+    /// Sets whether the order is random. Otherwise sample `i` of an epoch shows clip `i`.
+    #[must_use]
+    pub fn shuffle(self, shuffle: bool) -> Self {
+        Self { shuffle, ..self }
+    }
+
     /// Sets the reaction to damaged samples.
     #[must_use]
     pub fn damage(self, damage: Damage) -> Self {
@@ -100,15 +101,21 @@ impl TrainOptions {
     }
 
     fn check(&self, reader: &Reader) -> Result<()> {
-        let most = self.sampling.most_segments(reader.view.frames);
+        let most = self.sampling.most_segments(reader.views[0].view.frames);
         if !(1..=most).contains(&self.segments) {
             return Err(Error::option("segments", self.segments, format!("between 1 and {most}")));
         }
-        if !(0.0..=1000.0).contains(&self.jitter) {
-            return Err(Error::option("jitter", self.jitter, "between 0 and 1000"));
+        if self.repeat == 0 || reader.clips.len().checked_mul(self.repeat).is_none_or(|all| all > MAX_SAMPLES) {
+            return Err(Error::option("repeat", self.repeat, format!("between 1 and {MAX_SAMPLES} samples")));
         }
-        if self.jitter > 0.0 && !reader.is_rgb() {
-            return Err(Error::option("jitter", self.jitter, "allowed for a stream that is not RGB"));
+        for view in &reader.views {
+            let jitter = view.view.jitter;
+            if !(0.0..=1000.0).contains(&jitter) {
+                return Err(Error::option("jitter", jitter, "between 0 and 1000"));
+            }
+            if jitter > 0.0 && !view.is_rgb() {
+                return Err(Error::option("jitter", jitter, "allowed for a stream that is not RGB"));
+            }
         }
         Ok(())
     }
@@ -122,6 +129,10 @@ impl Default for TrainOptions {
 
 /// The training samples of one epoch: each clip once. Seed and epoch determine the order and the
 /// random choices.
+///
+/// A sample has one part per view. The views of a segment start with the same frame, apart from
+/// their offsets. Views with the same crop show the same relative part of their frames, and views
+/// with a flip are mirrored together.
 #[derive(Debug)]
 pub struct TrainSamples {
     reader: Reader,
@@ -138,9 +149,11 @@ const CHOICES: usize = 4;
 /// Number of other clips to try if all choices of a clip are damaged.
 const OTHER_CLIPS: usize = 4;
 const NOT_REPLACED: u32 = u32::MAX;
+/// Largest number of samples of a pass.
+const MAX_SAMPLES: usize = 1 << 31;
 
 impl TrainSamples {
-    /// Draws the samples of one epoch over `clips`, with views of the shape `view`.
+    /// Draws the samples of one epoch over `clips`, with one view.
     ///
     /// # Errors
     /// Returns an error if the dataset does not have the stream of the view, a clip has too few
@@ -151,31 +164,62 @@ impl TrainSamples {
         view: &View,
         options: TrainOptions,
     ) -> Result<Self> {
-        let reader = Reader::new(data, clips.into(), view, options.sampling.fewest_flow_frames())?;
+        Self::of_views(data, clips, std::slice::from_ref(view), options)
+    }
+
+    /// Draws the samples of one epoch over `clips`, with 1 to 16 views of different streams, or of
+    /// the same one. The `clips` are those of the stream of the first view.
+    ///
+    /// # Errors
+    /// Returns the errors of [`TrainSamples::new`].
+    pub fn of_views(
+        data: &Arc<Dataset>,
+        clips: impl Into<Arc<[SplitClip]>>,
+        views: &[View],
+        options: TrainOptions,
+    ) -> Result<Self> {
+        let reader = Reader::new(data, clips.into(), views, options.sampling, options.short)?;
         options.check(&reader)?;
-        if options.crop == Crop::Random && !reader.clips.is_empty() {
-            let records = reader.records(0)?;
-            let size = records.size(0, 0)?;
-            check_fits(size, view.side).ok_or_else(|| too_small(records.id(), size, view.side))?;
+        for view in reader.views.iter().filter(|view| view.view.crop == Crop::Random && !reader.clips.is_empty()) {
+            let records = reader.records(0, view)?;
+            let size = image_size(&records, 0, 0)?;
+            check_fits(size, view.view.side).ok_or_else(|| too_small(records.id(), size, view.view.side))?;
         }
-        let order = permutation(options.seed, options.epoch, reader.clips.len());
+        let clips = reader.clips.len();
+        let epoch = |number: usize| {
+            let in_order = || (0..clips as u32).collect();
+            let shuffled = || permutation(options.seed, options.epoch.wrapping_add(number as u64), clips);
+            if options.shuffle { shuffled() } else { in_order() }
+        };
+        let order: Vec<u32> = (0..options.repeat).flat_map(epoch).collect();
         let replacements = order.iter().map(|_| AtomicU32::new(NOT_REPLACED)).collect();
         let replaced = Replaced::new(options.damage.clone());
         Ok(Self { reader, options, order, replaced, replacements })
     }
 
-    /// Returns the shape of a sample: `[views, frames, planes, side, side, channels]`.
+    /// Returns the shape of the first part of a sample:
+    /// `[segments, frames, planes, side, side, channels]`.
     pub fn shape(&self) -> [usize; 6] {
-        self.reader.shape(self.options.segments)
+        self.reader.views[0].shape(self.options.segments)
+    }
+
+    /// Returns the shapes of all parts, one per view.
+    pub fn shapes(&self) -> Vec<[usize; 6]> {
+        self.reader.views.iter().map(|view| view.shape(self.options.segments)).collect()
+    }
+
+    /// Returns the clip that sample number `i` shows, as an index into the `clips` of
+    /// [`TrainSamples::new`]. It is final once the sample has been written.
+    pub fn clip_number(&self, i: usize) -> usize {
+        match self.replacements[i].load(Ordering::Relaxed) {
+            NOT_REPLACED => self.order[i] as usize,
+            number => number as usize,
+        }
     }
 
     /// Returns the clip that sample number `i` shows. It is final once the sample has been written.
     pub fn clip(&self, i: usize) -> &SplitClip {
-        let number = match self.replacements[i].load(Ordering::Relaxed) {
-            NOT_REPLACED => self.order[i],
-            number => number,
-        };
-        &self.reader.clips[number as usize]
+        &self.reader.clips[self.clip_number(i)]
     }
 
     /// Returns the label of sample number `i`, if its clip has one. It is final once the sample has
@@ -195,35 +239,93 @@ impl TrainSamples {
         self.replaced.samples()
     }
 
-    /// Draws the first frames of the views of a clip. Also returns the draws that follow.
-    fn starts(&self, number: u32, choice: usize) -> ([u32; MAX_SEGMENTS], Draws) {
-        let TrainOptions { seed, epoch, segments, .. } = self.options;
+    /// Writes the sample of clip `number` in `epoch`, whatever the order and the epoch of this pass
+    /// are. `number` is an index into the clips of the pass. Returns the clip that the sample shows.
+    ///
+    /// # Errors
+    /// Returns an error if a record is damaged, and [`Error::Option`] if there is no such clip.
+    pub fn fill_clip(
+        &self,
+        number: usize,
+        epoch: u64,
+        worker: &mut Worker,
+        out: &mut [&mut [u8]],
+    ) -> Result<&SplitClip> {
+        let clips = self.reader.clips.len();
+        if number >= clips {
+            return Err(Error::option("clip", number, format!("below the number of clips, {clips}")));
+        }
+        let clip_of = |attempt: usize| ((number + attempt / CHOICES) % clips) as u32;
+        let attempt = self.replaced.skip(CHOICES * (1 + OTHER_CLIPS), |attempt| {
+            self.fill_from(clip_of(attempt), epoch, attempt % CHOICES, worker, out)
+        })?;
+        Ok(&self.reader.clips[clip_of(attempt) as usize])
+    }
+
+    /// Returns the epoch of sample number `i` of the pass.
+    fn epoch(&self, i: usize) -> u64 {
+        self.options.epoch.wrapping_add((i / self.reader.clips.len().max(1)) as u64)
+    }
+
+    /// Draws the first frames of the segments of a clip. Also returns the draws that follow.
+    fn starts(&self, number: u32, epoch: u64, choice: usize) -> ([u32; MAX_SEGMENTS], Draws) {
+        let TrainOptions { seed, segments, .. } = self.options;
         // Further choices for damaged samples use numbers that no clip has.
         let mut draws = Draws::new(seed, epoch, u64::from(number) | (choice as u64) << 32);
         let clip = &self.reader.clips[number as usize];
-        let starts = self.options.sampling.train_starts(clip, self.reader.frames(), segments, &mut draws);
+        let of_clip = (self.reader.frames(), self.reader.starts(number as usize));
+        let starts = self.options.sampling.train_starts(clip, of_clip, segments, &mut draws);
         (starts, draws)
     }
 
-    fn fill_from(&self, number: u32, choice: usize, worker: &mut Worker, out: &mut [u8]) -> Result<()> {
-        let (reader, &TrainOptions { crop, flip, jitter, .. }) = (&self.reader, &self.options);
-        let side = reader.view.side;
-        let records = reader.records(number as usize)?;
-        let (starts, mut draws) = self.starts(number, choice);
-        let place = |size: ImageSize, draws: &mut Draws| {
-            train_placement((crop, flip), reader.is_flow(), size, side, draws)
-                .ok_or_else(|| too_small(records.id(), size, side))
-        };
-        for (start, out) in starts.into_iter().zip(out.chunks_exact_mut(reader.view_bytes())) {
-            let frames = start as usize..start as usize + reader.view.frames;
-            let first = records.size(frames.start, 0)?;
-            // All images of a view use the same draws, even if their sizes differ. The next view
-            // continues with new draws.
-            let of_view = draws.clone();
-            place(first, &mut draws)?;
-            reader.fill(&records, frames, |size| place(size, &mut of_view.clone()), worker, out)?;
+    fn fill_from(
+        &self,
+        number: u32,
+        epoch: u64,
+        choice: usize,
+        worker: &mut Worker,
+        out: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let (starts, mut draws) = self.starts(number, epoch, choice);
+        for (segment, start) in starts.into_iter().take(self.options.segments).enumerate() {
+            self.fill_segment((number, start, segment), &mut draws, worker, out)?;
+        }
+        Ok(())
+    }
+
+    /// Writes all views of one segment, which starts with frame `start` of clip `number`.
+    ///
+    /// Draws in this order: the window, the mirror, the colours. All views start with the same
+    /// draws, so they are in step. The draws continue after those of the view that takes most.
+    fn fill_segment(
+        &self,
+        (number, start, segment): (u32, u32, usize),
+        draws: &mut Draws,
+        worker: &mut Worker,
+        out: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let reader = &self.reader;
+        let all_flow = reader.views.iter().all(ViewOfStream::is_flow);
+        let windows = draws.clone();
+        draws.skip_to(windows.taken() + reader.views.iter().map(|view| view.view.crop.draws()).max().unwrap_or(0));
+        let mirrored = reader.views.iter().any(|view| view.view.flip) && draws.coin();
+        let colours = draws.clone();
+        for (view, out) in reader.views.iter().zip(out) {
+            let &View { side, crop, flip, jitter, .. } = &view.view;
+            let records = reader.records(number as usize, view)?;
+            let frames = view.frames(start, records.frame_count(), reader.short);
+            // All images of a view use the same draws, even if their sizes differ.
+            let placement = |size: ImageSize| {
+                let window = train_window(crop, all_flow, size, side, &mut windows.clone());
+                let window = window.ok_or_else(|| too_small(records.id(), size, side))?;
+                Ok(Placement { window, mirrored: flip && mirrored })
+            };
+            let out = &mut out[segment * view.bytes()..(segment + 1) * view.bytes()];
+            render(view, &records, frames, placement, worker, out)?;
             if jitter > 0.0 {
-                Jitter::draw(jitter, &mut draws).apply(out);
+                let mut colours = colours.clone();
+                Jitter::draw(jitter, &mut colours).apply(out);
+                draws.skip_to(colours.taken());
             }
         }
         Ok(())
@@ -239,14 +341,14 @@ impl Samples for TrainSamples {
         self.order.len()
     }
 
-    fn sample_bytes(&self) -> usize {
-        self.options.segments * self.reader.view_bytes()
+    fn part_bytes(&self) -> Vec<usize> {
+        self.reader.views.iter().map(|view| self.options.segments * view.bytes()).collect()
     }
 
-    fn fill(&self, i: usize, worker: &mut Worker, _: Option<&[u8]>, out: &mut [u8]) -> Result<()> {
+    fn fill(&self, i: usize, worker: &mut Worker, _: Option<&[&[u8]]>, out: &mut [&mut [u8]]) -> Result<()> {
         let clip_of = |attempt: usize| self.order[(i + attempt / CHOICES) % self.order.len()];
         let attempt = self.replaced.skip(CHOICES * (1 + OTHER_CLIPS), |attempt| {
-            self.fill_from(clip_of(attempt), attempt % CHOICES, worker, out)
+            self.fill_from(clip_of(attempt), self.epoch(i), attempt % CHOICES, worker, out)
         })?;
         if attempt > 0 {
             self.replacements[i].store(clip_of(attempt), Ordering::Relaxed);
@@ -260,15 +362,14 @@ impl Samples for TrainSamples {
 
     fn will_need(&self, i: usize) {
         let number = self.order[i];
-        let Ok(records) = self.reader.records(number as usize) else { return };
-        for &start in &self.starts(number, 0).0[..self.options.segments] {
-            self.reader.will_need(&records, start);
+        for &start in &self.starts(number, self.epoch(i), 0).0[..self.options.segments] {
+            self.reader.will_need(number as usize, start);
         }
     }
 
     fn fingerprint(&self) -> u64 {
-        let &TrainOptions { sampling, segments, crop, flip, jitter, seed, epoch, .. } = &self.options;
-        let choices = [sampling as u64, segments as u64, crop as u64, u64::from(flip), jitter.to_bits(), seed, epoch];
+        let &TrainOptions { sampling, segments, seed, epoch, repeat, shuffle, .. } = &self.options;
+        let choices = [sampling as u64, segments as u64, seed, epoch, repeat as u64, shuffle.into()];
         self.reader.fingerprint(choices.into_iter().fold(1, |hash, value| mix64(hash ^ value)))
     }
 }

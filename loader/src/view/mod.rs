@@ -1,8 +1,8 @@
-//! Views: consecutive frames of one stream, with a part of each frame as a square.
+//! Views: frames of one stream, with a part of each frame as a square.
 
 mod placement;
 
-pub(crate) use placement::{Placement, check_fits, test_placement, train_placement};
+pub(crate) use placement::{Placement, check_fits, test_placement, train_window};
 
 use crate::{Error, Result};
 use clipshard::StreamSpec;
@@ -13,36 +13,69 @@ use std::fmt;
 pub const MAX_SEGMENTS: usize = 16;
 /// Largest height and width of a view, in pixels.
 const MAX_SIDE: usize = 1 << 14;
+/// Largest number of frames of a view, and largest distance between them.
+const MAX_FRAMES: usize = 1 << 16;
+/// Largest number of frames from the first to the last frame of a view.
+const MAX_SPAN: usize = 1 << 30;
 
-/// The shape of a view: consecutive frames of a stream, each as a square of pixels.
+/// Frames of a stream, each as a square of pixels.
 ///
 /// ```
-/// use clip_loader::View;
+/// use clip_loader::{Crop, View};
 ///
 /// let frame = View::frame("rgb").side(224); // [1, 1, 224, 224, 3]
 /// let stack = View::stack("flow", 10).side(224); // [10, 2, 224, 224, 1]
-/// assert_eq!((frame.frames, stack.frames), (1, 10));
+/// assert_eq!((frame.span(), stack.span()), (1, 10));
+///
+/// // Every fourth of 64 frames, with the augmentation of training.
+/// let clip = View::stack("rgb", 16).stride(4).crop(Crop::RandomResized).flip(true);
+/// assert_eq!(clip.span(), 61);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct View {
     /// Name of the stream in the dataset, for example `rgb` or `flow`.
     pub stream: String,
-    /// Number of consecutive frames.
+    /// Number of frames.
     pub frames: usize,
+    /// Distance from one frame of the view to the next, in frames of the clip.
+    pub stride: usize,
+    /// Distance from the start of the sample to the first frame of the view, in frames of the clip.
+    pub offset: usize,
     /// Height and width in pixels.
     pub side: usize,
+    /// The part of a frame that a training sample shows.
+    pub crop: Crop,
+    /// Whether training mirrors the view with a probability of one half. In mirrored optical flow,
+    /// x displacements are reversed.
+    pub flip: bool,
+    /// Strength of the colour jitter ([`Jitter`](crate::Jitter)) of training, from 0 (none) to 1000.
+    /// Streams other than RGB allow only 0.
+    pub jitter: f64,
 }
 
 impl View {
-    /// Makes a view of one frame of a stream, 224 pixels high and wide.
+    /// Makes a view of one whole frame of a stream, 224 pixels high and wide.
     pub fn frame(stream: impl Into<String>) -> Self {
         Self::stack(stream, 1)
     }
 
-    /// Makes a view of `frames` consecutive frames of a stream, 224 pixels high and wide.
+    /// Makes a view of `frames` consecutive whole frames of a stream, 224 pixels high and wide.
     pub fn stack(stream: impl Into<String>, frames: usize) -> Self {
-        Self { stream: stream.into(), frames, side: 224 }
+        let (stream, crop) = (stream.into(), Crop::Whole);
+        Self { stream, frames, stride: 1, offset: 0, side: 224, crop, flip: false, jitter: 0.0 }
+    }
+
+    /// Sets the distance from one frame to the next.
+    #[must_use]
+    pub fn stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// Sets the distance from the start of the sample to the first frame.
+    #[must_use]
+    pub fn offset(self, offset: usize) -> Self {
+        Self { offset, ..self }
     }
 
     /// Sets the height and width in pixels.
@@ -51,20 +84,51 @@ impl View {
         Self { side, ..self }
     }
 
+    /// Sets the part of a frame that a training sample shows.
+    #[must_use]
+    pub fn crop(self, crop: Crop) -> Self {
+        Self { crop, ..self }
+    }
+
+    /// Sets whether training mirrors the view with a probability of one half.
+    #[must_use]
+    pub fn flip(self, flip: bool) -> Self {
+        Self { flip, ..self }
+    }
+
+    /// Sets the strength of the colour jitter of training.
+    #[must_use]
+    pub fn jitter(self, jitter: f64) -> Self {
+        Self { jitter, ..self }
+    }
+
+    /// Returns the number of frames from the start of the sample to the last frame of the view.
+    pub fn span(&self) -> usize {
+        let last = self.frames.saturating_sub(1).saturating_mul(self.stride);
+        self.offset.saturating_add(last).saturating_add(1)
+    }
+
     /// Checks the numbers. Computations with checked numbers do not overflow.
     pub(crate) fn check(&self) -> Result<()> {
         if !(1..=MAX_SIDE).contains(&self.side) {
             return Err(Error::option("side", self.side, format!("between 1 and {MAX_SIDE}")));
         }
-        if !(1..=1 << 16).contains(&self.frames) {
-            return Err(Error::option("frames", self.frames, "between 1 and 65536"));
+        for (name, value, least) in [("frames", self.frames, 1), ("stride", self.stride, 1), ("offset", self.offset, 0)]
+        {
+            if !(least..=MAX_FRAMES).contains(&value) {
+                return Err(Error::option(name, value, format!("between {least} and {MAX_FRAMES}")));
+            }
+        }
+        if self.span() > MAX_SPAN {
+            return Err(Error::option("span", self.span(), format!("at most {MAX_SPAN} frames")));
         }
         Ok(())
     }
 
-    /// Returns the number of bytes of a view: `frames * planes * side * side * channels`.
+    /// Returns the number of bytes of a view: `frames * planes * side * side * channels` samples.
     pub(crate) fn bytes(&self, spec: &StreamSpec) -> usize {
-        self.frames * spec.planes as usize * spec.channels as usize * self.side * self.side
+        let samples = self.frames * spec.planes as usize * spec.channels as usize * self.side * self.side;
+        samples * spec.samples.bytes()
     }
 }
 
@@ -81,11 +145,16 @@ pub enum Crop {
     /// A rectangle at one of thirteen places, with one of several scales and aspect ratios, resized
     /// to a square (Wang et al. 2015, "Towards Good Practices").
     Corners,
+    /// A rectangle of 8 % to 100 % of the area and an aspect ratio between 3/4 and 4/3 at a random
+    /// place, resized to a square (Szegedy et al. 2015; `RandomResizedCrop` of torchvision).
+    RandomResized,
+    /// The square in the middle, as [`TestCrop::Center`].
+    Center,
 }
 
 impl Crop {
     /// All values.
-    pub const ALL: [Self; 3] = [Self::Whole, Self::Random, Self::Corners];
+    pub const ALL: [Self; 5] = [Self::Whole, Self::Random, Self::Corners, Self::RandomResized, Self::Center];
 
     /// Returns the name that files and options use.
     pub const fn name(self) -> &'static str {
@@ -93,6 +162,22 @@ impl Crop {
             Self::Whole => "whole",
             Self::Random => "random",
             Self::Corners => "corners",
+            Self::RandomResized => "random-resized",
+            Self::Center => "center",
+        }
+    }
+
+    /// Returns whether the part is chosen at random.
+    pub const fn is_random(self) -> bool {
+        self.draws() > 0
+    }
+
+    /// Returns the number of draws that the choice of the part takes.
+    pub(crate) const fn draws(self) -> u64 {
+        match self {
+            Self::Whole | Self::Center => 0,
+            Self::Random | Self::Corners => 2,
+            Self::RandomResized => 4,
         }
     }
 }

@@ -21,22 +21,36 @@ const PLACES: [(u32, u32); 13] =
 
 /// Places a training view in a frame of `size`. Returns `None` if the frame is too small.
 ///
-/// Takes draws in this order: row and column of a random crop, or the pair of scales and the place
-/// of a corner crop; then the mirror.
-pub(crate) fn train_placement(
-    (crop, flip): (Crop, bool),
+/// Takes [`Crop::draws`] draws: row and column of a random crop; the pair of scales and the place of
+/// a corner crop; area, aspect ratio, row and column of a random resized crop. The same draws give
+/// the same relative place in frames of different sizes.
+pub(crate) fn train_window(
+    crop: Crop,
     is_flow: bool,
     size: ImageSize,
     side: usize,
     draws: &mut Draws,
-) -> Option<Placement> {
-    let window = match crop {
+) -> Option<Window> {
+    let at_random = |width: u16, height: u16, draws: &mut Draws| {
+        let y = draws.below(u64::from(size.height - height) + 1) as u16;
+        let x = draws.below(u64::from(size.width - width) + 1) as u16;
+        Window { x, y, width, height }
+    };
+    Some(match crop {
         Crop::Whole => size.whole(),
+        Crop::Center => test_placement(TestCrop::Center, size, 0).window,
         Crop::Random => {
             check_fits(size, side)?;
-            let y = draws.below(u64::from(size.height) - side as u64 + 1) as u16;
-            let x = draws.below(u64::from(size.width) - side as u64 + 1) as u16;
-            Window { x, y, width: side as u16, height: side as u16 }
+            at_random(side as u16, side as u16, draws)
+        }
+        Crop::RandomResized => {
+            let area = f64::from(size.width) * f64::from(size.height) * (0.08 + 0.92 * draws.unit());
+            let ratio = ((2.0 * draws.unit() - 1.0) * (4.0_f64 / 3.0).ln()).exp();
+            // A rectangle that does not fit is clamped to the frame.
+            let within = |side: f64, most: u16| (side.round() as u16).clamp(1, most);
+            let (width, height) =
+                (within((area * ratio).sqrt(), size.width), within((area / ratio).sqrt(), size.height));
+            at_random(width, height, draws)
         }
         Crop::Corners => {
             let scales = if is_flow { FLOW_SCALES } else { RGB_SCALES };
@@ -49,8 +63,7 @@ pub(crate) fn train_placement(
             let [width, height] = [scales[a], scales[b]].map(|scale| part_of_side(size, scale));
             window_at(size, width, height, (column, row))
         }
-    };
-    Some(Placement { window, mirrored: flip && draws.coin() })
+    })
 }
 
 /// Returns `None` if a square of `side` pixels is larger than the frame.
@@ -91,16 +104,14 @@ mod tests {
     #[test]
     fn corner_crops_have_the_scales_and_places_of_the_paper() {
         let mut sizes = std::collections::BTreeSet::new();
-        let mut mirrored = 0;
         for sample in 0..4000 {
             let mut draws = Draws::new(1, 0, sample);
-            let found = train_placement((Crop::Corners, true), false, FRAME, 224, &mut draws).unwrap();
-            let Window { x, y, width, height } = found.window;
-            assert!(found.window.is_inside(FRAME));
+            let found = train_window(Crop::Corners, false, FRAME, 224, &mut draws).unwrap();
+            let Window { x, y, width, height } = found;
+            assert!(found.is_inside(FRAME));
             let quarters = |at: u16, largest: u16| (0..=4).any(|q| u32::from(largest) * q / 4 == u32::from(at));
             assert!(quarters(x, 342 - width) && quarters(y, 256 - height));
             sizes.insert((width, height));
-            mirrored += usize::from(found.mirrored);
         }
         // Sides of 256, 224, 192 and 169 (168.96), each combined with itself and its neighbours.
         let expected = [
@@ -116,7 +127,43 @@ mod tests {
             (169, 169),
         ];
         assert_eq!(sizes, expected.into());
-        assert!((1850..2150).contains(&mirrored), "{mirrored}");
+    }
+
+    #[test]
+    fn random_resized_crops_have_the_areas_and_aspect_ratios_of_the_paper() {
+        let (mut areas, mut ratios) = (Vec::new(), Vec::new());
+        for sample in 0..4000 {
+            let found = train_window(Crop::RandomResized, false, FRAME, 224, &mut Draws::new(1, 0, sample)).unwrap();
+            assert!(found.is_inside(FRAME));
+            let (width, height) = (f64::from(found.width), f64::from(found.height));
+            areas.push(width * height / (342.0 * 256.0));
+            // Clamped rectangles fill the width or the height.
+            if found.width < 342 && found.height < 256 {
+                ratios.push(width / height);
+            }
+        }
+        assert!(areas.iter().all(|area| (0.078..=1.0).contains(area)));
+        // A clamped rectangle is smaller than its area. Without clamping, the mean would be 0.54.
+        let mean = areas.iter().sum::<f64>() / 4000.0;
+        assert!((0.49..0.54).contains(&mean), "{mean}");
+        assert!(ratios.iter().all(|ratio| (0.74..=1.35).contains(ratio)));
+        let wide = ratios.iter().filter(|ratio| **ratio > 1.0).count() as f64 / ratios.len() as f64;
+        assert!((0.45..0.6).contains(&wide), "{wide}");
+    }
+
+    #[test]
+    fn every_crop_takes_as_many_draws_as_it_says_and_the_same_place_in_frames_of_another_size() {
+        let half = ImageSize { width: 171, height: 128, channels: 1 };
+        for crop in Crop::ALL {
+            for sample in 0..200 {
+                let (mut large, mut small) = (Draws::new(1, 0, sample), Draws::new(1, 0, sample));
+                let of_large = train_window(crop, false, FRAME, 112, &mut large).unwrap();
+                let of_small = train_window(crop, false, half, 56, &mut small).unwrap();
+                assert_eq!((large.taken(), small.taken()), (crop.draws(), crop.draws()));
+                let pairs = [(of_large.x, of_small.x), (of_large.y, of_small.y), (of_large.width, of_small.width)];
+                assert!(pairs.iter().all(|(a, b)| a.abs_diff(2 * b) <= 3), "{crop}: {of_large:?} {of_small:?}");
+            }
+        }
     }
 
     #[test]
@@ -141,7 +188,7 @@ mod tests {
     #[test]
     fn a_frame_that_is_too_small_has_no_random_crop() {
         let mut draws = Draws::new(1, 0, 0);
-        assert_eq!(train_placement((Crop::Random, true), false, FRAME, 300, &mut draws), None);
+        assert_eq!(train_window(Crop::Random, false, FRAME, 300, &mut draws), None);
         assert!(check_fits(FRAME, 256).is_some() && check_fits(FRAME, 257).is_none());
     }
 }

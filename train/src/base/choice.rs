@@ -32,6 +32,8 @@ impl Choice for Crop {
         (Self::Whole, "The whole frame, squashed to a square"),
         (Self::Random, "A random square of --input-size stored pixels"),
         (Self::Corners, "One of 13 positions, mostly along the edges, with a random scale and aspect ratio, resized"),
+        (Self::RandomResized, "A random rectangle of 8 to 100 % of the area, resized (RandomResizedCrop)"),
+        (Self::Center, "The centre square, with 7/8 of the shorter side"),
     ];
 
     fn name(self) -> &'static str {

@@ -153,19 +153,27 @@ pub fn damage(skip_damaged: bool) -> Damage {
 }
 
 /// The random choices of a training pass.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Choices {
     /// Seed of the run.
     pub seed: u64,
     /// Epoch, from 0.
     pub epoch: u64,
+    /// Number of epochs in the pass, one after the other.
+    pub repeat: usize,
     /// Strength of colour changes of RGB views; 0 for none.
     pub color_jitter: f64,
     /// Treatment of damaged samples.
     pub damage: Damage,
 }
 
-/// Returns the training samples of an epoch.
+impl Default for Choices {
+    fn default() -> Self {
+        Self { seed: 0, epoch: 0, repeat: 1, color_jitter: 0.0, damage: Damage::fail() }
+    }
+}
+
+/// Returns the training samples of a pass.
 ///
 /// # Errors
 /// A clip is too short, or its frames are too small.
@@ -175,17 +183,17 @@ pub fn training_samples(
     (stream, view, side): (Stream, View, usize),
     choices: Choices,
 ) -> clip_loader::Result<Arc<TrainSamples>> {
-    let Choices { seed, epoch, color_jitter, damage } = choices;
+    let Choices { seed, epoch, repeat, color_jitter, damage } = choices;
     let options = TrainOptions::new()
         .sampling(view.sampling)
         .segments(view.segments)
-        .crop(view.crop)
-        .flip(view.flip)
-        .jitter(if stream == Stream::Spatial { color_jitter } else { 0.0 })
         .seed(seed)
         .epoch(epoch)
+        .repeat(repeat)
         .damage(damage);
-    Ok(Arc::new(TrainSamples::new(data, Arc::clone(clips), &shape(stream, side), options)?))
+    let jitter = if stream == Stream::Spatial { color_jitter } else { 0.0 };
+    let view = shape(stream, side).crop(view.crop).flip(view.flip).jitter(jitter);
+    Ok(Arc::new(TrainSamples::new(data, Arc::clone(clips), &view, options)?))
 }
 
 /// Returns the options of test samples for a view.

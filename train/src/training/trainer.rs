@@ -175,7 +175,7 @@ impl Trainer<'_> {
     pub(super) fn training_samples(&self) -> Result<Arc<TrainSamples>> {
         let Settings { stream, input_size, seed, view, color_jitter, skip_damaged, .. } = *self.settings;
         let epoch = self.state.cursor.epoch as u64;
-        let choices = Choices { seed, epoch, color_jitter, damage: input::damage(skip_damaged) };
+        let choices = Choices { seed, epoch, repeat: 1, color_jitter, damage: input::damage(skip_damaged) };
         Ok(input::training_samples(self.data, &self.split.train, (stream, view, input_size), choices)?)
     }
 

@@ -10,7 +10,7 @@ use crate::input::{self, Choices, SLOTS};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result};
-use clip_loader::{Loader, Samples, Work, Worker};
+use clip_loader::{Loader, Samples, Work};
 use clipshard::Dataset;
 use serde_json::json;
 use std::path::PathBuf;
@@ -75,38 +75,6 @@ enum Pass {
 /// Number of samples after which the benchmark starts again from the first pass.
 const SAMPLES: usize = 200_000;
 
-/// Several passes of a small dataset in a row, so that the pipeline does not drain between them.
-struct Passes<S>(Vec<Arc<S>>);
-
-impl<S: Samples> Samples for Passes<S> {
-    fn len(&self) -> usize {
-        self.0.len() * self.0[0].len()
-    }
-
-    fn sample_bytes(&self) -> usize {
-        self.0[0].sample_bytes()
-    }
-
-    fn fill(&self, i: usize, worker: &mut Worker, previous: Option<&[u8]>, out: &mut [u8]) -> clip_loader::Result<()> {
-        let each = self.0[0].len();
-        self.0[i / each].fill(i % each, worker, previous, out)
-    }
-
-    fn run_end(&self, i: usize) -> usize {
-        let each = self.0[0].len();
-        i / each * each + self.0[i / each].run_end(i % each)
-    }
-
-    fn stored_bytes(&self) -> u64 {
-        self.0[0].stored_bytes()
-    }
-
-    fn will_need(&self, i: usize) {
-        let each = self.0[0].len();
-        self.0[i / each].will_need(i % each);
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &LoaderArgs) -> Result<()> {
     let (stream, side, threads) = (args.stream.stream(), args.input_size as usize, threads_or_all(args.threads));
@@ -115,17 +83,14 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     let clips = Arc::clone(if args.pass == Pass::Train { &split.train } else { split.validation() });
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
     let view = View { segments: 1, ..View::seed(stream) };
+    // Several passes of a small dataset in a row, so that the pipeline does not drain between them.
     let source: Arc<dyn Samples> = if args.pass == Pass::Train {
-        let pass = |epoch| {
-            let choices = Choices { epoch, ..Choices::default() };
-            input::training_samples(&data, &clips, (stream, view, side), choices)
-        };
-        let passes = (0..SAMPLES.div_ceil(clips.len()) as u64).map(pass);
-        Arc::new(Passes(passes.collect::<clip_loader::Result<_>>().cured(false)?))
+        let choices = Choices { repeat: SAMPLES.div_ceil(clips.len()), ..Choices::default() };
+        input::training_samples(&data, &clips, (stream, view, side), choices).cured(false)?
     } else {
         let options = input::test_options(view).shares_frames(!args.each_alone);
-        let pass = input::test_samples(&data, &clips, (stream, side), options).cured(false)?;
-        Arc::new(Passes(vec![pass; SAMPLES.div_ceil(clips.len() * view.test_samples)]))
+        let options = options.repeat(SAMPLES.div_ceil(clips.len() * view.test_samples));
+        input::test_samples(&data, &clips, (stream, side), options).cured(false)?
     };
     let (mut samples, mut seconds) = (0, 0.);
     let mut work = Work::default();
