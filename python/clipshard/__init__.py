@@ -22,6 +22,7 @@ from ._errors import (
 from ._native import Clip, Dataset, Stream, __version__
 
 # Samples and batches.
+from ._native import Frames, Loader, Samples, Stack
 
 # Writing.
 from ._native import Codec, Jpeg, Lz4, Raw, Writer, Zstd
@@ -33,11 +34,15 @@ __all__ = [
     "DamageError",
     "Dataset",
     "Error",
+    "Frames",
     "Jpeg",
+    "Loader",
     "Lz4",
     "NotFoundError",
     "OptionError",
     "Raw",
+    "Samples",
+    "Stack",
     "StateError",
     "Stream",
     "StreamTypeError",

@@ -20,8 +20,10 @@ mod array;
 mod clip;
 mod dataset;
 mod error;
+mod loader;
 mod process;
 mod read;
+mod samples;
 mod stream;
 mod writer;
 
@@ -32,6 +34,8 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     dataset::register(module)?;
+    samples::register(module)?;
+    loader::register(module)?;
     writer::register(module)?;
     Ok(())
 }

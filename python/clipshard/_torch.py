@@ -1,0 +1,91 @@
+"""What the package needs from PyTorch. It is imported only if a program uses PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.data import get_worker_info
+
+from ._errors import OptionError
+
+
+def check(pin_memory: bool) -> None:
+    """Checks that tensors can be made in the way that a loader was asked for."""
+    if pin_memory and not torch.cuda.is_available():
+        raise OptionError("pin_memory needs CUDA, which torch does not find here; omit pin_memory")
+
+
+def tensors(batch: dict[str, Any]) -> None:
+    """Replaces the arrays of a batch by tensors over the same memory."""
+    import numpy
+
+    for name, value in batch.items():
+        if isinstance(value, numpy.ndarray):
+            batch[name] = torch.from_numpy(value)
+
+
+def pinned(nbytes: int) -> torch.Tensor:
+    """Allocates page-locked memory."""
+    return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+
+
+def view(memory: torch.Tensor, start: int, nbytes: int, dtype: str, shape: Any, strides: Any) -> torch.Tensor:
+    """Returns a part of memory as a tensor. The strides are in elements."""
+    return memory[start : start + nbytes].view(getattr(torch, dtype)).as_strided(shape, strides)
+
+
+class Item(dict):
+    """A sample that knows its place in a batch, so that `collate` need not copy it."""
+
+    __slots__ = ("batch", "row")
+
+
+def items(samples: Any, indices: Any) -> list[Item] | None:
+    """Decodes samples into shared memory if this is a worker of a DataLoader. Returns None otherwise.
+
+    The DataLoader then passes the memory on to the main process without a copy.
+    """
+    if get_worker_info() is None:
+        return None
+    _register()
+    indices = list(indices)
+    memory = {name: _shared(len(indices) * nbytes) for name, nbytes in samples.nbytes.items()}
+    batch = samples.batch(indices, out={name: bytes.numpy() for name, bytes in memory.items()})
+    for name, bytes in memory.items():
+        array = batch[name]
+        strides = [stride // array.itemsize for stride in array.strides]
+        batch[name] = view(bytes, 0, bytes.numel(), str(array.dtype), array.shape, strides)
+    batch["label"], batch["index"] = torch.from_numpy(batch["label"]), torch.from_numpy(batch["index"])
+    labels, numbers = batch["label"].tolist(), batch["index"].tolist()
+    found = []
+    for row in range(len(indices)):
+        item = Item({name: batch[name][row] for name in memory})
+        item.update(label=labels[row], id=batch["id"][row], index=numbers[row])
+        item.batch, item.row = batch, row
+        found.append(item)
+    return found
+
+
+def _shared(nbytes: int) -> torch.Tensor:
+    """Allocates memory that other processes can map."""
+    storage = torch.UntypedStorage._new_shared(nbytes)
+    return torch.empty(0, dtype=torch.uint8).set_(storage)
+
+
+def collate(samples: list[Any], *, collate_fn_map: Any = None) -> dict[str, Any]:
+    """Returns the batch of samples without a copy if they are a whole batch in order."""
+    from torch.utils.data import default_collate
+
+    first = samples[0].batch if isinstance(samples[0], Item) else None
+    if first is not None and len(samples) == len(first["id"]):
+        if all(isinstance(s, Item) and s.batch is first and s.row == row for row, s in enumerate(samples)):
+            return first
+    return default_collate([dict(sample) for sample in samples])
+
+
+def _register() -> None:
+    """Tells the default `collate_fn` how to collate items."""
+    from torch.utils.data._utils.collate import default_collate_fn_map
+
+    default_collate_fn_map.setdefault(Item, collate)

@@ -1,0 +1,207 @@
+//! What a sample shows of a stream: `Frames` and `Stack`.
+
+use super::layout;
+use crate::error;
+use clip_loader::{Crop, View};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+/// The values that `Frames` and `Stack` share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    pub frames: usize,
+    pub stride: usize,
+    pub offset: usize,
+    pub size: usize,
+    /// The name of a crop of training or of tests.
+    pub crop: String,
+    pub flip: bool,
+    pub jitter: f64,
+    pub layout: Option<String>,
+    /// The stream, if it is not the name of the array.
+    pub stream: Option<String>,
+    pub is_stack: bool,
+}
+
+/// The crops of tests that show several parts of a frame.
+const SEVERAL: [&str; 2] = ["three", "ten"];
+
+impl Spec {
+    fn check(self) -> PyResult<Self> {
+        if let Some(layout) = &self.layout {
+            layout::check(layout)?;
+        }
+        let known: Vec<&str> = Crop::ALL.map(Crop::name).into_iter().chain(SEVERAL).collect();
+        if !known.contains(&self.crop.as_str()) {
+            return Err(error::option(format!("crop {:?} is not one of {}", self.crop, known.join(", "))));
+        }
+        for (name, value, least) in [("the number of frames", self.frames, 1), ("stride", self.stride, 1)] {
+            if value < least {
+                return Err(error::option(format!("{name} is {value}, not at least {least}")));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Returns the view of a stream, with the crop if it is one of training.
+    pub fn view(&self, stream: &str) -> View {
+        let crop = Crop::ALL.into_iter().find(|crop| crop.name() == self.crop).unwrap_or_default();
+        let view = View::stack(stream, self.frames).stride(self.stride).offset(self.offset).side(self.size);
+        view.crop(crop).flip(self.flip).jitter(self.jitter)
+    }
+
+    /// Returns the arguments after the first, as keywords.
+    fn keywords<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let keywords = PyDict::new(py);
+        for (name, value) in [("stride", self.stride), ("offset", self.offset), ("size", self.size)] {
+            keywords.set_item(name, value)?;
+        }
+        keywords.set_item("crop", &self.crop)?;
+        keywords.set_item("flip", self.flip)?;
+        if !self.is_stack {
+            keywords.set_item("jitter", self.jitter)?;
+        }
+        keywords.set_item("layout", &self.layout)?;
+        keywords.set_item("stream", &self.stream)?;
+        Ok(keywords)
+    }
+
+    fn repr(&self, class: &str) -> String {
+        let mut text = format!("{class}({}", self.frames);
+        let numbers = [("stride", self.stride, 1), ("offset", self.offset, 0), ("size", self.size, 224)];
+        for (name, value, default) in numbers {
+            if value != default {
+                text += &format!(", {name}={value}");
+            }
+        }
+        if self.crop != "whole" {
+            text += &format!(", crop='{}'", self.crop);
+        }
+        if self.flip {
+            text += ", flip=True";
+        }
+        if self.jitter != 0.0 {
+            text += &format!(", jitter={}", self.jitter);
+        }
+        for (name, value) in [("layout", &self.layout), ("stream", &self.stream)] {
+            if let Some(value) = value {
+                text += &format!(", {name}='{value}'");
+            }
+        }
+        text + ")"
+    }
+}
+
+/// Frames of a stream in a sample: one, several consecutive ones, or every `stride`-th frame.
+///
+/// >>> cs.Frames(1, size=224, crop="random", flip=True)      # one RGB frame, as for ResNet
+/// >>> cs.Frames(16, stride=4, crop="random-resized", layout="CTHW")   # a dense clip, as for SlowFast
+///
+/// The array has the axes T, H, W, C for RGB, and T, C, H, W for optical flow, where C is x and y.
+/// `layout` gives another order without a copy. An axis of one element may be omitted, so
+/// `Frames(1, layout="CHW")` is [3, H, W].
+///
+/// Args:
+///     frames (int): number of frames.
+///     stride (int): distance from one frame to the next.
+///     offset (int): distance from the start of the sample to the first frame. `offset=5` next to
+///         `Stack(10)` is the frame in the middle of the stack.
+///     size (int): height and width in pixels.
+///     crop (str): part of each frame. "whole" squashes the frame to a square. For random samples
+///         also "random" (stored pixels), "corners" (Wang et al. 2015), "random-resized"
+///         (RandomResizedCrop) and "center". For uniform samples also "center" (7/8 of the shorter
+///         side), "three" and "ten".
+///     flip (bool): mirror half of the samples. Optical flow changes its direction, too.
+///     jitter (float): strength of random changes of brightness, contrast and saturation of RGB.
+///     layout (str, optional): order of the axes T, C, H, W in the array.
+///     stream (str, optional): name of the stream. Default: the name of the array.
+#[pyclass(frozen, eq, module = "clipshard", from_py_object)]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frames(pub Spec);
+
+#[pymethods]
+impl Frames {
+    #[new]
+    #[pyo3(signature = (
+        frames = 1, *, stride = 1, offset = 0, size = 224, crop = "whole", flip = false, jitter = 0.0, layout = None,
+        stream = None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn new(
+        frames: usize,
+        stride: usize,
+        offset: usize,
+        size: usize,
+        crop: &str,
+        flip: bool,
+        jitter: f64,
+        layout: Option<String>,
+        stream: Option<String>,
+    ) -> PyResult<Self> {
+        let crop = crop.to_owned();
+        let spec = Spec { frames, stride, offset, size, crop, flip, jitter, layout, stream, is_stack: false };
+        Ok(Self(spec.check()?))
+    }
+
+    fn __repr__(&self) -> String {
+        self.0.repr("Frames")
+    }
+
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+        Ok((PyTuple::new(py, [self.0.frames])?, self.0.keywords(py)?))
+    }
+}
+
+/// Consecutive frames of one channel per plane, as the channels of one image.
+///
+/// >>> cs.Stack(10)      # ten frames of optical flow: [20, 224, 224], in the order x1, y1, x2, y2, ...
+///
+/// The arguments are those of :class:`Frames`. The array has the axes C, H, W.
+#[pyclass(frozen, eq, module = "clipshard", from_py_object)]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack(pub Spec);
+
+#[pymethods]
+impl Stack {
+    #[new]
+    #[pyo3(signature = (
+        frames, *, stride = 1, offset = 0, size = 224, crop = "whole", flip = false, layout = None, stream = None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn new(
+        frames: usize,
+        stride: usize,
+        offset: usize,
+        size: usize,
+        crop: &str,
+        flip: bool,
+        layout: Option<String>,
+        stream: Option<String>,
+    ) -> PyResult<Self> {
+        let crop = crop.to_owned();
+        let spec = Spec { frames, stride, offset, size, crop, flip, jitter: 0.0, layout, stream, is_stack: true };
+        Ok(Self(spec.check()?))
+    }
+
+    fn __repr__(&self) -> String {
+        self.0.repr("Stack")
+    }
+
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+        Ok((PyTuple::new(py, [self.0.frames])?, self.0.keywords(py)?))
+    }
+}
+
+/// Returns the values of a `Frames` or a `Stack`.
+pub fn spec_of(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Spec> {
+    if let Ok(frames) = value.cast::<Frames>() {
+        return Ok(frames.get().0.clone());
+    }
+    if let Ok(stack) = value.cast::<Stack>() {
+        return Ok(stack.get().0.clone());
+    }
+    let found = value.get_type().name()?;
+    Err(error::wrong_type(format!(
+        "streams[{name:?}] is of type {found}; use clipshard.Frames(...) or clipshard.Stack(...)"
+    )))
+}
