@@ -153,10 +153,9 @@ impl Clip {
     ///         No other thread may use it meanwhile. Its content is undefined after an exception.
     ///
     /// Returns:
-    ///     An array of shape [frames, planes, height, width, channels], without the axis of planes
-    ///     if there is one plane, and without the axis of channels if there is one channel: RGB
-    ///     [n, H, W, 3], flow [n, 2, H, W], depth [n, H, W]. For arrays [n, *dims]. With `out`, that
-    ///     object.
+    ///     An array of shape [frames, planes, height, width, channels]. It has no axis of planes if
+    ///     there is one plane, and no axis of channels if there is one channel. RGB is [n, H, W, 3],
+    ///     flow [n, 2, H, W] and depth [n, H, W]. Arrays are [n, *dims]. With `out`, that object.
     ///
     /// Raises:
     ///     DamageError: a record is damaged. The exception has its clip and file.

@@ -1,8 +1,8 @@
 //! The class `Dataset`: an open dataset.
 //!
-//! A dataset works in the child of a fork as it is: its memory maps and open files are inherited,
-//! records are read without a shared position, and the table of ids, its only lock, is complete
-//! before another thread can see the dataset.
+//! A dataset works in the child of a fork as it is. The child inherits memory maps and open files,
+//! and reads records without a shared position. The only lock is that of the table of ids, which is
+//! complete before another thread can see the dataset.
 
 use crate::arguments::{attributes, names, whole};
 use crate::clip::Clip;

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-/// The frames to read: `range(start, start + count * step, step)`, all of which exist.
+/// The frames to read: `range(start, start + count * step, step)`. All of them exist.
 pub struct Reading {
     start: usize,
     step: usize,

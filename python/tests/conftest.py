@@ -82,7 +82,7 @@ def write_manifest(folder, manifest):
 
 
 def list_shard(file, reader):
-    """Makes a manifest for one shard. The shard may be hostile: what cannot be read is made up."""
+    """Makes a manifest for one shard. The shard may be hostile. What cannot be read gets a value that is allowed."""
     data = file.read_bytes()
     # Of a file that is too short, the crate refuses what the trailer cannot state.
     padded = data if len(data) >= 128 else data + bytes(128)

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -70,9 +71,6 @@ def test_numbers_that_python_cannot_read_raise_an_error_of_the_package(tmp_path)
     write_manifest(tmp_path, {"dataset": "d", "classes": [], "splits": [], "build": {}, "streams": [], "clips": [clip]})
     assert cs.Dataset(tmp_path).clip(0).attrs == {"n": 7}
     text = (tmp_path / "manifest.json").read_text()
-    assert digits not in text
-    import zlib
-
     stated = text.split("crc32:")[1][:8]
     text = text.replace(stated, "00000000").replace('"n":7', f'"n":{digits}')
     (tmp_path / "manifest.json").write_text(text.replace("00000000", f"{zlib.crc32(text.encode()):08x}", 1))
@@ -89,7 +87,8 @@ def test_a_damaged_record_names_its_clip_and_file(golden, copy_of):
     file.write_bytes(data)
     for access in ("map", "read"):
         clip = cs.Dataset(folder, access=access).clip(0)
-        with pytest.raises(cs.DamageError, match=r"clip v_Wave_g01_c01, stream flow, frame 0.*restore the shard") as caught:
+        text = "clip v_Wave_g01_c01, stream flow, frame 0, plane 0.*restore the shard"
+        with pytest.raises(cs.DamageError, match=text) as caught:
             clip.read("flow")
         assert (caught.value.clip, caught.value.file) == ("v_Wave_g01_c01", str(file))
         copy = pickle.loads(pickle.dumps(caught.value))
@@ -136,7 +135,7 @@ def test_unknown_names_list_the_known_ones(golden, wide):
         (lambda: clip.subset("3"), f'{golden}: no split "3" in this dataset; it has 1, 2'),
         (lambda: ds.clips("3"), f'{golden}: no split "3" in this dataset; it has 1, 2'),
         (lambda: ds.clips("1", "val"), f'{golden}: split 1 has no clips in subset "val"; its subsets are test, train'),
-        (lambda: cs.Dataset(golden, streams=["rgb", "x"]), f'{golden}: no stream "x" in this dataset; it has rgb, flow'),
+        (lambda: cs.Dataset(golden, streams=["x"]), f'{golden}: no stream "x" in this dataset; it has rgb, flow'),
     ]
     for call, text in wrong:
         with pytest.raises(cs.NotFoundError) as caught:

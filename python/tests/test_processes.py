@@ -3,6 +3,8 @@
 import concurrent.futures
 import multiprocessing
 import pickle
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -198,3 +200,52 @@ def test_reads_leak_neither_memory_nor_files(golden):
         frames_of(pickle.loads(pickled))
     assert files() == before
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used < 8 << 10  # KiB
+
+
+def long_clip(folder):
+    """Writes a clip of 200 frames with 3 MB each, which take few bytes on the disk."""
+    with cs.Writer(folder, streams={"rgb": cs.Zstd(1)}) as writer:
+        writer.add("long", rgb=np.zeros((200, 1024, 1024, 3), "uint8"))
+    return cs.Dataset(folder).clip(0)
+
+
+def test_other_threads_run_while_a_clip_is_read(tmp_path):
+    clip = long_clip(tmp_path / "long")
+    ticks, is_done = [0], threading.Event()
+
+    def tick():
+        while not is_done.wait(0.0001):
+            ticks[0] += 1
+
+    interval = sys.getswitchinterval()
+    # Python takes the lock from no thread now. A thread must give it away itself.
+    sys.setswitchinterval(1000)
+    try:
+        thread = threading.Thread(target=tick)
+        thread.start()
+        before = ticks[0]
+        clip.read("rgb", 0, 50)
+        assert ticks[0] > before
+    finally:
+        sys.setswitchinterval(interval)
+        is_done.set()
+        thread.join()
+
+
+def test_memory_that_is_not_sufficient_raises_memory_error(tmp_path, python):
+    long_clip(tmp_path / "long")
+    program = """
+import resource, sys
+import numpy as np
+import clipshard as cs
+
+clip = cs.Dataset(sys.argv[1]).clip(0)
+clip.read("rgb", 0, 2)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))
+try:
+    clip.read("rgb")
+except MemoryError as error:
+    print(clip.read("rgb", 0, 2).shape)
+"""
+    assert python(program, tmp_path / "long") == "(2, 1024, 1024, 3)\n"
