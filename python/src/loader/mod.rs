@@ -199,7 +199,7 @@ impl Loader {
     /// Starts a pass through the current epoch, or through the rest of it after `load_state_dict`.
     fn __iter__(slf: &Bound<'_, Self>) -> PyResult<Pass> {
         let this = slf.get();
-        let Progress { epoch, seen, resumes } = this.progress();
+        let Progress { epoch, seen, resumes, .. } = this.progress();
         let seen = if resumes { seen } else { 0 };
         let pass = Pass::start(slf, epoch, seen)?;
         this.set_progress(Progress { epoch, seen, ..Progress::default() });
