@@ -196,8 +196,8 @@ pub fn loader(error: clip_loader::Error) -> PyErr {
         E::Shard(error) => shard(error),
         E::NoSplit { dir, split, known } => not_found(unknown_name(&dir, "split", &split, &known)),
         E::NoGroup { .. } => not_found(text),
-        E::NotImages { .. } => stream_type(text),
-        E::TooShort { .. } => option(format!("{text}; use fewer frames, a smaller step, or no such clips")),
+        E::NotImages { .. } => stream_type(format!("{text}, or read arrays with clip.read")),
+        E::TooShort { .. } => option(format!("{text}; use fewer frames, or pass short=\"omit\", \"loop\" or \"hold\"")),
         E::TooSmall { .. } => option(format!("{text}; use a smaller size")),
         E::NothingToTrain | E::Option { .. } => option(text),
         E::NothingToReplace(source) => match damaged(&source) {
