@@ -1,4 +1,4 @@
-"""Packs one's own arrays: depth maps, poses and colour frames of a few clips.
+"""Packs arrays of your own: depth maps, poses and colour frames of a few clips.
 
     python pack_arrays.py --out gestures.shards
 
@@ -18,7 +18,7 @@ CLASSES = ["wave", "jump"]
 def recordings(clips, frames=12):
     """Yields id, label and the streams of each clip, as arrays of numpy.
 
-    The data is made up: a bright square moves over a plane, and two people of 17 joints follow it.
+    The data is synthetic: a bright square moves over a plane, and two people of 17 joints follow it.
     """
     rows, columns = np.mgrid[:48, :64]
     for number in range(clips):

@@ -101,7 +101,7 @@ def pack(root, out, decode=frames_of, quality=90, test_every=5):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--videos", required=True, type=pathlib.Path, metavar="DIR", help="folder with a folder per class")
+    parser.add_argument("--videos", required=True, type=pathlib.Path, metavar="DIR", help="folder of class folders")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the new dataset")
     parser.add_argument("--quality", type=int, default=90, help="quality of the JPEG records (default: %(default)s)")
     options = parser.parse_args()

@@ -30,7 +30,8 @@ def run(name, *arguments):
 def test_pack_arrays(tmp_path):
     folder = tmp_path / "gestures.shards"
     for clips in (3, 5):
-        assert run("pack_arrays", "--out", folder, "--clips", clips) == f"{folder}: {clips} clips of depth, poses, rgb\n"
+        text = run("pack_arrays", "--out", folder, "--clips", clips)
+        assert text == f"{folder}: {clips} clips of depth, poses, rgb\n"
     recordings = list(load("pack_arrays").recordings(5))
     assert sorted(listed(folder)) == [name for name, _, _ in recordings]
     assert [clip["subsets"] for _, clip in sorted(listed(folder).items())] == [["train"]] * 3 + [["test"], ["train"]]

@@ -17,7 +17,8 @@ def test_a_dataset_has_what_was_added(tmp_path):
     folder = tmp_path / "out.shards"
     streams = {"rgb": cs.Jpeg(95), "flow": cs.Zstd(9)}
     with cs.Writer(folder, streams, ["wave", "jump"], splits=["1", "2"], attrs={"licence": "CC0"}) as writer:
-        writer.add("clip7", rgb=rgb, flow=flow, label=1, subset="train", group="g07", attrs={"fps": 25, "é": [1.5, None]})
+        attrs = {"fps": 25, "é": [1.5, None]}
+        writer.add("clip7", rgb=rgb, flow=flow, label=1, subset="train", group="g07", attrs=attrs)
         writer.add("clip8", flow=flow[:1], label="wave", subset={"2": "test"})
         writer.add("clip9", rgb=rgb[:2], flow=None)
         assert (len(writer), sorted(writer.ids), "clip8" in writer) == (3, ["clip7", "clip8", "clip9"], True)
@@ -118,9 +119,9 @@ def test_the_codec_can_state_the_form(tmp_path):
     # Without planes, the last dimension would be channels.
     flow = noise((3, 2, 9, 3))
     codec = cs.Zstd(planes=2)
-    with cs.Writer(tmp_path / "d", {"flow": codec, "poses": cs.Raw(kind="array", planes=2)}) as writer:
-        writer.add("a", flow=flow, poses=noise((4, 2, 5, 3), "float32"))
-    (poses, flows) = sorted(manifest(tmp_path / "d")["streams"], key=lambda stream: stream["name"], reverse=True)
+    with cs.Writer(tmp_path / "d", {"flow": codec, "poses": cs.Raw(kind="array", planes=2), "id": cs.Raw()}) as writer:
+        writer.add("a", flow=flow, poses=noise((4, 2, 5, 3), "float32"), id=noise((1, 2, 5)))
+    poses, flows = ({s["name"]: s for s in manifest(tmp_path / "d")["streams"]}[name] for name in ("poses", "flow"))
     assert (flows["planes"], flows["channels"], poses["planes"], poses["array"]) == (2, 1, 2, [3])
     assert np.array_equal(np.stack(stored(tmp_path / "d", "flow")["a"]).reshape(flow.shape), flow)
 
@@ -170,7 +171,7 @@ def test_jpeg_files_can_be_planes_and_grey(tmp_path):
     grey = [jpeg(image[..., 0]) for image in smooth(2)]
     with cs.Writer(tmp_path / "d", {"flow": cs.Jpeg(), "rgb": cs.Jpeg(channels=3)}) as writer:
         writer.add("a", flow=frames, rgb=[jpeg(smooth(1)[0]), grey[1]])
-        with pytest.raises(cs.OptionError, match="clip b: stream flow: frame 0: found 1 JPEG files, expected .*2, H, W"):
+        with pytest.raises(cs.OptionError, match="clip b: stream flow: frame 0: found 1 JPEG files, expected frames"):
             writer.add("b", flow=grey)
     assert stored(tmp_path / "d", "flow")["a"] == [file for frame in frames for file in frame]
     read = cs.Dataset(tmp_path / "d")["a"].read("rgb")
@@ -195,7 +196,8 @@ def test_shards_rotate(tmp_path):
         for number in range(6):
             writer.add(f"c{number}", x=noise((1, 60, 100), seed=number))
     assert len(manifest(tmp_path / "d")["streams"][0]["shards"]) == 3
-    assert all(np.array_equal(stored(tmp_path / "d", "x")[f"c{n}"][0][..., 0], noise((1, 60, 100), seed=n)[0]) for n in range(6))
+    read = stored(tmp_path / "d", "x")
+    assert all(np.array_equal(read[f"c{n}"][0][..., 0], noise((1, 60, 100), seed=n)[0]) for n in range(6))
 
 
 def test_other_threads_run_while_a_clip_is_encoded(tmp_path):

@@ -159,16 +159,17 @@ def test_append_checks_what_it_is_given(tmp_path):
         ({"splits": ["1", "2"]}, 'the dataset has splits ["1"]; omit splits, or give the same'),
         ({"name": "m"}, 'the dataset has name "n"'),
         ({"attrs": {"k": 2}}, 'the dataset has attrs {"k": 1}'),
-        ({"streams": {"x": cs.Zstd(dtype="uint16")}}, "stream x: found frames of uint8 [H, W], expected those of Zstd(9, dtype"),
+        ({"streams": {"x": cs.Zstd(dtype="uint16")}}, "found frames of uint8 [H, W], expected those of Zstd(9, dtype"),
         ({"streams": {"x": cs.Zstd(kind="array")}}, "stream x: found frames of uint8 [H, W]"),
     ]
     for arguments, text in refused:
         with pytest.raises(cs.OptionError) as caught:
             cs.Writer(folder, mode="append", **arguments)
         assert text in str(caught.value) and str(folder) in str(caught.value)
-    with cs.Writer(folder, {"x": cs.Lz4()}, ["a", "b"], name="n", splits=["1"], attrs={"k": 1}, mode="append") as writer:
+    same = {"classes": ["a", "b"], "name": "n", "splits": ["1"], "attrs": {"k": 1}}
+    with cs.Writer(folder, {"x": cs.Lz4()}, **same, mode="append") as writer:
         writer.add("c1", x=noise((2, 30, 30), seed=1))
-        with pytest.raises(TypeError, match="found an array uint16 .*, expected uint8"):
+        with pytest.raises(TypeError, match="found an array of uint16 .*, expected uint8"):
             writer.add("c2", x=noise((2, 30, 30), "uint16"))
     assert codecs_of(folder, "x") == {(2, 1), (3, 1)}
 
@@ -282,7 +283,8 @@ def test_a_fork_while_another_thread_writes_does_not_hang(tmp_path):
         thread.join()
         writer.finish()
     """
-    run = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    run = subprocess.run(command, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (0, "0\n"), run.stderr
     assert list(stored(tmp_path / "d", "x")) == ["a"] and list(stored(tmp_path / "child", "x")) == ["b"]
 

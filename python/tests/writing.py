@@ -1,4 +1,4 @@
-"""Help for the tests of the writer: made-up arrays, and a reader that shares no code with the package."""
+"""Help for the tests of the writer: synthetic arrays, and a reader that shares no code with the package."""
 
 import io
 import json

@@ -350,6 +350,7 @@ impl Writer {
         self.with(py, |session| Ok(session.clip_count()))
     }
 
+    #[allow(clippy::unused_self, reason = "Python passes it")]
     fn __bool__(&self) -> bool {
         true
     }
@@ -363,6 +364,7 @@ impl Writer {
         format!("<clipshard.Writer {:?}{state}>", self.path())
     }
 
+    #[allow(clippy::unused_self, reason = "Python passes it")]
     fn __reduce__(&self) -> PyResult<()> {
         let what =
             "a Writer works in one process and cannot be pickled; make arrays in others, and add them in this one";

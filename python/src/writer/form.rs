@@ -7,7 +7,7 @@ use clipshard::{ImageSize, SampleType, Shape, StreamSpec};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// What a codec states about its stream. The first clip decides the rest.
+/// The part of a stream's form that a codec states. The first clip decides the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Form {
     pub is_array: bool,
@@ -144,16 +144,21 @@ pub fn describe(samples: SampleType, dims: &[usize]) -> String {
 
 /// Describes the frames that a stream takes, such as `frames of uint8 [H, W, 3]`.
 pub fn expected(spec: &StreamSpec) -> String {
-    let mut dims: Vec<String> = Vec::new();
+    format!("frames of {}", expected_dims(spec, &[]))
+}
+
+/// Writes the type and the dimensions that a stream takes, after some other dimensions.
+pub fn expected_dims(spec: &StreamSpec, before: &[&str]) -> String {
+    let mut dims: Vec<String> = before.iter().map(ToString::to_string).collect();
     dims.extend((spec.planes > 1).then(|| spec.planes.to_string()));
-    match &spec.array {
-        Some(inner) => dims.extend([String::from("any")].into_iter().chain(inner.iter().map(u32::to_string))),
-        None => {
-            dims.extend(["H".into(), "W".into()]);
-            dims.extend((spec.channels > 1).then(|| spec.channels.to_string()));
-        }
+    if let Some(inner) = &spec.array {
+        dims.push("any".into());
+        dims.extend(inner.iter().map(u32::to_string));
+    } else {
+        dims.extend(["H".into(), "W".into()]);
+        dims.extend((spec.channels > 1).then(|| spec.channels.to_string()));
     }
-    format!("frames of {} [{}]", type_name(spec.samples), dims.join(", "))
+    format!("{} [{}]", type_name(spec.samples), dims.join(", "))
 }
 
 /// Returns the shape of the records of a frame with these dimensions, if the stream takes it.

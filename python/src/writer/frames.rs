@@ -1,9 +1,9 @@
 //! The frames of a clip in one stream: memory of Python, divided into records.
 
-use super::form::{First, describe, expected, record_shape};
+use super::form::{First, describe, expected, expected_dims, record_shape};
 use crate::array::type_name;
 use crate::error;
-use clipshard::{EncodedRecord, SampleType, Shape, StreamSpec};
+use clipshard::{EncodedRecord, MAX_IMAGE_BYTES, SampleType, Shape, StreamSpec};
 use pyo3::PyErr;
 
 /// Most records of a clip that has fewer bytes than records: arrays without samples.
@@ -60,8 +60,8 @@ impl<'a> Frames<'a> {
         let mut records = Vec::new();
         match self {
             Self::Array(view) => {
-                let [count, dims @ ..] = view.dims else { return Err(mismatch(place, "", view, spec)) };
-                let shape = check(spec, view, dims).ok_or_else(|| mismatch(place, "an array ", view, spec))?;
+                let [count, dims @ ..] = view.dims else { return Err(mismatch(place, "a number: ", view, spec)) };
+                let shape = check(spec, view, dims).ok_or_else(|| mismatch(place, "an array of ", view, spec))?;
                 if count.saturating_mul(planes) > view.bytes.len().max(MAX_EMPTY) {
                     return Err(error::option(format!("{place}: {count} frames without samples are too many")));
                 }
@@ -146,5 +146,13 @@ fn mismatch(place: &str, what: &str, view: &View<'_>, spec: &StreamSpec) -> PyEr
         let name = type_name(spec.samples);
         return error::wrong_type(format!("{found}, expected {name}; convert it with .astype({name:?})"));
     }
-    error::option(format!("{found}, expected {}", expected(spec)))
+    let is_array = what.starts_with("an array");
+    let wanted = if is_array { format!("an array of {}", expected_dims(spec, &["n"])) } else { expected(spec) };
+    let is_large = spec.array.is_none() && view.dims.iter().skip(usize::from(is_array)).any(|&dim| dim > 65_535);
+    let limits = match (is_large, view.bytes.len() > MAX_IMAGE_BYTES) {
+        (true, _) => "; an image has at most 65535 rows and columns",
+        (false, true) => "; a record has at most 268435456 bytes",
+        (false, false) => "",
+    };
+    error::option(format!("{found}, expected {wanted}{limits}"))
 }

@@ -30,7 +30,7 @@ impl Given<'_> {
             Self::Files(frames) => {
                 let mut all = Vec::with_capacity(frames.len());
                 for files in frames {
-                    all.push(files.iter().map(|file| file.as_bytes()).collect());
+                    all.push(files.iter().map(PyBytesMethods::as_bytes).collect());
                 }
                 Frames::Files(all)
             }

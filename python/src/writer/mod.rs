@@ -1,4 +1,4 @@
-//! `Writer`: writes a dataset of one's own arrays.
+//! `Writer`: writes a dataset of arrays.
 //!
 //! | module | content |
 //! |---|---|

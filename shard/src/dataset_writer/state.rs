@@ -1,4 +1,4 @@
-//! What a writer has so far: the description, streams and clips of its dataset.
+//! The description, streams and clips that a writer has so far.
 
 use super::DatasetWriter;
 use super::options::DatasetInfo;
