@@ -42,11 +42,26 @@ class Dataset:
     @property
     def attrs(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, id: str) -> Clip: ...
-    def __contains__(self, id: object) -> bool: ...
+    def __getitem__(self, id: str, /) -> Clip: ...
+    def __contains__(self, id: object, /) -> bool: ...
     def __iter__(self) -> Iterator[Clip]: ...
     def clip(self, number: SupportsIndex) -> Clip: ...
     def clips(self, split: str | None = None, subset: str | None = None) -> list[Clip]: ...
+    def samples(
+        self,
+        streams: Mapping[str, Frames | Stack],
+        *,
+        split: str | None = None,
+        subset: str | None = None,
+        ids: Iterable[str] | None = None,
+        sampling: Literal["random", "uniform"] | None = None,
+        segments: int | None = None,
+        per_clip: int | None = None,
+        short: Literal["error", "omit", "loop", "hold"] = "error",
+        seed: int | None = None,
+        damage: Literal["error", "replace"] = "error",
+        repeat: int = 1,
+    ) -> Samples: ...
     def verify(self, depth: Literal["quick", "checksums", "deep"] = "checksums") -> list[Error | OSError]: ...
 
 @final
@@ -117,7 +132,104 @@ class Stream:
     @property
     def is_open(self) -> bool: ...
 
-# samples.rs, loader.rs: samples and batches
+# samples, loader: samples and batches
+
+_Crop = Literal["whole", "center", "random", "corners", "random-resized", "three", "ten"]
+
+@final
+class Frames:
+    """Frames of a stream in a sample: one, several consecutive ones, or every `stride`-th frame."""
+
+    def __new__(
+        cls,
+        frames: int = 1,
+        *,
+        stride: int = 1,
+        offset: int = 0,
+        size: int = 224,
+        crop: _Crop = "whole",
+        flip: bool = False,
+        jitter: float = 0.0,
+        layout: str | None = None,
+        stream: str | None = None,
+    ) -> Frames: ...
+
+@final
+class Stack:
+    """Consecutive frames of one channel per plane, as the channels of one image."""
+
+    def __new__(
+        cls,
+        frames: int,
+        *,
+        stride: int = 1,
+        offset: int = 0,
+        size: int = 224,
+        crop: _Crop = "whole",
+        flip: bool = False,
+        layout: str | None = None,
+        stream: str | None = None,
+    ) -> Stack: ...
+
+@final
+class Samples:
+    """What a model sees of each clip: arrays of one or more streams, with the label."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def ids(self) -> list[str]: ...
+    @property
+    def labels(self) -> list[int]: ...
+    @property
+    def sampling(self) -> Literal["random", "uniform"]: ...
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]: ...
+    @property
+    def nbytes(self) -> dict[str, int]: ...
+    @property
+    def epoch(self) -> int: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: SupportsIndex, /) -> dict[str, Any]: ...
+    def __getitems__(self, indices: Iterable[SupportsIndex]) -> list[dict[str, Any]]: ...
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    def batch(self, indices: Iterable[SupportsIndex], out: Mapping[str, Any] | None = None) -> dict[str, Any]: ...
+
+@final
+class Loader:
+    """Makes batches of samples with threads, ahead of the caller."""
+
+    def __new__(
+        cls,
+        samples: Samples,
+        batch_size: int = 32,
+        *,
+        threads: int | None = None,
+        seed: int | None = None,
+        shuffle: bool | None = None,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        to: Literal["numpy", "torch", "jax"] = "numpy",
+        pin_memory: bool = False,
+        buffers: int = 3,
+    ) -> Loader: ...
+    @property
+    def samples(self) -> Samples: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def damaged(self) -> int: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 # writer: writing
 

@@ -105,7 +105,7 @@ impl Clip {
     /// Raises:
     ///     NotFoundError: the dataset has no stream of this name, or the clip no frames in it.
     ///     IndexError: the clip has no such frame.
-    #[pyo3(signature = (stream, frame = None))]
+    #[pyo3(signature = (stream, frame = None), text_signature = "($self, stream, frame=0)")]
     fn shape<'py>(
         &self,
         py: Python<'py>,
