@@ -8,8 +8,7 @@ import sys
 import clipshard as cs
 import numpy as np
 import pytest
-from PIL import Image
-from writing import decoded, jpeg, listed, manifest, smooth, stored
+from writing import Image, decoded, jpeg, listed, manifest, smooth, stored
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 

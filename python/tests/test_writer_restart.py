@@ -104,6 +104,72 @@ def test_a_killed_writer_is_resumed(tmp_path):
     check(folder, sorted(range(30), key=lambda number: f"c{number}"))
 
 
+INTERRUPTED = """
+    import sys
+    sys.path[:0] = {paths!r}
+    import test_writer_restart as t
+    import clipshard as cs
+
+    with cs.Writer({folder!r}, t.STREAMS, ["a"]) as writer:
+        for number in range(100_000):
+            t.add(writer, number)
+            print(number, flush=True)
+"""
+
+
+def test_an_interrupt_from_the_keyboard_loses_no_clip(tmp_path):
+    paths = [str(pathlib.Path(__file__).parent)]
+    code = textwrap.dedent(INTERRUPTED.format(paths=paths, folder=str(tmp_path / "d")))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(5):
+        child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    printed, errors = child.communicate(timeout=60)
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    added = 5 + len(printed.splitlines())
+    with cs.Writer(tmp_path / "d", STREAMS, mode="resume") as writer:
+        # The interrupt may come after a clip was added, and before its number was printed.
+        assert len(writer) in (added, added + 1)
+    assert len(listed(tmp_path / "d")) in (added, added + 1)
+
+
+FULL = """
+    import resource
+    import sys
+    sys.path[:0] = {paths!r}
+    import test_writer_restart as t
+    import clipshard as cs
+
+    def refused(kind, text, call):
+        try:
+            call()
+        except kind as error:
+            assert text in str(error), error
+        else:
+            raise AssertionError("nothing was raised")
+
+    writer = cs.Writer({folder!r}, t.STREAMS, ["a"])
+    t.add(writer, 0)
+    writer.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    refused(OSError, "File too large", lambda: [t.add(writer, number) for number in range(1, 2000)])
+    refused(cs.OptionError, 'close this writer and continue with mode="resume"', lambda: t.add(writer, 3000))
+    refused(cs.OptionError, 'close this writer and continue with mode="resume"', writer.flush)
+    writer.close()
+    refused(cs.ClosedError, 'continue with mode="resume"', writer.finish)
+"""
+
+
+def test_a_full_disk_is_an_oserror(tmp_path):
+    paths = [str(pathlib.Path(__file__).parent)]
+    code = textwrap.dedent(FULL.format(paths=paths, folder=str(tmp_path / "d")))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    with cs.Writer(tmp_path / "d", STREAMS, mode="resume") as writer:
+        assert writer.ids == {"c0"}
+    check(tmp_path / "d", [0])
+
+
 def test_flush_keeps_clips_of_a_writer_that_is_not_closed(tmp_path):
     writer = cs.Writer(tmp_path / "d", STREAMS, ["a"])
     add(writer, 0)

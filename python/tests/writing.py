@@ -6,7 +6,11 @@ import pathlib
 import sys
 
 import numpy as np
-from PIL import Image
+import pytest
+
+Image = pytest.importorskip("PIL.Image", reason="the tests of the writer need Pillow")
+if sys.version_info < (3, 14):
+    pytest.importorskip("zstandard", reason="the second reader needs zstandard")
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts"))
 import read_clipshard  # noqa: E402

@@ -281,7 +281,7 @@ impl Writer {
             }
             let closed = State::Closed("this writer is closed; continue with mode=\"resume\"");
             match std::mem::replace(&mut *state, closed) {
-                State::Open(mut session) => session.flush(),
+                State::Open(session) => session.close(),
                 State::Finished | State::Closed(_) => Ok(()),
             }
         })

@@ -243,6 +243,15 @@ impl Session {
         self.writer.compact().map_err(fault)
     }
 
+    /// Stores the clips so far, and closes the dataset without finishing it.
+    pub fn close(mut self) -> PyResult<()> {
+        match self.writer.flush() {
+            // A write has failed, and the caller has had its error.
+            Ok(()) | Err(Error::Usage(_)) => Ok(()),
+            Err(error) => Err(fault(error)),
+        }
+    }
+
     pub fn finish(self) -> PyResult<()> {
         self.writer.finish().map(drop).map_err(fault)
     }
