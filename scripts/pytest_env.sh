@@ -2,7 +2,7 @@
 # Installs the Python packages that the tests of the Python package need. Prints the folders that
 # hold them, one per line.
 #
-#   scripts/pytest_env.sh             installs numpy, Pillow and pytest (100 MB)
+#   scripts/pytest_env.sh             installs numpy, Pillow, zstandard and pytest (100 MB)
 #   scripts/pytest_env.sh --torch     also installs torch and torchvision (1.3 GB)
 #
 # Needs python3 (3.10 or later) with pip, and network access if a folder does not exist yet. torch
@@ -40,7 +40,9 @@ make() {
     echo "$folder"
 }
 
-make base 1 true 'numpy>=1.26' 'pillow>=11' 'pytest>=9' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8'
+# Python 3.14 and later have zstd.
+make base 2 true 'numpy>=1.26' 'pillow>=11' 'zstandard>=0.23; python_version < "3.14"' 'pytest>=9' \
+    'pytest-timeout>=2.4' 'pytest-xdist>=3.8'
 if [ "${1:-}" = --torch ]; then
     packages=("torch==$torch" torchvision==0.29.2)
     # What `import torch` needs. numpy and Pillow are in the folder above.
