@@ -44,24 +44,26 @@ class Item(dict):
 def items(samples: Any, indices: Any) -> list[Item] | None:
     """Decodes samples into shared memory if this is a worker of a DataLoader. Returns None otherwise.
 
-    The DataLoader then passes the memory on to the main process without a copy.
+    The values of an item are those of `samples[i]`. `collate` passes the memory of all of them on to
+    the main process without a copy.
     """
     if get_worker_info() is None:
         return None
     _register()
     indices = list(indices)
     memory = {name: _shared(len(indices) * nbytes) for name, nbytes in samples.nbytes.items()}
-    batch = samples.batch(indices, out={name: bytes.numpy() for name, bytes in memory.items()})
+    arrays = samples.batch(indices, out={name: bytes.numpy() for name, bytes in memory.items()})
+    labels, numbers = arrays["label"].tolist(), arrays["index"].tolist()
+    batch = dict(arrays)
     for name, bytes in memory.items():
-        array = batch[name]
+        array = arrays[name]
         strides = [stride // array.itemsize for stride in array.strides]
         batch[name] = view(bytes, 0, bytes.numel(), str(array.dtype), array.shape, strides)
     batch["label"], batch["index"] = torch.from_numpy(batch["label"]), torch.from_numpy(batch["index"])
-    labels, numbers = batch["label"].tolist(), batch["index"].tolist()
     found = []
-    for row in range(len(indices)):
-        item = Item({name: batch[name][row] for name in memory})
-        item.update(label=labels[row], id=batch["id"][row], index=numbers[row])
+    for row, (label, id, number) in enumerate(zip(labels, arrays["id"], numbers)):
+        item = Item({name: arrays[name][row] for name in memory})
+        item.update(label=label, id=id, index=number)
         item.batch, item.row = batch, row
         found.append(item)
     return found

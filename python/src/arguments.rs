@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyString};
 
-/// Reads an argument that is a list of names.
-pub fn names(argument: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    let wrong = || error::wrong_type("streams is not a list of names; pass for example streams=[\"rgb\", \"flow\"]");
+/// Reads the argument `what`, which is a list of names such as `example`.
+pub fn names(argument: &Bound<'_, PyAny>, what: &str, example: &str) -> PyResult<Vec<String>> {
+    let wrong = || error::wrong_type(format!("{what} is not a list of names; pass for example {what}={example}"));
     if argument.is_instance_of::<PyString>() {
         return Err(wrong());
     }
@@ -30,6 +30,18 @@ pub fn whole(number: &Bound<'_, PyAny>) -> PyResult<i64> {
         }
         other => other,
     }
+}
+
+/// Checks that a number of things is at least `least`. `what` is the argument in errors.
+pub fn count(what: &str, number: i64, least: i64) -> PyResult<usize> {
+    let found = usize::try_from(number).ok().filter(|_| number >= least);
+    found.ok_or_else(|| error::option(format!("{what} is {number}, not at least {least}")))
+}
+
+/// Checks a seed.
+pub fn seed(seed: Option<i128>) -> PyResult<Option<u64>> {
+    let wrong = |seed| error::option(format!("seed is {seed}, not between 0 and 2**64 - 1"));
+    seed.map(|seed| u64::try_from(seed).map_err(|_| wrong(seed))).transpose()
 }
 
 /// Parses attributes to a dict. `owner` has them, for errors.

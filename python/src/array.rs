@@ -276,6 +276,17 @@ impl<'py> Writable<'py> {
         unsafe { std::slice::from_raw_parts_mut(data, bytes) }
     }
 
+    /// Returns whether the caller's array has another type, so that the samples are converted.
+    pub fn is_converted(&self) -> bool {
+        matches!(self.out, Some((_, Some(_))))
+    }
+
+    /// Returns the filled memory as an array, which keeps it alive and at its place. An array of a
+    /// `bytearray`, for example, keeps other code from changing its length.
+    pub fn into_array(self) -> Bound<'py, PyAny> {
+        self.array.into_any()
+    }
+
     /// Returns the filled array, or the caller's object.
     pub fn finish(self) -> PyResult<Bound<'py, PyAny>> {
         match self.out {

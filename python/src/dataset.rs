@@ -140,7 +140,7 @@ impl Dataset {
             "read" => Access::Read,
             other => return Err(error::option(format!("access is {other:?}, not \"map\" or \"read\""))),
         };
-        let opened = streams.map(names).transpose()?;
+        let opened = streams.map(|streams| names(streams, "streams", "[\"rgb\", \"flow\"]")).transpose()?;
         let open = || {
             let data = match &opened {
                 None => clipshard::Dataset::open_with(&path, access)?,

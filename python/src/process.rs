@@ -4,7 +4,7 @@
 //! held stays locked forever in the child. So the child must not touch anything that has threads
 //! or locks: it leaks the copy and makes a new value.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A shared value of the process that made it, and a function that makes it again after a fork.
 ///
@@ -21,14 +21,28 @@ impl<T> PerProcess<T> {
 
     /// Returns the value of this process. Calls `make` if the value belongs to the parent process.
     pub fn get<E>(&self, make: impl FnOnce(&T) -> Result<T, E>) -> Result<Arc<T>, E> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (process, value) = {
+            let current = self.lock();
+            (current.0, Arc::clone(&current.1))
+        };
+        if process == std::process::id() {
+            return Ok(value);
+        }
+        // The lock is free here, because `make` may release the GIL.
+        let made = make(&value).map(Arc::new);
+        // The parent's value is leaked: its locks and threads do not exist here.
+        std::mem::forget(value);
+        let (made, mut current) = (made?, self.lock());
         if current.0 != std::process::id() {
-            let value = Arc::new(make(&current.1)?);
-            // The parent's value is leaked: its locks and threads do not exist here.
-            std::mem::forget(std::mem::replace(&mut current.1, value));
+            // Another thread of this process has made no value meanwhile.
+            std::mem::forget(std::mem::replace(&mut current.1, made));
             current.0 = std::process::id();
         }
         Ok(Arc::clone(&current.1))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u32, Arc<T>)> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -121,7 +121,9 @@ impl Ring {
         if !(1..=MAX_PARTS).contains(&part_bytes.len()) {
             return Err(Error::option("parts", part_bytes.len(), format!("between 1 and {MAX_PARTS}")));
         }
-        let (blocks, slot_bytes) = blocks(part_bytes, shape.batch_size).ok_or_else(|| Error::Memory {
+        // A pass of few samples needs no place for a whole batch.
+        let most = shape.batch_size.min(shape.samples.max(1));
+        let (blocks, slot_bytes) = blocks(part_bytes, most).ok_or_else(|| Error::Memory {
             bytes: usize::MAX,
             fault: "a batch has more bytes than a process can address".into(),
         })?;

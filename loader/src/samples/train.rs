@@ -208,6 +208,11 @@ impl TrainSamples {
         self.reader.views.iter().map(|view| view.shape(self.options.segments)).collect()
     }
 
+    /// Returns the number of clips. A pass shows each of them [`repeat`](TrainOptions::repeat) times.
+    pub fn clips(&self) -> usize {
+        self.reader.clips.len()
+    }
+
     /// Returns the clip that sample number `i` shows, as an index into the `clips` of
     /// [`TrainSamples::new`]. It is final once the sample has been written.
     pub fn clip_number(&self, i: usize) -> usize {

@@ -4,7 +4,7 @@ mod batch;
 mod memory;
 mod pass;
 
-use crate::arguments::whole;
+use crate::arguments::{count, seed as seed_of, whole};
 use crate::error;
 use crate::samples::{Choices, Opened, Samples};
 use batch::{Slot, To};
@@ -31,6 +31,8 @@ pub struct Progress {
     pub resumes: bool,
     /// Number of damaged samples that the last pass has replaced.
     pub damaged: u64,
+    /// Number of the pass that reports its progress here. Earlier passes no longer do.
+    pub pass: u64,
 }
 
 /// Makes batches of samples with threads, ahead of the caller.
@@ -41,13 +43,15 @@ pub struct Progress {
 /// ...         batch["flow"], batch["label"]     # [32, 20, 224, 224] uint8, [32] int64
 ///
 /// Each `for` loop is one epoch. The order, the frames and the crops depend only on the seed, the
-/// epoch and the sample: not on the number of threads or ranks.
+/// epoch and the sample: not on the number of threads or ranks. After a loop that ended early, the
+/// next one starts the same epoch again.
 ///
 /// A batch is a dict with one array per stream, "label" (-1 for clips without one), "id" (a list of
 /// str) and "index": `samples[index]` shows the same clip. Its arrays belong to the caller: the
 /// loader uses their memory again when the last of them is gone, also if they live on as tensors.
 ///
-/// After a fork, the child makes its own threads and continues where the parent was.
+/// Only one thread may take batches from an iterator. After a fork, the child makes its own threads
+/// and continues where the parent was.
 ///
 /// Args:
 ///     samples (Samples): what `Dataset.samples` returned.
@@ -103,8 +107,19 @@ impl Loader {
         *self.lock()
     }
 
-    pub fn set_progress(&self, progress: Progress) {
-        *self.lock() = progress;
+    /// Takes the report of a pass, if no later pass has started and nobody has set another place.
+    pub fn report(&self, progress: Progress) {
+        let mut current = self.lock();
+        if current.pass == progress.pass {
+            *current = progress;
+        }
+    }
+
+    /// Sets the place of the next pass. The passes that run no longer report theirs.
+    fn set_place(&self, progress: Progress) -> Progress {
+        let mut current = self.lock();
+        *current = Progress { pass: current.pass + 1, ..progress };
+        *current
     }
 
     /// Makes the samples of an epoch.
@@ -144,16 +159,16 @@ impl Loader {
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         samples: &Bound<'_, PyAny>,
-        batch_size: usize,
-        threads: Option<usize>,
-        seed: Option<u64>,
+        batch_size: i64,
+        threads: Option<i64>,
+        seed: Option<i128>,
         shuffle: Option<bool>,
         drop_last: bool,
-        rank: usize,
-        world_size: usize,
+        rank: i64,
+        world_size: i64,
         to: &str,
         pin_memory: bool,
-        buffers: usize,
+        buffers: i64,
     ) -> PyResult<Self> {
         let py = samples.py();
         let Ok(samples) = samples.cast::<Samples>() else {
@@ -162,11 +177,10 @@ impl Loader {
                 samples.get_type().name()?
             )));
         };
-        for (name, value) in [("batch_size", batch_size), ("threads", threads.unwrap_or(1)), ("buffers", buffers)] {
-            if value == 0 {
-                return Err(error::option(format!("{name} is 0, not at least 1")));
-            }
-        }
+        let (batch_size, buffers) = (count("batch_size", batch_size, 1)?, count("buffers", buffers, 1)?);
+        let threads = threads.map(|threads| count("threads", threads, 1)).transpose()?;
+        let (rank, world_size) = (count("rank", rank, 0)?, count("world_size", world_size, 1)?);
+        let seed = seed_of(seed)?;
         if rank >= world_size {
             return Err(error::option(format!("rank is {rank}, not below world_size, which is {world_size}")));
         }
@@ -201,9 +215,9 @@ impl Loader {
         let this = slf.get();
         let Progress { epoch, seen, resumes, .. } = this.progress();
         let seen = if resumes { seen } else { 0 };
-        let pass = Pass::start(slf, epoch, seen)?;
-        this.set_progress(Progress { epoch, seen, ..Progress::default() });
-        Ok(pass)
+        let opened = this.open(slf.py(), epoch)?;
+        let place = this.set_place(Progress { epoch, seen, ..Progress::default() });
+        Pass::start(slf, place, opened)
     }
 
     /// Returns the progress, to continue later: a dict of numbers for `torch.save` or JSON.
@@ -225,7 +239,10 @@ impl Loader {
     ///
     /// Raises:
     ///     StateError: the state belongs to other samples, or to another seed.
-    fn load_state_dict(&self, py: Python<'_>, state: &Bound<'_, PyDict>) -> PyResult<()> {
+    fn load_state_dict(&self, py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let state = state
+            .cast::<PyDict>()
+            .map_err(|_| error::wrong_type("the state is not a dict; pass what state_dict() returned"))?;
         let entry = |name: &str| {
             let missing = || error::state(format!("the state has no {name:?}; pass what state_dict() returned"));
             state.get_item(name)?.ok_or_else(missing)
@@ -253,7 +270,7 @@ impl Loader {
                 samples.len()
             )));
         }
-        self.set_progress(Progress { epoch, seen, resumes: true, damaged: 0 });
+        self.set_place(Progress { epoch, seen, resumes: true, ..Progress::default() });
         Ok(())
     }
 
@@ -264,8 +281,10 @@ impl Loader {
     }
 
     /// Sets the epoch of the next pass, which starts at its first sample.
-    fn set_epoch(&self, epoch: u64) {
-        self.set_progress(Progress { epoch, ..Progress::default() });
+    fn set_epoch(&self, epoch: i64) -> PyResult<()> {
+        let epoch = count("epoch", epoch, 0)? as u64;
+        self.set_place(Progress { epoch, ..Progress::default() });
+        Ok(())
     }
 
     /// What the batches are made of.

@@ -7,6 +7,7 @@ use crate::process::PerProcess;
 use crate::samples::{Opened, Part};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::Poll;
 use std::time::Duration;
@@ -17,16 +18,23 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// The threads of a pass, which belong to one process.
 pub struct Running {
     process: u32,
-    /// `None` after the end.
-    loader: Option<clip_loader::Loader>,
+    threads: Threads,
     opened: Opened,
+}
+
+enum Threads {
+    Running(clip_loader::Loader),
+    /// They were ended, and start again for the next batch.
+    Stopped,
+    /// There are no further batches.
+    Ended,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         // In the child of a fork, the threads do not exist.
         if self.process != std::process::id() {
-            std::mem::forget(self.loader.take());
+            std::mem::forget(std::mem::replace(&mut self.threads, Threads::Ended));
         }
     }
 }
@@ -35,27 +43,36 @@ impl Drop for Running {
 #[pyclass(frozen, module = "clipshard")]
 pub struct Pass {
     owner: Py<Loader>,
+    /// Number of the pass in its loader.
+    number: u64,
     epoch: u64,
+    /// Number of samples of the epoch that all ranks have seen, up to the last batch that was
+    /// returned.
+    seen: AtomicU64,
     parts: Arc<Vec<Part>>,
     running: PerProcess<Mutex<Running>>,
 }
 
 impl Pass {
     /// Starts the threads.
-    pub fn start(owner: &Bound<'_, Loader>, epoch: u64, seen: u64) -> PyResult<Self> {
+    pub fn start(owner: &Bound<'_, Loader>, place: Progress, opened: Opened) -> PyResult<Self> {
+        let Progress { epoch, seen, pass, .. } = place;
         let parts = Arc::clone(owner.get().view(owner.py()).get().parts());
-        let running = PerProcess::new(Arc::new(Mutex::new(run(owner, epoch, seen)?)));
-        Ok(Self { owner: owner.clone().unbind(), epoch, parts, running })
+        let running = Running { process: std::process::id(), threads: run(owner, &opened, seen)?, opened };
+        let running = PerProcess::new(Arc::new(Mutex::new(running)));
+        Ok(Self { owner: owner.clone().unbind(), number: pass, epoch, seen: AtomicU64::new(seen), parts, running })
+    }
+
+    fn report(&self, place: Progress) {
+        self.owner.get().report(Progress { pass: self.number, ..place });
     }
 }
 
-fn run(owner: &Bound<'_, Loader>, epoch: u64, seen: u64) -> PyResult<Running> {
-    let (py, this) = (owner.py(), owner.get());
-    let opened = this.open(py, epoch)?;
-    let builder = this.builder(opened.samples(), seen);
+/// Starts threads that make the batches after the first `seen` samples.
+fn run(owner: &Bound<'_, Loader>, opened: &Opened, seen: u64) -> PyResult<Threads> {
+    let builder = owner.get().builder(opened.samples(), seen);
     // Memory of PyTorch is allocated with the GIL, by this thread.
-    let loader = py.detach(|| builder.start()).map_err(error::loader)?;
-    Ok(Running { process: std::process::id(), loader: Some(loader), opened })
+    Ok(Threads::Running(owner.py().detach(|| builder.start()).map_err(error::loader)?))
 }
 
 #[pymethods]
@@ -66,14 +83,17 @@ impl Pass {
 
     /// Returns the number of batches that are left.
     fn __length_hint__(&self, py: Python<'_>) -> usize {
-        let (owner, seen) = (self.owner.bind(py), self.owner.get().progress().seen);
-        owner.get().batches_from(py, seen)
+        self.owner.get().batches_from(py, self.seen.load(Ordering::Relaxed))
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let owner = self.owner.bind(py);
-        // After a fork, the child continues with threads of its own.
-        let again = |_: &Mutex<Running>| run(owner, self.epoch, owner.get().progress().seen).map(Mutex::new);
+        let (owner, seen) = (self.owner.bind(py), self.seen.load(Ordering::Relaxed));
+        // After a fork, the child continues with threads of its own. It must not touch the lock of
+        // its parent, so it opens the samples again.
+        let again = |_: &Mutex<Running>| {
+            let opened = owner.get().open(py, self.epoch)?;
+            Ok::<_, PyErr>(Mutex::new(Running { process: std::process::id(), threads: Threads::Stopped, opened }))
+        };
         let running = self.running.get(again)?;
         let mut running = match running.try_lock() {
             Ok(running) => running,
@@ -85,8 +105,11 @@ impl Pass {
                 ));
             }
         };
-        let running: &mut Running = &mut running;
-        let Some(loader) = running.loader.as_mut() else { return Ok(None) };
+        let Running { threads, opened, .. } = &mut *running;
+        if matches!(threads, Threads::Stopped) {
+            *threads = run(owner, opened, seen)?;
+        }
+        let Threads::Running(loader) = threads else { return Ok(None) };
         let next = loop {
             match py.detach(|| loader.poll_batch(PATIENCE)) {
                 Ok(Poll::Pending) => py.check_signals()?,
@@ -94,21 +117,28 @@ impl Pass {
                 Err(fault) => break Err(fault),
             }
         };
-        let (seen, damaged) = (loader.state().seen, running.opened.damaged());
+        let (seen, damaged) = (loader.state().seen, opened.damaged());
+        let place = Progress { epoch: self.epoch, seen, damaged, ..Progress::default() };
         match next {
-            Ok(Some(batch)) => {
-                let this = owner.get();
-                let batch = to_python(py, batch, &running.opened, &self.parts, this.output())?;
-                this.set_progress(Progress { epoch: self.epoch, seen, resumes: false, damaged });
-                Ok(Some(batch))
-            }
+            Ok(Some(batch)) => match to_python(py, batch, opened, &self.parts, owner.get().output()) {
+                Ok(batch) => {
+                    self.seen.store(seen, Ordering::Relaxed);
+                    self.report(place);
+                    Ok(Some(batch))
+                }
+                // Ctrl-C, for example. The next call makes this batch again.
+                Err(fault) => {
+                    end(py, threads, Threads::Stopped);
+                    Err(fault)
+                }
+            },
             Ok(None) => {
-                owner.get().set_progress(Progress { epoch: self.epoch + 1, seen: 0, resumes: false, damaged });
-                end(py, running);
+                self.report(Progress { epoch: self.epoch + 1, seen: 0, ..place });
+                end(py, threads, Threads::Ended);
                 Ok(None)
             }
             Err(fault) => {
-                end(py, running);
+                end(py, threads, Threads::Ended);
                 Err(error::loader(fault))
             }
         }
@@ -127,13 +157,13 @@ impl Pass {
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(TryLockError::WouldBlock) => return Ok(()),
         };
-        end(py, &mut running);
+        end(py, &mut running.threads, Threads::Ended);
         Ok(())
     }
 }
 
 /// Ends the threads without the GIL, because they may wait for it.
-fn end(py: Python<'_>, running: &mut Running) {
-    let loader = running.loader.take();
-    py.detach(|| drop(loader));
+fn end(py: Python<'_>, threads: &mut Threads, state: Threads) {
+    let ended = std::mem::replace(threads, state);
+    py.detach(|| drop(ended));
 }

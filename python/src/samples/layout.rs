@@ -95,6 +95,11 @@ impl Part {
         Ok(Self { name: name.to_owned(), samples, shape, strides, bytes: views * of_frame * frames })
     }
 
+    /// Returns whether the axes are in the order of memory.
+    pub fn is_in_order(&self) -> bool {
+        self.shape.iter().zip(&self.strides).filter(|(size, _)| **size > 1).is_sorted_by(|a, b| a.1 >= b.1)
+    }
+
     /// Returns the shape of a batch of `count` samples.
     pub fn batch_shape(&self, count: usize) -> Vec<usize> {
         [count].into_iter().chain(self.shape.iter().copied()).collect()

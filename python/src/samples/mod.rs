@@ -2,24 +2,25 @@
 
 mod entropy;
 mod layout;
+mod make;
 mod recipe;
 mod spec;
 
 pub use layout::Part;
 pub use recipe::{Choices, Opened, Recipe};
 
-use crate::arguments::{names, whole};
+use crate::arguments::{count, whole};
 use crate::array::{self, Writable};
 use crate::dataset::Dataset;
 use crate::error;
 use crate::process::PerProcess;
-use clip_loader::{Short, SplitClip, Worker};
+use clip_loader::{SplitClip, Worker};
 use entropy::Entropy;
 use numpy::PyArray1;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use spec::{Frames, Stack, spec_of};
+use pyo3::types::{PyDict, PyList, PyTuple};
+use spec::{Frames, Stack};
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Frames>()?;
     module.add_class::<Stack>()?;
     module.add_class::<Samples>()?;
-    module.add_function(wrap_pyfunction!(samples, module)?)?;
+    module.add_function(wrap_pyfunction!(make::samples, module)?)?;
     module.add_function(wrap_pyfunction!(restore_samples, module)?)
 }
 
@@ -89,14 +90,20 @@ impl Samples {
     }
 
     fn number(&self, index: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let (number, count) = (whole(index)?, self.len());
+        let count = self.len();
+        let number = whole(index).map_err(|_| {
+            error::wrong_type(format!(
+                "{} is not the number of a sample; pass a whole number, or several to batch([...])",
+                index.repr().map_or_else(|_| "the index".into(), |text| text.to_string())
+            ))
+        })?;
         usize::try_from(number).ok().filter(|number| *number < count).ok_or_else(|| {
             error::index(format!("no sample number {number}; the numbers of the {count} samples start at 0"))
         })
     }
 
     /// Returns the epoch whose random choices the next access uses: a new one for each access if
-    /// there is no seed.
+    /// there is no seed. See [`Opened::fill`].
     fn draw(&self) -> PyResult<u64> {
         if self.seed.is_some() {
             return Ok(self.epoch.load(Ordering::Relaxed));
@@ -143,15 +150,17 @@ impl Samples {
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
         let number = self.number(index)?;
         let mut arrays = self.allocate(py, 1)?;
-        let clip = self.decode(py, &[number], &mut bytes_of(&mut arrays))?[0];
+        let clips = self.decode(py, &[number], &mut bytes_of(&mut arrays))?;
         let sample = PyDict::new(py);
         for (part, array) in self.parts.iter().zip(arrays) {
-            let (owner, data) = finished(array)?;
+            let (owner, data) = finished(array);
             // SAFETY: the buffer has the bytes of one sample, and its array keeps it alive.
             #[allow(unsafe_code)]
             sample.set_item(&part.name, unsafe { part.array(owner, data, None)? })?;
         }
-        describe(&sample, clip, number)?;
+        for clip in clips {
+            describe(&sample, clip, number)?;
+        }
         Ok(sample)
     }
 
@@ -182,8 +191,14 @@ impl Samples {
     ///
     /// Args:
     ///     indices (sequence of int): numbers of the samples.
-    ///     out (dict, optional): for each stream a writable buffer of `view.nbytes[name]` bytes per
-    ///         sample, such as an array of uint8, to decode into.
+    ///     out (dict, optional): for each stream a writable buffer to decode into: a flat one of
+    ///         `view.nbytes[name]` bytes per sample, such as an array of uint8 or a `bytearray`, or
+    ///         an array of the type and the shape of the result. The result shares its memory.
+    ///
+    /// Raises:
+    ///     IndexError: there is no sample of such a number.
+    ///     OptionError: a buffer is missing, too small, too large or read-only.
+    ///     DamageError: a record is damaged.
     #[pyo3(signature = (indices, out = None))]
     fn batch<'py>(
         &self,
@@ -199,7 +214,7 @@ impl Samples {
         let clips = self.decode(py, &numbers, &mut bytes_of(&mut arrays))?;
         let batch = PyDict::new(py);
         for (part, array) in self.parts.iter().zip(arrays) {
-            let (owner, data) = finished(array)?;
+            let (owner, data) = finished(array);
             // SAFETY: the buffer has the bytes of so many samples, and its array keeps it alive.
             #[allow(unsafe_code)]
             batch.set_item(&part.name, unsafe { part.array(owner, data, Some(numbers.len()))? })?;
@@ -264,8 +279,12 @@ impl Samples {
     }
 
     /// Sets the epoch of the random choices of `view[i]`. A :class:`Loader` counts epochs itself.
-    fn set_epoch(&self, epoch: u64) {
-        self.epoch.store(epoch, Ordering::Relaxed);
+    ///
+    /// The workers of a DataLoader have copies, which they get at the start of an epoch. With
+    /// `persistent_workers=True`, they keep the first epoch: omit the seed then.
+    fn set_epoch(&self, epoch: i64) -> PyResult<()> {
+        self.epoch.store(count("epoch", epoch, 0)? as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     fn __repr__(&self) -> String {
@@ -298,9 +317,20 @@ impl Samples {
     /// Takes the buffers of the argument `out`.
     fn given<'py>(&self, out: &Bound<'py, PyDict>, count: usize) -> PyResult<Vec<Writable<'py>>> {
         let buffer = |part: &Part| {
-            let missing = || error::option(format!("out has no buffer for {:?}; pass one per stream", part.name));
-            let buffer = out.get_item(&part.name)?.ok_or_else(missing)?;
-            Writable::out(&buffer, clipshard::SampleType::U8, &[count.saturating_mul(part.bytes)])
+            let name = &part.name;
+            let missing = || error::option(format!("out has no buffer for {name:?}; pass one per stream"));
+            let buffer = out.get_item(name)?.ok_or_else(missing)?;
+            let shape = part.batch_shape(count);
+            let flat = [count.saturating_mul(part.bytes / part.samples.bytes())];
+            let shape = if part.is_in_order() { &shape[..] } else { &flat[..] };
+            let buffer = Writable::out(&buffer, part.samples, shape)?;
+            if buffer.is_converted() {
+                return Err(error::wrong_type(format!(
+                    "the buffer for {name:?} has another type; pass numpy.empty({flat:?}, {:?})",
+                    array::type_name(part.samples)
+                )));
+            }
+            Ok(buffer)
         };
         self.parts.iter().map(buffer).collect()
     }
@@ -311,9 +341,9 @@ fn bytes_of<'a>(arrays: &'a mut [Writable<'_>]) -> Vec<&'a mut [u8]> {
 }
 
 /// Returns a filled array and its first byte.
-fn finished<'py>(mut array: Writable<'py>) -> PyResult<(Bound<'py, PyAny>, NonNull<u8>)> {
+fn finished(mut array: Writable<'_>) -> (Bound<'_, PyAny>, NonNull<u8>) {
     let data = NonNull::from(array.bytes_mut()).cast();
-    Ok((array.finish()?, data))
+    (array.into_array(), data)
 }
 
 /// Returns the label of a clip for Python.
@@ -361,127 +391,6 @@ impl SamplesIterator {
         }
         samples.__getitem__(py, next.into_pyobject(py)?.as_any()).map(Some)
     }
-}
-
-/// Makes the samples of a dataset. `Dataset.samples` calls it with its arguments.
-#[pyfunction]
-#[pyo3(signature = (
-    dataset, streams, *, split = None, subset = None, ids = None, sampling = None, segments = None, per_clip = None,
-    short = "error", seed = None, damage = "error", repeat = 1
-))]
-#[allow(clippy::too_many_arguments, reason = "keywords of Python")]
-fn samples<'py>(
-    dataset: &Bound<'py, Dataset>,
-    streams: &Bound<'py, PyAny>,
-    split: Option<&str>,
-    subset: Option<&str>,
-    ids: Option<&Bound<'py, PyAny>>,
-    sampling: Option<&str>,
-    segments: Option<usize>,
-    per_clip: Option<usize>,
-    short: &str,
-    seed: Option<u64>,
-    damage: &str,
-    repeat: usize,
-) -> PyResult<Samples> {
-    let py = dataset.py();
-    let data = dataset.get().data();
-    let Ok(given) = streams.cast::<PyDict>() else {
-        return Err(error::wrong_type(format!(
-            "streams is of type {}, not a dict; pass for example streams={{\"flow\": clipshard.Stack(10)}}",
-            streams.get_type().name()?
-        )));
-    };
-    let mut named = Vec::new();
-    for (name, spec) in given.iter() {
-        let name = name.cast::<PyString>().map_err(|_| error::wrong_type("a key of streams is not a str"))?;
-        let name = name.to_string_lossy().into_owned();
-        if RESERVED.contains(&name.as_str()) {
-            return Err(error::option(format!("{name:?} is the name of another value; pass Frames(stream={name:?})")));
-        }
-        let spec = spec_of(&name, &spec)?;
-        dataset.get().check_stream(spec.stream.as_deref().unwrap_or(&name))?;
-        named.push((name, spec));
-    }
-    let Some(first) = named.first() else {
-        return Err(error::option("streams is empty; pass for example {\"rgb\": clipshard.Frames(1)}"));
-    };
-    let is_random = match sampling {
-        None => subset.is_none_or(|subset| subset == "train"),
-        Some("random") => true,
-        Some("uniform") => false,
-        Some(other) => return Err(error::option(format!("sampling is {other:?}, not \"random\" or \"uniform\""))),
-    };
-    if is_random && per_clip.is_some() {
-        return Err(error::option("per_clip is for uniform samples; pass sampling=\"uniform\", or repeat="));
-    }
-    if !is_random && segments.is_some() {
-        return Err(error::option("segments is for random samples; pass sampling=\"random\", or per_clip="));
-    }
-    let (short, omits) = match short {
-        "error" => (Short::Error, false),
-        "omit" => (Short::Error, true),
-        "loop" => (Short::Loop, false),
-        "hold" => (Short::Hold, false),
-        other => {
-            return Err(error::option(format!("short is {other:?}, not \"error\", \"omit\", \"loop\" or \"hold\"")));
-        }
-    };
-    let replaces_damage = match damage {
-        "error" => false,
-        "replace" => true,
-        other => return Err(error::option(format!("damage is {other:?}, not \"error\" or \"replace\""))),
-    };
-    let mut numbers = dataset.get().numbers(split, subset)?;
-    if let Some(ids) = ids {
-        if split.is_some() {
-            return Err(error::option("both ids and split are given; pass one of them"));
-        }
-        numbers = Vec::new();
-        for id in names(ids)? {
-            let number = data.find_clip(&id);
-            let unknown = || error::not_found(error::unknown_name(data.dir(), "clip", &id, &[] as &[&str]));
-            numbers.push(number.ok_or_else(unknown)?);
-        }
-    }
-    let stream = first.1.stream.as_deref().unwrap_or(&first.0);
-    let listed = numbers.into_iter().filter_map(|number| SplitClip::of(data, number, stream));
-    let clips = &data.manifest().clips;
-    let is_long = |clip: &SplitClip| {
-        named.iter().all(|(name, spec)| {
-            let stream = spec.stream.as_deref().unwrap_or(name);
-            let frames = clips[clip.clip].frames.get(stream).copied().unwrap_or(0);
-            frames as usize >= spec.view(stream).span()
-        })
-    };
-    let clips: Arc<[SplitClip]> = listed.filter(|clip| !omits || is_long(clip)).collect();
-    let per_clip = per_clip.unwrap_or(1);
-    let recipe = Recipe { streams: named, clips, is_random, segments, per_clip, short, replaces_damage, repeat };
-    let opened =
-        recipe.open(data, Choices { seed: seed.unwrap_or_else(|| Entropy::new().next()), epoch: 0, shuffle: false })?;
-    let parts = Arc::new(recipe.parts(data, &opened)?);
-    let arguments = PyDict::new(py);
-    arguments.set_item("streams", given.copy()?)?;
-    for (name, value) in [("split", split), ("subset", subset), ("sampling", sampling)] {
-        arguments.set_item(name, value)?;
-    }
-    arguments.set_item("ids", ids.map(|ids| ids.try_iter()?.collect::<PyResult<Vec<_>>>()).transpose()?)?;
-    arguments.set_item("segments", segments)?;
-    arguments.set_item("per_clip", (!is_random).then_some(per_clip))?;
-    arguments.set_item("short", if omits { "omit" } else { short.name() })?;
-    arguments.set_item("seed", seed)?;
-    arguments.set_item("damage", damage)?;
-    arguments.set_item("repeat", repeat)?;
-    Ok(Samples {
-        dataset: dataset.clone().unbind(),
-        arguments: arguments.unbind(),
-        recipe,
-        opened,
-        parts,
-        seed,
-        epoch: AtomicU64::new(0),
-        entropy: PerProcess::new(Arc::new(Entropy::new())),
-    })
 }
 
 /// Makes the samples of a pickle.

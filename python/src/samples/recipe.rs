@@ -124,7 +124,10 @@ impl Opened {
     /// written.
     pub fn number(&self, i: usize) -> usize {
         match self {
-            Self::Random(samples) => samples.clip_number(i),
+            Self::Random(samples) => {
+                let clips = samples.clips().max(1);
+                samples.clip_number(i) + i / clips * clips
+            }
             Self::Uniform(_) => i,
         }
     }
@@ -137,8 +140,8 @@ impl Opened {
         }
     }
 
-    /// Writes sample `i` in the order of the clips. `epoch` is that of random samples. Returns the
-    /// clip that it shows.
+    /// Writes sample `i` in the order of the clips. `epoch` is that of random samples, as a `Loader`
+    /// counts it. Returns the clip that the sample shows.
     pub fn fill(
         &self,
         i: usize,
@@ -147,7 +150,13 @@ impl Opened {
         out: &mut [&mut [u8]],
     ) -> clip_loader::Result<&SplitClip> {
         match self {
-            Self::Random(samples) => samples.fill_clip(i, epoch, worker, out),
+            Self::Random(samples) => {
+                let clips = samples.clips().max(1);
+                let repeat = (samples.len() / clips) as u64;
+                // A repetition has the choices of an epoch of its own.
+                let epoch = epoch.wrapping_mul(repeat).wrapping_add((i / clips) as u64);
+                samples.fill_clip(i % clips, epoch, worker, out)
+            }
             Self::Uniform(samples) => {
                 samples.fill(i, worker, None, out)?;
                 Ok(samples.clip(i))

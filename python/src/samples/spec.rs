@@ -1,6 +1,7 @@
 //! What a sample shows of a stream: `Frames` and `Stack`.
 
 use super::layout;
+use crate::arguments::count;
 use crate::error;
 use clip_loader::{Crop, View};
 use pyo3::prelude::*;
@@ -26,7 +27,18 @@ pub struct Spec {
 /// The crops of tests that show several parts of a frame.
 const SEVERAL: [&str; 2] = ["three", "ten"];
 
+/// Checks the numbers of a spec as far as this is possible without a stream.
+fn numbers(frames: i64, stride: i64, offset: i64, size: i64) -> PyResult<[usize; 4]> {
+    let frames = count("the number of frames", frames, 1)?;
+    Ok([frames, count("stride", stride, 1)?, count("offset", offset, 0)?, count("size", size, 1)?])
+}
+
 impl Spec {
+    fn new([frames, stride, offset, size]: [usize; 4], crop: &str, is_stack: bool) -> Self {
+        let crop = crop.to_owned();
+        Self { frames, stride, offset, size, crop, flip: false, jitter: 0.0, layout: None, stream: None, is_stack }
+    }
+
     fn check(self) -> PyResult<Self> {
         if let Some(layout) = &self.layout {
             layout::check(layout)?;
@@ -34,11 +46,6 @@ impl Spec {
         let known: Vec<&str> = Crop::ALL.map(Crop::name).into_iter().chain(SEVERAL).collect();
         if !known.contains(&self.crop.as_str()) {
             return Err(error::option(format!("crop {:?} is not one of {}", self.crop, known.join(", "))));
-        }
-        for (name, value, least) in [("the number of frames", self.frames, 1), ("stride", self.stride, 1)] {
-            if value < least {
-                return Err(error::option(format!("{name} is {value}, not at least {least}")));
-            }
         }
         Ok(self)
     }
@@ -128,19 +135,18 @@ impl Frames {
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
-        frames: usize,
-        stride: usize,
-        offset: usize,
-        size: usize,
+        frames: i64,
+        stride: i64,
+        offset: i64,
+        size: i64,
         crop: &str,
         flip: bool,
         jitter: f64,
         layout: Option<String>,
         stream: Option<String>,
     ) -> PyResult<Self> {
-        let crop = crop.to_owned();
-        let spec = Spec { frames, stride, offset, size, crop, flip, jitter, layout, stream, is_stack: false };
-        Ok(Self(spec.check()?))
+        let numbers = numbers(frames, stride, offset, size)?;
+        Ok(Self(Spec { flip, jitter, layout, stream, ..Spec::new(numbers, crop, false) }.check()?))
     }
 
     fn __repr__(&self) -> String {
@@ -169,18 +175,17 @@ impl Stack {
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
-        frames: usize,
-        stride: usize,
-        offset: usize,
-        size: usize,
+        frames: i64,
+        stride: i64,
+        offset: i64,
+        size: i64,
         crop: &str,
         flip: bool,
         layout: Option<String>,
         stream: Option<String>,
     ) -> PyResult<Self> {
-        let crop = crop.to_owned();
-        let spec = Spec { frames, stride, offset, size, crop, flip, jitter: 0.0, layout, stream, is_stack: true };
-        Ok(Self(spec.check()?))
+        let numbers = numbers(frames, stride, offset, size)?;
+        Ok(Self(Spec { flip, layout, stream, ..Spec::new(numbers, crop, true) }.check()?))
     }
 
     fn __repr__(&self) -> String {
