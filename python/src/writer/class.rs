@@ -117,8 +117,8 @@ impl Writer {
         name: Option<String>,
         attrs: Option<&Bound<'_, PyAny>>,
         mode: &str,
-        #[pyo3(from_py_with = start::whole_or_none)] shard_bytes: Option<i64>,
-        #[pyo3(from_py_with = start::whole_or_none)] threads: Option<i64>,
+        #[pyo3(from_py_with = input::whole_or_none)] shard_bytes: Option<i64>,
+        #[pyo3(from_py_with = input::whole_or_none)] threads: Option<i64>,
     ) -> PyResult<Self> {
         let start = Start {
             mode: Mode::parse(mode)?,

@@ -1,4 +1,4 @@
-//! Reads the arguments of `Writer` and `Writer.add` from Python objects.
+//! Reads the arguments of the classes from Python objects.
 
 use super::frames::{Frames, View};
 use crate::arguments::whole;
@@ -176,6 +176,11 @@ pub fn subsets(value: Option<&Bound<'_, PyAny>>, place: &str) -> PyResult<Subset
     let pairs = value.cast::<PyMapping>().map_err(|_| fault())?.items()?;
     let pair = |pair: Bound<'_, PyAny>| pair.extract::<(String, String)>().map_err(|_| fault());
     pairs.iter().map(pair).collect::<PyResult<_>>().map(Subsets::Of)
+}
+
+/// Reads an argument that is a whole number or None.
+pub fn whole_or_none(number: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    if number.is_none() { Ok(None) } else { whole(number).map(Some) }
 }
 
 /// Reads a list of texts. `what` names it in errors.

@@ -1,7 +1,6 @@
 //! The arguments of `Writer`.
 
 use super::codec::Codec;
-use crate::arguments::whole;
 use crate::error;
 use clipshard::{Attributes, DatasetInfo};
 use pyo3::prelude::*;
@@ -42,11 +41,6 @@ impl Mode {
             _ => Err(error::option(format!("no mode {name:?}; use \"create\", \"resume\" or \"append\""))),
         }
     }
-}
-
-/// Reads an argument that is a whole number or None.
-pub fn whole_or_none(number: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    if number.is_none() { Ok(None) } else { whole(number).map(Some) }
 }
 
 /// Checks the size from which a shard is full.
