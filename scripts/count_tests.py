@@ -83,7 +83,7 @@ def read_pytest(path):
             reasons[skipped.get("message") or "no reason given"].append(f"{program.name}: {case.get('name')}")
         else:
             program.passed += 1
-    return list(programs.values()), reasons
+    return sorted(programs.values(), key=lambda program: program.name), reasons
 
 
 def show(programs, reasons):

@@ -36,11 +36,11 @@ XML
     exit 0
 }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || cannot "they need Python 3.10 or later"
-"$python" -m venv "$place/env" >/dev/null 2>&1 || cannot "they need python3 with venv (Debian: python3-venv)"
-folders=$(PYTHON=$place/env/bin/python scripts/pytest_env.sh) || cannot "pip cannot install pytest; is there a network?"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || cannot "the Python package needs Python 3.10 or later"
+"$python" -m venv "$place/env" >/dev/null 2>&1 || cannot "python3 has no venv (Debian: python3-venv)"
+folders=$(PYTHON=$place/env/bin/python scripts/pytest_env.sh) || cannot "pip cannot install pytest, which needs a network"
 if [ -z "$wheel" ]; then
-    scripts/python_env.sh >/dev/null || cannot "pip cannot install maturin; is there a network?"
+    scripts/python_env.sh >/dev/null || cannot "pip cannot install maturin, which needs a network"
     scripts/python_wheel.sh --dev "$place"
     wheel=$(echo "$place"/*.whl)
 fi
