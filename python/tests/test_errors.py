@@ -5,7 +5,9 @@ import json
 import os
 import pickle
 import shutil
+import tempfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,12 +117,25 @@ def test_files_raise_the_exceptions_of_python(golden, copy_of, tmp_path):
     assert caught.value.filename == str(folder / "rgb-00000.clipshard")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-def test_files_that_may_not_be_read_raise_permission_error(golden, copy_of):
-    folder = copy_of(golden)
-    (folder / "manifest.json").chmod(0)
-    with pytest.raises(PermissionError) as caught:
-        cs.Dataset(folder)
+@pytest.fixture
+def ordinary_user():
+    """Gives up the rights of the superuser, who may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+def test_files_that_may_not_be_read_raise_permission_error(golden, ordinary_user):
+    # The folders of pytest are closed to other users.
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "set")
+        folder.mkdir()
+        (folder / "manifest.json").write_bytes((golden / "manifest.json").read_bytes())
+        (folder / "manifest.json").chmod(0)
+        with pytest.raises(PermissionError) as caught:
+            cs.Dataset(folder)
     assert caught.value.filename == str(folder / "manifest.json")
 
 
