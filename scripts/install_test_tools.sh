@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the tools that some tests need: ffmpeg, Chromium, a Python with zstandard, and torch.
+# Installs the tools that some tests need: ffmpeg, Chromium, a Python with zstandard, torch and jax.
 #
 #   scripts/install_test_tools.sh
 #
-# Needs Debian or Ubuntu, python3, and root or sudo if packages are missing. torch downloads 0.7 GB
-# and needs 1.5 GB of disk. Exits with 1 if a tool cannot be installed.
+# Needs Debian or Ubuntu, python3, and root or sudo if packages are missing. torch and jax
+# download 0.8 GB and need 2 GB of disk. Exits with 1 if a tool cannot be installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,4 +24,4 @@ if [ ${#packages[@]} -gt 0 ]; then
     }
 fi
 scripts/python_env.sh
-scripts/pytest_env.sh --torch
+scripts/pytest_env.sh --all

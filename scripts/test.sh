@@ -5,7 +5,7 @@
 #   STRICT=1 scripts/test.sh                    fails if a test is ignored
 #
 # Needs stable Rust, a C compiler and python3. Some tests need ffmpeg, a browser, or the Python
-# modules zstandard and torch, and are ignored if they are missing. The tests of the Python package
+# modules zstandard, torch and jax, and are ignored if they are missing. The tests of the Python package
 # (scripts/test_python.sh) need pip. scripts/install_test_tools.sh installs these tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -9,8 +9,8 @@
 #   --results FILE     writes the results as JUnit XML, which scripts/count_tests.py reads
 #
 # Needs Rust and python3 (3.10 or later) with venv and pip, and network access the first time.
-# PYTHON names another Python than python3. Tests that need torch are skipped if it is missing;
-# scripts/install_test_tools.sh installs it.
+# PYTHON names another Python than python3. Tests that need torch or jax are skipped if it is missing;
+# scripts/install_test_tools.sh installs both.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 place=$(mktemp -d)
@@ -36,9 +36,11 @@ XML
     exit 0
 }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || cannot "the Python package needs Python 3.10 or later"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
+    cannot "the Python package needs Python 3.10 or later"
 "$python" -m venv "$place/env" >/dev/null 2>&1 || cannot "python3 has no venv (Debian: python3-venv)"
-folders=$(PYTHON=$place/env/bin/python scripts/pytest_env.sh) || cannot "pip cannot install pytest, which needs a network"
+folders=$(PYTHON=$place/env/bin/python scripts/pytest_env.sh) ||
+    cannot "pip cannot install pytest, which needs a network"
 if [ -z "$wheel" ]; then
     scripts/python_env.sh >/dev/null || cannot "pip cannot install maturin, which needs a network"
     scripts/python_wheel.sh --dev "$place"
