@@ -219,7 +219,7 @@ impl TestSamples {
         // The first frame of this sample is frame `ahead` of the previous one.
         let ahead = previous.and_then(|(_, last)| {
             let distance = start.checked_sub(last)? as usize;
-            (distance % stride == 0 && distance / stride < *count).then_some(distance / stride)
+            (distance.is_multiple_of(*stride) && distance / stride < *count).then_some(distance / stride)
         });
         let shared = ahead.map_or(0, |ahead| count - ahead);
         let frames = || view.frames(start, records.frame_count(), self.reader.short).skip(shared);
