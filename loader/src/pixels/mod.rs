@@ -25,7 +25,7 @@ impl Pixel {
         self.samples.bytes() * self.channels
     }
 
-    /// Returns the type by which the resizing library knows these pixels, if it does.
+    /// Returns the resizing library's name of these pixels, if it can resize them.
     fn resizable(self) -> Option<PixelType> {
         use PixelType::{F32, F32x2, F32x3, F32x4, U8, U8x2, U8x3, U8x4, U16, U16x2, U16x3, U16x4};
         let types = match self.samples {

@@ -171,7 +171,13 @@ mod tests {
         fn part_bytes(&self) -> Vec<usize> {
             vec![12]
         }
-        fn fill(&self, i: usize, _: &mut Worker, _: Option<&[&[u8]]>, out: &mut [&mut [u8]]) -> clip_loader::Result<()> {
+        fn fill(
+            &self,
+            i: usize,
+            _: &mut Worker,
+            _: Option<&[&[u8]]>,
+            out: &mut [&mut [u8]],
+        ) -> clip_loader::Result<()> {
             out[0].fill(i as u8);
             if i == 90 { Err(Error::other(format!("sample {i} fails"))) } else { Ok(()) }
         }
