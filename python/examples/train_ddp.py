@@ -4,8 +4,8 @@
     torchrun --nproc-per-node 2 train_ddp.py --data ucf101.shards
     torchrun --nproc-per-node 4 train_ddp.py --data ucf101.shards --resume
 
-The number of processes may change when it resumes. Without --data, it trains on a small made-up
-dataset: see made_up.py. Needs torch.
+The number of processes may change when it resumes. Without --data, it trains on a small synthetic
+dataset: see synthetic.py. Needs torch.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 
 import torch
 import torch.distributed as dist
-from made_up import path_of
+from synthetic import path_of
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
@@ -25,7 +25,7 @@ import clipshard as cs
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", metavar="DIR", help="dataset (default: a made-up one)")
+    parser.add_argument("--data", metavar="DIR", help="dataset (default: a synthetic one)")
     parser.add_argument("--split", default="1", help="name of the split (default: %(default)s)")
     parser.add_argument("--processes", type=int, default=2, help="without torchrun (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=4, help="(default: %(default)s)")

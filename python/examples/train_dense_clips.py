@@ -3,13 +3,13 @@
     python train_dense_clips.py --data ucf101.shards --model r2plus1d_18 --epochs 30
     python train_dense_clips.py --data ucf101.shards --streams rgb flow
 
-Without --data, it trains on a small made-up dataset: see made_up.py. Needs torch and torchvision.
+Without --data, it trains on a small synthetic dataset: see synthetic.py. Needs torch and torchvision.
 """
 
 import argparse
 
 import torch
-from made_up import path_of
+from synthetic import path_of
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torchvision.models.video import r2plus1d_18
@@ -21,13 +21,13 @@ CHANNELS = {"rgb": 3, "flow": 2}
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", metavar="DIR", help="dataset (default: a made-up one)")
+    parser.add_argument("--data", metavar="DIR", help="dataset (default: a synthetic one)")
     parser.add_argument("--split", default="1", help="name of the split (default: %(default)s)")
     parser.add_argument("--streams", nargs="+", default=["rgb"], choices=CHANNELS, help="(default: rgb)")
     parser.add_argument("--model", default="small", choices=["small", "r2plus1d_18"], help="(default: %(default)s)")
     parser.add_argument("--frames", type=int, default=16, help="frames per sample (default: %(default)s)")
     parser.add_argument("--stride", type=int, default=2, help="take every STRIDE-th frame (default: %(default)s)")
-    parser.add_argument("--size", type=int, help="side of the frames (default: 112, or 32 for made-up data)")
+    parser.add_argument("--size", type=int, help="side of the frames (default: 112, or 32 for synthetic data)")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=2, help="samples per clip and epoch (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=8, help="(default: %(default)s)")
@@ -46,7 +46,7 @@ def small_network(channels, classes):
 
 
 def r2plus1d(channels, classes):
-    """torchvision's R(2+1)D-18 with random weights. Flow has two channels in place of three."""
+    """torchvision's R(2+1)D-18 with random weights. Flow has two channels instead of three."""
     network = r2plus1d_18(num_classes=classes)
     if channels != 3:
         network.stem[0] = nn.Conv3d(channels, 45, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False)

@@ -2,7 +2,7 @@
 
     python train_jax.py --data ucf101.shards --epochs 20
 
-Without --data, it trains on a small made-up dataset: see made_up.py. train_numpy.py is the same
+Without --data, it trains on a small synthetic dataset: see synthetic.py. train_numpy.py is the same
 program in numpy.
 """
 
@@ -10,14 +10,14 @@ import argparse
 
 import jax
 import jax.numpy as jnp
-from made_up import path_of
+from synthetic import path_of
 
 import clipshard as cs
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", metavar="DIR", help="dataset (default: a made-up one)")
+    parser.add_argument("--data", metavar="DIR", help="dataset (default: a synthetic one)")
     parser.add_argument("--split", default="1", help="name of the split (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=10, help="(default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="(default: %(default)s)")

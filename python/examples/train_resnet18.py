@@ -3,14 +3,14 @@
     python train_resnet18.py --data ucf101.shards --epochs 30
     python train_resnet18.py --data ucf101.shards --epochs 30 --resume
 
-Without --data, it trains on a small made-up dataset: see made_up.py. Needs torch and torchvision.
+Without --data, it trains on a small synthetic dataset: see synthetic.py. Needs torch and torchvision.
 """
 
 import argparse
 import pathlib
 
 import torch
-from made_up import path_of
+from synthetic import path_of
 from torch.nn.functional import cross_entropy
 from torchvision.models import resnet18
 
@@ -19,12 +19,12 @@ import clipshard as cs
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", metavar="DIR", help="dataset (default: a made-up one)")
+    parser.add_argument("--data", metavar="DIR", help="dataset (default: a synthetic one)")
     parser.add_argument("--split", default="1", help="name of the split (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=4, help="frames per clip and epoch (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="(default: %(default)s)")
-    parser.add_argument("--size", type=int, help="side of the images (default: 224, or 48 for made-up data)")
+    parser.add_argument("--size", type=int, help="side of the images (default: 224, or 48 for synthetic data)")
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7, help="(default: %(default)s)")
     parser.add_argument("--checkpoint", type=pathlib.Path, default="resnet18.pt", help="(default: %(default)s)")

@@ -9,13 +9,13 @@ When to use which:
 * `DataLoader` runs Python code for each sample: transforms of torchvision, a sampler of your own, or
   a loop that you do not want to change. Each batch passes from a worker process to yours.
 
-Without --data, it trains on a small made-up dataset: see made_up.py. Needs torch and torchvision.
+Without --data, it trains on a small synthetic dataset: see synthetic.py. Needs torch and torchvision.
 """
 
 import argparse
 
 import torch
-from made_up import path_of
+from synthetic import path_of
 from torch import nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 from torchvision.transforms import v2
@@ -25,7 +25,7 @@ import clipshard as cs
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", metavar="DIR", help="dataset (default: a made-up one)")
+    parser.add_argument("--data", metavar="DIR", help="dataset (default: a synthetic one)")
     parser.add_argument("--split", default="1", help="name of the split (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=6, help="(default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=16, help="(default: %(default)s)")

@@ -1,4 +1,4 @@
-"""The examples that train run as programs, and their networks learn made-up data."""
+"""The examples that train run as programs, and their networks learn synthetic data."""
 
 import importlib.util
 import os
@@ -23,8 +23,9 @@ def needs(*modules):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "made-up.shards"
-    done = subprocess.run([sys.executable, EXAMPLES / "made_up.py", folder], capture_output=True, text=True, check=True)
+    folder = tmp_path_factory.mktemp("data") / "synthetic.shards"
+    command = [sys.executable, EXAMPLES / "synthetic.py", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"{folder}: 64 clips of 4 classes\n"
     return folder
 
@@ -47,7 +48,7 @@ def run(tmp_path):
     return run
 
 
-def test_made_up_data(data):
+def test_synthetic_data(data):
     """Each class has its own pattern and its own motion, and the pixels move as the flow tells."""
     ds = cs.Dataset(data)
     assert len(ds) == 64 and ds.verify() == []

@@ -1,6 +1,6 @@
 """Makes a small dataset that a network learns in seconds. The other examples use it if you pass no data.
 
-    python made_up.py made-up.shards
+    python synthetic.py synthetic.shards
 
 A clip shows a pattern that moves. RGB frames show the pattern, and optical flow shows the motion.
 Each class has its own pattern and its own motion, so each stream alone tells the classes apart.
@@ -68,7 +68,7 @@ def clip(label, frames, random):
 def make(path, clips=64, frames=20):
     """Writes the dataset. Every fourth clip is a test clip."""
     streams = {"rgb": cs.Jpeg(90), "flow": cs.Zstd(3)}
-    with cs.Writer(path, streams, CLASSES, splits=["1"], name="made-up") as writer:
+    with cs.Writer(path, streams, CLASSES, splits=["1"], name="synthetic") as writer:
         for number in range(clips):
             label = number % len(CLASSES)
             rgb, flow = clip(label, frames, np.random.default_rng(number))
@@ -80,14 +80,14 @@ def make(path, clips=64, frames=20):
 def folder():
     """Makes the dataset in a temporary folder, which is deleted when the program ends."""
     place = tempfile.TemporaryDirectory(prefix="clipshard-")
-    print("no --data: training on a small made-up dataset", flush=True)
-    make(f"{place.name}/made-up.shards")
+    print("no --data: training on a small synthetic dataset", flush=True)
+    make(f"{place.name}/synthetic.shards")
     return place
 
 
 def path_of(data):
-    """Returns the path of the dataset to use: `data`, or a new made-up dataset if it is None."""
-    return data or f"{folder().name}/made-up.shards"
+    """Returns the path of the dataset to use: `data`, or a new synthetic dataset if it is None."""
+    return data or f"{folder().name}/synthetic.shards"
 
 
 def main():
