@@ -28,6 +28,8 @@ settings that its documentation recommends (scripts/peers).
 The loaders take turns, each in its own process. Figures are medians over the rounds. The first
 batches do not count. Columns:
 
+* per core-s: samples per second of CPU time, of all processes together. It changes less than
+  samples/s if other programs run. The measurement of ucftrain does not return it.
 * memory: peak memory of the process and its children. A shared page counts once.
 * own: the same without pages of files.
 * disk: size of the loader's files. Ours include one test clip, which ucftrain requires.
@@ -141,8 +143,8 @@ class Subject:
             self.failed = last_line(seen["err"]) if seen["code"] else None
             found = seen if self.failed else seen | self.peer.result(seen["out"])
         if not self.failed:
-            names = ("samples", "seconds", "memory", "own", "rss", "disk_bytes")
-            self.rounds[temperature].append({name: found[name] for name in names})
+            names = ("samples", "seconds", "cpu", "memory", "own", "rss", "disk_bytes")
+            self.rounds[temperature].append({name: found.get(name) for name in names})
 
     def median(self, temperature, name):
         return statistics.median(found[name] for found in self.rounds[temperature])
@@ -184,7 +186,8 @@ def inner(what, name, given, folder):
 def table(subjects, job, cold):
     reference = next((s for s in subjects if s.name == "PIL files" and s.rounds["warm"]), None)
     head = f"{'':22}{'samples/s':>11}{'lowest':>8}{'highest':>8}" + (f"{'x PIL':>8}" if reference else "")
-    print(head + f"{'disk':>11}{'memory':>10}{'own':>10}" + (f"{'cold':>10}{'read':>10}" if cold else ""))
+    head += f"{'per core-s':>12}{'disk':>11}{'memory':>10}{'own':>10}"
+    print(head + (f"{'cold':>10}{'read':>10}" if cold else ""))
     for subject in subjects:
         if subject.failed or not subject.rounds["warm"]:
             print(f"{subject.name:22}{'-':>11}  {subject.failed}")
@@ -193,6 +196,8 @@ def table(subjects, job, cold):
         row = f"{subject.name:22}{subject.rate('warm'):11,.0f}{min(rates):8,.0f}{max(rates):8,.0f}"
         if reference:
             row += f"{subject.rate('warm') / reference.rate('warm'):8.2f}"
+        efficiency = [found["samples"] / found["cpu"] for found in subject.rounds["warm"] if found["cpu"]]
+        row += f"{statistics.median(efficiency):12,.0f}" if efficiency else f"{'-':>12}"
         memory, own = (subject.median("warm", name) / 1e6 for name in ("memory", "own"))
         row += f"{subject.bytes / 1e6:8,.1f} MB{memory:7,.0f} MB{own:7,.0f} MB"
         if cold and subject.rounds["cold"]:

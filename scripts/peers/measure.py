@@ -12,9 +12,10 @@ import time
 
 
 def timed(batches, shapes, warm_up, least, seconds, most_samples=None, before=lambda: None):
-    """Takes batches for `seconds` seconds, but at least `least` batches. Returns the number of samples and the time.
+    """Takes batches for `seconds` seconds, but at least `least` batches.
 
-    The first `warm_up` batches do not count, because queues fill during this time.
+    Returns the number of samples, the time, and the CPU time of this process and its descendants. The first `warm_up`
+    batches do not count, because queues fill during this time.
     """
     first = next(batches)
     if tuple(first.shape) not in shapes or "uint8" not in str(first.dtype):
@@ -23,12 +24,13 @@ def timed(batches, shapes, warm_up, least, seconds, most_samples=None, before=la
     before()
     for _ in range(warm_up - 1):
         next(batches)
-    start, samples, taken, elapsed = time.perf_counter(), 0, 0, 0.0
+    cpu, start, samples, taken, elapsed = cpu_seconds(os.getpid()), time.perf_counter(), 0, 0, 0.0
     while (elapsed < seconds or taken < least) and samples < (most_samples or float("inf")):
         samples += len(next(batches))
         taken += 1
         elapsed = time.perf_counter() - start
-    return {"samples": samples, "seconds": elapsed, "disk_bytes": read_bytes(os.getpid()) - read}
+    cpu = cpu_seconds(os.getpid()) - cpu
+    return {"samples": samples, "seconds": elapsed, "cpu": cpu, "disk_bytes": read_bytes(os.getpid()) - read}
 
 
 def family(pid):
@@ -56,6 +58,16 @@ def numbers(text):
 def read_bytes(pid):
     """Returns the bytes that a process and its descendants have read from disk."""
     return sum(numbers(quiet(pathlib.Path(f"/proc/{one}/io"))).get("read_bytes:", 0) for one in family(pid))
+
+
+def cpu_seconds(pid):
+    """Returns the CPU time of a process and its descendants that run, in user and kernel mode."""
+    ticks = 0
+    for one in family(pid):
+        # Fields 14 and 15; the name of the program, in parentheses, may have blanks.
+        fields = quiet(pathlib.Path(f"/proc/{one}/stat")).rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid):
