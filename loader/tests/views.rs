@@ -262,6 +262,7 @@ fn views_that_do_not_fit_are_refused_by_name() {
     };
     let new = TrainOptions::new;
     assert_eq!(of(&[], new()), "views 0 is not between 1 and 16");
+    assert_eq!(of(&vec![View::frame("rgb"); 17], new()), "views 17 is not between 1 and 16");
     assert_eq!(of(&[View::frame("rgb").stride(0)], new()), "stride 0 is not between 1 and 65536");
     let far = View::stack("rgb", 65_536).stride(65_536);
     assert_eq!(of(&[far], new()), "span 4294901761 is not at most 1073741824 frames");

@@ -231,3 +231,15 @@ fn waiting_for_a_batch_has_a_limit() {
     assert!(matches!(ring.poll(Duration::ZERO), Ok(Poll::Ready(Some(_)))));
     assert!(matches!(ring.poll(Duration::ZERO), Ok(Poll::Ready(None))));
 }
+
+#[test]
+fn a_batch_larger_than_the_pass_needs_memory_for_the_pass_only() {
+    let shape = Shape { samples: 5, batch_size: 1 << 30, slots: 3 };
+    let ring = Arc::new(Ring::new(shape, &[BYTES], Box::new(Heap)).unwrap());
+    assert_eq!(ring.slot_bytes, 5 * BYTES);
+    let threads = writers(&ring, 2, 1);
+    let full = ring.next().unwrap().unwrap();
+    assert_eq!(ring.part(&full, 0), expected(0..5));
+    assert!(ring.next().unwrap().is_none());
+    join(threads);
+}

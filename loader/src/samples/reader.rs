@@ -1,6 +1,7 @@
 //! The clips that a pass reads, and the views of each sample.
 
 use super::short::Short;
+use crate::ring::MAX_PARTS;
 use crate::sampling::Sampling;
 use crate::split::SplitClip;
 use crate::view::View;
@@ -78,9 +79,15 @@ impl Reader {
         sampling: Sampling,
         short: Short,
     ) -> Result<Self> {
-        let views = views.iter().map(|view| ViewOfStream::new(data, view)).collect::<Result<Vec<_>>>()?;
-        let Some(first) = views.first() else { return Err(Error::option("views", 0, "between 1 and 16")) };
-        if sampling == Sampling::Seed && (views.len() > 1 || first.view.span() != first.view.frames) {
+        let wrong = || Error::option("views", views.len(), format!("between 1 and {MAX_PARTS}"));
+        if views.len() > MAX_PARTS {
+            return Err(wrong());
+        }
+        let of_stream = |view| ViewOfStream::new(data, view);
+        let Some(first) = views.first() else { return Err(wrong()) };
+        let is_plain = first.span() == first.frames;
+        let views = views.iter().map(of_stream).collect::<Result<Vec<_>>>()?;
+        if sampling == Sampling::Seed && (views.len() > 1 || !is_plain) {
             return Err(Error::option("sampling", "seed", "allowed for several views, strides or offsets"));
         }
         let mut starts = Vec::with_capacity(clips.len());
