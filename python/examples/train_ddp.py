@@ -99,11 +99,8 @@ def train(options, rank, world_size, device):
             if steps == options.max_steps:
                 save()
                 return
-        if losses:  # a run that stopped at the end of an epoch has no steps left in it
-            mean = torch.stack(losses).mean()
-            dist.all_reduce(mean)
-            if rank == 0:
-                print(f"epoch {epoch}: loss {mean / world_size:.3f}", flush=True)
+        if rank == 0 and losses:  # a run that stopped at the end of an epoch has no steps left in it
+            print(f"epoch {epoch}: loss {torch.stack(losses).mean():.3f}", flush=True)
         save()
 
 
