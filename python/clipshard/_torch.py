@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils.data import get_worker_info
+from torch.utils.data import default_collate, get_worker_info
+from torch.utils.data._utils.collate import default_collate_fn_map
 
+from . import _shared
 from ._errors import OptionError
 
 
@@ -35,7 +37,7 @@ def view(memory: torch.Tensor, start: int, nbytes: int, dtype: str, shape: Any, 
     return memory[start : start + nbytes].view(getattr(torch, dtype)).as_strided(shape, strides)
 
 
-class Item(dict):
+class Item(dict[str, Any]):
     """A sample that knows its place in a batch, so that `collate` need not copy it."""
 
     __slots__ = ("batch", "row")
@@ -51,43 +53,52 @@ def items(samples: Any, indices: Any) -> list[Item] | None:
         return None
     _register()
     indices = list(indices)
-    memory = {name: _shared(len(indices) * nbytes) for name, nbytes in samples.nbytes.items()}
-    arrays = samples.batch(indices, out={name: bytes.numpy() for name, bytes in memory.items()})
-    labels, numbers = arrays["label"].tolist(), arrays["index"].tolist()
-    batch = dict(arrays)
-    for name, bytes in memory.items():
+    places, end = {}, 0
+    for name, nbytes in samples.nbytes.items():
+        places[name] = (end, len(indices) * nbytes)
+        # Parts start at multiples of 64 bytes.
+        end += -(-len(indices) * nbytes // 64) * 64
+    if _shared.IS_AVAILABLE:
+        batch: Any = _shared.Batch()
+        batch.lease = _shared.Lease(end)
+        memory = torch.frombuffer(batch.lease.content, dtype=torch.uint8)
+    else:
+        batch = {}
+        memory = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(end))
+    whole = memory.numpy()
+    arrays = samples.batch(indices, out={name: whole[start : start + n] for name, (start, n) in places.items()})
+    shared = {}
+    for name, (start, nbytes) in places.items():
         array = arrays[name]
-        strides = [stride // array.itemsize for stride in array.strides]
-        batch[name] = view(bytes, 0, bytes.numel(), str(array.dtype), array.shape, strides)
-    batch["label"], batch["index"] = torch.from_numpy(batch["label"]), torch.from_numpy(batch["index"])
+        strides = tuple(stride // array.itemsize for stride in array.strides)
+        place = (start, nbytes, str(array.dtype), array.shape, strides)
+        batch[name] = view(memory, *place)
+        shared[name] = (batch[name], place)
+    if _shared.IS_AVAILABLE:
+        batch.places = shared
+    for name in ("label", "id", "index"):
+        batch[name] = arrays[name]
+    labels, numbers = batch["label"].tolist(), batch["index"].tolist()
     found = []
-    for row, (label, id, number) in enumerate(zip(labels, arrays["id"], numbers)):
-        item = Item({name: arrays[name][row] for name in memory})
+    for row, (label, id, number) in enumerate(zip(labels, batch["id"], numbers)):
+        item = Item({name: arrays[name][row] for name in places})
         item.update(label=label, id=id, index=number)
         item.batch, item.row = batch, row
         found.append(item)
     return found
 
 
-def _shared(nbytes: int) -> torch.Tensor:
-    """Allocates memory that other processes can map."""
-    storage = torch.UntypedStorage._new_shared(nbytes)
-    return torch.empty(0, dtype=torch.uint8).set_(storage)
-
-
 def collate(samples: list[Any], *, collate_fn_map: Any = None) -> dict[str, Any]:
     """Returns the batch of samples without a copy if they are a whole batch in order."""
-    from torch.utils.data import default_collate
-
     first = samples[0].batch if isinstance(samples[0], Item) else None
     if first is not None and len(samples) == len(first["id"]):
         if all(isinstance(s, Item) and s.batch is first and s.row == row for row, s in enumerate(samples)):
+            for name in ("label", "index"):
+                first[name] = torch.as_tensor(first[name])
             return first
     return default_collate([dict(sample) for sample in samples])
 
 
 def _register() -> None:
     """Tells the default `collate_fn` how to collate items."""
-    from torch.utils.data._utils.collate import default_collate_fn_map
-
     default_collate_fn_map.setdefault(Item, collate)
