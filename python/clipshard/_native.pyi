@@ -62,6 +62,21 @@ class Dataset:
         damage: Literal["error", "replace"] = "error",
         repeat: int = 1,
     ) -> Samples: ...
+    def samples(
+        self,
+        streams: dict[str, Frames | Stack],
+        *,
+        split: str | None = None,
+        subset: str | None = None,
+        ids: Iterable[str] | None = None,
+        sampling: Literal["random", "uniform"] | None = None,
+        segments: int | None = None,
+        per_clip: int | None = None,
+        short: Literal["error", "omit", "loop", "hold"] = "error",
+        seed: int | None = None,
+        damage: Literal["error", "replace"] = "error",
+        repeat: int = 1,
+    ) -> Samples: ...
     def verify(self, depth: Literal["quick", "checksums", "deep"] = "checksums") -> list[Error | OSError]: ...
 
 @final

@@ -188,9 +188,15 @@ impl Loader {
         if pin_memory && to != To::Torch {
             return Err(error::option("pin_memory is for tensors; pass to=\"torch\""));
         }
-        if to == To::Torch {
-            // An exception here is clearer than one in the first pass.
-            py.import(intern!(py, "clipshard._torch"))?.call_method1(intern!(py, "check"), (pin_memory,))?;
+        // An exception here is clearer than one in the first pass.
+        match to {
+            To::Numpy => {}
+            To::Torch => {
+                py.import(intern!(py, "clipshard._torch"))?.call_method1(intern!(py, "check"), (pin_memory,))?;
+            }
+            To::Jax => {
+                py.import(intern!(py, "clipshard._jax"))?;
+            }
         }
         let view = samples.get();
         let is_random = view.recipe().is_random;

@@ -63,6 +63,16 @@ impl Pass {
         Ok(Self { owner: owner.clone().unbind(), number: pass, epoch, seen: AtomicU64::new(seen), parts, running })
     }
 
+    /// Returns the threads of this process.
+    fn running(&self, py: Python<'_>) -> PyResult<Arc<Mutex<Running>>> {
+        // After a fork, the child continues with threads of its own. It must not touch the lock of
+        // its parent, so it opens the samples again.
+        self.running.get(|_| {
+            let opened = self.owner.get().open(py, self.epoch)?;
+            Ok(Mutex::new(Running { process: std::process::id(), threads: Threads::Stopped, opened }))
+        })
+    }
+
     fn report(&self, place: Progress) {
         self.owner.get().report(Progress { pass: self.number, ..place });
     }
@@ -88,13 +98,7 @@ impl Pass {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let (owner, seen) = (self.owner.bind(py), self.seen.load(Ordering::Relaxed));
-        // After a fork, the child continues with threads of its own. It must not touch the lock of
-        // its parent, so it opens the samples again.
-        let again = |_: &Mutex<Running>| {
-            let opened = owner.get().open(py, self.epoch)?;
-            Ok::<_, PyErr>(Mutex::new(Running { process: std::process::id(), threads: Threads::Stopped, opened }))
-        };
-        let running = self.running.get(again)?;
+        let running = self.running(py)?;
         let mut running = match running.try_lock() {
             Ok(running) => running,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -146,11 +150,7 @@ impl Pass {
 
     /// Ends the threads. The iterator has no further batches.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let ended = |parent: &Mutex<Running>| {
-            let _ = parent;
-            Err(error::closed("the threads of this iterator belong to the parent process"))
-        };
-        let Ok(running) = self.running.get(ended) else { return Ok(()) };
+        let running = self.running(py)?;
         // Another thread that waits for a batch holds the lock, and continues to the end.
         let mut running = match running.try_lock() {
             Ok(running) => running,
