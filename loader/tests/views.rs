@@ -132,10 +132,8 @@ fn batches_hold_the_parts_of_their_samples_one_after_the_other() {
         let mut sizes = Vec::new();
         for batch in loader {
             let batch = batch.unwrap();
-            for part in 0..2 {
-                let of_samples: Vec<u8> = batch.samples().flat_map(|i| expected[i][part].clone()).collect();
-                assert_eq!(batch.part(part), of_samples);
-            }
+            let of_samples = |part: usize| batch.samples().flat_map(|i| expected[i][part].clone()).collect::<Vec<u8>>();
+            assert_eq!((batch.part(0), batch.part(1)), (&*of_samples(0), &*of_samples(1)));
             sizes.push(batch.len());
         }
         assert_eq!(sizes, [3, 1]);

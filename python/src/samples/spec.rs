@@ -74,28 +74,17 @@ impl Spec {
     }
 
     fn repr(&self, class: &str) -> String {
-        let mut text = format!("{class}({}", self.frames);
         let numbers = [("stride", self.stride, 1), ("offset", self.offset, 0), ("size", self.size, 224)];
-        for (name, value, default) in numbers {
-            if value != default {
-                text += &format!(", {name}={value}");
-            }
-        }
-        if self.crop != "whole" {
-            text += &format!(", crop='{}'", self.crop);
-        }
-        if self.flip {
-            text += ", flip=True";
-        }
-        if self.jitter != 0.0 {
-            text += &format!(", jitter={}", self.jitter);
-        }
-        for (name, value) in [("layout", &self.layout), ("stream", &self.stream)] {
-            if let Some(value) = value {
-                text += &format!(", {name}='{value}'");
-            }
-        }
-        text + ")"
+        let numbers = numbers.into_iter().filter(|(_, value, default)| value != default);
+        let texts = [("layout", &self.layout), ("stream", &self.stream)].into_iter();
+        let texts = texts.filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}='{value}'")));
+        let mut arguments = vec![self.frames.to_string()];
+        arguments.extend(numbers.map(|(name, value, _)| format!("{name}={value}")));
+        arguments.extend((self.crop != "whole").then(|| format!("crop='{}'", self.crop)));
+        arguments.extend(self.flip.then(|| "flip=True".to_owned()));
+        arguments.extend((self.jitter != 0.0).then(|| format!("jitter={}", self.jitter)));
+        arguments.extend(texts);
+        format!("{class}({})", arguments.join(", "))
     }
 }
 
