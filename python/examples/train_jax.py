@@ -66,7 +66,8 @@ def main():
     stack = cs.Stack(10, size=16, crop="center")
     test = data.samples(split=options.split, subset="test", streams={"flow": stack}, per_clip=5)
     # JAX compiles `step` again for each size of a batch, so all batches are full.
-    train = cs.Loader(train, options.batch_size, seed=options.seed, drop_last=True, to="jax")
+    batch_size = min(options.batch_size, len(train))
+    train = cs.Loader(train, batch_size, seed=options.seed, drop_last=True, to="jax")
     test = cs.Loader(test, 4 * options.batch_size, to="jax")
 
     parameters = jnp.zeros((20 * 16 * 16, len(data.classes))), jnp.zeros(len(data.classes))
