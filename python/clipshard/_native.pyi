@@ -28,25 +28,43 @@ class Dataset:
         access: Literal["map", "read"] = "map",
     ) -> Dataset: ...
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The folder, as it was given."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the dataset, for people."""
+
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes. A label is an index into this tuple."""
+
     @property
-    def splits(self) -> tuple[str, ...]: ...
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+
     @property
-    def ids(self) -> tuple[str, ...]: ...
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all clips, in the order of their numbers."""
+
     @property
-    def streams(self) -> Mapping[str, Stream]: ...
+    def streams(self) -> Mapping[str, Stream]:
+        """The streams by name: a read-only dict of :class:`Stream`."""
+
     @property
-    def attrs(self) -> dict[str, Any]: ...
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the dataset, such as a licence or a citation: a new dict."""
+
     def __len__(self) -> int: ...
     def __getitem__(self, id: str, /) -> Clip: ...
     def __contains__(self, id: object, /) -> bool: ...
     def __iter__(self) -> Iterator[Clip]: ...
-    def clip(self, number: SupportsIndex) -> Clip: ...
-    def clips(self, split: str | None = None, subset: str | None = None) -> list[Clip]: ...
+    def clip(self, number: SupportsIndex) -> Clip:
+        """Returns the clip of a number, which is its index in `ids`."""
+
+    def clips(self, split: str | None = None, subset: str | None = None) -> list[Clip]:
+        """Returns a list of clips, in the order of their numbers."""
+
     def samples(
         self,
         streams: Mapping[str, Frames | Stack],
@@ -61,7 +79,9 @@ class Dataset:
         seed: int | None = None,
         damage: Literal["error", "replace"] = "error",
         repeat: int = 1,
-    ) -> Samples: ...
+    ) -> Samples:
+        """Chooses the clips, frames and crops that a model gets."""
+
     def samples(
         self,
         streams: dict[str, Frames | Stack],
@@ -76,32 +96,59 @@ class Dataset:
         seed: int | None = None,
         damage: Literal["error", "replace"] = "error",
         repeat: int = 1,
-    ) -> Samples: ...
-    def verify(self, depth: Literal["quick", "checksums", "deep"] = "checksums") -> list[Error | OSError]: ...
+    ) -> Samples:
+        """Chooses the clips, frames and crops that a model gets."""
+
+    def verify(self, depth: Literal["quick", "checksums", "deep"] = "checksums") -> list[Error | OSError]:
+        """Checks the files of the dataset on all cores. Returns a list with an exception for each
+        damaged part, which is empty if nothing is damaged.
+        """
 
 @final
 class Clip:
     """A clip of a dataset."""
 
     @property
-    def dataset(self) -> Dataset: ...
+    def dataset(self) -> Dataset:
+        """The dataset of the clip."""
+
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Id of the clip, unique in the dataset."""
+
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """Number of the clip in the dataset, from 0."""
+
     @property
-    def label(self) -> int | None: ...
+    def label(self) -> int | None:
+        """Number of its class, an index into `Dataset.classes`; None for a clip without a label."""
+
     @property
-    def class_name(self) -> str | None: ...
+    def class_name(self) -> str | None:
+        """Name of its class; None for a clip without a label."""
+
     @property
-    def group(self) -> str | None: ...
+    def group(self) -> str | None:
+        """Name of its group, such as an actor; None without one."""
+
     @property
-    def attrs(self) -> dict[str, Any]: ...
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the clip, such as {"fps": 25}: a new dict."""
+
     @property
-    def streams(self) -> tuple[str, ...]: ...
-    def frames(self, stream: str) -> int: ...
-    def shape(self, stream: str, frame: SupportsIndex = 0) -> tuple[int, ...]: ...
-    def subset(self, split: str) -> str: ...
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams in which the clip has frames."""
+
+    def frames(self, stream: str) -> int:
+        """Returns the number of frames in a stream, which is 0 if the clip has none."""
+
+    def shape(self, stream: str, frame: SupportsIndex = 0) -> tuple[int, ...]:
+        """Returns the shape of a frame, as `read` returns it without the axis of frames."""
+
+    def subset(self, split: str) -> str:
+        """Returns the subset of the clip in a split, such as "train"."""
+
     @overload
     def read(
         self,
@@ -112,7 +159,9 @@ class Clip:
         *,
         window: tuple[int, int, int, int] | None = None,
         out: None = None,
-    ) -> NDArray[np.uint8 | np.uint16 | np.int16 | np.float16 | np.float32]: ...
+    ) -> NDArray[np.uint8 | np.uint16 | np.int16 | np.float16 | np.float32]:
+        """Reads and decodes frames. Other Python threads run meanwhile."""
+
     @overload
     def read(
         self,
@@ -131,21 +180,36 @@ class Stream:
     """A stream of a dataset: one kind of records of every clip."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the stream."""
+
     @property
-    def planes(self) -> int: ...
+    def planes(self) -> int:
+        """Records per frame: 1 for RGB; 2 for flow, x then y."""
+
     @property
-    def channels(self) -> int | None: ...
+    def channels(self) -> int | None:
+        """Channels of each image: 3 for RGB, 1 for a plane of flow; None for arrays."""
+
     @property
-    def array(self) -> tuple[int, ...] | None: ...
+    def array(self) -> tuple[int, ...] | None:
+        """Sizes of the dimensions after the first, if the records are arrays; None for images."""
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the samples: a numpy.dtype."""
+
     @property
-    def clips(self) -> int: ...
+    def clips(self) -> int:
+        """Number of clips that have frames in this stream."""
+
     @property
-    def frames(self) -> int: ...
+    def frames(self) -> int:
+        """Number of frames of all clips."""
+
     @property
-    def is_open(self) -> bool: ...
+    def is_open(self) -> bool:
+        """Whether the dataset was opened with this stream."""
 
 # samples, loader: samples and batches
 
@@ -188,28 +252,48 @@ class Stack:
 
 @final
 class Samples:
-    """What a model sees of each clip: arrays of one or more streams, with the label."""
+    """The samples of a model: for each clip the arrays of one or more streams, and the label."""
 
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
     @property
-    def ids(self) -> list[str]: ...
+    def ids(self) -> list[str]:
+        """Ids of the clips that the samples show, one per sample."""
+
     @property
-    def labels(self) -> list[int]: ...
+    def labels(self) -> list[int]:
+        """Labels of the samples: a list of int, with -1 for clips without a label."""
+
     @property
-    def sampling(self) -> Literal["random", "uniform"]: ...
+    def sampling(self) -> Literal["random", "uniform"]:
+        """How samples are chosen: "random" or "uniform"."""
+
     @property
-    def shapes(self) -> dict[str, tuple[int, ...]]: ...
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array of a sample, by name."""
+
     @property
-    def nbytes(self) -> dict[str, int]: ...
+    def nbytes(self) -> dict[str, int]:
+        """Number of bytes of each array of a sample, by name."""
+
     @property
-    def epoch(self) -> int: ...
-    def set_epoch(self, epoch: int) -> None: ...
+    def epoch(self) -> int:
+        """Epoch of the random choices of `view[i]`, if there is a seed."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch of the random choices of `view[i]`.
+
+        Persistent workers of a DataLoader keep the epoch with which they started.
+        """
+
     def __len__(self) -> int: ...
     def __getitem__(self, index: SupportsIndex, /) -> dict[str, Any]: ...
     def __getitems__(self, indices: Iterable[SupportsIndex]) -> list[dict[str, Any]]: ...
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
-    def batch(self, indices: Iterable[SupportsIndex], out: Mapping[str, Any] | None = None) -> dict[str, Any]: ...
+    def batch(self, indices: Iterable[SupportsIndex], out: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Returns a batch of samples: a dict of arrays with one more axis."""
 
 @final
 class Loader:
@@ -231,18 +315,34 @@ class Loader:
         buffers: int = 3,
     ) -> Loader: ...
     @property
-    def samples(self) -> Samples: ...
+    def samples(self) -> Samples:
+        """The samples of the batches."""
+
     @property
-    def batch_size(self) -> int: ...
+    def batch_size(self) -> int:
+        """Samples per batch."""
+
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """Seed of the order and of the random choices."""
+
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int:
+        """Epoch of the next pass, or of the one that runs."""
+
     @property
-    def damaged(self) -> int: ...
-    def set_epoch(self, epoch: int) -> None: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+    def damaged(self) -> int:
+        """Number of damaged samples that the last pass has replaced, with `damage="replace"`."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch of the next pass, which starts at its first sample."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the progress, to continue later: a dict of numbers for `torch.save` or JSON."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continues where a loader was when `state_dict` returned this state."""
+
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
@@ -255,13 +355,21 @@ class Codec:
     """How a stream of a `Writer` is stored, and which frames it takes."""
 
     @property
-    def kind(self) -> _Kind: ...
+    def kind(self) -> _Kind:
+        """Kind of the frames: "image" or "array"."""
+
     @property
-    def dtype(self) -> str | None: ...
+    def dtype(self) -> str | None:
+        """Name of the type of the samples in numpy, or None if the first clip decides."""
+
     @property
-    def planes(self) -> int | None: ...
+    def planes(self) -> int | None:
+        """Planes per frame, or None if the first clip decides."""
+
     @property
-    def channels(self) -> int | None: ...
+    def channels(self) -> int | None:
+        """Channels per image, or None if the first clip decides."""
+
     def __hash__(self) -> int: ...
 
 @final
@@ -276,7 +384,8 @@ class Jpeg(Codec):
         channels: SupportsIndex | None = None,
     ) -> Jpeg: ...
     @property
-    def quality(self) -> int: ...
+    def quality(self) -> int:
+        """Quality, 1 to 100."""
 
 @final
 class Zstd(Codec):
@@ -293,9 +402,12 @@ class Zstd(Codec):
         channels: SupportsIndex | None = None,
     ) -> Zstd: ...
     @property
-    def level(self) -> int: ...
+    def level(self) -> int:
+        """Compression level, 1 to 22."""
+
     @property
-    def filter(self) -> _Filter | None: ...
+    def filter(self) -> _Filter | None:
+        """Name of the filter, or None for the one that suits the dtype."""
 
 @final
 class Lz4(Codec):
@@ -312,9 +424,12 @@ class Lz4(Codec):
         channels: SupportsIndex | None = None,
     ) -> Lz4: ...
     @property
-    def level(self) -> int: ...
+    def level(self) -> int:
+        """Compression level, 1 to 12."""
+
     @property
-    def filter(self) -> _Filter | None: ...
+    def filter(self) -> _Filter | None:
+        """Name of the filter, or None for the one that suits the dtype."""
 
 @final
 class Raw(Codec):
@@ -356,25 +471,56 @@ class Writer:
         group: str | None = None,
         attrs: Mapping[str, Any] | None = None,
         **streams: ArrayLike | Iterable[ArrayLike] | Iterable[bytes] | Iterable[Sequence[bytes]] | None,
-    ) -> None: ...
-    def flush(self) -> None: ...
-    def remove(self, ids: Iterable[str]) -> None: ...
-    def compact(self) -> None: ...
-    def finish(self) -> None: ...
-    def close(self) -> None: ...
-    def discard(self) -> None: ...
+    ) -> None:
+        """Adds a clip: encodes its frames and writes them."""
+
+    def flush(self) -> None:
+        """Stores all clips so far, so that `mode="resume"` has them after a crash."""
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Removes clips. Shards that hold them are written again without them."""
+
+    def compact(self) -> None:
+        """Merges small shards."""
+
+    def finish(self) -> None:
+        """Writes the manifest and closes the writer: the dataset is complete.
+
+        A `with` block calls it at its end.
+        """
+
+    def close(self) -> None:
+        """Stores all clips so far and closes the writer, without finishing the dataset."""
+
+    def discard(self) -> None:
+        """Removes everything that this writer and an interrupted writer before it have written, and
+        closes the writer.
+        """
+
     @property
-    def ids(self) -> frozenset[str]: ...
+    def ids(self) -> frozenset[str]:
+        """Ids of the clips that the dataset will have, as a frozenset."""
+
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
     @property
-    def splits(self) -> tuple[str, ...]: ...
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+
     @property
-    def streams(self) -> tuple[str, ...]: ...
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams."""
+
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Folder of the dataset."""
+
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether the writer has finished or is closed."""
+
     def __len__(self) -> int: ...
     def __bool__(self) -> Literal[True]: ...
     def __contains__(self, id: str) -> bool: ...
