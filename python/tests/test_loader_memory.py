@@ -1,4 +1,4 @@
-"""Who owns the memory of batches: nothing that somebody holds is overwritten, and all of it comes back."""
+"""Who owns the memory of batches: nothing that a caller holds is overwritten, and all of it comes back."""
 
 import gc
 import os
@@ -44,7 +44,7 @@ def keep_torch_dlpack(array):
 
 
 def keep_capsule(array):
-    """A capsule of DLPack that nobody has used yet."""
+    """A capsule of DLPack that has no user yet."""
     return array.__dlpack__()
 
 

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(plane, [-5, i16::MAX]);
         let mut plane = [1.5_f32, -2.0];
         reverse(plane.as_mut_bytes(), SampleType::F32);
-        assert_eq!(plane, [-1.5, 2.0]);
+        assert_eq!(plane.map(f32::to_bits), [-1.5_f32, 2.0].map(f32::to_bits));
         let mut plane = [0x3e00_u16, 0xc000];
         reverse(plane.as_mut_bytes(), SampleType::F16);
         assert_eq!(plane, [0xbe00, 0x4000]);

@@ -171,8 +171,8 @@ fn parts_of_samples_are_separate_aligned_blocks() {
         move || {
             while let Some(run) = ring.take(|i| i + 3) {
                 run.fill(|i, previous, out| {
-                    if let Some(previous) = previous {
-                        assert_eq!(previous[2], [20 + i as u8 - 1; 70]);
+                    if let Some([_, _, previous]) = previous {
+                        assert_eq!(previous, &[20 + i as u8 - 1; 70]);
                     }
                     for (part, out) in out.iter_mut().enumerate() {
                         out.fill(10 * part as u8 + i as u8);

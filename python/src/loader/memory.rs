@@ -1,6 +1,7 @@
 //! Memory of batches that PyTorch allocates, for copies to a GPU.
 #![allow(unsafe_code, reason = "the memory belongs to a tensor")]
 
+use crate::error;
 use clip_loader::{Allocate, Error, Result, SlotMemory};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -15,6 +16,10 @@ impl Allocate for PinnedByTorch {
             let glue = py.import(intern!(py, "clipshard._torch"))?;
             let tensor = glue.call_method1(intern!(py, "pinned"), (bytes,))?;
             let data: usize = tensor.call_method0(intern!(py, "data_ptr"))?.extract()?;
+            let found: usize = tensor.getattr(intern!(py, "nbytes"))?.extract()?;
+            if bytes > 0 && (data == 0 || found < bytes) {
+                return Err(error::memory(format!("torch allocated {found} bytes of page-locked memory, not {bytes}")));
+            }
             Ok::<_, PyErr>(TensorMemory { tensor: tensor.unbind(), data: data as *mut u8, bytes })
         };
         let memory = Python::attach(make).map_err(Error::other)?;

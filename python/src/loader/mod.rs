@@ -107,7 +107,7 @@ impl Loader {
         *self.lock()
     }
 
-    /// Takes the report of a pass, if no later pass has started and nobody has set another place.
+    /// Takes the report of a pass, unless a later pass has started or a caller has set another place.
     pub fn report(&self, progress: Progress) {
         let mut current = self.lock();
         if current.pass == progress.pass {
@@ -211,7 +211,7 @@ impl Loader {
         Ok(Self { samples: samples.clone().unbind(), options, progress })
     }
 
-    /// Number of batches of an epoch.
+    /// Returns the number of batches of an epoch.
     fn __len__(&self, py: Python<'_>) -> usize {
         self.batches_from(py, 0)
     }
@@ -293,7 +293,7 @@ impl Loader {
         Ok(())
     }
 
-    /// What the batches are made of.
+    /// The samples of the batches.
     #[getter]
     fn samples(&self, py: Python<'_>) -> Py<Samples> {
         self.samples.clone_ref(py)
@@ -305,11 +305,13 @@ impl Loader {
         self.progress().damaged
     }
 
+    /// Number of samples per batch. The last batch of an epoch holds the rest.
     #[getter]
     fn batch_size(&self) -> usize {
         self.options.batch_size
     }
 
+    /// Seed of the order and of the random choices.
     #[getter]
     fn seed(&self) -> u64 {
         self.options.seed

@@ -109,14 +109,20 @@ impl Pass {
                 ));
             }
         };
-        let Running { threads, opened, .. } = &mut *running;
+        let Running { process, threads, opened } = &mut *running;
         if matches!(threads, Threads::Stopped) {
             *threads = run(owner, opened, seen)?;
         }
         let Threads::Running(loader) = threads else { return Ok(None) };
         let next = loop {
             match py.detach(|| loader.poll_batch(PATIENCE)) {
-                Ok(Poll::Pending) => py.check_signals()?,
+                Ok(Poll::Pending) => {
+                    py.check_signals()?;
+                    // A signal handler has forked, and this is the child, which has no such threads.
+                    if *process != std::process::id() {
+                        return self.__next__(py);
+                    }
+                }
                 Ok(Poll::Ready(next)) => break Ok(next),
                 Err(fault) => break Err(fault),
             }

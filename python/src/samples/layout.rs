@@ -22,7 +22,7 @@ pub fn check(layout: &str) -> PyResult<()> {
     )))
 }
 
-/// One array of a sample: how it lies in memory, and in which order its axes are returned.
+/// One array of a sample: its place in memory, and in which order its axes are returned.
 #[derive(Debug)]
 pub struct Part {
     pub name: String,

@@ -1,6 +1,7 @@
 //! The class `Samples`: what a model sees of each clip, by number.
 
 mod entropy;
+mod iterator;
 mod layout;
 mod make;
 mod recipe;
@@ -9,19 +10,21 @@ mod spec;
 pub use layout::Part;
 pub use recipe::{Choices, Opened, Recipe};
 
-use crate::arguments::{count, whole};
+use crate::arguments::{clearer, count, whole};
 use crate::array::{self, Writable};
 use crate::dataset::Dataset;
 use crate::error;
-use crate::process::PerProcess;
+use crate::process::{PerProcess, Signals};
 use clip_loader::{SplitClip, Worker};
 use entropy::Entropy;
+use iterator::SamplesIterator;
 use numpy::PyArray1;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use spec::{Frames, Stack};
 use std::cell::RefCell;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,10 +42,10 @@ thread_local! {
     static WORKER: RefCell<Worker> = RefCell::default();
 }
 
-/// The names of the values of a sample that are not arrays of streams.
+/// The names of the other values of a sample.
 pub const RESERVED: [&str; 3] = ["label", "id", "index"];
 
-/// What a model sees of each clip: arrays of one or more streams, with the label.
+/// The samples of a model: for each clip the arrays of one or more streams, and the label.
 ///
 /// `Dataset.samples` makes it. It is a sequence of dicts, and a dataset in the sense of PyTorch and
 /// of Grain:
@@ -91,19 +94,19 @@ impl Samples {
 
     fn number(&self, index: &Bound<'_, PyAny>) -> PyResult<usize> {
         let count = self.len();
-        let number = whole(index).map_err(|_| {
+        let wrong = || {
             error::wrong_type(format!(
                 "{} is not the number of a sample; pass a whole number, or several to batch([...])",
                 index.repr().map_or_else(|_| "the index".into(), |text| text.to_string())
             ))
-        })?;
+        };
+        let number = whole(index).map_err(|cause| clearer(index.py(), cause, wrong))?;
         usize::try_from(number).ok().filter(|number| *number < count).ok_or_else(|| {
             error::index(format!("no sample number {number}; the numbers of the {count} samples start at 0"))
         })
     }
 
-    /// Returns the epoch whose random choices the next access uses: a new one for each access if
-    /// there is no seed. See [`Opened::fill`].
+    /// Returns the epoch of the next access. Without a seed, it is a new one for each access.
     fn draw(&self) -> PyResult<u64> {
         if self.seed.is_some() {
             return Ok(self.epoch.load(Ordering::Relaxed));
@@ -120,22 +123,24 @@ impl Samples {
     ) -> PyResult<Vec<&'a SplitClip>> {
         let epochs = numbers.iter().map(|_| self.draw()).collect::<PyResult<Vec<_>>>()?;
         let (parts, opened) = (&self.parts, &self.opened);
-        let decode = || -> clip_loader::Result<Vec<&SplitClip>> {
-            WORKER.with_borrow_mut(|worker| {
-                let mut chunks: Vec<_> = buffers
-                    .iter_mut()
-                    .zip(&**parts)
-                    .map(|(buffer, part)| buffer.chunks_exact_mut(part.bytes))
-                    .collect();
-                let mut clips = Vec::with_capacity(numbers.len());
-                for (&number, epoch) in numbers.iter().zip(epochs) {
-                    let mut out: Vec<&mut [u8]> = chunks.iter_mut().filter_map(Iterator::next).collect();
-                    clips.push(opened.fill(number, epoch, worker, &mut out)?);
-                }
-                Ok(clips)
-            })
+        let decode = |worker: &mut Worker| -> PyResult<Vec<&SplitClip>> {
+            let mut chunks: Vec<_> =
+                buffers.iter_mut().zip(&**parts).map(|(buffer, part)| buffer.chunks_exact_mut(part.bytes)).collect();
+            let (mut clips, mut signals) = (Vec::with_capacity(numbers.len()), Signals::new());
+            for (&number, epoch) in numbers.iter().zip(epochs) {
+                let mut out: Vec<&mut [u8]> = chunks.iter_mut().filter_map(Iterator::next).collect();
+                clips.push(opened.fill(number, epoch, worker, &mut out).map_err(error::loader)?);
+                signals.look()?;
+            }
+            Ok(clips)
         };
-        py.detach(decode).map_err(error::loader)
+        py.detach(|| {
+            // The worker is taken out, because a signal handler may read samples in this thread, too.
+            let mut worker = WORKER.take();
+            let clips = decode(&mut worker);
+            WORKER.set(worker);
+            clips
+        })
     }
 }
 
@@ -164,8 +169,8 @@ impl Samples {
         Ok(sample)
     }
 
-    /// Returns a list of samples. In a worker process of PyTorch's DataLoader, the samples lie in one
-    /// piece of shared memory, so that the default `collate_fn` need not copy them.
+    /// Returns a list of samples. In a worker process of PyTorch's DataLoader, the samples are
+    /// in one piece of shared memory, so that the default `collate_fn` need not copy them.
     fn __getitems__<'py>(slf: &Bound<'py, Self>, indices: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
@@ -191,9 +196,9 @@ impl Samples {
     ///
     /// Args:
     ///     indices (sequence of int): numbers of the samples.
-    ///     out (dict, optional): for each stream a writable buffer to decode into: a flat one of
-    ///         `view.nbytes[name]` bytes per sample, such as an array of uint8 or a `bytearray`, or
-    ///         an array of the type and the shape of the result. The result shares its memory.
+    ///     out (dict, optional): a writable buffer for each stream to decode into. The result shares
+    ///         its memory. It is flat and has `view.nbytes[name]` bytes per sample, as a `bytearray`.
+    ///         Or it is an array of the type and the shape of the result.
     ///
     /// Raises:
     ///     IndexError: there is no sample of such a number.
@@ -225,7 +230,7 @@ impl Samples {
 
     /// Iterates over the samples once, in order.
     fn __iter__(slf: Py<Self>) -> SamplesIterator {
-        SamplesIterator { samples: slf, next: AtomicU64::new(0) }
+        SamplesIterator::new(slf)
     }
 
     /// Shape of each array of a sample, by name.
@@ -332,7 +337,20 @@ impl Samples {
             }
             Ok(buffer)
         };
-        self.parts.iter().map(buffer).collect()
+        let mut buffers = self.parts.iter().map(buffer).collect::<PyResult<Vec<_>>>()?;
+        // Taking a buffer may call Python code, which may have changed those before it.
+        let places: Vec<_> = buffers.iter_mut().map(|buffer| buffer.bytes_mut().as_ptr_range()).collect();
+        for (number, (part, place)) in self.parts.iter().zip(&places).enumerate() {
+            if place.end.addr() - place.start.addr() != count * part.bytes {
+                return Err(error::option(format!("the buffer for {:?} changed its size meanwhile", part.name)));
+            }
+            let shares = |other: &Range<*const u8>| other.start < place.end && place.start < other.end;
+            if places[..number].iter().any(shares) {
+                let text = "shares memory with the buffer of another stream; pass one per stream";
+                return Err(error::option(format!("the buffer for {:?} {text}", part.name)));
+            }
+        }
+        Ok(buffers)
     }
 }
 
@@ -368,29 +386,6 @@ pub fn describe_all(batch: &Bound<'_, PyDict>, clips: &[&SplitClip], numbers: &[
     batch.set_item(intern!(py, "id"), PyList::new(py, clips.iter().map(|clip| clip.id.as_str()))?)?;
     let numbers = PyArray1::from_vec(py, numbers.iter().map(|number| *number as i64).collect());
     batch.set_item(intern!(py, "index"), numbers)
-}
-
-/// Iterates over samples.
-#[pyclass(frozen, module = "clipshard")]
-struct SamplesIterator {
-    samples: Py<Samples>,
-    next: AtomicU64,
-}
-
-#[pymethods]
-impl SamplesIterator {
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let samples = self.samples.bind(py).get();
-        let next = self.next.fetch_add(1, Ordering::Relaxed);
-        if next >= samples.len() as u64 {
-            return Ok(None);
-        }
-        samples.__getitem__(py, next.into_pyobject(py)?.as_any()).map(Some)
-    }
 }
 
 /// Makes the samples of a pickle.

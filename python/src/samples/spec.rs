@@ -1,4 +1,4 @@
-//! What a sample shows of a stream: `Frames` and `Stack`.
+//! The frames of a stream that a sample shows: `Frames` and `Stack`.
 
 use super::layout;
 use crate::arguments::count;
@@ -27,7 +27,7 @@ pub struct Spec {
 /// The crops of tests that show several parts of a frame.
 const SEVERAL: [&str; 2] = ["three", "ten"];
 
-/// Checks the numbers of a spec as far as this is possible without a stream.
+/// Checks the least values of the numbers of a spec. The loader crate checks the largest ones.
 fn numbers(frames: i64, stride: i64, offset: i64, size: i64) -> PyResult<[usize; 4]> {
     let frames = count("the number of frames", frames, 1)?;
     Ok([frames, count("stride", stride, 1)?, count("offset", offset, 0)?, count("size", size, 1)?])
