@@ -40,7 +40,13 @@ def view(memory: torch.Tensor, start: int, nbytes: int, dtype: str, shape: Any, 
 class Item(dict[str, Any]):
     """A sample that knows its place in a batch, so that `collate` need not copy it."""
 
-    __slots__ = ("batch", "row")
+    __slots__ = ("batch", "row", "values_of_row")
+
+    def is_row(self, batch: Any, row: int) -> bool:
+        """Returns whether this is row `row` of a batch, and none of its values was replaced."""
+        found, kept = tuple(self.values()), self.values_of_row
+        is_same = len(found) == len(kept) and all(one is other for one, other in zip(found, kept))
+        return self.batch is batch and self.row == row and is_same
 
 
 def items(samples: Any, indices: Any) -> list[Item] | None:
@@ -83,7 +89,7 @@ def items(samples: Any, indices: Any) -> list[Item] | None:
     for row, (label, id, number) in enumerate(zip(labels, batch["id"], numbers)):
         item = Item({name: arrays[name][row] for name in places})
         item.update(label=label, id=id, index=number)
-        item.batch, item.row = batch, row
+        item.batch, item.row, item.values_of_row = batch, row, tuple(item.values())
         found.append(item)
     return found
 
@@ -92,7 +98,7 @@ def collate(samples: list[Any], *, collate_fn_map: Any = None) -> dict[str, Any]
     """Returns the batch of samples without a copy if they are a whole batch in order."""
     first = samples[0].batch if isinstance(samples[0], Item) else None
     if first is not None and len(samples) == len(first["id"]):
-        if all(isinstance(s, Item) and s.batch is first and s.row == row for row, s in enumerate(samples)):
+        if all(isinstance(sample, Item) and sample.is_row(first, row) for row, sample in enumerate(samples)):
             for name in ("label", "index"):
                 first[name] = torch.as_tensor(first[name])
             return first

@@ -123,6 +123,56 @@ def test_a_collate_function_may_take_the_samples_apart(view):
     assert names == view.ids
 
 
+class Changed(torch.utils.data.Dataset):
+    """Changes the items of the view, as transforms do."""
+
+    def __init__(self, view, change):
+        self.view, self.change = view, change
+
+    def __len__(self):
+        return len(self.view)
+
+    def __getitems__(self, indices):
+        items = self.view.__getitems__(indices)
+        for item in items:
+            self.change(item)
+        return items
+
+
+def replace(item):
+    item["rgb"] = torch.as_tensor(item["rgb"]).float() / 10
+
+
+def change_pixels(item):
+    item["depth"] += 5
+
+
+def remove(item):
+    del item["depth"]
+
+
+def add(item):
+    item["double"] = 2 * item["index"]
+
+
+def change_the_label(item):
+    item["label"] = 7 + item["index"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("change", [replace, change_pixels, remove, add, change_the_label])
+def test_changes_of_items_reach_the_batch(view, workers, change):
+    for batch in loader(Changed(view, change), num_workers=workers):
+        number = batch["index"].tolist()[0]
+        assert batch["rgb"][0, 0, 0, 0, 0] == (number if change is replace else 10 * number)
+        assert batch["rgb"].dtype == (torch.float32 if change is replace else torch.uint8)
+        assert ("depth" in batch) == (change is not remove)
+        if change is not remove:
+            assert int(batch["depth"][0, 0, 0, 0]) == 1000 + number + (5 if change is change_pixels else 0)
+        assert ("double" in batch) == (change is add)
+        assert batch["label"].tolist()[0] == (7 + number if change is change_the_label else 0)
+
+
 class Twice(torch.utils.data.Dataset):
     """Returns each batch twice. Only one of the two can pass on the shared memory."""
 
