@@ -72,7 +72,8 @@ pub(crate) fn squash(
         let samples = pixel.samples;
         return Err(fault(&format!("only samples of u8, u16 and f32 can be resized, and these are {samples}")));
     };
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    // The last of two or four channels is a channel like the others, not an alpha channel.
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
     let (width, height, new) = (size.width.into(), size.height.into(), side as u32);
     let mut resize = |pixels: &[u8], out: &mut [u8]| {
         let source = ImageRef::new(width, height, pixels, kind).map_err(|error| fault(&error))?;
@@ -129,6 +130,27 @@ mod tests {
             assert!(found.abs_diff(expected) <= 1, "{out:?}");
         }
     }
+    #[test]
+    fn each_channel_is_resized_on_its_own() {
+        let plane = |channel: usize| (0..35).map(move |i| ((i % 7) * 37 + (i / 7) * 91 + channel * 60) as u8);
+        let resized = |pixels: &[u8], channels: usize| {
+            let size = ImageSize { width: 7, height: 5, channels: channels as u8 };
+            let mut out = vec![0; 9 * channels];
+            let pixel = Pixel { samples: SampleType::U8, channels };
+            squash(&mut Resizer::new(), pixels, size, pixel, 3, &mut out).unwrap();
+            out
+        };
+        for channels in 2..=4 {
+            let planes: Vec<Vec<u8>> = (0..channels).map(|channel| plane(channel).collect()).collect();
+            let interleaved: Vec<u8> = (0..35).flat_map(|i| planes.iter().map(move |plane| plane[i])).collect();
+            let found = resized(&interleaved, channels);
+            for (channel, plane) in planes.iter().enumerate() {
+                let of_channel: Vec<u8> = found.iter().skip(channel).step_by(channels).copied().collect();
+                assert_eq!(of_channel, resized(plane, 1), "channel {channel} of {channels}");
+            }
+        }
+    }
+
     #[test]
     fn wider_samples_are_resized_as_floats_are() {
         // A row of 4 pixels becomes 2 pixels: the triangle filter has the weights 3/7, 3/7, 1/7.

@@ -13,12 +13,13 @@ const AXES: &str = "TPCHW";
 /// Checks the letters of a layout. The sizes are checked when the stream is known.
 pub fn check(layout: &str) -> PyResult<()> {
     let once = |axis: char| layout.matches(axis).count() <= 1;
-    if layout.chars().all(|axis| AXES.contains(axis) && once(axis)) && layout.contains('H') && layout.contains('W') {
+    let (height, width) = (layout.find('H'), layout.find('W'));
+    if layout.chars().all(|axis| AXES.contains(axis) && once(axis)) && height.is_some() && height < width {
         return Ok(());
     }
     Err(error::option(format!(
         "layout {layout:?} is not an order of axes; use some of T (frames), C (channels), H (height), W (width), \
-         each once, such as \"THWC\", \"TCHW\" or \"CTHW\""
+         each once and H before W, such as \"THWC\", \"TCHW\" or \"CTHW\""
     )))
 }
 
