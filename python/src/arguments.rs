@@ -5,6 +5,12 @@ use pyo3::exceptions::{PyException, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyString};
+use std::path::PathBuf;
+
+/// Replaces an exception by a clearer one. `KeyboardInterrupt` and its like stay as they are.
+pub fn clearer(py: Python<'_>, cause: PyErr, wrong: impl FnOnce() -> PyErr) -> PyErr {
+    if cause.is_instance_of::<PyException>(py) { wrong() } else { cause }
+}
 
 /// Reads the argument `what`, which is a list of names such as `example`.
 pub fn names(argument: &Bound<'_, PyAny>, what: &str, example: &str) -> PyResult<Vec<String>> {
@@ -13,10 +19,16 @@ pub fn names(argument: &Bound<'_, PyAny>, what: &str, example: &str) -> PyResult
         return Err(wrong());
     }
     let mut names = Vec::new();
-    for name in argument.try_iter().map_err(|_| wrong())? {
+    for name in argument.try_iter().map_err(|cause| clearer(argument.py(), cause, wrong))? {
         names.push(name?.extract().map_err(|_| wrong())?);
     }
     Ok(names)
+}
+
+/// Reads an argument that is a path: a text, bytes or an `os.PathLike`.
+pub fn path(argument: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    static DECODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    DECODE.import(argument.py(), "os", "fsdecode")?.call1((argument,))?.extract()
 }
 
 /// Reads an argument that is a whole number. Numbers beyond 64 bits become the nearest one.

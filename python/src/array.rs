@@ -7,16 +7,39 @@ use crate::error;
 use clipshard::SampleType;
 use numpy::npyffi::{NPY_ARRAY_WRITEABLE, NPY_TYPES, NpyTypes, PY_ARRAY_API, get_type_object, npy_intp};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyImportError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyCapsule;
 use std::ffi::c_int;
 use std::ptr;
 
 /// Returns numpy, or the exception of its import.
 fn numpy(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static NUMPY: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    NUMPY.get_or_try_init(py, || Ok(py.import("numpy")?.unbind())).map(|module| module.bind(py))
+    let import = || {
+        let module = py.import("numpy")?;
+        has_interface(&module).map_err(|cause| {
+            let file = module.getattr("__file__").map_or_else(|_| "an unknown file".into(), |file| file.to_string());
+            let text = "the module numpy is not the package numpy, or is broken";
+            let error =
+                PyImportError::new_err(format!("{text}: it is {file}; rename your own file, or reinstall numpy"));
+            error.set_cause(py, Some(cause));
+            error
+        })?;
+        Ok(module.unbind())
+    };
+    NUMPY.get_or_try_init(py, import).map(|module| module.bind(py))
+}
+
+/// Checks that numpy has the C interface, without which the crate `numpy` panics.
+fn has_interface(numpy: &Bound<'_, PyModule>) -> PyResult<()> {
+    let version: String = numpy.getattr("__version__")?.extract()?;
+    let major = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0_u32);
+    let name = if major >= 2 { "numpy._core.multiarray" } else { "numpy.core.multiarray" };
+    numpy.py().import(name)?.getattr("_ARRAY_API")?.cast_into::<PyCapsule>()?;
+    Ok(())
 }
 
 /// Returns numpy's name of a type of samples, such as `uint8`.
@@ -127,6 +150,13 @@ fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArr
     Ok(array.cast_into::<PyUntypedArray>()?)
 }
 
+/// Returns whether numpy lets the memory of an array be written. It does not ask the attribute
+/// `flags`, which a subclass may define.
+fn is_writeable(array: &Bound<'_, PyUntypedArray>) -> bool {
+    // SAFETY: the array is a valid object.
+    unsafe { (*array.as_array_ptr()).fields.flags & NPY_ARRAY_WRITEABLE != 0 }
+}
+
 /// Returns the first byte of an array in C order, and its number of bytes. The pointer of an array
 /// without elements is dangling.
 fn region(array: &Bound<'_, PyUntypedArray>) -> (*mut u8, usize) {
@@ -141,6 +171,8 @@ fn region(array: &Bound<'_, PyUntypedArray>) -> (*mut u8, usize) {
 pub struct Borrowed<'py> {
     array: Bound<'py, PyUntypedArray>,
     samples: SampleType,
+    /// A copy: numpy frees the sizes of an array when a program sets its attribute `shape`.
+    shape: Vec<usize>,
 }
 
 impl<'py> Borrowed<'py> {
@@ -157,10 +189,10 @@ impl<'py> Borrowed<'py> {
             let whole = whole.call_method1(intern!(py, "reshape"), (array.getattr(intern!(py, "shape"))?,))?;
             array = whole.cast_into::<PyUntypedArray>()?;
         }
-        let found = sample_type(&array.dtype());
+        let (found, shape) = (sample_type(&array.dtype()), array.shape().to_vec());
         match (found, samples) {
-            (Some(found), None) => Ok(Self { array, samples: found }),
-            (Some(found), Some(wanted)) if found == wanted => Ok(Self { array, samples: found }),
+            (Some(found), None) => Ok(Self { array, samples: found, shape }),
+            (Some(found), Some(wanted)) if found == wanted => Ok(Self { array, samples: found, shape }),
             (_, Some(wanted)) => {
                 let wanted = type_name(wanted);
                 Err(error::wrong_type(format!(
@@ -181,9 +213,10 @@ impl<'py> Borrowed<'py> {
         self.samples
     }
 
-    /// Returns the sizes of the dimensions.
+    /// Returns the sizes of the dimensions when the array was taken. Other code may have changed it
+    /// since then, so that it has fewer bytes.
     pub fn shape(&self) -> &[usize] {
-        self.array.shape()
+        &self.shape
     }
 
     /// Returns the samples as bytes, in C order. Other Python threads must not change the array
@@ -232,7 +265,7 @@ impl<'py> Writable<'py> {
                 out.get_type().name()?
             )));
         }
-        if !target.getattr(intern!(py, "flags"))?.getattr(intern!(py, "writeable"))?.extract::<bool>()? {
+        if !is_writeable(&target) {
             return Err(error::option("out is read-only; pass a writable array"));
         }
         if !target.is_c_contiguous() || !target.is_aligned() {

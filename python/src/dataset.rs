@@ -4,7 +4,7 @@
 //! and reads records without a shared position. The only lock is that of the table of ids, which is
 //! complete before another thread can see the dataset.
 
-use crate::arguments::{attributes, names, whole};
+use crate::arguments::{attributes, names, path as path_of, whole};
 use crate::clip::Clip;
 use crate::error;
 use crate::stream::Stream;
@@ -134,7 +134,12 @@ impl Dataset {
 impl Dataset {
     #[new]
     #[pyo3(signature = (path, streams = None, access = "map"))]
-    fn new(py: Python<'_>, path: PathBuf, streams: Option<&Bound<'_, PyAny>>, access: &str) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        #[pyo3(from_py_with = path_of)] path: PathBuf,
+        streams: Option<&Bound<'_, PyAny>>,
+        access: &str,
+    ) -> PyResult<Self> {
         let access = match access {
             "map" => Access::Map,
             "read" => Access::Read,
@@ -230,7 +235,8 @@ impl Dataset {
             });
         };
         let this = slf.get();
-        match this.data.find_clip(&id.to_string_lossy()) {
+        // A text that is not Unicode is no id.
+        match id.to_str().ok().and_then(|id| this.data.find_clip(id)) {
             Some(number) => Ok(Clip::new(slf, number)),
             None => Err(error::not_found(format!(
                 "{}: no clip {:?} in this dataset; ds.ids has the ids of its {} clips",
@@ -243,7 +249,7 @@ impl Dataset {
 
     /// Returns whether the dataset has a clip of this id.
     fn __contains__(&self, id: &Bound<'_, PyAny>) -> bool {
-        id.cast::<PyString>().is_ok_and(|id| self.data.find_clip(&id.to_string_lossy()).is_some())
+        id.cast::<PyString>().is_ok_and(|id| id.to_str().is_ok_and(|id| self.data.find_clip(id).is_some()))
     }
 
     /// Iterates over all clips, in the order of their numbers.

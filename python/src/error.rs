@@ -99,7 +99,7 @@ fn damage(text: String, file: &Path, clip: Option<&str>) -> PyErr {
     let make = |py: Python<'_>| {
         let details = PyDict::new(py);
         details.set_item("clip", clip)?;
-        details.set_item("file", file.to_string_lossy())?;
+        details.set_item("file", file.as_os_str())?;
         Ok(PyErr::from_value(Class::Damage.get(py)?.call((text,), Some(&details))?))
     };
     Python::attach(|py| make(py).unwrap_or_else(|error| error))
@@ -108,26 +108,28 @@ fn damage(text: String, file: &Path, clip: Option<&str>) -> PyErr {
 /// Makes the exception for an error of the file system: the subclass of `OSError` that fits its
 /// number, with the name of the file.
 pub fn file(action: &str, path: &Path, reason: &io::Error) -> PyErr {
-    let number = reason.raw_os_error();
+    // Without a number, Python would not print the text.
+    let number = reason.raw_os_error().unwrap_or(match reason.kind() {
+        io::ErrorKind::InvalidInput => EINVAL,
+        _ => EIO,
+    });
     // Python prints the number and the path itself.
-    let reason = match number {
-        Some(number) => reason.to_string().replace(&format!(" (os error {number})"), ""),
-        None => reason.to_string(),
+    let reason = match reason.kind() {
+        io::ErrorKind::UnexpectedEof => "the file ends too early, so something has shortened it".to_owned(),
+        _ => reason.to_string().replace(&format!(" (os error {number})"), ""),
     };
     os_error(number, format!("{action}: {reason}"), path)
 }
 
-fn os_error(number: Option<i32>, text: String, path: &Path) -> PyErr {
-    if let Some(number) = number {
-        return PyOSError::new_err((number, text, path.as_os_str().to_owned()));
-    }
-    let error = PyOSError::new_err(format!("{}: {text}", path.display()));
-    let named = Python::attach(|py| error.value(py).setattr("filename", path.as_os_str()));
-    named.err().unwrap_or(error)
+fn os_error(number: i32, text: String, path: &Path) -> PyErr {
+    PyOSError::new_err((number, text, path.as_os_str().to_owned()))
 }
 
-/// Number of the error of a missing file, which is the same on all systems that Python knows.
+/// Numbers of errors, which are the same on all systems that Python knows: of a missing file, of a
+/// failure to read or write, and of a wrong argument.
 const ENOENT: i32 = 2;
+const EIO: i32 = 5;
+const EINVAL: i32 = 22;
 
 /// Turns an error of the crate `clipshard` into an exception.
 pub fn shard(error: clipshard::Error) -> PyErr {
@@ -139,14 +141,14 @@ pub fn shard(error: clipshard::Error) -> PyErr {
             file("cannot map it into memory; open the dataset with access=\"read\"", &path, &reason)
         }
         E::NoManifest { dir } => {
-            os_error(Some(ENOENT), "no manifest.json here; name the folder of a packed dataset".into(), &dir)
+            os_error(ENOENT, "no manifest.json here; name the folder of a packed dataset".into(), &dir)
         }
         E::MissingShard { path, stream } => {
             let text = format!(
                 "this shard of stream {stream} is missing; copy it here again, \
                  or name only the other streams: Dataset(path, streams=[...])"
             );
-            os_error(Some(ENOENT), text, &path)
+            os_error(ENOENT, text, &path)
         }
         E::Record { path, clip, .. } | E::ClipIndex { path, clip, .. } => damage(text, &path, Some(&clip)),
         E::Manifest { path, .. }

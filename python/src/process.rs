@@ -1,10 +1,36 @@
-//! Values that belong to one process. After a fork, the child makes its own.
+//! Forks and signals of the process.
 //!
+//! A [`PerProcess`] holds a value that belongs to one process. After a fork, the child makes its own.
 //! A fork copies the memory of a process, but only one of its threads. A lock that another thread
 //! held stays locked forever in the child. So the child must not touch anything that has threads
 //! or locks: it leaks the copy and makes a new value.
 
+use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Time between two looks at signals.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Looks at signals, such as Ctrl-C, while a thread works without the GIL.
+pub struct Signals {
+    looked: Instant,
+}
+
+impl Signals {
+    pub fn new() -> Self {
+        Self { looked: Instant::now() }
+    }
+
+    /// Calls the handlers of signals if the last look was some time ago. They may raise.
+    pub fn look(&mut self) -> PyResult<()> {
+        if self.looked.elapsed() > PATIENCE {
+            Python::attach(|py| py.check_signals())?;
+            self.looked = Instant::now();
+        }
+        Ok(())
+    }
+}
 
 /// A shared value of the process that made it, and a function that makes it again after a fork.
 ///

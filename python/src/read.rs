@@ -1,12 +1,12 @@
 //! Reads frames of a clip into an array.
 
-use crate::arguments::whole;
+use crate::arguments::{clearer, whole};
 use crate::array::Writable;
 use crate::error;
+use crate::process::Signals;
 use clipshard::{ClipRecords, Decoder, Shape, StreamSpec, Window};
 use pyo3::prelude::*;
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
 
 /// The frames to read: `range(start, start + count * step, step)`. All of them exist.
 pub struct Reading {
@@ -59,8 +59,9 @@ impl Reading {
 /// Reads an argument that is a window.
 fn window_of(argument: &Bound<'_, PyAny>) -> PyResult<Window> {
     let wrong = || error::wrong_type("window is not a tuple of 4 numbers; pass window=(x, y, width, height)");
-    let parts = argument.try_iter().map_err(|_| wrong())?;
-    let parts: Vec<i64> = parts.map(|part| whole(&part?).map_err(|_| wrong())).collect::<PyResult<_>>()?;
+    let clear = |cause| clearer(argument.py(), cause, wrong);
+    let parts = argument.try_iter().map_err(clear)?;
+    let parts: Vec<i64> = parts.take(5).map(|part| whole(&part?).map_err(clear)).collect::<PyResult<_>>()?;
     let [x, y, width, height] = parts[..] else { return Err(wrong()) };
     let number = |n: i64| {
         u16::try_from(n).map_err(|_| {
@@ -173,9 +174,6 @@ thread_local! {
     static DECODER: RefCell<Option<Decoder>> = const { RefCell::new(None) };
 }
 
-/// Time between two looks at the signals of the process, such as Ctrl-C.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// Decodes frames without the GIL. `out` has the bytes of all of them.
 fn decode(records: &ClipRecords<'_>, reading: &Reading, window: Option<Window>, out: &mut [u8]) -> PyResult<()> {
     // The decoder is taken out, because a signal handler may read frames in this thread too.
@@ -200,7 +198,7 @@ fn decode_with(
     let images = reading.count * records.planes();
     let bytes = out.len().checked_div(images).unwrap_or(0);
     let mut rest = out;
-    let mut looked = Instant::now();
+    let mut signals = Signals::new();
     for frame in reading.numbers() {
         for plane in 0..records.planes() {
             let (image, after) = rest.split_at_mut(bytes);
@@ -211,10 +209,7 @@ fn decode_with(
             }
             .map_err(error::shard)?;
         }
-        if looked.elapsed() > PATIENCE {
-            Python::attach(|py| py.check_signals())?;
-            looked = Instant::now();
-        }
+        signals.look()?;
     }
     Ok(())
 }

@@ -4,10 +4,12 @@ use super::clip::{self, Addition};
 use super::input;
 use super::session::Session;
 use super::start::{self, Mode, Start};
+use crate::arguments::path as path_of;
 use crate::error;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyTuple};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -110,7 +112,7 @@ impl Writer {
     #[allow(clippy::too_many_arguments, reason = "they are the arguments of Python")]
     fn new(
         py: Python<'_>,
-        path: PathBuf,
+        #[pyo3(from_py_with = path_of)] path: PathBuf,
         streams: Option<&Bound<'_, PyAny>>,
         classes: Option<&Bound<'_, PyAny>>,
         splits: Option<&Bound<'_, PyAny>>,
@@ -184,20 +186,16 @@ impl Writer {
         self.check_process()?;
         let clip = format!("clip {id}");
         let mut given = Vec::new();
+        // These may call Python code that changes an array, so they come before `Given::frames`.
+        let (label, subsets) = (input::label(label, &clip)?, input::subsets(subset, &clip)?);
+        let attributes = input::attributes(attrs, &clip)?;
         for (name, frames) in streams.into_iter().flatten().filter(|(_, frames)| !frames.is_none()) {
             let name: String = name.extract()?;
             let frames = input::given(&frames, &clip::place(&id, &name))?;
             given.push((name, frames));
         }
         let frames = given.iter().map(|(name, given)| (name.clone(), given.frames()));
-        let addition = Addition {
-            label: input::label(label, &clip)?,
-            subsets: input::subsets(subset, &clip)?,
-            attributes: input::attributes(attrs, &clip)?,
-            streams: frames.collect(),
-            group,
-            id,
-        };
+        let addition = Addition { label, subsets, attributes, streams: frames.collect(), group, id };
         self.with(py, |session| session.add(&addition))
     }
 
@@ -336,8 +334,8 @@ impl Writer {
 
     /// Folder of the dataset.
     #[getter]
-    fn path(&self) -> String {
-        self.path.to_string_lossy().into_owned()
+    fn path(&self) -> &OsStr {
+        self.path.as_os_str()
     }
 
     /// Whether the writer has finished or is closed.
@@ -361,7 +359,7 @@ impl Writer {
 
     fn __repr__(&self, py: Python<'_>) -> String {
         let state = if self.closed(py) { ", closed" } else { "" };
-        format!("<clipshard.Writer {:?}{state}>", self.path())
+        format!("<clipshard.Writer {:?}{state}>", self.path.to_string_lossy())
     }
 
     #[allow(clippy::unused_self, reason = "Python passes it")]

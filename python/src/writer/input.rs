@@ -1,7 +1,7 @@
 //! Reads the arguments of the classes from Python objects.
 
 use super::frames::{Frames, View};
-use crate::arguments::whole;
+use crate::arguments::{clearer, whole};
 use crate::array::Borrowed;
 use crate::error;
 use clipshard::Attributes;
@@ -149,10 +149,11 @@ pub fn label(value: Option<&Bound<'_, PyAny>>, place: &str) -> PyResult<Label> {
     if let Ok(name) = value.cast::<PyString>() {
         return Ok(Label::Class(name.to_str()?.to_owned()));
     }
-    let number = whole(value).map_err(|_| {
+    let wrong = || {
         let found = value.get_type().name().map_or_else(|_| "an object".into(), |name| name.to_string());
         error::wrong_type(format!("{place}: label: found {found}, expected a number, the name of a class or None"))
-    })?;
+    };
+    let number = whole(value).map_err(|cause| clearer(value.py(), cause, wrong))?;
     let fault = || error::option(format!("{place}: label {number} is not the number of a class; None means no label"));
     u32::try_from(number).map(Label::Number).map_err(|_| fault())
 }
