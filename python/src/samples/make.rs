@@ -93,7 +93,7 @@ pub fn samples<'py>(
     arguments.set_item("damage", damage)?;
 
     let streams: Vec<_> = streams.into_iter().map(|(name, _, spec)| (name, spec)).collect();
-    let clips = clips(data, &streams, numbers, omits);
+    let clips = clips(data, &streams, numbers, omits)?;
     let per_clip = per_clip.unwrap_or(1);
     let recipe = Recipe { streams, clips, is_random, segments, per_clip, short: rule, replaces_damage, repeat };
     let entropy = Entropy::new();
@@ -156,7 +156,14 @@ fn numbers_of(data: &clipshard::Dataset, ids: &[String]) -> PyResult<Vec<usize>>
 }
 
 /// Describes clips. `omits` omits those that are too short for a view.
-fn clips(data: &clipshard::Dataset, streams: &[(String, Spec)], numbers: Vec<usize>, omits: bool) -> Arc<[SplitClip]> {
+///
+/// Returns an exception if all clips are omitted, or if a clip has no frames for a view.
+fn clips(
+    data: &clipshard::Dataset,
+    streams: &[(String, Spec)],
+    numbers: Vec<usize>,
+    omits: bool,
+) -> PyResult<Arc<[SplitClip]>> {
     let stream_of = |(name, spec): &'_ (String, Spec)| spec.stream.clone().unwrap_or_else(|| name.clone());
     let names: Vec<String> = streams.iter().map(stream_of).collect();
     let listed = &data.manifest().clips;
@@ -167,6 +174,28 @@ fn clips(data: &clipshard::Dataset, streams: &[(String, Spec)], numbers: Vec<usi
         })
     };
     let first = names.first().map_or("", String::as_str);
-    let found = numbers.into_iter().filter_map(|number| SplitClip::of(data, number, first));
-    found.filter(|clip| !omits || is_long(clip)).collect()
+    let all: Vec<SplitClip> = numbers.into_iter().filter_map(|number| SplitClip::of(data, number, first)).collect();
+    if omits {
+        let count = all.len();
+        let long: Vec<SplitClip> = all.into_iter().filter(is_long).collect();
+        if long.is_empty() && count > 0 {
+            let spans = names.iter().zip(streams).map(|(name, (_, spec))| spec.view(name).span());
+            return Err(error::option(format!(
+                "short=\"omit\" omits all {count} clips, because a sample spans {} frames; use fewer frames or a smaller \
+                 stride, or pass short=\"loop\"",
+                spans.max().unwrap_or(0)
+            )));
+        }
+        return Ok(long.into());
+    }
+    for clip in &all {
+        let is_empty = |name: &&String| listed[clip.clip].frames.get(*name).is_none_or(|frames| *frames == 0);
+        if let Some(name) = names.iter().find(is_empty) {
+            return Err(error::option(format!(
+                "clip {} has no frames in stream {name}; pass short=\"omit\", or ids= without this clip",
+                clip.id
+            )));
+        }
+    }
+    Ok(all.into())
 }
