@@ -1,6 +1,6 @@
 //! The bytes of batches of the golden dataset of the format.
 //!
-//! python/tests/test_loader.py has the same numbers, so the Python package makes the same batches.
+//! `python/tests/test_loader.py` has the same numbers, so the Python package makes the same batches.
 
 #[path = "../examples/batches.rs"]
 #[allow(dead_code, reason = "the example is a program")]
