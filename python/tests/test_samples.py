@@ -245,8 +245,20 @@ def test_short_clips_are_an_error_or_omitted_or_extended(ds):
     assert looped.ids == marks.TRAIN and shown(looped[0]["rgb"]) == [0, 2, 4, 6, 8, 10, 0, 2]
     held = ds.samples(spec, split="1", subset="train", short="hold")
     assert shown(held[0]["rgb"]) == [0, 2, 4, 6, 8, 10, 11, 11]
-    none = ds.samples({"rgb": cs.Frames(100, size=16)}, short="omit")
-    assert len(none) == 0 and list(none) == [] and none.ids == []
+    with pytest.raises(cs.OptionError, match="omits all 5 clips, because a sample spans 100 frames"):
+        ds.samples({"rgb": cs.Frames(100, size=16)}, short="omit")
+
+
+def test_a_clip_without_a_stream_is_named_or_omitted(tmp_path):
+    with cs.Writer(tmp_path / "d", {"rgb": cs.Zstd(1), "flow": cs.Zstd(1)}, classes=["a"]) as writer:
+        writer.add("both", rgb=marks.rgb(0), flow=marks.flow(0), label=0, subset="train")
+        writer.add("only rgb", rgb=marks.rgb(1), label=0, subset="train")
+    ds = cs.Dataset(tmp_path / "d")
+    streams = {"rgb": cs.Frames(1, size=16), "flow": cs.Stack(2, size=16)}
+    for short in ["error", "loop", "hold"]:
+        with pytest.raises(cs.OptionError, match='clip only rgb has no frames in stream flow; pass short="omit"'):
+            ds.samples(streams, short=short)
+    assert ds.samples(streams, short="omit").ids == ["both"]
 
 
 def test_samples_of_16_bits_keep_their_values(ds):

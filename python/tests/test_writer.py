@@ -252,3 +252,12 @@ def test_codecs_are_values():
     assert (cs.Jpeg(70).quality, cs.Lz4(3).level, cs.Raw(kind="array").kind) == (70, 3, "array")
     with pytest.raises(AttributeError):
         cs.Jpeg(90).quality = 3
+
+
+@pytest.mark.parametrize(("given", "known"), [("validation", "val"), ("Training", "train"), ("testing", "test")])
+def test_other_words_for_the_usual_subsets_are_refused(tmp_path, given, known):
+    with cs.Writer(tmp_path / "d", {"rgb": cs.Zstd(1)}) as writer:
+        with pytest.raises(cs.OptionError, match=f'subset "{given}" would be a subset of its own.*use "{known}"'):
+            writer.add("c", rgb=np.zeros((1, 8, 9, 3), np.uint8), subset=given)
+        writer.add("c", rgb=np.zeros((1, 8, 9, 3), np.uint8), subset={"1": "test-hard"})
+    assert cs.Dataset(tmp_path / "d").clip(0).subset("1") == "test-hard"

@@ -68,7 +68,7 @@ fn subsets_of(id: &str, splits: &[String], subsets: &Subsets) -> PyResult<Vec<Su
             let text = format!("clip {id}: subset {name:?}, but the dataset has no splits");
             return Err(error::option(format!("{text}; omit subset, or make the dataset with splits=[\"1\"]")));
         }
-        Subsets::All(name) => vec![Subset::from(name.as_str()); splits.len()],
+        Subsets::All(name) => vec![subset_of(id, name)?; splits.len()],
         Subsets::Of(pairs) => {
             let mut all = vec![Subset::Unused; splits.len()];
             for (split, name) in pairs {
@@ -76,9 +76,22 @@ fn subsets_of(id: &str, splits: &[String], subsets: &Subsets) -> PyResult<Vec<Su
                     let known = splits.join(", ");
                     return Err(error::not_found(format!("clip {id}: no split {split:?}; the dataset has {known}")));
                 };
-                all[number] = Subset::from(name.as_str());
+                all[number] = subset_of(id, name)?;
             }
             all
         }
     })
+}
+
+/// Returns a subset. Refuses other words for the three subsets that programs know.
+fn subset_of(id: &str, name: &str) -> PyResult<Subset> {
+    let known = match name.to_lowercase().as_str() {
+        "training" => "train",
+        "validation" | "valid" | "dev" => "val",
+        "testing" | "eval" => "test",
+        _ => return Ok(Subset::from(name)),
+    };
+    Err(error::option(format!(
+        "clip {id}: subset {name:?} would be a subset of its own, which programs treat as unused; use {known:?}"
+    )))
 }

@@ -96,6 +96,22 @@ impl Form {
             let numbers = (u8::try_from(planes).ok()?, u8::try_from(channels).ok().filter(|n| (1..=4).contains(n))?);
             (planes > 0 && stated(self.planes, planes) && stated(self.channels, channels)).then_some(numbers)
         };
+        // Programs store colours, or x and y of flow, in either order. A wrong guess would be silent.
+        if let ([first, height, width], None, None) = (dims, self.planes, self.channels) {
+            if *width == 2 {
+                return Err(format!(
+                    "{}: state channels=2 in the codec, or move the last axis before H and W, as flow needs it",
+                    found()
+                ));
+            }
+            if matches!(first, 3 | 4) && *width > 4 && *height > 4 {
+                return Err(format!(
+                    "{}: for colours, move the first axis behind H and W; for {first} planes, state planes={first} in \
+                     the codec",
+                    found()
+                ));
+            }
+        }
         let numbers = match *dims {
             [_, _] => fits(1, 1),
             [first, _, last] => fits(1, last).or_else(|| {

@@ -139,12 +139,23 @@ fn planes_of(shape: Shape, bytes: &[u8], first: usize, planes: usize) -> impl It
     (first..first + planes).filter_map(move |plane| Some((shape, bytes.get(plane * size..(plane + 1) * size)?)))
 }
 
+/// Says how to convert frames from one type of samples to another.
+pub fn conversion(from: SampleType, to: SampleType) -> String {
+    let (name, is_float) = (type_name(to), |samples| matches!(samples, SampleType::F16 | SampleType::F32));
+    if is_float(from) && !is_float(to) {
+        return format!(
+            "convert it with .astype({name:?}), after a multiplication by 255 if its values are between 0 and 1"
+        );
+    }
+    format!("convert it with .astype({name:?})")
+}
+
 /// Makes the exception for frames that do not fit their stream.
 fn mismatch(place: &str, what: &str, view: &View<'_>, spec: &StreamSpec) -> PyErr {
     let found = format!("{place}: found {what}{}", describe(view.samples, view.dims));
     if view.samples != spec.samples {
         let name = type_name(spec.samples);
-        return error::wrong_type(format!("{found}, expected {name}; convert it with .astype({name:?})"));
+        return error::wrong_type(format!("{found}, expected {name}; {}", conversion(view.samples, spec.samples)));
     }
     let is_array = what.starts_with("an array");
     let wanted = if is_array { format!("an array of {}", expected_dims(spec, &["n"])) } else { expected(spec) };

@@ -6,7 +6,7 @@ use super::clip::{Addition, place};
 use super::codec::{Codec, Compression, check_filter};
 use super::fault::{exists, fault};
 use super::form::{First, describe, expected};
-use super::frames::Frames;
+use super::frames::{Frames, conversion};
 use super::jpeg;
 use super::start::{Mode, Start, info};
 use crate::array::type_name;
@@ -195,11 +195,12 @@ impl Session {
             return Ok(spec.clone());
         }
         let Some(codec) = codec else { return Err(error::other(format!("{place}: neither form nor codec is known"))) };
-        if let (First::Frame { samples, dims }, Some(stated)) = (&first, codec.form.samples)
-            && *samples != stated
+        if let (First::Frame { samples, dims }, Some(wanted)) = (&first, codec.form.samples)
+            && *samples != wanted
         {
-            let (found, stated) = (describe(*samples, dims), type_name(stated));
-            let text = format!("{place}: found frames of {found}, expected {stated}; convert with .astype({stated:?})");
+            let (found, stated) = (describe(*samples, dims), type_name(wanted));
+            let cure = conversion(*samples, wanted);
+            let text = format!("{place}: found frames of {found}, expected {stated}; {cure}");
             return Err(error::wrong_type(text));
         }
         let inferred = codec.form.infer(name, &first);
