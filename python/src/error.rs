@@ -140,9 +140,7 @@ pub fn shard(error: clipshard::Error) -> PyErr {
         E::Map { path, reason } => {
             file("cannot map it into memory; open the dataset with access=\"read\"", &path, &reason)
         }
-        E::NoManifest { dir } => {
-            os_error(ENOENT, "no manifest.json here; name the folder of a packed dataset".into(), &dir)
-        }
+        E::NoManifest { dir } => os_error(ENOENT, no_manifest(&dir), &dir),
         E::MissingShard { path, stream } => {
             let text = format!(
                 "this shard of stream {stream} is missing; copy it here again, \
@@ -175,6 +173,23 @@ pub fn shard(error: clipshard::Error) -> PyErr {
         E::Usage(_) => option(text),
         _ => other(text),
     }
+}
+
+/// Says why a folder is not a dataset.
+fn no_manifest(dir: &Path) -> String {
+    let Ok(mut files) = std::fs::read_dir(dir) else {
+        let found = if dir.exists() { "not a folder" } else { "no such folder" };
+        return format!("{found}; name the folder of a packed dataset");
+    };
+    let is_journal = |file: io::Result<std::fs::DirEntry>| {
+        file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with(".writing"))
+    };
+    if files.any(is_journal) {
+        return "a Writer has not finished this dataset; continue with Writer(..., mode=\"resume\"), and call finish() \
+                or leave its with block"
+            .to_owned();
+    }
+    "no manifest.json here; name the folder of a packed dataset".to_owned()
 }
 
 /// Says that a dataset has nothing of this kind and name.

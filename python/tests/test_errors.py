@@ -100,8 +100,9 @@ def test_a_damaged_record_names_its_clip_and_file(golden, copy_of):
 
 def test_files_raise_the_exceptions_of_python(golden, copy_of, tmp_path):
     missing = tmp_path / "missing"
-    for folder in (missing, tmp_path, golden / "manifest.json"):
-        with pytest.raises(FileNotFoundError, match="no manifest.json here; name the folder") as caught:
+    texts = {missing: "no such folder", tmp_path: "no manifest.json here", golden / "manifest.json": "not a folder"}
+    for folder, text in texts.items():
+        with pytest.raises(FileNotFoundError, match=f"{text}; name the folder") as caught:
             cs.Dataset(folder)
         assert caught.value.filename == str(folder) and caught.value.errno == errno.ENOENT
     folder = copy_of(golden)

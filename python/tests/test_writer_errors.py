@@ -207,7 +207,7 @@ STARTS = [
     (cs.OptionError, {"shard_bytes": 0}, "shard_bytes is 0; use a number of bytes above 0, or None"),
     (cs.OptionError, {"threads": 0}, "threads is 0; use 1 to 1024, or None for one per core"),
     (cs.OptionError, {"attrs": {"x": float("inf")}}, "the dataset: attrs: Out of range float values"),
-    (FileNotFoundError, {"mode": "append"}, "no manifest.json here"),
+    (FileNotFoundError, {"mode": "append"}, "no such folder"),
 ]
 
 

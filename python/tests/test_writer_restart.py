@@ -179,6 +179,8 @@ def test_flush_keeps_clips_of_a_writer_that_is_not_closed(tmp_path):
         cs.Writer(tmp_path / "d", STREAMS)
     del writer
     gc.collect()
+    with pytest.raises(FileNotFoundError, match=r'a Writer has not finished this dataset; .*mode="resume".*finish\(\)'):
+        cs.Dataset(tmp_path / "d")
     with cs.Writer(tmp_path / "d", STREAMS, mode="resume") as writer:
         assert writer.ids == {"c0"}
     check(tmp_path / "d", [0])
