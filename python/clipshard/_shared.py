@@ -13,7 +13,7 @@ import mmap
 import os
 import weakref
 from collections.abc import Callable
-from multiprocessing.reduction import DupFd
+from multiprocessing.reduction import DupFd, ForkingPickler
 from typing import Any
 
 import torch
@@ -69,9 +69,15 @@ _received: dict[tuple[int, int], mmap.mmap] = {}
 
 
 def _lend(memory: mmap.mmap, nbytes: int, give_back: Callable[[], None]) -> memoryview:
-    """Returns the first bytes of memory. Calls `give_back` when no array or tensor uses them."""
-    content = memoryview(memory)[:nbytes]
-    weakref.finalize(content, give_back).atexit = False
+    """Returns the first bytes of memory. Calls `give_back` when no array or tensor of this process uses them."""
+    content, process = memoryview(memory)[:nbytes], os.getpid()
+
+    def finish() -> None:
+        # The child of a fork has copies of the arrays, which may die earlier than those of its parent.
+        if os.getpid() == process:
+            give_back()
+
+    weakref.finalize(content, finish).atexit = False
     return content
 
 
@@ -94,24 +100,43 @@ class Lease:
 
 
 class Batch(dict[str, Any]):
-    """A batch with tensors in a leased segment. A pickle of it shares the segment."""
+    """A batch with tensors in a leased segment. Another process that gets it shares the segment."""
 
     lease: Lease
     #: For each name the tensor in the segment, and the arguments of `_torch.view` that make it.
     places: dict[str, tuple[torch.Tensor, tuple[Any, ...]]]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        lease, segment = self.lease, self.lease.segment
-        # The caller's `collate_fn` may have replaced some tensors.
-        shared = {name: place for name, (tensor, place) in self.places.items() if self.get(name) is tensor}
-        if lease.sent[0] or not shared:
-            return dict, (dict(self),)
-        others = {name: value for name, value in self.items() if name not in shared}
-        lease.sent[0] = True
-        file = None if segment.was_sent else DupFd(segment.file)
-        segment.was_sent = True
-        closed, _own.closed = _own.closed, []
-        return _receive, (os.getpid(), (segment.number, segment.capacity, file), closed, shared, others)
+        # For copies in this process, and for pickles that may never be read.
+        return dict, (dict(self),)
+
+
+def _send(batch: Batch) -> tuple[Any, ...]:
+    """Pickles a batch for a queue to another process."""
+    lease, segment = batch.lease, batch.lease.segment
+    # The caller's `collate_fn` may have replaced some tensors.
+    shared = {name: place for name, (tensor, place) in batch.places.items() if batch.get(name) is tensor}
+    if lease.sent[0] or not shared:
+        return batch.__reduce__()
+    others = {name: value for name, value in batch.items() if name not in shared}
+    lease.sent[0] = True
+    file = None if segment.was_sent else DupFd(segment.file)
+    segment.was_sent = True
+    closed, _own.closed = _own.closed, []
+    return _receive, (os.getpid(), (segment.number, segment.capacity, file), closed, shared, others)
+
+
+ForkingPickler.register(Batch, _send)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _receive(
@@ -126,7 +151,7 @@ def _receive(
 
     number, capacity, file = segment
     for other in list(_received):
-        if other[0] == process and other[1] in closed or not os.path.exists(f"/proc/{other[0]}"):
+        if other[0] == process and other[1] in closed or not _is_alive(other[0]):
             del _received[other]
     if file is not None:
         descriptor = file.detach()

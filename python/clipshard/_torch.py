@@ -29,7 +29,7 @@ def tensors(batch: dict[str, Any]) -> None:
 
 def pinned(nbytes: int) -> torch.Tensor:
     """Allocates page-locked memory."""
-    return torch.empty(nbytes, dtype=torch.uint8, pin_memory=True)
+    return torch.empty(nbytes, dtype=torch.uint8, device="cpu", pin_memory=True)
 
 
 def view(memory: torch.Tensor, start: int, nbytes: int, dtype: str, shape: Any, strides: Any) -> torch.Tensor:
@@ -70,7 +70,7 @@ def items(samples: Any, indices: Any) -> list[Item] | None:
         memory = torch.frombuffer(batch.lease.content, dtype=torch.uint8)
     else:
         batch = {}
-        memory = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(end))
+        memory = torch.empty(0, dtype=torch.uint8, device="cpu").set_(torch.UntypedStorage._new_shared(end))
     whole = memory.numpy()
     arrays = samples.batch(indices, out={name: whole[start : start + n] for name, (start, n) in places.items()})
     shared = {}
@@ -100,7 +100,7 @@ def collate(samples: list[Any], *, collate_fn_map: Any = None) -> dict[str, Any]
     if first is not None and len(samples) == len(first["id"]):
         if all(isinstance(sample, Item) and sample.is_row(first, row) for row, sample in enumerate(samples)):
             for name in ("label", "index"):
-                first[name] = torch.as_tensor(first[name])
+                first[name] = torch.as_tensor(first[name], device="cpu")
             return first
     return default_collate([dict(sample) for sample in samples])
 
