@@ -23,6 +23,7 @@ impl Signals {
     }
 
     /// Calls the handlers of signals if the last look was some time ago. They may raise.
+    #[allow(clippy::redundant_closure_for_method_calls, reason = "the lifetime of the method is not general enough")]
     pub fn look(&mut self) -> PyResult<()> {
         if self.looked.elapsed() > PATIENCE {
             Python::attach(|py| py.check_signals())?;

@@ -187,7 +187,6 @@ fn decode(records: &ClipRecords<'_>, reading: &Reading, window: Option<Window>, 
     result
 }
 
-#[allow(clippy::redundant_closure_for_method_calls, reason = "the lifetime of the method is not general enough")]
 fn decode_with(
     decoder: &mut Decoder,
     records: &ClipRecords<'_>,

@@ -303,3 +303,32 @@ except KeyboardInterrupt:
     signal.setitimer(signal.ITIMER_REAL, 0)
     print("interrupted", read == [expected, expected], samples[1]["rgb"].tobytes() == expected)
 """, folder) == "interrupted True True\n"
+
+
+def test_arrays_that_do_not_fit_into_memory_raise_memory_error(tmp_path):
+    writer = cs.Writer(tmp_path / "out", streams={"rgb": cs.Raw()})
+    with pytest.raises(MemoryError, match="clip huge: stream rgb: numpy cannot make an array"):
+        writer.add("huge", rgb=np.broadcast_to(np.uint8(0), (2**40, 48, 64, 3)))
+    assert len(writer) == 0
+    writer.discard()
+
+
+def test_workers_ignore_the_default_device_of_torch(folder, python):
+    pytest.importorskip("torch")
+    assert python("""
+import sys, torch
+import clipshard as cs
+
+def change(_):
+    torch.set_default_device("meta")
+
+samples = cs.Dataset(sys.argv[1]).samples({"rgb": cs.Frames(1, size=8)}, seed=1)
+loader = torch.utils.data.DataLoader(samples, batch_size=5, num_workers=1, multiprocessing_context="fork",
+                                     worker_init_fn=change)
+batch, = list(loader)
+expected = samples.batch(range(5))
+print(batch["rgb"].device, batch["label"].device, bytes(batch["rgb"].numpy()) == expected["rgb"].tobytes())
+change(0)
+batch, = list(cs.Loader(samples, 5, to="torch", shuffle=False))
+print(batch["rgb"].device, batch["label"].device, batch["label"].tolist() == expected["label"].tolist())
+""", folder) == "cpu cpu True\ncpu cpu True\n"

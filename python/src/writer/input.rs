@@ -5,7 +5,7 @@ use crate::arguments::{clearer, whole};
 use crate::array::Borrowed;
 use crate::error;
 use clipshard::Attributes;
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::{PyException, PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
@@ -96,7 +96,11 @@ fn array<'py>(value: &Bound<'py, PyAny>, place: &str) -> PyResult<Borrowed<'py>>
         if cause.value(py).to_string().starts_with(place) {
             return cause;
         }
-        wrapped(py, cause, |text| error::wrong_type(format!("{place}: numpy cannot make an array of it: {text}")))
+        let is_memory = cause.is_instance_of::<PyMemoryError>(py);
+        wrapped(py, cause, |text| {
+            let text = format!("{place}: numpy cannot make an array of it: {text}");
+            if is_memory { error::memory(text) } else { error::wrong_type(text) }
+        })
     })
 }
 
