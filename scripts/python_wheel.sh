@@ -36,7 +36,8 @@ wheels=$CARGO_TARGET_DIR/wheels
 rm -rf "$wheels"
 # Without --locked: the distribution has fewer crates, so that cargo shortens its Cargo.lock. In a
 # folder of its own: cargo would take the crates of the distribution for those of the checkout.
-CARGO_TARGET_DIR=$CARGO_TARGET_DIR/sdist "$maturin" build --release --sdist --manifest-path python/Cargo.toml --out "$wheels"
+CARGO_TARGET_DIR=$CARGO_TARGET_DIR/sdist \
+    "$maturin" build --release --sdist --manifest-path python/Cargo.toml --out "$wheels"
 if $programs; then
     for folder in preprocess train; do
         "$maturin" build --locked --release --manifest-path "$folder/Cargo.toml" --out "$wheels"
