@@ -44,6 +44,11 @@ pub fn whole(number: &Bound<'_, PyAny>) -> PyResult<i64> {
     }
 }
 
+/// Reads an argument that is a whole number or None.
+pub fn whole_or_none(number: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    if number.is_none() { Ok(None) } else { whole(number).map(Some) }
+}
+
 /// Checks that a number of things is at least `least`. `what` is the argument in errors.
 pub fn count(what: &str, number: i64, least: i64) -> PyResult<usize> {
     let found = usize::try_from(number).ok().filter(|_| number >= least);

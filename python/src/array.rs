@@ -152,7 +152,7 @@ fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArr
 
 /// Returns whether numpy lets the memory of an array be written. It does not ask the attribute
 /// `flags`, which a subclass may define.
-fn is_writeable(array: &Bound<'_, PyUntypedArray>) -> bool {
+fn is_writable(array: &Bound<'_, PyUntypedArray>) -> bool {
     // SAFETY: the array is a valid object.
     unsafe { (*array.as_array_ptr()).fields.flags & NPY_ARRAY_WRITEABLE != 0 }
 }
@@ -265,7 +265,7 @@ impl<'py> Writable<'py> {
                 out.get_type().name()?
             )));
         }
-        if !is_writeable(&target) {
+        if !is_writable(&target) {
             return Err(error::option("out is read-only; pass a writable array"));
         }
         if !target.is_c_contiguous() || !target.is_aligned() {

@@ -332,3 +332,27 @@ change(0)
 batch, = list(cs.Loader(samples, 5, to="torch", shuffle=False))
 print(batch["rgb"].device, batch["label"].device, batch["label"].tolist() == expected["label"].tolist())
 """, folder) == "cpu cpu True\ncpu cpu True\n"
+
+
+@pytest.mark.parametrize("number", [2**63, 10**40, -(10**40)])
+def test_numbers_of_any_size_are_refused_by_name(ds, number):
+    rgb = {"rgb": cs.Frames(1, size=8)}
+    samples = ds.samples(rgb)
+    calls = {
+        "frames": lambda: ds.samples({"rgb": cs.Frames(number)}),
+        "side|size": lambda: ds.samples({"rgb": cs.Frames(1, size=number)}),
+        "stride": lambda: ds.samples({"rgb": cs.Frames(2, stride=number)}),
+        "offset": lambda: ds.samples({"rgb": cs.Frames(1, offset=number)}),
+        "segments": lambda: ds.samples(rgb, segments=number), "repeat": lambda: ds.samples(rgb, repeat=number),
+        "samples|per_clip": lambda: ds.samples(rgb, sampling="uniform", per_clip=number),
+        "rank": lambda: cs.Loader(samples, rank=number), "threads": lambda: list(cs.Loader(samples, threads=number)),
+    }
+    for name, call in calls.items():
+        with pytest.raises(cs.OptionError, match=name):
+            call()
+    if number > 0:
+        assert len(cs.Loader(samples, number)) == 1 and len(cs.Loader(samples, world_size=number)) == 0
+    else:
+        for name in ("batch_size", "world_size", "buffers"):
+            with pytest.raises(cs.OptionError, match=name):
+                cs.Loader(samples, **{name: number})

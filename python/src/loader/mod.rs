@@ -4,7 +4,7 @@ mod batch;
 mod memory;
 mod pass;
 
-use crate::arguments::{count, seed as seed_of, whole};
+use crate::arguments::{count, seed as seed_of, whole, whole_or_none};
 use crate::error;
 use crate::samples::{Choices, Opened, Samples};
 use batch::{Slot, To};
@@ -159,16 +159,16 @@ impl Loader {
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         samples: &Bound<'_, PyAny>,
-        batch_size: i64,
-        threads: Option<i64>,
+        #[pyo3(from_py_with = whole)] batch_size: i64,
+        #[pyo3(from_py_with = whole_or_none)] threads: Option<i64>,
         seed: Option<i128>,
         shuffle: Option<bool>,
         drop_last: bool,
-        rank: i64,
-        world_size: i64,
+        #[pyo3(from_py_with = whole)] rank: i64,
+        #[pyo3(from_py_with = whole)] world_size: i64,
         to: &str,
         pin_memory: bool,
-        buffers: i64,
+        #[pyo3(from_py_with = whole)] buffers: i64,
     ) -> PyResult<Self> {
         let py = samples.py();
         let Ok(samples) = samples.cast::<Samples>() else {
@@ -287,7 +287,7 @@ impl Loader {
     }
 
     /// Sets the epoch of the next pass, which starts at its first sample.
-    fn set_epoch(&self, epoch: i64) -> PyResult<()> {
+    fn set_epoch(&self, #[pyo3(from_py_with = whole)] epoch: i64) -> PyResult<()> {
         let epoch = count("epoch", epoch, 0)? as u64;
         self.set_place(Progress { epoch, ..Progress::default() });
         Ok(())

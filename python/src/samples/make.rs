@@ -4,7 +4,7 @@ use super::entropy::Entropy;
 use super::recipe::{Choices, Recipe};
 use super::spec::{Spec, spec_of};
 use super::{RESERVED, Samples};
-use crate::arguments::{count, names, seed as seed_of};
+use crate::arguments::{count, names, seed as seed_of, whole, whole_or_none};
 use crate::dataset::Dataset;
 use crate::error;
 use crate::process::PerProcess;
@@ -28,12 +28,12 @@ pub fn samples<'py>(
     subset: Option<&str>,
     ids: Option<&Bound<'py, PyAny>>,
     sampling: Option<&str>,
-    segments: Option<i64>,
-    per_clip: Option<i64>,
+    #[pyo3(from_py_with = whole_or_none)] segments: Option<i64>,
+    #[pyo3(from_py_with = whole_or_none)] per_clip: Option<i64>,
     short: &str,
     seed: Option<i128>,
     damage: &str,
-    repeat: i64,
+    #[pyo3(from_py_with = whole)] repeat: i64,
 ) -> PyResult<Samples> {
     let py = dataset.py();
     let data = dataset.get().data();
@@ -181,8 +181,8 @@ fn clips(
         if long.is_empty() && count > 0 {
             let spans = names.iter().zip(streams).map(|(name, (_, spec))| spec.view(name).span());
             return Err(error::option(format!(
-                "short=\"omit\" omits all {count} clips, because a sample spans {} frames; use fewer frames or a smaller \
-                 stride, or pass short=\"loop\"",
+                "short=\"omit\" omits all {count} clips, because a sample spans {} frames; use fewer frames or a \
+                 smaller stride, or pass short=\"loop\"",
                 spans.max().unwrap_or(0)
             )));
         }

@@ -287,7 +287,7 @@ impl Samples {
     ///
     /// The workers of a DataLoader have copies, which they get at the start of an epoch. With
     /// `persistent_workers=True`, they keep the first epoch: omit the seed then.
-    fn set_epoch(&self, epoch: i64) -> PyResult<()> {
+    fn set_epoch(&self, #[pyo3(from_py_with = whole)] epoch: i64) -> PyResult<()> {
         self.epoch.store(count("epoch", epoch, 0)? as u64, Ordering::Relaxed);
         Ok(())
     }

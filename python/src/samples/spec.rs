@@ -1,7 +1,7 @@
 //! The frames of a stream that a sample shows: `Frames` and `Stack`.
 
 use super::layout;
-use crate::arguments::count;
+use crate::arguments::{count, whole};
 use crate::error;
 use clip_loader::{Crop, View};
 use pyo3::prelude::*;
@@ -124,10 +124,10 @@ impl Frames {
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
-        frames: i64,
-        stride: i64,
-        offset: i64,
-        size: i64,
+        #[pyo3(from_py_with = whole)] frames: i64,
+        #[pyo3(from_py_with = whole)] stride: i64,
+        #[pyo3(from_py_with = whole)] offset: i64,
+        #[pyo3(from_py_with = whole)] size: i64,
         crop: &str,
         flip: bool,
         jitter: f64,
@@ -164,10 +164,10 @@ impl Stack {
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
-        frames: i64,
-        stride: i64,
-        offset: i64,
-        size: i64,
+        #[pyo3(from_py_with = whole)] frames: i64,
+        #[pyo3(from_py_with = whole)] stride: i64,
+        #[pyo3(from_py_with = whole)] offset: i64,
+        #[pyo3(from_py_with = whole)] size: i64,
         crop: &str,
         flip: bool,
         layout: Option<String>,

@@ -4,7 +4,7 @@ use super::clip::{self, Addition};
 use super::input;
 use super::session::Session;
 use super::start::{self, Mode, Start};
-use crate::arguments::path as path_of;
+use crate::arguments::{path as path_of, whole_or_none};
 use crate::error;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -119,8 +119,8 @@ impl Writer {
         name: Option<String>,
         attrs: Option<&Bound<'_, PyAny>>,
         mode: &str,
-        #[pyo3(from_py_with = input::whole_or_none)] shard_bytes: Option<i64>,
-        #[pyo3(from_py_with = input::whole_or_none)] threads: Option<i64>,
+        #[pyo3(from_py_with = whole_or_none)] shard_bytes: Option<i64>,
+        #[pyo3(from_py_with = whole_or_none)] threads: Option<i64>,
     ) -> PyResult<Self> {
         let start = Start {
             mode: Mode::parse(mode)?,

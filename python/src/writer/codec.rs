@@ -1,8 +1,7 @@
 //! The codecs of a writer as Python classes: `Jpeg`, `Zstd`, `Lz4` and `Raw`.
 
 use super::form::{Form, parse_dtype};
-use super::input::whole_or_none;
-use crate::arguments::whole;
+use crate::arguments::{whole, whole_or_none};
 use crate::array::type_name;
 use crate::error;
 use clipshard::{EncodeOptions, Filter, SampleType};

@@ -183,11 +183,6 @@ pub fn subsets(value: Option<&Bound<'_, PyAny>>, place: &str) -> PyResult<Subset
     pairs.iter().map(pair).collect::<PyResult<_>>().map(Subsets::Of)
 }
 
-/// Reads an argument that is a whole number or None.
-pub fn whole_or_none(number: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    if number.is_none() { Ok(None) } else { whole(number).map(Some) }
-}
-
 /// Reads a list of texts. `what` names it in errors.
 pub fn texts(value: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<Vec<String>>> {
     let Some(value) = value else { return Ok(None) };
