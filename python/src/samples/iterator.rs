@@ -1,6 +1,6 @@
 //! One pass through samples, in order.
 
-use super::Samples;
+use super::class::Samples;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::atomic::{AtomicU64, Ordering};

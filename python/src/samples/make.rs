@@ -1,9 +1,9 @@
 //! Makes `Samples` from the arguments of `Dataset.samples`.
 
+use super::class::{RESERVED, Samples};
 use super::entropy::Entropy;
 use super::recipe::{Choices, Recipe};
 use super::spec::{Spec, spec_of};
-use super::{RESERVED, Samples};
 use crate::arguments::{count, names, seed as seed_of, whole, whole_or_none};
 use crate::dataset::Dataset;
 use crate::error;
