@@ -1,4 +1,4 @@
-//! What a model sees of each clip: `Frames`, `Stack` and `Samples`.
+//! The samples of a model: `Frames`, `Stack` and `Samples`.
 //!
 //! `spec` has the arguments of a stream, and `make` those of `Dataset.samples`. `recipe` makes the
 //! samples of the loader crate from them. `layout` orders the axes of an array.
