@@ -297,11 +297,12 @@ impl Dataset {
     /// Chooses what a model sees of each clip. Returns :class:`Samples`.
     ///
     /// >>> train = ds.samples(split="1", subset="train", streams={
-    /// ...     "rgb": cs.Frames(1, crop="random", flip=True), "flow": cs.Stack(10, flip=True)})
+    /// ...     "rgb": cs.Frames(1, crop="corners", flip=True), "flow": cs.Stack(10, crop="corners", flip=True)})
     /// >>> test = ds.samples(split="1", subset="test", streams={"flow": cs.Stack(10)}, per_clip=25)
     ///
     /// All streams of a sample start with the same frame, apart from their offsets. Streams with the
-    /// same crop show the same place, and streams with a flip are mirrored together.
+    /// same crop show the same relative place, and streams with a flip are mirrored together. If
+    /// their stored frames have different aspect ratios, the places differ a little.
     ///
     /// Args:
     ///     streams (dict): for each array its :class:`Frames` or :class:`Stack`. The key is the name
