@@ -59,5 +59,5 @@ if $programs; then
     env/bin/ucftrain --version
     env/bin/ucfpack synth --out tree --classes 2 --clips 4 --size 32x32 >/dev/null
     env/bin/ucfpack build --tree tree --lists tree/lists --out packed >/dev/null
-    env/bin/ucftrain bench loader --data packed --stream rgb --seconds 1
+    env/bin/ucftrain bench loader --data packed --stream rgb --input-size 32 --seconds 1
 fi
