@@ -1,5 +1,7 @@
 """A dataset whose pixels say which clip, frame and place they are from."""
 
+import sys
+
 import numpy as np
 from PIL import Image
 
@@ -87,3 +89,11 @@ def locate(image):
     assert (image[..., 0] == image[:1, :, 0]).all() and (image[..., 1] == image[:, :1, 1]).all()
     (x, width), (y, height) = side(image[0, :, 0], 4, WIDTH), side(image[:, 0, 1], 5, HEIGHT)
     return (x, y, width, height), bool(mirrored)
+
+
+def named(argument):
+    """Returns the pattern of an exception for a wrong type of an argument.
+
+    A note of the exception has the name of the argument. Python 3.10 has no notes.
+    """
+    return argument if sys.version_info >= (3, 11) else "object"

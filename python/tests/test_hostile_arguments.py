@@ -71,7 +71,8 @@ def test_a_label_that_changes_the_shape_of_an_array_does_no_harm(tmp_path):
 @pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
 def test_an_array_whose_shape_changes_while_it_is_stored(tmp_path, python):
     print(python(f"""
-import clipshard as cs, numpy as np, threading
+import clipshard as cs, numpy as np, threading, warnings
+warnings.simplefilter("ignore")  # numpy advises against a new shape.
 array = np.zeros((8, 48, 64, 3), np.uint8)
 done = False
 def change():
@@ -214,8 +215,9 @@ def test_a_shard_that_is_shortened_while_it_is_open_is_an_oserror(folder, tmp_pa
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_signal_handler_forks_while_a_loader_waits(folder, python):
     out = python("""
-import os, signal, sys, time
+import os, signal, sys, time, warnings
 import clipshard as cs
+warnings.simplefilter("ignore")  # Python advises against forks of programs with threads.
 samples = cs.Dataset(sys.argv[1]).samples({"rgb": cs.Frames(10, size=1024)}, repeat=20)
 batches = iter(cs.Loader(samples, 20, threads=1))
 child = None

@@ -275,14 +275,14 @@ def test_a_state_of_other_samples_is_refused(ds, view):
     [
         ({"batch_size": 0}, cs.OptionError, "batch_size is 0, not at least 1"),
         ({"batch_size": -4}, cs.OptionError, "batch_size is -4, not at least 1"),
-        ({"batch_size": 2.0}, TypeError, "batch_size"),
+        ({"batch_size": 2.0}, TypeError, marks.named("batch_size")),
         ({"threads": 0}, cs.OptionError, "threads is 0, not at least 1"),
         ({"buffers": 0}, cs.OptionError, "buffers is 0, not at least 1"),
         ({"rank": 2, "world_size": 2}, cs.OptionError, "rank is 2, not below world_size, which is 2"),
         ({"rank": -1}, cs.OptionError, "rank is -1, not at least 0"),
         ({"world_size": 0}, cs.OptionError, "world_size is 0, not at least 1"),
         ({"seed": -1}, cs.OptionError, "seed is -1, not between"),
-        ({"seed": "x"}, TypeError, "seed"),
+        ({"seed": "x"}, TypeError, marks.named("seed")),
         ({"to": "tf"}, cs.OptionError, 'to is "tf", not "numpy", "torch" or "jax"'),
         ({"pin_memory": True}, cs.OptionError, 'pass to="torch"'),
         ({"workers": 2}, TypeError, "workers"),
@@ -313,5 +313,5 @@ def test_epochs_start_at_0(view):
     for target in (cs.Loader(view), view):
         with pytest.raises(cs.OptionError, match="epoch is -1, not at least 0"):
             target.set_epoch(-1)
-        with pytest.raises(TypeError, match="epoch"):
+        with pytest.raises(TypeError, match=marks.named("epoch")):
             target.set_epoch(1.5)

@@ -148,7 +148,8 @@ print(answers, thread.is_alive(), seen[0] > 200)
 
 
 SLOW = """
-HUGE = {"rgb": cs.Frames(64, size=2048), "flow": cs.Stack(4, size=16)}
+many = cs.Frames(60000, size=8, stream="rgb")
+HUGE = {"rgb": many, "again": many, "more": many}  # More than a second to decode, and 35 MB.
 """
 
 
@@ -365,7 +366,7 @@ async def main():
 
 asyncio.run(main())
 """
-    assert run(program, timeout=120) == "(1, 64, 2048, 2048, 3) True\n4\n"
+    assert run(program, timeout=120) == "(1, 60000, 8, 8, 3) True\n4\n"
 
 
 def test_a_pass_is_dropped_in_another_thread_than_its_own(run):
