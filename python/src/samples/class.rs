@@ -38,8 +38,8 @@ pub const RESERVED: [&str; 3] = ["label", "id", "index"];
 /// ((20, 224, 224), 0, 'v_ApplyEyeMakeup_g08_c04')
 /// >>> torch.utils.data.DataLoader(view, batch_size=32, num_workers=2)
 ///
-/// :class:`Loader` makes batches of it much faster. It can be pickled, and used after a fork and in
-/// any number of threads.
+/// :class:`Loader` makes batches of it without worker processes. Samples can be pickled, and used
+/// after a fork and in any number of threads.
 #[pyclass(frozen, module = "clipshard")]
 pub struct Samples {
     pub(super) dataset: Py<Dataset>,
