@@ -26,7 +26,7 @@ fn training(data: &Arc<Dataset>, stream: Stream, view: View, side: usize) -> Arc
 
 fn testing(data: &Arc<Dataset>, stream: Stream, view: View, side: usize, shares_frames: bool) -> Arc<TestSamples> {
     let clips = split(data, "1", stream).unwrap().test;
-    test_samples(data, &clips, (stream, side), test_options(view).shares_frames(shares_frames)).unwrap()
+    test_samples(data, &clips, (stream, view, side), test_options(view).shares_frames(shares_frames)).unwrap()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn batches_are_the_same_for_any_threads_way_of_reading_and_place_to_start() {
     run("ucfpack", &args(temp.path(), build)).ok();
     let [mapped, read] = [Access::Map, Access::Read]
         .map(|access| Arc::new(Dataset::open_with(temp.path().join("packed"), access).unwrap()));
-    for stream in [Stream::Spatial, Stream::Temporal] {
+    for stream in Stream::ALL {
         let seed = View::seed(stream);
         let alone = pixels(testing(&mapped, stream, seed, 32, false), 1, 0, ALONE);
         let samples = training(&mapped, stream, seed, 32);
@@ -73,24 +73,28 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
     run("ucfpack", &args(temp.path(), build)).ok();
     let data = Arc::new(Dataset::open(temp.path().join("packed")).unwrap());
     let (side, view) = (28, View { test_crop: TestCrop::Ten, test_samples: 5, ..View::tsn() });
-    for stream in [Stream::Spatial, Stream::Temporal] {
+    for stream in Stream::ALL {
         let test = split(&data, "1", stream).unwrap().test;
         let source = testing(&data, stream, view, side, true);
         let found = pixels(source.clone(), 2, 0, ALONE);
         assert_eq!(source.len(), 5 * test.len());
-        let (channels, records) = (if stream == Stream::Spatial { 3 } else { 1 }, stream.records());
+        let (channels, records) = (if stream == Stream::Temporal { 1 } else { 3 }, stream.records());
         let image = side * side * channels;
         // The short sides of 36 and 32 pixels give squares of 32 (31.5) and 28. The stored size
         // decides, so flow needs no resizing.
         for (sample, found) in found.chunks(source.sample_bytes()).enumerate().step_by(7) {
             let video = &test[source.clip_number(sample)];
             let clip = data.clip(records, video.clip).unwrap();
-            let starts = if stream == Stream::Spatial { video.frames } else { video.flow_frames - 9 };
+            let starts = match stream {
+                Stream::Spatial => video.frames,
+                Stream::Temporal => video.flow_frames - 9,
+                Stream::Difference => video.frames - 5,
+            };
             let start = (starts as usize * (2 * (sample % 5) + 1)) / 10;
             let size = clip.size(start, 0).unwrap();
-            let square = if stream == Stream::Spatial { 32 } else { 28 };
+            let square = if stream == Stream::Temporal { 28 } else { 32 };
             for (number, found) in found.chunks(image).enumerate() {
-                let per_view = stream.channels() / channels;
+                let per_view = source.sample_bytes() / image / view.test_views();
                 let (view, frame, plane) =
                     (number / per_view, start + number % per_view / clip.planes(), number % per_view % clip.planes());
                 let mut whole = vec![0; size.bytes()];
@@ -116,4 +120,31 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
             }
         }
     }
+}
+
+#[test]
+fn a_stack_that_is_longer_than_its_clip_repeats_the_last_frame() {
+    let temp = tempfile::tempdir().unwrap();
+    run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 4 --size 44x36 --seed 5")).ok();
+    let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32";
+    run("ucfpack", &args(temp.path(), build)).ok();
+    let data = Arc::new(Dataset::open(temp.path().join("packed")).unwrap());
+    let (stream, side) = (Stream::Temporal, 32);
+    let clips = split(&data, "1", stream).unwrap().test;
+    let frames = clips[0].flow_frames as usize;
+    let view = View { stack: Some(frames + 3), test_samples: 1, test_crop: TestCrop::Whole, ..View::tsn() };
+    let samples = testing(&data, stream, view, side, true);
+    let found = pixels(samples.clone(), 1, 0, ALONE);
+    let (sample, frame) = (samples.sample_bytes(), 2 * side * side);
+    assert_eq!(sample, (frames + 3) * frame);
+    let mut expected = Vec::new();
+    for number in (0..frames).chain([frames - 1; 3]) {
+        for plane in 0..2 {
+            let mut image = vec![0; side * side];
+            let clip = data.clip("flow", clips[0].clip).unwrap();
+            clip.decode(number, plane, &mut Decoder::new().unwrap(), &mut image).unwrap();
+            expected.extend(image);
+        }
+    }
+    assert!(found[..sample] == expected);
 }

@@ -1,11 +1,8 @@
-//! The two streams, and the input that each gives to its network.
+//! The streams, and the frames that each shows its network.
 
 use serde::{Deserialize, Serialize};
 
-/// Number of flow frames in one view of the temporal stream.
-pub const STACK_FRAMES: usize = 10;
-
-/// A stream of the two-stream method.
+/// A stream of the two-stream method, or the third stream of Temporal Segment Networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
@@ -13,31 +10,55 @@ pub enum Stream {
     Spatial,
     /// Stacks of optical flow
     Temporal,
+    /// Stacks of differences of RGB frames
+    Difference,
 }
 
 impl Stream {
+    /// All streams.
+    pub const ALL: [Self; 3] = [Self::Spatial, Self::Temporal, Self::Difference];
+
     /// Returns the name of the stream in shards.
     pub const fn records(self) -> &'static str {
         match self {
-            Self::Spatial => "rgb",
+            Self::Spatial | Self::Difference => "rgb",
             Self::Temporal => "flow",
         }
     }
 
-    /// Returns the number of frames of one view: 1 for RGB, 10 for flow.
-    pub const fn frames(self) -> usize {
+    /// Returns the number of images in a view, if no option chooses it: 1 RGB frame, 10 flow frames
+    /// or 5 differences.
+    pub const fn stack(self) -> usize {
         match self {
             Self::Spatial => 1,
-            Self::Temporal => STACK_FRAMES,
+            Self::Temporal => 10,
+            Self::Difference => 5,
         }
     }
 
-    /// Returns the number of input channels: 3 for RGB, 20 for flow (x and y components of ten
-    /// frames).
-    pub const fn channels(self) -> usize {
+    /// Returns the number of records that a view of `stack` images reads. A difference needs the
+    /// frame after it.
+    pub const fn frames(self, stack: usize) -> usize {
         match self {
-            Self::Spatial => 3,
-            Self::Temporal => 2 * STACK_FRAMES,
+            Self::Spatial | Self::Temporal => stack,
+            Self::Difference => stack + 1,
+        }
+    }
+
+    /// Returns the number of input channels of a view of `stack` images: 3 per RGB frame or
+    /// difference, 2 per flow frame (x and y components).
+    pub const fn channels(self, stack: usize) -> usize {
+        match self {
+            Self::Spatial | Self::Difference => 3 * stack,
+            Self::Temporal => 2 * stack,
+        }
+    }
+
+    /// Returns the name of the stream's frames in messages.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Spatial | Self::Difference => "RGB",
+            Self::Temporal => "flow",
         }
     }
 }
@@ -47,6 +68,7 @@ impl std::fmt::Display for Stream {
         f.write_str(match self {
             Self::Spatial => "spatial",
             Self::Temporal => "temporal",
+            Self::Difference => "difference",
         })
     }
 }

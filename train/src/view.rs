@@ -10,6 +10,8 @@ use std::ops::RangeInclusive;
 
 /// Largest number of samples per test clip.
 pub const MAX_TEST_SAMPLES: usize = 1000;
+/// Largest number of images in a view.
+pub const MAX_STACK: usize = 64;
 /// Allowed widths and heights of a network's square input, in pixels.
 pub const INPUT_SIZES: RangeInclusive<usize> = 32..=1024;
 
@@ -33,6 +35,10 @@ pub struct View {
     pub test_crop: TestCrop,
     /// Range of values of optical flow.
     pub flow_range: FlowRange,
+    /// Number of images in a view: flow frames, or differences of RGB frames. `None` is the number
+    /// of the stream, [`Stream::stack`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<usize>,
 }
 
 /// How the logits of several views are combined.
@@ -60,7 +66,7 @@ impl View {
     pub const fn seed(stream: Stream) -> Self {
         let (segments, crop, flip) = match stream {
             Stream::Spatial => (3, Crop::Random, true),
-            Stream::Temporal => (1, Crop::Whole, false),
+            Stream::Temporal | Stream::Difference => (1, Crop::Whole, false),
         };
         Self {
             sampling: Sampling::Seed,
@@ -71,6 +77,7 @@ impl View {
             test_samples: 19,
             test_crop: TestCrop::Whole,
             flow_range: FlowRange::Unit,
+            stack: None,
         }
     }
 
@@ -86,6 +93,7 @@ impl View {
             test_crop: TestCrop::Center,
             // More accurate than the centred range with each of three seeds: docs/training/recipes.md.
             flow_range: FlowRange::Unit,
+            stack: None,
         }
     }
 
@@ -94,7 +102,15 @@ impl View {
     /// # Errors
     /// Starts with the name of the option whose value is not allowed, without dashes.
     pub fn check(self, stream: Stream) -> Result<(), String> {
-        let most = self.sampling.most_segments(stream.frames());
+        if let Some(stack) = self.stack {
+            if stream == Stream::Spatial {
+                return Err("stack is for the other streams, because a spatial view is one frame".to_owned());
+            }
+            if !(1..=MAX_STACK).contains(&stack) {
+                return Err(format!("stack {stack} is not between 1 and {MAX_STACK}"));
+            }
+        }
+        let most = self.sampling.most_segments(self.frames(stream));
         for (option, value, most) in
             [("test-samples", self.test_samples, MAX_TEST_SAMPLES), ("segments", self.segments, most)]
         {
@@ -102,10 +118,25 @@ impl View {
                 return Err(format!("{option} {value} is not between 1 and {most}"));
             }
         }
-        if stream == Stream::Temporal && self.crop == Crop::Random {
-            return Err("crop random is for the spatial stream only; use whole or corners for flow".to_owned());
+        if stream != Stream::Spatial && self.crop == Crop::Random {
+            return Err("crop random is for the spatial stream only; use whole or corners".to_owned());
         }
         Ok(())
+    }
+
+    /// Returns the number of images in a view.
+    pub fn stack(self, stream: Stream) -> usize {
+        self.stack.unwrap_or(stream.stack())
+    }
+
+    /// Returns the number of records that a view reads.
+    pub fn frames(self, stream: Stream) -> usize {
+        stream.frames(self.stack(stream))
+    }
+
+    /// Returns the number of channels of the network's input.
+    pub fn channels(self, stream: Stream) -> usize {
+        stream.channels(self.stack(stream))
     }
 
     /// Returns the number of views per test sample.
@@ -117,7 +148,7 @@ impl View {
     /// ImageNet.
     pub fn range(self, stream: Stream) -> Normalisation {
         match (stream, self.flow_range) {
-            (Stream::Spatial, _) => Normalisation::imagenet(),
+            (Stream::Spatial | Stream::Difference, _) => Normalisation::imagenet(),
             (Stream::Temporal, FlowRange::Unit) => Normalisation::unit(),
             // 128 is no motion. The deviation is that of the RGB channels, as in TSN.
             (Stream::Temporal, FlowRange::Centered) => Normalisation::new([128. / 255.], [0.226]),

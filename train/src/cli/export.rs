@@ -64,10 +64,11 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, tensor) in &mut tensors {
         if name == "conv1.weight" && args.flow_order == FlowOrder::Rotated {
-            if network.stream == Stream::Spatial {
-                bail!(Usage(
-                    "--flow-order rotated needs a temporal network, but this one is spatial; remove the option".into()
-                ));
+            if network.stream != Stream::Temporal {
+                let stream = network.stream;
+                bail!(Usage(format!(
+                    "--flow-order rotated needs a temporal network, but this one is {stream}; remove the option"
+                )));
             }
             *tensor = rotated(tensor)?;
         }
@@ -85,8 +86,8 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         classes.len()
     ));
     console.say(&format!("    net = torchvision.models.{arch}(num_classes={})", classes.len()));
-    if *stream == Stream::Temporal {
-        let channels = stream.channels();
+    if *stream != Stream::Spatial {
+        let channels = network.view().channels(*stream);
         console.say(&format!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"));
     }
     console.say(&format!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string()));

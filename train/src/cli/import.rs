@@ -260,9 +260,9 @@ fn checked(view: View, stream: Stream) -> Result<View> {
 /// Checks that the tensors are exactly those of the network, and sorts them by name.
 fn checked_tensors(network: &Network, tensors: &HashMap<String, Tensor>, path: &Path) -> Result<Vec<(String, Tensor)>> {
     let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
-    let config = ResNetConfig::new(depth, network.stream.channels(), network.classes.len());
+    let config = ResNetConfig::new(depth, network.view().channels(network.stream), network.classes.len());
     let model = Model::random(&config, 0, &Device::Cpu)?;
-    let loaded = model.load_tensors(tensors).map_err(|error| weights::explained(error, network.stream));
+    let loaded = model.load_tensors(tensors).map_err(|error| weights::explained(error, network.stream, network.view()));
     loaded.with_context(|| path.display().to_string())?;
     Ok(model.tensors())
 }
@@ -274,7 +274,7 @@ fn options(network: &Network) -> String {
     }
     let view = network.view();
     let range = match network.stream {
-        Stream::Spatial => String::new(),
+        Stream::Spatial | Stream::Difference => String::new(),
         Stream::Temporal => format!(" --flow-range {}", name(&view.flow_range)),
     };
     format!(

@@ -13,6 +13,7 @@ mod network;
 mod predict;
 mod report;
 mod train;
+mod weights;
 
 use crate::base::console::{LostResult, note};
 use crate::base::stop::Interrupted;
@@ -33,17 +34,20 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  ucftrain spatial --data ucf101.shards --run runs/spatial --weights resnet18.safetensors
-  ucftrain temporal --data ucf101.shards --run runs/temporal --weights resnet18.safetensors
+  ucftrain spatial --data ucf101.shards --run runs/spatial --weights imagenet
+  ucftrain temporal --data ucf101.shards --run runs/temporal --weights imagenet
   ucftrain fuse runs/spatial runs/temporal
   ucftrain report runs/spatial runs/temporal
   ucftrain predict --run runs/spatial --run runs/temporal video.mp4";
 
-const SPATIAL_USAGE: &str = "ucftrain spatial --data <DIR> --run <DIR> --weights <FILE|none> [OPTIONS]
+const SPATIAL_USAGE: &str = "ucftrain spatial --data <DIR> --run <DIR> --weights <imagenet|FILE|none> [OPTIONS]
        ucftrain spatial --run <DIR> --resume [OPTIONS]";
 
-const TEMPORAL_USAGE: &str = "ucftrain temporal --data <DIR> --run <DIR> --weights <FILE|none> [OPTIONS]
+const TEMPORAL_USAGE: &str = "ucftrain temporal --data <DIR> --run <DIR> --weights <imagenet|FILE|none> [OPTIONS]
        ucftrain temporal --run <DIR> --resume [OPTIONS]";
+
+const DIFFERENCE_USAGE: &str = "ucftrain difference --data <DIR> --run <DIR> --weights <imagenet|FILE|none> [OPTIONS]
+       ucftrain difference --run <DIR> --resume [OPTIONS]";
 
 #[derive(Subcommand)]
 enum Command {
@@ -57,6 +61,12 @@ enum Command {
     /// Ctrl-C stops after the current step and saves a checkpoint. A second Ctrl-C stops at once.
     #[command(after_help = train::TEMPORAL_EXAMPLES, override_usage = TEMPORAL_USAGE)]
     Temporal(train::TrainArgs),
+    /// Train the difference network, which sees stacks of differences of RGB frames
+    ///
+    /// The third stream of Temporal Segment Networks (Wang et al. 2016). It needs no optical flow.
+    /// Ctrl-C stops after the current step and saves a checkpoint. A second Ctrl-C stops at once.
+    #[command(after_help = train::DIFFERENCE_EXAMPLES, override_usage = DIFFERENCE_USAGE)]
+    Difference(train::TrainArgs),
     /// Test a trained network on the test clips of a split
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
@@ -100,6 +110,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Spatial(args) => train::run(Stream::Spatial, &args),
         Command::Temporal(args) => train::run(Stream::Temporal, &args),
+        Command::Difference(args) => train::run(Stream::Difference, &args),
         Command::Eval(args) => eval::run(&args),
         Command::Fuse(args) => fuse::run(&args),
         Command::Predict(args) => predict::run(&args),

@@ -194,7 +194,7 @@ mod tests {
     fn pass(samples: usize, ahead: Ahead) -> Result<Vec<(Range<usize>, Vec<f32>)>> {
         let compute = Compute::open("cpu", None, false)?;
         let stream = Stream::Spatial;
-        let pixels = SamplePixels { stream, side: 2, views: 1, range: View::seed(stream).range(stream) };
+        let pixels = SamplePixels { stream, stack: 1, side: 2, views: 1, range: View::seed(stream).range(stream) };
         let plan = Plan { batch_size: 4, first_sample: 0, threads: 2 };
         let mut batches = DeviceBatches::start(&compute, Arc::new(Numbers(samples)), plan, pixels)?;
         let mut all = Vec::new();
@@ -229,6 +229,56 @@ mod tests {
             }
         }
         assert_eq!(pass(0, Ahead::Yes).unwrap(), []);
+    }
+
+    /// One sample of two views, each with three RGB frames of 2 x 2 pixels.
+    struct Frames;
+
+    /// Byte `at` of the sample of [`Frames`].
+    fn byte(at: usize) -> u8 {
+        (at * at * 7 + at * 31) as u8
+    }
+
+    impl Samples for Frames {
+        fn len(&self) -> usize {
+            1
+        }
+        fn part_bytes(&self) -> Vec<usize> {
+            vec![2 * 3 * 12]
+        }
+        fn fill(
+            &self,
+            _: usize,
+            _: &mut Worker,
+            _: Option<&[&[u8]]>,
+            out: &mut [&mut [u8]],
+        ) -> clip_loader::Result<()> {
+            out[0].iter_mut().enumerate().for_each(|(at, value)| *value = byte(at));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn differences_are_those_of_normalised_frames_in_order() {
+        let compute = Compute::open("cpu", None, false).unwrap();
+        let stream = Stream::Difference;
+        let range = View::seed(stream).range(stream);
+        let pixels = SamplePixels { stream, stack: 2, side: 2, views: 2, range };
+        let plan = Plan { batch_size: 1, first_sample: 0, threads: 1 };
+        let mut batches = DeviceBatches::start(&compute, Arc::new(Frames), plan, pixels).unwrap();
+        let views = batches.next(|batch| Ok(batch.inputs()?)).unwrap().unwrap();
+        assert_eq!(views.len(), 2);
+        for (view, found) in views.iter().enumerate() {
+            assert_eq!(found.dims(), [1, 2, 2, 6]);
+            let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
+            for (at, &found) in found.iter().enumerate() {
+                let (pixel, difference, color) = (at / 6, at % 6 / 3, at % 3);
+                let value = |frame: usize| f64::from(byte((view * 3 + frame) * 12 + pixel * 3 + color));
+                let deviation = [0.229, 0.224, 0.225][color];
+                let expected = (value(difference + 1) - value(difference)) / 255.0 / deviation;
+                assert!((f64::from(found) - expected).abs() < 1e-5, "view {view}, value {at}: {found}, not {expected}");
+            }
+        }
     }
 
     #[test]

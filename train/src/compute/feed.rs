@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 pub struct SamplePixels {
     /// Stream of the sample: RGB is interleaved, flow is stored plane by plane.
     pub stream: Stream,
+    /// Number of images in a view: RGB frames, flow frames or differences of RGB frames.
+    pub stack: usize,
     /// Height and width of an image in pixels.
     pub side: usize,
     /// Number of images in a sample; each is a separate input.
@@ -28,7 +30,9 @@ pub struct SamplePixels {
 
 impl SamplePixels {
     fn bytes(&self) -> usize {
-        self.views * self.stream.channels() * self.side * self.side
+        let records = self.stream.frames(self.stack);
+        let channels = if self.stream == Stream::Temporal { 2 } else { 3 };
+        self.views * records * channels * self.side * self.side
     }
 }
 
@@ -152,17 +156,31 @@ impl Feed {
     }
 
     fn views_of(&self, n: usize, pixels: &Tensor) -> candle_core::Result<Vec<Tensor>> {
-        let SamplePixels { stream, side, views, range } = &self.pixels;
-        let (side, channels) = (*side, stream.channels());
-        let (layout, [a, b, c]) = match stream {
-            Stream::Spatial => (PixelLayout::Interleaved, [side, side, channels]),
-            Stream::Temporal => (PixelLayout::Planes, [channels, side, side]),
-        };
-        let pixels = pixels.reshape((n, *views, a, b, c))?;
-        let view = |view| {
-            let images = pixels.narrow(1, view, 1)?.squeeze(1)?;
-            normalise(&images, layout, range, self.compute.dtype)
-        };
-        (0..*views).map(view).collect()
+        let SamplePixels { stream, stack, side, views, ref range } = self.pixels;
+        let normalised = |images: &Tensor, layout| normalise(images, layout, range, self.compute.dtype);
+        match stream {
+            Stream::Spatial => {
+                let pixels = pixels.reshape((n, views, side, side, 3))?;
+                let view = |view| normalised(&pixels.narrow(1, view, 1)?.squeeze(1)?, PixelLayout::Interleaved);
+                (0..views).map(view).collect()
+            }
+            Stream::Temporal => {
+                let pixels = pixels.reshape((n, views, 2 * stack, side, side))?;
+                let view = |view| normalised(&pixels.narrow(1, view, 1)?.squeeze(1)?, PixelLayout::Planes);
+                (0..views).map(view).collect()
+            }
+            Stream::Difference => {
+                let pixels = pixels.reshape((n * views, stack + 1, side * side * 3))?;
+                let frame = |frame| {
+                    let images = pixels.narrow(1, frame, 1)?.reshape((n * views, side, side, 3))?;
+                    normalised(&images, PixelLayout::Interleaved)
+                };
+                let frames = (0..=stack).map(frame).collect::<candle_core::Result<Vec<_>>>()?;
+                let differences = frames.windows(2).map(|pair| &pair[1] - &pair[0]);
+                let differences = differences.collect::<candle_core::Result<Vec<_>>>()?;
+                let images = Tensor::cat(&differences, 3)?.reshape((n, views, side, side, 3 * stack))?;
+                (0..views).map(|view| images.narrow(1, view, 1)?.squeeze(1)?.contiguous()).collect()
+            }
+        }
     }
 }

@@ -117,6 +117,7 @@ pub fn describe(json: &str) -> Result<Described, NetworkFault> {
             test_samples: field(view, "test-samples")?,
             test_crop: field(view, "test-crop")?,
             flow_range: field(view, "flow-range")?,
+            stack: optional(view, "stack")?,
         }),
         Some(_) => return Err(NetworkFault::NotObject("view")),
     };
@@ -136,6 +137,11 @@ pub fn describe(json: &str) -> Result<Described, NetworkFault> {
 fn field<T: DeserializeOwned>(fields: &Map<String, Value>, field: &'static str) -> Result<T, NetworkFault> {
     let value = fields.get(field).ok_or(NetworkFault::Missing(field))?;
     T::deserialize(value).map_err(|reason| NetworkFault::Value { field, reason })
+}
+
+fn optional<T: DeserializeOwned>(fields: &Map<String, Value>, field: &'static str) -> Result<Option<T>, NetworkFault> {
+    let Some(value) = fields.get(field) else { return Ok(None) };
+    Option::deserialize(value).map_err(|reason| NetworkFault::Value { field, reason })
 }
 
 fn check(network: &Network) -> Result<(), NetworkFault> {

@@ -2,6 +2,7 @@
 
 use super::{network_file, safetensors_file};
 use crate::stream::Stream;
+use crate::view::View;
 use anyhow::{Result, anyhow};
 use candle_convnet::{Problem, WeightsError, read_weights};
 use candle_core::Tensor;
@@ -20,21 +21,22 @@ pub fn read(path: &Path) -> Result<HashMap<String, Tensor>> {
     Ok(read_weights(path)?)
 }
 
-/// Adds to an error about the weights of a network for `stream` that they are weights of the other
+/// Adds to an error about the weights of a network for `stream` that they are weights of another
 /// stream, if they are.
-pub fn explained(error: WeightsError, stream: Stream) -> anyhow::Error {
+pub fn explained(error: WeightsError, stream: Stream, view: View) -> anyhow::Error {
     let WeightsError::Mismatch { problems, .. } = &error else { return error.into() };
     let channels = problems.iter().find_map(|problem| match problem {
         Problem::Shape { name, found, .. } if name == "conv1.weight" => found.get(1).copied(),
         _ => None,
     });
-    let other = [Stream::Spatial, Stream::Temporal].into_iter().find(|other| Some(other.channels()) == channels);
+    let usual = |stream: Stream| stream.channels(stream.stack());
+    let other = Stream::ALL.into_iter().find(|&other| Some(usual(other)) == channels);
     match other.filter(|&other| other != stream) {
         Some(other) => anyhow!(
             "{error}: these are weights of a {other} network with {} input channels, but a {stream} network has {}; \
              use other weights",
-            other.channels(),
-            stream.channels()
+            usual(other),
+            view.channels(stream)
         ),
         None => error.into(),
     }

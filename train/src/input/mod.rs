@@ -1,17 +1,19 @@
 //! The input of a network: the clips of a split, and their samples from `clip_loader`.
 
+mod held_out;
 mod limit;
 mod unusable;
 
+pub use held_out::{hold_out, val_lines};
 pub use limit::limit;
-pub use unusable::{MIN_FLOW_FRAMES, Unusable, kind, note_omitted};
+pub use unusable::{MIN_FLOW_FRAMES, Unusable, note_omitted};
 
 use crate::base::console::note;
 use crate::base::usage::Usage;
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
-use clip_loader::{Crop, Damage, Split, SplitClip, TestOptions, TestSamples, TrainOptions, TrainSamples};
+use clip_loader::{Crop, Damage, Short, Split, SplitClip, TestOptions, TestSamples, TrainOptions, TrainSamples};
 use clipshard::{Dataset, Subset};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +21,14 @@ use std::sync::Arc;
 /// Number of batches in memory: one in use, one ready, one being filled.
 pub const SLOTS: usize = 3;
 
-/// Returns the shape of one view of a stream: its frames, as squares of `side` pixels.
-pub fn shape(stream: Stream, side: usize) -> clip_loader::View {
-    clip_loader::View::stack(stream.records(), stream.frames()).side(side)
+/// Returns a view of a stream that reads `frames` records, as squares of `side` pixels.
+fn shape(stream: Stream, frames: usize, side: usize) -> clip_loader::View {
+    clip_loader::View::stack(stream.records(), frames).side(side)
+}
+
+/// Returns how samples use clips that are shorter than a view. Without `--stack`, there are none.
+fn short(view: View) -> Short {
+    if view.stack.is_some() { Short::Hold } else { Short::Error }
 }
 
 /// Returns whether a clip has enough frames for a network of the stream.
@@ -36,11 +43,12 @@ pub fn is_long_enough(clip: &SplitClip, stream: Stream) -> bool {
 /// a val nor a test clip.
 pub fn split(data: &Dataset, name: &str, stream: Stream) -> Result<Split> {
     let is_usable = |clip: &SplitClip| clip.label.is_some() && is_long_enough(clip, stream);
-    let split = Split::of_clips(data, name, &shape(stream, 1), is_usable).map_err(as_usage)?;
+    let view = shape(stream, stream.frames(stream.stack()), 1);
+    let split = Split::of_clips(data, name, &view, is_usable).map_err(as_usage)?;
     if split.train.is_empty() || split.validation().is_empty() {
         let [absent, short, unlabelled] = [Unusable::NoFrames, Unusable::Short, Unusable::NoLabel]
             .map(|reason| unusable::count(&split.omitted, stream, reason));
-        let kind = kind(stream);
+        let kind = stream.kind();
         let lost = if absent == 0 { String::new() } else { format!("{absent} have no {kind} frames, ") };
         let omitted = if split.omitted.is_empty() {
             String::new()
@@ -89,7 +97,7 @@ pub fn subset(data: &Dataset, split: &str, subset: &Subset, stream: Stream) -> R
     }
     let dir = data.dir().display();
     if !short.is_empty() {
-        let (all, kind) = (short.len(), kind(stream));
+        let (all, kind) = (short.len(), stream.kind());
         let lack = match short.iter().filter(|clip| clip.frames == 0).count() {
             0 => format!("fewer than {MIN_FLOW_FRAMES} flow frames"),
             absent if absent == all => format!("no {kind} frames"),
@@ -121,24 +129,6 @@ pub fn trained_clips(data: &Dataset, clips: &[SplitClip], trained: &str) -> usiz
     let manifest = data.manifest();
     let Some(number) = manifest.splits.iter().position(|split| split == trained) else { return 0 };
     clips.iter().filter(|clip| manifest.clips[clip.clip].subsets[number] == Subset::Train).count()
-}
-
-/// Moves the clips of the groups from the training clips to the val clips.
-///
-/// # Errors
-/// A group has no training clip, or no training clip remains.
-pub fn hold_out(split: &mut Split, data: &Dataset, groups: &[String]) -> Result<()> {
-    Ok(split.hold_out(data, groups).map_err(|error| match &error {
-        clip_loader::Error::NoGroup { group, known } => {
-            let cure = if known.is_empty() {
-                "the clips have no groups, so remove --val-groups".into()
-            } else {
-                format!("use some of {}", known.join(", "))
-            };
-            Usage(format!("--val-groups {group}: no training clip belongs to this group; {cure}"))
-        }
-        _ => Usage("--val-groups names all groups, so no training clip remains; name fewer groups".into()),
-    })?)
 }
 
 /// Returns the treatment of damaged samples: an error, or replacement if `skip_damaged` is set. The
@@ -190,15 +180,16 @@ pub fn training_samples(
         .seed(seed)
         .epoch(epoch)
         .repeat(repeat)
+        .short(short(view))
         .damage(damage);
     let jitter = if stream == Stream::Spatial { color_jitter } else { 0.0 };
-    let view = shape(stream, side).crop(view.crop).flip(view.flip).jitter(jitter);
+    let view = shape(stream, view.frames(stream), side).crop(view.crop).flip(view.flip).jitter(jitter);
     Ok(Arc::new(TrainSamples::new(data, Arc::clone(clips), &view, options)?))
 }
 
 /// Returns the options of test samples for a view.
 pub fn test_options(view: View) -> TestOptions {
-    TestOptions::new().sampling(view.sampling).samples(view.test_samples).crop(view.test_crop)
+    TestOptions::new().sampling(view.sampling).samples(view.test_samples).crop(view.test_crop).short(short(view))
 }
 
 /// Returns the test samples of clips.
@@ -208,10 +199,10 @@ pub fn test_options(view: View) -> TestOptions {
 pub fn test_samples(
     data: &Arc<Dataset>,
     clips: &Arc<[SplitClip]>,
-    (stream, side): (Stream, usize),
+    (stream, view, side): (Stream, View, usize),
     options: TestOptions,
 ) -> clip_loader::Result<Arc<TestSamples>> {
-    Ok(Arc::new(TestSamples::new(data, Arc::clone(clips), &shape(stream, side), options)?))
+    Ok(Arc::new(TestSamples::new(data, Arc::clone(clips), &shape(stream, view.frames(stream), side), options)?))
 }
 
 /// Checks the size of frames before the first step, so that training does not fail in the middle of
@@ -231,7 +222,7 @@ pub fn check_geometry(data: &Dataset, clips: &[SplitClip], stream: Stream, crop:
         );
     }
     let channels = spec.planes as usize * spec.channels as usize;
-    let expected = if stream == Stream::Spatial { 3 } else { 2 };
+    let expected = if stream == Stream::Temporal { 2 } else { 3 };
     if channels != expected {
         bail!(
             "{}: stream {} has {channels} channels per frame, but the network needs {expected}; pack the dataset again",

@@ -1,11 +1,12 @@
 //! Clips that a network cannot use, with the reasons.
 
 use crate::base::console::note;
-use crate::stream::{STACK_FRAMES, Stream};
+use crate::stream::Stream;
 use clip_loader::SplitClip;
 
-/// Fewest flow frames of a usable clip: those of one stack.
-pub const MIN_FLOW_FRAMES: u32 = STACK_FRAMES as u32;
+/// Fewest flow frames of a usable clip, for all streams and stacks. Networks of different streams
+/// then test the same clips.
+pub const MIN_FLOW_FRAMES: u32 = Stream::Temporal.stack() as u32;
 
 /// Largest number of omitted clips that a note names.
 const NAMED: usize = 20;
@@ -16,7 +17,7 @@ pub enum Unusable {
     /// The dataset has no frame of the clip in the stream of the network, such as after the loss of
     /// a shard.
     NoFrames,
-    /// The clip has fewer flow frames than one stack.
+    /// The clip has fewer than [`MIN_FLOW_FRAMES`] flow frames.
     Short,
     /// The clip has no label.
     NoLabel,
@@ -31,7 +32,7 @@ impl Unusable {
         if clip.frames == 0 {
             return Some(Self::NoFrames);
         }
-        let is_short = clip.flow_frames < MIN_FLOW_FRAMES || (clip.frames as usize) < stream.frames();
+        let is_short = clip.flow_frames < MIN_FLOW_FRAMES || (clip.frames as usize) < stream.frames(stream.stack());
         is_short.then_some(Self::Short)
     }
 
@@ -43,18 +44,10 @@ impl Unusable {
     /// Describes clips that cannot be used for this reason, as a part of "clips without a label".
     fn described(self, stream: Stream) -> String {
         match self {
-            Self::NoFrames => format!("without {} frames", kind(stream)),
+            Self::NoFrames => format!("without {} frames", stream.kind()),
             Self::Short => format!("with fewer than {MIN_FLOW_FRAMES} flow frames"),
             Self::NoLabel => "without a label".into(),
         }
-    }
-}
-
-/// Returns the name of the frames of a stream.
-pub fn kind(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Spatial => "RGB",
-        Stream::Temporal => "flow",
     }
 }
 

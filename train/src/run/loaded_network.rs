@@ -49,7 +49,7 @@ impl LoadedNetwork {
     pub fn load(path: &Path, compute: &Compute) -> Result<Self> {
         let (network, tensors) = network_file::load(path)?;
         let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        let (in_channels, classes) = (network.stream.channels(), network.classes.len());
+        let (in_channels, classes) = (network.view().channels(network.stream), network.classes.len());
         let model = Model::random(&ResNetConfig::new(depth, in_channels, classes), 0, &compute.device)?;
         model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
         Ok(Self { network, model, path: path.to_owned() })

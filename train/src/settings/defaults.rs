@@ -13,7 +13,7 @@ impl Recipe {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (batch_size, lr) = match stream {
             Stream::Spatial => (25, 5e-4),
-            Stream::Temporal => (32, 1e-2),
+            Stream::Temporal | Stream::Difference => (32, 1e-2),
         };
         let seed = Settings {
             stream,
@@ -21,6 +21,7 @@ impl Recipe {
             data: PathBuf::new(),
             split: "1".into(),
             val_groups: Vec::new(),
+            val_share: 0.0,
             arch: "resnet18".into(),
             weights: "none".into(),
             epochs: 500,
@@ -37,6 +38,8 @@ impl Recipe {
             label_smoothing: 0.0,
             view: View::seed(stream),
             color_jitter: 0.0,
+            mixup: 0.0,
+            cutmix: 0.0,
             partial_bn: false,
             input_size: 224,
             precise_bn: 0,
@@ -52,7 +55,7 @@ impl Recipe {
         match (self, stream) {
             (Self::Seed, _) => seed,
             (Self::Tsn, Stream::Spatial) => Settings { epochs: 40, lr: 2e-3, ..seed.tsn() },
-            (Self::Tsn, Stream::Temporal) => Settings { epochs: 80, lr: 5e-3, ..seed.tsn() },
+            (Self::Tsn, Stream::Temporal | Stream::Difference) => Settings { epochs: 80, lr: 5e-3, ..seed.tsn() },
         }
     }
 }

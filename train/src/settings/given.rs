@@ -1,8 +1,8 @@
 //! Settings that may be missing: those of a configuration file or of the command line.
 
-use super::place;
 use super::recipe::Recipe;
 use super::values::Settings;
+use super::{place, weights};
 use crate::base::choice::choice;
 use crate::base::heading::{AUGMENTATION, EVALUATION, INPUT, MODEL, OPTIMISATION, RUN};
 use crate::base::usage::Usage;
@@ -42,12 +42,18 @@ pub struct Given {
     pub sampling: Option<Sampling>,
     /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3]
     ///
-    /// A view is one RGB frame or a stack of 10 flow frames. Each view has its own forward pass.
+    /// A view is one RGB frame, or a stack of flow frames or differences. Each view has its own
+    /// forward pass.
     #[arg(long, value_name = "N", help_heading = INPUT)]
     pub segments: Option<usize>,
     /// Value range of optical flow [default: unit]
     #[arg(long, value_enum, help_heading = INPUT)]
     pub flow_range: Option<FlowRange>,
+    /// Images in a view: flow frames, or RGB differences [default: 10 temporal, 5 difference]
+    ///
+    /// From 1 to 64. Clips that are shorter repeat their last frame.
+    #[arg(long, value_name = "N", help_heading = INPUT)]
+    pub stack: Option<usize>,
     /// Width and height of the network's input in pixels [default: 224]
     ///
     /// From 32 to 1024.
@@ -65,12 +71,13 @@ pub struct Given {
     /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152 [default: resnet18]
     #[arg(long, value_name = "NET", help_heading = MODEL)]
     pub arch: Option<String>,
-    /// Weights to start from: a file, or `none` for random weights
+    /// Weights to start from: `imagenet`, a file, or `none` for random weights
     ///
-    /// Required for a new run. Reads ImageNet weights in .safetensors or .pth files with the tensor
-    /// names of torchvision or timm, and networks that ucftrain wrote. Without this option,
-    /// ucftrain prints where to get the weights.
-    #[arg(long, value_name = "FILE|none", help_heading = MODEL)]
+    /// Required for a new run. `imagenet` downloads torchvision's weights of --arch once and keeps
+    /// them in the folder $UCFTRAIN_CACHE, which is ~/.cache/ucftrain by default. A file is a
+    /// .safetensors or .pth file with the tensor names of torchvision or timm, or a network that
+    /// ucftrain wrote.
+    #[arg(long, value_name = "imagenet|FILE|none", help_heading = MODEL)]
     pub weights: Option<String>,
     /// How to combine the logits of a clip's views [default: sum; tsn: mean]
     #[arg(long, value_enum, help_heading = MODEL)]
@@ -150,6 +157,18 @@ pub struct Given {
     /// stream only.
     #[arg(long, alias = "colour-jitter", value_name = "STRENGTH", help_heading = AUGMENTATION)]
     pub color_jitter: Option<f64>,
+    /// Parameter of mixup, 0 for no mixup [default: 0]
+    ///
+    /// Example: 0.2. From 0 to 100. Mixes each training sample with another one of its batch, and
+    /// their losses by the same shares. The share of a step has the distribution Beta(ALPHA, ALPHA).
+    #[arg(long, value_name = "ALPHA", help_heading = AUGMENTATION)]
+    pub mixup: Option<f64>,
+    /// Parameter of CutMix, 0 for no CutMix [default: 0]
+    ///
+    /// Example: 1. From 0 to 100. Replaces a box of each training sample by that of another one of
+    /// its batch, and mixes their losses by area. With --mixup, each step draws one of the two.
+    #[arg(long, value_name = "ALPHA", help_heading = AUGMENTATION)]
+    pub cutmix: Option<f64>,
     /// Groups of training clips to use as val clips [default: none]
     ///
     /// For example g08,g09. The run does not train on the clips of these groups. The val clips choose
@@ -161,6 +180,13 @@ pub struct Given {
         help_heading = EVALUATION
     )]
     pub val_groups: Option<Vec<String>>,
+    /// Share of training clips to use as val clips [default: 0]
+    ///
+    /// From 0 to 0.9, for example 0.15. Holds out whole groups until about this share of each class
+    /// are val clips. A group is the one of the lists, or else the source in the names of UCF101,
+    /// HMDB51 and JHMDB. All streams and seeds hold out the same groups.
+    #[arg(long, value_name = "SHARE", help_heading = EVALUATION)]
+    pub val_share: Option<f64>,
     /// Samples per test clip [default: 19; tsn: 25]
     #[arg(long, value_name = "N", help_heading = EVALUATION)]
     pub test_samples: Option<usize>,
@@ -243,11 +269,7 @@ impl Given {
     /// Parses the text of a configuration file.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         let given: Self = toml::from_str(text)?;
-        let weights = |weights: String| match weights.as_str() {
-            "none" => weights,
-            _ => place::nearby(weights.into()).to_string_lossy().into_owned(),
-        };
-        Ok(Self { data: given.data.map(place::nearby), weights: given.weights.map(weights), ..given })
+        Ok(Self { data: given.data.map(place::nearby), weights: given.weights.map(weights::nearby), ..given })
     }
 
     /// Returns whether a setting is given. `option` is the name of its option, without dashes.
@@ -277,7 +299,8 @@ impl Given {
                 data.display()
             )));
         }
-        let settings: Settings = overlaid(&self.recipe.unwrap_or(Recipe::Seed).defaults(stream), &self)?;
+        let mut settings: Settings = overlaid(&self.recipe.unwrap_or(Recipe::Seed).defaults(stream), &self)?;
+        settings.view.stack = settings.view.stack.filter(|&stack| stack != stream.stack());
         if settings.arch.parse::<Depth>().is_err() {
             let arch = settings.arch;
             bail!(Usage(format!(
@@ -301,12 +324,9 @@ fn overlaid<Below: Serialize, T: DeserializeOwned>(below: &Below, above: &Given)
 
 fn missing_weights(arch: &str) -> String {
     format!(
-        "--weights is missing: name a file with ImageNet weights, or use `--weights none` for random weights
-Get the weights once, in one of these ways:
-  timm: download model.safetensors of a {arch}.*_in1k model from huggingface.co, then use
-    --weights model.safetensors
-  torchvision: run this command, then use --weights {arch}.pth
-    python3 -c \"import torch, torchvision as tv; \
-torch.save(tv.models.{arch}(weights='DEFAULT').state_dict(), '{arch}.pth')\""
+        "--weights is missing; use one of these values:
+  --weights imagenet   downloads the ImageNet weights of torchvision for {arch} once
+  --weights FILE       reads a file of torchvision or timm, such as model.safetensors of a {arch}.*_in1k model
+  --weights none       starts from random weights"
     )
 }

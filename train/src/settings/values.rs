@@ -1,7 +1,7 @@
 //! The complete settings of a run.
 
 use super::recipe::Recipe;
-use super::{place, seed};
+use super::{place, seed, weights};
 use crate::base::usage::Usage;
 use crate::compute::device::Precision;
 use crate::schedule::Schedule;
@@ -10,7 +10,7 @@ use crate::view::{INPUT_SIZES, View};
 use anyhow::{Result, bail};
 use candle_convnet::Depth;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// All settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,9 +27,12 @@ pub struct Settings {
     /// Groups of training clips to use as val clips, which choose the best epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub val_groups: Vec<String>,
+    /// Share of the training clips of each class to use as val clips, in whole groups; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub val_share: f64,
     /// Name of the network: resnet18 to resnet152.
     pub arch: String,
-    /// File of weights to start from, or `none`.
+    /// Weights to start from: `imagenet`, a file, or `none`.
     pub weights: String,
     /// Number of epochs.
     pub epochs: usize,
@@ -67,6 +70,12 @@ pub struct Settings {
     /// Strength of random changes of brightness, contrast and saturation in RGB training views.
     #[serde(default)]
     pub color_jitter: f64,
+    /// Parameter of mixup; 0 for no mixup.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mixup: f64,
+    /// Parameter of `CutMix`; 0 for no `CutMix`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cutmix: f64,
     /// Whether all batch norms except the first are frozen.
     #[serde(default)]
     pub partial_bn: bool,
@@ -103,6 +112,11 @@ fn one() -> f64 {
     1.0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 impl Settings {
     /// Checks every value.
     ///
@@ -128,12 +142,23 @@ impl Settings {
             let (warm_up, epochs) = (self.warm_up, self.epochs);
             bail!(Usage(format!("--warm-up {warm_up} is longer than --epochs {epochs}; use a shorter warm-up")));
         }
+        within("val-share", self.val_share, 0.0, 0.9)?;
+        if self.val_share > 0.0 && !self.val_groups.is_empty() {
+            bail!(Usage("--val-share and --val-groups exclude each other; remove one of them".into()));
+        }
         within("weight-decay", self.weight_decay, 0.0, 1.0)?;
         within("label-smoothing", self.label_smoothing, 0.0, 0.99)?;
         within("conv1-lr", self.conv1_lr, 0.0, 1e3)?;
         within("clip-grad", self.clip_grad, 0.0, 1e9)?;
         within("dropout", self.dropout, 0.0, 0.99)?;
         within("color-jitter", self.color_jitter, 0.0, 1.0)?;
+        within("mixup", self.mixup, 0.0, 100.0)?;
+        within("cutmix", self.cutmix, 0.0, 100.0)?;
+        if self.batch_size == 1 && (self.mixup > 0.0 || self.cutmix > 0.0) {
+            bail!(Usage(
+                "--mixup and --cutmix mix the clips of a batch, but --batch-size is 1; use 2 or more".into()
+            ));
+        }
         within("ema", self.ema, 0.0, 0.999_999)?;
         for &milestone in &self.milestones {
             within("milestones", milestone, 0.0, 1e6)?;
@@ -146,9 +171,9 @@ impl Settings {
             };
             bail!(Usage(fault.into()));
         }
-        if self.color_jitter > 0.0 && self.stream == Stream::Temporal {
+        if self.color_jitter > 0.0 && self.stream != Stream::Spatial {
             bail!(Usage(
-                "--color-jitter applies to the spatial stream only, because flow has no colours; remove it".into()
+                "--color-jitter applies to the spatial stream only, because the others see motion; remove it".into()
             ));
         }
         if self.partial_bn && self.precise_bn > 0 {
@@ -156,9 +181,9 @@ impl Settings {
                 "--partial-bn freezes the statistics that --precise-bn computes again; add --precise-bn 0".into()
             ));
         }
-        if self.partial_bn && self.weights == "none" {
+        if self.partial_bn && self.weights == weights::NONE {
             bail!(Usage(
-                "--partial-bn needs trained statistics, but --weights is none; name a file with --weights".into()
+                "--partial-bn needs trained statistics, but --weights is none; use --weights imagenet, or a file".into()
             ));
         }
         self.view.check(self.stream).map_err(|fault| Usage(format!("--{fault}")))?;
@@ -178,10 +203,8 @@ impl Settings {
 
     /// Returns the text of `config.toml`, with absolute paths.
     pub fn to_toml(&self) -> Result<String> {
-        let mut stored = Self { data: place::absolute(&self.data), ..self.clone() };
-        if self.weights != "none" {
-            stored.weights = place::absolute(Path::new(&self.weights)).to_string_lossy().into_owned();
-        }
+        let (data, weights) = (place::absolute(&self.data), weights::stored(&self.weights));
+        let stored = Self { data, weights, ..self.clone() };
         let head = format!(
             "# All settings of this run. To repeat it: ucftrain {} --config config.toml --run NEW_DIR\n",
             self.stream

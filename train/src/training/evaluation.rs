@@ -97,7 +97,7 @@ impl Evaluation<'_> {
     /// A sample cannot be read, or the device fails.
     pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let options = input::test_options(self.view).damage(input::damage(self.skip_damaged));
-        let samples = input::test_samples(self.data, self.clips, (self.stream, self.side), options)?;
+        let samples = input::test_samples(self.data, self.clips, (self.stream, self.view, self.side), options)?;
         let batch_size = self.batch_size.max(if self.compute.device.is_cpu() {
             (CPU_PIXELS / (self.side * self.side * self.view.test_views())).min(CPU_BATCH)
         } else {
@@ -169,7 +169,13 @@ impl Evaluation<'_> {
 
     fn pixels(&self) -> SamplePixels {
         let (stream, view) = (self.stream, self.view);
-        SamplePixels { stream, side: self.side, views: view.test_views(), range: view.range(stream) }
+        SamplePixels {
+            stream,
+            stack: view.stack(stream),
+            side: self.side,
+            views: view.test_views(),
+            range: view.range(stream),
+        }
     }
 
     /// Returns the labels of the clips; none if a clip has no label.

@@ -7,7 +7,7 @@ use clip_loader::Split;
 /// Returns the sizes of the training and of the passes that evaluate it, and the number of epochs.
 pub fn plan_lines(settings: &Settings, split: &Split) -> Vec<String> {
     let (train, side, batch) = (split.train.len(), settings.input_size, settings.batch_size);
-    let channels = settings.stream.channels();
+    let channels = settings.view.channels(settings.stream);
     let steps = |n: usize| n.div_ceil(batch);
     let pass = |name: &str, clips: usize, when: &str| {
         let samples = clips * settings.view.test_samples;

@@ -90,7 +90,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     } else {
         let options = input::test_options(view).shares_frames(!args.each_alone);
         let options = options.repeat(SAMPLES.div_ceil(clips.len() * view.test_samples));
-        input::test_samples(&data, &clips, (stream, side), options).cured(false)?
+        input::test_samples(&data, &clips, (stream, view, side), options).cured(false)?
     };
     let (mut samples, mut seconds) = (0, 0.);
     let mut work = Work::default();
@@ -127,7 +127,7 @@ pub fn run(args: &LoaderArgs) -> Result<()> {
     result(&format!(
         "{} samples/s of {} x {side} x {side} ({:.2} GB/s of pixels), {threads} threads, batches of {batch_size}",
         rate.round(),
-        stream.channels(),
+        view.channels(stream),
         rate * source.sample_bytes() as f64 / 1e9
     ))?;
     Ok(result(&format!(

@@ -80,12 +80,12 @@ pub fn run(args: &StepArgs) -> Result<()> {
     let stream = args.stream.stream();
     let (compute, threads) = args.compute.start()?;
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
-    let config = ResNetConfig::new(args.arch, stream.channels(), 101);
+    let config = ResNetConfig::new(args.arch, View::seed(stream).channels(stream), 101);
     let model = Model::random(&config, 0, &compute.device)?;
     let sgd = Sgd::new(model.trainable(), SgdConfig::new(1e-3))?;
     let images = if args.data == "synthetic" {
         let side = args.input_size as usize;
-        let shape = (batch_size, side, side, stream.channels());
+        let shape = (batch_size, side, side, View::seed(stream).channels(stream));
         Tensor::randn(0f32, 1., shape, &compute.device)?.to_dtype(compute.dtype)?
     } else {
         first_batch(args.data.as_ref(), stream, args.input_size as usize, batch_size, threads, &compute)?
@@ -263,7 +263,8 @@ fn first_batch(
     let view = View { segments: 1, ..View::seed(stream) };
     let samples = input::training_samples(&data, &clips, (stream, view, side), Choices::default()).cured(false)?;
     let plan = Plan { batch_size, first_sample: 0, threads };
-    let pixels = SamplePixels { stream, side, views: view.segments, range: view.range(stream) };
+    let pixels =
+        SamplePixels { stream, stack: view.stack(stream), side, views: view.segments, range: view.range(stream) };
     let mut batches = DeviceBatches::start(compute, samples, plan, pixels).cured(false)?;
     let input = batches.next(|batch| {
         let input = batch.inputs()?.swap_remove(0);

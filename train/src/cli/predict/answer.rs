@@ -9,6 +9,8 @@ pub(super) struct Answer {
     /// Name of the run or of the file.
     pub(super) name: String,
     pub(super) stream: Stream,
+    /// Number of images in a view.
+    pub(super) stack: usize,
     /// Mean of the samples' logits, `[classes]`.
     pub(super) logits: Vec<f32>,
     pub(super) samples: SampleScores,

@@ -14,7 +14,7 @@ use crate::cli::compute::ComputeArgs;
 use crate::cli::io::IoArgs;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
-use crate::input::{MIN_FLOW_FRAMES, Unusable, check_geometry, kind};
+use crate::input::{MIN_FLOW_FRAMES, Unusable, check_geometry};
 use crate::run::loaded_network::{LoadedNetwork, best_of};
 use crate::scores::clip_key;
 use crate::stream::Stream;
@@ -198,7 +198,7 @@ fn ask(
     let id = &clip.id;
     match Unusable::by_frames(&clip, network.stream) {
         Some(Unusable::NoFrames) => {
-            let kind = kind(network.stream);
+            let kind = network.stream.kind();
             bail!("clip {id} has no {kind} frames, which the network needs; restore lost shards, or name another clip");
         }
         Some(_) => {
@@ -238,7 +238,8 @@ fn ask(
             clips[0].id
         );
     }
-    Ok(Answer { name: name.to_owned(), stream: network.stream, logits, samples })
+    let (stream, stack) = (network.stream, network.view().stack(network.stream));
+    Ok(Answer { name: name.to_owned(), stream, stack, logits, samples })
 }
 
 /// Formats the most likely classes of all networks together, with the probabilities of each
@@ -278,9 +279,11 @@ fn of_samples(classes: &[String], answer: &Answer) -> String {
     };
     let rows: Vec<_> = samples(answer).map(row).collect();
     let (winner, of_winner) = (&classes[winner], format!("{} %", classes[winner]));
+    let stack = answer.stack;
     let (frame, sample) = match answer.stream {
-        Stream::Spatial => ("frame", "RGB frame"),
-        Stream::Temporal => ("from frame", "stack of 10 flow frames"),
+        Stream::Spatial => ("frame", "RGB frame".to_owned()),
+        Stream::Temporal => ("from frame", format!("stack of {stack} flow frames")),
+        Stream::Difference => ("from frame", format!("stack of {stack} differences of RGB frames")),
     };
     format!(
         "{}, each {sample}: the most likely class with its probability in %, and the probability of {winner}\n\n",
