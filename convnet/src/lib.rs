@@ -18,11 +18,13 @@
 //! ```
 //!
 //! * **Operations** are functions on tensors with gradients: [`conv2d`], [`max_pool2d`],
-//!   [`global_avg_pool`], [`relu`], [`add_relu`], [`linear`], [`cross_entropy`]. They work with
-//!   `Tensor::backward`, like candle's own operations.
+//!   [`global_avg_pool`], [`relu`], [`add_relu`], [`linear`], [`cross_entropy`],
+//!   [`stochastic_depth`], [`temporal_shift`]. They work with `Tensor::backward`, like candle's own
+//!   operations.
 //! * **Layers** hold the parameters of an operation: [`Conv2d`], [`BatchNorm2d`], [`Linear`]. They
 //!   take them from a `VarBuilder`.
-//! * [`ResNet`] is a whole network. [`Model`] adds parameter names, initial values, and loading and
+//! * [`ResNet`] is a whole network. [`TrainPass`] adds dropout and stochastic depth to a training
+//!   pass, [`ResNet::shift_frames`] a temporal shift for clips of frames. [`Model`] adds parameter names, initial values, and loading and
 //!   saving of weights.
 //! * [`Sgd`] updates named variables. It works with any `Var`, not only with those of a [`Model`].
 //! * **Weights** come from [`Model::from_pretrained`] in one step. [`read_weights`],
@@ -120,7 +122,7 @@ use cuda_delayload as _;
 
 pub use geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig, Normalisation, PixelLayout};
 pub use heap::keep_freed_memory;
-pub use network::{Depth, Model, ParseDepthError, ResNet, ResNetConfig};
+pub use network::{Depth, Model, ParseDepthError, ResNet, ResNetConfig, TrainPass};
 pub use ops::batch_norm::BatchNorm2d;
 pub use ops::conv::{Conv2d, conv2d};
 pub use ops::linear::{Linear, linear};
@@ -128,5 +130,7 @@ pub use ops::loss::cross_entropy;
 pub use ops::pixels::normalise;
 pub use ops::pool::{global_avg_pool, max_pool2d};
 pub use ops::relu::{add_relu, relu};
+pub use ops::shift::temporal_shift;
+pub use ops::stochastic_depth::stochastic_depth;
 pub use optim::{Decay, Sgd, SgdConfig, SgdError};
 pub use weights::{Origin, Problem, WeightsError, check_values, find_weights, read_weights, torchvision_names};

@@ -10,6 +10,7 @@ pub(crate) mod norm;
 pub(crate) mod parallel;
 pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod shift;
 pub(crate) mod simd;
 pub(crate) mod statistics;
 pub(crate) mod unwritten;

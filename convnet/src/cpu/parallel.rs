@@ -73,6 +73,44 @@ pub(crate) fn map3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) ->
     unsafe { out.into_written() }
 }
 
+/// Returns `f(a[i], factor of the image of i)` for all i, in parallel. The images are parts of `a` of
+/// the same length, one per factor.
+pub(crate) fn images1(a: &[f32], factors: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+    let len = image_len(a, factors);
+    let mut out = Unwritten::new(a.len());
+    out.slots().par_chunks_mut(len).zip(a.par_chunks(len)).zip(factors).for_each(|((out, a), &factor)| {
+        for (out, &a) in out.iter_mut().zip(a) {
+            out.write(f(a, factor));
+        }
+    });
+    // SAFETY: there are as many factors as images, and the parts of `out` and `a` have the same
+    // lengths, so each slot is written.
+    unsafe { out.into_written() }
+}
+
+/// Returns `f(a[i], b[i], factor of the image of i)` for all i, in parallel, like [`images1`].
+pub(crate) fn images2(a: &[f32], b: &[f32], factors: &[f32], f: impl Fn(f32, f32, f32) -> f32 + Sync) -> Vec<f32> {
+    assert_eq!(a.len(), b.len(), "operands differ in length");
+    let len = image_len(a, factors);
+    let mut out = Unwritten::new(a.len());
+    let parts = out.slots().par_chunks_mut(len).zip(a.par_chunks(len)).zip(b.par_chunks(len)).zip(factors);
+    parts.for_each(|(((out, a), b), &factor)| {
+        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            out.write(f(a, b, factor));
+        }
+    });
+    // SAFETY: there are as many factors as images, and the parts of all slices have the same
+    // lengths, so each slot is written.
+    unsafe { out.into_written() }
+}
+
+/// Returns the length of an image: at least 1, and exact if there are values.
+fn image_len(a: &[f32], factors: &[f32]) -> usize {
+    let len = (a.len() / factors.len().max(1)).max(1);
+    assert!(a.is_empty() || a.len() == len * factors.len(), "{} values do not fit {} images", a.len(), factors.len());
+    len
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

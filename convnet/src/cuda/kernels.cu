@@ -296,6 +296,41 @@ __device__ void relu_grad(const T* y, const T* grad, const T* more, T* out, int6
     }
 }
 
+// y = factor * x, where each image of `image` packs has a factor. With a shortcut: y = max(factor * x + shortcut, 0).
+template <typename T, int V>
+__device__ void scale_images(const T* x, const T* shortcut, const float* factors, T* y, int64_t packs, int64_t image) {
+    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < packs; i += (int64_t)gridDim.x * blockDim.x) {
+        float factor = factors[i / image];
+        float v[V];
+        load<T, V>(x + i * V, v);
+#pragma unroll
+        for (int k = 0; k < V; k++) v[k] *= factor;
+        if (shortcut) {
+            float s[V];
+            load<T, V>(shortcut + i * V, s);
+#pragma unroll
+            for (int k = 0; k < V; k++) v[k] = rectify(v[k] + s[k]);
+        }
+        store<T, V>(y + i * V, v);
+    }
+}
+
+// Images are [pixels, groups] packs, and `frames` images are a clip. The first `fold` groups come
+// from the image that is `step` later, the next `fold` groups from the one that is `step` earlier.
+// Outside the clip, images are 0.
+template <typename T, int V>
+__device__ void temporal_shift(const T* x, T* y, int64_t packs, int frames, int pixels, int groups, int fold, int step) {
+    int64_t image = (int64_t)pixels * groups;
+    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < packs; i += (int64_t)gridDim.x * blockDim.x) {
+        int group = i % groups;
+        int move = group < fold ? step : group < 2 * fold ? -step : 0;
+        int frame = i / image % frames + move;
+        float v[V] = {};
+        if (frame >= 0 && frame < frames) load<T, V>(x + (i + move * image) * V, v);
+        store<T, V>(y + i * V, v);
+    }
+}
+
 // ---- pooling ---------------------------------------------------------------------------------------------------------
 
 template <typename T, int V>
@@ -609,6 +644,14 @@ __device__ void normalise(const uint8_t* x, T* out, const float* mean, const flo
     }                                                                                                                    \
     extern "C" __global__ void relu_grad_##NAME##_v##V(const T* y, const T* grad, const T* more, T* out, int64_t packs) { \
         relu_grad<T, V>(y, grad, more, out, packs);                                                                      \
+    }                                                                                                                    \
+    extern "C" __global__ void scale_images_##NAME##_v##V(const T* x, const T* shortcut, const float* factors, T* y,     \
+                                                          int64_t packs, int64_t image) {                                \
+        scale_images<T, V>(x, shortcut, factors, y, packs, image);                                                       \
+    }                                                                                                                    \
+    extern "C" __global__ void temporal_shift_##NAME##_v##V(const T* x, T* y, int64_t packs, int frames, int pixels,     \
+                                                            int groups, int fold, int step) {                            \
+        temporal_shift<T, V>(x, y, packs, frames, pixels, groups, fold, step);                                           \
     }                                                                                                                    \
     extern "C" __global__ void max_pool_##NAME##_v##V(const T* x, T* y, uint8_t* argmax, int n, int h, int w, int c,     \
                                                       int out_h, int out_w, int kernel, int stride, int padding) {       \

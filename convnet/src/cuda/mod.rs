@@ -47,7 +47,7 @@ pub(crate) use device::tensor;
 pub use device::{Capability, Cost, CudaConfig, GpuInfo, gpus, open};
 pub(crate) use ops::sgd::{Moved, Rates, Rule, step};
 pub(crate) use ops::space_to_depth::SpaceToDepth;
-pub(crate) use ops::{conv, elementwise, loss, norm, pixels, pool};
+pub(crate) use ops::{conv, elementwise, loss, norm, pixels, pool, shift};
 pub use profile::{Peaks, Profile, Spent, peaks, profile};
 pub use recording::{Recording, record, rehearse};
 pub use transfer::{Download, Downloads, Pinned, Upload, Uploads};

@@ -5,6 +5,7 @@ mod conv;
 mod norm;
 mod pixels;
 mod pool;
+mod shift;
 
 pub use conv::Conv2dConfig;
 pub(crate) use conv::{Geometry, Images};
@@ -12,3 +13,4 @@ pub use norm::BatchNormConfig;
 pub(crate) use pixels::images;
 pub use pixels::{Normalisation, PixelLayout};
 pub use pool::MaxPool2dConfig;
+pub(crate) use shift::{TemporalShift, check_clips};

@@ -1,6 +1,7 @@
 //! The layers of a residual network: forward and backward pass.
 
 use super::config::ResNetConfig;
+use super::pass::TrainPass;
 use super::tape::Gradients;
 use crate::geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig};
 use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy};
@@ -8,6 +9,8 @@ use crate::ops::conv::{self, Conv2d, FixedNorm, Kept};
 use crate::ops::linear::{self, Linear, linear};
 use crate::ops::pool::{Argmax, global_avg_pool_forward, global_avg_pool_grad, max_pool2d_forward, max_pool2d_grad};
 use crate::ops::relu::relu_grad;
+use crate::ops::shift::{temporal_shift_forward, temporal_shift_grad};
+use crate::ops::stochastic_depth::{scale_add_relu, scale_images};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -21,6 +24,14 @@ pub(super) enum TrainNorms {
     /// The running statistics. They stay constant, and so do the weights and biases of the batch
     /// norms.
     Frozen,
+}
+
+/// Settings of a network that are not part of its layers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    pub(super) norms: TrainNorms,
+    /// Frames per clip, between which the branches of the blocks shift channels.
+    pub(super) shift: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -66,6 +77,11 @@ impl Layers {
         self.fc.parameters().0.dims()[1]
     }
 
+    /// Returns the number of residual blocks.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
     pub(super) fn parameters(&self) -> Vec<&Tensor> {
         let mut parameters = self.stem.parameters().to_vec();
         for block in &self.blocks {
@@ -79,33 +95,33 @@ impl Layers {
 
     /// Maps images [N, H, W, C] to logits [N, classes], outside candle's graph.
     ///
-    /// The first batch norm uses the statistics of the batch; `norms` chooses those of the others.
-    /// The features are multiplied by `dropout` [N, features].
-    pub(super) fn forward(&self, x: &Tensor, norms: TrainNorms, dropout: Option<&Tensor>) -> Result<(Tensor, Trace)> {
+    /// The first batch norm uses the statistics of the batch; `mode` chooses those of the others.
+    pub(super) fn forward(&self, x: &Tensor, mode: Mode, pass: &TrainPass) -> Result<(Tensor, Trace)> {
         let (y, stem) = self.stem.forward(&x.contiguous()?, None, TrainNorms::Batch)?;
         let (mut x, argmax) = max_pool2d_forward(&y, MAX_POOL)?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            let (y, trace) = block.forward(&x, norms)?;
+        for (at, block) in self.blocks.iter().enumerate() {
+            let factors = pass.stochastic_depth.as_ref().map(|factors| factors.get(at)).transpose()?;
+            let (y, trace) = block.forward(&x, mode, factors)?;
             x = y;
             blocks.push(trace);
         }
         let mut features = global_avg_pool_forward(&x)?;
-        if let Some(dropout) = dropout {
+        if let Some(dropout) = &pass.dropout {
             features = (features * dropout)?;
         }
         let logits = self.classify(&features)?;
-        Ok((logits, Trace { stem, argmax, blocks, last: x, features, dropout: dropout.cloned() }))
+        Ok((logits, Trace { stem, argmax, blocks, last: x, features, dropout: pass.dropout.clone() }))
     }
 
     /// Maps images [N, H, W, C] to logits [N, classes], outside candle's graph and without a
     /// backward pass.
-    pub(super) fn evaluate(&self, x: &Tensor, by: NormBy) -> Result<Tensor> {
+    pub(super) fn evaluate(&self, x: &Tensor, shift: Option<usize>, by: NormBy) -> Result<Tensor> {
         let y = self.stem.evaluate(&x.contiguous()?, None, by)?;
         let (mut x, _) = max_pool2d_forward(&y, MAX_POOL)?;
         drop(y);
         for block in &self.blocks {
-            x = block.evaluate(&x, by)?;
+            x = block.evaluate(&x, shift, by)?;
         }
         self.classify(&global_avg_pool_forward(&x)?)
     }
@@ -150,7 +166,8 @@ impl Layers {
     }
 }
 
-/// A residual block: `relu(branch(x) + shortcut(x))`.
+/// A residual block: `relu(branch(x) + shortcut(x))`. Options shift the input of the branch in time,
+/// and multiply its output by a factor per image.
 #[derive(Debug)]
 struct Block {
     branch: Vec<ConvNorm>,
@@ -163,6 +180,10 @@ struct BlockTrace {
     y: Tensor,
     branch: Vec<ConvNormTrace>,
     shortcut: Option<ConvNormTrace>,
+    /// Frames per clip of the shift.
+    shift: Option<usize>,
+    /// The factors of the branch, [N].
+    factors: Option<Tensor>,
 }
 
 impl Block {
@@ -192,7 +213,8 @@ impl Block {
         Ok(Self { branch, shortcut, outputs })
     }
 
-    fn forward(&self, x: &Tensor, norms: TrainNorms) -> Result<(Tensor, BlockTrace)> {
+    fn forward(&self, x: &Tensor, mode: Mode, factors: Option<Tensor>) -> Result<(Tensor, BlockTrace)> {
+        let Mode { norms, shift } = mode;
         let (residual, shortcut) = match &self.shortcut {
             Some(shortcut) => {
                 let (y, trace) = shortcut.forward(x, None, norms)?;
@@ -202,19 +224,23 @@ impl Block {
         };
         let last = self.branch.len() - 1;
         let mut branch = Vec::with_capacity(self.branch.len());
-        let mut y = x.clone();
+        let mut y = shifted(x, shift)?;
         for (i, layer) in self.branch.iter().enumerate() {
-            let (next, trace) = layer.forward(&y, (i == last).then_some(&residual), norms)?;
+            // Without factors, the last batch norm adds the residual in its own pass.
+            let (next, trace) = layer.forward(&y, (i == last && factors.is_none()).then_some(&residual), norms)?;
             y = next;
             branch.push(trace);
         }
-        Ok((y.clone(), BlockTrace { y, branch, shortcut }))
+        if let Some(factors) = &factors {
+            y = scale_add_relu(&y, &residual, factors)?;
+        }
+        Ok((y.clone(), BlockTrace { y, branch, shortcut, shift, factors }))
     }
 
-    fn evaluate(&self, x: &Tensor, by: NormBy) -> Result<Tensor> {
+    fn evaluate(&self, x: &Tensor, shift: Option<usize>, by: NormBy) -> Result<Tensor> {
         let residual = self.shortcut.as_ref().map(|shortcut| shortcut.evaluate(x, None, by)).transpose()?;
         let last = self.branch.len() - 1;
-        let mut y = x.clone();
+        let mut y = shifted(x, shift)?;
         for (i, layer) in self.branch.iter().enumerate() {
             y = layer.evaluate(&y, (i == last).then_some(residual.as_ref().unwrap_or(x)), by)?;
         }
@@ -225,22 +251,33 @@ impl Block {
     ///
     /// Each gradient can be a sum of two parts. The ReLU of the previous block adds them.
     fn backward(&self, trace: BlockTrace, grad: &Parts, gradients: &mut Gradients) -> Result<Parts> {
-        let BlockTrace { y, mut branch, shortcut } = trace;
+        let BlockTrace { y, mut branch, shortcut, shift, factors } = trace;
         // The last ReLU follows the sum. Its gradient goes to both the branch and the shortcut.
         let mut residual = relu_grad(&y, &grad.0, grad.1.as_ref())?;
         drop(y);
-        let mut grad = residual.clone();
+        let mut grad = match &factors {
+            Some(factors) => scale_images(&residual, factors)?,
+            None => residual.clone(),
+        };
         for layer in self.branch.iter().rev() {
             let Some(trace) = branch.pop() else {
                 candle_core::bail!("network: the activations of a layer are missing")
             };
             grad = wanted(layer.backward(&trace, &grad, true, gradients)?)?;
         }
+        if let Some(frames) = shift {
+            grad = temporal_shift_grad(&grad, frames)?;
+        }
         if let (Some(layer), Some(trace)) = (&self.shortcut, &shortcut) {
             residual = wanted(layer.backward(trace, &residual, true, gradients)?)?;
         }
         Ok((grad, Some(residual)))
     }
+}
+
+/// Returns the input of a block's branch for the block's input `x`.
+fn shifted(x: &Tensor, shift: Option<usize>) -> Result<Tensor> {
+    shift.map_or_else(|| Ok(x.clone()), |frames| temporal_shift_forward(x, frames))
 }
 
 /// A gradient, or two parts whose sum it is.

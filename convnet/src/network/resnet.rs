@@ -5,8 +5,10 @@
 //! v1.5").
 
 use super::config::ResNetConfig;
-use super::layers::{Layers, TrainNorms};
+use super::layers::{Layers, Mode, TrainNorms};
+use super::pass::TrainPass;
 use super::tape;
+use crate::geometry::check_clips;
 use crate::ops::batch_norm::NormBy;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -34,7 +36,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct ResNet {
     layers: Arc<Layers>,
-    norms: TrainNorms,
+    mode: Mode,
 }
 
 impl ResNet {
@@ -45,7 +47,8 @@ impl ResNet {
     /// Returns the error of `vb` if a parameter is missing or has another shape.
     #[expect(clippy::needless_pass_by_value, reason = "as candle's own modules take it")]
     pub fn new(config: &ResNetConfig, vb: VarBuilder<'_>) -> Result<Self> {
-        Ok(Self { layers: Arc::new(Layers::new(config, &vb)?), norms: TrainNorms::Batch })
+        let mode = Mode { norms: TrainNorms::Batch, shift: None };
+        Ok(Self { layers: Arc::new(Layers::new(config, &vb)?), mode })
     }
 
     /// Freezes all batch norms except for the first one ("partial BN": Wang et al. 2016, "Temporal
@@ -54,7 +57,41 @@ impl ResNet {
     /// From now on, training passes normalise with the running statistics in these layers and do
     /// not change them. Their weights and biases get no gradients, as in the authors' code.
     pub fn freeze_norms(&mut self) {
-        self.norms = TrainNorms::Frozen;
+        self.mode.norms = TrainNorms::Frozen;
+    }
+
+    /// Adds a temporal shift to each residual block (TSM: Lin et al. 2019, "Temporal Shift Module for
+    /// Efficient Video Understanding").
+    ///
+    /// From now on, the images of a batch are clips of `frames` consecutive images, so N must be a
+    /// multiple of `frames`. In each block, [`temporal_shift`](crate::temporal_shift) changes the
+    /// input of the first convolution, but not that of the shortcut ("residual shift"). It works in
+    /// training, in evaluation and in [`ResNet::take_statistics`]. The logits are still those of
+    /// single images; the authors use their mean over a clip.
+    ///
+    /// The network has the same parameters with and without the shift. For ResNet-101 and
+    /// ResNet-152, the authors' code shifts in every second block only.
+    ///
+    /// ```
+    /// # use candle_convnet::{Depth, Model, ResNetConfig};
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut net = Model::random(&ResNetConfig::new(Depth::R18, 3, 10), 42, &Device::Cpu)?.net;
+    /// net.shift_frames(8);
+    /// // Two clips of eight frames.
+    /// let images = Tensor::zeros((2 * 8, 32, 32, 3), DType::F32, &Device::Cpu)?;
+    /// let logits = net.forward_t(&images, true)?.reshape((2, 8, 10))?.mean(1)?;
+    /// assert_eq!(logits.dims(), [2, 10]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shift_frames(&mut self, frames: usize) {
+        self.mode.shift = Some(frames);
+    }
+
+    /// Returns the number of residual blocks: 8 in ResNet-18, 16 in ResNet-50.
+    pub fn blocks(&self) -> usize {
+        self.layers.blocks()
     }
 
     /// Returns the number of features that the last layer receives: 512 or 2048.
@@ -75,46 +112,38 @@ impl ResNet {
     /// nodes to zeros, which costs as much memory traffic as the layers themselves.
     ///
     /// # Errors
-    /// Returns an error if the shape or the type of `x` does not fit, or if an operation fails on
-    /// the device. Differentiating the result a second time is an error, too.
+    /// Returns an error if the shape or the type of `x` does not fit, if N is not a multiple of the
+    /// frames of a [shift](ResNet::shift_frames), or if an operation fails on the device.
+    /// Differentiating the result a second time is an error, too.
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         if !train {
-            return self.layers.evaluate(&x.detach(), NormBy::Running);
+            self.check_images(x)?;
+            return self.layers.evaluate(&x.detach(), self.mode.shift, NormBy::Running);
         }
-        self.forward_train(x, None)
+        self.forward_train(x, &TrainPass::new())
     }
 
-    /// Computes the logits in training, like [`ResNet::forward_t`], with dropout (Srivastava et al.
-    /// 2014) before the last layer.
-    ///
-    /// The features are multiplied by `mask` `[N, features]`, f32. To drop features with
-    /// probability p, fill the mask with 0 (dropped) and 1 / (1 - p) (kept).
-    ///
-    /// ```
-    /// # use candle_convnet::{Depth, Model, ResNetConfig};
-    /// # use candle_core::{DType, Device, Tensor};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let net = Model::random(&ResNetConfig::new(Depth::R18, 3, 10), 42, &Device::Cpu)?.net;
-    /// let images = Tensor::zeros((2, 32, 32, 3), DType::F32, &Device::Cpu)?;
-    /// // Half of the features are dropped; the others are doubled.
-    /// let kept = Tensor::rand(0f32, 1., (2, net.features()), &Device::Cpu)?.ge(0.5)?;
-    /// let logits = net.forward_dropout(&images, &(kept.to_dtype(DType::F32)? * 2.)?)?;
-    /// assert_eq!(logits.dims(), [2, 10]);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Computes the logits in training, like [`ResNet::forward_t`] with `train`, with the options of
+    /// `pass`: dropout and stochastic depth. [`TrainPass`] has an example.
     ///
     /// # Errors
-    /// Returns the errors of [`ResNet::forward_t`], and an error if `mask` has another shape.
-    pub fn forward_dropout(&self, x: &Tensor, mask: &Tensor) -> Result<Tensor> {
-        self.forward_train(x, Some(mask))
-    }
-
-    fn forward_train(&self, x: &Tensor, dropout: Option<&Tensor>) -> Result<Tensor> {
-        let (logits, trace) = self.layers.forward(&x.detach(), self.norms, dropout)?;
+    /// Returns the errors of [`ResNet::forward_t`], and an error if the factors of `pass` have another
+    /// shape or type.
+    pub fn forward_train(&self, x: &Tensor, pass: &TrainPass) -> Result<Tensor> {
+        pass.check(self.check_images(x)?, self.features(), self.blocks())?;
+        let (logits, trace) = self.layers.forward(&x.detach(), self.mode, pass)?;
         let layers = self.layers.clone();
         let back = move |grad: &Tensor, wants_input: bool| layers.backward(trace, grad, wants_input);
         tape::record(&logits, x, &self.layers.parameters(), back)
+    }
+
+    /// Checks that the images `x` are whole clips, and returns their number.
+    fn check_images(&self, x: &Tensor) -> Result<usize> {
+        let (n, _, _, _) = x.dims4()?;
+        if let Some(frames) = self.mode.shift {
+            check_clips(n, frames)?;
+        }
+        Ok(n)
     }
 
     /// Moves the running statistics towards those of the batch `x`:
@@ -146,7 +175,8 @@ impl ResNet {
         if !(0.0..=1.0).contains(&share) {
             candle_core::bail!("take_statistics: share is {share}, but must be between 0 and 1");
         }
-        self.layers.evaluate(&x.detach(), NormBy::Batch { share })?;
+        self.check_images(x)?;
+        self.layers.evaluate(&x.detach(), self.mode.shift, NormBy::Batch { share })?;
         Ok(())
     }
 }

@@ -8,3 +8,5 @@ pub(crate) mod loss;
 pub(crate) mod pixels;
 pub(crate) mod pool;
 pub(crate) mod relu;
+pub(crate) mod shift;
+pub(crate) mod stochastic_depth;

@@ -9,7 +9,7 @@
 //! norms. Its error is a root mean square, which a few jumps hardly change.
 
 use crate::values::{Goldens, assert_close, flat, scaled};
-use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
+use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, TrainPass, cross_entropy};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 
@@ -222,7 +222,7 @@ fn dropout_multiplies_the_features_and_their_gradients() {
     // Each pass has a new network, because a training pass updates the running statistics.
     let pass = |mask: &Tensor| {
         let model = known(Depth::R18, 3);
-        let logits = model.net.forward_dropout(&x, mask).unwrap();
+        let logits = model.net.forward_train(&x, &TrainPass::new().with_dropout(mask)).unwrap();
         let grads = logits.sum_all().unwrap().backward().unwrap();
         let grads: Vec<f64> = model
             .trainable()

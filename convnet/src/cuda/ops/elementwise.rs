@@ -1,8 +1,8 @@
-//! ReLU, with and without a sum, element by element.
+//! ReLU, with and without a sum, and factors per image, element by element.
 
 use crate::cuda::device::{Arg, Gpu, Operand, float_type, fresh, suffix, vector};
 use candle_core::cuda::CudaStorage;
-use candle_core::{Result, bail};
+use candle_core::{DType, Result, bail};
 
 /// Computes `max(x, 0)`.
 pub(crate) fn relu(x: Operand) -> Result<CudaStorage> {
@@ -17,6 +17,26 @@ pub(crate) fn add_relu(a: Operand, b: Operand) -> Result<CudaStorage> {
 /// Returns `grad`, plus `more` if there is one, where `y` is above 0 or NaN, and 0 elsewhere.
 pub(crate) fn relu_grad(y: Operand, grad: Operand, more: Option<Operand>) -> Result<CudaStorage> {
     run("relu_grad", y, &[Some(grad), more])
+}
+
+/// Multiplies each image of `x` [N, H, W, C] by its factor in `factors` [N], f32. With a shortcut,
+/// adds it and applies ReLU.
+pub(crate) fn scale_images(x: Operand, shortcut: Option<Operand>, factors: Operand) -> Result<CudaStorage> {
+    let name = "stochastic-depth";
+    let (n, h, w, c) = x.1.shape().dims4()?;
+    let (dtype, image) = (float_type(x.0, name)?, h * w * c);
+    let v = vector(dtype, image);
+    let out = fresh(&x.0.device, dtype, n * image)?;
+    let args = [
+        Arg::tensor(x, dtype, name)?,
+        shortcut.map_or(Ok(Arg::NONE), |shortcut| Arg::tensor(shortcut, dtype, name))?,
+        Arg::tensor(factors, DType::F32, name)?,
+        Arg::fresh(&out),
+        Arg::Long(n * image / v),
+        Arg::Long(image / v),
+    ];
+    Gpu::of(&x.0.device)?.launch_over(&format!("scale_images_{}_v{v}", suffix(dtype)), n * image / v, &args)?;
+    Ok(out)
 }
 
 fn run(kernel: &str, a: Operand, others: &[Option<Operand>]) -> Result<CudaStorage> {

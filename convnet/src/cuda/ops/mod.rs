@@ -7,4 +7,5 @@ pub(crate) mod norm;
 pub(crate) mod pixels;
 pub(crate) mod pool;
 pub(crate) mod sgd;
+pub(crate) mod shift;
 pub(crate) mod space_to_depth;

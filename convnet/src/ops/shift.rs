@@ -1,0 +1,72 @@
+//! Temporal shift: moves channels between the frames of a clip.
+
+use crate::cpu::{dense, shift};
+use crate::geometry::TemporalShift;
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+
+/// Shifts channels of the images `x` `[N, H, W, C]` between neighbouring frames (TSM: Lin et al.
+/// 2019, "Temporal Shift Module for Efficient Video Understanding"). `x` is f32, on a GPU also bf16.
+///
+/// The images of a clip are `frames` consecutive ones. In each image, the first C/8 channels come
+/// from the next frame, the second C/8 from the previous frame, and the others stay. Outside the
+/// clip, frames are 0. C/8 is rounded down. This is the shift of the authors'
+/// [code](https://github.com/mit-han-lab/temporal-shift-module) with `shift_div` 8.
+///
+/// ```
+/// # use candle_convnet::temporal_shift;
+/// # use candle_core::{Device, Tensor};
+/// # fn main() -> candle_core::Result<()> {
+/// // A clip of three frames with one pixel and eight channels.
+/// let frame = |value: f32| Tensor::full(value, (1, 1, 1, 8), &Device::Cpu);
+/// let clip = Tensor::cat(&[frame(1.)?, frame(2.)?, frame(3.)?], 0)?;
+/// let shifted = temporal_shift(&clip, 3)?.reshape((3, 8))?.narrow(1, 0, 3)?;
+/// assert_eq!(shifted.to_vec2::<f32>()?, [[2., 0., 1.], [3., 1., 2.], [0., 2., 3.]]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Returns an error if `frames` is 0, if N is not a multiple of `frames`, or if `x` has another
+/// type.
+pub fn temporal_shift(x: &Tensor, frames: usize) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Shift { frames, reverse: false })
+}
+
+/// Runs [`temporal_shift`] outside the autograd graph.
+pub(crate) fn temporal_shift_forward(x: &Tensor, frames: usize) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Shift { frames, reverse: false })
+}
+
+/// Returns the gradient of the input of [`temporal_shift`] from that of the result.
+pub(crate) fn temporal_shift_grad(grad: &Tensor, frames: usize) -> Result<Tensor> {
+    grad.apply_op1_no_bwd(&Shift { frames, reverse: true })
+}
+
+struct Shift {
+    frames: usize,
+    reverse: bool,
+}
+
+impl CustomOp1 for Shift {
+    fn name(&self) -> &'static str {
+        if self.reverse { "temporal-shift-gradient" } else { "temporal-shift" }
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let sizes = TemporalShift::new(layout.shape(), self.frames, self.reverse)?;
+        let out = shift::temporal_shift(dense::slice(x, layout, self.name())?, &sizes);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let sizes = TemporalShift::new(layout.shape(), self.frames, self.reverse)?;
+        Ok((crate::cuda::shift::temporal_shift((x, layout), &sizes)?, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(temporal_shift_grad(&grad.contiguous()?, self.frames)?))
+    }
+}
