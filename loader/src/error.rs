@@ -32,6 +32,25 @@ pub enum Error {
     /// All training clips belong to the groups to hold out.
     #[error("all training clips belong to the groups to hold out; hold out fewer groups")]
     NothingToTrain,
+    /// A training clip has no group, so it may show the same people as a val clip.
+    #[error("{clips} of {all} training clips have no group, for example {clip}; pack the dataset with groups")]
+    WithoutGroup {
+        /// Id of the first training clip without a group.
+        clip: String,
+        /// Number of training clips without a group.
+        clips: usize,
+        /// Number of training clips.
+        all: usize,
+    },
+    /// No group of training clips can be held out.
+    #[error(
+        "no group can be held out for a share of {share}: each class has one group, or its groups are too large; use \
+         a larger share"
+    )]
+    NothingHeldOut {
+        /// Share of the training clips that should be held out.
+        share: f64,
+    },
     /// The records of a stream are arrays.
     #[error(
         "{}: the records of stream {stream} are {form}, but a loader needs images; use another stream",
@@ -149,6 +168,12 @@ impl Error {
     }
 }
 
+/// Number of groups that a message names. Further ones are only counted.
+const NAMED: usize = 30;
+
 fn groups(known: &[String]) -> String {
-    if known.is_empty() { "no clip has a group".into() } else { format!("the groups are {}", known.join(", ")) }
+    let more = known.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = known.get(..NAMED).unwrap_or(known).join(", ");
+    if known.is_empty() { "no clip has a group".into() } else { format!("the groups are {named}{more}") }
 }

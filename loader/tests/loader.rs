@@ -215,6 +215,55 @@ fn groups_move_whole_from_train_to_val() {
 }
 
 #[test]
+fn all_streams_hold_out_the_same_share_of_groups() {
+    let folder = synthetic_dataset();
+    let data = open(folder.path());
+    // Clips 0 and 1 have 11 and 14 flow frames. A view that clip 0 is too short for counts it all the same.
+    let views = [View::frame("rgb"), View::stack("flow", 10), View::stack("flow", 13)];
+    let held_out = |view: &View, share: f64| {
+        let mut split = Split::of(&data, "1", view).unwrap();
+        let lacking = split.hold_out_share(&data, share).unwrap();
+        let numbers = |clips: &[SplitClip]| clips.iter().map(|clip| clip.clip).collect::<Vec<_>>();
+        (numbers(&split.train), numbers(&split.val), lacking)
+    };
+    // An independent implementation visits g03, g01 and g02, in this order. For a third, g03 alone is
+    // nearest, although Right has no clip in it.
+    assert_eq!(held_out(&views[0], 0.34), (vec![0, 1, 2, 3], vec![4], vec![1]));
+    assert_eq!(held_out(&views[0], 0.5), (vec![2, 3], vec![0, 1, 4], vec![]));
+    assert_eq!(held_out(&views[1], 0.5), (vec![2, 3], vec![0, 1, 4], vec![]));
+    assert_eq!(held_out(&views[2], 0.5), (vec![2, 3], vec![1, 4], vec![]));
+    // Right keeps its last group.
+    assert_eq!(held_out(&views[0], 0.9), (vec![2, 3], vec![0, 1, 4], vec![]));
+    assert_eq!(held_out(&views[0], 0.0), (vec![0, 1, 2, 3, 4], vec![], vec![]));
+
+    let mut split = Split::of(&data, "1", &views[0]).unwrap();
+    let mut fault = |share| split.hold_out_share(&data, share).unwrap_err().to_string();
+    assert_eq!(fault(1.0), "share 1 is not at least 0 and less than 1");
+    assert_eq!(fault(f64::NAN), "share NaN is not at least 0 and less than 1");
+    let nothing = fault(0.1);
+    assert!(nothing.starts_with("no group can be held out for a share of 0.1: "), "{nothing}");
+    assert_eq!((split.train.len(), split.val.len()), (5, 0));
+
+    // The only usable training clip, clip 4, is of g03.
+    let mut long = Split::of(&data, "1", &View::stack("flow", 21)).unwrap();
+    assert!(matches!(long.hold_out_share(&data, 0.18), Err(Error::NothingToTrain)));
+    assert_eq!((long.train.len(), long.val.len()), (1, 0));
+}
+
+#[test]
+fn groups_of_the_manifest_win_over_those_in_the_names() {
+    let folder = synthetic_dataset();
+    let mut manifest = Manifest::read(folder.path()).unwrap();
+    let groups = ["x", "x", "y", "y", "y"].into_iter().zip(&manifest.clips);
+    manifest.groups = groups.map(|(group, clip)| (clip.id.clone(), group.to_owned())).collect();
+    manifest.write(folder.path()).unwrap();
+    let data = open(folder.path());
+    let mut split = Split::of(&data, "1", &View::frame("rgb")).unwrap();
+    assert_eq!(split.hold_out_share(&data, 0.4).unwrap(), Vec::<u32>::new());
+    assert_eq!(split.val.iter().map(|clip| clip.clip).collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
 fn a_split_lists_train_val_and_test_and_other_subsets_are_listed_by_name() {
     let folder = synthetic_dataset();
     let mut manifest = Manifest::read(folder.path()).unwrap();

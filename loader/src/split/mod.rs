@@ -1,9 +1,12 @@
-//! Lists the clips of a split.
+//! Lists the clips of a split. `held_out` moves groups of training clips to the val clips, and
+//! `groups` finds the group of a clip.
+
+mod groups;
+mod held_out;
 
 use crate::view::View;
 use crate::{Error, Result};
 use clipshard::{Dataset, Subset};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One clip of a split.
@@ -70,13 +73,15 @@ pub struct Split {
     /// Clips to train on.
     pub train: Arc<[SplitClip]>,
     /// Clips that choose the best epoch: those of the subset `val`, and those that
-    /// [`Split::hold_out`] moves here.
+    /// [`Split::hold_out`] or [`Split::hold_out_share`] moves here.
     pub val: Arc<[SplitClip]>,
     /// Clips to test on.
     pub test: Arc<[SplitClip]>,
     /// Clips of these three subsets that are in no list: they have too few frames, or
     /// [`Split::of_clips`] found them not usable.
     pub omitted: Arc<[SplitClip]>,
+    /// Number of the split in the subsets of the clips.
+    number: usize,
 }
 
 impl Split {
@@ -110,33 +115,7 @@ impl Split {
             let is_long = clip.frames as usize >= view.span();
             (if is_long && is_usable(&clip) { listed } else { &mut omitted }).push(clip);
         }
-        Ok(Self { train: train.into(), val: val.into(), test: test.into(), omitted: omitted.into() })
-    }
-
-    /// Moves the clips of these groups from `train` to `val`.
-    ///
-    /// Clips of one group show the same people in the same place. A val clip is therefore only a
-    /// fair test if no clip of its group is trained on. The group of a clip is the one in the
-    /// manifest, or else the `gNN` in the clip names of UCF101.
-    ///
-    /// # Errors
-    /// Returns [`Error::NoGroup`] or [`Error::NothingToTrain`]. The split then stays as it was.
-    pub fn hold_out(&mut self, data: &Dataset, groups: &[String]) -> Result<()> {
-        let own = &data.manifest().groups;
-        let group = |clip: &SplitClip| own.get(&clip.id).cloned().or_else(|| group_in_name(&clip.id));
-        let known: BTreeSet<String> = self.train.iter().filter_map(group).collect();
-        if let Some(unknown) = groups.iter().find(|group| !known.contains(*group)) {
-            return Err(Error::NoGroup { group: unknown.clone(), known: known.into_iter().collect() });
-        }
-        let is_held_out = |clip: &SplitClip| group(clip).is_some_and(|group| groups.contains(&group));
-        let (moved, train): (Vec<_>, Vec<_>) = self.train.iter().cloned().partition(is_held_out);
-        if train.is_empty() {
-            return Err(Error::NothingToTrain);
-        }
-        let mut val: Vec<_> = self.val.iter().cloned().chain(moved).collect();
-        val.sort_by_key(|clip| clip.clip);
-        (self.val, self.train) = (val.into(), train.into());
-        Ok(())
+        Ok(Self { train: train.into(), val: val.into(), test: test.into(), omitted: omitted.into(), number })
     }
 
     /// Returns the clips that choose the best epoch: the val clips, or the test clips if there are
@@ -154,25 +133,4 @@ fn number_of(data: &Dataset, split: &str) -> Result<usize> {
         split: split.to_owned(),
         known: splits.clone(),
     })
-}
-
-/// Returns the group in a clip name of UCF101, such as `g08` in `v_ApplyEyeMakeup_g08_c01`.
-fn group_in_name(id: &str) -> Option<String> {
-    let is_group = |part: &&str| {
-        part.strip_prefix('g').is_some_and(|number| number.len() == 2 && number.bytes().all(|c| c.is_ascii_digit()))
-    };
-    id.rsplit('_').nth(1).filter(is_group).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_found_in_ucf101s_names_only() {
-        assert_eq!(group_in_name("v_ApplyEyeMakeup_g08_c01").as_deref(), Some("g08"));
-        for other in ["clip", "v_g08", "a_g8_c1", "a_gxx_c1", "g08_c01_x"] {
-            assert_eq!(group_in_name(other), None, "{other}");
-        }
-    }
 }
