@@ -3,13 +3,14 @@
 //! Data flows from shards to scores through these modules: `input` (the clips of a split, as
 //! samples of `clip_loader`) -> `compute` (batches and steps on a device) -> `training` (epochs and
 //! test passes) -> `scores` (scores files, accuracy, fusion). `run` stores the results of a run,
-//! `report` shows them, and `cli` is the command line.
+//! `report` shows them, `fetch` downloads ImageNet weights, and `cli` is the command line.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod base;
 pub mod cli;
 mod compute;
+mod fetch;
 mod formats;
 mod input;
 mod report;

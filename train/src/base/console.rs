@@ -56,22 +56,34 @@ impl Console {
 
     /// Starts to show the progress of a stage of `steps` steps. `done` steps are already done.
     pub fn progress(self, stage: &str, steps: usize, done: usize) -> Progress {
-        let kind = match (self.json, io::stderr().is_terminal()) {
+        let kind = self.kind();
+        let style = "{prefix} {wide_bar} {pos}/{len} [{elapsed_precise} < {eta_precise}] {msg}";
+        let bar = kind.bar(style, stage, Some(steps as u64), done as u64);
+        let start = Instant::now();
+        Progress { bar, kind, stage: stage.to_owned(), steps, done, first: done, samples: 0, start, last: start }
+    }
+
+    /// Starts to show how many bytes of a file have arrived. `total` is the size of the file, if it is
+    /// known, and `done` the number of bytes that are there already.
+    pub fn transfer(self, stage: &str, total: Option<u64>, done: u64) -> Transfer {
+        let kind = self.kind();
+        let style = if total.is_some() {
+            "{prefix} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} \
+             [{elapsed_precise} < {eta_precise}]"
+        } else {
+            "{prefix} {spinner} {decimal_bytes} {decimal_bytes_per_sec} [{elapsed_precise}]"
+        };
+        let bar = kind.bar(style, stage, total, done);
+        let start = Instant::now();
+        Transfer { bar, kind, stage: stage.to_owned(), total, done, first: done, start, last: start }
+    }
+
+    fn kind(self) -> Kind {
+        match (self.json, io::stderr().is_terminal()) {
             (true, _) => Kind::Events,
             (false, true) => Kind::Bar,
             (false, false) => Kind::Lines,
-        };
-        let target = if kind == Kind::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(steps as u64), target);
-        let style = "{prefix} {wide_bar} {pos}/{len} [{elapsed_precise} < {eta_precise}] {msg}";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
         }
-        bar.set_prefix(stage.to_owned());
-        bar.set_position(done as u64);
-        bar.reset_eta();
-        let start = Instant::now();
-        Progress { bar, kind, stage: stage.to_owned(), steps, done, first: done, samples: 0, start, last: start }
     }
 }
 
@@ -167,6 +179,30 @@ enum Kind {
     Events,
 }
 
+impl Kind {
+    /// Returns a bar at position `done`. It draws nothing unless this is the kind with a bar.
+    fn bar(self, style: &str, stage: &str, len: Option<u64>, done: u64) -> ProgressBar {
+        let target = if self == Self::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(len, target);
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(stage.to_owned());
+        bar.set_position(done);
+        bar.reset_eta();
+        bar
+    }
+
+    /// Returns the time between two messages.
+    fn every(self) -> Duration {
+        match self {
+            Self::Bar => Duration::ZERO,
+            Self::Lines => LINE_EVERY,
+            Self::Events => EVENT_EVERY,
+        }
+    }
+}
+
 /// Progress over the steps of one stage.
 pub struct Progress {
     bar: ProgressBar,
@@ -185,12 +221,7 @@ impl Progress {
     pub fn step(&mut self, samples: usize, figures: Option<Figures>) {
         self.done += 1;
         self.samples += samples;
-        let every = match self.kind {
-            Kind::Bar => Duration::ZERO,
-            Kind::Lines => LINE_EVERY,
-            Kind::Events => EVENT_EVERY,
-        };
-        if self.last.elapsed() < every {
+        if self.last.elapsed() < self.kind.every() {
             return;
         }
         self.last = Instant::now();
@@ -223,6 +254,55 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Progress over the bytes of a file.
+pub struct Transfer {
+    bar: ProgressBar,
+    kind: Kind,
+    stage: String,
+    total: Option<u64>,
+    done: u64,
+    first: u64,
+    start: Instant,
+    last: Instant,
+}
+
+impl Transfer {
+    /// Counts bytes, and shows the progress if it is time to.
+    pub fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.last.elapsed() < self.kind.every() {
+            return;
+        }
+        self.last = Instant::now();
+        let rate = (self.done - self.first) as f64 / self.start.elapsed().as_secs_f64();
+        let left = self.total.map(|total| total.saturating_sub(self.done) as f64 / rate);
+        let Self { stage, total, done, .. } = self;
+        match self.kind {
+            Kind::Bar => self.bar.set_position(*done),
+            Kind::Lines => {
+                let total = total.map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
+                let left = left.map_or_else(String::new, |left| format!(", {left:.0} s left"));
+                note(&format!("{stage}: {}{total}{left}, {}/s", megabytes(*done), megabytes(rate as u64)));
+            }
+            Kind::Events => print_event(&json!({
+                "event": "progress", "stage": stage, "bytes": done, "total_bytes": total, "seconds_left": left,
+                "bytes_per_second": rate,
+            })),
+        }
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Formats a number of bytes, for example `46.8 MB`.
+pub fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 #[cfg(test)]

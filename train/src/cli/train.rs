@@ -1,10 +1,11 @@
-//! `ucftrain spatial` and `ucftrain temporal`: train one stream.
+//! `ucftrain spatial`, `ucftrain temporal` and `ucftrain difference`: train one stream.
 
 use super::cure::Uncured;
 use super::eval::replaced;
 use super::io::IoArgs;
+use super::weights;
 use crate::base::console::{Console, document, quoted, result};
-use crate::base::heading::{OUTPUT, RUN};
+use crate::base::heading::{MODEL, OUTPUT, RUN};
 use crate::base::stop::Stop;
 use crate::base::usage::Usage;
 use crate::compute::device::{Compute, set_threads};
@@ -13,7 +14,6 @@ use crate::input::{self, SLOTS, check_geometry, limit, note_omitted};
 use crate::report;
 use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, REPORT_FILE, RunFolder};
 use crate::run::state::{Seconds, State};
-use crate::schedule::Schedule;
 use crate::settings::{Difference, Given, Settings};
 use crate::stream::Stream;
 use crate::training::printed::plan_lines;
@@ -22,12 +22,13 @@ use crate::training::trainer::{End, Trainer};
 use anyhow::{Result, bail};
 use candle_core::Device;
 use clip_loader::{Crop, Split, SplitClip, Work};
+use clipshard::Dataset;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Arguments of `ucftrain spatial` and `ucftrain temporal`.
+/// Arguments of the commands that train.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
 pub struct TrainArgs {
@@ -65,22 +66,32 @@ pub struct TrainArgs {
     /// nothing.
     #[arg(long, help_heading = RUN)]
     pub dry_run: bool,
+    /// Do not download weights; use only files on this machine
+    ///
+    /// The environment variable UCFTRAIN_OFFLINE=1 does the same.
+    #[arg(long, help_heading = MODEL)]
+    pub offline: bool,
     /// Print one JSON document on stdout, and events on stderr
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
 }
 
 pub(super) const SPATIAL_EXAMPLES: &str = "Examples:
-  ucftrain spatial --data ucf101.shards --run runs/spatial --weights resnet18.safetensors
+  ucftrain spatial --data ucf101.shards --run runs/spatial --weights imagenet
   ucftrain spatial --data ucf101.shards --run runs/tsn --weights resnet18.safetensors --recipe tsn
   ucftrain spatial --run runs/spatial --resume
   ucftrain spatial --data ucf101.shards --dry-run";
 
 pub(super) const TEMPORAL_EXAMPLES: &str = "Examples:
-  ucftrain temporal --data ucf101.shards --run runs/temporal --weights resnet18.safetensors
+  ucftrain temporal --data ucf101.shards --run runs/temporal --weights imagenet
   ucftrain temporal --data ucf101.shards --run runs/tsn --weights resnet18.safetensors --recipe tsn
   ucftrain temporal --run runs/temporal --resume
   ucftrain temporal --data ucf101.shards --dry-run";
+
+pub(super) const DIFFERENCE_EXAMPLES: &str = "Examples:
+  ucftrain difference --data ucf101.shards --run runs/difference --weights imagenet --recipe tsn
+  ucftrain fuse runs/spatial runs/temporal runs/difference --ratio 1:1.5:1
+  ucftrain difference --run runs/difference --resume";
 
 /// Runs the command.
 pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
@@ -94,27 +105,32 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     let mut settings = settings(stream, args)?;
     let data = Arc::new(args.io.io.open(&settings.data, &[stream.records()])?);
     let mut split = input::split(&data, &settings.split, stream)?;
-    input::hold_out(&mut split, &data, &settings.val_groups)?;
+    input::hold_out(&mut split, &data, &settings.val_groups, settings.val_share)?;
     note_omitted(&split.omitted, stream);
     check_geometry(&data, &split.train, stream, settings.view.crop, settings.input_size)?;
     check_geometry(&data, split.validation(), stream, Crop::Whole, settings.input_size)?;
     if args.dry_run {
-        if settings.weights != "none" && !args.resume {
-            first_model(&settings, data.manifest().classes.len(), &Device::Cpu)?;
+        let weights = if args.resume { None } else { weights::find(&settings, args.offline)? };
+        if weights.is_some() {
+            first_model(&settings, weights.as_deref(), data.manifest().classes.len(), &Device::Cpu)?;
         }
-        return dry_run(&settings, &split, console);
+        return dry_run(&settings, &data, &split, console);
     }
     let Some(dir) = &args.run else { bail!(Usage("--run DIR is missing: name a folder for the results".into())) };
     let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
     let fresh = first_state(&settings, &data, &compute)?;
     let stop = Stop::on_signals()?;
+    let mut weights = None;
     let Start { folder, mut model, sgd, average, state } = if let Some(folder) = resumed_folder {
         Start::resumed(folder, &settings, &compute, &fresh)?
     } else {
         let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
-        Start::fresh(dir, existing, &settings, &compute.device, fresh)?
+        existing.check(dir)?;
+        weights = weights::obtain(&settings, args.offline, console, &stop)?;
+        Start::fresh(dir, existing, &settings, weights.as_deref(), &compute.device, fresh)?
     };
+    settings.view.shift(&mut model);
     if settings.partial_bn {
         model.net.freeze_norms();
     }
@@ -125,7 +141,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),
         "jpeg_decoder": clipshard::jpeg::Decoder::NAME, "threads": settings.threads, "device": compute.name,
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
-        "build": data.manifest().build,
+        "weights_file": weights.map(|path| path.display().to_string()), "build": data.manifest().build,
         "clips": { "train": split.train.len(), "val": split.val.len(), "test": split.test.len() },
     });
     let mut trainer = Trainer {
@@ -212,7 +228,7 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
     bail!(Usage(format!("cannot resume: {}\n{cure}, or start a new run", lines.join("\n  "))))
 }
 
-fn dry_run(settings: &Settings, split: &Split, console: Console) -> Result<()> {
+fn dry_run(settings: &Settings, data: &Dataset, split: &Split, console: Console) -> Result<()> {
     let train_steps = split.train.len().div_ceil(settings.batch_size);
     let samples = |clips: &[SplitClip]| clips.len() * settings.view.test_samples;
     let steps = |clips: &[SplitClip]| samples(clips).div_ceil(settings.batch_size);
@@ -223,17 +239,20 @@ fn dry_run(settings: &Settings, split: &Split, console: Console) -> Result<()> {
             "val_samples": samples(&split.val), "test_samples": samples(&split.test),
             "train_steps": train_steps, "val_steps": steps(&split.val), "test_steps": steps(&split.test),
             "epochs": settings.epochs,
+            "val": split.val.iter().map(|clip| &clip.id).collect::<Vec<_>>(),
             "omitted": split.omitted.iter().map(|clip| &clip.id).collect::<Vec<_>>(),
         });
         return Ok(document(&plan)?);
     }
-    Ok(result(&plan_lines(settings, split).join("\n"))?)
+    let mut lines = plan_lines(settings, split);
+    lines.extend(input::val_lines(split, data));
+    Ok(result(&lines.join("\n"))?)
 }
 
 /// Describes the memory of the input pipeline, which does not depend on the size of the dataset.
 fn memory_line(settings: &Settings) -> String {
     let side = settings.input_size;
-    let sample = settings.view.segments * settings.stream.channels() * side * side;
+    let sample = settings.view.segments * settings.view.channels(settings.stream) * side * side;
     let megabytes = (SLOTS * settings.batch_size * sample) as f64 / 1e6;
     format!(
         "input: {} decoding threads, {SLOTS} batches of {} samples ahead ({megabytes:.1} MB)",
@@ -246,8 +265,7 @@ fn say_finished(trainer: &Trainer<'_>) {
     let (settings, console) = (trainer.settings, trainer.console);
     let epochs = settings.epochs;
     console.say(&format!("the run has finished: {epochs} of {epochs} epochs"));
-    // Other schedules depend on the number of epochs.
-    if settings.schedule == Schedule::Plateau {
+    if !settings.epochs_decide() {
         console.say(&format!("to train longer, add --epochs N with N above {epochs}"));
     }
 }

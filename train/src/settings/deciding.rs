@@ -1,15 +1,14 @@
 //! The settings that decide a run's result. The checkpoint stores them, so that a resumed run
 //! cannot use others, even if `config.toml` was edited.
 
-use super::place;
 use super::values::Settings;
+use super::weights;
 use crate::compute::device::Precision;
 use crate::schedule::Schedule;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// Settings that may differ when a run resumes: where the data is, how fast the run is, and which
 /// files it keeps.
@@ -34,17 +33,20 @@ pub struct Difference {
 }
 
 impl Settings {
+    /// Returns whether the number of epochs decides the result of each epoch. With the plateau
+    /// schedule, the learning rate does not depend on it.
+    pub fn epochs_decide(&self) -> bool {
+        self.schedule != Schedule::Plateau || self.swa > 0
+    }
+
     /// Returns the settings that decide the result.
     pub fn deciding(&self) -> Result<Deciding> {
         let mut all: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
         all.retain(|name, value| !FREE.contains(&name.as_str()) && !value.is_null());
-        // With the plateau schedule, the learning rate does not depend on the number of epochs.
-        if self.schedule == Schedule::Plateau {
+        if !self.epochs_decide() {
             all.remove("epochs");
         }
-        if self.weights != "none" {
-            all.insert("weights".into(), place::absolute(Path::new(&self.weights)).to_string_lossy().into());
-        }
+        all.insert("weights".into(), weights::stored(&self.weights).into());
         Ok(Deciding(all))
     }
 }
@@ -76,7 +78,7 @@ impl Deciding {
 }
 
 /// Formats a value as it is written on the command line.
-fn shown(value: Option<&Value>) -> String {
+pub fn shown(value: Option<&Value>) -> String {
     match value {
         None => "none".into(),
         Some(Value::String(text)) => text.clone(),
@@ -148,5 +150,9 @@ mod tests {
         let deciding = |epochs| cosine(epochs).complete(Stream::Temporal, false).unwrap().deciding().unwrap();
         let differences = deciding(9).differences(&deciding(8));
         assert_eq!(differences, [Difference { option: "epochs".into(), now: "9".into(), used: "8".into() }]);
+        let averaged =
+            |epochs| Given { schedule: Some(Schedule::Plateau), swa: Some(3), precise_bn: Some(9), ..cosine(epochs) };
+        let deciding = |epochs| averaged(epochs).complete(Stream::Temporal, false).unwrap().deciding().unwrap();
+        assert_eq!(deciding(9).differences(&deciding(8)), differences);
     }
 }

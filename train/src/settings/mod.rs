@@ -10,8 +10,10 @@ mod seed;
 #[cfg(test)]
 mod tests;
 mod values;
+mod weights;
 
-pub use deciding::{Deciding, Difference};
+pub use deciding::{Deciding, Difference, shown};
 pub use given::Given;
 pub use recipe::Recipe;
 pub use values::Settings;
+pub use weights::{IMAGENET, file as weights_file};

@@ -51,6 +51,22 @@ fn config_toml_stores_absolute_paths_and_messages_show_relative_ones() {
 }
 
 #[test]
+fn imagenet_weights_are_stored_by_their_name_so_that_another_machine_finds_its_own() {
+    let settings = |weights: &str| {
+        Given { weights: Some(weights.into()), ..given() }.complete(Stream::Spatial, false).unwrap()
+    };
+    let (toml, here) = (settings("imagenet").to_toml().unwrap(), std::env::current_dir().unwrap());
+    assert!(toml.contains("\nweights = \"imagenet\"\n"), "{toml}");
+    assert_eq!(Given::from_toml(&toml).unwrap().weights.as_deref(), Some("imagenet"));
+    let differences = settings("imagenet").deciding().unwrap().differences(&settings("w.pth").deciding().unwrap());
+    let path = here.join("w.pth").to_str().unwrap().to_owned();
+    assert_eq!(differences.iter().map(|d| (&*d.now, &*d.used)).collect::<Vec<_>>(), [("imagenet", &*path)]);
+    // A file of that name.
+    let toml = settings("./imagenet").to_toml().unwrap();
+    assert!(toml.contains(&format!("weights = {:?}", here.join("imagenet"))), "{toml}");
+}
+
+#[test]
 fn each_default_of_the_tsn_recipe_can_be_overridden() {
     let tsn = Given { recipe: Some(Recipe::Tsn), ..given() };
     let settings = tsn.clone().complete(Stream::Temporal, false).unwrap();
@@ -60,6 +76,16 @@ fn each_default_of_the_tsn_recipe_can_be_overridden() {
     assert_eq!((settings.view, settings.warm_up), (View { segments: 1, ..View::tsn() }, 0.5));
     let read = Given::from_toml(&settings.to_toml().unwrap()).unwrap();
     assert_eq!(read.complete(Stream::Temporal, false).unwrap(), settings);
+}
+
+#[test]
+fn settings_of_older_versions_hold_nothing_out() {
+    let settings = given().complete(Stream::Spatial, false).unwrap();
+    assert!(!settings.to_toml().unwrap().contains("val-share") && settings.val_share == 0.0);
+    let share = Given { val_share: Some(0.15), ..given() }.complete(Stream::Spatial, false).unwrap();
+    let differences = share.deciding().unwrap().differences(&settings.deciding().unwrap());
+    let shown: Vec<_> = differences.iter().map(|d| (&*d.option, &*d.now, &*d.used)).collect();
+    assert_eq!(shown, [("val-share", "0.15", "none")]);
 }
 
 #[test]
@@ -87,9 +113,58 @@ fn values_that_are_not_allowed_are_usage_errors() {
     let precise = Given { weights, partial_bn: Some(true), precise_bn: Some(9), ..given() };
     assert!(fails(precise).contains("--precise-bn 0"));
     assert!(fails(Given { color_jitter: Some(1.5), ..given() }).contains("--color-jitter 1.5"));
+    let dropout = Given { frame_dropout: Some(1.0), ..given() };
+    assert!(fails(dropout).contains("--frame-dropout 1 is not between 0 and 0.99"));
+    assert!(fails(Given { mixup: Some(-0.1), ..given() }).contains("--mixup -0.1 is not between 0 and 100"));
+    assert!(fails(Given { cutmix: Some(101.0), ..given() }).contains("--cutmix 101 is not between 0 and 100"));
+    let deep = Given { stochastic_depth: Some(1.0), ..given() };
+    assert!(fails(deep).contains("--stochastic-depth 1 is not between 0 and 0.9"));
+    let shifted = |segments, test_samples| Given {
+        temporal_shift: Some(true),
+        segments: Some(segments),
+        test_samples: Some(test_samples),
+        ..given()
+    };
+    assert!(fails(shifted(1, 19)).contains("--segments 1 is less than 2, which temporal-shift needs"));
+    assert!(fails(shifted(3, 19)).contains("--test-samples 19 is not a multiple of segments 3"));
+    assert!(shifted(3, 18).complete(Stream::Spatial, false).unwrap().view.temporal_shift);
+    let swa = |epochs| Given { swa: Some(epochs), epochs: Some(8), ..given() };
+    assert!(fails(swa(1)).contains("--swa 1 averages nothing"));
+    assert!(fails(swa(9)).contains("--swa 9 is more than --epochs 8"));
+    assert!(fails(swa(2)).contains("add --precise-bn 1000"));
+    assert!(fails(Given { ema: Some(0.9), precise_bn: Some(9), ..swa(2) }).contains("--swa and --ema exclude"));
+    let frozen = Given { partial_bn: Some(true), weights: Some("w".into()), ..swa(2) };
+    assert!(fails(frozen).contains("--partial-bn freezes them"));
+    let alone = Given { cutmix: Some(1.0), batch_size: Some(1), ..given() };
+    assert!(fails(alone).contains("but --batch-size is 1"));
     assert!(fails(Given { arch: Some("vgg".into()), ..given() }).contains("resnet152"));
     assert!(fails(Given { stream: Some(Stream::Temporal), ..given() }).contains("ucftrain temporal"));
+    assert!(fails(Given { val_share: Some(0.95), ..given() }).contains("--val-share 0.95 is not between 0 and 0.9"));
+    let twice = Given { val_share: Some(0.1), val_groups: Some(vec!["g01".into()]), ..given() };
+    assert!(fails(twice).contains("--val-share and --val-groups exclude each other"));
     assert!(toml::from_str::<Given>("learning-rate = 1").is_err());
+}
+
+#[test]
+fn changes_of_views_work_only_on_the_streams_that_have_them() {
+    let fails = |stream, given: Given| given.complete(stream, false).unwrap_err().to_string();
+    let augment = || Given { trivial_augment: Some(true), ..given() };
+    let dropout = || Given { frame_dropout: Some(0.1), ..given() };
+    let settings = augment().complete(Stream::Spatial, false).unwrap();
+    assert!(settings.trivial_augment && settings.to_toml().unwrap().contains("\ntrivial-augment = true\n"));
+    assert_eq!(dropout().complete(Stream::Temporal, false).unwrap().frame_dropout, 0.1);
+    for stream in [Stream::Temporal, Stream::Difference] {
+        assert!(fails(stream, augment()).contains("--trivial-augment applies to the spatial stream only"));
+    }
+    for stream in [Stream::Spatial, Stream::Difference] {
+        assert!(fails(stream, dropout()).contains("--frame-dropout applies to the temporal stream only"));
+    }
+    assert!(fails(Stream::Temporal, Given { stack: Some(1), ..dropout() }).contains("--stack is 1"));
+    // Settings of older versions have neither.
+    let plain = given().complete(Stream::Spatial, false).unwrap();
+    let toml = plain.to_toml().unwrap();
+    assert!(!toml.contains("trivial-augment") && !toml.contains("frame-dropout"), "{toml}");
+    assert_eq!(Given::from_toml(&toml).unwrap().complete(Stream::Spatial, false).unwrap(), plain);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The start of a run: a new one with initial weights, or one that continues from its checkpoint.
 
-use super::average::Average;
+use super::average::{Average, AverageRule};
 use crate::base::console::quoted;
 use crate::base::usage::Usage;
 use crate::compute::algorithms;
@@ -28,7 +28,7 @@ pub struct Start {
     pub model: Model,
     /// The optimiser.
     pub sgd: Sgd,
-    /// Running average of the network's weights, if the run tests the average.
+    /// Average of the network's weights, if the run tests the average.
     pub average: Option<Average>,
     /// State of the run.
     pub state: State,
@@ -64,16 +64,24 @@ pub fn first_state(settings: &Settings, data: &Dataset, compute: &Compute) -> Re
 }
 
 impl Start {
-    /// Starts a run in the folder `dir` from its first state.
+    /// Starts a run in the folder `dir` from its first state. `weights` is a file; `None` gives random
+    /// weights.
     ///
     /// # Errors
     /// The weights cannot be read, or `existing` does not allow the folder as it is.
-    pub fn fresh(dir: &Path, existing: Existing, settings: &Settings, device: &Device, state: State) -> Result<Self> {
+    pub fn fresh(
+        dir: &Path,
+        existing: Existing,
+        settings: &Settings,
+        weights: Option<&Path>,
+        device: &Device,
+        state: State,
+    ) -> Result<Self> {
         // Reads the weights before changing the folder: a wrong path must not destroy an older run.
-        let model = first_model(settings, state.network.classes.len(), device)?;
+        let model = first_model(settings, weights, state.network.classes.len(), device)?;
         let folder = RunFolder::open(dir, existing)?;
         let sgd = optimiser(settings, &model)?;
-        let average = Average::new(settings.ema, &model)?;
+        let average = AverageRule::of(settings).map(|rule| Average::new(rule, &model)).transpose()?;
         Ok(Self { folder, model, sgd, average, state })
     }
 
@@ -110,12 +118,15 @@ impl Start {
                 settings.data.display()
             );
         }
-        let config = ResNetConfig::new(settings.depth()?, settings.stream.channels(), fresh.network.classes.len());
+        let config =
+            ResNetConfig::new(settings.depth()?, settings.view.channels(settings.stream), fresh.network.classes.len());
         let model = Model::random(&config, 0, &compute.device)?;
         model.load_tensors(&tensors.model).with_context(|| path.display().to_string())?;
         let mut sgd = optimiser(settings, &model)?;
         sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        let average = Average::resumed(settings.ema, &model, &tensors.average, state.cursor.steps_done)
+        let average = AverageRule::of(settings)
+            .map(|rule| Average::resumed(rule, &model, &tensors.average, state.cursor))
+            .transpose()
             .with_context(|| path.display().to_string())?;
         algorithms::restore(&folder.algorithms(), compute)?;
         folder.rebuild_logs(&state)?;
@@ -134,18 +145,15 @@ fn optimiser(settings: &Settings, model: &Model) -> Result<Sgd> {
     Ok(sgd)
 }
 
-/// Creates the network of these settings with its initial weights.
+/// Creates the network of these settings with its initial weights, which are random without a file.
 ///
 /// # Errors
 /// The weights cannot be read, or do not fit the network.
-pub fn first_model(settings: &Settings, classes: usize, device: &Device) -> Result<Model> {
-    let config = ResNetConfig::new(settings.depth()?, settings.stream.channels(), classes);
-    if settings.weights == "none" {
-        return Ok(Model::random(&config, settings.seed, device)?);
-    }
-    let path = Path::new(&settings.weights);
+pub fn first_model(settings: &Settings, file: Option<&Path>, classes: usize, device: &Device) -> Result<Model> {
+    let config = ResNetConfig::new(settings.depth()?, settings.view.channels(settings.stream), classes);
+    let Some(path) = file else { return Ok(Model::random(&config, settings.seed, device)?) };
     let model = Model::from_weights(&config, path, weights::read(path)?, settings.seed, device);
-    model.map_err(|error| weights::explained(error, settings.stream))
+    model.map_err(|error| weights::explained(error, settings.stream, settings.view))
 }
 
 /// Largest size of a manifest that is read.

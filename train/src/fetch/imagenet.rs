@@ -1,0 +1,48 @@
+//! The files of torchvision with ImageNet weights.
+
+use candle_convnet::Depth;
+
+/// Where torchvision's files are.
+pub const BASE_URL: &str = "https://download.pytorch.org/models";
+
+/// A file to download. Its name ends with the start of its SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Name of the file, for example `resnet18-f37072fd.pth`.
+    pub name: &'static str,
+    /// Size of the file in megabytes, for messages.
+    pub megabytes: u32,
+}
+
+/// The files `IMAGENET1K_V1` of torchvision.
+const FILES: [(Depth, RemoteFile); 5] = [
+    (Depth::R18, RemoteFile { name: "resnet18-f37072fd.pth", megabytes: 47 }),
+    (Depth::R34, RemoteFile { name: "resnet34-b627a593.pth", megabytes: 87 }),
+    (Depth::R50, RemoteFile { name: "resnet50-0676ba61.pth", megabytes: 103 }),
+    (Depth::R101, RemoteFile { name: "resnet101-63fe2227.pth", megabytes: 179 }),
+    (Depth::R152, RemoteFile { name: "resnet152-394f9c45.pth", megabytes: 242 }),
+];
+
+/// Returns the file of a network: `IMAGENET1K_V1` of torchvision.
+///
+/// ResNet-50, 101 and 152 also have `IMAGENET1K_V2`, which classifies ImageNet better. It was trained
+/// with label smoothing, mixup and CutMix, and such features transfer worse to other datasets
+/// (Kornblith et al. 2021, "Why Do Better Loss Functions Lead to Less Transferable Features?").
+/// ResNet-18 and 34 have V1 only.
+pub fn of(depth: Depth) -> Option<RemoteFile> {
+    FILES.into_iter().find(|(other, _)| *other == depth).map(|(_, file)| file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::digest;
+
+    #[test]
+    fn each_network_has_a_file_with_a_digest() {
+        for depth in Depth::ALL {
+            let name = of(depth).unwrap().name;
+            assert!(name.starts_with(&format!("{depth}-")) && digest::of_name(name).unwrap().len() == 8, "{name}");
+        }
+    }
+}
