@@ -1,6 +1,8 @@
 //! Runs the built programs, as a user does. Build them first with `cargo build --workspace --bins`,
 //! or run `scripts/test.sh`.
 
+pub mod synthetic_weights;
+
 use clipshard::ImageSize;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use candle_core::{Device, Tensor};
 use tempfile::TempDir;
+use whole_program_tests::synthetic_weights::{RESNET18, resnet18};
 use whole_program_tests::{Done, args, program, run};
 
 const COMMANDS: [&str; 11] =
@@ -88,6 +89,8 @@ fn shared(dir: &Path) {
         candle_core::safetensors::load(dir.join("spatial.safetensors"), &Device::Cpu).unwrap();
     candle_core::safetensors::save(&tensors, dir.join("model.pth")).unwrap();
     fs::rename(dir.join("spatial.safetensors"), dir.join("resnet18.safetensors")).unwrap();
+    fs::create_dir(dir.join("cache")).unwrap();
+    fs::write(dir.join("cache").join(RESNET18), resnet18()).unwrap();
 }
 
 /// Makes the file `video.mp4`.
@@ -154,6 +157,8 @@ fn run_examples(is_wanted: impl Fn(&str) -> bool) {
         let line = small(dir, &example);
         let mut command = Command::new(program("ucftrain"));
         command.args(line.split_whitespace().skip(1)).current_dir(dir);
+        // `--weights imagenet` finds its file there.
+        command.env("UCFTRAIN_CACHE", dir.join("cache")).env("UCFTRAIN_OFFLINE", "1");
         let done = Done::of(command);
         assert_eq!(done.code, Some(0), "{line}\n{}", done.stderr);
     }

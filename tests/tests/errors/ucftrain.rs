@@ -131,7 +131,12 @@ fn usage() -> Vec<Case> {
         dry("A split that does not exist", "--split 9"),
         dry("A group that does not exist", "--val-groups g99"),
         dry("All groups are held out", "--val-groups g02,g03,g04"),
+        dry("A share and groups", "--val-share 0.2 --val-groups g02"),
+        dry("A share that is not a share", "--val-share 15"),
+        dry("A share that is smaller than each group", "--val-share 0.1"),
         Case::new("Colour changes of optical flow", "ucftrain temporal --data packed --dry-run --color-jitter 0.4"),
+        Case::new("Changes of images of optical flow", "ucftrain temporal --data packed --dry-run --trivial-augment"),
+        dry("Frame dropout of single frames", "--frame-dropout 0.1"),
         Case::new("Random crops of optical flow", "ucftrain temporal --data packed --dry-run --crop random"),
         dry("A configuration file with an unknown key", "--config my.toml")
             .prepare(|dir| fs::write(dir.join("my.toml"), "epochs = 3\nlearning-rate = 0.1\n").unwrap()),
@@ -187,6 +192,14 @@ fn files(shared: &Path) -> Vec<Case> {
             .prepare(|dir| fs::remove_file(dir.join("packed/rgb-00000.clipshard")).unwrap()),
         Case::new("A damaged record", train("").replace("--threads 2", "--threads 1")).prepare(damage_frames),
         Case::new("A weights file that does not exist", train("").replace("none", "resnet18.pth")),
+        Case::new(
+            "ImageNet weights that are not on this machine, with --offline",
+            format!("UCFTRAIN_CACHE=cache TORCH_HOME=torch {}", train("--offline").replace("none", "imagenet")),
+        ),
+        Case::new(
+            "ImageNet weights from an address that is none",
+            format!("UCFTRAIN_WEIGHTS_URL=s3://models {}", train("").replace("none", "imagenet")),
+        ),
         Case::new("A weights file that is text", train("").replace("none", "notes.txt")),
         Case::new("A pickle that wants to run code", train("").replace("none", "evil.pth"))
             .prepare(|dir| fs::write(dir.join("evil.pth"), b"cos\nsystem\n(S'echo hello'\ntR.").unwrap()),
