@@ -31,17 +31,24 @@ case "\${1:-}" in spatial | temporal)
     add --input-size 32; add --epochs 2; add --batch-size 4; add --test-samples 2; add --precise-bn 4
   } ;;
 esac
-exec "$program" "\$@" "\${more[@]}"
+words=()
+for word in "\$@"; do
+  [[ \$word == imagenet && -e .imagenet.safetensors ]] && word=.imagenet.safetensors
+  words+=("\$word")
+done
+exec "$program" "\${words[@]}" "\${more[@]}"
 SCRIPT
   chmod +x .bin/ucftrain
 }
 
-# imagenet_weights FILE: a file with the names and shapes of torchvision's ResNet-18, and random values.
+# imagenet_weights [FILE]: a file with the names and shapes of torchvision's ResNet-18, and random values. Without FILE,
+# `--weights imagenet` of this page reads it after short_training.
 imagenet_weights() {
+  local out=${1:-.imagenet.safetensors}
   ucfpack synth --out .tree --classes 2 --clips 4 --size 32x32 >/dev/null
   ucfpack build --tree .tree --lists .tree/lists --out .packed >/dev/null
   "$UCF_BIN/ucftrain" spatial --data .packed --run .run --weights none --input-size 32 --epochs 1 --batch-size 2 \
     --test-samples 1 --precise-bn 0 >/dev/null
-  "$UCF_BIN/ucftrain" export --run .run --out "$1" >/dev/null
+  "$UCF_BIN/ucftrain" export --run .run --out "$out" >/dev/null
   rm -rf .tree .packed .run
 }
