@@ -27,6 +27,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from torchvision.ops import stochastic_depth
 
 GOLDEN = 0x9E3779B97F4A7C15
 SAMPLES = 48
@@ -198,7 +199,13 @@ RUNS = {
     # Partial batch norm: all norms except for the first are in evaluation mode, and their weights
     # and biases are not trained.
     "resnet18-partial": (3, 8, 64, 3, 0.0, {"lr": 5e-4, "momentum": 0.9}),
+    # Stochastic depth with torchvision's factors, and dropout.
+    "resnet18-depth": (3, 8, 64, 1, 0.0, {"lr": 5e-4, "momentum": 0.9}),
+    # Temporal shift: two clips of four frames.
+    "resnet18-shift": (3, 8, 64, 1, 0.0, {"lr": 5e-4, "momentum": 0.9}),
 }
+DEPTH_RATE = 0.3
+SHIFT_FRAMES = 4
 
 
 def freeze_norms(net):
@@ -207,16 +214,57 @@ def freeze_norms(net):
             module.eval().requires_grad_(False)
 
 
+def blocks(net):
+    return [block for layer in (net.layer1, net.layer2, net.layer3, net.layer4) for block in layer]
+
+
+def temporal_shift(x, frames):
+    """Shifts channels of images [N, C, H, W] between the frames of a clip (TSM, shift_div 8)."""
+    clips = x.unflatten(0, (-1, frames))
+    fold = x.shape[1] // 8
+    later = F.pad(clips[:, 1:, :fold], (0, 0) * 3 + (0, 1))
+    earlier = F.pad(clips[:, :-1, fold : 2 * fold], (0, 0) * 3 + (1, 0))
+    return torch.cat([later, earlier, clips[:, :, 2 * fold :]], 2).flatten(0, 1)
+
+
+def shift_branches(net, frames):
+    for block in blocks(net):
+        block.conv1.register_forward_pre_hook(lambda _, inputs: (temporal_shift(inputs[0], frames),))
+
+
+class Factors:
+    """Multiplies the branch of each block and the features by the factors of the current step."""
+
+    def __init__(self, net, run, images):
+        self.run, self.shape = run, (len(blocks(net)), images)
+        torch.manual_seed(1)
+        for at, block in enumerate(blocks(net)):
+            block.bn2.register_forward_hook(lambda _, __, y, at=at: y * self.depth[at].reshape(-1, 1, 1, 1).to(y))
+        net.fc.register_forward_pre_hook(lambda _, inputs: (inputs[0] * self.mask.to(inputs[0]),))
+
+    def draw(self, step):
+        """Returns the factors of stochastic depth. Half of the features are dropped."""
+        self.depth = stochastic_depth(torch.ones(self.shape).double().reshape(-1), DEPTH_RATE, "row")
+        self.depth = self.depth.reshape(self.shape).float().double()
+        self.mask = 2 * (tensor(f"{self.run}/mask/{step}", (self.shape[1], 512)) >= 0).double()
+        return self.depth
+
+
 def training(run, dtype):
     channels, images, size, passes, smoothing, options = RUNS[run]
     net = network("resnet18", channels, ordinary=run.endswith("ordinary")).to(dtype).train()
     if run.endswith("partial"):
         freeze_norms(net)
+    if run.endswith("shift"):
+        shift_branches(net, SHIFT_FRAMES)
+    factors = Factors(net, run, images) if run.endswith("depth") else None
     optimiser = torch.optim.SGD((p for p in net.parameters() if p.requires_grad), **options)
     labels = torch.arange(images) * 3 % 10
     out = {}
     for step in range(5):
         total = 0
+        if factors:
+            out[f"factors/{step}"] = factors.draw(step)
         for k in range(passes):
             x = nchw(tensor(f"{run}/x/{step}/{k}", (images, size, size, channels), 2)).to(dtype)
             logits = net(x)
@@ -231,6 +279,9 @@ def training(run, dtype):
             out |= {f"running/{name}": digest(name, b) for name, b in net.named_buffers() if "running" in name}
         optimiser.step()
     out |= {f"after/{name}": digest(name, p) for name, p in net.named_parameters()}
+    if run.endswith("shift"):
+        with torch.no_grad():
+            out["eval"] = net.eval()(x)
     return plain(out)
 
 
@@ -238,7 +289,11 @@ def resnet50(dtype):
     net = network("resnet50", 3).to(dtype)
     x = nchw(tensor("resnet50/x", (4, 64, 64, 3), 2)).to(dtype)
     with torch.no_grad():
-        return plain({"eval": net.eval()(x), "train": net.train()(x)})
+        out = {"eval": net.eval()(x), "train": net.train()(x)}
+    net = network("resnet50", 3).to(dtype)
+    shift_branches(net, 2)
+    with torch.no_grad():
+        return plain(out | {"shift-eval": net.eval()(x), "shift-train": net.train()(x)})
 
 
 def plain(tensors):

@@ -4,12 +4,13 @@
 //! The tests need a GPU: `cargo test -p candle-convnet --features cuda -- --ignored`. On a machine
 //! without Rust, use `scripts/gpu_check.sh`.
 
-use crate::networks::{check_training, flow_run, known_on, partial_run, rgb_run};
+use crate::networks::{check_training, depth_run, flow_run, known_on, partial_run, rgb_run, shift_run};
 use crate::values::{assert_close, flat, scaled, tensor, var};
 use candle_convnet::cuda::{Choices, CudaConfig, Downloads, Pinned, Uploads, choices, follow, open, record, rehearse};
 use candle_convnet::{
     BatchNorm2d, BatchNormConfig, Conv2dConfig, Depth, MaxPool2dConfig, Normalisation, PixelLayout, Sgd, SgdConfig,
-    add_relu, conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu,
+    TrainPass, add_relu, conv2d, cross_entropy, global_avg_pool, linear, max_pool2d, normalise, relu, stochastic_depth,
+    temporal_shift,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
@@ -129,6 +130,32 @@ fn batch_norm(channels: usize, config: BatchNormConfig, device: &Device) -> (Var
 
 #[test]
 #[ignore = "needs an NVIDIA GPU"]
+fn shifted_and_scaled_images_on_the_gpu_equal_the_cpus() {
+    let gpu = gpu();
+    for dtype in [DType::F32, DType::BF16] {
+        for [n, h, w, c, frames] in [[6, 3, 5, 64, 3], [4, 7, 5, 20, 2], [4, 3, 3, 24, 4], [2, 5, 3, 5, 1]] {
+            let what = format!("{dtype:?} {n}x{h}x{w}x{c}, {frames} frames");
+            let (x, x_gpu) = images(&what, (n, h, w, c), dtype, &gpu);
+            let (y, y_gpu) = (temporal_shift(&x, frames).unwrap(), temporal_shift(&x_gpu, frames).unwrap());
+            assert_eq!(y_gpu.dtype(), dtype);
+            same(&what, &y_gpu, &y, 0.);
+            let (grads, grads_gpu) = (backward(&y, "g"), backward(&y_gpu, "g"));
+            same(&format!("{what}: dx"), grads_gpu.get(&x_gpu).unwrap(), grads.get(&x).unwrap(), 0.);
+            // The factors are the second of two rows.
+            let factors = tensor(&format!("{what}/f"), (2, n));
+            let row = |factors: &Tensor| factors.get(1).unwrap();
+            let y = stochastic_depth(&x, &row(&factors)).unwrap();
+            let y_gpu = stochastic_depth(&x_gpu, &row(&factors.to_device(&gpu).unwrap())).unwrap();
+            same(&format!("{what}: scaled"), &y_gpu, &y, tolerance(dtype));
+            let (grads, grads_gpu) = (backward(&y, "g"), backward(&y_gpu, "g"));
+            let (found, expected) = (grads_gpu.get(&x_gpu).unwrap(), grads.get(&x).unwrap());
+            same(&format!("{what}: gradient of the scaled images"), found, expected, tolerance(dtype));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA GPU"]
 fn batch_norm_on_the_gpu_equals_the_cpus_in_both_modes() {
     let gpu = gpu();
     for dtype in [DType::F32, DType::BF16] {
@@ -233,6 +260,8 @@ fn networks_on_the_gpu_train_as_pytorch_in_f32() {
     check_training(&rgb_run(), &gpu);
     check_training(&flow_run(), &gpu);
     check_training(&partial_run(), &gpu);
+    check_training(&depth_run(), &gpu);
+    check_training(&shift_run(), &gpu);
 }
 
 #[test]
@@ -404,9 +433,14 @@ fn a_recorded_step_gives_the_same_results_as_the_step() {
         sgd.borrow_mut().scale_lr("fc.weight", 0.5).unwrap();
         let (x, loss) =
             (Tensor::zeros((8, 64, 64, 3), DType::F32, &gpu).unwrap(), Tensor::zeros(1, DType::F32, &gpu).unwrap());
+        // The second pass has options, whose factors change with each step.
+        let mut shifted = model.net.clone();
+        shifted.shift_frames(4);
+        let factors = Tensor::zeros((8, 8), DType::F32, &gpu).unwrap();
+        let pass = TrainPass::new().with_stochastic_depth(&factors);
         let step = || {
             let logits = model.net.forward_t(&x.to_dtype(DType::BF16)?, true)?;
-            let again = model.net.forward_t(&x.to_dtype(DType::BF16)?, true)?;
+            let again = shifted.forward_train(&x.to_dtype(DType::BF16)?, &pass)?;
             let found = cross_entropy(&(logits + again)?, &labels, 0.)?;
             sgd.borrow_mut().step(&found.backward()?)?;
             loss.slice_set(&found.reshape(1)?, 0, 0)
@@ -415,6 +449,8 @@ fn a_recorded_step_gives_the_same_results_as_the_step() {
         let mut losses = Vec::new();
         for i in 0..6 {
             x.slice_set(&batch(i), 0, 0).unwrap();
+            let row = scaled(&format!("recorded/factors/{i}"), (8, 8), 0.5, 1.).to_device(&gpu).unwrap();
+            factors.slice_set(&row, 0, 0).unwrap();
             sgd.borrow_mut().set_lr(0.01 / (i + 1) as f64).unwrap();
             match (recorded, i) {
                 (true, 1) => {

@@ -1,20 +1,26 @@
 //! Tests that the same step gives the same bits, on any number of threads.
 
 use crate::values::{scaled, tensor};
-use candle_convnet::{Conv2dConfig, Depth, Model, ResNetConfig, Sgd, SgdConfig, conv2d, cross_entropy};
+use candle_convnet::{Conv2dConfig, Depth, Model, ResNetConfig, Sgd, SgdConfig, TrainPass, conv2d, cross_entropy};
 use candle_core::{Device, Tensor, Var};
 
-/// Returns the bits of all tensors of a new network after two steps on `threads` threads.
-fn trained(threads: usize) -> Vec<(String, Vec<u32>)> {
+/// Returns the bits of all tensors of a new network after two steps on `threads` threads, with
+/// stochastic depth and a temporal shift if `clips`.
+fn trained(threads: usize, clips: bool) -> Vec<(String, Vec<u32>)> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
         let config = ResNetConfig::new(Depth::R18, 20, 5);
-        let model = Model::random(&config, 11, &Device::Cpu).unwrap();
+        let mut model = Model::random(&config, 11, &Device::Cpu).unwrap();
         let mut sgd = Sgd::new(model.trainable(), SgdConfig::default()).unwrap();
         let labels = Tensor::new(&[0u32, 1, 2, 3, 4], &Device::Cpu).unwrap();
         for step in 0..2 {
             let x = scaled(&format!("determinism/{step}"), (5, 72, 56, 20), 1., 0.);
-            let loss = cross_entropy(&model.net.forward_t(&x, true).unwrap(), &labels, 0.).unwrap();
+            let mut pass = TrainPass::new();
+            if clips {
+                model.net.shift_frames(5);
+                pass = pass.with_stochastic_depth(&scaled("determinism/depth", (8, 5), 0.5, 1.));
+            }
+            let loss = cross_entropy(&model.net.forward_train(&x, &pass).unwrap(), &labels, 0.).unwrap();
             sgd.step(&loss.backward().unwrap()).unwrap();
         }
         model.tensors().into_iter().map(|(name, tensor)| (name, bits(&tensor))).collect()
@@ -27,10 +33,12 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
 
 #[test]
 fn training_twice_and_on_one_two_or_three_threads_gives_the_same_bits() {
-    let reference = trained(1);
-    for threads in [1, 2, 3] {
-        for ((name, expected), (_, found)) in reference.iter().zip(trained(threads)) {
-            assert!(*expected == found, "{name} differs on {threads} threads");
+    for clips in [false, true] {
+        let reference = trained(1, clips);
+        for threads in [1, 2, 3] {
+            for ((name, expected), (_, found)) in reference.iter().zip(trained(threads, clips)) {
+                assert!(*expected == found, "{name} differs on {threads} threads, clips: {clips}");
+            }
         }
     }
 }

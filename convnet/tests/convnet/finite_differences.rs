@@ -4,7 +4,7 @@
 use crate::values::{flat, scaled, tensor, values, var};
 use candle_convnet::{
     BatchNorm2d, BatchNormConfig, Conv2dConfig, MaxPool2dConfig, add_relu, conv2d, cross_entropy, global_avg_pool,
-    linear, max_pool2d, relu,
+    linear, max_pool2d, relu, stochastic_depth, temporal_shift,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
@@ -181,6 +181,42 @@ fn rectifiers() {
         |v| add_relu(&v[0], &v[1]),
         |p| p[0].iter().zip(&p[1]).map(|(a, b)| (a + b).max(0.)).collect(),
         1e-6,
+    );
+}
+
+#[test]
+fn shifts_in_time() {
+    // The numbers of channels are multiples of 8, or not, or too few for a shift.
+    for (frames, c) in [(3, 16), (2, 20), (1, 8), (6, 5)] {
+        let (n, pixels) = (6, 6);
+        check(
+            &[var(&tensor("fd/shift", (n, 3, 2, c)))],
+            |v| temporal_shift(&v[0], frames),
+            |p| {
+                let value = |clip: usize, frame: isize, pixel: usize, channel: usize| {
+                    let inside = (0..frames as isize).contains(&frame);
+                    if inside { p[0][((clip * frames + frame as usize) * pixels + pixel) * c + channel] } else { 0. }
+                };
+                let shifted = |at: usize| {
+                    let (image, pixel, channel) = (at / (pixels * c), at / c % pixels, at % c);
+                    let move_by = if channel < c / 8 { 1 } else { -isize::from(channel < 2 * (c / 8)) };
+                    value(image / frames, (image % frames) as isize + move_by, pixel, channel)
+                };
+                (0..n * pixels * c).map(shifted).collect()
+            },
+            1e-3,
+        );
+    }
+}
+
+#[test]
+fn factors_of_images() {
+    let factors = Tensor::new(&[0f32, 1.25, -3.], &Device::Cpu).unwrap();
+    check(
+        &[var(&tensor("fd/factors", (3, 2, 3, 5)))],
+        |v| stochastic_depth(&v[0], &factors),
+        |p| p[0].iter().enumerate().map(|(i, x)| x * [0., 1.25, -3.][i / 30]).collect(),
+        1e-3,
     );
 }
 

@@ -8,9 +8,9 @@
 //! With these biases, few channels have both signs. Another network therefore has ordinary batch
 //! norms. Its error is a root mean square, which a few jumps hardly change.
 
-use crate::values::{Goldens, assert_close, flat, scaled};
+use crate::values::{Goldens, assert_close, flat, scaled, values};
 use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, TrainPass, cross_entropy};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 
 /// Returns a network with the weights of `make_goldens.py`, in which the inputs of ReLU are not
@@ -69,6 +69,10 @@ pub struct Run {
     name: &'static str,
     /// Whether all batch norms except for the first one are frozen.
     partial: bool,
+    /// Whether branches and features are multiplied by factors.
+    factors: bool,
+    /// Frames per clip of a temporal shift.
+    shift: Option<usize>,
     channels: usize,
     passes: usize,
     label_smoothing: f64,
@@ -77,7 +81,16 @@ pub struct Run {
 
 /// Returns the settings with which the reference code trains its RGB stream.
 pub fn rgb_run() -> Run {
-    Run { name: "resnet18-rgb", partial: false, channels: 3, passes: 3, label_smoothing: 0., sgd: SgdConfig::new(5e-4) }
+    Run {
+        name: "resnet18-rgb",
+        partial: false,
+        factors: false,
+        shift: None,
+        channels: 3,
+        passes: 3,
+        label_smoothing: 0.,
+        sgd: SgdConfig::new(5e-4),
+    }
 }
 
 /// Returns the settings of [`rgb_run`] with partial batch norm.
@@ -85,16 +98,45 @@ pub fn partial_run() -> Run {
     Run { name: "resnet18-partial", partial: true, ..rgb_run() }
 }
 
+/// Returns settings with stochastic depth and dropout.
+pub fn depth_run() -> Run {
+    Run { name: "resnet18-depth", factors: true, passes: 1, ..rgb_run() }
+}
+
+/// Returns settings with a temporal shift over clips of four frames.
+pub fn shift_run() -> Run {
+    Run { name: "resnet18-shift", shift: Some(4), passes: 1, ..rgb_run() }
+}
+
 /// Returns settings with label smoothing, weight decay and Nesterov momentum.
 pub fn flow_run() -> Run {
     Run {
         name: "resnet18-flow",
-        partial: false,
         channels: 20,
         passes: 1,
         label_smoothing: 0.1,
         sgd: SgdConfig::new(1e-3).with_weight_decay(5e-4).with_nesterov(true),
+        ..rgb_run()
     }
+}
+
+/// Returns the input of pass `k` of a step.
+fn input(run: &Run, step: usize, k: usize) -> Tensor {
+    scaled(&format!("{}/x/{step}/{k}", run.name), (8, 64, 64, run.channels), 2., 0.)
+}
+
+/// Returns the options of a step's passes: torchvision's factors of stochastic depth, and a mask that
+/// drops half of the features.
+fn options(run: &Run, goldens: &Goldens, step: usize, device: &Device) -> TrainPass {
+    if !run.factors {
+        return TrainPass::new();
+    }
+    let factors: Vec<f32> = goldens.get(&format!("factors/{step}")).into_iter().map(|factor| factor as f32).collect();
+    let mask = values(&format!("{}/mask/{step}", run.name), 8 * 512);
+    let mask: Vec<f32> = mask.map(|value| if value >= 0. { 2. } else { 0. }).collect();
+    TrainPass::new()
+        .with_stochastic_depth(&Tensor::from_vec(factors, (8, 8), device).unwrap())
+        .with_dropout(&Tensor::from_vec(mask, (8, 512), device).unwrap())
 }
 
 pub fn check_training(run: &Run, device: &Device) {
@@ -103,14 +145,17 @@ pub fn check_training(run: &Run, device: &Device) {
     if run.partial {
         model.net.freeze_norms();
     }
+    if let Some(frames) = run.shift {
+        model.net.shift_frames(frames);
+    }
     let vars = model.trainable();
     let mut sgd = Sgd::new(vars.clone(), run.sgd).unwrap();
     let labels = Tensor::from_vec((0..8).map(|i| i * 3 % 10).collect::<Vec<u32>>(), 8, device).unwrap();
     for step in 0..5 {
+        let pass = options(run, &goldens, step, device);
         let logits: Vec<Tensor> = (0..run.passes)
-            .map(|k| scaled(&format!("{}/x/{step}/{k}", run.name), (8, 64, 64, run.channels), 2., 0.))
-            .map(|x| x.to_device(device).unwrap())
-            .map(|x| model.net.forward_t(&x, true).unwrap())
+            .map(|k| input(run, step, k).to_device(device).unwrap())
+            .map(|x| model.net.forward_train(&x, &pass).unwrap())
             .collect();
         let total = logits.iter().skip(1).fold(logits[0].clone(), |a, b| (a + b).unwrap());
         let loss = cross_entropy(&total, &labels, run.label_smoothing).unwrap();
@@ -139,6 +184,10 @@ pub fn check_training(run: &Run, device: &Device) {
         let error = goldens.digest_error(&format!("after/{name}"), name, var);
         assert!(error <= 1e-3, "{name} after five steps: error {error:.2e}");
     }
+    if run.shift.is_some() {
+        let x = input(run, 4, 0).to_device(device).unwrap();
+        goldens.check("eval", &model.net.forward_t(&x, false).unwrap(), 1e-3);
+    }
 }
 
 #[test]
@@ -149,6 +198,116 @@ fn resnet18_on_rgb_trains_as_pytorch_on_the_summed_logits_of_three_passes() {
 #[test]
 fn resnet18_trains_as_pytorch_with_partial_batch_norm() {
     check_training(&partial_run(), &Device::Cpu);
+}
+
+#[test]
+fn resnet18_trains_as_pytorch_with_stochastic_depth_and_dropout() {
+    check_training(&depth_run(), &Device::Cpu);
+}
+
+#[test]
+fn resnet18_trains_and_evaluates_as_pytorch_with_a_temporal_shift() {
+    check_training(&shift_run(), &Device::Cpu);
+}
+
+#[test]
+fn statistics_of_shifted_images_agree_with_pytorch() {
+    let (run, goldens) = (shift_run(), Goldens::read("resnet18-shift.safetensors"));
+    let mut model = known(Depth::R18, 3);
+    model.net.shift_frames(4);
+    // A training pass of PyTorch moves the running statistics by a tenth.
+    model.net.take_statistics(&input(&run, 0, 0), 0.1).unwrap();
+    let running: Vec<_> = model.tensors().into_iter().filter(|(name, _)| name.contains("running")).collect();
+    assert_eq!(running.len(), 40);
+    for (name, tensor) in &running {
+        let error = goldens.digest_error(&format!("running/{name}"), name, tensor);
+        assert!(error <= 1e-5, "{name}: error {error:.2e}");
+    }
+}
+
+#[test]
+fn factors_of_one_give_the_bits_of_the_plain_pass_and_others_do_not() {
+    let x = scaled("ones/x", (3, 40, 48, 3), 2., 0.);
+    let run = |depth: Depth, factor: Option<f32>| {
+        let model = known(depth, 3);
+        let mut pass = TrainPass::new();
+        if let Some(factor) = factor {
+            pass = pass.with_stochastic_depth(&Tensor::full(factor, (model.net.blocks(), 3), &Device::Cpu).unwrap());
+        }
+        let logits = model.net.forward_train(&x, &pass).unwrap();
+        let grads = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let vars = model.trainable();
+        let grads = vars.iter().flat_map(|(_, var)| flat(grads.get(var).unwrap()));
+        flat(&logits).into_iter().chain(grads).map(f64::to_bits).collect::<Vec<_>>()
+    };
+    for depth in [Depth::R18, Depth::R50] {
+        let plain = run(depth, None);
+        assert!(plain == run(depth, Some(1.)), "{depth}");
+        assert!(plain != run(depth, Some(0.5)), "{depth}");
+    }
+}
+
+#[test]
+fn a_dropped_image_gets_the_logits_of_a_network_without_branches() {
+    // With frozen norms, images do not depend on each other. The second block of each stage has no
+    // convolution in its shortcut, so without its branch it does nothing.
+    let x = scaled("dropped/x", (2, 40, 40, 3), 2., 0.);
+    let mut model = known(Depth::R18, 3);
+    model.net.freeze_norms();
+    let factors = |second: f32| {
+        let rows = (0..8).flat_map(|block| [1., if block % 2 == 1 { second } else { 1. }]).collect::<Vec<f32>>();
+        TrainPass::new().with_stochastic_depth(&Tensor::from_vec(rows, (8, 2), &Device::Cpu).unwrap())
+    };
+    let dropped = flat(&model.net.forward_train(&x, &factors(0.)).unwrap());
+    let kept = flat(&model.net.forward_train(&x, &factors(1.)).unwrap());
+    assert_eq!(dropped[..10], kept[..10]);
+    // The reference: the last norms of these branches have weight 0 and bias 0.
+    for (name, var) in model.trainable() {
+        if name.contains(".1.bn2.") {
+            var.set(&var.zeros_like().unwrap()).unwrap();
+        }
+    }
+    let without = flat(&model.net.forward_train(&x, &TrainPass::new()).unwrap());
+    assert_close("the dropped image", &dropped[10..], &without[10..], 1e-6);
+    assert!(crate::values::error(&kept[10..], &without[10..]) > 1e-2);
+}
+
+#[test]
+fn factors_and_clips_that_do_not_fit_are_errors_and_change_nothing() {
+    let mut model = known(Depth::R18, 3);
+    let before: Vec<_> = model.tensors().iter().map(|(_, t)| flat(t)).collect();
+    let x = scaled("unfit/x", (6, 32, 32, 3), 1., 0.);
+    let factors = |shape: (usize, usize), dtype| Tensor::ones(shape, dtype, &Device::Cpu).unwrap();
+    for (pass, expected) in [
+        (
+            TrainPass::new().with_stochastic_depth(&factors((6, 8), DType::F32)),
+            "network: the factors of stochastic depth are F32 [6, 8], but must be F32 [8, 6]",
+        ),
+        (
+            TrainPass::new().with_stochastic_depth(&factors((8, 6), DType::F64)),
+            "network: the factors of stochastic depth are F64 [8, 6], but must be F32 [8, 6]",
+        ),
+        (
+            TrainPass::new().with_dropout(&factors((6, 8), DType::F32)),
+            "network: the factors of dropout are F32 [6, 8], but must be F32 [6, 512]",
+        ),
+    ] {
+        let error = model.net.forward_train(&x, &pass).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    for (frames, expected) in [
+        (4, "the batch has 6 images, which are not whole clips of 4 frames; use a multiple of 4 images"),
+        (0, "a clip of 0 frames is not possible; use at least 1"),
+    ] {
+        model.net.shift_frames(frames);
+        let errors = [
+            model.net.forward_t(&x, true).unwrap_err(),
+            model.net.forward_t(&x, false).unwrap_err(),
+            model.net.take_statistics(&x, 1.).unwrap_err(),
+        ];
+        assert!(errors.iter().all(|error| error.to_string().contains(expected)), "{errors:?}");
+    }
+    assert_eq!(before, model.tensors().iter().map(|(_, t)| flat(t)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -181,6 +340,10 @@ fn resnet50_agrees_with_pytorch_in_both_modes() {
     assert_close("evaluation", &flat(&eval), &goldens.get("eval"), 1e-4);
     assert_close("again", &flat(&model.net.forward_t(&x, false).unwrap()), &flat(&eval), 0.);
     assert_close("training", &flat(&model.net.forward_t(&x, true).unwrap()), &goldens.get("train"), 1e-3);
+    let mut model = known(Depth::R50, 3);
+    model.net.shift_frames(2);
+    goldens.check("shift-eval", &model.net.forward_t(&x, false).unwrap(), 1e-4);
+    goldens.check("shift-train", &model.net.forward_t(&x, true).unwrap(), 1e-4);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::values::{Goldens, scaled, tensor, var};
 use candle_convnet::{
     BatchNorm2d, BatchNormConfig, Conv2dConfig, MaxPool2dConfig, conv2d, cross_entropy, global_avg_pool, linear,
-    max_pool2d,
+    max_pool2d, stochastic_depth, temporal_shift,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
@@ -183,6 +183,9 @@ fn errors_of_operations_name_the_fault() {
         (max_pool2d(&x, MaxPool2dConfig::new(3, 1).with_padding(2)).unwrap_err(), "padding <= kernel / 2"),
         (linear(&tensor("x", (2, 3)), &tensor("w", (4, 5)), &tensor("b", 4)).unwrap_err(), "do not fit"),
         (global_avg_pool(&tensor("x", (2, 0, 3, 4))).unwrap_err(), "no mean"),
+        (temporal_shift(&x, 4).unwrap_err(), "not whole clips of 4 frames"),
+        (temporal_shift(&x, 0).unwrap_err(), "a clip of 0 frames is not possible"),
+        (stochastic_depth(&x, &tensor("f", 3)).unwrap_err(), "their shape must be [1]"),
     ] {
         assert!(error.to_string().contains(part), "{error}");
     }
