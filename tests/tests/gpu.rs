@@ -178,17 +178,23 @@ fn a_steady_step_is_started_as_a_whole_and_not_waited_for() {
     // Learning rates that change with every step are read from GPU memory, and the gradient norm
     // stays there.
     let cosine = "--schedule cosine --warm-up 0.5 --conv1-lr 2 --clip-grad 20";
-    for (stream, more, masks) in
-        [("spatial", "", 0.0), ("temporal", "", 0.0), ("temporal", cosine, 0.0), ("spatial", "--dropout 0.5", 1.0)]
-    {
+    for (stream, more, inputs) in [
+        ("spatial", "", 1.0),
+        ("temporal", "", 1.0),
+        ("temporal", cosine, 1.0),
+        ("spatial", "--dropout 0.5", 2.0),
+        ("spatial", "--mixup 0.2 --cutmix 1", 4.0),
+        ("temporal", "--stochastic-depth 0.2 --sampling segments --segments 3 --temporal-shift --test-samples 3", 2.0),
+    ] {
         let counts = step_counts(stream, more);
         let count = |what: &str| counts[what].as_f64().unwrap();
         assert_eq!((count("graph_launches"), count("searches")), (1.0, 0.0), "{stream}: {counts}");
-        // Labels and dropout masks each need memory and a kernel that copies them to where the
-        // graph reads them.
+        // Labels, dropout masks, the factors of stochastic depth, and the partners, weights and
+        // shares of mixed samples each need memory and a kernel that copies them to where the graph
+        // reads them.
         assert_eq!(
             (count("launches"), count("allocations"), count("frees")),
-            (1.0 + masks, 1.0 + masks, 1.0 + masks),
+            (inputs, inputs, inputs),
             "{stream}: {counts}"
         );
         // Loss and logits are downloaded while the next step runs.

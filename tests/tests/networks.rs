@@ -163,6 +163,49 @@ fn array<T: npyz::Deserialize>(npy: NpyFile<impl Read>) -> (Vec<u64>, Vec<T>) {
 }
 
 #[test]
+fn a_network_with_a_temporal_shift_has_it_in_every_command() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().display();
+    let train = |name: &str, more: &str| {
+        let settings = "--weights none --input-size 32 --batch-size 4 --epochs 1 --lr 0.01 --threads 2";
+        let views = "--sampling segments --segments 3 --test-samples 6";
+        ucftrain(&format!("spatial --data {{}}/packed --run {dir}/{name} {settings} {views} {more}")).ok();
+        Scores::load(&temp.path().join(name)).unwrap()
+    };
+    let (plain, shifted) = (train("plain", ""), train("shifted", "--temporal-shift"));
+    let is_near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
+    assert!(plain.names == shifted.names && !is_near(&plain.logits, &shifted.logits));
+
+    let text = ucftrain(&format!("export --run {dir}/shifted --out {dir}/net.safetensors")).ok();
+    assert!(text.contains("between the 3 frames of a clip") && text.contains("unflatten(0, (-1, 3))"), "{text}");
+    assert!(!ucftrain(&format!("export --run {dir}/plain --out {dir}/plain.safetensors")).ok().contains("unflatten"));
+    for network in ["--run {}/shifted", "--checkpoint {}/net.safetensors"] {
+        let network = network.replace("{}", &dir.to_string());
+        // Seven samples are no whole video, so the batch gets larger.
+        let more = format!("--scores {dir}/s.npz --sample-scores {dir}/samples.npz --batch-size 7");
+        ucftrain(&format!("eval {network} --data {{}}/packed {more}")).ok();
+        let found = Scores::load(&temp.path().join("s.npz")).unwrap();
+        assert!(found.names == shifted.names && is_near(&found.logits, &shifted.logits), "{network}");
+    }
+    let mut archive = npyz::npz::NpzArchive::open(temp.path().join("samples.npz")).unwrap();
+    let (shape, logits) = array::<f32>(archive.by_name("logits").unwrap().unwrap());
+    let (clips, classes) = (shifted.names.len(), shifted.classes);
+    assert_eq!(shape, [clips as u64, 6, classes as u64]);
+    for (of_clip, sums) in logits.chunks_exact(6 * classes).zip(shifted.logits.chunks_exact(classes)) {
+        let sum = |class: usize| of_clip.iter().skip(class).step_by(classes).sum::<f32>();
+        assert!(is_near(&(0..classes).map(sum).collect::<Vec<_>>(), sums));
+    }
+    let clip = &shifted.names[1];
+    let predicted = ucftrain(&format!("predict --run {dir}/shifted --data {{}}/packed --clip {clip} --json")).json();
+    let found = probabilities(&predicted["top5"]);
+    let expected = softmax(shifted.row(1).iter().map(|&sum| f64::from(sum) / 6.0));
+    let names = clipshard::Dataset::open(runs().join("packed")).unwrap().manifest().classes.clone();
+    for (class, expected) in names.iter().zip(expected) {
+        assert!((found[class] - expected).abs() < 1e-4, "{class}: {found:?}, {expected}");
+    }
+}
+
+#[test]
 fn scores_of_samples_add_up_to_those_of_clips() {
     let temp = tempfile::tempdir().unwrap();
     let (sums, file) = (temp.path().join("sums.npz"), temp.path().join("samples.npz"));

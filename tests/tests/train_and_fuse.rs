@@ -88,12 +88,19 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
     let temp = tempfile::tempdir().unwrap();
     for (stream, more) in [
         ("spatial", ""),
-        ("temporal", "--precise-bn 6"),
+        ("temporal", "--precise-bn 6 --frame-dropout 0.3"),
         ("temporal", "--recipe tsn --test-samples 3 --test-crop three --label-smoothing 0.1"),
         (
             "spatial",
             "--dropout 0.5 --ema 0.9 --clip-grad 1 --conv1-lr 0.1 --schedule steps --milestones 0.5,1 \
-             --color-jitter 0.4",
+             --color-jitter 0.4 --trivial-augment",
+        ),
+        ("temporal", "--mixup 0.4 --cutmix 1 --swa 2 --precise-bn 6"),
+        ("spatial", "--cutmix 1 --label-smoothing 0.1 --dropout 0.2"),
+        (
+            "spatial",
+            "--recipe tsn --temporal-shift --test-samples 6 --precise-bn 6 --stochastic-depth 0.3 --dropout 0.2 \
+             --mixup 0.2",
         ),
     ] {
         let kind = format!("{stream}{}", more.len());
@@ -117,6 +124,46 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
             assert!(scores(&whole) == scores(&name));
         }
     }
+}
+
+#[test]
+fn the_mean_of_the_last_epochs_is_tested_and_saved() {
+    let temp = tempfile::tempdir().unwrap();
+    let more = "--epochs 4 --keep-epochs 4 --precise-bn 6";
+    let line = |name: &str, more: &str| {
+        let common = COMMON.replace("--epochs 2 ", "");
+        format!("temporal --data {} --run {{}}/{name} {common} {more}", packed().display())
+    };
+    run("ucftrain", &args(temp.path(), &line("plain", more))).ok();
+    run("ucftrain", &args(temp.path(), &line("mean", &format!("{more} --swa 3")))).ok();
+    let epoch = |name: &str, epoch: usize| tensors(&temp.path().join(format!("{name}/epoch-{epoch:04}.safetensors")));
+    // Averaging does not change the training, so the other run has the weights of each epoch.
+    let (plain, mean): (Vec<_>, Vec<_>) = (0..4).map(|i| (epoch("plain", i), epoch("mean", i))).unzip();
+    for name in plain[0].keys().filter(|name| !name.contains(".running_")) {
+        let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (last, first) in [(0, 0), (1, 1), (2, 1), (3, 1)] {
+            let seen: Vec<Vec<f32>> = plain[first..=last].iter().map(|epoch| values(&epoch[name])).collect();
+            for (at, found) in values(&mean[last][name]).into_iter().enumerate() {
+                let sum: f64 = seen.iter().map(|values| f64::from(values[at])).sum();
+                let expected = sum / seen.len() as f64;
+                assert!((f64::from(found) - expected).abs() < 1e-6, "{name} {at} of epoch {last}");
+            }
+        }
+    }
+    // The statistics of the batch norms are those of the mean weights.
+    let statistics = |epoch: &HashMap<String, Tensor>| epoch["bn1.running_var"].to_vec1::<f32>().unwrap();
+    assert_eq!(statistics(&plain[1]), statistics(&mean[1]));
+    assert_ne!(statistics(&plain[3]), statistics(&mean[3]));
+    // The network of the scores is the saved one.
+    let line = format!("eval --run {{}}/mean --data {} --json", packed().display());
+    let tested = run("ucftrain", &args(temp.path(), &line)).json();
+    let best = state(&temp.path().join("mean/checkpoint.safetensors"))["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|epoch| (epoch["test"]["top1"].as_f64().unwrap(), epoch["test"]["loss"].as_f64().unwrap()))
+        .fold((-1.0, 0.0), |best, epoch| if epoch.0 > best.0 { epoch } else { best });
+    assert_eq!((tested["top1"].as_f64().unwrap(), tested["loss"].as_f64().unwrap()), best);
 }
 
 #[test]
@@ -210,6 +257,34 @@ fn groups_of_val_clips_choose_the_best_epoch_and_the_test_clips_are_seen_once() 
     assert_eq!(log.matches("\"event\":\"test\"").count(), 1);
     let wrong = train(temp.path(), "b", "temporal", "--val-groups g99");
     assert!(wrong.stderr.contains("--val-groups g99") && wrong.stderr.contains("g03, g04"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_share_of_the_training_clips_chooses_the_best_epoch_of_all_streams() {
+    let temp = tempfile::tempdir().unwrap();
+    let plan = |stream: &str, more: &str| {
+        let line = format!("{stream} --data {} --dry-run {more}", packed().display());
+        run("ucftrain", &args(temp.path(), &line))
+    };
+    let spatial = plan("spatial", "--val-share 0.3 --json").json();
+    let val: Vec<&str> = spatial["val"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    assert_eq!(plan("temporal", "--val-share 0.3 --seed 8 --json").json()["val"], spatial["val"]);
+    let (held_out, kept) = (spatial["val_clips"].as_u64().unwrap(), spatial["train_clips"].as_u64().unwrap());
+    let share = held_out as f64 / (held_out + kept) as f64;
+    assert!((0.2..0.4).contains(&share) && val.len() as u64 == held_out, "{spatial}");
+    let text = plan("spatial", "--val-share 0.3").ok();
+    let all = format!("\nval clips: {}\n", val.join(", "));
+    assert!(text.contains(&all) && text.contains("\nval clips per class: "), "{text}");
+    assert!(plan("spatial", "").ok().lines().all(|line| !line.starts_with("val clips")));
+
+    // The run evaluates these clips after each epoch, and resumes only with the same share.
+    train(temp.path(), "a", "temporal", "--val-share 0.3 --limit-steps 1").ok();
+    let error = run("ucftrain", &args(temp.path(), "temporal --run {}/a --resume --val-share 0.2")).error(2);
+    assert!(error.contains("--val-share is 0.2, but the run used 0.3"), "{error}");
+    run("ucftrain", &args(temp.path(), "temporal --run {}/a --resume")).ok();
+    let line = "fuse {0}/val_scores.npz {0}/val_scores.npz --json";
+    let clips = run("ucftrain", &args(&temp.path().join("a"), &line.replace("{0}", "{}"))).json()["clips"].clone();
+    assert_eq!(clips.as_u64(), Some(held_out));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! uses the same settings as training.
 
 use crate::stream::Stream;
-use candle_convnet::Normalisation;
+use candle_convnet::{Model, Normalisation};
 use clip_loader::{Crop, Sampling, TestCrop};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -39,6 +39,10 @@ pub struct View {
     /// of the stream, [`Stream::stack`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<usize>,
+    /// Whether the views of a training sample, and the test samples of a video in groups of
+    /// `segments`, are clips, between whose frames the network shifts channels (TSM, Lin et al. 2019).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub temporal_shift: bool,
 }
 
 /// How the logits of several views are combined.
@@ -78,6 +82,7 @@ impl View {
             test_crop: TestCrop::Whole,
             flow_range: FlowRange::Unit,
             stack: None,
+            temporal_shift: false,
         }
     }
 
@@ -94,6 +99,7 @@ impl View {
             // More accurate than the centred range with each of three seeds: docs/training/recipes.md.
             flow_range: FlowRange::Unit,
             stack: None,
+            temporal_shift: false,
         }
     }
 
@@ -121,7 +127,25 @@ impl View {
         if stream != Stream::Spatial && self.crop == Crop::Random {
             return Err("crop random is for the spatial stream only; use whole or corners".to_owned());
         }
+        if self.temporal_shift {
+            let Self { segments, test_samples, .. } = self;
+            if segments < 2 {
+                return Err(format!("segments {segments} is less than 2, which temporal-shift needs"));
+            }
+            if !test_samples.is_multiple_of(segments) {
+                return Err(format!(
+                    "test-samples {test_samples} is not a multiple of segments {segments}, which temporal-shift needs"
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// Adds the temporal shift to a network, if these views have it.
+    pub fn shift(self, model: &mut Model) {
+        if self.temporal_shift {
+            model.net.shift_frames(self.segments);
+        }
     }
 
     /// Returns the number of images in a view.

@@ -8,6 +8,7 @@ use crate::formats::flow_order::{FlowOrder, rotated};
 use crate::formats::network::Network;
 use crate::formats::network_file;
 use crate::stream::Stream;
+use crate::view::View;
 use anyhow::{Context, Result, bail};
 use candle_convnet::check_values;
 use candle_core::{DType, Tensor};
@@ -50,6 +51,23 @@ pub(super) const EXAMPLES: &str = "Examples:
   ucftrain export --run runs/spatial --out spatial.safetensors
   ucftrain export --run runs/temporal --out temporal.safetensors --dtype f16 --flow-order rotated";
 
+/// How to add the temporal shift in PyTorch, which the weights do not contain.
+const SHIFT: &str = "
+The network shifts channels between the SEGMENTS frames of a clip, which the class of torchvision does not do.
+Without the shift, its results are wrong. To add it:
+
+    def shift(layer, inputs):
+        x = inputs[0].unflatten(0, (-1, SEGMENTS))
+        y, c = x.clone(), x.shape[2] // 8
+        y[:, :, :2 * c] = 0
+        y[:, :-1, :c], y[:, 1:, c:2 * c] = x[:, 1:, :c], x[:, :-1, c:2 * c]
+        return y.flatten(0, 1)
+    for block in net.modules():
+        if hasattr(block, \"downsample\"):
+            block.conv1.register_forward_pre_hook(shift)
+
+The input is then clips, [clips * SEGMENTS, channels, height, width]. Average the logits over the frames of a clip.";
+
 /// Writes a network with the tensor names of torchvision.
 pub fn run(args: &ExportArgs) -> Result<()> {
     refuse_existing(&args.out, args.overwrite)?;
@@ -91,6 +109,10 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         console.say(&format!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"));
     }
     console.say(&format!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string()));
+    let View { temporal_shift, segments, .. } = network.view();
+    if temporal_shift {
+        console.say(&SHIFT.replace("SEGMENTS", &segments.to_string()));
+    }
     Ok(())
 }
 

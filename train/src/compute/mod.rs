@@ -2,16 +2,16 @@
 //! moves the batches of a pass to it, and [`step::Stepper`] takes training steps there.
 //!
 //! `backend` is the only module that depends on whether the program was built with CUDA. On a GPU,
-//! `recorded` records a step and runs the recording, and `algorithms` keeps the chosen algorithms
+//! `step` records a step and runs the recording, and `algorithms` keeps the chosen algorithms
 //! in the run folder.
 
 pub mod algorithms;
 mod backend;
 pub mod batches;
 pub mod device;
+pub mod clips;
 mod feed;
 pub mod measure;
 mod memory;
 pub mod profile;
-mod recorded;
 pub mod step;

@@ -153,13 +153,25 @@ pub struct Choices {
     pub repeat: usize,
     /// Strength of colour changes of RGB views; 0 for none.
     pub color_jitter: f64,
+    /// Whether one random operation changes each RGB view.
+    pub trivial_augment: bool,
+    /// Probability that a frame of a flow stack becomes one without motion.
+    pub frame_dropout: f64,
     /// Treatment of damaged samples.
     pub damage: Damage,
 }
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { seed: 0, epoch: 0, repeat: 1, color_jitter: 0.0, damage: Damage::fail() }
+        Self {
+            seed: 0,
+            epoch: 0,
+            repeat: 1,
+            color_jitter: 0.0,
+            trivial_augment: false,
+            frame_dropout: 0.0,
+            damage: Damage::fail(),
+        }
     }
 }
 
@@ -173,17 +185,22 @@ pub fn training_samples(
     (stream, view, side): (Stream, View, usize),
     choices: Choices,
 ) -> clip_loader::Result<Arc<TrainSamples>> {
-    let Choices { seed, epoch, repeat, color_jitter, damage } = choices;
+    let Choices { seed, epoch, repeat, color_jitter, trivial_augment, frame_dropout, damage } = choices;
     let options = TrainOptions::new()
         .sampling(view.sampling)
         .segments(view.segments)
         .seed(seed)
         .epoch(epoch)
         .repeat(repeat)
+        .aligned(view.temporal_shift)
         .short(short(view))
         .damage(damage);
-    let jitter = if stream == Stream::Spatial { color_jitter } else { 0.0 };
-    let view = shape(stream, view.frames(stream), side).crop(view.crop).flip(view.flip).jitter(jitter);
+    let view = shape(stream, view.frames(stream), side).crop(view.crop).flip(view.flip);
+    let view = match stream {
+        Stream::Spatial => view.jitter(color_jitter).trivial_augment(trivial_augment),
+        Stream::Temporal => view.frame_dropout(frame_dropout),
+        Stream::Difference => view,
+    };
     Ok(Arc::new(TrainSamples::new(data, Arc::clone(clips), &view, options)?))
 }
 

@@ -29,7 +29,7 @@ pub struct Parts<T> {
     pub model: T,
     /// Momentum of the optimiser, with the parameters' names.
     pub momentum: T,
-    /// Running average of the network; empty if the run has none.
+    /// Average of the network's weights; empty if the run has none yet.
     pub average: T,
 }
 

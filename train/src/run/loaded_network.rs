@@ -50,8 +50,9 @@ impl LoadedNetwork {
         let (network, tensors) = network_file::load(path)?;
         let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let (in_channels, classes) = (network.view().channels(network.stream), network.classes.len());
-        let model = Model::random(&ResNetConfig::new(depth, in_channels, classes), 0, &compute.device)?;
+        let mut model = Model::random(&ResNetConfig::new(depth, in_channels, classes), 0, &compute.device)?;
         model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
+        network.view().shift(&mut model);
         Ok(Self { network, model, path: path.to_owned() })
     }
 

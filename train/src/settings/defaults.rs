@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 impl Recipe {
     /// Returns all settings; those without a default are empty.
-    pub(super) fn defaults(self, stream: Stream) -> Settings {
+    pub fn defaults(self, stream: Stream) -> Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (batch_size, lr) = match stream {
             Stream::Spatial => (25, 5e-4),
@@ -33,11 +33,15 @@ impl Recipe {
             conv1_lr: 1.0,
             clip_grad: 0.0,
             dropout: 0.0,
+            stochastic_depth: 0.0,
             ema: 0.0,
+            swa: 0,
             weight_decay: 0.0,
             label_smoothing: 0.0,
             view: View::seed(stream),
             color_jitter: 0.0,
+            trivial_augment: false,
+            frame_dropout: 0.0,
             mixup: 0.0,
             cutmix: 0.0,
             partial_bn: false,

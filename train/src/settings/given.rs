@@ -87,6 +87,22 @@ pub struct Given {
     /// From 0 to 0.99. Applies to training only.
     #[arg(long, value_name = "SHARE", help_heading = MODEL)]
     pub dropout: Option<f64>,
+    /// Share of images that skip the last residual block [default: 0]
+    ///
+    /// From 0 to 0.9. Earlier blocks are skipped less often: block l of L by l/L of this share of the
+    /// images (stochastic depth). Applies to training only.
+    #[arg(long, value_name = "SHARE", help_heading = MODEL)]
+    pub stochastic_depth: Option<f64>,
+    /// Shift channels between the views of a clip [default: false]
+    ///
+    /// The views of a training sample, and --segments samples of a test clip, are the frames of one
+    /// clip (Temporal Shift Module). Needs --segments 2 or more, and as --test-samples a multiple of
+    /// it.
+    #[arg(
+        long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
+        help_heading = MODEL
+    )]
+    pub temporal_shift: Option<bool>,
     /// Freeze all batch norms except the first [default: false]
     ///
     /// The frozen norms keep the values that --weights has. Needs a weights file, and --precise-bn
@@ -157,6 +173,22 @@ pub struct Given {
     /// stream only.
     #[arg(long, alias = "colour-jitter", value_name = "STRENGTH", help_heading = AUGMENTATION)]
     pub color_jitter: Option<f64>,
+    /// Change each training view by one random operation [default: false]
+    ///
+    /// TrivialAugment (Müller and Hutter 2021): shears, translations, rotations, colours, sharpness or
+    /// levels, each with a random strength, exactly as torchvision's TrivialAugmentWide. Spatial
+    /// stream only.
+    #[arg(
+        long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
+        help_heading = AUGMENTATION
+    )]
+    pub trivial_augment: Option<bool>,
+    /// Probability to remove the motion of a flow frame [default: 0]
+    ///
+    /// Example: 0.1. From 0 to 0.99. Training replaces each frame of a stack with this probability by
+    /// one without motion. One frame of each stack stays. Temporal stream only.
+    #[arg(long, value_name = "SHARE", help_heading = AUGMENTATION)]
+    pub frame_dropout: Option<f64>,
     /// Parameter of mixup, 0 for no mixup [default: 0]
     ///
     /// Example: 0.2. From 0 to 100. Mixes each training sample with another one of its batch, and
@@ -199,6 +231,12 @@ pub struct Given {
     /// instead of the weights.
     #[arg(long, value_name = "SHARE", help_heading = EVALUATION)]
     pub ema: Option<f64>,
+    /// Last epochs whose weights are averaged, 0 for no average [default: 0]
+    ///
+    /// Example: 5. From the second of these epochs on, tests and saves the mean of the weights at
+    /// their ends (stochastic weight averaging). Needs --precise-bn, and excludes --ema.
+    #[arg(long, value_name = "N", help_heading = EVALUATION)]
+    pub swa: Option<usize>,
     /// Clips for new batch norm statistics before a test [default: 0; tsn: 1000]
     ///
     /// Computes the statistics of the batch norms from this number of training clips before each

@@ -56,10 +56,18 @@ pub struct Settings {
     /// Share of the features that training drops before the last layer.
     #[serde(default)]
     pub dropout: f64,
+    /// Share of the images for which training drops the branch of the last residual block. Earlier
+    /// blocks have a smaller share.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stochastic_depth: f64,
     /// Decay of the running average of the weights. The average is tested and saved; 0 uses the
     /// weights themselves.
     #[serde(default)]
     pub ema: f64,
+    /// Number of last epochs whose weights are averaged. The average is tested and saved; 0 uses
+    /// the weights themselves.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub swa: usize,
     /// L2 penalty on the weights of the convolutions and of the last layer.
     pub weight_decay: f64,
     /// Share of the target that is spread over all classes.
@@ -70,6 +78,12 @@ pub struct Settings {
     /// Strength of random changes of brightness, contrast and saturation in RGB training views.
     #[serde(default)]
     pub color_jitter: f64,
+    /// Whether one random operation of TrivialAugment changes each RGB training view.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trivial_augment: bool,
+    /// Probability that training replaces a frame of a flow stack by one without motion.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub frame_dropout: f64,
     /// Parameter of mixup; 0 for no mixup.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub mixup: f64,
@@ -112,9 +126,8 @@ fn one() -> f64 {
     1.0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Settings {
@@ -151,15 +164,16 @@ impl Settings {
         within("conv1-lr", self.conv1_lr, 0.0, 1e3)?;
         within("clip-grad", self.clip_grad, 0.0, 1e9)?;
         within("dropout", self.dropout, 0.0, 0.99)?;
+        within("stochastic-depth", self.stochastic_depth, 0.0, 0.9)?;
         within("color-jitter", self.color_jitter, 0.0, 1.0)?;
+        within("frame-dropout", self.frame_dropout, 0.0, 0.99)?;
         within("mixup", self.mixup, 0.0, 100.0)?;
         within("cutmix", self.cutmix, 0.0, 100.0)?;
         if self.batch_size == 1 && (self.mixup > 0.0 || self.cutmix > 0.0) {
-            bail!(Usage(
-                "--mixup and --cutmix mix the clips of a batch, but --batch-size is 1; use 2 or more".into()
-            ));
+            bail!(Usage("--mixup and --cutmix mix the clips of a batch, but --batch-size is 1; use 2 or more".into()));
         }
         within("ema", self.ema, 0.0, 0.999_999)?;
+        self.check_swa()?;
         for &milestone in &self.milestones {
             within("milestones", milestone, 0.0, 1e6)?;
         }
@@ -176,6 +190,20 @@ impl Settings {
                 "--color-jitter applies to the spatial stream only, because the others see motion; remove it".into()
             ));
         }
+        if self.trivial_augment && self.stream != Stream::Spatial {
+            bail!(Usage(
+                "--trivial-augment applies to the spatial stream only, because the others see motion; remove it".into()
+            ));
+        }
+        if self.frame_dropout > 0.0 && self.stream != Stream::Temporal {
+            bail!(Usage(
+                "--frame-dropout applies to the temporal stream only, because it removes motion from flow; remove it"
+                    .into()
+            ));
+        }
+        if self.frame_dropout > 0.0 && self.view.stack(self.stream) == 1 {
+            bail!(Usage("--frame-dropout keeps one frame per stack, and --stack is 1; remove one of them".into()));
+        }
         if self.partial_bn && self.precise_bn > 0 {
             bail!(Usage(
                 "--partial-bn freezes the statistics that --precise-bn computes again; add --precise-bn 0".into()
@@ -183,11 +211,34 @@ impl Settings {
         }
         if self.partial_bn && self.weights == weights::NONE {
             bail!(Usage(
-                "--partial-bn needs trained statistics, but --weights is none; use --weights imagenet, or a file".into()
+                "--partial-bn needs trained statistics, but --weights is none; use --weights imagenet, or a file"
+                    .into()
             ));
         }
         self.view.check(self.stream).map_err(|fault| Usage(format!("--{fault}")))?;
         Ok(())
+    }
+
+    fn check_swa(&self) -> Result<()> {
+        let Self { swa, epochs, .. } = *self;
+        let fault = if swa == 0 {
+            return Ok(());
+        } else if swa == 1 {
+            "--swa 1 averages nothing; use 2 or more, or 0 for no average".to_owned()
+        } else if swa > epochs {
+            format!("--swa {swa} is more than --epochs {epochs}; average fewer epochs")
+        } else if self.ema > 0.0 {
+            "--swa and --ema exclude each other; remove one of them".to_owned()
+        } else if self.partial_bn {
+            "--swa needs new batch norm statistics, but --partial-bn freezes them; remove one of them".to_owned()
+        } else if self.precise_bn == 0 {
+            "--swa averages weights, for which the running statistics of the batch norms are wrong; add --precise-bn \
+             1000"
+                .to_owned()
+        } else {
+            return Ok(());
+        };
+        bail!(Usage(fault))
     }
 
     /// Returns the depth of the network.

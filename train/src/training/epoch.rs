@@ -1,22 +1,19 @@
 //! The training steps of an epoch, and their results.
 
+use super::average::Moment;
 use super::trainer::{DIVERGED, End, Trainer};
 use crate::base::console::Figures;
 use crate::base::meters::Scored;
 use crate::compute::batches::{DeviceBatch, Waits};
-use crate::compute::step::{StepOutputs, StepResult, StepRule, Stepper};
+use crate::compute::step::{MixRule, StepOutputs, StepPlace, StepResult, StepRule, Stepper};
 use crate::input;
 use crate::run::state::{Cursor, Seconds, TrainMeters};
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::settings::Settings;
 use anyhow::{Result, bail};
 use clip_loader::TrainSamples;
-use clipshard::order::Draws;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Bit that tells the random numbers of a step's dropout from those of a clip.
-const DROPOUT_DRAWS: u64 = 1 << 63;
 
 /// A step whose results have not been read yet.
 struct Pending {
@@ -28,9 +25,9 @@ struct Pending {
 impl Trainer<'_> {
     /// Takes the steps of the epoch, starting at the cursor.
     pub(super) fn train_epoch(&mut self) -> Result<End> {
-        let Settings { batch_size, view, label_smoothing, dropout, checkpoint_minutes, .. } = *self.settings;
+        let Settings { batch_size, checkpoint_minutes, .. } = *self.settings;
         let Cursor { epoch, step, .. } = self.state.cursor;
-        let rule = StepRule { consensus: view.consensus, label_smoothing, views: view.segments, dropout };
+        let rule = self.step_rule();
         let mut stepper = Stepper::new(self.compute, self.state.network.classes.len(), batch_size, rule)?;
         let mut progress = self.console.progress(&format!("epoch {epoch}"), self.steps(), step);
         let between_checkpoints = Duration::from_secs_f64(checkpoint_minutes * 60.0);
@@ -72,16 +69,31 @@ impl Trainer<'_> {
         Ok(end)
     }
 
+    fn step_rule(&self) -> StepRule {
+        let Settings { view, label_smoothing, dropout, stochastic_depth, mixup, cutmix, input_size, .. } =
+            *self.settings;
+        StepRule {
+            consensus: view.consensus,
+            label_smoothing,
+            views: view.segments,
+            dropout,
+            stochastic_depth,
+            temporal_shift: view.temporal_shift,
+            mix: MixRule { mixup, cutmix },
+            side: input_size,
+        }
+    }
+
     /// Starts the step at the cursor, and does not wait for its results.
     fn take_step(&mut self, stepper: &mut Stepper, batch: &DeviceBatch<'_>, samples: &TrainSamples) -> Result<Pending> {
         let Cursor { epoch, step, .. } = self.state.cursor;
         let labels = batch.samples().map(|i| input::label(samples.clip(i))).collect::<Result<Vec<u32>>>()?;
         self.state.damaged += batch.samples().filter(|&i| samples.was_damaged(i)).count() as u64;
         self.sgd.set_lr(self.rate(epoch, step))?;
-        let draws = Draws::new(self.settings.seed, epoch as u64, DROPOUT_DRAWS | step as u64);
-        let outputs = stepper.take((&self.model, &mut self.sgd), batch, &labels, draws)?;
+        let place = StepPlace { seed: self.settings.seed, epoch, step };
+        let outputs = stepper.take((&self.model, &mut self.sgd), batch, &labels, place)?;
         if let Some(average) = &mut self.average {
-            average.take_in(&self.model)?;
+            average.take_in(&self.model, Moment::Step)?;
         }
         Ok(Pending { step, outputs, labels })
     }

@@ -1,7 +1,7 @@
 //! The training loop: epochs of steps, and after each a test pass on the clips that choose the best
 //! epoch.
 
-use super::average::{Average, copied};
+use super::average::{Average, Moment, copied};
 use super::evaluation::{Evaluation, Outcome};
 use super::printed::EpochTable;
 use crate::base::console::Console;
@@ -9,6 +9,7 @@ use crate::base::meters::Scored;
 use crate::base::stop::Stop;
 use crate::compute::algorithms;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
+use crate::compute::clips;
 use crate::compute::device::Compute;
 use crate::formats::network_file;
 use crate::input::{self, Choices};
@@ -45,7 +46,7 @@ pub struct Trainer<'a> {
     pub model: Model,
     /// The optimiser.
     pub sgd: Sgd,
-    /// Running average of the network's weights, if the run tests the average.
+    /// Average of the network's weights, if the run tests the average.
     pub average: Option<Average>,
     /// The state: everything else in a checkpoint.
     pub state: State,
@@ -96,7 +97,11 @@ impl Trainer<'_> {
                 }
                 self.save_checkpoint()?;
             }
-            let weights = self.average.as_ref().map(|average| average.put_in(&self.model)).transpose()?;
+            // After the checkpoint: a run that is resumed before the test takes the weights in then.
+            if let Some(average) = &mut self.average {
+                average.take_in(&self.model, Moment::Epoch(self.state.cursor.epoch))?;
+            }
+            let weights = self.average.as_ref().map(|average| average.put_in(&self.model)).transpose()?.flatten();
             let outcome = self.test_epoch();
             let tested = self.model.tensors();
             // A copy, because the best network is written after the training weights have been
@@ -174,8 +179,9 @@ impl Trainer<'_> {
     /// Returns the epoch's training samples.
     pub(super) fn training_samples(&self) -> Result<Arc<TrainSamples>> {
         let Settings { stream, input_size, seed, view, color_jitter, skip_damaged, .. } = *self.settings;
-        let epoch = self.state.cursor.epoch as u64;
-        let choices = Choices { seed, epoch, repeat: 1, color_jitter, damage: input::damage(skip_damaged) };
+        let Settings { trivial_augment, frame_dropout, .. } = *self.settings;
+        let (epoch, damage) = (self.state.cursor.epoch as u64, input::damage(skip_damaged));
+        let choices = Choices { seed, epoch, repeat: 1, color_jitter, trivial_augment, frame_dropout, damage };
         Ok(input::training_samples(self.data, &self.split.train, (stream, view, input_size), choices)?)
     }
 
@@ -189,7 +195,8 @@ impl Trainer<'_> {
     /// Returns the description of a training sample's pixels.
     fn training_pixels(&self) -> SamplePixels {
         let Settings { stream, input_size, view, .. } = *self.settings;
-        SamplePixels { stream, side: input_size, views: view.segments, range: view.range(stream) }
+        let (views, stack) = (view.segments, view.stack(stream));
+        SamplePixels { stream, stack, side: input_size, views, range: view.range(stream) }
     }
 
     /// Computes the statistics of the batch norms from `precise_bn` training samples of the epoch.
@@ -205,12 +212,16 @@ impl Trainer<'_> {
                 if self.stop.is_asked() {
                     return Ok(None);
                 }
-                let images = batch.samples().len();
-                for view in batch.inputs()? {
-                    seen += images;
-                    self.model.net.take_statistics(&view, images as f64 / seen as f64)?;
+                let mut inputs = batch.inputs()?;
+                if self.settings.view.temporal_shift {
+                    inputs = vec![clips::of_views(&inputs)?];
                 }
-                Ok(Some(images))
+                for images in inputs {
+                    let number = images.dim(0)?;
+                    seen += number;
+                    self.model.net.take_statistics(&images, number as f64 / seen as f64)?;
+                }
+                Ok(Some(batch.samples().len()))
             });
             match taken? {
                 None => break,

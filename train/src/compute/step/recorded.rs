@@ -1,8 +1,9 @@
 //! Training steps that a GPU records and then runs as a whole. Without a recording, the processor
 //! starts each kernel, which takes longer than the computation if a step has few images.
 
-use super::backend::{Recording, record, rehearse};
-use anyhow::{Context, Result};
+use super::inputs::StepInputs;
+use crate::compute::backend::{Recording, record, rehearse};
+use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashSet;
 
@@ -15,9 +16,9 @@ pub(super) struct Tensors {
 /// Recorded steps, and the tensors at fixed addresses that they read and write.
 pub(super) struct Recorded {
     device: Device,
-    labels: Tensor,
-    /// All dropout masks in one tensor; none without dropout and before the first step.
-    masks: Option<Tensor>,
+    /// The places of the inputs, in the order of [`StepInputs::moved`]. The first step sets their
+    /// lengths.
+    places: Vec<Tensor>,
     logits: Tensor,
     loss: Tensor,
     /// Batch sizes whose step has run once.
@@ -30,8 +31,7 @@ impl Recorded {
     pub(super) fn new(device: &Device, classes: usize, batch_size: usize) -> Result<Self> {
         Ok(Self {
             device: device.clone(),
-            labels: Tensor::zeros(batch_size, DType::U32, device)?,
-            masks: None,
+            places: Vec::new(),
             logits: Tensor::zeros((batch_size, classes), DType::F32, device)?,
             loss: Tensor::zeros(1, DType::F32, device)?,
             rehearsed: HashSet::new(),
@@ -39,34 +39,36 @@ impl Recorded {
         })
     }
 
-    /// Copies the masks `[views, n, features]` to the address that all recordings of their size
-    /// read.
-    fn keep_masks(&mut self, masks: &Tensor) -> Result<Tensor> {
-        let (views, n, features) = masks.dims3()?;
-        let room = views * self.labels.elem_count() * features;
-        if self.masks.is_none() {
-            self.masks = Some(Tensor::zeros(room, masks.dtype(), &self.device)?);
-        }
-        let all = self.masks.as_ref().context("the memory for dropout masks is missing")?;
-        all.slice_set(&masks.flatten_all()?, 0, 0)?;
-        Ok(all.narrow(0, 0, views * n * features)?.reshape((views, n, features))?)
+    /// Copies the inputs to the addresses that all recordings of their size read.
+    ///
+    /// # Errors
+    /// An input is longer than that of the first step.
+    fn kept(&mut self, inputs: &StepInputs) -> Result<StepInputs> {
+        let mut number = 0;
+        inputs.moved(|tensor| {
+            let length = tensor.elem_count();
+            if number == self.places.len() {
+                self.places.push(Tensor::zeros(length, tensor.dtype(), &self.device)?);
+            }
+            let place = &self.places[number];
+            number += 1;
+            place.slice_set(&tensor.flatten_all()?, 0, 0)?;
+            Ok(place.narrow(0, 0, length)?.reshape(tensor.shape())?)
+        })
     }
 
     /// Takes a step. The first step of a batch size runs directly and the second is recorded; later
-    /// ones run the recording.
+    /// ones run the recording. No batch may be larger than the first.
     pub(super) fn take(
         &mut self,
-        labels: &Tensor,
-        masks: Option<&Tensor>,
+        inputs: &StepInputs,
         slot: Option<usize>,
-        step: impl FnOnce(&Tensor, Option<&Tensor>) -> candle_core::Result<Tensors>,
+        step: impl FnOnce(&StepInputs) -> candle_core::Result<Tensors>,
     ) -> Result<Tensors> {
-        let n = labels.elem_count();
-        self.labels.slice_set(labels, 0, 0)?;
-        let labels = self.labels.narrow(0, 0, n)?;
-        let masks = masks.map(|masks| self.keep_masks(masks)).transpose()?;
+        let inputs = self.kept(inputs)?;
+        let n = inputs.labels.elem_count();
         let kept = || {
-            let outputs = step(&labels, masks.as_ref())?;
+            let outputs = step(&inputs)?;
             self.logits.slice_set(&outputs.logits, 0, 0)?;
             self.loss.slice_set(&outputs.loss, 0, 0)
         };

@@ -1,15 +1,27 @@
 //! Training steps: forward passes, loss, backward pass and update, computed on the CPU or recorded
 //! by a GPU.
+//!
+//! [`StepRule`] has the rules of a step, [`StepPlace`] decides its random numbers, and `inputs` draws
+//! them. `mixing` mixes the samples of a batch.
+
+mod beta;
+mod inputs;
+mod mixing;
+mod recorded;
+
+pub use inputs::StepPlace;
+pub use mixing::MixRule;
 
 use super::backend::{Download, Downloads};
 use super::batches::DeviceBatch;
+use super::clips;
 use super::device::Compute;
-use super::recorded::{Recorded, Tensors};
 use crate::view::Consensus;
 use anyhow::{Context, Result};
 use candle_convnet::{Model, Sgd, cross_entropy};
-use candle_core::{DType, Tensor};
-use clipshard::order::Draws;
+use candle_core::DType;
+use inputs::StepInputs;
+use recorded::{Recorded, Tensors};
 use std::fmt;
 
 /// The results of a step for the meters.
@@ -40,21 +52,15 @@ pub struct StepRule {
     pub views: usize,
     /// Share of the features that are dropped before the last layer, separately for each view.
     pub dropout: f64,
-}
-
-impl StepRule {
-    /// Returns the dropout masks `[views, n, features]`, with values 0 or 1 / (1 - share). Returns
-    /// none without dropout.
-    fn dropout_masks(&self, model: &Model, labels: &Tensor, mut draws: Draws) -> Result<Option<Tensor>> {
-        let share = self.dropout;
-        if share == 0.0 {
-            return Ok(None);
-        }
-        let shape = (self.views, labels.elem_count(), model.net.features());
-        let kept = (1.0 / (1.0 - share)) as f32;
-        let values = (0..shape.0 * shape.1 * shape.2).map(|_| if draws.unit() < share { 0.0 } else { kept });
-        Ok(Some(Tensor::from_vec(values.collect(), shape, labels.device())?))
-    }
+    /// Share of the images for which the last residual block drops its branch. Earlier blocks drop
+    /// theirs less often.
+    pub stochastic_depth: f64,
+    /// Whether the views of a sample are a clip, between whose frames the network shifts channels.
+    pub temporal_shift: bool,
+    /// How samples are mixed with others of their batch.
+    pub mix: MixRule,
+    /// Height and width of an image in pixels.
+    pub side: usize,
 }
 
 /// The training steps of an epoch on a device.
@@ -86,7 +92,7 @@ impl Stepper {
         Ok(Self { compute: compute.clone(), rule, gpu })
     }
 
-    /// Takes a step; `draws` decide which features it drops.
+    /// Takes a step; its place decides the random choices. No batch may be larger than the first.
     ///
     /// A GPU may still compute when this returns. [`Stepper::finish`] waits for the outputs: call
     /// it after starting the next step to keep the GPU busy, and before starting the step after
@@ -99,16 +105,15 @@ impl Stepper {
         (model, sgd): (&Model, &mut Sgd),
         batch: &DeviceBatch<'_>,
         labels: &[u32],
-        draws: Draws,
+        place: StepPlace,
     ) -> Result<StepOutputs> {
-        // Labels have few bytes, so their copy to a GPU does not wait for it.
-        let (labels, rule) = (Tensor::new(labels, &self.compute.device)?, self.rule);
-        let masks = rule.dropout_masks(model, &labels, draws)?;
-        let mut work = |labels: &Tensor, masks: Option<&Tensor>| step((model, sgd), batch, labels, masks, rule);
+        let rule = self.rule;
+        let inputs = StepInputs::draw(&rule, &model.net, labels, place, &self.compute.device)?;
+        let mut work = |inputs: &StepInputs| step((model, sgd), batch, inputs, rule);
         let Some(Gpu { recorded, downloads }) = &mut self.gpu else {
-            return Ok(StepOutputs(Kept::Host(work(&labels, masks.as_ref())?)));
+            return Ok(StepOutputs(Kept::Host(work(&inputs)?)));
         };
-        let Tensors { logits, loss } = recorded.take(&labels, masks.as_ref(), batch.slot(), work)?;
+        let Tensors { logits, loss } = recorded.take(&inputs, batch.slot(), work)?;
         Ok(StepOutputs(Kept::OnTheWay(downloads.start(&[&loss, &logits])?)))
     }
 
@@ -143,28 +148,39 @@ impl fmt::Debug for Stepper {
     }
 }
 
-/// Computes the forward passes of all views, the loss of their consensus, one backward pass and one
+/// Computes the forward passes of all views, or of the clips that they are, the loss of their consensus, one backward pass and one
 /// update.
 fn step(
     (model, sgd): (&Model, &mut Sgd),
     batch: &DeviceBatch<'_>,
-    labels: &Tensor,
-    masks: Option<&Tensor>,
+    inputs: &StepInputs,
     rule: StepRule,
 ) -> candle_core::Result<Tensors> {
-    let inputs = batch.inputs()?;
-    let forward = |view: usize| match masks {
-        None => model.net.forward_t(&inputs[view], true),
-        Some(masks) => model.net.forward_dropout(&inputs[view], &masks.get(view)?),
+    let StepInputs { labels, mixing, .. } = inputs;
+    let mut images = batch.inputs()?;
+    if let Some(mixing) = mixing {
+        for images in &mut images {
+            *images = mixing.images(images)?;
+        }
+    }
+    let mut logits = if rule.temporal_shift {
+        let logits = model.net.forward_train(&clips::of_views(&images)?, &inputs.pass(0)?)?;
+        logits.reshape((labels.elem_count(), rule.views, ()))?.sum(1)?
+    } else {
+        let forward = |view: usize| model.net.forward_train(&images[view], &inputs.pass(view)?);
+        let mut logits = forward(0)?;
+        for view in 1..images.len() {
+            logits = (logits + forward(view)?)?;
+        }
+        logits
     };
-    let mut logits = forward(0)?;
-    for view in 1..inputs.len() {
-        logits = (logits + forward(view)?)?;
-    }
     if rule.consensus == Consensus::Mean {
-        logits = (logits / inputs.len() as f64)?;
+        logits = (logits / images.len() as f64)?;
     }
-    let loss = cross_entropy(&logits, labels, rule.label_smoothing)?;
+    let loss = match mixing {
+        None => cross_entropy(&logits, labels, rule.label_smoothing)?,
+        Some(mixing) => mixing.loss(&logits, labels, rule.label_smoothing)?,
+    };
     sgd.step(&loss.backward()?)?;
     Ok(Tensors { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
 }
