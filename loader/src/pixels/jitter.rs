@@ -1,5 +1,6 @@
 //! Colour jitter: random brightness, contrast and saturation of an RGB image.
 
+use super::colour::{change_brightness, change_contrast, change_saturation};
 use clipshard::order::Draws;
 
 /// A random change of brightness, contrast and saturation, the same for all pixels of a view.
@@ -38,38 +39,12 @@ impl Jitter {
     pub fn apply(self, rgb: &mut [u8]) {
         for (adjustment, factor) in self.steps {
             match adjustment {
-                Adjustment::Brightness => away_from(rgb, 0, factor),
-                Adjustment::Contrast => {
-                    let sum: u64 = rgb.as_chunks().0.iter().map(|pixel| u64::from(luma(*pixel))).sum();
-                    let pixels = (rgb.len() / 3).max(1);
-                    away_from(rgb, (sum as f64 / pixels as f64 + 0.5) as u8, factor);
-                }
-                Adjustment::Saturation => {
-                    for pixel in rgb.as_chunks_mut::<3>().0 {
-                        let grey = luma(*pixel);
-                        *pixel = pixel.map(|v| blend(grey, v, factor));
-                    }
-                }
+                Adjustment::Brightness => change_brightness(rgb, factor),
+                Adjustment::Contrast => change_contrast(rgb, factor),
+                Adjustment::Saturation => change_saturation(rgb, factor),
             }
         }
     }
-}
-
-fn away_from(rgb: &mut [u8], degenerate: u8, factor: f32) {
-    let table: [u8; 256] = std::array::from_fn(|v| blend(degenerate, v as u8, factor));
-    for v in rgb {
-        *v = table[usize::from(*v)];
-    }
-}
-
-/// Blends two values. Truncates the result instead of rounding it, as PIL does.
-fn blend(from: u8, to: u8, factor: f32) -> u8 {
-    (f32::from(from) + factor * (f32::from(to) - f32::from(from))) as u8
-}
-
-/// Returns the ITU-R 601 luma of a pixel, in the fixed-point arithmetic of PIL.
-fn luma([r, g, b]: [u8; 3]) -> u8 {
-    ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
 
 #[cfg(test)]

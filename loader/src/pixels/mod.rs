@@ -1,7 +1,9 @@
-//! Changes u8 pixels between record and batch: mirrors, resizes, jitters colours.
+//! Changes pixels between record and batch: mirrors, resizes, changes colours and geometry at random.
 
+mod colour;
 mod jitter;
 mod mirror;
+mod trivial_augment;
 
 use crate::{Error, Result};
 use clipshard::{ImageSize, SampleType};
@@ -11,6 +13,7 @@ use zerocopy::IntoBytes;
 
 pub use jitter::Jitter;
 pub(crate) use mirror::mirror;
+pub(crate) use trivial_augment::TrivialAugment;
 
 /// The type of the pixels of an image.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,16 @@ pub(crate) fn reverse(plane: &mut [u8], samples: SampleType) {
         SampleType::F32 => plane.as_chunks_mut::<4>().0.iter_mut().for_each(|value| value[3] ^= 0x80),
         // Of 16 bits too, the complement of each byte gives the largest value minus `v`.
         _ => plane.iter_mut().for_each(|value| *value = !*value),
+    }
+}
+
+/// Fills a plane of optical flow with displacements of zero. Of unsigned samples, zero is the value
+/// in the middle: 128 for u8.
+pub(crate) fn fill_still(plane: &mut [u8], samples: SampleType) {
+    match samples {
+        SampleType::U8 => plane.fill(128),
+        SampleType::U16 => plane.as_chunks_mut::<2>().0.fill(0x8000_u16.to_le_bytes()),
+        _ => plane.fill(0),
     }
 }
 
@@ -114,6 +127,19 @@ mod tests {
         let mut plane = [0x3e00_u16, 0xc000];
         reverse(plane.as_mut_bytes(), SampleType::F16);
         assert_eq!(plane, [0xbe00, 0x4000]);
+    }
+
+    #[test]
+    fn planes_without_motion_hold_the_displacement_zero() {
+        let still = |samples| {
+            let mut plane = [7; 4];
+            fill_still(&mut plane, samples);
+            plane
+        };
+        assert_eq!((still(SampleType::U8), still(SampleType::U16)), ([128; 4], [0, 0x80, 0, 0x80]));
+        for signed in [SampleType::I16, SampleType::F16, SampleType::F32] {
+            assert_eq!(still(signed), [0; 4], "{signed}");
+        }
     }
 
     #[test]

@@ -157,6 +157,13 @@ impl Reader {
                 mix(value as u64);
             }
             mix(view.jitter.to_bits());
+            // Later options change the number only if they are used, so that older states stay valid.
+            if view.trivial_augment {
+                mix(1);
+            }
+            if view.frame_dropout > 0.0 {
+                mix(view.frame_dropout.to_bits());
+            }
         }
         mix(self.short as u64);
         mix(self.clips.len() as u64);

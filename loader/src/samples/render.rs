@@ -13,8 +13,8 @@ use std::fmt;
 pub struct Worker {
     decoder: Option<Decoder>,
     resizer: Resizer,
-    /// The decoded part of a frame, before it is resized.
-    frame: Vec<u8>,
+    /// The decoded part of a frame before it is resized, or a copy of an image while it is changed.
+    pub(super) frame: Vec<u8>,
     /// Clip and first frame of the last test sample that the thread wrote.
     pub(super) last: Option<(usize, u32)>,
 }
@@ -51,11 +51,12 @@ pub(super) fn image_size(records: &ClipRecords<'_>, frame: usize, plane: usize) 
 /// Writes all records of `frames` to `out`, which has the shape
 /// `[frames, planes, side, side, channels]`.
 ///
-/// `place` returns the part to show of a record of the given size.
+/// `None` instead of a frame is a frame without motion. `place` returns the part to show of a record
+/// of the given size.
 pub(super) fn render(
     view: &ViewOfStream,
     records: &ClipRecords<'_>,
-    frames: impl ExactSizeIterator<Item = usize>,
+    frames: impl ExactSizeIterator<Item = Option<usize>>,
     place: impl Fn(ImageSize) -> Result<Placement>,
     worker: &mut Worker,
     out: &mut [u8],
@@ -66,6 +67,10 @@ pub(super) fn render(
     let decoder = prepare(decoder)?;
     let images = frames.flat_map(|frame| (0..planes).map(move |plane| (frame, plane)));
     for ((frame, plane), out) in images.zip(out.chunks_exact_mut(image_bytes.max(1))) {
+        let Some(frame) = frame else {
+            pixels::fill_still(out, view.spec.samples);
+            continue;
+        };
         let size = image_size(records, frame, plane)?;
         let pixel = Pixel { samples: view.spec.samples, channels: size.channels.into() };
         let Placement { window, mirrored } = place(size)?;

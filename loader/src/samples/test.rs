@@ -115,8 +115,8 @@ impl TestSamples {
     ///
     /// # Errors
     /// Returns an error if the dataset does not have the stream of the view, a clip has too few
-    /// frames, or an option has a wrong value. A view with a random crop, a flip or jitter is an
-    /// error, too.
+    /// frames, or an option has a wrong value. A view with a random crop or another random change is
+    /// an error, too.
     pub fn new(
         data: &Arc<Dataset>,
         clips: impl Into<Arc<[SplitClip]>>,
@@ -144,8 +144,13 @@ impl TestSamples {
             if view.crop != Crop::Whole {
                 return Err(Error::option("crop", view.crop, "allowed in a test view; set the crop of the options"));
             }
-            if view.flip || view.jitter != 0.0 {
-                let option = if view.flip { "flip" } else { "jitter" };
+            let changes = [
+                ("flip", view.flip),
+                ("jitter", view.jitter != 0.0),
+                ("trivial_augment", view.trivial_augment),
+                ("frame_dropout", view.frame_dropout != 0.0),
+            ];
+            if let Some((option, _)) = changes.into_iter().find(|(_, is_used)| *is_used) {
                 return Err(Error::option(option, "of a view", "allowed in a test"));
             }
         }
@@ -230,7 +235,7 @@ impl TestSamples {
                 common.copy_from_slice(&previous[end - common.len()..end]);
             }
             let place = |size| Ok(test_placement(self.options.crop, size, crop));
-            render(view, &records, frames(), place, worker, new)?;
+            render(view, &records, frames().map(Some), place, worker, new)?;
         }
         Ok(())
     }

@@ -5,10 +5,10 @@ use super::damage::{Damage, Replaced};
 use super::reader::{Reader, ViewOfStream};
 use super::render::{Worker, image_size, render};
 use super::short::Short;
-use crate::pixels::Jitter;
+use crate::pixels::{Jitter, TrivialAugment};
 use crate::sampling::Sampling;
 use crate::split::SplitClip;
-use crate::view::{Crop, MAX_SEGMENTS, Placement, View, check_fits, train_window};
+use crate::view::{Crop, MAX_SEGMENTS, Placement, View, check_fits, dropped, train_window};
 use crate::{Error, Result};
 use clipshard::order::{Draws, mix64, permutation};
 use clipshard::{Dataset, ImageSize};
@@ -32,6 +32,7 @@ pub struct TrainOptions {
     epoch: u64,
     repeat: usize,
     shuffle: bool,
+    aligned: bool,
     damage: Damage,
 }
 
@@ -47,6 +48,7 @@ impl TrainOptions {
             epoch: 0,
             repeat: 1,
             shuffle: true,
+            aligned: false,
             damage: Damage::fail(),
         }
     }
@@ -94,6 +96,13 @@ impl TrainOptions {
         Self { shuffle, ..self }
     }
 
+    /// Sets whether all segments of a sample show the same part of their frames, mirrored and with
+    /// colours changed in the same way. The default is false: each segment has choices of its own.
+    #[must_use]
+    pub fn aligned(self, aligned: bool) -> Self {
+        Self { aligned, ..self }
+    }
+
     /// Sets the reaction to damaged samples.
     #[must_use]
     pub fn damage(self, damage: Damage) -> Self {
@@ -115,6 +124,19 @@ impl TrainOptions {
             }
             if jitter > 0.0 && !view.is_rgb() {
                 return Err(Error::option("jitter", jitter, "allowed for a stream that is not RGB"));
+            }
+            if view.view.trivial_augment && !view.is_rgb() {
+                return Err(Error::option("trivial_augment", true, "allowed for a stream that is not RGB"));
+            }
+            let dropout = view.view.frame_dropout;
+            if !(0.0..=1.0).contains(&dropout) {
+                return Err(Error::option("frame_dropout", dropout, "between 0 and 1"));
+            }
+            if dropout > 0.0 && !view.is_flow() {
+                return Err(Error::option("frame_dropout", dropout, "allowed for a stream that is not optical flow"));
+            }
+            if dropout > 0.0 && view.view.frames == 1 {
+                return Err(Error::option("frame_dropout", dropout, "allowed for a view of one frame"));
             }
         }
         Ok(())
@@ -149,6 +171,13 @@ const CHOICES: usize = 4;
 /// Number of other clips to try if all choices of a clip are damaged.
 const OTHER_CLIPS: usize = 4;
 const NOT_REPLACED: u32 = u32::MAX;
+/// Numbers of the first draws of TrivialAugment and of frame dropout, for segment 0. All other draws of
+/// a sample have smaller numbers, so these options do not change other choices.
+const AUGMENT_DRAWS: u64 = 1 << 32;
+const DROPOUT_DRAWS: u64 = 1 << 33;
+/// Distance from the first draw of frame dropout of a segment to that of the next segment. A view takes
+/// fewer draws.
+const DROPOUT_DRAWS_PER_SEGMENT: u64 = 1 << 17;
 /// Largest number of samples of a pass.
 const MAX_SAMPLES: usize = 1 << 31;
 
@@ -292,7 +321,11 @@ impl TrainSamples {
         out: &mut [&mut [u8]],
     ) -> Result<()> {
         let (starts, mut draws) = self.starts(number, epoch, choice);
+        let first_draws = draws.clone();
         for (segment, start) in starts.into_iter().take(self.options.segments).enumerate() {
+            if self.options.aligned {
+                draws = first_draws.clone();
+            }
             self.fill_segment((number, start, segment), &mut draws, worker, out)?;
         }
         Ok(())
@@ -302,6 +335,7 @@ impl TrainSamples {
     ///
     /// Draws in this order: the window, the mirror, the colours. All views start with the same
     /// draws, so they are in step. The draws continue after those of the view that takes most.
+    /// TrivialAugment and frame dropout have draws of their own.
     fn fill_segment(
         &self,
         (number, start, segment): (u32, u32, usize),
@@ -315,10 +349,20 @@ impl TrainSamples {
         draws.skip_to(windows.taken() + reader.views.iter().map(|view| view.view.crop.draws()).max().unwrap_or(0));
         let mirrored = reader.views.iter().any(|view| view.view.flip) && draws.coin();
         let colours = draws.clone();
+        let own_draws = |first: u64| {
+            let mut own = colours.clone();
+            own.skip_to(first);
+            own
+        };
+        let augmented_as = if self.options.aligned { 0 } else { segment };
+        let augment_draws = own_draws(AUGMENT_DRAWS + augmented_as as u64 * TrivialAugment::DRAWS);
+        let dropout_draws = own_draws(DROPOUT_DRAWS + segment as u64 * DROPOUT_DRAWS_PER_SEGMENT);
         for (view, out) in reader.views.iter().zip(out) {
-            let &View { side, crop, flip, jitter, .. } = &view.view;
+            let &View { side, crop, flip, jitter, trivial_augment, frame_dropout, .. } = &view.view;
             let records = reader.records(number as usize, view)?;
+            let dropped = dropped(frame_dropout, view.view.frames, dropout_draws.clone());
             let frames = view.frames(start, records.frame_count(), reader.short);
+            let frames = frames.zip(dropped).map(|(frame, dropped)| (!dropped).then_some(frame));
             // All images of a view use the same draws, even if their sizes differ.
             let placement = |size: ImageSize| {
                 let window = train_window(crop, all_flow, size, side, &mut windows.clone());
@@ -331,6 +375,11 @@ impl TrainSamples {
                 let mut colours = colours.clone();
                 Jitter::draw(jitter, &mut colours).apply(out);
                 draws.skip_to(colours.taken());
+            }
+            if trivial_augment {
+                let change = TrivialAugment::draw(&mut augment_draws.clone());
+                let image_bytes = 3 * side * side;
+                out.chunks_exact_mut(image_bytes).for_each(|image| change.apply(image, side, &mut worker.frame));
             }
         }
         Ok(())
@@ -373,8 +422,10 @@ impl Samples for TrainSamples {
     }
 
     fn fingerprint(&self) -> u64 {
-        let &TrainOptions { sampling, segments, seed, epoch, repeat, shuffle, .. } = &self.options;
+        let &TrainOptions { sampling, segments, seed, epoch, repeat, shuffle, aligned, .. } = &self.options;
         let choices = [sampling as u64, segments as u64, seed, epoch, repeat as u64, shuffle.into()];
-        self.reader.fingerprint(choices.into_iter().fold(1, |hash, value| mix64(hash ^ value)))
+        // A later option changes the number only if it is used, so that older states stay valid.
+        let choices = choices.into_iter().chain(aligned.then_some(1));
+        self.reader.fingerprint(choices.fold(1, |hash, value| mix64(hash ^ value)))
     }
 }

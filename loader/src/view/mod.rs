@@ -1,7 +1,9 @@
 //! Views: frames of one stream, with a part of each frame as a square.
 
+mod dropout;
 mod placement;
 
+pub(crate) use dropout::dropped;
 pub(crate) use placement::{Placement, check_fits, test_placement, train_window};
 
 use crate::{Error, Result};
@@ -52,6 +54,12 @@ pub struct View {
     /// Strength of the colour jitter ([`Jitter`](crate::Jitter)) of training, from 0 (none) to 1000.
     /// Streams other than RGB allow only 0.
     pub jitter: f64,
+    /// Whether training changes the view by one random operation of TrivialAugment (Müller and Hutter
+    /// 2021), after the flip and the jitter. Streams other than RGB do not allow it.
+    pub trivial_augment: bool,
+    /// Probability that training replaces a frame by one without motion, from 0 to 1. Only views of
+    /// several frames of optical flow allow more than 0.
+    pub frame_dropout: f64,
 }
 
 impl View {
@@ -62,8 +70,18 @@ impl View {
 
     /// Makes a view of `frames` consecutive whole frames of a stream, 224 pixels high and wide.
     pub fn stack(stream: impl Into<String>, frames: usize) -> Self {
-        let (stream, crop) = (stream.into(), Crop::Whole);
-        Self { stream, frames, stride: 1, offset: 0, side: 224, crop, flip: false, jitter: 0.0 }
+        Self {
+            stream: stream.into(),
+            frames,
+            stride: 1,
+            offset: 0,
+            side: 224,
+            crop: Crop::Whole,
+            flip: false,
+            jitter: 0.0,
+            trivial_augment: false,
+            frame_dropout: 0.0,
+        }
     }
 
     /// Sets the distance from one frame to the next.
@@ -100,6 +118,26 @@ impl View {
     #[must_use]
     pub fn jitter(self, jitter: f64) -> Self {
         Self { jitter, ..self }
+    }
+
+    /// Sets whether training changes the view by one random operation of TrivialAugment.
+    ///
+    /// The operation is one of 14: none, shears, translations, a rotation, changes of brightness,
+    /// colour, contrast and sharpness, fewer bits, inverted bright values, stretched or equalised
+    /// levels. Its strength is one of 31. The bytes equal those of torchvision's `TrivialAugmentWide`
+    /// on a PIL image with its defaults. All images of the view change in the same way.
+    #[must_use]
+    pub fn trivial_augment(self, trivial_augment: bool) -> Self {
+        Self { trivial_augment, ..self }
+    }
+
+    /// Sets the probability that training replaces a frame of optical flow by one without motion.
+    ///
+    /// In such a frame, all displacements in x and y are zero: 128 for samples of u8. One frame at
+    /// least stays as it is.
+    #[must_use]
+    pub fn frame_dropout(self, share: f64) -> Self {
+        Self { frame_dropout: share, ..self }
     }
 
     /// Returns the number of frames from the start of the sample to the last frame of the view.
