@@ -24,8 +24,8 @@
 //! * **Layers** hold the parameters of an operation: [`Conv2d`], [`BatchNorm2d`], [`Linear`]. They
 //!   take them from a `VarBuilder`.
 //! * [`ResNet`] is a whole network. [`TrainPass`] adds dropout and stochastic depth to a training
-//!   pass, [`ResNet::shift_frames`] a temporal shift for clips of frames. [`Model`] adds parameter names, initial values, and loading and
-//!   saving of weights.
+//!   pass, and [`ResNet::shift_frames`] a temporal shift for clips of frames. [`Model`] adds
+//!   parameter names, initial values, and loading and saving of weights.
 //! * [`Sgd`] updates named variables. It works with any `Var`, not only with those of a [`Model`].
 //! * **Weights** come from [`Model::from_pretrained`] in one step. [`read_weights`],
 //!   [`torchvision_names`] and [`check_values`] are the single steps.

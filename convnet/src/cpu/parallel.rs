@@ -73,8 +73,8 @@ pub(crate) fn map3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) ->
     unsafe { out.into_written() }
 }
 
-/// Returns `f(a[i], factor of the image of i)` for all i, in parallel. The images are parts of `a` of
-/// the same length, one per factor.
+/// Returns `f(a[i], factor of the image of i)` for all i, in parallel. The images are parts of `a`
+/// of the same length, one per factor.
 pub(crate) fn images1(a: &[f32], factors: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     let len = image_len(a, factors);
     let mut out = Unwritten::new(a.len());
@@ -124,6 +124,21 @@ mod tests {
             assert_eq!(map2(&numbers, &numbers, |a, b| a + 2. * b), expected(3.));
             assert_eq!(map3(&numbers, &numbers, &numbers, |a, b, c| a + b + 2. * c), expected(4.));
         }
+    }
+
+    #[test]
+    fn each_image_has_its_factor() {
+        let (a, b, factors) = ([1., 2., 3., 4., 5., 6.], [1., 1., 1., 0., 0., 0.], [2., -1.]);
+        assert_eq!(images1(&a, &factors, |a, factor| factor * a), [2., 4., 6., -4., -5., -6.]);
+        assert_eq!(images2(&a, &b, &factors, |a, b, factor| factor * a + b), [3., 5., 7., -4., -5., -6.]);
+        assert_eq!(images1(&[], &factors, |a, _| a), [0.; 0]);
+        assert_eq!(images1(&[], &[], |a, _| a), [0.; 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "5 values do not fit 2 images")]
+    fn factors_that_do_not_fit_panic() {
+        let _ = images1(&[0.; 5], &[1.; 2], |a, factor| factor * a);
     }
 
     #[test]

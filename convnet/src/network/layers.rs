@@ -166,8 +166,8 @@ impl Layers {
     }
 }
 
-/// A residual block: `relu(branch(x) + shortcut(x))`. Options shift the input of the branch in time,
-/// and multiply its output by a factor per image.
+/// A residual block: `relu(branch(x) + shortcut(x))`. Options shift the input of the branch in
+/// time, and multiply its output by a factor per image.
 #[derive(Debug)]
 struct Block {
     branch: Vec<ConvNorm>,

@@ -55,9 +55,8 @@ impl TrainPass {
     ///
     /// `factors` is `[blocks, N]`, f32, with a row per block, from the first to the last; see
     /// [`ResNet::blocks`](crate::ResNet::blocks). To drop branches with probability p, fill it with
-    /// 0 (dropped) and 1 / (1 - p) (kept), as
-    /// [`torchvision.ops.stochastic_depth`](https://docs.pytorch.org/vision/stable/generated/torchvision.ops.stochastic_depth.html)
-    /// does with mode "row". The authors let p grow linearly with the number of the block.
+    /// 0 (dropped) and 1 / (1 - p) (kept). [`stochastic_depth`](crate::stochastic_depth) gives the
+    /// definition. The authors let p grow linearly with the number of the block.
     ///
     /// A block computes `relu(factor · branch(x) + shortcut(x))`. All images count for the
     /// statistics of its batch norms, dropped or not.

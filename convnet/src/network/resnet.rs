@@ -60,8 +60,8 @@ impl ResNet {
         self.mode.norms = TrainNorms::Frozen;
     }
 
-    /// Adds a temporal shift to each residual block (TSM: Lin et al. 2019, "Temporal Shift Module for
-    /// Efficient Video Understanding").
+    /// Adds a temporal shift to each residual block (Lin et al. 2019, "TSM: Temporal Shift Module
+    /// for Efficient Video Understanding").
     ///
     /// From now on, the images of a batch are clips of `frames` consecutive images, so N must be a
     /// multiple of `frames`. In each block, [`temporal_shift`](crate::temporal_shift) changes the
@@ -123,12 +123,12 @@ impl ResNet {
         self.forward_train(x, &TrainPass::new())
     }
 
-    /// Computes the logits in training, like [`ResNet::forward_t`] with `train`, with the options of
-    /// `pass`: dropout and stochastic depth. [`TrainPass`] has an example.
+    /// Computes the logits in training, like [`ResNet::forward_t`], with the options of `pass`:
+    /// dropout and stochastic depth. [`TrainPass`] has an example.
     ///
     /// # Errors
-    /// Returns the errors of [`ResNet::forward_t`], and an error if the factors of `pass` have another
-    /// shape or type.
+    /// Returns the errors of [`ResNet::forward_t`], and an error if the factors of `pass` have
+    /// another shape or type.
     pub fn forward_train(&self, x: &Tensor, pass: &TrainPass) -> Result<Tensor> {
         pass.check(self.check_images(x)?, self.features(), self.blocks())?;
         let (logits, trace) = self.layers.forward(&x.detach(), self.mode, pass)?;

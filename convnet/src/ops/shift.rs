@@ -6,13 +6,14 @@ use crate::geometry::TemporalShift;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-/// Shifts channels of the images `x` `[N, H, W, C]` between neighbouring frames (TSM: Lin et al.
-/// 2019, "Temporal Shift Module for Efficient Video Understanding"). `x` is f32, on a GPU also bf16.
+/// Shifts channels of the images `x` `[N, H, W, C]` between neighbouring frames. `x` is f32, on a
+/// GPU also bf16.
 ///
 /// The images of a clip are `frames` consecutive ones. In each image, the first C/8 channels come
 /// from the next frame, the second C/8 from the previous frame, and the others stay. Outside the
-/// clip, frames are 0. C/8 is rounded down. This is the shift of the authors'
-/// [code](https://github.com/mit-han-lab/temporal-shift-module) with `shift_div` 8.
+/// clip, frames are 0. C/8 is rounded down. This is the temporal shift of Lin et al. 2019, "TSM:
+/// Temporal Shift Module for Efficient Video Understanding", with `shift_div` 8 in the
+/// [code](https://github.com/mit-han-lab/temporal-shift-module) of the authors.
 ///
 /// ```
 /// # use candle_convnet::temporal_shift;

@@ -11,11 +11,10 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 /// Multiplies each image of `x` `[N, H, W, C]`, f32, on a GPU also bf16, by its factor in `factors`
 /// `[N]`, f32.
 ///
-/// This is stochastic depth (Huang et al. 2016, "Deep Networks with Stochastic Depth") if `x` is
-/// the branch of a residual block, and the factors are 0 with probability p and 1 / (1 - p)
-/// otherwise, as in
-/// [`torchvision.ops.stochastic_depth`](https://docs.pytorch.org/vision/stable/generated/torchvision.ops.stochastic_depth.html)
-/// with mode "row". `x` gets a gradient; `factors` gets none.
+/// For stochastic depth (Huang et al. 2016, "Deep Networks with Stochastic Depth"), `x` is the
+/// output of the branch of a residual block. The factors are 0 with probability p, and 1 / (1 - p)
+/// otherwise, as in `torchvision.ops.stochastic_depth` with mode "row". `x` gets a gradient;
+/// `factors` gets none.
 ///
 /// ```
 /// # use candle_convnet::stochastic_depth;

@@ -8,5 +8,6 @@ mod finite_differences;
 mod loading;
 mod networks;
 mod op_goldens;
+mod passes;
 mod sgd;
 mod values;
