@@ -36,15 +36,18 @@ from read_clipshard import JPEG, Shard
 MEAN, STD = numpy.float32([0.485, 0.456, 0.406]), numpy.float32([0.229, 0.224, 0.225])
 
 
-def plane(shard, entry, side):
-    """Returns the image of a record, resized to a square as the recipe `seed` does in tests."""
+def image(shard, entry):
+    """Returns the image of a record."""
     stored = shard.record(entry)
     if entry.codec == JPEG:
-        image = Image.open(io.BytesIO(stored))
-    else:
-        shape = entry.shape if entry.shape[2] > 1 else entry.shape[:2]
-        image = Image.fromarray(numpy.frombuffer(stored, shard.dtype).reshape(shape))
-    return numpy.asarray(image.resize((side, side), Image.BILINEAR), numpy.float32) / 255
+        return Image.open(io.BytesIO(stored))
+    shape = entry.shape if entry.shape[2] > 1 else entry.shape[:2]
+    return Image.fromarray(numpy.frombuffer(stored, shard.dtype).reshape(shape))
+
+
+def plane(shard, entry, side):
+    """Returns the image of a record, resized to a square as the recipe `seed` does in tests."""
+    return numpy.asarray(image(shard, entry).resize((side, side), Image.BILINEAR), numpy.float32) / 255
 
 
 def sample(shards, stream, clip, frame, side):
