@@ -45,7 +45,8 @@ pub struct BuildArgs {
     /// Split lists: their folder, or one of their files
     ///
     /// Your own list is a CSV file with the columns path,label,split[,group], where split is train, val, test or
-    /// unused, or a file of JSON lines. Without --lists, --dataset custom makes each folder a class.
+    /// unused, or a file of JSON lines. A folder may have one such file per split, such as split1.csv and split2.csv.
+    /// Without --lists, --dataset custom makes each folder a class.
     #[arg(long, value_name = "PATH", help_heading = INPUT)]
     pub lists: Option<PathBuf>,
     /// Format of the split lists

@@ -30,8 +30,15 @@ impl Lists {
     /// Returns [`Error::List`] with the line of an invalid row, and [`Error::Input`] if the file
     /// names no clip.
     pub fn read_csv(path: &Path) -> Result<Self> {
+        OwnLists::read_csv(path)?.finish()
+    }
+}
+
+impl OwnLists {
+    /// Reads a CSV file.
+    pub fn read_csv(path: &Path) -> Result<Self> {
         let mut rows = Rows::open(path)?;
-        let mut lists = OwnLists { path: path.to_owned(), ..OwnLists::default() };
+        let mut lists = Self { path: path.to_owned(), ..Self::default() };
         let (mut columns, mut header) = (Columns::plain(), None);
         let mut first = None;
         while let Some((line, record)) = rows.next()? {
@@ -62,7 +69,7 @@ impl Lists {
             return Err(Error::List { path: path.into(), line: *line, what: MISNAMED.into() });
         }
         lists.splits = columns.splits.into_iter().map(|(name, _)| name).collect();
-        lists.finish()
+        Ok(lists)
     }
 }
 
@@ -162,7 +169,7 @@ impl Columns {
             attributes.add_cell(name, field(*at).unwrap_or_default());
         }
         let label = self.label.and_then(field).map(str::to_owned);
-        Ok(Row { line, path: path.to_owned(), label, labels: None, subsets, group, attributes })
+        Ok(Row { file: 0, line, path: path.to_owned(), label, labels: None, subsets, group, attributes })
     }
 }
 

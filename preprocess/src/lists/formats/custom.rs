@@ -1,16 +1,19 @@
-//! Your own lists: a CSV file ([`Lists::read_csv`]) or JSON lines ([`Lists::read_json_lines`]).
+//! Your own lists: a CSV file ([`Lists::read_csv`]) or JSON lines ([`Lists::read_json_lines`]), or
+//! one such file per split.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use clipshard::Subset;
 
+use super::merged::merge;
 use crate::error::{Error, Problem, Result, Setting};
 use crate::lists::listed::{Lists, clip_key};
 use crate::lists::reading::classes::{CLASSES_FILE, Classes};
 use crate::lists::reading::clips::{Clips, NamedClip, split_path};
+use crate::lists::reading::family::splits_of_family;
 use crate::lists::reading::json::AttributeText;
-use crate::lists::reading::text::{check_exists, files_in, has_ending};
+use crate::lists::reading::text::{check_exists, files_in, has_ending, name_of};
 use crate::quantity::counted;
 
 /// Endings of files with JSON lines.
@@ -18,26 +21,37 @@ pub(in crate::lists) const JSON_LINES: [&str; 2] = ["jsonl", "ndjson"];
 
 impl Lists {
     /// Reads your own lists: a CSV file, or JSON lines if the name ends in `.jsonl` or `.ndjson`.
-    /// `path` may also be a folder with exactly one such file.
+    ///
+    /// `path` may also be a folder with one such file, or with one file per split, such as
+    /// `split1.csv` and `split2.csv`. The names of these files differ only in the name of the split.
+    /// The clips are those of all files, and a clip that a file does not name is unused in its split.
     ///
     /// # Errors
     /// As [`Lists::read_csv`] and [`Lists::read_json_lines`]. Returns [`Error::Input`] if the
-    /// folder does not have exactly one such file.
+    /// folder has no such file, or several that are not one per split, and [`Error::List`] if the
+    /// label, the group or the attributes of a clip differ between files.
     pub fn read_custom(path: &Path) -> Result<Self> {
-        let path = find_file(path)?;
-        if has_ending(&path, &["json"]) {
-            return Err(Error::input(format!(
-                "{} is no list of this kind; write JSON lines, one object per clip, to a file that ends in .jsonl",
-                path.display()
-            )));
+        match find_files(path)? {
+            Found::One(file) => OwnLists::read(&file)?.finish(),
+            Found::Splits(files) => {
+                let shown = |(split, file): &(String, PathBuf)| {
+                    format!("{split} ({})", file.file_name().unwrap_or_default().to_string_lossy())
+                };
+                let splits: Vec<String> = files.iter().map(shown).collect();
+                let lists = files.into_iter().map(|(split, file)| Ok((split, OwnLists::read(&file)?)));
+                let mut lists = merge(lists.collect::<Result<_>>()?)?.finish()?;
+                lists.notes.insert(0, format!("{}: one split per file: {}", path.display(), splits.join(", ")));
+                Ok(lists)
+            }
         }
-        if has_ending(&path, &JSON_LINES) { Self::read_json_lines(&path) } else { Self::read_csv(&path) }
     }
 }
 
 /// One row of your own lists.
 #[derive(Default)]
 pub(super) struct Row {
+    /// Number of its file in [`OwnLists::files`].
+    pub file: usize,
     pub line: usize,
     pub path: String,
     pub label: Option<String>,
@@ -52,7 +66,10 @@ pub(super) struct Row {
 /// The content of your own lists.
 #[derive(Default)]
 pub(super) struct OwnLists {
+    /// The file, or the first of several.
     pub path: PathBuf,
+    /// The files, if there is one per split.
+    pub files: Vec<PathBuf>,
     pub rows: Vec<Row>,
     /// Names of the splits. They are empty if no row names a split.
     pub splits: Vec<String>,
@@ -63,6 +80,36 @@ pub(super) struct OwnLists {
 }
 
 impl OwnLists {
+    /// Reads a file.
+    fn read(path: &Path) -> Result<Self> {
+        if has_ending(path, &["json"]) {
+            return Err(Error::input(format!(
+                "{} is no list of this kind; write JSON lines, one object per clip, to a file that ends in .jsonl",
+                path.display()
+            )));
+        }
+        if has_ending(path, &JSON_LINES) { Self::read_json_lines(path) } else { Self::read_csv(path) }
+    }
+
+    /// Returns the file of a row.
+    fn file_of(&self, row: &Row) -> &Path {
+        self.files.get(row.file).unwrap_or(&self.path)
+    }
+
+    /// Returns the line of a row, with the name of its file if there are several files.
+    fn place_of(&self, row: &Row) -> String {
+        match self.files.get(row.file) {
+            Some(file) => format!("line {} of {}", row.line, name_of(file)),
+            None => format!("line {}", row.line),
+        }
+    }
+
+    /// Returns the name for notes: the file, or the folder of several files.
+    fn shown(&self) -> std::path::Display<'_> {
+        let folder = self.path.parent().filter(|_| !self.files.is_empty());
+        folder.unwrap_or(&self.path).display()
+    }
+
     pub fn finish(mut self) -> Result<Lists> {
         if self.rows.is_empty() {
             return Err(Error::input(format!("{} contains no clips; write one row per clip", self.path.display())));
@@ -70,7 +117,7 @@ impl OwnLists {
         let mut notes = Vec::new();
         let classes = self.take_classes(&mut notes)?;
         if self.splits.is_empty() && !self.has_all_splits {
-            notes.push(format!("{}: no row names a split, so all clips are for training", self.path.display()));
+            notes.push(format!("{}: no row names a split, so all clips are for training", self.shown()));
             self.splits.push("1".into());
             for row in &mut self.rows {
                 row.subsets = vec![Some(Subset::Train)];
@@ -78,19 +125,21 @@ impl OwnLists {
         } else if self.subsets().all(|subset| !matches!(subset, Subset::Val | Subset::Test))
             && self.subsets().any(|subset| *subset == Subset::Train)
         {
-            notes.push(format!("{}: all clips are for training, and none for testing", self.path.display()));
+            notes.push(format!("{}: all clips are for training, and none for testing", self.shown()));
         }
         notes.extend(self.leaks());
         notes.extend(self.unlabelled());
         notes.extend(self.label_not_in_labels());
-        let Self { path, rows, splits, .. } = self;
+        let rows = std::mem::take(&mut self.rows);
+        let splits = self.splits.clone();
         let mut clips = Clips::default();
         // Label and line of a clip, by class folder and name. Paths without folder are not checked
         // here.
         let mut earlier: HashMap<(String, String), (Option<u32>, usize)> = HashMap::new();
         for mut row in rows {
             let line = row.line;
-            let fault = |what: String| Error::List { path: path.clone(), line, what };
+            let path = self.file_of(&row);
+            let fault = |what: String| Error::List { path: path.to_owned(), line, what };
             let (name, folder) = split_path(&row.path).map_err(fault)?;
             let label = row.label.as_deref().map(|label| classes.label(label)).transpose().map_err(fault)?;
             if let Some(labels) = row.labels.take() {
@@ -187,9 +236,9 @@ impl OwnLists {
         let first = rows.next()?;
         let count = counted(rows.count() as u64 + 1, "row has", "rows have");
         Some(format!(
-            "{}: {count} a `label` that is not in `labels` (the first is line {})",
-            self.path.display(),
-            first.line
+            "{}: {count} a `label` that is not in `labels` (the first is {})",
+            self.shown(),
+            self.place_of(first)
         ))
     }
 
@@ -199,9 +248,9 @@ impl OwnLists {
         let first = rows.next()?;
         let count = counted(rows.count() as u64 + 1, "row has", "rows have");
         Some(format!(
-            "{}: {count} no label (the first is line {}), so these clips are packed without one",
-            self.path.display(),
-            first.line
+            "{}: {count} no label (the first is {}), so these clips are packed without one",
+            self.shown(),
+            self.place_of(first)
         ))
     }
 }
@@ -211,20 +260,32 @@ pub(super) fn check_group(group: &str) -> Result<(), String> {
     if group.len() > u16::MAX.into() { Err("the group is longer than 65,535 bytes; shorten it".into()) } else { Ok(()) }
 }
 
-/// Returns the CSV file or the JSON lines in a folder.
-fn find_file(path: &Path) -> Result<PathBuf> {
+/// Your own lists at a path.
+enum Found {
+    One(PathBuf),
+    /// The name of each split, and its file.
+    Splits(Vec<(String, PathBuf)>),
+}
+
+/// Returns the CSV files or the JSON lines in a folder.
+fn find_files(path: &Path) -> Result<Found> {
     check_exists(path)?;
     if !path.is_dir() {
-        return Ok(path.to_owned());
+        return Ok(Found::One(path.to_owned()));
     }
     let mut found = files_in(path)?;
     found.retain(|file| has_ending(file, &["csv", "tsv"]) || has_ending(file, &JSON_LINES));
-    match found.as_slice() {
-        [only] => Ok(only.clone()),
-        _ => Err(Error::input(
+    if let [only] = found.as_slice() {
+        return Ok(Found::One(only.clone()));
+    }
+    splits_of_family(&found).map(Found::Splits).ok_or_else(|| {
+        Error::input(
             Problem::from(format!("{} contains {} CSV files or JSON lines; ", path.display(), found.len()))
                 .name(Setting::Lists)
-                .then(" must be one CSV file with the columns path,label,split, or one .jsonl file"),
-        )),
-    }
+                .then(
+                    " must be one CSV file with the columns path,label,split, one .jsonl file, or a folder with one \
+                     file per split, such as split1.csv and split2.csv",
+                ),
+        )
+    })
 }

@@ -33,8 +33,15 @@ impl Lists {
     /// Returns [`Error::List`] with an invalid line, and [`Error::Input`] if the file names no
     /// clip.
     pub fn read_json_lines(path: &Path) -> Result<Self> {
+        OwnLists::read_json_lines(path)?.finish()
+    }
+}
+
+impl OwnLists {
+    /// Reads JSON lines.
+    pub fn read_json_lines(path: &Path) -> Result<Self> {
         let text = read_text(path)?;
-        let mut lists = OwnLists { path: path.to_owned(), ..OwnLists::default() };
+        let mut lists = Self { path: path.to_owned(), ..Self::default() };
         let mut file = File::default();
         let lines = split_lines(&text).enumerate().map(|(i, line)| (i + 1, line.trim()));
         for (i, (line, text)) in lines.filter(|(_, text)| !text.is_empty()).enumerate() {
@@ -48,7 +55,7 @@ impl Lists {
         }
         file.check_splits(&lists)?;
         (lists.splits, lists.has_all_splits) = (file.splits, file.has_all_splits);
-        lists.finish()
+        Ok(lists)
     }
 }
 

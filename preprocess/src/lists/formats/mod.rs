@@ -7,6 +7,7 @@ pub(super) mod hmdb51;
 mod jester;
 mod json_lines;
 pub(super) mod kinetics;
+mod merged;
 mod misnamed;
 pub(super) mod moments;
 mod something_v2;

@@ -12,7 +12,7 @@ const MAX_LABEL: u32 = 65_535;
 pub(crate) const CLASSES_FILE: &str = "classes.txt";
 
 /// Class names, and the label of each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::lists) struct Classes {
     pub names: Vec<String>,
     labels: HashMap<String, u32>,

@@ -144,6 +144,18 @@ impl AttributeText {
         if is_number { self.add_json(key, cell) } else { self.add(key, &cell) }
     }
 
+    /// Returns whether both have the same attributes, in any order.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let texts = [&self.0, &other.0].map(|text| format!("{text}}}"));
+        let members = |text: &str| {
+            let mut members: Vec<(String, String)> =
+                Members::parse(text).ok()?.0.into_iter().map(|(key, raw)| (key, raw.get().to_owned())).collect();
+            members.sort_unstable();
+            Some(members)
+        };
+        self.0 == other.0 || members(&texts[0]).is_some_and(|these| members(&texts[1]) == Some(these))
+    }
+
     /// Returns the attributes. The error is a message.
     pub fn finish(mut self) -> Result<Attributes, String> {
         if self.0.is_empty() {
@@ -192,6 +204,20 @@ mod tests {
             r#"{"a":25,"b":29.970,"c":-1e5,"d":"007","e":"1e999","f":"nan","h":"a \"b\"","i":12345678901234567890123}"#
         );
         assert!(AttributeText::default().finish().unwrap().is_empty());
+    }
+
+    #[test]
+    fn attributes_are_compared_without_their_order() {
+        let text = |members: &[(&str, &str)]| {
+            let mut text = AttributeText::default();
+            members.iter().for_each(|(key, json)| text.add_json(key, json));
+            text
+        };
+        let ab = text(&[("a", "[1]"), ("b", "2.0")]);
+        assert!(ab.is_same(&text(&[("b", "2.0"), ("a", "[1]")])) && text(&[]).is_same(&text(&[])));
+        for other in [&[("a", "[1]")][..], &[("a", "[1]"), ("b", "2")], &[]] {
+            assert!(!ab.is_same(&text(other)) && !text(other).is_same(&ab), "{other:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub(super) mod classes;
 pub(super) mod clips;
+pub(super) mod family;
 pub(super) mod json;
 pub(super) mod part_rows;
 pub(super) mod parts;
