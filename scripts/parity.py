@@ -51,7 +51,11 @@ def ucftrain_history(folder):
     """Returns the results of the epochs that a run folder of ucftrain has, in the form of seed_pytorch.py."""
     log, found = folder / "log.jsonl", []
     for line in log.read_text().splitlines() if log.is_file() else []:
-        event = json.loads(line)
+        try:
+            event = json.loads(line)
+        except ValueError:
+            # The last line of a program that was killed.
+            continue
         if event["event"] == "epoch":
             result = event["result"]
             train, test = result["train"], result.get("test") or result["val"]
