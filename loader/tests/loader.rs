@@ -112,6 +112,34 @@ fn an_epoch_has_each_clip_once_and_its_own_order() {
 }
 
 #[test]
+fn aligned_segments_have_the_choices_of_the_first() {
+    let temp = synthetic_dataset();
+    let data = open(temp.path());
+    let (plain, view) = (View::stack("rgb", 1).side(20), View::stack("rgb", 1).side(20).flip(true));
+    let options = |aligned| TrainOptions::new().seed(1).segments(3).repeat(8).aligned(aligned);
+    let segments = |view: &View, aligned| {
+        let bytes = one_by_one(&*training(&data, view, options(aligned)));
+        bytes.chunks_exact(20 * 20 * 3).map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let upright = segments(&plain, false);
+    let mirrored = |aligned| -> Vec<bool> {
+        segments(&view, aligned).iter().zip(&upright).map(|(found, upright)| found != upright).collect()
+    };
+    let (own, aligned) = (mirrored(false), mirrored(true));
+    assert!(own.chunks_exact(3).any(|of| of[0] != of[1] || of[1] != of[2]));
+    assert!(aligned.chunks_exact(3).all(|of| of[0] == of[1] && of[1] == of[2]));
+    assert!(aligned.contains(&true) && aligned.contains(&false));
+    // The first segment has the same choices in both cases.
+    assert!(own.iter().step_by(3).eq(aligned.iter().step_by(3)));
+    // Parts of frames are aligned, too.
+    let cut = View::stack("rgb", 1).side(20).crop(Crop::Random);
+    let (own, aligned) = (segments(&cut, false), segments(&cut, true));
+    assert!(own.iter().step_by(3).eq(aligned.iter().step_by(3)) && own != aligned);
+    let fingerprint = |aligned| training(&data, &view, options(aligned)).fingerprint();
+    assert_ne!(fingerprint(true), fingerprint(false));
+}
+
+#[test]
 fn ranks_follow_the_order_of_one_process_and_any_number_of_them_resumes() {
     let folder = synthetic_dataset();
     let data = open(folder.path());
@@ -218,7 +246,7 @@ fn groups_move_whole_from_train_to_val() {
 fn all_streams_hold_out_the_same_share_of_groups() {
     let folder = synthetic_dataset();
     let data = open(folder.path());
-    // Clips 0 and 1 have 11 and 14 flow frames. A view that clip 0 is too short for counts it all the same.
+    // Clips 0 and 1 have 11 and 14 flow frames. A view that is too long for clip 0 still counts it.
     let views = [View::frame("rgb"), View::stack("flow", 10), View::stack("flow", 13)];
     let held_out = |view: &View, share: f64| {
         let mut split = Split::of(&data, "1", view).unwrap();

@@ -242,12 +242,12 @@ mod tests {
         for (text, expected) in [
             (
                 "A/x,B,train,7\n",
-                "s2.csv: line 1: x has the label B, but the label A in s1.csv line 2; write the same label to all files",
+                "s2.csv: line 1: x has the label B, but the label A in s1.csv line 2; write the same label to all",
             ),
             ("x,,train,7\n", "s2.csv: line 1: x has no label, but the label A in s1.csv line 2; write the same label"),
             (
                 "A/x,A,train,8\n",
-                "s2.csv: line 1: x has the group 8, but the group 7 in s1.csv line 2; write the same group to all files",
+                "s2.csv: line 1: x has the group 8, but the group 7 in s1.csv line 2; write the same group to all",
             ),
             (
                 "B/y,B,train,8\n",
