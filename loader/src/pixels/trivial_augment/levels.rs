@@ -3,13 +3,17 @@
 /// Sets the `bits` lowest bits of each value to zero. `bits` is below 8.
 pub(super) fn posterize(rgb: &mut [u8], bits: u16) {
     let mask = (0xff_u16 << bits) as u8;
-    rgb.iter_mut().for_each(|v| *v &= mask);
+    for v in rgb {
+        *v &= mask;
+    }
 }
 
 /// Inverts all values from `threshold` on. `threshold` is between 0 and 255.
 pub(super) fn solarize(rgb: &mut [u8], threshold: f64) {
     let least = threshold.ceil() as u8;
-    rgb.iter_mut().for_each(|v| *v = if *v >= least { !*v } else { *v });
+    for v in rgb {
+        *v = if *v >= least { !*v } else { *v };
+    }
 }
 
 /// Stretches the values of each channel, so that they reach from 0 to 255.
@@ -52,8 +56,8 @@ fn extremes(rgb: &[u8]) -> [(u8, u8); 3] {
     let (mut low, mut high) = ([u8::MAX; 48], [0; 48]);
     for block in rgb.chunks(48) {
         for ((low, high), v) in low.iter_mut().zip(&mut high).zip(block) {
-            *low = v.min(low).to_owned();
-            *high = v.max(high).to_owned();
+            *low = (*low).min(*v);
+            *high = (*high).max(*v);
         }
     }
     std::array::from_fn(|channel| {

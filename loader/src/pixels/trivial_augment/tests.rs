@@ -56,8 +56,9 @@ fn the_bytes_are_torchvisions() {
 fn magnitudes_are_those_of_torch() {
     // torch.linspace(0, 32, 31)[[1, 15, 17, 24]] and torch.linspace(1, 0, 31)[[6, 13]], in float32.
     let pixels = [1, 15, 17, 24].map(|bin| linspace(0.0, 32.0, bin) as f32);
-    assert_eq!(pixels, [1.066_666_7, 15.999_999, 18.133_333, 25.6]);
-    assert_eq!([6, 13].map(|bin| linspace(1.0, 0.0, bin) as f32), [0.8, 0.566_666_66]);
+    assert_eq!(pixels.map(f32::to_bits), [1.066_666_7_f32, 15.999_999, 18.133_333, 25.6].map(f32::to_bits));
+    let levels = [6, 13].map(|bin| linspace(1.0, 0.0, bin) as f32);
+    assert_eq!(levels.map(f32::to_bits), [0.8_f32, 0.566_666_66].map(f32::to_bits));
 }
 
 #[test]
