@@ -68,10 +68,9 @@ impl Console {
     pub fn transfer(self, stage: &str, total: Option<u64>, done: u64) -> Transfer {
         let kind = self.kind();
         let style = if total.is_some() {
-            "{prefix} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} \
-             [{elapsed_precise} < {eta_precise}]"
+            "{prefix} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {msg}"
         } else {
-            "{prefix} {spinner} {decimal_bytes} {decimal_bytes_per_sec} [{elapsed_precise}]"
+            "{prefix} {spinner} {decimal_bytes} {msg}"
         };
         let bar = kind.bar(style, stage, total, done);
         let start = Instant::now();
@@ -279,12 +278,19 @@ impl Transfer {
         let rate = (self.done - self.first) as f64 / self.start.elapsed().as_secs_f64();
         let left = self.total.map(|total| total.saturating_sub(self.done) as f64 / rate);
         let Self { stage, total, done, .. } = self;
+        // The rate of the bar would count the bytes that were there before.
+        let message = || {
+            let left = left.map_or_else(String::new, |left| format!(", {left:.0} s left"));
+            format!("{}/s{left}", megabytes(rate as u64))
+        };
         match self.kind {
-            Kind::Bar => self.bar.set_position(*done),
+            Kind::Bar => {
+                self.bar.set_message(message());
+                self.bar.set_position(*done);
+            }
             Kind::Lines => {
                 let total = total.map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
-                let left = left.map_or_else(String::new, |left| format!(", {left:.0} s left"));
-                note(&format!("{stage}: {}{total}{left}, {}/s", megabytes(*done), megabytes(rate as u64)));
+                note(&format!("{stage}: {}{total}, {}", megabytes(*done), message()));
             }
             Kind::Events => print_event(&json!({
                 "event": "progress", "stage": stage, "bytes": done, "total_bytes": total, "seconds_left": left,

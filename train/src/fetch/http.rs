@@ -200,6 +200,10 @@ fn of_tls(error: &rustls::Error) -> String {
             "this machine does not trust the certificate of the server ({error}); if a proxy has a certificate of \
              its own, install it in the system, or name its file in SSL_CERT_FILE"
         ),
+        rustls::Error::General(text) if text.contains("No CA certificates") => {
+            "this machine has no certificates; install the package ca-certificates, or name a file in SSL_CERT_FILE"
+                .into()
+        }
         _ => format!("no secure connection ({error})"),
     }
 }
