@@ -181,7 +181,7 @@ fn a_network_with_a_temporal_shift_has_it_in_every_command() {
     assert!(!ucftrain(&format!("export --run {dir}/plain --out {dir}/plain.safetensors")).ok().contains("unflatten"));
     for network in ["--run {}/shifted", "--checkpoint {}/net.safetensors"] {
         let network = network.replace("{}", &dir.to_string());
-        // Seven samples are no whole video, so the batch gets larger.
+        // Seven samples are no whole clips, so the batch gets larger.
         let more = format!("--scores {dir}/s.npz --sample-scores {dir}/samples.npz --batch-size 7");
         ucftrain(&format!("eval {network} --data {{}}/packed {more}")).ok();
         let found = Scores::load(&temp.path().join("s.npz")).unwrap();

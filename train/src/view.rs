@@ -39,8 +39,8 @@ pub struct View {
     /// of the stream, [`Stream::stack`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<usize>,
-    /// Whether the views of a training sample, and the test samples of a video in groups of
-    /// `segments`, are clips, between whose frames the network shifts channels (TSM, Lin et al. 2019).
+    /// Whether the network shifts channels between the views of a training sample, and between the
+    /// test samples of a clip in groups of `segments` (TSM, Lin et al. 2019).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub temporal_shift: bool,
 }

@@ -95,9 +95,9 @@ pub struct Given {
     pub stochastic_depth: Option<f64>,
     /// Shift channels between the views of a clip [default: false]
     ///
-    /// The views of a training sample, and --segments samples of a test clip, are the frames of one
-    /// clip (Temporal Shift Module). Needs --segments 2 or more, and as --test-samples a multiple of
-    /// it.
+    /// Temporal Shift Module: each residual block moves an eighth of the channels to the previous
+    /// view and an eighth to the next. A test groups --segments samples of a clip. Needs --segments 2
+    /// or more, and a multiple of it as --test-samples.
     #[arg(
         long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
         help_heading = MODEL

@@ -87,7 +87,7 @@ pub struct Settings {
     /// Parameter of mixup; 0 for no mixup.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub mixup: f64,
-    /// Parameter of `CutMix`; 0 for no `CutMix`.
+    /// Parameter of CutMix; 0 for no CutMix.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cutmix: f64,
     /// Whether all batch norms except the first are frozen.

@@ -7,8 +7,8 @@ use crate::base::console::{Console, Figures};
 use crate::base::meters::{Scored, cross_entropy};
 use crate::base::stop::Stop;
 use crate::compute::batches::{DeviceBatch, DeviceBatches, Plan, SamplePixels};
-use crate::compute::clips;
 use crate::compute::device::Compute;
+use crate::compute::groups;
 use crate::input;
 use crate::run::state::Seconds;
 use crate::scores::accuracy::{Accuracy, accuracy};
@@ -104,11 +104,9 @@ impl Evaluation<'_> {
         } else {
             CARD_BATCH
         });
-        // Clips of a temporal shift have frames from all over a video, so a batch has whole videos.
-        let batch_size = match self.view.temporal_shift {
-            true => most_images.next_multiple_of(self.view.test_samples),
-            false => most_images,
-        };
+        // The groups of a temporal shift span their clip, so a batch has whole clips.
+        let batch_size =
+            if self.view.temporal_shift { most_images.next_multiple_of(self.view.test_samples) } else { most_images };
         let mut sums = vec![0_f32; self.clips.len() * self.classes];
         let mut of_samples = self.keeps_samples.then(|| vec![0_f32; samples.len() * self.classes]);
         let mut seconds = Seconds::default();
@@ -174,13 +172,14 @@ impl Evaluation<'_> {
     }
 
     /// Starts the forward passes of all views of a batch, and returns the sum of their logits,
-    /// `[n, classes]`. With a temporal shift, a pass has at most `most_images` images, or one clip.
+    /// `[n, classes]`. With a temporal shift, a pass has at most `most_images` images, or one group.
     fn logits_of(&self, net: &ResNet, batch: &DeviceBatch<'_>, most_images: usize) -> Result<Tensor> {
         let mut logits: Option<Tensor> = None;
         for input in batch.inputs()? {
-            let view = match self.view.temporal_shift {
-                true => clip_logits(net, &input, self.view, most_images)?,
-                false => net.forward_t(&input, false)?,
+            let view = if self.view.temporal_shift {
+                group_logits(net, &input, self.view, most_images)?
+            } else {
+                net.forward_t(&input, false)?
             };
             logits = Some(logits.map_or(Ok(view.clone()), |sum| sum + view)?);
         }
@@ -220,15 +219,15 @@ impl Evaluation<'_> {
     }
 }
 
-/// Returns the logits `[n, classes]` of whole videos by a network that shifts channels between the
-/// frames of clips.
-fn clip_logits(net: &ResNet, images: &Tensor, view: View, most_images: usize) -> Result<Tensor> {
+/// Returns the logits `[n, classes]` of the samples of whole clips by a network that shifts channels
+/// between the frames of a group.
+fn group_logits(net: &ResNet, images: &Tensor, view: View, most_images: usize) -> Result<Tensor> {
     let View { test_samples, segments, .. } = view;
-    let clips = clips::of_samples(images, test_samples, segments)?;
-    let (n, most) = (clips.dim(0)?, (most_images / segments).max(1) * segments);
-    let of_pass = |first: usize| Ok(net.forward_t(&clips.narrow(0, first, most.min(n - first))?, false)?);
+    let groups = groups::of_samples(images, test_samples, segments)?;
+    let (n, most) = (groups.dim(0)?, (most_images / segments).max(1) * segments);
+    let of_pass = |first: usize| Ok(net.forward_t(&groups.narrow(0, first, most.min(n - first))?, false)?);
     let logits = (0..n).step_by(most).map(of_pass).collect::<Result<Vec<_>>>()?;
-    Ok(clips::to_samples(&Tensor::cat(&logits, 0)?, test_samples, segments)?)
+    Ok(groups::to_samples(&Tensor::cat(&logits, 0)?, test_samples, segments)?)
 }
 
 #[cfg(test)]
@@ -239,20 +238,20 @@ mod tests {
     use candle_core::Device;
 
     #[test]
-    fn the_frames_of_each_clip_are_spread_over_its_video_however_few_images_a_pass_has() {
+    fn the_frames_of_each_group_are_spread_over_its_clip_however_few_images_a_pass_has() {
         let mut net = Model::random(&ResNetConfig::new(Depth::R18, 3, 4), 3, &Device::Cpu).unwrap().net;
         net.shift_frames(3);
         let images = Tensor::randn(0_f32, 1.0, (12, 32, 32, 3), &Device::Cpu).unwrap();
         let view = View { test_samples: 6, segments: 3, ..View::tsn() };
-        // Sample i of a video has the numbers 0 to 5; its clips are 0 2 4 and 1 3 5.
+        // Two clips of six samples. The groups of the first are 0 2 4 and 1 3 5.
         let mut expected = vec![Vec::new(); 12];
-        for clip in [[0, 2, 4], [1, 3, 5], [6, 8, 10], [7, 9, 11]] {
-            let frames: Vec<Tensor> = clip.iter().map(|&i| images.get(i).unwrap()).collect();
+        for group in [[0, 2, 4], [1, 3, 5], [6, 8, 10], [7, 9, 11]] {
+            let frames: Vec<Tensor> = group.iter().map(|&i| images.get(i).unwrap()).collect();
             let logits = net.forward_t(&Tensor::stack(&frames, 0).unwrap(), false).unwrap().to_vec2::<f32>().unwrap();
-            clip.into_iter().zip(logits).for_each(|(i, logits)| expected[i] = logits);
+            group.into_iter().zip(logits).for_each(|(i, logits)| expected[i] = logits);
         }
         for most_images in [1, 6, 7, 100] {
-            let found = clip_logits(&net, &images, view, most_images).unwrap().to_vec2::<f32>().unwrap();
+            let found = group_logits(&net, &images, view, most_images).unwrap().to_vec2::<f32>().unwrap();
             for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
                 assert!((found - expected).abs() < 1e-4, "{most_images}: {found} {expected}");
             }

@@ -9,8 +9,8 @@ use crate::base::meters::Scored;
 use crate::base::stop::Stop;
 use crate::compute::algorithms;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
-use crate::compute::clips;
 use crate::compute::device::Compute;
+use crate::compute::groups;
 use crate::formats::network_file;
 use crate::input::{self, Choices};
 use crate::run::checkpoint::{self, Parts};
@@ -214,7 +214,7 @@ impl Trainer<'_> {
                 }
                 let mut inputs = batch.inputs()?;
                 if self.settings.view.temporal_shift {
-                    inputs = vec![clips::of_views(&inputs)?];
+                    inputs = vec![groups::of_views(&inputs)?];
                 }
                 for images in inputs {
                     let number = images.dim(0)?;

@@ -1,4 +1,4 @@
-//! What a step reads in addition to its pixels: the labels, and random choices. They are tensors,
+//! The inputs of a step in addition to its pixels: labels and random choices. They are tensors,
 //! because a recorded step reads them from fixed addresses.
 
 use super::StepRule;
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pass_of_clips_has_factors_for_the_frames_of_all_samples() {
+    fn one_pass_of_groups_has_factors_for_the_frames_of_all_samples() {
         let shifted = draw(StepRule { temporal_shift: true, ..RULE }, 0);
         assert_eq!(shifted.dropout.unwrap().dims(), [1, 15, 512]);
         assert_eq!(shifted.stochastic_depth.unwrap().dims(), [1, 8, 15]);

@@ -14,8 +14,8 @@ pub use mixing::MixRule;
 
 use super::backend::{Download, Downloads};
 use super::batches::DeviceBatch;
-use super::clips;
 use super::device::Compute;
+use super::groups;
 use crate::view::Consensus;
 use anyhow::{Context, Result};
 use candle_convnet::{Model, Sgd, cross_entropy};
@@ -55,7 +55,7 @@ pub struct StepRule {
     /// Share of the images for which the last residual block drops its branch. Earlier blocks drop
     /// theirs less often.
     pub stochastic_depth: f64,
-    /// Whether the views of a sample are a clip, between whose frames the network shifts channels.
+    /// Whether the views of a sample are a group, between whose frames the network shifts channels.
     pub temporal_shift: bool,
     /// How samples are mixed with others of their batch.
     pub mix: MixRule,
@@ -148,8 +148,8 @@ impl fmt::Debug for Stepper {
     }
 }
 
-/// Computes the forward passes of all views, or of the clips that they are, the loss of their consensus, one backward pass and one
-/// update.
+/// Computes the forward passes of all views or of their groups, the loss of their consensus, one
+/// backward pass and one update.
 fn step(
     (model, sgd): (&Model, &mut Sgd),
     batch: &DeviceBatch<'_>,
@@ -164,7 +164,7 @@ fn step(
         }
     }
     let mut logits = if rule.temporal_shift {
-        let logits = model.net.forward_train(&clips::of_views(&images)?, &inputs.pass(0)?)?;
+        let logits = model.net.forward_train(&groups::of_views(&images)?, &inputs.pass(0)?)?;
         logits.reshape((labels.elem_count(), rule.views, ()))?.sum(1)?
     } else {
         let forward = |view: usize| model.net.forward_train(&images[view], &inputs.pass(view)?);
