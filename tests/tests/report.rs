@@ -121,6 +121,8 @@ fn two_runs_are_compared_and_fused() {
         "Confusion matrix of temporal",
         "Worst videos of spatial",
         "tuned on the test clips: not a result",
+        "<h2>Groups of runs with the same settings</h2>",
+        "(one run)",
     ] {
         assert!(page.contains(words), "{words}");
     }
@@ -139,6 +141,68 @@ fn two_runs_are_compared_and_fused() {
         Command::new(program).arg("report").args([&spatial, &temporal]).current_dir(temp.path()).output().unwrap();
     assert!(status.status.success());
     assert_eq!(body(&temp.path().join("report.html")), page);
+}
+
+/// Writes the accuracy of each epoch into the log of a run, and another seed into its settings.
+fn change(dir: &Path, seed: u64, top1: [f64; 2]) {
+    let config = fs::read_to_string(dir.join("config.toml")).unwrap();
+    fs::write(dir.join("config.toml"), config.replace("\nseed = 3\n", &format!("\nseed = {seed}\n"))).unwrap();
+    let mut log = String::new();
+    for line in fs::read_to_string(dir.join("log.jsonl")).unwrap().lines() {
+        let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(epoch) = event["result"]["epoch"].as_u64() {
+            event["result"]["test"]["top1"] = top1[epoch as usize].into();
+        }
+        log += &format!("{event}\n");
+    }
+    fs::write(dir.join("log.jsonl"), log).unwrap();
+}
+
+#[test]
+fn many_runs_are_compared_in_groups_on_a_small_page_without_scripts() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut runs = Vec::new();
+    for (seed, spatial, temporal) in [(7, 40.0, 60.0), (8, 44.0, 61.0), (9, 42.0, 65.0)] {
+        for (stream, top1) in [("spatial", spatial), ("temporal", temporal)] {
+            let folder = temp.path().join(format!("seed{seed}"));
+            fs::create_dir_all(&folder).unwrap();
+            let run = copy_of(stream, &folder);
+            change(&run, seed, [top1, top1 - 10.0]);
+            runs.push(run);
+        }
+    }
+    let out = temp.path().join("many.html");
+    let mut arguments: Vec<String> = vec!["report".into(), "--json".into(), "--out".into(), out.display().to_string()];
+    arguments.extend(runs.iter().map(|run| run.display().to_string()));
+    let figures = run("ucftrain", &arguments).json();
+    let page = fs::read_to_string(&out).unwrap();
+    assert!(page.len() < 100_000 && !page.contains("<script"), "{} bytes", page.len());
+    // 40, 44 and 42: mean 42, deviation 2. 60, 61 and 65: mean 62, deviation sqrt((4 + 1 + 9) / 2).
+    for words in ["<h1>6 runs</h1>", "42.00 ± 2.00", "62.00 ± 2.65", "32.00 ± 2.00", "spatial + temporal", "Minutes"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    for run in &runs {
+        assert!(page.contains(&format!("<details><summary>{}", run.display())), "{}", run.display());
+    }
+    let groups = figures["groups"].as_array().unwrap();
+    let of = |row: &serde_json::Value| row["stream"].as_str().unwrap().to_owned();
+    assert_eq!(groups.iter().map(of).collect::<Vec<_>>(), ["spatial", "temporal", "spatial + temporal"]);
+    assert_eq!((&groups[0]["group"], &groups[0]["subset"]), (&"seed".into(), &"test".into()));
+    assert_eq!((&groups[0]["best"]["mean"]["value"], &groups[0]["best"]["deviation"]), (&42.0.into(), &2.0.into()));
+    assert_eq!(groups[0]["last"]["mean"]["value"], 32.0);
+    // All pairs have the same scores, which are fused as by ucftrain fuse.
+    let fused = run("ucftrain", &args(shared(), "fuse {}/spatial {}/temporal --json")).json();
+    let average = fused["results"].as_array().unwrap().iter().find(|row| row["strategy"] == "average").unwrap();
+    assert_eq!(
+        groups[2]["best"]["splits"][0]["values"],
+        serde_json::json!([average["top1"], average["top1"], average["top1"]])
+    );
+    assert_eq!(groups[2]["runs"], 3);
+    assert_eq!(figures["runs"].as_array().unwrap().len(), 6);
+    assert_eq!((&figures["runs"][1]["test_top1"], &figures["runs"][1]["seed"]), (&60.0.into(), &"7".into()));
+    // The contradiction with the scores is named, folded because there are six.
+    assert!(page.contains("<summary>Problems with the files of 6 runs</summary>"), "{page}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Charts as the page holds them: data and layout for plotly.js, which the crate `plotly` contains.
+//! Interactive charts as the page holds them: data and layout for plotly.js, which the crate `plotly`
+//! contains.
 //!
 //! The legends are HTML, because plotly.js would shrink the plot for them where the page is narrow.
 
@@ -135,7 +136,8 @@ impl Chart {
     }
 }
 
-fn legend(entries: &[(Mark, &'static str, String)]) -> String {
+/// Returns a legend as HTML: the mark, colour and text of each entry. Empty without entries.
+pub fn legend(entries: &[(Mark, &'static str, String)]) -> String {
     if entries.is_empty() {
         return String::new();
     }

@@ -30,7 +30,7 @@ pub fn classes(views: &[View<'_>]) -> String {
     }
     let tables = known
         .iter()
-        .map(|(view, confusion)| panel(&format!("Most confused pairs{}", of(view)), &pairs(view, confusion)));
+        .map(|(view, confusion)| panel(&format!("Most confused pairs{}", of(view)), &confused(view, confusion, PAIRS)));
     // A run with other classes has its own confusions, but no marks in the common chart.
     let alike: Vec<(&View<'_>, &Confusion)> =
         known.iter().copied().filter(|(view, _)| view.classes == first.classes).collect();
@@ -85,8 +85,8 @@ fn rounded(percent: f64) -> f64 {
     (percent * 100.0).round() / 100.0
 }
 
-/// Returns the table of the pairs of classes that were confused most often.
-fn pairs(view: &View<'_>, confusion: &Confusion) -> String {
+/// Returns the table of the `most` pairs of classes that were confused most often.
+pub fn confused(view: &View<'_>, confusion: &Confusion, most: usize) -> String {
     let pairs = confusion.pairs();
     if pairs.is_empty() {
         return note("Every clip was predicted correctly.");
@@ -99,10 +99,10 @@ fn pairs(view: &View<'_>, confusion: &Confusion) -> String {
             Cell::percent(confusion.percent(pair.truth, pair.predicted)),
         ]
     };
-    let rows: Vec<Vec<Cell>> = pairs.iter().take(PAIRS).map(row).collect();
+    let rows: Vec<Vec<Cell>> = pairs.iter().take(most).map(row).collect();
     let heads = ["Actual", "Predicted", "Clips", "Share (%)"];
-    let shown = if pairs.len() > PAIRS {
-        format!(" The table has the first {PAIRS} of {} pairs.", pairs.len())
+    let shown = if pairs.len() > most {
+        format!(" The table has the first {most} of {} pairs.", pairs.len())
     } else {
         String::new()
     };

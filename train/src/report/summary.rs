@@ -1,5 +1,6 @@
 //! The first part of the page: what the runs are, their accuracy, and problems with their files.
 
+use super::groups::seed;
 use super::html::{Cell, concat, duration, escape, list, note, table};
 use super::run::Run;
 use super::view::View;
@@ -117,8 +118,8 @@ fn tiles(view: &View<'_>) -> String {
     format!("<dl class=\"tiles\">{}</dl>", concat(tiles.into_iter().map(tile)))
 }
 
-/// Says where a run stands that has not finished.
-fn under_way(run: &Run) -> String {
+/// Says where a run stands that has not finished; empty if it has.
+pub fn under_way(run: &Run) -> String {
     let planned = run.settings.as_ref().and_then(|settings| settings.epochs);
     match (&run.state, planned) {
         (Some(state), Some(planned)) if state.cursor.epoch < planned => {
@@ -134,7 +135,7 @@ fn under_way(run: &Run) -> String {
 }
 
 /// Returns a table with one row per run, in which the best value of each column stands out.
-fn comparison(views: &[View<'_>]) -> String {
+pub fn comparison(views: &[View<'_>]) -> String {
     let highest = |values: Vec<Option<f64>>| values.into_iter().flatten().fold(f64::NEG_INFINITY, f64::max);
     let best_top1 = highest(views.iter().map(View::top1).collect());
     let best_top5 = highest(views.iter().map(View::top5).collect());
@@ -161,6 +162,7 @@ fn comparison(views: &[View<'_>]) -> String {
             Cell::text(run.arch()),
             Cell::text(run.recipe()),
             Cell::text(run.split()),
+            Cell::text(seed(run)),
         ]
     };
     let rows: Vec<Vec<Cell>> = views.iter().map(row).collect();
@@ -178,6 +180,7 @@ fn comparison(views: &[View<'_>]) -> String {
         "Network",
         "Recipe",
         "Split",
+        "Seed",
     ];
     let words = "Accuracy (top-1) and top-5 are those of the best epoch's network on the clips of the subset in the \
                  column Clips. The class mean counts each class the same. Epochs count from 0. Time includes training \

@@ -28,14 +28,10 @@ impl<'a> View<'a> {
     /// Derives the values of a run. `data` is the folder of its dataset, if that is not where the
     /// settings say.
     pub fn of(run: &'a Run, data: Option<&Path>) -> Self {
-        let mut view = Self { run, classes: Vec::new(), confusion: None, worst: Vec::new(), no_pictures: None };
-        let Some(scores) = &run.scores else { return view };
-        let Some(labels) = &scores.labels else { return view };
+        let known = run.scores.as_ref().and_then(|scores| Some((scores, scores.labels.as_ref()?)));
+        let Some((scores, labels)) = known else { return Self::with_classes(run, None) };
         let mut thumbnails = Thumbnails::open(run, data);
-        let known = run.network.as_ref().map(|network| network.classes.as_slice());
-        let known = known.or(thumbnails.as_ref().ok().map(Thumbnails::classes));
-        view.classes = class_names(known.unwrap_or_default(), scores.classes);
-        view.confusion = Some(Confusion::of(&scores.logits, scores.classes, labels));
+        let mut view = Self::with_classes(run, thumbnails.as_ref().ok().map(Thumbnails::classes));
         for mistake in worst(scores, labels, WORST) {
             let picture = match &mut thumbnails {
                 Ok(thumbnails) => thumbnails.of(&mistake.name),
@@ -49,6 +45,23 @@ impl<'a> View<'a> {
         if let Err(error) = thumbnails {
             view.no_pictures = Some(format!("{error:#}"));
         }
+        view
+    }
+
+    /// Derives the values of a run without its worst videos, which would need its dataset.
+    pub fn without_videos(run: &'a Run) -> Self {
+        Self::with_classes(run, None)
+    }
+
+    /// Derives the classes and the confusion matrix. `classes` are the names of the classes if the
+    /// run does not know them.
+    fn with_classes(run: &'a Run, classes: Option<&[String]>) -> Self {
+        let mut view = Self { run, classes: Vec::new(), confusion: None, worst: Vec::new(), no_pictures: None };
+        let Some(scores) = &run.scores else { return view };
+        let Some(labels) = &scores.labels else { return view };
+        let known = run.network.as_ref().map(|network| network.classes.as_slice());
+        view.classes = class_names(known.or(classes).unwrap_or_default(), scores.classes);
+        view.confusion = Some(Confusion::of(&scores.logits, scores.classes, labels));
         view
     }
 
