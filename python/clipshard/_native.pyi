@@ -229,6 +229,8 @@ class Frames:
         crop: _Crop = "whole",
         flip: bool = False,
         jitter: float = 0.0,
+        trivial_augment: bool = False,
+        frame_dropout: float = 0.0,
         layout: str | None = None,
         stream: str | None = None,
     ) -> Frames: ...
@@ -246,6 +248,7 @@ class Stack:
         size: int = 224,
         crop: _Crop = "whole",
         flip: bool = False,
+        frame_dropout: float = 0.0,
         layout: str | None = None,
         stream: str | None = None,
     ) -> Stack: ...

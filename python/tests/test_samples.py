@@ -312,3 +312,40 @@ def test_colours_change_only_where_asked(ds):
         clip, frame = marks.clip_and_frame(sample["plain"][0])
         close(sample["plain"][0], marks.resized(marks.rgb(4)[frame], WHOLE, 32))
     assert differ >= 9
+
+
+def test_one_random_operation_changes_rgb_and_nothing_else(ds):
+    streams = {
+        "rgb": cs.Frames(2, size=32, crop="random-resized", flip=True, trivial_augment=True),
+        "plain": cs.Frames(2, size=32, crop="random-resized", flip=True, stream="rgb"),
+        "flow": cs.Stack(3, size=16),
+    }
+    view = ds.samples(streams, seed=1)
+    plain = ds.samples({name: streams[name] for name in ["plain", "flow"]}, seed=1)
+    differ = total = 0
+    for epoch in range(20):
+        view.set_epoch(epoch)
+        plain.set_epoch(epoch)
+        for sample, expected in zip(view, plain):
+            assert all(np.array_equal(sample[name], expected[name]) for name in ["plain", "flow"])
+            differ += not np.array_equal(sample["rgb"], sample["plain"])
+            total += 1
+    # One of 14 operations changes nothing, nor does the smallest strength of others.
+    assert 0.6 * total < differ < total
+
+
+@pytest.mark.parametrize("of", [cs.Stack, cs.Frames])
+def test_dropped_frames_of_flow_have_no_motion(ds, of):
+    streams = {"flow": of(4, size=8, frame_dropout=0.5), "plain": of(4, size=8, stream="flow")}
+    view = ds.samples(streams, seed=3)
+    dropped = total = 0
+    for epoch in range(30):
+        view.set_epoch(epoch)
+        for sample in view:
+            frames, plain = (sample[name].reshape(4, 2, 8, 8) for name in ["flow", "plain"])
+            still = (frames == 128).all(axis=(1, 2, 3))
+            assert not still.all()
+            assert np.array_equal(frames[~still], plain[~still])
+            dropped += still.sum()
+            total += 4
+    assert 0.35 * total < dropped < 0.6 * total

@@ -109,14 +109,16 @@ def test_pickles_have_all_arguments(ds):
                    split="1", subset="test", per_clip=3, short="omit"),
         ds.samples({"flow": cs.Stack(3, stride=2, offset=2, size=8, crop="corners", flip=True)}, ids=["c1"], seed=1),
         ds.samples({"rgb": cs.Frames(1, size=8, jitter=0.5)}, seed=2),
+        ds.samples({"rgb": cs.Frames(1, size=8, trivial_augment=True), "flow": cs.Stack(3, frame_dropout=0.5)}, seed=2),
     ]
     for view in views:
         view.set_epoch(5)
         again = pickle.loads(pickle.dumps(view))
         assert repr(again) == repr(view) and again.epoch == 5 and again.ids == view.ids
         assert all(same(a, b) for a, b in zip(again, view))
-    for spec in [cs.Frames(3, stride=2, offset=1, size=8, crop="random", flip=True, jitter=0.2, layout="CTHW",
-                           stream="x"), cs.Stack(5, crop="corners", layout="HWC"), cs.Frames()]:
+    for spec in [cs.Frames(3, stride=2, offset=1, size=8, crop="random", flip=True, jitter=0.2, trivial_augment=True,
+                           frame_dropout=0.25, layout="CTHW", stream="x"),
+                 cs.Stack(5, crop="corners", frame_dropout=0.5, layout="HWC"), cs.Frames()]:
         assert pickle.loads(pickle.dumps(spec)) == spec
         assert eval(repr(spec), vars(cs)) == spec
     assert cs.Frames(3) != cs.Frames(4) and cs.Frames(3) != cs.Stack(3)
@@ -252,6 +254,8 @@ ONE = {"rgb": cs.Frames(1)}
         ({"rgb": cs.Frames(1, crop="ten")}, {}, cs.OptionError, 'pass sampling="uniform"'),
         ({"rgb": cs.Frames(1, crop="random")}, {"sampling": "uniform"}, cs.OptionError, "use whole, center, three"),
         ({"rgb": cs.Frames(1, flip=True)}, {"sampling": "uniform"}, cs.OptionError, 'pass sampling="random"'),
+        ({"rgb": cs.Frames(1, trivial_augment=True)}, {"sampling": "uniform"}, cs.OptionError, "trivial_augment"),
+        ({"flow": cs.Stack(2, frame_dropout=0.1)}, {"sampling": "uniform"}, cs.OptionError, "frame_dropout"),
         ({"rgb": cs.Frames(1), "flow": cs.Stack(2, crop="ten")}, {"sampling": "uniform"}, cs.OptionError, "same crop"),
         ({"rgb": cs.Frames(1, size=49, crop="random")}, {}, cs.OptionError, "use a smaller size"),
         ({"rgb": cs.Frames(1, size=10**6)}, {}, cs.OptionError, "side 1000000 is not between 1 and"),
@@ -261,6 +265,10 @@ ONE = {"rgb": cs.Frames(1)}
         ({"rgb": cs.Frames(2, layout="CHW")}, {}, cs.OptionError, "needs the axis T"),
         ({"flow": cs.Stack(2, layout="TCHW")}, {}, cs.OptionError, "use Frames for an axis T"),
         ({"flow": cs.Frames(1, jitter=0.1)}, {}, cs.OptionError, "jitter 0.1 is not allowed"),
+        ({"flow": cs.Frames(1, trivial_augment=True)}, {}, cs.OptionError, "trivial_augment true is not allowed"),
+        ({"rgb": cs.Frames(2, frame_dropout=0.1)}, {}, cs.OptionError, "frame_dropout 0.1 is not allowed"),
+        ({"flow": cs.Stack(1, frame_dropout=0.1)}, {}, cs.OptionError, "a view of one frame"),
+        ({"flow": cs.Stack(2, frame_dropout=2.0)}, {}, cs.OptionError, "frame_dropout 2 is not between 0 and 1"),
         ({"rgb": cs.Frames(1, jitter=-1.0)}, {}, cs.OptionError, "jitter -1 is not between"),
         ({"rgb": cs.Frames(1, jitter=float("nan"))}, {}, cs.OptionError, "jitter NaN is not between"),
         ({f"x{i}": cs.Frames(1, stream="rgb") for i in range(17)}, {}, cs.OptionError, "between 1 and 16"),

@@ -59,8 +59,9 @@ impl Recipe {
             if spec.crop != self.streams[0].1.crop {
                 return fault("the streams of uniform samples need the same crop".into());
             }
-            if spec.flip || spec.jitter != 0.0 {
-                return fault("flip and jitter are for random samples; pass sampling=\"random\"".into());
+            if spec.changes() {
+                let options = "flip, jitter, trivial_augment and frame_dropout";
+                return fault(format!("{options} are for random samples; pass sampling=\"random\""));
             }
             Ok(view.crop(clip_loader::Crop::Whole))
         };

@@ -18,6 +18,8 @@ pub struct Spec {
     pub crop: String,
     pub flip: bool,
     pub jitter: f64,
+    pub trivial_augment: bool,
+    pub frame_dropout: f64,
     pub layout: Option<String>,
     /// The stream, if it is not the name of the array.
     pub stream: Option<String>,
@@ -36,7 +38,20 @@ fn numbers(frames: i64, stride: i64, offset: i64, size: i64) -> PyResult<[usize;
 impl Spec {
     fn new([frames, stride, offset, size]: [usize; 4], crop: &str, is_stack: bool) -> Self {
         let crop = crop.to_owned();
-        Self { frames, stride, offset, size, crop, flip: false, jitter: 0.0, layout: None, stream: None, is_stack }
+        Self {
+            frames,
+            stride,
+            offset,
+            size,
+            crop,
+            flip: false,
+            jitter: 0.0,
+            trivial_augment: false,
+            frame_dropout: 0.0,
+            layout: None,
+            stream: None,
+            is_stack,
+        }
     }
 
     fn check(self) -> PyResult<Self> {
@@ -50,11 +65,17 @@ impl Spec {
         Ok(self)
     }
 
+    /// Returns whether the frames change at random, apart from the choice of their part.
+    pub fn changes(&self) -> bool {
+        self.flip || self.jitter != 0.0 || self.trivial_augment || self.frame_dropout != 0.0
+    }
+
     /// Returns the view of a stream, with the crop if it is one of training.
     pub fn view(&self, stream: &str) -> View {
         let crop = Crop::ALL.into_iter().find(|crop| crop.name() == self.crop).unwrap_or_default();
         let view = View::stack(stream, self.frames).stride(self.stride).offset(self.offset).side(self.size);
-        view.crop(crop).flip(self.flip).jitter(self.jitter)
+        let view = view.crop(crop).flip(self.flip).jitter(self.jitter);
+        view.trivial_augment(self.trivial_augment).frame_dropout(self.frame_dropout)
     }
 
     /// Returns the arguments after the first, as keywords.
@@ -67,7 +88,9 @@ impl Spec {
         keywords.set_item("flip", self.flip)?;
         if !self.is_stack {
             keywords.set_item("jitter", self.jitter)?;
+            keywords.set_item("trivial_augment", self.trivial_augment)?;
         }
+        keywords.set_item("frame_dropout", self.frame_dropout)?;
         keywords.set_item("layout", &self.layout)?;
         keywords.set_item("stream", &self.stream)?;
         Ok(keywords)
@@ -83,6 +106,8 @@ impl Spec {
         arguments.extend((self.crop != "whole").then(|| format!("crop='{}'", self.crop)));
         arguments.extend(self.flip.then(|| "flip=True".to_owned()));
         arguments.extend((self.jitter != 0.0).then(|| format!("jitter={}", self.jitter)));
+        arguments.extend(self.trivial_augment.then(|| "trivial_augment=True".to_owned()));
+        arguments.extend((self.frame_dropout != 0.0).then(|| format!("frame_dropout={}", self.frame_dropout)));
         arguments.extend(texts);
         format!("{class}({})", arguments.join(", "))
     }
@@ -109,6 +134,10 @@ impl Spec {
 ///         side), "three" and "ten".
 ///     flip (bool): mirror half of the samples. Optical flow changes its direction, too.
 ///     jitter (float): strength of random changes of brightness, contrast and saturation of RGB.
+///     trivial_augment (bool): change RGB by one random operation. The pixels are those of torchvision's
+///         TrivialAugmentWide.
+///     frame_dropout (float): probability to replace a frame of optical flow by one without motion.
+///         At least one frame stays. For several frames.
 ///     layout (str, optional): order of the axes T, C, H, W in the array.
 ///     stream (str, optional): name of the stream. Default: the name of the array.
 #[pyclass(frozen, eq, module = "clipshard", from_py_object)]
@@ -119,8 +148,8 @@ pub struct Frames(pub Spec);
 impl Frames {
     #[new]
     #[pyo3(signature = (
-        frames = 1, *, stride = 1, offset = 0, size = 224, crop = "whole", flip = false, jitter = 0.0, layout = None,
-        stream = None
+        frames = 1, *, stride = 1, offset = 0, size = 224, crop = "whole", flip = false, jitter = 0.0,
+        trivial_augment = false, frame_dropout = 0.0, layout = None, stream = None
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
@@ -131,11 +160,14 @@ impl Frames {
         crop: &str,
         flip: bool,
         jitter: f64,
+        trivial_augment: bool,
+        frame_dropout: f64,
         layout: Option<String>,
         stream: Option<String>,
     ) -> PyResult<Self> {
         let numbers = numbers(frames, stride, offset, size)?;
-        Ok(Self(Spec { flip, jitter, layout, stream, ..Spec::new(numbers, crop, false) }.check()?))
+        let spec = Spec::new(numbers, crop, false);
+        Ok(Self(Spec { flip, jitter, trivial_augment, frame_dropout, layout, stream, ..spec }.check()?))
     }
 
     fn __repr__(&self) -> String {
@@ -151,7 +183,7 @@ impl Frames {
 ///
 /// >>> cs.Stack(10)      # ten frames of optical flow: [20, 224, 224], in the order x1, y1, x2, y2, ...
 ///
-/// The arguments are those of :class:`Frames`. The array has the axes C, H, W.
+/// The arguments are those of :class:`Frames`, without those for RGB. The array has the axes C, H, W.
 #[pyclass(frozen, eq, module = "clipshard", from_py_object)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stack(pub Spec);
@@ -160,7 +192,8 @@ pub struct Stack(pub Spec);
 impl Stack {
     #[new]
     #[pyo3(signature = (
-        frames, *, stride = 1, offset = 0, size = 224, crop = "whole", flip = false, layout = None, stream = None
+        frames, *, stride = 1, offset = 0, size = 224, crop = "whole", flip = false, frame_dropout = 0.0,
+        layout = None, stream = None
     ))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
@@ -170,11 +203,12 @@ impl Stack {
         #[pyo3(from_py_with = whole)] size: i64,
         crop: &str,
         flip: bool,
+        frame_dropout: f64,
         layout: Option<String>,
         stream: Option<String>,
     ) -> PyResult<Self> {
         let numbers = numbers(frames, stride, offset, size)?;
-        Ok(Self(Spec { flip, layout, stream, ..Spec::new(numbers, crop, true) }.check()?))
+        Ok(Self(Spec { flip, frame_dropout, layout, stream, ..Spec::new(numbers, crop, true) }.check()?))
     }
 
     fn __repr__(&self) -> String {
