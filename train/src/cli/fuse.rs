@@ -48,7 +48,14 @@ pub struct FuseArgs {
     #[arg(long, help_heading = FUSION)]
     pub fit: bool,
 
-    /// Scores of val clips, for --fit and --space calibrated [default: those of the runs]
+    /// Fit a weight per network and class to val clips
+    ///
+    /// Adds a row for these weights. They need many val clips per class, so compare the row with
+    /// that of --fit.
+    #[arg(long, help_heading = FUSION)]
+    pub fit_classes: bool,
+
+    /// Scores of val clips, for --fit, --fit-classes and --space calibrated [default: those of the runs]
     ///
     /// One file per network, in the order of SCORES. Runs have them in `val_scores.npz`, and
     /// `ucftrain eval --subset val` writes them.
@@ -57,7 +64,7 @@ pub struct FuseArgs {
 
     /// Samples per clip in scores files that do not store this number
     ///
-    /// Used by --fit and by the spaces means, softmax and calibrated.
+    /// Used by --fit, --fit-classes and by the spaces means, softmax and calibrated.
     #[arg(
         long, value_name = "N", default_value_t = SEED_SAMPLES, value_parser = clap::value_parser!(u32).range(1..),
         help_heading = INPUT
@@ -76,7 +83,7 @@ pub struct FuseArgs {
     #[arg(long, value_name = "FILE.npz|FILE.csv", help_heading = OUTPUT)]
     pub out: Option<PathBuf>,
 
-    /// Combination to write to --out: average, max, fitted or a ratio
+    /// Combination to write to --out: average, max, fitted, fitted-classes or a ratio
     #[arg(long, value_name = "STRATEGY", default_value = "average", requires = "out", help_heading = OUTPUT)]
     pub take: String,
 
@@ -100,6 +107,7 @@ impl FuseArgs {
             ratio: self.ratio.clone(),
             space: self.space,
             fit: self.fit,
+            fit_classes: self.fit_classes,
             val_scores: self.val_scores.clone(),
             samples: self.samples,
             names: self.names.clone(),

@@ -121,6 +121,17 @@ impl Strategy {
     }
 }
 
+/// Returns the sums of the scores `[clips, classes]` of streams, each times its weight in
+/// `[streams, classes]`.
+pub fn weighted_by_class(streams: &[&[f32]], classes: usize, weights: &[f64]) -> Vec<f32> {
+    let clips = streams.first().map_or(0, |stream| stream.len());
+    let weighted = |at: usize| {
+        let of = |(stream, weights): (&&[f32], &[f64])| f64::from(stream[at]) * weights[at % classes];
+        streams.iter().zip(weights.chunks_exact(classes)).map(of).sum::<f64>() as f32
+    };
+    (0..clips).map(weighted).collect()
+}
+
 /// Returns the softmax of the mean logits, `[clips, classes]`: the probabilities of the classes for
 /// each clip.
 ///
@@ -160,6 +171,12 @@ mod tests {
         assert_eq!(combine(Strategy::Average), [1.5, 2.0, 0.75]);
         assert_eq!(combine(Strategy::Max), [1.0, 4.0, 0.5]);
         assert_eq!(combine(Strategy::Weighted(Ratio::parse("2:1").unwrap())), [2.5, 0.0, 1.25]);
+    }
+
+    #[test]
+    fn weights_per_class_multiply_their_scores() {
+        let (s, t) = ([1.0, -2.0, 0.5, 8.0], [0.5, 4.0, 0.25, 2.0]);
+        assert_eq!(weighted_by_class(&[&s, &t], 2, &[2.0, 1.0, 4.0, 0.5]), [4.0, 0.0, 2.0, 9.0]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct FuseOptions {
     pub space: Space,
     /// Whether to fit weights on val clips, in addition to the other strategies.
     pub fit: bool,
+    /// Whether to fit a weight per stream and class on val clips, too.
+    pub fit_classes: bool,
     /// Scores of val clips, one file per stream. If empty, those of the runs.
     pub val_scores: Vec<PathBuf>,
     /// Number of samples per clip in scores files that do not contain it.
@@ -32,7 +34,7 @@ pub struct FuseOptions {
     pub names: Option<PathBuf>,
     /// File to which combined scores are written.
     pub out: Option<PathBuf>,
-    /// Combination that is written: `average`, `max`, `fitted` or a ratio.
+    /// Combination that is written: `average`, `max`, `fitted`, `fitted-classes` or a ratio.
     pub take: String,
 }
 
@@ -46,6 +48,7 @@ impl FuseOptions {
             ratio: Vec::new(),
             space: Space::default(),
             fit: false,
+            fit_classes: false,
             val_scores: Vec::new(),
             samples: SEED_SAMPLES,
             names: None,

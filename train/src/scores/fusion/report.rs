@@ -28,7 +28,7 @@ pub struct Report {
 /// The accuracy of one strategy in percent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
-    /// `single`, `average`, `max`, `weighted` or `fitted`.
+    /// `single`, `average`, `max`, `weighted`, `fitted` or `fitted-classes`.
     pub strategy: &'static str,
     /// Weights of the streams; none for max.
     pub ratio: Option<String>,

@@ -1,7 +1,7 @@
 //! Reads, aligns and combines the scores of several streams, split by split.
 
 use super::align::{find_labels, load_aligned};
-use super::combine::{Ratio, Strategy};
+use super::combine::{Ratio, Strategy, weighted_by_class};
 use super::options::{FuseOptions, Space, in_space, mean_logits};
 use super::report::{Outcome, Report};
 use super::val::ValScores;
@@ -59,7 +59,7 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
     let (labels, source) = find_labels(options, paths, &scores)?;
     warn_of_equal(paths, &scores);
     let first = &scores[0];
-    let needs_val = options.fit || options.space == Space::Calibrated;
+    let needs_val = options.fit || options.fit_classes || options.space == Space::Calibrated;
     let val = needs_val.then(|| ValScores::load(options, paths, first)).transpose()?;
     let temperatures = val.as_ref().map(ValScores::inverse_temperatures);
     let tables: Vec<Vec<f32>> =
@@ -72,17 +72,26 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
             (strategy.name(), ratio, strategy.combine(&tables))
         })
         .collect();
-    if let Some(val) = val.filter(|_| options.fit) {
+    if let Some(val) = val.filter(|_| options.fit || options.fit_classes) {
         let means: Vec<Vec<f32>> = scores.iter().map(|scores| mean_logits(scores, options.samples)).collect();
         let means: Vec<&[f32]> = means.iter().map(Vec::as_slice).collect();
         let weights = val.weights();
         let total: f64 = weights.iter().sum();
         if total <= 0.0 {
-            bail!("cannot fit weights: no network predicts the val clips better than chance; remove --fit");
+            bail!(
+                "cannot fit weights: no network predicts the val clips better than chance; remove --fit and \
+                 --fit-classes"
+            );
         }
         let text: Vec<String> = weights.iter().map(|weight| format!("{:.3}", weight / total)).collect();
         let ratio = Ratio::parse(&text.join(":"))?;
-        combined.push(("fitted", Some(ratio.as_str().to_owned()), Strategy::Weighted(ratio).combine(&means)));
+        if options.fit {
+            combined.push(("fitted", Some(ratio.as_str().to_owned()), Strategy::Weighted(ratio).combine(&means)));
+        }
+        if options.fit_classes {
+            let weights = val.class_weights(&weights);
+            combined.push(("fitted-classes", None, weighted_by_class(&means, first.classes, &weights)));
+        }
     }
     let mut results = Vec::new();
     for (strategy, ratio, fused) in &combined {

@@ -188,6 +188,10 @@ fn weights_are_fitted_on_val_clips_and_never_on_fused_ones() {
     assert_eq!((last.strategy, last.top1), ("fitted", 100.0));
     let weights = Ratio::parse(last.ratio.as_deref().unwrap()).unwrap();
     assert!(weights.weights()[0] > 3.0 * weights.weights()[1], "{last:?}");
+    let by_class = fuse(&FuseOptions { fit_classes: true, ..fitted.clone() }).unwrap();
+    let names: Vec<_> =
+        by_class.results.iter().rev().take(2).map(|r| (r.strategy, r.ratio.is_some(), r.top1)).collect();
+    assert_eq!(names, [("fitted-classes", false, 100.0), ("fitted", true, 100.0)]);
     let calibrated = fuse(&FuseOptions { space: Space::Calibrated, ..options(&runs) }).unwrap();
     assert!(calibrated.results[0].top1 > 99.9);
     let average = &calibrated.results[2];

@@ -3,7 +3,7 @@
 use super::align::load_aligned;
 use super::options::{FuseOptions, mean_logits};
 use crate::base::usage::Usage;
-use crate::scores::calibration::fit;
+use crate::scores::calibration::{fit, fit_per_class};
 use crate::scores::{Scores, VAL_SCORES_FILE, clip_key, first_few};
 use anyhow::{Context, Result, bail};
 use clipshard::Subset;
@@ -68,6 +68,12 @@ impl ValScores {
     pub(super) fn weights(&self) -> Vec<f64> {
         let streams: Vec<&[f32]> = self.means.iter().map(Vec::as_slice).collect();
         fit(&streams, self.classes, &self.labels)
+    }
+
+    /// Fits a weight per stream and class, `[streams, classes]`, starting from weights per stream.
+    pub(super) fn class_weights(&self, weights: &[f64]) -> Vec<f64> {
+        let streams: Vec<&[f32]> = self.means.iter().map(Vec::as_slice).collect();
+        fit_per_class(&streams, self.classes, &self.labels, weights)
     }
 
     /// Fits the temperature of each stream alone, and returns its inverse.

@@ -5,6 +5,11 @@
 //! the clips of -log p(actual class), plus the sum over the streams of (w - 1)^2 / 2, which draws
 //! the weights towards 1. The function is convex, so it has one minimum. With one stream, w is the
 //! inverse of the temperature of Guo et al. 2017 ("On Calibration of Modern Neural Networks").
+//! [`fit_per_class`] fits a weight per stream and class.
+
+mod per_class;
+
+pub use per_class::fit_per_class;
 
 /// Largest number of Newton steps; usually a few are enough.
 const MAX_STEPS: usize = 100;
@@ -14,8 +19,13 @@ const LEAST_GAIN: f64 = 1e-12;
 /// Fits the weights of streams with mean logits `[clips, classes]` to the labels `[clips]`, and
 /// returns one weight per stream.
 pub fn fit(streams: &[&[f32]], classes: usize, labels: &[u32]) -> Vec<f64> {
-    let mut weights = vec![1.0; streams.len()];
-    let mut now = Local::at(streams, classes, labels, &weights);
+    minimise(vec![1.0; streams.len()], |weights| Local::at(streams, classes, labels, weights))
+}
+
+/// Returns the weights of 0 or more that minimise a convex function, by Newton's method from
+/// `weights` on. `at` computes the function at some weights.
+fn minimise(mut weights: Vec<f64>, at: impl Fn(&[f64]) -> Local) -> Vec<f64> {
+    let mut now = at(&weights);
     for _ in 0..MAX_STEPS {
         // A weight of 0 that would decrease further stays 0.
         let is_free: Vec<bool> = weights.iter().zip(&now.gradient).map(|(&w, &g)| w > 0.0 || g < 0.0).collect();
@@ -23,7 +33,7 @@ pub fn fit(streams: &[&[f32]], classes: usize, labels: &[u32]) -> Vec<f64> {
         let mut length = 1.0;
         let next = loop {
             let moved = weights.iter().zip(&direction).map(|(w, d)| (w + length * d).max(0.0)).collect::<Vec<_>>();
-            let there = Local::at(streams, classes, labels, &moved);
+            let there = at(&moved);
             if there.loss < now.loss {
                 break Some((moved, there));
             }
@@ -46,7 +56,7 @@ pub fn fit(streams: &[&[f32]], classes: usize, labels: &[u32]) -> Vec<f64> {
 struct Local {
     loss: f64,
     gradient: Vec<f64>,
-    /// Second derivatives, `[streams, streams]`.
+    /// Second derivatives, `[weights, weights]`.
     hessian: Vec<f64>,
 }
 
@@ -111,12 +121,12 @@ fn newton(local: &Local, is_free: &[bool]) -> Vec<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Returns the logits of two streams for 60 clips and 4 classes from a small generator, and the
     /// labels. The first stream predicts well, the second badly.
-    fn example() -> (Vec<f32>, Vec<f32>, Vec<u32>) {
+    pub(super) fn example() -> (Vec<f32>, Vec<f32>, Vec<u32>) {
         let mut state = 7_u32;
         let mut noise = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
