@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Tries changes of a recipe, each alone, and writes a table of what they gain.
+
+    scripts/recipe_trials.py --data PACKED --out DIR [--weights FILE] [--seeds 0,1,2] [--only NAME,...]
+                             [--epochs 15] [--list]
+
+Each trial trains one stream on split 1 with recipe `tsn` and one change. Val clips, held out by source
+video, choose the epoch. The test clips are seen once, at the end of a run. Each trial and seed has a folder
+in DIR. Finished runs are skipped and interrupted runs continue, so that you can stop at any time.
+
+DIR/trials.md has a row per trial: the mean top-1 accuracy over the seeds on val and test clips with its
+standard deviation, and the gain over the same seeds without the change with its standard error. Needs a
+packed dataset and the program ucftrain. The environment variable UCFTRAIN names the program.
+"""
+
+import argparse
+import json
+import math
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BOTH = ("spatial", "temporal")
+SPATIAL = ("spatial",)
+TEMPORAL = ("temporal",)
+
+
+@dataclass
+class Trial:
+    """A change of the recipe."""
+
+    name: str
+    streams: tuple
+    options: list = field(default_factory=list)
+    # Factor for the number of epochs.
+    epochs: float = 1
+    # Whether training starts from the trained spatial network of the same seed.
+    from_spatial: bool = False
+
+
+BASE = "tsn"
+TRIALS = [
+    Trial(BASE, ("spatial", "temporal", "difference")),
+    Trial("label smoothing 0.1", BOTH, ["--label-smoothing", "0.1"]),
+    Trial("mixup 0.2", BOTH, ["--mixup", "0.2"]),
+    Trial("CutMix 1", BOTH, ["--cutmix", "1"]),
+    Trial("TrivialAugment", SPATIAL, ["--trivial-augment"]),
+    Trial("dropout 0.5", BOTH, ["--dropout", "0.5"]),
+    Trial("stochastic depth 0.1", BOTH, ["--stochastic-depth", "0.1"]),
+    Trial("average of weights 0.99", BOTH, ["--ema", "0.99"]),
+    Trial("mean of the last 5 epochs", BOTH, ["--swa", "5"]),
+    Trial("twice the epochs", BOTH, epochs=2),
+    Trial("input 160", BOTH, ["--input-size", "160"]),
+    Trial("temporal shift, 8 views", BOTH, ["--temporal-shift", "--segments", "8", "--test-samples", "8"]),
+    Trial("frame dropout 0.2", TEMPORAL, ["--frame-dropout", "0.2"]),
+    Trial("stack of 5", TEMPORAL, ["--stack", "5"]),
+    Trial("stack of 15", TEMPORAL, ["--stack", "15"]),
+    Trial("start from the spatial network", TEMPORAL, from_spatial=True),
+    Trial("centered flow", TEMPORAL, ["--flow-range", "centered"]),
+]
+
+
+def folder(out, trial, stream, seed):
+    """Returns the run folder of a trial."""
+    words = "".join(c if c.isalnum() or c in ".-" else "-" for c in trial.name.lower())
+    return out / f"{words}-{stream}-{seed}"
+
+
+def command(args, trial, stream, seed):
+    """Returns the command of a run, without --run."""
+    weights = folder(args.out, TRIALS[0], "spatial", seed) / "best.safetensors" if trial.from_spatial else args.weights
+    epochs = max(1, round(args.epochs * trial.epochs))
+    options = {"--input-size": args.input_size, "--test-samples": 10, "--epochs": epochs, "--val-share": 0.15}
+    change = [part.replace("=", " ") for part in trial.options]
+    kept = [str(part) for option, value in options.items() if option not in change for part in (option, value)]
+    return [
+        *[args.program, stream, "--data", args.data, "--weights", weights, "--recipe", "tsn", "--split", args.split],
+        *["--seed", seed, "--threads", args.threads, *kept, *trial.options],
+    ]
+
+
+def run(args, trial, stream, seed):
+    """Trains, unless the run has finished. Returns its result."""
+    place = folder(args.out, trial, stream, seed)
+    result = place / "result.json"
+    if result.exists():
+        return json.loads(result.read_text())
+    if trial.from_spatial:
+        run(args, TRIALS[0], "spatial", seed)
+    if (place / "checkpoint.safetensors").exists():
+        line = [args.program, stream, "--run", place, "--resume", "--json"]
+    else:
+        line = [*command(args, trial, stream, seed), "--run", place, "--overwrite", "--json"]
+    line = [str(part) for part in line]
+    print(shlex.join(line), file=sys.stderr)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(place.with_suffix(".log"), "a", encoding="utf-8") as log:
+        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"error: {shlex.join(line)} failed; its last words are in {place.with_suffix('.log')}")
+    document = json.loads(done.stdout)
+    part = result.with_suffix(".part")
+    part.write_text(json.dumps(document))
+    part.replace(result)
+    return document
+
+
+def figures(document):
+    """Returns the top-1 accuracies of a run on val and test clips, and its minutes."""
+    best = document["best"]["eval"]
+    scored = next(iter(best.values())) if "top1" not in best else best
+    return scored["top1"], document["test"]["top1"], document["seconds"] / 60
+
+
+def spread(values):
+    """Formats a mean with the standard deviation."""
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{deviation}"
+
+
+def gain(values, base):
+    """Formats the mean difference of equal seeds with its standard error."""
+    differences = [value - base[seed] for seed, value in values.items() if seed in base]
+    if not differences:
+        return "-"
+    error = f" ± {statistics.stdev(differences) / math.sqrt(len(differences)):.1f}" if len(differences) > 1 else ""
+    return f"{statistics.mean(differences):+.1f}{error}"
+
+
+def table(found):
+    """Returns the table. `found` has the figures by stream, trial and seed."""
+    lines = ["| Stream | Change | Seeds | Val top-1, % | Gain | Test top-1, % | Gain | Minutes |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for stream, trials in found.items():
+        for name, seeds in trials.items():
+            cells = [stream, name, str(len(seeds))]
+            for at in (0, 1):
+                values = {seed: result[at] for seed, result in seeds.items()}
+                base = {seed: result[at] for seed, result in trials.get(BASE, {}).items()}
+                cells += [spread(list(values.values())), "" if name == BASE else gain(values, base)]
+            cells.append(f"{statistics.mean(result[2] for result in seeds.values()):.1f}")
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="packed dataset")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of the table")
+    parser.add_argument("--weights", default="imagenet", help="weights to start from [default: imagenet]")
+    parser.add_argument("--seeds", default="0,1,2", help="seeds [default: 0,1,2]")
+    parser.add_argument("--only", help="names of trials, separated by commas [default: all]")
+    parser.add_argument("--streams", default="spatial,temporal,difference", help="streams [default: all]")
+    parser.add_argument("--epochs", type=int, default=15, help="number of epochs [default: 15]")
+    parser.add_argument("--input-size", type=int, default=112, help="side of the input in pixels [default: 112]")
+    parser.add_argument("--split", default="1", help="split [default: 1]")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads [default: all cores]")
+    parser.add_argument("--list", action="store_true", help="print the commands and run nothing")
+    args = parser.parse_args()
+    args.program = os.environ.get("UCFTRAIN", "ucftrain")
+    known = [trial.name for trial in TRIALS]
+    wanted = args.only.split(",") if args.only else known
+    if unknown := [name for name in wanted if name not in known]:
+        sys.exit(f"error: --only {unknown[0]}: no such trial; the trials are {', '.join(known)}")
+    seeds = [int(seed) for seed in args.seeds.split(",")]
+    # Seed by seed, so that an early stop leaves whole comparisons.
+    plan = [
+        (trial, stream, seed)
+        for seed in seeds
+        for trial in TRIALS
+        if trial.name in wanted
+        for stream in trial.streams
+        if stream in args.streams.split(",")
+    ]
+    if args.list:
+        for trial, stream, seed in plan:
+            print(shlex.join(str(part) for part in command(args, trial, stream, seed)))
+        return
+    args.out.mkdir(parents=True, exist_ok=True)
+    for trial, stream, seed in plan:
+        run(args, trial, stream, seed)
+        found = {}
+        for trial in TRIALS:
+            for stream in trial.streams:
+                for seed in seeds:
+                    result = folder(args.out, trial, stream, seed) / "result.json"
+                    if result.exists():
+                        trials = found.setdefault(stream, {})
+                        trials.setdefault(trial.name, {})[seed] = figures(json.loads(result.read_text()))
+        (args.out / "trials.md").write_text(table(found))
+    print((args.out / "trials.md").read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()
