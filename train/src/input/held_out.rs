@@ -8,7 +8,7 @@ use clipshard::Dataset;
 use std::collections::BTreeMap;
 
 /// Largest number of groups, classes or clips that a message names.
-const NAMED: usize = 20;
+const NAMED: usize = 30;
 
 /// Moves training clips to the val clips: those of the groups `groups`, or groups with about `share`
 /// of the clips of each class. Prints a note on classes that then have no val clip.
@@ -73,7 +73,7 @@ pub fn val_lines(split: &Split, data: &Dataset) -> Vec<String> {
     vec![format!("val clips per class: {}", few(&per_class.collect::<Vec<_>>())), format!("val clips: {}", few(&ids))]
 }
 
-/// Joins names. Counts those after the first 20.
+/// Joins names. Counts those after the first 30.
 fn few<S: AsRef<str>>(names: &[S]) -> String {
     let first: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
     let more = names.len() - first.len();

@@ -100,7 +100,7 @@ mod tests {
             (&["split1_clips.csv", "split2_clips.csv"], &["1", "2"]),
             (&["split1.csv", "split_2.csv"], &["1", "2"]),
             (&["fold0.tsv", "fold00001.tsv"], &["0", "1"]),
-            (&["split1.csv", "splitB.csv"], &["B", "1"]),
+            (&["split_1.csv", "split_B.csv"], &["B", "1"]),
         ] {
             assert_eq!(
                 splits(names).as_deref(),
