@@ -185,8 +185,9 @@ fn an_overloaded_server_is_asked_again() {
     });
     case.check(&case.obtain().unwrap());
     let case = Case::new(|_, _, _| Reply::error("503 Service Unavailable"));
-    assert!(case.error().contains("the server answered 503 Service Unavailable; download"), "{}", case.error());
-    assert_eq!(case.starts().len(), 6, "three tries for each call");
+    let error = case.error();
+    assert!(error.contains("the server answered 503 Service Unavailable; download"), "{error}");
+    assert_eq!(case.starts().len(), 3);
 }
 
 #[test]
@@ -255,7 +256,8 @@ fn offline_asks_no_server() {
     assert!(error.contains(&format!("--offline forbids to download {url}/models/{}; ", case.name)), "{error}");
     assert!(error.contains(&format!("put it into {}", case.temp.path().join("cache").display())), "{error}");
     case.set("UCFTRAIN_OFFLINE", "1");
-    assert!(case.error().contains("UCFTRAIN_OFFLINE forbids"), "{}", case.error());
+    let error = case.error();
+    assert!(error.contains("UCFTRAIN_OFFLINE forbids"), "{error}");
     assert!(case.starts().is_empty());
     fs::create_dir(case.temp.path().join("cache")).unwrap();
     fs::write(case.cached(""), &case.bytes).unwrap();
@@ -352,6 +354,7 @@ fn a_file_without_an_end_is_refused() {
         ..Reply { status: "206 Partial Content", ..Reply::whole(&[0; 10]) }
     };
     let case = Case::new(endless);
-    assert!(case.error().contains("the file is larger than 1073.7 MB"), "{}", case.error());
+    let error = case.error();
+    assert!(error.contains("the file is larger than 1073.7 MB"), "{error}");
     assert!(!case.cached(".part").exists());
 }
