@@ -1,8 +1,8 @@
 //! The inputs of a step in addition to its pixels: labels and random choices. They are tensors,
 //! because a recorded step reads them from fixed addresses.
 
-use super::StepRule;
 use super::mixing::MixInputs;
+use super::rule::StepRule;
 use anyhow::Result;
 use candle_convnet::{ResNet, TrainPass};
 use candle_core::{Device, Tensor};
@@ -123,14 +123,16 @@ fn factors(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::step::MixRule;
+    use crate::compute::step::mixing::MixRule;
     use crate::view::Consensus;
     use candle_convnet::{Depth, Model, ResNetConfig};
+    use std::sync::LazyLock;
 
     fn draw(rule: StepRule, step: usize) -> StepInputs {
-        let net = Model::random(&ResNetConfig::new(Depth::R18, 3, 2), 0, &Device::Cpu).unwrap().net;
+        static NET: LazyLock<ResNet> =
+            LazyLock::new(|| Model::random(&ResNetConfig::new(Depth::R18, 3, 2), 0, &Device::Cpu).unwrap().net);
         let place = StepPlace { seed: 1, epoch: 2, step };
-        StepInputs::draw(&rule, &net, &[0; 5], place, &Device::Cpu).unwrap()
+        StepInputs::draw(&rule, &NET, &[0; 5], place, &Device::Cpu).unwrap()
     }
 
     const RULE: StepRule = StepRule {
