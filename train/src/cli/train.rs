@@ -68,7 +68,7 @@ pub struct TrainArgs {
     pub dry_run: bool,
     /// Do not download weights; use only files on this machine
     ///
-    /// The environment variable UCFTRAIN_OFFLINE=1 does the same.
+    /// The environment variable `UCFTRAIN_OFFLINE=1` does the same.
     #[arg(long, help_heading = MODEL)]
     pub offline: bool,
     /// Print one JSON document on stdout, and events on stderr

@@ -74,7 +74,7 @@ pub struct Given {
     /// Weights to start from: `imagenet`, a file, or `none` for random weights
     ///
     /// Required for a new run. `imagenet` downloads torchvision's weights of --arch once and keeps
-    /// them in the folder $UCFTRAIN_CACHE, which is ~/.cache/ucftrain by default. A file is a
+    /// them in the folder `$UCFTRAIN_CACHE`, which is ~/.cache/ucftrain by default. A file is a
     /// .safetensors or .pth file with the tensor names of torchvision or timm, or a network that
     /// ucftrain wrote.
     #[arg(long, value_name = "imagenet|FILE|none", help_heading = MODEL)]

@@ -234,9 +234,9 @@ fn a_silent_server_is_left() {
 
 #[test]
 fn a_request_to_stop_does_not_wait_for_the_server() {
-    let case = Case::new(|file, _, _| Reply { delay: Duration::from_secs(60), ..Reply::whole(file) });
+    let case = Case::new(|file, _, _| Reply { delay: Duration::from_mins(1), ..Reply::whole(file) });
     let (stop, mut places) = (Stop::default(), case.places(false));
-    places.patience.silence = Duration::from_secs(60);
+    places.patience.silence = Duration::from_mins(1);
     let asker = stop.clone();
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));

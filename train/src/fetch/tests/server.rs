@@ -129,10 +129,10 @@ impl Server {
 
 /// Sends a reply. A client that is gone is no error.
 fn answer(mut stream: TcpStream, reply: &Reply) {
-    let mut head =
-        format!("HTTP/1.1 {}\r\nconnection: close\r\ncontent-length: {}\r\n", reply.status, reply.body.len());
-    reply.headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
-    let _ = stream.write_all((head + "\r\n").as_bytes());
+    let lines: String = reply.headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    let (status, length) = (reply.status, reply.body.len());
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n");
+    let _ = stream.write_all(head.as_bytes());
     thread::sleep(reply.delay);
     let _ = stream.write_all(&reply.body[..reply.cut.unwrap_or(reply.body.len())]);
     thread::sleep(reply.linger);
