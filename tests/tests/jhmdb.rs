@@ -1,5 +1,7 @@
 //! `scripts/jhmdb.sh` with the built programs: clips of 15 frames whose names have odd characters.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +15,7 @@ const SOURCES: [&str; 3] = ["@20 Rhythm!", "Boom__(Snap) & Clap", "Faith_Rewarde
 /// Makes two classes of six clips each, with lists of two splits. A source is in one subset of a split.
 fn make_clips(dir: &Path) {
     fs::create_dir_all(dir.join("lists")).unwrap();
-    let mut lists = ["path,label,split\n".to_owned(), "path,label,split\n".to_owned()];
+    let mut lists = [vec!["path,label,split\n".to_owned()], vec!["path,label,split\n".to_owned()]];
     for (class, filter) in [("clap", "testsrc2=size=48x36"), ("climb stairs", "mandelbrot=size=48x36")] {
         fs::create_dir_all(dir.join("clips").join(class)).unwrap();
         for (number, source) in SOURCES.into_iter().chain(SOURCES).enumerate() {
@@ -26,12 +28,12 @@ fn make_clips(dir: &Path) {
             assert!(ffmpeg.status().unwrap().success());
             for (split, list) in lists.iter_mut().enumerate() {
                 let subset = if number % 3 == split { "test" } else { "train" };
-                list.push_str(&format!("{class}/{name},{class},{subset}\n"));
+                list.push(format!("{class}/{name},{class},{subset}\n"));
             }
         }
     }
     for (split, list) in lists.into_iter().enumerate() {
-        fs::write(dir.join(format!("lists/split{}.csv", split + 1)), list).unwrap();
+        fs::write(dir.join(format!("lists/split{}.csv", split + 1)), list.concat()).unwrap();
     }
 }
 

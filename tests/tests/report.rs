@@ -147,15 +147,15 @@ fn two_runs_are_compared_and_fused() {
 fn change(dir: &Path, seed: u64, top1: [f64; 2]) {
     let config = fs::read_to_string(dir.join("config.toml")).unwrap();
     fs::write(dir.join("config.toml"), config.replace("\nseed = 3\n", &format!("\nseed = {seed}\n"))).unwrap();
-    let mut log = String::new();
+    let mut log = Vec::new();
     for line in fs::read_to_string(dir.join("log.jsonl")).unwrap().lines() {
         let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
         if let Some(epoch) = event["result"]["epoch"].as_u64() {
             event["result"]["test"]["top1"] = top1[epoch as usize].into();
         }
-        log += &format!("{event}\n");
+        log.push(format!("{event}\n"));
     }
-    fs::write(dir.join("log.jsonl"), log).unwrap();
+    fs::write(dir.join("log.jsonl"), log.concat()).unwrap();
 }
 
 #[test]

@@ -52,9 +52,8 @@ fn config_toml_stores_absolute_paths_and_messages_show_relative_ones() {
 
 #[test]
 fn imagenet_weights_are_stored_by_their_name_so_that_another_machine_finds_its_own() {
-    let settings = |weights: &str| {
-        Given { weights: Some(weights.into()), ..given() }.complete(Stream::Spatial, false).unwrap()
-    };
+    let settings =
+        |weights: &str| Given { weights: Some(weights.into()), ..given() }.complete(Stream::Spatial, false).unwrap();
     let (toml, here) = (settings("imagenet").to_toml().unwrap(), std::env::current_dir().unwrap());
     assert!(toml.contains("\nweights = \"imagenet\"\n"), "{toml}");
     assert_eq!(Given::from_toml(&toml).unwrap().weights.as_deref(), Some("imagenet"));

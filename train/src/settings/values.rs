@@ -15,6 +15,7 @@ use std::path::PathBuf;
 /// All settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option on the command line")]
 pub struct Settings {
     /// Stream that the network sees.
     pub stream: Stream,

@@ -1,6 +1,7 @@
 //! Lists with one file per split, whose names differ in the name of the split: `split1.csv`,
 //! `split2.csv`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::lists::subset::subset_of_word;
@@ -11,7 +12,7 @@ use crate::lists::subset::subset_of_word;
 /// The files of a family have the same ending. Their names start with the same word, and differ in
 /// one place, which is the name of the split. This name is no word for a subset, such as `train`.
 pub(in crate::lists) fn splits_of_family(files: &[PathBuf]) -> Option<Vec<(String, PathBuf)>> {
-    let ending = |file: &PathBuf| file.extension().map(|ending| ending.to_ascii_lowercase());
+    let ending = |file: &PathBuf| file.extension().map(OsStr::to_ascii_lowercase);
     let (first, others) = files.split_first()?;
     if others.is_empty() || others.iter().any(|file| ending(file) != ending(first)) {
         return None;

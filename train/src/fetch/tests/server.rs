@@ -129,7 +129,7 @@ impl Server {
 
 /// Sends a reply. A client that is gone is no error.
 fn answer(mut stream: TcpStream, reply: &Reply) {
-    let lines: String = reply.headers.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    let lines: String = reply.headers.iter().flat_map(|(name, value)| [*name, ": ", value.as_str(), "\r\n"]).collect();
     let (status, length) = (reply.status, reply.body.len());
     let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n");
     let _ = stream.write_all(head.as_bytes());

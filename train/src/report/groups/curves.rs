@@ -138,11 +138,10 @@ fn epochs(last: usize) -> Scale {
 }
 
 fn line(curve: &Curve, place: &impl Fn(usize, f64) -> (f64, f64)) -> String {
-    let mut path = String::new();
-    for (at, &(epoch, value, _)) in curve.points.iter().enumerate() {
+    let mut path = concat(curve.points.iter().enumerate().map(|(at, &(epoch, value, _))| {
         let (x, y) = place(epoch, value);
-        path += &format!("{}{x:.1} {y:.1}", if at == 0 { 'M' } else { 'L' });
-    }
+        format!("{}{x:.1} {y:.1}", if at == 0 { 'M' } else { 'L' })
+    }));
     // A line without length shows as a dot.
     if curve.points.len() == 1 {
         path += "h.1";

@@ -43,7 +43,7 @@ pub fn groups(runs: &[Run]) -> Vec<Group> {
     }
     let drafts = drafts.into_iter().flat_map(|draft| by_weights(draft, runs)).collect::<Vec<_>>();
     let drafts: Vec<Draft> = drafts.into_iter().flat_map(|draft| by_data(draft, runs)).collect();
-    named(drafts, runs)
+    named(&drafts, runs)
 }
 
 /// Returns the name of a run's stream.
@@ -92,24 +92,23 @@ fn parted<K: Ord>(
     let mut parts: Vec<(String, Draft)> = Vec::new();
     for &member in &draft.members {
         let value = value(&runs[member]);
-        match parts.iter_mut().find(|(other, _)| *other == value) {
-            Some((_, part)) => part.members.push(member),
-            None => {
-                let mut more = draft.more.clone();
-                more.push(format!("{what} {}", shown(&runs[member])));
-                let (stream, options) = (draft.stream.clone(), draft.options.clone());
-                parts.push((value, Draft { stream, judges: draft.judges, options, more, members: vec![member] }));
-            }
+        if let Some((_, part)) = parts.iter_mut().find(|(other, _)| *other == value) {
+            part.members.push(member);
+            continue;
         }
+        let mut more = draft.more.clone();
+        more.push(format!("{what} {}", shown(&runs[member])));
+        let (stream, options) = (draft.stream.clone(), draft.options.clone());
+        parts.push((value, Draft { stream, judges: draft.judges, options, more, members: vec![member] }));
     }
     parts.into_iter().map(|(_, part)| part).collect()
 }
 
 /// Names the groups and puts them in order.
-fn named(drafts: Vec<Draft>, runs: &[Run]) -> Vec<Group> {
+fn named(drafts: &[Draft], runs: &[Run]) -> Vec<Group> {
     let place = |stream: &str| Stream::value_variants().iter().position(|other| other.to_string() == stream);
     let mut groups: Vec<(usize, usize, Group)> = Vec::new();
-    for draft in &drafts {
+    for draft in drafts {
         let first = draft.members[0];
         let parts = match &draft.options {
             None => vec![format!("unknown settings of {}", runs[first].name)],

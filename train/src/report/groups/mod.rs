@@ -66,7 +66,7 @@ impl Comparison {
 
     /// Returns the section about the groups: tables, points and learning curves.
     pub fn section(&self, runs: &[Run]) -> String {
-        let mut html = String::new();
+        let mut parts = Vec::new();
         for subset in SUBSETS {
             let rows: Vec<&Row> = self.rows.iter().filter(|row| row.subset == subset).collect();
             if rows.is_empty() {
@@ -78,18 +78,18 @@ impl Comparison {
             let points = if points.is_empty() { points } else { figure(&runs_heading, &points, &words) };
             let table = table::groups_table(&rows);
             // The test clips answer the question; the val clips only choose epochs.
-            html += &if html.is_empty() {
+            parts.push(if parts.is_empty() {
                 format!("<div class=\"panel groups\"><h3>{heading}</h3>{table}</div>{points}")
             } else {
                 format!("<details class=\"groups\"><summary>{heading}</summary>{table}{points}</details>")
-            };
+            });
         }
-        html += &self.no_fusion();
+        parts.push(self.no_fusion());
         // The curves of single runs are in the section about training.
         if self.groups.iter().any(|group| group.members.len() > 1) {
-            html += &columns(&curves::charts(runs, &self.groups));
+            parts.push(columns(&curves::charts(runs, &self.groups)));
         }
-        section("Groups of runs with the same settings", &html)
+        section("Groups of runs with the same settings", &parts.concat())
     }
 
     /// Says why groups of different streams are not fused.

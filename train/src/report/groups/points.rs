@@ -45,7 +45,7 @@ pub fn points(rows: &[&Row]) -> String {
 /// Returns the lanes of a group: its splits, and their mean if there are several.
 fn lanes<'a>(figures: &'a Figures) -> Vec<Lane<'a>> {
     let lane = |split: &'a Split| Lane {
-        name: format!("split {}", split.split),
+        name: format!("split {}", split.name),
         dots: split.runs.iter().map(String::as_str).zip(split.values.iter().copied()).collect(),
         mean: split.sample.mean,
         spread: split.sample.deviation,
@@ -68,31 +68,33 @@ impl Lane<'_> {
     fn html(&self, scale: &Scale, colour: &str) -> String {
         let at = |value: f64| format!("{:.2}%", 100.0 * scale.place(value));
         let middle = HEIGHT / 2.0;
-        let mut marks = concat(scale.ticks().iter().map(|(place, _)| {
+        let grid = |(place, _): &(f64, String)| {
             let x = format!("{:.2}%", 100.0 * place);
             format!("<line class=\"grid\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"100%\"/>")
-        }));
+        };
+        let mut marks: Vec<String> = scale.ticks().iter().map(grid).collect();
         if let Some(spread) = self.spread {
             let (low, high) = (at(self.mean - spread), at(self.mean + spread));
-            marks += &format!("<line x1=\"{low}\" x2=\"{high}\" y1=\"{middle}\" y2=\"{middle}\"/>");
+            marks.push(format!("<line x1=\"{low}\" x2=\"{high}\" y1=\"{middle}\" y2=\"{middle}\"/>"));
             for end in [low, high] {
-                marks += &format!("<line x1=\"{end}\" x2=\"{end}\" y1=\"{}\" y2=\"{}\"/>", middle - 4.0, middle + 4.0);
+                let (top, bottom) = (middle - 4.0, middle + 4.0);
+                marks.push(format!("<line x1=\"{end}\" x2=\"{end}\" y1=\"{top}\" y2=\"{bottom}\"/>"));
             }
         }
         for (run, value) in &self.dots {
             let title = escape(&format!("{run}: {value:.2} %"));
-            marks +=
-                &format!("<circle cx=\"{}\" cy=\"{middle}\" r=\"3.5\"><title>{title}</title></circle>", at(*value));
+            let x = at(*value);
+            marks.push(format!("<circle cx=\"{x}\" cy=\"{middle}\" r=\"3.5\"><title>{title}</title></circle>"));
         }
         let mean = at(self.mean);
         // The dot of a single run is its mean.
-        marks += &if self.dots.len() == 1 {
-            String::new()
-        } else if self.is_mean_of_splits {
-            format!("<circle class=\"mean\" cx=\"{mean}\" cy=\"{middle}\" r=\"5.5\"/>")
-        } else {
-            format!("<line class=\"mean\" x1=\"{mean}\" x2=\"{mean}\" y1=\"2\" y2=\"{}\"/>", HEIGHT - 2.0)
-        };
+        if self.is_mean_of_splits && self.dots.len() > 1 {
+            marks.push(format!("<circle class=\"mean\" cx=\"{mean}\" cy=\"{middle}\" r=\"5.5\"/>"));
+        } else if self.dots.len() > 1 {
+            let bottom = HEIGHT - 2.0;
+            marks.push(format!("<line class=\"mean\" x1=\"{mean}\" x2=\"{mean}\" y1=\"2\" y2=\"{bottom}\"/>"));
+        }
+        let marks = marks.concat();
         let (name, value) = (escape(&self.name), with_spread(self.mean, self.spread));
         let class = if self.is_mean_of_splits { "lane total" } else { "lane" };
         format!(

@@ -56,7 +56,8 @@ pub struct Figures {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Split {
     /// Name of the split.
-    pub split: String,
+    #[serde(rename = "split")]
+    pub name: String,
     /// Statistics over the runs.
     #[serde(flatten)]
     pub sample: Sample,
@@ -73,9 +74,9 @@ impl Figures {
         let mut splits: Vec<Split> = Vec::new();
         let nothing = Sample { n: 0, mean: 0.0, deviation: None };
         for (split, run, value) in values.filter(|(.., value)| value.is_finite()) {
-            let place = splits.iter().position(|other| other.split == split).unwrap_or_else(|| {
-                let (split, runs, values) = (split.to_owned(), Vec::new(), Vec::new());
-                splits.push(Split { split, sample: nothing, runs, values });
+            let place = splits.iter().position(|other| other.name == split).unwrap_or_else(|| {
+                let (name, runs, values) = (split.to_owned(), Vec::new(), Vec::new());
+                splits.push(Split { name, sample: nothing, runs, values });
                 splits.len() - 1
             });
             splits[place].runs.push(run.to_owned());
@@ -84,7 +85,7 @@ impl Figures {
         for split in &mut splits {
             split.sample = Sample::of(&split.values)?;
         }
-        splits.sort_by(|a, b| place(&a.split).cmp(&place(&b.split)));
+        splits.sort_by(|a, b| place(&a.name).cmp(&place(&b.name)));
         let samples: Vec<Sample> = splits.iter().map(|split| split.sample).collect();
         Some(Self { mean: over_splits(&samples)?, deviation: within_splits(&samples), splits })
     }
@@ -96,7 +97,7 @@ impl Figures {
 
     /// Returns how far this figure is above another, on the splits that both have.
     fn above(&self, other: &Self) -> Option<Estimate> {
-        let of = |split: &Split| other.splits.iter().find(|other| other.split == split.split);
+        let of = |split: &Split| other.splits.iter().find(|other| other.name == split.name);
         let pairs: Vec<(Sample, Sample)> =
             self.splits.iter().filter_map(|split| Some((split.sample, of(split)?.sample))).collect();
         difference(&pairs)

@@ -78,7 +78,7 @@ pub fn groups_table(rows: &[&Row]) -> String {
 /// Returns the splits of all rows, in order.
 fn splits(rows: &[&Row]) -> Vec<String> {
     let all = rows.iter().filter_map(|row| row.best.as_ref()).flat_map(|figures| &figures.splits);
-    let mut splits: Vec<String> = all.map(|split| split.split.clone()).collect();
+    let mut splits: Vec<String> = all.map(|split| split.name.clone()).collect();
     splits.sort_by(|a, b| place(a).cmp(&place(b)));
     splits.dedup();
     splits
@@ -94,7 +94,7 @@ fn seeds(figures: &Figures) -> String {
 }
 
 fn of_split(figures: Option<&Figures>, split: &str) -> String {
-    let found = figures.and_then(|figures| figures.splits.iter().find(|other| other.split == split));
+    let found = figures.and_then(|figures| figures.splits.iter().find(|other| other.name == split));
     match found.map(|split| split.sample) {
         None => "–".to_owned(),
         Some(sample) if sample.n == 1 => format!("{:.2} (one run)", sample.mean),
@@ -107,7 +107,7 @@ fn overall(figures: Option<&Figures>) -> String {
     match figures {
         None => "–".to_owned(),
         Some(figures) => match figures.splits.as_slice() {
-            [split] => of_split(Some(figures), &split.split),
+            [split] => of_split(Some(figures), &split.name),
             _ => with_spread(figures.mean.value, figures.mean.error),
         },
     }
