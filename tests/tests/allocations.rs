@@ -84,7 +84,7 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
         for access in [Access::Map, Access::Read] {
             let packed = temp.path().join(format!("packed-{codec}"));
             let data = Arc::new(Dataset::open_with(packed, access).unwrap());
-            for stream in [Stream::Spatial, Stream::Temporal] {
+            for stream in Stream::ALL {
                 let Split { train, test, .. } = split(&data, "1", stream).unwrap();
                 let view = View::seed(stream);
                 let training = |side| {
@@ -96,7 +96,7 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
                 let tested = |side, shares| {
                     of_ten_passes(|repeat| {
                         let options = test_options(view).shares_frames(shares).repeat(repeat);
-                        test_samples(&data, &test, (stream, side), options).unwrap()
+                        test_samples(&data, &test, (stream, view, side), options).unwrap()
                     })
                 };
                 let (testing, alone) = (|side| tested(side, true), |side| tested(side, false));
@@ -111,6 +111,11 @@ fn neither_a_batch_nor_a_sample_allocates_but_for_the_resizers_filters() {
                     Stream::Temporal => {
                         let planes = 20 * samples(train.len());
                         ([training(32), testing(32), alone(32)], [training(28), planes * plane])
+                    }
+                    // A view has the five differences of six frames, cut or resized whole.
+                    Stream::Difference => {
+                        let frames = 6 * samples(train.len());
+                        ([0; 3], [training(28), frames * frame])
                     }
                 };
                 assert_eq!(at_32, [0; 3], "{stream}, {codec}, {access:?}");

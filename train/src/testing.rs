@@ -1,5 +1,6 @@
 //! Items for the tests of this workspace. Not a public interface: it changes without notice.
 
+pub use crate::base::best_by::BestBy;
 pub use crate::base::meters::{Mean, Scored};
 pub use crate::compute::device::Precision;
 pub use crate::formats::network::Network;

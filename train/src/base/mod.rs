@@ -1,6 +1,7 @@
-//! Helpers that all other modules use: console output, help headings, tables, signals, usage
+//! Helpers that all other modules use: the rule of the best epoch, console output, help headings, tables, signals, usage
 //! errors, file writing, means.
 
+pub mod best_by;
 pub mod choice;
 pub mod console;
 pub mod float;

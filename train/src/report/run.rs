@@ -149,12 +149,12 @@ impl Run {
         }
     }
 
-    /// Returns the epoch with the highest top-1 accuracy on the clips that choose it; among equals,
-    /// the first.
+    /// Returns the best epoch by the rule of the run, on the clips that choose it.
     pub fn best(&self) -> Option<&Epoch> {
-        let top1 = |epoch: &Epoch| epoch.eval.map_or(f64::NEG_INFINITY, |eval| eval.top1);
-        let evaluated = self.epochs.iter().filter(|epoch| epoch.eval.is_some());
-        evaluated.reduce(|best, epoch| if top1(epoch) > top1(best) { epoch } else { best })
+        let by = self.settings.as_ref().and_then(|settings| settings.best_by).unwrap_or_default();
+        let evaluated = self.epochs.iter().filter_map(|epoch| Some((epoch, epoch.eval?)));
+        let best = evaluated.reduce(|best, other| if by.prefers(other.1, best.1) { other } else { best });
+        best.map(|(epoch, _)| epoch)
     }
 
     /// Returns the sum of the times of its epochs, and the number of epochs that have times.

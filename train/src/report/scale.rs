@@ -53,6 +53,7 @@ impl Scale {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests {
     use super::*;
 

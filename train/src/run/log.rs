@@ -63,7 +63,7 @@ impl Rebuilt<'_> {
     fn epochs_before(&mut self, end: usize) {
         while self.epochs < end.min(self.state.history.len()) {
             let (before, result) = (&self.state.history[..self.epochs], self.state.history[self.epochs]);
-            let is_best = before.iter().all(|other| result.is_better_than(other));
+            let is_best = before.iter().all(|other| result.is_better_than(other, self.state.best_by));
             self.epochs += 1;
             self.push(&epoch_event(&result, is_best));
         }

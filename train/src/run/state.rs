@@ -1,5 +1,6 @@
 //! The state of a run: everything in its checkpoint except for the tensors.
 
+use crate::base::best_by::BestBy;
 use crate::base::meters::{Mean, Scored};
 use crate::formats::network::Network;
 use crate::schedule::plateau::Plateau;
@@ -96,9 +97,9 @@ pub struct EpochResult {
 }
 
 impl EpochResult {
-    /// Returns whether the network of this epoch has a higher accuracy than that of another.
-    pub fn is_better_than(&self, other: &Self) -> bool {
-        self.eval.scored().top1 > other.eval.scored().top1
+    /// Returns whether the network of this epoch is better than that of an earlier one.
+    pub fn is_better_than(&self, earlier: &Self, by: BestBy) -> bool {
+        by.prefers(self.eval.scored(), earlier.eval.scored())
     }
 }
 
@@ -127,6 +128,9 @@ pub struct State {
     /// Number of damaged samples that were replaced so far, in training and test passes.
     #[serde(default)]
     pub damaged: u64,
+    /// Rule that chooses the best epoch.
+    #[serde(default)]
+    pub best_by: BestBy,
     /// Results of the complete epochs.
     pub history: Vec<EpochResult>,
     /// If val clips choose the best epoch: number of complete epochs at the last test on the test
@@ -136,9 +140,9 @@ pub struct State {
 }
 
 impl State {
-    /// Returns the epoch with the highest top-1 accuracy in `eval`; among equals, the first.
+    /// Returns the best epoch.
     pub fn best(&self) -> Option<&EpochResult> {
-        self.history.iter().reduce(|best, other| if other.is_better_than(best) { other } else { best })
+        self.history.iter().reduce(|best, other| if other.is_better_than(best, self.best_by) { other } else { best })
     }
 
     /// Returns the result of the best epoch's network on the test clips. Returns none if val clips
@@ -218,8 +222,21 @@ pub(crate) mod tests {
             seconds: Seconds::default(),
             decode_seconds: Work::default(),
             damaged: 0,
+            best_by: BestBy::Top1,
             history: top1.iter().enumerate().map(result).collect(),
             tested: None,
+        }
+    }
+
+    #[test]
+    fn each_rule_chooses_its_epoch() {
+        // Losses: 0.1, 1.1, 2.1.
+        let mut state = state_of(&[10.0, 30.0, 20.0]);
+        state.history[1].eval = Evaluated::Test(Scored { loss: 0.05, top1: 15.0, top5: 50.0 });
+        state.history[0].eval = Evaluated::Test(Scored { loss: 3.0, top1: 20.0, top5: 50.0 });
+        for (by, epoch) in [(BestBy::Top1, 0), (BestBy::Loss, 1), (BestBy::Last, 2)] {
+            state.best_by = by;
+            assert_eq!(state.best().map(|best| best.epoch), Some(epoch), "{by:?}");
         }
     }
 

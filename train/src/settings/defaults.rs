@@ -2,6 +2,7 @@
 
 use super::recipe::Recipe;
 use super::values::Settings;
+use crate::base::best_by::BestBy;
 use crate::schedule::Schedule;
 use crate::stream::Stream;
 use crate::view::View;
@@ -25,6 +26,7 @@ impl Recipe {
             arch: "resnet18".into(),
             weights: "none".into(),
             epochs: 500,
+            best_by: BestBy::Top1,
             batch_size,
             lr,
             schedule: Schedule::Plateau,

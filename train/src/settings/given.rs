@@ -3,6 +3,7 @@
 use super::recipe::Recipe;
 use super::values::Settings;
 use super::{place, weights};
+use crate::base::best_by::BestBy;
 use crate::base::choice::choice;
 use crate::base::heading::{AUGMENTATION, EVALUATION, INPUT, MODEL, OPTIMISATION, RUN};
 use crate::base::usage::Usage;
@@ -219,6 +220,9 @@ pub struct Given {
     /// HMDB51 and JHMDB. All streams and seeds hold out the same groups.
     #[arg(long, value_name = "SHARE", help_heading = EVALUATION)]
     pub val_share: Option<f64>,
+    /// Rule that chooses the best epoch [default: top1]
+    #[arg(long, value_enum, help_heading = EVALUATION)]
+    pub best_by: Option<BestBy>,
     /// Samples per test clip [default: 19; tsn: 25]
     #[arg(long, value_name = "N", help_heading = EVALUATION)]
     pub test_samples: Option<usize>,

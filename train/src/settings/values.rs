@@ -2,6 +2,7 @@
 
 use super::recipe::Recipe;
 use super::{place, seed, weights};
+use crate::base::best_by::BestBy;
 use crate::base::usage::Usage;
 use crate::compute::device::Precision;
 use crate::schedule::Schedule;
@@ -37,6 +38,9 @@ pub struct Settings {
     pub weights: String,
     /// Number of epochs.
     pub epochs: usize,
+    /// Rule that chooses the best epoch.
+    #[serde(default)]
+    pub best_by: BestBy,
     /// Clips per training step.
     pub batch_size: usize,
     /// Learning rate after the warm-up.

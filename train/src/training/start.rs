@@ -58,6 +58,7 @@ pub fn first_state(settings: &Settings, data: &Dataset, compute: &Compute) -> Re
         seconds: Seconds::default(),
         decode_seconds: Work::default(),
         damaged: 0,
+        best_by: settings.best_by,
         history: Vec::new(),
         tested: None,
     })

@@ -270,7 +270,7 @@ impl Trainer<'_> {
         };
         self.state.damaged += outcome.damaged;
         self.state.decode_seconds = Work::default();
-        let is_best = self.state.best().is_none_or(|best| result.is_better_than(best));
+        let is_best = self.state.best().is_none_or(|best| result.is_better_than(best, self.settings.best_by));
         self.state.history.push(result);
         if self.settings.schedule == Schedule::Plateau {
             self.state.plateau.step(scored.loss);

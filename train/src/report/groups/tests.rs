@@ -1,3 +1,5 @@
+#![allow(clippy::float_cmp, reason = "exact values")]
+
 use super::*;
 use crate::base::meters::Scored;
 use crate::report::epochs::Epoch;

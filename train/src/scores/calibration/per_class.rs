@@ -85,8 +85,8 @@ mod tests {
     fn equal_weights_of_all_classes_have_the_loss_of_shared_weights() {
         let (a, b, labels) = example();
         let streams: [&[f32]; 2] = [&a, &b];
-        let shared = super::super::Local::at(&streams, 4, &labels, &[0.7, 1.3]);
-        let prior = (0.3_f64.powi(2) + 0.3_f64.powi(2)) / 2.0;
+        let shared = Local::at(&streams, 4, &labels, &[0.7, 1.3]);
+        let prior = 0.3_f64.powi(2);
         let all = [0.7, 0.7, 0.7, 0.7, 1.3, 1.3, 1.3, 1.3];
         let each = at(&streams, 4, &labels, (&all, &all));
         assert!((each.loss - (shared.loss - prior)).abs() < 1e-9);
