@@ -1,5 +1,5 @@
-//! Helpers that all other modules use: the rule of the best epoch, console output, help headings, tables, signals, usage
-//! errors, file writing, means.
+//! Helpers that all other modules use: console output, help headings, tables, signals, usage
+//! errors, file writing, means, the rule of the best epoch.
 
 pub mod best_by;
 pub mod choice;

@@ -210,7 +210,9 @@ mod tests {
     fn attributes_are_compared_without_their_order() {
         let text = |members: &[(&str, &str)]| {
             let mut text = AttributeText::default();
-            members.iter().for_each(|(key, json)| text.add_json(key, json));
+            for (key, json) in members {
+                text.add_json(key, json);
+            }
             text
         };
         let ab = text(&[("a", "[1]"), ("b", "2.0")]);
