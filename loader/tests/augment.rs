@@ -104,8 +104,10 @@ fn dropped_frames_have_no_motion_and_the_others_stay() {
 fn states_tell_samples_with_and_without_the_changes_apart() {
     let (_folder, data) = dataset();
     let views = [flow(), flow().frame_dropout(0.1), flow().frame_dropout(0.2)];
-    let mut found: Vec<u64> =
-        views.iter().map(|view| training(&data, std::slice::from_ref(view), TrainOptions::new()).unwrap().fingerprint()).collect();
+    let mut found: Vec<u64> = views
+        .iter()
+        .map(|view| training(&data, std::slice::from_ref(view), TrainOptions::new()).unwrap().fingerprint())
+        .collect();
     for view in [rgb(1), rgb(1).trivial_augment(true)] {
         found.push(training(&data, &[view], TrainOptions::new()).unwrap().fingerprint());
     }
