@@ -15,8 +15,20 @@ use tempfile::TempDir;
 use whole_program_tests::synthetic_weights::{RESNET18, resnet18};
 use whole_program_tests::{Done, args, program, run};
 
-const COMMANDS: [&str; 11] =
-    ["", "spatial", "temporal", "eval", "fuse", "predict", "export", "import", "report", "bench loader", "bench step"];
+const COMMANDS: [&str; 12] = [
+    "",
+    "spatial",
+    "temporal",
+    "difference",
+    "eval",
+    "fuse",
+    "predict",
+    "export",
+    "import",
+    "report",
+    "bench loader",
+    "bench step",
+];
 
 /// Options that keep a training small.
 const SMALL: &str =
@@ -71,7 +83,8 @@ fn shared(dir: &Path) {
     fs::write(dir.join("own/classes.txt"), names.join("\n")).unwrap();
     let build = "build --tree {}/tree --dataset custom --lists {}/own/own.csv --out {}/own.shards --flow-size 32";
     run("ucfpack", &args(dir, build)).ok();
-    for (stream, name) in [("spatial", "runs/spatial"), ("temporal", "runs/temporal")] {
+    for stream in ["spatial", "temporal", "difference"] {
+        let name = format!("runs/{stream}");
         let line = format!("{stream} --data {{}}/ucf101.shards --run {{}}/{name} --weights none {SMALL}");
         let line = line.replace("--limit-steps 1 ", "");
         run("ucftrain", &args(dir, &line)).ok();
@@ -79,7 +92,7 @@ fn shared(dir: &Path) {
         for split in ["split1", "split2"] {
             let folder = dir.join(split).join(stream);
             fs::create_dir_all(&folder).unwrap();
-            fs::copy(dir.join(name).join("scores.npz"), folder.join("scores.npz")).unwrap();
+            fs::copy(dir.join(&name).join("scores.npz"), folder.join("scores.npz")).unwrap();
         }
     }
     fs::copy(dir.join("runs/temporal/scores.npz"), dir.join("temporal.npz")).unwrap();
@@ -103,10 +116,10 @@ fn film(dir: &Path) {
 fn small(dir: &Path, example: &str) -> String {
     let words: Vec<&str> = example.split_whitespace().collect();
     match words[1] {
-        "spatial" | "temporal" if example.contains("--dry-run") => format!("{example} --input-size 32"),
+        "spatial" | "temporal" | "difference" if example.contains("--dry-run") => format!("{example} --input-size 32"),
         // One more epoch than the run has.
-        "spatial" | "temporal" if example.contains("--resume") => format!("{example} --epochs 2"),
-        "spatial" | "temporal" => {
+        "spatial" | "temporal" | "difference" if example.contains("--resume") => format!("{example} --epochs 2"),
+        "spatial" | "temporal" | "difference" => {
             let folder = dir.join(words[words.iter().position(|word| *word == "--run").unwrap() + 1]);
             if folder.exists() {
                 fs::remove_dir_all(folder).unwrap();
@@ -151,7 +164,9 @@ fn run_examples(is_wanted: impl Fn(&str) -> bool) {
     let mut seen = HashSet::new();
     examples.retain(|example| is_wanted(example) && seen.insert(example.clone()));
     // Training replaces the runs that other examples read, so it comes last.
-    examples.sort_by_key(|example| example.contains(" spatial ") || example.contains(" temporal "));
+    examples.sort_by_key(|example| {
+        [" spatial ", " temporal ", " difference "].iter().any(|command| example.contains(command))
+    });
     for example in examples {
         assert!(example.starts_with("ucftrain "), "{example}");
         let line = small(dir, &example);

@@ -56,7 +56,8 @@ fn report(runs: &[&Path], out: &Path) -> String {
 fn body(page: &Path) -> String {
     let page = fs::read_to_string(page).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") && page.len() < 8_000_000, "{} bytes", page.len());
-    assert_eq!(page.matches("plotly.js v").count(), 1, "the page has the library once");
+    let has_charts = page.contains("class=\"chart\"");
+    assert_eq!(page.matches("plotly.js v").count(), usize::from(has_charts), "a page with charts has the library once");
     page[..page.find("</footer>").unwrap()].to_owned()
 }
 

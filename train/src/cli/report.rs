@@ -37,7 +37,7 @@ pub struct ReportArgs {
 const EXAMPLES: &str = "Examples:
   ucftrain report runs/spatial
   ucftrain report runs/spatial runs/temporal --out comparison.html
-  ucftrain report runs/* --out comparison.html --json > comparison.json";
+  ucftrain report runs/spatial runs/temporal --out comparison.html --json";
 
 /// Runs `ucftrain report`. An existing page is replaced.
 ///
