@@ -263,7 +263,7 @@ fn groups_of_val_clips_choose_the_best_epoch_and_the_test_clips_are_seen_once() 
 fn a_share_of_the_training_clips_chooses_the_best_epoch_of_all_streams() {
     let temp = tempfile::tempdir().unwrap();
     let plan = |stream: &str, more: &str| {
-        let line = format!("{stream} --data {} --dry-run {more}", packed().display());
+        let line = format!("{stream} --data {} --dry-run --input-size 32 {more}", packed().display());
         run("ucftrain", &args(temp.path(), &line))
     };
     let spatial = plan("spatial", "--val-share 0.3 --json").json();
