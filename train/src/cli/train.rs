@@ -89,7 +89,7 @@ pub(super) const TEMPORAL_EXAMPLES: &str = "Examples:
   ucftrain temporal --data ucf101.shards --dry-run";
 
 pub(super) const DIFFERENCE_EXAMPLES: &str = "Examples:
-  ucftrain difference --data ucf101.shards --run runs/difference --weights imagenet --recipe tsn
+  ucftrain difference --data ucf101.shards --run runs/difference --weights imagenet
   ucftrain fuse runs/spatial runs/temporal runs/difference --ratio 1:1.5:1
   ucftrain difference --run runs/difference --resume";
 
