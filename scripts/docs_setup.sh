@@ -16,7 +16,7 @@ synthetic_videos() {
   rm -rf .tree
 }
 
-# short_training: from now on `ucftrain spatial` and `temporal` of this page train a few small steps. Options of a
+# short_training: from now on the trainings of this page (`ucftrain spatial` and so on) take a few small steps. Options of a
 # command have priority.
 short_training() {
   local program
@@ -24,7 +24,7 @@ short_training() {
   cat >.bin/ucftrain <<SCRIPT
 #!/usr/bin/env bash
 more=()
-case "\${1:-}" in spatial | temporal)
+case "\${1:-}" in spatial | temporal | difference)
   add() { [[ " \${command[*]} " == *" \$1 "* ]] || more+=("\$@"); }
   command=("\$@")
   [[ " \$* " == *" --help "* || " \$* " == *" --config "* ]] || {

@@ -4,7 +4,8 @@
 #
 #   scripts/jhmdb.sh CLIPS LISTS OUT [OPTIONS] [-- OPTIONS OF THE TRAINING]
 #
-# CLIPS is the folder of videos, and LISTS their lists: one CSV file per split, as docs/packing/own-data.md describes.
+# CLIPS is the folder of videos. LISTS is the folder of their lists: the official ones, or one CSV file per split, as
+# docs/packing/own-data.md describes.
 #
 #   --recipe R          recipe of the training (tsn).
 #   --seeds 0,1,2       seeds (0).
@@ -14,7 +15,7 @@
 #   --val-share SHARE   share of the training clips of each class that chooses the best epoch (0.15).
 #   --input-size N      side of the input of the networks in pixels (112).
 #   --streams A,B       commands of ucftrain that train (spatial,temporal).
-#   --ratio A:B         known weights of the fusion (1:1.5, or 1:1.5:1 for three streams).
+#   --ratio A:B         fixed weights of the fusion (1:1.5, or 1:1.5:1 for three streams).
 #   --flow-method M     method of optical flow (tvl1).
 #
 # Options after -- are for the training of every stream, such as: -- --label-smoothing 0.1

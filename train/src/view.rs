@@ -86,7 +86,7 @@ impl View {
         }
     }
 
-    /// Returns the views of Temporal Segment Networks (Wang et al. 2016), for both streams.
+    /// Returns the views of Temporal Segment Networks (Wang et al. 2016), for all streams.
     pub const fn tsn() -> Self {
         Self {
             sampling: Sampling::Segments,
@@ -96,7 +96,7 @@ impl View {
             flip: true,
             test_samples: 25,
             test_crop: TestCrop::Center,
-            // More accurate than the centred range with each of three seeds: docs/training/recipes.md.
+            // More accurate than the centred range with each of three seeds: docs/results.md.
             flow_range: FlowRange::Unit,
             stack: None,
             temporal_shift: false,
