@@ -44,7 +44,7 @@ pub struct FuseArgs {
     /// Fit the weights of the networks to val clips
     ///
     /// Adds a row for the weights that predict the val clips best. Needs runs on a split with val
-    /// clips or with --val-groups, or the option --val-scores.
+    /// clips, or with --val-groups or --val-share, or the option --val-scores.
     #[arg(long, help_heading = FUSION)]
     pub fit: bool,
 

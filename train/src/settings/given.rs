@@ -44,7 +44,7 @@ pub struct Given {
     /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3]
     ///
     /// A view is one RGB frame, or a stack of flow frames or differences. Each view has its own
-    /// forward pass.
+    /// forward pass, except with --temporal-shift.
     #[arg(long, value_name = "N", help_heading = INPUT)]
     pub segments: Option<usize>,
     /// Value range of optical flow [default: unit]
@@ -52,7 +52,8 @@ pub struct Given {
     pub flow_range: Option<FlowRange>,
     /// Images in a view: flow frames, or RGB differences [default: 10 temporal, 5 difference]
     ///
-    /// From 1 to 64. Clips that are shorter repeat their last frame.
+    /// From 1 to 64. Clips that are shorter repeat their last frame. Not for the spatial stream, whose
+    /// views are single frames.
     #[arg(long, value_name = "N", help_heading = INPUT)]
     pub stack: Option<usize>,
     /// Width and height of the network's input in pixels [default: 224]
@@ -106,8 +107,8 @@ pub struct Given {
     pub temporal_shift: Option<bool>,
     /// Freeze all batch norms except the first [default: false]
     ///
-    /// The frozen norms keep the values that --weights has. Needs a weights file, and --precise-bn
-    /// 0.
+    /// The frozen norms keep the values that --weights has. Needs --weights imagenet or a file, and
+    /// --precise-bn 0.
     #[arg(
         long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
         help_heading = MODEL
@@ -184,30 +185,32 @@ pub struct Given {
         help_heading = AUGMENTATION
     )]
     pub trivial_augment: Option<bool>,
-    /// Probability to remove the motion of a flow frame [default: 0]
+    /// Probability that a flow frame loses its motion [default: 0]
     ///
-    /// Example: 0.1. From 0 to 0.99. Training replaces each frame of a stack with this probability by
+    /// Example: 0.1. From 0 to 0.99. With this probability, training replaces a frame of a stack by
     /// one without motion. One frame of each stack stays. Temporal stream only.
     #[arg(long, value_name = "SHARE", help_heading = AUGMENTATION)]
     pub frame_dropout: Option<f64>,
     /// Parameter of mixup, 0 for no mixup [default: 0]
     ///
     /// Example: 0.2. From 0 to 100. Mixes each training sample with another one of its batch, and
-    /// their losses by the same shares. The share of a step has the distribution Beta(ALPHA, ALPHA).
+    /// their losses by the same shares. Each step draws the share from the distribution Beta(ALPHA,
+    /// ALPHA).
     #[arg(long, value_name = "ALPHA", help_heading = AUGMENTATION)]
     pub mixup: Option<f64>,
     /// Parameter of CutMix, 0 for no CutMix [default: 0]
     ///
-    /// Example: 1. From 0 to 100. Replaces a box of each training sample by that of another one of
-    /// its batch, and mixes their losses by area. With --mixup, each step draws one of the two.
+    /// Example: 1. From 0 to 100. Replaces a box of each training sample by the same box of another
+    /// sample of its batch, and mixes their losses by area. With --mixup, each step draws one of the
+    /// two.
     #[arg(long, value_name = "ALPHA", help_heading = AUGMENTATION)]
     pub cutmix: Option<f64>,
     /// Groups of training clips to use as val clips [default: none]
     ///
     /// For example g08,g09. The run does not train on the clips of these groups. The val clips choose
     /// the best epoch, and the run tests its network on the test clips once, at the end. If the
-    /// split has no val clips of its own and this option is not used, the test clips choose the
-    /// best epoch, as in the reference run.
+    /// split has no val clips of its own and neither this option nor --val-share is used, the test
+    /// clips choose the best epoch, as in the reference run.
     #[arg(
         long, value_name = "GROUP,GROUP", value_delimiter = ',', value_parser = trimmed::<String>,
         help_heading = EVALUATION
@@ -217,7 +220,7 @@ pub struct Given {
     ///
     /// From 0 to 0.9, for example 0.15. Holds out whole groups until about this share of each class
     /// are val clips. A group is the one of the lists, or else the source in the names of UCF101,
-    /// HMDB51 and JHMDB. All streams and seeds hold out the same groups.
+    /// HMDB51 and JHMDB. All streams and seeds hold out the same groups. Excludes --val-groups.
     #[arg(long, value_name = "SHARE", help_heading = EVALUATION)]
     pub val_share: Option<f64>,
     /// Rule that chooses the best epoch [default: top1]
@@ -238,7 +241,8 @@ pub struct Given {
     /// Last epochs whose weights are averaged, 0 for no average [default: 0]
     ///
     /// Example: 5. From the second of these epochs on, tests and saves the mean of the weights at
-    /// their ends (stochastic weight averaging). Needs --precise-bn, and excludes --ema.
+    /// their ends (stochastic weight averaging). Use it with --best-by last. Needs --precise-bn, and
+    /// excludes --ema and --partial-bn.
     #[arg(long, value_name = "N", help_heading = EVALUATION)]
     pub swa: Option<usize>,
     /// Clips for new batch norm statistics before a test [default: 0; tsn: 1000]
@@ -249,8 +253,8 @@ pub struct Given {
     pub precise_bn: Option<usize>,
     /// Set of defaults [default: seed]
     ///
-    /// Defaults that start with "tsn:" in this help belong to --recipe tsn. Other options override
-    /// the recipe.
+    /// Defaults that start with "tsn:" in this help belong to --recipe tsn. The difference stream has
+    /// the defaults of the temporal stream, except for --stack. Other options override the recipe.
     #[arg(long, value_enum, help_heading = RUN)]
     pub recipe: Option<Recipe>,
     /// Seed of all random choices [default: 0]
