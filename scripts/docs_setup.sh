@@ -16,8 +16,8 @@ synthetic_videos() {
   rm -rf .tree
 }
 
-# short_training: from now on the trainings of this page (`ucftrain spatial` and so on) take a few small steps. Options of a
-# command have priority.
+# short_training: from now on the trainings of this page (`ucftrain spatial` and so on) take a few small steps. Options
+# of a command have priority.
 short_training() {
   local program
   program=$(command -v ucftrain)
