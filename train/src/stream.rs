@@ -54,6 +54,14 @@ impl Stream {
         }
     }
 
+    /// Returns the number of bytes of a pixel in the records that a view of `stack` images reads.
+    pub const fn bytes(self, stack: usize) -> usize {
+        match self {
+            Self::Spatial | Self::Difference => 3 * self.frames(stack),
+            Self::Temporal => 2 * stack,
+        }
+    }
+
     /// Returns the name of the stream's frames in messages.
     pub const fn kind(self) -> &'static str {
         match self {

@@ -130,11 +130,11 @@ impl View {
         if self.temporal_shift {
             let Self { segments, test_samples, .. } = self;
             if segments < 2 {
-                return Err(format!("segments {segments} is less than 2, which temporal-shift needs"));
+                return Err(format!("segments {segments} is less than 2, which a temporal shift needs"));
             }
             if !test_samples.is_multiple_of(segments) {
                 return Err(format!(
-                    "test-samples {test_samples} is not a multiple of segments {segments}, which temporal-shift needs"
+                    "test-samples {test_samples} is not a multiple of segments {segments}, which a temporal shift needs"
                 ));
             }
         }

@@ -252,7 +252,7 @@ fn dry_run(settings: &Settings, data: &Dataset, split: &Split, console: Console)
 /// Describes the memory of the input pipeline, which does not depend on the size of the dataset.
 fn memory_line(settings: &Settings) -> String {
     let side = settings.input_size;
-    let sample = settings.view.segments * settings.view.channels(settings.stream) * side * side;
+    let sample = settings.view.segments * settings.stream.bytes(settings.view.stack(settings.stream)) * side * side;
     let megabytes = (SLOTS * settings.batch_size * sample) as f64 / 1e6;
     format!(
         "input: {} decoding threads, {SLOTS} batches of {} samples ahead ({megabytes:.1} MB)",

@@ -30,9 +30,7 @@ pub struct SamplePixels {
 
 impl SamplePixels {
     fn bytes(&self) -> usize {
-        let records = self.stream.frames(self.stack);
-        let channels = if self.stream == Stream::Temporal { 2 } else { 3 };
-        self.views * records * channels * self.side * self.side
+        self.views * self.stream.bytes(self.stack) * self.side * self.side
     }
 }
 

@@ -95,7 +95,7 @@ impl Places {
         }
         let Some(reason) = self.offline else { return Ok(None) };
         bail!(
-            "{name} is not on this machine, and {reason} forbids to download {}; {}",
+            "{name} is not on this machine, and {reason} forbids downloading {}; {}",
             shown(&self.url(name)),
             self.by_hand()
         )

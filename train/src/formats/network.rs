@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(fault("test-samples", &json!(0)), "test-samples 0 is not between 1 and 1000");
         assert_eq!(fault("test-samples", &json!(1001)), "test-samples 1001 is not between 1 and 1000");
         assert!(fault("test-samples", &json!(1_u64 << 63)).contains("is not between 1 and 1000"));
-        let shift = "test-samples 25 is not a multiple of segments 3, which temporal-shift needs";
+        let shift = "test-samples 25 is not a multiple of segments 3, which a temporal shift needs";
         assert_eq!(fault("temporal-shift", &json!(true)), shift);
         assert_eq!(fault("segments", &json!(17)), "segments 17 is not between 1 and 16");
         assert!(fault("segments", &json!("3")).contains("segments of the metadata is invalid: invalid type: string"));

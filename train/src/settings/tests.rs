@@ -124,7 +124,7 @@ fn values_that_are_not_allowed_are_usage_errors() {
         test_samples: Some(test_samples),
         ..given()
     };
-    assert!(fails(shifted(1, 19)).contains("--segments 1 is less than 2, which temporal-shift needs"));
+    assert!(fails(shifted(1, 19)).contains("--segments 1 is less than 2, which a temporal shift needs"));
     assert!(fails(shifted(3, 19)).contains("--test-samples 19 is not a multiple of segments 3"));
     assert!(shifted(3, 18).complete(Stream::Spatial, false).unwrap().view.temporal_shift);
     let swa = |epochs| Given { swa: Some(epochs), epochs: Some(8), ..given() };

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 /// Number of samples in a batch on a GPU, where small batches would leave it idle. The batch size
 /// does not change the results.
-const CARD_BATCH: usize = 256;
+const GPU_BATCH: usize = 256;
 /// Number of pixels in a batch on the CPU.
 const CPU_PIXELS: usize = 16 * 224 * 224;
 /// Largest number of samples in a batch on the CPU: with small images, most of the work is on the
@@ -102,7 +102,7 @@ impl Evaluation<'_> {
         let most_images = self.batch_size.max(if self.compute.device.is_cpu() {
             (CPU_PIXELS / (self.side * self.side * self.view.test_views())).min(CPU_BATCH)
         } else {
-            CARD_BATCH
+            GPU_BATCH
         });
         // The groups of a temporal shift span their clip, so a batch has whole clips.
         let batch_size =

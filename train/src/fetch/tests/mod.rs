@@ -253,7 +253,7 @@ fn offline_asks_no_server() {
     let mut case = Case::new(|file, _, _| Reply::whole(file));
     let error = case.places(true).find(&case.name).unwrap_err().to_string();
     let url = &case.server.url;
-    assert!(error.contains(&format!("--offline forbids to download {url}/models/{}; ", case.name)), "{error}");
+    assert!(error.contains(&format!("--offline forbids downloading {url}/models/{}; ", case.name)), "{error}");
     assert!(error.contains(&format!("put it into {}", case.temp.path().join("cache").display())), "{error}");
     case.set("UCFTRAIN_OFFLINE", "1");
     let error = case.error();

@@ -202,7 +202,7 @@ fn weights_are_fitted_on_val_clips_and_never_on_fused_ones() {
     assert!(message.contains("5 of its clips are also fused: test0"), "{message}");
     fs::remove_file(runs[1].join("val_scores.npz")).unwrap();
     let message = error(&fitted).to_string();
-    assert!(message.contains("--val-groups") && message.contains("--val-scores"), "{message}");
+    assert!(message.contains("--val-share") && message.contains("--val-scores"), "{message}");
 }
 
 #[test]

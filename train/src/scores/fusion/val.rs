@@ -87,7 +87,7 @@ fn of_run(path: &Path) -> Result<PathBuf> {
     let file = dir.join(VAL_SCORES_FILE);
     if !file.is_file() {
         bail!(Usage(format!(
-            "{}: no {VAL_SCORES_FILE} {}; train on a split with val clips or with --val-groups, or name scores of val \
+            "{}: no {VAL_SCORES_FILE} {}; train on a split with val clips, or with --val-share; or name scores of val \
              clips with --val-scores",
             path.display(),
             if path.is_dir() { "here" } else { "next to it" }
