@@ -26,10 +26,10 @@
 #   report.html               page about all runs.
 #   packed/ runs/ fused/      dataset, run folders, results of the fusions.
 #
-# Run the same command again after an interruption: it skips complete steps and continues the others. --seeds, --splits
-# and --streams may then name others. Any other changed option is an error.
+# Run the same command again after an interruption: it skips complete steps and continues the others. --seeds, --splits,
+# --streams and --ratio may then name others. Any other changed option is an error.
 #
-# Needs ffmpeg, Python 3, Rust and a C compiler. If UCFPACK and UCFTRAIN name programs, these are not built.
+# Needs ffmpeg, flock, Python 3, Rust and a C compiler. If UCFPACK and UCFTRAIN name programs, these are not built.
 set -euo pipefail
 
 fail() {
@@ -112,9 +112,11 @@ if [ -e "$out" ] && [ ! -e "$out/options.txt" ] && [ -n "$(ls -A "$out")" ]; the
   fail "$out exists and is not a benchmark of this script; name another folder"
 fi
 mkdir -p "$out/steps" "$out/runs" "$out/fused" "$out/logs"
+exec 9>"$out/lock"
+flock -n 9 || fail "another process works in $out; wait for its end" 1
 options=$(
   printf '%s\n' "clips=$clips" "lists=$lists" "recipe=$recipe" "epochs=$epochs" "weights=$weights" \
-    "val-share=$val_share" "input-size=$input_size" "ratio=$ratio" "flow-method=$flow_method" "training=${more[*]-}"
+    "val-share=$val_share" "input-size=$input_size" "flow-method=$flow_method" "training=${more[*]-}"
 )
 if [ -e "$out/options.txt" ]; then
   if ! changed=$(diff "$out/options.txt" <(echo "$options")); then
@@ -125,8 +127,6 @@ else
   echo "$options" >"$out/options.txt.partial"
   mv "$out/options.txt.partial" "$out/options.txt"
 fi
-exec 9>"$out/lock"
-flock -n 9 || fail "another process works in $out; wait for its end" 1
 
 # The time of a step that ends early counts too. It is kept in NAME.part.
 step='' begun=0
@@ -213,6 +213,7 @@ for seed in "${all_seeds[@]}"; do
   fuse "$seed"
 done
 "$ucftrain" report "${runs[@]}" --out "$out/report.html" >"$out/logs/report.txt"
-python3 "$repo/scripts/jhmdb_tables.py" "$out" --seeds "$seeds" --splits "$splits" --streams "$streams"
+python3 "$repo/scripts/jhmdb_tables.py" "$out" --seeds "$seeds" --splits "$splits" --streams "$streams" \
+  --ratio "$ratio"
 cat "$out/table.md"
 printf '\nLook at %s, %s and %s\n' "$out/table.md" "$out/minutes.md" "$out/report.html"

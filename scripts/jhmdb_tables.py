@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the tables of a benchmark of scripts/jhmdb.sh.
 
-  scripts/jhmdb_tables.py OUT --seeds 0,1 --splits 1,2,3 --streams spatial,temporal
+  scripts/jhmdb_tables.py OUT --seeds 0,1 --splits 1,2,3 --streams spatial,temporal --ratio 1:1.5
 
 Reads OUT/fused, OUT/runs and OUT/steps. Writes OUT/table.md and OUT/table.json with the accuracies, which depend on
 nothing but the clips and the options, and OUT/minutes.md and OUT/minutes.json with the times and the processor.
@@ -172,8 +172,9 @@ def main():
     parser.add_argument("out", type=Path)
     for name in ("seeds", "splits", "streams"):
         parser.add_argument(f"--{name}", type=lambda text: text.split(","), required=True)
+    parser.add_argument("--ratio", required=True)
     args = parser.parse_args()
-    options = options_of(args.out)
+    options = options_of(args.out) | {"ratio": args.ratio}
     rows = []
     for seed in args.seeds:
         path = args.out / "fused" / f"seed{seed}.json"

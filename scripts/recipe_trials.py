@@ -83,10 +83,24 @@ def command(args, trial, stream, seed):
     ]
 
 
+def check_options(place, line):
+    """Stores the options of a run next to its folder, or stops if an earlier call had others."""
+    options = place.with_name(place.name + ".options")
+    text = shlex.join(part for part in line if part != "--overwrite") + "\n"
+    if options.exists() and options.read_text() != text:
+        sys.exit(f"error: {place} was begun with other options:\n  {options.read_text()}now they are\n  {text}"
+                 "use the same options, or another --out")
+    options.parent.mkdir(parents=True, exist_ok=True)
+    options.write_text(text)
+
+
 def run(args, trial, stream, seed):
     """Trains, unless the run has finished. Returns its result."""
     place = folder(args.out, trial, stream, seed)
     result = place / "result.json"
+    line = [str(part) for part in command(args, trial, stream, seed)]
+    threads = line.index("--threads")
+    check_options(place, line[:threads] + line[threads + 2 :])
     if result.exists():
         return json.loads(result.read_text())
     if trial.from_spatial:
@@ -94,14 +108,14 @@ def run(args, trial, stream, seed):
     if (place / "checkpoint.safetensors").exists():
         line = [args.program, stream, "--run", place, "--resume", "--json"]
     else:
-        line = [*command(args, trial, stream, seed), "--run", place, "--overwrite", "--json"]
+        line += ["--run", str(place), "--overwrite", "--json"]
     line = [str(part) for part in line]
     print(shlex.join(line), file=sys.stderr)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place.with_suffix(".log"), "a", encoding="utf-8") as log:
+    words = place.with_name(place.name + ".log")
+    with open(words, "a", encoding="utf-8") as log:
         done = subprocess.run(line, stdout=subprocess.PIPE, stderr=log, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"error: {shlex.join(line)} failed; its last words are in {place.with_suffix('.log')}")
+        sys.exit(f"error: {shlex.join(line)} failed; {words} has its messages")
     document = json.loads(done.stdout)
     part = result.with_suffix(".part")
     part.write_text(json.dumps(document))
@@ -111,9 +125,9 @@ def run(args, trial, stream, seed):
 
 def figures(document):
     """Returns the top-1 accuracies of a run on val and test clips, and its minutes."""
-    best = document["best"]["eval"]
-    scored = next(iter(best.values())) if "top1" not in best else best
-    return scored["top1"], document["test"]["top1"], document["seconds"] / 60
+    passes = ("train_seconds", "test_seconds")
+    seconds = sum(epoch[name]["batch"]["sum"] for epoch in document["history"] for name in passes)
+    return document["best"]["val"]["top1"], document["test"]["top1"], seconds / 60
 
 
 def spread(values):
@@ -176,6 +190,9 @@ def main():
         for stream in trial.streams
         if stream in args.streams.split(",")
     ]
+    if not plan:
+        known = "spatial, temporal or difference"
+        sys.exit(f"error: no trial of --only has a stream of --streams {args.streams}; use {known}")
     if args.list:
         for trial, stream, seed in plan:
             print(shlex.join(str(part) for part in command(args, trial, stream, seed)))

@@ -201,7 +201,7 @@ class Jhmdb(unittest.TestCase):
         self.assertEqual(self.run_script("--splits", "1").returncode, 0)
         path = self.out / "fused/seed0.json"
         path.write_text('{"results": [{"strategy": "single", "top1": 1.0}, {"strategy": "single", "top1": 2.0}]}')
-        arguments = [str(self.out), "--seeds", "0", "--splits", "1", "--streams", "spatial,temporal"]
+        arguments = [str(self.out), "--seeds", "0", "--splits", "1", "--streams", "spatial,temporal", "--ratio", "1:2"]
         command = [sys.executable, str(SCRIPTS / "jhmdb_tables.py"), *arguments]
         done = subprocess.run(command, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stderr), (1, f"error: {path}: no result fused; run jhmdb.sh again\n"))

@@ -10,6 +10,8 @@ use std::ops::RangeInclusive;
 
 /// Largest number of samples per test clip.
 pub const MAX_TEST_SAMPLES: usize = 1000;
+/// Largest number of bytes of a clip's test samples, if a batch must hold all of them.
+const MAX_CLIP_BYTES: usize = 1_000_000_000;
 /// Largest number of images in a view.
 pub const MAX_STACK: usize = 64;
 /// Allowed widths and heights of a network's square input, in pixels.
@@ -103,11 +105,11 @@ impl View {
         }
     }
 
-    /// Checks that a network of the stream can use these views.
+    /// Checks that a network of the stream can use these views, with inputs of `side` pixels.
     ///
     /// # Errors
     /// Starts with the name of the option whose value is not allowed, without dashes.
-    pub fn check(self, stream: Stream) -> Result<(), String> {
+    pub fn check(self, stream: Stream, side: usize) -> Result<(), String> {
         if let Some(stack) = self.stack {
             if stream == Stream::Spatial {
                 return Err("stack is for the other streams, because a spatial view is one frame".to_owned());
@@ -135,6 +137,15 @@ impl View {
             if !test_samples.is_multiple_of(segments) {
                 return Err(format!(
                     "test-samples {test_samples} is not a multiple of segments {segments}, which a temporal shift needs"
+                ));
+            }
+            // A test batch holds whole clips.
+            let bytes = test_samples * stream.bytes(self.stack(stream)) * self.test_views() * side * side;
+            if bytes > MAX_CLIP_BYTES {
+                return Err(format!(
+                    "test-samples {test_samples} needs {:.1} GB of pixels per clip with a temporal shift, and at most 1 \
+                     GB is allowed; use fewer samples",
+                    bytes as f64 / 1e9
                 ));
             }
         }

@@ -172,7 +172,7 @@ fn import_own(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let network = Network {
         input_size: args.input_size.map_or(network.input_size, Into::into),
         split: args.split.clone().unwrap_or(network.split),
-        view: Some(checked(view, network.stream)?),
+        view: Some(checked(view, network.stream, network.input_size)?),
         ..network
     };
     let tensors = checked_tensors(&network, &tensors, &args.weights)?;
@@ -219,13 +219,14 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         Origin::Tsn | Origin::Mmaction2 => args.view.over(Recipe::Tsn, stream),
         _ => args.view.over(Recipe::Seed, stream),
     };
+    let side = args.input_size.map_or(224, Into::into);
     let network = Network {
         stream,
         arch: depth.to_string(),
         classes: classes.to_vec(),
-        input_size: args.input_size.map_or(224, Into::into),
+        input_size: side,
         split: args.split.clone().unwrap_or_else(|| "1".to_owned()),
-        view: Some(checked(view, stream)?),
+        view: Some(checked(view, stream, side)?),
     };
     let is_turned = stream == Stream::Temporal && order == FlowOrder::Rotated;
     let mut tensors = checked_tensors(&network, &tensors, &args.weights)?;
@@ -252,8 +253,8 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     Ok(Imported { network, tensors, notes })
 }
 
-fn checked(view: View, stream: Stream) -> Result<View> {
-    view.check(stream).map_err(|fault| Usage(format!("--{fault}")))?;
+fn checked(view: View, stream: Stream, side: usize) -> Result<View> {
+    view.check(stream, side).map_err(|fault| Usage(format!("--{fault}")))?;
     Ok(view)
 }
 

@@ -49,7 +49,8 @@ impl Client {
     /// # Errors
     /// `url` is no address, or the environment names no valid proxy.
     pub fn new(url: &str, patience: Patience, get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Usage> {
-        let parsed: Uri = url.parse().map_err(|_| Usage(format!("{url} is no address")))?;
+        let parsed: Uri =
+            url.parse().map_err(|_| Usage(format!("{} is no address; correct UCFTRAIN_WEIGHTS_URL", shown(url))))?;
         // Fails if the process has a provider already, and then that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Agent::config_builder()
@@ -206,6 +207,14 @@ fn of_tls(error: &rustls::Error) -> String {
         }
         _ => format!("no secure connection ({error})"),
     }
+}
+
+/// Returns an address without a user name and a password.
+pub fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[host..])
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::digest;
 use super::download::{Download, Failure};
-use super::http::{Client, Patience};
+use super::http::{Client, Patience, shown};
 use super::imagenet::BASE_URL;
 use crate::base::console::{Console, note};
 use crate::base::stop::Stop;
@@ -191,14 +191,6 @@ fn source(value: Option<OsString>) -> Result<Source, Usage> {
         }
         _ => Ok(folder(value.into())),
     }
-}
-
-/// Returns an address without a user name and a password.
-fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find('/').unwrap_or(rest.len());
-    let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{}", &rest[host..])
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ fn check(network: &Network) -> Result<(), NetworkFault> {
     if split.is_empty() || split.chars().any(char::is_control) {
         return Err(NetworkFault::SplitName(split.clone()));
     }
-    network.view().check(network.stream).map_err(NetworkFault::View)
+    network.view().check(network.stream, network.input_size).map_err(NetworkFault::View)
 }
 
 #[cfg(test)]
@@ -220,6 +220,10 @@ mod tests {
         let shift = "test-samples 25 is not a multiple of segments 3, which a temporal shift needs";
         assert_eq!(fault("temporal-shift", &json!(true)), shift);
         assert_eq!(fault("segments", &json!(17)), "segments 17 is not between 1 and 16");
+        let large = json!(View { temporal_shift: true, test_samples: 999, stack: Some(64), ..View::tsn() });
+        let needs =
+            "test-samples 999 needs 6.4 GB of pixels per clip with a temporal shift, and at most 1 GB is allowed";
+        assert_eq!(fault("view", &large), format!("{needs}; use fewer samples"));
         assert!(fault("segments", &json!("3")).contains("segments of the metadata is invalid: invalid type: string"));
         assert!(fault("crop", &json!("random")).starts_with("crop random is for the spatial stream only"));
         assert!(

@@ -97,6 +97,30 @@ mod tests {
     use crate::stream::Stream;
 
     #[test]
+    fn options_of_later_versions_are_not_stored_at_their_defaults() {
+        // Runs of earlier versions lack them, and must resume.
+        let given = Given { data: Some("d".into()), weights: Some("none".into()), ..Given::default() };
+        for stream in Stream::ALL {
+            let settings = given.clone().complete(stream, false).unwrap();
+            let stored = settings.to_toml().unwrap() + &format!("{:?}", settings.deciding().unwrap());
+            for option in [
+                "best-by",
+                "val-share",
+                "mixup",
+                "cutmix",
+                "trivial-augment",
+                "frame-dropout",
+                "stochastic-depth",
+                "temporal-shift",
+                "swa",
+                "stack",
+            ] {
+                assert!(!stored.contains(option), "{stream}: {option} in {stored}");
+            }
+        }
+    }
+
+    #[test]
     fn what_decides_the_result_is_compared_and_named() {
         let given = Given { data: Some("d".into()), weights: Some("w.pth".into()), ..Given::default() };
         let used = given.clone().complete(Stream::Spatial, false).unwrap().deciding().unwrap();

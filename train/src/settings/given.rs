@@ -346,7 +346,9 @@ impl Given {
             )));
         }
         let mut settings: Settings = overlaid(&self.recipe.unwrap_or(Recipe::Seed).defaults(stream), &self)?;
-        settings.view.stack = settings.view.stack.filter(|&stack| stack != stream.stack());
+        if stream != Stream::Spatial {
+            settings.view.stack = settings.view.stack.filter(|&stack| stack != stream.stack());
+        }
         if settings.arch.parse::<Depth>().is_err() {
             let arch = settings.arch;
             bail!(Usage(format!(

@@ -39,7 +39,7 @@ pub struct Settings {
     /// Number of epochs.
     pub epochs: usize,
     /// Rule that chooses the best epoch.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub best_by: BestBy,
     /// Clips per training step.
     pub batch_size: usize,
@@ -220,7 +220,7 @@ impl Settings {
                     .into()
             ));
         }
-        self.view.check(self.stream).map_err(|fault| Usage(format!("--{fault}")))?;
+        self.view.check(self.stream, self.input_size).map_err(|fault| Usage(format!("--{fault}")))?;
         Ok(())
     }
 

@@ -88,7 +88,7 @@ impl Lane<'_> {
         }
         let mean = at(self.mean);
         // The dot of a single run is its mean.
-        if self.is_mean_of_splits && self.dots.len() > 1 {
+        if self.is_mean_of_splits {
             marks.push(format!("<circle class=\"mean\" cx=\"{mean}\" cy=\"{middle}\" r=\"5.5\"/>"));
         } else if self.dots.len() > 1 {
             let bottom = HEIGHT - 2.0;

@@ -313,3 +313,10 @@ fn hostile_names_stay_text_and_the_markup_is_balanced() {
     }
     assert!(!html.contains("NaN") && !html.contains("inf%"), "{html}");
 }
+
+#[test]
+fn a_group_of_several_splits_has_a_dot_for_its_mean() {
+    let runs = [run("a", "spatial", "1", 0, &[30.0]), run("b", "spatial", "2", 0, &[40.0])];
+    let html = Comparison::of(&runs).section(&runs);
+    assert_eq!(html.matches("<circle class=\"mean\"").count(), 1, "{html}");
+}

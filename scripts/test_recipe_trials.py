@@ -1,0 +1,77 @@
+"""Tests recipe_trials.py with a program that prints known results: python3 scripts/test_recipe_trials.py"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SCRIPT = Path(__file__).resolve().parent / "recipe_trials.py"
+# Top-1 grows by 1 per seed on val clips and by 2 on test clips. Mixup adds 3 and 1, with seed 2 one more.
+PROGRAM = """#!/usr/bin/env python3
+import json, pathlib, sys
+given = sys.argv[1:]
+run = pathlib.Path(given[given.index("--run") + 1])
+run.mkdir(parents=True, exist_ok=True)
+with open(run.parent / "calls", "a") as calls:
+    calls.write(" ".join(given) + chr(10))
+seed, mixed = int(given[given.index("--seed") + 1]), "--mixup" in given
+val, test = 40 + seed + 3 * mixed, 30 + 2 * seed + mixed + (mixed and seed == 2)
+seconds = [{"train_seconds": {"batch": {"sum": 60}}, "test_seconds": {"batch": {"sum": 30}}}] * 2
+print(json.dumps({"best": {"val": {"top1": val}}, "test": {"top1": test}, "history": seconds}))
+"""
+
+
+class Trials(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.out = Path(folder.name) / "out"
+        self.program = Path(folder.name) / "ucftrain"
+        self.program.write_text(PROGRAM)
+        self.program.chmod(0o755)
+
+    def trials(self, *options):
+        command = [sys.executable, str(SCRIPT), "--data", "packed", "--out", str(self.out), *options]
+        environment = os.environ | {"UCFTRAIN": str(self.program)}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    def test_gains_are_those_of_equal_seeds(self):
+        options = ["--only", "tsn,mixup 0.2", "--streams", "spatial", "--weights", "none"]
+        done = self.trials(*options)
+        rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+        self.assertEqual(
+            [[cell.strip("| ") for cell in row] for row in rows],
+            [
+                ["spatial", "tsn", "3", "41.0 ± 1.0", "", "32.0 ± 2.0", "", "3.0"],
+                ["spatial", "mixup 0.2", "3", "44.0 ± 1.0", "+3.0 ± 0.0", "33.3 ± 2.5", "+1.3 ± 0.3", "3.0"],
+            ],
+            done.stderr,
+        )
+        calls = (self.out / "calls").read_text().splitlines()
+        self.assertEqual(len(calls), 6)
+        self.assertIn("--mixup 0.2", calls[1])
+        # Finished runs are not repeated.
+        self.assertEqual(self.trials(*options).returncode, 0)
+        self.assertEqual(len((self.out / "calls").read_text().splitlines()), 6)
+        # Another option is an error, because the runs would not compare.
+        done = self.trials(*options, "--epochs", "3")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("was begun with other options", done.stderr)
+        self.assertEqual(self.trials(*options, "--threads", "7").returncode, 0)
+
+    def test_a_trial_replaces_options_of_the_recipe_and_starts_from_the_spatial_network(self):
+        done = self.trials("--only", "input 160,start from the spatial network", "--streams", "temporal", "--list")
+        larger, started = done.stdout.splitlines()[:2]
+        self.assertEqual((larger.count("--input-size"), "--input-size 160" in larger), (1, True))
+        self.assertIn(f"--weights {self.out}/tsn-spatial-0/best.safetensors", started)
+
+    def test_unknown_names_and_empty_plans_are_errors(self):
+        self.assertIn("--only mixer: no such trial", self.trials("--only", "mixer").stderr)
+        done = self.trials("--only", "TrivialAugment", "--streams", "temporal")
+        self.assertIn("no trial of --only has a stream of --streams temporal", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
