@@ -142,10 +142,10 @@ impl View {
             // A test batch holds whole clips.
             let bytes = test_samples * stream.bytes(self.stack(stream)) * self.test_views() * side * side;
             if bytes > MAX_CLIP_BYTES {
+                let gigabytes = bytes as f64 / 1e9;
                 return Err(format!(
-                    "test-samples {test_samples} needs {:.1} GB of pixels per clip with a temporal shift, and at most 1 \
-                     GB is allowed; use fewer samples",
-                    bytes as f64 / 1e9
+                    "test-samples {test_samples} needs {gigabytes:.1} GB of pixels per clip with a temporal shift, and at \
+                     most 1 GB is allowed; use fewer samples"
                 ));
             }
         }
