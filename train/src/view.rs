@@ -144,8 +144,8 @@ impl View {
             if bytes > MAX_CLIP_BYTES {
                 let gigabytes = bytes as f64 / 1e9;
                 return Err(format!(
-                    "test-samples {test_samples} needs {gigabytes:.1} GB of pixels per clip with a temporal shift, and at \
-                     most 1 GB is allowed; use fewer samples"
+                    "test-samples {test_samples} and a temporal shift need {gigabytes:.1} GB of pixels per clip, which \
+                     is more than 1 GB; use fewer samples"
                 ));
             }
         }

@@ -221,8 +221,7 @@ mod tests {
         assert_eq!(fault("temporal-shift", &json!(true)), shift);
         assert_eq!(fault("segments", &json!(17)), "segments 17 is not between 1 and 16");
         let large = json!(View { temporal_shift: true, test_samples: 999, stack: Some(64), ..View::tsn() });
-        let needs =
-            "test-samples 999 needs 6.4 GB of pixels per clip with a temporal shift, and at most 1 GB is allowed";
+        let needs = "test-samples 999 and a temporal shift need 6.4 GB of pixels per clip, which is more than 1 GB";
         assert_eq!(fault("view", &large), format!("{needs}; use fewer samples"));
         assert!(fault("segments", &json!("3")).contains("segments of the metadata is invalid: invalid type: string"));
         assert!(fault("crop", &json!("random")).starts_with("crop random is for the spatial stream only"));
