@@ -5,6 +5,7 @@
 use clip_loader::{Loader, Samples, TestCrop, TestSamples, TrainSamples};
 use clipshard::{Access, Dataset, Decoder, ImageSize};
 use std::sync::Arc;
+use tempfile::TempDir;
 use ucftrain::testing::{Choices, Stream, View, split, test_options, test_samples, training_samples};
 use whole_program_tests::{Squash, args, run};
 
@@ -16,6 +17,16 @@ fn pixels(samples: Arc<dyn Samples>, threads: usize, first_batch: usize, (rank, 
 }
 
 const ALONE: (usize, usize) = (0, 1);
+
+/// Makes a synthetic dataset `packed` of two classes in a temporary folder. `more` are options of its build.
+fn packed(clips: usize, more: &str) -> TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    let line = format!("synth --out {{}}/tree --classes 2 --clips {clips} --size 44x36 --seed 5");
+    run("ucfpack", &args(temp.path(), &line)).ok();
+    let line = format!("build --tree {{}}/tree --lists {{}}/tree/lists --out {{}}/packed --flow-size 32 {more}");
+    run("ucfpack", &args(temp.path(), line.trim())).ok();
+    temp
+}
 
 /// Returns the samples of epoch 2 with seed 1.
 fn training(data: &Arc<Dataset>, stream: Stream, view: View, side: usize) -> Arc<TrainSamples> {
@@ -31,10 +42,7 @@ fn testing(data: &Arc<Dataset>, stream: Stream, view: View, side: usize, shares_
 
 #[test]
 fn batches_are_the_same_for_any_threads_way_of_reading_and_place_to_start() {
-    let temp = tempfile::tempdir().unwrap();
-    run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 6 --size 44x36 --seed 5")).ok();
-    let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32";
-    run("ucfpack", &args(temp.path(), build)).ok();
+    let temp = packed(6, "");
     let [mapped, read] = [Access::Map, Access::Read]
         .map(|access| Arc::new(Dataset::open_with(temp.path().join("packed"), access).unwrap()));
     for stream in Stream::ALL {
@@ -67,10 +75,7 @@ fn batches_are_the_same_for_any_threads_way_of_reading_and_place_to_start() {
 
 #[test]
 fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
-    let temp = tempfile::tempdir().unwrap();
-    run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 4 --size 44x36 --seed 5")).ok();
-    let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32 --rgb-codec zstd";
-    run("ucfpack", &args(temp.path(), build)).ok();
+    let temp = packed(4, "--rgb-codec zstd");
     let data = Arc::new(Dataset::open(temp.path().join("packed")).unwrap());
     let (side, view) = (28, View { test_crop: TestCrop::Ten, test_samples: 5, ..View::tsn() });
     for stream in Stream::ALL {
@@ -124,10 +129,7 @@ fn the_views_of_a_recipe_are_the_stored_frames_cut_resized_and_mirrored() {
 
 #[test]
 fn a_stack_that_is_longer_than_its_clip_repeats_the_last_frame() {
-    let temp = tempfile::tempdir().unwrap();
-    run("ucfpack", &args(temp.path(), "synth --out {}/tree --classes 2 --clips 4 --size 44x36 --seed 5")).ok();
-    let build = "build --tree {}/tree --lists {}/tree/lists --out {}/packed --flow-size 32";
-    run("ucfpack", &args(temp.path(), build)).ok();
+    let temp = packed(4, "");
     let data = Arc::new(Dataset::open(temp.path().join("packed")).unwrap());
     let (stream, side) = (Stream::Temporal, 32);
     let clips = split(&data, "1", stream).unwrap().test;

@@ -46,7 +46,7 @@ impl Split {
     ///
     /// # Errors
     /// Returns [`Error::Option`] if `share` is not in 0..1, [`Error::WithoutGroup`] if a training clip
-    /// has no group, [`Error::NothingHeldOut`] if no group can move, and [`Error::NothingToTrain`] if
+    /// has no group, [`Error::NothingHeldOut`] if no group with usable clips can move, and [`Error::NothingToTrain`] if
     /// no usable clip would remain. The split then stays as it was.
     pub fn hold_out_share(&mut self, data: &Dataset, share: f64) -> Result<Vec<u32>> {
         if !(0.0..1.0).contains(&share) {
@@ -60,7 +60,14 @@ impl Split {
         if held_out.is_empty() {
             return Err(Error::NothingHeldOut { share });
         }
-        self.move_groups(data, &held_out)?;
+        let before = self.val.len();
+        let mut moved = self.clone();
+        moved.move_groups(data, &held_out)?;
+        // All clips of these groups may be too short for the view, or their frames may be lost.
+        if moved.val.len() == before {
+            return Err(Error::NothingHeldOut { share });
+        }
+        *self = moved;
         let labels = |is_held_out: bool| -> BTreeSet<u32> {
             clips.iter().filter(|(_, group)| held_out.contains(group) == is_held_out).map(|&(label, _)| label).collect()
         };

@@ -109,6 +109,12 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         console.say(&format!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"));
     }
     console.say(&format!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string()));
+    if *stream == Stream::Difference {
+        console.say(
+            "\nThe input has the differences of successive frames, oldest first. Each frame is normalised as for \
+             ImageNet, and subtracted from the next one.",
+        );
+    }
     let View { temporal_shift, segments, .. } = network.view();
     if temporal_shift {
         console.say(&SHIFT.replace("SEGMENTS", &segments.to_string()));

@@ -35,7 +35,8 @@ pub fn hold_out(split: &mut Split, data: &Dataset, groups: &[String], share: f64
                  dataset again from lists with the column group"
             ),
             Error::NothingHeldOut { .. } => "no group of clips can be held out, because each class has only one \
-                                             group, or its groups are too large; use a larger --val-share, or remove it"
+                                             group, its groups are too large, or their clips cannot be used; use a \
+                                             larger --val-share, or remove it"
                 .into(),
             Error::NothingToTrain => "no training clip remains; use a smaller --val-share".into(),
             other => other.to_string(),

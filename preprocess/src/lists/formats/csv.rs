@@ -68,6 +68,7 @@ impl OwnLists {
         {
             return Err(Error::List { path: path.into(), line: *line, what: MISNAMED.into() });
         }
+        lists.is_split_unnamed = columns.is_split_unnamed;
         lists.splits = columns.splits.into_iter().map(|(name, _)| name).collect();
         Ok(lists)
     }
@@ -95,13 +96,22 @@ struct Columns {
     group: Option<usize>,
     /// Name and place of each split.
     splits: Vec<(String, usize)>,
+    /// Whether the split has the column `split`, which gives it no name.
+    is_split_unnamed: bool,
     /// Name and place of each attribute.
     attributes: Vec<(String, usize)>,
 }
 
 impl Columns {
     fn plain() -> Self {
-        Self { path: 0, label: Some(1), splits: vec![("1".into(), 2)], group: Some(3), attributes: Vec::new() }
+        Self {
+            path: 0,
+            label: Some(1),
+            splits: vec![("1".into(), 2)],
+            is_split_unnamed: true,
+            group: Some(3),
+            attributes: Vec::new(),
+        }
     }
 
     fn named(header: &Header) -> Result<Self, String> {
@@ -111,6 +121,7 @@ impl Columns {
             label: header.column("label"),
             group: header.column("group"),
             splits: Vec::new(),
+            is_split_unnamed: header.column("split").is_some(),
             attributes: Vec::new(),
         };
         for (at, name) in header.columns() {

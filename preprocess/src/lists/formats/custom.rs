@@ -73,6 +73,8 @@ pub(super) struct OwnLists {
     pub rows: Vec<Row>,
     /// Names of the splits. They are empty if no row names a split.
     pub splits: Vec<String>,
+    /// Whether the only split comes from the column or key `split`, which gives it no name.
+    pub is_split_unnamed: bool,
     /// Whether the file itself lists the splits, so that there may be none.
     pub has_all_splits: bool,
     /// Class names that the file itself gives.

@@ -54,6 +54,7 @@ impl OwnLists {
             }
         }
         file.check_splits(&lists)?;
+        lists.is_split_unnamed = !file.names_splits;
         (lists.splits, lists.has_all_splits) = (file.splits, file.has_all_splits);
         Ok(lists)
     }
@@ -65,6 +66,8 @@ struct File {
     splits: Vec<String>,
     /// Whether the first line lists the splits, so that there are no others.
     has_all_splits: bool,
+    /// Whether a line names its splits.
+    names_splits: bool,
 }
 
 impl File {
@@ -78,7 +81,7 @@ impl File {
                 }
                 "splits" => {
                     self.splits = texts(key, raw)?;
-                    self.has_all_splits = true;
+                    (self.has_all_splits, self.names_splits) = (true, true);
                 }
                 _ => {
                     return Err(format!(
@@ -136,6 +139,7 @@ impl File {
         let splits = Members::parse(raw.get()).map_err(|_| {
             format!("`split` is {}; write a subset, or an object as in {{\"1\":\"train\"}}", start(raw))
         })?;
+        self.names_splits = true;
         for (name, raw) in &splits.0 {
             match text_of(raw) {
                 Ok(Some(word)) => self.put(&mut subsets, name, &word)?,

@@ -41,7 +41,7 @@ fn check_split(split: &str, list: &OwnLists) -> Result<()> {
     let path = list.path.display();
     let what = match list.splits.as_slice() {
         _ if list.rows.is_empty() => "contains no clips; write one row per clip".to_owned(),
-        [only] if only == "1" || only == split => return Ok(()),
+        [only] if list.is_split_unnamed || only == split => return Ok(()),
         [] => "names no split; each of several files needs the column split".to_owned(),
         named => format!(
             "names the splits {}, but the name of the file says split {split}; use one column split per file, or move \
@@ -264,6 +264,7 @@ mod tests {
             ),
             ("", "s2.csv contains no clips"),
             ("path,label\nA/x,A\n", "s2.csv names no split; each of several files needs the column split"),
+            ("path,label,split_1\nA/x,A,train\n", "s2.csv names the splits 1, but the name of the file says split 2"),
             ("path,label,split_3\nA/x,A,train\n", "s2.csv names the splits 3, but the name of the file says split 2"),
             ("path,label,split_2,split_3\nA/x,A,train,test\n", "s2.csv names the splits 2, 3, but the name"),
             ("A/x\n", "s2.csv: line 1: the row has no split"),

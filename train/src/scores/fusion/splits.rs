@@ -13,6 +13,9 @@ use crate::scores::{SCORES_FILE, Scores, VAL_SCORES_FILE, read_names};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
+/// Largest number of weights per network and class. Their fit needs 32 MB for 2,000 weights, and four
+/// times as much for twice as many.
+const MOST_CLASS_WEIGHTS: usize = 4000;
 /// Separator between the scores of two splits.
 const NEXT_SPLIT: &str = "+";
 
@@ -89,6 +92,13 @@ fn split_report(options: &FuseOptions, paths: &[PathBuf]) -> Result<Report> {
             combined.push(("fitted", Some(ratio.as_str().to_owned()), Strategy::Weighted(ratio).combine(&means)));
         }
         if options.fit_classes {
+            let number = streams * first.classes;
+            if number > MOST_CLASS_WEIGHTS {
+                bail!(
+                    "--fit-classes would fit {number} weights, and at most {MOST_CLASS_WEIGHTS} fit into memory; \
+                     use --fit"
+                );
+            }
             let weights = val.class_weights(&weights);
             combined.push(("fitted-classes", None, weighted_by_class(&means, first.classes, &weights)));
         }
