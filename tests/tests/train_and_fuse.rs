@@ -96,7 +96,7 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
              --color-jitter 0.4 --trivial-augment",
         ),
         ("temporal", "--mixup 0.4 --cutmix 1 --swa 2 --precise-bn 6"),
-        ("spatial", "--cutmix 1 --label-smoothing 0.1 --dropout 0.2"),
+        ("spatial", "--cutmix 1 --label-smoothing 0.1 --dropout 0.2 --repeat 2"),
         (
             "spatial",
             "--recipe tsn --temporal-shift --test-samples 6 --precise-bn 6 --stochastic-depth 0.3 --dropout 0.2 \
@@ -123,6 +123,30 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
             let scores = |run: &str| fs::read(temp.path().join(run).join("scores.npz")).unwrap();
             assert!(scores(&whole) == scores(&name));
         }
+    }
+}
+
+#[test]
+fn an_epoch_that_shows_each_clip_twice_is_two_epochs_without_a_test_between() {
+    let temp = tempfile::tempdir().unwrap();
+    for (stream, more) in [("spatial", ""), ("temporal", "--segments 3 --sampling segments --flip")] {
+        let train = |name: &str, epochs: &str| {
+            let line = format!("{stream} --data {} --run {{}}/{stream}-{name} {COMMON} {more}", packed().display());
+            run("ucftrain", &args(temp.path(), &line.replace("--epochs 2", epochs))).ok();
+            temp.path().join(format!("{stream}-{name}/checkpoint.safetensors"))
+        };
+        let (twice, two) = (train("twice", "--epochs 1 --repeat 2"), train("two", "--epochs 2"));
+        assert!(bits(&twice) == bits(&two), "{stream}: the weights differ");
+        let (twice, two) = (state(&twice), state(&two));
+        assert_eq!(twice["cursor"]["steps_done"], two["cursor"]["steps_done"]);
+        let tests = |state: &serde_json::Value| state["history"].as_array().unwrap().clone();
+        assert_eq!(tests(&twice).len(), 1);
+        assert_eq!(tests(&twice)[0]["test"], tests(&two)[1]["test"]);
+        // A second repeated epoch shows the views of the third and fourth epoch.
+        let (twice, four) = (train("twice-two", "--epochs 2 --repeat 2"), train("four", "--epochs 4"));
+        let first_loss = |path: &Path, epoch: usize| state(path)["history"][epoch]["train"]["loss"].as_f64().unwrap();
+        let expected = (first_loss(&four, 2) + first_loss(&four, 3)) / 2.0;
+        assert!((first_loss(&twice, 1) - expected).abs() < 1e-5, "{stream}: other views");
     }
 }
 

@@ -105,6 +105,11 @@ impl View {
         }
     }
 
+    /// Returns the views of the recipe `strong`: one segment, and otherwise those of [`View::tsn`].
+    pub const fn strong() -> Self {
+        Self { segments: 1, ..Self::tsn() }
+    }
+
     /// Checks that a network of the stream can use these views, with inputs of `side` pixels.
     ///
     /// # Errors

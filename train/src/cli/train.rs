@@ -229,7 +229,7 @@ fn resumed_settings(dir: &Path, given: &Given, stream: Stream, dry_run: bool) ->
 }
 
 fn dry_run(settings: &Settings, data: &Dataset, split: &Split, console: Console) -> Result<()> {
-    let train_steps = split.train.len().div_ceil(settings.batch_size);
+    let train_steps = settings.steps(split.train.len());
     let samples = |clips: &[SplitClip]| clips.len() * settings.view.test_samples;
     let steps = |clips: &[SplitClip]| samples(clips).div_ceil(settings.batch_size);
     if console.json {

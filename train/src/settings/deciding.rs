@@ -114,6 +114,7 @@ mod tests {
                 "temporal-shift",
                 "swa",
                 "stack",
+                "repeat",
             ] {
                 assert!(!stored.contains(option), "{stream}: {option} in {stored}");
             }

@@ -26,6 +26,7 @@ impl Recipe {
             arch: "resnet18".into(),
             weights: "none".into(),
             epochs: 500,
+            repeat: 1,
             best_by: BestBy::Top1,
             batch_size,
             lr,
@@ -62,6 +63,10 @@ impl Recipe {
             (Self::Seed, _) => seed,
             (Self::Tsn, Stream::Spatial) => Settings { epochs: 40, lr: 2e-3, ..seed.tsn() },
             (Self::Tsn, Stream::Temporal | Stream::Difference) => Settings { epochs: 80, lr: 5e-3, ..seed.tsn() },
+            (Self::Strong, Stream::Spatial) => {
+                Settings { epochs: 40, lr: 5e-3, trivial_augment: true, label_smoothing: 0.1, ..seed.strong() }
+            }
+            (Self::Strong, Stream::Temporal | Stream::Difference) => Settings { epochs: 80, lr: 1e-2, ..seed.strong() },
         }
     }
 }
@@ -77,5 +82,10 @@ impl Settings {
             precise_bn: 1000,
             ..self
         }
+    }
+
+    /// Returns settings with as many images per epoch as those of `tsn`, in three times the steps.
+    fn strong(self) -> Self {
+        Self { view: View::strong(), repeat: View::tsn().segments, ..self.tsn() }
     }
 }

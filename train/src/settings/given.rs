@@ -41,7 +41,7 @@ pub struct Given {
     /// Rule that selects the frames of a sample [default: seed; tsn: segments]
     #[arg(long, value_parser = choice::<Sampling>(), help_heading = INPUT)]
     pub sampling: Option<Sampling>,
-    /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3]
+    /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3; strong: 1]
     ///
     /// A view is one RGB frame, or a stack of flow frames or differences. Each view has its own
     /// forward pass, except with --temporal-shift.
@@ -117,11 +117,17 @@ pub struct Given {
     /// Number of epochs [default: 500; tsn: 40 spatial, 80 temporal]
     #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
     pub epochs: Option<usize>,
+    /// Times that an epoch shows each training clip [default: 1; strong: 3]
+    ///
+    /// Example: 4. Each time shows another view. A test follows each epoch, so this saves tests if
+    /// there are few training clips.
+    #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
+    pub repeat: Option<usize>,
     /// Clips per training step [default: 25 spatial, 32 temporal]
     #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
     pub batch_size: Option<usize>,
     /// Learning rate after the warm-up [default: 0.0005 spatial, 0.01 temporal; tsn: 0.002 spatial,
-    /// 0.005 temporal]
+    /// 0.005 temporal; strong: 0.005 spatial, 0.01 temporal]
     #[arg(long, value_name = "X", help_heading = OPTIMISATION)]
     pub lr: Option<f64>,
     /// Schedule of the learning rate [default: plateau; tsn: cosine]
@@ -154,7 +160,7 @@ pub struct Given {
     /// Applies to the convolutions and the last layer, not to biases and batch norms.
     #[arg(long, value_name = "X", help_heading = OPTIMISATION)]
     pub weight_decay: Option<f64>,
-    /// Share of the target that is spread over all classes [default: 0]
+    /// Share of the target that is spread over all classes [default: 0; strong: 0.1 spatial]
     #[arg(long, value_name = "SHARE", help_heading = OPTIMISATION)]
     pub label_smoothing: Option<f64>,
     /// Part of a frame that a training view shows [default: random spatial, whole temporal; tsn:
@@ -175,7 +181,7 @@ pub struct Given {
     /// stream only.
     #[arg(long, alias = "colour-jitter", value_name = "STRENGTH", help_heading = AUGMENTATION)]
     pub color_jitter: Option<f64>,
-    /// Change each training view by one random operation [default: false]
+    /// Change each training view by one random operation [default: false; strong: true]
     ///
     /// TrivialAugment (Müller and Hutter 2021): shears, translations, rotations, colours, sharpness or
     /// levels, each with a random strength, exactly as torchvision's TrivialAugmentWide. Spatial
@@ -253,8 +259,9 @@ pub struct Given {
     pub precise_bn: Option<usize>,
     /// Set of defaults [default: seed]
     ///
-    /// Defaults that start with "tsn:" in this help belong to --recipe tsn. The difference stream has
-    /// the defaults of the temporal stream, except for --stack. Other options override the recipe.
+    /// Defaults that start with "tsn:" in this help belong to --recipe tsn, and also to --recipe strong
+    /// unless another one starts with "strong:". The difference stream has the defaults of the
+    /// temporal stream, except for --stack. Other options override the recipe.
     #[arg(long, value_enum, help_heading = RUN)]
     pub recipe: Option<Recipe>,
     /// Seed of all random choices [default: 0]

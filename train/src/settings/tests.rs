@@ -1,6 +1,6 @@
 //! Tests of settings from defaults, files and the command line.
 
-use super::{Given, Recipe};
+use super::{Given, Recipe, Settings};
 use crate::base::usage::Usage;
 use crate::schedule::Schedule;
 use crate::stream::Stream;
@@ -78,6 +78,22 @@ fn each_default_of_the_tsn_recipe_can_be_overridden() {
 }
 
 #[test]
+fn an_epoch_of_the_strong_recipe_has_the_images_of_tsn_in_three_times_the_steps() {
+    for stream in Stream::ALL {
+        let of = |recipe| Given { recipe: Some(recipe), ..given() }.complete(stream, false).unwrap();
+        let (tsn, strong) = (of(Recipe::Tsn), of(Recipe::Strong));
+        // 50 batches of clips.
+        let clips = 50 * tsn.batch_size;
+        assert_eq!((tsn.steps(clips), strong.steps(clips)), (50, 150), "{stream}");
+        let images = |settings: &Settings| settings.steps(clips) * settings.batch_size * settings.view.segments;
+        assert_eq!(images(&tsn), images(&strong), "{stream}");
+        assert_eq!((tsn.epochs, tsn.schedule, tsn.precise_bn), (strong.epochs, strong.schedule, strong.precise_bn));
+        assert_eq!(View { segments: 3, ..strong.view }, tsn.view);
+        assert_eq!(strong.trivial_augment, stream == Stream::Spatial, "only RGB can be changed");
+    }
+}
+
+#[test]
 fn settings_of_older_versions_hold_nothing_out() {
     let settings = given().complete(Stream::Spatial, false).unwrap();
     assert!(!settings.to_toml().unwrap().contains("val-share") && settings.val_share == 0.0);
@@ -104,6 +120,7 @@ fn values_that_are_not_allowed_are_usage_errors() {
     assert!(fails(Given { weights: None, ..given() }).contains("--weights"));
     assert!(fails(Given { data: None, ..given() }).contains("--data"));
     assert!(fails(Given { batch_size: Some(0), ..given() }).contains("--batch-size 0"));
+    assert!(fails(Given { repeat: Some(0), ..given() }).contains("--repeat 0 is not between 1 and 10000"));
     assert!(fails(Given { lr: Some(f64::NAN), ..given() }).contains("--lr"));
     assert!(fails(Given { segments: Some(4), ..given() }).contains("--segments 4 is not between 1 and 3"));
     assert!(fails(Given { warm_up: Some(501.), ..given() }).contains("--warm-up"));

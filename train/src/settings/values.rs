@@ -38,6 +38,9 @@ pub struct Settings {
     pub weights: String,
     /// Number of epochs.
     pub epochs: usize,
+    /// How often an epoch shows each training clip.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub repeat: usize,
     /// Rule that chooses the best epoch.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub best_by: BestBy,
@@ -131,6 +134,14 @@ fn one() -> f64 {
     1.0
 }
 
+fn once() -> usize {
+    1
+}
+
+fn is_once(value: &usize) -> bool {
+    *value == once()
+}
+
 fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -149,6 +160,7 @@ impl Settings {
             Err(Usage(format!("--{name} {value} is not between {low} and {high}")))
         };
         within("epochs", self.epochs as f64, 1.0, 1e6)?;
+        within("repeat", self.repeat as f64, 1.0, 10_000.0)?;
         within("batch-size", self.batch_size as f64, 1.0, 65_536.0)?;
         within("lr", self.lr, 1e-12, 1e3)?;
         within("input-size", self.input_size as f64, *INPUT_SIZES.start() as f64, *INPUT_SIZES.end() as f64)?;
@@ -244,6 +256,11 @@ impl Settings {
             return Ok(());
         };
         bail!(Usage(fault))
+    }
+
+    /// Returns the number of training steps in an epoch over `clips` training clips.
+    pub fn steps(&self, clips: usize) -> usize {
+        clips.saturating_mul(self.repeat).div_ceil(self.batch_size)
     }
 
     /// Returns the depth of the network.

@@ -15,8 +15,12 @@ pub fn plan_lines(settings: &Settings, split: &Split) -> Vec<String> {
         format!("{name}: {clips} clips, {samples} samples of {shape}, {steps} steps of {batch} samples{when}")
     };
     let epochs = if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
-    let mut lines =
-        vec![format!("training: {train} clips, {} steps of {batch} clips per epoch, {epochs}", steps(train))];
+    let times =
+        if settings.repeat == 1 { String::new() } else { format!(", each {} times per epoch", settings.repeat) };
+    let mut lines = vec![format!(
+        "training: {train} clips{times}, {} steps of {batch} clips per epoch, {epochs}",
+        settings.steps(train)
+    )];
     if split.val.is_empty() {
         lines.push(pass("testing", split.test.len(), ""));
     } else {

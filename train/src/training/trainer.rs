@@ -67,7 +67,7 @@ pub enum End {
 
 impl Trainer<'_> {
     pub(super) fn steps(&self) -> usize {
-        self.split.train.len().div_ceil(self.settings.batch_size)
+        self.settings.steps(self.split.train.len())
     }
 
     /// Returns whether nothing remains to do: all epochs and the test of the best one are complete.
@@ -179,9 +179,11 @@ impl Trainer<'_> {
     /// Returns the epoch's training samples.
     pub(super) fn training_samples(&self) -> Result<Arc<TrainSamples>> {
         let Settings { stream, input_size, seed, view, color_jitter, skip_damaged, .. } = *self.settings;
-        let Settings { trivial_augment, frame_dropout, .. } = *self.settings;
-        let (epoch, damage) = (self.state.cursor.epoch as u64, input::damage(skip_damaged));
-        let choices = Choices { seed, epoch, repeat: 1, color_jitter, trivial_augment, frame_dropout, damage };
+        let Settings { repeat, trivial_augment, frame_dropout, .. } = *self.settings;
+        // The samples of an epoch have one number per pass over the clips.
+        let epoch = (self.state.cursor.epoch as u64).wrapping_mul(repeat as u64);
+        let damage = input::damage(skip_damaged);
+        let choices = Choices { seed, epoch, repeat, color_jitter, trivial_augment, frame_dropout, damage };
         Ok(input::training_samples(self.data, &self.split.train, (stream, view, input_size), choices)?)
     }
 
