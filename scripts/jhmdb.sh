@@ -12,7 +12,9 @@
 #   --splits 1,2,3      splits (1,2,3).
 #   --epochs N          epochs, or epochs per stream: spatial=8,temporal=10 (those of the recipe).
 #   --weights FILE      weights to start from: a file, imagenet or none (imagenet).
-#   --val-share SHARE   share of the training clips of each class that chooses the best epoch (0.15).
+#   --from-spatial      the other streams start from the spatial network of the same split and seed.
+#   --val-share SHARE   share of the training clips of each class that chooses the best epoch (0.15). With 0, the networks
+#                       train on all training clips, the last epoch counts, and no weights are fitted.
 #   --input-size N      side of the input of the networks in pixels (112).
 #   --streams A,B       commands of ucftrain that train (spatial,temporal).
 #   --ratio A:B         fixed weights of the fusion (1:1.5, or 1:1.5:1 for three streams).
@@ -44,7 +46,7 @@ case ${1:-} in
 esac
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 recipe=tsn seeds=0 splits=1,2,3 epochs='' weights=imagenet val_share=0.15 input_size=112
-streams=spatial,temporal ratio='' flow_method=tvl1
+streams=spatial,temporal ratio='' flow_method=tvl1 from_spatial=no
 folders=() more=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -55,6 +57,7 @@ while [ $# -gt 0 ]; do
       declare "${name//-/_}=$2"
       shift
       ;;
+    --from-spatial) from_spatial=yes ;;
     --)
       shift
       more=("$@")
@@ -77,6 +80,8 @@ IFS=, read -ra all_streams <<<"$streams"
 [ ${#all_seeds[@]} -gt 0 ] || fail "--seeds names no seed"
 [ ${#all_splits[@]} -gt 0 ] || fail "--splits names no split"
 [ ${#all_streams[@]} -gt 1 ] || fail "--streams $streams: a fusion needs two streams or more"
+[ $from_spatial = no ] || [ "${all_streams[0]}" = spatial ] ||
+  fail "--from-spatial: the first of --streams must be spatial"
 if [ -z "$ratio" ]; then
   case ${#all_streams[@]} in
     2) ratio=1:1.5 ;;
@@ -84,8 +89,15 @@ if [ -z "$ratio" ]; then
     *) fail "--ratio is missing: name the weights of the ${#all_streams[@]} streams" ;;
   esac
 fi
-[[ $val_share =~ ^0?\.[0-9]*[1-9][0-9]*$ ]] ||
-  fail "--val-share $val_share is not above 0 and below 1; the val clips choose the best epoch"
+chooser=() fit=(--fit)
+if [[ $val_share =~ ^0(\.0*)?$ ]]; then
+  val_share=0 chooser=(--best-by last) fit=()
+  for option in ${more[@]+"${more[@]}"}; do
+    case $option in --best-by*) fail "--val-share 0 keeps the last epoch; remove --best-by" ;; esac
+  done
+elif ! [[ $val_share =~ ^0?\.[0-9]*[1-9][0-9]*$ ]]; then
+  fail "--val-share $val_share is not 0 or a share below 1; the val clips choose the best epoch"
+fi
 case $weights in
   none | imagenet) ;;
   *)
@@ -116,7 +128,8 @@ exec 9>"$out/lock"
 flock -n 9 || fail "another process works in $out; wait for its end" 1
 options=$(
   printf '%s\n' "clips=$clips" "lists=$lists" "recipe=$recipe" "epochs=$epochs" "weights=$weights" \
-    "val-share=$val_share" "input-size=$input_size" "flow-method=$flow_method" "training=${more[*]-}"
+    "val-share=$val_share" "from-spatial=$from_spatial" "input-size=$input_size" "flow-method=$flow_method" \
+    "training=${more[*]-}"
 )
 if [ -e "$out/options.txt" ]; then
   if ! changed=$(diff "$out/options.txt" <(echo "$options")); then
@@ -173,14 +186,18 @@ pack() {
 
 # Trains one network: STREAM SPLIT SEED RUN
 train() {
-  local run=$4 number given
+  local run=$4 start=$weights number given
   number=$(epochs_of "$1")
   if [ -e "$run/checkpoint.safetensors" ]; then
     "$ucftrain" "$1" --run "$run" --resume
     return
   fi
-  given=(--data "$out/packed" --run "$run" --split "$2" --seed "$3" --recipe "$recipe" --weights "$weights"
-    --input-size "$input_size" --val-share "$val_share" ${number:+--epochs "$number"} ${more[@]+"${more[@]}"})
+  if [ $from_spatial = yes ] && [ "$1" != spatial ]; then
+    start=$out/runs/spatial-split$2-seed$3/best.safetensors
+  fi
+  given=(--data "$out/packed" --run "$run" --split "$2" --seed "$3" --recipe "$recipe" --weights "$start"
+    --input-size "$input_size" --val-share "$val_share" ${number:+--epochs "$number"}
+    ${chooser[@]+"${chooser[@]}"} ${more[@]+"${more[@]}"})
   if [ -e "$run" ]; then given+=(--overwrite); fi
   "$ucftrain" "$1" "${given[@]}"
 }
@@ -192,7 +209,7 @@ fuse() {
     [ ${#scores[@]} = 0 ] || scores+=(+)
     for stream in "${all_streams[@]}"; do scores+=("$out/runs/$stream-split$split-seed$1"); done
   done
-  "$ucftrain" fuse "${scores[@]}" --ratio "$ratio" --fit --json >"$out/fused/seed$1.json.partial"
+  "$ucftrain" fuse "${scores[@]}" --ratio "$ratio" ${fit[@]+"${fit[@]}"} --json >"$out/fused/seed$1.json.partial"
   mv "$out/fused/seed$1.json.partial" "$out/fused/seed$1.json"
 }
 

@@ -104,8 +104,11 @@ def accuracy_tables(options, rows, columns, names):
     ]:
         lines.append([label, *(shown(whole[column][key]) for column in columns)])
     settings = ", ".join(f"{name} {value}" for name, value in options.items() if value)
+    choice = "Val clips choose the epoch and the fitted weights."
+    if "fitted" not in columns:
+        choice = "The last epoch counts, so no clips choose it."
     text = (
-        "Top-1 accuracy on the test clips in percent. Val clips choose the epoch and the fitted weights.\n\n"
+        f"Top-1 accuracy on the test clips in percent. {choice}\n\n"
         + markdown(["", *(names[column] for column in columns)], lines)
         + "\nA spread is the standard deviation of the means per seed or per split.\n\n"
         + f"Options: {settings}.\n"
@@ -180,7 +183,7 @@ def main():
         path = args.out / "fused" / f"seed{seed}.json"
         for split, results in zip(args.splits, results_of(read_json(path), args.splits, path), strict=True):
             rows.append({"seed": seed, "split": split, **accuracies(results, args.streams, options["ratio"])})
-    columns = [*args.streams, "fused", "fitted"]
+    columns = [*args.streams, "fused"] + (["fitted"] if options["val-share"] != "0" else [])
     for row in rows:
         if missing := [column for column in columns if column not in row]:
             raise Fault(f"{args.out}/fused/seed{row['seed']}.json: no result {missing[0]}; run jhmdb.sh again")

@@ -2,11 +2,12 @@
 """Tries changes of a recipe, each alone, and writes a table of what they gain.
 
     scripts/recipe_trials.py --data PACKED --out DIR [--weights FILE] [--seeds 0,1,2] [--only NAME,...]
-                             [--epochs 15] [--list]
+                             [--epochs 15] [--list] [-- OPTIONS OF ALL RUNS]
 
 Each trial trains one stream on split 1 with recipe `tsn` and one change. Val clips, held out by source
 video, choose the epoch. The test clips are seen once, at the end of a run. Each trial and seed has a folder
-in DIR. Finished runs are skipped and interrupted runs continue, so that you can stop at any time.
+in DIR. Finished runs are skipped and interrupted runs continue, so that you can stop at any time. Options after -- are
+for the training of all runs, also of those without a change, such as: -- --segments 1 --repeat 3
 
 DIR/trials.md has a row per trial: the mean top-1 accuracy over the seeds on val and test clips with its
 standard deviation, and the gain over the same seeds without the change with its standard error. Needs a
@@ -24,7 +25,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ALL = ("spatial", "temporal", "difference")
 BOTH = ("spatial", "temporal")
+MOTION = ("temporal", "difference")
 SPATIAL = ("spatial",)
 TEMPORAL = ("temporal",)
 
@@ -44,7 +47,8 @@ class Trial:
 
 BASE = "tsn"
 TRIALS = [
-    Trial(BASE, ("spatial", "temporal", "difference")),
+    Trial(BASE, ALL),
+    Trial("one view per step and three times the steps", ALL, ["--segments", "1", "--repeat", "3"]),
     Trial("label smoothing 0.1", BOTH, ["--label-smoothing", "0.1"]),
     Trial("mixup 0.2", BOTH, ["--mixup", "0.2"]),
     Trial("CutMix 1", BOTH, ["--cutmix", "1"]),
@@ -55,11 +59,11 @@ TRIALS = [
     Trial("mean of the last 5 epochs", BOTH, ["--swa", "5"]),
     Trial("twice the epochs", BOTH, epochs=2),
     Trial("input 160", BOTH, ["--input-size", "160"]),
-    Trial("temporal shift, 8 views", BOTH, ["--temporal-shift", "--segments", "8", "--test-samples", "8"]),
+    Trial("temporal shift over 8 views", BOTH, ["--temporal-shift", "--segments", "8", "--test-samples", "8"]),
     Trial("frame dropout 0.2", TEMPORAL, ["--frame-dropout", "0.2"]),
     Trial("stack of 5", TEMPORAL, ["--stack", "5"]),
     Trial("stack of 15", TEMPORAL, ["--stack", "15"]),
-    Trial("start from the spatial network", TEMPORAL, from_spatial=True),
+    Trial("start from the spatial network", MOTION, from_spatial=True),
     Trial("centered flow", TEMPORAL, ["--flow-range", "centered"]),
 ]
 
@@ -75,12 +79,28 @@ def command(args, trial, stream, seed):
     weights = folder(args.out, TRIALS[0], "spatial", seed) / "best.safetensors" if trial.from_spatial else args.weights
     epochs = max(1, round(args.epochs * trial.epochs))
     options = {"--input-size": args.input_size, "--test-samples": 10, "--epochs": epochs, "--val-share": 0.15}
-    change = [part.replace("=", " ") for part in trial.options]
-    kept = [str(part) for option, value in options.items() if option not in change for part in (option, value)]
+    options = {option: [str(value)] for option, value in options.items()} | args.options
+    kept = [part for option, values in options.items() if option not in trial.options for part in (option, *values)]
     return [
         *[args.program, stream, "--data", args.data, "--weights", weights, "--recipe", "tsn", "--split", args.split],
         *["--seed", seed, "--threads", args.threads, *kept, *trial.options],
     ]
+
+
+def options_of(words):
+    """Returns the values of each option in a list of words."""
+    options = {}
+    for word in words:
+        if word.startswith("--"):
+            option, *value = word.split("=", 1)
+            options[option] = value
+        elif options:
+            options[list(options)[-1]].append(word)
+        else:
+            sys.exit(f"error: {word}: expected an option after --")
+    if fixed := options.keys() & {"--epochs", "--input-size", "--split", "--seed", "--threads", "--weights", "--recipe"}:
+        sys.exit(f"error: {min(fixed)} cannot follow --; see --help")
+    return options
 
 
 def check_options(place, line):
@@ -174,7 +194,10 @@ def main():
     parser.add_argument("--split", default="1", help="split [default: 1]")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads [default: all cores]")
     parser.add_argument("--list", action="store_true", help="print the commands and run nothing")
-    args = parser.parse_args()
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    args = parser.parse_args(words[:cut])
+    args.options = options_of(words[cut + 1 :])
     args.program = os.environ.get("UCFTRAIN", "ucftrain")
     known = [trial.name for trial in TRIALS]
     wanted = args.only.split(",") if args.only else known

@@ -33,7 +33,8 @@ elif arguments[0] == "fuse":
         streams = [float((Path(run) / "accuracy").read_text()) for run in split.split(" ")]
         single = [{"strategy": "single", "ratio": "1", "top1": top1} for top1 in streams]
         two = [{"strategy": "weighted", "ratio": value("--ratio"), "top1": sum(streams)}]
-        return {"results": [*single, *two, {"strategy": "fitted", "ratio": "1:2.1", "top1": sum(streams) + 1}]}
+        fitted = [{"strategy": "fitted", "ratio": "1:2.1", "top1": sum(streams) + 1}] if "--fit" in arguments else []
+        return {"results": [*single, *two, *fitted]}
     reports = [report(split) for split in splits]
     print(json.dumps({"results": [], "splits": reports} if len(reports) > 1 else reports[0]))
 elif arguments[0] == "report":
@@ -131,6 +132,24 @@ class Jhmdb(unittest.TestCase):
         self.run_script(*options)
         self.assertEqual([call[0] for call in self.calls()], ["fuse", "fuse", "report"])
 
+    def test_without_val_clips_the_last_epoch_counts(self):
+        done = self.run_script("--val-share", "0.0", "--splits", "1,2", "--", "--ema", "0.9")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        calls = self.calls()
+        self.assertEqual(calls[1][-6:], ["--val-share", "0", "--best-by", "last", "--ema", "0.9"])
+        self.assertEqual(calls[5][-3:], ["--ratio", "1:1.5", "--json"])
+        text = (self.out / "table.md").read_text()
+        self.assertIn("The last epoch counts, so no clips choose it.", text)
+        self.assertIn("| split 2, seed 0 | 32.00 | 42.00 | 74.00 |\n", text)
+
+    def test_other_streams_start_from_the_spatial_network(self):
+        options = ["--from-spatial", "--splits", "2", "--streams", "spatial,temporal,difference", "--weights", "none"]
+        done = self.run_script(*options, "--seeds", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        weights = [call[call.index("--weights") + 1] for call in self.calls()[1:4]]
+        spatial = f"{self.out}/runs/spatial-split2-seed1/best.safetensors"
+        self.assertEqual(weights, ["none", spatial, spatial])
+
     def test_continues_after_an_error(self):
         (self.dir / "stop").write_text("temporal-split1-seed0")
         done = self.run_script("--splits", "1")
@@ -181,8 +200,9 @@ class Jhmdb(unittest.TestCase):
         for options, words in [
             (["--recipes", "tsn"], "unknown option --recipes"),
             (["--recipe"], "--recipe needs a value"),
-            (["--val-share", "0"], "--val-share 0 is not above 0"),
-            (["--val-share", "1"], "--val-share 1 is not above 0"),
+            (["--val-share", "0", "--", "--best-by", "top1"], "--val-share 0 keeps the last epoch; remove --best-by"),
+            (["--val-share", "1"], "--val-share 1 is not 0 or a share below 1"),
+            (["--streams", "temporal,spatial", "--from-spatial"], "--from-spatial: the first of --streams must be"),
             (["--streams", "spatial"], "--streams spatial: a fusion needs two streams"),
             (["--weights", "none.pth"], "--weights none.pth: no such file"),
             (["another"], "expected CLIPS, LISTS and OUT"),

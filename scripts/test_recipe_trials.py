@@ -67,6 +67,16 @@ class Trials(unittest.TestCase):
         self.assertEqual((larger.count("--input-size"), "--input-size 160" in larger), (1, True))
         self.assertIn(f"--weights {self.out}/tsn-spatial-0/best.safetensors", started)
 
+    def test_options_of_all_runs_give_way_to_those_of_a_trial(self):
+        options = ["--streams", "spatial", "--list", "--only"]
+        more = ["--", "--segments", "1", "--repeat=3", "--test-samples", "5", "--flip"]
+        line = self.trials(*options, "tsn", *more).stdout.splitlines()[0]
+        self.assertIn("--test-samples 5 --epochs 15 --val-share 0.15 --segments 1 --repeat 3 --flip", line)
+        line = self.trials(*options, "input 160", *more).stdout.splitlines()[0]
+        self.assertEqual((line.count("--input-size"), "--input-size 160" in line), (1, True))
+        self.assertIn("--seed cannot follow --", self.trials("--list", "--", "--seed", "3").stderr)
+        self.assertIn("7: expected an option after --", self.trials("--list", "--", "7").stderr)
+
     def test_unknown_names_and_empty_plans_are_errors(self):
         self.assertIn("--only mixer: no such trial", self.trials("--only", "mixer").stderr)
         done = self.trials("--only", "TrivialAugment", "--streams", "temporal")
