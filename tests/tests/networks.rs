@@ -467,11 +467,37 @@ fn a_foreign_network_is_imported_with_the_view_that_is_given_and_the_rest_is_tol
         format!("--input-size 32 --split 3 {given}")
     );
     let error = import("plain", "").0.error(2);
-    assert!(error.contains("add --stream spatial or --stream temporal"), "{error}");
+    assert!(error.contains("add --stream spatial, temporal or difference"), "{error}");
     let (done, out) = import("plain", "--stream temporal");
     done.ok();
     let said = |from: &str| ucftrain(&format!("eval {from} --data {{}}/packed --json")).json().to_string();
     assert_eq!(said(&format!("--checkpoint {out}")), said("--run {}/te"));
+}
+
+#[test]
+fn the_first_convolution_of_a_foreign_network_tells_the_images_of_a_view() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = |name: &str| temp.path().join(name).display().to_string();
+    let own = tensors(&runs().join("te/best.safetensors"));
+    let import = |channels: usize, stream: &str| {
+        let mut narrow = own.clone();
+        narrow.insert("conv1.weight".into(), own["conv1.weight"].narrow(1, 0, channels).unwrap().contiguous().unwrap());
+        candle_core::safetensors::save(&narrow, file("theirs")).unwrap();
+        let line = "--data {}/packed --input-size 32 --overwrite --test-samples 2 --stream";
+        ucftrain(&format!("import {} --out {} {line} {stream}", file("theirs"), file("ours")))
+    };
+    for (channels, stream, images) in [(10, "temporal", 5), (6, "difference", 2)] {
+        let text = import(channels, stream).ok();
+        let told = format!("a view has {images} images, because the first convolution has {channels} channels");
+        assert!(text.contains(&told), "{text}");
+        let tested = ucftrain(&format!("eval --checkpoint {} --data {{}}/packed --json", file("ours"))).json();
+        assert!(tested["loss"].as_f64().unwrap().is_finite());
+    }
+    // 15 channels are usual in another stream, and 9 do not fit flow.
+    let error = import(15, "temporal").error(1);
+    assert!(error.contains("these are weights of a difference network with 15 input channels"), "{error}");
+    let error = import(9, "temporal").error(1);
+    assert!(error.contains("conv1.weight has shape [64, 9, 7, 7]"), "{error}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub struct ViewArgs {
     /// Value range of optical flow [default: unit; tensor names of TSN: centered]
     #[arg(long, value_enum, help_heading = MODEL)]
     pub flow_range: Option<FlowRange>,
-    /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3]
+    /// Views per clip in a training step [default: 3 spatial, 1 temporal; tsn: 3; strong: 1]
     #[arg(long, value_name = "N", help_heading = MODEL)]
     pub segments: Option<usize>,
     /// How to combine the logits of a clip's views [default: sum; tsn: mean]
@@ -104,6 +104,7 @@ impl ViewArgs {
         let base = match self.recipe.unwrap_or(recipe) {
             Recipe::Seed => View::seed(stream),
             Recipe::Tsn => View::tsn(),
+            Recipe::Strong => View::strong(),
         };
         self.over_view(base)
     }
@@ -184,7 +185,7 @@ fn import_own(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
 fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let shown = args.weights.display();
     let Some(stream) = args.stream else {
-        bail!(Usage(format!("{shown} does not name its stream; add --stream spatial or --stream temporal")));
+        bail!(Usage(format!("{shown} does not name its stream; add --stream spatial, temporal or difference")));
     };
     let (tensors, key) = find_weights(&args.weights)?;
     let (tensors, origin) = torchvision_names(&args.weights, tensors)?;
@@ -219,6 +220,7 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         Origin::Tsn | Origin::Mmaction2 => args.view.over(Recipe::Tsn, stream),
         _ => args.view.over(Recipe::Seed, stream),
     };
+    let view = View { stack: stack_of(&tensors, stream), ..view };
     let side = args.input_size.map_or(224, Into::into);
     let network = Network {
         stream,
@@ -249,8 +251,21 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     if is_turned {
         notes.push("the flow channels were changed from the rotated to the natural order".to_owned());
     }
+    if let Some(stack) = network.view().stack {
+        let channels = network.view().channels(stream);
+        notes.push(format!("a view has {stack} images, because the first convolution has {channels} channels"));
+    }
     notes.push(format!("assumed settings, change them with options: {}", options(&network)));
     Ok(Imported { network, tensors, notes })
+}
+
+/// Returns the number of images in a view of a network whose first convolution has an unusual number
+/// of channels. Returns none for the usual number of a stream, which also shows a wrong --stream.
+fn stack_of(tensors: &HashMap<String, Tensor>, stream: Stream) -> Option<usize> {
+    let channels = *tensors.get("conv1.weight")?.dims().get(1)?;
+    let is_usual = Stream::ALL.into_iter().any(|stream| stream.channels(stream.stack()) == channels);
+    let stack = channels / stream.channels(1);
+    (stream != Stream::Spatial && !is_usual && stream.channels(stack) == channels).then_some(stack)
 }
 
 fn checked(view: View, stream: Stream, side: usize) -> Result<View> {
