@@ -98,7 +98,8 @@ def options_of(words):
             options[list(options)[-1]].append(word)
         else:
             sys.exit(f"error: {word}: expected an option after --")
-    if fixed := options.keys() & {"--epochs", "--input-size", "--split", "--seed", "--threads", "--weights", "--recipe"}:
+    own = {"--epochs", "--input-size", "--split", "--seed", "--threads", "--weights", "--recipe"}
+    if fixed := options.keys() & own:
         sys.exit(f"error: {min(fixed)} cannot follow --; see --help")
     return options
 

@@ -180,7 +180,7 @@ impl Trainer<'_> {
     pub(super) fn training_samples(&self) -> Result<Arc<TrainSamples>> {
         let Settings { stream, input_size, seed, view, color_jitter, skip_damaged, .. } = *self.settings;
         let Settings { repeat, trivial_augment, frame_dropout, .. } = *self.settings;
-        // The samples of an epoch have one number per pass over the clips.
+        // To the loader, each repetition is an epoch.
         let epoch = (self.state.cursor.epoch as u64).wrapping_mul(repeat as u64);
         let damage = input::damage(skip_damaged);
         let choices = Choices { seed, epoch, repeat, color_jitter, trivial_augment, frame_dropout, damage };
