@@ -145,7 +145,7 @@ fn an_epoch_that_shows_each_clip_twice_is_two_epochs_without_a_test_between() {
         // A second repeated epoch shows the views of the third and fourth epoch.
         let (twice, four) = (train("twice-two", "--epochs 2 --repeat 2"), train("four", "--epochs 4"));
         let first_loss = |path: &Path, epoch: usize| state(path)["history"][epoch]["train"]["loss"].as_f64().unwrap();
-        let expected = (first_loss(&four, 2) + first_loss(&four, 3)) / 2.0;
+        let expected = f64::midpoint(first_loss(&four, 2), first_loss(&four, 3));
         assert!((first_loss(&twice, 1) - expected).abs() < 1e-5, "{stream}: other views");
     }
 }

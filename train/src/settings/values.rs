@@ -138,8 +138,8 @@ fn once() -> usize {
     1
 }
 
-fn is_once(value: &usize) -> bool {
-    *value == once()
+fn is_once<T: From<u8> + PartialEq>(value: &T) -> bool {
+    *value == T::from(1)
 }
 
 fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
