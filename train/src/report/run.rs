@@ -1,10 +1,12 @@
 //! The files of a run folder. Missing and unreadable ones become faults that the page lists.
 
 use super::epochs::{Csv, Epoch, EpochSeconds, Log, Start};
+use crate::base::best_by::BestBy;
 use crate::base::meters::Scored;
 use crate::formats::network::Network;
 use crate::formats::safetensors_file::read_metadata;
 use crate::run::state::State;
+use crate::schedule::Schedule;
 use crate::scores::accuracy::accuracy;
 use crate::scores::{SCORES_FILE, Scores, VAL_SCORES_FILE};
 use crate::settings::Given;
@@ -155,6 +157,15 @@ impl Run {
         let evaluated = self.epochs.iter().filter_map(|epoch| Some((epoch, epoch.eval?)));
         let best = evaluated.reduce(|best, other| if by.prefers(other.1, best.1) { other } else { best });
         best.map(|(epoch, _)| epoch)
+    }
+
+    /// Returns the subset of the clips that choose the best epoch. Returns `none` if the last epoch
+    /// counts, unless the test clips set the learning rate.
+    pub fn epoch_chosen_on(&self) -> &'static str {
+        let is_last = self.settings.as_ref().is_some_and(|settings| {
+            settings.best_by == Some(BestBy::Last) && settings.schedule != Some(Schedule::Plateau)
+        });
+        if is_last { "none" } else { self.judges }
     }
 
     /// Returns the sum of the times of its epochs, and the number of epochs that have times.

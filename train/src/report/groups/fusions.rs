@@ -105,7 +105,7 @@ fn row(runs: &[Run], combination: &[&Group], subset: &'static str) -> Option<Row
             Err(reason) => left_out.push(format!("{name}: {reason}")),
         }
     }
-    let chosen_on = combination.iter().map(|group| runs[group.members[0]].judges);
+    let chosen_on = combination.iter().map(|group| runs[group.members[0]].epoch_chosen_on());
     let chosen_on = chosen_on.reduce(|one, other| if one == "test" { one } else { other })?;
     let streams: Vec<&str> = combination.iter().map(|group| group.stream.as_str()).collect();
     (pairs > 0).then(|| Row {

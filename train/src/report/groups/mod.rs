@@ -116,7 +116,7 @@ impl Comparison {
             json!({
                 "run": run.name, "folder": run.dir.display().to_string(), "stream": stream, "group": group,
                 "split": run.split(), "seed": seed(run), "epochs": run.epochs.len(),
-                "epoch_chosen_on": run.judges, "best_epoch": run.best().map(|best| best.number),
+                "epoch_chosen_on": run.epoch_chosen_on(), "best_epoch": run.best().map(|best| best.number),
                 "test_top1": top1("test"), "val_top1": top1("val"), "last_epoch_top1": last, "minutes": minutes,
                 "faults": run.faults,
             })

@@ -20,7 +20,7 @@ pub struct Row {
     pub fusion: bool,
     /// Subset of the clips.
     pub subset: &'static str,
-    /// Subset of the clips that choose the best epoch.
+    /// Subset of the clips that choose the best epoch; `none` if the last epoch counts.
     pub epoch_chosen_on: &'static str,
     /// Number of runs; of a fusion, number of pairs of split and seed.
     pub runs: usize,
@@ -191,7 +191,7 @@ impl Row {
                 stream: group.stream.clone(),
                 group: group.name.clone(),
                 subset,
-                epoch_chosen_on: judges,
+                epoch_chosen_on: runs[group.members[0]].epoch_chosen_on(),
                 runs: group.members.len(),
                 left_out,
                 ..Self::of_outcomes(&outcomes)
@@ -238,9 +238,8 @@ pub fn compare(rows: &mut [Row]) {
     for at in 0..rows.len() {
         let (before, rest) = rows.split_at_mut(at);
         let row = &mut rest[0];
-        let is_base = |base: &&Row| {
-            (&base.stream, base.subset, base.epoch_chosen_on) == (&row.stream, row.subset, row.epoch_chosen_on)
-        };
+        let kind = |row: &Row| (row.subset, row.epoch_chosen_on == "test");
+        let is_base = |base: &&Row| base.stream == row.stream && kind(base) == kind(row);
         let base = before.iter().find(is_base).and_then(|base| base.best.as_ref());
         row.difference = row.best.as_ref().zip(base).and_then(|(own, base)| own.above(base));
     }

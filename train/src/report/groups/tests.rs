@@ -196,6 +196,15 @@ fn unfinished_runs_and_repetitions_are_named_but_do_not_count() {
     let html = comparison.section(&runs);
     assert!(html.contains("2 (2 of 4)") && html.contains("42.00 ± 2.83"), "{html}");
     assert!(html.contains("The test clips choose the best epoch"), "{html}");
+    // If the last epoch counts, no clips choose it, but those of a plateau set the learning rate.
+    for (schedule, chosen_on) in [("cosine", "none"), ("plateau", "test")] {
+        let lines = format!("best-by = \"last\"\nschedule = \"{schedule}\"\n");
+        let last = [with(run("a", "spatial", "1", 0, &[40.0, 39.0]), &lines)];
+        let comparison = Comparison::of(&last);
+        let row = self::row(&comparison, "spatial", "test");
+        assert_eq!((row.epoch_chosen_on, row.best.as_ref().unwrap().mean.value), (chosen_on, 39.0));
+        assert_eq!(comparison.section(&last).contains("too high"), chosen_on == "test");
+    }
     let none = [Run { epochs: Vec::new(), ..run("a", "spatial", "1", 0, &[40.0]) }];
     assert!(Comparison::of(&none).lead(1).contains("None has a result yet"));
 }
