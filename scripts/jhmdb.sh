@@ -15,6 +15,7 @@
 #   --from-spatial      the other streams start from the spatial network of the same split and seed.
 #   --val-share SHARE   share of the training clips of each class that chooses the best epoch (0.15). With 0, the
 #                       networks train on all training clips, the last epoch counts, and no weights are fitted.
+#                       With recipe seed, the test clips then set the learning rate.
 #   --input-size N      side of the input of the networks in pixels (112).
 #   --streams A,B       commands of ucftrain that train (spatial,temporal).
 #   --ratio A:B         fixed weights of the fusion (1:1.5, or 1:1.5:1 for three streams).

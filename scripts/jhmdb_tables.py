@@ -107,6 +107,8 @@ def accuracy_tables(options, rows, columns, names):
     choice = "Val clips choose the epoch and the fitted weights."
     if "fitted" not in columns:
         choice = "The last epoch counts, so no clips choose it."
+        if options["recipe"] == "seed":
+            choice += " The test clips set the learning rate, as in the reference run."
     text = (
         f"Top-1 accuracy on the test clips in percent. {choice}\n\n"
         + markdown(["", *(names[column] for column in columns)], lines)

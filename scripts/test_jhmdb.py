@@ -141,6 +141,10 @@ class Jhmdb(unittest.TestCase):
         text = (self.out / "table.md").read_text()
         self.assertIn("The last epoch counts, so no clips choose it.", text)
         self.assertIn("| split 2, seed 0 | 32.00 | 42.00 | 74.00 |\n", text)
+        self.assertNotIn("learning rate", text)
+        done = self.run_script("--val-share", "0", "--splits", "1", "--recipe", "seed", out=self.dir / "seed")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("The test clips set the learning rate", (self.dir / "seed/table.md").read_text())
 
     def test_other_streams_start_from_the_spatial_network(self):
         options = ["--from-spatial", "--splits", "2", "--streams", "spatial,temporal,difference", "--weights", "none"]

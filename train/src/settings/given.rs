@@ -181,7 +181,7 @@ pub struct Given {
     /// stream only.
     #[arg(long, alias = "colour-jitter", value_name = "STRENGTH", help_heading = AUGMENTATION)]
     pub color_jitter: Option<f64>,
-    /// Change each training view by one random operation [default: false; strong: true]
+    /// Change each training view by one random operation [default: false; strong: true spatial]
     ///
     /// TrivialAugment (Müller and Hutter 2021): shears, translations, rotations, colours, sharpness or
     /// levels, each with a random strength, exactly as torchvision's TrivialAugmentWide. Spatial
