@@ -9,12 +9,14 @@ video, choose the epoch. The test clips are seen once, at the end of a run. Each
 in DIR. Finished runs are skipped and interrupted runs continue, so that you can stop at any time. Options after -- are
 for the training of all runs, also of those without a change, such as: -- --segments 1 --repeat 3
 
-DIR/trials.md has a row per trial: the mean top-1 accuracy over the seeds on val and test clips with its
-standard deviation, and the gain over the same seeds without the change with its standard error. Needs a
-packed dataset and the program ucftrain. The environment variable UCFTRAIN names the program.
+DIR/trials.md has a row per trial: the mean top-1 accuracy and loss over the seeds on val clips, and the mean
+accuracy on test clips, with standard deviations, and the gains over the same seeds without the change with
+their standard errors. A lower loss has a negative gain. A change that the options of all runs already make is
+no trial. Needs a packed dataset and the program ucftrain. The environment variable UCFTRAIN names the program.
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -46,9 +48,11 @@ class Trial:
 
 
 BASE = "tsn"
+TEMPORAL_SHIFT = ["--temporal-shift", "--segments", "8", "--repeat", "1", "--test-samples", "8"]
 TRIALS = [
     Trial(BASE, ALL),
     Trial("one view per step and three times the steps", ALL, ["--segments", "1", "--repeat", "3"]),
+    Trial("three views per step", BOTH, ["--segments", "3", "--repeat", "1"]),
     Trial("label smoothing 0.1", BOTH, ["--label-smoothing", "0.1"]),
     Trial("mixup 0.2", BOTH, ["--mixup", "0.2"]),
     Trial("CutMix 1", BOTH, ["--cutmix", "1"]),
@@ -59,7 +63,8 @@ TRIALS = [
     Trial("mean of the last 5 epochs", BOTH, ["--swa", "5"]),
     Trial("twice the epochs", BOTH, epochs=2),
     Trial("input 160", BOTH, ["--input-size", "160"]),
-    Trial("temporal shift over 8 views", BOTH, ["--temporal-shift", "--segments", "8", "--test-samples", "8"]),
+    Trial("temporal shift over 8 views", BOTH, TEMPORAL_SHIFT),
+    Trial("ten crops of 3 test samples", BOTH, ["--test-crop", "ten", "--test-samples", "3"]),
     Trial("frame dropout 0.2", TEMPORAL, ["--frame-dropout", "0.2"]),
     Trial("stack of 5", TEMPORAL, ["--stack", "5"]),
     Trial("stack of 15", TEMPORAL, ["--stack", "15"]),
@@ -87,7 +92,14 @@ def command(args, trial, stream, seed):
     ]
 
 
-def options_of(words):
+def changes(args, trial, stream):
+    """Returns whether a trial differs from the runs without a change."""
+    lines = (command(args, other, stream, 0)[2:] for other in (trial, TRIALS[0]))
+    options, base = (parsed([str(part) for part in line]) for line in lines)
+    return options != base
+
+
+def parsed(words):
     """Returns the values of each option in a list of words."""
     options = {}
     for word in words:
@@ -98,6 +110,12 @@ def options_of(words):
             options[list(options)[-1]].append(word)
         else:
             sys.exit(f"error: {word}: expected an option after --")
+    return options
+
+
+def options_of(words):
+    """Returns the values of the options that all runs have."""
+    options = parsed(words)
     own = {"--epochs", "--input-size", "--split", "--seed", "--threads", "--weights", "--recipe"}
     if fixed := options.keys() & own:
         sys.exit(f"error: {min(fixed)} cannot follow --; see --help")
@@ -145,39 +163,42 @@ def run(args, trial, stream, seed):
 
 
 def figures(document):
-    """Returns the top-1 accuracies of a run on val and test clips, and its minutes."""
+    """Returns top-1 and loss of a run on val clips, top-1 on test clips, and its minutes."""
     passes = ("train_seconds", "test_seconds")
     seconds = sum(epoch[name]["batch"]["sum"] for epoch in document["history"] for name in passes)
-    return document["best"]["val"]["top1"], document["test"]["top1"], seconds / 60
+    val = document["best"]["val"]
+    return val["top1"], val["loss"], document["test"]["top1"], seconds / 60
 
 
-def spread(values):
+def spread(values, digits):
     """Formats a mean with the standard deviation."""
-    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{deviation}"
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{deviation}"
 
 
-def gain(values, base):
+def gain(values, base, digits):
     """Formats the mean difference of equal seeds with its standard error."""
     differences = [value - base[seed] for seed, value in values.items() if seed in base]
     if not differences:
         return "-"
-    error = f" ± {statistics.stdev(differences) / math.sqrt(len(differences)):.1f}" if len(differences) > 1 else ""
-    return f"{statistics.mean(differences):+.1f}{error}"
+    if len(differences) == 1:
+        return f"{differences[0]:+.{digits}f}"
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    return f"{statistics.mean(differences):+.{digits}f} ± {error:.{digits}f}"
 
 
 def table(found):
     """Returns the table. `found` has the figures by stream, trial and seed."""
-    lines = ["| Stream | Change | Seeds | Val top-1, % | Gain | Test top-1, % | Gain | Minutes |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    lines = ["| Stream | Change | Seeds | Val top-1, % | Gain | Val loss | Gain | Test top-1, % | Gain | Minutes |"]
+    lines.append("|---|---|---|---|---|---|---|---|---|---|")
     for stream, trials in found.items():
         for name, seeds in trials.items():
             cells = [stream, name, str(len(seeds))]
-            for at in (0, 1):
+            for at, digits in enumerate((1, 2, 1)):
                 values = {seed: result[at] for seed, result in seeds.items()}
                 base = {seed: result[at] for seed, result in trials.get(BASE, {}).items()}
-                cells += [spread(list(values.values())), "" if name == BASE else gain(values, base)]
-            cells.append(f"{statistics.mean(result[2] for result in seeds.values()):.1f}")
+                cells += [spread(list(values.values()), digits), "" if name == BASE else gain(values, base, digits)]
+            cells.append(f"{statistics.mean(result[3] for result in seeds.values()):.1f}")
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -212,7 +233,7 @@ def main():
         for trial in TRIALS
         if trial.name in wanted
         for stream in trial.streams
-        if stream in args.streams.split(",")
+        if stream in args.streams.split(",") and (trial is TRIALS[0] or changes(args, trial, stream))
     ]
     if not plan:
         known = "spatial, temporal or difference"
@@ -225,13 +246,11 @@ def main():
     for trial, stream, seed in plan:
         run(args, trial, stream, seed)
         found = {}
-        for trial in TRIALS:
-            for stream in trial.streams:
-                for seed in seeds:
-                    result = folder(args.out, trial, stream, seed) / "result.json"
-                    if result.exists():
-                        trials = found.setdefault(stream, {})
-                        trials.setdefault(trial.name, {})[seed] = figures(json.loads(result.read_text()))
+        for other, its_stream, its_seed in itertools.product(TRIALS, ALL, seeds):
+            result = folder(args.out, other, its_stream, its_seed) / "result.json"
+            if result.exists():
+                trials = found.setdefault(its_stream, {}).setdefault(other.name, {})
+                trials[its_seed] = figures(json.loads(result.read_text()))
         (args.out / "trials.md").write_text(table(found))
     print((args.out / "trials.md").read_text(), end="")
 

@@ -19,7 +19,8 @@ with open(run.parent / "calls", "a") as calls:
 seed, mixed = int(given[given.index("--seed") + 1]), "--mixup" in given
 val, test = 40 + seed + 3 * mixed, 30 + 2 * seed + mixed + (mixed and seed == 2)
 seconds = [{"train_seconds": {"batch": {"sum": 60}}, "test_seconds": {"batch": {"sum": 30}}}] * 2
-print(json.dumps({"best": {"val": {"top1": val}}, "test": {"top1": test}, "history": seconds}))
+best = {"val": {"top1": val, "loss": 2 - seed / 10 - mixed / 4}}
+print(json.dumps({"best": best, "test": {"top1": test}, "history": seconds}))
 """
 
 
@@ -44,8 +45,9 @@ class Trials(unittest.TestCase):
         self.assertEqual(
             [[cell.strip("| ") for cell in row] for row in rows],
             [
-                ["spatial", "tsn", "3", "41.0 ± 1.0", "", "32.0 ± 2.0", "", "3.0"],
-                ["spatial", "mixup 0.2", "3", "44.0 ± 1.0", "+3.0 ± 0.0", "33.3 ± 2.5", "+1.3 ± 0.3", "3.0"],
+                ["spatial", "tsn", "3", "41.0 ± 1.0", "", "1.90 ± 0.10", "", "32.0 ± 2.0", "", "3.0"],
+                ["spatial", "mixup 0.2", "3", "44.0 ± 1.0", "+3.0 ± 0.0"]
+                + ["1.65 ± 0.10", "-0.25 ± 0.00", "33.3 ± 2.5", "+1.3 ± 0.3", "3.0"],
             ],
             done.stderr,
         )
@@ -76,6 +78,15 @@ class Trials(unittest.TestCase):
         self.assertEqual((line.count("--input-size"), "--input-size 160" in line), (1, True))
         self.assertIn("--seed cannot follow --", self.trials("--list", "--", "--seed", "3").stderr)
         self.assertIn("7: expected an option after --", self.trials("--list", "--", "7").stderr)
+
+    def test_a_change_that_all_runs_have_is_no_trial(self):
+        options = ["--streams", "spatial", "--list", "--only", "three views per step,CutMix 1"]
+        views = ["--segments", "3", "--repeat", "1"]
+        self.assertEqual(len(self.trials(*options).stdout.splitlines()), 6)
+        lines = self.trials(*options, "--", *views).stdout.splitlines()
+        self.assertEqual((len(lines), all("--cutmix 1" in line for line in lines)), (3, True))
+        # Other values of the same options are a change.
+        self.assertEqual(len(self.trials(*options, "--", "--segments", "1", "--repeat", "3").stdout.splitlines()), 6)
 
     def test_unknown_names_and_empty_plans_are_errors(self):
         self.assertIn("--only mixer: no such trial", self.trials("--only", "mixer").stderr)
