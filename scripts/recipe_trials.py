@@ -170,6 +170,17 @@ def figures(document):
     return val["top1"], val["loss"], document["test"]["top1"], seconds / 60
 
 
+def finished(out, seeds):
+    """Returns the figures of all finished runs by stream, trial and seed."""
+    found = {}
+    for trial, stream, seed in itertools.product(TRIALS, ALL, seeds):
+        result = folder(out, trial, stream, seed) / "result.json"
+        if result.exists():
+            trials = found.setdefault(stream, {}).setdefault(trial.name, {})
+            trials[seed] = figures(json.loads(result.read_text()))
+    return found
+
+
 def spread(values, digits):
     """Formats a mean with the standard deviation."""
     deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
@@ -245,13 +256,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     for trial, stream, seed in plan:
         run(args, trial, stream, seed)
-        found = {}
-        for other, its_stream, its_seed in itertools.product(TRIALS, ALL, seeds):
-            result = folder(args.out, other, its_stream, its_seed) / "result.json"
-            if result.exists():
-                trials = found.setdefault(its_stream, {}).setdefault(other.name, {})
-                trials[its_seed] = figures(json.loads(result.read_text()))
-        (args.out / "trials.md").write_text(table(found))
+        (args.out / "trials.md").write_text(table(finished(args.out, seeds)))
     print((args.out / "trials.md").read_text(), end="")
 
 
