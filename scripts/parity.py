@@ -39,6 +39,8 @@ import subprocess
 import sys
 import xml.sax.saxutils
 
+from child import wait_for
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = {"ucftrain": "ucftrain", "pytorch": "PyTorch"}
 TOP1 = {"best": "best top-1", "last": "last top-1", "last_three": "top-1 of the last three"}
@@ -97,7 +99,7 @@ def run(args, program, stream, seed):
     print(f"{datetime.datetime.now():%H:%M:%S} {' '.join(words)}", flush=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(args.out / f"{name}.log", "a") as log:
-        code = subprocess.run(words, stdout=log, stderr=subprocess.STDOUT).returncode
+        code = wait_for(words, "--ucftrain names the program ucftrain", stdout=log, stderr=subprocess.STDOUT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = read_json(path)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

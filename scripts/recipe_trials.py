@@ -22,10 +22,11 @@ import math
 import os
 import shlex
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from child import wait_for
 
 ALL = ("spatial", "temporal", "difference")
 BOTH = ("spatial", "temporal")
@@ -150,14 +151,13 @@ def run(args, trial, stream, seed):
         line += ["--run", str(place), "--overwrite", "--json"]
     line = [str(part) for part in line]
     print(shlex.join(line), file=sys.stderr)
-    words = place.with_name(place.name + ".log")
-    with open(words, "a", encoding="utf-8") as log:
-        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=log, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"error: {shlex.join(line)} failed; {words} has its messages")
-    document = json.loads(done.stdout)
-    part = result.with_suffix(".part")
-    part.write_text(json.dumps(document))
+    words, part = (place.with_name(place.name + end) for end in (".log", ".part"))
+    with open(words, "a", encoding="utf-8") as log, open(part, "w", encoding="utf-8") as out:
+        code = wait_for(line, "the environment variable UCFTRAIN names the program ucftrain", stdout=out, stderr=log)
+    if code != 0:
+        reason = words.read_text(encoding="utf-8").strip().splitlines()[-1:] or ["it printed nothing"]
+        sys.exit(f"error: {shlex.join(line)} failed: {reason[0].removeprefix('error: ')}; {words} has all messages")
+    document = json.loads(part.read_text(encoding="utf-8"))
     part.replace(result)
     return document
 

@@ -1,9 +1,11 @@
 """Tests recipe_trials.py with a program that prints known results: python3 scripts/test_recipe_trials.py"""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -87,6 +89,36 @@ class Trials(unittest.TestCase):
         self.assertEqual((len(lines), all("--cutmix 1" in line for line in lines)), (3, True))
         # Other values of the same options are a change.
         self.assertEqual(len(self.trials(*options, "--", "--segments", "1", "--repeat", "3").stdout.splitlines()), 6)
+
+    def test_a_program_that_fails_or_is_missing_is_one_error(self):
+        self.program.write_text("#!/bin/sh\necho 'error: the disk is full' >&2\nexit 3\n")
+        options = ["--only", "tsn", "--streams", "spatial"]
+        done = self.trials(*options)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("failed: the disk is full; ", done.stderr)
+        self.program.unlink()
+        done = self.trials(*options)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No such file or directory; the environment variable UCFTRAIN names", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+    def test_ctrl_c_waits_for_the_program_to_save_its_state(self):
+        self.program.write_text(
+            "#!/bin/sh\ntrap 'sleep 0.5; echo stopped after the checkpoint >&2; exit 7' INT\n"
+            f"touch {self.out}/running; while :; do sleep 0.05; done\n"
+        )
+        command = [sys.executable, str(SCRIPT), "--data", "packed", "--out", str(self.out), "--only", "tsn"]
+        environment = os.environ | {"UCFTRAIN": str(self.program)}
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        ) as script:
+            while script.poll() is None and not (self.out / "running").exists():
+                time.sleep(0.01)
+            os.killpg(script.pid, signal.SIGINT)
+            messages = script.stderr.read()
+        self.assertEqual(script.returncode, 1)
+        self.assertIn("failed: stopped after the checkpoint; ", messages)
 
     def test_unknown_names_and_empty_plans_are_errors(self):
         self.assertIn("--only mixer: no such trial", self.trials("--only", "mixer").stderr)
