@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Makes convnet/tests/goldens/*.safetensors and tiny.pth with PyTorch, for candle-convnet's tests.
 
-    scripts/make_goldens.py [--out convnet/tests/goldens]
+    scripts/make_goldens.py [--out convnet/tests/goldens] [NAME ..]
+
+NAME is the name of a file without its ending, such as layers; without names, it makes all files.
 
 Needs torch and torchvision:
 
@@ -17,6 +19,7 @@ must be allowed an error of this size.
 """
 
 import argparse
+import functools
 import json
 import math
 import pathlib
@@ -138,6 +141,115 @@ def ops():
             optimiser.step()
             out[f"sgd/{name}/{step}"] = p.detach().clone()
     return {name: x.detach().numpy() for name, x in out.items()}
+
+
+# Convolutions of all sizes: name, (N, H, W, C), O, kernel, stride, padding, dilation, groups, bias.
+SIZED_CONVS = [
+    ("tall", (2, 8, 20, 12), 20, (3, 1), (2, 1), (1, 0), (1, 1), 1, False),
+    ("wide", (1, 7, 11, 6), 9, (2, 5), (1, 3), (0, 4), (2, 1), 1, True),
+    ("dilated", (2, 12, 10, 8), 16, (3, 3), (1, 1), (2, 2), (2, 2), 1, False),
+    ("groups", (2, 9, 8, 12), 18, (3, 3), (2, 2), (1, 1), (1, 1), 3, True),
+    ("depthwise", (2, 10, 9, 20), 20, (3, 3), (1, 1), (1, 1), (1, 1), 20, False),
+    ("depthwise-half", (2, 11, 14, 24), 24, (5, 5), (2, 2), (2, 2), (1, 1), 24, True),
+    ("multiplied", (1, 6, 7, 5), 10, (3, 3), (1, 1), (1, 1), (1, 1), 5, False),
+]
+# Convolutions over clips: name, (N, T, H, W, C), O, kernel, stride, padding.
+CLIP_CONVS = [
+    ("space", (2, 3, 9, 8, 5), 7, (1, 3, 3), (1, 2, 2), (0, 1, 1)),
+    ("time", (2, 6, 4, 5, 7), 8, (3, 1, 1), (2, 1, 1), (1, 0, 0)),
+    ("point", (2, 5, 6, 7, 3), 6, (1, 1, 1), (2, 2, 2), (0, 0, 0)),
+]
+# Average poolings: name, (N, H, W, C), kernel, stride, padding, whether the padding counts.
+AVG_POOLS = [
+    ("plain", (2, 8, 6, 5), (2, 2), (2, 2), (0, 0), True),
+    ("counted", (1, 9, 7, 3), (3, 3), (2, 2), (1, 1), True),
+    ("uncounted", (1, 9, 7, 3), (3, 3), (2, 2), (1, 1), False),
+    ("wide", (2, 5, 8, 4), (1, 4), (1, 3), (0, 2), False),
+]
+# Adaptive poolings: name, (N, H, W, C), size.
+ADAPTIVE_POOLS = [
+    ("divided", (2, 8, 6, 5), (4, 3)),
+    ("overlapping", (1, 7, 10, 3), (3, 4)),
+    ("larger", (1, 3, 4, 2), (5, 4)),
+]
+
+
+def layers():
+    out = {}
+
+    def record(name, y, **inputs):
+        """Adds the result `y` and the gradients of the inputs."""
+        (y * tensor(f"{name}/g", y.shape)).sum().backward()
+        out.update({f"{name}/y": y} | {f"{name}/d{key}": x.grad for key, x in inputs.items()})
+
+    def learned(name, shape, scale=1.0):
+        return tensor(name, shape, scale).requires_grad_()
+
+    for name, shape, o, kernel, stride, padding, dilation, groups, bias in SIZED_CONVS:
+        name = f"conv/{name}"
+        inputs = {"x": learned(f"{name}/x", shape), "w": learned(f"{name}/w", (o, shape[3] // groups, *kernel))}
+        inputs |= {"b": learned(f"{name}/b", (o,))} if bias else {}
+        y = F.conv2d(nchw(inputs["x"]), inputs["w"], inputs.get("b"), stride, padding, dilation, groups)
+        record(name, nhwc(y), **inputs)
+    for name, shape, o, kernel, stride, padding in CLIP_CONVS:
+        name = f"conv3d/{name}"
+        x, w = learned(f"{name}/x", shape), learned(f"{name}/w", (o, shape[4], *kernel))
+        y = F.conv3d(x.permute(0, 4, 1, 2, 3), w, None, stride, padding)
+        record(name, y.permute(0, 2, 3, 4, 1), x=x, w=w)
+    for name, shape, kernel, stride, padding, counted in AVG_POOLS:
+        x = learned(f"avg/{name}/x", shape)
+        y = F.avg_pool2d(nchw(x), kernel, stride, padding, count_include_pad=counted)
+        record(f"avg/{name}", nhwc(y), x=x)
+    for name, shape, size in ADAPTIVE_POOLS:
+        x = learned(f"adaptive/{name}/x", shape)
+        record(f"adaptive/{name}", nhwc(F.adaptive_avg_pool2d(nchw(x), size)), x=x)
+    for name, f in ("relu", F.relu), ("silu", F.silu), ("hard-swish", F.hardswish), ("hard-sigmoid", F.hardsigmoid):
+        x = learned(f"activation/{name}/x", (7, 13), 6)
+        record(f"activation/{name}", f(x), x=x)
+    block = torchvision.ops.SqueezeExcitation(10, 4, scale_activation=nn.Hardsigmoid).double()
+    known(block, "squeeze.")
+    x = learned("squeeze/x", (3, 4, 5, 10), 3)
+    record("squeeze", nhwc(block(nchw(x))), x=x)
+    out |= {f"squeeze/d{name}": p.grad for name, p in block.named_parameters()}
+    return {name: x.detach().numpy() for name, x in out.items()}
+
+
+def known(net, prefix=""):
+    """Sets all parameters and statistics to known values."""
+    tensors = dict(net.named_parameters()) | {name: b for name, b in net.named_buffers() if "running" in name}
+    with torch.no_grad():
+        for name, x in tensors.items():
+            if x.dim() > 1:
+                scale, offset = math.sqrt(6 / x[0].numel()), 0
+            else:
+                scale, offset = {"weight": (0.2, 1), "running_var": (0.5, 1)}.get(name.rsplit(".")[-1], (0.1, 0))
+            x.copy_(tensor(prefix + name, x.shape, scale, offset))
+    return net
+
+
+# Networks of other kinds: the module of torchvision, and the shape of the input, with channels last.
+OTHERS = {
+    "mobilenet_v3_small": (torchvision.models, (8, 64, 64, 3)),
+    "r2plus1d_18": (torchvision.models.video, (2, 4, 32, 32, 3)),
+}
+
+
+def other(kind, dtype):
+    module, shape = OTHERS[kind]
+    net = known(getattr(module, kind)(num_classes=10).double()).to(dtype)
+    for dropout in net.modules():
+        if isinstance(dropout, nn.Dropout):
+            dropout.p = 0.0
+    x = tensor(f"{kind}/x", shape, 2).to(dtype).movedim(-1, 1)
+    with torch.no_grad():
+        out = {"eval": net.eval()(x)}
+    logits = net.train()(x)
+    loss = F.cross_entropy(logits, torch.arange(shape[0]) * 3 % 10)
+    loss.backward()
+    out |= {"logits": logits, "loss": loss}
+    out |= {f"grad/{name}": digest(name, p.grad) for name, p in net.named_parameters()}
+    out |= {f"running/{name}": digest(name, b) for name, b in net.named_buffers() if "running" in name}
+    return plain(out)
 
 
 SGDS = {
@@ -300,6 +412,10 @@ def plain(tensors):
     return {k: v.detach().double().numpy() if isinstance(v, torch.Tensor) else v for k, v in tensors.items()}
 
 
+# Gradients below this size are 0 except for rounding.
+ZERO = 1e-12
+
+
 def report(name, single, double):
     """Prints the largest error of float32 in each group of results, relative to the largest number of the result."""
     worst = {}
@@ -307,34 +423,50 @@ def report(name, single, double):
         group = key.split("/")[0]
         # Of a digest, only the evenly spaced elements are compared.
         skip = 1 + PROJECTIONS if group in ("grad", "running", "after") else 0
-        error = np.abs(single[key] - reference).reshape(-1)[skip:].max() / np.abs(reference).reshape(-1)[skip:].max()
+        size = np.abs(reference).reshape(-1)[skip:].max()
+        if size < ZERO:
+            continue
+        error = np.abs(single[key] - reference).reshape(-1)[skip:].max() / size
         worst[group] = max(worst.get(group, 0), float(error))
     print(f"{name}: float32 against float64:", ", ".join(f"{k} {v:.1e}" for k, v in worst.items()))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    root = pathlib.Path(__file__).resolve().parent.parent
-    parser.add_argument("--out", type=pathlib.Path, default=root / "convnet/tests/goldens")
-    out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    save(out / "ops.safetensors", ops())
-    for name in RUNS:
-        double = training(name, torch.float64)
-        save(out / f"{name}.safetensors", double)
-        report(name, training(name, torch.float32), double)
-    double = resnet50(torch.float64)
-    save(out / "resnet50.safetensors", double)
-    report("resnet50", resnet50(torch.float32), double)
+def tiny(path):
+    """Writes a small file like those of `DataParallel`, with several types of numbers."""
     weights = {
         "module.half": tensor("tiny/half", (2, 3)).half(),
         "module.brain": tensor("tiny/brain", (4,)).bfloat16(),
         "module.single": tensor("tiny/single", (2, 2, 1)).float(),
         "module.bn1.num_batches_tracked": torch.tensor(7),
     }
-    torch.save({"epoch": 3, "state_dict": weights}, out / "tiny.pth")
+    torch.save({"epoch": 3, "state_dict": weights}, path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = pathlib.Path(__file__).resolve().parent.parent
+    parser.add_argument("--out", type=pathlib.Path, default=root / "convnet/tests/goldens")
+    # Each file, and how a type of numbers makes it. Files of operations have only float64.
+    nets = {name: functools.partial(training, name) for name in RUNS} | {"resnet50": resnet50}
+    nets |= {name: functools.partial(other, name) for name in OTHERS}
+    single = {"ops": ops, "layers": layers}
+    parser.add_argument("names", nargs="*", metavar="NAME", help="files to make; default: all")
+    args = parser.parse_args()
+    known_names = ["tiny", *single, *nets]
+    if unknown := set(args.names) - set(known_names):
+        parser.error(f"unknown names: {', '.join(sorted(unknown))}; choose from {', '.join(known_names)}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    for name in args.names or known_names:
+        if name == "tiny":
+            tiny(args.out / "tiny.pth")
+        elif name in single:
+            save(args.out / f"{name}.safetensors", single[name]())
+        else:
+            double = nets[name](torch.float64)
+            save(args.out / f"{name}.safetensors", double)
+            report(name, nets[name](torch.float32), double)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,18 @@
 //!        └─ trainable() ──▶ Sgd ◀──────── Sgd::step ──────────┘
 //! ```
 //!
-//! * **Operations** are functions on tensors with gradients: [`conv2d`], [`max_pool2d`],
-//!   [`global_avg_pool`], [`relu`], [`add_relu`], [`linear`], [`cross_entropy`],
+//! * **Operations** are functions on tensors with gradients: [`conv2d`], [`conv3d`], [`max_pool2d`],
+//!   [`avg_pool2d`], [`adaptive_avg_pool2d`], [`global_avg_pool`], [`relu`], [`add_relu`], [`silu`],
+//!   [`hard_swish`], [`hard_sigmoid`], [`scale_channels`], [`linear`], [`cross_entropy`],
 //!   [`stochastic_depth`], [`temporal_shift`]. They work with `Tensor::backward`, like candle's own
 //!   operations.
-//! * **Layers** hold the parameters of an operation: [`Conv2d`], [`BatchNorm2d`], [`Linear`]. They
-//!   take them from a `VarBuilder`.
+//! * **Layers** hold the parameters of an operation: [`Conv2d`], [`Conv3d`], [`BatchNorm2d`],
+//!   [`SqueezeExcitation`], [`Linear`]. They take them from a `VarBuilder`, such as [`seeded`]
+//!   returns. Layers without parameters are [`Activation`]s. All are candle modules.
 //! * [`ResNet`] is a whole network. [`TrainPass`] adds dropout and stochastic depth to a training
-//!   pass, and [`ResNet::shift_frames`] a temporal shift for clips of frames. [`Model`] adds
-//!   parameter names, initial values, and loading and saving of weights.
+//!   pass, and [`ResNet::with_shift`] a temporal shift for clips of frames. [`MobileNetV3`] is a
+//!   smaller one. [`Model`] adds parameter names, initial values, and loading and saving of weights
+//!   to any network.
 //! * [`Sgd`] updates named variables. It works with any `Var`, not only with those of a [`Model`].
 //! * **Weights** come from [`Model::from_pretrained`] in one step. [`read_weights`],
 //!   [`torchvision_names`] and [`check_values`] are the single steps.
@@ -99,6 +102,7 @@
     clippy::inline_always,
     reason = "only code that is inlined into `Isa::run` may use the instructions of its set"
 )]
+#![allow(clippy::needless_pass_by_value, reason = "layers take a `VarBuilder` by value, as candle's own")]
 #![allow(clippy::needless_range_loop, reason = "in vector code, iterators were not always inlined into `Isa::run`")]
 
 mod cpu;
@@ -109,6 +113,7 @@ mod heap;
 mod network;
 mod ops;
 mod optim;
+mod vars;
 mod weights;
 
 /// Runs the examples of the README as tests.
@@ -120,17 +125,26 @@ struct ReadmeDoctests;
 #[cfg(test)]
 use cuda_delayload as _;
 
-pub use geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig, Normalisation, PixelLayout};
+pub use geometry::{
+    Activation, AvgPool2dConfig, BatchNormConfig, Conv2dConfig, Conv3dConfig, Hw, MaxPool2dConfig, Normalisation,
+    PixelLayout, Thw,
+};
 pub use heap::keep_freed_memory;
-pub use network::{Depth, Model, ParseDepthError, ResNet, ResNetConfig, TrainPass};
+pub use network::{Block, Depth, MobileNetV3, Model, ParseDepthError, ResNet, ResNetConfig, Stem, TrainPass};
+pub use ops::activation::{hard_sigmoid, hard_swish, silu};
+pub use ops::avg_pool::{adaptive_avg_pool2d, avg_pool2d};
 pub use ops::batch_norm::BatchNorm2d;
-pub use ops::conv::{Conv2d, conv2d};
+pub use ops::conv::{Conv2d, conv2d, conv2d_with_bias};
+pub use ops::conv3d::{Conv3d, conv3d};
+pub use ops::global_avg_pool::global_avg_pool;
 pub use ops::linear::{Linear, linear};
 pub use ops::loss::cross_entropy;
+pub use ops::max_pool::max_pool2d;
 pub use ops::pixels::normalise;
-pub use ops::pool::{global_avg_pool, max_pool2d};
 pub use ops::relu::{add_relu, relu};
 pub use ops::shift::temporal_shift;
+pub use ops::squeeze_excitation::{SqueezeExcitation, scale_channels};
 pub use ops::stochastic_depth::stochastic_depth;
 pub use optim::{Decay, Sgd, SgdConfig, SgdError};
+pub use vars::{LoadReport, load_matching, seeded};
 pub use weights::{Origin, Problem, WeightsError, check_values, find_weights, read_weights, torchvision_names};

@@ -14,6 +14,9 @@ pub const MAX_TEST_SAMPLES: usize = 1000;
 const MAX_CLIP_BYTES: usize = 1_000_000_000;
 /// Largest number of images in a view.
 pub const MAX_STACK: usize = 64;
+/// Share of the channels that the temporal shift moves in each direction: 1/8, as its authors
+/// recommend.
+pub const SHIFT_FRACTION: f64 = 0.125;
 /// Allowed widths and heights of a network's square input, in pixels.
 pub const INPUT_SIZES: RangeInclusive<usize> = 32..=1024;
 
@@ -160,7 +163,7 @@ impl View {
     /// Adds the temporal shift to a network, if these views have it.
     pub fn shift(self, model: &mut Model) {
         if self.temporal_shift {
-            model.net.shift_frames(self.segments);
+            model.net = model.net.clone().with_shift(self.segments, SHIFT_FRACTION);
         }
     }
 

@@ -67,14 +67,29 @@ impl Statistics {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
     }
 
+    /// Returns the sums of all parts per channel, in the order of their pixels.
+    pub(crate) fn sums(self) -> Vec<f32> {
+        let c = self.c;
+        let parts = self.in_order();
+        let of_part =
+            |part: &Part, channel: usize| part.sums[channel].0 + f64::from(part.around[channel]) * part.pixels as f64;
+        (0..c).map(|channel| parts.iter().map(|part| of_part(part, channel)).sum::<f64>() as f32).collect()
+    }
+
+    fn in_order(self) -> Vec<Part> {
+        let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parts.sort_by_key(|part| part.first);
+        parts
+    }
+
     /// Returns mean and variance of all parts, in the order of their pixels (Chan, Golub and
     /// `LeVeque` 1979).
     pub(crate) fn moments(self, eps: f64) -> Moments {
-        let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        parts.sort_by_key(|part| part.first);
+        let c = self.c;
+        let parts = self.in_order();
         let pixels: usize = parts.iter().map(|part| part.pixels).sum();
         let mut moments = Moments { mean: Vec::new(), inv_std: Vec::new(), unbiased_var: Vec::new() };
-        for channel in 0..self.c {
+        for channel in 0..c {
             let (mut count, mut mean, mut squares) = (0f64, 0f64, 0f64);
             for Part { pixels, around, sums, .. } in &parts {
                 let (pixels, (sum, square)) = (*pixels as f64, sums[channel]);

@@ -3,8 +3,14 @@
 use super::Images;
 use candle_core::{Result, Shape, bail};
 
-/// One in this many channels moves in each direction: `shift_div` of the authors' code.
-const DIVISOR: usize = 8;
+/// Clips whose frames exchange channels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Clips {
+    /// Frames per clip.
+    pub frames: usize,
+    /// Share of the channels that move in each direction, from 0 to 1/2.
+    pub fraction: f64,
+}
 
 /// A temporal shift of NHWC images, or the reverse shift, which is its gradient.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +25,12 @@ pub(crate) struct TemporalShift {
 }
 
 impl TemporalShift {
-    pub(crate) fn new(x: &Shape, frames: usize, reverse: bool) -> Result<Self> {
+    pub(crate) fn new(x: &Shape, clips: Clips, reverse: bool) -> Result<Self> {
         let (n, h, w, c) = x.dims4()?;
-        check_clips(n, frames)?;
-        Ok(Self { images: Images { n, h, w, c }, frames, fold: c / DIVISOR, reverse })
+        clips.check(n)?;
+        // The small number keeps a product such as 1/3 of 3 channels from being rounded to 0.
+        let fold = (c as f64 * clips.fraction + 1e-9) as usize;
+        Ok(Self { images: Images { n, h, w, c }, frames: clips.frames, fold, reverse })
     }
 
     /// Returns the images from which the first and the second group of channels of image `n` come.
@@ -34,16 +42,22 @@ impl TemporalShift {
     }
 }
 
-/// Checks that `images` are whole clips of `frames` frames.
-pub(crate) fn check_clips(images: usize, frames: usize) -> Result<()> {
-    if frames == 0 {
-        bail!("temporal-shift: a clip of 0 frames is not possible; use at least 1");
+impl Clips {
+    /// Checks that `images` are whole clips, and that the fraction is in its range.
+    pub(crate) fn check(self, images: usize) -> Result<()> {
+        let Self { frames, fraction } = self;
+        if frames == 0 {
+            bail!("temporal-shift: a clip of 0 frames is not possible; use at least 1");
+        }
+        if !(0.0..=0.5).contains(&fraction) {
+            bail!("temporal-shift: the fraction of channels is {fraction}, but must be between 0 and 1/2");
+        }
+        if !images.is_multiple_of(frames) {
+            bail!(
+                "temporal-shift: the batch has {images} images, which are not whole clips of {frames} frames; \
+                 use a multiple of {frames} images"
+            );
+        }
+        Ok(())
     }
-    if !images.is_multiple_of(frames) {
-        bail!(
-            "temporal-shift: the batch has {images} images, which are not whole clips of {frames} frames; \
-             use a multiple of {frames} images"
-        );
-    }
-    Ok(())
 }

@@ -1,17 +1,19 @@
 //! A network with its named parameters.
 
 use super::config::ResNetConfig;
-use super::init;
 use super::resnet::ResNet;
+use crate::vars::{self, LoadReport, Seeded};
 use crate::weights::{Problem, WeightsError, check_values, read_weights, torchvision_names};
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder, VarMap};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A [`ResNet`] with its parameters and running statistics, by torchvision's names.
+/// A network with its parameters and running statistics, by name.
+///
+/// A [`ResNet`] has torchvision's names:
 ///
 /// ```
 /// # use candle_convnet::{Depth, Model, ResNetConfig};
@@ -24,11 +26,95 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Your own network gets its names from the `VarBuilder`; see [`Model::new`].
 #[derive(Clone)]
-pub struct Model {
+pub struct Model<N = ResNet> {
     /// The network. It computes with the values of [`Model::varmap`].
-    pub net: ResNet,
+    pub net: N,
     varmap: VarMap,
+}
+
+impl<N> Model<N> {
+    /// Creates a network with `build`, whose new variables are determined by `seed`; see
+    /// [`seeded`](crate::seeded).
+    ///
+    /// ```
+    /// # use candle_convnet::{Activation, Conv2d, Conv2dConfig, Model};
+    /// # use candle_core::Device;
+    /// # use candle_nn::seq;
+    /// # fn main() -> candle_core::Result<()> {
+    /// let model = Model::new(42, &Device::Cpu, |vb| {
+    ///     let conv = Conv2d::with_bias(3, 8, 3, Conv2dConfig::default(), vb.pp("conv"))?;
+    ///     Ok(seq().add(conv).add(Activation::Silu))
+    /// })?;
+    /// let names: Vec<String> = model.trainable().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["conv.bias", "conv.weight"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns the errors of `build`, and an error if the device cannot allocate the variables.
+    pub fn new(seed: u64, device: &Device, build: impl FnOnce(VarBuilder<'static>) -> Result<N>) -> Result<Self> {
+        let varmap = VarMap::new();
+        let net = build(vars::seeded(&varmap, seed, device))?;
+        Ok(Self { net, varmap })
+    }
+
+    /// Returns the variables of the network, for candle code that needs a [`VarMap`].
+    pub fn varmap(&self) -> &VarMap {
+        &self.varmap
+    }
+
+    /// Returns all parameters and running statistics, sorted by name.
+    ///
+    /// The tensors share the storage of the network, so later steps change them. Use
+    /// [`Tensor::copy`] for a snapshot.
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        vars::sorted(&self.varmap).into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
+    }
+
+    /// Returns the parameters that an optimiser updates, sorted by name. Running statistics are not
+    /// among them.
+    pub fn trainable(&self) -> Vec<(String, Var)> {
+        vars::sorted(&self.varmap).into_iter().filter(|(name, _)| vars::is_parameter(name)).collect()
+    }
+
+    /// Sets all parameters and running statistics, including the last layer.
+    ///
+    /// ```
+    /// # use candle_convnet::{Depth, Model, ResNetConfig};
+    /// # use candle_core::Device;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ResNetConfig::new(Depth::R18, 3, 10);
+    /// let (trained, copy) = (Model::random(&config, 1, &Device::Cpu)?, Model::random(&config, 2, &Device::Cpu)?);
+    /// copy.load_tensors(&trained.tensors().into_iter().collect())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error that names the differences if `tensors` does not have exactly the names and
+    /// shapes of this network. `num_batches_tracked` is ignored. After such an error, the network
+    /// is unchanged.
+    pub fn load_tensors(&self, tensors: &HashMap<String, Tensor>) -> std::result::Result<(), WeightsError> {
+        let vars = vars::sorted(&self.varmap);
+        WeightsError::check(Path::new("the tensors"), vars::differences(&vars, tensors))?;
+        for (name, var) in &vars {
+            vars::set(var, &tensors[name])?;
+        }
+        Ok(())
+    }
+
+    /// Sets the parameters and running statistics that have a tensor of the same name and shape, and
+    /// reports the others; see [`load_matching`](crate::load_matching).
+    ///
+    /// # Errors
+    /// Returns an error if a tensor cannot be converted to f32 or copied to the device.
+    pub fn load_matching(&self, tensors: &HashMap<String, Tensor>) -> Result<LoadReport> {
+        vars::load_matching(&self.varmap, tensors)
+    }
 }
 
 impl Model {
@@ -41,8 +127,7 @@ impl Model {
     /// # Errors
     /// Returns an error if the device cannot allocate the variables.
     pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> Result<Self> {
-        let source = Source { varmap: VarMap::new(), seed, pretrained: None };
-        Self::build(config, source, device)
+        Self::new(seed, device, |vb| ResNet::new(config, vb))
     }
 
     /// Creates a model with the weights of a file and a new last layer.
@@ -98,104 +183,29 @@ impl Model {
             let copies = mean.broadcast_as((o, config.in_channels, kh, kw))?.contiguous()?;
             tensors.insert("conv1.weight".to_owned(), copies);
         }
+        let varmap = VarMap::new();
         let pretrained = Arc::new(Mutex::new(Pretrained { tensors, problems: Vec::new() }));
-        let source = Source { varmap: VarMap::new(), seed, pretrained: Some(pretrained.clone()) };
-        let model = Self::build(config, source, device)?;
+        let seeded = Seeded { varmap: varmap.clone(), seed };
+        let source = Box::new(Source { seeded, pretrained: pretrained.clone() });
+        let net = ResNet::new(config, VarBuilder::from_backend(source, DType::F32, device.clone()))?;
         let mut pretrained = pretrained.lock().unwrap_or_else(PoisonError::into_inner);
         let Pretrained { tensors, problems } = &mut *pretrained;
         problems.extend(tensors.keys().map(|name| Problem::Unknown { name: name.clone() }));
         WeightsError::check(path, std::mem::take(problems))?;
-        Ok(model)
-    }
-
-    fn build(config: &ResNetConfig, source: Source, device: &Device) -> Result<Self> {
-        let varmap = source.varmap.clone();
-        let net = ResNet::new(config, VarBuilder::from_backend(Box::new(source), DType::F32, device.clone()))?;
         Ok(Self { net, varmap })
-    }
-
-    /// Returns the variables of the network, for candle code that needs a [`VarMap`].
-    pub fn varmap(&self) -> &VarMap {
-        &self.varmap
-    }
-
-    /// Returns all parameters and running statistics, sorted by name.
-    ///
-    /// The tensors share the storage of the network, so later steps change them. Use
-    /// [`Tensor::copy`] for a snapshot.
-    pub fn tensors(&self) -> Vec<(String, Tensor)> {
-        self.vars().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
-    }
-
-    /// Returns the parameters that an optimiser updates, sorted by name. Running statistics are not
-    /// among them.
-    pub fn trainable(&self) -> Vec<(String, Var)> {
-        let is_parameter = |name: &str| !name.ends_with(".running_mean") && !name.ends_with(".running_var");
-        self.vars().into_iter().filter(|(name, _)| is_parameter(name)).collect()
-    }
-
-    /// Sets all parameters and running statistics, including the last layer.
-    ///
-    /// ```
-    /// # use candle_convnet::{Depth, Model, ResNetConfig};
-    /// # use candle_core::Device;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let config = ResNetConfig::new(Depth::R18, 3, 10);
-    /// let (trained, copy) = (Model::random(&config, 1, &Device::Cpu)?, Model::random(&config, 2, &Device::Cpu)?);
-    /// copy.load_tensors(&trained.tensors().into_iter().collect())?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// Returns an error that names the differences if `tensors` does not have exactly the names and
-    /// shapes of this network. `num_batches_tracked` is ignored. After such an error, the network
-    /// is unchanged.
-    pub fn load_tensors(&self, tensors: &HashMap<String, Tensor>) -> std::result::Result<(), WeightsError> {
-        let vars = self.vars();
-        let mut problems = Vec::new();
-        for (name, var) in &vars {
-            match tensors.get(name) {
-                None => problems.push(Problem::Missing { name: name.clone(), expected: var.dims().to_vec() }),
-                Some(tensor) if tensor.shape() != var.shape() => {
-                    problems.push(Problem::shape(name, var.shape(), tensor.shape()));
-                }
-                Some(_) => {}
-            }
-        }
-        let names: BTreeSet<&str> = vars.iter().map(|(name, _)| name.as_str()).collect();
-        problems.extend(
-            tensors
-                .keys()
-                .filter(|name| !name.ends_with("num_batches_tracked") && !names.contains(name.as_str()))
-                .map(|name| Problem::Unknown { name: name.clone() }),
-        );
-        WeightsError::check(Path::new("the tensors"), problems)?;
-        for (name, var) in &vars {
-            // `set` refuses a tensor that shares the storage of the variable, so it gets a copy.
-            var.set(&tensors[name].to_device(var.device())?.to_dtype(DType::F32)?.copy()?)?;
-        }
-        Ok(())
-    }
-
-    fn vars(&self) -> Vec<(String, Var)> {
-        let vars = self.varmap.data().lock().unwrap_or_else(PoisonError::into_inner);
-        let sorted: BTreeMap<String, Var> = vars.iter().map(|(name, var)| (name.clone(), var.clone())).collect();
-        sorted.into_iter().collect()
     }
 }
 
-impl std::fmt::Debug for Model {
+impl<N: std::fmt::Debug> std::fmt::Debug for Model<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Model").field("net", &self.net).finish_non_exhaustive()
     }
 }
 
-/// The source of the variables: a file, if there is one, otherwise the seed.
+/// Takes the variables from a file, and those of the last layer from a seed.
 struct Source {
-    varmap: VarMap,
-    seed: u64,
-    pretrained: Option<Arc<Mutex<Pretrained>>>,
+    seeded: Seeded,
+    pretrained: Arc<Mutex<Pretrained>>,
 }
 
 struct Pretrained {
@@ -205,37 +215,36 @@ struct Pretrained {
 }
 
 impl Source {
-    fn variable(&self, shape: &Shape, name: &str, init: Init, device: &Device) -> Result<Var> {
-        if let Some(pretrained) = &self.pretrained
-            && !name.starts_with("fc.")
-        {
-            let mut pretrained = pretrained.lock().unwrap_or_else(PoisonError::into_inner);
-            let problem = match pretrained.tensors.remove(name) {
-                Some(tensor) if tensor.shape() == shape => return Var::from_tensor(&tensor.to_device(device)?),
-                Some(tensor) => Problem::shape(name, shape, tensor.shape()),
-                None => Problem::Missing { name: name.to_owned(), expected: shape.dims().to_vec() },
-            };
-            pretrained.problems.push(problem);
-            // Building continues, so that one error can report all problems.
-            return Var::zeros(shape, DType::F32, device);
-        }
-        init::variable(shape, name, init, self.seed, device)
+    /// Returns the variable with the values of the file. If they do not fit, it notes the problem
+    /// and returns zeros, so that one error can report all problems.
+    fn of_file(&self, shape: &Shape, name: &str, device: &Device) -> Result<Var> {
+        let mut pretrained = self.pretrained.lock().unwrap_or_else(PoisonError::into_inner);
+        let problem = match pretrained.tensors.remove(name) {
+            Some(tensor) if tensor.shape() == shape => return Var::from_tensor(&tensor.to_device(device)?),
+            Some(tensor) => Problem::shape(name, shape, tensor.shape()),
+            None => Problem::Missing { name: name.to_owned(), expected: shape.dims().to_vec() },
+        };
+        pretrained.problems.push(problem);
+        Var::zeros(shape, DType::F32, device)
     }
 }
 
 impl SimpleBackend for Source {
-    fn get(&self, shape: Shape, name: &str, init: Init, _: DType, device: &Device) -> Result<Tensor> {
-        let var = self.variable(&shape, name, init, device)?;
+    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        if name.starts_with("fc.") {
+            return self.seeded.get(shape, name, init, dtype, device);
+        }
+        let var = self.of_file(&shape, name, device)?;
         let tensor = var.as_tensor().clone();
-        self.varmap.data().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), var);
+        self.seeded.varmap.data().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), var);
         Ok(tensor)
     }
 
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
-        candle_core::bail!("{name}: request the parameters of a network with their shapes")
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        self.seeded.get_unchecked(name, dtype, device)
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.varmap.data().lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+        self.seeded.contains_tensor(name)
     }
 }

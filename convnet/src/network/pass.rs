@@ -20,7 +20,7 @@ use candle_core::{DType, Result, Tensor, bail};
 /// };
 /// let pass = TrainPass::new()
 ///     .with_dropout(&factors(0.5, 2, net.features())?)
-///     .with_stochastic_depth(&factors(0.1, net.blocks(), 2)?);
+///     .with_stochastic_depth(&factors(0.1, net.blocks().len(), 2)?);
 /// assert_eq!(net.forward_train(&images, &pass)?.dims(), [2, 10]);
 /// # Ok(())
 /// # }

@@ -2,7 +2,7 @@
 
 use crate::cpu::dense;
 use crate::cpu::matmul::{Mat, matmul};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Module, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 
 /// A linear (fully connected) layer: `y = x · weightᵀ + bias`, as `torch.nn.Linear`.
@@ -12,7 +12,7 @@ use candle_nn::{Init, VarBuilder};
 /// # use candle_core::{DType, Device, Tensor};
 /// # use candle_nn::{VarBuilder, VarMap};
 /// # fn main() -> candle_core::Result<()> {
-/// let layer = Linear::new(512, 101, &VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu))?;
+/// let layer = Linear::new(512, 101, VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu))?;
 /// let features = Tensor::zeros((4, 512), DType::F32, &Device::Cpu)?;
 /// assert_eq!(layer.forward(&features)?.dims(), [4, 101]);
 /// # Ok(())
@@ -31,7 +31,7 @@ impl Linear {
     ///
     /// # Errors
     /// Returns the error of `vb` if a tensor is missing or has another shape.
-    pub fn new(inputs: usize, outputs: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+    pub fn new(inputs: usize, outputs: usize, vb: VarBuilder<'_>) -> Result<Self> {
         let bound = 1. / (inputs as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
         Ok(Self {
@@ -51,6 +51,12 @@ impl Linear {
     /// Returns the weights `[outputs, inputs]` and the biases `[outputs]`.
     pub fn parameters(&self) -> (&Tensor, &Tensor) {
         (&self.weight, &self.bias)
+    }
+}
+
+impl Module for Linear {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward(x)
     }
 }
 

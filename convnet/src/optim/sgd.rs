@@ -5,8 +5,10 @@ use super::error::SgdError;
 use super::rules::{Accumulate, Nesterov, Plain};
 #[cfg(feature = "cuda")]
 use crate::cuda::{self, Moved, Rates, Rule};
+use crate::vars::{is_parameter, sorted};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use candle_nn::{Optimizer, VarMap};
 use std::collections::{BTreeMap, HashMap};
 
 /// Stochastic gradient descent of named variables, with momentum.
@@ -69,6 +71,30 @@ impl Sgd {
         })
     }
 
+    /// Returns an optimiser of all variables of `varmap`, except for the running statistics of batch
+    /// norms: names that end with `running_mean` or `running_var`.
+    ///
+    /// ```
+    /// # use candle_convnet::{Sgd, SgdConfig};
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use candle_nn::{Module, VarBuilder, VarMap, linear};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let varmap = VarMap::new();
+    /// let layer = linear(3, 2, VarBuilder::from_varmap(&varmap, DType::F32, &Device::Cpu))?;
+    /// let mut sgd = Sgd::from_varmap(&varmap, SgdConfig::new(0.1))?;
+    /// let loss = layer.forward(&Tensor::ones((1, 3), DType::F32, &Device::Cpu)?)?.sum_all()?;
+    /// sgd.step(&loss.backward()?)?;
+    /// assert_eq!(sgd.state().len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if a setting is out of its range.
+    pub fn from_varmap(varmap: &VarMap, config: SgdConfig) -> Result<Self, SgdError> {
+        Self::new(sorted(varmap).into_iter().filter(|(name, _)| is_parameter(name)), config)
+    }
+
     /// Multiplies the learning rate of one variable by `factor`.
     ///
     /// Call it before you record steps on a GPU: it does not change recorded steps.
@@ -92,8 +118,10 @@ impl Sgd {
     /// momentum stay the same.
     ///
     /// # Errors
-    /// Returns an error if a gradient does not have the shape of its variable, or if one of them is not f32.
+    /// Returns an error if a gradient does not have the shape of its variable, if one of them is not
+    /// f32, or if the learning rate is negative or not finite.
     pub fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        check_rate("lr", self.config.lr).map_err(candle_core::Error::wrap)?;
         #[cfg(feature = "cuda")]
         if self.vars.values().next().is_some_and(|var| var.device().is_cuda()) {
             return self.step_cuda(grads);
@@ -225,6 +253,48 @@ impl Sgd {
         }
         self.momentum = momentum;
         Ok(())
+    }
+}
+
+/// The interface of candle's optimisers. The variables are named after their positions, `0`, `1` and
+/// so on; [`Sgd::from_varmap`] keeps their own names.
+///
+/// ```
+/// # use candle_convnet::{Sgd, SgdConfig};
+/// # use candle_core::{Device, Var};
+/// # use candle_nn::Optimizer;
+/// # fn main() -> candle_core::Result<()> {
+/// fn fit<O: Optimizer>(var: &Var, config: O::Config) -> candle_core::Result<()> {
+///     let mut optimiser = O::new(vec![var.clone()], config)?;
+///     optimiser.backward_step(&var.as_tensor().sqr()?.sum_all()?)
+/// }
+/// let var = Var::new(&[1f32], &Device::Cpu)?;
+/// fit::<Sgd>(&var, SgdConfig::new(0.25))?;
+/// assert_eq!(var.to_vec1::<f32>()?, [0.5]);
+/// # Ok(())
+/// # }
+/// ```
+impl Optimizer for Sgd {
+    type Config = SgdConfig;
+
+    fn new(vars: Vec<Var>, config: SgdConfig) -> candle_core::Result<Self> {
+        let named = vars.into_iter().enumerate().map(|(at, var)| (at.to_string(), var));
+        Self::new(named, config).map_err(candle_core::Error::wrap)
+    }
+
+    fn step(&mut self, grads: &GradStore) -> candle_core::Result<()> {
+        self.step(grads)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr()
+    }
+
+    /// Sets the learning rate. If it cannot be used, the next step returns the error.
+    fn set_learning_rate(&mut self, lr: f64) {
+        if self.set_lr(lr).is_err() {
+            self.config.lr = lr;
+        }
     }
 }
 

@@ -120,7 +120,7 @@ fn pooling_on_the_gpu_equals_the_cpus_also_with_equal_values() {
 fn batch_norm(channels: usize, config: BatchNormConfig, device: &Device) -> (VarMap, BatchNorm2d) {
     let varmap = VarMap::new();
     let vb = VarBuilder::from_varmap(&varmap, DType::F32, device);
-    let norm = BatchNorm2d::new(channels, config, &vb).unwrap();
+    let norm = BatchNorm2d::new(channels, config, vb).unwrap();
     for (name, var) in varmap.data().lock().unwrap().iter() {
         let (scale, offset) = if name == "running_var" { (0.5, 1.) } else { (0.3, 0.7) };
         var.set(&scaled(name, channels, scale, offset).to_device(device).unwrap()).unwrap();
@@ -136,7 +136,8 @@ fn shifted_and_scaled_images_on_the_gpu_equal_the_cpus() {
         for [n, h, w, c, frames] in [[6, 3, 5, 64, 3], [4, 7, 5, 20, 2], [4, 3, 3, 24, 4], [2, 5, 3, 5, 1]] {
             let what = format!("{dtype:?} {n}x{h}x{w}x{c}, {frames} frames");
             let (x, x_gpu) = images(&what, (n, h, w, c), dtype, &gpu);
-            let (y, y_gpu) = (temporal_shift(&x, frames).unwrap(), temporal_shift(&x_gpu, frames).unwrap());
+            let (y, y_gpu) =
+                (temporal_shift(&x, frames, 0.125).unwrap(), temporal_shift(&x_gpu, frames, 0.125).unwrap());
             assert_eq!(y_gpu.dtype(), dtype);
             same(&what, &y_gpu, &y, 0.);
             let (grads, grads_gpu) = (backward(&y, "g"), backward(&y_gpu, "g"));
@@ -434,8 +435,7 @@ fn a_recorded_step_gives_the_same_results_as_the_step() {
         let (x, loss) =
             (Tensor::zeros((8, 64, 64, 3), DType::F32, &gpu).unwrap(), Tensor::zeros(1, DType::F32, &gpu).unwrap());
         // The second pass has options, whose factors change with each step.
-        let mut shifted = model.net.clone();
-        shifted.shift_frames(4);
+        let shifted = model.net.clone().with_shift(4, 0.125);
         let factors = Tensor::zeros((8, 8), DType::F32, &gpu).unwrap();
         let pass = TrainPass::new().with_stochastic_depth(&factors);
         let step = || {

@@ -17,7 +17,7 @@ fn trained(threads: usize, clips: bool) -> Vec<(String, Vec<u32>)> {
             let x = scaled(&format!("determinism/{step}"), (5, 72, 56, 20), 1., 0.);
             let mut pass = TrainPass::new();
             if clips {
-                model.net.shift_frames(5);
+                model.net = model.net.with_shift(5, 0.125);
                 pass = pass.with_stochastic_depth(&scaled("determinism/depth", (8, 5), 0.5, 1.));
             }
             let loss = cross_entropy(&model.net.forward_train(&x, &pass).unwrap(), &labels, 0.).unwrap();

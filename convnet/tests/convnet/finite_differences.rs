@@ -147,7 +147,7 @@ fn batch_norm_in_both_modes_and_with_a_rectifier() {
     for (relu, train) in [(false, true), (true, true), (false, false), (true, false)] {
         let varmap = VarMap::new();
         let vb = VarBuilder::from_varmap(&varmap, DType::F32, &Device::Cpu);
-        let norm = BatchNorm2d::new(3, BatchNormConfig::default().with_relu(relu), &vb).unwrap();
+        let norm = BatchNorm2d::new(3, BatchNormConfig::default().with_relu(relu), vb).unwrap();
         let vars = varmap.data().lock().unwrap();
         vars["weight"].set(&scaled("fd/weight", 3, 0.5, 1.)).unwrap();
         vars["bias"].set(&scaled("fd/bias", 3, 0.5, 0.)).unwrap();
@@ -191,7 +191,7 @@ fn shifts_in_time() {
         let (n, pixels) = (6, 6);
         check(
             &[var(&tensor("fd/shift", (n, 3, 2, c)))],
-            |v| temporal_shift(&v[0], frames),
+            |v| temporal_shift(&v[0], frames, 0.125),
             |p| {
                 let value = |clip: usize, frame: isize, pixel: usize, channel: usize| {
                     let inside = (0..frames as isize).contains(&frame);

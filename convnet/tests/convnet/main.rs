@@ -5,9 +5,12 @@
 mod cuda;
 mod determinism;
 mod finite_differences;
+mod layer_goldens;
 mod loading;
 mod networks;
 mod op_goldens;
+mod other_networks;
+mod parts;
 mod passes;
 mod sgd;
 mod values;

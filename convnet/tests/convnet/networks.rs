@@ -143,10 +143,10 @@ pub fn check_training(run: &Run, device: &Device) {
     let goldens = Goldens::read(&format!("{}.safetensors", run.name));
     let mut model = known_on(device, Depth::R18, run.channels);
     if run.partial {
-        model.net.freeze_norms();
+        model.net = model.net.with_frozen_norms();
     }
     if let Some(frames) = run.shift {
-        model.net.shift_frames(frames);
+        model.net = model.net.with_shift(frames, 0.125);
     }
     let vars = model.trainable();
     let mut sgd = Sgd::new(vars.clone(), run.sgd).unwrap();
@@ -241,7 +241,7 @@ fn resnet50_agrees_with_pytorch_in_both_modes() {
     assert_close("again", &flat(&model.net.forward_t(&x, false).unwrap()), &flat(&eval), 0.);
     assert_close("training", &flat(&model.net.forward_t(&x, true).unwrap()), &goldens.get("train"), 1e-3);
     let mut model = known(Depth::R50, 3);
-    model.net.shift_frames(2);
+    model.net = model.net.with_shift(2, 0.125);
     goldens.check("shift-eval", &model.net.forward_t(&x, false).unwrap(), 1e-4);
     goldens.check("shift-train", &model.net.forward_t(&x, true).unwrap(), 1e-4);
 }

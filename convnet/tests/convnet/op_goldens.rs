@@ -183,8 +183,8 @@ fn errors_of_operations_name_the_fault() {
         (max_pool2d(&x, MaxPool2dConfig::new(3, 1).with_padding(2)).unwrap_err(), "padding <= kernel / 2"),
         (linear(&tensor("x", (2, 3)), &tensor("w", (4, 5)), &tensor("b", 4)).unwrap_err(), "do not fit"),
         (global_avg_pool(&tensor("x", (2, 0, 3, 4))).unwrap_err(), "no mean"),
-        (temporal_shift(&x, 4).unwrap_err(), "not whole clips of 4 frames"),
-        (temporal_shift(&x, 0).unwrap_err(), "a clip of 0 frames is not possible"),
+        (temporal_shift(&x, 4, 0.125).unwrap_err(), "not whole clips of 4 frames"),
+        (temporal_shift(&x, 0, 0.125).unwrap_err(), "a clip of 0 frames is not possible"),
         (stochastic_depth(&x, &tensor("f", 3)).unwrap_err(), "their shape must be [1]"),
     ] {
         assert!(error.to_string().contains(part), "{error}");
@@ -194,7 +194,7 @@ fn errors_of_operations_name_the_fault() {
 fn batch_norm(name: &str, channels: usize, config: BatchNormConfig) -> (VarMap, BatchNorm2d) {
     let varmap = VarMap::new();
     let vb = VarBuilder::from_varmap(&varmap, DType::F32, &Device::Cpu);
-    let norm = BatchNorm2d::new(channels, config, &vb).unwrap();
+    let norm = BatchNorm2d::new(channels, config, vb).unwrap();
     for (part, scale, offset) in
         [("weight", 0.2, 1.), ("bias", 0.1, 0.), ("running_mean", 0.1, 0.), ("running_var", 0.5, 1.)]
     {

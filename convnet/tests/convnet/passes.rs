@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 fn statistics_of_shifted_images_agree_with_pytorch() {
     let (run, goldens) = (shift_run(), Goldens::read("resnet18-shift.safetensors"));
     let mut model = known(Depth::R18, 3);
-    model.net.shift_frames(4);
+    model.net = model.net.with_shift(4, 0.125);
     // A training pass of PyTorch moves the running statistics by a tenth.
     model.net.take_statistics(&input(&run, 0, 0), 0.1).unwrap();
     let running: Vec<_> = model.tensors().into_iter().filter(|(name, _)| name.contains("running")).collect();
@@ -27,7 +27,8 @@ fn factors_of_one_give_the_bits_of_the_plain_pass_and_others_do_not() {
         let model = known(depth, 3);
         let mut pass = TrainPass::new();
         if let Some(factor) = factor {
-            pass = pass.with_stochastic_depth(&Tensor::full(factor, (model.net.blocks(), 3), &Device::Cpu).unwrap());
+            pass =
+                pass.with_stochastic_depth(&Tensor::full(factor, (model.net.blocks().len(), 3), &Device::Cpu).unwrap());
         }
         let logits = model.net.forward_train(&x, &pass).unwrap();
         let grads = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
@@ -48,7 +49,7 @@ fn a_dropped_image_gets_the_logits_of_a_network_without_branches() {
     // convolution in its shortcut, so without its branch it does nothing.
     let x = scaled("dropped/x", (2, 40, 40, 3), 2., 0.);
     let mut model = known(Depth::R18, 3);
-    model.net.freeze_norms();
+    model.net = model.net.with_frozen_norms();
     let factors = |second: f32| {
         let rows = (0..8).flat_map(|block| [1., if block % 2 == 1 { second } else { 1. }]).collect::<Vec<f32>>();
         TrainPass::new().with_stochastic_depth(&Tensor::from_vec(rows, (8, 2), &Device::Cpu).unwrap())
@@ -94,7 +95,7 @@ fn factors_and_clips_that_do_not_fit_are_errors_and_change_nothing() {
         (4, "the batch has 6 images, which are not whole clips of 4 frames; use a multiple of 4 images"),
         (0, "a clip of 0 frames is not possible; use at least 1"),
     ] {
-        model.net.shift_frames(frames);
+        model.net = model.net.with_shift(frames, 0.125);
         let errors = [
             model.net.forward_t(&x, true).unwrap_err(),
             model.net.forward_t(&x, false).unwrap_err(),

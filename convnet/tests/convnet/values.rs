@@ -1,5 +1,6 @@
 //! Numbers that `scripts/make_goldens.py` can reproduce, and measures of errors.
 
+use candle_convnet::Model;
 use candle_core::{Device, Shape, Tensor, Var};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,6 +31,22 @@ pub fn scaled(name: &str, shape: impl Into<Shape>, scale: f64, offset: f64) -> T
 
 pub fn tensor(name: &str, shape: impl Into<Shape>) -> Tensor {
     scaled(name, shape, 1., 0.)
+}
+
+/// Sets all variables to the values of `known` in `make_goldens.py`. Names begin with `prefix` there.
+pub fn known<N>(model: &Model<N>, prefix: &str) {
+    let value = |(name, tensor): (String, Tensor)| {
+        let dims = tensor.dims();
+        let (scale, offset) = match name.rsplit('.').next().unwrap() {
+            _ if dims.len() > 1 => ((6. / dims[1..].iter().product::<usize>() as f64).sqrt(), 0.),
+            "weight" => (0.2, 1.),
+            "running_var" => (0.5, 1.),
+            _ => (0.1, 0.),
+        };
+        let value = scaled(&format!("{prefix}{name}"), dims, scale, offset);
+        (name, value)
+    };
+    model.load_tensors(&model.tensors().into_iter().map(value).collect()).unwrap();
 }
 
 pub fn var(tensor: &Tensor) -> Var {

@@ -132,7 +132,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     };
     settings.view.shift(&mut model);
     if settings.partial_bn {
-        model.net.freeze_norms();
+        model.net = model.net.with_frozen_norms();
     }
     // A run cannot have fewer epochs than it has finished.
     settings.epochs = settings.epochs.max(state.cursor.epoch);

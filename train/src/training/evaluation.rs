@@ -233,14 +233,14 @@ fn group_logits(net: &ResNet, images: &Tensor, view: View, most_images: usize) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::View;
+    use crate::view::{SHIFT_FRACTION, View};
     use candle_convnet::{Depth, Model, ResNetConfig};
     use candle_core::Device;
 
     #[test]
     fn the_frames_of_each_group_are_spread_over_its_clip_however_few_images_a_pass_has() {
-        let mut net = Model::random(&ResNetConfig::new(Depth::R18, 3, 4), 3, &Device::Cpu).unwrap().net;
-        net.shift_frames(3);
+        let net = Model::random(&ResNetConfig::new(Depth::R18, 3, 4), 3, &Device::Cpu).unwrap().net;
+        let net = net.with_shift(3, SHIFT_FRACTION);
         let images = Tensor::randn(0_f32, 1.0, (12, 32, 32, 3), &Device::Cpu).unwrap();
         let view = View { test_samples: 6, segments: 3, ..View::tsn() };
         // Two clips of six samples. The groups of the first are 0 2 4 and 1 3 5.

@@ -5,9 +5,11 @@
 //! weight matrix. The source pixels are read from the image, without im2col. The forward pass steps
 //! through the source by the stride. The data gradient divides the input pixels into stride x
 //! stride classes. All pixels of a class have the same taps, so each class is a convolution with
-//! stride 1, and no multiplication is wasted.
+//! stride 1, and no multiplication is wasted. Groups of channels are separate products. If each
+//! channel has its own kernel, a weight matrix is diagonal, and [`Depthwise`] replaces the product.
 #![allow(unsafe_code)]
 
+use super::depthwise::Depthwise;
 use super::finish::Finish;
 use super::pack::{Border, pad};
 use super::taps::Taps;
@@ -15,7 +17,7 @@ use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target};
 use crate::cpu::simd::Isa;
 use crate::cpu::unwritten::{Unwritten, written};
-use crate::geometry::Images;
+use crate::geometry::{Hw, Images};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -24,26 +26,33 @@ use std::ops::Range;
 /// weights, few enough to use all threads.
 const BLOCK_PIXELS: (usize, usize) = (96, 256);
 
+/// The weights of a class, for its taps from the first to the last, row by row.
+pub(crate) enum Kernels {
+    /// For each group of channels: panels of its destination channels. Each panel is [taps, source
+    /// channels of the group, panel width].
+    Panels(Vec<Vec<f32>>),
+    /// [taps, channels]
+    Depthwise(Vec<f32>),
+}
+
 /// A class of destination pixels, those at rows and columns `offset + i * step`: its taps, and the
 /// weights of these taps.
 pub(crate) struct Class {
     /// First destination row and column of the class.
-    pub offset: (usize, usize),
+    pub offset: Hw,
     pub rows: Taps,
     pub cols: Taps,
-    /// Panels of destination channels. Each is [rows.count, cols.count, source channels, panel
-    /// width].
-    pub weights: Vec<f32>,
+    pub kernels: Kernels,
 }
 
-/// All classes of a convolution: `classes.len() == step * step`, and each destination pixel is in
-/// one class.
+/// All classes of a convolution: there are as many as pixels in a step, and each destination pixel
+/// is in one class.
 pub(crate) struct Gather {
     pub isa: Isa,
     pub src: Images,
     pub dst: Images,
     /// Distance between neighbouring pixels of a class in the destination.
-    pub step: usize,
+    pub step: Hw,
     pub classes: Vec<Class>,
 }
 
@@ -52,22 +61,27 @@ impl Gather {
     pub(crate) fn run(&self, src: &[f32], finish: &impl Finish) -> Vec<f32> {
         let dst = self.dst;
         if dst.len() == 0 || src.is_empty() {
-            return vec![0f32; dst.len()];
+            // Sums without summands.
+            let mut out = vec![0f32; dst.len()];
+            if !out.is_empty() {
+                finish.finish(0, &mut out);
+            }
+            return out;
         }
-        assert_eq!(self.classes.len(), self.step * self.step, "a gather without all of its classes");
+        assert_eq!(self.classes.len(), self.step.product(), "a gather without all of its classes");
         let mut out = Unwritten::new(dst.len());
         let border = self.border();
         let (src, padded) = pad(src, self.src, border);
-        // A group is `step` rows of one image, or fewer at its lower edge. A block is some
-        // consecutive groups; it can span images.
-        let groups_per_image = dst.h.div_ceil(self.step);
-        let groups = dst.n * groups_per_image;
-        let rows_of = |group: usize| (dst.h - group % groups_per_image * self.step).min(self.step);
-        let pixels_per_group = dst.w.div_ceil(self.step);
-        let wanted = (groups * pixels_per_group / 16).clamp(BLOCK_PIXELS.0, BLOCK_PIXELS.1);
-        let groups_per_block = (wanted / pixels_per_group).max(1);
+        // A band is `step.h` rows of one image, or fewer at its lower edge. A block is some
+        // consecutive bands; it can span images.
+        let bands_per_image = dst.h.div_ceil(self.step.h);
+        let bands = dst.n * bands_per_image;
+        let rows_of = |band: usize| (dst.h - band % bands_per_image * self.step.h).min(self.step.h);
+        let pixels_per_band = dst.w.div_ceil(self.step.w);
+        let wanted = (bands * pixels_per_band / 16).clamp(BLOCK_PIXELS.0, BLOCK_PIXELS.1);
+        let bands_per_block = (wanted / pixels_per_band).max(1);
         let blocks: Vec<Range<usize>> =
-            (0..groups).step_by(groups_per_block).map(|first| first..(first + groups_per_block).min(groups)).collect();
+            (0..bands).step_by(bands_per_block).map(|first| first..(first + bands_per_block).min(bands)).collect();
         let lengths = blocks.iter().map(|block| block.clone().map(rows_of).sum::<usize>() * dst.w * dst.c);
         split_by_lengths(out.slots(), lengths).into_par_iter().zip(blocks).for_each_init(
             Places::default,
@@ -75,20 +89,20 @@ impl Gather {
                 for class in &self.classes {
                     places.clear();
                     let mut at = 0;
-                    for group in block.clone() {
-                        let (image, index) = (group / groups_per_image, group % groups_per_image);
-                        if class.offset.0 < rows_of(group) {
-                            self.place_row(class, (image, index), padded, border, at + class.offset.0, places);
+                    for band in block.clone() {
+                        let (image, index) = (band / bands_per_image, band % bands_per_image);
+                        if class.offset.h < rows_of(band) {
+                            self.place_row(class, (image, index), padded, border, at + class.offset.h, places);
                         }
-                        at += rows_of(group);
+                        at += rows_of(band);
                     }
                     self.multiply(class, &src, padded, places, out);
                 }
-                let (image, index) = (block.start / groups_per_image, block.start % groups_per_image);
+                let (image, index) = (block.start / bands_per_image, block.start % bands_per_image);
                 // SAFETY: each pixel of the block is in one class, and `multiply` writes all
                 // channels of the pixels of a class.
                 let out = unsafe { written(out) };
-                finish.finish((image * dst.h + index * self.step) * dst.w * dst.c, out);
+                finish.finish((image * dst.h + index * self.step.h) * dst.w * dst.c, out);
             },
         );
         // SAFETY: the blocks cover all pixels, and each block was written.
@@ -99,9 +113,8 @@ impl Gather {
     fn border(&self) -> Border {
         let mut border = Border::default();
         for Class { offset, rows, cols, .. } in &self.classes {
-            let count = |size: usize, offset: usize| (size + self.step - 1).saturating_sub(offset) / self.step;
-            let (top, bottom) = rows.missing(self.src.h, count(self.dst.h, offset.0));
-            let (left, right) = cols.missing(self.src.w, count(self.dst.w, offset.1));
+            let (top, bottom) = rows.missing(self.src.h, count(self.dst.h, offset.h, self.step.h));
+            let (left, right) = cols.missing(self.src.w, count(self.dst.w, offset.w, self.step.w));
             border.top = border.top.max(top);
             border.bottom = border.bottom.max(bottom);
             border.left = border.left.max(left);
@@ -122,29 +135,52 @@ impl Gather {
         row: usize,
         places: &mut Places,
     ) {
-        let width = (self.dst.w + self.step - 1).saturating_sub(class.offset.1) / self.step;
+        let width = count(self.dst.w, class.offset.w, self.step.w);
         let y = (index * class.rows.step + border.top) as isize + class.rows.first;
         let x = border.left as isize + class.cols.first;
         let from = ((image * src.h) as isize + y) * src.w as isize + x;
-        let to = row * self.dst.w + class.offset.1;
+        let to = row * self.dst.w + class.offset.w;
         places.from.extend((0..width).map(|i| (from as usize + i * class.cols.step) * src.c));
-        places.to.extend((0..width).map(|i| (to + i * self.step) * self.dst.c));
+        places.to.extend((0..width).map(|i| (to + i * self.step.w) * self.dst.c));
     }
 
     /// Writes all channels of the pixels in `places`.
     fn multiply(&self, class: &Class, data: &[f32], src: Images, places: &mut Places, out: &mut [MaybeUninit<f32>]) {
-        if class.rows.count * class.cols.count == 0 {
+        let Class { rows, cols, kernels, .. } = class;
+        if rows.count * cols.count == 0 {
             for &to in &places.to {
                 out[to..to + self.dst.c].fill(MaybeUninit::new(0.));
             }
             return;
         }
-        places.runs.extend((0..class.rows.count).map(|y| y * src.w * src.c));
-        let runs = Runs { starts: &places.runs, len: class.cols.count * src.c, step: 1 };
-        let rows = Rows { data, starts: &places.from, runs };
-        let target = Target::unwritten(out, &places.to, self.dst.c);
-        self.isa.run(Product { rows, panels: &class.weights, target });
+        let groups = match kernels {
+            Kernels::Panels(groups) => groups,
+            Kernels::Depthwise(weights) => {
+                let taps = |y: usize| cols.distances().map(move |x| (y * src.w + x) * src.c);
+                places.runs.extend(rows.distances().flat_map(taps));
+                let Places { from, to, runs: taps } = &*places;
+                self.isa.run(Depthwise { data, from, taps, weights, c: src.c, out, to });
+                return;
+            }
+        };
+        // Without groups, neighbouring taps of a row are one run.
+        let joined = groups.len() == 1 && cols.spacing == 1;
+        let (inputs, outputs) = (src.c / groups.len(), self.dst.c / groups.len());
+        let (len, per_row) = if joined { (cols.count * src.c, 1) } else { (inputs, cols.count) };
+        let runs_of = |y: usize| cols.distances().take(per_row).map(move |x| (y * src.w + x) * src.c);
+        places.runs.extend(rows.distances().flat_map(runs_of));
+        let runs = Runs { starts: &places.runs, len, step: 1 };
+        for (group, panels) in groups.iter().enumerate() {
+            let rows = Rows { data: &data[group * inputs..], starts: &places.from, runs };
+            let target = Target::unwritten(&mut out[group * outputs..], &places.to, outputs);
+            self.isa.run(Product { rows, panels, target });
+        }
     }
+}
+
+/// Returns the number of positions `offset + i * step` below `size`.
+fn count(size: usize, offset: usize, step: usize) -> usize {
+    (size + step - 1).saturating_sub(offset) / step
 }
 
 /// Source and destination positions of the pixels of a block. Blocks reuse the memory.

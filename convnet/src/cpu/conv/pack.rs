@@ -50,7 +50,29 @@ pub(crate) struct Weights<'a> {
     pub scale: Option<&'a [f32]>,
 }
 
-impl Weights<'_> {
+impl<'a> Weights<'a> {
+    /// Returns the weights of each of `count` groups of output channels.
+    pub(crate) fn groups(self, count: usize) -> impl Iterator<Item = Weights<'a>> {
+        let outputs = self.outputs / count;
+        let len = outputs * self.inputs * self.positions;
+        (0..count).map(move |group| Weights {
+            data: &self.data[group * len..][..len],
+            outputs,
+            scale: self.scale.map(|scale| &scale[group * outputs..][..outputs]),
+            ..self
+        })
+    }
+
+    /// Returns depthwise weights as [`positions`, channels].
+    pub(crate) fn by_position(&self, positions: &[usize]) -> Vec<f32> {
+        let scale = |channel: usize| self.scale.map_or(1., |scale| scale[channel]);
+        let channels = 0..self.outputs;
+        let row = |&at: &usize| {
+            channels.clone().map(move |channel| scale(channel) * self.data[channel * self.positions + at])
+        };
+        positions.iter().flat_map(row).collect()
+    }
+
     pub(crate) fn rows(&self) -> usize {
         if self.transposed { self.outputs } else { self.inputs }
     }

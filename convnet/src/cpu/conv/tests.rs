@@ -2,7 +2,7 @@
 
 use super::winograd;
 use crate::cpu::simd::Isa;
-use crate::geometry::{Conv2dConfig, Geometry};
+use crate::geometry::{Conv2dConfig, Geometry, Hw};
 
 /// Defines a test per instruction set. A test passes if the CPU does not have its set.
 macro_rules! on_every_instruction_set {
@@ -15,6 +15,9 @@ macro_rules! on_every_instruction_set {
 
 on_every_instruction_set! {
     any_geometry
+    different_sizes_along_the_axes
+    groups_of_channels
+    depthwise
     three_by_three_by_winograd
     residual_bias_and_rectifier_in_the_same_pass
 }
@@ -60,23 +63,30 @@ struct Case {
 
 impl Case {
     fn new([n, h, w, c, o, kernel, stride, padding]: [usize; 8], random: &mut Random) -> Self {
-        let config = Conv2dConfig { stride, padding };
-        let geometry = Geometry::new(&(n, h, w, c).into(), &(o, c, kernel, kernel).into(), config).unwrap();
-        let (x, weight) = (random.normal(n * h * w * c), random.normal(o * c * kernel * kernel));
+        let config = Conv2dConfig::default().with_stride(stride).with_padding(padding);
+        Self::of([n, h, w, c], o, kernel.into(), config, random)
+    }
+
+    fn of([n, h, w, c]: [usize; 4], o: usize, kernel: Hw, config: Conv2dConfig, random: &mut Random) -> Self {
+        let Conv2dConfig { stride, padding, dilation, groups } = config;
+        let (inputs, outputs) = (c / groups, o / groups);
+        let geometry = Geometry::new(&(n, h, w, c).into(), &(o, inputs, kernel.h, kernel.w).into(), config).unwrap();
+        let (x, weight) = (random.normal(n * h * w * c), random.normal(o * inputs * kernel.product()));
         let grad = random.normal(geometry.output.len());
         let (mut y, mut dx, mut dw) = (vec![0.; grad.len()], vec![0.; x.len()], vec![0.; weight.len()]);
         let (out_h, out_w) = (geometry.output.h, geometry.output.w);
         for (pixel, (y, grad)) in y.chunks_exact_mut(o).zip(grad.chunks_exact(o)).enumerate() {
             let (image, i, j) = (pixel / (out_h * out_w), pixel / out_w % out_h, pixel % out_w);
-            for (a, b) in (0..kernel).flat_map(|a| (0..kernel).map(move |b| (a, b))) {
-                let (row, col) = ((i * stride + a).wrapping_sub(padding), (j * stride + b).wrapping_sub(padding));
+            for (a, b) in (0..kernel.h).flat_map(|a| (0..kernel.w).map(move |b| (a, b))) {
+                let row = (i * stride.h + a * dilation.h).wrapping_sub(padding.h);
+                let col = (j * stride.w + b * dilation.w).wrapping_sub(padding.w);
                 if row >= h || col >= w {
                     continue;
                 }
-                let from = ((image * h + row) * w + col) * c;
                 for (out, (y, &grad)) in y.iter_mut().zip(grad).enumerate() {
-                    for channel in 0..c {
-                        let at = ((out * c + channel) * kernel + a) * kernel + b;
+                    let from = ((image * h + row) * w + col) * c + out / outputs * inputs;
+                    for channel in 0..inputs {
+                        let at = ((out * inputs + channel) * kernel.h + a) * kernel.w + b;
                         let (x, weight, grad) = (f64::from(x[from + channel]), f64::from(weight[at]), f64::from(grad));
                         *y += x * weight;
                         dx[from + channel] += grad * weight;
@@ -143,6 +153,66 @@ fn any_geometry(name: &str) {
     }
 }
 
+fn different_sizes_along_the_axes(name: &str) {
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    let config = Conv2dConfig::default();
+    for (images, o, kernel, config) in [
+        ([2, 8, 49, 12], 20, (3, 1), config.with_padding((1, 0))),
+        ([2, 8, 49, 12], 20, (3, 1), config.with_padding((1, 0)).with_stride((2, 1))),
+        ([1, 9, 13, 5], 7, (1, 5), config.with_padding((0, 2)).with_stride((1, 3))),
+        ([2, 11, 10, 32], 32, (3, 3), config.with_padding((1, 0))),
+        ([2, 11, 10, 32], 32, (3, 3), config.with_padding(2).with_dilation(2)),
+        ([1, 12, 9, 6], 33, (3, 2), config.with_padding((4, 1)).with_dilation((3, 1)).with_stride((2, 1))),
+        ([1, 16, 17, 3], 4, (2, 3), config.with_dilation((5, 4)).with_stride((4, 6))),
+        ([1, 3, 40, 4], 4, (1, 3), config.with_dilation((7, 2)).with_stride((3, 2))),
+    ] {
+        Case::of(images, o, kernel.into(), config, &mut random).check(isa, seed, PLAIN);
+    }
+}
+
+fn groups_of_channels(name: &str) {
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    let config = Conv2dConfig::default().with_padding(1);
+    for (images, o, kernel, config) in [
+        ([2, 7, 6, 8], 12, 3, config.with_groups(4)),
+        ([2, 7, 6, 64], 64, 3, config.with_groups(2)),
+        ([2, 14, 15, 128], 128, 3, config.with_groups(32).with_stride(2)),
+        ([1, 9, 8, 6], 18, 3, config.with_groups(6)),
+        ([1, 9, 8, 18], 6, 3, config.with_groups(6)),
+        ([1, 9, 8, 80], 40, 1, config.with_groups(2).with_padding(0)),
+        ([1, 19, 18, 10], 20, 3, config.with_groups(5).with_dilation(2).with_stride((1, 2))),
+    ] {
+        Case::of(images, o, kernel.into(), config, &mut random).check(isa, seed, PLAIN);
+    }
+}
+
+fn depthwise(name: &str) {
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    let config = Conv2dConfig::default();
+    for (images, kernel, config) in [
+        ([2, 7, 6, 40], (3, 3), config.with_padding(1)),
+        ([3, 15, 14, 16], (3, 3), config.with_padding(1).with_stride(2)),
+        ([1, 15, 14, 72], (5, 5), config.with_padding(2)),
+        ([2, 14, 14, 19], (5, 5), config.with_padding(2).with_stride(2)),
+        ([1, 150, 3, 2], (7, 7), config.with_padding(3)),
+        ([1, 5, 200, 3], (1, 3), config.with_padding((0, 1))),
+        ([2, 20, 17, 33], (3, 4), config.with_padding((3, 2)).with_dilation((3, 2)).with_stride((2, 1))),
+        ([1, 1, 1, 8], (3, 3), config.with_padding(1)),
+        ([2, 8, 9, 8], (1, 1), config.with_stride(3)),
+    ] {
+        let [.., c] = images;
+        let case = Case::of(images, c, kernel.into(), config.with_groups(c), &mut random);
+        assert!(case.geometry.is_depthwise());
+        case.check(isa, seed, PLAIN);
+    }
+}
+
 fn three_by_three_by_winograd(name: &str) {
     let Some(isa) = isa(name) else { return };
     let mut random = Random::new();
@@ -156,8 +226,8 @@ fn three_by_three_by_winograd(name: &str) {
         [30, 7, 7, 32, 32, 3, 1, 1],
     ] {
         let case = Case::new(case, &mut random);
-        let Geometry { input, output, kernel, config } = case.geometry;
-        assert!(winograd::suits(isa, input, output, kernel, config.stride), "{:?}", case.geometry);
+        let Geometry { input, output, kernel, .. } = case.geometry;
+        assert!(winograd::suits(isa, input, output, kernel), "{:?}", case.geometry);
         case.check(isa, seed, WINOGRAD);
     }
 }
@@ -167,9 +237,14 @@ fn residual_bias_and_rectifier_in_the_same_pass(name: &str) {
     let Some(isa) = isa(name) else { return };
     let mut random = Random::new();
     let seed = random.0;
-    for (case, tolerance) in [([2, 9, 7, 32, 32, 3, 1, 1], WINOGRAD), ([2, 9, 7, 5, 19, 3, 2, 1], PLAIN)] {
-        let o = case[4];
-        let case = Case::new(case, &mut random);
+    let padded = Conv2dConfig::default().with_padding(1);
+    for (c, o, config, tolerance) in [
+        (32, 32, padded, WINOGRAD),
+        (5, 19, padded.with_stride(2), PLAIN),
+        (6, 20, padded.with_groups(2), PLAIN),
+        (20, 20, padded.with_groups(20), PLAIN),
+    ] {
+        let case = Case::of([2, 9, 7, c], o, Hw::from(3), config, &mut random);
         let (scale, bias, residual) = (random.normal(o), random.normal(o), random.normal(case.y.len()));
         for (residual, relu) in [(None, false), (None, true), (Some(&residual), false), (Some(&residual), true)] {
             let shift = Shift { isa, bias: &bias, residual: residual.map(Vec::as_slice), relu };

@@ -2,12 +2,13 @@
 //!
 //! The gradient is a matrix [taps x input channels, output channels]. It is a sum over all output
 //! pixels, of a column of inputs times a row of output gradients. It is split into fixed tasks:
-//! slices of output channels times groups of output rows. The sums of the groups are added in group
-//! order.
+//! slices of output channels times parts of the output rows. The sums of the parts are added in
+//! their order. Each group of channels has its own slices.
 #![allow(unsafe_code)]
 
 use super::pack::{Border, pad};
 use super::taps::Taps;
+use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::Isa;
 use crate::cpu::unwritten::{Unwritten, written};
@@ -21,8 +22,8 @@ const SLICE_BYTES: usize = 1 << 20;
 const BLOCK_PIXELS: usize = 128;
 /// Desired number of tasks.
 const TASKS: usize = 16;
-/// Least number of pixels per group.
-const GROUP_PIXELS: usize = 256;
+/// Least number of pixels per part.
+const PART_PIXELS: usize = 256;
 
 /// The shapes of a convolution whose weight gradient is computed.
 pub(crate) struct WeightGrad {
@@ -31,62 +32,65 @@ pub(crate) struct WeightGrad {
     pub output: Images,
     pub rows: Taps,
     pub cols: Taps,
+    /// Number of groups of channels.
+    pub groups: usize,
 }
 
-/// A task: some output channels, summed over some output rows. Rows are counted across images.
-struct Task {
+/// Some output channels of one group.
+#[derive(Clone)]
+struct Slice {
+    group: usize,
     channels: Range<usize>,
-    rows: Range<usize>,
 }
 
 impl WeightGrad {
     /// Returns the gradient in OIHW order.
     pub(crate) fn run(&self, input: &[f32], grad: &[f32]) -> Vec<f32> {
-        let (c, o) = (self.input.c, self.output.c);
+        let (c, o) = (self.input.c / self.groups, self.output.c / self.groups);
         let depth = self.rows.count * self.cols.count * c;
         let out_rows = self.output.n * self.output.h;
         if out_rows * self.output.w * depth * o == 0 {
-            return vec![0f32; o * depth];
+            return vec![0f32; self.groups * o * depth];
         }
         let (top, bottom) = self.rows.missing(self.input.h, self.output.h);
         let (left, right) = self.cols.missing(self.input.w, self.output.w);
         let (input, padded) = pad(input, self.input, Border { top, bottom, left, right });
 
-        let width = panel_width(self.isa);
-        let slices = (depth * o * 4).div_ceil(SLICE_BYTES);
-        let slice = o.div_ceil(slices).next_multiple_of(width);
-        let slices = o.div_ceil(slice);
-        let groups = TASKS.div_ceil(slices).min(out_rows * self.output.w / GROUP_PIXELS).clamp(1, out_rows);
-        let tasks: Vec<Task> = (0..slices)
-            .flat_map(|at| {
-                (0..groups).map(move |group| Task {
-                    channels: at * slice..o.min((at + 1) * slice),
-                    rows: out_rows * group / groups..out_rows * (group + 1) / groups,
-                })
-            })
+        let len = o.div_ceil((depth * o * 4).div_ceil(SLICE_BYTES)).next_multiple_of(panel_width(self.isa));
+        let slices_of = |group: usize| {
+            let slice = move |first| Slice { group, channels: group * o + first..group * o + o.min(first + len) };
+            (0..o).step_by(len).map(slice)
+        };
+        let slices: Vec<Slice> = (0..self.groups).flat_map(slices_of).collect();
+        let parts = TASKS.div_ceil(slices.len()).min(out_rows * self.output.w / PART_PIXELS).clamp(1, out_rows);
+        let rows_of = |part: usize| out_rows * part / parts..out_rows * (part + 1) / parts;
+        let sums: Vec<Vec<f32>> = (0..slices.len() * parts)
+            .into_par_iter()
+            .map(|at| self.partial(&slices[at / parts], rows_of(at % parts), &input, padded, grad))
             .collect();
-        let sums: Vec<Vec<f32>> = tasks.par_iter().map(|task| self.partial(task, &input, padded, grad)).collect();
-        self.gather_oihw(&sums, groups, slice)
+        self.gather_oihw(&slices, &sums, parts)
     }
 
-    /// Returns the sums over the rows of the task, as [depth, channels of the task].
-    fn partial(&self, task: &Task, input: &[f32], padded: Images, grad: &[f32]) -> Vec<f32> {
+    /// Returns the sums of a slice over some output rows, counted across images, as [depth, channels
+    /// of the slice].
+    fn partial(&self, slice: &Slice, rows: Range<usize>, input: &[f32], padded: Images, grad: &[f32]) -> Vec<f32> {
         let Images { h, w, c: o, .. } = self.output;
-        let c = padded.c;
-        let cols = task.channels.len();
+        let (c, inputs) = (padded.c, padded.c / self.groups);
+        let cols = slice.channels.len();
         let pitch = padded.w * c;
-        let row_len = self.cols.count * c;
-        let columns: Vec<usize> = (0..self.rows.count).flat_map(|y| (0..row_len).map(move |x| y * pitch + x)).collect();
+        let taps = self.rows.distances().flat_map(|y| self.cols.distances().map(move |x| y * pitch + x * c));
+        let columns: Vec<usize> =
+            taps.flat_map(|tap| (0..inputs).map(move |channel| tap + slice.group * inputs + channel)).collect();
         let targets: Vec<usize> = (0..columns.len()).map(|row| row * cols).collect();
         let mut sum = Unwritten::new(columns.len() * cols);
         let width = panel_width(self.isa);
         let mut panels = Vec::new();
-        let rows: Vec<usize> = task.rows.clone().collect();
+        let rows: Vec<usize> = rows.collect();
         assert!(!rows.is_empty(), "a task without rows");
         for (at, rows) in rows.chunks((BLOCK_PIXELS / w).max(1)).enumerate() {
             let pixels = rows.len() * w;
             let grad = &grad[rows[0] * w * o..][..pixels * o];
-            pack_pixels(grad, o, task.channels.clone(), width, &mut panels);
+            pack_pixels(grad, o, slice.channels.clone(), width, &mut panels);
             let starts: Vec<usize> =
                 rows.iter().map(|row| (row / h * padded.h + row % h * self.rows.step) * pitch).collect();
             let runs = Runs { starts: &starts, len: w, step: self.cols.step * c };
@@ -103,12 +107,14 @@ impl WeightGrad {
         unsafe { sum.into_written() }
     }
 
-    /// Adds the sums of the groups, and returns them in OIHW order.
-    fn gather_oihw(&self, sums: &[Vec<f32>], groups: usize, slice: usize) -> Vec<f32> {
-        let (taps, c, o) = (self.rows.count * self.cols.count, self.input.c, self.output.c);
-        assert_eq!(sums.len(), o.div_ceil(slice) * groups, "a slice of channels without its sums");
-        let mut out = Unwritten::new(o * c * taps);
-        out.slots().par_chunks_mut(slice * c * taps).zip(sums.par_chunks(groups)).for_each(|(out, sums)| {
+    /// Adds the sums of the parts of each slice, and returns them in OIHW order.
+    fn gather_oihw(&self, slices: &[Slice], sums: &[Vec<f32>], parts: usize) -> Vec<f32> {
+        let (taps, c) = (self.rows.count * self.cols.count, self.input.c / self.groups);
+        assert_eq!(sums.len(), slices.len() * parts, "a slice of channels without its sums");
+        let mut out = Unwritten::new(self.output.c * c * taps);
+        let lengths = slices.iter().map(|slice| slice.channels.len() * c * taps);
+        let slots = split_by_lengths(out.slots(), lengths);
+        slots.into_par_iter().zip(sums.par_chunks(parts)).for_each(|(out, sums)| {
             let cols = out.len() / (c * taps);
             let mut totals = vec![0f32; taps * cols];
             for channel in 0..c {
@@ -128,8 +134,8 @@ impl WeightGrad {
                 }
             }
         });
-        // SAFETY: the slices cover all output channels, as asserted above, and each tap of each
-        // channel is written.
+        // SAFETY: the slices cover all output channels, which `split_by_lengths` asserts, and each
+        // tap of each channel is written.
         unsafe { out.into_written() }
     }
 }

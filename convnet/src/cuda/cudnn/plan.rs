@@ -7,6 +7,7 @@
 use super::gemm::Gemm;
 use super::shape::{ConvShape, Direction};
 use crate::cuda::device::{Cost, error};
+use crate::geometry::{Conv2dConfig, Hw};
 use candle_core::cuda::CudaDevice;
 use candle_core::{Result, bail};
 use cudarc::cudnn::result::{self, CudnnError};
@@ -121,8 +122,8 @@ impl Plan {
             if shape.bf16 { sys::cudnnDataType_t::CUDNN_DATA_BFLOAT16 } else { sys::cudnnDataType_t::CUDNN_DATA_FLOAT };
         let nhwc = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
         let ints = |dims: [usize; 4]| dims.map(|dim| dim as i32);
-        let filter = [shape.output[1], shape.input[1], shape.kernel.0, shape.kernel.1];
-        let (padding, stride) = (shape.padding as i32, shape.stride as i32);
+        let Conv2dConfig { stride, padding, dilation, groups } = shape.config;
+        let filter = [shape.output[1], shape.input[1] / groups, shape.kernel.h, shape.kernel.w];
         // SAFETY: the descriptors are new and not shared.
         unsafe {
             result::set_tensor4d_descriptor(plan.x, nhwc, dtype, ints(shape.input))?;
@@ -130,15 +131,16 @@ impl Plan {
             result::set_filter4d_descriptor(plan.weights, dtype, nhwc, ints(filter))?;
             result::set_convolution2d_descriptor(
                 plan.conv,
-                padding,
-                padding,
-                stride,
-                stride,
-                1,
-                1,
+                padding.h as i32,
+                padding.w as i32,
+                stride.h as i32,
+                stride.w as i32,
+                dilation.h as i32,
+                dilation.w as i32,
                 sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION,
                 sys::cudnnDataType_t::CUDNN_DATA_FLOAT,
             )?;
+            sys::cudnnSetConvolutionGroupCount(plan.conv, groups as i32).result()?;
         }
         plan.set_math(plan.math)?;
         Ok(plan)
@@ -146,14 +148,16 @@ impl Plan {
 
     /// Returns the name for a profile.
     pub(super) fn name(&self) -> String {
-        let ConvShape { direction, input, output, kernel, stride, .. } = self.shape;
+        let ConvShape { direction, input, output, kernel, config, .. } = self.shape;
+        let Conv2dConfig { stride, groups, .. } = config;
         let direction = match direction {
             Direction::Forward => "conv forward",
             Direction::Data => "conv data gradient",
             Direction::Weights => "conv weight gradient",
         };
         let by = if matches!(self.algorithm, Algorithm::Product(_)) { " by cuBLAS" } else { "" };
-        format!("{direction} {}x{} {} -> {} /{stride} at {}{by}", kernel.0, kernel.1, input[1], output[1], input[2])
+        let groups = if groups == 1 { String::new() } else { format!(" in {groups} groups") };
+        format!("{direction} {kernel} {} -> {} /{stride} at {}{groups}{by}", input[1], output[1], input[2])
     }
 
     pub(super) fn cost(&self) -> Cost {
@@ -263,8 +267,8 @@ impl Plan {
 
     /// Returns the matrix product that is equal to this convolution, if there is one.
     fn product(&self) -> Option<Gemm> {
-        let ConvShape { direction, input, output, kernel, stride, padding, bf16, tf32 } = self.shape;
-        if kernel != (1, 1) || stride != 1 || padding != 0 {
+        let ConvShape { direction, input, output, kernel, config, bf16, tf32 } = self.shape;
+        if kernel != Hw::from(1) || config != Conv2dConfig::default() {
             return None;
         }
         let (pixels, inputs, outputs) = (input[0] * input[2] * input[3], input[1], output[1]);

@@ -1,6 +1,7 @@
 //! The shape of a convolution.
 
 use crate::cuda::device::Cost;
+use crate::geometry::{Conv2dConfig, Hw};
 use std::fmt;
 
 /// The operand that a convolution computes from the other two: output, images or weights.
@@ -17,9 +18,8 @@ pub(crate) struct ConvShape {
     /// [N, C, H, W], although the memory layout is NHWC.
     pub(crate) input: [usize; 4],
     pub(crate) output: [usize; 4],
-    pub(crate) kernel: (usize, usize),
-    pub(crate) stride: usize,
-    pub(crate) padding: usize,
+    pub(crate) kernel: Hw,
+    pub(crate) config: Conv2dConfig,
     pub(crate) bf16: bool,
     /// Whether cuDNN may round f32 images and weights to TF32.
     pub(crate) tf32: bool,
@@ -28,9 +28,9 @@ pub(crate) struct ConvShape {
 impl ConvShape {
     /// Returns the arithmetic of all outputs, and the bytes of all three operands.
     pub(crate) fn cost(&self) -> Cost {
-        let Self { input, output, kernel, bf16, .. } = *self;
+        let Self { input, output, kernel, config, bf16, .. } = *self;
         let count = |dims: [usize; 4]| dims.iter().product::<usize>() as f64;
-        let taps = (kernel.0 * kernel.1 * input[1]) as f64;
+        let taps = (kernel.product() * input[1] / config.groups) as f64;
         let values = count(input) + count(output) + taps * output[1] as f64;
         Cost { flops: 2.0 * count(output) * taps, bytes: values * if bf16 { 2.0 } else { 4.0 } }
     }
@@ -38,7 +38,8 @@ impl ConvShape {
 
 impl fmt::Display for ConvShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { direction, input, output, kernel, stride, padding, bf16, tf32 } = self;
+        let Self { direction, input, output, kernel, config, bf16, tf32 } = self;
+        let Conv2dConfig { stride, padding, dilation, groups } = config;
         let direction = match direction {
             Direction::Forward => "forward",
             Direction::Data => "data gradient",
@@ -49,6 +50,13 @@ impl fmt::Display for ConvShape {
             (false, true) => "tf32",
             (false, false) => "f32",
         };
-        write!(f, "{direction} {}x{} /{stride} +{padding} {input:?} -> {output:?} {dtype}", kernel.0, kernel.1)
+        write!(f, "{direction} {kernel} /{stride} +{padding} {input:?} -> {output:?} {dtype}")?;
+        if *dilation != Hw::from(1) {
+            write!(f, " dilation {dilation}")?;
+        }
+        if *groups != 1 {
+            write!(f, " {groups} groups")?;
+        }
+        Ok(())
     }
 }

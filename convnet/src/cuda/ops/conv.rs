@@ -42,11 +42,11 @@ pub(crate) fn weight_grad(geometry: &Geometry, x: Operand, grad: Operand) -> Res
     let x_padded = call.pad(address(x.0, x.1, call.dtype, "conv2d-weight-gradient")?)?;
     let grad = address(grad.0, grad.1, call.dtype, "conv2d-weight-gradient")?;
     let (o, c, taps) = call.weights();
-    let packed = fresh(call.device, call.dtype, o * taps * call.channels)?;
+    let packed = fresh(call.device, call.dtype, o * taps * call.packed())?;
     call.run(Direction::Weights, x_padded.address, start(&packed), grad)?;
     let out = fresh(call.device, DType::F32, o * taps * c)?;
     let args =
-        [Arg::fresh(&packed), Arg::fresh(&out), Arg::Int(o), Arg::Int(c), Arg::Int(taps), Arg::Int(call.channels)];
+        [Arg::fresh(&packed), Arg::fresh(&out), Arg::Int(o), Arg::Int(c), Arg::Int(taps), Arg::Int(call.packed())];
     call.gpu.launch_over(&format!("unpack_weights_{}", suffix(call.dtype)), o * taps * c, &args)?;
     Ok(out)
 }
@@ -57,7 +57,7 @@ struct Call<'a> {
     device: &'a CudaDevice,
     geometry: &'a Geometry,
     dtype: DType,
-    /// Input channels with padding.
+    /// Input channels with padding. Groups have none.
     channels: usize,
 }
 
@@ -71,15 +71,21 @@ impl<'a> Call<'a> {
     fn new(geometry: &'a Geometry, images: &'a CudaStorage) -> Result<Self> {
         let dtype = float_type(images, "conv2d")?;
         // Tensor cores read 16 bytes of channels at a time.
-        let channels = if dtype == DType::BF16 { geometry.input.c.next_multiple_of(8) } else { geometry.input.c };
+        let padded = dtype == DType::BF16 && geometry.config.groups == 1;
+        let channels = if padded { geometry.input.c.next_multiple_of(8) } else { geometry.input.c };
         let device = &images.device;
         Ok(Self { gpu: Gpu::of(device)?, device, geometry, dtype, channels })
     }
 
-    /// Returns the numbers of output channels, input channels and kernel positions.
+    /// Returns the numbers of output channels, input channels of a group and kernel positions.
     fn weights(&self) -> (usize, usize, usize) {
-        let (kh, kw) = self.geometry.kernel;
-        (self.geometry.output.c, self.geometry.input.c, kh * kw)
+        let Geometry { input, output, kernel, config } = self.geometry;
+        (output.c, input.c / config.groups, kernel.product())
+    }
+
+    /// Returns the number of input channels of a group, with padding.
+    fn packed(&self) -> usize {
+        self.channels / self.geometry.config.groups
     }
 
     fn pad(&self, images: u64) -> Result<Padded> {
@@ -99,16 +105,16 @@ impl<'a> Call<'a> {
     /// Converts weights OIHW, f32, to [O, KH, KW, padded channels] of the images' type.
     fn pack(&self, weight: Operand) -> Result<CudaStorage> {
         let (o, c, taps) = self.weights();
-        let packed = fresh(self.device, self.dtype, o * taps * self.channels)?;
+        let packed = fresh(self.device, self.dtype, o * taps * self.packed())?;
         let args = [
             Arg::tensor(weight, DType::F32, "conv2d weights")?,
             Arg::fresh(&packed),
             Arg::Int(o),
             Arg::Int(c),
             Arg::Int(taps),
-            Arg::Int(self.channels),
+            Arg::Int(self.packed()),
         ];
-        self.gpu.launch_over(&format!("pack_weights_{}", suffix(self.dtype)), o * taps * self.channels, &args)?;
+        self.gpu.launch_over(&format!("pack_weights_{}", suffix(self.dtype)), o * taps * self.packed(), &args)?;
         Ok(packed)
     }
 
@@ -120,8 +126,7 @@ impl<'a> Call<'a> {
             input: [self.geometry.input.n, self.channels, self.geometry.input.h, self.geometry.input.w],
             output: [self.geometry.output.n, self.geometry.output.c, self.geometry.output.h, self.geometry.output.w],
             kernel: self.geometry.kernel,
-            stride: self.geometry.config.stride,
-            padding: self.geometry.config.padding,
+            config: self.geometry.config,
             bf16: self.dtype == DType::BF16,
             tf32: self.gpu.config.tf32,
         };

@@ -7,7 +7,7 @@
 //! channels.
 
 use crate::cuda::device::{Arg, BLOCK, Gpu, Operand, float_type, fresh, suffix, tensor};
-use crate::geometry::{Conv2dConfig, Geometry};
+use crate::geometry::{Conv2dConfig, Geometry, Hw};
 use candle_core::cuda::CudaStorage;
 use candle_core::{DType, Result, Shape, Storage, Tensor, bail};
 
@@ -32,9 +32,10 @@ pub(crate) struct SpaceToDepth {
 impl SpaceToDepth {
     /// Returns the sizes, or `None` if the conversion is impossible or useless.
     pub(crate) fn of(geometry: &Geometry) -> Option<Self> {
-        let (kernel, kernel_w) = geometry.kernel;
-        let Conv2dConfig { stride, padding } = geometry.config;
-        if stride != 2 || kernel != kernel_w || kernel < 3 || geometry.input.c.is_multiple_of(8) {
+        let (kernel, padding) = (geometry.kernel.h, geometry.config.padding.h);
+        let square = Conv2dConfig::default().with_stride(2).with_padding(padding);
+        let useful = kernel >= 3 && !geometry.input.c.is_multiple_of(8);
+        if geometry.config != square || geometry.kernel != Hw::from(kernel) || !useful {
             return None;
         }
         let first = -(padding as isize).div_euclid(2) - (padding as isize).rem_euclid(2);

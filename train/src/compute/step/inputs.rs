@@ -56,7 +56,7 @@ impl StepInputs {
     ) -> Result<Self> {
         let n = labels.len();
         let (passes, images) = if rule.temporal_shift { (1, n * rule.views) } else { (rule.views, n) };
-        let (features, blocks) = (net.features(), net.blocks());
+        let (features, blocks) = (net.features(), net.blocks().len());
         // The last block drops its branch with the full share, and the others with less (Huang et al.
         // 2016).
         let of_block = |block: usize| rule.stochastic_depth * (block + 1) as f64 / blocks as f64;

@@ -3,7 +3,7 @@
 use super::transform::{OUT, PRODUCTS};
 use crate::cpu::product::panel_width;
 use crate::cpu::simd::Isa;
-use crate::geometry::Images;
+use crate::geometry::{Hw, Images};
 
 /// A convolution for which [`suits`] returned true.
 #[derive(Clone, Copy)]
@@ -15,14 +15,13 @@ pub(crate) struct Winograd {
     pub padding: usize,
 }
 
-/// Returns whether Winograd's algorithm is possible and useful for a convolution from `src` to
-/// `dst`.
-pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: (usize, usize), stride: usize) -> bool {
+/// Returns whether Winograd's algorithm is possible and useful for a convolution from `src` to `dst`
+/// with stride 1, without dilation and groups.
+pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: Hw) -> bool {
     let width = panel_width(isa);
     // Tiles that cross the edge of the image waste multiplications.
     let products = dst.h.div_ceil(OUT) * dst.w.div_ceil(OUT) * PRODUCTS;
-    kernel == (3, 3)
-        && stride == 1
+    kernel == Hw::from(3)
         && src.c.is_multiple_of(width)
         && dst.c.is_multiple_of(width)
         && src.len() > 0

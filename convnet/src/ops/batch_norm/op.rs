@@ -1,18 +1,11 @@
-//! Batch normalisation over the channels of NHWC images, with an optional ReLU in the same pass.
-//!
-//! `y = (x - mean) / sqrt(var + eps) · weight + bias`, Ioffe and Szegedy 2015, as
-//! [`torch.nn.BatchNorm2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html).
-//! The sums are over differences from one value of each channel, and their last step is in f64. A
-//! large mean therefore does not hide a small variance.
+//! Batch normalisation as operations of candle.
 
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::{Statistics, inv_std};
 use crate::cpu::{dense, norm};
-use crate::geometry::BatchNormConfig;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
-use candle_nn::{Init, VarBuilder};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Mean and variance with which a batch is normalised.
@@ -28,159 +21,20 @@ pub(crate) enum NormBy {
     },
 }
 
-/// Batch normalisation of NHWC images, with learned weight and bias, and running statistics. All
-/// four are `[C]`, f32.
-///
-/// It computes `y = (x - mean) / sqrt(var + eps) · weight + bias` per channel (Ioffe and Szegedy
-/// 2015), like
-/// [`torch.nn.BatchNorm2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html),
-/// and optionally ReLU in the same pass.
-///
-/// ```
-/// # use candle_convnet::{BatchNorm2d, BatchNormConfig};
-/// # use candle_core::{DType, Device, Tensor};
-/// # use candle_nn::{VarBuilder, VarMap};
-/// # fn main() -> candle_core::Result<()> {
-/// let vb = VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu);
-/// let norm = BatchNorm2d::new(1, BatchNormConfig::default(), &vb)?;
-/// let x = Tensor::new(&[1f32, 3.], &Device::Cpu)?.reshape((1, 1, 2, 1))?;
-/// let y = norm.forward_t(&x, true)?.flatten_all()?.to_vec1::<f32>()?;
-/// assert!((y[0] + 1.).abs() < 1e-4 && (y[1] - 1.).abs() < 1e-4);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct BatchNorm2d {
-    weight: Tensor,
-    bias: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
-    config: BatchNormConfig,
-}
-
-impl BatchNorm2d {
-    /// Creates a layer from `weight`, `bias`, `running_mean` and `running_var` of `vb`, each
-    /// `[channels]`.
-    ///
-    /// If `vb` creates new variables, they are 1, 0, 0 and 1.
-    ///
-    /// # Errors
-    /// Returns the error of `vb` if a tensor is missing or has another shape.
-    pub fn new(channels: usize, config: BatchNormConfig, vb: &VarBuilder<'_>) -> Result<Self> {
-        Ok(Self {
-            weight: vb.get_with_hints(channels, "weight", Init::Const(1.))?,
-            bias: vb.get_with_hints(channels, "bias", Init::Const(0.))?,
-            running_mean: vb.get_with_hints(channels, "running_mean", Init::Const(0.))?,
-            running_var: vb.get_with_hints(channels, "running_var", Init::Const(1.))?,
-            config,
-        })
-    }
-
-    /// Normalises `x` `[N, H, W, C]`, f32, on a GPU also bf16. The result has the shape and type of
-    /// `x`.
-    ///
-    /// If `train` is true, the mean and the biased variance of the batch normalise it. Each call
-    /// also updates the running statistics with the mean and the unbiased variance of the batch, by
-    /// `momentum`. If `train` is false, the running statistics normalise. Both modes have gradients
-    /// for `x`, weight and bias.
-    ///
-    /// For one image of one pixel, the variance of the batch is 0, so the output is the bias. Its
-    /// unbiased variance would be 0/0 and counts as 0. PyTorch raises an error in this case.
-    ///
-    /// # Errors
-    /// Returns an error if `x` has another number of channels, no values, or another type.
-    pub fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let by = if train { self.batch() } else { NormBy::Running };
-        let op = self.op(None, by, None);
-        x.contiguous()?.apply_op3(&self.weight.contiguous()?, &self.bias.contiguous()?, op)
-    }
-
-    /// Computes `norm(x)`, with ReLU if configured, or `relu(norm(x) + residual)`, outside the
-    /// autograd graph.
-    ///
-    /// Also returns the moments that normalised `x`. On the CPU, known `statistics` of `x` make it
-    /// faster.
-    pub(crate) fn forward(
-        &self,
-        x: &Tensor,
-        residual: Option<&Tensor>,
-        by: NormBy,
-        statistics: Option<Statistics>,
-    ) -> Result<(Tensor, Moments)> {
-        let op = self.op(residual.cloned(), by, statistics);
-        let y = x.apply_op3_no_bwd(&self.weight, &self.bias, &op)?;
-        Ok((y, op.moments))
-    }
-
-    /// Returns the gradients of input, weight and bias for a call of [`BatchNorm2d::forward`].
-    ///
-    /// With a residual, `grad` must be the gradient of the sum before the ReLU. `relu` tells
-    /// whether a ReLU follows the norm directly. `fixed` tells whether the moments were those of
-    /// the running statistics.
-    pub(crate) fn gradients(
-        &self,
-        x: &Tensor,
-        grad: &Tensor,
-        moments: &Moments,
-        (relu, fixed): (bool, bool),
-    ) -> Result<[Tensor; 3]> {
-        gradients(x, grad, [&self.weight, &self.bias], moments, relu, fixed)
-    }
-
-    /// Returns a collector for the statistics of an input. It works while the input is computed.
-    pub(crate) fn statistics(&self) -> Statistics {
-        Statistics::new(Isa::best(), self.weight.elem_count())
-    }
-
-    /// Returns scale and shift per channel, so that `norm(x) = scale · x + shift` with the running
-    /// statistics.
-    pub(crate) fn scale_and_shift(&self) -> Result<(Vec<f32>, Vec<f32>)> {
-        let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.running_mean, &self.running_var]
-            .map(|tensor| tensor.to_vec1::<f32>().map(|values| values.into_iter().map(f64::from)));
-        let scales = weight?.zip(var?).map(|(weight, var)| weight / (var + self.config.eps).sqrt());
-        let (scales, shifts) = scales
-            .zip(bias?.zip(mean?))
-            .map(|(scale, (bias, mean))| (scale as f32, (bias - mean * scale) as f32))
-            .unzip();
-        Ok((scales, shifts))
-    }
-
-    /// Returns weight and bias, `[C]` each.
-    pub fn parameters(&self) -> (&Tensor, &Tensor) {
-        (&self.weight, &self.bias)
-    }
-
-    /// Returns the normalisation of a training pass.
-    pub(crate) fn batch(&self) -> NormBy {
-        NormBy::Batch { share: self.config.momentum }
-    }
-
-    fn op(&self, residual: Option<Tensor>, by: NormBy, statistics: Option<Statistics>) -> BatchNormOp {
-        BatchNormOp {
-            by,
-            eps: self.config.eps,
-            relu: self.config.relu || residual.is_some(),
-            residual,
-            running: (self.running_mean.detach(), self.running_var.detach()),
-            moments: Moments::default(),
-            statistics: Mutex::new(statistics),
-        }
-    }
-}
-
 /// Mean and 1 / √(variance + eps) of one call, f32 `[C]` each. The forward pass sets them.
 pub(crate) type Moments = Arc<OnceLock<(Tensor, Tensor)>>;
 
-struct BatchNormOp {
-    by: NormBy,
-    eps: f64,
-    relu: bool,
+/// (input, weight, bias) -> output
+pub(super) struct BatchNormOp {
+    pub by: NormBy,
+    pub eps: f64,
+    pub relu: bool,
     /// Added before the ReLU.
-    residual: Option<Tensor>,
-    running: (Tensor, Tensor),
-    moments: Moments,
+    pub residual: Option<Tensor>,
+    pub running: (Tensor, Tensor),
+    pub moments: Moments,
     /// Statistics of the input, if they are known.
-    statistics: Mutex<Option<Statistics>>,
+    pub statistics: Mutex<Option<Statistics>>,
 }
 
 impl CustomOp3 for BatchNormOp {
@@ -302,7 +156,7 @@ fn check(x: &Shape, weights: usize, biases: usize) -> Result<usize> {
 
 /// Returns the gradients of input, weight and bias. `fixed` tells whether the moments were those of
 /// the running statistics.
-fn gradients(
+pub(super) fn gradients(
     x: &Tensor,
     grad: &Tensor,
     [weight, bias]: [&Tensor; 2],

@@ -1,12 +1,12 @@
-//! Max pooling with padding and overlap, and global average pooling, of NHWC images.
+//! Max pooling of NHWC images, with padding and overlap.
 
 use crate::cpu::dense;
-use crate::cpu::pool::MaxPoolRow;
+use crate::cpu::max_pool::MaxPoolRow;
 use crate::cpu::simd::Isa;
 use crate::geometry::MaxPool2dConfig;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
@@ -35,25 +35,6 @@ pub fn max_pool2d(x: &Tensor, config: MaxPool2dConfig) -> Result<Tensor> {
     x.contiguous()?.apply_op1(MaxPool { config, argmax: Argmax::default() })
 }
 
-/// Returns the mean over all pixels of `x` `[N, H, W, C]`, f32, on a GPU also bf16, as `[N, C]`,
-/// f32.
-///
-/// ```
-/// # use candle_convnet::global_avg_pool;
-/// # use candle_core::{DType, Device, Tensor};
-/// # fn main() -> candle_core::Result<()> {
-/// let x = Tensor::ones((2, 7, 7, 512), DType::F32, &Device::Cpu)?;
-/// assert_eq!(global_avg_pool(&x)?.dims(), [2, 512]);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-/// Returns an error if the images have no pixels, or if `x` has another type.
-pub fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(GlobalAvgPool)
-}
-
 /// Runs [`max_pool2d`] outside the autograd graph. Returns the maxima and their positions.
 pub(crate) fn max_pool2d_forward(x: &Tensor, config: MaxPool2dConfig) -> Result<(Tensor, Argmax)> {
     let op = MaxPool { config, argmax: Argmax::default() };
@@ -69,16 +50,6 @@ pub(crate) fn max_pool2d_grad(
     config: MaxPool2dConfig,
 ) -> Result<Tensor> {
     grad.apply_op1_no_bwd(&MaxPoolGrad { input: input.clone(), config, argmax: argmax.clone() })
-}
-
-/// Runs [`global_avg_pool`] outside the autograd graph.
-pub(crate) fn global_avg_pool_forward(x: &Tensor) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&GlobalAvgPool)
-}
-
-/// Returns the gradient of the input `x` from that of the means.
-pub(crate) fn global_avg_pool_grad(grad: &Tensor, x: &Tensor) -> Result<Tensor> {
-    grad.apply_op2_no_bwd(x, &GlobalAvgPoolGrad)
 }
 
 /// Position of each maximum in its window: row · kernel + column, u8 [N, H', W', C]. The forward
@@ -183,71 +154,5 @@ impl CustomOp1 for MaxPoolGrad {
         };
         let out = crate::cuda::pool::max_pool_grad((grad, layout), (argmax, argmax_layout), [n, h, w, c], self.config)?;
         Ok((out, self.input.clone()))
-    }
-}
-
-struct GlobalAvgPool;
-
-impl CustomOp1 for GlobalAvgPool {
-    fn name(&self) -> &'static str {
-        "global-avg-pool"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = dense::slice(x, layout, self.name())?;
-        let (n, h, w, c) = layout.shape().dims4()?;
-        if h * w == 0 {
-            bail!("global-avg-pool: images of {h}x{w} pixels have no mean");
-        }
-        let mut out = vec![0f32; n * c];
-        out.par_chunks_mut(c.max(1)).zip(x.par_chunks((h * w * c).max(1))).for_each(|(out, image)| {
-            let mut sums = vec![0f64; c];
-            for pixel in image.chunks_exact(c) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
-            }
-            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = (sum / (h * w) as f64) as f32);
-        });
-        Ok((CpuStorage::F32(out), (n, c).into()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (n, h, w, c) = layout.shape().dims4()?;
-        if h * w == 0 {
-            bail!("global-avg-pool: images of {h}x{w} pixels have no mean");
-        }
-        Ok((crate::cuda::pool::avg_pool((x, layout))?, (n, c).into()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(global_avg_pool_grad(&grad.contiguous()?, x)?))
-    }
-}
-
-/// (output gradient [N, C], input [N, H, W, C]) -> input gradient. Only the shape of the input
-/// matters.
-struct GlobalAvgPoolGrad;
-
-impl CustomOp2 for GlobalAvgPoolGrad {
-    fn name(&self) -> &'static str {
-        "global-avg-pool-gradient"
-    }
-
-    fn cpu_fwd(&self, grad: &CpuStorage, gl: &Layout, _: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let grad = dense::slice(grad, gl, self.name())?;
-        let (n, h, w, c) = xl.shape().dims4()?;
-        let mut out = vec![0f32; n * h * w * c];
-        let scale = 1. / (h * w) as f32;
-        out.par_chunks_mut((h * w * c).max(1)).zip(grad.par_chunks(c.max(1))).for_each(|(image, grad)| {
-            for pixel in image.chunks_exact_mut(c) {
-                pixel.iter_mut().zip(grad).for_each(|(out, &grad)| *out = grad * scale);
-            }
-        });
-        Ok((CpuStorage::F32(out), xl.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, grad: &CudaStorage, gl: &Layout, x: &CudaStorage, xl: &Layout) -> Result<(CudaStorage, Shape)> {
-        Ok((crate::cuda::pool::avg_pool_grad((grad, gl), (x, xl))?, xl.shape().clone()))
     }
 }

@@ -1,0 +1,112 @@
+//! A convolution with its batch norm.
+
+use super::tape::Gradients;
+use crate::geometry::{BatchNormConfig, Conv2dConfig};
+use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy};
+use crate::ops::conv::{self, Conv2d, FixedNorm, Kept};
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConvShape {
+    pub inputs: usize,
+    pub outputs: usize,
+    pub kernel: usize,
+    pub stride: usize,
+}
+
+/// A convolution that keeps the size of the image (divided by its stride), its batch norm and an
+/// optional ReLU.
+#[derive(Clone, Debug)]
+pub(super) struct ConvNorm {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+    relu: bool,
+}
+
+/// Activations that the backward pass needs.
+pub(super) struct ConvNormTrace {
+    x: Kept,
+    /// The values between convolution and batch norm.
+    pub middle: Tensor,
+    moments: Moments,
+    /// Whether the moments are those of the running statistics.
+    fixed: bool,
+}
+
+impl ConvNorm {
+    pub(super) fn new(shape: ConvShape, relu: bool, conv: VarBuilder<'_>, norm: VarBuilder<'_>) -> Result<Self> {
+        let ConvShape { inputs, outputs, kernel, stride } = shape;
+        let geometry = Conv2dConfig::default().with_stride(stride).with_padding(kernel / 2);
+        Ok(Self {
+            conv: Conv2d::new(inputs, outputs, kernel, geometry, conv)?,
+            norm: BatchNorm2d::new(outputs, BatchNormConfig { relu, ..BatchNormConfig::default() }, norm)?,
+            relu,
+        })
+    }
+
+    /// Freezes the batch norm.
+    pub(super) fn freeze(&mut self) {
+        self.norm = self.norm.clone().with_frozen(true);
+    }
+
+    pub(super) fn parameters(&self) -> [&Tensor; 3] {
+        let (weight, bias) = self.norm.parameters();
+        [self.conv.weight(), weight, bias]
+    }
+
+    /// Computes what [`ConvNorm::evaluate`] does, and what the backward pass needs.
+    ///
+    /// If `train`, the statistics of the batch normalise, unless the layer is frozen. Otherwise, the
+    /// running statistics do.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        train: bool,
+    ) -> Result<(Tensor, ConvNormTrace)> {
+        self.apart(x, residual, self.norm.by(train))
+    }
+
+    /// Runs the convolution and the batch norm as separate operations.
+    fn apart(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<(Tensor, ConvNormTrace)> {
+        let takes_statistics = by != NormBy::Running && x.device().is_cpu();
+        let statistics = takes_statistics.then(|| self.norm.statistics());
+        let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config(), statistics.as_ref())?;
+        let (y, moments) = self.norm.forward(&middle, residual, by, statistics)?;
+        Ok((y, ConvNormTrace { x, middle, moments, fixed: by == NormBy::Running }))
+    }
+
+    /// Returns `relu(norm(conv(x)) + residual)`. Without a residual: `relu(norm(conv(x)))`, or
+    /// `norm(conv(x))` if this layer has no ReLU.
+    pub(super) fn evaluate(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<Tensor> {
+        if by == NormBy::Running && x.device().is_cpu() {
+            let (scale, bias) = self.norm.scale_and_shift()?;
+            let norm = FixedNorm { scale: &scale, bias: &bias, residual, relu: self.relu || residual.is_some() };
+            return conv::forward_with_norm(x, self.conv.weight(), self.conv.config(), norm);
+        }
+        Ok(self.apart(x, residual, by)?.0)
+    }
+
+    /// Computes the gradients of the parameters, and of the input if `wants_input`.
+    ///
+    /// `grad` is the gradient of the output. For the last layer of a block, it is the gradient of
+    /// the residual sum.
+    pub(super) fn backward(
+        &self,
+        trace: &ConvNormTrace,
+        grad: &Tensor,
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) -> Result<Option<Tensor>> {
+        let ConvNormTrace { x, middle, moments, fixed } = trace;
+        let [grad, weight_grad, bias_grad] = self.norm.gradients(middle, grad, moments, (self.relu, *fixed))?;
+        let [kernel, weight, bias] = self.parameters();
+        if !self.norm.is_frozen() {
+            gradients.insert(weight, weight_grad);
+            gradients.insert(bias, bias_grad);
+        }
+        gradients.insert(kernel, x.weight_grad(kernel, &grad, self.conv.config())?);
+        wants_input.then(|| x.data_grad(kernel, &grad, self.conv.config())).transpose()
+    }
+}

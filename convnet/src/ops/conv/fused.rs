@@ -1,0 +1,124 @@
+//! Convolution inside a network that computes its own backward pass.
+
+use super::op::{Conv2dOp, data_grad, weight_grad};
+use crate::cpu::conv::Shift;
+use crate::cpu::dense;
+use crate::cpu::simd::Isa;
+use crate::cpu::statistics::Statistics;
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::geometry::{Conv2dConfig, Geometry, Images};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+
+/// The input of a convolution, kept for the backward pass.
+pub(crate) enum Kept {
+    Images(Tensor),
+    /// Images in which squares of 2 x 2 pixels became channels, which is faster on a GPU, and the
+    /// original shape.
+    #[cfg(feature = "cuda")]
+    SpaceToDepth(Tensor, cuda::SpaceToDepth, Shape),
+}
+
+/// Runs [`conv2d`](super::conv2d) outside the autograd graph. `x` and `weight` must be contiguous.
+///
+/// On the CPU, `statistics` collects the statistics of the result.
+pub(crate) fn forward(
+    x: &Tensor,
+    weight: &Tensor,
+    config: Conv2dConfig,
+    statistics: Option<&Statistics>,
+) -> Result<(Tensor, Kept)> {
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda()
+        && let Some(squares) = cuda::SpaceToDepth::of(&Geometry::new(x.shape(), weight.shape(), config)?)
+    {
+        let images = squares.images(x)?;
+        let y = images.apply_op2_no_bwd(
+            &squares.weights(weight)?,
+            &Conv2dOp { config: Conv2dConfig::default(), statistics: None },
+        )?;
+        return Ok((y, Kept::SpaceToDepth(images, squares, x.shape().clone())));
+    }
+    Ok((x.apply_op2_no_bwd(weight, &Conv2dOp { config, statistics })?, Kept::Images(x.clone())))
+}
+
+/// A batch norm with fixed statistics after a convolution. Its scale is multiplied into the
+/// weights; the rest is the last step of the convolution.
+pub(crate) struct FixedNorm<'a> {
+    /// One factor per output channel.
+    pub scale: &'a [f32],
+    /// One summand per output channel.
+    pub bias: &'a [f32],
+    /// Added to the output; contiguous, with the shape of the output.
+    pub residual: Option<&'a Tensor>,
+    /// Whether ReLU follows.
+    pub relu: bool,
+}
+
+/// Runs [`conv2d`](super::conv2d) and a batch norm in one pass, on the CPU and outside the autograd graph. `x` and
+/// `weight` must be contiguous.
+pub(crate) fn forward_with_norm(
+    x: &Tensor,
+    weight: &Tensor,
+    config: Conv2dConfig,
+    norm: FixedNorm<'_>,
+) -> Result<Tensor> {
+    x.apply_op2_no_bwd(weight, &FixedNormConv2d { config, norm })
+}
+
+struct FixedNormConv2d<'a> {
+    config: Conv2dConfig,
+    norm: FixedNorm<'a>,
+}
+
+impl CustomOp2 for FixedNormConv2d<'_> {
+    fn name(&self) -> &'static str {
+        "conv2d-with-fixed-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
+        let Images { n, h, w: width, c } = geometry.output;
+        let shape = Shape::from((n, h, width, c));
+        let &FixedNorm { scale, bias, residual, relu } = &self.norm;
+        if let Some(residual) = residual.filter(|residual| residual.shape() != &shape) {
+            bail!("{}: the residual has shape {:?}, but the output has {shape:?}", self.name(), residual.shape());
+        }
+        let residual = residual.map(Tensor::storage_and_layout);
+        let residual = match &residual {
+            Some((storage, layout)) => match &**storage {
+                Storage::Cpu(storage) => Some(dense::slice(storage, layout, self.name())?),
+                _ => bail!("{}: the residual is on another device", self.name()),
+            },
+            None => None,
+        };
+        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let isa = Isa::best();
+        let out = geometry.forward(isa, x, w, Some(scale), &Shift { isa, bias, residual, relu });
+        Ok((CpuStorage::F32(out), shape))
+    }
+}
+
+impl Kept {
+    /// Returns the gradient of the input from that of the output.
+    pub(crate) fn data_grad(&self, weight: &Tensor, grad: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+        let shape = match self {
+            Self::Images(images) => images.shape(),
+            #[cfg(feature = "cuda")]
+            Self::SpaceToDepth(_, _, shape) => shape,
+        };
+        data_grad(weight, grad, shape, config)
+    }
+
+    /// Returns the gradient of `weight`, with its shape, from that of the output.
+    pub(crate) fn weight_grad(&self, weight: &Tensor, grad: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+        match self {
+            Self::Images(images) => weight_grad(images, grad, weight.shape(), config),
+            #[cfg(feature = "cuda")]
+            Self::SpaceToDepth(images, squares, _) => {
+                let shape = squares.weights_shape();
+                squares.weights_back(&weight_grad(images, grad, &shape, Conv2dConfig::default())?)
+            }
+        }
+    }
+}

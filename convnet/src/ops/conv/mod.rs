@@ -1,0 +1,9 @@
+//! 2-D convolution of NHWC images with OIHW weights, with gradients.
+
+mod fused;
+mod layer;
+mod op;
+
+pub(crate) use fused::{FixedNorm, Kept, forward, forward_with_norm};
+pub use layer::Conv2d;
+pub use op::{conv2d, conv2d_with_bias};

@@ -1,0 +1,223 @@
+//! Convolution of NHWC images with OIHW weights, as operations of candle.
+
+use crate::cpu::conv::Shift;
+use crate::cpu::dense;
+use crate::cpu::simd::Isa;
+use crate::cpu::statistics::Statistics;
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::geometry::{Conv2dConfig, Geometry, Images};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+/// Convolves the images `x` `[N, H, W, C]` with `weight` `[O, C, KH, KW]` and returns
+/// `[N, H', W', O]`.
+///
+/// `x` and the result are f32, on a GPU also bf16; `weight` is f32. H' = (H + 2·padding - KH) /
+/// stride + 1, rounded down, and W' accordingly. With stride s and zero padding p, the result is
+///
+/// ```text
+/// y[n, i, j, o] = sum over c, a, b of x[n, i·s + a - p, j·s + b - p, c] · weight[o, c, a, b]
+/// ```
+///
+/// as in
+/// [`torch.nn.functional.conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html).
+/// With dilation d, the window is x[n, i·s + a·d - p, ..], and KH counts as (KH - 1)·d + 1. With g
+/// groups, `weight` is `[O, C / g, KH, KW]`, and output channel o sees the input channels of group
+/// o·g / O, rounded down.
+///
+/// `weight` gets a gradient. `x` gets one only if it depends on a variable. On the CPU, results are
+/// bit-identical for any number of threads.
+///
+/// ```
+/// # use candle_convnet::{Conv2dConfig, conv2d};
+/// # use candle_core::{Device, Tensor};
+/// # fn main() -> candle_core::Result<()> {
+/// let x = Tensor::new(&[1f32, 2., 3., 4.], &Device::Cpu)?.reshape((1, 1, 4, 1))?;
+/// let difference = Tensor::new(&[-1f32, 1.], &Device::Cpu)?.reshape((1, 1, 1, 2))?;
+/// let y = conv2d(&x, &difference, Conv2dConfig::default())?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1., 1., 1.]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Returns an error if the numbers of channels do not fit together, if the kernel is larger than
+/// the padded image, if stride, dilation or groups are 0, or if a tensor has another type.
+pub fn conv2d(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+    x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp { config, statistics: None })
+}
+
+/// Convolves the images `x` `[N, H, W, C]` like [`conv2d`], and adds `bias` `[O]`, f32, to each
+/// pixel.
+///
+/// All three tensors get gradients.
+///
+/// # Errors
+/// Returns the errors of [`conv2d`], and an error if `bias` does not have one value per output
+/// channel.
+pub fn conv2d_with_bias(x: &Tensor, weight: &Tensor, bias: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+    if bias.dims() != &weight.dims()[..1.min(weight.rank())] {
+        bail!("conv2d: the bias {:?} does not fit the weights {:?} (OIHW)", bias.shape(), weight.shape());
+    }
+    if x.device().is_cuda() {
+        let y = conv2d(x, weight, config)?;
+        return y.broadcast_add(&bias.to_dtype(y.dtype())?);
+    }
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Conv2dBiasOp { config })
+}
+
+/// (input, weight) -> output
+pub(super) struct Conv2dOp<'a> {
+    pub config: Conv2dConfig,
+    /// Collects the statistics of the output, on the CPU.
+    pub statistics: Option<&'a Statistics>,
+}
+
+impl CustomOp2 for Conv2dOp<'_> {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
+        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let out = geometry.forward(Isa::best(), x, w, None, &self.statistics);
+        let Images { n, h, w, c } = geometry.output;
+        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, w: &CudaStorage, wl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
+        let out = cuda::conv::forward(&geometry, (x, xl), (w, wl))?;
+        let Images { n, h, w, c } = geometry.output;
+        Ok((out, (n, h, w, c).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.config));
+        let weights = weight.track_op().then(|| weight_grad(x, &grad, weight.shape(), self.config));
+        Ok((data.transpose()?, weights.transpose()?))
+    }
+}
+
+/// (input, weight, bias) -> output, on the CPU.
+struct Conv2dBiasOp {
+    config: Conv2dConfig,
+}
+
+impl CustomOp3 for Conv2dBiasOp {
+    fn name(&self) -> &'static str {
+        "conv2d-with-bias"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+        bias: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
+        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
+        let (isa, bias) = (Isa::best(), dense::slice(bias, bl, self.name())?);
+        let out = geometry.forward(isa, x, w, None, &Shift { isa, bias, residual: None, relu: false });
+        let Images { n, h, w, c } = geometry.output;
+        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.config));
+        let weights = weight.track_op().then(|| weight_grad(x, &grad, weight.shape(), self.config));
+        let biases = bias.track_op().then(|| grad.apply_op1_no_bwd(&ChannelSums));
+        Ok((data.transpose()?, weights.transpose()?, biases.transpose()?))
+    }
+}
+
+/// Images [N, H, W, C] -> sums per channel [C].
+struct ChannelSums;
+
+impl CustomOp1 for ChannelSums {
+    fn name(&self) -> &'static str {
+        "channel-sums"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, _, _, c) = layout.shape().dims4()?;
+        let sums = Statistics::of(Isa::best(), dense::slice(x, layout, self.name())?, c).sums();
+        Ok((CpuStorage::F32(sums), c.into()))
+    }
+}
+
+/// Returns the gradient of the input, which has shape `input`, from that of the output.
+pub(super) fn data_grad(weight: &Tensor, grad: &Tensor, input: &Shape, config: Conv2dConfig) -> Result<Tensor> {
+    weight.apply_op2_no_bwd(grad, &DataGrad { config, input: input.clone() })
+}
+
+/// Returns the gradient of the weights, which have shape `weight`, in f32, from that of the output.
+pub(super) fn weight_grad(x: &Tensor, grad: &Tensor, weight: &Shape, config: Conv2dConfig) -> Result<Tensor> {
+    x.apply_op2_no_bwd(grad, &WeightGradOp { config, weight: weight.clone() })
+}
+
+/// (weight, output gradient) -> input gradient.
+struct DataGrad {
+    config: Conv2dConfig,
+    input: Shape,
+}
+
+impl CustomOp2 for DataGrad {
+    fn name(&self) -> &'static str {
+        "conv2d-data-gradient"
+    }
+
+    fn cpu_fwd(&self, w: &CpuStorage, wl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(&self.input, wl.shape(), self.config)?;
+        let out =
+            geometry.data_grad(Isa::best(), dense::slice(w, wl, self.name())?, dense::slice(grad, gl, self.name())?);
+        Ok((CpuStorage::F32(out), self.input.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, w: &CudaStorage, wl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::new(&self.input, wl.shape(), self.config)?;
+        Ok((cuda::conv::data_grad(&geometry, (w, wl), (grad, gl))?, self.input.clone()))
+    }
+}
+
+/// (input, output gradient) -> weight gradient, OIHW.
+struct WeightGradOp {
+    config: Conv2dConfig,
+    weight: Shape,
+}
+
+impl CustomOp2 for WeightGradOp {
+    fn name(&self) -> &'static str {
+        "conv2d-weight-gradient"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), &self.weight, self.config)?;
+        let out =
+            geometry.weight_grad(Isa::best(), dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+        Ok((CpuStorage::F32(out), self.weight.clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), &self.weight, self.config)?;
+        Ok((cuda::conv::weight_grad(&geometry, (x, xl), (grad, gl))?, self.weight.clone()))
+    }
+}
