@@ -27,7 +27,7 @@
 //!   returns. Layers without parameters are [`Activation`]s. All are candle modules.
 //! * [`ResNet`] is a whole network. [`TrainPass`] adds dropout and stochastic depth to a training
 //!   pass, and [`ResNet::with_shift`] a temporal shift for clips of frames. [`MobileNetV3`] is a
-//!   smaller one. [`Model`] adds parameter names, initial values, and loading and saving of weights
+//!   smaller one, and [`Classifier`] is either. [`Model`] adds parameter names, initial values, and loading and saving of weights
 //!   to any network.
 //! * [`Sgd`] updates named variables. It works with any `Var`, not only with those of a [`Model`].
 //! * **Weights** come from [`Model::from_pretrained`] in one step. [`read_weights`],
@@ -130,7 +130,10 @@ pub use geometry::{
     PixelLayout, Thw,
 };
 pub use heap::keep_freed_memory;
-pub use network::{Block, Depth, MobileNetV3, Model, ParseDepthError, ResNet, ResNetConfig, Stem, TrainPass};
+pub use network::{
+    Arch, Block, Classifier, ClassifierConfig, Depth, MobileNetV3, MobileNetV3Config, Model, NetworkConfig,
+    ParseArchError, ResNet, ResNetConfig, Stem, TrainPass,
+};
 pub use ops::activation::{hard_sigmoid, hard_swish, silu};
 pub use ops::avg_pool::{adaptive_avg_pool2d, avg_pool2d};
 pub use ops::batch_norm::BatchNorm2d;

@@ -3,7 +3,7 @@
 //! uses the same settings as training.
 
 use crate::stream::Stream;
-use candle_convnet::{Model, Normalisation};
+use candle_convnet::{Classifier, Model, Normalisation};
 use clip_loader::{Crop, Sampling, TestCrop};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -161,10 +161,14 @@ impl View {
     }
 
     /// Adds the temporal shift to a network, if these views have it.
-    pub fn shift(self, model: &mut Model) {
+    ///
+    /// # Errors
+    /// The network has no temporal shift.
+    pub fn shift(self, model: &mut Model<Classifier>) -> candle_core::Result<()> {
         if self.temporal_shift {
-            model.net = model.net.clone().with_shift(self.segments, SHIFT_FRACTION);
+            model.net = model.net.clone().with_shift(self.segments, SHIFT_FRACTION)?;
         }
+        Ok(())
     }
 
     /// Returns the number of images in a view.

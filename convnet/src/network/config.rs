@@ -1,7 +1,6 @@
 //! Depth, channels and classes of a network.
 
 use std::fmt;
-use std::str::FromStr;
 
 /// The depth of a ResNet: its number of layers with weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,33 +51,13 @@ impl fmt::Display for Depth {
     }
 }
 
-/// The error for a name that is not a [`Depth`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown network \"{name}\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152")]
-#[non_exhaustive]
-pub struct ParseDepthError {
-    /// The name that was parsed.
-    pub name: String,
-}
-
-impl FromStr for Depth {
-    type Err = ParseDepthError;
-
-    fn from_str(name: &str) -> Result<Self, ParseDepthError> {
-        Self::ALL
-            .into_iter()
-            .find(|depth| depth.to_string() == name)
-            .ok_or_else(|| ParseDepthError { name: name.to_owned() })
-    }
-}
-
 /// Depth, input channels and classes of a [`ResNet`](crate::ResNet).
 ///
 /// ```
 /// # use candle_convnet::{Depth, ResNetConfig};
 /// // Ten frames of optical flow, x and y components, and the classes of UCF101.
 /// let config = ResNetConfig::new(Depth::R18, 20, 101);
-/// assert_eq!("resnet18".parse(), Ok(config.depth));
+/// assert_eq!(config.depth.to_string(), "resnet18");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

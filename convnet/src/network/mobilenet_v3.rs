@@ -1,5 +1,7 @@
 //! MobileNetV3-small (Howard et al. 2019) with torchvision's parameter names.
 
+use super::arch::Arch;
+use super::network_config::NetworkConfig;
 use super::pass::TrainPass;
 use crate::geometry::{Activation, BatchNormConfig, Conv2dConfig};
 use crate::ops::batch_norm::{BatchNorm2d, NormBy};
@@ -10,6 +12,7 @@ use crate::ops::squeeze_excitation::SqueezeExcitation;
 use candle_core::{Module, ModuleT, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use candle_nn::init::Init;
+use std::sync::Arc;
 
 /// A row of the table of blocks in the paper: kernel, expanded channels, output channels, squeeze
 /// and excitation, activation, stride.
@@ -33,6 +36,50 @@ const STEM: usize = 16;
 const LAST_CONV: usize = 576;
 const HIDDEN: usize = 1024;
 
+/// Input channels and classes of a [`MobileNetV3`].
+///
+/// ```
+/// # use candle_convnet::MobileNetV3Config;
+/// let config = MobileNetV3Config::small(3, 101);
+/// assert_eq!((config.in_channels, config.classes), (3, 101));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MobileNetV3Config {
+    /// Channels of the input: 3 for RGB.
+    pub in_channels: usize,
+    /// Number of classes, which is the number of logits.
+    pub classes: usize,
+}
+
+impl MobileNetV3Config {
+    /// Returns the settings for a MobileNetV3-small that maps `in_channels` channels to `classes`
+    /// logits.
+    pub const fn small(in_channels: usize, classes: usize) -> Self {
+        Self { in_channels, classes }
+    }
+}
+
+impl NetworkConfig for MobileNetV3Config {
+    type Network = MobileNetV3;
+
+    fn build(&self, vb: VarBuilder<'_>) -> Result<MobileNetV3> {
+        MobileNetV3::new(self, vb)
+    }
+
+    fn first_weights(&self) -> &str {
+        Arch::MobileNetV3Small.first_weights()
+    }
+
+    fn last_layer(&self) -> &str {
+        Arch::MobileNetV3Small.last_layer()
+    }
+
+    fn in_channels(&self) -> usize {
+        self.in_channels
+    }
+}
+
 /// A small network for devices with little memory and power: MobileNetV3-small (Howard et al. 2019,
 /// "Searching for MobileNetV3"), with the layers and names of torchvision.
 ///
@@ -40,17 +87,20 @@ const HIDDEN: usize = 1024;
 /// network. Clones share their parameters.
 ///
 /// ```
-/// # use candle_convnet::{MobileNetV3, Model};
+/// # use candle_convnet::{MobileNetV3Config, Model};
 /// # use candle_core::{DType, Device, Tensor};
 /// # fn main() -> candle_core::Result<()> {
-/// let model = Model::new(42, &Device::Cpu, |vb| MobileNetV3::small(3, 1000, vb))?;
+/// let model = Model::random(&MobileNetV3Config::small(3, 1000), 42, &Device::Cpu)?;
 /// let images = Tensor::zeros((2, 64, 64, 3), DType::F32, &Device::Cpu)?;
 /// assert_eq!(model.net.forward_t(&images, false)?.dims(), [2, 1000]);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct MobileNetV3 {
+pub struct MobileNetV3(Arc<Layers>);
+
+#[derive(Clone, Debug)]
+struct Layers {
     stem: Unit,
     blocks: Vec<InvertedResidual>,
     last: Unit,
@@ -59,14 +109,15 @@ pub struct MobileNetV3 {
 }
 
 impl MobileNetV3 {
-    /// Creates a network that maps `in_channels` channels to `classes` logits. Its parameters and
-    /// running statistics come from `vb`.
+    /// Creates a network whose parameters and running statistics come from `vb`, with torchvision's
+    /// names.
     ///
     /// New parameters have the distributions of torchvision.
     ///
     /// # Errors
     /// Returns the error of `vb` if a parameter is missing or has another shape.
-    pub fn small(in_channels: usize, classes: usize, vb: VarBuilder<'_>) -> Result<Self> {
+    pub fn new(config: &MobileNetV3Config, vb: VarBuilder<'_>) -> Result<Self> {
+        let MobileNetV3Config { in_channels, classes } = *config;
         let features = vb.pp("features");
         let (three, one) = (Conv2dConfig::default().with_stride(2).with_padding(1), Conv2dConfig::default());
         let hard_swish = Some(Activation::HardSwish);
@@ -85,15 +136,15 @@ impl MobileNetV3 {
         let classifier = vb.pp("classifier");
         let (hidden, classes) =
             (layer(LAST_CONV, HIDDEN, classifier.pp(0))?, layer(HIDDEN, classes, classifier.pp(3))?);
-        Ok(Self { stem, blocks, last, hidden, classes })
+        Ok(Self(Arc::new(Layers { stem, blocks, last, hidden, classes })))
     }
 
     /// Freezes all batch norms except for the first one, like
     /// [`ResNet::with_frozen_norms`](crate::ResNet::with_frozen_norms).
     #[must_use]
     pub fn with_frozen_norms(mut self) -> Self {
-        let blocks = self.blocks.iter_mut().flat_map(InvertedResidual::units_mut);
-        for unit in blocks.chain([&mut self.last]) {
+        let Layers { blocks, last, .. } = Arc::make_mut(&mut self.0);
+        for unit in blocks.iter_mut().flat_map(InvertedResidual::units_mut).chain([last]) {
             unit.norm = unit.norm.clone().with_frozen(true);
         }
         self
@@ -149,20 +200,22 @@ impl MobileNetV3 {
 
     /// Computes the features [N, H', W', 576] before the pooling.
     fn forward_features(&self, x: &Tensor, by: By) -> Result<Tensor> {
-        let mut x = self.stem.forward(x, by)?;
-        for block in &self.blocks {
+        let Layers { stem, blocks, last, .. } = &*self.0;
+        let mut x = stem.forward(x, by)?;
+        for block in blocks {
             x = block.forward(&x, by)?;
         }
-        self.last.forward(&x, by)
+        last.forward(&x, by)
     }
 
     fn classify(&self, features: &Tensor, dropout: Option<&Tensor>) -> Result<Tensor> {
-        let hidden = linear(&global_avg_pool(features)?, &self.hidden.0, &self.hidden.1)?;
+        let Layers { hidden, classes, .. } = &*self.0;
+        let hidden = linear(&global_avg_pool(features)?, &hidden.0, &hidden.1)?;
         let mut hidden = Activation::HardSwish.forward(&hidden)?;
         if let Some(dropout) = dropout {
             hidden = (hidden * dropout)?;
         }
-        linear(&hidden, &self.classes.0, &self.classes.1)
+        linear(&hidden, &classes.0, &classes.1)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A network with its named parameters.
 
-use super::config::ResNetConfig;
+use super::network_config::NetworkConfig;
 use super::resnet::ResNet;
 use crate::vars::{self, LoadReport, Seeded};
 use crate::weights::{Problem, WeightsError, check_values, read_weights, torchvision_names};
@@ -117,17 +117,17 @@ impl<N> Model<N> {
     }
 }
 
-impl Model {
+impl<N> Model<N> {
     /// Creates a model with random weights, with the distributions of torchvision.
     ///
     /// Convolutions are Kaiming normal by fan-out, batch norms have weight 1 and bias 0, and the
-    /// last layer is uniform in ±1/√features. The values depend only on `seed` and on the names of
-    /// the parameters.
+    /// last layer of a ResNet is uniform in ±1/√features. The values depend only on `seed` and on the
+    /// names of the parameters.
     ///
     /// # Errors
     /// Returns an error if the device cannot allocate the variables.
-    pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> Result<Self> {
-        Self::new(seed, device, |vb| ResNet::new(config, vb))
+    pub fn random<C: NetworkConfig<Network = N>>(config: &C, seed: u64, device: &Device) -> Result<Self> {
+        Self::new(seed, device, |vb| config.build(vb))
     }
 
     /// Creates a model with the weights of a file and a new last layer.
@@ -136,17 +136,17 @@ impl Model {
     /// f16, bf16 or f64. Names of these programs become torchvision's names; see
     /// [`torchvision_names`].
     ///
-    /// The last layer (`fc`) is always drawn from `seed`, and the file does not need one. If the
-    /// network has other than three input channels and `conv1` of the file has three, the network's
-    /// `conv1` is their mean, copied to every channel (cross-modality initialisation, Wang et al.
+    /// The last layer is always drawn from `seed`, and the file does not need one. If the network has
+    /// other than three input channels and the first convolution of the file has three, that of the
+    /// network is their mean, copied to every channel (cross-modality initialisation, Wang et al.
     /// 2016, without rescaling).
     ///
     /// # Errors
     /// Returns an error if the file cannot be read as weights; see [`read_weights`]. Returns an
     /// error that names the tensors if any other tensor is missing, is unknown, has another shape,
     /// or contains a NaN, an infinity or a negative variance.
-    pub fn from_pretrained(
-        config: &ResNetConfig,
+    pub fn from_pretrained<C: NetworkConfig<Network = N>>(
+        config: &C,
         path: impl AsRef<Path>,
         seed: u64,
         device: &Device,
@@ -162,8 +162,8 @@ impl Model {
     ///
     /// # Errors
     /// Returns the errors of [`Model::from_pretrained`], except for those of reading the file.
-    pub fn from_weights(
-        config: &ResNetConfig,
+    pub fn from_weights<C: NetworkConfig<Network = N>>(
+        config: &C,
         path: impl AsRef<Path>,
         tensors: HashMap<String, Tensor>,
         seed: u64,
@@ -171,23 +171,22 @@ impl Model {
     ) -> std::result::Result<Self, WeightsError> {
         let path = path.as_ref();
         let (mut tensors, _) = torchvision_names(path, tensors)?;
-        tensors.retain(|name, _| !name.starts_with("fc.") && !name.ends_with("num_batches_tracked"));
+        let (last, in_channels) = (format!("{}.", config.last_layer()), config.in_channels());
+        tensors.retain(|name, _| !name.starts_with(&last) && !name.ends_with("num_batches_tracked"));
         check_values(path, &tensors)?;
-        if let Some(conv1) = tensors.get("conv1.weight")
-            && conv1.rank() == 4
-            && conv1.dims()[1] == 3
-            && config.in_channels != 3
+        if let Some(first) = tensors.get_mut(config.first_weights())
+            && first.rank() == 4
+            && first.dims()[1] == 3
+            && in_channels != 3
         {
-            let mean = conv1.mean_keepdim(1)?;
-            let (o, _, kh, kw) = conv1.dims4()?;
-            let copies = mean.broadcast_as((o, config.in_channels, kh, kw))?.contiguous()?;
-            tensors.insert("conv1.weight".to_owned(), copies);
+            let (o, _, kh, kw) = first.dims4()?;
+            *first = first.mean_keepdim(1)?.broadcast_as((o, in_channels, kh, kw))?.contiguous()?;
         }
         let varmap = VarMap::new();
         let pretrained = Arc::new(Mutex::new(Pretrained { tensors, problems: Vec::new() }));
         let seeded = Seeded { varmap: varmap.clone(), seed };
-        let source = Box::new(Source { seeded, pretrained: pretrained.clone() });
-        let net = ResNet::new(config, VarBuilder::from_backend(source, DType::F32, device.clone()))?;
+        let source = Box::new(Source { seeded, last, pretrained: pretrained.clone() });
+        let net = config.build(VarBuilder::from_backend(source, DType::F32, device.clone()))?;
         let mut pretrained = pretrained.lock().unwrap_or_else(PoisonError::into_inner);
         let Pretrained { tensors, problems } = &mut *pretrained;
         problems.extend(tensors.keys().map(|name| Problem::Unknown { name: name.clone() }));
@@ -205,6 +204,8 @@ impl<N: std::fmt::Debug> std::fmt::Debug for Model<N> {
 /// Takes the variables from a file, and those of the last layer from a seed.
 struct Source {
     seeded: Seeded,
+    /// Start of the names of the last layer's variables.
+    last: String,
     pretrained: Arc<Mutex<Pretrained>>,
 }
 
@@ -231,7 +232,7 @@ impl Source {
 
 impl SimpleBackend for Source {
     fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
-        if name.starts_with("fc.") {
+        if name.starts_with(&self.last) {
             return self.seeded.get(shape, name, init, dtype, device);
         }
         let var = self.of_file(&shape, name, device)?;

@@ -4,10 +4,12 @@
 //! [torchvision](https://github.com/pytorch/vision/blob/main/torchvision/models/resnet.py) ("ResNet
 //! v1.5").
 
+use super::arch::Arch;
 use super::backbone::{Backbone, BackboneTrace};
 use super::block::{Block, Stem};
 use super::config::{Depth, ResNetConfig};
 use super::conv_norm::ConvNorm;
+use super::network_config::NetworkConfig;
 use super::pass::TrainPass;
 use super::tape::{self, Gradients};
 use crate::geometry::Clips;
@@ -369,6 +371,26 @@ impl ResNet {
         drop(last);
         let input = self.backbone.backward(backbone, grad, wants_input, &mut gradients)?;
         Ok((input, gradients))
+    }
+}
+
+impl NetworkConfig for ResNetConfig {
+    type Network = ResNet;
+
+    fn build(&self, vb: VarBuilder<'_>) -> Result<ResNet> {
+        ResNet::new(self, vb)
+    }
+
+    fn first_weights(&self) -> &str {
+        Arch::ResNet(self.depth).first_weights()
+    }
+
+    fn last_layer(&self) -> &str {
+        Arch::ResNet(self.depth).last_layer()
+    }
+
+    fn in_channels(&self) -> usize {
+        self.in_channels
     }
 }
 

@@ -9,7 +9,7 @@
 //! norms. Its error is a root mean square, which a few jumps hardly change.
 
 use crate::values::{Goldens, assert_close, flat, scaled, values};
-use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, TrainPass, cross_entropy};
+use candle_convnet::{Arch, Depth, Model, ResNetConfig, Sgd, SgdConfig, TrainPass, cross_entropy};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 
@@ -309,11 +309,15 @@ fn at_every_depth_and_odd_sizes_the_loss_falls_as_its_gradient_says() {
 }
 
 #[test]
-fn depths_have_names() {
-    for depth in Depth::ALL {
-        assert_eq!(depth.to_string().parse::<Depth>().unwrap(), depth);
+fn architectures_have_names() {
+    for arch in Arch::ALL {
+        assert_eq!(arch.to_string().parse::<Arch>().unwrap(), arch);
     }
-    assert!("resnet20".parse::<Depth>().unwrap_err().to_string().contains("resnet152"));
+    assert_eq!(
+        "resnet20".parse::<Arch>().unwrap_err().to_string(),
+        "unknown network \"resnet20\"; expected resnet18, resnet34, resnet50, resnet101, resnet152 or \
+         mobilenet_v3_small"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Compares `MobileNetV3` and the example R(2+1)D-18 with torchvision's in float64.
 
 use crate::values::{Goldens, flat, known, scaled};
-use candle_convnet::{MobileNetV3, Model, Sgd, SgdConfig, TrainPass, cross_entropy};
+use candle_convnet::{MobileNetV3, MobileNetV3Config, Model, Sgd, SgdConfig, TrainPass, cross_entropy};
 use candle_core::{DType, Device, Result, Tensor};
 
 #[path = "../../examples/r2plus1d/network.rs"]
@@ -51,7 +51,7 @@ fn check<N>(name: &str, model: &Model<N>, x: &Tensor, forward: impl Fn(&N, bool)
 
 #[test]
 fn mobilenet_v3_small_agrees_with_torchvision() {
-    let model = Model::new(0, &Device::Cpu, |vb| MobileNetV3::small(3, 10, vb)).unwrap();
+    let model = Model::random(&MobileNetV3Config::small(3, 10), 0, &Device::Cpu).unwrap();
     let x = scaled("mobilenet_v3_small/x", (8, 64, 64, 3), 2., 0.);
     check("mobilenet_v3_small", &model, &x, |net, train| net.forward_t(&x, train));
 }
@@ -66,7 +66,7 @@ fn r2plus1d_18_agrees_with_torchvision() {
 #[test]
 fn mobilenet_v3_small_has_torchvisions_number_of_parameters_and_learns() {
     let count = |classes| {
-        let model = Model::new(1, &Device::Cpu, |vb| MobileNetV3::small(3, classes, vb)).unwrap();
+        let model = Model::random(&MobileNetV3Config::small(3, classes), 1, &Device::Cpu).unwrap();
         let count: usize = model.trainable().iter().map(|(_, var)| var.elem_count()).sum();
         (model, count)
     };
@@ -86,7 +86,7 @@ fn mobilenet_v3_small_has_torchvisions_number_of_parameters_and_learns() {
 
 #[test]
 fn mobilenet_v3_has_dropout_frozen_norms_and_precise_statistics() {
-    let model = Model::new(1, &Device::Cpu, |vb| MobileNetV3::small(3, 5, vb)).unwrap();
+    let model = Model::random(&MobileNetV3Config::small(3, 5), 1, &Device::Cpu).unwrap();
     known(&model, "");
     let x = scaled("mobilenet/x", (4, 40, 48, 3), 2., 0.);
     let statistics = |model: &Model<MobileNetV3>| -> Vec<u64> {

@@ -10,7 +10,7 @@ use crate::formats::network_file;
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
-use candle_convnet::check_values;
+use candle_convnet::{Arch, check_values};
 use candle_core::{DType, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -78,10 +78,11 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         WeightType::F16 => DType::F16,
         WeightType::Bf16 => DType::BF16,
     };
+    let arch: Arch = network.arch.parse()?;
     let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, tensor) in &mut tensors {
-        if name == "conv1.weight" && args.flow_order == FlowOrder::Rotated {
+        if name == arch.first_weights() && args.flow_order == FlowOrder::Rotated {
             if network.stream != Stream::Temporal {
                 let stream = network.stream;
                 bail!(Usage(format!(
@@ -95,7 +96,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let exported: HashMap<String, Tensor> = tensors.iter().cloned().collect();
     check_values(&path, &exported).context("the weights are too large for --dtype f16; use bf16 or f32")?;
     network_file::save_in_order(&args.out, &network, args.flow_order, &tensors)?;
-    let Network { arch, classes, stream, .. } = &network;
+    let Network { classes, stream, .. } = &network;
     let console = Console { json: false };
     console.say(&format!(
         "wrote {}: {arch} for {}, {} classes. To load it in PyTorch:\n",
@@ -106,7 +107,13 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     console.say(&format!("    net = torchvision.models.{arch}(num_classes={})", classes.len()));
     if *stream != Stream::Spatial {
         let channels = network.view().channels(*stream);
-        console.say(&format!("    net.conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"));
+        let first = match arch {
+            Arch::MobileNetV3Small => {
+                format!("features[0][0] = torch.nn.Conv2d({channels}, 16, 3, stride=2, padding=1, bias=False)")
+            }
+            _ => format!("conv1 = torch.nn.Conv2d({channels}, 64, 7, stride=2, padding=3, bias=False)"),
+        };
+        console.say(&format!("    net.{first}"));
     }
     console.say(&format!("    net.load_state_dict(safetensors.torch.load_file({:?}))", args.out.display().to_string()));
     if *stream == Stream::Difference {

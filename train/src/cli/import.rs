@@ -14,7 +14,7 @@ use crate::settings::Recipe;
 use crate::stream::Stream;
 use crate::view::{Consensus, FlowRange, View};
 use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::{Depth, Model, Origin, ResNetConfig, check_values, find_weights, torchvision_names};
+use candle_convnet::{Arch, Depth, Model, Origin, check_values, find_weights, torchvision_names};
 use candle_core::{Device, Tensor};
 use clip_loader::{Sampling, TestCrop};
 use std::collections::{BTreeSet, HashMap};
@@ -190,22 +190,23 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let (tensors, key) = find_weights(&args.weights)?;
     let (tensors, origin) = torchvision_names(&args.weights, tensors)?;
     check_values(&args.weights, &tensors)?;
-    let depth = depth_of(&tensors).ok_or_else(|| {
+    let arch = arch_of(&tensors).ok_or_else(|| {
         let mut names: Vec<&String> = tensors.keys().collect();
         names.sort_unstable();
         let few: Vec<String> = names.iter().take(3).map(|name| name.escape_debug().to_string()).collect();
         let few = few.join(", ");
         anyhow!(
-            "{shown}: the tensors are not those of a ResNet-18, 34, 50, 101 or 152 (found: {few}, ...); use a file \
-             with the tensor names of torchvision, TSN, mmaction2 or the reference code"
+            "{shown}: the tensors are not those of a ResNet-18, 34, 50, 101 or 152, or of MobileNetV3-small (found: \
+             {few}, ...); use a file with the tensor names of torchvision, TSN, mmaction2 or the reference code"
         )
     })?;
-    let knows = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied());
+    let last = format!("{}.weight", arch.last_layer());
+    let knows = tensors.get(&last).and_then(|weight| weight.dims().first().copied());
     if knows != Some(classes.len()) {
         let (data, n) = (args.data.display(), classes.len());
         match knows {
             Some(knows) => bail!("{shown}: the network has {knows} classes, but {data} has {n}; use its own dataset"),
-            None => bail!("{shown}: the network has no last layer (fc.weight); use a file with the whole network"),
+            None => bail!("{shown}: the network has no last layer ({last}); use a file with the whole network"),
         }
     }
     let order = args.flow_order.unwrap_or(match origin {
@@ -220,11 +221,11 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
         Origin::Tsn | Origin::Mmaction2 => args.view.over(Recipe::Tsn, stream),
         _ => args.view.over(Recipe::Seed, stream),
     };
-    let view = View { stack: stack_of(&tensors, stream), ..view };
+    let view = View { stack: stack_of(&tensors, arch, stream), ..view };
     let side = args.input_size.map_or(224, Into::into);
     let network = Network {
         stream,
-        arch: depth.to_string(),
+        arch: arch.to_string(),
         classes: classes.to_vec(),
         input_size: side,
         split: args.split.clone().unwrap_or_else(|| "1".to_owned()),
@@ -233,8 +234,8 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
     let is_turned = stream == Stream::Temporal && order == FlowOrder::Rotated;
     let mut tensors = checked_tensors(&network, &tensors, &args.weights)?;
     if is_turned {
-        for (_, conv1) in tensors.iter_mut().filter(|(name, _)| name == "conv1.weight") {
-            *conv1 = natural_order(conv1)?;
+        for (_, first) in tensors.iter_mut().filter(|(name, _)| name == arch.first_weights()) {
+            *first = natural_order(first)?;
         }
     }
     let mut notes = Vec::new();
@@ -261,8 +262,8 @@ fn import_foreign(args: &ImportArgs, classes: &[String]) -> Result<Imported> {
 
 /// Returns the number of images in a view of a network whose first convolution has an unusual number
 /// of channels. Returns none for the usual number of a stream, which also shows a wrong --stream.
-fn stack_of(tensors: &HashMap<String, Tensor>, stream: Stream) -> Option<usize> {
-    let channels = *tensors.get("conv1.weight")?.dims().get(1)?;
+fn stack_of(tensors: &HashMap<String, Tensor>, arch: Arch, stream: Stream) -> Option<usize> {
+    let channels = *tensors.get(arch.first_weights())?.dims().get(1)?;
     let is_usual = Stream::ALL.into_iter().any(|stream| stream.channels(stream.stack()) == channels);
     let stack = channels / stream.channels(1);
     (stream != Stream::Spatial && !is_usual && stream.channels(stack) == channels).then_some(stack)
@@ -275,8 +276,7 @@ fn checked(view: View, stream: Stream, side: usize) -> Result<View> {
 
 /// Checks that the tensors are exactly those of the network, and sorts them by name.
 fn checked_tensors(network: &Network, tensors: &HashMap<String, Tensor>, path: &Path) -> Result<Vec<(String, Tensor)>> {
-    let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
-    let config = ResNetConfig::new(depth, network.view().channels(network.stream), network.classes.len());
+    let config = network.config().map_err(|e| anyhow!("{}: {e}", path.display()))?;
     let model = Model::random(&config, 0, &Device::Cpu)?;
     let loaded = model.load_tensors(tensors).map_err(|error| weights::explained(error, network.stream, network.view()));
     loaded.with_context(|| path.display().to_string())?;
@@ -305,28 +305,36 @@ fn options(network: &Network) -> String {
     )
 }
 
-/// Finds the depth of a network from the names of its blocks.
-fn depth_of(tensors: &HashMap<String, Tensor>) -> Option<Depth> {
+/// Finds the architecture of a network from the names of its blocks.
+fn arch_of(tensors: &HashMap<String, Tensor>) -> Option<Arch> {
+    // MobileNetV3-small has a first layer, 11 blocks and a last convolution.
+    let small = Arch::MobileNetV3Small;
+    if tensors.contains_key(small.first_weights())
+        && tensors.contains_key("features.12.0.weight")
+        && !tensors.keys().any(|name| name.starts_with("features.13."))
+    {
+        return Some(small);
+    }
     let blocks = [1, 2, 3, 4].map(|layer| {
         let block = |name: &String| name.strip_prefix(&format!("layer{layer}."))?.split('.').next().map(str::to_owned);
         tensors.keys().filter_map(block).collect::<BTreeSet<_>>().len()
     });
     let bottleneck = tensors.contains_key("layer1.0.conv3.weight");
-    Depth::ALL.into_iter().find(|depth| depth.blocks() == blocks && depth.bottleneck() == bottleneck)
+    let depth = Depth::ALL.into_iter().find(|depth| depth.blocks() == blocks && depth.bottleneck() == bottleneck);
+    depth.map(Arch::ResNet)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_convnet::ClassifierConfig;
 
     #[test]
-    fn depths_are_recognised_by_their_blocks() {
-        for depth in Depth::ALL {
-            let config = ResNetConfig::new(Depth::R18, 3, 2);
-            let config = ResNetConfig::new(depth, config.in_channels, config.classes);
-            let tensors = Model::random(&config, 0, &Device::Cpu).unwrap().tensors().into_iter().collect();
-            assert_eq!(depth_of(&tensors), Some(depth));
+    fn architectures_are_recognised_by_their_blocks() {
+        for arch in Arch::ALL {
+            let tensors = Model::random(&ClassifierConfig::new(arch, 3, 2), 0, &Device::Cpu).unwrap().tensors();
+            assert_eq!(arch_of(&tensors.into_iter().collect()), Some(arch));
         }
-        assert_eq!(depth_of(&HashMap::new()), None);
+        assert_eq!(arch_of(&HashMap::new()), None);
     }
 }

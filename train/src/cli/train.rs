@@ -130,7 +130,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         weights = weights::obtain(&settings, args.offline, console, &stop)?;
         Start::fresh(dir, existing, &settings, weights.as_deref(), &compute.device, fresh)?
     };
-    settings.view.shift(&mut model);
+    settings.view.shift(&mut model)?;
     if settings.partial_bn {
         model.net = model.net.with_frozen_norms();
     }

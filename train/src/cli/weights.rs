@@ -43,5 +43,5 @@ pub fn find(settings: &Settings, offline: bool) -> Result<Option<PathBuf>> {
 /// Returns the file that `imagenet` stands for.
 fn remote(settings: &Settings) -> Result<RemoteFile> {
     let none = || Usage(format!("--weights imagenet: torchvision has no file for {}; name a file", settings.arch));
-    Ok(imagenet(settings.depth()?).ok_or_else(none)?)
+    Ok(imagenet(settings.architecture()?).ok_or_else(none)?)
 }

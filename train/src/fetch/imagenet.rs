@@ -1,6 +1,6 @@
 //! The files of torchvision with ImageNet weights.
 
-use candle_convnet::Depth;
+use candle_convnet::{Arch, Depth};
 
 /// Where torchvision's files are.
 pub const BASE_URL: &str = "https://download.pytorch.org/models";
@@ -15,12 +15,13 @@ pub struct RemoteFile {
 }
 
 /// The files `IMAGENET1K_V1` of torchvision.
-const FILES: [(Depth, RemoteFile); 5] = [
-    (Depth::R18, RemoteFile { name: "resnet18-f37072fd.pth", megabytes: 47 }),
-    (Depth::R34, RemoteFile { name: "resnet34-b627a593.pth", megabytes: 87 }),
-    (Depth::R50, RemoteFile { name: "resnet50-0676ba61.pth", megabytes: 103 }),
-    (Depth::R101, RemoteFile { name: "resnet101-63fe2227.pth", megabytes: 179 }),
-    (Depth::R152, RemoteFile { name: "resnet152-394f9c45.pth", megabytes: 242 }),
+const FILES: [(Arch, RemoteFile); 6] = [
+    (Arch::ResNet(Depth::R18), RemoteFile { name: "resnet18-f37072fd.pth", megabytes: 47 }),
+    (Arch::ResNet(Depth::R34), RemoteFile { name: "resnet34-b627a593.pth", megabytes: 87 }),
+    (Arch::ResNet(Depth::R50), RemoteFile { name: "resnet50-0676ba61.pth", megabytes: 103 }),
+    (Arch::ResNet(Depth::R101), RemoteFile { name: "resnet101-63fe2227.pth", megabytes: 179 }),
+    (Arch::ResNet(Depth::R152), RemoteFile { name: "resnet152-394f9c45.pth", megabytes: 242 }),
+    (Arch::MobileNetV3Small, RemoteFile { name: "mobilenet_v3_small-047dcff4.pth", megabytes: 10 }),
 ];
 
 /// Returns the file of a network: `IMAGENET1K_V1` of torchvision.
@@ -29,8 +30,8 @@ const FILES: [(Depth, RemoteFile); 5] = [
 /// with label smoothing, mixup and CutMix, and such features transfer worse to other datasets
 /// (Kornblith et al. 2021, "Why Do Better Loss Functions Lead to Less Transferable Features?").
 /// ResNet-18 and 34 have V1 only.
-pub fn of(depth: Depth) -> Option<RemoteFile> {
-    FILES.into_iter().find(|(other, _)| *other == depth).map(|(_, file)| file)
+pub fn of(arch: Arch) -> Option<RemoteFile> {
+    FILES.into_iter().find(|(other, _)| *other == arch).map(|(_, file)| file)
 }
 
 #[cfg(test)]
@@ -40,9 +41,9 @@ mod tests {
 
     #[test]
     fn each_network_has_a_file_with_a_digest() {
-        for depth in Depth::ALL {
-            let name = of(depth).unwrap().name;
-            assert!(name.starts_with(&format!("{depth}-")) && digest::of_name(name).unwrap().len() == 8, "{name}");
+        for arch in Arch::ALL {
+            let name = of(arch).unwrap().name;
+            assert!(name.starts_with(&format!("{arch}-")) && digest::of_name(name).unwrap().len() == 8, "{name}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::flow_order::FlowOrder;
 use crate::stream::Stream;
 use crate::view::{INPUT_SIZES, View};
-use candle_convnet::{Depth, ParseDepthError};
+use candle_convnet::{Arch, ClassifierConfig, ParseArchError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use std::collections::HashSet;
 pub struct Network {
     /// Stream that the network reads.
     pub stream: Stream,
-    /// Architecture: `resnet18` to `resnet152`.
+    /// Architecture, by torchvision's name, such as `resnet18`.
     pub arch: String,
     /// Class names; a label is an index of this list.
     pub classes: Vec<String>,
@@ -32,6 +32,14 @@ impl Network {
     /// Returns how the network sees clips; the default is the view of the recipe `seed`.
     pub fn view(&self) -> View {
         self.view.unwrap_or(View::seed(self.stream))
+    }
+
+    /// Returns the architecture with the channels and classes of this network.
+    ///
+    /// # Errors
+    /// The architecture is unknown.
+    pub fn config(&self) -> Result<ClassifierConfig, ParseArchError> {
+        Ok(ClassifierConfig::new(self.arch.parse()?, self.view().channels(self.stream), self.classes.len()))
     }
 }
 
@@ -72,7 +80,7 @@ pub enum NetworkFault {
     },
     /// The architecture is unknown.
     #[error("field arch of the metadata is invalid: {0}")]
-    Arch(ParseDepthError),
+    Arch(ParseArchError),
     /// The side of the input is out of range.
     #[error("input_size {0} is not between {least} and {most}", least = INPUT_SIZES.start(), most = INPUT_SIZES.end())]
     InputSize(usize),
@@ -147,7 +155,7 @@ fn optional<T: DeserializeOwned>(fields: &Map<String, Value>, field: &'static st
 
 fn check(network: &Network) -> Result<(), NetworkFault> {
     let Network { arch, classes, input_size, split, .. } = network;
-    arch.parse::<Depth>().map_err(NetworkFault::Arch)?;
+    arch.parse::<Arch>().map_err(NetworkFault::Arch)?;
     if !INPUT_SIZES.contains(input_size) {
         return Err(NetworkFault::InputSize(*input_size));
     }

@@ -5,7 +5,7 @@ use super::flow_order::{FlowOrder, natural_order};
 use super::network::{Described, Network, describe};
 use super::safetensors_file::{self, MODEL_PREFIX};
 use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::check_values;
+use candle_convnet::{Arch, check_values};
 use candle_core::Tensor;
 use std::collections::HashMap;
 use std::path::Path;
@@ -47,7 +47,9 @@ pub fn load(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
         tensors = tensors.into_iter().filter_map(of_model).collect();
     }
     let classes = network.classes.len();
-    let known = tensors.get("fc.weight").and_then(|fc| fc.dims().first().copied()).unwrap_or_default();
+    let arch: Arch = network.arch.parse().map_err(|e| anyhow!("{}: {e}", name()))?;
+    let last = tensors.get(&format!("{}.weight", arch.last_layer()));
+    let known = last.and_then(|weight| weight.dims().first().copied()).unwrap_or_default();
     if known != classes {
         bail!(
             "{}: the metadata has {classes} classes, but the last layer has {known}; restore or export the file again",
@@ -56,9 +58,9 @@ pub fn load(path: &Path) -> Result<(Network, HashMap<String, Tensor>)> {
     }
     check_values(path, &tensors)?;
     if order == FlowOrder::Rotated
-        && let Some(conv1) = tensors.get_mut("conv1.weight")
+        && let Some(first) = tensors.get_mut(arch.first_weights())
     {
-        *conv1 = natural_order(conv1).with_context(name)?;
+        *first = natural_order(first).with_context(name)?;
     }
     Ok((network, tensors))
 }

@@ -4,7 +4,7 @@ use super::{network_file, safetensors_file};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Result, anyhow};
-use candle_convnet::{Problem, WeightsError, read_weights};
+use candle_convnet::{Arch, Problem, WeightsError, read_weights};
 use candle_core::Tensor;
 use std::collections::HashMap;
 use std::path::Path;
@@ -26,7 +26,9 @@ pub fn read(path: &Path) -> Result<HashMap<String, Tensor>> {
 pub fn explained(error: WeightsError, stream: Stream, view: View) -> anyhow::Error {
     let WeightsError::Mismatch { problems, .. } = &error else { return error.into() };
     let channels = problems.iter().find_map(|problem| match problem {
-        Problem::Shape { name, found, .. } if name == "conv1.weight" => found.get(1).copied(),
+        Problem::Shape { name, found, .. } if Arch::ALL.iter().any(|arch| name == arch.first_weights()) => {
+            found.get(1).copied()
+        }
         _ => None,
     });
     let usual = |stream: Stream| stream.channels(stream.stack());

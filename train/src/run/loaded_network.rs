@@ -4,7 +4,7 @@ use crate::compute::device::Compute;
 use crate::formats::network::Network;
 use crate::formats::network_file;
 use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::{Model, ResNetConfig};
+use candle_convnet::{Classifier, Model};
 use clipshard::Dataset;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub struct LoadedNetwork {
     /// Description of the network.
     pub network: Network,
     /// Layers and weights.
-    pub model: Model,
+    pub model: Model<Classifier>,
     /// File that it was loaded from.
     pub path: PathBuf,
 }
@@ -48,11 +48,10 @@ impl LoadedNetwork {
     /// Reads `best.safetensors`, or the network of a checkpoint.
     pub fn load(path: &Path, compute: &Compute) -> Result<Self> {
         let (network, tensors) = network_file::load(path)?;
-        let depth = network.arch.parse().map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        let (in_channels, classes) = (network.view().channels(network.stream), network.classes.len());
-        let mut model = Model::random(&ResNetConfig::new(depth, in_channels, classes), 0, &compute.device)?;
+        let config = network.config().map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        let mut model = Model::random(&config, 0, &compute.device)?;
         model.load_tensors(&tensors).with_context(|| path.display().to_string())?;
-        network.view().shift(&mut model);
+        network.view().shift(&mut model).with_context(|| path.display().to_string())?;
         Ok(Self { network, model, path: path.to_owned() })
     }
 

@@ -12,7 +12,6 @@ use crate::schedule::Schedule;
 use crate::stream::Stream;
 use crate::view::{Consensus, FlowRange};
 use anyhow::{Context, Result, bail};
-use candle_convnet::Depth;
 use clip_loader::{Crop, Sampling, TestCrop};
 use clipshard::read_regular;
 use serde::de::DeserializeOwned;
@@ -70,7 +69,9 @@ pub struct Given {
         help_heading = INPUT
     )]
     pub skip_damaged: Option<bool>,
-    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152 [default: resnet18]
+    /// Architecture of the network [default: resnet18]
+    ///
+    /// resnet18, resnet34, resnet50, resnet101, resnet152 or `mobilenet_v3_small`.
     #[arg(long, value_name = "NET", help_heading = MODEL)]
     pub arch: Option<String>,
     /// Weights to start from: `imagenet`, a file, or `none` for random weights
@@ -356,12 +357,7 @@ impl Given {
         if stream != Stream::Spatial {
             settings.view.stack = settings.view.stack.filter(|&stack| stack != stream.stack());
         }
-        if settings.arch.parse::<Depth>().is_err() {
-            let arch = settings.arch;
-            bail!(Usage(format!(
-                "--arch {arch}: unknown network; use resnet18, resnet34, resnet50, resnet101 or resnet152"
-            )));
-        }
+        settings.architecture()?;
         if self.weights.is_none() && !dry_run {
             bail!(Usage(missing_weights(&settings.arch)));
         }

@@ -9,7 +9,7 @@ use crate::schedule::Schedule;
 use crate::stream::Stream;
 use crate::view::{INPUT_SIZES, View};
 use anyhow::{Result, bail};
-use candle_convnet::Depth;
+use candle_convnet::{Arch, ParseArchError};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -233,7 +233,19 @@ impl Settings {
             ));
         }
         self.view.check(self.stream, self.input_size).map_err(|fault| Usage(format!("--{fault}")))?;
-        Ok(())
+        self.check_arch()
+    }
+
+    /// Checks that the network supports the other settings.
+    fn check_arch(&self) -> Result<()> {
+        let (arch, view) = (self.architecture()?, self.view);
+        let option = match arch {
+            Arch::ResNet(_) => return Ok(()),
+            _ if view.temporal_shift => "--temporal-shift",
+            _ if self.stochastic_depth > 0.0 => "--stochastic-depth",
+            _ => return Ok(()),
+        };
+        bail!(Usage(format!("{option} works with a ResNet only, but --arch is {arch}; remove one of them")))
     }
 
     fn check_swa(&self) -> Result<()> {
@@ -263,15 +275,12 @@ impl Settings {
         clips.saturating_mul(self.repeat).div_ceil(self.batch_size)
     }
 
-    /// Returns the depth of the network.
-    pub fn depth(&self) -> Result<Depth> {
-        self.arch.parse().map_err(|_| {
-            Usage(format!(
-                "--arch {}: unknown network; use resnet18, resnet34, resnet50, resnet101 or resnet152",
-                self.arch
-            ))
-            .into()
-        })
+    /// Returns the architecture of the network.
+    ///
+    /// # Errors
+    /// The name is unknown.
+    pub fn architecture(&self) -> Result<Arch> {
+        self.arch.parse().map_err(|error: ParseArchError| Usage(format!("--arch: {error}")).into())
     }
 
     /// Returns the text of `config.toml`, with absolute paths.

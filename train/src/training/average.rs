@@ -5,7 +5,7 @@
 use crate::run::state::Cursor;
 use crate::settings::Settings;
 use anyhow::{Context, Result, bail};
-use candle_convnet::Model;
+use candle_convnet::{Classifier, Model};
 use candle_core::Tensor;
 use std::collections::HashMap;
 
@@ -88,7 +88,7 @@ pub struct Average {
 
 impl Average {
     /// Starts the average of a network that has taken no step.
-    pub fn new(rule: AverageRule, model: &Model) -> Result<Self> {
+    pub fn new(rule: AverageRule, model: &Model<Classifier>) -> Result<Self> {
         let tensors = match rule {
             AverageRule::Decay(_) => copied(&model.tensors())?,
             AverageRule::Mean { .. } => Vec::new(),
@@ -100,7 +100,12 @@ impl Average {
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    pub fn resumed(rule: AverageRule, model: &Model, saved: &HashMap<String, Tensor>, cursor: Cursor) -> Result<Self> {
+    pub fn resumed(
+        rule: AverageRule,
+        model: &Model<Classifier>,
+        saved: &HashMap<String, Tensor>,
+        cursor: Cursor,
+    ) -> Result<Self> {
         let mut average = Self { taken: rule.taken(cursor), ..Self::new(rule, model)? };
         if rule.past(average.taken) == 0.0 {
             return Ok(average);
@@ -123,7 +128,7 @@ impl Average {
     }
 
     /// Adds the weights of the network, if the rule asks for them at this moment.
-    pub fn take_in(&mut self, model: &Model, moment: Moment) -> Result<()> {
+    pub fn take_in(&mut self, model: &Model<Classifier>, moment: Moment) -> Result<()> {
         if !self.rule.takes(moment) {
             return Ok(());
         }
@@ -146,7 +151,7 @@ impl Average {
 
     /// Replaces the weights of the network by the averages, and returns the weights that it had.
     /// Does nothing and returns none if there are no averages yet.
-    pub fn put_in(&self, model: &Model) -> Result<Option<Vec<(String, Tensor)>>> {
+    pub fn put_in(&self, model: &Model<Classifier>) -> Result<Option<Vec<(String, Tensor)>>> {
         if self.tensors.is_empty() {
             return Ok(None);
         }
@@ -159,15 +164,15 @@ impl Average {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_convnet::{Depth, ResNetConfig};
+    use candle_convnet::{Arch, ClassifierConfig, Depth};
     use candle_core::Device;
 
-    fn model() -> Model {
-        Model::random(&ResNetConfig::new(Depth::R18, 3, 2), 0, &Device::Cpu).unwrap()
+    fn model() -> Model<Classifier> {
+        Model::random(&ClassifierConfig::new(Arch::ResNet(Depth::R18), 3, 2), 0, &Device::Cpu).unwrap()
     }
 
     /// Sets the first bias of a network to a value.
-    fn set(model: &Model, value: f32) {
+    fn set(model: &Model<Classifier>, value: f32) {
         let changed = model.tensors().into_iter().map(|(name, tensor)| {
             let is_bias = name == "fc.bias";
             (name, if is_bias { (tensor.zeros_like().unwrap() + f64::from(value)).unwrap() } else { tensor })

@@ -16,7 +16,7 @@ use crate::scores::{SampleScores, Scores};
 use crate::stream::Stream;
 use crate::view::{Consensus, View};
 use anyhow::{Context, Result};
-use candle_convnet::ResNet;
+use candle_convnet::Classifier;
 use candle_core::Tensor;
 use clip_loader::{Samples, SplitClip, Work};
 use clipshard::Dataset;
@@ -96,7 +96,7 @@ impl Evaluation<'_> {
     ///
     /// # Errors
     /// A sample cannot be read, or the device fails.
-    pub fn run(&self, net: &ResNet, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
+    pub fn run(&self, net: &Classifier, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let options = input::test_options(self.view).damage(input::damage(self.skip_damaged));
         let samples = input::test_samples(self.data, self.clips, (self.stream, self.view, self.side), options)?;
         let most_images = self.batch_size.max(if self.compute.device.is_cpu() {
@@ -173,7 +173,7 @@ impl Evaluation<'_> {
 
     /// Starts the forward passes of all views of a batch, and returns the sum of their logits,
     /// `[n, classes]`. With a temporal shift, a pass has at most `most_images` images, or one group.
-    fn logits_of(&self, net: &ResNet, batch: &DeviceBatch<'_>, most_images: usize) -> Result<Tensor> {
+    fn logits_of(&self, net: &Classifier, batch: &DeviceBatch<'_>, most_images: usize) -> Result<Tensor> {
         let mut logits: Option<Tensor> = None;
         for input in batch.inputs()? {
             let view = if self.view.temporal_shift {
@@ -221,7 +221,7 @@ impl Evaluation<'_> {
 
 /// Returns the logits `[n, classes]` of the samples of whole clips by a network that shifts channels
 /// between the frames of a group.
-fn group_logits(net: &ResNet, images: &Tensor, view: View, most_images: usize) -> Result<Tensor> {
+fn group_logits(net: &Classifier, images: &Tensor, view: View, most_images: usize) -> Result<Tensor> {
     let View { test_samples, segments, .. } = view;
     let groups = groups::of_samples(images, test_samples, segments)?;
     let (n, most) = (groups.dim(0)?, (most_images / segments).max(1) * segments);
@@ -234,13 +234,13 @@ fn group_logits(net: &ResNet, images: &Tensor, view: View, most_images: usize) -
 mod tests {
     use super::*;
     use crate::view::{SHIFT_FRACTION, View};
-    use candle_convnet::{Depth, Model, ResNetConfig};
+    use candle_convnet::{Arch, ClassifierConfig, Depth, Model};
     use candle_core::Device;
 
     #[test]
     fn the_frames_of_each_group_are_spread_over_its_clip_however_few_images_a_pass_has() {
-        let net = Model::random(&ResNetConfig::new(Depth::R18, 3, 4), 3, &Device::Cpu).unwrap().net;
-        let net = net.with_shift(3, SHIFT_FRACTION);
+        let net = Model::random(&ClassifierConfig::new(Arch::ResNet(Depth::R18), 3, 4), 3, &Device::Cpu).unwrap().net;
+        let net = net.with_shift(3, SHIFT_FRACTION).unwrap();
         let images = Tensor::randn(0_f32, 1.0, (12, 32, 32, 3), &Device::Cpu).unwrap();
         let view = View { test_samples: 6, segments: 3, ..View::tsn() };
         // Two clips of six samples. The groups of the first are 0 2 4 and 1 3 5.

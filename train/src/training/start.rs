@@ -14,7 +14,7 @@ use crate::schedule::plateau::Plateau;
 use crate::scores::Scores;
 use crate::settings::Settings;
 use anyhow::{Context, Result, anyhow, bail};
-use candle_convnet::{Decay, Model, ResNetConfig, Sgd, SgdConfig};
+use candle_convnet::{Classifier, ClassifierConfig, Decay, Model, Sgd, SgdConfig};
 use candle_core::Device;
 use clip_loader::Work;
 use clipshard::{Dataset, MANIFEST_FILE, read_regular};
@@ -25,7 +25,7 @@ pub struct Start {
     /// Its folder, which is locked.
     pub folder: RunFolder,
     /// The network.
-    pub model: Model,
+    pub model: Model<Classifier>,
     /// The optimiser.
     pub sgd: Sgd,
     /// Average of the network's weights, if the run tests the average.
@@ -119,8 +119,7 @@ impl Start {
                 settings.data.display()
             );
         }
-        let config =
-            ResNetConfig::new(settings.depth()?, settings.view.channels(settings.stream), fresh.network.classes.len());
+        let config = config(settings, fresh.network.classes.len())?;
         let model = Model::random(&config, 0, &compute.device)?;
         model.load_tensors(&tensors.model).with_context(|| path.display().to_string())?;
         let mut sgd = optimiser(settings, &model)?;
@@ -135,23 +134,33 @@ impl Start {
     }
 }
 
-fn optimiser(settings: &Settings, model: &Model) -> Result<Sgd> {
+fn optimiser(settings: &Settings, model: &Model<Classifier>) -> Result<Sgd> {
     let config = SgdConfig::new(settings.lr)
         .with_weight_decay(settings.weight_decay)
         // Biases and norms have no weight decay, because it harms accuracy (He et al. 2018).
         .with_decay(Decay::Weights)
         .with_clip_norm((settings.clip_grad > 0.0).then_some(settings.clip_grad));
     let mut sgd = Sgd::new(model.trainable(), config)?;
-    sgd.scale_lr("conv1.weight", settings.conv1_lr)?;
+    sgd.scale_lr(settings.architecture()?.first_weights(), settings.conv1_lr)?;
     Ok(sgd)
+}
+
+/// Returns the network of these settings for `classes` classes.
+fn config(settings: &Settings, classes: usize) -> Result<ClassifierConfig> {
+    Ok(ClassifierConfig::new(settings.architecture()?, settings.view.channels(settings.stream), classes))
 }
 
 /// Creates the network of these settings with its initial weights, which are random without a file.
 ///
 /// # Errors
 /// The weights cannot be read, or do not fit the network.
-pub fn first_model(settings: &Settings, file: Option<&Path>, classes: usize, device: &Device) -> Result<Model> {
-    let config = ResNetConfig::new(settings.depth()?, settings.view.channels(settings.stream), classes);
+pub fn first_model(
+    settings: &Settings,
+    file: Option<&Path>,
+    classes: usize,
+    device: &Device,
+) -> Result<Model<Classifier>> {
+    let config = config(settings, classes)?;
     let Some(path) = file else { return Ok(Model::random(&config, settings.seed, device)?) };
     let model = Model::from_weights(&config, path, weights::read(path)?, settings.seed, device);
     model.map_err(|error| weights::explained(error, settings.stream, settings.view))

@@ -20,7 +20,7 @@ use crate::run::state::{Cursor, EpochResult, Evaluated, Seconds, State, TrainMet
 use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
 use anyhow::{Context, Result, bail};
-use candle_convnet::{Model, Sgd};
+use candle_convnet::{Classifier, Model, Sgd};
 use candle_core::Tensor;
 use clip_loader::{Samples, Split, SplitClip, TrainSamples, Work};
 use clipshard::Dataset;
@@ -43,7 +43,7 @@ pub struct Trainer<'a> {
     /// The output for the user.
     pub console: Console,
     /// The network.
-    pub model: Model,
+    pub model: Model<Classifier>,
     /// The optimiser.
     pub sgd: Sgd,
     /// Average of the network's weights, if the run tests the average.

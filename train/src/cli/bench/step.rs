@@ -17,7 +17,7 @@ use crate::input::{self, Choices};
 use crate::stream::Stream;
 use crate::view::View;
 use anyhow::{Context, Result, bail};
-use candle_convnet::{Depth, Model, ResNetConfig, Sgd, SgdConfig, cross_entropy};
+use candle_convnet::{Arch, Classifier, ClassifierConfig, Model, Sgd, SgdConfig, cross_entropy};
 use candle_core::{DType, Device, Tensor};
 use serde_json::json;
 use std::path::Path;
@@ -43,9 +43,11 @@ pub struct StepArgs {
         help_heading = INPUT
     )]
     input_size: u32,
-    /// Network: resnet18, resnet34, resnet50, resnet101 or resnet152
+    /// Architecture of the network
+    ///
+    /// resnet18, resnet34, resnet50, resnet101, resnet152 or `mobilenet_v3_small`.
     #[arg(long, value_name = "NET", default_value = "resnet18", help_heading = MODEL)]
-    arch: Depth,
+    arch: Arch,
     /// Images per batch [default: 25 for rgb, 32 for flow]
     #[arg(
         long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536), help_heading = RUN
@@ -80,7 +82,7 @@ pub fn run(args: &StepArgs) -> Result<()> {
     let stream = args.stream.stream();
     let (compute, threads) = args.compute.start()?;
     let batch_size = args.batch_size.map_or(if stream == Stream::Spatial { 25 } else { 32 }, |n| n as usize);
-    let config = ResNetConfig::new(args.arch, View::seed(stream).channels(stream), 101);
+    let config = ClassifierConfig::new(args.arch, View::seed(stream).channels(stream), 101);
     let model = Model::random(&config, 0, &compute.device)?;
     let sgd = Sgd::new(model.trainable(), SgdConfig::new(1e-3))?;
     let images = if args.data == "synthetic" {
@@ -110,7 +112,7 @@ pub fn run(args: &StepArgs) -> Result<()> {
 }
 
 struct Bench {
-    model: Model,
+    model: Model<Classifier>,
     sgd: Sgd,
     device: Device,
     images: Tensor,

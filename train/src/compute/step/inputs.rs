@@ -4,7 +4,7 @@
 use super::mixing::MixInputs;
 use super::rule::StepRule;
 use anyhow::Result;
-use candle_convnet::{ResNet, TrainPass};
+use candle_convnet::{Classifier, TrainPass};
 use candle_core::{Device, Tensor};
 use clipshard::order::Draws;
 
@@ -49,14 +49,14 @@ impl StepInputs {
     /// Draws the inputs of a step.
     pub(super) fn draw(
         rule: &StepRule,
-        net: &ResNet,
+        net: &Classifier,
         labels: &[u32],
         place: StepPlace,
         device: &Device,
     ) -> Result<Self> {
         let n = labels.len();
         let (passes, images) = if rule.temporal_shift { (1, n * rule.views) } else { (rule.views, n) };
-        let (features, blocks) = (net.features(), net.blocks().len());
+        let (features, blocks) = (net.features(), net.depth_blocks());
         // The last block drops its branch with the full share, and the others with less (Huang et al.
         // 2016).
         let of_block = |block: usize| rule.stochastic_depth * (block + 1) as f64 / blocks as f64;
@@ -125,12 +125,13 @@ mod tests {
     use super::*;
     use crate::compute::step::mixing::MixRule;
     use crate::view::Consensus;
-    use candle_convnet::{Depth, Model, ResNetConfig};
+    use candle_convnet::{Arch, ClassifierConfig, Depth, Model};
     use std::sync::LazyLock;
 
     fn draw(rule: StepRule, step: usize) -> StepInputs {
-        static NET: LazyLock<ResNet> =
-            LazyLock::new(|| Model::random(&ResNetConfig::new(Depth::R18, 3, 2), 0, &Device::Cpu).unwrap().net);
+        static NET: LazyLock<Classifier> = LazyLock::new(|| {
+            Model::random(&ClassifierConfig::new(Arch::ResNet(Depth::R18), 3, 2), 0, &Device::Cpu).unwrap().net
+        });
         let place = StepPlace { seed: 1, epoch: 2, step };
         StepInputs::draw(&rule, &NET, &[0; 5], place, &Device::Cpu).unwrap()
     }

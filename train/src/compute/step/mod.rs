@@ -20,7 +20,7 @@ use super::device::Compute;
 use super::groups;
 use crate::view::Consensus;
 use anyhow::{Context, Result};
-use candle_convnet::{Model, Sgd, cross_entropy};
+use candle_convnet::{Classifier, Model, Sgd, cross_entropy};
 use candle_core::DType;
 use inputs::StepInputs;
 use recorded::{Recorded, Tensors};
@@ -82,7 +82,7 @@ impl Stepper {
     /// The device fails.
     pub fn take(
         &mut self,
-        (model, sgd): (&Model, &mut Sgd),
+        (model, sgd): (&Model<Classifier>, &mut Sgd),
         batch: &DeviceBatch<'_>,
         labels: &[u32],
         place: StepPlace,
@@ -131,7 +131,7 @@ impl fmt::Debug for Stepper {
 /// Computes the forward passes of all views or of their groups, the loss of their consensus, one
 /// backward pass and one update.
 fn step(
-    (model, sgd): (&Model, &mut Sgd),
+    (model, sgd): (&Model<Classifier>, &mut Sgd),
     batch: &DeviceBatch<'_>,
     inputs: &StepInputs,
     rule: StepRule,
