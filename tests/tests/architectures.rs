@@ -1,4 +1,4 @@
-//! Tests of networks other than ResNets, from training to PyTorch and back.
+//! Tests of `MobileNetV3` in the trainer, from training to PyTorch and back.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -60,11 +60,9 @@ fn mobilenet_trains_resumes_evaluates_and_goes_to_pytorch_and_back() {
     );
     assert!(text.contains("mobilenet_v3_small from"), "{text}");
     assert_eq!(tested("--checkpoint {}/own.safetensors"), expected);
-    // And as weights to start from. The first convolution and the last layer do not depend on the
-    // number of classes.
-    told(&format!(
-        "temporal --data {{}}/packed --run {{}}/tuned --epochs 1 {SETTINGS} --weights {{}}/foreign.safetensors"
-    ));
+    // And as weights to start from.
+    let settings = SETTINGS.replace("--weights none", "--weights {}/foreign.safetensors");
+    told(&format!("temporal --data {{}}/packed --run {{}}/tuned --epochs 1 {settings}"));
 }
 
 #[test]
