@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Times a ResNet-18 training step and an evaluation pass on the CPU in ucftrain and in PyTorch.
+"""Times a training step and an evaluation pass on the CPU in ucftrain and in PyTorch.
 
-    scripts/bench_step.py [--stream rgb|flow] [--batch N] [--size 224] [--rounds 5] [--threads 2]
+    scripts/bench_step.py [--stream rgb|flow] [--arch resnet18] [--batch N] [--size 224] [--rounds 5] [--threads 2]
 
-Needs Rust, torch and torchvision:
+Needs Rust, torch and torchvision, and a C++ compiler for torch.compile:
 
     python3 -m venv venv && venv/bin/pip install torch torchvision
     venv/bin/python scripts/bench_step.py
 
-The script builds ucftrain. The two programs take turns, and each runs alone. PyTorch runs in eager
-mode with channels_last and float32. The script prints the medians over the rounds of each program's
-medians, the peak memory, and the ratios.
+The script builds ucftrain. The programs take turns, and each runs alone. PyTorch runs with
+channels_last: eager and compiled, in float32 and under bf16 autocast. The script prints the medians
+over the rounds of each program's medians, the peak memory, and the ratios to eager float32.
+`--peers eager` measures only that.
 """
 
 import argparse
@@ -27,28 +28,42 @@ CHANNELS = {"rgb": 3, "flow": 20}
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def pytorch(args):
+# What PyTorch uses, by the name of its row.
+PEERS = {
+    "eager": "PyTorch eager",
+    "compile": "PyTorch compiled",
+    "bf16": "PyTorch bf16",
+    "bf16-compile": "PyTorch bf16 compiled",
+}
+
+
+def pytorch(args, peer):
+    """Prints the times of PyTorch as JSON."""
     import torch
     import torchvision
 
     torch.set_num_threads(args.threads)
     channels = CHANNELS[args.stream]
-    net = torchvision.models.resnet18(num_classes=101)
+    net = getattr(torchvision.models, args.arch)(num_classes=101)
     if channels != 3:
-        net.conv1 = torch.nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        replace_first(net, channels)
     net = net.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
     x = torch.randn(args.batch, channels, args.size, args.size).to(memory_format=torch.channels_last)
     labels = torch.arange(args.batch) % 101
+    forward = torch.compile(net) if "compile" in peer else net
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in peer)
 
     def step():
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(net(x), labels).backward()
+        with autocast:
+            loss = torch.nn.functional.cross_entropy(forward(x).float(), labels)
+        loss.backward()
         optimiser.step()
 
     def evaluate():
-        with torch.no_grad():
-            net(x)
+        with torch.no_grad(), autocast:
+            forward(x)
 
     found = {"step_ms": median(step)}
     net.eval()
@@ -56,6 +71,20 @@ def pytorch(args):
     # Linux reports kilobytes.
     found["peak_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps(found))
+
+
+def replace_first(net, channels):
+    """Gives the first convolution another number of input channels."""
+    import torch
+
+    for module in net.modules():
+        for name, first in module.named_children():
+            if isinstance(first, torch.nn.Conv2d):
+                new = torch.nn.Conv2d(
+                    channels, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False
+                )
+                setattr(module, name, new)
+                return
 
 
 def median(run, times=5):
@@ -71,6 +100,7 @@ def median(run, times=5):
 def ours(args, program):
     options = [
         f"--stream={args.stream}",
+        f"--arch={args.arch}",
         f"--batch-size={args.batch}",
         f"--input-size={args.size}",
         f"--threads={args.threads}",
@@ -83,39 +113,45 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = os.cpu_count()
     parser.add_argument("--stream", choices=CHANNELS, default="rgb", help="stream of the network [default: rgb]")
+    parser.add_argument("--arch", default="resnet18", help="network [default: resnet18]")
     parser.add_argument("--batch", type=int, help="images per batch [default: 25 for rgb, 32 for flow]")
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels [default: 224]")
     parser.add_argument("--rounds", type=int, default=5, help="measurements per program [default: 5]")
     parser.add_argument("--threads", type=int, default=cores, help=f"number of threads [default: {cores}]")
-    parser.add_argument("--pytorch", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peers", default=",".join(PEERS), help="what to measure of PyTorch [default: all]")
+    parser.add_argument("--pytorch", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.batch = args.batch or {"rgb": 25, "flow": 32}[args.stream]
     if args.pytorch:
-        return pytorch(args)
+        return pytorch(args, args.pytorch)
+    peers = list(dict.fromkeys(["eager", *args.peers.split(",")]))
+    if unknown := set(peers) - set(PEERS):
+        parser.error(f"--peers: unknown names {', '.join(sorted(unknown))}; choose from {', '.join(PEERS)}")
     subprocess.run(["cargo", "build", "--release", "--locked", "-p", "ucftrain"], cwd=ROOT, check=True)
     program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/ucftrain"
-    rows = {"ucftrain": [], "PyTorch": []}
+    rows = {"ucftrain": []} | {PEERS[peer]: [] for peer in peers}
     for _ in range(args.rounds):
         rows["ucftrain"].append(ours(args, program))
-        peer = subprocess.run(
-            [sys.executable, __file__, *sys.argv[1:], "--pytorch"], check=True, capture_output=True, text=True
-        )
-        rows["PyTorch"].append(json.loads(peer.stdout))
+        for peer in peers:
+            command = [sys.executable, __file__, *sys.argv[1:], "--pytorch", peer]
+            rows[PEERS[peer]].append(
+                json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            )
     names = ["step_ms", "eval_ms", "peak_bytes"]
     medians = {
         who: {name: statistics.median(row[name] for row in found) for name in names} for who, found in rows.items()
     }
-    peer = medians["PyTorch"]
-    print(
-        f"ResNet-18, batch {args.batch} x {CHANNELS[args.stream]} x {args.size} x {args.size}, {args.threads} threads"
-    )
-    print(f"{'':10}{'step':>10}{'ratio':>8}{'evaluation':>13}{'ratio':>8}{'memory':>12}{'ratio':>8}")
+    eager = medians[PEERS["eager"]]
+    shape = f"{args.batch} x {CHANNELS[args.stream]} x {args.size} x {args.size}"
+    print(f"{args.arch}, batch {shape}, {args.threads} threads")
+    print(f"{'':22}{'step':>10}{'ratio':>8}{'evaluation':>13}{'ratio':>8}{'memory':>12}{'ratio':>8}")
     for who, found in medians.items():
-        step, evaluation, memory = (found[name] / peer[name] for name in names)
+        step, evaluation, memory = (found[name] / eager[name] for name in names)
         print(
-            f"{who:10}{found['step_ms'] / 1e3:8.3f} s{step:8.2f}{found['eval_ms'] / 1e3:11.3f} s{evaluation:8.2f}"
+            f"{who:22}{found['step_ms'] / 1e3:8.3f} s{step:8.2f}{found['eval_ms'] / 1e3:11.3f} s{evaluation:8.2f}"
             f"{found['peak_bytes'] / 1e9:9.2f} GB{memory:8.2f}"
         )
+    return None
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@
 //!   returns. Layers without parameters are [`Activation`]s. All are candle modules.
 //! * [`ResNet`] is a whole network. [`TrainPass`] adds dropout and stochastic depth to a training
 //!   pass, and [`ResNet::with_shift`] a temporal shift for clips of frames. [`MobileNetV3`] is a
-//!   smaller one, and [`Classifier`] is either. [`Model`] adds parameter names, initial values, and loading and saving of weights
-//!   to any network.
+//!   smaller one, and [`Classifier`] is either. [`Model`] adds parameter names, initial values, and
+//!   loading and saving of weights to any network.
 //! * [`Sgd`] updates named variables. It works with any `Var`, not only with those of a [`Model`].
 //! * **Weights** come from [`Model::from_pretrained`] in one step. [`read_weights`],
 //!   [`torchvision_names`] and [`check_values`] are the single steps.

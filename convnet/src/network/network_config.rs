@@ -1,9 +1,10 @@
-//! What a model needs to know to create a network.
+//! The settings from which a model creates its network.
 
 use candle_core::Result;
 use candle_nn::VarBuilder;
 
-/// Settings of a network that [`Model::random`](crate::Model::random) and [`Model::from_pretrained`](crate::Model::from_pretrained) can create.
+/// Settings of a network that [`Model::random`](crate::Model::random) and
+/// [`Model::from_pretrained`](crate::Model::from_pretrained) can create.
 ///
 /// Implement it for your own network to load weights with a new last layer:
 ///
