@@ -215,15 +215,19 @@ def layers():
 
 
 def known(net, prefix=""):
-    """Sets all parameters and statistics to known values."""
+    """Sets all parameters and statistics to known values. Batch norms keep the inputs of ReLUs away from zero."""
     tensors = dict(net.named_parameters()) | {name: b for name, b in net.named_buffers() if "running" in name}
     with torch.no_grad():
         for name, x in tensors.items():
+            layer, _, kind = name.rpartition(".")
             if x.dim() > 1:
                 scale, offset = math.sqrt(6 / x[0].numel()), 0
             else:
-                scale, offset = {"weight": (0.2, 1), "running_var": (0.5, 1)}.get(name.rsplit(".")[-1], (0.1, 0))
+                scale, offset = {"weight": (0.05, 0.3), "running_var": (0.5, 1)}.get(kind, (0.1, 0))
             x.copy_(tensor(prefix + name, x.shape, scale, offset))
+            if kind == "bias" and f"{layer}.running_mean" in tensors:
+                up = "conv2.1" in name or "downsample" in name
+                x += torch.tensor([1.6 if up or c % 3 else -1.6 for c in range(x.numel())])
     return net
 
 
@@ -250,6 +254,34 @@ def other(kind, dtype):
     out |= {f"grad/{name}": digest(name, p.grad) for name, p in net.named_parameters()}
     out |= {f"running/{name}": digest(name, b) for name, b in net.named_buffers() if "running" in name}
     return plain(out)
+
+
+def bf16_step(kind, ordinary, enabled):
+    """Returns logits in evaluation and training, and the gradients of a step, with or without bf16 autocast."""
+    net = network(kind, 3, ordinary=ordinary).float()
+    x = nchw(tensor("bf16/images", (8, 64, 64, 3), 2)).float()
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled)
+    with torch.no_grad(), autocast:
+        out = {"eval": net.eval()(x).float()}
+    with autocast:
+        out["logits"] = net.train()(x).float()
+    F.cross_entropy(out["logits"], torch.arange(8) * 3 % 10).backward()
+    return out | {f"grad/{name}": p.grad for name, p in net.named_parameters()}
+
+
+def bf16():
+    """Returns the errors of bf16 autocast: root mean squares, relative to those of float32.
+
+    Gradients that are 0 except for rounding have large errors, and -1 here.
+    """
+    out = {}
+    nets = ("r18", "resnet18", False), ("r18-ordinary", "resnet18", True), ("r50", "resnet50", False)
+    for name, kind, ordinary in nets:
+        single, half = (bf16_step(kind, ordinary, enabled) for enabled in (False, True))
+        for key, x in single.items():
+            error = (half[key] - x).norm() / x.norm()
+            out[f"{name}/{key}"] = error if error < 1 else torch.tensor(-1.0)
+    return {name: x.detach().double().numpy() for name, x in out.items()}
 
 
 SGDS = {
@@ -449,7 +481,7 @@ def main():
     # Each file, and how a type of numbers makes it. Files of operations have only float64.
     nets = {name: functools.partial(training, name) for name in RUNS} | {"resnet50": resnet50}
     nets |= {name: functools.partial(other, name) for name in OTHERS}
-    single = {"ops": ops, "layers": layers}
+    single = {"ops": ops, "layers": layers, "bf16": bf16}
     parser.add_argument("names", nargs="*", metavar="NAME", help="files to make; default: all")
     args = parser.parse_args()
     known_names = ["tiny", *single, *nets]

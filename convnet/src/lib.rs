@@ -37,8 +37,10 @@
 //!   `cuda::open` opens.
 //!
 //! Images are NHWC: `[N, H, W, C]` is batch, height, width, channels. Weights of convolutions are
-//! OIHW: `[O, I, KH, KW]` is output channels, input channels, kernel height, kernel width. All
-//! values are f32; on a GPU, images can also be bf16.
+//! OIHW: `[O, I, KH, KW]` is output channels, input channels, kernel height, kernel width. Images
+//! and other activations are f32 or bf16. Parameters, their gradients, statistics and logits are
+//! f32, and so are all sums. bf16 needs half of the memory. It is faster on GPUs, and on processors
+//! that [multiply it](cpu_has_bf16).
 //!
 //! To train a ResNet, read [`Model`] first, then [`Sgd`]. To build another network, start with
 //! [`Conv2d`] and [`BatchNorm2d`].
@@ -125,6 +127,7 @@ struct ReadmeDoctests;
 #[cfg(test)]
 use cuda_delayload as _;
 
+pub use cpu::cpu_has_bf16;
 pub use geometry::{
     Activation, AvgPool2dConfig, BatchNormConfig, Conv2dConfig, Conv3dConfig, Hw, MaxPool2dConfig, Normalisation,
     PixelLayout, Thw,

@@ -1,4 +1,4 @@
-//! Tests of `MobileNetV3` in the trainer, from training to PyTorch and back.
+//! Tests of `MobileNetV3` in the trainer, from training to PyTorch and back, and of bf16 on the CPU.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -80,4 +80,29 @@ fn options_that_mobilenet_does_not_support_are_refused() {
     }
     let error = ucftrain(temp.path(), "spatial --data {}/packed --dry-run --arch resnet20").error(2);
     assert!(error.contains("unknown network \"resnet20\"; expected resnet18, resnet34"), "{error}");
+}
+
+#[test]
+fn a_training_in_bf16_on_the_cpu_repeats_its_bits_and_resembles_f32() {
+    let temp = dataset();
+    let dir = temp.path();
+    // With batch norms over so few values, a random network amplifies the rounding of bf16.
+    let settings = "--weights none --input-size 32 --batch-size 8 --lr 1e-4 --threads 2 --device cpu --epochs 2";
+    let train = |run: &str, precision: &str| {
+        ucftrain(dir, &format!("spatial --data {{}}/packed --run {{}}/{run} {settings} --precision {precision}")).ok();
+        let log = std::fs::read_to_string(dir.join(run).join("train.csv")).unwrap();
+        let column = log.lines().next().unwrap().split(',').position(|name| name == "Loss").unwrap();
+        let losses = log.lines().skip(1).map(|line| line.split(',').nth(column).unwrap().parse().unwrap());
+        (std::fs::read(dir.join(run).join("best.safetensors")).unwrap(), losses.collect::<Vec<f64>>())
+    };
+    let (half, again, single) = (train("half", "bf16"), train("again", "bf16"), train("single", "f32"));
+    assert!(half == again, "two runs differ");
+    assert!(half.0 != single.0);
+    for (half, single) in half.1.iter().zip(&single.1) {
+        assert!((half - single).abs() < 0.2 * single, "{half} and {single}");
+    }
+    // A checkpoint keeps its precision.
+    let error = ucftrain(dir, "spatial --run {}/half --resume --epochs 3 --precision f32").error(2);
+    assert!(error.contains("cannot resume: --precision is f32, but the run used bf16"), "{error}");
+    ucftrain(dir, "spatial --run {}/half --resume --epochs 3").ok();
 }

@@ -3,6 +3,7 @@
 //! The loops have no branches, so the compiler vectorises them for each instruction set.
 #![allow(unsafe_code)]
 
+use super::element::Element;
 use super::parallel::ELEMENTWISE_BLOCK;
 use super::simd::{Isa, Job, Vector};
 use super::unwritten::Unwritten;
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 /// Returns the activations of `x`.
-pub(crate) fn forward(isa: Isa, activation: Activation, x: &[f32]) -> Vec<f32> {
+pub(crate) fn forward<T: Element>(isa: Isa, activation: Activation, x: &[T]) -> Vec<T> {
     let mut out = Unwritten::new(x.len());
     out.slots().par_chunks_mut(ELEMENTWISE_BLOCK).zip(x.par_chunks(ELEMENTWISE_BLOCK)).for_each(|(out, x)| {
         isa.run(Forward { activation, x, out });
@@ -21,7 +22,7 @@ pub(crate) fn forward(isa: Isa, activation: Activation, x: &[f32]) -> Vec<f32> {
 }
 
 /// Returns the gradients of the inputs `x` from those of the activations.
-pub(crate) fn gradient(isa: Isa, activation: Activation, x: &[f32], grad: &[f32]) -> Vec<f32> {
+pub(crate) fn gradient<T: Element>(isa: Isa, activation: Activation, x: &[T], grad: &[T]) -> Vec<T> {
     assert_eq!(x.len(), grad.len(), "values and gradients differ in number");
     let mut out = Unwritten::new(x.len());
     let blocks = out.slots().par_chunks_mut(ELEMENTWISE_BLOCK).zip(x.par_chunks(ELEMENTWISE_BLOCK));
@@ -32,14 +33,14 @@ pub(crate) fn gradient(isa: Isa, activation: Activation, x: &[f32], grad: &[f32]
     unsafe { out.into_written() }
 }
 
-struct Forward<'a> {
+struct Forward<'a, T> {
     activation: Activation,
-    x: &'a [f32],
+    x: &'a [T],
     /// The job writes all of it.
-    out: &'a mut [MaybeUninit<f32>],
+    out: &'a mut [MaybeUninit<T>],
 }
 
-impl Job for Forward<'_> {
+impl<T: Element> Job for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -55,15 +56,15 @@ impl Job for Forward<'_> {
     }
 }
 
-struct Gradient<'a> {
+struct Gradient<'a, T> {
     activation: Activation,
-    x: &'a [f32],
-    grad: &'a [f32],
+    x: &'a [T],
+    grad: &'a [T],
     /// The job writes all of it.
-    out: &'a mut [MaybeUninit<f32>],
+    out: &'a mut [MaybeUninit<T>],
 }
 
-impl Job for Gradient<'_> {
+impl<T: Element> Job for Gradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -88,19 +89,22 @@ impl Job for Gradient<'_> {
 
 /// Writes `f(x[i])` for all i.
 #[inline(always)]
-fn each(x: &[f32], out: &mut [MaybeUninit<f32>], f: impl Fn(f32) -> f32) {
+fn each<T: Element>(x: &[T], out: &mut [MaybeUninit<T>], f: impl Fn(f32) -> f32) {
     for i in 0..x.len() {
         // SAFETY: the caller asserts that both have the same length.
-        unsafe { out.get_unchecked_mut(i).as_mut_ptr().write(f(*x.get_unchecked(i))) }
+        unsafe { out.get_unchecked_mut(i).as_mut_ptr().write(T::of(f(x.get_unchecked(i).value()))) }
     }
 }
 
 /// Writes `grad[i] · f(x[i])` for all i.
 #[inline(always)]
-fn each_pair(x: &[f32], grad: &[f32], out: &mut [MaybeUninit<f32>], f: impl Fn(f32) -> f32) {
+fn each_pair<T: Element>(x: &[T], grad: &[T], out: &mut [MaybeUninit<T>], f: impl Fn(f32) -> f32) {
     for i in 0..x.len() {
         // SAFETY: the caller asserts that all have the same length.
-        unsafe { out.get_unchecked_mut(i).as_mut_ptr().write(*grad.get_unchecked(i) * f(*x.get_unchecked(i))) }
+        unsafe {
+            let slope = f(x.get_unchecked(i).value());
+            out.get_unchecked_mut(i).as_mut_ptr().write(T::of(grad.get_unchecked(i).value() * slope));
+        }
     }
 }
 

@@ -1,10 +1,31 @@
-//! Access to the f32 data of candle's CPU storage.
+//! Access to the data of candle's CPU storage.
 
+use super::element::Element;
 use candle_core::{CpuStorage, Layout, Result, bail};
 
-/// Returns the elements of a contiguous f32 tensor.
-pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout, op: &str) -> Result<&'a [f32]> {
-    let CpuStorage::F32(data) = storage else { bail!("{op}: expected f32, found {:?}", dtype(storage)) };
+/// Evaluates `$body` with `$T` as the type of the images in `$storage`: f32 or bf16.
+macro_rules! with_images {
+    ($storage:expr, $op:expr, $T:ident => $body:expr) => {
+        match candle_core::backend::BackendStorage::dtype($storage) {
+            candle_core::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            candle_core::DType::BF16 => {
+                type $T = half::bf16;
+                $body
+            }
+            found => candle_core::bail!("{}: expected f32 or bf16, found {found:?}", $op),
+        }
+    };
+}
+pub(crate) use with_images;
+
+/// Returns the elements of a contiguous tensor.
+pub(crate) fn slice<'a, T: Element>(storage: &'a CpuStorage, layout: &Layout, op: &str) -> Result<&'a [T]> {
+    let Some(data) = T::slice(storage) else {
+        bail!("{op}: expected {}, found {:?}", T::DTYPE.as_str(), dtype(storage))
+    };
     let Some((start, end)) = layout.contiguous_offsets() else {
         bail!("{op}: the tensor of shape {:?} is not contiguous; call .contiguous() first", layout.shape())
     };

@@ -1,22 +1,23 @@
 //! Max pooling on the CPU, one row at a time.
 #![allow(unsafe_code)]
 
+use super::element::Element;
 use super::simd::{Job, Vector};
 use crate::geometry::MaxPool2dConfig;
 
 /// A row of maxima of an image.
-pub(crate) struct MaxPoolRow<'a> {
+pub(crate) struct MaxPoolRow<'a, T> {
     pub config: MaxPool2dConfig,
-    pub image: &'a [f32],
+    pub image: &'a [T],
     /// Height, width and channels of the image.
     pub size: (usize, usize, usize),
     /// The row of the output.
     pub row: usize,
-    pub out: &'a mut [f32],
+    pub out: &'a mut [T],
     pub argmax: &'a mut [u8],
 }
 
-impl Job for MaxPoolRow<'_> {
+impl<T: Element> Job for MaxPoolRow<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -36,7 +37,7 @@ impl Job for MaxPoolRow<'_> {
                         let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
                         let values = &image[pixel + channel..pixel + c];
                         // SAFETY: a whole vector starts at `channel`, so `values` has at least one.
-                        let values = unsafe { V::load(values.as_ptr()) };
+                        let values = unsafe { T::load::<V>(values.as_ptr()) };
                         best = values.above(best.0, V::splat((y * kernel + x) as f32), best.1);
                     }
                 }
@@ -44,7 +45,7 @@ impl Job for MaxPoolRow<'_> {
                 // SAFETY: a whole vector starts at `channel`, so `out` has one here. No vector has
                 // more than 16 lanes.
                 unsafe {
-                    best.0.store(out[i * c + channel..(i + 1) * c].as_mut_ptr());
+                    T::store(best.0, out[i * c + channel..(i + 1) * c].as_mut_ptr());
                     best.1.store(places.as_mut_ptr());
                 }
                 for (argmax, place) in argmax[i * c + channel..].iter_mut().zip(&places[..V::LANES]) {
@@ -56,13 +57,13 @@ impl Job for MaxPoolRow<'_> {
                 for y in y_first..y_end {
                     for x in x_first..x_end {
                         let pixel = ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
-                        let value = image[pixel + channel];
+                        let value = image[pixel + channel].value();
                         if value > best.0 || value.is_nan() {
                             best = (value, (y * kernel + x) as f32);
                         }
                     }
                 }
-                (out[i * c + channel], argmax[i * c + channel]) = (best.0, best.1 as u8);
+                (out[i * c + channel], argmax[i * c + channel]) = (T::of(best.0), best.1 as u8);
             }
         }
     }

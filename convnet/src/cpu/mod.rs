@@ -8,6 +8,7 @@ pub(crate) mod avg_pool;
 pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod dense;
+pub(crate) mod element;
 pub(crate) mod matmul;
 pub(crate) mod max_pool;
 pub(crate) mod norm;
@@ -17,3 +18,13 @@ pub(crate) mod shift;
 pub(crate) mod simd;
 pub(crate) mod statistics;
 pub(crate) mod unwritten;
+
+use simd::Isa;
+
+/// Returns whether this processor multiplies bf16 values, so that bf16 images are faster than f32
+/// images on the CPU: those with AVX512-BF16, such as AMD Zen 4 and Intel Cooper Lake, and later ones.
+///
+/// On other processors, operations convert bf16 to f32 and back.
+pub fn cpu_has_bf16() -> bool {
+    Isa::best().multiplies_bf16()
+}

@@ -2,6 +2,7 @@
 //! threads.
 #![allow(unsafe_code)]
 
+use super::element::Element;
 use super::simd::{Isa, Job, Vector};
 use super::statistics::{F32_PIXELS, add_lanes, part_len};
 use super::unwritten::Unwritten;
@@ -27,7 +28,7 @@ pub(crate) struct Affine<'a> {
 
 impl Affine<'_> {
     /// Returns the normalised `x`, plus the residual if there is one, after ReLU if there is one.
-    pub(crate) fn apply(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+    pub(crate) fn apply<T: Element>(&self, x: &[T], residual: Option<&[T]>) -> Vec<T> {
         let c = self.mean.len();
         assert!(x.len().is_multiple_of(c), "{} values are not whole pixels of {c} channels", x.len());
         let len = part_len(c);
@@ -48,25 +49,25 @@ impl Affine<'_> {
     /// # Safety
     /// `x` must be valid for reads of a vector; a vector of channels must start at `channel`.
     #[inline(always)]
-    unsafe fn value<V: Vector>(&self, x: *const f32, channel: usize) -> V {
+    unsafe fn value<V: Vector, T: Element>(&self, x: *const T, channel: usize) -> V {
         // SAFETY: guaranteed by the caller.
         unsafe {
             let mean = V::load(self.mean.as_ptr().add(channel));
             let scale = V::load(self.scale.as_ptr().add(channel));
-            V::load(x).sub(mean).mul_add(scale, V::load(self.bias.as_ptr().add(channel)))
+            T::load::<V>(x).sub(mean).mul_add(scale, V::load(self.bias.as_ptr().add(channel)))
         }
     }
 }
 
-struct Apply<'a> {
+struct Apply<'a, T> {
     affine: &'a Affine<'a>,
-    x: &'a [f32],
-    residual: Option<&'a [f32]>,
+    x: &'a [T],
+    residual: Option<&'a [T]>,
     /// The job writes all of it.
-    out: &'a mut [MaybeUninit<f32>],
+    out: &'a mut [MaybeUninit<T>],
 }
 
-impl Job for Apply<'_> {
+impl<T: Element> Job for Apply<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -82,7 +83,7 @@ impl Job for Apply<'_> {
     }
 }
 
-impl Apply<'_> {
+impl<T: Element> Apply<'_, T> {
     #[inline(always)]
     fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
         let mut channel = channels.start;
@@ -91,14 +92,14 @@ impl Apply<'_> {
             // vectors of a pixel.
             unsafe {
                 let at = pixel + channel;
-                let mut y = self.affine.value::<V>(self.x.as_ptr().add(at), channel);
+                let mut y = self.affine.value::<V, T>(self.x.as_ptr().add(at), channel);
                 if let Some(residual) = self.residual {
-                    y = y.add(V::load(residual.as_ptr().add(at)));
+                    y = y.add(T::load::<V>(residual.as_ptr().add(at)));
                 }
                 if self.affine.relu {
                     y = y.above(V::splat(0.), y, y).0;
                 }
-                y.store(self.out.as_mut_ptr().cast::<f32>().add(at));
+                T::store(y, self.out.as_mut_ptr().cast::<T>().add(at));
             }
             channel += V::LANES;
         }
@@ -114,10 +115,10 @@ pub(crate) struct Gradients<'a> {
 }
 
 /// Gradients of the input, the weight and the bias.
-pub(crate) type InputWeightBias = (Vec<f32>, Vec<f32>, Vec<f32>);
+pub(crate) type InputWeightBias<T> = (Vec<T>, Vec<f32>, Vec<f32>);
 
 impl Gradients<'_> {
-    pub(crate) fn run(&self, x: &[f32], grad: &[f32]) -> InputWeightBias {
+    pub(crate) fn run<T: Element>(&self, x: &[T], grad: &[T]) -> InputWeightBias<T> {
         let c = self.inv_std.len();
         assert!(
             x.len() == grad.len() && x.len().is_multiple_of(c),
@@ -149,7 +150,7 @@ impl Gradients<'_> {
     }
 
     /// Returns the sums of g and of `g · (x - mean) · inv_std` per channel.
-    fn sums(&self, x: &[f32], grad: &[f32]) -> Vec<(f64, f64)> {
+    fn sums<T: Element>(&self, x: &[T], grad: &[T]) -> Vec<(f64, f64)> {
         let c = self.inv_std.len();
         let len = part_len(c);
         let parts: Vec<Vec<(f64, f64)>> = (x.par_chunks(len).zip(grad.par_chunks(len)))
@@ -175,26 +176,26 @@ impl Gradients<'_> {
 /// # Safety
 /// The conditions of [`Affine::value`] apply, and `grad` must be valid for reads of a vector.
 #[inline(always)]
-unsafe fn masked<V: Vector>(affine: &Affine<'_>, x: *const f32, grad: *const f32, channel: usize) -> V {
+unsafe fn masked<V: Vector, T: Element>(affine: &Affine<'_>, x: *const T, grad: *const T, channel: usize) -> V {
     // SAFETY: guaranteed by the caller.
     unsafe {
-        let grad = V::load(grad);
+        let grad = T::load::<V>(grad);
         if !affine.relu {
             return grad;
         }
         let zero = V::splat(0.);
-        affine.value::<V>(x, channel).above(zero, grad, zero).1
+        affine.value::<V, T>(x, channel).above(zero, grad, zero).1
     }
 }
 
-struct GradSums<'a> {
+struct GradSums<'a, T> {
     affine: &'a Affine<'a>,
-    x: &'a [f32],
-    grad: &'a [f32],
+    x: &'a [T],
+    grad: &'a [T],
     sums: &'a mut [(f64, f64)],
 }
 
-impl Job for GradSums<'_> {
+impl<T: Element> Job for GradSums<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -208,7 +209,7 @@ impl Job for GradSums<'_> {
     }
 }
 
-impl GradSums<'_> {
+impl<T: Element> GradSums<'_, T> {
     #[inline(always)]
     fn channels<V: Vector>(&mut self, channels: Range<usize>) {
         let c = self.sums.len();
@@ -226,9 +227,9 @@ impl GradSums<'_> {
                     while pixel < end {
                         let at = pixel * c + channel;
                         let x = self.x.as_ptr().add(at);
-                        let grad = masked::<V>(self.affine, x, self.grad.as_ptr().add(at), channel);
+                        let grad = masked::<V, T>(self.affine, x, self.grad.as_ptr().add(at), channel);
                         one = one.add(grad);
-                        product = grad.mul_add(V::load(x).sub(mean), product);
+                        product = grad.mul_add(T::load::<V>(x).sub(mean), product);
                         pixel += 1;
                     }
                     add_lanes(&mut self.sums[channel..], one, product);
@@ -239,17 +240,17 @@ impl GradSums<'_> {
     }
 }
 
-struct InputGrad<'a> {
+struct InputGrad<'a, T> {
     affine: &'a Affine<'a>,
     mean_grad: &'a [f32],
     minus_slope: &'a [f32],
-    x: &'a [f32],
-    grad: &'a [f32],
+    x: &'a [T],
+    grad: &'a [T],
     /// The job writes all of it.
-    out: &'a mut [MaybeUninit<f32>],
+    out: &'a mut [MaybeUninit<T>],
 }
 
-impl Job for InputGrad<'_> {
+impl<T: Element> Job for InputGrad<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -266,7 +267,7 @@ impl Job for InputGrad<'_> {
     }
 }
 
-impl InputGrad<'_> {
+impl<T: Element> InputGrad<'_, T> {
     #[inline(always)]
     fn channels<V: Vector>(&mut self, pixel: usize, channels: Range<usize>) {
         let mut channel = channels.start;
@@ -276,15 +277,13 @@ impl InputGrad<'_> {
             unsafe {
                 let at = pixel + channel;
                 let x = self.x.as_ptr().add(at);
-                let grad = masked::<V>(self.affine, x, self.grad.as_ptr().add(at), channel);
+                let grad = masked::<V, T>(self.affine, x, self.grad.as_ptr().add(at), channel);
                 let scale = V::load(self.affine.scale.as_ptr().add(channel));
                 let mean_grad = V::load(self.mean_grad.as_ptr().add(channel));
                 let minus_slope = V::load(self.minus_slope.as_ptr().add(channel));
-                let distance = V::load(x).sub(V::load(self.affine.mean.as_ptr().add(channel)));
-                distance
-                    .mul_add(minus_slope, grad.sub(mean_grad))
-                    .mul(scale)
-                    .store(self.out.as_mut_ptr().cast::<f32>().add(at));
+                let distance = T::load::<V>(x).sub(V::load(self.affine.mean.as_ptr().add(channel)));
+                let gradient = distance.mul_add(minus_slope, grad.sub(mean_grad)).mul(scale);
+                T::store(gradient, self.out.as_mut_ptr().cast::<T>().add(at));
             }
             channel += V::LANES;
         }

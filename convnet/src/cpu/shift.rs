@@ -1,13 +1,14 @@
 //! Temporal shift on the CPU: copies of channels between the frames of a clip.
 #![allow(unsafe_code)]
 
+use super::element::Element;
 use super::unwritten::Unwritten;
 use crate::geometry::TemporalShift;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 /// Returns `x`, NHWC, with shifted channels.
-pub(crate) fn temporal_shift(x: &[f32], shift: &TemporalShift) -> Vec<f32> {
+pub(crate) fn temporal_shift<T: Element>(x: &[T], shift: &TemporalShift) -> Vec<T> {
     let (c, fold) = (shift.images.c, shift.fold);
     assert_eq!(x.len(), shift.images.len(), "the values do not fit the shape of the images");
     let len = (shift.images.h * shift.images.w * c).max(1);
@@ -31,11 +32,11 @@ pub(crate) fn temporal_shift(x: &[f32], shift: &TemporalShift) -> Vec<f32> {
 
 /// Writes all of `out`: the values of `from` that start at `at`, or zeros.
 #[inline]
-fn copy(out: &mut [MaybeUninit<f32>], from: Option<&[f32]>, at: usize) {
+fn copy<T: Element>(out: &mut [MaybeUninit<T>], from: Option<&[T]>, at: usize) {
     match from {
         Some(from) => {
             out.write_copy_of_slice(&from[at..at + out.len()]);
         }
-        None => out.fill(MaybeUninit::new(0.)),
+        None => out.fill(MaybeUninit::new(T::default())),
     }
 }

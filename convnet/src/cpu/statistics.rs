@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::conv::Finish;
+use super::element::Element;
 use super::simd::{Isa, Job, Vector};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -53,17 +54,18 @@ impl Statistics {
     }
 
     /// Collects the statistics of `x`, whose pixels have `c` channels.
-    pub(crate) fn of(isa: Isa, x: &[f32], c: usize) -> Self {
+    pub(crate) fn of<T: Element>(isa: Isa, x: &[T], c: usize) -> Self {
         let statistics = Self::new(isa, c);
         let len = part_len(c);
         x.par_chunks(len).enumerate().for_each(|(at, x)| statistics.add(at * len, x));
         statistics
     }
 
-    fn add(&self, first: usize, x: &[f32]) {
+    fn add<T: Element>(&self, first: usize, x: &[T]) {
         let mut sums = vec![(0f64, 0f64); self.c];
         self.isa.run(Distances { x, sums: &mut sums });
-        let part = Part { first, pixels: x.len() / self.c, around: x[..self.c].to_vec(), sums };
+        let part =
+            Part { first, pixels: x.len() / self.c, around: x[..self.c].iter().map(|x| x.value()).collect(), sums };
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
     }
 
@@ -107,8 +109,8 @@ impl Statistics {
     }
 }
 
-impl Finish for Option<&Statistics> {
-    fn finish(&self, first: usize, out: &mut [f32]) {
+impl<T: Element> Finish<T> for Option<&Statistics> {
+    fn finish(&self, first: usize, out: &mut [T]) {
         if let Some(statistics) = self {
             statistics.add(first, out);
         }
@@ -130,12 +132,12 @@ pub(super) fn add_lanes<V: Vector>(sums: &mut [(f64, f64)], first: V, second: V)
     }
 }
 
-struct Distances<'a> {
-    x: &'a [f32],
+struct Distances<'a, T> {
+    x: &'a [T],
     sums: &'a mut [(f64, f64)],
 }
 
-impl Job for Distances<'_> {
+impl<T: Element> Job for Distances<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -147,7 +149,7 @@ impl Job for Distances<'_> {
     }
 }
 
-impl Distances<'_> {
+impl<T: Element> Distances<'_, T> {
     /// Sums the given channels, which must be whole vectors.
     #[inline(always)]
     fn channels<V: Vector>(&mut self, channels: Range<usize>) {
@@ -162,10 +164,10 @@ impl Distances<'_> {
                 // SAFETY: the assertion above shows that each pixel has a whole vector at
                 // `channel`.
                 unsafe {
-                    let around = V::load(self.x.as_ptr().add(channel));
+                    let around = T::load::<V>(self.x.as_ptr().add(channel));
                     let (mut one, mut square) = (V::splat(0.), V::splat(0.));
                     while pixel < end {
-                        let distance = V::load(self.x.as_ptr().add(pixel * c + channel)).sub(around);
+                        let distance = T::load::<V>(self.x.as_ptr().add(pixel * c + channel)).sub(around);
                         one = one.add(distance);
                         square = distance.mul_add(distance, square);
                         pixel += 1;

@@ -78,6 +78,10 @@ impl Images {
     pub(crate) fn len(&self) -> usize {
         self.n * self.h * self.w * self.c
     }
+
+    pub(crate) fn shape(&self) -> Shape {
+        (self.n, self.h, self.w, self.c).into()
+    }
 }
 
 /// The shapes of one convolution.

@@ -157,7 +157,7 @@ impl MobileNetV3 {
 
     /// Computes the logits `[N, classes]`, f32, of the images `x` `[N, H, W, in_channels]`.
     ///
-    /// `x` is f32, or bf16 on a GPU, and normalised; see [`normalise`](crate::normalise). If `train`
+    /// `x` is f32 or bf16, and normalised; see [`normalise`](crate::normalise). If `train`
     /// is true, the batch norms use the statistics of the batch and update their running statistics.
     /// Otherwise, they use the running statistics. The result has gradients in both cases. Unlike in
     /// torchvision, training has no dropout; [`MobileNetV3::forward_train`] adds it.

@@ -188,7 +188,7 @@ impl ResNet {
 
     /// Computes the logits `[N, classes]`, f32, of the images `x` `[N, H, W, in_channels]`.
     ///
-    /// `x` is f32, or bf16 on a GPU, and normalised; see [`normalise`](crate::normalise).
+    /// `x` is f32 or bf16, and normalised; see [`normalise`](crate::normalise).
     ///
     /// If `train` is true, the batch norms use the statistics of the batch and update their running
     /// statistics (except for [frozen](ResNet::with_frozen_norms) ones). The result can be

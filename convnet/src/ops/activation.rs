@@ -1,13 +1,15 @@
 //! Activation functions of tensors.
 
 use super::relu::relu;
+use crate::cpu::activation;
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
-use crate::cpu::{activation, dense};
 use crate::geometry::Activation;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Module, Result, Shape, Tensor};
 
-/// Computes `x · sigmoid(x)` of each value, like `torch.nn.functional.silu`. `x` is f32, on a GPU
-/// also bf16.
+/// Computes `x · sigmoid(x)` of each value, like `torch.nn.functional.silu`. `x` is f32 or
+/// bf16.
 ///
 /// # Errors
 /// Returns an error if `x` has another type.
@@ -15,8 +17,8 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
     if x.device().is_cpu() { on_cpu(x, Activation::Silu) } else { x.silu() }
 }
 
-/// Computes `x · hard_sigmoid(x)` of each value, like `torch.nn.functional.hardswish`. `x` is f32,
-/// on a GPU also bf16.
+/// Computes `x · hard_sigmoid(x)` of each value, like `torch.nn.functional.hardswish`. `x` is f32
+/// or bf16.
 ///
 /// The gradient is 0 at -3 and 1 at 3.
 ///
@@ -27,7 +29,7 @@ pub fn hard_swish(x: &Tensor) -> Result<Tensor> {
 }
 
 /// Computes `min(max(x / 6 + 1 / 2, 0), 1)` of each value, like `torch.nn.functional.hardsigmoid`.
-/// `x` is f32, on a GPU also bf16.
+/// `x` is f32 or bf16.
 ///
 /// ```
 /// # use candle_convnet::hard_sigmoid;
@@ -71,8 +73,10 @@ impl CustomOp1 for Forward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = activation::forward(Isa::best(), self.0, dense::slice(x, layout, self.name())?);
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let y = activation::forward::<T>(Isa::best(), self.0, dense::slice(x, layout, self.name())?);
+            Ok((T::storage(y), layout.shape().clone()))
+        })
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -89,7 +93,9 @@ impl CustomOp2 for Gradient {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (x, grad) = (dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
-        Ok((CpuStorage::F32(activation::gradient(Isa::best(), self.0, x, grad)), xl.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let (x, grad) = (dense::slice::<T>(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+            Ok((T::storage(activation::gradient(Isa::best(), self.0, x, grad)), xl.shape().clone()))
+        })
     }
 }

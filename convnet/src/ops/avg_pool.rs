@@ -1,11 +1,13 @@
 //! Average pooling of NHWC images over windows.
 
-use crate::cpu::{avg_pool, dense};
+use crate::cpu::avg_pool;
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
 use crate::geometry::{AvgPool2dConfig, AvgWindows, Hw, Images, Window};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use std::sync::Arc;
 
-/// Returns the mean of each window of `x` `[N, H, W, C]` as `[N, H', W', C]`, f32, on a GPU also
+/// Returns the mean of each window of `x` `[N, H, W, C]` as `[N, H', W', C]`, f32 or
 /// bf16, as `torch.nn.functional.avg_pool2d`.
 ///
 /// H' = (H + 2·padding - kernel) / stride + 1, rounded down, and W' accordingly.
@@ -30,7 +32,7 @@ pub fn avg_pool2d(x: &Tensor, config: AvgPool2dConfig) -> Result<Tensor> {
 }
 
 /// Divides each image of `x` `[N, H, W, C]` into `size` windows, and returns their means `[N,
-/// size.h, size.w, C]`, f32, on a GPU also bf16, as `torch.nn.functional.adaptive_avg_pool2d`.
+/// size.h, size.w, C]`, f32 or bf16, as `torch.nn.functional.adaptive_avg_pool2d`.
 ///
 /// Window i covers the rows from i·H / size.h, rounded down, to (i + 1)·H / size.h, rounded up, and
 /// the columns accordingly. `size` is one number for both axes, or (height, width). For one window,
@@ -75,8 +77,11 @@ impl CustomOp1 for AvgPool {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
-        let out = avg_pool::forward(dense::slice(x, layout, self.name())?, Images { n, h, w, c }, &self.0);
-        Ok((CpuStorage::F32(out), (n, self.0.rows.len(), self.0.cols.len(), c).into()))
+        with_images!(x, self.name(), T => {
+            let x = dense::slice::<T>(x, layout, self.name())?;
+            let out = avg_pool::forward(x, Images { n, h, w, c }, &self.0);
+            Ok((T::storage(out), (n, self.0.rows.len(), self.0.cols.len(), c).into()))
+        })
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -98,7 +103,10 @@ impl CustomOp1 for AvgPoolGrad {
 
     fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = self.input.dims4()?;
-        let grad = dense::slice(grad, layout, self.name())?;
-        Ok((CpuStorage::F32(avg_pool::gradient(grad, Images { n, h, w, c }, &self.windows)), self.input.clone()))
+        with_images!(grad, self.name(), T => {
+            let grad = dense::slice::<T>(grad, layout, self.name())?;
+            let out = avg_pool::gradient(grad, Images { n, h, w, c }, &self.windows);
+            Ok((T::storage(out), self.input.clone()))
+        })
     }
 }

@@ -1,12 +1,13 @@
 //! Average pooling of NHWC images over all pixels.
 
-use crate::cpu::dense;
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// Returns the mean over all pixels of `x` `[N, H, W, C]`, f32, on a GPU also bf16, as `[N, C]`,
+/// Returns the mean over all pixels of `x` `[N, H, W, C]`, f32 or bf16, as `[N, C]`,
 /// f32.
 ///
 /// ```
@@ -43,18 +44,20 @@ impl CustomOp1 for GlobalAvgPool {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = dense::slice(x, layout, self.name())?;
         let (n, h, w, c) = layout.shape().dims4()?;
         if h * w == 0 {
             bail!("global-avg-pool: images of {h}x{w} pixels have no mean");
         }
         let mut out = vec![0f32; n * c];
-        out.par_chunks_mut(c.max(1)).zip(x.par_chunks((h * w * c).max(1))).for_each(|(out, image)| {
-            let mut sums = vec![0f64; c];
-            for pixel in image.chunks_exact(c) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += f64::from(value));
-            }
-            out.iter_mut().zip(sums).for_each(|(out, sum)| *out = (sum / (h * w) as f64) as f32);
+        with_images!(x, self.name(), T => {
+            let x = dense::slice::<T>(x, layout, self.name())?;
+            out.par_chunks_mut(c.max(1)).zip(x.par_chunks((h * w * c).max(1))).for_each(|(out, image)| {
+                let mut sums = vec![0f64; c];
+                for pixel in image.chunks_exact(c) {
+                    sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += f64::from(value.value()));
+                }
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = (sum / (h * w) as f64) as f32);
+            });
         });
         Ok((CpuStorage::F32(out), (n, c).into()))
     }
@@ -82,17 +85,19 @@ impl CustomOp2 for GlobalAvgPoolGrad {
         "global-avg-pool-gradient"
     }
 
-    fn cpu_fwd(&self, grad: &CpuStorage, gl: &Layout, _: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let grad = dense::slice(grad, gl, self.name())?;
+    fn cpu_fwd(&self, grad: &CpuStorage, gl: &Layout, x: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let grad = dense::slice::<f32>(grad, gl, self.name())?;
         let (n, h, w, c) = xl.shape().dims4()?;
-        let mut out = vec![0f32; n * h * w * c];
         let scale = 1. / (h * w) as f32;
-        out.par_chunks_mut((h * w * c).max(1)).zip(grad.par_chunks(c.max(1))).for_each(|(image, grad)| {
-            for pixel in image.chunks_exact_mut(c) {
-                pixel.iter_mut().zip(grad).for_each(|(out, &grad)| *out = grad * scale);
-            }
-        });
-        Ok((CpuStorage::F32(out), xl.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let mut out = vec![T::default(); n * h * w * c];
+            out.par_chunks_mut((h * w * c).max(1)).zip(grad.par_chunks(c.max(1))).for_each(|(image, grad)| {
+                for pixel in image.chunks_exact_mut(c) {
+                    pixel.iter_mut().zip(grad).for_each(|(out, &grad)| *out = T::of(grad * scale));
+                }
+            });
+            Ok((T::storage(out), xl.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]

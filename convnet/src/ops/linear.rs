@@ -91,7 +91,7 @@ impl CustomOp3 for LinearOp {
     ) -> Result<(CpuStorage, Shape)> {
         let (n, inputs) = xl.shape().dims2()?;
         let (outputs, weight_inputs) = wl.shape().dims2()?;
-        let bias = dense::slice(bias, bl, self.name())?;
+        let bias = dense::slice::<f32>(bias, bl, self.name())?;
         if inputs != weight_inputs || bias.len() != outputs {
             bail!(
                 "linear: the shapes of input {:?}, weight {:?} and bias {:?} do not fit together",
@@ -101,8 +101,8 @@ impl CustomOp3 for LinearOp {
             );
         }
         let mut out: Vec<f32> = (0..n).flat_map(|_| bias.iter().copied()).collect();
-        let x = Mat::new(dense::slice(x, xl, self.name())?, n, inputs, inputs);
-        let weight = Mat::new(dense::slice(weight, wl, self.name())?, outputs, inputs, inputs);
+        let x = Mat::new(dense::slice::<f32>(x, xl, self.name())?, n, inputs, inputs);
+        let weight = Mat::new(dense::slice::<f32>(weight, wl, self.name())?, outputs, inputs, inputs);
         matmul(&mut out, x, weight.t(), true);
         Ok((CpuStorage::F32(out), (n, outputs).into()))
     }
@@ -144,8 +144,8 @@ impl CustomOp2 for Product {
 
     fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
         let ((a_rows, a_cols), (b_rows, b_cols)) = (al.shape().dims2()?, bl.shape().dims2()?);
-        let a = Mat::new(dense::slice(a, al, self.name())?, a_rows, a_cols, a_cols);
-        let b = Mat::new(dense::slice(b, bl, self.name())?, b_rows, b_cols, b_cols);
+        let a = Mat::new(dense::slice::<f32>(a, al, self.name())?, a_rows, a_cols, a_cols);
+        let b = Mat::new(dense::slice::<f32>(b, bl, self.name())?, b_rows, b_cols, b_cols);
         let (a, rows) = if self.transpose { (a.t(), a_cols) } else { (a, a_rows) };
         let mut out = vec![0f32; rows * b_cols];
         matmul(&mut out, a, b, false);

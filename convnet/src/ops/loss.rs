@@ -52,7 +52,7 @@ impl CustomOp2 for CrossEntropy {
         labels_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (n, classes) = logits_l.shape().dims2()?;
-        let logits = dense::slice(logits, logits_l, self.name())?;
+        let logits = dense::slice::<f32>(logits, logits_l, self.name())?;
         let labels = checked_labels(labels, labels_l, n, classes)?;
         let mut loss = 0f64;
         for (row, &label) in logits.chunks_exact(classes).zip(labels) {
@@ -106,7 +106,7 @@ impl CustomOp2 for CrossEntropyGrad {
         labels_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (n, classes) = logits_l.shape().dims2()?;
-        let logits = dense::slice(logits, logits_l, self.name())?;
+        let logits = dense::slice::<f32>(logits, logits_l, self.name())?;
         let labels = checked_labels(labels, labels_l, n, classes)?;
         let spread = self.label_smoothing / classes as f64;
         let mut out = Vec::with_capacity(logits.len());

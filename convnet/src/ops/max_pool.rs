@@ -1,6 +1,7 @@
 //! Max pooling of NHWC images, with padding and overlap.
 
-use crate::cpu::dense;
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
 use crate::cpu::max_pool::MaxPoolRow;
 use crate::cpu::simd::Isa;
 use crate::geometry::MaxPool2dConfig;
@@ -10,7 +11,7 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Storage,
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
-/// Returns the maximum of each window of `x` `[N, H, W, C]` as `[N, H', W', C]`, f32, on a GPU also
+/// Returns the maximum of each window of `x` `[N, H, W, C]` as `[N, H', W', C]`, f32 or
 /// bf16.
 ///
 /// H' = (H + 2·padding - kernel) / stride + 1, rounded down, and W' accordingly. As in
@@ -67,21 +68,26 @@ impl CustomOp1 for MaxPool {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = dense::slice(x, layout, self.name())?;
         let (_, h, w, c) = layout.shape().dims4()?;
         let (n, out_h, out_w, _) = self.config.output(layout.shape())?;
-        let mut out = vec![0f32; n * out_h * out_w * c];
-        let mut argmax = vec![0u8; out.len()];
-        if c == 0 {
-            return Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()));
-        }
+        let shape = Shape::from((n, out_h, out_w, c));
+        let mut argmax = vec![0u8; shape.elem_count()];
         let row_len = (out_w * c).max(1);
-        out.par_chunks_mut(row_len).zip(argmax.par_chunks_mut(row_len)).enumerate().for_each(|(row, (out, argmax))| {
-            let image = &x[row / out_h * h * w * c..][..h * w * c];
-            Isa::best().run(MaxPoolRow { config: self.config, image, size: (h, w, c), row: row % out_h, out, argmax });
+        let out = with_images!(x, self.name(), T => {
+            let x = dense::slice::<T>(x, layout, self.name())?;
+            let mut out = vec![T::default(); argmax.len()];
+            let rows = out.par_chunks_mut(row_len).zip(argmax.par_chunks_mut(row_len));
+            rows.enumerate().for_each(|(row, (out, argmax))| {
+                let image = &x[row / out_h * h * w * c..][..h * w * c];
+                let (config, size) = (self.config, (h, w, c));
+                Isa::best().run(MaxPoolRow { config, image, size, row: row % out_h, out, argmax });
+            });
+            T::storage(out)
         });
-        let _ = self.argmax.set(Tensor::from_vec(argmax, (n, out_h, out_w, c), &Device::Cpu)?);
-        Ok((CpuStorage::F32(out), (n, out_h, out_w, c).into()))
+        if c > 0 {
+            let _ = self.argmax.set(Tensor::from_vec(argmax, shape.clone(), &Device::Cpu)?);
+        }
+        Ok((out, shape))
     }
 
     #[cfg(feature = "cuda")]
@@ -118,7 +124,6 @@ impl CustomOp1 for MaxPoolGrad {
     }
 
     fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let grad = dense::slice(grad, layout, self.name())?;
         let (n, h, w, c) = self.input.dims4()?;
         let (_, out_h, out_w, _) = layout.shape().dims4()?;
         let MaxPool2dConfig { kernel, stride, padding } = self.config;
@@ -128,21 +133,29 @@ impl CustomOp1 for MaxPoolGrad {
             (Storage::Cpu(CpuStorage::U8(argmax)), Some((start, end))) => &argmax[start..end],
             _ => bail!("max-pool2d-gradient: the positions of the maxima are not on the CPU"),
         };
-        let mut out = vec![0f32; n * h * w * c];
-        // One task per image, because windows overlap: several rows of maxima add to the same input
-        // pixels.
-        out.par_chunks_mut((h * w * c).max(1)).enumerate().for_each(|(image, out)| {
-            let start = image * out_h * out_w * c;
-            let pixels = grad[start..].chunks_exact(c).zip(argmax[start..].chunks_exact(c)).take(out_h * out_w);
-            for (pixel, (grad, argmax)) in pixels.enumerate() {
-                let (y0, x0) = (pixel / out_w * stride, pixel % out_w * stride);
-                for (channel, (&grad, &position)) in grad.iter().zip(argmax).enumerate() {
-                    let (y, x) = (y0 + position as usize / kernel - padding, x0 + position as usize % kernel - padding);
-                    out[(y * w + x) * c + channel] += grad;
+        with_images!(grad, self.name(), T => {
+            let grad = dense::slice::<T>(grad, layout, self.name())?;
+            let mut out = vec![T::default(); n * h * w * c];
+            // One task per image, because windows overlap: several rows of maxima add to the same
+            // input pixels. The sums are f32.
+            let images = out.par_chunks_mut((h * w * c).max(1)).enumerate();
+            images.for_each_init(Vec::new, |sums: &mut Vec<f32>, (image, out)| {
+                sums.clear();
+                sums.resize(out.len(), 0.);
+                let start = image * out_h * out_w * c;
+                let pixels = grad[start..].chunks_exact(c).zip(argmax[start..].chunks_exact(c)).take(out_h * out_w);
+                for (pixel, (grad, argmax)) in pixels.enumerate() {
+                    let (y0, x0) = (pixel / out_w * stride, pixel % out_w * stride);
+                    for (channel, (&grad, &position)) in grad.iter().zip(argmax).enumerate() {
+                        let (y, x) =
+                            (y0 + position as usize / kernel - padding, x0 + position as usize % kernel - padding);
+                        sums[(y * w + x) * c + channel] += grad.value();
+                    }
                 }
-            }
-        });
-        Ok((CpuStorage::F32(out), self.input.clone()))
+                out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::of(sum));
+            });
+            Ok((T::storage(out), self.input.clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]

@@ -1,16 +1,17 @@
 //! Conversion of u8 pixels to the normalised NHWC images that a network expects.
 
-use crate::geometry::{Normalisation, PixelLayout, images};
+use crate::cpu::element::Element;
+use crate::geometry::{Images, Normalisation, PixelLayout, images};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use half::bf16;
 use rayon::prelude::*;
 
 /// Converts u8 images to normalised images `[N, H, W, C]` of type `dtype`, in one pass:
 /// `(v / 255 - mean) / std`.
 ///
-/// `x` is u8, `[N, H, W, C]` or `[N, C, H, W]`, as `layout` states. `dtype` is f32, on a GPU also
-/// bf16. The result is on the device of `x` and has no gradient.
+/// `x` is u8, `[N, H, W, C]` or `[N, C, H, W]`, as `layout` states. `dtype` is f32 or bf16. The result is on the device of `x` and has no gradient.
 ///
 /// Each image of `x` must be contiguous, but the images need not follow each other: `x` can be
 /// every second image of a batch.
@@ -47,36 +48,20 @@ impl CustomOp1 for Normalise<'_> {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let CpuStorage::U8(x) = x else { bail!("normalise: the images are not u8") };
-        if self.dtype != DType::F32 {
-            bail!("normalise: the CPU supports f32 only, not {:?}", self.dtype);
-        }
         let (n, h, w, c) = self.layout.sizes(layout.shape())?;
         let (first, step) = images(layout)?;
         let tables: Vec<[f32; 256]> = (self.normalisation.mean.iter().zip(&self.normalisation.std))
             .map(|(mean, std)| std::array::from_fn(|v| (v as f32 / 255. - mean) / std))
             .collect();
         let tables: Vec<&[f32; 256]> = tables.iter().cycle().take(c).collect();
-        let mut out = vec![0f32; n * h * w * c];
-        out.par_chunks_mut((h * w * c).max(1)).enumerate().for_each(|(i, out)| {
-            let image = &x[first + i * step..][..h * w * c];
-            match self.layout {
-                PixelLayout::Interleaved => {
-                    for (pixel, out) in image.chunks_exact(c).zip(out.chunks_exact_mut(c)) {
-                        for ((out, &v), table) in out.iter_mut().zip(pixel).zip(&tables) {
-                            *out = table[usize::from(v)];
-                        }
-                    }
-                }
-                PixelLayout::Planes => {
-                    for ((channel, plane), table) in image.chunks_exact(h * w).enumerate().zip(&tables) {
-                        for (&v, pixel) in plane.iter().zip(out.chunks_exact_mut(c)) {
-                            pixel[channel] = table[usize::from(v)];
-                        }
-                    }
-                }
-            }
-        });
-        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+        let sizes = Images { n, h, w, c };
+        let image_of = |i: usize| &x[first + i * step..][..h * w * c];
+        let out = match self.dtype {
+            DType::F32 => f32::storage(looked_up(sizes, self.layout, &tables, image_of)),
+            DType::BF16 => bf16::storage(looked_up(sizes, self.layout, &tables, image_of)),
+            other => bail!("normalise: the CPU supports f32 and bf16, not {other:?}"),
+        };
+        Ok((out, sizes.shape()))
     }
 
     #[cfg(feature = "cuda")]
@@ -87,6 +72,38 @@ impl CustomOp1 for Normalise<'_> {
             (n, h, w, c).into(),
         ))
     }
+}
+
+/// Returns the images as NHWC, with each value replaced by that in the table of its channel.
+fn looked_up<'a, T: Element>(
+    sizes: Images,
+    layout: PixelLayout,
+    tables: &[&[f32; 256]],
+    image_of: impl Fn(usize) -> &'a [u8] + Sync,
+) -> Vec<T> {
+    let Images { h, w, c, .. } = sizes;
+    let tables: Vec<[T; 256]> = tables.iter().map(|table| table.map(T::of)).collect();
+    let mut out = vec![T::default(); sizes.len()];
+    out.par_chunks_mut((h * w * c).max(1)).enumerate().for_each(|(i, out)| {
+        let image = image_of(i);
+        match layout {
+            PixelLayout::Interleaved => {
+                for (pixel, out) in image.chunks_exact(c).zip(out.chunks_exact_mut(c)) {
+                    for ((out, &v), table) in out.iter_mut().zip(pixel).zip(&tables) {
+                        *out = table[usize::from(v)];
+                    }
+                }
+            }
+            PixelLayout::Planes => {
+                for ((channel, plane), table) in image.chunks_exact(h * w).enumerate().zip(&tables) {
+                    for (&v, pixel) in plane.iter().zip(out.chunks_exact_mut(c)) {
+                        pixel[channel] = table[usize::from(v)];
+                    }
+                }
+            }
+        }
+    });
+    out
 }
 
 #[cfg(test)]

@@ -3,15 +3,16 @@
 //! As in PyTorch, the gradient at 0 is 0. In candle's own `relu` it is that of the output. A NaN
 //! stays a NaN, and its gradient is that of the output.
 
-use crate::cpu::dense::rectify;
-use crate::cpu::{dense, parallel};
+use crate::cpu::dense::{self, rectify, with_images};
+use crate::cpu::element::Element;
+use crate::cpu::parallel;
 #[cfg(feature = "cuda")]
 use crate::cuda::elementwise;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
-/// Computes `max(x, 0)` of a tensor of any shape, f32, on a GPU also bf16.
+/// Computes `max(x, 0)` of a tensor of any shape, f32 or bf16.
 ///
 /// As in PyTorch, the gradient at 0 is 0, and a NaN stays a NaN.
 ///
@@ -33,7 +34,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Relu)
 }
 
-/// Computes `max(a + b, 0)` of two tensors of the same shape, f32, on a GPU also bf16: the end of a
+/// Computes `max(a + b, 0)` of two tensors of the same shape, f32 or bf16: the end of a
 /// residual block.
 ///
 /// # Errors
@@ -53,8 +54,10 @@ impl CustomOp1 for Relu {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let out = parallel::map1(dense::slice(x, layout, self.name())?, rectify);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let out = parallel::map1::<T>(dense::slice(x, layout, self.name())?, rectify);
+            Ok((T::storage(out), layout.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -75,8 +78,10 @@ impl CustomOp2 for AddRelu {
     }
 
     fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (a, b) = (dense::slice(a, al, self.name())?, dense::slice(b, bl, self.name())?);
-        Ok((CpuStorage::F32(parallel::map2(a, b, |a, b| rectify(a + b))), al.shape().clone()))
+        with_images!(a, self.name(), T => {
+            let (a, b) = (dense::slice::<T>(a, al, self.name())?, dense::slice(b, bl, self.name())?);
+            Ok((T::storage(parallel::map2(a, b, |a, b| rectify(a + b))), al.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -108,9 +113,12 @@ impl CustomOp2 for ReluGrad {
     }
 
     fn cpu_fwd(&self, y: &CpuStorage, yl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (y, grad) = (dense::slice(y, yl, "relu-gradient")?, dense::slice(grad, gl, "relu-gradient")?);
-        let out = parallel::map2(y, grad, |y, grad| if y <= 0. { 0. } else { grad });
-        Ok((CpuStorage::F32(out), yl.shape().clone()))
+        let name = "relu-gradient";
+        with_images!(y, name, T => {
+            let (y, grad) = (dense::slice::<T>(y, yl, name)?, dense::slice(grad, gl, name)?);
+            let out = parallel::map2(y, grad, |y, grad| if y <= 0. { 0. } else { grad });
+            Ok((T::storage(out), yl.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -135,10 +143,12 @@ impl CustomOp3 for ReluGrad {
         ml: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let name = "relu-gradient";
-        let (y, grad) = (dense::slice(y, yl, name)?, dense::slice(grad, gl, name)?);
-        let more = dense::slice(more, ml, name)?;
-        let out = parallel::map3(y, grad, more, |y, grad, more| if y <= 0. { 0. } else { grad + more });
-        Ok((CpuStorage::F32(out), yl.shape().clone()))
+        with_images!(y, name, T => {
+            let (y, grad) = (dense::slice::<T>(y, yl, name)?, dense::slice(grad, gl, name)?);
+            let more = dense::slice(more, ml, name)?;
+            let out = parallel::map3(y, grad, more, |y, grad, more| if y <= 0. { 0. } else { grad + more });
+            Ok((T::storage(out), yl.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]

@@ -1,13 +1,15 @@
 //! Temporal shift: moves channels between the frames of a clip.
 
-use crate::cpu::{dense, shift};
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
+use crate::cpu::shift;
 use crate::geometry::{Clips, TemporalShift};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-/// Shifts channels of the images `x` `[N, H, W, C]` between neighbouring frames. `x` is f32, on a
-/// GPU also bf16.
+/// Shifts channels of the images `x` `[N, H, W, C]` between neighbouring frames. `x` is f32 or
+/// bf16.
 ///
 /// The images of a clip are `frames` consecutive ones. In each image, the first channels come from
 /// the next frame, as many channels after them from the previous frame, and the others stay. The
@@ -58,8 +60,10 @@ impl CustomOp1 for Shift {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let sizes = TemporalShift::new(layout.shape(), self.clips, self.reverse)?;
-        let out = shift::temporal_shift(dense::slice(x, layout, self.name())?, &sizes);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let out = shift::temporal_shift::<T>(dense::slice(x, layout, self.name())?, &sizes);
+            Ok((T::storage(out), layout.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]

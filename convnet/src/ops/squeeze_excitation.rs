@@ -4,14 +4,16 @@ use super::activation::hard_sigmoid;
 use super::conv::Conv2d;
 use super::global_avg_pool::global_avg_pool;
 use super::relu::relu;
-use crate::cpu::{channels, dense};
+use crate::cpu::channels;
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
 use crate::geometry::Conv2dConfig;
 use candle_core::{CpuStorage, CustomOp2, Layout, Module, Result, Shape, Tensor, bail};
 use candle_nn::VarBuilder;
 
 /// Multiplies each channel of each image `x` `[N, H, W, C]` by its factor in `factors` `[N, C]`.
 ///
-/// `x` and the result are f32, on a GPU also bf16; `factors` is f32. Both get gradients.
+/// `x` and the result are f32 or bf16; `factors` is f32. Both get gradients.
 ///
 /// # Errors
 /// Returns an error if the shapes do not fit together, or if a tensor has another type.
@@ -91,8 +93,10 @@ impl CustomOp2 for ScaleChannels {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, factors: &CpuStorage, fl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, h, w, c) = xl.shape().dims4()?;
-        let (x, factors) = (dense::slice(x, xl, self.name())?, dense::slice(factors, fl, self.name())?);
-        Ok((CpuStorage::F32(channels::scale(x, factors, h * w * c, c)), xl.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let (x, factors) = (dense::slice::<T>(x, xl, self.name())?, dense::slice(factors, fl, self.name())?);
+            Ok((T::storage(channels::scale(x, factors, h * w * c, c)), xl.shape().clone()))
+        })
     }
 
     fn bwd(&self, x: &Tensor, factors: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -111,7 +115,9 @@ impl CustomOp2 for ChannelDots {
 
     fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = al.shape().dims4()?;
-        let (a, b) = (dense::slice(a, al, self.name())?, dense::slice(b, bl, self.name())?);
-        Ok((CpuStorage::F32(channels::dot(a, b, h * w * c, c)), (n, c).into()))
+        with_images!(a, self.name(), T => {
+            let (a, b) = (dense::slice::<T>(a, al, self.name())?, dense::slice(b, bl, self.name())?);
+            Ok((CpuStorage::F32(channels::dot(a, b, h * w * c, c)), (n, c).into()))
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Stochastic depth: factors per image for the branches of residual blocks.
 
-use crate::cpu::dense::{self, rectify};
+use crate::cpu::dense::{self, rectify, with_images};
+use crate::cpu::element::Element;
 use crate::cpu::parallel;
 #[cfg(feature = "cuda")]
 use crate::cuda::elementwise;
@@ -8,7 +9,7 @@ use crate::cuda::elementwise;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
-/// Multiplies each image of `x` `[N, H, W, C]`, f32, on a GPU also bf16, by its factor in `factors`
+/// Multiplies each image of `x` `[N, H, W, C]`, f32 or bf16, by its factor in `factors`
 /// `[N]`, f32.
 ///
 /// For stochastic depth (Huang et al. 2016, "Deep Networks with Stochastic Depth"), `x` is the
@@ -67,9 +68,12 @@ impl CustomOp2 for Scale {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, factors: &CpuStorage, fl: &Layout) -> Result<(CpuStorage, Shape)> {
         check(xl.shape(), fl.shape())?;
-        let (x, factors) = (dense::slice(x, xl, "stochastic-depth")?, dense::slice(factors, fl, "stochastic-depth")?);
-        let out = parallel::images1(x, factors, |x, factor| factor * x);
-        Ok((CpuStorage::F32(out), xl.shape().clone()))
+        let name = "stochastic-depth";
+        with_images!(x, name, T => {
+            let (x, factors) = (dense::slice::<T>(x, xl, name)?, dense::slice(factors, fl, name)?);
+            let out = parallel::images1(x, factors, |x, factor| factor * x);
+            Ok((T::storage(out), xl.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -106,12 +110,14 @@ impl CustomOp3 for Scale {
     ) -> Result<(CpuStorage, Shape)> {
         check(bl.shape(), fl.shape())?;
         let name = "stochastic-depth";
-        let (branch, shortcut) = (dense::slice(branch, bl, name)?, dense::slice(shortcut, sl, name)?);
-        let factors = dense::slice(factors, fl, name)?;
-        let out = parallel::images2(branch, shortcut, factors, |branch, shortcut, factor| {
-            rectify(factor * branch + shortcut)
-        });
-        Ok((CpuStorage::F32(out), bl.shape().clone()))
+        with_images!(branch, name, T => {
+            let (branch, shortcut) = (dense::slice::<T>(branch, bl, name)?, dense::slice(shortcut, sl, name)?);
+            let factors = dense::slice(factors, fl, name)?;
+            let out = parallel::images2(branch, shortcut, factors, |branch, shortcut, factor| {
+                rectify(factor * branch + shortcut)
+            });
+            Ok((T::storage(out), bl.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]

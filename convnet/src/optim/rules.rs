@@ -20,7 +20,7 @@ impl InplaceOp2 for Plain {
 
     fn cpu_fwd(&self, var: &mut CpuStorage, vl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<()> {
         let var = dense::slice_mut(var, vl, self.name())?;
-        let grad = dense::slice(grad, gl, self.name())?;
+        let grad = dense::slice::<f32>(grad, gl, self.name())?;
         var.par_chunks_mut(BLOCK).zip(grad.par_chunks(BLOCK)).for_each(|(var, grad)| {
             for (p, g) in var.iter_mut().zip(grad) {
                 *p -= self.lr * (g + self.weight_decay * *p);
@@ -51,7 +51,7 @@ impl InplaceOp3 for Accumulate {
         vl: &Layout,
     ) -> Result<()> {
         let buffer = dense::slice_mut(buffer, bl, self.name())?;
-        let (grad, var) = (dense::slice(grad, gl, self.name())?, dense::slice(var, vl, self.name())?);
+        let (grad, var) = (dense::slice::<f32>(grad, gl, self.name())?, dense::slice::<f32>(var, vl, self.name())?);
         buffer.par_chunks_mut(BLOCK).zip(grad.par_chunks(BLOCK)).zip(var.par_chunks(BLOCK)).for_each(
             |((buffer, grad), var)| {
                 for ((buffer, g), p) in buffer.iter_mut().zip(grad).zip(var) {
@@ -85,7 +85,8 @@ impl InplaceOp3 for Nesterov {
         bl: &Layout,
     ) -> Result<()> {
         let var = dense::slice_mut(var, vl, self.name())?;
-        let (grad, buffer) = (dense::slice(grad, gl, self.name())?, dense::slice(buffer, bl, self.name())?);
+        let (grad, buffer) =
+            (dense::slice::<f32>(grad, gl, self.name())?, dense::slice::<f32>(buffer, bl, self.name())?);
         var.par_chunks_mut(BLOCK).zip(grad.par_chunks(BLOCK)).zip(buffer.par_chunks(BLOCK)).for_each(
             |((var, grad), buffer)| {
                 for ((p, g), buffer) in var.iter_mut().zip(grad).zip(buffer) {

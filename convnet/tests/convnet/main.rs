@@ -1,6 +1,7 @@
 //! Compares `candle-convnet` with results of PyTorch, finite differences and plain definitions.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bf16;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod determinism;

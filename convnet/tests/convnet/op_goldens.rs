@@ -178,7 +178,7 @@ fn errors_of_operations_name_the_fault() {
         (conv2d(&x, &tensor("w", (2, 3, 3, 3)), Conv2dConfig::default().with_stride(0)).unwrap_err(), "at least 1"),
         (
             conv2d(&x.to_dtype(DType::F64).unwrap(), &tensor("w", (2, 3, 3, 3)), Conv2dConfig::default()).unwrap_err(),
-            "expected f32",
+            "expected f32 or bf16, found F64",
         ),
         (max_pool2d(&x, MaxPool2dConfig::new(3, 1).with_padding(2)).unwrap_err(), "padding <= kernel / 2"),
         (linear(&tensor("x", (2, 3)), &tensor("w", (4, 5)), &tensor("b", 4)).unwrap_err(), "do not fit"),

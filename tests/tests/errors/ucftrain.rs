@@ -148,7 +148,7 @@ fn usage() -> Vec<Case> {
         dry("A configuration file that does not exist", "--config my.toml"),
         Case::new("No GPU", train("--device cuda:0")).only_if(!cfg!(feature = "cuda")),
         Case::new("An unknown device", train("--device gpu")),
-        Case::new("A precision that the CPU does not have", train("--device cpu --precision bf16")),
+        Case::new("A precision that the CPU does not have", train("--device cpu --precision tf32")),
     ]
 }
 

@@ -3,6 +3,7 @@
 
 use super::pack::{Border, pad};
 use super::taps::Taps;
+use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
 use crate::geometry::Images;
 use rayon::prelude::*;
@@ -13,9 +14,9 @@ use std::ops::Range;
 const PIXELS: usize = 4;
 
 /// Sums of the taps of some pixels, for all channels.
-pub(super) struct Depthwise<'a> {
+pub(super) struct Depthwise<'a, T> {
     /// The source, with its border.
-    pub data: &'a [f32],
+    pub data: &'a [T],
     /// Start of the first tap of each pixel, in `data`.
     pub from: &'a [usize],
     /// Distances of the taps from the first one, in `data`.
@@ -25,12 +26,12 @@ pub(super) struct Depthwise<'a> {
     /// Number of channels.
     pub c: usize,
     /// The destination. The job writes all channels of its pixels.
-    pub out: &'a mut [MaybeUninit<f32>],
+    pub out: &'a mut [MaybeUninit<T>],
     /// Start of each pixel, in `out`.
     pub to: &'a [usize],
 }
 
-impl Job for Depthwise<'_> {
+impl<T: Element> Job for Depthwise<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -60,7 +61,7 @@ impl Job for Depthwise<'_> {
     }
 }
 
-impl Depthwise<'_> {
+impl<T: Element> Depthwise<'_, T> {
     /// Writes channels of the pixels `at..at + N`.
     ///
     /// # Safety
@@ -71,7 +72,7 @@ impl Depthwise<'_> {
         // SAFETY: guaranteed by the caller.
         unsafe {
             let mut from = [self.data.as_ptr(); N];
-            let mut to = [self.out.as_mut_ptr().cast::<f32>(); N];
+            let mut to = [self.out.as_mut_ptr().cast::<T>(); N];
             for i in 0..N {
                 from[i] = from[i].add(*self.from.get_unchecked(at + i));
                 to[i] = to[i].add(*self.to.get_unchecked(at + i));
@@ -84,11 +85,11 @@ impl Depthwise<'_> {
                     let (weight, place) = (V::load(weights), *self.taps.get_unchecked(tap) + channel);
                     weights = weights.wrapping_add(self.c);
                     for i in 0..N {
-                        sums[i] = V::load(from[i].add(place)).mul_add(weight, sums[i]);
+                        sums[i] = T::load::<V>(from[i].add(place)).mul_add(weight, sums[i]);
                     }
                 }
                 for i in 0..N {
-                    sums[i].store(to[i].add(channel));
+                    T::store(sums[i], to[i].add(channel));
                 }
                 channel += V::LANES;
             }
@@ -126,7 +127,7 @@ impl DepthwiseWeightGrad {
     /// Returns the gradient as [channels, 1, kernel height, kernel width].
     ///
     /// Fixed tasks sum groups of output rows. The sums of the tasks are added in their order.
-    pub(super) fn run(&self, input: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(super) fn run<T: Element>(&self, input: &[T], grad: &[T]) -> Vec<f32> {
         let (Self { rows, cols, .. }, Images { n, h, w, c }) = (self, self.output);
         let taps = rows.count * cols.count;
         if n * h * w * c == 0 {
@@ -134,7 +135,7 @@ impl DepthwiseWeightGrad {
         }
         let (top, bottom) = rows.missing(self.input.h, h);
         let (left, right) = cols.missing(self.input.w, w);
-        let (input, padded) = pad(input, self.input, Border { top, bottom, left, right });
+        let (input, padded) = pad(input, self.input, Border { top, bottom, left, right }, 0);
         let tasks = TASKS.min(n * h * w / TASK_PIXELS).clamp(1, n * h);
         let sums: Vec<Vec<f32>> = (0..tasks)
             .into_par_iter()
@@ -150,7 +151,7 @@ impl DepthwiseWeightGrad {
     }
 
     /// Returns the sums over some output rows, counted across images, as [taps, channels].
-    fn partial(&self, out_rows: Range<usize>, input: &[f32], padded: Images, grad: &[f32]) -> Vec<f32> {
+    fn partial<T: Element>(&self, out_rows: Range<usize>, input: &[T], padded: Images, grad: &[T]) -> Vec<f32> {
         let (Self { isa, rows, cols, .. }, Images { h, w, c, .. }) = (self, self.output);
         let at = |y: usize, x: usize| (y * padded.w + x) * c;
         let taps: Vec<usize> = rows.distances().flat_map(|y| cols.distances().map(move |x| at(y, x))).collect();
@@ -174,14 +175,14 @@ impl DepthwiseWeightGrad {
 }
 
 /// Adds, for each tap and channel, the sum over some pixels of input times output gradient.
-struct TapSums<'a> {
+struct TapSums<'a, T> {
     /// The input, from the first tap of the first pixel. The next pixel is `step` values further.
-    data: &'a [f32],
+    data: &'a [T],
     step: usize,
     /// Distances of the taps from the first one, in `data`.
     taps: &'a [usize],
     /// Output gradients of the pixels.
-    grad: &'a [f32],
+    grad: &'a [T],
     /// Number of channels.
     c: usize,
     /// [taps, channels]
@@ -191,7 +192,7 @@ struct TapSums<'a> {
 /// Number of taps whose sums stay in registers: all of a 3 x 3 kernel.
 const TAPS: usize = 9;
 
-impl Job for TapSums<'_> {
+impl<T: Element> Job for TapSums<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -205,7 +206,7 @@ impl Job for TapSums<'_> {
     }
 }
 
-impl TapSums<'_> {
+impl<T: Element> TapSums<'_, T> {
     #[inline(always)]
     fn channels<V: Vector>(&mut self, channels: Range<usize>) {
         let mut channel = channels.start;
@@ -250,10 +251,10 @@ impl TapSums<'_> {
             }
             let mut sums = [V::splat(0.); N];
             for _ in 0..self.grad.len() / self.c {
-                let factor = V::load(grad);
+                let factor = T::load::<V>(grad);
                 grad = grad.wrapping_add(self.c);
                 for i in 0..N {
-                    sums[i] = V::load(from[i]).mul_add(factor, sums[i]);
+                    sums[i] = T::load::<V>(from[i]).mul_add(factor, sums[i]);
                     from[i] = from[i].wrapping_add(self.step);
                 }
             }

@@ -13,6 +13,7 @@ use super::depthwise::Depthwise;
 use super::finish::Finish;
 use super::pack::{Border, pad};
 use super::taps::Taps;
+use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target};
 use crate::cpu::simd::Isa;
@@ -27,42 +28,51 @@ use std::ops::Range;
 const BLOCK_PIXELS: (usize, usize) = (96, 256);
 
 /// The weights of a class, for its taps from the first to the last, row by row.
-pub(crate) enum Kernels {
-    /// For each group of channels: panels of its destination channels. Each panel is [taps, source
-    /// channels of the group, panel width].
-    Panels(Vec<Vec<f32>>),
+pub(crate) enum Kernels<T> {
+    /// For each group of channels: panels of its destination channels. The runs of a panel are the
+    /// rows of the kernel if [`joined`], and single taps otherwise.
+    Panels(Vec<Vec<T>>),
     /// [taps, channels]
     Depthwise(Vec<f32>),
 }
 
 /// A class of destination pixels, those at rows and columns `offset + i * step`: its taps, and the
 /// weights of these taps.
-pub(crate) struct Class {
+pub(crate) struct Class<T> {
     /// First destination row and column of the class.
     pub offset: Hw,
     pub rows: Taps,
     pub cols: Taps,
-    pub kernels: Kernels,
+    pub kernels: Kernels<T>,
+}
+
+impl<T> Class<T> {
+    /// Returns the number of values per run, and of runs per row of the kernel, for `c` source
+    /// channels.
+    fn runs(&self, c: usize, groups: usize) -> (usize, usize) {
+        let taps = self.cols.count;
+        if joined(groups, self.cols) { (taps * c, 1) } else { (c / groups, taps) }
+    }
 }
 
 /// All classes of a convolution: there are as many as pixels in a step, and each destination pixel
 /// is in one class.
-pub(crate) struct Gather {
+pub(crate) struct Gather<T> {
     pub isa: Isa,
     pub src: Images,
     pub dst: Images,
     /// Distance between neighbouring pixels of a class in the destination.
     pub step: Hw,
-    pub classes: Vec<Class>,
+    pub classes: Vec<Class<T>>,
 }
 
-impl Gather {
+impl<T: Element> Gather<T> {
     /// Computes the destination.
-    pub(crate) fn run(&self, src: &[f32], finish: &impl Finish) -> Vec<f32> {
+    pub(crate) fn run(&self, src: &[T], finish: &impl Finish<T>) -> Vec<T> {
         let dst = self.dst;
         if dst.len() == 0 || src.is_empty() {
             // Sums without summands.
-            let mut out = vec![0f32; dst.len()];
+            let mut out = vec![T::default(); dst.len()];
             if !out.is_empty() {
                 finish.finish(0, &mut out);
             }
@@ -71,7 +81,7 @@ impl Gather {
         assert_eq!(self.classes.len(), self.step.product(), "a gather without all of its classes");
         let mut out = Unwritten::new(dst.len());
         let border = self.border();
-        let (src, padded) = pad(src, self.src, border);
+        let (src, padded) = pad(src, self.src, border, self.slack());
         // A band is `step.h` rows of one image, or fewer at its lower edge. A block is some
         // consecutive bands; it can span images.
         let bands_per_image = dst.h.div_ceil(self.step.h);
@@ -109,6 +119,16 @@ impl Gather {
         unsafe { out.into_written() }
     }
 
+    /// Returns the number of values after the source that products read: the last step of a run can
+    /// begin with its last value.
+    fn slack(&self) -> usize {
+        let is_whole = |class: &Class<T>| match &class.kernels {
+            Kernels::Panels(groups) => class.runs(self.src.c, groups.len()).0.is_multiple_of(T::STEP),
+            Kernels::Depthwise(_) => true,
+        };
+        if self.classes.iter().all(is_whole) { 0 } else { T::STEP - 1 }
+    }
+
     /// Returns the border of zeros that the classes need around the source.
     fn border(&self) -> Border {
         let mut border = Border::default();
@@ -128,7 +148,7 @@ impl Gather {
     /// It is row `index` of the class in its image, and row `row` of the block.
     fn place_row(
         &self,
-        class: &Class,
+        class: &Class<T>,
         (image, index): (usize, usize),
         src: Images,
         border: Border,
@@ -145,11 +165,11 @@ impl Gather {
     }
 
     /// Writes all channels of the pixels in `places`.
-    fn multiply(&self, class: &Class, data: &[f32], src: Images, places: &mut Places, out: &mut [MaybeUninit<f32>]) {
+    fn multiply(&self, class: &Class<T>, data: &[T], src: Images, places: &mut Places, out: &mut [MaybeUninit<T>]) {
         let Class { rows, cols, kernels, .. } = class;
         if rows.count * cols.count == 0 {
             for &to in &places.to {
-                out[to..to + self.dst.c].fill(MaybeUninit::new(0.));
+                out[to..to + self.dst.c].fill(MaybeUninit::new(T::default()));
             }
             return;
         }
@@ -163,19 +183,24 @@ impl Gather {
                 return;
             }
         };
-        // Without groups, neighbouring taps of a row are one run.
-        let joined = groups.len() == 1 && cols.spacing == 1;
         let (inputs, outputs) = (src.c / groups.len(), self.dst.c / groups.len());
-        let (len, per_row) = if joined { (cols.count * src.c, 1) } else { (inputs, cols.count) };
+        let (len, per_row) = class.runs(src.c, groups.len());
         let runs_of = |y: usize| cols.distances().take(per_row).map(move |x| (y * src.w + x) * src.c);
         places.runs.extend(rows.distances().flat_map(runs_of));
-        let runs = Runs { starts: &places.runs, len, step: 1 };
+        // The weights of values after the end of a run are 0.
+        let runs = Runs { starts: &places.runs, len: len.div_ceil(T::STEP), step: T::STEP };
         for (group, panels) in groups.iter().enumerate() {
             let rows = Rows { data: &data[group * inputs..], starts: &places.from, runs };
             let target = Target::unwritten(&mut out[group * outputs..], &places.to, outputs);
             self.isa.run(Product { rows, panels, target });
         }
     }
+}
+
+/// Returns whether neighbouring taps of a row of the kernel are one run: their pixels are neighbours,
+/// and all channels count.
+pub(super) fn joined(groups: usize, cols: Taps) -> bool {
+    groups == 1 && cols.spacing == 1
 }
 
 /// Returns the number of positions `offset + i * step` below `size`.

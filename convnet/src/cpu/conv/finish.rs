@@ -2,47 +2,48 @@
 #![allow(unsafe_code)]
 
 use crate::cpu::dense::rectify;
+use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
 
 /// The last step of a convolution.
-pub(crate) trait Finish: Sync {
+pub(crate) trait Finish<T>: Sync {
     /// Processes whole pixels of the result. `first` is the index of their first element in the
     /// whole result.
     ///
     /// Each element is passed once. Only shapes determine which pixels are passed together.
-    fn finish(&self, first: usize, out: &mut [f32]);
+    fn finish(&self, first: usize, out: &mut [T]);
 }
 
 /// Does nothing.
-impl Finish for () {
-    fn finish(&self, _: usize, _: &mut [f32]) {}
+impl<T> Finish<T> for () {
+    fn finish(&self, _: usize, _: &mut [T]) {}
 }
 
 /// Adds a bias and an optional residual, and applies ReLU if `relu`.
-pub(crate) struct Shift<'a> {
+pub(crate) struct Shift<'a, T> {
     pub isa: Isa,
     /// One value per channel.
     pub bias: &'a [f32],
     /// Has the shape of the result.
-    pub residual: Option<&'a [f32]>,
+    pub residual: Option<&'a [T]>,
     pub relu: bool,
 }
 
-impl Finish for Shift<'_> {
-    fn finish(&self, first: usize, out: &mut [f32]) {
+impl<T: Element> Finish<T> for Shift<'_, T> {
+    fn finish(&self, first: usize, out: &mut [T]) {
         let residual = self.residual.map(|residual| &residual[first..first + out.len()]);
         self.isa.run(ShiftPixels { bias: self.bias, residual, relu: self.relu, out });
     }
 }
 
-struct ShiftPixels<'a> {
+struct ShiftPixels<'a, T> {
     bias: &'a [f32],
-    residual: Option<&'a [f32]>,
+    residual: Option<&'a [T]>,
     relu: bool,
-    out: &'a mut [f32],
+    out: &'a mut [T],
 }
 
-impl Job for ShiftPixels<'_> {
+impl<T: Element> Job for ShiftPixels<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -60,21 +61,21 @@ impl Job for ShiftPixels<'_> {
                 // the same length, as asserted above.
                 unsafe {
                     let to = out.as_mut_ptr().add(at);
-                    let mut sum = V::load(to).add(V::load(bias.as_ptr().add(channel)));
+                    let mut sum = T::load::<V>(to).add(V::load(bias.as_ptr().add(channel)));
                     if let Some(residual) = residual {
-                        sum = sum.add(V::load(residual.as_ptr().add(at)));
+                        sum = sum.add(T::load::<V>(residual.as_ptr().add(at)));
                     }
                     if relu {
                         sum = sum.above(zero, zero, zero).0;
                     }
-                    sum.store(to);
+                    T::store(sum, to);
                 }
                 channel += V::LANES;
             }
             for channel in whole..c {
                 let at = pixel * c + channel;
-                let sum = out[at] + bias[channel] + residual.map_or(0., |residual| residual[at]);
-                out[at] = if relu { rectify(sum) } else { sum };
+                let sum = out[at].value() + bias[channel] + residual.map_or(0., |residual| residual[at].value());
+                out[at] = T::of(if relu { rectify(sum) } else { sum });
             }
         }
     }

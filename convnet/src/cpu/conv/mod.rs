@@ -12,14 +12,15 @@ mod winograd;
 #[cfg(test)]
 mod tests;
 
+use super::element::Element;
 use super::product::panel_width;
 use super::simd::Isa;
 use crate::geometry::{Conv2dConfig, Geometry, Hw, Images};
 use depthwise::DepthwiseWeightGrad;
-use direct::{Class, Gather, Kernels};
+use direct::{Class, Gather, Kernels, joined};
 pub(crate) use finish::{Finish, Shift};
 use pack::Weights;
-use taps::Axis;
+use taps::{Axis, Taps};
 use weight_grad::WeightGrad;
 use winograd::Winograd;
 
@@ -46,36 +47,38 @@ impl Geometry {
         (plain && winograd::suits(isa, src, dst, self.kernel)).then_some(Winograd { isa, src, dst, padding })
     }
 
-    /// Returns the weights at `positions` of the kernel, in the layout that their product needs.
-    fn kernels(&self, isa: Isa, weights: Weights<'_>, positions: &[usize]) -> Kernels {
+    /// Returns the weights at `positions` of the kernel, for rows of the taps `cols`, in the layout
+    /// that their product needs.
+    fn kernels<T: Element>(&self, isa: Isa, weights: Weights<'_>, positions: &[usize], cols: Taps) -> Kernels<T> {
         if self.is_depthwise() {
             return Kernels::Depthwise(weights.by_position(positions));
         }
-        let groups = weights.groups(self.config.groups);
-        Kernels::Panels(groups.map(|weights| weights.panels(positions, panel_width(isa))).collect())
+        let per_run = if joined(self.config.groups, cols) { cols.count } else { 1 };
+        let panels = |weights: Weights<'_>| weights.panels(positions, per_run, panel_width(isa));
+        Kernels::Panels(weights.groups(self.config.groups).map(panels).collect())
     }
 
     /// Computes the output. The weights of output channel o are multiplied by `scale[o]`.
-    pub(crate) fn forward(
+    pub(crate) fn forward<T: Element>(
         &self,
         isa: Isa,
-        x: &[f32],
+        x: &[T],
         weight: &[f32],
         scale: Option<&[f32]>,
-        finish: &impl Finish,
-    ) -> Vec<f32> {
+        finish: &impl Finish<T>,
+    ) -> Vec<T> {
         let weights = self.weights(weight, false, scale);
         if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding.h) {
             return winograd.run(x, weights, finish);
         }
         let (rows, cols) = self.axes();
         let positions: Vec<usize> = (0..self.kernel.product()).collect();
-        let kernels = self.kernels(isa, weights, &positions);
+        let kernels = self.kernels(isa, weights, &positions, cols.taps());
         let class = Class { offset: Hw::from(0), rows: rows.taps(), cols: cols.taps(), kernels };
         Gather { isa, src: self.input, dst: self.output, step: Hw::from(1), classes: vec![class] }.run(x, finish)
     }
 
-    pub(crate) fn data_grad(&self, isa: Isa, weight: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(crate) fn data_grad<T: Element>(&self, isa: Isa, weight: &[f32], grad: &[T]) -> Vec<T> {
         if self.config.padding.h <= 2
             && let Some(winograd) = self.winograd(isa, self.output, self.input, 2 - self.config.padding.h)
         {
@@ -89,14 +92,14 @@ impl Geometry {
                 let (cols, taps_x) = col_axis.class_taps(col);
                 let positions: Vec<usize> =
                     taps_y.iter().flat_map(|y| taps_x.iter().map(move |x| y * self.kernel.w + x)).collect();
-                let kernels = self.kernels(isa, weights, &positions);
+                let kernels = self.kernels(isa, weights, &positions, cols);
                 classes.push(Class { offset: Hw { h: row, w: col }, rows, cols, kernels });
             }
         }
         Gather { isa, src: self.output, dst: self.input, step, classes }.run(grad, &())
     }
 
-    pub(crate) fn weight_grad(&self, isa: Isa, x: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(crate) fn weight_grad<T: Element>(&self, isa: Isa, x: &[T], grad: &[T]) -> Vec<f32> {
         if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding.h) {
             return winograd.weight_grad(x, grad);
         }

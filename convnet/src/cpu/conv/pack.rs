@@ -1,6 +1,7 @@
 //! Preparation of a convolution: padded images and packed weights.
 #![allow(unsafe_code)]
 
+use crate::cpu::element::Element;
 use crate::cpu::unwritten::Unwritten;
 use crate::geometry::Images;
 use rayon::prelude::*;
@@ -16,15 +17,15 @@ pub(crate) struct Border {
     pub right: usize,
 }
 
-/// Returns `src` with a border of zeros, and its new sizes.
-pub(crate) fn pad(src: &[f32], images: Images, border: Border) -> (Cow<'_, [f32]>, Images) {
+/// Returns `src` with a border of zeros and `slack` zeros at its end, and its new sizes.
+pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border, slack: usize) -> (Cow<'_, [T]>, Images) {
     let Border { top, bottom, left, right } = border;
-    if top + bottom + left + right == 0 {
+    if top + bottom + left + right + slack == 0 {
         return (Cow::Borrowed(src), images);
     }
     let Images { n, h, w, c } = images;
     let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
-    let mut out = vec![0f32; padded.len()];
+    let mut out = vec![T::default(); padded.len() + slack];
     if !src.is_empty() {
         out.par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
             for (out, row) in out.chunks_exact_mut(padded.w * c).skip(top).zip(image.chunks_exact(w * c)) {
@@ -92,29 +93,36 @@ impl<'a> Weights<'a> {
         self.scale.filter(|_| !self.transposed).map_or(1., |scale| scale[col])
     }
 
-    /// Returns panels of `width` columns, each [`positions`, rows, `width`]. Columns after the last
-    /// one are 0.
-    pub(crate) fn panels(&self, positions: &[usize], width: usize) -> Vec<f32> {
+    /// Returns panels of `width` columns, each [runs, steps, `width`, values of a step].
+    ///
+    /// A run has the rows of `per_run` positions. Columns after the last one, and values after the
+    /// end of a run, are 0.
+    pub(crate) fn panels<T: Element>(&self, positions: &[usize], per_run: usize, width: usize) -> Vec<T> {
         let (rows, cols) = (self.rows(), self.cols());
-        let plane = rows * width;
-        let mut panels = Unwritten::new(cols.div_ceil(width) * positions.len() * plane);
-        panels.slots().par_chunks_mut((positions.len() * plane).max(1)).enumerate().for_each(|(at, panel)| {
+        let steps = (per_run * rows).div_ceil(T::STEP);
+        let len = positions.len().div_ceil(per_run.max(1)) * steps * width * T::STEP;
+        let is_whole = (per_run * rows).is_multiple_of(T::STEP);
+        let mut panels = Unwritten::new(cols.div_ceil(width) * len);
+        panels.slots().par_chunks_mut(len.max(1)).enumerate().for_each(|(at, panel)| {
             let columns = at * width..cols.min((at + 1) * width);
-            if columns.len() < width {
-                panel.fill(MaybeUninit::new(0.));
+            if columns.len() < width || !is_whole {
+                panel.fill(MaybeUninit::new(T::default()));
             }
             for row in 0..rows {
                 for (lane, col) in columns.clone().enumerate() {
                     let (weights, scale) = (self.at(row, col), self.scale_of(col));
-                    let places = panel[row * width + lane..].iter_mut().step_by(plane);
-                    for (to, &position) in places.zip(positions) {
-                        to.write(scale * weights[position]);
+                    for (at, &position) in positions.iter().enumerate() {
+                        let value = at % per_run * rows + row;
+                        let step = at / per_run * steps + value / T::STEP;
+                        let place = (step * width + lane) * T::STEP + value % T::STEP;
+                        panel[place].write(T::of(scale * weights[position]));
                     }
                 }
             }
         });
-        // SAFETY: a panel with fewer columns than its width was filled with zeros. In all others,
-        // the loops write each column of each row for each position.
+        // SAFETY: a panel with fewer columns than its width, or with values after the end of its
+        // runs, was filled with zeros. In all others, the loops write each column of each row for
+        // each position.
         unsafe { panels.into_written() }
     }
 }

@@ -3,6 +3,7 @@
 use super::winograd;
 use crate::cpu::simd::Isa;
 use crate::geometry::{Conv2dConfig, Geometry, Hw};
+use half::bf16;
 
 /// Defines a test per instruction set. A test passes if the CPU does not have its set.
 macro_rules! on_every_instruction_set {
@@ -10,6 +11,7 @@ macro_rules! on_every_instruction_set {
         mod portable { $(#[test] fn $check() { super::$check("Portable"); })* }
         mod avx2 { $(#[test] fn $check() { super::$check("Avx2"); })* }
         mod avx512 { $(#[test] fn $check() { super::$check("Avx512"); })* }
+        mod avx512_bf16 { $(#[test] fn $check() { super::$check("Avx512Bf16"); })* }
     };
 }
 
@@ -46,7 +48,8 @@ impl Random {
 
     fn normal(&mut self, count: usize) -> Vec<f32> {
         let mut normal = || (-2. * (1. - self.uniform()).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos();
-        (0..count).map(|_| normal() as f32).collect()
+        // The values are exact in bf16.
+        (0..count).map(|_| bf16::from_f64(normal()).to_f32()).collect()
     }
 }
 
@@ -106,6 +109,28 @@ impl Case {
         for (what, found, expected) in [("y", &y, &self.y), ("dx", &dx, &self.dx), ("dw", &dw, &self.dw)] {
             let error = error(found, expected);
             assert!(error <= tolerance, "{isa:?} {:?} {what}: error {error:.1e}, seed {seed}", self.geometry);
+        }
+        self.check_bf16(isa, seed, tolerance);
+    }
+
+    /// Checks the results of bf16 images. All values of the case are exact in bf16, so only results
+    /// that are images have rounding errors of bf16.
+    #[track_caller]
+    fn check_bf16(&self, isa: Isa, seed: u64, tolerance: f64) {
+        let images = |values: &[f32]| values.iter().map(|&value| bf16::from_f32(value)).collect::<Vec<_>>();
+        let (x, grad) = (images(&self.x), images(&self.grad));
+        let y = self.geometry.forward(isa, &x, &self.weight, None, &());
+        let dx = self.geometry.data_grad(isa, &self.weight, &grad);
+        let dw = self.geometry.weight_grad(isa, &x, &grad);
+        let error = error(&dw, &self.dw);
+        assert!(error <= tolerance, "{isa:?} {:?} dw of bf16: error {error:.1e}, seed {seed}", self.geometry);
+        for (what, found, expected) in [("y", &y, &self.y), ("dx", &dx, &self.dx)] {
+            let rms = (expected.iter().map(|y| y * y).sum::<f64>() / expected.len() as f64).sqrt();
+            for (found, expected) in found.iter().zip(expected) {
+                let allowed = expected.abs() / 256. + tolerance * rms;
+                let is_near = (found.to_f64() - expected).abs() <= allowed;
+                assert!(is_near, "{isa:?} {:?} {what}: {found}, not {expected}, seed {seed}", self.geometry);
+            }
         }
     }
 }

@@ -4,16 +4,21 @@
 //! pixels, of a column of inputs times a row of output gradients. It is split into fixed tasks:
 //! slices of output channels times parts of the output rows. The sums of the parts are added in
 //! their order. Each group of channels has its own slices.
+//!
+//! A step of the products is two neighbouring pixels if the values are bf16. Their values are not
+//! neighbours in memory, so both operands are copied with the pixels in pairs.
 #![allow(unsafe_code)]
 
 use super::pack::{Border, pad};
 use super::taps::Taps;
+use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::Isa;
 use crate::cpu::unwritten::{Unwritten, written};
 use crate::geometry::Images;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Approximate bytes of the gradient per task. They stay in cache while the task reads pixels.
@@ -45,7 +50,7 @@ struct Slice {
 
 impl WeightGrad {
     /// Returns the gradient in OIHW order.
-    pub(crate) fn run(&self, input: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(crate) fn run<T: Element>(&self, input: &[T], grad: &[T]) -> Vec<f32> {
         let (c, o) = (self.input.c / self.groups, self.output.c / self.groups);
         let depth = self.rows.count * self.cols.count * c;
         let out_rows = self.output.n * self.output.h;
@@ -54,7 +59,8 @@ impl WeightGrad {
         }
         let (top, bottom) = self.rows.missing(self.input.h, self.output.h);
         let (left, right) = self.cols.missing(self.input.w, self.output.w);
-        let (input, padded) = pad(input, self.input, Border { top, bottom, left, right });
+        let (input, padded) = pad(input, self.input, Border { top, bottom, left, right }, 0);
+        let input = if T::STEP == 1 { input } else { Cow::Owned(with_next(&input, padded, self.cols.step)) };
 
         let len = o.div_ceil((depth * o * 4).div_ceil(SLICE_BYTES)).next_multiple_of(panel_width(self.isa));
         let slices_of = |group: usize| {
@@ -73,14 +79,23 @@ impl WeightGrad {
 
     /// Returns the sums of a slice over some output rows, counted across images, as [depth, channels
     /// of the slice].
-    fn partial(&self, slice: &Slice, rows: Range<usize>, input: &[f32], padded: Images, grad: &[f32]) -> Vec<f32> {
+    fn partial<T: Element>(
+        &self,
+        slice: &Slice,
+        rows: Range<usize>,
+        input: &[T],
+        padded: Images,
+        grad: &[T],
+    ) -> Vec<f32> {
         let Images { h, w, c: o, .. } = self.output;
-        let (c, inputs) = (padded.c, padded.c / self.groups);
+        // A value has as many neighbours in memory as pixels in a step.
+        let (c, inputs) = (padded.c * T::STEP, padded.c / self.groups);
         let cols = slice.channels.len();
         let pitch = padded.w * c;
         let taps = self.rows.distances().flat_map(|y| self.cols.distances().map(move |x| y * pitch + x * c));
-        let columns: Vec<usize> =
-            taps.flat_map(|tap| (0..inputs).map(move |channel| tap + slice.group * inputs + channel)).collect();
+        let columns: Vec<usize> = taps
+            .flat_map(|tap| (0..inputs).map(move |channel| tap + (slice.group * inputs + channel) * T::STEP))
+            .collect();
         let targets: Vec<usize> = (0..columns.len()).map(|row| row * cols).collect();
         let mut sum = Unwritten::new(columns.len() * cols);
         let width = panel_width(self.isa);
@@ -88,12 +103,11 @@ impl WeightGrad {
         let rows: Vec<usize> = rows.collect();
         assert!(!rows.is_empty(), "a task without rows");
         for (at, rows) in rows.chunks((BLOCK_PIXELS / w).max(1)).enumerate() {
-            let pixels = rows.len() * w;
-            let grad = &grad[rows[0] * w * o..][..pixels * o];
-            pack_pixels(grad, o, slice.channels.clone(), width, &mut panels);
+            let grad = &grad[rows[0] * w * o..][..rows.len() * w * o];
+            pack_pixels(grad, (w, o), slice.channels.clone(), width, &mut panels);
             let starts: Vec<usize> =
                 rows.iter().map(|row| (row / h * padded.h + row % h * self.rows.step) * pitch).collect();
-            let runs = Runs { starts: &starts, len: w, step: self.cols.step * c };
+            let runs = Runs { starts: &starts, len: w.div_ceil(T::STEP), step: T::STEP * self.cols.step * c };
             let target = if at == 0 {
                 Target::unwritten(sum.slots(), &targets, cols)
             } else {
@@ -140,15 +154,52 @@ impl WeightGrad {
     }
 }
 
-/// Packs channels of pixels into panels of `width` channels, each [pixels, `width`]. Channels after
-/// the last one are 0.
-fn pack_pixels(pixels: &[f32], c: usize, channels: Range<usize>, width: usize, panels: &mut Vec<f32>) {
+/// Returns each value of the images with that of the pixel `step` columns further: [N, H, W, C, 2].
+/// Outside the image, the value is 0.
+fn with_next<T: Element>(input: &[T], images: Images, step: usize) -> Vec<T> {
+    let (row, distance) = (images.w * images.c, step * images.c);
+    let mut out = vec![T::default(); 2 * input.len()];
+    if row > 0 {
+        out.par_chunks_mut(2 * row).zip(input.par_chunks(row)).for_each(|(out, input)| {
+            let next = input[distance.min(row)..].iter().copied().chain(std::iter::repeat(T::default()));
+            for ((out, &value), next) in out.chunks_exact_mut(2).zip(input).zip(next) {
+                out[0] = value;
+                out[1] = next;
+            }
+        });
+    }
+    out
+}
+
+/// Packs channels of rows of `w` pixels with `c` channels into panels of `width` channels, each
+/// [rows, steps of a row, `width`, pixels of a step]. Channels after the last one, and pixels after
+/// the end of a row, are 0.
+fn pack_pixels<T: Element>(
+    pixels: &[T],
+    (w, c): (usize, usize),
+    channels: Range<usize>,
+    width: usize,
+    panels: &mut Vec<T>,
+) {
     panels.clear();
     for first in channels.clone().step_by(width) {
         let lanes = first..channels.end.min(first + width);
-        for pixel in pixels.chunks_exact(c) {
-            panels.extend_from_slice(&pixel[lanes.clone()]);
-            panels.extend(std::iter::repeat_n(0., width - lanes.len()));
+        if T::STEP == 1 {
+            for pixel in pixels.chunks_exact(c) {
+                panels.extend_from_slice(&pixel[lanes.clone()]);
+                panels.extend(std::iter::repeat_n(T::default(), width - lanes.len()));
+            }
+            continue;
+        }
+        for row in pixels.chunks_exact(w * c) {
+            for step in row.chunks(T::STEP * c) {
+                let start = panels.len();
+                panels.resize(start + T::STEP * width, T::default());
+                for (k, pixel) in step.chunks_exact(c).enumerate() {
+                    let places = panels[start + k..].iter_mut().step_by(T::STEP);
+                    places.zip(&pixel[lanes.clone()]).for_each(|(place, &value)| *place = value);
+                }
+            }
         }
     }
 }

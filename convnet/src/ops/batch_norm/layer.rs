@@ -70,7 +70,7 @@ impl BatchNorm2d {
         self.frozen
     }
 
-    /// Normalises `x` `[N, H, W, C]`, f32, on a GPU also bf16. The result has the shape and type of
+    /// Normalises `x` `[N, H, W, C]`, f32 or bf16. The result has the shape and type of
     /// `x`.
     ///
     /// If `train` is true, the mean and the biased variance of the batch normalise it. Each call

@@ -1,8 +1,10 @@
 //! Batch normalisation as operations of candle.
 
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
+use crate::cpu::norm;
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::{Statistics, inv_std};
-use crate::cpu::{dense, norm};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
@@ -51,35 +53,37 @@ impl CustomOp3 for BatchNormOp {
         bias: &CpuStorage,
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let x = dense::slice(x, xl, self.name())?;
         let (weight, bias) = (dense::slice(weight, wl, self.name())?, dense::slice(bias, bl, self.name())?);
         let c = check(xl.shape(), weight.len(), bias.len())?;
         let isa = Isa::best();
-        let (mean, inv_std) = if let NormBy::Batch { share } = self.by {
-            let share = share as f32;
-            let known = self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let moments = known.unwrap_or_else(|| Statistics::of(isa, x, c)).moments(self.eps);
-            self.running.0.inplace_op1(&Blend { share, values: &moments.mean })?;
-            self.running.1.inplace_op1(&Blend { share, values: &moments.unbiased_var })?;
-            (moments.mean, moments.inv_std)
-        } else {
-            let var: Vec<f32> = self.running.1.to_vec1()?;
-            let inv_std = var.iter().map(|&var| inv_std(f64::from(var), self.eps)).collect();
-            (self.running.0.to_vec1()?, inv_std)
-        };
-        let residual = self.residual.as_ref().map(Tensor::storage_and_layout);
-        let residual = match &residual {
-            Some((storage, layout)) => match &**storage {
-                Storage::Cpu(storage) => Some(dense::slice(storage, layout, self.name())?),
-                _ => bail!("batch-norm2d: the residual is on another device"),
-            },
-            None => None,
-        };
-        let scale = norm::scale(weight, &inv_std);
-        let y = norm::Affine { isa, mean: &mean, scale: &scale, bias, relu: self.relu }.apply(x, residual);
-        let column = |values| Tensor::from_vec(values, c, &Device::Cpu);
-        let _ = self.moments.set((column(mean)?, column(inv_std)?));
-        Ok((CpuStorage::F32(y), xl.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let x = dense::slice::<T>(x, xl, self.name())?;
+            let (mean, inv_std) = if let NormBy::Batch { share } = self.by {
+                let share = share as f32;
+                let known = self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let moments = known.unwrap_or_else(|| Statistics::of(isa, x, c)).moments(self.eps);
+                self.running.0.inplace_op1(&Blend { share, values: &moments.mean })?;
+                self.running.1.inplace_op1(&Blend { share, values: &moments.unbiased_var })?;
+                (moments.mean, moments.inv_std)
+            } else {
+                let var: Vec<f32> = self.running.1.to_vec1()?;
+                let inv_std = var.iter().map(|&var| inv_std(f64::from(var), self.eps)).collect();
+                (self.running.0.to_vec1()?, inv_std)
+            };
+            let residual = self.residual.as_ref().map(Tensor::storage_and_layout);
+            let residual = match &residual {
+                Some((storage, layout)) => match &**storage {
+                    Storage::Cpu(storage) => Some(dense::slice::<T>(storage, layout, self.name())?),
+                    _ => bail!("batch-norm2d: the residual is on another device"),
+                },
+                None => None,
+            };
+            let scale = norm::scale(weight, &inv_std);
+            let y = norm::Affine { isa, mean: &mean, scale: &scale, bias, relu: self.relu }.apply(x, residual);
+            let column = |values| Tensor::from_vec(values, c, &Device::Cpu);
+            let _ = self.moments.set((column(mean)?, column(inv_std)?));
+            Ok((T::storage(y), xl.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -193,16 +197,19 @@ impl CustomOp2 for BatchNormGrad<'_> {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (x, grad) = (dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
         let values = [&self.moments.0, &self.moments.1, self.weight, self.bias].map(Tensor::to_vec1);
         let [mean, inv_std, weight, bias]: [Result<Vec<f32>>; 4] = values;
         let (mean, inv_std, bias) = (mean?, inv_std?, bias?);
         let scale = norm::scale(&weight?, &inv_std);
         let affine = norm::Affine { isa: Isa::best(), mean: &mean, scale: &scale, bias: &bias, relu: self.relu };
-        let (data, weight, bias) = norm::Gradients { affine, inv_std: &inv_std, fixed: self.fixed }.run(x, grad);
+        let gradients = norm::Gradients { affine, inv_std: &inv_std, fixed: self.fixed };
         let column = |values: Vec<f32>| Tensor::new(values, &Device::Cpu);
-        let _ = self.parameters.set((column(weight)?, column(bias)?));
-        Ok((CpuStorage::F32(data), xl.shape().clone()))
+        with_images!(x, self.name(), T => {
+            let (x, grad) = (dense::slice::<T>(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+            let (data, weight, bias) = gradients.run(x, grad);
+            let _ = self.parameters.set((column(weight)?, column(bias)?));
+            Ok((T::storage(data), xl.shape().clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]

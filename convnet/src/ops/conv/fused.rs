@@ -2,12 +2,13 @@
 
 use super::op::{Conv2dOp, data_grad, weight_grad};
 use crate::cpu::conv::Shift;
-use crate::cpu::dense;
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::Statistics;
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::geometry::{Conv2dConfig, Geometry, Images};
+use crate::geometry::{Conv2dConfig, Geometry};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// The input of a convolution, kept for the backward pass.
@@ -78,24 +79,25 @@ impl CustomOp2 for FixedNormConv2d<'_> {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
-        let Images { n, h, w: width, c } = geometry.output;
-        let shape = Shape::from((n, h, width, c));
+        let shape = geometry.output.shape();
         let &FixedNorm { scale, bias, residual, relu } = &self.norm;
         if let Some(residual) = residual.filter(|residual| residual.shape() != &shape) {
             bail!("{}: the residual has shape {:?}, but the output has {shape:?}", self.name(), residual.shape());
         }
         let residual = residual.map(Tensor::storage_and_layout);
-        let residual = match &residual {
-            Some((storage, layout)) => match &**storage {
-                Storage::Cpu(storage) => Some(dense::slice(storage, layout, self.name())?),
-                _ => bail!("{}: the residual is on another device", self.name()),
-            },
-            None => None,
-        };
-        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
-        let isa = Isa::best();
-        let out = geometry.forward(isa, x, w, Some(scale), &Shift { isa, bias, residual, relu });
-        Ok((CpuStorage::F32(out), shape))
+        let (isa, w) = (Isa::best(), dense::slice(w, wl, self.name())?);
+        with_images!(x, self.name(), T => {
+            let residual = match &residual {
+                Some((storage, layout)) => match &**storage {
+                    Storage::Cpu(storage) => Some(dense::slice::<T>(storage, layout, self.name())?),
+                    _ => bail!("{}: the residual is on another device", self.name()),
+                },
+                None => None,
+            };
+            let x = dense::slice::<T>(x, xl, self.name())?;
+            let out = geometry.forward(isa, x, w, Some(scale), &Shift { isa, bias, residual, relu });
+            Ok((T::storage(out), shape))
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Convolution of NHWC images with OIHW weights, as operations of candle.
 
 use crate::cpu::conv::Shift;
-use crate::cpu::dense;
+use crate::cpu::dense::{self, with_images};
+use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::Statistics;
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::geometry::{Conv2dConfig, Geometry, Images};
+use crate::geometry::{Conv2dConfig, Geometry};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
@@ -14,7 +15,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, S
 /// Convolves the images `x` `[N, H, W, C]` with `weight` `[O, C, KH, KW]` and returns
 /// `[N, H', W', O]`.
 ///
-/// `x` and the result are f32, on a GPU also bf16; `weight` is f32. H' = (H + 2·padding - KH) /
+/// `x` and the result are f32 or bf16; `weight` is f32. H' = (H + 2·padding - KH) /
 /// stride + 1, rounded down, and W' accordingly. With stride s and zero padding p, the result is
 ///
 /// ```text
@@ -82,18 +83,19 @@ impl CustomOp2 for Conv2dOp<'_> {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
-        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
-        let out = geometry.forward(Isa::best(), x, w, None, &self.statistics);
-        let Images { n, h, w, c } = geometry.output;
-        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+        let (images, w) = (geometry.output, dense::slice(w, wl, self.name())?);
+        with_images!(x, self.name(), T => {
+            let x = dense::slice::<T>(x, xl, self.name())?;
+            let out = geometry.forward(Isa::best(), x, w, None, &self.statistics);
+            Ok((T::storage(out), images.shape()))
+        })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, w: &CudaStorage, wl: &Layout) -> Result<(CudaStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
         let out = cuda::conv::forward(&geometry, (x, xl), (w, wl))?;
-        let Images { n, h, w, c } = geometry.output;
-        Ok((out, (n, h, w, c).into()))
+        Ok((out, geometry.output.shape()))
     }
 
     fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -124,11 +126,13 @@ impl CustomOp3 for Conv2dBiasOp {
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
-        let (x, w) = (dense::slice(x, xl, self.name())?, dense::slice(w, wl, self.name())?);
-        let (isa, bias) = (Isa::best(), dense::slice(bias, bl, self.name())?);
-        let out = geometry.forward(isa, x, w, None, &Shift { isa, bias, residual: None, relu: false });
-        let Images { n, h, w, c } = geometry.output;
-        Ok((CpuStorage::F32(out), (n, h, w, c).into()))
+        let (isa, w) = (Isa::best(), dense::slice(w, wl, self.name())?);
+        let bias = dense::slice(bias, bl, self.name())?;
+        with_images!(x, self.name(), T => {
+            let x = dense::slice::<T>(x, xl, self.name())?;
+            let out = geometry.forward(isa, x, w, None, &Shift { isa, bias, residual: None, relu: false });
+            Ok((T::storage(out), geometry.output.shape()))
+        })
     }
 
     fn bwd(
@@ -157,7 +161,9 @@ impl CustomOp1 for ChannelSums {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, _, _, c) = layout.shape().dims4()?;
-        let sums = Statistics::of(Isa::best(), dense::slice(x, layout, self.name())?, c).sums();
+        let sums = with_images!(x, self.name(), T => {
+            Statistics::of(Isa::best(), dense::slice::<T>(x, layout, self.name())?, c).sums()
+        });
         Ok((CpuStorage::F32(sums), c.into()))
     }
 }
@@ -185,9 +191,11 @@ impl CustomOp2 for DataGrad {
 
     fn cpu_fwd(&self, w: &CpuStorage, wl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(&self.input, wl.shape(), self.config)?;
-        let out =
-            geometry.data_grad(Isa::best(), dense::slice(w, wl, self.name())?, dense::slice(grad, gl, self.name())?);
-        Ok((CpuStorage::F32(out), self.input.clone()))
+        let w = dense::slice(w, wl, self.name())?;
+        with_images!(grad, self.name(), T => {
+            let out = geometry.data_grad(Isa::best(), w, dense::slice::<T>(grad, gl, self.name())?);
+            Ok((T::storage(out), self.input.clone()))
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -210,8 +218,10 @@ impl CustomOp2 for WeightGradOp {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), &self.weight, self.config)?;
-        let out =
-            geometry.weight_grad(Isa::best(), dense::slice(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+        let out = with_images!(x, self.name(), T => {
+            let (x, grad) = (dense::slice::<T>(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
+            geometry.weight_grad(Isa::best(), x, grad)
+        });
         Ok((CpuStorage::F32(out), self.weight.clone()))
     }
 

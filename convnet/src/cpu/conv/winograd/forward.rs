@@ -7,6 +7,7 @@ use super::tiles::{Factors, SPREAD, Tiles, Transform};
 use super::transform::{self, IN, OUT, PRODUCTS};
 use crate::cpu::conv::finish::Finish;
 use crate::cpu::conv::pack::Weights;
+use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::{Job, Vector};
@@ -16,10 +17,10 @@ use std::mem::MaybeUninit;
 
 impl Winograd {
     /// Computes the destination. The rows of `weights` are the channels of the source.
-    pub(crate) fn run(&self, src: &[f32], weights: Weights<'_>, finish: &impl Finish) -> Vec<f32> {
+    pub(crate) fn run<T: Element>(&self, src: &[T], weights: Weights<'_>, finish: &impl Finish<T>) -> Vec<T> {
         let Self { isa, dst, .. } = *self;
         let (c, o) = (self.src.c, dst.c);
-        let kernels = self.kernels(weights);
+        let kernels: Vec<f32> = self.kernels(weights);
         let tiles = Tiles::new(self.src, dst, self.padding);
         let mut out = Unwritten::new(dst.len());
         let blocks = tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4);
@@ -111,7 +112,7 @@ impl Job for Kernels<'_> {
 }
 
 /// Transforms the products of a row of tiles to results.
-struct Results<'a> {
+struct Results<'a, T> {
     /// Starts with the first product of the row in the first plane. The next tile is `c` values
     /// further, the next plane `pitch`.
     products: &'a [f32],
@@ -119,10 +120,10 @@ struct Results<'a> {
     tiles: Tiles,
     c: usize,
     /// The pixels of the row. The job writes all of them.
-    out: &'a mut [MaybeUninit<f32>],
+    out: &'a mut [MaybeUninit<T>],
 }
 
-impl Job for Results<'_> {
+impl<T: Element> Job for Results<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -139,13 +140,13 @@ impl Job for Results<'_> {
                 // are stored, as asserted above.
                 unsafe {
                     let from = products.as_ptr().add(tile * c + channel);
-                    let to = out.as_mut_ptr().cast::<f32>().add(tile * OUT * c + channel);
+                    let to = out.as_mut_ptr().cast::<T>().add(tile * OUT * c + channel);
                     transform::square!(
                         transform::results,
                         IN => OUT,
                         |y, x| V::load(from.add((y * IN + x) * pitch)),
                         |y, x, value| if y < rows && x < cols {
-                            value.store(to.add((y * w + x) * c));
+                            T::store(value, to.add((y * w + x) * c));
                         }
                     );
                 }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::transform::{self, IN, OUT, PRODUCTS};
+use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
 use crate::geometry::Images;
 use rayon::prelude::*;
@@ -59,12 +60,12 @@ impl Tiles {
 
 /// The values from which [`Factors`] are computed.
 #[derive(Clone, Copy)]
-pub(super) enum Transform<'a> {
+pub(super) enum Transform<'a, T> {
     /// The source: 6 x 6 pixels per tile.
-    Inputs(&'a [f32]),
+    Inputs(&'a [T]),
     /// The gradient of the destination: 4 x 4 pixels per tile. The factors are in panels of the
     /// instruction set's width.
-    ResultsGrad(&'a [f32]),
+    ResultsGrad(&'a [T]),
 }
 
 /// The 36 planes of a block of tiles, in chunks: [chunk, plane, tile, channel]. The next plane is
@@ -77,7 +78,7 @@ pub(super) struct Factors {
 }
 
 impl Factors {
-    pub(super) fn fill(&mut self, isa: Isa, transform: Transform<'_>, tiles: Tiles, rows: Range<usize>) {
+    pub(super) fn fill<T: Element>(&mut self, isa: Isa, transform: Transform<'_, T>, tiles: Tiles, rows: Range<usize>) {
         let count = rows.len() * tiles.per_row;
         let first = rows.start * tiles.per_row;
         self.c = match transform {
@@ -88,7 +89,7 @@ impl Factors {
         let len = count.div_ceil(CHUNK) * PRODUCTS * self.pitch;
         self.data.resize(self.data.len().max(len), 0.);
         let pitch = self.pitch;
-        let zeros = vec![0f32; self.c];
+        let zeros = vec![T::default(); self.c];
         self.data[..len].par_chunks_mut(PRODUCTS * pitch).enumerate().for_each(|(chunk, planes)| {
             let tiles_here = first + chunk * CHUNK..first + count.min((chunk + 1) * CHUNK);
             match transform {
@@ -108,16 +109,16 @@ impl Factors {
     }
 }
 
-struct Inputs<'a> {
-    src: &'a [f32],
-    zeros: &'a [f32],
+struct Inputs<'a, T> {
+    src: &'a [T],
+    zeros: &'a [T],
     tiles: Tiles,
     count: Range<usize>,
     pitch: usize,
     planes: &'a mut [f32],
 }
 
-impl Job for Inputs<'_> {
+impl<T: Element> Job for Inputs<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -146,7 +147,7 @@ impl Job for Inputs<'_> {
                     transform::square!(
                         transform::inputs,
                         IN => IN,
-                        |y, x| V::load(pixels[y * IN + x].add(channel)),
+                        |y, x| T::load::<V>(pixels[y * IN + x].add(channel)),
                         |y, x, value| value.store(planes.add((y * IN + x) * pitch + channel))
                     );
                 }
@@ -155,16 +156,16 @@ impl Job for Inputs<'_> {
     }
 }
 
-struct ResultsGrad<'a> {
-    grad: &'a [f32],
-    zeros: &'a [f32],
+struct ResultsGrad<'a, T> {
+    grad: &'a [T],
+    zeros: &'a [T],
     tiles: Tiles,
     count: Range<usize>,
     pitch: usize,
     planes: &'a mut [f32],
 }
 
-impl Job for ResultsGrad<'_> {
+impl<T: Element> Job for ResultsGrad<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -192,7 +193,7 @@ impl Job for ResultsGrad<'_> {
                     transform::square!(
                         transform::results_grad,
                         OUT => IN,
-                        |y, x| V::load(pixels[y * OUT + x].add(channel)),
+                        |y, x| T::load::<V>(pixels[y * OUT + x].add(channel)),
                         |y, x, value| value.store(planes.add((y * IN + x) * pitch))
                     );
                 }

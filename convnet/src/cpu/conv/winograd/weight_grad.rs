@@ -5,6 +5,7 @@
 use super::shape::{BLOCK_BYTES, Winograd};
 use super::tiles::{CHUNK, Factors, Tiles, Transform};
 use super::transform::{self, IN, PRODUCTS};
+use crate::cpu::element::Element;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::{Job, Vector};
 use crate::cpu::unwritten::{Unwritten, written};
@@ -13,7 +14,7 @@ use std::mem::MaybeUninit;
 
 impl Winograd {
     /// Returns the gradient of the weights in OIHW order.
-    pub(crate) fn weight_grad(&self, src: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(crate) fn weight_grad<T: Element>(&self, src: &[T], grad: &[T]) -> Vec<f32> {
         let Self { isa, dst, .. } = *self;
         let (c, o, width) = (self.src.c, dst.c, panel_width(self.isa));
         let tiles = Tiles::new(self.src, dst, self.padding);

@@ -1,0 +1,331 @@
+//! Vectors of AVX2 and AVX-512.
+#![allow(unsafe_code)]
+
+use super::{Job, Vector};
+use half::bf16;
+use std::arch::x86_64::{
+    __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _CMP_GT_OQ, _CMP_UNORD_Q, _mm_loadu_si128, _mm_storeu_si128,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepu16_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_mul_ps, _mm256_or_ps, _mm256_or_si256, _mm256_packus_epi32, _mm256_permute4x64_epi64, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_epi16, _mm512_cvtepu16_epi32, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_epi32, _mm512_mask_blend_ps, _mm512_mul_ps, _mm512_or_si512,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+};
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn run_avx2<J: Job>(job: J) -> J::Output {
+    job.run::<Avx2>()
+}
+
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub(super) fn run_avx512<J: Job>(job: J) -> J::Output {
+    job.run::<Avx512>()
+}
+
+#[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
+pub(super) fn run_avx512_bf16<J: Job>(job: J) -> J::Output {
+    job.run::<Avx512Bf16>()
+}
+
+/// Implements [`Vector::above`] for AVX2.
+///
+/// # Safety
+/// The CPU must have AVX2.
+#[inline(always)]
+unsafe fn above256(a: __m256, b: __m256, yes: __m256, no: __m256) -> (__m256, __m256) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let above = _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
+        (_mm256_blendv_ps(b, a, above), _mm256_blendv_ps(no, yes, above))
+    }
+}
+
+/// Implements [`Vector::above`] for AVX-512.
+///
+/// # Safety
+/// The CPU must have AVX-512.
+#[inline(always)]
+unsafe fn above512(a: __m512, b: __m512, yes: __m512, no: __m512) -> (__m512, __m512) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
+        (_mm512_mask_blend_ps(above, b, a), _mm512_mask_blend_ps(above, no, yes))
+    }
+}
+
+/// Implements [`Vector::load_bf16`] for AVX2.
+///
+/// # Safety
+/// The CPU must have AVX2, and `from` must be valid for reads of 8 values.
+#[inline(always)]
+unsafe fn widened256(from: *const bf16) -> __m256 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast())))) }
+}
+
+/// Implements [`Vector::load_bf16`] for AVX-512.
+///
+/// # Safety
+/// The CPU must have AVX-512, and `from` must be valid for reads of 16 values.
+#[inline(always)]
+unsafe fn widened512(from: *const bf16) -> __m512 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast())))) }
+}
+
+/// Implements [`Vector::store_bf16`] for AVX2.
+///
+/// # Safety
+/// The CPU must have AVX2, and `to` must be valid for writes of 8 values.
+#[inline(always)]
+unsafe fn rounded256(value: __m256, to: *mut bf16) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let bits = _mm256_castps_si256(value);
+        let high = _mm256_srli_epi32::<16>(bits);
+        let half = _mm256_add_epi32(_mm256_set1_epi32(0x7fff), _mm256_and_si256(high, _mm256_set1_epi32(1)));
+        let nearest = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, half));
+        let quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+        let is_nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(value, value);
+        let nearest = _mm256_blendv_ps(_mm256_castsi256_ps(nearest), _mm256_castsi256_ps(quiet), is_nan);
+        let nearest = _mm256_castps_si256(nearest);
+        // Packing works on each half of the register, so the two results are apart.
+        let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi32(nearest, nearest));
+        _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
+    }
+}
+
+/// Implements [`Vector::store_bf16`] for AVX-512.
+///
+/// # Safety
+/// The CPU must have AVX-512, and `to` must be valid for writes of 16 values.
+#[inline(always)]
+unsafe fn rounded512(value: __m512, to: *mut bf16) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let bits = _mm512_castps_si512(value);
+        let high = _mm512_srli_epi32::<16>(bits);
+        let half = _mm512_add_epi32(_mm512_set1_epi32(0x7fff), _mm512_and_si512(high, _mm512_set1_epi32(1)));
+        let nearest = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, half));
+        let quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+        let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
+        let nearest = _mm512_mask_blend_epi32(is_nan, nearest, quiet);
+        _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(nearest));
+    }
+}
+
+/// Implements [`Vector::store_bf16`] with one instruction. It stores values below 2^-126 as 0.
+///
+/// # Safety
+/// The CPU must have AVX-512 with bf16, and `to` must be valid for writes of 16 values.
+#[inline(always)]
+unsafe fn rounded512_bf16(value: __m512, to: *mut bf16) {
+    // SAFETY: guaranteed by the caller. Both types of vectors have 32 bytes.
+    unsafe { _mm256_storeu_si256(to.cast(), std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value))) }
+}
+
+/// Implements [`Vector::add_products`] for AVX2.
+///
+/// # Safety
+/// The CPU must have AVX2 and FMA.
+#[inline(always)]
+unsafe fn products256(sum: __m256, a: __m256i, b: __m256i) -> __m256 {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let high = _mm256_set1_epi32(0xffff_0000_u32 as i32);
+        let first = |pairs| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(pairs));
+        let second = |pairs| _mm256_castsi256_ps(_mm256_and_si256(pairs, high));
+        _mm256_fmadd_ps(second(a), second(b), _mm256_fmadd_ps(first(a), first(b), sum))
+    }
+}
+
+/// Implements [`Vector::add_products`] for AVX-512.
+///
+/// # Safety
+/// The CPU must have AVX-512.
+#[inline(always)]
+unsafe fn products512(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let high = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+        let first = |pairs| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(pairs));
+        let second = |pairs| _mm512_castsi512_ps(_mm512_and_si512(pairs, high));
+        _mm512_fmadd_ps(second(a), second(b), _mm512_fmadd_ps(first(a), first(b), sum))
+    }
+}
+
+/// Implements [`Vector::add_products`] with one instruction.
+///
+/// # Safety
+/// The CPU must have AVX-512 with bf16.
+#[inline(always)]
+unsafe fn products512_bf16(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
+    // SAFETY: guaranteed by the caller. Both types of vectors have 64 bytes.
+    unsafe {
+        let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
+        _mm512_dpbf16_ps(sum, a, b)
+    }
+}
+
+macro_rules! vector {
+    (
+        $name:ident, $inner:ty, $pairs:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident,
+        $add:ident, $sub:ident, $mul:ident, $fma:ident, $above:ident,
+        $load_bf16:ident, $store_bf16:ident, $load_pairs:ident, $splat_pair:ident, $products:ident
+    ) => {
+        #[derive(Clone, Copy)]
+        pub(super) struct $name($inner);
+
+        impl Vector for $name {
+            const LANES: usize = $lanes;
+
+            type Pairs = $pairs;
+
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
+                Self(unsafe { $splat(value) })
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
+                // guarantees the pointer.
+                Self(unsafe { $load(from) })
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
+                // guarantees the pointer.
+                unsafe { $store(to, self.0) }
+            }
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
+                Self(unsafe { $add(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
+                Self(unsafe { $sub(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
+                Self(unsafe { $mul(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, sum: Self) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
+                Self(unsafe { $fma(self.0, factor.0, sum.0) })
+            }
+
+            #[inline(always)]
+            fn above(self, other: Self, yes: Self, no: Self) -> (Self, Self) {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
+                let (maxima, chosen) = unsafe { $above(self.0, other.0, yes.0, no.0) };
+                (Self(maxima), Self(chosen))
+            }
+
+            #[inline(always)]
+            unsafe fn load_bf16(from: *const bf16) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
+                // guarantees the pointer.
+                Self(unsafe { $load_bf16(from) })
+            }
+
+            #[inline(always)]
+            unsafe fn store_bf16(self, to: *mut bf16) {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
+                // guarantees the pointer.
+                unsafe { $store_bf16(self.0, to) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_pairs(from: *const bf16) -> $pairs {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
+                // guarantees the pointer.
+                unsafe { $load_pairs(from.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn splat_pair(from: *const bf16) -> $pairs {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
+                // guarantees the pointer.
+                unsafe { $splat_pair(from.cast::<i32>().read_unaligned()) }
+            }
+
+            #[inline(always)]
+            fn add_products(self, a: $pairs, b: $pairs) -> Self {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set.
+                Self(unsafe { $products(self.0, a, b) })
+            }
+        }
+    };
+}
+
+vector!(
+    Avx2,
+    __m256,
+    __m256i,
+    8,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_fmadd_ps,
+    above256,
+    widened256,
+    rounded256,
+    _mm256_loadu_si256,
+    _mm256_set1_epi32,
+    products256
+);
+vector!(
+    Avx512,
+    __m512,
+    __m512i,
+    16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_fmadd_ps,
+    above512,
+    widened512,
+    rounded512,
+    _mm512_loadu_si512,
+    _mm512_set1_epi32,
+    products512
+);
+vector!(
+    Avx512Bf16,
+    __m512,
+    __m512i,
+    16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_fmadd_ps,
+    above512,
+    widened512,
+    rounded512_bf16,
+    _mm512_loadu_si512,
+    _mm512_set1_epi32,
+    products512_bf16
+);
