@@ -11,7 +11,8 @@ use rayon::prelude::*;
 /// Converts u8 images to normalised images `[N, H, W, C]` of type `dtype`, in one pass:
 /// `(v / 255 - mean) / std`.
 ///
-/// `x` is u8, `[N, H, W, C]` or `[N, C, H, W]`, as `layout` states. `dtype` is f32 or bf16. The result is on the device of `x` and has no gradient.
+/// `x` is u8, `[N, H, W, C]` or `[N, C, H, W]`, as `layout` states. `dtype` is f32 or bf16. The
+/// result is on the device of `x` and has no gradient.
 ///
 /// Each image of `x` must be contiguous, but the images need not follow each other: `x` can be
 /// every second image of a batch.
