@@ -3,6 +3,7 @@
 //! The loops have no branches, so the compiler vectorises them for each instruction set.
 #![allow(unsafe_code)]
 
+use super::dense::rectify;
 use super::element::Element;
 use super::parallel::ELEMENTWISE_BLOCK;
 use super::simd::{Isa, Job, Vector};
@@ -48,7 +49,7 @@ impl<T: Element> Job for Forward<'_, T> {
         let Self { activation, x, out } = self;
         assert_eq!(x.len(), out.len());
         match activation {
-            Activation::Relu => each(x, out, |x| if x <= 0. { 0. } else { x }),
+            Activation::Relu => each(x, out, rectify),
             Activation::Silu => each(x, out, |x| x * sigmoid(x)),
             Activation::HardSwish => each(x, out, |x| x * hard_sigmoid(x)),
             Activation::HardSigmoid => each(x, out, hard_sigmoid),

@@ -1,7 +1,7 @@
 //! Access to the data of candle's CPU storage.
 
 use super::element::Element;
-use candle_core::{CpuStorage, Layout, Result, bail};
+use candle_core::{CpuStorage, Layout, Result, Storage, bail};
 
 /// Evaluates `$body` with `$T` as the type of the images in `$storage`: f32 or bf16.
 macro_rules! with_images {
@@ -32,6 +32,15 @@ pub(crate) fn slice<'a, T: Element>(storage: &'a CpuStorage, layout: &Layout, op
     Ok(&data[start..end])
 }
 
+/// Returns the elements of a contiguous tensor on the CPU, if there is one.
+pub(crate) fn optional<'a, T: Element>(tensor: Option<(&'a Storage, &Layout)>, op: &str) -> Result<Option<&'a [T]>> {
+    match tensor {
+        None => Ok(None),
+        Some((Storage::Cpu(storage), layout)) => slice(storage, layout, op).map(Some),
+        Some(_) => bail!("{op}: the residual is on another device"),
+    }
+}
+
 /// Returns the elements of a contiguous f32 tensor, for an in-place operation.
 pub(crate) fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout, op: &str) -> Result<&'a mut [f32]> {
     let found = dtype(storage);
@@ -48,7 +57,7 @@ fn dtype(storage: &CpuStorage) -> candle_core::DType {
 }
 
 /// Returns `max(x, 0)`. A NaN stays a NaN.
-#[inline]
+#[inline(always)]
 pub(crate) fn rectify(x: f32) -> f32 {
     if x <= 0. { 0. } else { x }
 }

@@ -27,18 +27,6 @@ pub(crate) fn split_by_lengths<T>(mut data: &mut [T], lengths: impl Iterator<Ite
 /// cost of a task.
 pub(crate) const ELEMENTWISE_BLOCK: usize = 1 << 15;
 
-/// Returns `f(a[i])` for all i, in parallel.
-pub(crate) fn map1<T: Element>(a: &[T], f: impl Fn(f32) -> f32 + Sync) -> Vec<T> {
-    let mut out = Unwritten::new(a.len());
-    out.slots().par_chunks_mut(ELEMENTWISE_BLOCK).zip(a.par_chunks(ELEMENTWISE_BLOCK)).for_each(|(out, a)| {
-        for (out, &a) in out.iter_mut().zip(a) {
-            out.write(T::of(f(a.value())));
-        }
-    });
-    // SAFETY: blocks of `out` and `a` have the same lengths, so each slot is written.
-    unsafe { out.into_written() }
-}
-
 /// Returns `f(a[i], b[i])` for all i, in parallel.
 pub(crate) fn map2<T: Element>(a: &[T], b: &[T], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<T> {
     assert_eq!(a.len(), b.len(), "operands differ in length");
@@ -126,7 +114,6 @@ mod tests {
         for len in [0, 1, ELEMENTWISE_BLOCK, 2 * ELEMENTWISE_BLOCK + 3] {
             let numbers: Vec<f32> = (0..len).map(|i| i as f32).collect();
             let expected = |factor: f32| numbers.iter().map(|x| factor * x).collect::<Vec<_>>();
-            assert_eq!(map1(&numbers, |a| 2. * a), expected(2.));
             assert_eq!(map2(&numbers, &numbers, |a, b| a + 2. * b), expected(3.));
             assert_eq!(map3(&numbers, &numbers, &numbers, |a, b, c| a + b + 2. * c), expected(4.));
         }

@@ -48,7 +48,7 @@ impl Runs<'_> {
 
 /// Returns the largest of `starts`, or 0 if there are none.
 #[inline(always)]
-fn last(starts: &[usize]) -> usize {
+pub(crate) fn last(starts: &[usize]) -> usize {
     let mut last = 0;
     for &start in starts {
         last = if start > last { start } else { last };

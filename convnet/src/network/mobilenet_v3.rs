@@ -4,10 +4,11 @@ use super::arch::Arch;
 use super::network_config::NetworkConfig;
 use super::pass::TrainPass;
 use crate::geometry::{Activation, BatchNormConfig, Conv2dConfig};
+use crate::ops::activation::hard_swish;
 use crate::ops::batch_norm::{BatchNorm2d, NormBy};
 use crate::ops::conv::Conv2d;
 use crate::ops::global_avg_pool::global_avg_pool;
-use crate::ops::linear::linear;
+use crate::ops::linear::Linear;
 use crate::ops::squeeze_excitation::SqueezeExcitation;
 use candle_core::{Module, ModuleT, Result, Tensor, bail};
 use candle_nn::VarBuilder;
@@ -104,8 +105,8 @@ struct Layers {
     stem: Unit,
     blocks: Vec<InvertedResidual>,
     last: Unit,
-    hidden: (Tensor, Tensor),
-    classes: (Tensor, Tensor),
+    hidden: Linear,
+    classes: Linear,
 }
 
 impl MobileNetV3 {
@@ -129,13 +130,10 @@ impl MobileNetV3 {
             channels = row.2;
         }
         let last = Unit::new(channels, LAST_CONV, 1, one, hard_swish, features.pp(SMALL.len() + 1))?;
-        let layer = |inputs: usize, outputs: usize, vb: VarBuilder<'_>| {
-            let weight = vb.get_with_hints((outputs, inputs), "weight", Init::Randn { mean: 0., stdev: 0.01 })?;
-            Ok::<_, candle_core::Error>((weight, vb.get_with_hints(outputs, "bias", Init::Const(0.))?))
-        };
+        let init = (Init::Randn { mean: 0., stdev: 0.01 }, Init::Const(0.));
         let classifier = vb.pp("classifier");
-        let (hidden, classes) =
-            (layer(LAST_CONV, HIDDEN, classifier.pp(0))?, layer(HIDDEN, classes, classifier.pp(3))?);
+        let hidden = Linear::with_init(LAST_CONV, HIDDEN, init, classifier.pp(0))?;
+        let classes = Linear::with_init(HIDDEN, classes, init, classifier.pp(3))?;
         Ok(Self(Arc::new(Layers { stem, blocks, last, hidden, classes })))
     }
 
@@ -210,12 +208,11 @@ impl MobileNetV3 {
 
     fn classify(&self, features: &Tensor, dropout: Option<&Tensor>) -> Result<Tensor> {
         let Layers { hidden, classes, .. } = &*self.0;
-        let hidden = linear(&global_avg_pool(features)?, &hidden.0, &hidden.1)?;
-        let mut hidden = Activation::HardSwish.forward(&hidden)?;
+        let mut hidden = hard_swish(&hidden.forward(&global_avg_pool(features)?)?)?;
         if let Some(dropout) = dropout {
             hidden = (hidden * dropout)?;
         }
-        linear(&hidden, &classes.0, &classes.1)
+        classes.forward(&hidden)
     }
 }
 

@@ -1,11 +1,10 @@
 //! Convolution over time and space, for kernels that are flat in one of them: the parts of (2+1)D
 //! networks.
 
-use super::conv::conv2d;
+use super::conv::{INIT, conv2d};
 use crate::geometry::{Conv2dConfig, Conv3dConfig, Thw};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 
 /// Convolves the clips `x` `[N, T, H, W, C]` with `weight` `[O, C, KT, KH, KW]` and returns `[N, T',
 /// H', W', O]`, as `torch.nn.functional.conv3d` without bias.
@@ -106,9 +105,7 @@ impl Conv3d {
         vb: VarBuilder<'_>,
     ) -> Result<Self> {
         let Thw { t, h, w } = kernel.into();
-        let init =
-            Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
-        Ok(Self { weight: vb.get_with_hints((out_channels, in_channels, t, h, w), "weight", init)?, config })
+        Ok(Self { weight: vb.get_with_hints((out_channels, in_channels, t, h, w), "weight", INIT)?, config })
     }
 
     /// Convolves `x` `[N, T, H, W, in_channels]` and returns `[N, T', H', W', out_channels]`, as

@@ -34,9 +34,19 @@ impl Linear {
     pub fn new(inputs: usize, outputs: usize, vb: VarBuilder<'_>) -> Result<Self> {
         let bound = 1. / (inputs as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
+        Self::with_init(inputs, outputs, (init, init), vb)
+    }
+
+    /// Creates a layer with other distributions of new weights and biases.
+    pub(crate) fn with_init(
+        inputs: usize,
+        outputs: usize,
+        (weight, bias): (Init, Init),
+        vb: VarBuilder<'_>,
+    ) -> Result<Self> {
         Ok(Self {
-            weight: vb.get_with_hints((outputs, inputs), "weight", init)?,
-            bias: vb.get_with_hints(outputs, "bias", init)?,
+            weight: vb.get_with_hints((outputs, inputs), "weight", weight)?,
+            bias: vb.get_with_hints(outputs, "bias", bias)?,
         })
     }
 

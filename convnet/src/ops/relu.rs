@@ -5,9 +5,11 @@
 
 use crate::cpu::dense::{self, rectify, with_images};
 use crate::cpu::element::Element;
-use crate::cpu::parallel;
+use crate::cpu::simd::Isa;
+use crate::cpu::{activation, parallel};
 #[cfg(feature = "cuda")]
 use crate::cuda::elementwise;
+use crate::geometry::Activation;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -55,7 +57,8 @@ impl CustomOp1 for Relu {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         with_images!(x, self.name(), T => {
-            let out = parallel::map1::<T>(dense::slice(x, layout, self.name())?, rectify);
+            let x = dense::slice::<T>(x, layout, self.name())?;
+            let out = activation::forward(Isa::best(), Activation::Relu, x);
             Ok((T::storage(out), layout.shape().clone()))
         })
     }

@@ -4,6 +4,7 @@
 use super::pack::{Border, pad};
 use super::taps::Taps;
 use crate::cpu::element::Element;
+use crate::cpu::product::last;
 use crate::cpu::simd::{Isa, Job, Vector};
 use crate::geometry::Images;
 use rayon::prelude::*;
@@ -95,16 +96,6 @@ impl<T: Element> Depthwise<'_, T> {
             }
         }
     }
-}
-
-/// Returns the largest of `starts`, or 0 if there are none.
-#[inline(always)]
-fn last(starts: &[usize]) -> usize {
-    let mut last = 0;
-    for &start in starts {
-        last = if start > last { start } else { last };
-    }
-    last
 }
 
 /// Desired number of tasks of a weight gradient.

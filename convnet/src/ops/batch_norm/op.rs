@@ -5,9 +5,9 @@ use crate::cpu::element::Element;
 use crate::cpu::norm;
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::{Statistics, inv_std};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Tensor, bail};
 #[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CudaStorage, Storage};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Mean and variance with which a batch is normalised.
@@ -71,13 +71,8 @@ impl CustomOp3 for BatchNormOp {
                 (self.running.0.to_vec1()?, inv_std)
             };
             let residual = self.residual.as_ref().map(Tensor::storage_and_layout);
-            let residual = match &residual {
-                Some((storage, layout)) => match &**storage {
-                    Storage::Cpu(storage) => Some(dense::slice::<T>(storage, layout, self.name())?),
-                    _ => bail!("batch-norm2d: the residual is on another device"),
-                },
-                None => None,
-            };
+            let residual = residual.as_ref().map(|(storage, layout)| (&**storage, *layout));
+            let residual = dense::optional::<T>(residual, self.name())?;
             let scale = norm::scale(weight, &inv_std);
             let y = norm::Affine { isa, mean: &mean, scale: &scale, bias, relu: self.relu }.apply(x, residual);
             let column = |values| Tensor::from_vec(values, c, &Device::Cpu);

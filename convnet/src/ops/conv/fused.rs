@@ -9,7 +9,7 @@ use crate::cpu::statistics::Statistics;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::geometry::{Conv2dConfig, Geometry};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// The input of a convolution, kept for the backward pass.
 pub(crate) enum Kept {
@@ -87,13 +87,8 @@ impl CustomOp2 for FixedNormConv2d<'_> {
         let residual = residual.map(Tensor::storage_and_layout);
         let (isa, w) = (Isa::best(), dense::slice(w, wl, self.name())?);
         with_images!(x, self.name(), T => {
-            let residual = match &residual {
-                Some((storage, layout)) => match &**storage {
-                    Storage::Cpu(storage) => Some(dense::slice::<T>(storage, layout, self.name())?),
-                    _ => bail!("{}: the residual is on another device", self.name()),
-                },
-                None => None,
-            };
+            let residual = residual.as_ref().map(|(storage, layout)| (&**storage, *layout));
+            let residual = dense::optional::<T>(residual, self.name())?;
             let x = dense::slice::<T>(x, xl, self.name())?;
             let out = geometry.forward(isa, x, w, Some(scale), &Shift { isa, bias, residual, relu });
             Ok((T::storage(out), shape))

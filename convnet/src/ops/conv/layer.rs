@@ -6,6 +6,10 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 
+/// The distribution of new weights: Kaiming normal by fan-out.
+pub(crate) const INIT: Init =
+    Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
+
 /// A convolution layer, with or without bias. See [`conv2d`] for the formula.
 ///
 /// ```
@@ -53,9 +57,7 @@ impl Conv2d {
         if groups == 0 || !in_channels.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
             candle_core::bail!("conv2d: {groups} groups do not divide {in_channels} and {out_channels} channels");
         }
-        let init =
-            Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
-        let weight = vb.get_with_hints((out_channels, in_channels / groups, h, w), "weight", init)?;
+        let weight = vb.get_with_hints((out_channels, in_channels / groups, h, w), "weight", INIT)?;
         Ok(Self { weight, bias: None, config })
     }
 

@@ -6,4 +6,5 @@ mod op;
 
 pub(crate) use fused::{FixedNorm, Kept, forward, forward_with_norm};
 pub use layer::Conv2d;
+pub(crate) use layer::INIT;
 pub use op::{conv2d, conv2d_with_bias};
