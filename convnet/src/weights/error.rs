@@ -150,7 +150,7 @@ fn describe(problems: &[Problem]) -> String {
     if !prefixes.is_empty() {
         let _ = write!(text, ". Unknown names begin with {}", prefixes.join(", "));
     }
-    text + ". Check that the network has the depth and channels of the saved weights"
+    text + ". Check that the network has the architecture and channels of the saved weights"
 }
 
 /// Returns the first parts of the unknown names.
