@@ -39,8 +39,9 @@
 //! Images are NHWC: `[N, H, W, C]` is batch, height, width, channels. Weights of convolutions are
 //! OIHW: `[O, I, KH, KW]` is output channels, input channels, kernel height, kernel width. Images
 //! and other activations are f32 or bf16. Parameters, their gradients, statistics and logits are
-//! f32, and so are all sums. bf16 needs half of the memory. It is faster on GPUs, and on processors
-//! that [multiply it](cpu_has_bf16).
+//! f32, and so are all sums. bf16 activations need half of the memory. They are faster on GPUs. On
+//! the CPU, they are about as fast as f32 if the processor can [multiply them](cpu_has_bf16), and
+//! slower otherwise.
 //!
 //! To train a ResNet, read [`Model`] first, then [`Sgd`]. To build another network, start with
 //! [`Conv2d`] and [`BatchNorm2d`].

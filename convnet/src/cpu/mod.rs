@@ -21,10 +21,11 @@ pub(crate) mod unwritten;
 
 use simd::Isa;
 
-/// Returns whether this processor multiplies bf16 values, so that bf16 images are faster than f32
-/// images on the CPU: those with AVX512-BF16, such as AMD Zen 4 and Intel Cooper Lake, and later ones.
+/// Returns whether this processor has instructions that multiply bf16 values (AVX512-BF16): AMD Zen 4
+/// and Intel Cooper Lake, for example.
 ///
-/// On other processors, operations convert bf16 to f32 and back.
+/// On other processors, operations on bf16 images convert each value to f32 and back, and are slower
+/// than on f32 images.
 pub fn cpu_has_bf16() -> bool {
     Isa::best().multiplies_bf16()
 }
