@@ -24,6 +24,9 @@ pub(crate) trait Element: Copy + Default + PartialEq + Send + Sync + std::fmt::D
 
     fn storage(values: Vec<Self>) -> CpuStorage;
 
+    /// Returns `values` if their type is bf16.
+    fn bf16s(values: &[Self]) -> Option<&[bf16]>;
+
     /// Reads a vector.
     ///
     /// # Safety
@@ -47,6 +50,12 @@ pub(crate) trait Element: Copy + Default + PartialEq + Send + Sync + std::fmt::D
     /// # Safety
     /// `from` must be valid for reads of `STEP` values.
     unsafe fn splat_step<V: Vector>(from: *const Self) -> Self::Steps<V>;
+
+    /// Writes steps of `V::LANES` columns: the first [`Element::STEP`] of `values`.
+    ///
+    /// # Safety
+    /// `to` must be valid for writes of `V::LANES * STEP` values.
+    unsafe fn store_steps<V: Vector>(values: [V; 2], to: *mut Self);
 
     /// Returns `sum` plus the products of a step, per lane.
     fn add_products<V: Vector>(sum: V, a: Self::Steps<V>, b: Self::Steps<V>) -> V;
@@ -76,6 +85,10 @@ impl Element for f32 {
         CpuStorage::F32(values)
     }
 
+    fn bf16s(_: &[Self]) -> Option<&[bf16]> {
+        None
+    }
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const Self) -> V {
         // SAFETY: guaranteed by the caller.
@@ -98,6 +111,12 @@ impl Element for f32 {
     unsafe fn splat_step<V: Vector>(from: *const Self) -> V {
         // SAFETY: guaranteed by the caller.
         V::splat(unsafe { *from })
+    }
+
+    #[inline(always)]
+    unsafe fn store_steps<V: Vector>(values: [V; 2], to: *mut Self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { values[0].store(to) }
     }
 
     #[inline(always)]
@@ -130,6 +149,10 @@ impl Element for bf16 {
         CpuStorage::BF16(values)
     }
 
+    fn bf16s(values: &[Self]) -> Option<&[bf16]> {
+        Some(values)
+    }
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const Self) -> V {
         // SAFETY: guaranteed by the caller.
@@ -152,6 +175,12 @@ impl Element for bf16 {
     unsafe fn splat_step<V: Vector>(from: *const Self) -> V::Pairs {
         // SAFETY: guaranteed by the caller.
         unsafe { V::splat_pair(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_steps<V: Vector>(values: [V; 2], to: *mut Self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { values[0].store_pairs(values[1], to) }
     }
 
     #[inline(always)]

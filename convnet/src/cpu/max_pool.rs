@@ -68,3 +68,66 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
         }
     }
 }
+
+/// Computes a row of the gradient of the input.
+pub(crate) struct MaxPoolGradRow<'a, T> {
+    pub config: MaxPool2dConfig,
+    /// The gradient of the output, and the positions of the maxima in their windows, of the image.
+    pub grad: &'a [T],
+    pub argmax: &'a [u8],
+    /// Height, width and channels of the output.
+    pub size: (usize, usize, usize),
+    pub row: usize,
+    pub out: &'a mut [T],
+}
+
+impl<T: Element> Job for MaxPoolGradRow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        /// Channels that are added together.
+        const CHANNELS: usize = 16;
+        let Self { config: MaxPool2dConfig { kernel, stride, padding }, grad, argmax, size, row, out } = self;
+        let (h, w, c) = size;
+        assert!(grad.len() == h * w * c && argmax.len() == grad.len() && out.len() % c == 0);
+        // The windows with a position of the input, and its place in them.
+        let windows = |position: usize, count: usize| {
+            let first = (position + padding + 1).saturating_sub(kernel).div_ceil(stride);
+            let end = ((position + padding) / stride + 1).min(count);
+            (first..end).map(move |window| (window, position + padding - window * stride))
+        };
+        for (x, out) in out.chunks_exact_mut(c).enumerate() {
+            for (block, out) in out.chunks_mut(CHANNELS).enumerate() {
+                let mut sums = [0f32; CHANNELS];
+                for (window_y, y) in windows(row, h) {
+                    for (window_x, x) in windows(x, w) {
+                        let at = (window_y * w + window_x) * c + block * CHANNELS;
+                        let (grad, argmax) = (&grad[at..][..out.len()], &argmax[at..][..out.len()]);
+                        let place = (y * kernel + x) as u8;
+                        if let (Ok(grad), Ok(argmax)) =
+                            (<&[T; CHANNELS]>::try_from(grad), <&[u8; CHANNELS]>::try_from(argmax))
+                        {
+                            for lane in 0..CHANNELS {
+                                sums[lane] += value_if(argmax[lane] == place, grad[lane]);
+                            }
+                        } else {
+                            for (sum, (&grad, &argmax)) in sums.iter_mut().zip(grad.iter().zip(argmax)) {
+                                *sum += value_if(argmax == place, grad);
+                            }
+                        }
+                    }
+                }
+                for (out, &sum) in out.iter_mut().zip(&sums) {
+                    *out = T::of(sum);
+                }
+            }
+        }
+    }
+}
+
+/// Returns the value, or 0 if not `condition`. It has no branch, so that the compiler can vectorise it.
+#[inline(always)]
+fn value_if<T: Element>(condition: bool, value: T) -> f32 {
+    f32::from_bits(value.value().to_bits() & u32::from(condition).wrapping_neg())
+}

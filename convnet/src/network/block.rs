@@ -3,6 +3,7 @@
 use super::conv_norm::{ConvNorm, ConvNormTrace, ConvShape};
 use super::tape::{self, Gradients};
 use crate::geometry::{Clips, MaxPool2dConfig};
+use crate::ops::add::add;
 use crate::ops::batch_norm::NormBy;
 use crate::ops::max_pool::{Argmax, max_pool2d_forward, max_pool2d_grad};
 use crate::ops::relu::relu_grad;
@@ -253,7 +254,7 @@ pub(super) type Parts = (Tensor, Option<Tensor>);
 
 pub(super) fn sum(parts: Parts) -> Result<Tensor> {
     match parts {
-        (branch, Some(shortcut)) => branch + shortcut,
+        (branch, Some(shortcut)) => add(&branch, &shortcut),
         (grad, None) => Ok(grad),
     }
 }

@@ -5,6 +5,7 @@ use super::network_config::NetworkConfig;
 use super::pass::TrainPass;
 use crate::geometry::{Activation, BatchNormConfig, Conv2dConfig};
 use crate::ops::activation::hard_swish;
+use crate::ops::add::add;
 use crate::ops::batch_norm::{BatchNorm2d, NormBy};
 use crate::ops::conv::Conv2d;
 use crate::ops::global_avg_pool::global_avg_pool;
@@ -314,7 +315,7 @@ impl InvertedResidual {
             y = excitation.forward(&y)?;
         }
         y = self.project.forward(&y, by)?;
-        if self.residual { y + x } else { Ok(y) }
+        if self.residual { add(&y, x) } else { Ok(y) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cpu::dense::{self, with_images};
 use crate::cpu::element::Element;
-use crate::cpu::max_pool::MaxPoolRow;
+use crate::cpu::max_pool::{MaxPoolGradRow, MaxPoolRow};
 use crate::cpu::simd::Isa;
 use crate::geometry::MaxPool2dConfig;
 #[cfg(feature = "cuda")]
@@ -126,7 +126,6 @@ impl CustomOp1 for MaxPoolGrad {
     fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = self.input.dims4()?;
         let (_, out_h, out_w, _) = layout.shape().dims4()?;
-        let MaxPool2dConfig { kernel, stride, padding } = self.config;
         let argmax = self.places()?;
         let (argmax, argmax_layout) = argmax.storage_and_layout();
         let argmax = match (&*argmax, argmax_layout.contiguous_offsets()) {
@@ -135,24 +134,12 @@ impl CustomOp1 for MaxPoolGrad {
         };
         with_images!(grad, self.name(), T => {
             let grad = dense::slice::<T>(grad, layout, self.name())?;
+            let (isa, config) = (Isa::best(), self.config);
             let mut out = vec![T::default(); n * h * w * c];
-            // One task per image, because windows overlap: several rows of maxima add to the same
-            // input pixels. The sums are f32.
-            let images = out.par_chunks_mut((h * w * c).max(1)).enumerate();
-            images.for_each_init(Vec::new, |sums: &mut Vec<f32>, (image, out)| {
-                sums.clear();
-                sums.resize(out.len(), 0.);
-                let start = image * out_h * out_w * c;
-                let pixels = grad[start..].chunks_exact(c).zip(argmax[start..].chunks_exact(c)).take(out_h * out_w);
-                for (pixel, (grad, argmax)) in pixels.enumerate() {
-                    let (y0, x0) = (pixel / out_w * stride, pixel % out_w * stride);
-                    for (channel, (&grad, &position)) in grad.iter().zip(argmax).enumerate() {
-                        let (y, x) =
-                            (y0 + position as usize / kernel - padding, x0 + position as usize % kernel - padding);
-                        sums[(y * w + x) * c + channel] += grad.value();
-                    }
-                }
-                out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = T::of(sum));
+            out.par_chunks_mut((w * c).max(1)).enumerate().for_each(|(row, out)| {
+                let start = row / h * out_h * out_w * c;
+                let (grad, argmax) = (&grad[start..][..out_h * out_w * c], &argmax[start..][..out_h * out_w * c]);
+                isa.run(MaxPoolGradRow { config, grad, argmax, size: (out_h, out_w, c), row: row % h, out });
             });
             Ok((T::storage(out), self.input.clone()))
         })

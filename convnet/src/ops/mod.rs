@@ -2,6 +2,7 @@
 //! CPU and on GPUs.
 
 pub(crate) mod activation;
+pub(crate) mod add;
 pub(crate) mod avg_pool;
 pub(crate) mod batch_norm;
 pub(crate) mod conv;

@@ -15,7 +15,7 @@ use super::pack::{Border, pad};
 use super::taps::Taps;
 use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
-use crate::cpu::product::{Product, Rows, Runs, Target};
+use crate::cpu::product::{Product, Rows, Runs, Target, steps, uses_tiles};
 use crate::cpu::simd::Isa;
 use crate::cpu::unwritten::{Unwritten, written};
 use crate::geometry::{Hw, Images};
@@ -89,7 +89,10 @@ impl<T: Element> Gather<T> {
         let rows_of = |band: usize| (dst.h - band % bands_per_image * self.step.h).min(self.step.h);
         let pixels_per_band = dst.w.div_ceil(self.step.w);
         let wanted = (bands * pixels_per_band / 16).clamp(BLOCK_PIXELS.0, BLOCK_PIXELS.1);
-        let bands_per_block = (wanted / pixels_per_band).max(1);
+        let mut bands_per_block = (wanted / pixels_per_band).max(1);
+        if uses_tiles::<T>(self.isa) {
+            bands_per_block = whole_images(bands_per_block, bands_per_image);
+        }
         let blocks: Vec<Range<usize>> =
             (0..bands).step_by(bands_per_block).map(|first| first..(first + bands_per_block).min(bands)).collect();
         let lengths = blocks.iter().map(|block| block.clone().map(rows_of).sum::<usize>() * dst.w * dst.c);
@@ -119,14 +122,17 @@ impl<T: Element> Gather<T> {
         unsafe { out.into_written() }
     }
 
-    /// Returns the number of values after the source that products read: the last step of a run can
-    /// begin with its last value.
+    /// Returns the number of values after the source that products read, because their runs are
+    /// longer than those of the kernel.
     fn slack(&self) -> usize {
-        let is_whole = |class: &Class<T>| match &class.kernels {
-            Kernels::Panels(groups) => class.runs(self.src.c, groups.len()).0.is_multiple_of(T::STEP),
-            Kernels::Depthwise(_) => true,
+        let rest = |class: &Class<T>| match &class.kernels {
+            Kernels::Panels(groups) => {
+                let len = class.runs(self.src.c, groups.len()).0;
+                steps::<T>(self.isa, len) * T::STEP - len
+            }
+            Kernels::Depthwise(_) => 0,
         };
-        if self.classes.iter().all(is_whole) { 0 } else { T::STEP - 1 }
+        self.classes.iter().map(rest).max().unwrap_or(0)
     }
 
     /// Returns the border of zeros that the classes need around the source.
@@ -188,11 +194,11 @@ impl<T: Element> Gather<T> {
         let runs_of = |y: usize| cols.distances().take(per_row).map(move |x| (y * src.w + x) * src.c);
         places.runs.extend(rows.distances().flat_map(runs_of));
         // The weights of values after the end of a run are 0.
-        let runs = Runs { starts: &places.runs, len: len.div_ceil(T::STEP), step: T::STEP };
+        let runs = Runs { starts: &places.runs, len: steps::<T>(self.isa, len), step: T::STEP };
         for (group, panels) in groups.iter().enumerate() {
             let rows = Rows { data: &data[group * inputs..], starts: &places.from, runs };
             let target = Target::unwritten(&mut out[group * outputs..], &places.to, outputs);
-            self.isa.run(Product { rows, panels, target });
+            Product { rows, panels, target }.run(self.isa);
         }
     }
 }
@@ -201,6 +207,15 @@ impl<T: Element> Gather<T> {
 /// and all channels count.
 pub(super) fn joined(groups: usize, cols: Taps) -> bool {
     groups == 1 && cols.spacing == 1
+}
+
+/// Returns about `bands` bands: equal parts of the bands of an image, or whole images. Tiles waste rows
+/// at the end of an image, so a block has few of these ends.
+fn whole_images(bands: usize, bands_per_image: usize) -> usize {
+    if bands < bands_per_image {
+        return bands_per_image.div_ceil(bands_per_image.div_ceil(bands));
+    }
+    (bands + bands_per_image / 2) / bands_per_image * bands_per_image
 }
 
 /// Returns the number of positions `offset + i * step` below `size`.

@@ -13,7 +13,7 @@ mod winograd;
 mod tests;
 
 use super::element::Element;
-use super::product::panel_width;
+use super::product::uses_tiles;
 use super::simd::Isa;
 use crate::geometry::{Conv2dConfig, Geometry, Hw, Images};
 use depthwise::DepthwiseWeightGrad;
@@ -41,7 +41,12 @@ impl Geometry {
     }
 
     /// Returns the Winograd convolution from `src` to `dst`, if it is possible and faster.
-    fn winograd(&self, isa: Isa, src: Images, dst: Images, padding: usize) -> Option<Winograd> {
+    ///
+    /// Products of bf16 with tiles are faster than the transforms.
+    fn winograd<T: Element>(&self, isa: Isa, src: Images, dst: Images, padding: usize) -> Option<Winograd> {
+        if uses_tiles::<T>(isa) {
+            return None;
+        }
         let Conv2dConfig { stride, padding: Hw { h, w }, dilation, groups } = self.config;
         let plain = h == w && groups == 1 && (stride, dilation) == (Hw::from(1), Hw::from(1));
         (plain && winograd::suits(isa, src, dst, self.kernel)).then_some(Winograd { isa, src, dst, padding })
@@ -54,7 +59,7 @@ impl Geometry {
             return Kernels::Depthwise(weights.by_position(positions));
         }
         let per_run = if joined(self.config.groups, cols) { cols.count } else { 1 };
-        let panels = |weights: Weights<'_>| weights.panels(positions, per_run, panel_width(isa));
+        let panels = |weights: Weights<'_>| weights.panels(isa, positions, per_run);
         Kernels::Panels(weights.groups(self.config.groups).map(panels).collect())
     }
 
@@ -68,7 +73,7 @@ impl Geometry {
         finish: &impl Finish<T>,
     ) -> Vec<T> {
         let weights = self.weights(weight, false, scale);
-        if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding.h) {
+        if let Some(winograd) = self.winograd::<T>(isa, self.input, self.output, self.config.padding.h) {
             return winograd.run(x, weights, finish);
         }
         let (rows, cols) = self.axes();
@@ -80,7 +85,7 @@ impl Geometry {
 
     pub(crate) fn data_grad<T: Element>(&self, isa: Isa, weight: &[f32], grad: &[T]) -> Vec<T> {
         if self.config.padding.h <= 2
-            && let Some(winograd) = self.winograd(isa, self.output, self.input, 2 - self.config.padding.h)
+            && let Some(winograd) = self.winograd::<T>(isa, self.output, self.input, 2 - self.config.padding.h)
         {
             return winograd.run(grad, self.weights(weight, true, None), &());
         }
@@ -100,7 +105,7 @@ impl Geometry {
     }
 
     pub(crate) fn weight_grad<T: Element>(&self, isa: Isa, x: &[T], grad: &[T]) -> Vec<f32> {
-        if let Some(winograd) = self.winograd(isa, self.input, self.output, self.config.padding.h) {
+        if let Some(winograd) = self.winograd::<T>(isa, self.input, self.output, self.config.padding.h) {
             return winograd.weight_grad(x, grad);
         }
         let (rows, cols) = self.axes();

@@ -2,11 +2,14 @@
 #![allow(unsafe_code)]
 
 use crate::cpu::element::Element;
+use crate::cpu::product::{panel_width, steps};
+use crate::cpu::simd::{Isa, Job, Vector};
 use crate::cpu::unwritten::Unwritten;
 use crate::geometry::Images;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// A border of zeros around images, in pixels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,15 +28,28 @@ pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border, slack: 
     }
     let Images { n, h, w, c } = images;
     let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
-    let mut out = vec![T::default(); padded.len() + slack];
-    if !src.is_empty() {
-        out.par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
-            for (out, row) in out.chunks_exact_mut(padded.w * c).skip(top).zip(image.chunks_exact(w * c)) {
-                out[left * c..(left + w) * c].copy_from_slice(row);
-            }
-        });
+    if src.is_empty() {
+        return (Cow::Owned(vec![T::default(); padded.len() + slack]), padded);
     }
-    (Cow::Owned(out), padded)
+    let mut out = Unwritten::new(padded.len() + slack);
+    let zero = |slots: &mut [MaybeUninit<T>]| slots.fill(MaybeUninit::new(T::default()));
+    let (pixels, rest) = out.slots().split_at_mut(padded.len());
+    zero(rest);
+    pixels.par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
+        let (above, out) = out.split_at_mut(top * padded.w * c);
+        let (inside, below) = out.split_at_mut(h * padded.w * c);
+        zero(above);
+        zero(below);
+        for (out, row) in inside.chunks_exact_mut(padded.w * c).zip(image.chunks_exact(w * c)) {
+            let (before, out) = out.split_at_mut(left * c);
+            let (inside, after) = out.split_at_mut(w * c);
+            zero(before);
+            zero(after);
+            inside.write_copy_of_slice(row);
+        }
+    });
+    // SAFETY: each image was written: its borders and its rows.
+    (Cow::Owned(unsafe { out.into_written() }), padded)
 }
 
 /// Weights OIHW, seen as one matrix per kernel position.
@@ -93,36 +109,88 @@ impl<'a> Weights<'a> {
         self.scale.filter(|_| !self.transposed).map_or(1., |scale| scale[col])
     }
 
-    /// Returns panels of `width` columns, each [runs, steps, `width`, values of a step].
+    /// Returns panels of columns, each [runs, steps, panel width, values of a step].
     ///
     /// A run has the rows of `per_run` positions. Columns after the last one, and values after the
     /// end of a run, are 0.
-    pub(crate) fn panels<T: Element>(&self, positions: &[usize], per_run: usize, width: usize) -> Vec<T> {
-        let (rows, cols) = (self.rows(), self.cols());
-        let steps = (per_run * rows).div_ceil(T::STEP);
+    pub(crate) fn panels<T: Element>(&self, isa: Isa, positions: &[usize], per_run: usize) -> Vec<T> {
+        let (rows, cols, width) = (self.rows(), self.cols(), panel_width(isa));
+        let steps = steps::<T>(isa, per_run * rows);
         let len = positions.len().div_ceil(per_run.max(1)) * steps * width * T::STEP;
-        let is_whole = (per_run * rows).is_multiple_of(T::STEP);
+        // The first value of each position, for the first column.
+        let places = positions.iter().enumerate().map(|(at, _)| (at / per_run * steps * T::STEP, at % per_run * rows));
+        let places: Vec<(usize, usize)> = places.collect();
         let mut panels = Unwritten::new(cols.div_ceil(width) * len);
         panels.slots().par_chunks_mut(len.max(1)).enumerate().for_each(|(at, panel)| {
             let columns = at * width..cols.min((at + 1) * width);
-            if columns.len() < width || !is_whole {
+            if columns.len() < width || per_run * rows < steps * T::STEP || !rows.is_multiple_of(T::STEP) {
                 panel.fill(MaybeUninit::new(T::default()));
             }
-            for row in 0..rows {
-                for (lane, col) in columns.clone().enumerate() {
-                    let (weights, scale) = (self.at(row, col), self.scale_of(col));
-                    for (at, &position) in positions.iter().enumerate() {
-                        let value = at % per_run * rows + row;
-                        let step = at / per_run * steps + value / T::STEP;
-                        let place = (step * width + lane) * T::STEP + value % T::STEP;
-                        panel[place].write(T::of(scale * weights[position]));
-                    }
-                }
-            }
+            isa.run(Panel { weights: *self, positions, places: &places, columns, panel });
         });
         // SAFETY: a panel with fewer columns than its width, or with values after the end of its
         // runs, was filled with zeros. In all others, the loops write each column of each row for
         // each position.
         unsafe { panels.into_written() }
+    }
+}
+
+/// Writes the weights of a panel.
+struct Panel<'a, T> {
+    weights: Weights<'a>,
+    positions: &'a [usize],
+    /// For each position: values before its run, and values before it in its run.
+    places: &'a [(usize, usize)],
+    columns: Range<usize>,
+    panel: &'a mut [MaybeUninit<T>],
+}
+
+impl<T: Element> Job for Panel<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { weights, positions, places, columns, panel } = self;
+        let (width, rows) = (2 * V::LANES, weights.rows());
+        let mut scales = [0f32; 32];
+        for (scale, col) in scales.iter_mut().zip(columns.clone()) {
+            *scale = weights.scale_of(col);
+        }
+        // The weights of a row at one position are neighbours here.
+        let mut turned = vec![[[0f32; 32]; 2]; positions.len()];
+        let whole = places.iter().all(|(_, before)| before % T::STEP == 0);
+        let together = if whole { T::STEP } else { 1 };
+        for first in (0..rows).step_by(together) {
+            let count = together.min(rows - first);
+            for k in 0..count {
+                for (lane, col) in columns.clone().enumerate() {
+                    let weights = weights.at(first + k, col);
+                    for (turned, &position) in turned.iter_mut().zip(positions) {
+                        turned[k][lane] = weights[position];
+                    }
+                }
+            }
+            if count < T::STEP {
+                for (turned, &(run, before)) in turned.iter().zip(places) {
+                    let value = before + first;
+                    let place = (run + value / T::STEP * T::STEP) * width + value % T::STEP;
+                    for (lane, (weight, scale)) in turned[0].iter().zip(&scales).take(columns.len()).enumerate() {
+                        panel[place + lane * T::STEP].write(T::of(scale * weight));
+                    }
+                }
+                continue;
+            }
+            for (turned, &(run, before)) in turned.iter().zip(places) {
+                let slots = &mut panel[(run + before + first) * width..][..T::STEP * width];
+                for half in [0, V::LANES] {
+                    // SAFETY: the arrays have two vectors, and the slots two vectors of steps.
+                    unsafe {
+                        let scale = V::load(scales.as_ptr().add(half));
+                        let values = [0, 1].map(|k| V::load(turned[k].as_ptr().add(half)).mul(scale));
+                        T::store_steps::<V>(values, slots.as_mut_ptr().cast::<T>().add(half * T::STEP));
+                    }
+                }
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ macro_rules! on_every_instruction_set {
         mod avx2 { $(#[test] fn $check() { super::$check("Avx2"); })* }
         mod avx512 { $(#[test] fn $check() { super::$check("Avx512"); })* }
         mod avx512_bf16 { $(#[test] fn $check() { super::$check("Avx512Bf16"); })* }
+        mod amx_bf16 { $(#[test] fn $check() { super::$check("AmxBf16"); })* }
     };
 }
 

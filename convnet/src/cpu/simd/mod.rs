@@ -4,6 +4,8 @@
 //! products use them directly, two at a time ([`Vector::add_products`]).
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -24,6 +26,9 @@ pub(crate) enum Isa {
     /// AVX-512 with products of bf16. For f32, it computes the same bits as [`Isa::Avx512`].
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
+    /// The vectors of [`Isa::Avx512Bf16`], and tiles for products of bf16.
+    #[cfg(target_arch = "x86_64")]
+    AmxBf16,
 }
 
 impl Isa {
@@ -33,6 +38,8 @@ impl Isa {
         let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         #[cfg(target_arch = "x86_64")]
         let has_avx512 = has_avx2 && is_x86_feature_detected!("avx512f");
+        #[cfg(target_arch = "x86_64")]
+        let has_bf16 = has_avx512 && is_x86_feature_detected!("avx512bf16");
         let sets = [
             Some(Self::Portable),
             #[cfg(target_arch = "x86_64")]
@@ -40,15 +47,17 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             has_avx512.then_some(Self::Avx512),
             #[cfg(target_arch = "x86_64")]
-            (has_avx512 && is_x86_feature_detected!("avx512bf16")).then_some(Self::Avx512Bf16),
+            has_bf16.then_some(Self::Avx512Bf16),
+            #[cfg(target_arch = "x86_64")]
+            (has_bf16 && amx::available()).then_some(Self::AmxBf16),
         ];
         sets.into_iter().flatten().collect()
     }
 
     /// Returns the fastest set of this CPU, or the one that the environment names.
     ///
-    /// `CANDLE_CONVNET_SIMD` can be `portable`, `avx2`, `avx512` or `avx512bf16`, and is read once.
-    /// Other names, and sets that the CPU does not have, are ignored.
+    /// `CANDLE_CONVNET_SIMD` can be `portable`, `avx2`, `avx512`, `avx512bf16` or `amxbf16`, and is
+    /// read once. Other names, and sets that the CPU does not have, are ignored.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -63,7 +72,16 @@ impl Isa {
     pub(crate) fn multiplies_bf16(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Bf16 => true,
+            Self::Avx512Bf16 | Self::AmxBf16 => true,
+            _ => false,
+        }
+    }
+
+    /// Returns whether this set has tiles ([`amx`]).
+    pub(crate) fn has_tiles(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::AmxBf16 => true,
             _ => false,
         }
     }
@@ -75,7 +93,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => x86::Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 | Self::Avx512Bf16 => x86::Avx512::LANES,
+            Self::Avx512 | Self::Avx512Bf16 | Self::AmxBf16 => x86::Avx512::LANES,
         }
     }
 
@@ -93,7 +111,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: only `available` creates this value, after it has detected AVX-512 with bf16,
             // AVX2 and FMA.
-            Self::Avx512Bf16 => unsafe { x86::run_avx512_bf16(job) },
+            Self::Avx512Bf16 | Self::AmxBf16 => unsafe { x86::run_avx512_bf16(job) },
         }
     }
 }
@@ -156,6 +174,25 @@ pub(crate) trait Vector: Copy {
     /// `to` must be valid for writes of `LANES` values.
     unsafe fn store_bf16(self, to: *mut bf16);
 
+    /// Writes both vectors as bf16, each value of the first before that of the second. It rounds like
+    /// [`Vector::store_bf16`].
+    ///
+    /// # Safety
+    /// `to` must be valid for writes of `2 * LANES` values.
+    #[inline(always)]
+    unsafe fn store_pairs(self, second: Self, to: *mut bf16) {
+        let mut values = [[0f32; 32]; 2];
+        // SAFETY: a vector has at most 32 lanes. The caller guarantees `to`.
+        unsafe {
+            self.store(values[0].as_mut_ptr());
+            second.store(values[1].as_mut_ptr());
+            for lane in 0..Self::LANES {
+                to.add(2 * lane).write(rounded(values[0][lane]));
+                to.add(2 * lane + 1).write(rounded(values[1][lane]));
+            }
+        }
+    }
+
     /// Reads a vector of pairs.
     ///
     /// # Safety
@@ -171,4 +208,22 @@ pub(crate) trait Vector: Copy {
     /// Returns `self + a.first * b.first + a.second * b.second` per lane. The order of the sum, its
     /// rounding, and values below 2^-126 depend on the set.
     fn add_products(self, a: Self::Pairs, b: Self::Pairs) -> Self;
+
+    /// Writes value `column` of row `row` of a square as value `row` of row `column`. Rows of
+    /// [`SQUARE`] values start at distance `from_pitch` and `to_pitch`.
+    ///
+    /// # Safety
+    /// All rows of `from` must be valid for reads, and all rows of `to` for writes.
+    #[inline(always)]
+    unsafe fn transpose(from: *const bf16, from_pitch: usize, to: *mut bf16, to_pitch: usize) {
+        for row in 0..SQUARE {
+            for column in 0..SQUARE {
+                // SAFETY: guaranteed by the caller.
+                unsafe { to.add(column * to_pitch + row).write(from.add(row * from_pitch + column).read()) };
+            }
+        }
+    }
 }
+
+/// Side of the squares that [`Vector::transpose`] turns.
+pub(crate) const SQUARE: usize = 8;

@@ -37,11 +37,12 @@ impl Winograd {
                 let width = panel_width(isa);
                 let runs = Runs { starts: &[0], len: c, step: 1 };
                 for (panel, kernels) in kernels.chunks_exact(PRODUCTS * c * width).enumerate() {
-                    isa.run(Product {
+                    let product = Product {
                         rows: Rows { data: &factors.data, starts: &starts, runs },
                         panels: &kernels[plane * c * width..][..c * width],
                         target: Target::replaced(&mut products[panel * width..], &targets, width),
-                    });
+                    };
+                    product.run(isa);
                 }
             });
             let lengths = block.clone().map(|row| tiles.pixels(row) * o);

@@ -46,7 +46,7 @@ impl Winograd {
                             Target::sum(unsafe { written(sums) }, &targets, width)
                         };
                         let rows = Rows { data: rows, starts: &channels, runs };
-                        isa.run(Product { rows, panels: &panel[..tiles_here * width], target });
+                        Product { rows, panels: &panel[..tiles_here * width], target }.run(isa);
                     }
                 }
             });
