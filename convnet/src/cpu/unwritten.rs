@@ -9,15 +9,61 @@ use std::mem::MaybeUninit;
 
 /// Memory for values that are written slot by slot.
 pub(crate) struct Unwritten<T = f32> {
-    /// Empty. The slots are its spare capacity.
+    /// Has `start` values. The slots are its spare capacity.
     memory: Vec<T>,
+    start: usize,
     len: usize,
+}
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Values that start at a cache line. Reads of tiles that cross lines take twice the time.
+#[derive(Debug, Default)]
+pub(crate) struct Aligned<T> {
+    memory: Vec<T>,
+    start: usize,
+}
+
+impl<T> std::ops::Deref for Aligned<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.memory[self.start..]
+    }
+}
+
+impl<T: Element> Aligned<T> {
+    /// Returns `len` zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        let mut memory = vec![T::default(); len + LINE / size_of::<T>()];
+        let start = memory.as_ptr().align_offset(LINE);
+        memory.truncate(start + len);
+        Self { memory, start }
+    }
+
+    /// Returns the values, to change them.
+    pub(crate) fn values(&mut self) -> &mut [T] {
+        &mut self.memory[self.start..]
+    }
 }
 
 impl<T: Element> Unwritten<T> {
     /// Allocates memory for `len` values.
     pub(crate) fn new(len: usize) -> Self {
-        let mut unwritten = Self { memory: Vec::with_capacity(len), len };
+        Self::starting(Vec::with_capacity(len), 0, len)
+    }
+
+    /// Allocates memory for `len` values, of which the first is at the start of a cache line.
+    pub(crate) fn aligned(len: usize) -> Self {
+        let mut memory: Vec<T> = Vec::with_capacity(len + LINE / size_of::<T>());
+        let start = memory.as_ptr().align_offset(LINE);
+        memory.resize(start, T::default());
+        Self::starting(memory, start, len)
+    }
+
+    fn starting(memory: Vec<T>, start: usize, len: usize) -> Self {
+        let mut unwritten = Self { memory, start, len };
         if cfg!(debug_assertions) {
             // A slot that was not written then appears as NaN in tests.
             unwritten.slots().fill(MaybeUninit::new(T::of(f32::NAN)));
@@ -34,11 +80,21 @@ impl<T: Element> Unwritten<T> {
     ///
     /// # Safety
     /// Every slot must have been written.
-    pub(crate) unsafe fn into_written(mut self) -> Vec<T> {
-        // SAFETY: the capacity is at least `len`, and the caller guarantees that all `len` values
-        // are written.
-        unsafe { self.memory.set_len(self.len) };
-        self.memory
+    pub(crate) unsafe fn into_written(self) -> Vec<T> {
+        assert_eq!(self.start, 0, "values that do not start with their memory");
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.into_aligned() }.memory
+    }
+
+    /// Returns the values of memory from [`Unwritten::aligned`].
+    ///
+    /// # Safety
+    /// Every slot must have been written.
+    pub(crate) unsafe fn into_aligned(mut self) -> Aligned<T> {
+        // SAFETY: the capacity is at least `start + len`. The first `start` values are written, and
+        // the caller guarantees that the others are.
+        unsafe { self.memory.set_len(self.start + self.len) };
+        Aligned { memory: self.memory, start: self.start }
     }
 }
 
@@ -68,6 +124,21 @@ mod tests {
         unsafe {
             written(first)[1] = 7.;
             assert_eq!(memory.into_written(), [1., 7., 0., 1., 2.]);
+        }
+    }
+
+    #[test]
+    fn aligned_values_start_at_a_cache_line() {
+        for len in [0, 1, 100] {
+            let mut memory = Unwritten::<f32>::aligned(len);
+            memory.slots().fill(MaybeUninit::new(2.));
+            // SAFETY: all slots were filled.
+            let values = unsafe { memory.into_aligned() };
+            assert_eq!(*values, vec![2.; len]);
+            let mut zeros = Aligned::<f32>::zeros(len);
+            zeros.values().iter_mut().for_each(|zero| *zero += 1.);
+            assert_eq!(*zeros, vec![1.; len]);
+            assert!(len == 0 || (values.as_ptr().addr() % LINE, zeros.as_ptr().addr() % LINE) == (0, 0));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target, steps, uses_tiles};
 use crate::cpu::simd::Isa;
-use crate::cpu::unwritten::{Unwritten, written};
+use crate::cpu::unwritten::{Aligned, Unwritten, written};
 use crate::geometry::{Hw, Images};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -31,7 +31,7 @@ const BLOCK_PIXELS: (usize, usize) = (96, 256);
 pub(crate) enum Kernels<T> {
     /// For each group of channels: panels of its destination channels. The runs of a panel are the
     /// rows of the kernel if [`joined`], and single taps otherwise.
-    Panels(Vec<Vec<T>>),
+    Panels(Vec<Aligned<T>>),
     /// [taps, channels]
     Depthwise(Vec<f32>),
 }

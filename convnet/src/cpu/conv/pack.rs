@@ -4,10 +4,9 @@
 use crate::cpu::element::Element;
 use crate::cpu::product::{panel_width, steps};
 use crate::cpu::simd::{Isa, Job, Vector};
-use crate::cpu::unwritten::Unwritten;
+use crate::cpu::unwritten::{Aligned, Unwritten};
 use crate::geometry::Images;
 use rayon::prelude::*;
-use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -20,18 +19,35 @@ pub(crate) struct Border {
     pub right: usize,
 }
 
+/// Images with a border, or without one.
+pub(crate) enum Padded<'a, T> {
+    Unchanged(&'a [T]),
+    Copied(Aligned<T>),
+}
+
+impl<T> std::ops::Deref for Padded<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Unchanged(values) => values,
+            Self::Copied(values) => values,
+        }
+    }
+}
+
 /// Returns `src` with a border of zeros and `slack` zeros at its end, and its new sizes.
-pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border, slack: usize) -> (Cow<'_, [T]>, Images) {
+pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border, slack: usize) -> (Padded<'_, T>, Images) {
     let Border { top, bottom, left, right } = border;
     if top + bottom + left + right + slack == 0 {
-        return (Cow::Borrowed(src), images);
+        return (Padded::Unchanged(src), images);
     }
     let Images { n, h, w, c } = images;
     let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
     if src.is_empty() {
-        return (Cow::Owned(vec![T::default(); padded.len() + slack]), padded);
+        return (Padded::Copied(Aligned::zeros(padded.len() + slack)), padded);
     }
-    let mut out = Unwritten::new(padded.len() + slack);
+    let mut out = Unwritten::aligned(padded.len() + slack);
     let zero = |slots: &mut [MaybeUninit<T>]| slots.fill(MaybeUninit::new(T::default()));
     let (pixels, rest) = out.slots().split_at_mut(padded.len());
     zero(rest);
@@ -49,7 +65,7 @@ pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border, slack: 
         }
     });
     // SAFETY: each image was written: its borders and its rows.
-    (Cow::Owned(unsafe { out.into_written() }), padded)
+    (Padded::Copied(unsafe { out.into_aligned() }), padded)
 }
 
 /// Weights OIHW, seen as one matrix per kernel position.
@@ -113,14 +129,14 @@ impl<'a> Weights<'a> {
     ///
     /// A run has the rows of `per_run` positions. Columns after the last one, and values after the
     /// end of a run, are 0.
-    pub(crate) fn panels<T: Element>(&self, isa: Isa, positions: &[usize], per_run: usize) -> Vec<T> {
+    pub(crate) fn panels<T: Element>(&self, isa: Isa, positions: &[usize], per_run: usize) -> Aligned<T> {
         let (rows, cols, width) = (self.rows(), self.cols(), panel_width(isa));
         let steps = steps::<T>(isa, per_run * rows);
         let len = positions.len().div_ceil(per_run.max(1)) * steps * width * T::STEP;
         // The first value of each position, for the first column.
         let places = positions.iter().enumerate().map(|(at, _)| (at / per_run * steps * T::STEP, at % per_run * rows));
         let places: Vec<(usize, usize)> = places.collect();
-        let mut panels = Unwritten::new(cols.div_ceil(width) * len);
+        let mut panels = Unwritten::aligned(cols.div_ceil(width) * len);
         panels.slots().par_chunks_mut(len.max(1)).enumerate().for_each(|(at, panel)| {
             let columns = at * width..cols.min((at + 1) * width);
             if columns.len() < width || per_run * rows < steps * T::STEP || !rows.is_multiple_of(T::STEP) {
@@ -131,7 +147,7 @@ impl<'a> Weights<'a> {
         // SAFETY: a panel with fewer columns than its width, or with values after the end of its
         // runs, was filled with zeros. In all others, the loops write each column of each row for
         // each position.
-        unsafe { panels.into_written() }
+        unsafe { panels.into_aligned() }
     }
 }
 

@@ -2,21 +2,20 @@
 #![allow(unsafe_code)]
 
 use super::{Inputs, Slice, WeightGrad};
-use crate::cpu::conv::pack::{Border, pad};
+use crate::cpu::conv::pack::{Border, Padded, pad};
 use crate::cpu::element::Element;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::unwritten::{Unwritten, written};
 use crate::geometry::Images;
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// Number of pixels per matrix product.
 const BLOCK_PIXELS: usize = 128;
 
 /// Images with a border of zeros. A band is an output row.
-pub(super) struct Pixels<'a, T: Clone> {
+pub(super) struct Pixels<'a, T> {
     shapes: &'a WeightGrad,
-    input: Cow<'a, [T]>,
+    input: Padded<'a, T>,
     padded: Images,
 }
 

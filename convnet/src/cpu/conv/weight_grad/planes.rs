@@ -6,7 +6,7 @@ use crate::cpu::conv::taps::Taps;
 use crate::cpu::element::Element;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width, steps};
 use crate::cpu::simd::{Job, SQUARE, Vector};
-use crate::cpu::unwritten::{Unwritten, written};
+use crate::cpu::unwritten::{Aligned, Unwritten, written};
 use crate::geometry::Images;
 use half::bf16;
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ const BLOCK_PIXELS: usize = 1024;
 /// 0, and so are those after the end of a band. Their inputs can be any pixels of the images.
 pub(super) struct Planes<'a> {
     shapes: &'a WeightGrad,
-    data: Vec<bf16>,
+    data: Aligned<bf16>,
     rows: Phases,
     cols: Phases,
     bands_per_image: usize,
@@ -60,7 +60,7 @@ impl<'a> Planes<'a> {
         let bands_per_image = (h * cols.len).div_ceil(BLOCK_PIXELS).min(h);
         let rows_per_band = h.div_ceil(bands_per_image);
         let bands_per_image = h.div_ceil(rows_per_band);
-        let mut planes = Self { shapes, data: Vec::new(), rows, cols, bands_per_image, rows_per_band };
+        let mut planes = Self { shapes, data: Aligned::default(), rows, cols, bands_per_image, rows_per_band };
         planes.fill(input);
         planes
     }
@@ -118,9 +118,9 @@ impl<'a> Planes<'a> {
             + (c - 1) * pitch
             + self.taps().map(|(phase, distance)| phase + distance).max().unwrap_or(0)
             + self.steps() * bf16::STEP;
-        let mut data = vec![bf16::ZERO; end.max(n * image)];
+        let mut data = Aligned::zeros(end.max(n * image));
         let (rows, cols, isa) = (self.shapes.rows, self.shapes.cols, self.shapes.isa);
-        data.par_chunks_mut(image).zip(input.par_chunks((h * w * c).max(1))).for_each(|(planes, pixels)| {
+        data.values().par_chunks_mut(image).zip(input.par_chunks((h * w * c).max(1))).for_each(|(planes, pixels)| {
             for (row_phase, rest) in self.rows.rests.iter().enumerate() {
                 for row in 0..self.rows.len {
                     let y = (row * rows.step + rest) as isize + rows.first;
@@ -162,7 +162,7 @@ impl Inputs<bf16> for Planes<'_> {
         let width = slice.channels.len();
         let targets: Vec<usize> = numbers.into_iter().map(|row| row * width).collect();
         let mut sum = Unwritten::new(columns.len() * width);
-        let mut panels = Vec::new();
+        let mut panels = Aligned::default();
         assert!(!bands.is_empty(), "a task without bands");
         let per_block = (BLOCK_PIXELS / (self.rows_per_band * self.cols.len)).max(1);
         for first in bands.clone().step_by(per_block) {
@@ -186,7 +186,7 @@ impl Inputs<bf16> for Planes<'_> {
 
 impl Planes<'_> {
     /// Packs channels of the gradient into panels, each [bands, steps, panel width, pixels of a step].
-    fn pack(&self, grad: &[bf16], channels: Range<usize>, bands: Range<usize>, panels: &mut Vec<bf16>) {
+    fn pack(&self, grad: &[bf16], channels: Range<usize>, bands: Range<usize>, panels: &mut Aligned<bf16>) {
         let Images { h, w, c, .. } = self.shapes.output;
         let (isa, len) = (self.shapes.isa, self.steps() * bf16::STEP);
         let width = panel_width(isa);
@@ -201,8 +201,11 @@ impl Planes<'_> {
             }
         }
         let count = channels.len().div_ceil(width);
-        panels.resize(count * pixels.len() * width, bf16::ZERO);
-        let places = panels.chunks_exact_mut(pixels.len() * width);
+        let size = count * pixels.len() * width;
+        if panels.len() != size {
+            *panels = Aligned::zeros(size);
+        }
+        let places = panels.values().chunks_exact_mut(pixels.len() * width);
         for (first, panel) in channels.clone().step_by(width).zip(places) {
             isa.run(Interleaved { grad, channels: first..channels.end.min(first + width), pixels: &pixels, panel });
         }
