@@ -195,7 +195,7 @@ mod tests {
         for isa in Isa::available() {
             let width = panel_width(isa);
             for count in 1..=26usize {
-                for cols in [1usize, 7, 8, 16, 17, 31, 32, 70] {
+                for cols in [1usize, 7, 8, 16, 17, 31, 32, 70, 128] {
                     for (starts, len, step) in [
                         (vec![0], 9, T::STEP),
                         (vec![5, 0, 40], 4, 3),

@@ -6,10 +6,11 @@
 //! not stored.
 #![allow(unsafe_code)]
 
-use super::{Product, Runs, TILE_STEPS};
+use super::{Product, Rows, Runs, TILE_STEPS};
 use crate::cpu::element::Element;
 use crate::cpu::simd::amx::{COLS, ROWS, TileRows, Tiles};
 use crate::cpu::simd::{Job, Vector};
+use crate::cpu::unwritten::{Aligned, Unwritten};
 use half::bf16;
 use std::ops::Range;
 
@@ -69,6 +70,59 @@ fn grouped(starts: &[usize], reach: usize, len: usize) -> Vec<Group> {
     groups
 }
 
+/// Least number of panels for which rows are packed. Each panel reads them again.
+const PACKED_PANELS: usize = 4;
+
+/// Returns whether the tiles have many rows that the product does not need.
+fn wasteful(groups: &[Group]) -> bool {
+    let rows = groups.last().map_or(0, |group| group.rows.end);
+    10 * groups.len() * ROWS > 11 * rows.next_multiple_of(ROWS)
+}
+
+/// Returns whether all rows of the tiles are in single cache lines.
+fn is_aligned(groups: &[Group], data: &[bf16], runs: Runs<'_>) -> bool {
+    let line = TILE_STEPS * bf16::STEP;
+    let is_whole = |place: usize| place.is_multiple_of(line);
+    data.as_ptr().addr().is_multiple_of(line * size_of::<bf16>())
+        && groups.iter().all(|group| is_whole(group.first) && is_whole(group.stride))
+        && runs.starts.iter().all(|&start| is_whole(start))
+}
+
+/// Copies the rows for tiles: [tile, part of the rows, row of the tile, values of a part]. Returns the
+/// copy, and the start of each row in it.
+#[inline(always)]
+fn pack(rows: Rows<'_, bf16>) -> (Aligned<bf16>, Vec<usize>) {
+    let line = TILE_STEPS * bf16::STEP;
+    let parts = rows.runs.depth() / TILE_STEPS;
+    let tile = parts * ROWS * line;
+    let mut packed = Unwritten::aligned(rows.starts.len().div_ceil(ROWS) * tile);
+    let slots = packed.slots();
+    for (tile, starts) in slots.chunks_exact_mut(tile).zip(rows.starts.chunks(ROWS)) {
+        for row in 0..ROWS {
+            // The last tile has copies of its last row.
+            let start = starts[row.min(starts.len() - 1)];
+            let mut part = 0;
+            for &run in rows.runs.starts {
+                for at in 0..rows.runs.len / TILE_STEPS {
+                    let from = &rows.data[start + run + at * line..][..line];
+                    tile[(part * ROWS + row) * line..][..line].write_copy_of_slice(from);
+                    part += 1;
+                }
+            }
+        }
+    }
+    let starts = (0..rows.starts.len()).map(|row| row / ROWS * tile + row % ROWS * line).collect();
+    // SAFETY: the loops wrote all parts of all rows of each tile.
+    (unsafe { packed.into_aligned() }, starts)
+}
+
+/// Returns the groups of rows of [`pack`].
+fn in_order(starts: &[usize]) -> Vec<Group> {
+    let tiles = (0..starts.len()).step_by(ROWS);
+    let rows = tiles.map(|first| first..starts.len().min(first + ROWS));
+    rows.map(|rows| Group { first: starts[rows.start], stride: TILE_STEPS * bf16::STEP, rows }).collect()
+}
+
 impl<R: Element> Job for TileProduct<'_, R> {
     type Output = ();
 
@@ -77,7 +131,15 @@ impl<R: Element> Job for TileProduct<'_, R> {
         let Product { rows, panels, mut target } = self.0;
         let (runs, width) = (rows.runs, 2 * V::LANES);
         assert_eq!(width, COLS);
-        let groups = grouped(rows.starts, runs.span() + bf16::STEP, rows.data.len());
+        let mut groups = grouped(rows.starts, runs.span() + bf16::STEP, rows.data.len());
+        let (mut starts, mut data, mut runs, mut advance) = (rows.starts, rows.data, runs, bf16::STEP * TILE_STEPS);
+        let (packed, packed_starts);
+        if target.cols.div_ceil(width) >= PACKED_PANELS && (wasteful(&groups) || !is_aligned(&groups, data, runs)) {
+            (packed, packed_starts) = pack(rows);
+            (starts, data, advance) = (&packed_starts, &packed, ROWS * advance);
+            runs = Runs { starts: &[0], len: runs.depth(), step: runs.step };
+            groups = in_order(starts);
+        }
         // SAFETY: guaranteed by the caller of `TileProduct::new`. A job does not run inside another.
         let mut tiles = unsafe { Tiles::new() };
         let mut sums = [[0f32; COLS]; 2 * ROWS];
@@ -89,8 +151,8 @@ impl<R: Element> Job for TileProduct<'_, R> {
                 // panel has as many steps as the runs.
                 unsafe {
                     match pair {
-                        [first, second] => multiply([first, second], rows.data, runs, panel, &mut tiles),
-                        _ => multiply([&pair[0]], rows.data, runs, panel, &mut tiles),
+                        [first, second] => multiply([first, second], data, runs, advance, panel, &mut tiles),
+                        _ => multiply([&pair[0]], data, runs, advance, panel, &mut tiles),
                     }
                 }
                 if pair.len() == 2 {
@@ -100,7 +162,7 @@ impl<R: Element> Job for TileProduct<'_, R> {
                 }
                 for (at, group) in pair.iter().enumerate() {
                     for row in group.rows.clone() {
-                        let sums = &sums[at * ROWS + group.place(rows.starts[row])];
+                        let sums = &sums[at * ROWS + group.place(starts[row])];
                         // SAFETY: the sums of a row are two vectors, and the caller of
                         // `TileProduct::new` guarantees the target.
                         unsafe {
@@ -114,7 +176,8 @@ impl<R: Element> Job for TileProduct<'_, R> {
     }
 }
 
-/// Computes the sums of groups of rows and a panel.
+/// Computes the sums of groups of rows and a panel. The next part of each row is `advance` values
+/// further.
 ///
 /// # Safety
 /// All rows of the groups must be inside `data`, and the panel must have as many steps as the runs.
@@ -123,6 +186,7 @@ unsafe fn multiply<const N: usize>(
     groups: [&Group; N],
     data: &[bf16],
     runs: Runs<'_>,
+    advance: usize,
     panel: &[bf16],
     tiles: &mut Tiles,
 ) {
@@ -134,7 +198,7 @@ unsafe fn multiply<const N: usize>(
         unsafe {
             let rows =
                 groups.map(|group| TileRows { first: data.as_ptr().add(group.first + run), stride: group.stride });
-            tiles.add_products::<N>(rows, panel, chunks);
+            tiles.add_products::<N>(rows, advance, panel, chunks);
             panel = panel.add(runs.len * COLS * bf16::STEP);
         }
     }

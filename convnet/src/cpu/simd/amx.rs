@@ -96,7 +96,8 @@ impl Tiles {
     }
 
     /// Adds the product of `N` tiles of rows, at most 2, and a panel of 32 columns. `panel` is
-    /// [16 * `chunks` pairs, 32 columns, 2], and each row has 32 * `chunks` values.
+    /// [16 * `chunks` pairs, 32 columns, 2], and each row has `chunks` times 32 values at distance
+    /// `advance`.
     ///
     /// # Safety
     /// All rows and the panel must be valid for reads, and `chunks` must be positive.
@@ -104,6 +105,7 @@ impl Tiles {
     pub(crate) unsafe fn add_products<const N: usize>(
         &mut self,
         rows: [TileRows; N],
+        advance: usize,
         panel: *const bf16,
         chunks: usize,
     ) {
@@ -131,8 +133,8 @@ impl Tiles {
                     "tileloadd tmm5, [{second} + {second_stride}]",
                     "tdpbf16ps tmm2, tmm5, tmm6",
                     "tdpbf16ps tmm3, tmm5, tmm7",
-                    "add {first}, 64",
-                    "add {second}, 64",
+                    "add {first}, {advance}",
+                    "add {second}, {advance}",
                     "add {panel}, 2048",
                     "dec {chunks}",
                     "jnz 2b",
@@ -141,6 +143,7 @@ impl Tiles {
                     second = inout(reg) rows[N - 1].first => _,
                     second_stride = in(reg) bytes(rows[N - 1]),
                     panel = inout(reg) panel => _,
+                    advance = in(reg) advance * size_of::<bf16>(),
                     panel_stride = in(reg) COLS * 2 * size_of::<bf16>(),
                     chunks = inout(reg) chunks => _,
                     options(readonly, nostack),
@@ -153,13 +156,14 @@ impl Tiles {
                     "tdpbf16ps tmm0, tmm4, tmm6",
                     "tileloadd tmm7, [{panel} + {panel_stride} + 64]",
                     "tdpbf16ps tmm1, tmm4, tmm7",
-                    "add {first}, 64",
+                    "add {first}, {advance}",
                     "add {panel}, 2048",
                     "dec {chunks}",
                     "jnz 2b",
                     first = inout(reg) rows[0].first => _,
                     first_stride = in(reg) bytes(rows[0]),
                     panel = inout(reg) panel => _,
+                    advance = in(reg) advance * size_of::<bf16>(),
                     panel_stride = in(reg) COLS * 2 * size_of::<bf16>(),
                     chunks = inout(reg) chunks => _,
                     options(readonly, nostack),
