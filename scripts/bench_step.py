@@ -8,10 +8,11 @@ Needs Rust, torch and torchvision, and a C++ compiler for torch.compile:
     python3 -m venv venv && venv/bin/pip install torch torchvision
     venv/bin/python scripts/bench_step.py
 
-The script builds ucftrain. The programs take turns, and each runs alone. PyTorch runs with
+The script builds ucftrain, unless the environment variable UCFTRAIN names the program. The programs
+take turns, and each runs alone. ucftrain runs in float32 and in bf16. PyTorch runs with
 channels_last: eager and compiled, in float32 and under bf16 autocast. The script prints the medians
 over the rounds of each program's medians, the peak memory, and the ratios to eager float32.
-`--peers eager` measures only that.
+`--peers eager` measures only that of PyTorch.
 """
 
 import argparse
@@ -28,6 +29,8 @@ CHANNELS = {"rgb": 3, "flow": 20}
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
+# Precisions of ucftrain, by the name of its row.
+OURS = {"ucftrain": "f32", "ucftrain bf16": "bf16"}
 # What PyTorch uses, by the name of its row.
 PEERS = {
     "eager": "PyTorch eager",
@@ -97,13 +100,14 @@ def median(run, times=5):
     return statistics.median(milliseconds)
 
 
-def ours(args, program):
+def ours(args, program, precision):
     options = [
         f"--stream={args.stream}",
         f"--arch={args.arch}",
         f"--batch-size={args.batch}",
         f"--input-size={args.size}",
         f"--threads={args.threads}",
+        f"--precision={precision}",
     ]
     command = [program, "bench", "step", *options, "--device=cpu", "--seconds=0", "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -127,11 +131,14 @@ def main():
     peers = list(dict.fromkeys(["eager", *args.peers.split(",")]))
     if unknown := set(peers) - set(PEERS):
         parser.error(f"--peers: unknown names {', '.join(sorted(unknown))}; choose from {', '.join(PEERS)}")
-    subprocess.run(["cargo", "build", "--release", "--locked", "-p", "ucftrain"], cwd=ROOT, check=True)
-    program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/ucftrain"
-    rows = {"ucftrain": []} | {PEERS[peer]: [] for peer in peers}
+    program = os.environ.get("UCFTRAIN")
+    if not program:
+        subprocess.run(["cargo", "build", "--release", "--locked", "-p", "ucftrain"], cwd=ROOT, check=True)
+        program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/ucftrain"
+    rows = {name: [] for name in OURS} | {PEERS[peer]: [] for peer in peers}
     for _ in range(args.rounds):
-        rows["ucftrain"].append(ours(args, program))
+        for name, precision in OURS.items():
+            rows[name].append(ours(args, program, precision))
         for peer in peers:
             command = [sys.executable, __file__, *sys.argv[1:], "--pytorch", peer]
             rows[PEERS[peer]].append(

@@ -21,11 +21,12 @@ pub(crate) mod unwritten;
 
 use simd::Isa;
 
-/// Returns whether this processor has instructions that multiply bf16 values (AVX512-BF16): AMD Zen 4
-/// and Intel Cooper Lake, for example.
+/// Returns whether this processor has instructions that multiply bf16 values (AVX512-BF16 or AMX): AMD
+/// Zen 4 and Intel Cooper Lake, for example.
 ///
-/// On other processors, operations on bf16 images convert each value to f32 and back, and are slower
-/// than on f32 images.
+/// With AMX (Intel Sapphire Rapids and later, on Linux), convolutions of bf16 images are faster than
+/// those of f32 images. On processors without such instructions, operations on bf16 images convert
+/// each value to f32 and back, and are slower than on f32 images.
 pub fn cpu_has_bf16() -> bool {
     Isa::best().multiplies_bf16()
 }

@@ -54,7 +54,7 @@ impl<T: Element> Unwritten<T> {
         Self::starting(Vec::with_capacity(len), 0, len)
     }
 
-    /// Allocates memory for `len` values, of which the first is at the start of a cache line.
+    /// Allocates memory for `len` values that start at a cache line.
     pub(crate) fn aligned(len: usize) -> Self {
         let mut memory: Vec<T> = Vec::with_capacity(len + LINE / size_of::<T>());
         let start = memory.as_ptr().align_offset(LINE);

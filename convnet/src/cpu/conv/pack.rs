@@ -142,7 +142,7 @@ impl<'a> Weights<'a> {
             if columns.len() < width || per_run * rows < steps * T::STEP || !rows.is_multiple_of(T::STEP) {
                 panel.fill(MaybeUninit::new(T::default()));
             }
-            isa.run(Panel { weights: *self, positions, places: &places, columns, panel });
+            isa.run(Panel { weights: *self, positions, places: &places, columns, out: panel });
         });
         // SAFETY: a panel with fewer columns than its width, or with values after the end of its
         // runs, was filled with zeros. In all others, the loops write each column of each row for
@@ -158,7 +158,8 @@ struct Panel<'a, T> {
     /// For each position: values before its run, and values before it in its run.
     places: &'a [(usize, usize)],
     columns: Range<usize>,
-    panel: &'a mut [MaybeUninit<T>],
+    /// [runs, steps, panel width, values of a step]
+    out: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Job for Panel<'_, T> {
@@ -166,7 +167,7 @@ impl<T: Element> Job for Panel<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { weights, positions, places, columns, panel } = self;
+        let Self { weights, positions, places, columns, out } = self;
         let (width, rows) = (2 * V::LANES, weights.rows());
         let mut scales = [0f32; 32];
         for (scale, col) in scales.iter_mut().zip(columns.clone()) {
@@ -191,13 +192,13 @@ impl<T: Element> Job for Panel<'_, T> {
                     let value = before + first;
                     let place = (run + value / T::STEP * T::STEP) * width + value % T::STEP;
                     for (lane, (weight, scale)) in turned[0].iter().zip(&scales).take(columns.len()).enumerate() {
-                        panel[place + lane * T::STEP].write(T::of(scale * weight));
+                        out[place + lane * T::STEP].write(T::of(scale * weight));
                     }
                 }
                 continue;
             }
             for (turned, &(run, before)) in turned.iter().zip(places) {
-                let slots = &mut panel[(run + before + first) * width..][..T::STEP * width];
+                let slots = &mut out[(run + before + first) * width..][..T::STEP * width];
                 for half in [0, V::LANES] {
                     // SAFETY: the arrays have two vectors, and the slots two vectors of steps.
                     unsafe {

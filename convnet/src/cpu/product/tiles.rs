@@ -1,9 +1,9 @@
 //! Products of bf16 with tiles.
 //!
 //! Four tiles hold the sums of 32 rows and a panel. The rows of a tile have equal distances in
-//! memory, so a tile can also have rows that the product does not need: the border of an image
-//! between the last pixel of a row and the first one of the next row, for example. Their sums are
-//! not stored.
+//! memory. So a tile can also have rows that the product does not need, such as the border between
+//! two rows of an image. Their sums are not stored. If a product has many of them, and enough panels
+//! to be worth it, its rows are copied for the tiles first.
 #![allow(unsafe_code)]
 
 use super::{Product, Rows, Runs, TILE_STEPS};
@@ -41,7 +41,7 @@ impl Group {
     /// Returns the row of the tile for a row of the product that starts at `start`.
     #[inline(always)]
     fn place(&self, start: usize) -> usize {
-        if self.stride == 0 { 0 } else { (start - self.first) / self.stride }
+        (start - self.first).checked_div(self.stride).unwrap_or(0)
     }
 }
 
@@ -58,8 +58,9 @@ fn grouped(starts: &[usize], reach: usize, len: usize) -> Vec<Group> {
         let room = len.checked_sub((ROWS - 1) * stride + reach);
         if let Some(room) = room.filter(|&room| stride > 0 && first % stride <= room) {
             group.stride = stride;
-            let fits =
-                |&&start: &&usize| start >= first && (start - first) % stride == 0 && start - first < ROWS * stride;
+            let fits = |&&start: &&usize| {
+                start >= first && (start - first).is_multiple_of(stride) && start - first < ROWS * stride
+            };
             group.rows.end += starts[row + 1..].iter().take_while(fits).count();
             // The last rows of the data are at the end of their tile.
             group.first -= first.saturating_sub(room).next_multiple_of(stride);
@@ -156,9 +157,9 @@ impl<R: Element> Job for TileProduct<'_, R> {
                     }
                 }
                 if pair.len() == 2 {
-                    tiles.store::<2>(&mut sums)
+                    tiles.store::<2>(&mut sums);
                 } else {
-                    tiles.store::<1>(&mut sums)
+                    tiles.store::<1>(&mut sums);
                 }
                 for (at, group) in pair.iter().enumerate() {
                     for row in group.rows.clone() {

@@ -60,6 +60,8 @@ pub(crate) struct TileRows {
 /// The value belongs to its thread. The registers are released when it is dropped.
 pub(crate) struct Tiles(PhantomData<*mut ()>);
 
+// The methods have no use for `self`, but only a value shows that the registers are set up.
+#[allow(clippy::unused_self)]
 impl Tiles {
     /// Sets up the registers.
     ///
