@@ -42,6 +42,13 @@ impl<T: Element> Aligned<T> {
         Self { memory, start }
     }
 
+    /// Allocates new values if there are fewer than `len`.
+    pub(crate) fn grow(&mut self, len: usize) {
+        if self.len() < len {
+            *self = Self::zeros(len);
+        }
+    }
+
     /// Returns the values, to change them.
     pub(crate) fn values(&mut self) -> &mut [T] {
         &mut self.memory[self.start..]

@@ -60,8 +60,7 @@ pub(crate) struct TileRows {
 /// The value belongs to its thread. The registers are released when it is dropped.
 pub(crate) struct Tiles(PhantomData<*mut ()>);
 
-// The methods have no use for `self`, but only a value shows that the registers are set up.
-#[allow(clippy::unused_self)]
+#[expect(clippy::unused_self, reason = "only a value shows that the registers are set up")]
 impl Tiles {
     /// Sets up the registers.
     ///

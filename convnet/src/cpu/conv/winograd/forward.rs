@@ -11,7 +11,7 @@ use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::{Job, Vector};
-use crate::cpu::unwritten::{Unwritten, written};
+use crate::cpu::unwritten::{Aligned, Unwritten, written};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -20,19 +20,19 @@ impl Winograd {
     pub(crate) fn run<T: Element>(&self, src: &[T], weights: Weights<'_>, finish: &impl Finish<T>) -> Vec<T> {
         let Self { isa, dst, .. } = *self;
         let (c, o) = (self.src.c, dst.c);
-        let kernels: Vec<f32> = self.kernels(weights);
+        let kernels = self.kernels(weights);
         let tiles = Tiles::new(self.src, dst, self.padding);
         let mut out = Unwritten::new(dst.len());
         let blocks = tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4);
         let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * o).sum());
-        let (mut factors, mut products) = (Factors::default(), Vec::new());
+        let (mut factors, mut products) = (Factors::default(), Aligned::default());
         for (out, block) in split_by_lengths(out.slots(), lengths).into_iter().zip(&blocks) {
             let count = block.len() * tiles.per_row;
             factors.fill(isa, Transform::Inputs(src), tiles, block.clone());
             let pitch = count * o + SPREAD;
-            products.resize(products.len().max(PRODUCTS * pitch), 0f32);
+            products.grow(PRODUCTS * pitch);
             let targets: Vec<usize> = (0..count).map(|tile| tile * o).collect();
-            products[..PRODUCTS * pitch].par_chunks_mut(pitch).enumerate().for_each(|(plane, products)| {
+            products.values()[..PRODUCTS * pitch].par_chunks_mut(pitch).enumerate().for_each(|(plane, products)| {
                 let starts = factors.starts(plane, count);
                 let width = panel_width(isa);
                 let runs = Runs { starts: &[0], len: c, step: 1 };
@@ -58,14 +58,14 @@ impl Winograd {
     }
 
     /// Returns panels of destination channels, each [plane, source channels, panel width].
-    fn kernels(&self, weights: Weights<'_>) -> Vec<f32> {
+    fn kernels(&self, weights: Weights<'_>) -> Aligned<f32> {
         let width = panel_width(self.isa);
-        let mut kernels = Unwritten::new(PRODUCTS * weights.rows() * weights.cols());
+        let mut kernels = Unwritten::aligned(PRODUCTS * weights.rows() * weights.cols());
         kernels.slots().par_chunks_mut(PRODUCTS * weights.rows() * width).enumerate().for_each(|(at, panel)| {
             self.isa.run(Kernels { weights, first: at * width, panel });
         });
         // SAFETY: each job writes its whole panel, whose size it asserts.
-        unsafe { kernels.into_written() }
+        unsafe { kernels.into_aligned() }
     }
 }
 

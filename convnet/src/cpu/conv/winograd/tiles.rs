@@ -4,6 +4,7 @@
 use super::transform::{self, IN, OUT, PRODUCTS};
 use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
+use crate::cpu::unwritten::Aligned;
 use crate::geometry::Images;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -72,7 +73,7 @@ pub(super) enum Transform<'a, T> {
 /// `pitch` values further.
 #[derive(Default)]
 pub(super) struct Factors {
-    pub data: Vec<f32>,
+    pub data: Aligned<f32>,
     pub pitch: usize,
     c: usize,
 }
@@ -87,10 +88,10 @@ impl Factors {
         };
         self.pitch = CHUNK * self.c + SPREAD;
         let len = count.div_ceil(CHUNK) * PRODUCTS * self.pitch;
-        self.data.resize(self.data.len().max(len), 0.);
+        self.data.grow(len);
         let pitch = self.pitch;
         let zeros = vec![T::default(); self.c];
-        self.data[..len].par_chunks_mut(PRODUCTS * pitch).enumerate().for_each(|(chunk, planes)| {
+        self.data.values()[..len].par_chunks_mut(PRODUCTS * pitch).enumerate().for_each(|(chunk, planes)| {
             let tiles_here = first + chunk * CHUNK..first + count.min((chunk + 1) * CHUNK);
             match transform {
                 Transform::Inputs(src) => {

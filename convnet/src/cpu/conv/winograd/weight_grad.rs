@@ -24,7 +24,7 @@ impl Winograd {
             "the convolution is not suitable for Winograd's algorithm"
         );
         // [plane, panel of output channels, input channel, panel width]
-        let mut sums = Unwritten::new(PRODUCTS * c * o);
+        let mut sums = Unwritten::aligned(PRODUCTS * c * o);
         let channels: Vec<usize> = (0..c).collect();
         let targets: Vec<usize> = (0..c).map(|channel| channel * width).collect();
         for (at, block) in tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4).into_iter().enumerate() {
@@ -53,7 +53,7 @@ impl Winograd {
         }
         // SAFETY: there are pixels, so there is a block of tiles, and its first chunk wrote the
         // panels of all channels.
-        let sums = unsafe { sums.into_written() };
+        let sums = unsafe { sums.into_aligned() };
         let mut out = Unwritten::new(o * c * 9);
         out.slots().par_chunks_mut(width * c * 9).enumerate().for_each(|(panel, out)| {
             isa.run(KernelGrads { sums: &sums[panel * c * width..], pitch: c * o, c, out });
