@@ -6,7 +6,7 @@
 //! to be worth it, its rows are copied for the tiles first.
 #![allow(unsafe_code)]
 
-use super::{Product, Rows, Runs, TILE_STEPS};
+use super::operands::{Product, Rows, Runs, TILE_STEPS};
 use crate::cpu::element::Element;
 use crate::cpu::simd::amx::{COLS, ROWS, TileRows, Tiles};
 use crate::cpu::simd::{Job, Vector};

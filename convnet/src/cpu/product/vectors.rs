@@ -6,7 +6,7 @@
 //! have 32 registers, so 24 sums are best there.
 #![allow(unsafe_code)]
 
-use super::{Product, Rows, Runs, Target};
+use super::operands::{Product, Rows, Runs, Target};
 use crate::cpu::element::Element;
 use crate::cpu::simd::{Job, Vector};
 use std::ops::Range;

@@ -12,18 +12,17 @@
 
 mod pixels;
 mod planes;
+mod shapes;
 
-use super::taps::Taps;
 use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::panel_width;
-use crate::cpu::simd::Isa;
 use crate::cpu::unwritten::Unwritten;
-use crate::geometry::Images;
 use pixels::Pixels;
 use planes::Planes;
 use rayon::prelude::*;
-use std::ops::Range;
+pub(super) use shapes::WeightGrad;
+use shapes::{Inputs, Slice};
 
 /// Approximate bytes of the gradient per task. They stay in cache while the task reads pixels.
 const SLICE_BYTES: usize = 1 << 20;
@@ -31,34 +30,6 @@ const SLICE_BYTES: usize = 1 << 20;
 const TASKS: usize = 16;
 /// Least number of pixels per part.
 const PART_PIXELS: usize = 256;
-
-/// The shapes of a convolution whose weight gradient is computed.
-pub(crate) struct WeightGrad {
-    pub isa: Isa,
-    pub input: Images,
-    pub output: Images,
-    pub rows: Taps,
-    pub cols: Taps,
-    /// Number of groups of channels.
-    pub groups: usize,
-}
-
-/// Some output channels of one group.
-#[derive(Clone)]
-struct Slice {
-    group: usize,
-    channels: Range<usize>,
-}
-
-/// The inputs of a weight gradient, prepared for products.
-trait Inputs<T>: Sync {
-    /// Returns the number of bands of output rows of one image that are added together.
-    fn bands(&self) -> usize;
-
-    /// Returns the sums of a slice over some bands, as [taps, input channels of the group, channels
-    /// of the slice].
-    fn sums(&self, slice: &Slice, bands: Range<usize>, grad: &[T]) -> Vec<f32>;
-}
 
 impl WeightGrad {
     /// Returns the gradient in OIHW order.

@@ -1,7 +1,7 @@
 //! Inputs of a weight gradient whose products have one pixel per step.
 #![allow(unsafe_code)]
 
-use super::{Inputs, Slice, WeightGrad};
+use super::shapes::{Inputs, Slice, WeightGrad};
 use crate::cpu::conv::pack::{Border, Padded, pad};
 use crate::cpu::element::Element;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};

@@ -3,7 +3,7 @@
 
 mod bf16_values;
 
-use super::{Job, Vector};
+use super::vector::{Job, Vector};
 use bf16_values::{
     pairs256, pairs512, pairs512_bf16, products256, products512, products512_bf16, rounded256, rounded512,
     rounded512_bf16, transpose, widened256, widened512,
