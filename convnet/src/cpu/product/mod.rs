@@ -15,7 +15,6 @@ mod vectors;
 
 use super::element::Element;
 use super::simd::Isa;
-use operands::TILE_STEPS;
 pub(crate) use operands::{Product, Rows, Runs, Target, last, panel_width, steps, uses_tiles};
 
 impl<T: Element, R: Element> Product<'_, T, R> {
@@ -37,7 +36,7 @@ impl<T: Element, R: Element> Product<'_, T, R> {
         #[cfg(target_arch = "x86_64")]
         if isa.has_tiles()
             && let (Some(data), Some(panels)) = (T::bf16s(self.rows.data), T::bf16s(self.panels))
-            && (runs.step, runs.len % TILE_STEPS) == (T::STEP, 0)
+            && (runs.step, runs.len % operands::TILE_STEPS) == (T::STEP, 0)
         {
             let Self { rows: Rows { starts, runs, .. }, target, .. } = self;
             let product = Product { rows: Rows { data, starts, runs }, panels, target };
@@ -52,6 +51,7 @@ impl<T: Element, R: Element> Product<'_, T, R> {
 
 #[cfg(test)]
 mod tests {
+    use super::operands::TILE_STEPS;
     use super::*;
     use half::bf16;
 
