@@ -4,6 +4,7 @@
 //! threads.
 
 pub(crate) mod activation;
+pub(crate) mod aligned;
 pub(crate) mod avg_pool;
 pub(crate) mod channels;
 pub(crate) mod conv;

@@ -1,10 +1,11 @@
 //! Preparation of a convolution: padded images and packed weights.
 #![allow(unsafe_code)]
 
+use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::product::{panel_width, steps};
 use crate::cpu::simd::{Isa, Job, Vector};
-use crate::cpu::unwritten::{Aligned, Unwritten};
+use crate::cpu::unwritten::Unwritten;
 use crate::geometry::Images;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -44,6 +45,7 @@ pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border, slack: 
     }
     let Images { n, h, w, c } = images;
     let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
+    assert_eq!(src.len(), images.len(), "images of another size");
     if src.is_empty() {
         return (Padded::Copied(Aligned::zeros(padded.len() + slack)), padded);
     }
@@ -133,9 +135,8 @@ impl<'a> Weights<'a> {
         let (rows, cols, width) = (self.rows(), self.cols(), panel_width(isa));
         let steps = steps::<T>(isa, per_run * rows);
         let len = positions.len().div_ceil(per_run.max(1)) * steps * width * T::STEP;
-        // The first value of each position, for the first column.
-        let places = positions.iter().enumerate().map(|(at, _)| (at / per_run * steps * T::STEP, at % per_run * rows));
-        let places: Vec<(usize, usize)> = places.collect();
+        let place = |at: usize| (at / per_run * steps * T::STEP, at % per_run * rows);
+        let places: Vec<(usize, usize)> = (0..positions.len()).map(place).collect();
         let mut panels = Unwritten::aligned(cols.div_ceil(width) * len);
         panels.slots().par_chunks_mut(len.max(1)).enumerate().for_each(|(at, panel)| {
             let columns = at * width..cols.min((at + 1) * width);

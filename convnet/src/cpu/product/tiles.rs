@@ -7,10 +7,11 @@
 #![allow(unsafe_code)]
 
 use super::operands::{Product, Rows, Runs, TILE_STEPS};
+use crate::cpu::aligned::{Aligned, LINE};
 use crate::cpu::element::Element;
 use crate::cpu::simd::amx::{COLS, ROWS, TileRows, Tiles};
 use crate::cpu::simd::{Job, Vector};
-use crate::cpu::unwritten::{Aligned, Unwritten};
+use crate::cpu::unwritten::Unwritten;
 use half::bf16;
 use std::ops::Range;
 
@@ -84,7 +85,7 @@ fn wasteful(groups: &[Group]) -> bool {
 fn is_aligned(groups: &[Group], data: &[bf16], runs: Runs<'_>) -> bool {
     let line = TILE_STEPS * bf16::STEP;
     let is_whole = |place: usize| place.is_multiple_of(line);
-    data.as_ptr().addr().is_multiple_of(line * size_of::<bf16>())
+    data.as_ptr().addr().is_multiple_of(LINE)
         && groups.iter().all(|group| is_whole(group.first) && is_whole(group.stride))
         && runs.starts.iter().all(|&start| is_whole(start))
 }

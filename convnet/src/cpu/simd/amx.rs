@@ -111,8 +111,8 @@ impl Tiles {
         chunks: usize,
     ) {
         let bytes = |rows: TileRows| rows.stride * size_of::<bf16>();
-        // The prefetches are of the panel's next part. Two threads that share a core, each with half of
-        // its registers, are 1.4 times as fast with them.
+        // The prefetches are of the next part of the panel. They help a thread that shares its core
+        // with another one.
         //
         // SAFETY: only `new` creates this value, so the registers are set up. The caller guarantees
         // the memory. Prefetches can have any address.

@@ -2,11 +2,12 @@
 #![allow(unsafe_code)]
 
 use super::shapes::{Inputs, Slice, WeightGrad};
+use crate::cpu::aligned::Aligned;
 use crate::cpu::conv::taps::Taps;
 use crate::cpu::element::Element;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width, steps};
 use crate::cpu::simd::{Job, SQUARE, Vector};
-use crate::cpu::unwritten::{Aligned, Unwritten, written};
+use crate::cpu::unwritten::{Unwritten, written};
 use crate::geometry::Images;
 use half::bf16;
 use rayon::prelude::*;

@@ -5,13 +5,14 @@
 use super::shape::{BLOCK_BYTES, Winograd};
 use super::tiles::{Factors, SPREAD, Tiles, Transform};
 use super::transform::{self, IN, OUT, PRODUCTS};
+use crate::cpu::aligned::Aligned;
 use crate::cpu::conv::finish::Finish;
 use crate::cpu::conv::pack::Weights;
 use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::{Job, Vector};
-use crate::cpu::unwritten::{Aligned, Unwritten, written};
+use crate::cpu::unwritten::{Unwritten, written};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

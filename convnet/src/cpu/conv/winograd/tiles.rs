@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::transform::{self, IN, OUT, PRODUCTS};
+use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
-use crate::cpu::unwritten::Aligned;
 use crate::geometry::Images;
 use rayon::prelude::*;
 use std::ops::Range;
