@@ -1,10 +1,8 @@
 //! Depthwise convolution: each channel has its own kernel. Vectors are neighbouring channels.
 #![allow(unsafe_code)]
 
-use super::pack::{Border, pad};
 use super::taps::Taps;
 use crate::cpu::element::Element;
-use crate::cpu::product::last;
 use crate::cpu::simd::{Isa, Job, Vector};
 use crate::geometry::Images;
 use rayon::prelude::*;
@@ -14,22 +12,27 @@ use std::ops::Range;
 /// Number of pixels whose sums stay in registers.
 const PIXELS: usize = 4;
 
-/// Sums of the taps of some pixels, for all channels.
+/// Sums of the taps of some pixels of a row, for all channels. All taps are inside the image, so the
+/// image needs no border.
 pub(super) struct Depthwise<'a, T> {
-    /// The source, with its border.
+    /// The source, from the first tap of the first pixel. The next pixel is `step` values further.
     pub data: &'a [T],
-    /// Start of the first tap of each pixel, in `data`.
-    pub from: &'a [usize],
-    /// Distances of the taps from the first one, in `data`.
-    pub taps: &'a [usize],
+    pub step: usize,
+    /// For each row of the kernel: its distance from the first one in `data`, and the start of its
+    /// weights.
+    pub rows: &'a [(usize, usize)],
+    /// Taps per row, and the distance between them in `data`.
+    pub cols: usize,
+    pub spacing: usize,
     /// [taps, channels]
     pub weights: &'a [f32],
     /// Number of channels.
     pub c: usize,
-    /// The destination. The job writes all channels of its pixels.
+    /// The destination, from the first pixel. The next pixel is `out_step` values further. The job
+    /// writes all channels of the pixels.
     pub out: &'a mut [MaybeUninit<T>],
-    /// Start of each pixel, in `out`.
-    pub to: &'a [usize],
+    pub out_step: usize,
+    pub pixels: usize,
 }
 
 impl<T: Element> Job for Depthwise<'_, T> {
@@ -37,63 +40,121 @@ impl<T: Element> Job for Depthwise<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        let (c, pixels) = (self.c, self.to.len());
-        if pixels == 0 {
+        let Self { step, cols, spacing, c, out_step, pixels, .. } = self;
+        if pixels == 0 || cols == 0 || self.rows.is_empty() {
             return;
         }
-        assert!(self.from.len() == pixels && self.weights.len() == self.taps.len() * c);
-        assert!(last(self.from) + last(self.taps) + c <= self.data.len() && last(self.to) + c <= self.out.len());
-        let (whole, quads) = (c - c % V::LANES, pixels - pixels % PIXELS);
-        for at in (0..quads).step_by(PIXELS) {
-            // SAFETY: the assertions show that all channels of the pixels and of their taps are
-            // inside the memory.
-            unsafe {
-                self.pixels::<V, PIXELS>(at, 0..whole);
-                self.pixels::<[f32; 1], PIXELS>(at, whole..c);
-            }
+        let (mut last_row, mut last_weight) = (0, 0);
+        for &(row, weight) in self.rows {
+            last_row = if row > last_row { row } else { last_row };
+            last_weight = if weight > last_weight { weight } else { last_weight };
         }
-        for at in quads..pixels {
-            // SAFETY: as above.
-            unsafe {
-                self.pixels::<V, 1>(at, 0..whole);
-                self.pixels::<[f32; 1], 1>(at, whole..c);
-            }
+        assert!((pixels - 1) * step + last_row + (cols - 1) * spacing + c <= self.data.len());
+        assert!(last_weight + cols * c <= self.weights.len() && (pixels - 1) * out_step + c <= self.out.len());
+        let whole = c - c % V::LANES;
+        // SAFETY: the assertions show that all channels of the pixels, of their taps and of the
+        // weights are inside the memory.
+        unsafe {
+            self.channels::<V>(0..whole);
+            self.channels::<[f32; 1]>(whole..c);
         }
     }
 }
 
 impl<T: Element> Depthwise<'_, T> {
+    /// Writes channels of all pixels.
+    ///
+    /// # Safety
+    /// The assertions of [`Depthwise::run`] must hold, and `channels` must be whole vectors.
+    #[inline(always)]
+    unsafe fn channels<V: Vector>(&mut self, channels: Range<usize>) {
+        if channels.is_empty() {
+            return;
+        }
+        let quads = self.pixels - self.pixels % PIXELS;
+        // Neighbouring pixels have taps in common.
+        let shares = self.spacing == self.step;
+        // SAFETY: guaranteed by the caller. There are `PIXELS` pixels from each of the first.
+        unsafe {
+            for at in (0..quads).step_by(PIXELS) {
+                match self.cols {
+                    3 if shares => self.shared::<V, 3, { PIXELS + 2 }>(at, channels.clone()),
+                    5 if shares => self.shared::<V, 5, { PIXELS + 4 }>(at, channels.clone()),
+                    _ => self.separate::<V, PIXELS>(at, channels.clone()),
+                }
+            }
+            for at in quads..self.pixels {
+                self.separate::<V, 1>(at, channels.clone());
+            }
+        }
+    }
+
+    /// Writes channels of the pixels `at..at + PIXELS`, whose taps are `READ` neighbouring pixels.
+    ///
+    /// # Safety
+    /// The conditions of [`Depthwise::channels`] apply. There must be `PIXELS` pixels from `at`, rows
+    /// of `K` taps, and `READ` must be `PIXELS + K - 1`.
+    #[inline(always)]
+    unsafe fn shared<V: Vector, const K: usize, const READ: usize>(&mut self, at: usize, channels: Range<usize>) {
+        let mut channel = channels.start;
+        while channel < channels.end {
+            // SAFETY: guaranteed by the caller.
+            unsafe {
+                let from = self.data.as_ptr().add(at * self.step + channel);
+                let mut sums = [V::splat(0.); PIXELS];
+                for row in 0..self.rows.len() {
+                    let (distance, weights) = *self.rows.get_unchecked(row);
+                    let (from, weights) = (from.add(distance), self.weights.as_ptr().add(weights + channel));
+                    let mut values = [V::splat(0.); READ];
+                    for i in 0..READ {
+                        values[i] = T::load::<V>(from.add(i * self.step));
+                    }
+                    for tap in 0..K {
+                        let weight = V::load(weights.add(tap * self.c));
+                        for i in 0..PIXELS {
+                            sums[i] = values[i + tap].mul_add(weight, sums[i]);
+                        }
+                    }
+                }
+                let to = self.out.as_mut_ptr().cast::<T>().add(at * self.out_step + channel);
+                for i in 0..PIXELS {
+                    T::store(sums[i], to.add(i * self.out_step));
+                }
+            }
+            channel += V::LANES;
+        }
+    }
+
     /// Writes channels of the pixels `at..at + N`.
     ///
     /// # Safety
-    /// The assertions of [`Depthwise::run`] must hold, there must be `N` pixels from `at`, and
-    /// `channels` must be whole vectors.
+    /// The conditions of [`Depthwise::channels`] apply, and there must be `N` pixels from `at`.
     #[inline(always)]
-    unsafe fn pixels<V: Vector, const N: usize>(&mut self, at: usize, channels: Range<usize>) {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            let mut from = [self.data.as_ptr(); N];
-            let mut to = [self.out.as_mut_ptr().cast::<T>(); N];
-            for i in 0..N {
-                from[i] = from[i].add(*self.from.get_unchecked(at + i));
-                to[i] = to[i].add(*self.to.get_unchecked(at + i));
-            }
-            let mut channel = channels.start;
-            while channel < channels.end {
+    unsafe fn separate<V: Vector, const N: usize>(&mut self, at: usize, channels: Range<usize>) {
+        let mut channel = channels.start;
+        while channel < channels.end {
+            // SAFETY: guaranteed by the caller.
+            unsafe {
+                let from = self.data.as_ptr().add(at * self.step + channel);
                 let mut sums = [V::splat(0.); N];
-                let mut weights = self.weights.as_ptr().add(channel);
-                for tap in 0..self.taps.len() {
-                    let (weight, place) = (V::load(weights), *self.taps.get_unchecked(tap) + channel);
-                    weights = weights.wrapping_add(self.c);
-                    for i in 0..N {
-                        sums[i] = T::load::<V>(from[i].add(place)).mul_add(weight, sums[i]);
+                for row in 0..self.rows.len() {
+                    let (distance, weights) = *self.rows.get_unchecked(row);
+                    let (mut from, mut weights) = (from.add(distance), self.weights.as_ptr().add(weights + channel));
+                    for _ in 0..self.cols {
+                        let weight = V::load(weights);
+                        weights = weights.wrapping_add(self.c);
+                        for i in 0..N {
+                            sums[i] = T::load::<V>(from.wrapping_add(i * self.step)).mul_add(weight, sums[i]);
+                        }
+                        from = from.wrapping_add(self.spacing);
                     }
                 }
+                let to = self.out.as_mut_ptr().cast::<T>().add(at * self.out_step + channel);
                 for i in 0..N {
-                    T::store(sums[i], to[i].add(channel));
+                    T::store(sums[i], to.add(i * self.out_step));
                 }
-                channel += V::LANES;
             }
+            channel += V::LANES;
         }
     }
 }
@@ -124,13 +185,10 @@ impl DepthwiseWeightGrad {
         if n * h * w * c == 0 {
             return vec![0f32; taps * c];
         }
-        let (top, bottom) = rows.missing(self.input.h, h);
-        let (left, right) = cols.missing(self.input.w, w);
-        let (input, padded) = pad(input, self.input, Border { top, bottom, left, right }, 0);
         let tasks = TASKS.min(n * h * w / TASK_PIXELS).clamp(1, n * h);
         let sums: Vec<Vec<f32>> = (0..tasks)
             .into_par_iter()
-            .map(|at| self.partial(n * h * at / tasks..n * h * (at + 1) / tasks, &input, padded, grad))
+            .map(|at| self.partial(n * h * at / tasks..n * h * (at + 1) / tasks, input, grad))
             .collect();
         let mut out = vec![0f32; taps * c];
         for sums in sums {
@@ -142,23 +200,33 @@ impl DepthwiseWeightGrad {
     }
 
     /// Returns the sums over some output rows, counted across images, as [taps, channels].
-    fn partial<T: Element>(&self, out_rows: Range<usize>, input: &[T], padded: Images, grad: &[T]) -> Vec<f32> {
+    fn partial<T: Element>(&self, out_rows: Range<usize>, input: &[T], grad: &[T]) -> Vec<f32> {
         let (Self { isa, rows, cols, .. }, Images { h, w, c, .. }) = (self, self.output);
-        let at = |y: usize, x: usize| (y * padded.w + x) * c;
-        let taps: Vec<usize> = rows.distances().flat_map(|y| cols.distances().map(move |x| at(y, x))).collect();
-        let mut sums = vec![0f32; taps.len() * c];
+        let segments = cols.segments(w, self.input.w);
+        let mut sums = vec![0f32; rows.count * cols.count * c];
+        let mut taps = Vec::new();
         for row in out_rows {
-            let start = row / h * padded.h + row % h * rows.step;
-            for first in (0..w).step_by(BLOCK_PIXELS) {
-                let pixels = BLOCK_PIXELS.min(w - first);
-                isa.run(TapSums {
-                    data: &input[at(start, first * cols.step)..],
-                    step: cols.step * c,
-                    taps: &taps,
-                    grad: &grad[(row * w + first) * c..][..pixels * c],
-                    c,
-                    sums: &mut sums,
-                });
+            let inside = rows.inside(row % h, self.input.h);
+            let top = ((row % h * rows.step + inside.start * rows.spacing) as isize + rows.first) as usize;
+            for (pixels, cols_inside) in segments.iter().filter(|(_, taps)| !taps.is_empty() && !inside.is_empty()) {
+                taps.clear();
+                for y in inside.clone() {
+                    let distance = (y - inside.start) * rows.spacing * self.input.w;
+                    let tap = |x: usize| (y * cols.count + x, distance + (x - cols_inside.start) * cols.spacing);
+                    taps.extend(cols_inside.clone().map(tap).map(|(tap, distance)| (tap * c, distance * c)));
+                }
+                for first in pixels.clone().step_by(BLOCK_PIXELS) {
+                    let count = BLOCK_PIXELS.min(pixels.end - first);
+                    let left = ((first * cols.step + cols_inside.start * cols.spacing) as isize + cols.first) as usize;
+                    isa.run(TapSums {
+                        data: &input[((row / h * self.input.h + top) * self.input.w + left) * c..],
+                        step: cols.step * c,
+                        taps: &taps,
+                        grad: &grad[(row * w + first) * c..][..count * c],
+                        c,
+                        sums: &mut sums,
+                    });
+                }
             }
         }
         sums
@@ -170,8 +238,8 @@ struct TapSums<'a, T> {
     /// The input, from the first tap of the first pixel. The next pixel is `step` values further.
     data: &'a [T],
     step: usize,
-    /// Distances of the taps from the first one, in `data`.
-    taps: &'a [usize],
+    /// For each tap: the start of its sums, and its distance from the first one in `data`.
+    taps: &'a [(usize, usize)],
     /// Output gradients of the pixels.
     grad: &'a [T],
     /// Number of channels.
@@ -189,8 +257,13 @@ impl<T: Element> Job for TapSums<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         let (c, pixels) = (self.c, self.grad.len() / self.c);
-        assert!(pixels > 0 && self.grad.len() == pixels * c && self.sums.len() == self.taps.len() * c);
-        assert!(last(self.taps) + (pixels - 1) * self.step + c <= self.data.len());
+        let (mut last_sum, mut last_tap) = (0, 0);
+        for &(sum, tap) in self.taps {
+            last_sum = if sum > last_sum { sum } else { last_sum };
+            last_tap = if tap > last_tap { tap } else { last_tap };
+        }
+        assert!(pixels > 0 && self.grad.len() == pixels * c && last_sum + c <= self.sums.len());
+        assert!(last_tap + (pixels - 1) * self.step + c <= self.data.len());
         let whole = c - c % V::LANES;
         self.channels::<V>(0..whole);
         self.channels::<[f32; 1]>(whole..c);
@@ -238,7 +311,7 @@ impl<T: Element> TapSums<'_, T> {
             let mut grad = self.grad.as_ptr().add(channel);
             let mut from = [self.data.as_ptr(); N];
             for i in 0..N {
-                from[i] = from[i].add(*self.taps.get_unchecked(tap + i) + channel);
+                from[i] = from[i].add(self.taps.get_unchecked(tap + i).1 + channel);
             }
             let mut sums = [V::splat(0.); N];
             for _ in 0..self.grad.len() / self.c {
@@ -250,7 +323,7 @@ impl<T: Element> TapSums<'_, T> {
                 }
             }
             for i in 0..N {
-                let to = self.sums.as_mut_ptr().add((tap + i) * self.c + channel);
+                let to = self.sums.as_mut_ptr().add(self.taps.get_unchecked(tap + i).0 + channel);
                 V::load(to).add(sums[i]).store(to);
             }
         }

@@ -96,25 +96,36 @@ impl<T: Element> Gather<T> {
         }
         let blocks: Vec<Range<usize>> =
             (0..bands).step_by(bands_per_block).map(|first| first..(first + bands_per_block).min(bands)).collect();
+        let segments = |class: &Class<T>| class.cols.segments(count(dst.w, class.offset.w, self.step.w), self.src.w);
+        let segments: Vec<_> = self.classes.iter().map(segments).collect();
         let lengths = blocks.iter().map(|block| block.clone().map(rows_of).sum::<usize>() * dst.w * dst.c);
         split_by_lengths(out.slots(), lengths).into_par_iter().zip(blocks).for_each_init(
             Places::default,
             |places, (out, block)| {
-                for class in &self.classes {
+                for (class, segments) in self.classes.iter().zip(&segments) {
                     places.clear();
                     let mut at = 0;
                     for band in block.clone() {
-                        let (image, index) = (band / bands_per_image, band % bands_per_image);
-                        if class.offset.h < rows_of(band) {
-                            self.place_row(class, (image, index), padded, border, at + class.offset.h, places);
-                        }
+                        let (row, place) = (at + class.offset.h, (band / bands_per_image, band % bands_per_image));
                         at += rows_of(band);
+                        if row >= at {
+                            continue;
+                        }
+                        match &class.kernels {
+                            Kernels::Panels(_) => self.place_row(class, place, padded, border, row, places),
+                            Kernels::Depthwise(weights) => {
+                                let kernels = (weights.as_slice(), segments.as_slice());
+                                self.depthwise_row(class, kernels, &src, place, &mut out[row * dst.w * dst.c..]);
+                            }
+                        }
                     }
-                    self.multiply(class, &src, padded, places, out);
+                    if let Kernels::Panels(groups) = &class.kernels {
+                        self.multiply(class, groups, &src, padded, places, out);
+                    }
                 }
                 let (image, index) = (block.start / bands_per_image, block.start % bands_per_image);
-                // SAFETY: each pixel of the block is in one class, and `multiply` writes all
-                // channels of the pixels of a class.
+                // SAFETY: each pixel of the block is in one class. `multiply` and `depthwise_row`
+                // write all channels of the pixels of a class.
                 let out = unsafe { written(out) };
                 finish.finish((image * dst.h + index * self.step.h) * dst.w * dst.c, out);
             },
@@ -136,10 +147,13 @@ impl<T: Element> Gather<T> {
         self.classes.iter().map(rest).max().unwrap_or(0)
     }
 
-    /// Returns the border of zeros that the classes need around the source.
+    /// Returns the border of zeros that products need around the source.
     fn border(&self) -> Border {
         let mut border = Border::default();
-        for Class { offset, rows, cols, .. } in &self.classes {
+        for Class { offset, rows, cols, kernels } in &self.classes {
+            if matches!(kernels, Kernels::Depthwise(_)) {
+                continue;
+            }
             let (top, bottom) = rows.missing(self.src.h, count(self.dst.h, offset.h, self.step.h));
             let (left, right) = cols.missing(self.src.w, count(self.dst.w, offset.w, self.step.w));
             border.top = border.top.max(top);
@@ -171,25 +185,64 @@ impl<T: Element> Gather<T> {
         places.to.extend((0..width).map(|i| (to + i * self.step.w) * self.dst.c));
     }
 
+    /// Writes row `index` of the class in an image, for kernels of single channels. `segments` are those of
+    /// the columns. `out` starts with the first pixel of the destination row.
+    fn depthwise_row(
+        &self,
+        class: &Class<T>,
+        (weights, segments): (&[f32], &[(Range<usize>, Range<usize>)]),
+        data: &[T],
+        (image, index): (usize, usize),
+        out: &mut [MaybeUninit<T>],
+    ) {
+        let Class { offset, rows, cols, .. } = class;
+        let Images { h, w, c, .. } = self.src;
+        let inside = rows.inside(index, h);
+        let row = |tap: usize| ((index * rows.step + tap * rows.spacing) as isize + rows.first) as usize;
+        let kernel_rows: Vec<(usize, usize)> =
+            inside.clone().map(|tap| ((tap - inside.start) * rows.spacing * w * c, tap * cols.count * c)).collect();
+        for (pixels, taps) in segments {
+            let (first, pixels) = (pixels.start, pixels.len());
+            let out = &mut out[(offset.w + first * self.step.w) * c..];
+            if taps.is_empty() || inside.is_empty() {
+                for pixel in 0..pixels {
+                    out[pixel * self.step.w * c..][..c].fill(MaybeUninit::new(T::default()));
+                }
+            } else {
+                let x = ((first * cols.step + taps.start * cols.spacing) as isize + cols.first) as usize;
+                self.isa.run(Depthwise {
+                    data: &data[((image * h + row(inside.start)) * w + x) * c..],
+                    step: cols.step * c,
+                    rows: &kernel_rows,
+                    cols: taps.len(),
+                    spacing: cols.spacing * c,
+                    weights: &weights[taps.start * c..],
+                    c,
+                    out,
+                    out_step: self.step.w * c,
+                    pixels,
+                });
+            }
+        }
+    }
+
     /// Writes all channels of the pixels in `places`.
-    fn multiply(&self, class: &Class<T>, data: &[T], src: Images, places: &mut Places, out: &mut [MaybeUninit<T>]) {
-        let Class { rows, cols, kernels, .. } = class;
+    fn multiply(
+        &self,
+        class: &Class<T>,
+        groups: &[Aligned<T>],
+        data: &[T],
+        src: Images,
+        places: &mut Places,
+        out: &mut [MaybeUninit<T>],
+    ) {
+        let Class { rows, cols, .. } = class;
         if rows.count * cols.count == 0 {
             for &to in &places.to {
                 out[to..to + self.dst.c].fill(MaybeUninit::new(T::default()));
             }
             return;
         }
-        let groups = match kernels {
-            Kernels::Panels(groups) => groups,
-            Kernels::Depthwise(weights) => {
-                let taps = |y: usize| cols.distances().map(move |x| (y * src.w + x) * src.c);
-                places.runs.extend(rows.distances().flat_map(taps));
-                let Places { from, to, runs: taps } = &*places;
-                self.isa.run(Depthwise { data, from, taps, weights, c: src.c, out, to });
-                return;
-            }
-        };
         let (inputs, outputs) = (src.c / groups.len(), self.dst.c / groups.len());
         let (len, per_row) = class.runs(src.c, groups.len());
         let runs_of = |y: usize| cols.distances().take(per_row).map(move |x| (y * src.w + x) * src.c);

@@ -1,5 +1,7 @@
 //! Positions of a kernel along an axis.
 
+use std::ops::Range;
+
 /// The taps along one axis. Those of destination position `at` are `count` source positions, from
 /// `at * step + first`, at distance `spacing`.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,28 @@ impl Taps {
         let last = (destinations - 1) * self.step + (self.count - 1) * self.spacing;
         let end = (last + 1) as isize + self.first;
         ((-self.first).max(0) as usize, (end - size as isize).max(0) as usize)
+    }
+
+    /// Returns the taps of destination position `at` that are inside `size` source positions.
+    pub(crate) fn inside(self, at: usize, size: usize) -> Range<usize> {
+        let first = (at * self.step) as isize + self.first;
+        let reached = |position: isize| ((position - first).max(0) as usize).div_ceil(self.spacing).min(self.count);
+        let (start, end) = (reached(0), reached(size as isize));
+        start..end.max(start)
+    }
+
+    /// Splits `destinations` positions into those with the same taps inside `size` source positions.
+    /// Returns these positions, and their taps.
+    pub(crate) fn segments(self, destinations: usize, size: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut segments: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+        for at in 0..destinations {
+            let inside = self.inside(at, size);
+            match segments.last_mut() {
+                Some((positions, taps)) if *taps == inside => positions.end = at + 1,
+                _ => segments.push((at..at + 1, inside)),
+            }
+        }
+        segments
     }
 
     /// Returns the distances of all taps from the first one, in source positions.
@@ -62,6 +86,27 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn taps_inside_are_those_whose_positions_exist() {
+        for (first, count, step, spacing) in [(-1, 3, 1, 1), (-2, 3, 2, 2), (-5, 4, 3, 1), (2, 2, 1, 3), (-9, 2, 1, 1)]
+        {
+            let taps = Taps { first, count, step, spacing };
+            for size in 0..9 {
+                for at in 0..7 {
+                    let position = |tap: usize| (at * step + tap * spacing) as isize + first;
+                    let expected: Vec<usize> =
+                        (0..count).filter(|&tap| (0..size as isize).contains(&position(tap))).collect();
+                    let found: Vec<usize> = taps.inside(at, size).collect();
+                    assert_eq!(found, expected, "{taps:?} at {at} of {size}");
+                }
+                let segments = taps.segments(7, size);
+                assert!(segments.windows(2).all(|pair| pair[0].1 != pair[1].1));
+                let found: Vec<_> = segments.into_iter().flat_map(|(at, taps)| at.map(move |_| taps.clone())).collect();
+                assert_eq!(found, (0..7).map(|at| taps.inside(at, size)).collect::<Vec<_>>());
+            }
+        }
+    }
 
     #[test]
     fn taps_of_the_data_gradient_are_those_of_the_forward_pass() {
