@@ -33,15 +33,15 @@
 //! * **Weights** come from [`Model::from_pretrained`] in one step. [`read_weights`],
 //!   [`torchvision_names`] and [`check_values`] are the single steps.
 //! * **Backends**: every operation runs on the device of its input. The CPU code chooses AMX, AVX-512,
-//!   AVX2 or portable code when the program runs. The feature `cuda` adds NVIDIA GPUs, which
+//!   AVX2, NEON or portable code when the program runs. The feature `cuda` adds NVIDIA GPUs, which
 //!   `cuda::open` opens.
 //!
 //! Images are NHWC: `[N, H, W, C]` is batch, height, width, channels. Weights of convolutions are
 //! OIHW: `[O, I, KH, KW]` is output channels, input channels, kernel height, kernel width. Images
 //! and other activations are f32 or bf16. Parameters, their gradients, statistics and logits are
 //! f32, and so are all sums. bf16 activations need half of the memory. They are faster on GPUs, and on
-//! processors with AMX. On other processors, they are about as fast as f32 if the processor can
-//! [multiply them](cpu_has_bf16), and slower otherwise.
+//! [processors with AMX](cpu_is_faster_in_bf16). On other processors, they are about as fast as f32
+//! if the processor can multiply them, and slower otherwise.
 //!
 //! To train a ResNet, read [`Model`] first, then [`Sgd`]. To build another network, start with
 //! [`Conv2d`] and [`BatchNorm2d`].
@@ -128,7 +128,7 @@ struct ReadmeDoctests;
 #[cfg(test)]
 use cuda_delayload as _;
 
-pub use cpu::cpu_has_bf16;
+pub use cpu::cpu_is_faster_in_bf16;
 pub use geometry::{
     Activation, AvgPool2dConfig, BatchNormConfig, Conv2dConfig, Conv3dConfig, Hw, MaxPool2dConfig, Normalisation,
     PixelLayout, Thw,

@@ -22,12 +22,12 @@ pub(crate) mod unwritten;
 
 use simd::Isa;
 
-/// Returns whether this processor has instructions that multiply bf16 values (AVX512-BF16 or AMX): AMD
-/// Zen 4 and Intel Cooper Lake, for example.
+/// Returns whether networks are faster in bf16 than in f32 on this processor: on Linux, if it has AMX
+/// (Intel Sapphire Rapids and later).
 ///
-/// With AMX (Intel Sapphire Rapids and later, on Linux), convolutions of bf16 images are faster than
-/// those of f32 images. On processors without such instructions, operations on bf16 images convert
-/// each value to f32 and back, and are slower than on f32 images.
-pub fn cpu_has_bf16() -> bool {
-    Isa::best().multiplies_bf16()
+/// On other processors that multiply bf16 (AVX512-BF16: AMD Zen 4, for example), both take about the
+/// same time. On all others, operations on bf16 images convert each value to f32 and back, and are
+/// slower than on f32 images.
+pub fn cpu_is_faster_in_bf16() -> bool {
+    Isa::best().has_tiles()
 }

@@ -4,7 +4,7 @@ use super::backend;
 use crate::base::console::note;
 use crate::base::usage::Usage;
 use anyhow::{Context, Result, bail};
-use candle_convnet::cpu_has_bf16;
+use candle_convnet::cpu_is_faster_in_bf16;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub enum Precision {
     Tf32,
     /// 32 bits everywhere
     F32,
+    /// bf16 where it is faster: on a GPU, and on a CPU with AMX; otherwise f32
+    Auto,
 }
 
 /// Sets the number of threads that compute. Call it once per program.
@@ -37,7 +39,7 @@ pub fn set_threads(threads: usize) -> Result<()> {
 pub struct Compute {
     /// Device of the tensors.
     pub device: Device,
-    /// Precision of the computation.
+    /// Precision of the computation, never `Auto`.
     pub precision: Precision,
     /// Number type of activations.
     pub dtype: DType,
@@ -60,9 +62,13 @@ impl Compute {
             },
         };
         let Some(ordinal) = ordinal else {
-            return Self::cpu(precision.unwrap_or(Precision::F32));
+            return Self::cpu(match precision {
+                Some(Precision::Auto) if cpu_is_faster_in_bf16() => Precision::Bf16,
+                None | Some(Precision::Auto) => Precision::F32,
+                Some(precision) => precision,
+            });
         };
-        let precision = precision.unwrap_or(Precision::Bf16);
+        let precision = precision.filter(|&precision| precision != Precision::Auto).unwrap_or(Precision::Bf16);
         let (device, name) = backend::open(ordinal, precision == Precision::Tf32, deterministic)?;
         Ok(Self { device, precision, dtype: precision.dtype(), name })
     }
@@ -72,9 +78,9 @@ impl Compute {
             Precision::Tf32 => bail!(Usage(
                 "--precision tf32 needs a GPU, but the device is the CPU; use --precision f32 or bf16, or a GPU".into()
             )),
-            Precision::Bf16 if !cpu_has_bf16() => note(
-                "note: --precision bf16 saves memory, but this processor cannot multiply bf16 and is faster with f32",
-            ),
+            Precision::Bf16 if !cpu_is_faster_in_bf16() => {
+                note("note: --precision bf16 saves memory, but is not faster than f32 on this processor");
+            }
             _ => {}
         }
         Ok(Self { device: Device::Cpu, precision, dtype: precision.dtype(), name: "cpu".into() })
@@ -119,6 +125,8 @@ mod tests {
         assert!(cpu.device.is_cpu() && cpu.dtype == DType::F32);
         assert_eq!(Compute::open("cpu", Some(Precision::F32), true).unwrap().dtype, DType::F32);
         assert_eq!(Compute::open("cpu", Some(Precision::Bf16), true).unwrap().dtype, DType::BF16);
+        let faster = if cpu_is_faster_in_bf16() { Precision::Bf16 } else { Precision::F32 };
+        assert_eq!(Compute::open("cpu", Some(Precision::Auto), true).unwrap().precision, faster);
         let error = Compute::open("cpu", Some(Precision::Tf32), false).unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains("--precision tf32"), "{error}");
     }

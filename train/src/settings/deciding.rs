@@ -57,15 +57,16 @@ impl Deciding {
         self.0.insert(PRECISION.into(), serde_json::to_value(precision).unwrap_or_default());
     }
 
-    /// Returns the precision by its name on the command line; `None` until it is set or given.
+    /// Returns the precision by its name on the command line; `None` if the device decides it and was
+    /// not opened yet.
     pub fn precision(&self) -> Option<&str> {
-        self.0.get(PRECISION)?.as_str()
+        self.0.get(PRECISION)?.as_str().filter(|&name| name != "auto")
     }
 
     /// Lists all settings that differ from those that a run used, sorted by name.
     pub fn differences(&self, used: &Self) -> Vec<Difference> {
         let names: BTreeSet<&String> = self.0.keys().chain(used.0.keys()).collect();
-        // A precision that is not given is the device's default, and the device is opened later.
+        // The device decides a precision that is not given, or auto, and it is opened later.
         let is_open = |name: &str| name == PRECISION && (self.precision().is_none() || used.precision().is_none());
         let differing = names.into_iter().filter(|&name| self.0.get(name) != used.0.get(name) && !is_open(name));
         let difference = |name: &String| Difference {
@@ -163,6 +164,22 @@ mod tests {
         // The form in a checkpoint.
         let text = serde_json::to_string(&used).unwrap();
         assert_eq!(serde_json::from_str::<Deciding>(&text).unwrap(), used);
+    }
+
+    #[test]
+    fn a_precision_that_the_device_decides_is_open_until_then() {
+        let deciding = |precision| {
+            let given = Given { data: Some("d".into()), weights: Some("none".into()), precision, ..Given::default() };
+            given.complete(Stream::Spatial, false).unwrap().deciding().unwrap()
+        };
+        let mut used = deciding(None);
+        used.set_precision(Precision::Bf16);
+        for open in [None, Some(Precision::Auto)] {
+            assert_eq!(deciding(open).precision(), None);
+            assert_eq!(deciding(open).differences(&used), []);
+        }
+        let differences = deciding(Some(Precision::F32)).differences(&used);
+        assert_eq!(differences, [Difference { option: PRECISION.into(), now: "f32".into(), used: "bf16".into() }]);
     }
 
     #[test]

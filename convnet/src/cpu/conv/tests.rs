@@ -9,6 +9,7 @@ use half::bf16;
 macro_rules! on_every_instruction_set {
     ($($check:ident)*) => {
         mod portable { $(#[test] fn $check() { super::$check("Portable"); })* }
+        mod neon { $(#[test] fn $check() { super::$check("Neon"); })* }
         mod avx2 { $(#[test] fn $check() { super::$check("Avx2"); })* }
         mod avx512 { $(#[test] fn $check() { super::$check("Avx512"); })* }
         mod avx512_bf16 { $(#[test] fn $check() { super::$check("Avx512Bf16"); })* }

@@ -4,6 +4,8 @@
 //! products use them directly, two at a time ([`Vector::add_products`]).
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
 mod portable;
@@ -21,6 +23,8 @@ pub(crate) use vector::{Job, SQUARE, Vector};
 pub(crate) enum Isa {
     /// Plain arrays, which the compiler vectorises for its target.
     Portable,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -44,6 +48,8 @@ impl Isa {
         let has_bf16 = has_avx512 && is_x86_feature_detected!("avx512bf16");
         let sets = [
             Some(Self::Portable),
+            #[cfg(target_arch = "aarch64")]
+            std::arch::is_aarch64_feature_detected!("neon").then_some(Self::Neon),
             #[cfg(target_arch = "x86_64")]
             has_avx2.then_some(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
@@ -58,7 +64,7 @@ impl Isa {
 
     /// Returns the fastest set of this CPU, or the one that the environment names.
     ///
-    /// `CANDLE_CONVNET_SIMD` can be `portable`, `avx2`, `avx512`, `avx512bf16` or `amxbf16`, and is
+    /// `CANDLE_CONVNET_SIMD` can be `portable`, `neon`, `avx2`, `avx512`, `avx512bf16` or `amxbf16`, and is
     /// read once. Other names, and sets that the CPU does not have, are ignored.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
@@ -68,15 +74,6 @@ impl Isa {
             let named = sets.iter().copied().find(|set| format!("{set:?}").eq_ignore_ascii_case(&wanted));
             named.or_else(|| sets.pop()).unwrap_or(Self::Portable)
         })
-    }
-
-    /// Returns whether this set has instructions for products of bf16.
-    pub(crate) fn multiplies_bf16(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Bf16 | Self::AmxBf16 => true,
-            _ => false,
-        }
     }
 
     /// Returns whether this set has tiles ([`amx`]).
@@ -92,6 +89,8 @@ impl Isa {
     pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Portable => <[f32; 8]>::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => aarch64::Neon::LANES,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => x86::Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
@@ -103,6 +102,9 @@ impl Isa {
     pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
         match self {
             Self::Portable => job.run::<[f32; 8]>(),
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: only `available` creates this value, after it has detected NEON.
+            Self::Neon => unsafe { aarch64::run_neon(job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: only `available` creates this value, after it has detected AVX2 and FMA.
             Self::Avx2 => unsafe { x86::run_avx2(job) },
