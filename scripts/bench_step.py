@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times a training step and an evaluation pass on the CPU in ucftrain and in PyTorch.
+"""Times a training step and an evaluation pass on the CPU in ucftrain, PyTorch and candle_nn.
 
     scripts/bench_step.py [--stream rgb|flow] [--arch resnet18] [--batch N] [--size 224] [--rounds 5] [--threads 2]
 
@@ -11,8 +11,9 @@ Needs Rust, torch and torchvision, and a C++ compiler for torch.compile:
 The script builds ucftrain, unless the environment variable UCFTRAIN names the program. The programs
 take turns, and each runs alone. ucftrain runs in float32 and in bf16. PyTorch runs with
 channels_last: eager and compiled, in float32 and under bf16 autocast. The script prints the medians
-over the rounds of each program's medians, the peak memory, and the ratios to eager float32.
-`--peers eager` measures only that of PyTorch.
+over the rounds of each program's medians, the peak memory, and the ratios to PyTorch's eager float32.
+`--peers eager` measures only that peer. `--peers candle` adds a ResNet-18 of candle_nn's layers, which
+the example `candle_nn` of candle-convnet defines.
 """
 
 import argparse
@@ -31,13 +32,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Precisions of ucftrain, by the name of its row.
 OURS = {"ucftrain": "f32", "ucftrain bf16": "bf16"}
-# What PyTorch uses, by the name of its row.
+# The peers by their names in --peers, and the names of their rows.
 PEERS = {
     "eager": "PyTorch eager",
     "compile": "PyTorch compiled",
     "bf16": "PyTorch bf16",
     "bf16-compile": "PyTorch bf16 compiled",
+    "candle": "candle_nn",
 }
+DEFAULT_PEERS = "eager,compile,bf16,bf16-compile"
 
 
 def pytorch(args, peer):
@@ -113,6 +116,12 @@ def ours(args, program, precision):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+def build(*options):
+    """Builds a program with cargo. Returns the folder of the build."""
+    subprocess.run(["cargo", "build", "--release", "--locked", *options], cwd=ROOT, check=True)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = os.cpu_count()
@@ -122,7 +131,7 @@ def main():
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels [default: 224]")
     parser.add_argument("--rounds", type=int, default=5, help="measurements per program [default: 5]")
     parser.add_argument("--threads", type=int, default=cores, help=f"number of threads [default: {cores}]")
-    parser.add_argument("--peers", default=",".join(PEERS), help="what to measure of PyTorch [default: all]")
+    parser.add_argument("--peers", default=DEFAULT_PEERS, help=f"any of {', '.join(PEERS)} [default: {DEFAULT_PEERS}]")
     parser.add_argument("--pytorch", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.batch = args.batch or {"rgb": 25, "flow": 32}[args.stream]
@@ -131,18 +140,20 @@ def main():
     peers = list(dict.fromkeys(["eager", *args.peers.split(",")]))
     if unknown := set(peers) - set(PEERS):
         parser.error(f"--peers: unknown names {', '.join(sorted(unknown))}; choose from {', '.join(PEERS)}")
-    program = os.environ.get("UCFTRAIN")
-    if not program:
-        subprocess.run(["cargo", "build", "--release", "--locked", "-p", "ucftrain"], cwd=ROOT, check=True)
-        program = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/ucftrain"
+    if "candle" in peers and args.arch != "resnet18":
+        parser.error("--peers candle: the example has only resnet18; omit --arch, or omit candle")
+    program = os.environ.get("UCFTRAIN") or build("-p", "ucftrain") / "ucftrain"
+    commands = {peer: [sys.executable, __file__, *sys.argv[1:], "--pytorch", peer] for peer in peers}
+    if "candle" in peers:
+        example = build("-p", "candle-convnet", "--example", "candle_nn") / "examples/candle_nn"
+        commands["candle"] = [example, *map(str, (CHANNELS[args.stream], args.batch, args.size, args.threads))]
     rows = {name: [] for name in OURS} | {PEERS[peer]: [] for peer in peers}
     for _ in range(args.rounds):
         for name, precision in OURS.items():
             rows[name].append(ours(args, program, precision))
         for peer in peers:
-            command = [sys.executable, __file__, *sys.argv[1:], "--pytorch", peer]
             rows[PEERS[peer]].append(
-                json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                json.loads(subprocess.run(commands[peer], check=True, capture_output=True, text=True).stdout)
             )
     names = ["step_ms", "eval_ms", "peak_bytes"]
     medians = {
