@@ -1,5 +1,5 @@
-//! Times a training step and an evaluation pass of a ResNet-18 that is built from candle_nn's layers.
-//! `scripts/bench_step.py --peers candle` compares the times with this crate's.
+//! Times a training step and an evaluation pass of a ResNet-18 that is built from the layers of
+//! `candle_nn`. `scripts/bench_step.py --peers candle` compares the times with this crate's.
 //!
 //!     cargo run --release --example candle_nn -- CHANNELS BATCH SIZE THREADS
 //!
@@ -20,7 +20,7 @@ const RUNS: usize = 3;
 struct ConvNorm(Conv2d, BatchNorm);
 
 impl ConvNorm {
-    fn new(from: usize, to: usize, kernel: usize, stride: usize, vb: VarBuilder<'_>) -> candle_core::Result<Self> {
+    fn new(from: usize, to: usize, kernel: usize, stride: usize, vb: &VarBuilder<'_>) -> candle_core::Result<Self> {
         let config = Conv2dConfig { stride, padding: kernel / 2, ..Conv2dConfig::default() };
         Ok(Self(conv2d_no_bias(from, to, kernel, config, vb.pp("conv"))?, batch_norm(to, 1e-5, vb.pp("norm"))?))
     }
@@ -61,12 +61,12 @@ impl Network {
         let mut from = 64;
         for (at, to) in [64, 64, 128, 128, 256, 256, 512, 512].into_iter().enumerate() {
             let (vb, stride) = (vb.pp(format!("block{at}")), to / from);
-            let shortcut = (from != to).then(|| ConvNorm::new(from, to, 1, stride, vb.pp("shortcut"))).transpose()?;
-            let first = ConvNorm::new(from, to, 3, stride, vb.pp("first"))?;
-            blocks.push(Block { first, second: ConvNorm::new(to, to, 3, 1, vb.pp("second"))?, shortcut });
+            let shortcut = (from != to).then(|| ConvNorm::new(from, to, 1, stride, &vb.pp("shortcut"))).transpose()?;
+            let first = ConvNorm::new(from, to, 3, stride, &vb.pp("first"))?;
+            blocks.push(Block { first, second: ConvNorm::new(to, to, 3, 1, &vb.pp("second"))?, shortcut });
             from = to;
         }
-        let stem = ConvNorm::new(channels, 64, 7, 2, vb.pp("stem"))?;
+        let stem = ConvNorm::new(channels, 64, 7, 2, &vb.pp("stem"))?;
         Ok(Self { stem, blocks, head: linear(512, classes, vb.pp("head"))? })
     }
 }
@@ -96,7 +96,10 @@ fn main() -> Result<()> {
         let loss = loss::cross_entropy(&net.forward_t(&x, true)?, &labels)?;
         Ok(sgd.backward_step(&loss)?)
     })?;
-    let evaluation = median(|| Ok(drop(net.forward_t(&x, false)?.detach())))?;
+    let evaluation = median(|| {
+        net.forward_t(&x, false)?.detach();
+        Ok(())
+    })?;
     println!("{{\"step_ms\":{step},\"eval_ms\":{evaluation},\"peak_bytes\":{}}}", peak_bytes()?);
     Ok(())
 }

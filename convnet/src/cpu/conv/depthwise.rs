@@ -1,7 +1,7 @@
 //! Depthwise convolution: each channel has its own kernel. Vectors are neighbouring channels.
 #![allow(unsafe_code)]
 
-use super::taps::Taps;
+use super::taps::{Segment, Taps};
 use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
 use crate::geometry::Images;
@@ -208,15 +208,16 @@ impl DepthwiseWeightGrad {
         for row in out_rows {
             let inside = rows.inside(row % h, self.input.h);
             let top = ((row % h * rows.step + inside.start * rows.spacing) as isize + rows.first) as usize;
-            for (pixels, cols_inside) in segments.iter().filter(|(_, taps)| !taps.is_empty() && !inside.is_empty()) {
+            let has_taps = |segment: &&Segment| !segment.taps.is_empty() && !inside.is_empty();
+            for Segment { positions, taps: cols_inside } in segments.iter().filter(has_taps) {
                 taps.clear();
                 for y in inside.clone() {
                     let distance = (y - inside.start) * rows.spacing * self.input.w;
                     let tap = |x: usize| (y * cols.count + x, distance + (x - cols_inside.start) * cols.spacing);
                     taps.extend(cols_inside.clone().map(tap).map(|(tap, distance)| (tap * c, distance * c)));
                 }
-                for first in pixels.clone().step_by(BLOCK_PIXELS) {
-                    let count = BLOCK_PIXELS.min(pixels.end - first);
+                for first in positions.clone().step_by(BLOCK_PIXELS) {
+                    let count = BLOCK_PIXELS.min(positions.end - first);
                     let left = ((first * cols.step + cols_inside.start * cols.spacing) as isize + cols.first) as usize;
                     isa.run(TapSums {
                         data: &input[((row / h * self.input.h + top) * self.input.w + left) * c..],

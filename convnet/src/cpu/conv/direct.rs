@@ -12,7 +12,7 @@
 use super::depthwise::Depthwise;
 use super::finish::Finish;
 use super::pack::{Border, pad};
-use super::taps::Taps;
+use super::taps::{Segment, Taps};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
@@ -190,7 +190,7 @@ impl<T: Element> Gather<T> {
     fn depthwise_row(
         &self,
         class: &Class<T>,
-        (weights, segments): (&[f32], &[(Range<usize>, Range<usize>)]),
+        (weights, segments): (&[f32], &[Segment]),
         data: &[T],
         (image, index): (usize, usize),
         out: &mut [MaybeUninit<T>],
@@ -201,8 +201,8 @@ impl<T: Element> Gather<T> {
         let row = |tap: usize| ((index * rows.step + tap * rows.spacing) as isize + rows.first) as usize;
         let kernel_rows: Vec<(usize, usize)> =
             inside.clone().map(|tap| ((tap - inside.start) * rows.spacing * w * c, tap * cols.count * c)).collect();
-        for (pixels, taps) in segments {
-            let (first, pixels) = (pixels.start, pixels.len());
+        for Segment { positions, taps } in segments {
+            let (first, pixels) = (positions.start, positions.len());
             let out = &mut out[(offset.w + first * self.step.w) * c..];
             if taps.is_empty() || inside.is_empty() {
                 for pixel in 0..pixels {

@@ -12,6 +12,13 @@ pub(crate) struct Taps {
     pub spacing: usize,
 }
 
+/// Destination positions that have the same taps inside the source.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Segment {
+    pub positions: Range<usize>,
+    pub taps: Range<usize>,
+}
+
 impl Taps {
     /// Returns how many source positions are needed before 0, and how many from `size` on, for
     /// `destinations` positions.
@@ -33,14 +40,13 @@ impl Taps {
     }
 
     /// Splits `destinations` positions into those with the same taps inside `size` source positions.
-    /// Returns these positions, and their taps.
-    pub(crate) fn segments(self, destinations: usize, size: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        let mut segments: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+    pub(crate) fn segments(self, destinations: usize, size: usize) -> Vec<Segment> {
+        let mut segments: Vec<Segment> = Vec::new();
         for at in 0..destinations {
-            let inside = self.inside(at, size);
+            let taps = self.inside(at, size);
             match segments.last_mut() {
-                Some((positions, taps)) if *taps == inside => positions.end = at + 1,
-                _ => segments.push((at..at + 1, inside)),
+                Some(last) if last.taps == taps => last.positions.end = at + 1,
+                _ => segments.push(Segment { positions: at..at + 1, taps }),
             }
         }
         segments
@@ -101,8 +107,9 @@ mod tests {
                     assert_eq!(found, expected, "{taps:?} at {at} of {size}");
                 }
                 let segments = taps.segments(7, size);
-                assert!(segments.windows(2).all(|pair| pair[0].1 != pair[1].1));
-                let found: Vec<_> = segments.into_iter().flat_map(|(at, taps)| at.map(move |_| taps.clone())).collect();
+                assert!(segments.windows(2).all(|pair| pair[0].taps != pair[1].taps));
+                let each = |Segment { positions, taps }: Segment| positions.map(move |_| taps.clone());
+                let found: Vec<_> = segments.into_iter().flat_map(each).collect();
                 assert_eq!(found, (0..7).map(|at| taps.inside(at, size)).collect::<Vec<_>>());
             }
         }
