@@ -5,17 +5,19 @@
 //!
 //! Each line of the output has the name of a case, and the medians of both times in milliseconds.
 
+mod timing;
+
 use candle_convnet::{
     Activation, AvgPool2dConfig, BatchNorm2d, BatchNormConfig, Conv2dConfig, MaxPool2dConfig, SqueezeExcitation,
     avg_pool2d, conv2d, keep_freed_memory, max_pool2d, seeded,
 };
 use candle_core::{Device, Module, Result, Tensor, Var};
 use candle_nn::VarMap;
-use std::time::Instant;
+use timing::median;
 
 /// Images of a batch.
 const N: usize = 16;
-/// Timed runs of each case, after two that are not timed.
+/// Timed runs of each case.
 const RUNS: usize = 9;
 
 fn main() -> Result<()> {
@@ -56,30 +58,16 @@ fn time(name: &str, shape: (usize, usize, usize, usize), op: impl Fn(&Tensor) ->
     let x = Var::randn(0f32, 1., shape, &Device::Cpu)?;
     let plain = x.as_detached_tensor();
     let grad = op(&plain)?.randn_like(0., 1.)?;
-    let forward = median(|| op(&plain).map(drop))?;
+    let forward = median(RUNS, || op(&plain).map(drop))?;
     // The gradient of the sum of products with `grad` is `grad`.
-    let both = median(|| {
+    let both = median(RUNS, || {
         let y = op(&x)?;
         (y * &grad)?.sum_all()?.backward().map(drop)
     })?;
-    let product = median(|| {
+    let product = median(RUNS, || {
         let y = Var::from_tensor(&grad)?;
         (y.as_tensor() * &grad)?.sum_all()?.backward().map(drop)
     })?;
     println!("{name}\t{forward:.3}\t{:.3}", (both - product).max(forward));
     Ok(())
-}
-
-/// Returns the median time of `run`, in milliseconds.
-fn median(run: impl Fn() -> Result<()>) -> Result<f64> {
-    let mut times = Vec::with_capacity(RUNS);
-    for i in 0..RUNS + 2 {
-        let start = Instant::now();
-        run()?;
-        if i >= 2 {
-            times.push(1e3 * start.elapsed().as_secs_f64());
-        }
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times[RUNS / 2])
 }

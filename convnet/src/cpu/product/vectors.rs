@@ -3,7 +3,7 @@
 //! The sums of several rows and two vectors of columns stay in registers. Twelve sums hide the
 //! latency of the multiply-add. With two vectors of the panel and one value of a row, they just fit
 //! in sixteen registers. Products of bf16 have more latency, and processors with such instructions
-//! have 32 registers, so 24 sums are best there.
+//! have 32 registers of 16 values, so 24 sums are best there.
 #![allow(unsafe_code)]
 
 use super::operands::{Product, Rows, Runs, Target};
@@ -11,8 +11,8 @@ use crate::cpu::element::Element;
 use crate::cpu::simd::{Job, Vector};
 use std::ops::Range;
 
-/// Largest numbers of rows that are multiplied together: of values whose steps are single values,
-/// and of others.
+/// Largest numbers of rows that are multiplied together: in general, and for products of bf16 with
+/// vectors of 16 lanes.
 const ROWS: [usize; 2] = [6, 12];
 
 /// A product that satisfies the assertions of [`Product::run`].
@@ -35,7 +35,7 @@ impl<T: Element, R: Element> Job for VectorProduct<'_, T, R> {
     fn run<V: Vector>(self) {
         let Product { rows, panels, mut target } = self.0;
         let width = 2 * V::LANES;
-        let most = if T::STEP == 1 { ROWS[0] } else { ROWS[1] };
+        let most = if T::STEP == 1 || V::LANES < 16 { ROWS[0] } else { ROWS[1] };
         let len = rows.runs.depth() * width * T::STEP;
         for (at, panel) in panels.chunks_exact(len).enumerate().take(target.cols.div_ceil(width)) {
             let columns = at * width..target.cols.min((at + 1) * width);

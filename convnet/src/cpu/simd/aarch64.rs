@@ -15,8 +15,7 @@ pub(super) fn run_neon<J: Job>(job: J) -> J::Output {
     job.run::<Neon>()
 }
 
-/// Two registers with 4 values each. With the rows and columns of a product, 24 of the 32 registers hold
-/// sums.
+/// Two registers with 4 values each. In a product, 24 of the 32 registers hold sums.
 #[derive(Clone, Copy)]
 pub(super) struct Neon([float32x4_t; 2]);
 
