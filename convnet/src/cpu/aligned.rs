@@ -3,6 +3,7 @@
 //! A read that crosses two lines takes up to twice the time, and so does each row of a tile.
 
 use super::element::Element;
+use crate::heap::prefer_large_pages;
 use std::ops::Deref;
 
 /// Bytes of a cache line.
@@ -21,6 +22,11 @@ impl<T> Aligned<T> {
         Self { memory, start }
     }
 
+    /// Returns the memory. Its values may start later than the memory.
+    pub(super) fn into_memory(self) -> Vec<T> {
+        self.memory
+    }
+
     /// Returns the values, to change them.
     pub(crate) fn values(&mut self) -> &mut [T] {
         &mut self.memory[self.start..]
@@ -31,16 +37,10 @@ impl<T: Element> Aligned<T> {
     /// Returns `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
         let mut memory = vec![T::default(); len + LINE / size_of::<T>()];
+        prefer_large_pages(&memory);
         let start = memory.as_ptr().align_offset(LINE);
         memory.truncate(start + len);
         Self { memory, start }
-    }
-
-    /// Allocates zeros instead of the values if there are fewer than `len`.
-    pub(crate) fn grow(&mut self, len: usize) {
-        if self.len() < len {
-            *self = Self::zeros(len);
-        }
     }
 }
 
@@ -57,16 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zeros_start_at_a_cache_line_and_grow() {
-        let mut values = Aligned::<f32>::default();
-        assert!(values.is_empty());
-        for len in [1, 100, 7] {
-            values.grow(len);
-            assert!(values.len() >= len);
+    fn zeros_start_at_a_cache_line() {
+        assert!(Aligned::<f32>::default().is_empty());
+        for len in [0, 1, 7] {
+            let values = Aligned::<f32>::zeros(len);
+            assert_eq!(*values, vec![0.; len]);
             assert_eq!(values.as_ptr().addr() % LINE, 0);
-            assert!(values.iter().all(|&value| value == 0.));
         }
-        assert_eq!(values.len(), 100);
+        let mut values = Aligned::<f32>::zeros(100);
         values.values()[99] = 3.;
         assert_eq!(values[90..], [0., 0., 0., 0., 0., 0., 0., 0., 0., 3.]);
     }

@@ -6,6 +6,7 @@
 
 use super::aligned::{Aligned, LINE};
 use super::element::Element;
+use crate::heap::prefer_large_pages;
 use std::mem::MaybeUninit;
 
 /// Memory for values that are written slot by slot.
@@ -24,13 +25,24 @@ impl<T: Element> Unwritten<T> {
 
     /// Allocates memory for `len` values that start at a cache line.
     pub(crate) fn aligned(len: usize) -> Self {
-        let mut memory: Vec<T> = Vec::with_capacity(len + LINE / size_of::<T>());
+        Self::reusing(Aligned::default(), len)
+    }
+
+    /// Returns memory for `len` values that start at a cache line: that of `values` if it is large
+    /// enough.
+    pub(crate) fn reusing(values: Aligned<T>, len: usize) -> Self {
+        let mut memory = values.into_memory();
+        memory.clear();
+        if memory.capacity() < len + LINE / size_of::<T>() {
+            memory = Vec::with_capacity(len + LINE / size_of::<T>());
+        }
         let start = memory.as_ptr().align_offset(LINE);
         memory.resize(start, T::default());
         Self::starting(memory, start, len)
     }
 
     fn starting(memory: Vec<T>, start: usize, len: usize) -> Self {
+        prefer_large_pages(&memory);
         let mut unwritten = Self { memory, start, len };
         if cfg!(debug_assertions) {
             // A slot that was not written then appears as NaN in tests.
@@ -107,6 +119,23 @@ mod tests {
             assert_eq!(*values, vec![2.; len]);
             assert_eq!(values.as_ptr().addr() % LINE, 0);
         }
+    }
+
+    #[test]
+    fn memory_is_reused_if_it_is_large_enough() {
+        let values = |memory: Unwritten, value: f32| {
+            let mut memory = memory;
+            memory.slots().fill(MaybeUninit::new(value));
+            // SAFETY: all slots were filled.
+            unsafe { memory.into_aligned() }
+        };
+        let first = values(Unwritten::aligned(100), 1.);
+        let place = first.as_ptr();
+        let second = values(Unwritten::reusing(first, 80), 2.);
+        assert_eq!((&*second, second.as_ptr()), (&[2.; 80][..], place));
+        let third = values(Unwritten::reusing(second, 1000), 3.);
+        assert_eq!(*third, [3.; 1000]);
+        assert_eq!(third.as_ptr().addr() % LINE, 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! the products to results.
 #![allow(unsafe_code)]
 
-use super::shape::{BLOCK_BYTES, Winograd};
+use super::shape::{Winograd, block_bytes};
 use super::tiles::{Factors, SPREAD, Tiles, Transform};
 use super::transform::{self, IN, OUT, PRODUCTS};
 use crate::cpu::aligned::Aligned;
@@ -24,16 +24,16 @@ impl Winograd {
         let kernels = self.kernels(weights);
         let tiles = Tiles::new(self.src, dst, self.padding);
         let mut out = Unwritten::new(dst.len());
-        let blocks = tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4);
+        let blocks = tiles.blocks(block_bytes(c, o), PRODUCTS * (c + o) * 4);
         let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * o).sum());
         let (mut factors, mut products) = (Factors::default(), Aligned::default());
         for (out, block) in split_by_lengths(out.slots(), lengths).into_iter().zip(&blocks) {
             let count = block.len() * tiles.per_row;
             factors.fill(isa, Transform::Inputs(src), tiles, block.clone());
             let pitch = count * o + SPREAD;
-            products.grow(PRODUCTS * pitch);
+            let mut sums = Unwritten::reusing(products, PRODUCTS * pitch);
             let targets: Vec<usize> = (0..count).map(|tile| tile * o).collect();
-            products.values()[..PRODUCTS * pitch].par_chunks_mut(pitch).enumerate().for_each(|(plane, products)| {
+            sums.slots().par_chunks_mut(pitch).enumerate().for_each(|(plane, sums)| {
                 let starts = factors.starts(plane, count);
                 let width = panel_width(isa);
                 let runs = Runs { starts: &[0], len: c, step: 1 };
@@ -41,11 +41,15 @@ impl Winograd {
                     let product = Product {
                         rows: Rows { data: &factors.data, starts: &starts, runs },
                         panels: &kernels[plane * c * width..][..c * width],
-                        target: Target::replaced(&mut products[panel * width..], &targets, width),
+                        target: Target::unwritten(&mut sums[panel * width..], &targets, width),
                     };
                     product.run(isa);
                 }
+                sums[count * o..].fill(MaybeUninit::new(0.));
             });
+            // SAFETY: the panels are those of all `o` channels, so the products of all tiles were written. The
+            // values after them were filled.
+            products = unsafe { sums.into_aligned() };
             let lengths = block.clone().map(|row| tiles.pixels(row) * o);
             split_by_lengths(out, lengths).into_par_iter().enumerate().for_each(|(row, out)| {
                 let products = &products[row * tiles.per_row * o..];

@@ -29,5 +29,12 @@ pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: Hw) -> bool {
         && 2 * products <= dst.h * dst.w * 9
 }
 
-/// Largest size of the planes of a block, in bytes. They fit in the last-level cache.
-pub(super) const BLOCK_BYTES: usize = 6 << 20;
+/// Size of the planes of a block, in bytes, that fits in the last-level cache.
+const BLOCK_BYTES: usize = 6 << 20;
+
+/// Returns the largest size of the planes of a block, in bytes, for kernels from `c` to `o` channels.
+///
+/// Each block reads the planes of all kernels, so a block has at least as many values as the kernels.
+pub(super) fn block_bytes(c: usize, o: usize) -> usize {
+    BLOCK_BYTES.max(PRODUCTS * c * o * 4)
+}

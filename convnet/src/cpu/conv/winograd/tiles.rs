@@ -5,8 +5,10 @@ use super::transform::{self, IN, OUT, PRODUCTS};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
+use crate::cpu::unwritten::Unwritten;
 use crate::geometry::Images;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Values between planes, so that planes do not all start in the same cache set.
@@ -88,11 +90,15 @@ impl Factors {
         };
         self.pitch = CHUNK * self.c + SPREAD;
         let len = count.div_ceil(CHUNK) * PRODUCTS * self.pitch;
-        self.data.grow(len);
-        let pitch = self.pitch;
+        let mut data = Unwritten::reusing(std::mem::take(&mut self.data), len);
+        let (pitch, values) = (self.pitch, CHUNK * self.c);
         let zeros = vec![T::default(); self.c];
-        self.data.values()[..len].par_chunks_mut(PRODUCTS * pitch).enumerate().for_each(|(chunk, planes)| {
+        data.slots().par_chunks_mut(PRODUCTS * pitch).enumerate().for_each(|(chunk, planes)| {
             let tiles_here = first + chunk * CHUNK..first + count.min((chunk + 1) * CHUNK);
+            for plane in planes.chunks_exact_mut(pitch) {
+                let written = if tiles_here.len() == CHUNK { values } else { 0 };
+                plane[written..].fill(MaybeUninit::new(0.));
+            }
             match transform {
                 Transform::Inputs(src) => {
                     isa.run(Inputs { src, zeros: &zeros, tiles, count: tiles_here, pitch, planes });
@@ -102,6 +108,8 @@ impl Factors {
                 }
             }
         });
+        // SAFETY: the jobs write the values of all tiles. All other values were filled.
+        self.data = unsafe { data.into_aligned() };
     }
 
     /// Returns the positions of the first `count` tiles in a plane.
@@ -110,13 +118,14 @@ impl Factors {
     }
 }
 
+/// Writes the planes of the inputs of some tiles.
 struct Inputs<'a, T> {
     src: &'a [T],
     zeros: &'a [T],
     tiles: Tiles,
     count: Range<usize>,
     pitch: usize,
-    planes: &'a mut [f32],
+    planes: &'a mut [MaybeUninit<f32>],
 }
 
 impl<T: Element> Job for Inputs<'_, T> {
@@ -140,7 +149,7 @@ impl<T: Element> Job for Inputs<'_, T> {
                     }
                 }
             }
-            let planes = self.planes[at * c..].as_mut_ptr();
+            let planes = self.planes[at * c..].as_mut_ptr().cast::<f32>();
             for channel in (0..c).step_by(V::LANES) {
                 // SAFETY: each pixel and `zeros` have `c` values. A plane has `c` values for each
                 // of at most CHUNK tiles.
@@ -157,13 +166,14 @@ impl<T: Element> Job for Inputs<'_, T> {
     }
 }
 
+/// Writes the planes of the gradients of some tiles.
 struct ResultsGrad<'a, T> {
     grad: &'a [T],
     zeros: &'a [T],
     tiles: Tiles,
     count: Range<usize>,
     pitch: usize,
-    planes: &'a mut [f32],
+    planes: &'a mut [MaybeUninit<f32>],
 }
 
 impl<T: Element> Job for ResultsGrad<'_, T> {
@@ -187,7 +197,7 @@ impl<T: Element> Job for ResultsGrad<'_, T> {
             }
             for channel in (0..c).step_by(V::LANES) {
                 let place = channel / width * CHUNK * width + at * width + channel % width;
-                let planes = self.planes[place..].as_mut_ptr();
+                let planes = self.planes[place..].as_mut_ptr().cast::<f32>();
                 // SAFETY: each pixel and `zeros` have `c` values. A plane has panels with two
                 // vectors for each of CHUNK tiles.
                 unsafe {

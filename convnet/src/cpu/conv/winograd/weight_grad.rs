@@ -2,7 +2,7 @@
 //! [tiles, output channels].
 #![allow(unsafe_code)]
 
-use super::shape::{BLOCK_BYTES, Winograd};
+use super::shape::{Winograd, block_bytes};
 use super::tiles::{CHUNK, Factors, Tiles, Transform};
 use super::transform::{self, IN, PRODUCTS};
 use crate::cpu::element::Element;
@@ -27,7 +27,7 @@ impl Winograd {
         let mut sums = Unwritten::aligned(PRODUCTS * c * o);
         let channels: Vec<usize> = (0..c).collect();
         let targets: Vec<usize> = (0..c).map(|channel| channel * width).collect();
-        for (at, block) in tiles.blocks(BLOCK_BYTES, PRODUCTS * (c + o) * 4).into_iter().enumerate() {
+        for (at, block) in tiles.blocks(block_bytes(c, o), PRODUCTS * (c + o) * 4).into_iter().enumerate() {
             let count = block.len() * tiles.per_row;
             inputs.fill(isa, Transform::Inputs(src), tiles, block.clone());
             grads.fill(isa, Transform::ResultsGrad(grad), tiles, block);
