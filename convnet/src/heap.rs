@@ -30,26 +30,25 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Least size of memory for which large pages are asked, in bytes.
+/// Bytes of a large page. Smaller memory does not ask for large pages.
 #[cfg(target_os = "linux")]
-const LARGE: usize = 1 << 20;
+const LARGE_PAGE: usize = 2 << 20;
 
 /// Asks the system for large pages for the capacity of `memory`, if it is large.
 ///
-/// It is a wish: a system without such pages ignores it, and the values do not change.
+/// It is a wish: a system without such pages ignores it, and no value changes.
 pub(crate) fn prefer_large_pages<T>(memory: &Vec<T>) {
     #[cfg(target_os = "linux")]
     {
         let bytes = memory.capacity() * size_of::<T>();
-        if bytes >= LARGE {
-            // SAFETY: sysconf only reads a setting. The pages hold the allocation, and the advice does not
-            // change their content.
-            unsafe {
-                let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
-                let before = memory.as_ptr().addr() % page;
-                let first = memory.as_ptr().cast::<u8>().sub(before);
-                libc::madvise(first.cast_mut().cast(), before + bytes, libc::MADV_HUGEPAGE);
-            }
+        if bytes >= LARGE_PAGE {
+            // The advice is for whole large pages. Their other parts are mostly freed memory of the heap.
+            let before = memory.as_ptr().addr() % LARGE_PAGE;
+            let first = memory.as_ptr().cast::<u8>().wrapping_sub(before);
+            let length = (before + bytes).next_multiple_of(LARGE_PAGE);
+            // SAFETY: the advice changes the content of no memory, and skips addresses without memory. Its
+            // result is ignored, because without large pages the program is only slower.
+            unsafe { libc::madvise(first.cast_mut().cast(), length, libc::MADV_HUGEPAGE) };
         }
     }
     #[cfg(not(target_os = "linux"))]

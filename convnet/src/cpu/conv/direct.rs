@@ -11,8 +11,9 @@
 
 use super::depthwise::Depthwise;
 use super::finish::Finish;
-use super::pack::{Border, pad};
+use super::pack::Border;
 use super::taps::{Segment, Taps};
+use super::window::Window;
 use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
@@ -81,8 +82,8 @@ impl<T: Element> Gather<T> {
         }
         assert_eq!(self.classes.len(), self.step.product(), "a gather without all of its classes");
         let mut out = Unwritten::new(dst.len());
-        let border = self.border();
-        let (src, padded) = pad(src, self.src, border, self.slack());
+        let (border, slack) = (self.border(), self.slack());
+        let width = border.left + self.src.w + border.right;
         // A band is `step.h` rows of one image, or fewer at its lower edge. A block is some
         // consecutive bands; it can span images.
         let bands_per_image = dst.h.div_ceil(self.step.h);
@@ -100,8 +101,11 @@ impl<T: Element> Gather<T> {
         let segments: Vec<_> = self.classes.iter().map(segments).collect();
         let lengths = blocks.iter().map(|block| block.clone().map(rows_of).sum::<usize>() * dst.w * dst.c);
         split_by_lengths(out.slots(), lengths).into_par_iter().zip(blocks).for_each_init(
-            Places::default,
-            |places, (out, block)| {
+            || (Places::default(), Window::default()),
+            |(places, window), (out, block)| {
+                let (first_image, bands_of) = bands_by_image(&block, bands_per_image);
+                let source_rows = bands_of.map(|bands| self.source_rows(bands));
+                let (rows, images) = window.fill(src, self.src, (border, slack), first_image, source_rows);
                 for (class, segments) in self.classes.iter().zip(&segments) {
                     places.clear();
                     let mut at = 0;
@@ -112,15 +116,24 @@ impl<T: Element> Gather<T> {
                             continue;
                         }
                         match &class.kernels {
-                            Kernels::Panels(_) => self.place_row(class, place, padded, border, row, places),
+                            Kernels::Panels(_) => {
+                                self.place_row(
+                                    class,
+                                    place.1,
+                                    images[place.0 - first_image],
+                                    (border.left, width),
+                                    row,
+                                    places,
+                                );
+                            }
                             Kernels::Depthwise(weights) => {
                                 let kernels = (weights.as_slice(), segments.as_slice());
-                                self.depthwise_row(class, kernels, &src, place, &mut out[row * dst.w * dst.c..]);
+                                self.depthwise_row(class, kernels, src, place, &mut out[row * dst.w * dst.c..]);
                             }
                         }
                     }
                     if let Kernels::Panels(groups) = &class.kernels {
-                        self.multiply(class, groups, &src, padded, places, out);
+                        self.multiply(class, groups, rows, width, places, out);
                     }
                 }
                 let (image, index) = (block.start / bands_per_image, block.start % bands_per_image);
@@ -164,25 +177,42 @@ impl<T: Element> Gather<T> {
         border
     }
 
+    /// Returns the source rows that products need for some bands of an image.
+    fn source_rows(&self, bands: Range<usize>) -> Range<isize> {
+        let rows = |Class { rows, cols, .. }: &Class<T>| {
+            let first = (bands.start * rows.step) as isize + rows.first;
+            let taps = ((bands.len() - 1) * rows.step + (rows.count.max(1) - 1) * rows.spacing) as isize;
+            (rows.count * cols.count > 0).then_some(first..first + taps + 1)
+        };
+        let join = |a: Range<isize>, b: Range<isize>| a.start.min(b.start)..a.end.max(b.end);
+        self.classes.iter().filter_map(rows).reduce(join).unwrap_or(0..0)
+    }
+
     /// Adds the pixels of a destination row to `places`.
     ///
-    /// It is row `index` of the class in its image, and row `row` of the block.
+    /// It is row `index` of the class in its image, and row `row` of the block. `image` is the first source
+    /// row of the image and its place. A source row has `pitch` pixels, and `left` of them are zeros before the
+    /// image.
     fn place_row(
         &self,
         class: &Class<T>,
-        (image, index): (usize, usize),
-        src: Images,
-        border: Border,
+        index: usize,
+        image: (isize, usize),
+        (left, pitch): (usize, usize),
         row: usize,
         places: &mut Places,
     ) {
-        let width = count(self.dst.w, class.offset.w, self.step.w);
-        let y = (index * class.rows.step + border.top) as isize + class.rows.first;
-        let x = border.left as isize + class.cols.first;
-        let from = ((image * src.h) as isize + y) * src.w as isize + x;
-        let to = row * self.dst.w + class.offset.w;
-        places.from.extend((0..width).map(|i| (from as usize + i * class.cols.step) * src.c));
+        let Class { offset, rows, cols, .. } = class;
+        let width = count(self.dst.w, offset.w, self.step.w);
+        let to = row * self.dst.w + offset.w;
         places.to.extend((0..width).map(|i| (to + i * self.step.w) * self.dst.c));
+        if rows.count * cols.count == 0 {
+            return;
+        }
+        let y = (index * rows.step) as isize + rows.first - image.0;
+        let x = left as isize + cols.first;
+        let from = (y * pitch as isize + x) as usize;
+        places.from.extend((0..width).map(|i| image.1 + (from + i * cols.step) * self.src.c));
     }
 
     /// Writes row `index` of the class in an image, for kernels of single channels. `segments` are those of
@@ -226,13 +256,13 @@ impl<T: Element> Gather<T> {
         }
     }
 
-    /// Writes all channels of the pixels in `places`.
+    /// Writes all channels of the pixels in `places`. A row of `data` has `width` pixels.
     fn multiply(
         &self,
         class: &Class<T>,
         groups: &[Aligned<T>],
         data: &[T],
-        src: Images,
+        width: usize,
         places: &mut Places,
         out: &mut [MaybeUninit<T>],
     ) {
@@ -243,9 +273,10 @@ impl<T: Element> Gather<T> {
             }
             return;
         }
-        let (inputs, outputs) = (src.c / groups.len(), self.dst.c / groups.len());
-        let (len, per_row) = class.runs(src.c, groups.len());
-        let runs_of = |y: usize| cols.distances().take(per_row).map(move |x| (y * src.w + x) * src.c);
+        let c = self.src.c;
+        let (inputs, outputs) = (c / groups.len(), self.dst.c / groups.len());
+        let (len, per_row) = class.runs(c, groups.len());
+        let runs_of = |y: usize| cols.distances().take(per_row).map(move |x| (y * width + x) * c);
         places.runs.extend(rows.distances().flat_map(runs_of));
         // The weights of values after the end of a run are 0.
         let runs = Runs { starts: &places.runs, len: steps::<T>(self.isa, len), step: T::STEP };
@@ -270,6 +301,17 @@ fn whole_images(bands: usize, bands_per_image: usize) -> usize {
         return bands_per_image.div_ceil(bands_per_image.div_ceil(bands));
     }
     (bands + bands_per_image / 2) / bands_per_image * bands_per_image
+}
+
+/// Returns the image of the first of `bands`, and the bands of each image from this one on, counted from the start
+/// of the image.
+fn bands_by_image(bands: &Range<usize>, per_image: usize) -> (usize, impl Iterator<Item = Range<usize>>) {
+    let Range { start, end } = *bands;
+    let of_image = move |image: usize| {
+        let before = image * per_image;
+        start.max(before) - before..end.min(before + per_image) - before
+    };
+    (start / per_image, (start / per_image..end.div_ceil(per_image)).map(of_image))
 }
 
 /// Returns the number of positions `offset + i * step` below `size`.

@@ -7,6 +7,7 @@ mod finish;
 mod pack;
 mod taps;
 mod weight_grad;
+mod window;
 mod winograd;
 
 #[cfg(test)]

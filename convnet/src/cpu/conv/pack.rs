@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// A border of zeros around images, in pixels.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Border {
     pub top: usize,
     pub bottom: usize,
@@ -37,37 +37,47 @@ impl<T> std::ops::Deref for Padded<'_, T> {
     }
 }
 
-/// Returns `src` with a border of zeros and `slack` zeros at its end, and its new sizes.
-pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border, slack: usize) -> (Padded<'_, T>, Images) {
+/// Returns `src` with a border of zeros, and its new sizes.
+pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border) -> (Padded<'_, T>, Images) {
     let Border { top, bottom, left, right } = border;
-    if top + bottom + left + right + slack == 0 {
+    if border == Border::default() {
         return (Padded::Unchanged(src), images);
     }
     let Images { n, h, w, c } = images;
     let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
     assert_eq!(src.len(), images.len(), "images of another size");
     if src.is_empty() {
-        return (Padded::Copied(Aligned::zeros(padded.len() + slack)), padded);
+        return (Padded::Copied(Aligned::zeros(padded.len())), padded);
     }
-    let mut out = Unwritten::aligned(padded.len() + slack);
-    let zero = |slots: &mut [MaybeUninit<T>]| slots.fill(MaybeUninit::new(T::default()));
-    let (pixels, rest) = out.slots().split_at_mut(padded.len());
-    zero(rest);
-    pixels.par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
-        let (above, out) = out.split_at_mut(top * padded.w * c);
-        let (inside, below) = out.split_at_mut(h * padded.w * c);
-        zero(above);
-        zero(below);
-        for (out, row) in inside.chunks_exact_mut(padded.w * c).zip(image.chunks_exact(w * c)) {
-            let (before, out) = out.split_at_mut(left * c);
-            let (inside, after) = out.split_at_mut(w * c);
-            zero(before);
-            zero(after);
-            inside.write_copy_of_slice(row);
-        }
+    let mut out = Unwritten::aligned(padded.len());
+    out.slots().par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
+        copy_rows(image, Images { n: 1, ..images }, -(top as isize), (left, right), out);
     });
     // SAFETY: each image was written: its borders and its rows.
     (Padded::Copied(unsafe { out.into_aligned() }), padded)
+}
+
+/// Writes rows of an image, from row `first` on, with zeros at the left and the right. Rows outside of
+/// the image are zeros. `out` has whole rows.
+pub(crate) fn copy_rows<T: Element>(
+    image: &[T],
+    Images { h, w, c, .. }: Images,
+    first: isize,
+    (left, right): (usize, usize),
+    out: &mut [MaybeUninit<T>],
+) {
+    let zero = |slots: &mut [MaybeUninit<T>]| slots.fill(MaybeUninit::new(T::default()));
+    for (y, out) in (first..).zip(out.chunks_exact_mut((left + w + right) * c)) {
+        if !(0..h as isize).contains(&y) {
+            zero(out);
+            continue;
+        }
+        let (before, out) = out.split_at_mut(left * c);
+        let (inside, after) = out.split_at_mut(w * c);
+        zero(before);
+        inside.write_copy_of_slice(&image[y as usize * w * c..][..w * c]);
+        zero(after);
+    }
 }
 
 /// Weights OIHW, seen as one matrix per kernel position.

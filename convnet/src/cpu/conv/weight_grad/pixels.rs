@@ -24,7 +24,7 @@ impl<'a, T: Element> Pixels<'a, T> {
         assert_eq!(T::STEP, 1, "a step of one pixel");
         let (top, bottom) = shapes.rows.missing(shapes.input.h, shapes.output.h);
         let (left, right) = shapes.cols.missing(shapes.input.w, shapes.output.w);
-        let (input, padded) = pad(input, shapes.input, Border { top, bottom, left, right }, 0);
+        let (input, padded) = pad(input, shapes.input, Border { top, bottom, left, right });
         Self { shapes, input, padded }
     }
 }

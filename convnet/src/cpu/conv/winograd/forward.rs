@@ -2,7 +2,7 @@
 //! the products to results.
 #![allow(unsafe_code)]
 
-use super::shape::{Winograd, block_bytes};
+use super::shape::{Sharing, Winograd};
 use super::tiles::{Factors, SPREAD, Tiles, Transform};
 use super::transform::{self, IN, OUT, PRODUCTS};
 use crate::cpu::aligned::Aligned;
@@ -15,51 +15,83 @@ use crate::cpu::simd::{Job, Vector};
 use crate::cpu::unwritten::{Unwritten, written};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Planes of the inputs of a block, and of their products. Blocks reuse the memory.
+#[derive(Default)]
+struct Planes {
+    factors: Factors,
+    products: Aligned<f32>,
+}
 
 impl Winograd {
     /// Computes the destination. The rows of `weights` are the channels of the source.
     pub(crate) fn run<T: Element>(&self, src: &[T], weights: Weights<'_>, finish: &impl Finish<T>) -> Vec<T> {
-        let Self { isa, dst, .. } = *self;
-        let (c, o) = (self.src.c, dst.c);
         let kernels = self.kernels(weights);
-        let tiles = Tiles::new(self.src, dst, self.padding);
-        let mut out = Unwritten::new(dst.len());
-        let blocks = tiles.blocks(block_bytes(c, o), PRODUCTS * (c + o) * 4);
-        let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * o).sum());
-        let (mut factors, mut products) = (Factors::default(), Aligned::default());
-        for (out, block) in split_by_lengths(out.slots(), lengths).into_iter().zip(&blocks) {
-            let count = block.len() * tiles.per_row;
-            factors.fill(isa, Transform::Inputs(src), tiles, block.clone());
-            let pitch = count * o + SPREAD;
-            let mut sums = Unwritten::reusing(products, PRODUCTS * pitch);
-            let targets: Vec<usize> = (0..count).map(|tile| tile * o).collect();
-            sums.slots().par_chunks_mut(pitch).enumerate().for_each(|(plane, sums)| {
-                let starts = factors.starts(plane, count);
-                let width = panel_width(isa);
-                let runs = Runs { starts: &[0], len: c, step: 1 };
-                for (panel, kernels) in kernels.chunks_exact(PRODUCTS * c * width).enumerate() {
-                    let product = Product {
-                        rows: Rows { data: &factors.data, starts: &starts, runs },
-                        panels: &kernels[plane * c * width..][..c * width],
-                        target: Target::unwritten(&mut sums[panel * width..], &targets, width),
-                    };
-                    product.run(isa);
-                }
-                sums[count * o..].fill(MaybeUninit::new(0.));
-            });
-            // SAFETY: the panels are those of all `o` channels, so the products of all tiles were written. The
-            // values after them were filled.
-            products = unsafe { sums.into_aligned() };
-            let lengths = block.clone().map(|row| tiles.pixels(row) * o);
-            split_by_lengths(out, lengths).into_par_iter().enumerate().for_each(|(row, out)| {
-                let products = &products[row * tiles.per_row * o..];
-                isa.run(Results { products, pitch, tiles, c: o, out: &mut *out });
-                // SAFETY: the job writes all pixels of the row of tiles.
-                finish.finish(tiles.first_pixel(block.start + row) * o, unsafe { written(out) });
-            });
+        let tiles = Tiles::new(self.src, self.dst, self.padding);
+        let mut out = Unwritten::new(self.dst.len());
+        let blocks = self.blocks(tiles);
+        let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * self.dst.c).sum());
+        let parts = split_by_lengths(out.slots(), lengths);
+        let run = |planes: &mut Planes, (part, block): (&mut [_], &Range<usize>)| {
+            self.run_block(src, &kernels, tiles, block, planes, part, finish);
+        };
+        match self.sharing() {
+            Sharing::Blocks => parts.into_par_iter().zip(&blocks).for_each_init(Planes::default, run),
+            Sharing::Planes => {
+                let mut planes = Planes::default();
+                parts.into_iter().zip(&blocks).for_each(|part| run(&mut planes, part));
+            }
         }
-        // SAFETY: the rows of all blocks cover all pixels, and each row was written.
+        // SAFETY: the blocks cover all pixels, and each of them writes all of its pixels.
         unsafe { out.into_written() }
+    }
+
+    /// Writes all pixels of a block of rows of tiles.
+    #[allow(clippy::too_many_arguments)]
+    fn run_block<T: Element>(
+        &self,
+        src: &[T],
+        kernels: &[f32],
+        tiles: Tiles,
+        block: &Range<usize>,
+        planes: &mut Planes,
+        out: &mut [MaybeUninit<T>],
+        finish: &impl Finish<T>,
+    ) {
+        let (isa, c, o) = (self.isa, self.src.c, self.dst.c);
+        let Planes { factors, products } = planes;
+        let count = block.len() * tiles.per_row;
+        factors.fill(isa, Transform::Inputs(src), tiles, block.clone());
+        let pitch = count * o + SPREAD;
+        let mut sums = Unwritten::reusing(std::mem::take(products), PRODUCTS * pitch);
+        let targets: Vec<usize> = (0..count).map(|tile| tile * o).collect();
+        let least = self.sharing().planes();
+        sums.slots().par_chunks_mut(pitch).enumerate().with_min_len(least).for_each(|(plane, sums)| {
+            let starts = factors.starts(plane, count);
+            let width = panel_width(isa);
+            let runs = Runs { starts: &[0], len: c, step: 1 };
+            for (panel, kernels) in kernels.chunks_exact(PRODUCTS * c * width).enumerate() {
+                let product = Product {
+                    rows: Rows { data: &factors.data, starts: &starts, runs },
+                    panels: &kernels[plane * c * width..][..c * width],
+                    target: Target::unwritten(&mut sums[panel * width..], &targets, width),
+                };
+                product.run(isa);
+            }
+            sums[count * o..].fill(MaybeUninit::new(0.));
+        });
+        // SAFETY: the panels are those of all `o` channels, so the products of all tiles were written. The
+        // values after them were filled.
+        *products = unsafe { sums.into_aligned() };
+        let lengths = block.clone().map(|row| tiles.pixels(row) * o);
+        let rows = split_by_lengths(out, lengths).into_par_iter().enumerate().with_min_len(least);
+        rows.for_each(|(row, out)| {
+            let products = &products[row * tiles.per_row * o..];
+            isa.run(Results { products, pitch, tiles, c: o, out: &mut *out });
+            // SAFETY: the job writes all pixels of the row of tiles.
+            finish.finish(tiles.first_pixel(block.start + row) * o, unsafe { written(out) });
+        });
     }
 
     /// Returns panels of destination channels, each [plane, source channels, panel width].

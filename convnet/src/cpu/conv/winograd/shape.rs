@@ -1,9 +1,11 @@
 //! The convolutions that use Winograd's algorithm.
 
+use super::tiles::{CHUNK, Tiles};
 use super::transform::{OUT, PRODUCTS};
 use crate::cpu::product::panel_width;
 use crate::cpu::simd::Isa;
 use crate::geometry::{Hw, Images};
+use std::ops::Range;
 
 /// A convolution for which [`suits`] returned true.
 #[derive(Clone, Copy)]
@@ -30,11 +32,46 @@ pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: Hw) -> bool {
 }
 
 /// Size of the planes of a block, in bytes, that fits in the last-level cache.
-const BLOCK_BYTES: usize = 6 << 20;
+const SHARED_BYTES: usize = 6 << 20;
+/// Size of the planes of kernels and of a block, in bytes, that fits in the cache of a core.
+const OWN_BYTES: usize = 3 << 19;
 
-/// Returns the largest size of the planes of a block, in bytes, for kernels from `c` to `o` channels.
-///
-/// Each block reads the planes of all kernels, so a block has at least as many values as the kernels.
-pub(super) fn block_bytes(c: usize, o: usize) -> usize {
-    BLOCK_BYTES.max(PRODUCTS * c * o * 4)
+/// How threads share the work on a convolution.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Sharing {
+    /// Each thread computes blocks of its own. A block has up to [`CHUNK`] tiles, or one row of them.
+    /// The planes stay in the cache of the core.
+    Blocks,
+    /// All threads compute a block together, each some of its planes.
+    Planes,
+}
+
+impl Winograd {
+    pub(super) fn sharing(&self) -> Sharing {
+        let (c, o) = (self.src.c, self.dst.c);
+        let bytes = PRODUCTS * (c * o + CHUNK * (c + o)) * size_of::<f32>();
+        if bytes <= OWN_BYTES { Sharing::Blocks } else { Sharing::Planes }
+    }
+
+    /// Splits all rows of tiles into blocks.
+    pub(super) fn blocks(&self, tiles: Tiles) -> Vec<Range<usize>> {
+        let (c, o) = (self.src.c, self.dst.c);
+        let tile = PRODUCTS * (c + o) * size_of::<f32>();
+        let most = match self.sharing() {
+            Sharing::Blocks => CHUNK * tile,
+            // Each block reads the planes of all kernels, so it is at least as large as these.
+            Sharing::Planes => SHARED_BYTES.max(PRODUCTS * c * o * size_of::<f32>()),
+        };
+        tiles.blocks(most, tile)
+    }
+}
+
+impl Sharing {
+    /// Returns the least number of planes of a block that a thread computes.
+    pub(super) fn planes(self) -> usize {
+        match self {
+            Self::Blocks => PRODUCTS,
+            Self::Planes => 1,
+        }
+    }
 }

@@ -2,36 +2,77 @@
 //! [tiles, output channels].
 #![allow(unsafe_code)]
 
-use super::shape::{Winograd, block_bytes};
+use super::shape::{Sharing, Winograd};
 use super::tiles::{CHUNK, Factors, Tiles, Transform};
 use super::transform::{self, IN, PRODUCTS};
+use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::simd::{Job, Vector};
 use crate::cpu::unwritten::{Unwritten, written};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Largest number of tasks whose sums are added.
+const TASKS: usize = 32;
+/// Least number of blocks per task.
+const TASK_BLOCKS: usize = 4;
 
 impl Winograd {
     /// Returns the gradient of the weights in OIHW order.
     pub(crate) fn weight_grad<T: Element>(&self, src: &[T], grad: &[T]) -> Vec<f32> {
-        let Self { isa, dst, .. } = *self;
-        let (c, o, width) = (self.src.c, dst.c, panel_width(self.isa));
-        let tiles = Tiles::new(self.src, dst, self.padding);
-        let (mut inputs, mut grads) = (Factors::default(), Factors::default());
+        let (c, o, width) = (self.src.c, self.dst.c, panel_width(self.isa));
+        let tiles = Tiles::new(self.src, self.dst, self.padding);
         assert!(
             o.is_multiple_of(width) && tiles.rows() > 0,
             "the convolution is not suitable for Winograd's algorithm"
         );
-        // [plane, panel of output channels, input channel, panel width]
+        let blocks = self.blocks(tiles);
+        let sums = match self.sharing() {
+            Sharing::Blocks => self.sums_of_tasks(src, grad, tiles, &blocks),
+            Sharing::Planes => self.sums(src, grad, tiles, &blocks),
+        };
+        let mut out = Unwritten::new(o * c * 9);
+        out.slots().par_chunks_mut(width * c * 9).enumerate().for_each(|(panel, out)| {
+            self.isa.run(KernelGrads { sums: &sums[panel * c * width..], pitch: c * o, c, out });
+        });
+        // SAFETY: each job writes all kernels of its panel, whose number it asserts.
+        unsafe { out.into_written() }
+    }
+
+    /// Returns the sums over all blocks, computed by some tasks. The sums of the tasks are added in their
+    /// order.
+    fn sums_of_tasks<T: Element>(&self, src: &[T], grad: &[T], tiles: Tiles, blocks: &[Range<usize>]) -> Aligned<f32> {
+        let tasks = blocks.len().div_ceil(TASK_BLOCKS).min(TASKS);
+        let task = |at: usize| &blocks[blocks.len() * at / tasks..blocks.len() * (at + 1) / tasks];
+        let parts: Vec<_> = (0..tasks).into_par_iter().map(|at| self.sums(src, grad, tiles, task(at))).collect();
+        let mut parts = parts.into_iter();
+        let mut sums = parts.next().unwrap_or_default();
+        let plane = self.src.c * self.dst.c;
+        let rest: Vec<_> = parts.collect();
+        sums.values().par_chunks_mut(plane).enumerate().for_each(|(at, sums)| {
+            for part in &rest {
+                sums.iter_mut().zip(&part[at * plane..]).for_each(|(sum, value)| *sum += value);
+            }
+        });
+        sums
+    }
+
+    /// Returns the sums over `blocks`, of which there is at least one: [plane, panel of output channels,
+    /// input channel, panel width].
+    fn sums<T: Element>(&self, src: &[T], grad: &[T], tiles: Tiles, blocks: &[Range<usize>]) -> Aligned<f32> {
+        let (isa, c, o, width) = (self.isa, self.src.c, self.dst.c, panel_width(self.isa));
+        let (mut inputs, mut grads) = (Factors::default(), Factors::default());
         let mut sums = Unwritten::aligned(PRODUCTS * c * o);
         let channels: Vec<usize> = (0..c).collect();
         let targets: Vec<usize> = (0..c).map(|channel| channel * width).collect();
-        for (at, block) in tiles.blocks(block_bytes(c, o), PRODUCTS * (c + o) * 4).into_iter().enumerate() {
+        for (at, block) in blocks.iter().enumerate() {
             let count = block.len() * tiles.per_row;
             inputs.fill(isa, Transform::Inputs(src), tiles, block.clone());
-            grads.fill(isa, Transform::ResultsGrad(grad), tiles, block);
-            sums.slots().par_chunks_mut(c * o).enumerate().for_each(|(plane, sums)| {
+            grads.fill(isa, Transform::ResultsGrad(grad), tiles, block.clone());
+            let planes = sums.slots().par_chunks_mut(c * o).enumerate().with_min_len(self.sharing().planes());
+            planes.for_each(|(plane, sums)| {
                 for chunk in 0..count.div_ceil(CHUNK) {
                     let tiles_here = CHUNK.min(count - chunk * CHUNK);
                     let rows = &inputs.data[(chunk * PRODUCTS + plane) * inputs.pitch..][..inputs.pitch];
@@ -51,15 +92,8 @@ impl Winograd {
                 }
             });
         }
-        // SAFETY: there are pixels, so there is a block of tiles, and its first chunk wrote the
-        // panels of all channels.
-        let sums = unsafe { sums.into_aligned() };
-        let mut out = Unwritten::new(o * c * 9);
-        out.slots().par_chunks_mut(width * c * 9).enumerate().for_each(|(panel, out)| {
-            isa.run(KernelGrads { sums: &sums[panel * c * width..], pitch: c * o, c, out });
-        });
-        // SAFETY: each job writes all kernels of its panel, whose number it asserts.
-        unsafe { out.into_written() }
+        // SAFETY: there is a block, and its first chunk wrote the panels of all channels.
+        unsafe { sums.into_aligned() }
     }
 }
 
