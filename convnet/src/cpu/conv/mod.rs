@@ -1,5 +1,6 @@
-//! Convolution on the CPU: Winograd's algorithm for most 3 x 3 kernels with stride 1, sums per
-//! channel for depthwise kernels, and direct matrix products for all others.
+//! Convolution on the CPU: Winograd's algorithm for most 3 x 3 kernels with stride 1 and for 7 x 7
+//! kernels with stride 2 on more channels than those of RGB, sums per channel for depthwise kernels,
+//! and direct matrix products for all others.
 
 mod depthwise;
 mod direct;
@@ -23,7 +24,7 @@ pub(crate) use finish::{Finish, Shift};
 use pack::Weights;
 use taps::{Axis, Taps};
 use weight_grad::WeightGrad;
-use winograd::Winograd;
+use winograd::{Strided, Winograd};
 
 impl Geometry {
     /// Returns the sizes along the height and along the width.
@@ -50,7 +51,18 @@ impl Geometry {
         }
         let Conv2dConfig { stride, padding: Hw { h, w }, dilation, groups } = self.config;
         let plain = h == w && groups == 1 && (stride, dilation) == (Hw::from(1), Hw::from(1));
-        (plain && winograd::suits(isa, src, dst, self.kernel)).then_some(Winograd { isa, src, dst, padding })
+        (plain && winograd::suits(isa, src, dst, self.kernel)).then_some(Winograd {
+            isa,
+            src,
+            dst,
+            kernel: self.kernel.h,
+            padding,
+        })
+    }
+
+    /// Returns the Winograd convolution with stride 2, if it is possible and faster.
+    fn strided<T: Element>(&self, isa: Isa) -> Option<Strided> {
+        if uses_tiles::<T>(isa) { None } else { Strided::new(isa, self) }
     }
 
     /// Returns the weights at `positions` of the kernel, for rows of the taps `cols`, in the layout
@@ -76,6 +88,9 @@ impl Geometry {
         let weights = self.weights(weight, false, scale);
         if let Some(winograd) = self.winograd::<T>(isa, self.input, self.output, self.config.padding.h) {
             return winograd.run(x, weights, finish);
+        }
+        if let Some(strided) = self.strided::<T>(isa) {
+            return strided.forward(x, (self.input.h, self.input.w), weight, scale, finish);
         }
         let (rows, cols) = self.axes();
         let positions: Vec<usize> = (0..self.kernel.product()).collect();
@@ -108,6 +123,9 @@ impl Geometry {
     pub(crate) fn weight_grad<T: Element>(&self, isa: Isa, x: &[T], grad: &[T]) -> Vec<f32> {
         if let Some(winograd) = self.winograd::<T>(isa, self.input, self.output, self.config.padding.h) {
             return winograd.weight_grad(x, grad);
+        }
+        if let Some(strided) = self.strided::<T>(isa) {
+            return strided.weight_grad(x, (self.input.h, self.input.w), grad);
         }
         let (rows, cols) = self.axes();
         let (input, output, rows, cols) = (self.input, self.output, rows.taps(), cols.taps());

@@ -23,6 +23,7 @@ on_every_instruction_set! {
     groups_of_channels
     depthwise
     three_by_three_by_winograd
+    seven_by_seven_with_stride_two_by_winograd
     residual_bias_and_rectifier_in_the_same_pass
 }
 
@@ -165,7 +166,7 @@ fn any_geometry(name: &str) {
     for case in [
         [2, 17, 15, 3, 8, 7, 2, 3],
         [1, 14, 19, 20, 5, 7, 2, 3],
-        [2, 13, 12, 20, 64, 7, 2, 3],
+        [2, 13, 12, 20, 63, 7, 2, 3],
         [3, 9, 7, 6, 10, 3, 1, 1],
         [2, 9, 8, 33, 47, 3, 2, 1],
         [1, 8, 8, 32, 64, 3, 2, 1],
@@ -259,19 +260,40 @@ fn three_by_three_by_winograd(name: &str) {
     }
 }
 
+fn seven_by_seven_with_stride_two_by_winograd(name: &str) {
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    for case in [
+        [2, 13, 12, 20, 64, 7, 2, 3],
+        [1, 24, 31, 20, 32, 7, 2, 3],
+        [2, 8, 8, 8, 64, 7, 2, 2],
+        [1, 7, 9, 10, 32, 7, 2, 0],
+        [1, 200, 5, 9, 32, 7, 2, 1],
+        [1, 1, 1, 16, 32, 7, 2, 3],
+        [9, 40, 40, 15, 64, 7, 2, 4],
+    ] {
+        let case = Case::new(case, &mut random);
+        assert!(winograd::Strided::new(isa, &case.geometry).is_some(), "{:?}", case.geometry);
+        case.check(isa, seed, WINOGRAD);
+    }
+}
+
 fn residual_bias_and_rectifier_in_the_same_pass(name: &str) {
     use super::finish::Shift;
     let Some(isa) = isa(name) else { return };
     let mut random = Random::new();
     let seed = random.0;
-    let padded = Conv2dConfig::default().with_padding(1);
-    for (c, o, config, tolerance) in [
-        (32, 32, padded, WINOGRAD),
-        (5, 19, padded.with_stride(2), PLAIN),
-        (6, 20, padded.with_groups(2), PLAIN),
-        (20, 20, padded.with_groups(20), PLAIN),
+    let config = Conv2dConfig::default();
+    let padded = config.with_padding(1);
+    for (c, o, kernel, config, tolerance) in [
+        (32, 32, 3, padded, WINOGRAD),
+        (12, 32, 7, config.with_padding(3).with_stride(2), WINOGRAD),
+        (5, 19, 3, padded.with_stride(2), PLAIN),
+        (6, 20, 3, padded.with_groups(2), PLAIN),
+        (20, 20, 3, padded.with_groups(20), PLAIN),
     ] {
-        let case = Case::of([2, 9, 7, c], o, Hw::from(3), config, &mut random);
+        let case = Case::of([2, 9, 7, c], o, Hw::from(kernel), config, &mut random);
         let (scale, bias, residual) = (random.normal(o), random.normal(o), random.normal(case.y.len()));
         for (residual, relu) in [(None, false), (None, true), (Some(&residual), false), (Some(&residual), true)] {
             let shift = Shift { isa, bias: &bias, residual: residual.map(Vec::as_slice), relu };

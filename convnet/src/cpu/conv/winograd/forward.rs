@@ -4,7 +4,7 @@
 
 use super::shape::{Sharing, Winograd};
 use super::tiles::{Factors, SPREAD, Tiles, Transform};
-use super::transform::{self, IN, OUT, PRODUCTS};
+use super::transform::{self, IN, PRODUCTS};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::conv::finish::Finish;
 use crate::cpu::conv::pack::Weights;
@@ -28,7 +28,7 @@ impl Winograd {
     /// Computes the destination. The rows of `weights` are the channels of the source.
     pub(crate) fn run<T: Element>(&self, src: &[T], weights: Weights<'_>, finish: &impl Finish<T>) -> Vec<T> {
         let kernels = self.kernels(weights);
-        let tiles = Tiles::new(self.src, self.dst, self.padding);
+        let tiles = self.tiles();
         let mut out = Unwritten::new(self.dst.len());
         let blocks = self.blocks(tiles);
         let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * self.dst.c).sum());
@@ -88,7 +88,11 @@ impl Winograd {
         let rows = split_by_lengths(out, lengths).into_par_iter().enumerate().with_min_len(least);
         rows.for_each(|(row, out)| {
             let products = &products[row * tiles.per_row * o..];
-            isa.run(Results { products, pitch, tiles, c: o, out: &mut *out });
+            let (c, row_out) = (o, &mut *out);
+            match tiles.side {
+                4 => isa.run(Results::<_, 4> { products, pitch, tiles, c, out: row_out }),
+                _ => isa.run(Results::<_, 3> { products, pitch, tiles, c, out: row_out }),
+            }
             // SAFETY: the job writes all pixels of the row of tiles.
             finish.finish(tiles.first_pixel(block.start + row) * o, unsafe { written(out) });
         });
@@ -99,7 +103,11 @@ impl Winograd {
         let width = panel_width(self.isa);
         let mut kernels = Unwritten::aligned(PRODUCTS * weights.rows() * weights.cols());
         kernels.slots().par_chunks_mut(PRODUCTS * weights.rows() * width).enumerate().for_each(|(at, panel)| {
-            self.isa.run(Kernels { weights, first: at * width, panel });
+            let first = at * width;
+            match self.kernel {
+                3 => self.isa.run(Kernels::<3> { weights, first, panel }),
+                _ => self.isa.run(Kernels::<4> { weights, first, panel }),
+            }
         });
         // SAFETY: each job writes its whole panel, whose size it asserts.
         unsafe { kernels.into_aligned() }
@@ -107,7 +115,7 @@ impl Winograd {
 }
 
 /// Transforms the kernels of a panel.
-struct Kernels<'a> {
+struct Kernels<'a, const K: usize> {
     weights: Weights<'a>,
     /// The first column of the panel.
     first: usize,
@@ -115,7 +123,7 @@ struct Kernels<'a> {
     panel: &'a mut [MaybeUninit<f32>],
 }
 
-impl Job for Kernels<'_> {
+impl<const K: usize> Job for Kernels<'_, K> {
     type Output = ();
 
     #[inline(always)]
@@ -123,13 +131,15 @@ impl Job for Kernels<'_> {
         let width = 2 * V::LANES;
         let (rows, turned) = (self.weights.rows(), self.weights.transposed);
         assert_eq!(self.panel.len(), PRODUCTS * rows * width);
-        let mut lanes = [[0f32; 32]; 9];
+        let mut lanes = [[[0f32; 32]; K]; K];
+        assert_eq!(self.weights.positions, K * K);
         for row in 0..rows {
             for lane in 0..width {
                 let weights = self.weights.at(row, self.first + lane);
                 let scale = self.weights.scale_of(self.first + lane);
-                for position in 0..9 {
-                    lanes[position][lane] = scale * weights[if turned { 8 - position } else { position }];
+                for position in 0..K * K {
+                    let from = if turned { K * K - 1 - position } else { position };
+                    lanes[position / K][position % K][lane] = scale * weights[from];
                 }
             }
             for half in [0, V::LANES] {
@@ -139,8 +149,8 @@ impl Job for Kernels<'_> {
                     let to = self.panel.as_mut_ptr().cast::<f32>().add(row * width + half);
                     transform::square!(
                         transform::kernel,
-                        3 => IN,
-                        |y, x| V::load(lanes[y * 3 + x].as_ptr().add(half)),
+                        K => IN,
+                        |y, x| V::load(lanes[y][x].as_ptr().add(half)),
                         |y, x, value| value.store(to.add((y * IN + x) * rows * width))
                     );
                 }
@@ -150,7 +160,7 @@ impl Job for Kernels<'_> {
 }
 
 /// Transforms the products of a row of tiles to results.
-struct Results<'a, T> {
+struct Results<'a, T, const M: usize> {
     /// Starts with the first product of the row in the first plane. The next tile is `c` values
     /// further, the next plane `pitch`.
     products: &'a [f32],
@@ -161,7 +171,7 @@ struct Results<'a, T> {
     out: &'a mut [MaybeUninit<T>],
 }
 
-impl<T: Element> Job for Results<'_, T> {
+impl<T: Element, const M: usize> Job for Results<'_, T, M> {
     type Output = ();
 
     #[inline(always)]
@@ -169,19 +179,19 @@ impl<T: Element> Job for Results<'_, T> {
         let Self { products, pitch, tiles, c, out } = self;
         let w = tiles.dst.w;
         let rows = out.len() / (w * c);
-        assert!(c % V::LANES == 0 && out.len() == rows * w * c && rows <= OUT);
-        assert!(products.len() >= (PRODUCTS - 1) * pitch + tiles.per_row * c && tiles.per_row * OUT >= w);
+        assert!(c % V::LANES == 0 && out.len() == rows * w * c && rows <= M);
+        assert!(products.len() >= (PRODUCTS - 1) * pitch + tiles.per_row * c && tiles.per_row * M >= w);
         for tile in 0..tiles.per_row {
-            let cols = (w - tile * OUT).min(OUT);
+            let cols = (w - tile * M).min(M);
             for channel in (0..c).step_by(V::LANES) {
                 // SAFETY: a plane has `c` values per tile of the row, and `out` has the pixels that
                 // are stored, as asserted above.
                 unsafe {
                     let from = products.as_ptr().add(tile * c + channel);
-                    let to = out.as_mut_ptr().cast::<T>().add(tile * OUT * c + channel);
+                    let to = out.as_mut_ptr().cast::<T>().add(tile * M * c + channel);
                     transform::square!(
                         transform::results,
-                        IN => OUT,
+                        IN => M,
                         |y, x| V::load(from.add((y * IN + x) * pitch)),
                         |y, x, value| if y < rows && x < cols {
                             T::store(value, to.add((y * w + x) * c));

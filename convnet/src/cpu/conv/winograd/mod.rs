@@ -1,7 +1,7 @@
 //! Convolution with 3 x 3 kernels and stride 1 by Winograd's F(4 x 4, 3 x 3), which needs a quarter
-//! of the multiplications.
+//! of the multiplications, and with 7 x 7 kernels and stride 2 by F(3 x 3, 4 x 4).
 //!
-//! The destination is split into tiles of 4 x 4 pixels. Blocks of tiles fit in the last-level
+//! The destination is split into tiles of 4 x 4 or 3 x 3 pixels. Blocks of tiles fit in the last-level
 //! cache. For each block, the code transforms the inputs of each tile into 36 planes, multiplies
 //! each plane with the plane of the kernels that has the same number, and transforms the products
 //! to results. The data gradient is the same computation with exchanged channels and rotated
@@ -9,8 +9,10 @@
 
 mod forward;
 mod shape;
+mod strided;
 mod tiles;
 mod transform;
 mod weight_grad;
 
 pub(super) use shape::{Winograd, suits};
+pub(super) use strided::Strided;

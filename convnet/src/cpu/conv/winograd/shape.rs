@@ -1,18 +1,24 @@
 //! The convolutions that use Winograd's algorithm.
 
 use super::tiles::{CHUNK, Tiles};
-use super::transform::{OUT, PRODUCTS};
+use super::transform::{IN, PRODUCTS};
 use crate::cpu::product::panel_width;
 use crate::cpu::simd::Isa;
 use crate::geometry::{Hw, Images};
 use std::ops::Range;
 
-/// A convolution for which [`suits`] returned true.
+/// Side of the kernels of [`suits`].
+pub(super) const KERNEL: usize = 3;
+
+/// A convolution with stride 1. The numbers of channels are whole vectors, and those of `dst` whole
+/// panels.
 #[derive(Clone, Copy)]
 pub(crate) struct Winograd {
     pub isa: Isa,
     pub src: Images,
     pub dst: Images,
+    /// Side of the kernel: 3 or 4.
+    pub kernel: usize,
     /// Zeros around the source, in pixels.
     pub padding: usize,
 }
@@ -22,8 +28,9 @@ pub(crate) struct Winograd {
 pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: Hw) -> bool {
     let width = panel_width(isa);
     // Tiles that cross the edge of the image waste multiplications.
-    let products = dst.h.div_ceil(OUT) * dst.w.div_ceil(OUT) * PRODUCTS;
-    kernel == Hw::from(3)
+    let side = tile(KERNEL);
+    let products = dst.h.div_ceil(side) * dst.w.div_ceil(side) * PRODUCTS;
+    kernel == Hw::from(KERNEL)
         && src.c.is_multiple_of(width)
         && dst.c.is_multiple_of(width)
         && src.len() > 0
@@ -31,10 +38,15 @@ pub(crate) fn suits(isa: Isa, src: Images, dst: Images, kernel: Hw) -> bool {
         && 2 * products <= dst.h * dst.w * 9
 }
 
+/// Returns the side of a tile of results of kernels with side `kernel`.
+pub(super) fn tile(kernel: usize) -> usize {
+    IN + 1 - kernel
+}
+
 /// Size of the planes of a block, in bytes, that fits in the last-level cache.
 const SHARED_BYTES: usize = 6 << 20;
 /// Size of the planes of kernels and of a block, in bytes, that fits in the cache of a core.
-const OWN_BYTES: usize = 3 << 19;
+const OWN_BYTES: usize = 7 << 18;
 
 /// How threads share the work on a convolution.
 #[derive(Clone, Copy, PartialEq)]
@@ -47,6 +59,10 @@ pub(super) enum Sharing {
 }
 
 impl Winograd {
+    pub(super) fn tiles(&self) -> Tiles {
+        Tiles::new(self.src, self.dst, self.padding, tile(self.kernel))
+    }
+
     pub(super) fn sharing(&self) -> Sharing {
         let (c, o) = (self.src.c, self.dst.c);
         let bytes = PRODUCTS * (c * o + CHUNK * (c + o)) * size_of::<f32>();

@@ -1,7 +1,7 @@
 //! Images in tiles, and the planes of their transforms.
 #![allow(unsafe_code)]
 
-use super::transform::{self, IN, OUT, PRODUCTS};
+use super::transform::{self, IN, PRODUCTS};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::simd::{Isa, Job, Vector};
@@ -16,19 +16,20 @@ pub(super) const SPREAD: usize = 16;
 /// Number of tiles whose planes are stored together.
 pub(super) const CHUNK: usize = 48;
 
-/// A destination in tiles of 4 x 4 pixels. Rows of tiles are counted across images.
+/// A destination in square tiles of `side` x `side` pixels. Rows of tiles are counted across images.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
     pub src: Images,
     pub dst: Images,
     pub padding: usize,
+    pub side: usize,
     pub per_row: usize,
     rows_per_image: usize,
 }
 
 impl Tiles {
-    pub(super) fn new(src: Images, dst: Images, padding: usize) -> Self {
-        Self { src, dst, padding, per_row: dst.w.div_ceil(OUT), rows_per_image: dst.h.div_ceil(OUT) }
+    pub(super) fn new(src: Images, dst: Images, padding: usize, side: usize) -> Self {
+        Self { src, dst, padding, side, per_row: dst.w.div_ceil(side), rows_per_image: dst.h.div_ceil(side) }
     }
 
     pub(super) fn rows(self) -> usize {
@@ -37,12 +38,12 @@ impl Tiles {
 
     /// Returns the number of destination pixels of a row of tiles.
     pub(super) fn pixels(self, row: usize) -> usize {
-        (self.dst.h - row % self.rows_per_image * OUT).min(OUT) * self.dst.w
+        (self.dst.h - row % self.rows_per_image * self.side).min(self.side) * self.dst.w
     }
 
     /// Returns the index of the first destination pixel of a row of tiles.
     pub(super) fn first_pixel(self, row: usize) -> usize {
-        (row / self.rows_per_image * self.dst.h + row % self.rows_per_image * OUT) * self.dst.w
+        (row / self.rows_per_image * self.dst.h + row % self.rows_per_image * self.side) * self.dst.w
     }
 
     /// Splits all rows into blocks of about equal size. A block has at most `bytes` bytes, or one
@@ -57,7 +58,7 @@ impl Tiles {
     /// images.
     fn place(self, tile: usize) -> (usize, usize, usize) {
         let row = tile / self.per_row;
-        (row / self.rows_per_image, row % self.rows_per_image * OUT, tile % self.per_row * OUT)
+        (row / self.rows_per_image, row % self.rows_per_image * self.side, tile % self.per_row * self.side)
     }
 }
 
@@ -66,7 +67,7 @@ impl Tiles {
 pub(super) enum Transform<'a, T> {
     /// The source: 6 x 6 pixels per tile.
     Inputs(&'a [T]),
-    /// The gradient of the destination: 4 x 4 pixels per tile. The factors are in panels of the
+    /// The gradient of the destination: the pixels of a tile. The factors are in panels of the
     /// instruction set's width.
     ResultsGrad(&'a [T]),
 }
@@ -104,7 +105,11 @@ impl Factors {
                     isa.run(Inputs { src, zeros: &zeros, tiles, count: tiles_here, pitch, planes });
                 }
                 Transform::ResultsGrad(grad) => {
-                    isa.run(ResultsGrad { grad, zeros: &zeros, tiles, count: tiles_here, pitch, planes });
+                    let (zeros, count) = (&zeros, tiles_here);
+                    match tiles.side {
+                        4 => isa.run(ResultsGrad::<_, 4> { grad, zeros, tiles, count, pitch, planes }),
+                        _ => isa.run(ResultsGrad::<_, 3> { grad, zeros, tiles, count, pitch, planes }),
+                    }
                 }
             }
         });
@@ -167,7 +172,7 @@ impl<T: Element> Job for Inputs<'_, T> {
 }
 
 /// Writes the planes of the gradients of some tiles.
-struct ResultsGrad<'a, T> {
+struct ResultsGrad<'a, T, const M: usize> {
     grad: &'a [T],
     zeros: &'a [T],
     tiles: Tiles,
@@ -176,7 +181,7 @@ struct ResultsGrad<'a, T> {
     planes: &'a mut [MaybeUninit<f32>],
 }
 
-impl<T: Element> Job for ResultsGrad<'_, T> {
+impl<T: Element, const M: usize> Job for ResultsGrad<'_, T, M> {
     type Output = ();
 
     #[inline(always)]
@@ -184,14 +189,15 @@ impl<T: Element> Job for ResultsGrad<'_, T> {
         let Images { h, w, c, .. } = self.tiles.dst;
         assert!(c % (2 * V::LANES) == 0 && self.zeros.len() == c && self.grad.len() == self.tiles.dst.len());
         assert!(self.count.len() <= CHUNK && self.pitch >= CHUNK * c && self.planes.len() == PRODUCTS * self.pitch);
+        assert_eq!(self.tiles.side, M);
         let (pitch, width) = (self.pitch, 2 * V::LANES);
         for (at, tile) in self.count.enumerate() {
             let (image, y0, x0) = self.tiles.place(tile);
-            let mut pixels = [self.zeros.as_ptr(); OUT * OUT];
-            for y in 0..OUT {
-                for x in 0..OUT {
+            let mut pixels = [[self.zeros.as_ptr(); M]; M];
+            for y in 0..M {
+                for x in 0..M {
                     if y0 + y < h && x0 + x < w {
-                        pixels[y * OUT + x] = self.grad[((image * h + y0 + y) * w + x0 + x) * c..].as_ptr();
+                        pixels[y][x] = self.grad[((image * h + y0 + y) * w + x0 + x) * c..].as_ptr();
                     }
                 }
             }
@@ -203,8 +209,8 @@ impl<T: Element> Job for ResultsGrad<'_, T> {
                 unsafe {
                     transform::square!(
                         transform::results_grad,
-                        OUT => IN,
-                        |y, x| T::load::<V>(pixels[y * OUT + x].add(channel)),
+                        M => IN,
+                        |y, x| T::load::<V>(pixels[y][x].add(channel)),
                         |y, x, value| value.store(planes.add((y * IN + x) * pitch))
                     );
                 }

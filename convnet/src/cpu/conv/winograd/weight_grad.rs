@@ -23,7 +23,7 @@ impl Winograd {
     /// Returns the gradient of the weights in OIHW order.
     pub(crate) fn weight_grad<T: Element>(&self, src: &[T], grad: &[T]) -> Vec<f32> {
         let (c, o, width) = (self.src.c, self.dst.c, panel_width(self.isa));
-        let tiles = Tiles::new(self.src, self.dst, self.padding);
+        let (tiles, positions) = (self.tiles(), self.kernel * self.kernel);
         assert!(
             o.is_multiple_of(width) && tiles.rows() > 0,
             "the convolution is not suitable for Winograd's algorithm"
@@ -33,9 +33,13 @@ impl Winograd {
             Sharing::Blocks => self.sums_of_tasks(src, grad, tiles, &blocks),
             Sharing::Planes => self.sums(src, grad, tiles, &blocks),
         };
-        let mut out = Unwritten::new(o * c * 9);
-        out.slots().par_chunks_mut(width * c * 9).enumerate().for_each(|(panel, out)| {
-            self.isa.run(KernelGrads { sums: &sums[panel * c * width..], pitch: c * o, c, out });
+        let mut out = Unwritten::new(o * c * positions);
+        out.slots().par_chunks_mut(width * c * positions).enumerate().for_each(|(panel, out)| {
+            let (sums, pitch) = (&sums[panel * c * width..], c * o);
+            match self.kernel {
+                3 => self.isa.run(KernelGrads::<3> { sums, pitch, c, out }),
+                _ => self.isa.run(KernelGrads::<4> { sums, pitch, c, out }),
+            }
         });
         // SAFETY: each job writes all kernels of its panel, whose number it asserts.
         unsafe { out.into_written() }
@@ -98,7 +102,7 @@ impl Winograd {
 }
 
 /// Transforms the sums of a panel of output channels to gradients of kernels.
-struct KernelGrads<'a> {
+struct KernelGrads<'a, const K: usize> {
     /// Starts with the first value of the panel in the first plane: [input channels, panel width].
     /// The next plane is `pitch` values further.
     sums: &'a [f32],
@@ -108,15 +112,15 @@ struct KernelGrads<'a> {
     out: &'a mut [MaybeUninit<f32>],
 }
 
-impl Job for KernelGrads<'_> {
+impl<const K: usize> Job for KernelGrads<'_, K> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Self { sums, pitch, c, out } = self;
         let width = 2 * V::LANES;
-        assert!(out.len() == width * c * 9 && sums.len() >= (PRODUCTS - 1) * pitch + c * width);
-        let mut lanes = [[0f32; 32]; 9];
+        assert!(out.len() == width * c * K * K && sums.len() >= (PRODUCTS - 1) * pitch + c * width);
+        let mut lanes = [[[0f32; 32]; K]; K];
         for channel in 0..c {
             for half in [0, V::LANES] {
                 // SAFETY: each plane has `c` times two vectors, as asserted above. Each of `lanes`
@@ -125,15 +129,16 @@ impl Job for KernelGrads<'_> {
                     let from = sums.as_ptr().add(channel * width + half);
                     transform::square!(
                         transform::kernel_grad,
-                        IN => 3,
+                        IN => K,
                         |y, x| V::load(from.add((y * IN + x) * pitch)),
-                        |y, x, value| value.store(lanes[y * 3 + x].as_mut_ptr().add(half))
+                        |y, x, value| value.store(lanes[y][x].as_mut_ptr().add(half))
                     );
                 }
             }
             for lane in 0..width {
-                for (position, out) in out[(lane * c + channel) * 9..][..9].iter_mut().enumerate() {
-                    out.write(lanes[position][lane]);
+                let kernel = &mut out[(lane * c + channel) * K * K..][..K * K];
+                for (position, out) in kernel.iter_mut().enumerate() {
+                    out.write(lanes[position / K][position % K][lane]);
                 }
             }
         }
