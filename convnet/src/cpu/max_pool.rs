@@ -1,20 +1,61 @@
-//! Max pooling on the CPU, one row at a time.
+//! Max pooling on the CPU.
 #![allow(unsafe_code)]
 
 use super::element::Element;
-use super::simd::{Job, Vector};
-use crate::geometry::MaxPool2dConfig;
+use super::simd::{Isa, Job, Vector};
+use super::unwritten::Unwritten;
+use crate::geometry::{Images, MaxPool2dConfig};
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+
+/// Returns the maxima of the windows, and the positions of these maxima in their windows: row · kernel +
+/// column. Both are [N, rows, columns, C].
+pub(crate) fn forward<T: Element>(
+    config: MaxPool2dConfig,
+    x: &[T],
+    Images { n, h, w, c }: Images,
+    (rows, cols): (usize, usize),
+) -> (Vec<T>, Vec<u8>) {
+    let isa = Isa::best();
+    let (mut out, mut argmax) = (Unwritten::new(n * rows * cols * c), vec![0u8; n * rows * cols * c]);
+    let len = (cols * c).max(1);
+    out.slots().par_chunks_mut(len).zip(argmax.par_chunks_mut(len)).enumerate().for_each(|(row, (out, argmax))| {
+        let image = &x[row / rows * h * w * c..][..h * w * c];
+        isa.run(MaxPoolRow { config, image, size: (h, w, c), row: row % rows, out, argmax });
+    });
+    // SAFETY: each job writes its whole row.
+    (unsafe { out.into_written() }, argmax)
+}
+
+/// Returns the gradient of images from that of the maxima and their positions.
+pub(crate) fn gradient<T: Element>(
+    config: MaxPool2dConfig,
+    (grad, argmax): (&[T], &[u8]),
+    (rows, cols): (usize, usize),
+    Images { n, h, w, c }: Images,
+) -> Vec<T> {
+    let isa = Isa::best();
+    let mut out = Unwritten::new(n * h * w * c);
+    out.slots().par_chunks_mut((w * c).max(1)).enumerate().for_each(|(row, out)| {
+        let start = row / h * rows * cols * c;
+        let (grad, argmax) = (&grad[start..][..rows * cols * c], &argmax[start..][..rows * cols * c]);
+        isa.run(MaxPoolGradRow { config, grad, argmax, size: (rows, cols, c), row: row % h, out });
+    });
+    // SAFETY: each job writes its whole row.
+    unsafe { out.into_written() }
+}
 
 /// A row of maxima of an image.
-pub(crate) struct MaxPoolRow<'a, T> {
-    pub config: MaxPool2dConfig,
-    pub image: &'a [T],
+struct MaxPoolRow<'a, T> {
+    config: MaxPool2dConfig,
+    image: &'a [T],
     /// Height, width and channels of the image.
-    pub size: (usize, usize, usize),
+    size: (usize, usize, usize),
     /// The row of the output.
-    pub row: usize,
-    pub out: &'a mut [T],
-    pub argmax: &'a mut [u8],
+    row: usize,
+    /// The job writes all of it.
+    out: &'a mut [MaybeUninit<T>],
+    argmax: &'a mut [u8],
 }
 
 impl<T: Element> Job for MaxPoolRow<'_, T> {
@@ -45,7 +86,7 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
                 // SAFETY: a whole vector starts at `channel`, so `out` has one here. No vector has
                 // more than 16 lanes.
                 unsafe {
-                    T::store(best.0, out[i * c + channel..(i + 1) * c].as_mut_ptr());
+                    T::store(best.0, out[i * c + channel..(i + 1) * c].as_mut_ptr().cast());
                     best.1.store(places.as_mut_ptr());
                 }
                 for (argmax, place) in argmax[i * c + channel..].iter_mut().zip(&places[..V::LANES]) {
@@ -63,22 +104,24 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
                         }
                     }
                 }
-                (out[i * c + channel], argmax[i * c + channel]) = (T::of(best.0), best.1 as u8);
+                out[i * c + channel].write(T::of(best.0));
+                argmax[i * c + channel] = best.1 as u8;
             }
         }
     }
 }
 
 /// Computes a row of the gradient of the input.
-pub(crate) struct MaxPoolGradRow<'a, T> {
-    pub config: MaxPool2dConfig,
+struct MaxPoolGradRow<'a, T> {
+    config: MaxPool2dConfig,
     /// The gradient of the output, and the positions of the maxima in their windows, of the image.
-    pub grad: &'a [T],
-    pub argmax: &'a [u8],
+    grad: &'a [T],
+    argmax: &'a [u8],
     /// Height, width and channels of the output.
-    pub size: (usize, usize, usize),
-    pub row: usize,
-    pub out: &'a mut [T],
+    size: (usize, usize, usize),
+    row: usize,
+    /// The job writes all of it.
+    out: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Job for MaxPoolGradRow<'_, T> {
@@ -119,7 +162,7 @@ impl<T: Element> Job for MaxPoolGradRow<'_, T> {
                     }
                 }
                 for (out, &sum) in out.iter_mut().zip(&sums) {
-                    *out = T::of(sum);
+                    out.write(T::of(sum));
                 }
             }
         }

@@ -2,13 +2,11 @@
 
 use crate::cpu::dense::{self, with_images};
 use crate::cpu::element::Element;
-use crate::cpu::max_pool::{MaxPoolGradRow, MaxPoolRow};
-use crate::cpu::simd::Isa;
-use crate::geometry::MaxPool2dConfig;
+use crate::cpu::max_pool;
+use crate::geometry::{Images, MaxPool2dConfig};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Storage, Tensor, bail};
-use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
 /// Returns the maximum of each window of `x` `[N, H, W, C]` as `[N, H', W', C]`, f32 or
@@ -71,18 +69,10 @@ impl CustomOp1 for MaxPool {
         let (_, h, w, c) = layout.shape().dims4()?;
         let (n, out_h, out_w, _) = self.config.output(layout.shape())?;
         let shape = Shape::from((n, out_h, out_w, c));
-        let mut argmax = vec![0u8; shape.elem_count()];
-        let row_len = (out_w * c).max(1);
-        let out = with_images!(x, self.name(), T => {
+        let (out, argmax) = with_images!(x, self.name(), T => {
             let x = dense::slice::<T>(x, layout, self.name())?;
-            let mut out = vec![T::default(); argmax.len()];
-            let rows = out.par_chunks_mut(row_len).zip(argmax.par_chunks_mut(row_len));
-            rows.enumerate().for_each(|(row, (out, argmax))| {
-                let image = &x[row / out_h * h * w * c..][..h * w * c];
-                let (config, size) = (self.config, (h, w, c));
-                Isa::best().run(MaxPoolRow { config, image, size, row: row % out_h, out, argmax });
-            });
-            T::storage(out)
+            let (out, argmax) = max_pool::forward(self.config, x, Images { n, h, w, c }, (out_h, out_w));
+            (T::storage(out), argmax)
         });
         if c > 0 {
             let _ = self.argmax.set(Tensor::from_vec(argmax, shape.clone(), &Device::Cpu)?);
@@ -134,13 +124,7 @@ impl CustomOp1 for MaxPoolGrad {
         };
         with_images!(grad, self.name(), T => {
             let grad = dense::slice::<T>(grad, layout, self.name())?;
-            let (isa, config) = (Isa::best(), self.config);
-            let mut out = vec![T::default(); n * h * w * c];
-            out.par_chunks_mut((w * c).max(1)).enumerate().for_each(|(row, out)| {
-                let start = row / h * out_h * out_w * c;
-                let (grad, argmax) = (&grad[start..][..out_h * out_w * c], &argmax[start..][..out_h * out_w * c]);
-                isa.run(MaxPoolGradRow { config, grad, argmax, size: (out_h, out_w, c), row: row % h, out });
-            });
+            let out = max_pool::gradient(self.config, (grad, argmax), (out_h, out_w), Images { n, h, w, c });
             Ok((T::storage(out), self.input.clone()))
         })
     }

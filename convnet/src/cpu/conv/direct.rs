@@ -11,9 +11,8 @@
 
 use super::depthwise::Depthwise;
 use super::finish::Finish;
-use super::pack::Border;
 use super::taps::{Segment, Taps};
-use super::window::Window;
+use super::window::{Border, Window, bands_by_image};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::parallel::split_by_lengths;
@@ -180,9 +179,8 @@ impl<T: Element> Gather<T> {
     /// Returns the source rows that products need for some bands of an image.
     fn source_rows(&self, bands: Range<usize>) -> Range<isize> {
         let rows = |Class { rows, cols, .. }: &Class<T>| {
-            let first = (bands.start * rows.step) as isize + rows.first;
-            let taps = ((bands.len() - 1) * rows.step + (rows.count.max(1) - 1) * rows.spacing) as isize;
-            (rows.count * cols.count > 0).then_some(first..first + taps + 1)
+            let has_taps = rows.count * cols.count > 0;
+            has_taps.then(|| rows.reach(bands.clone()))
         };
         let join = |a: Range<isize>, b: Range<isize>| a.start.min(b.start)..a.end.max(b.end);
         self.classes.iter().filter_map(rows).reduce(join).unwrap_or(0..0)
@@ -301,17 +299,6 @@ fn whole_images(bands: usize, bands_per_image: usize) -> usize {
         return bands_per_image.div_ceil(bands_per_image.div_ceil(bands));
     }
     (bands + bands_per_image / 2) / bands_per_image * bands_per_image
-}
-
-/// Returns the image of the first of `bands`, and the bands of each image from this one on, counted from the start
-/// of the image.
-fn bands_by_image(bands: &Range<usize>, per_image: usize) -> (usize, impl Iterator<Item = Range<usize>>) {
-    let Range { start, end } = *bands;
-    let of_image = move |image: usize| {
-        let before = image * per_image;
-        start.max(before) - before..end.min(before + per_image) - before
-    };
-    (start / per_image, (start / per_image..end.div_ceil(per_image)).map(of_image))
 }
 
 /// Returns the number of positions `offset + i * step` below `size`.

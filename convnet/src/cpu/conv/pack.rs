@@ -1,4 +1,4 @@
-//! Preparation of a convolution: padded images and packed weights.
+//! The weights of a convolution, packed into panels.
 #![allow(unsafe_code)]
 
 use crate::cpu::aligned::Aligned;
@@ -6,79 +6,9 @@ use crate::cpu::element::Element;
 use crate::cpu::product::{panel_width, steps};
 use crate::cpu::simd::{Isa, Job, Vector};
 use crate::cpu::unwritten::Unwritten;
-use crate::geometry::Images;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-
-/// A border of zeros around images, in pixels.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Border {
-    pub top: usize,
-    pub bottom: usize,
-    pub left: usize,
-    pub right: usize,
-}
-
-/// Images with a border, or without one.
-pub(crate) enum Padded<'a, T> {
-    Unchanged(&'a [T]),
-    Copied(Aligned<T>),
-}
-
-impl<T> std::ops::Deref for Padded<'_, T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        match self {
-            Self::Unchanged(values) => values,
-            Self::Copied(values) => values,
-        }
-    }
-}
-
-/// Returns `src` with a border of zeros, and its new sizes.
-pub(crate) fn pad<T: Element>(src: &[T], images: Images, border: Border) -> (Padded<'_, T>, Images) {
-    let Border { top, bottom, left, right } = border;
-    if border == Border::default() {
-        return (Padded::Unchanged(src), images);
-    }
-    let Images { n, h, w, c } = images;
-    let padded = Images { n, h: h + top + bottom, w: w + left + right, c };
-    assert_eq!(src.len(), images.len(), "images of another size");
-    if src.is_empty() {
-        return (Padded::Copied(Aligned::zeros(padded.len())), padded);
-    }
-    let mut out = Unwritten::aligned(padded.len());
-    out.slots().par_chunks_mut(padded.h * padded.w * c).zip(src.par_chunks(h * w * c)).for_each(|(out, image)| {
-        copy_rows(image, Images { n: 1, ..images }, -(top as isize), (left, right), out);
-    });
-    // SAFETY: each image was written: its borders and its rows.
-    (Padded::Copied(unsafe { out.into_aligned() }), padded)
-}
-
-/// Writes rows of an image, from row `first` on, with zeros at the left and the right. Rows outside of
-/// the image are zeros. `out` has whole rows.
-pub(crate) fn copy_rows<T: Element>(
-    image: &[T],
-    Images { h, w, c, .. }: Images,
-    first: isize,
-    (left, right): (usize, usize),
-    out: &mut [MaybeUninit<T>],
-) {
-    let zero = |slots: &mut [MaybeUninit<T>]| slots.fill(MaybeUninit::new(T::default()));
-    for (y, out) in (first..).zip(out.chunks_exact_mut((left + w + right) * c)) {
-        if !(0..h as isize).contains(&y) {
-            zero(out);
-            continue;
-        }
-        let (before, out) = out.split_at_mut(left * c);
-        let (inside, after) = out.split_at_mut(w * c);
-        zero(before);
-        inside.write_copy_of_slice(&image[y as usize * w * c..][..w * c]);
-        zero(after);
-    }
-}
 
 /// Weights OIHW, seen as one matrix per kernel position.
 #[derive(Clone, Copy)]

@@ -52,6 +52,16 @@ impl Taps {
         segments
     }
 
+    /// Returns the source positions of all taps of some destination positions. They can be outside of the
+    /// source.
+    pub(crate) fn reach(self, destinations: Range<usize>) -> Range<isize> {
+        if self.count == 0 || destinations.is_empty() {
+            return 0..0;
+        }
+        let first = (destinations.start * self.step) as isize + self.first;
+        first..first + ((destinations.len() - 1) * self.step + (self.count - 1) * self.spacing) as isize + 1
+    }
+
     /// Returns the distances of all taps from the first one, in source positions.
     pub(crate) fn distances(self) -> impl Iterator<Item = usize> {
         (0..self.count).map(move |tap| tap * self.spacing)
@@ -93,6 +103,10 @@ impl Axis {
 mod tests {
     use super::*;
 
+    fn position_of(taps: Taps, at: usize, tap: usize) -> isize {
+        (at * taps.step + tap * taps.spacing) as isize + taps.first
+    }
+
     #[test]
     fn taps_inside_are_those_whose_positions_exist() {
         for (first, count, step, spacing) in [(-1, 3, 1, 1), (-2, 3, 2, 2), (-5, 4, 3, 1), (2, 2, 1, 3), (-9, 2, 1, 1)]
@@ -100,11 +114,16 @@ mod tests {
             let taps = Taps { first, count, step, spacing };
             for size in 0..9 {
                 for at in 0..7 {
-                    let position = |tap: usize| (at * step + tap * spacing) as isize + first;
+                    let position = |tap: usize| position_of(taps, at, tap);
                     let expected: Vec<usize> =
                         (0..count).filter(|&tap| (0..size as isize).contains(&position(tap))).collect();
                     let found: Vec<usize> = taps.inside(at, size).collect();
                     assert_eq!(found, expected, "{taps:?} at {at} of {size}");
+                }
+                for end in 1..7 {
+                    let reached = (0..end).flat_map(|at| [0, count - 1].map(|tap| position_of(taps, at, tap)));
+                    let (first, last) = (reached.clone().min().unwrap(), reached.max().unwrap());
+                    assert_eq!(taps.reach(0..end), first..last + 1);
                 }
                 let segments = taps.segments(7, size);
                 assert!(segments.windows(2).all(|pair| pair[0].taps != pair[1].taps));

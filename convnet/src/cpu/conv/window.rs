@@ -3,13 +3,21 @@
 //! A block copies only its own rows, so they stay in cache until it multiplies them.
 #![allow(unsafe_code)]
 
-use super::pack::{Border, copy_rows};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::unwritten::Unwritten;
 use crate::geometry::Images;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+
+/// A border of zeros around images, in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Border {
+    pub top: usize,
+    pub bottom: usize,
+    pub left: usize,
+    pub right: usize,
+}
 
 /// Source rows of some images. Blocks reuse the memory.
 #[derive(Default)]
@@ -57,5 +65,39 @@ impl<T: Element> Window<T> {
         // SAFETY: the rows of all images were written, and the slack after them.
         self.copy = unsafe { copy.into_aligned() };
         (&self.copy, &self.images)
+    }
+}
+
+/// Returns the image of the first of `bands`, and the bands of each image from this one on, counted from the start
+/// of the image.
+pub(crate) fn bands_by_image(bands: &Range<usize>, per_image: usize) -> (usize, impl Iterator<Item = Range<usize>>) {
+    let Range { start, end } = *bands;
+    let of_image = move |image: usize| {
+        let before = image * per_image;
+        start.max(before) - before..end.min(before + per_image) - before
+    };
+    (start / per_image, (start / per_image..end.div_ceil(per_image)).map(of_image))
+}
+
+/// Writes rows of an image, from row `first` on, with zeros at the left and the right. Rows outside of
+/// the image are zeros. `out` has whole rows.
+fn copy_rows<T: Element>(
+    image: &[T],
+    Images { h, w, c, .. }: Images,
+    first: isize,
+    (left, right): (usize, usize),
+    out: &mut [MaybeUninit<T>],
+) {
+    let zero = |slots: &mut [MaybeUninit<T>]| slots.fill(MaybeUninit::new(T::default()));
+    for (y, out) in (first..).zip(out.chunks_exact_mut((left + w + right) * c)) {
+        if !(0..h as isize).contains(&y) {
+            zero(out);
+            continue;
+        }
+        let (before, out) = out.split_at_mut(left * c);
+        let (inside, after) = out.split_at_mut(w * c);
+        zero(before);
+        inside.write_copy_of_slice(&image[y as usize * w * c..][..w * c]);
+        zero(after);
     }
 }

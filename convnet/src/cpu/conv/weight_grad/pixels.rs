@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::shapes::{Inputs, Slice, WeightGrad};
-use crate::cpu::conv::pack::{Border, Padded, pad};
+use crate::cpu::conv::window::{Border, Window, bands_by_image};
 use crate::cpu::element::Element;
 use crate::cpu::product::{Product, Rows, Runs, Target, panel_width};
 use crate::cpu::unwritten::{Unwritten, written};
@@ -12,11 +12,11 @@ use std::ops::Range;
 /// Number of pixels per matrix product.
 const BLOCK_PIXELS: usize = 128;
 
-/// Images with a border of zeros. A band is an output row.
+/// Images. A band is an output row.
 pub(super) struct Pixels<'a, T> {
     shapes: &'a WeightGrad,
-    input: Padded<'a, T>,
-    padded: Images,
+    input: &'a [T],
+    border: Border,
 }
 
 impl<'a, T: Element> Pixels<'a, T> {
@@ -24,8 +24,7 @@ impl<'a, T: Element> Pixels<'a, T> {
         assert_eq!(T::STEP, 1, "a step of one pixel");
         let (top, bottom) = shapes.rows.missing(shapes.input.h, shapes.output.h);
         let (left, right) = shapes.cols.missing(shapes.input.w, shapes.output.w);
-        let (input, padded) = pad(input, shapes.input, Border { top, bottom, left, right });
-        Self { shapes, input, padded }
+        Self { shapes, input, border: Border { top, bottom, left, right } }
     }
 }
 
@@ -36,30 +35,38 @@ impl<T: Element> Inputs<T> for Pixels<'_, T> {
 
     fn sums(&self, slice: &Slice, bands: Range<usize>, grad: &[T]) -> Vec<f32> {
         let WeightGrad { isa, output, rows, cols, groups, .. } = *self.shapes;
-        let (Images { h, w, c: o, .. }, padded) = (output, self.padded);
-        let (inputs, width) = (padded.c / groups, slice.channels.len());
-        let pitch = padded.w * padded.c;
-        let taps = rows.distances().flat_map(|y| cols.distances().map(move |x| y * pitch + x * padded.c));
+        let Images { h, w, c: o, .. } = output;
+        let (c, border) = (self.shapes.input.c, self.border);
+        let (inputs, width) = (c / groups, slice.channels.len());
+        let pitch = (border.left + self.shapes.input.w + border.right) * c;
+        let taps = rows.distances().flat_map(|y| cols.distances().map(move |x| y * pitch + x * c));
         let columns: Vec<usize> =
             taps.flat_map(|tap| (0..inputs).map(move |channel| tap + slice.group * inputs + channel)).collect();
         let targets: Vec<usize> = (0..columns.len()).map(|row| row * width).collect();
         let mut sum = Unwritten::new(columns.len() * width);
-        let mut panels = Vec::new();
-        let bands: Vec<usize> = bands.collect();
+        let (mut panels, mut window) = (Vec::new(), Window::default());
         assert!(!bands.is_empty(), "a task without rows");
-        for (at, bands) in bands.chunks((BLOCK_PIXELS / w).max(1)).enumerate() {
-            let grad = &grad[bands[0] * w * o..][..bands.len() * w * o];
+        for first in bands.clone().step_by((BLOCK_PIXELS / w).max(1)) {
+            let block = first..bands.end.min(first + (BLOCK_PIXELS / w).max(1));
+            let grad = &grad[block.start * w * o..block.end * w * o];
             pack(grad, o, slice.channels.clone(), panel_width(isa), &mut panels);
-            let starts: Vec<usize> =
-                bands.iter().map(|row| (row / h * padded.h + row % h * rows.step) * pitch).collect();
-            let runs = Runs { starts: &starts, len: w, step: cols.step * padded.c };
-            let target = if at == 0 {
+            let (image, bands_of) = bands_by_image(&block, h);
+            let reached = bands_of.map(|bands| rows.reach(bands));
+            let (data, images) = window.fill(self.input, self.shapes.input, (border, 0), image, reached);
+            let start = |band: usize| {
+                let (row, place) = images[band / h - image];
+                let y = (band % h * rows.step) as isize + rows.first - row;
+                place + (y * pitch as isize + (border.left as isize + cols.first) * c as isize) as usize
+            };
+            let starts: Vec<usize> = block.map(start).collect();
+            let runs = Runs { starts: &starts, len: w, step: cols.step * c };
+            let target = if first == bands.start {
                 Target::unwritten(sum.slots(), &targets, width)
             } else {
                 // SAFETY: the first product wrote `width` values of each row.
                 Target::sum(unsafe { written(sum.slots()) }, &targets, width)
             };
-            Product { rows: Rows { data: &self.input, starts: &columns, runs }, panels: &panels, target }.run(isa);
+            Product { rows: Rows { data, starts: &columns, runs }, panels: &panels, target }.run(isa);
         }
         // SAFETY: there are bands, so there was a first product, and it wrote `width` values of each
         // row.
