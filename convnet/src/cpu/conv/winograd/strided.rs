@@ -46,7 +46,7 @@ impl Strided {
         // (padding + shift) / 2.
         let shift = padding.h % 2;
         let src = Images { n, h: h.div_ceil(2), w: w.div_ceil(2), c: (4 * c).next_multiple_of(isa.lanes()) };
-        let over_squares = Winograd { isa, src, dst, kernel: SQUARES, padding: (padding.h + shift) / 2 };
+        let over_squares = Winograd { isa, src, dst, kernel: SQUARES, padding: padding.h.div_ceil(2) };
         Some(Self { over_squares, c, shift })
     }
 
