@@ -45,6 +45,72 @@ pub(crate) fn gradient<T: Element>(
     unsafe { out.into_written() }
 }
 
+/// Writes the maxima of the windows of an image of `h` x `w` pixels with `c` channels: [rows, columns, C].
+/// `cols` is the number of columns.
+pub(crate) fn maxima<T: Element>(
+    config: MaxPool2dConfig,
+    image: &[T],
+    (h, w, c): (usize, usize, usize),
+    cols: usize,
+    out: &mut [MaybeUninit<T>],
+) {
+    let isa = Isa::best();
+    for (row, out) in out.chunks_exact_mut((cols * c).max(1)).enumerate() {
+        isa.run(MaximaRow { config, image, size: (h, w, c), row, out });
+    }
+}
+
+/// A row of maxima of an image, without their positions.
+struct MaximaRow<'a, T> {
+    config: MaxPool2dConfig,
+    image: &'a [T],
+    /// Height, width and channels of the image.
+    size: (usize, usize, usize),
+    /// The row of the output.
+    row: usize,
+    /// The job writes all of it.
+    out: &'a mut [MaybeUninit<T>],
+}
+
+impl<T: Element> Job for MaximaRow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { config, image, size: (h, w, c), row, out } = self;
+        let (y_first, y_end, y0) = config.window(row, h);
+        assert!(out.len() % c == 0 && image.len() == h * w * c);
+        let whole = c - c % V::LANES;
+        for (i, out) in out.chunks_exact_mut(c).enumerate() {
+            let (x_first, x_end, x0) = config.window(i, w);
+            let pixel = |y: usize, x: usize| ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
+            for channel in (0..whole).step_by(V::LANES) {
+                let mut best = V::splat(f32::NEG_INFINITY);
+                for y in y_first..y_end {
+                    for x in x_first..x_end {
+                        let values = &image[pixel(y, x) + channel..][..V::LANES];
+                        // SAFETY: there is a whole vector of values.
+                        let values = unsafe { T::load::<V>(values.as_ptr()) };
+                        best = values.above(best, best, best).0;
+                    }
+                }
+                // SAFETY: a whole vector starts at `channel`, so `out` has one here.
+                unsafe { T::store(best, out[channel..].as_mut_ptr().cast()) };
+            }
+            for channel in whole..c {
+                let mut best = f32::NEG_INFINITY;
+                for y in y_first..y_end {
+                    for x in x_first..x_end {
+                        let value = image[pixel(y, x) + channel].value();
+                        best = if value > best || value.is_nan() { value } else { best };
+                    }
+                }
+                out[channel].write(T::of(best));
+            }
+        }
+    }
+}
+
 /// A row of maxima of an image.
 struct MaxPoolRow<'a, T> {
     config: MaxPool2dConfig,

@@ -64,7 +64,7 @@ impl Stem {
     }
 
     pub(super) fn evaluate(&self, x: &Tensor, by: NormBy) -> Result<Tensor> {
-        Ok(max_pool2d_forward(&self.0.evaluate(&x.contiguous()?, None, by)?, MAX_POOL)?.0)
+        self.0.evaluate_pooled(&x.contiguous()?, by, MAX_POOL)
     }
 
     pub(super) fn backward(

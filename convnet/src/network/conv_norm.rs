@@ -1,9 +1,10 @@
 //! A convolution with its batch norm.
 
 use super::tape::Gradients;
-use crate::geometry::{BatchNormConfig, Conv2dConfig};
+use crate::geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig};
 use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy};
 use crate::ops::conv::{self, Conv2d, FixedNorm, Kept};
+use crate::ops::max_pool::max_pool2d_forward;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -81,11 +82,24 @@ impl ConvNorm {
     /// `norm(conv(x))` if this layer has no ReLU.
     pub(super) fn evaluate(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<Tensor> {
         if by == NormBy::Running && x.device().is_cpu() {
-            let (scale, bias) = self.norm.scale_and_shift()?;
-            let norm = FixedNorm { scale: &scale, bias: &bias, residual, relu: self.relu || residual.is_some() };
-            return conv::forward_with_norm(x, self.conv.weight(), self.conv.config(), norm);
+            return self.in_one_pass(x, residual, None);
         }
         Ok(self.apart(x, residual, by)?.0)
+    }
+
+    /// Returns the maxima of the windows `pool` of what [`ConvNorm::evaluate`] returns without a residual.
+    pub(super) fn evaluate_pooled(&self, x: &Tensor, by: NormBy, pool: MaxPool2dConfig) -> Result<Tensor> {
+        if by == NormBy::Running && x.device().is_cpu() {
+            return self.in_one_pass(x, None, Some(pool));
+        }
+        Ok(max_pool2d_forward(&self.apart(x, None, by)?.0, pool)?.0)
+    }
+
+    /// Runs all operations in one pass, with the running statistics, on the CPU.
+    fn in_one_pass(&self, x: &Tensor, residual: Option<&Tensor>, pool: Option<MaxPool2dConfig>) -> Result<Tensor> {
+        let (scale, bias) = self.norm.scale_and_shift()?;
+        let norm = FixedNorm { scale: &scale, bias: &bias, residual, relu: self.relu || residual.is_some() };
+        conv::forward_with_norm(x, self.conv.weight(), self.conv.config(), norm, pool)
     }
 
     /// Computes the gradients of the parameters, and of the input if `wants_input`.

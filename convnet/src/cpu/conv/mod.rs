@@ -15,13 +15,16 @@ mod winograd;
 mod tests;
 
 use super::element::Element;
+use super::max_pool::maxima;
 use super::product::uses_tiles;
 use super::simd::Isa;
-use crate::geometry::{Conv2dConfig, Geometry, Hw, Images};
+use super::unwritten::Unwritten;
+use crate::geometry::{Conv2dConfig, Geometry, Hw, Images, MaxPool2dConfig};
 use depthwise::DepthwiseWeightGrad;
 use direct::{Class, Gather, Kernels, joined};
 pub(crate) use finish::{Finish, Shift};
 use pack::Weights;
+use rayon::prelude::*;
 use taps::{Axis, Taps};
 use weight_grad::WeightGrad;
 use winograd::{Strided, Winograd};
@@ -97,6 +100,36 @@ impl Geometry {
         let kernels = self.kernels(isa, weights, &positions, cols.taps());
         let class = Class { offset: Hw::from(0), rows: rows.taps(), cols: cols.taps(), kernels };
         Gather { isa, src: self.input, dst: self.output, step: Hw::from(1), classes: vec![class] }.run(x, finish)
+    }
+
+    /// Computes the output like [`Geometry::forward`], and returns the maxima of its windows, [N, rows,
+    /// columns, C].
+    ///
+    /// A thread computes one image after the other, so that its output stays in cache. `finish` is the last
+    /// step of each image.
+    pub(crate) fn forward_pooled<T: Element>(
+        &self,
+        isa: Isa,
+        x: &[T],
+        weight: &[f32],
+        scale: Option<&[f32]>,
+        finish: &impl Finish<T>,
+        (pool, rows, cols): (MaxPool2dConfig, usize, usize),
+    ) -> Vec<T> {
+        let (Images { n, h, w, c }, result) = (self.input, self.output);
+        let one = |images: Images| Images { n: 1, ..images };
+        let image = Self { input: one(self.input), output: one(result), ..*self };
+        let mut out = Unwritten::new(n * rows * cols * result.c);
+        let parts = out.slots().par_chunks_mut((rows * cols * result.c).max(1));
+        parts.zip(x.par_chunks((h * w * c).max(1))).for_each(|(out, x)| {
+            let y = image.forward(isa, x, weight, scale, finish);
+            maxima(pool, &y, (result.h, result.w, result.c), cols, out);
+        });
+        // SAFETY: there are as many images as parts, and the maxima of each were written.
+        #[allow(unsafe_code)]
+        unsafe {
+            out.into_written()
+        }
     }
 
     pub(crate) fn data_grad<T: Element>(&self, isa: Isa, weight: &[f32], grad: &[T]) -> Vec<T> {

@@ -24,7 +24,9 @@ on_every_instruction_set! {
     depthwise
     three_by_three_by_winograd
     seven_by_seven_with_stride_two_by_winograd
+    kernels_larger_than_the_caches
     residual_bias_and_rectifier_in_the_same_pass
+    maxima_in_the_same_pass
 }
 
 fn isa(name: &str) -> Option<Isa> {
@@ -279,6 +281,16 @@ fn seven_by_seven_with_stride_two_by_winograd(name: &str) {
     }
 }
 
+fn kernels_larger_than_the_caches(name: &str) {
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let seed = random.0;
+    let case = Case::new([1, 4, 5, 64, 1856, 3, 1, 1], &mut random);
+    let y = case.geometry.forward(isa, &case.x, &case.weight, None, &());
+    let error = error(&y, &case.y);
+    assert!(error <= WINOGRAD, "{isa:?}: error {error:.1e}, seed {seed}");
+}
+
 fn residual_bias_and_rectifier_in_the_same_pass(name: &str) {
     use super::finish::Shift;
     let Some(isa) = isa(name) else { return };
@@ -307,6 +319,38 @@ fn residual_bias_and_rectifier_in_the_same_pass(name: &str) {
                 .collect();
             let error = error(&y, &expected);
             assert!(error <= tolerance, "{isa:?} {:?} {relu}: error {error:.1e}, seed {seed}", case.geometry);
+        }
+    }
+}
+
+fn maxima_in_the_same_pass(name: &str) {
+    use super::finish::Shift;
+    use crate::cpu::max_pool;
+    use crate::geometry::MaxPool2dConfig;
+    let Some(isa) = isa(name) else { return };
+    let mut random = Random::new();
+    let config = Conv2dConfig::default().with_padding(3).with_stride(2);
+    for (images, o, pool) in [
+        ([3, 21, 18, 3], 64, MaxPool2dConfig::new(3, 2).with_padding(1)),
+        ([2, 20, 19, 20], 64, MaxPool2dConfig::new(3, 2).with_padding(1)),
+        ([1, 16, 16, 5], 19, MaxPool2dConfig::new(2, 2)),
+    ] {
+        let case = Case::of(images, o, Hw::from(7), config, &mut random);
+        let (scale, bias) = (random.normal(o), random.normal(o));
+        let shift = Shift { isa, bias: &bias, residual: None, relu: true };
+        let (_, rows, cols, _) = pool.output(&case.geometry.output.shape()).unwrap();
+        let mut x = case.x;
+        for nan in [false, true] {
+            if nan {
+                x[7] = f32::NAN;
+            }
+            let y = case.geometry.forward(isa, &x, &case.weight, Some(&scale), &shift);
+            let (expected, _) = max_pool::forward(pool, &y, case.geometry.output, (rows, cols));
+            let size = (pool, rows, cols);
+            let found = case.geometry.forward_pooled(isa, &x, &case.weight, Some(&scale), &shift, size);
+            let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+            assert!(found.len() == expected.len() && found.iter().zip(&expected).all(same), "{isa:?} {images:?}");
+            assert_eq!(found.iter().any(|x| x.is_nan()), nan);
         }
     }
 }

@@ -37,6 +37,21 @@ pub(crate) trait Vector: Copy {
     /// `to` must be valid for writes of `LANES` values.
     unsafe fn store(self, to: *mut f32);
 
+    /// Writes the vector to memory past the caches, if the set can do so. [`Vector::fence`] must follow the last
+    /// of these writes.
+    ///
+    /// # Safety
+    /// `to` must be valid for writes of `LANES` values, and a multiple of their size.
+    #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.store(to) }
+    }
+
+    /// Lets other threads see what [`Vector::stream`] wrote before.
+    #[inline(always)]
+    fn fence() {}
+
     fn add(self, other: Self) -> Self;
 
     fn sub(self, other: Self) -> Self;

@@ -8,7 +8,7 @@ use crate::cpu::simd::Isa;
 use crate::cpu::statistics::Statistics;
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::geometry::{Conv2dConfig, Geometry};
+use crate::geometry::{Conv2dConfig, Geometry, MaxPool2dConfig};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 /// The input of a convolution, kept for the backward pass.
@@ -56,20 +56,25 @@ pub(crate) struct FixedNorm<'a> {
     pub relu: bool,
 }
 
-/// Runs [`conv2d`](super::conv2d) and a batch norm in one pass, on the CPU and outside the autograd graph. `x` and
-/// `weight` must be contiguous.
+/// Runs [`conv2d`](super::conv2d), a batch norm and, if `pool` is a window, max pooling in one pass, on the CPU and
+/// outside the autograd graph. `x` and `weight` must be contiguous.
+///
+/// # Errors
+/// The shapes do not fit together, or there are both a residual and a window.
 pub(crate) fn forward_with_norm(
     x: &Tensor,
     weight: &Tensor,
     config: Conv2dConfig,
     norm: FixedNorm<'_>,
+    pool: Option<MaxPool2dConfig>,
 ) -> Result<Tensor> {
-    x.apply_op2_no_bwd(weight, &FixedNormConv2d { config, norm })
+    x.apply_op2_no_bwd(weight, &FixedNormConv2d { config, norm, pool })
 }
 
 struct FixedNormConv2d<'a> {
     config: Conv2dConfig,
     norm: FixedNorm<'a>,
+    pool: Option<MaxPool2dConfig>,
 }
 
 impl CustomOp2 for FixedNormConv2d<'_> {
@@ -84,14 +89,22 @@ impl CustomOp2 for FixedNormConv2d<'_> {
         if let Some(residual) = residual.filter(|residual| residual.shape() != &shape) {
             bail!("{}: the residual has shape {:?}, but the output has {shape:?}", self.name(), residual.shape());
         }
+        if residual.is_some() && self.pool.is_some() {
+            bail!("{}: max pooling after a residual", self.name());
+        }
         let residual = residual.map(Tensor::storage_and_layout);
         let (isa, w) = (Isa::best(), dense::slice(w, wl, self.name())?);
         with_images!(x, self.name(), T => {
             let residual = residual.as_ref().map(|(storage, layout)| (&**storage, *layout));
             let residual = dense::optional::<T>(residual, self.name())?;
             let x = dense::slice::<T>(x, xl, self.name())?;
-            let out = geometry.forward(isa, x, w, Some(scale), &Shift { isa, bias, residual, relu });
-            Ok((T::storage(out), shape))
+            let shift = Shift { isa, bias, residual, relu };
+            if let Some(pool) = self.pool {
+                let (n, rows, cols, c) = pool.output(&shape)?;
+                let out = geometry.forward_pooled(isa, x, w, Some(scale), &shift, (pool, rows, cols));
+                return Ok((T::storage(out), (n, rows, cols, c).into()));
+            }
+            Ok((T::storage(geometry.forward(isa, x, w, Some(scale), &shift)), shape))
         })
     }
 }

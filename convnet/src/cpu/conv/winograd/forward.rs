@@ -5,7 +5,7 @@
 use super::shape::{Sharing, Winograd};
 use super::tiles::{Factors, SPREAD, Tiles, Transform};
 use super::transform::{self, IN, PRODUCTS};
-use crate::cpu::aligned::Aligned;
+use crate::cpu::aligned::{Aligned, LINE};
 use crate::cpu::conv::finish::Finish;
 use crate::cpu::conv::pack::Weights;
 use crate::cpu::element::Element;
@@ -16,6 +16,9 @@ use crate::cpu::unwritten::{Unwritten, written};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+
+/// Kernels with more bytes are written past the caches, because they would not stay in them.
+const PAST_CACHES: usize = 16 << 20;
 
 /// Planes of the inputs of a block, and of their products. Blocks reuse the memory.
 #[derive(Default)]
@@ -102,11 +105,12 @@ impl Winograd {
     fn kernels(&self, weights: Weights<'_>) -> Aligned<f32> {
         let width = panel_width(self.isa);
         let mut kernels = Unwritten::aligned(PRODUCTS * weights.rows() * weights.cols());
+        let past_caches = kernels.slots().len() * size_of::<f32>() > PAST_CACHES;
         kernels.slots().par_chunks_mut(PRODUCTS * weights.rows() * width).enumerate().for_each(|(at, panel)| {
             let first = at * width;
             match self.kernel {
-                3 => self.isa.run(Kernels::<3> { weights, first, panel }),
-                _ => self.isa.run(Kernels::<4> { weights, first, panel }),
+                3 => self.isa.run(Kernels::<3> { weights, first, panel, past_caches }),
+                _ => self.isa.run(Kernels::<4> { weights, first, panel, past_caches }),
             }
         });
         // SAFETY: each job writes its whole panel, whose size it asserts.
@@ -119,8 +123,10 @@ struct Kernels<'a, const K: usize> {
     weights: Weights<'a>,
     /// The first column of the panel.
     first: usize,
-    /// The job writes all of it.
+    /// Starts at a cache line. The job writes all of it.
     panel: &'a mut [MaybeUninit<f32>],
+    /// Whether the panel is written past the caches.
+    past_caches: bool,
 }
 
 impl<const K: usize> Job for Kernels<'_, K> {
@@ -131,6 +137,8 @@ impl<const K: usize> Job for Kernels<'_, K> {
         let width = 2 * V::LANES;
         let (rows, turned) = (self.weights.rows(), self.weights.transposed);
         assert_eq!(self.panel.len(), PRODUCTS * rows * width);
+        assert_eq!(self.panel.as_ptr().addr() % LINE, 0);
+        let past_caches = self.past_caches;
         let mut lanes = [[[0f32; 32]; K]; K];
         assert_eq!(self.weights.positions, K * K);
         for row in 0..rows {
@@ -151,11 +159,16 @@ impl<const K: usize> Job for Kernels<'_, K> {
                         transform::kernel,
                         K => IN,
                         |y, x| V::load(lanes[y][x].as_ptr().add(half)),
-                        |y, x, value| value.store(to.add((y * IN + x) * rows * width))
+                        |y, x, value| if past_caches {
+                            value.stream(to.add((y * IN + x) * rows * width));
+                        } else {
+                            value.store(to.add((y * IN + x) * rows * width));
+                        }
                     );
                 }
             }
         }
+        V::fence();
     }
 }
 

@@ -10,11 +10,11 @@ use bf16_values::{
 };
 use half::bf16;
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512i, _CMP_GT_OQ, _CMP_UNORD_Q, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps, _mm256_or_ps, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_storeu_ps, _mm512_sub_ps,
+    __m256, __m256i, __m512, __m512i, _CMP_GT_OQ, _CMP_UNORD_Q, _mm_sfence, _mm256_add_ps, _mm256_blendv_ps,
+    _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps, _mm256_or_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm512_add_ps,
+    _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_blend_ps, _mm512_mul_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
 #[target_feature(enable = "avx2,fma")]
@@ -61,6 +61,7 @@ unsafe fn above512(a: __m512, b: __m512, yes: __m512, no: __m512) -> (__m512, __
 macro_rules! vector {
     (
         $name:ident, $inner:ty, $pairs:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident,
+        $stream:ident,
         $add:ident, $sub:ident, $mul:ident, $fma:ident, $above:ident,
         $load_bf16:ident, $store_bf16:ident, $store_pairs:ident, $load_pairs:ident, $splat_pair:ident, $products:ident
     ) => {
@@ -90,6 +91,19 @@ macro_rules! vector {
                 // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
                 // guarantees the pointer.
                 unsafe { $store(to, self.0) }
+            }
+
+            #[inline(always)]
+            unsafe fn stream(self, to: *mut f32) {
+                // SAFETY: only `Isa::run` chooses this type, on a CPU that has the set. The caller
+                // guarantees the pointer.
+                unsafe { $stream(to, self.0) }
+            }
+
+            #[inline(always)]
+            fn fence() {
+                // SAFETY: all processors of this architecture have SSE.
+                unsafe { _mm_sfence() }
             }
 
             #[inline(always)]
@@ -181,6 +195,7 @@ vector!(
     _mm256_set1_ps,
     _mm256_loadu_ps,
     _mm256_storeu_ps,
+    _mm256_stream_ps,
     _mm256_add_ps,
     _mm256_sub_ps,
     _mm256_mul_ps,
@@ -201,6 +216,7 @@ vector!(
     _mm512_set1_ps,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
+    _mm512_stream_ps,
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
@@ -221,6 +237,7 @@ vector!(
     _mm512_set1_ps,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
+    _mm512_stream_ps,
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
