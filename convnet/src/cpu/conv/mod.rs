@@ -1,6 +1,8 @@
-//! Convolution on the CPU: Winograd's algorithm for most 3 x 3 kernels with stride 1 and for 7 x 7
-//! kernels with stride 2 on more channels than those of RGB, sums per channel for depthwise kernels,
-//! and direct matrix products for all others.
+//! Convolution on the CPU.
+//!
+//! Winograd's algorithm computes most 3 x 3 kernels with stride 1. It also computes 7 x 7 kernels with
+//! stride 2, on more channels than RGB has. Depthwise kernels are sums per channel. All others are direct
+//! matrix products.
 
 mod depthwise;
 mod direct;

@@ -1,5 +1,5 @@
-//! Convolution with 3 x 3 kernels and stride 1 by Winograd's F(4 x 4, 3 x 3), which needs a quarter
-//! of the multiplications, and with 7 x 7 kernels and stride 2 by F(3 x 3, 4 x 4).
+//! Winograd convolution: F(4 x 4, 3 x 3) for 3 x 3 kernels with stride 1, which needs a quarter of the
+//! multiplications. F(3 x 3, 4 x 4) for 7 x 7 kernels with stride 2.
 //!
 //! The destination is split into tiles of 4 x 4 or 3 x 3 pixels. Blocks of tiles fit in the last-level
 //! cache. For each block, the code transforms the inputs of each tile into 36 planes, multiplies

@@ -63,8 +63,8 @@ impl Winograd {
         sums
     }
 
-    /// Returns the sums over `blocks`, of which there is at least one: [plane, panel of output channels,
-    /// input channel, panel width].
+    /// Returns the sums over `blocks`: [plane, panel of output channels, input channel, panel width]. There
+    /// must be a block.
     fn sums<T: Element>(&self, src: &[T], grad: &[T], tiles: Tiles, blocks: &[Range<usize>]) -> Aligned<f32> {
         let (isa, c, o, width) = (self.isa, self.src.c, self.dst.c, panel_width(self.isa));
         let (mut inputs, mut grads) = (Factors::default(), Factors::default());
