@@ -21,7 +21,7 @@ pub(crate) fn forward<T: Element>(
     let len = (cols * c).max(1);
     out.slots().par_chunks_mut(len).zip(argmax.par_chunks_mut(len)).enumerate().for_each(|(row, (out, argmax))| {
         let image = &x[row / rows * h * w * c..][..h * w * c];
-        isa.run(MaxPoolRow { config, image, size: (h, w, c), row: row % rows, out, argmax });
+        isa.run(MaxPoolRow { config, image, first: 0, size: (h, w, c), row: row % rows, out, argmax });
     });
     // SAFETY: each job writes its whole row.
     (unsafe { out.into_written() }, argmax)
@@ -111,17 +111,19 @@ impl<T: Element> Job for MaximaRow<'_, T> {
     }
 }
 
-/// A row of maxima of an image.
-struct MaxPoolRow<'a, T> {
-    config: MaxPool2dConfig,
-    image: &'a [T],
+/// A row of maxima of an image, and the positions of these maxima in their windows.
+pub(super) struct MaxPoolRow<'a, T> {
+    pub config: MaxPool2dConfig,
+    /// Rows of the image from `first` on, with all that the windows need.
+    pub image: &'a [T],
+    pub first: usize,
     /// Height, width and channels of the image.
-    size: (usize, usize, usize),
+    pub size: (usize, usize, usize),
     /// The row of the output.
-    row: usize,
+    pub row: usize,
     /// The job writes all of it.
-    out: &'a mut [MaybeUninit<T>],
-    argmax: &'a mut [u8],
+    pub out: &'a mut [MaybeUninit<T>],
+    pub argmax: &'a mut [u8],
 }
 
 impl<T: Element> Job for MaxPoolRow<'_, T> {
@@ -129,10 +131,11 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { config, image, size: (h, w, c), row, out, argmax } = self;
+        let Self { config, image, first: first_row, size: (h, w, c), row, out, argmax } = self;
         let kernel = config.kernel;
         let (y_first, y_end, y0) = config.window(row, h);
-        assert!(out.len() % c == 0 && argmax.len() == out.len() && image.len() == h * w * c);
+        let y0 = y0 - first_row as isize;
+        assert!(out.len() % c == 0 && argmax.len() == out.len() && image.len() % (w * c) == 0);
         for i in 0..out.len() / c {
             let (x_first, x_end, x0) = config.window(i, w);
             let first = (y_first * kernel + x_first) as f32;
@@ -178,16 +181,16 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
 }
 
 /// Computes a row of the gradient of the input.
-struct MaxPoolGradRow<'a, T> {
-    config: MaxPool2dConfig,
+pub(super) struct MaxPoolGradRow<'a, T> {
+    pub config: MaxPool2dConfig,
     /// The gradient of the output, and the positions of the maxima in their windows, of the image.
-    grad: &'a [T],
-    argmax: &'a [u8],
+    pub grad: &'a [T],
+    pub argmax: &'a [u8],
     /// Height, width and channels of the output.
-    size: (usize, usize, usize),
-    row: usize,
+    pub size: (usize, usize, usize),
+    pub row: usize,
     /// The job writes all of it.
-    out: &'a mut [MaybeUninit<T>],
+    pub out: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Job for MaxPoolGradRow<'_, T> {

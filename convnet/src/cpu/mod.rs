@@ -13,6 +13,7 @@ pub(crate) mod element;
 pub(crate) mod matmul;
 pub(crate) mod max_pool;
 pub(crate) mod norm;
+pub(crate) mod norm_pool;
 pub(crate) mod parallel;
 pub(crate) mod product;
 pub(crate) mod shift;

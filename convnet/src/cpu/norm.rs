@@ -35,10 +35,15 @@ impl Affine<'_> {
         let mut out = Unwritten::new(x.len());
         out.slots().par_chunks_mut(len).zip(x.par_chunks(len)).enumerate().for_each(|(at, (out, x))| {
             let residual = residual.map(|residual| &residual[at * len..][..x.len()]);
-            self.isa.run(Apply { affine: self, x, residual, out });
+            self.write(x, residual, out);
         });
-        // SAFETY: parts are whole pixels, and each job writes all channels of its pixels.
+        // SAFETY: parts are whole pixels, and all channels of their pixels were written.
         unsafe { out.into_written() }
+    }
+
+    /// Writes the results of [`Affine::apply`] for whole pixels, in this thread.
+    pub(super) fn write<T: Element>(&self, x: &[T], residual: Option<&[T]>, out: &mut [MaybeUninit<T>]) {
+        self.isa.run(Apply { affine: self, x, residual, out });
     }
 
     /// Returns the values before the ReLU for a vector of channels of a pixel.
@@ -126,49 +131,77 @@ impl Gradients<'_> {
             grad.len(),
             x.len()
         );
-        let sums = self.sums(x, grad);
-        let pixels = (x.len() / c) as f64;
-        // dx = scale · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)). With fixed
-        // statistics, both means are 0.
-        let batch = if self.fixed { 0. } else { 1. / pixels };
-        let mean_grad: Vec<f32> = sums.iter().map(|sums| (batch * sums.0) as f32).collect();
-        let minus_slope: Vec<f32> = (sums.iter().zip(self.inv_std))
-            .map(|(sums, &inv_std)| (-batch * sums.1 * f64::from(inv_std)) as f32)
-            .collect();
-        let mut out = Unwritten::new(x.len());
         let len = part_len(c);
+        let parts = x.par_chunks(len).zip(grad.par_chunks(len)).map(|(x, grad)| self.part_sums(x, grad)).collect();
+        let sums = self.total(parts);
+        let means = self.means(&sums, x.len() / c);
+        let mut out = Unwritten::new(x.len());
         let parts = out.slots().par_chunks_mut(len).zip(x.par_chunks(len)).zip(grad.par_chunks(len));
-        parts.for_each(|((out, x), grad)| {
-            let affine = &self.affine;
-            affine.isa.run(InputGrad { affine, mean_grad: &mean_grad, minus_slope: &minus_slope, x, grad, out });
-        });
-        // SAFETY: there are as many gradients as values, parts are whole pixels, and each job
-        // writes all channels of its pixels.
+        parts.for_each(|((out, x), grad)| self.write(&means, x, grad, out));
+        // SAFETY: there are as many gradients as values, parts are whole pixels, and all channels of their
+        // pixels were written.
         let out = unsafe { out.into_written() };
-        let (bias, weight) = sums.iter().map(|&(one, product)| (one as f32, product as f32)).unzip();
+        let (weight, bias) = sums.into_weight_and_bias();
         (out, weight, bias)
     }
 
-    /// Returns the sums of g and of `g · (x - mean) · inv_std` per channel.
-    fn sums<T: Element>(&self, x: &[T], grad: &[T]) -> Vec<(f64, f64)> {
-        let c = self.inv_std.len();
-        let len = part_len(c);
-        let parts: Vec<Vec<(f64, f64)>> = (x.par_chunks(len).zip(grad.par_chunks(len)))
-            .map(|(x, grad)| {
-                let mut sums = vec![(0f64, 0f64); c];
-                self.affine.isa.run(GradSums { affine: &self.affine, x, grad, sums: &mut sums });
-                sums
-            })
+    /// Returns the sums over whole pixels of g and of `g · (x - mean)`, per channel.
+    pub(super) fn part_sums<T: Element>(&self, x: &[T], grad: &[T]) -> Vec<(f64, f64)> {
+        let mut sums = vec![(0f64, 0f64); self.inv_std.len()];
+        self.affine.isa.run(GradSums { affine: &self.affine, x, grad, sums: &mut sums });
+        sums
+    }
+
+    /// Returns the means over a number of pixels that the gradient of the input needs.
+    pub(super) fn means(&self, sums: &Sums, pixels: usize) -> Means {
+        // dx = scale · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)). With fixed
+        // statistics, both means are 0.
+        let batch = if self.fixed { 0. } else { 1. / pixels as f64 };
+        let grad = sums.0.iter().map(|sums| (batch * sums.0) as f32).collect();
+        let minus_slope = (sums.0.iter().zip(self.inv_std))
+            .map(|(sums, &inv_std)| (-batch * sums.1 * f64::from(inv_std)) as f32)
             .collect();
-        let mut total = vec![(0f64, 0f64); c];
+        Means { grad, minus_slope }
+    }
+
+    /// Writes the gradients of the input for whole pixels, in this thread.
+    pub(super) fn write<T: Element>(&self, means: &Means, x: &[T], grad: &[T], out: &mut [MaybeUninit<T>]) {
+        let affine = &self.affine;
+        let Means { grad: mean_grad, minus_slope } = means;
+        affine.isa.run(InputGrad { affine, mean_grad, minus_slope, x, grad, out });
+    }
+
+    /// Adds the sums of parts, in their order.
+    pub(super) fn total(&self, parts: Vec<Vec<(f64, f64)>>) -> Sums {
+        let mut total = vec![(0f64, 0f64); self.inv_std.len()];
         for sums in parts {
             for (total, sum) in total.iter_mut().zip(sums) {
                 total.0 += sum.0;
                 total.1 += sum.1;
             }
         }
-        total.iter().zip(self.inv_std).map(|(&(one, product), &inv_std)| (one, product * f64::from(inv_std))).collect()
+        for (total, &inv_std) in total.iter_mut().zip(self.inv_std) {
+            total.1 *= f64::from(inv_std);
+        }
+        Sums(total)
     }
+}
+
+/// The sums of g and of `g · (x - mean) · inv_std` per channel.
+pub(super) struct Sums(Vec<(f64, f64)>);
+
+impl Sums {
+    /// Returns the gradients of weight and bias.
+    pub(super) fn into_weight_and_bias(self) -> (Vec<f32>, Vec<f32>) {
+        self.0.into_iter().map(|(one, product)| (product as f32, one as f32)).unzip()
+    }
+}
+
+/// What the gradient of the input needs, per channel.
+pub(super) struct Means {
+    /// The mean of g.
+    grad: Vec<f32>,
+    minus_slope: Vec<f32>,
 }
 
 /// Returns the gradient before the ReLU, or `grad` if there is no ReLU.

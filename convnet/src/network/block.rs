@@ -5,7 +5,7 @@ use super::tape::{self, Gradients};
 use crate::geometry::{Clips, MaxPool2dConfig};
 use crate::ops::add::add;
 use crate::ops::batch_norm::NormBy;
-use crate::ops::max_pool::{Argmax, max_pool2d_forward, max_pool2d_grad};
+use crate::ops::max_pool::Argmax;
 use crate::ops::relu::relu_grad;
 use crate::ops::shift::{temporal_shift_forward, temporal_shift_grad};
 use crate::ops::stochastic_depth::{scale_add_relu, scale_images};
@@ -58,8 +58,7 @@ impl Stem {
     }
 
     pub(super) fn forward(&self, x: &Tensor, train: bool) -> Result<(Tensor, StemTrace)> {
-        let (y, layer) = self.0.forward(&x.contiguous()?, None, train)?;
-        let (y, argmax) = max_pool2d_forward(&y, MAX_POOL)?;
+        let (y, layer, argmax) = self.0.forward_pooled(&x.contiguous()?, train, MAX_POOL)?;
         Ok((y, StemTrace { layer, argmax }))
     }
 
@@ -75,8 +74,7 @@ impl Stem {
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
         let StemTrace { layer, argmax } = trace;
-        let grad = max_pool2d_grad(grad, argmax, layer.middle.shape(), MAX_POOL)?;
-        self.0.backward(layer, &grad, wants_input, gradients)
+        self.0.backward_pooled(layer, (grad, argmax, MAX_POOL), wants_input, gradients)
     }
 }
 

@@ -1,10 +1,11 @@
 //! A convolution with its batch norm.
 
 use super::tape::Gradients;
+use crate::cpu::statistics::Statistics;
 use crate::geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig};
 use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy};
 use crate::ops::conv::{self, Conv2d, FixedNorm, Kept};
-use crate::ops::max_pool::max_pool2d_forward;
+use crate::ops::max_pool::{Argmax, max_pool2d_forward, max_pool2d_grad};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -71,11 +72,36 @@ impl ConvNorm {
 
     /// Runs the convolution and the batch norm as separate operations.
     fn apart(&self, x: &Tensor, residual: Option<&Tensor>, by: NormBy) -> Result<(Tensor, ConvNormTrace)> {
+        let (middle, x, statistics) = self.convolve(x, by)?;
+        let (y, moments) = self.norm.forward(&middle, residual, by, statistics)?;
+        Ok((y, ConvNormTrace { x, middle, moments, fixed: by == NormBy::Running }))
+    }
+
+    /// Runs the convolution. Returns its statistics, too, if the batch norm needs them.
+    fn convolve(&self, x: &Tensor, by: NormBy) -> Result<(Tensor, Kept, Option<Statistics>)> {
         let takes_statistics = by != NormBy::Running && x.device().is_cpu();
         let statistics = takes_statistics.then(|| self.norm.statistics());
         let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config(), statistics.as_ref())?;
-        let (y, moments) = self.norm.forward(&middle, residual, by, statistics)?;
-        Ok((y, ConvNormTrace { x, middle, moments, fixed: by == NormBy::Running }))
+        Ok((middle, x, statistics))
+    }
+
+    /// Computes the maxima of the windows `pool` of what [`ConvNorm::forward`] returns without a residual, and
+    /// their positions.
+    pub(super) fn forward_pooled(
+        &self,
+        x: &Tensor,
+        train: bool,
+        pool: MaxPool2dConfig,
+    ) -> Result<(Tensor, ConvNormTrace, Argmax)> {
+        let by = self.norm.by(train);
+        if !x.device().is_cpu() {
+            let (y, trace) = self.apart(x, None, by)?;
+            let (y, argmax) = max_pool2d_forward(&y, pool)?;
+            return Ok((y, trace, argmax));
+        }
+        let (middle, x, statistics) = self.convolve(x, by)?;
+        let (y, moments, argmax) = self.norm.forward_pooled(&middle, by, statistics, pool)?;
+        Ok((y, ConvNormTrace { x, middle, moments, fixed: by == NormBy::Running }, argmax))
     }
 
     /// Returns `relu(norm(conv(x)) + residual)`. Without a residual: `relu(norm(conv(x)))`, or
@@ -113,8 +139,37 @@ impl ConvNorm {
         wants_input: bool,
         gradients: &mut Gradients,
     ) -> Result<Option<Tensor>> {
-        let ConvNormTrace { x, middle, moments, fixed } = trace;
-        let [grad, weight_grad, bias_grad] = self.norm.gradients(middle, grad, moments, (self.relu, *fixed))?;
+        let ConvNormTrace { middle, moments, fixed, .. } = trace;
+        let norm = self.norm.gradients(middle, grad, moments, (self.relu, *fixed), None)?;
+        self.backward_of_conv(trace, norm, wants_input, gradients)
+    }
+
+    /// Computes the gradients like [`ConvNorm::backward`], from the gradient of the maxima that
+    /// [`ConvNorm::forward_pooled`] returned, and from their positions.
+    pub(super) fn backward_pooled(
+        &self,
+        trace: &ConvNormTrace,
+        (grad, argmax, pool): (&Tensor, &Argmax, MaxPool2dConfig),
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) -> Result<Option<Tensor>> {
+        let ConvNormTrace { middle, moments, fixed, .. } = trace;
+        if !grad.device().is_cpu() {
+            let grad = max_pool2d_grad(grad, argmax, middle.shape(), pool)?;
+            return self.backward(trace, &grad, wants_input, gradients);
+        }
+        let norm = self.norm.gradients(middle, grad, moments, (self.relu, *fixed), Some((pool, argmax)))?;
+        self.backward_of_conv(trace, norm, wants_input, gradients)
+    }
+
+    /// Stores the gradients of the parameters, given those of the batch norm: of its input, weight and bias.
+    fn backward_of_conv(
+        &self,
+        ConvNormTrace { x, .. }: &ConvNormTrace,
+        [grad, weight_grad, bias_grad]: [Tensor; 3],
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) -> Result<Option<Tensor>> {
         let [kernel, weight, bias] = self.parameters();
         if !self.norm.is_frozen() {
             gradients.insert(weight, weight_grad);

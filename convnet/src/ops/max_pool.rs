@@ -99,12 +99,18 @@ struct MaxPoolGrad {
     argmax: Argmax,
 }
 
-impl MaxPoolGrad {
-    fn places(&self) -> Result<&Tensor> {
-        let Some(argmax) = self.argmax.get() else {
-            bail!("max-pool2d: the backward pass ran before the forward pass")
-        };
-        Ok(argmax)
+/// Returns the positions of the maxima that a forward pass set.
+fn places(argmax: &Argmax) -> Result<&Tensor> {
+    let Some(argmax) = argmax.get() else { bail!("max-pool2d: the backward pass ran before the forward pass") };
+    Ok(argmax)
+}
+
+/// Returns what `read` returns for the positions of the maxima, which must be on the CPU.
+pub(crate) fn read_places<R>(argmax: &Argmax, read: impl FnOnce(&[u8]) -> R) -> Result<R> {
+    let (argmax, layout) = places(argmax)?.storage_and_layout();
+    match (&*argmax, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::U8(argmax)), Some((start, end))) => Ok(read(&argmax[start..end])),
+        _ => bail!("max-pool2d-gradient: the positions of the maxima are not on the CPU"),
     }
 }
 
@@ -116,15 +122,10 @@ impl CustomOp1 for MaxPoolGrad {
     fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = self.input.dims4()?;
         let (_, out_h, out_w, _) = layout.shape().dims4()?;
-        let argmax = self.places()?;
-        let (argmax, argmax_layout) = argmax.storage_and_layout();
-        let argmax = match (&*argmax, argmax_layout.contiguous_offsets()) {
-            (Storage::Cpu(CpuStorage::U8(argmax)), Some((start, end))) => &argmax[start..end],
-            _ => bail!("max-pool2d-gradient: the positions of the maxima are not on the CPU"),
-        };
         with_images!(grad, self.name(), T => {
             let grad = dense::slice::<T>(grad, layout, self.name())?;
-            let out = max_pool::gradient(self.config, (grad, argmax), (out_h, out_w), Images { n, h, w, c });
+            let (size, images) = ((out_h, out_w), Images { n, h, w, c });
+            let out = read_places(&self.argmax, |argmax| max_pool::gradient(self.config, (grad, argmax), size, images))?;
             Ok((T::storage(out), self.input.clone()))
         })
     }
@@ -132,7 +133,7 @@ impl CustomOp1 for MaxPoolGrad {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, grad: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let (n, h, w, c) = self.input.dims4()?;
-        let (argmax, argmax_layout) = self.places()?.storage_and_layout();
+        let (argmax, argmax_layout) = places(&self.argmax)?.storage_and_layout();
         let Storage::Cuda(argmax) = &*argmax else {
             bail!("max-pool2d-gradient: the positions of the maxima are not on the GPU")
         };

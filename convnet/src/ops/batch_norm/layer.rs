@@ -3,7 +3,8 @@
 use super::op::{BatchNormOp, Moments, NormBy, gradients};
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::Statistics;
-use crate::geometry::BatchNormConfig;
+use crate::geometry::{BatchNormConfig, MaxPool2dConfig};
+use crate::ops::max_pool::Argmax;
 use candle_core::{ModuleT, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use std::sync::Mutex;
@@ -109,19 +110,36 @@ impl BatchNorm2d {
         Ok((y, op.moments))
     }
 
+    /// Computes the maxima of the windows `pool` of what [`BatchNorm2d::forward`] returns without a residual,
+    /// on the CPU. Also returns their positions.
+    pub(crate) fn forward_pooled(
+        &self,
+        x: &Tensor,
+        by: NormBy,
+        statistics: Option<Statistics>,
+        pool: MaxPool2dConfig,
+    ) -> Result<(Tensor, Moments, Argmax)> {
+        let argmax = Argmax::default();
+        let op = BatchNormOp { pool: Some((pool, argmax.clone())), ..self.op(None, by, statistics) };
+        let y = x.apply_op3_no_bwd(&self.weight, &self.bias, &op)?;
+        Ok((y, op.moments, argmax))
+    }
+
     /// Returns the gradients of input, weight and bias for a call of [`BatchNorm2d::forward`].
     ///
     /// With a residual, `grad` must be the gradient of the sum before the ReLU. `relu` tells
     /// whether a ReLU follows the norm directly. `fixed` tells whether the moments were those of
-    /// the running statistics.
+    /// the running statistics. If `pool` has the window and the positions of the maxima of
+    /// [`BatchNorm2d::forward_pooled`], `grad` is the gradient of these maxima.
     pub(crate) fn gradients(
         &self,
         x: &Tensor,
         grad: &Tensor,
         moments: &Moments,
         (relu, fixed): (bool, bool),
+        pool: Option<(MaxPool2dConfig, &Argmax)>,
     ) -> Result<[Tensor; 3]> {
-        gradients(x, grad, [&self.weight, &self.bias], moments, relu, fixed)
+        gradients(x, grad, [&self.weight, &self.bias], moments, (relu, fixed), pool)
     }
 
     /// Returns a collector for the statistics of an input. It works while the input is computed.
@@ -161,6 +179,7 @@ impl BatchNorm2d {
             running: (self.running_mean.detach(), self.running_var.detach()),
             moments: Moments::default(),
             statistics: Mutex::new(statistics),
+            pool: None,
         }
     }
 }

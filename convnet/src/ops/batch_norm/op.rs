@@ -3,8 +3,11 @@
 use crate::cpu::dense::{self, with_images};
 use crate::cpu::element::Element;
 use crate::cpu::norm;
+use crate::cpu::norm_pool::Pooling;
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::{Statistics, inv_std};
+use crate::geometry::{Images, MaxPool2dConfig};
+use crate::ops::max_pool::{Argmax, read_places};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Tensor, bail};
 #[cfg(feature = "cuda")]
 use candle_core::{CudaStorage, Storage};
@@ -37,6 +40,15 @@ pub(super) struct BatchNormOp {
     pub moments: Moments,
     /// Statistics of the input, if they are known.
     pub statistics: Mutex<Option<Statistics>>,
+    /// Max pooling that follows, on the CPU and without a residual. The forward pass sets the positions of
+    /// the maxima.
+    pub pool: Option<(MaxPool2dConfig, Argmax)>,
+}
+
+/// Returns max pooling of images of shape `x`, and the shape of its result.
+fn pooling(config: MaxPool2dConfig, x: &Shape) -> Result<(Pooling, Shape)> {
+    let ((n, h, w, c), (_, rows, cols, _)) = (x.dims4()?, config.output(x)?);
+    Ok((Pooling { config, images: Images { n, h, w, c }, rows, cols }, (n, rows, cols, c).into()))
 }
 
 impl CustomOp3 for BatchNormOp {
@@ -74,10 +86,21 @@ impl CustomOp3 for BatchNormOp {
             let residual = residual.as_ref().map(|(storage, layout)| (&**storage, *layout));
             let residual = dense::optional::<T>(residual, self.name())?;
             let scale = norm::scale(weight, &inv_std);
-            let y = norm::Affine { isa, mean: &mean, scale: &scale, bias, relu: self.relu }.apply(x, residual);
+            let affine = norm::Affine { isa, mean: &mean, scale: &scale, bias, relu: self.relu };
+            let (y, shape) = if let Some((config, argmax)) = &self.pool {
+                if residual.is_some() {
+                    bail!("batch-norm2d: max pooling after a residual");
+                }
+                let (pooling, shape) = pooling(*config, xl.shape())?;
+                let (y, places) = pooling.forward(&affine, x);
+                let _ = argmax.set(Tensor::from_vec(places, shape.clone(), &Device::Cpu)?);
+                (y, shape)
+            } else {
+                (affine.apply(x, residual), xl.shape().clone())
+            };
             let column = |values| Tensor::from_vec(values, c, &Device::Cpu);
             let _ = self.moments.set((column(mean)?, column(inv_std)?));
-            Ok((T::storage(y), xl.shape().clone()))
+            Ok((T::storage(y), shape))
         })
     }
 
@@ -92,6 +115,9 @@ impl CustomOp3 for BatchNormOp {
         bl: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         use crate::cuda::norm;
+        if self.pool.is_some() {
+            bail!("batch-norm2d: max pooling in the same pass works on the CPU only");
+        }
         let c = check(xl.shape(), wl.shape().elem_count(), bl.shape().elem_count())?;
         let eps = self.eps as f32;
         let ((mean, mean_layout), (var, var_layout)) =
@@ -135,8 +161,9 @@ impl CustomOp3 for BatchNormOp {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let parameters = [weight, bias];
-        let [x, weight, bias] =
-            gradients(x, &grad.contiguous()?, parameters, &self.moments, self.relu, self.by == NormBy::Running)?;
+        let fixed = self.by == NormBy::Running;
+        let pool = self.pool.as_ref().map(|(config, argmax)| (*config, argmax));
+        let [x, weight, bias] = gradients(x, &grad.contiguous()?, parameters, &self.moments, (self.relu, fixed), pool)?;
         Ok((Some(x), Some(weight), Some(bias)))
     }
 }
@@ -154,17 +181,17 @@ fn check(x: &Shape, weights: usize, biases: usize) -> Result<usize> {
 }
 
 /// Returns the gradients of input, weight and bias. `fixed` tells whether the moments were those of
-/// the running statistics.
+/// the running statistics. `pool` is the max pooling that followed, with the positions of its maxima.
 pub(super) fn gradients(
     x: &Tensor,
     grad: &Tensor,
     [weight, bias]: [&Tensor; 2],
     moments: &Moments,
-    relu: bool,
-    fixed: bool,
+    (relu, fixed): (bool, bool),
+    pool: Option<(MaxPool2dConfig, &Argmax)>,
 ) -> Result<[Tensor; 3]> {
     let Some(moments) = moments.get() else { bail!("batch-norm2d: the backward pass ran before the forward pass") };
-    let op = BatchNormGrad { moments, weight, bias, relu, fixed, parameters: OnceLock::new() };
+    let op = BatchNormGrad { moments, weight, bias, relu, fixed, pool, parameters: OnceLock::new() };
     let data = x.apply_op2_no_bwd(grad, &op)?;
     let Some((weight, bias)) = op.parameters.into_inner() else {
         bail!("batch-norm2d: the backward pass returned no parameter gradients")
@@ -183,6 +210,7 @@ struct BatchNormGrad<'a> {
     bias: &'a Tensor,
     relu: bool,
     fixed: bool,
+    pool: Option<(MaxPool2dConfig, &'a Argmax)>,
     parameters: OnceLock<(Tensor, Tensor)>,
 }
 
@@ -201,7 +229,12 @@ impl CustomOp2 for BatchNormGrad<'_> {
         let column = |values: Vec<f32>| Tensor::new(values, &Device::Cpu);
         with_images!(x, self.name(), T => {
             let (x, grad) = (dense::slice::<T>(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
-            let (data, weight, bias) = gradients.run(x, grad);
+            let (data, weight, bias) = if let Some((config, argmax)) = self.pool {
+                let (pooling, _) = pooling(config, xl.shape())?;
+                read_places(argmax, |argmax| pooling.gradients(&gradients, x, grad, argmax))?
+            } else {
+                gradients.run(x, grad)
+            };
             let _ = self.parameters.set((column(weight)?, column(bias)?));
             Ok((T::storage(data), xl.shape().clone()))
         })
@@ -210,6 +243,9 @@ impl CustomOp2 for BatchNormGrad<'_> {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
         use crate::cuda::norm;
+        if self.pool.is_some() {
+            bail!("batch-norm2d: max pooling in the same pass works on the CPU only");
+        }
         let guards =
             [&self.moments.0, &self.moments.1, self.weight, self.bias].map(|tensor| tensor.storage_and_layout());
         let [mean, inv_std, weight, bias] = &guards;
