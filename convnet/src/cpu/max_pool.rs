@@ -203,17 +203,20 @@ impl<T: Element> Job for MaxPoolGradRow<'_, T> {
         let Self { config: MaxPool2dConfig { kernel, stride, padding }, grad, argmax, size, row, out } = self;
         let (h, w, c) = size;
         assert!(grad.len() == h * w * c && argmax.len() == grad.len() && out.len() % c == 0);
-        // The windows with a position of the input, and its place in them.
+        // The windows with a position of the input.
         let windows = |position: usize, count: usize| {
             let first = (position + padding + 1).saturating_sub(kernel).div_ceil(stride);
-            let end = ((position + padding) / stride + 1).min(count);
-            (first..end).map(move |window| (window, position + padding - window * stride))
+            first..((position + padding) / stride + 1).min(count)
         };
+        // The divisions of `windows` take longer than the sums of some channels.
+        let rows = windows(row, h);
         for (x, out) in out.chunks_exact_mut(c).enumerate() {
+            let cols = windows(x, w);
             for (block, out) in out.chunks_mut(CHANNELS).enumerate() {
                 let mut sums = [0f32; CHANNELS];
-                for (window_y, y) in windows(row, h) {
-                    for (window_x, x) in windows(x, w) {
+                for window_y in rows.clone() {
+                    for window_x in cols.clone() {
+                        let (y, x) = (row + padding - window_y * stride, x + padding - window_x * stride);
                         let at = (window_y * w + window_x) * c + block * CHANNELS;
                         let (grad, argmax) = (&grad[at..][..out.len()], &argmax[at..][..out.len()]);
                         let place = (y * kernel + x) as u8;

@@ -197,7 +197,7 @@ impl Sums {
     }
 }
 
-/// What the gradient of the input needs, per channel.
+/// Means per channel for the gradient of the input.
 pub(super) struct Means {
     /// The mean of g.
     grad: Vec<f32>,

@@ -125,7 +125,8 @@ impl CustomOp1 for MaxPoolGrad {
         with_images!(grad, self.name(), T => {
             let grad = dense::slice::<T>(grad, layout, self.name())?;
             let (size, images) = ((out_h, out_w), Images { n, h, w, c });
-            let out = read_places(&self.argmax, |argmax| max_pool::gradient(self.config, (grad, argmax), size, images))?;
+            let gradient = |argmax: &[u8]| max_pool::gradient(self.config, (grad, argmax), size, images);
+            let out = read_places(&self.argmax, gradient)?;
             Ok((T::storage(out), self.input.clone()))
         })
     }
