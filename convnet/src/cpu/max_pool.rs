@@ -21,7 +21,7 @@ pub(crate) fn forward<T: Element>(
     let len = (cols * c).max(1);
     out.slots().par_chunks_mut(len).zip(argmax.par_chunks_mut(len)).enumerate().for_each(|(row, (out, argmax))| {
         let image = &x[row / rows * h * w * c..][..h * w * c];
-        isa.run(MaxPoolRow { config, image, first: 0, size: (h, w, c), row: row % rows, out, argmax });
+        isa.run(MaxPoolRow { config, image, first: 0, size: (h, w, c), row: row % rows, out, argmax: Some(argmax) });
     });
     // SAFETY: each job writes its whole row.
     (unsafe { out.into_written() }, argmax)
@@ -56,58 +56,7 @@ pub(crate) fn maxima<T: Element>(
 ) {
     let isa = Isa::best();
     for (row, out) in out.chunks_exact_mut((cols * c).max(1)).enumerate() {
-        isa.run(MaximaRow { config, image, size: (h, w, c), row, out });
-    }
-}
-
-/// A row of maxima of an image, without their positions.
-struct MaximaRow<'a, T> {
-    config: MaxPool2dConfig,
-    image: &'a [T],
-    /// Height, width and channels of the image.
-    size: (usize, usize, usize),
-    /// The row of the output.
-    row: usize,
-    /// The job writes all of it.
-    out: &'a mut [MaybeUninit<T>],
-}
-
-impl<T: Element> Job for MaximaRow<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Self { config, image, size: (h, w, c), row, out } = self;
-        let (y_first, y_end, y0) = config.window(row, h);
-        assert!(out.len() % c == 0 && image.len() == h * w * c);
-        let whole = c - c % V::LANES;
-        for (i, out) in out.chunks_exact_mut(c).enumerate() {
-            let (x_first, x_end, x0) = config.window(i, w);
-            let pixel = |y: usize, x: usize| ((y0 + y as isize) as usize * w + (x0 + x as isize) as usize) * c;
-            for channel in (0..whole).step_by(V::LANES) {
-                let mut best = V::splat(f32::NEG_INFINITY);
-                for y in y_first..y_end {
-                    for x in x_first..x_end {
-                        let values = &image[pixel(y, x) + channel..][..V::LANES];
-                        // SAFETY: there is a whole vector of values.
-                        let values = unsafe { T::load::<V>(values.as_ptr()) };
-                        best = values.above(best, best, best).0;
-                    }
-                }
-                // SAFETY: a whole vector starts at `channel`, so `out` has one here.
-                unsafe { T::store(best, out[channel..].as_mut_ptr().cast()) };
-            }
-            for channel in whole..c {
-                let mut best = f32::NEG_INFINITY;
-                for y in y_first..y_end {
-                    for x in x_first..x_end {
-                        let value = image[pixel(y, x) + channel].value();
-                        best = if value > best || value.is_nan() { value } else { best };
-                    }
-                }
-                out[channel].write(T::of(best));
-            }
-        }
+        isa.run(MaxPoolRow { config, image, first: 0, size: (h, w, c), row, out, argmax: None });
     }
 }
 
@@ -123,7 +72,8 @@ pub(super) struct MaxPoolRow<'a, T> {
     pub row: usize,
     /// The job writes all of it.
     pub out: &'a mut [MaybeUninit<T>],
-    pub argmax: &'a mut [u8],
+    /// If the positions are wanted: the job writes all of them.
+    pub argmax: Option<&'a mut [u8]>,
 }
 
 impl<T: Element> Job for MaxPoolRow<'_, T> {
@@ -131,11 +81,12 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { config, image, first: first_row, size: (h, w, c), row, out, argmax } = self;
+        let Self { config, image, first: first_row, size: (h, w, c), row, out, mut argmax } = self;
         let kernel = config.kernel;
         let (y_first, y_end, y0) = config.window(row, h);
         let y0 = y0 - first_row as isize;
-        assert!(out.len() % c == 0 && argmax.len() == out.len() && image.len() % (w * c) == 0);
+        assert!(out.len() % c == 0 && image.len() % (w * c) == 0);
+        assert!(argmax.as_ref().is_none_or(|argmax| argmax.len() == out.len()));
         for i in 0..out.len() / c {
             let (x_first, x_end, x0) = config.window(i, w);
             let first = (y_first * kernel + x_first) as f32;
@@ -151,15 +102,15 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
                         best = values.above(best.0, V::splat((y * kernel + x) as f32), best.1);
                     }
                 }
-                let mut places = [0f32; 16];
-                // SAFETY: a whole vector starts at `channel`, so `out` has one here. No vector has
-                // more than 16 lanes.
-                unsafe {
-                    T::store(best.0, out[i * c + channel..(i + 1) * c].as_mut_ptr().cast());
-                    best.1.store(places.as_mut_ptr());
-                }
-                for (argmax, place) in argmax[i * c + channel..].iter_mut().zip(&places[..V::LANES]) {
-                    *argmax = *place as u8;
+                // SAFETY: a whole vector starts at `channel`, so `out` has one here.
+                unsafe { T::store(best.0, out[i * c + channel..(i + 1) * c].as_mut_ptr().cast()) };
+                if let Some(argmax) = &mut argmax {
+                    let mut places = [0f32; 16];
+                    // SAFETY: no vector has more than 16 lanes.
+                    unsafe { best.1.store(places.as_mut_ptr()) };
+                    for (argmax, place) in argmax[i * c + channel..].iter_mut().zip(&places[..V::LANES]) {
+                        *argmax = *place as u8;
+                    }
                 }
             }
             for channel in whole..c {
@@ -174,7 +125,9 @@ impl<T: Element> Job for MaxPoolRow<'_, T> {
                     }
                 }
                 out[i * c + channel].write(T::of(best.0));
-                argmax[i * c + channel] = best.1 as u8;
+                if let Some(argmax) = &mut argmax {
+                    argmax[i * c + channel] = best.1 as u8;
+                }
             }
         }
     }

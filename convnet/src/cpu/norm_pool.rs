@@ -49,7 +49,7 @@ impl Pooling {
             // SAFETY: all channels of the pixels were written.
             let values = unsafe { written(values) };
             for (at, (out, argmax)) in out.chunks_exact_mut(len).zip(argmax.chunks_exact_mut(len)).enumerate() {
-                let (image, size) = (&*values, (h, w, c));
+                let (image, size, argmax) = (&*values, (h, w, c), Some(argmax));
                 affine.isa.run(MaxPoolRow { config, image, first, size, row: row + at, out, argmax });
             }
         });
