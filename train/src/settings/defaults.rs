@@ -63,9 +63,7 @@ impl Recipe {
             (Self::Seed, _) => seed,
             (Self::Tsn, Stream::Spatial) => Settings { epochs: 40, lr: 2e-3, ..seed.tsn() },
             (Self::Tsn, Stream::Temporal | Stream::Difference) => Settings { epochs: 80, lr: 5e-3, ..seed.tsn() },
-            (Self::Strong, Stream::Spatial) => {
-                Settings { epochs: 40, lr: 5e-3, trivial_augment: true, label_smoothing: 0.1, ..seed.strong() }
-            }
+            (Self::Strong, Stream::Spatial) => Settings { epochs: 40, lr: 5e-3, ..seed.strong() },
             (Self::Strong, Stream::Temporal | Stream::Difference) => Settings { epochs: 80, lr: 1e-2, ..seed.strong() },
         }
     }

@@ -161,7 +161,7 @@ pub struct Given {
     /// Applies to the convolutions and the last layer, not to biases and batch norms.
     #[arg(long, value_name = "X", help_heading = OPTIMISATION)]
     pub weight_decay: Option<f64>,
-    /// Share of the target that is spread over all classes [default: 0; strong: 0.1 spatial]
+    /// Share of the target that is spread over all classes [default: 0]
     #[arg(long, value_name = "SHARE", help_heading = OPTIMISATION)]
     pub label_smoothing: Option<f64>,
     /// Part of a frame that a training view shows [default: random spatial, whole temporal; tsn:
@@ -182,7 +182,7 @@ pub struct Given {
     /// stream only.
     #[arg(long, alias = "colour-jitter", value_name = "STRENGTH", help_heading = AUGMENTATION)]
     pub color_jitter: Option<f64>,
-    /// Change each training view by one random operation [default: false; strong: true spatial]
+    /// Change each training view by one random operation [default: false]
     ///
     /// TrivialAugment (Müller and Hutter 2021): shears, translations, rotations, colours, sharpness or
     /// levels, each with a random strength, exactly as torchvision's TrivialAugmentWide. Spatial

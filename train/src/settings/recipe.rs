@@ -10,6 +10,6 @@ pub enum Recipe {
     Seed,
     /// Views of Temporal Segment Networks (Wang et al. 2016) and a cosine schedule
     Tsn,
-    /// As tsn, but each view is a step of its own, and spatial views have random operations
+    /// As tsn, but each view is a step of its own, and the learning rates are higher
     Strong,
 }
