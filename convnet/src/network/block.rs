@@ -53,6 +53,10 @@ impl Stem {
         })
     }
 
+    pub(super) fn keep_kernels(&mut self) {
+        self.0.keep_kernels();
+    }
+
     pub(super) fn parameters(&self) -> [&Tensor; 3] {
         self.0.parameters()
     }

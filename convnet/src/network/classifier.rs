@@ -141,6 +141,16 @@ impl Classifier {
         }
     }
 
+    /// Keeps the kernels of the convolutions between evaluations; see [`ResNet::with_kept_kernels`].
+    /// MobileNetV3 keeps none.
+    #[must_use]
+    pub fn with_kept_kernels(self) -> Self {
+        match self {
+            Self::ResNet(net) => Self::ResNet(net.with_kept_kernels()),
+            Self::MobileNetV3(net) => Self::MobileNetV3(net),
+        }
+    }
+
     /// Adds a temporal shift to each residual block; see [`ResNet::with_shift`].
     ///
     /// # Errors

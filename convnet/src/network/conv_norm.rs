@@ -4,7 +4,7 @@ use super::tape::Gradients;
 use crate::cpu::statistics::Statistics;
 use crate::geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig};
 use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy};
-use crate::ops::conv::{self, Conv2d, FixedNorm, Kept};
+use crate::ops::conv::{self, Conv2d, FixedNorm, Kept, KeptKernels};
 use crate::ops::max_pool::{Argmax, max_pool2d_forward, max_pool2d_grad};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -24,6 +24,8 @@ pub(super) struct ConvNorm {
     conv: Conv2d,
     norm: BatchNorm2d,
     relu: bool,
+    /// Where the kernels stay between evaluations, if they do.
+    kept: Option<KeptKernels>,
 }
 
 /// Activations that the backward pass needs.
@@ -44,12 +46,18 @@ impl ConvNorm {
             conv: Conv2d::new(inputs, outputs, kernel, geometry, conv)?,
             norm: BatchNorm2d::new(outputs, BatchNormConfig { relu, ..BatchNormConfig::default() }, norm)?,
             relu,
+            kept: None,
         })
     }
 
     /// Freezes the batch norm.
     pub(super) fn freeze(&mut self) {
         self.norm = self.norm.clone().with_frozen(true);
+    }
+
+    /// Keeps the kernels of the next evaluation for later ones.
+    pub(super) fn keep_kernels(&mut self) {
+        self.kept = Some(KeptKernels::default());
     }
 
     pub(super) fn parameters(&self) -> [&Tensor; 3] {
@@ -124,7 +132,8 @@ impl ConvNorm {
     /// Runs all operations in one pass, with the running statistics, on the CPU.
     fn in_one_pass(&self, x: &Tensor, residual: Option<&Tensor>, pool: Option<MaxPool2dConfig>) -> Result<Tensor> {
         let (scale, bias) = self.norm.scale_and_shift()?;
-        let norm = FixedNorm { scale: &scale, bias: &bias, residual, relu: self.relu || residual.is_some() };
+        let relu = self.relu || residual.is_some();
+        let norm = FixedNorm { scale: &scale, bias: &bias, residual, relu, kept: self.kept.as_ref() };
         conv::forward_with_norm(x, self.conv.weight(), self.conv.config(), norm, pool)
     }
 

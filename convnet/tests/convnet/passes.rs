@@ -2,7 +2,7 @@
 
 use crate::networks::{input, known, shift_run};
 use crate::values::{Goldens, assert_close, flat, scaled};
-use candle_convnet::{Depth, TrainPass};
+use candle_convnet::{Depth, ResNet, TrainPass};
 use candle_core::{DType, Device, Tensor};
 
 #[test]
@@ -136,4 +136,52 @@ fn dropout_multiplies_the_features_and_their_gradients() {
     let logits = plain.net.forward_t(&x, true).unwrap().broadcast_sub(&bias.as_detached_tensor()).unwrap();
     assert_close("a mask of ones", &whole.0, &flat(&logits), 1e-6);
     assert!(first.0.iter().zip(&whole.0).any(|(a, b)| (a - b).abs() > 1e-3));
+}
+
+#[test]
+fn kept_kernels_give_the_same_bits_for_images_of_any_size_and_type() {
+    for (depth, channels) in [(Depth::R18, 3), (Depth::R18, 20), (Depth::R50, 3)] {
+        let model = known(depth, channels);
+        let kept = model.net.clone().with_kept_kernels();
+        // The size decides the algorithm of a convolution.
+        for (at, (n, side, dtype)) in [
+            (2, 64, DType::F32),
+            (1, 64, DType::F32),
+            (1, 33, DType::F32),
+            (3, 96, DType::F32),
+            (2, 64, DType::BF16),
+            (1, 96, DType::BF16),
+            (2, 64, DType::F32),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let x = scaled(&format!("kept/{at}"), (n, side, side, channels), 2., 0.).to_dtype(dtype).unwrap();
+            let bits = |net: &ResNet| {
+                let logits = flat(&net.forward_t(&x, false).unwrap());
+                logits.into_iter().map(f64::to_bits).collect::<Vec<_>>()
+            };
+            assert_eq!(bits(&kept), bits(&model.net), "{depth:?}, {n} images with side {side}, {dtype:?}");
+        }
+    }
+}
+
+#[test]
+fn kept_kernels_stay_while_training_and_other_networks_use_the_new_weights() {
+    let model = known(Depth::R18, 3);
+    let kept = model.net.clone().with_kept_kernels();
+    let x = scaled("stay/x", (2, 64, 64, 3), 2., 0.);
+    let logits = |net: &ResNet| flat(&net.forward_t(&x, false).unwrap());
+    let before = logits(&kept);
+    for (name, var) in model.trainable() {
+        if name.ends_with("conv1.weight") {
+            var.set(&(var.as_tensor() * 1.5).unwrap()).unwrap();
+        }
+    }
+    assert_eq!(logits(&kept), before);
+    let after = logits(&model.net);
+    assert_ne!(after, before);
+    assert_eq!(logits(&model.net.clone().with_kept_kernels()), after);
+    let train = |net: &ResNet| flat(&net.forward_t(&x, true).unwrap());
+    assert_eq!(train(&kept), train(&model.net));
 }

@@ -107,6 +107,7 @@ impl Evaluation<'_> {
         // The groups of a temporal shift span their clip, so a batch has whole clips.
         let batch_size =
             if self.view.temporal_shift { most_images.next_multiple_of(self.view.test_samples) } else { most_images };
+        let net = net.clone().with_kept_kernels();
         let mut sums = vec![0_f32; self.clips.len() * self.classes];
         let mut of_samples = self.keeps_samples.then(|| vec![0_f32; samples.len() * self.classes]);
         let mut seconds = Seconds::default();
@@ -120,7 +121,7 @@ impl Evaluation<'_> {
                 if stop.is_asked() {
                     return Ok(None);
                 }
-                Ok(Some((batch.samples(), self.logits_of(net, batch, most_images)?)))
+                Ok(Some((batch.samples(), self.logits_of(&net, batch, most_images)?)))
             });
             let (seen, logits) = match started? {
                 None => break,

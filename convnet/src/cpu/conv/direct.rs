@@ -39,15 +39,15 @@ pub(crate) enum Kernels<T> {
 
 /// A class of destination pixels, those at rows and columns `offset + i * step`: its taps, and the
 /// weights of these taps.
-pub(crate) struct Class<T> {
+pub(crate) struct Class<'a, T> {
     /// First destination row and column of the class.
     pub offset: Hw,
     pub rows: Taps,
     pub cols: Taps,
-    pub kernels: Kernels<T>,
+    pub kernels: &'a Kernels<T>,
 }
 
-impl<T> Class<T> {
+impl<T> Class<'_, T> {
     /// Returns the number of values per run, and of runs per row of the kernel, for `c` source
     /// channels.
     fn runs(&self, c: usize, groups: usize) -> (usize, usize) {
@@ -58,16 +58,16 @@ impl<T> Class<T> {
 
 /// All classes of a convolution: there are as many as pixels in a step, and each destination pixel
 /// is in one class.
-pub(crate) struct Gather<T> {
+pub(crate) struct Gather<'a, T> {
     pub isa: Isa,
     pub src: Images,
     pub dst: Images,
     /// Distance between neighbouring pixels of a class in the destination.
     pub step: Hw,
-    pub classes: Vec<Class<T>>,
+    pub classes: Vec<Class<'a, T>>,
 }
 
-impl<T: Element> Gather<T> {
+impl<T: Element> Gather<'_, T> {
     /// Computes the destination.
     pub(crate) fn run(&self, src: &[T], finish: &impl Finish<T>) -> Vec<T> {
         let dst = self.dst;
@@ -96,7 +96,8 @@ impl<T: Element> Gather<T> {
         }
         let blocks: Vec<Range<usize>> =
             (0..bands).step_by(bands_per_block).map(|first| first..(first + bands_per_block).min(bands)).collect();
-        let segments = |class: &Class<T>| class.cols.segments(count(dst.w, class.offset.w, self.step.w), self.src.w);
+        let segments =
+            |class: &Class<'_, T>| class.cols.segments(count(dst.w, class.offset.w, self.step.w), self.src.w);
         let segments: Vec<_> = self.classes.iter().map(segments).collect();
         let lengths = blocks.iter().map(|block| block.clone().map(rows_of).sum::<usize>() * dst.w * dst.c);
         split_by_lengths(out.slots(), lengths).into_par_iter().zip(blocks).for_each_init(
@@ -114,7 +115,7 @@ impl<T: Element> Gather<T> {
                         if row >= at {
                             continue;
                         }
-                        match &class.kernels {
+                        match class.kernels {
                             Kernels::Panels(_) => {
                                 self.place_row(
                                     class,
@@ -131,7 +132,7 @@ impl<T: Element> Gather<T> {
                             }
                         }
                     }
-                    if let Kernels::Panels(groups) = &class.kernels {
+                    if let Kernels::Panels(groups) = class.kernels {
                         self.multiply(class, groups, rows, width, places, out);
                     }
                 }
@@ -149,7 +150,7 @@ impl<T: Element> Gather<T> {
     /// Returns the number of values after the source that products read, because their runs are
     /// longer than those of the kernel.
     fn slack(&self) -> usize {
-        let rest = |class: &Class<T>| match &class.kernels {
+        let rest = |class: &Class<'_, T>| match class.kernels {
             Kernels::Panels(groups) => {
                 let len = class.runs(self.src.c, groups.len()).0;
                 steps::<T>(self.isa, len) * T::STEP - len
@@ -178,7 +179,7 @@ impl<T: Element> Gather<T> {
 
     /// Returns the source rows that products need for some bands of an image.
     fn source_rows(&self, bands: Range<usize>) -> Range<isize> {
-        let rows = |Class { rows, cols, .. }: &Class<T>| {
+        let rows = |Class { rows, cols, .. }: &Class<'_, T>| {
             let has_taps = rows.count * cols.count > 0;
             has_taps.then(|| rows.reach(bands.clone()))
         };
@@ -193,7 +194,7 @@ impl<T: Element> Gather<T> {
     /// image.
     fn place_row(
         &self,
-        class: &Class<T>,
+        class: &Class<'_, T>,
         index: usize,
         image: (isize, usize),
         (left, pitch): (usize, usize),
@@ -217,7 +218,7 @@ impl<T: Element> Gather<T> {
     /// the columns. `out` starts with the first pixel of the destination row.
     fn depthwise_row(
         &self,
-        class: &Class<T>,
+        class: &Class<'_, T>,
         (weights, segments): (&[f32], &[Segment]),
         data: &[T],
         (image, index): (usize, usize),
@@ -257,7 +258,7 @@ impl<T: Element> Gather<T> {
     /// Writes all channels of the pixels in `places`. A row of `data` has `width` pixels.
     fn multiply(
         &self,
-        class: &Class<T>,
+        class: &Class<'_, T>,
         groups: &[Aligned<T>],
         data: &[T],
         width: usize,

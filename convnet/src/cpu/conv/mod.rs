@@ -7,6 +7,7 @@
 mod depthwise;
 mod direct;
 mod finish;
+mod kernels;
 mod pack;
 mod taps;
 mod weight_grad;
@@ -25,6 +26,8 @@ use crate::geometry::{Conv2dConfig, Geometry, Hw, Images, MaxPool2dConfig};
 use depthwise::DepthwiseWeightGrad;
 use direct::{Class, Gather, Kernels, joined};
 pub(crate) use finish::{Finish, Shift};
+use kernels::Algorithm;
+pub(crate) use kernels::ForwardKernels;
 use pack::Weights;
 use rayon::prelude::*;
 use taps::{Axis, Taps};
@@ -70,9 +73,23 @@ impl Geometry {
         if uses_tiles::<T>(isa) { None } else { Strided::new(isa, self) }
     }
 
+    /// Returns how the forward pass is computed. The weight gradient is computed in the same way.
+    fn algorithm<T: Element>(&self, isa: Isa) -> Algorithm {
+        if let Some(winograd) = self.winograd::<T>(isa, self.input, self.output, self.config.padding.h) {
+            return Algorithm::Winograd(winograd);
+        }
+        self.strided::<T>(isa).map_or(Algorithm::Direct, Algorithm::Strided)
+    }
+
     /// Returns the weights at `positions` of the kernel, for rows of the taps `cols`, in the layout
-    /// that their product needs.
-    fn kernels<T: Element>(&self, isa: Isa, weights: Weights<'_>, positions: &[usize], cols: Taps) -> Kernels<T> {
+    /// that their direct product needs.
+    fn direct_kernels<T: Element>(
+        &self,
+        isa: Isa,
+        weights: Weights<'_>,
+        positions: &[usize],
+        cols: Taps,
+    ) -> Kernels<T> {
         if self.is_depthwise() {
             return Kernels::Depthwise(weights.by_position(positions));
         }
@@ -81,27 +98,27 @@ impl Geometry {
         Kernels::Panels(weights.groups(self.config.groups).map(panels).collect())
     }
 
-    /// Computes the output. The weights of output channel o are multiplied by `scale[o]`.
+    /// Computes the output. `kernels` must [suit](ForwardKernels::suit) the images.
     pub(crate) fn forward<T: Element>(
         &self,
         isa: Isa,
         x: &[T],
-        weight: &[f32],
-        scale: Option<&[f32]>,
+        kernels: &ForwardKernels<T>,
         finish: &impl Finish<T>,
     ) -> Vec<T> {
-        let weights = self.weights(weight, false, scale);
-        if let Some(winograd) = self.winograd::<T>(isa, self.input, self.output, self.config.padding.h) {
-            return winograd.run(x, weights, finish);
+        match (self.algorithm::<T>(isa), kernels) {
+            (Algorithm::Winograd(winograd), ForwardKernels::Winograd(kernels)) => winograd.run(x, kernels, finish),
+            (Algorithm::Strided(strided), ForwardKernels::Strided(kernels)) => {
+                strided.forward(x, (self.input.h, self.input.w), kernels, finish)
+            }
+            (Algorithm::Direct, ForwardKernels::Direct(kernels)) => {
+                let (rows, cols) = self.axes();
+                let class = Class { offset: Hw::from(0), rows: rows.taps(), cols: cols.taps(), kernels };
+                let classes = vec![class];
+                Gather { isa, src: self.input, dst: self.output, step: Hw::from(1), classes }.run(x, finish)
+            }
+            _ => unreachable!("the layout of the kernels does not suit the images"),
         }
-        if let Some(strided) = self.strided::<T>(isa) {
-            return strided.forward(x, (self.input.h, self.input.w), weight, scale, finish);
-        }
-        let (rows, cols) = self.axes();
-        let positions: Vec<usize> = (0..self.kernel.product()).collect();
-        let kernels = self.kernels(isa, weights, &positions, cols.taps());
-        let class = Class { offset: Hw::from(0), rows: rows.taps(), cols: cols.taps(), kernels };
-        Gather { isa, src: self.input, dst: self.output, step: Hw::from(1), classes: vec![class] }.run(x, finish)
     }
 
     /// Computes the output like [`Geometry::forward`], and returns the maxima of its windows, [N, rows,
@@ -113,8 +130,7 @@ impl Geometry {
         &self,
         isa: Isa,
         x: &[T],
-        weight: &[f32],
-        scale: Option<&[f32]>,
+        kernels: &ForwardKernels<T>,
         finish: &impl Finish<T>,
         (pool, rows, cols): (MaxPool2dConfig, usize, usize),
     ) -> Vec<T> {
@@ -124,7 +140,7 @@ impl Geometry {
         let mut out = Unwritten::new(n * rows * cols * result.c);
         let parts = out.slots().par_chunks_mut((rows * cols * result.c).max(1));
         parts.zip(x.par_chunks((h * w * c).max(1))).for_each(|(out, x)| {
-            let y = image.forward(isa, x, weight, scale, finish);
+            let y = image.forward(isa, x, kernels, finish);
             maxima(pool, &y, (result.h, result.w, result.c), cols, out);
         });
         // SAFETY: there are as many images as parts, and the maxima of each were written.
@@ -138,29 +154,29 @@ impl Geometry {
         if self.config.padding.h <= 2
             && let Some(winograd) = self.winograd::<T>(isa, self.output, self.input, 2 - self.config.padding.h)
         {
-            return winograd.run(grad, self.weights(weight, true, None), &());
+            return winograd.run(grad, &winograd.kernels(self.weights(weight, true, None)), &());
         }
         let (step, weights, (row_axis, col_axis)) = (self.config.stride, self.weights(weight, true, None), self.axes());
-        let mut classes = Vec::with_capacity(step.product());
+        let mut parts = Vec::with_capacity(step.product());
         for row in 0..step.h {
             for col in 0..step.w {
                 let (rows, taps_y) = row_axis.class_taps(row);
                 let (cols, taps_x) = col_axis.class_taps(col);
                 let positions: Vec<usize> =
                     taps_y.iter().flat_map(|y| taps_x.iter().map(move |x| y * self.kernel.w + x)).collect();
-                let kernels = self.kernels(isa, weights, &positions, cols);
-                classes.push(Class { offset: Hw { h: row, w: col }, rows, cols, kernels });
+                parts.push((Hw { h: row, w: col }, rows, cols, self.direct_kernels(isa, weights, &positions, cols)));
             }
         }
+        let class = |&(offset, rows, cols, ref kernels)| Class { offset, rows, cols, kernels };
+        let classes = parts.iter().map(class).collect();
         Gather { isa, src: self.output, dst: self.input, step, classes }.run(grad, &())
     }
 
     pub(crate) fn weight_grad<T: Element>(&self, isa: Isa, x: &[T], grad: &[T]) -> Vec<f32> {
-        if let Some(winograd) = self.winograd::<T>(isa, self.input, self.output, self.config.padding.h) {
-            return winograd.weight_grad(x, grad);
-        }
-        if let Some(strided) = self.strided::<T>(isa) {
-            return strided.weight_grad(x, (self.input.h, self.input.w), grad);
+        match self.algorithm::<T>(isa) {
+            Algorithm::Winograd(winograd) => return winograd.weight_grad(x, grad),
+            Algorithm::Strided(strided) => return strided.weight_grad(x, (self.input.h, self.input.w), grad),
+            Algorithm::Direct => {}
         }
         let (rows, cols) = self.axes();
         let (input, output, rows, cols) = (self.input, self.output, rows.taps(), cols.taps());

@@ -1,6 +1,7 @@
 //! Tests of convolutions against their definition in f64, with all instruction sets of this CPU.
 
-use super::winograd;
+use super::{Finish, ForwardKernels, winograd};
+use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
 use crate::geometry::{Conv2dConfig, Geometry, Hw};
 use half::bf16;
@@ -106,9 +107,13 @@ impl Case {
         Self { geometry, x, weight, grad, y, dx, dw }
     }
 
+    fn forward<T: Element>(&self, isa: Isa, x: &[T], scale: Option<&[f32]>, finish: &impl Finish<T>) -> Vec<T> {
+        self.geometry.forward(isa, x, &ForwardKernels::new(&self.geometry, isa, &self.weight, scale), finish)
+    }
+
     #[track_caller]
     fn check(&self, isa: Isa, seed: u64, tolerance: f64) {
-        let y = self.geometry.forward(isa, &self.x, &self.weight, None, &());
+        let y = self.forward(isa, &self.x, None, &());
         let dx = self.geometry.data_grad(isa, &self.weight, &self.grad);
         let dw = self.geometry.weight_grad(isa, &self.x, &self.grad);
         for (what, found, expected) in [("y", &y, &self.y), ("dx", &dx, &self.dx), ("dw", &dw, &self.dw)] {
@@ -124,7 +129,7 @@ impl Case {
     fn check_bf16(&self, isa: Isa, seed: u64, tolerance: f64) {
         let images = |values: &[f32]| values.iter().map(|&value| bf16::from_f32(value)).collect::<Vec<_>>();
         let (x, grad) = (images(&self.x), images(&self.grad));
-        let y = self.geometry.forward(isa, &x, &self.weight, None, &());
+        let y = self.forward(isa, &x, None, &());
         let dx = self.geometry.data_grad(isa, &self.weight, &grad);
         let dw = self.geometry.weight_grad(isa, &x, &grad);
         let error = error(&dw, &self.dw);
@@ -286,7 +291,7 @@ fn kernels_larger_than_the_caches(name: &str) {
     let mut random = Random::new();
     let seed = random.0;
     let case = Case::new([1, 4, 5, 64, 1856, 3, 1, 1], &mut random);
-    let y = case.geometry.forward(isa, &case.x, &case.weight, None, &());
+    let y = case.forward(isa, &case.x, None, &());
     let error = error(&y, &case.y);
     assert!(error <= WINOGRAD, "{isa:?}: error {error:.1e}, seed {seed}");
 }
@@ -309,7 +314,7 @@ fn residual_bias_and_rectifier_in_the_same_pass(name: &str) {
         let (scale, bias, residual) = (random.normal(o), random.normal(o), random.normal(case.y.len()));
         for (residual, relu) in [(None, false), (None, true), (Some(&residual), false), (Some(&residual), true)] {
             let shift = Shift { isa, bias: &bias, residual: residual.map(Vec::as_slice), relu };
-            let y = case.geometry.forward(isa, &case.x, &case.weight, Some(&scale), &shift);
+            let y = case.forward(isa, &case.x, Some(&scale), &shift);
             let expected: Vec<f64> = (case.y.iter().enumerate())
                 .map(|(at, y)| {
                     let sum = y * f64::from(scale[at % o]) + f64::from(bias[at % o]);
@@ -344,10 +349,11 @@ fn maxima_in_the_same_pass(name: &str) {
             if nan {
                 x[7] = f32::NAN;
             }
-            let y = case.geometry.forward(isa, &x, &case.weight, Some(&scale), &shift);
+            let kernels = ForwardKernels::new(&case.geometry, isa, &case.weight, Some(&scale));
+            let y = case.geometry.forward(isa, &x, &kernels, &shift);
             let (expected, _) = max_pool::forward(pool, &y, case.geometry.output, (rows, cols));
             let size = (pool, rows, cols);
-            let found = case.geometry.forward_pooled(isa, &x, &case.weight, Some(&scale), &shift, size);
+            let found = case.geometry.forward_pooled(isa, &x, &kernels, &shift, size);
             let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
             assert!(found.len() == expected.len() && found.iter().zip(&expected).all(same), "{isa:?} {images:?}");
             assert_eq!(found.iter().any(|x| x.is_nan()), nan);

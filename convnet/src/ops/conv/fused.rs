@@ -1,5 +1,6 @@
 //! Convolution inside a network that computes its own backward pass.
 
+use super::kept::{Folded, KeptKernels};
 use super::op::{Conv2dOp, data_grad, weight_grad};
 use crate::cpu::conv::Shift;
 use crate::cpu::dense::{self, with_images};
@@ -10,6 +11,7 @@ use crate::cpu::statistics::Statistics;
 use crate::cuda;
 use crate::geometry::{Conv2dConfig, Geometry, MaxPool2dConfig};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use std::sync::Arc;
 
 /// The input of a convolution, kept for the backward pass.
 pub(crate) enum Kept {
@@ -54,6 +56,8 @@ pub(crate) struct FixedNorm<'a> {
     pub residual: Option<&'a Tensor>,
     /// Whether ReLU follows.
     pub relu: bool,
+    /// Where the kernels stay for the next pass.
+    pub kept: Option<&'a KeptKernels>,
 }
 
 /// Runs [`conv2d`](super::conv2d), a batch norm and, if `pool` is a window, max pooling in one pass, on the CPU and
@@ -85,7 +89,7 @@ impl CustomOp2 for FixedNormConv2d<'_> {
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
         let shape = geometry.output.shape();
-        let &FixedNorm { scale, bias, residual, relu } = &self.norm;
+        let &FixedNorm { scale, bias, residual, relu, kept } = &self.norm;
         if let Some(residual) = residual.filter(|residual| residual.shape() != &shape) {
             bail!("{}: the residual has shape {:?}, but the output has {shape:?}", self.name(), residual.shape());
         }
@@ -98,13 +102,15 @@ impl CustomOp2 for FixedNormConv2d<'_> {
             let residual = residual.as_ref().map(|(storage, layout)| (&**storage, *layout));
             let residual = dense::optional::<T>(residual, self.name())?;
             let x = dense::slice::<T>(x, xl, self.name())?;
-            let shift = Shift { isa, bias, residual, relu };
+            let fold = || Folded::<T>::new(&geometry, isa, w, scale, bias);
+            let folded = kept.map_or_else(|| Arc::new(fold()), |kept| kept.get(&geometry, isa, fold));
+            let shift = Shift { isa, bias: &folded.bias, residual, relu };
             if let Some(pool) = self.pool {
                 let (n, rows, cols, c) = pool.output(&shape)?;
-                let out = geometry.forward_pooled(isa, x, w, Some(scale), &shift, (pool, rows, cols));
+                let out = geometry.forward_pooled(isa, x, &folded.kernels, &shift, (pool, rows, cols));
                 return Ok((T::storage(out), (n, rows, cols, c).into()));
             }
-            Ok((T::storage(geometry.forward(isa, x, w, Some(scale), &shift)), shape))
+            Ok((T::storage(geometry.forward(isa, x, &folded.kernels, &shift)), shape))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Convolution of NHWC images with OIHW weights, as operations of candle.
 
-use crate::cpu::conv::Shift;
+use crate::cpu::conv::{ForwardKernels, Shift};
 use crate::cpu::dense::{self, with_images};
 use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
@@ -83,10 +83,11 @@ impl CustomOp2 for Conv2dOp<'_> {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(xl.shape(), wl.shape(), self.config)?;
-        let (images, w) = (geometry.output, dense::slice(w, wl, self.name())?);
+        let (images, isa, w) = (geometry.output, Isa::best(), dense::slice(w, wl, self.name())?);
         with_images!(x, self.name(), T => {
             let x = dense::slice::<T>(x, xl, self.name())?;
-            let out = geometry.forward(Isa::best(), x, w, None, &self.statistics);
+            let kernels = ForwardKernels::new(&geometry, isa, w, None);
+            let out = geometry.forward(isa, x, &kernels, &self.statistics);
             Ok((T::storage(out), images.shape()))
         })
     }
@@ -130,7 +131,8 @@ impl CustomOp3 for Conv2dBiasOp {
         let bias = dense::slice(bias, bl, self.name())?;
         with_images!(x, self.name(), T => {
             let x = dense::slice::<T>(x, xl, self.name())?;
-            let out = geometry.forward(isa, x, w, None, &Shift { isa, bias, residual: None, relu: false });
+            let kernels = ForwardKernels::new(&geometry, isa, w, None);
+            let out = geometry.forward(isa, x, &kernels, &Shift { isa, bias, residual: None, relu: false });
             Ok((T::storage(out), geometry.output.shape()))
         })
     }

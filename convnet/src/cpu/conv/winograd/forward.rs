@@ -28,16 +28,15 @@ struct Planes {
 }
 
 impl Winograd {
-    /// Computes the destination. The rows of `weights` are the channels of the source.
-    pub(crate) fn run<T: Element>(&self, src: &[T], weights: Weights<'_>, finish: &impl Finish<T>) -> Vec<T> {
-        let kernels = self.kernels(weights);
+    /// Computes the destination with what [`Winograd::kernels`] returned.
+    pub(crate) fn run<T: Element>(&self, src: &[T], kernels: &[f32], finish: &impl Finish<T>) -> Vec<T> {
         let tiles = self.tiles();
         let mut out = Unwritten::new(self.dst.len());
         let blocks = self.blocks(tiles);
         let lengths = blocks.iter().map(|block| block.clone().map(|row| tiles.pixels(row) * self.dst.c).sum());
         let parts = split_by_lengths(out.slots(), lengths);
         let run = |planes: &mut Planes, (part, block): (&mut [_], &Range<usize>)| {
-            self.run_block(src, &kernels, tiles, block, planes, part, finish);
+            self.run_block(src, kernels, tiles, block, planes, part, finish);
         };
         match self.sharing() {
             Sharing::Blocks => parts.into_par_iter().zip(&blocks).for_each_init(Planes::default, run),
@@ -101,8 +100,10 @@ impl Winograd {
         });
     }
 
-    /// Returns panels of destination channels, each [plane, source channels, panel width].
-    fn kernels(&self, weights: Weights<'_>) -> Aligned<f32> {
+    /// Returns the transformed weights: panels of destination channels, each [plane, source channels, panel width].
+    ///
+    /// The rows of `weights` are the channels of the source.
+    pub(crate) fn kernels(&self, weights: Weights<'_>) -> Aligned<f32> {
         let width = panel_width(self.isa);
         let mut kernels = Unwritten::aligned(PRODUCTS * weights.rows() * weights.cols());
         let past_caches = kernels.slots().len() * size_of::<f32>() > PAST_CACHES;

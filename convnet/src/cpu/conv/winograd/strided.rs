@@ -50,15 +50,19 @@ impl Strided {
         Some(Self { over_squares, c, shift })
     }
 
-    /// Computes the output. The weights of output channel o are multiplied by `scale[o]`.
+    /// Computes the output with what [`Strided::kernels`] returned.
     pub(crate) fn forward<T: Element>(
         &self,
         x: &[T],
         (h, w): (usize, usize),
-        weight: &[f32],
-        scale: Option<&[f32]>,
+        kernels: &[f32],
         finish: &impl Finish<T>,
     ) -> Vec<T> {
+        self.over_squares.run(&self.squares(x, h, w), kernels, finish)
+    }
+
+    /// Returns the transformed weights. Those of output channel o are multiplied by `scale[o]`.
+    pub(crate) fn kernels(&self, weight: &[f32], scale: Option<&[f32]>) -> Aligned<f32> {
         let Winograd { src, dst, .. } = self.over_squares;
         let mut data = vec![0f32; dst.c * src.c * SQUARES * SQUARES];
         for (kernels, weight) in data.chunks_exact_mut(src.c * SQUARES * SQUARES).zip(weight.chunks_exact(self.len())) {
@@ -66,7 +70,7 @@ impl Strided {
         }
         let (outputs, inputs, positions) = (dst.c, src.c, SQUARES * SQUARES);
         let weights = Weights { data: &data, outputs, inputs, positions, transposed: false, scale };
-        self.over_squares.run(&self.squares(x, h, w), weights, finish)
+        self.over_squares.kernels(weights)
     }
 
     /// Returns the gradient of the weights in OIHW order.
