@@ -23,6 +23,7 @@ pub(crate) mod part_record;
 mod partial;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
+mod read_items;
 mod report;
 mod stream_encoder;
 mod video;

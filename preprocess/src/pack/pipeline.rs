@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+use super::read_items::ReadItems;
 use crate::error::{Error, Result, machine_fault};
 
 /// Limit for the bytes that are read or encoded but not yet written. A single larger item may
@@ -140,22 +141,18 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
     let gate = Gate { state: Mutex::default(), freed: Condvar::new(), weights };
     let (gate, read, start, work) = (&gate, &read, &start, &work);
     let most = weights.len().max(1);
-    let (read_sender, read_items) = mpsc::channel::<(usize, R)>();
-    let read_items = Mutex::new(read_items);
-    let read_items = &read_items;
+    let read_items = &ReadItems::new();
     thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
         for _ in 0..threads.readers.clamp(1, most) {
-            let (read_sender, sender) = (read_sender.clone(), sender.clone());
+            let (read_items, sender) = (read_items.reader(), sender.clone());
             let reader = move || {
                 let _guard = StopOnPanic(gate);
                 while let Some(item) = gate.take() {
                     match read(item) {
                         Ok(Held { value, bytes }) => {
                             gate.measured(item, bytes);
-                            if read_sender.send((item, value)).is_err() {
-                                return;
-                            }
+                            read_items.add(item, value);
                         }
                         Err(error) => {
                             gate.stop();
@@ -167,8 +164,6 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
             };
             start_thread(scope, gate, reader)?;
         }
-        // The channels close when all sending threads have ended.
-        drop(read_sender);
         for _ in 0..threads.jobs.clamp(1, most) {
             let sender = sender.clone();
             let worker = move || {
@@ -181,8 +176,7 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
                         return;
                     }
                 };
-                let next = || read_items.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                while let Ok((item, read)) = next() {
+                while let Some((item, read)) = read_items.take_first() {
                     let result = work(&mut state, item, read).map(|Held { value, bytes }| {
                         gate.holds(item, bytes);
                         value
@@ -194,6 +188,7 @@ pub(crate) fn run_ordered<R: Send, S, T: Send>(
             };
             start_thread(scope, gate, worker)?;
         }
+        // The channel closes when all sending threads have ended.
         drop(sender);
         let outcome = write_in_order(gate, &results, cancel, &mut write);
         if outcome.is_err() {
