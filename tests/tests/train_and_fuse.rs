@@ -97,6 +97,7 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
         ),
         ("temporal", "--mixup 0.4 --cutmix 1 --swa 2 --precise-bn 6"),
         ("spatial", "--cutmix 1 --label-smoothing 0.1 --dropout 0.2 --repeat 2"),
+        ("temporal", "--accumulate 2 --precise-bn 6 --dropout 0.25 --mixup 0.4 --clip-grad 1"),
         (
             "spatial",
             "--recipe tsn --temporal-shift --test-samples 6 --precise-bn 6 --stochastic-depth 0.3 --dropout 0.2 \
@@ -104,6 +105,7 @@ fn a_run_that_is_stopped_and_resumed_is_a_run_that_never_stopped() {
         ),
     ] {
         let kind = format!("{stream}{}", more.len());
+        assert!(!temp.path().join(format!("{kind}-1")).exists(), "two cases have one name");
         let whole = format!("{kind}-whole");
         train(temp.path(), &whole, stream, more).ok();
         for first in [1, 3, 5] {

@@ -13,6 +13,7 @@ mod compute;
 mod fetch;
 mod formats;
 mod input;
+mod ranks;
 mod report;
 mod run;
 mod schedule;

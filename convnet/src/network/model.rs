@@ -81,6 +81,11 @@ impl<N> Model<N> {
         vars::sorted(&self.varmap).into_iter().filter(|(name, _)| vars::is_parameter(name)).collect()
     }
 
+    /// Returns the running statistics of the batch norms, sorted by name.
+    pub fn running_statistics(&self) -> Vec<(String, Var)> {
+        vars::sorted(&self.varmap).into_iter().filter(|(name, _)| !vars::is_parameter(name)).collect()
+    }
+
     /// Sets all parameters and running statistics, including the last layer.
     ///
     /// ```

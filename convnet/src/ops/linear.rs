@@ -110,11 +110,9 @@ impl CustomOp3 for LinearOp {
                 bl.shape()
             );
         }
-        let mut out: Vec<f32> = (0..n).flat_map(|_| bias.iter().copied()).collect();
-        let x = Mat::new(dense::slice::<f32>(x, xl, self.name())?, n, inputs, inputs);
+        let x = dense::slice::<f32>(x, xl, self.name())?;
         let weight = Mat::new(dense::slice::<f32>(weight, wl, self.name())?, outputs, inputs, inputs);
-        matmul(&mut out, x, weight.t(), true);
-        Ok((CpuStorage::F32(out), (n, outputs).into()))
+        Ok((CpuStorage::F32(rows_times(x, (n, inputs), weight.t(), bias)), (n, outputs).into()))
     }
 
     fn bwd(
@@ -128,6 +126,29 @@ impl CustomOp3 for LinearOp {
         let (x, weight, bias) = gradients(x, weight, &grad.contiguous()?)?;
         Ok((Some(x), Some(weight), Some(bias)))
     }
+}
+
+/// Number of rows per product.
+const ROWS: usize = 16;
+
+/// Returns `x · weight + bias`, where `x` has `n` rows of `inputs` values.
+///
+/// All products have as many rows, the last of them with rows of zeros. The algorithm of a product depends on
+/// its size, and so would the bits of a row depend on the number of the others.
+fn rows_times(x: &[f32], (n, inputs): (usize, usize), weight: Mat<'_>, bias: &[f32]) -> Vec<f32> {
+    let outputs = bias.len();
+    let mut out = Vec::with_capacity(n.next_multiple_of(ROWS) * outputs);
+    let mut rows = vec![0f32; ROWS * inputs];
+    for first in (0..n).step_by(ROWS) {
+        let own = &x[first * inputs..n.min(first + ROWS) * inputs];
+        rows[..own.len()].copy_from_slice(own);
+        rows[own.len()..].fill(0.);
+        let start = out.len();
+        (0..ROWS).for_each(|_| out.extend_from_slice(bias));
+        matmul(&mut out[start..], Mat::new(&rows, ROWS, inputs, inputs), weight, true);
+    }
+    out.truncate(n * outputs);
+    out
 }
 
 /// Returns the gradients of input, weight and bias from that of the output, outside the autograd
@@ -160,5 +181,32 @@ impl CustomOp2 for Product {
         let mut out = vec![0f32; rows * b_cols];
         matmul(&mut out, a, b, false);
         Ok((CpuStorage::F32(out), (rows, b_cols).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn the_bits_of_a_row_do_not_depend_on_the_other_rows() {
+        for (inputs, outputs) in [(512, 4), (512, 101), (1024, 21), (3, 1)] {
+            let tensor = |n: usize, scale: usize| {
+                let values = (0..n * inputs).map(|i| ((i * scale) % 8191) as f32 / 97. - 40.);
+                Tensor::from_vec(values.collect(), (n, inputs), &Device::Cpu).unwrap()
+            };
+            let (x, weight) = (tensor(130, 7919), tensor(outputs, 104_729));
+            let bias = Tensor::zeros(outputs, DType::F32, &Device::Cpu).unwrap();
+            let logits = |first: usize, n: usize| {
+                let y = linear(&x.narrow(0, first, n).unwrap(), &weight, &bias).unwrap();
+                y.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            };
+            let all = logits(0, 130);
+            for (first, n) in [(0, 1), (7, 1), (129, 1), (3, 2), (5, 15), (1, 16), (76, 24), (20, 76), (2, 128)] {
+                let expected = &all[first * outputs..(first + n) * outputs];
+                assert_eq!(logits(first, n), expected, "{n} rows from {first}, {inputs} to {outputs}");
+            }
+        }
     }
 }

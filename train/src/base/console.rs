@@ -26,13 +26,20 @@ const EVENT_EVERY: Duration = Duration::from_secs(1);
 pub struct Console {
     /// Whether stdout gets one JSON document, and stderr one event per line.
     pub json: bool,
+    /// Whether nothing is printed, because another rank prints.
+    pub quiet: bool,
 }
 
 impl Console {
+    /// Returns an output that prints, with JSON if `json`.
+    pub fn new(json: bool) -> Self {
+        Self { json, quiet: false }
+    }
+
     /// Prints a line about work whose results are in files. Drops the line if it cannot be written.
     pub fn say(self, line: &str) {
         static WARNED: Once = Once::new();
-        if self.json {
+        if self.json || self.quiet {
             return;
         }
         match write_line(&mut io::stdout().lock(), &printable(line)) {
@@ -49,7 +56,7 @@ impl Console {
 
     /// Prints an event with `--json`.
     pub fn event(self, event: &Value) {
-        if self.json {
+        if self.json && !self.quiet {
             print_event(event);
         }
     }
@@ -78,6 +85,9 @@ impl Console {
     }
 
     fn kind(self) -> Kind {
+        if self.quiet {
+            return Kind::Nothing;
+        }
         match (self.json, io::stderr().is_terminal()) {
             (true, _) => Kind::Events,
             (false, true) => Kind::Bar,
@@ -176,6 +186,7 @@ enum Kind {
     Bar,
     Lines,
     Events,
+    Nothing,
 }
 
 impl Kind {
@@ -198,6 +209,7 @@ impl Kind {
             Self::Bar => Duration::ZERO,
             Self::Lines => LINE_EVERY,
             Self::Events => EVENT_EVERY,
+            Self::Nothing => Duration::MAX,
         }
     }
 }
@@ -245,6 +257,7 @@ impl Progress {
                 });
                 print_event(&event);
             }
+            Kind::Nothing => {}
         }
     }
 }
@@ -296,6 +309,7 @@ impl Transfer {
                 "event": "progress", "stage": stage, "bytes": done, "total_bytes": total, "seconds_left": left,
                 "bytes_per_second": rate,
             })),
+            Kind::Nothing => {}
         }
     }
 }

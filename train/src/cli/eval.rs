@@ -11,6 +11,7 @@ use crate::base::usage::Usage;
 use crate::cli::cure::Uncured;
 use crate::cli::io::IoArgs;
 use crate::input::{self, check_geometry, note_omitted, trained_clips};
+use crate::ranks::Alone;
 use crate::run::loaded_network::LoadedNetwork;
 use crate::scores::SampleScores;
 use crate::stream::Stream;
@@ -84,7 +85,7 @@ pub(super) const EXAMPLES: &str = "Examples:
 
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let console = Console { json: args.json };
+    let console = Console::new(args.json);
     let (compute, threads) = args.compute.start()?;
     let loaded = LoadedNetwork::load(&args.network.file()?, &compute)?;
     let data = Arc::new(args.io.io.open(&args.data, &[loaded.network.stream.records()])?);
@@ -116,7 +117,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         ));
     }
     let stop = Stop::on_signals()?;
-    let Some(outcome) = evaluation.run(&model.net, console, &stop).cured(!args.skip_damaged)? else {
+    let Some(outcome) = evaluation.run(&model.net, console, &stop, &Alone).cured(!args.skip_damaged)? else {
         return Err(stop
             .interrupted("no scores were written")
             .context("the test pass stopped without a signal")?

@@ -97,7 +97,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     check_values(&path, &exported).context("the weights are too large for --dtype f16; use bf16 or f32")?;
     network_file::save_in_order(&args.out, &network, args.flow_order, &tensors)?;
     let Network { classes, stream, .. } = &network;
-    let console = Console { json: false };
+    let console = Console::new(false);
     console.say(&format!(
         "wrote {}: {arch} for {}, {} classes. To load it in PyTorch:\n",
         args.out.display(),

@@ -135,7 +135,7 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     };
     let Imported { network, tensors, notes } = imported;
     network_file::save(&args.out, &network, &tensors)?;
-    let console = Console { json: false };
+    let console = Console::new(false);
     console.say(&format!("wrote {}: {} from {}", args.out.display(), network.arch, args.weights.display()));
     for note in notes {
         console.say(&note);

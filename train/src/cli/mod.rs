@@ -9,8 +9,10 @@ mod export;
 mod fuse;
 mod import;
 mod io;
+mod launch;
 mod network;
 mod predict;
+mod ranks;
 mod report;
 mod train;
 mod weights;
@@ -67,6 +69,12 @@ enum Command {
     /// Ctrl-C stops after the current step and saves a checkpoint. A second Ctrl-C stops at once.
     #[command(after_help = train::DIFFERENCE_EXAMPLES, override_usage = DIFFERENCE_USAGE)]
     Difference(train::TrainArgs),
+    /// Train with several processes on this machine
+    ///
+    /// Starts the command after `--` once per rank, and ends all of them if one fails. Their result is
+    /// that of one process with the same --accumulate.
+    #[command(after_help = launch::EXAMPLES)]
+    Launch(launch::LaunchArgs),
     /// Test a trained network on the test clips of a split
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::EvalArgs),
@@ -111,6 +119,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Spatial(args) => train::run(Stream::Spatial, &args),
         Command::Temporal(args) => train::run(Stream::Temporal, &args),
         Command::Difference(args) => train::run(Stream::Difference, &args),
+        Command::Launch(args) => launch::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Fuse(args) => fuse::run(&args),
         Command::Predict(args) => predict::run(&args),
@@ -129,6 +138,9 @@ fn print_error(error: &anyhow::Error) -> ExitCode {
         return interrupted.status().into();
     }
     note(&format!("error: {text}"));
+    if let Some(failed) = error.downcast_ref::<launch::RankFailed>() {
+        return failed.status.into();
+    }
     match error.downcast_ref::<LostResult>() {
         Some(lost) => lost.status().into(),
         None => if error.is::<Usage>() { 2 } else { 1 }.into(),

@@ -56,6 +56,6 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         return Ok(());
     }
     let of = if args.runs.len() == 1 { String::new() } else { format!(" about {} runs", args.runs.len()) };
-    Console { json: false }.say(&format!("wrote {}{of} ({:.1} MB)", out.display(), bytes as f64 / 1e6));
+    Console::new(false).say(&format!("wrote {}{of} ({:.1} MB)", out.display(), bytes as f64 / 1e6));
     Ok(())
 }

@@ -3,14 +3,16 @@
 use super::cure::Uncured;
 use super::eval::replaced;
 use super::io::IoArgs;
+use super::ranks::{RanksArgs, agree, share_out};
 use super::weights;
-use crate::base::console::{Console, document, quoted, result};
+use crate::base::console::{Console, document, megabytes, quoted, result};
 use crate::base::heading::{MODEL, OUTPUT, RUN};
 use crate::base::stop::Stop;
 use crate::base::usage::Usage;
 use crate::compute::device::{Compute, set_threads};
 use crate::formats::safetensors_file;
 use crate::input::{self, SLOTS, check_geometry, limit, note_omitted};
+use crate::ranks::Place;
 use crate::report;
 use crate::run::folder::{CHECKPOINT_FILE, CONFIG_FILE, Existing, REPORT_FILE, RunFolder};
 use crate::run::state::{Seconds, State};
@@ -19,7 +21,7 @@ use crate::stream::Stream;
 use crate::training::printed::plan_lines;
 use crate::training::start::{Start, first_model, first_state};
 use crate::training::trainer::{End, Trainer};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use clip_loader::{Crop, Split, SplitClip, Work};
 use clipshard::Dataset;
@@ -57,6 +59,9 @@ pub struct TrainArgs {
     /// Options on the command line override the file.
     #[arg(long, value_name = "FILE.toml", help_heading = RUN, display_order = 3)]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub ranks: RanksArgs,
     /// Stop after N steps in total, including those before --resume
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub limit_steps: Option<u64>,
@@ -95,14 +100,33 @@ pub(super) const DIFFERENCE_EXAMPLES: &str = "Examples:
 
 /// Runs the command.
 pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
+    // A dry run is the same in any number of processes.
+    let place = if args.dry_run { None } else { args.ranks.place()? };
+    let result = run_at(stream, args, place.as_ref());
+    match place.filter(|place| place.size > 1) {
+        Some(place) => result.with_context(|| format!("rank {}", place.rank)),
+        None => result,
+    }
+}
+
+/// Runs the command at a place among several processes, or alone.
+fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()> {
     let start = Instant::now();
-    let console = Console { json: args.json };
+    let is_first = place.is_none_or(|place| place.rank == 0);
+    let console = Console { quiet: !is_first, ..Console::new(args.json) };
     // A dry run writes nothing, not even the lock.
     let resumed_folder = match &args.run {
-        Some(dir) if args.resume && !args.dry_run => Some(RunFolder::open(dir, Existing::Resume)?),
+        Some(dir) if args.resume && !args.dry_run && is_first => Some(RunFolder::open(dir, Existing::Resume)?),
         _ => None,
     };
-    let mut settings = settings(stream, args)?;
+    let (mut settings, has_accumulate) = settings(stream, args)?;
+    let size = place.map_or(1, |place| place.size);
+    share_out(&mut settings, size, has_accumulate)?;
+    if let Some(local) = place.and_then(|place| place.local_size)
+        && args.given.threads.is_none()
+    {
+        settings.threads = (settings.threads / local).max(1);
+    }
     let data = Arc::new(args.io.io.open(&settings.data, &[stream.records()])?);
     let mut split = input::split(&data, &settings.split, stream)?;
     input::hold_out(&mut split, &data, &settings.val_groups, settings.val_share)?;
@@ -117,29 +141,47 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         return dry_run(&settings, &data, &split, console);
     }
     let Some(dir) = &args.run else { bail!(Usage("--run DIR is missing: name a folder for the results".into())) };
-    let compute = Compute::open(&settings.device, settings.precision, settings.deterministic)?;
+    let device = device_of(&settings.device, place)?;
+    let compute = Compute::open(&device, settings.precision, settings.deterministic)?;
     set_threads(settings.threads)?;
     let fresh = first_state(&settings, &data, &compute)?;
     let stop = Stop::on_signals()?;
+    let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
+    if is_first && resumed_folder.is_none() {
+        existing.check(dir)?;
+    }
+    let ranks = args.ranks.meet(place, dir)?;
+    let ranks = &*ranks;
+    if let Some(Place { size, launcher, .. }) = place {
+        console.say(&format!("ranks: {size}, started by {launcher}"));
+    }
+    agree(ranks, &settings, &fresh, args.limit_steps, &compute)?;
     let mut weights = None;
-    let Start { folder, mut model, sgd, average, state } = if let Some(folder) = resumed_folder {
+    let start_of_run = if !is_first {
+        Start::joined(&ranks.gather(Vec::new())?[0], &settings, &compute)?
+    } else if let Some(folder) = resumed_folder {
         Start::resumed(folder, &settings, &compute, &fresh)?
     } else {
-        let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
-        existing.check(dir)?;
         weights = weights::obtain(&settings, args.offline, console, &stop)?;
         Start::fresh(dir, existing, &settings, weights.as_deref(), &compute.device, fresh)?
     };
+    if is_first && ranks.size() > 1 {
+        ranks.gather(start_of_run.to_bytes()?)?;
+    }
+    let Start { folder, mut model, sgd, average, state } = start_of_run;
     settings.view.shift(&mut model)?;
     if settings.partial_bn {
         model.net = model.net.with_frozen_norms();
     }
     // A run cannot have fewer epochs than it has finished.
     settings.epochs = settings.epochs.max(state.cursor.epoch);
-    folder.write_config(&settings)?;
+    if let Some(folder) = &folder {
+        folder.write_config(&settings)?;
+    }
     let began = json!({
         "event": "start", "resumed": args.resume, "cursor": state.cursor, "version": env!("CARGO_PKG_VERSION"),
-        "jpeg_decoder": clipshard::jpeg::Decoder::NAME, "threads": settings.threads, "device": compute.name,
+        "jpeg_decoder": clipshard::jpeg::Decoder::NAME, "threads": settings.threads, "ranks": ranks.size(),
+        "device": compute.name,
         "precision": format!("{:?}", compute.dtype).to_lowercase(),
         "weights_file": weights.map(|path| path.display().to_string()), "build": data.manifest().build,
         "clips": { "train": split.train.len(), "val": split.val.len(), "test": split.test.len() },
@@ -148,7 +190,7 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         settings: &settings,
         data: &data,
         split: &split,
-        folder: &folder,
+        folder: folder.as_ref(),
         compute: &compute,
         console,
         model,
@@ -157,6 +199,9 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
         state,
         limit_steps: args.limit_steps,
         stop,
+        ranks,
+        stops: false,
+        step_bytes: 0,
     };
     if trainer.is_finished() {
         say_finished(&trainer);
@@ -168,15 +213,21 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
     }
     trainer.log(&began)?;
     let end = trainer.run().cured(!settings.skip_damaged)?;
-    report::after_training(folder.dir());
-    let reported = print_end(&trainer, end, start.elapsed().as_secs_f64());
+    let reported = match &folder {
+        None => Ok(()),
+        Some(folder) => {
+            report::after_training(folder.dir());
+            print_end(&trainer, folder.dir(), end, start.elapsed().as_secs_f64())
+        }
+    };
     match trainer.stop.interrupted("the checkpoint was saved").filter(|_| end == End::Stopped) {
         Some(interrupted) => Err(interrupted.into()),
         None => reported,
     }
 }
 
-fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
+/// Returns the settings, and whether the number of micro-batches is given.
+fn settings(stream: Stream, args: &TrainArgs) -> Result<(Settings, bool)> {
     let mut given = args.given.clone();
     if let Some(path) = &args.config {
         let file = Given::from_file(path)?;
@@ -184,8 +235,22 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<Settings> {
         given = given.over(&file)?;
     }
     match &args.run {
-        Some(dir) if args.resume => resumed_settings(dir, &given, stream, args.dry_run),
-        _ => given.complete(stream, args.dry_run),
+        // A run keeps its number of micro-batches.
+        Some(dir) if args.resume => Ok((resumed_settings(dir, &given, stream, args.dry_run)?, true)),
+        _ => {
+            let is_given = given.accumulate.is_some();
+            Ok((given.complete(stream, args.dry_run)?, is_given))
+        }
+    }
+}
+
+/// Returns the name of the device. If it is `auto`, ranks on one machine take one GPU each.
+fn device_of(name: &str, place: Option<&Place>) -> Result<String> {
+    match place {
+        Some(place) if name == "auto" && place.size > 1 && Compute::has_gpu()? => {
+            Ok(format!("cuda:{}", place.local_rank))
+        }
+        _ => Ok(name.to_owned()),
     }
 }
 
@@ -289,8 +354,8 @@ fn test_line(trainer: &Trainer<'_>) -> Option<String> {
 }
 
 /// Prints the summary at the end of a run.
-fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
-    let (state, console, dir) = (&trainer.state, trainer.console, trainer.folder.dir());
+fn print_end(trainer: &Trainer<'_>, dir: &Path, end: End, seconds: f64) -> Result<()> {
+    let (state, console) = (&trainer.state, trainer.console);
     let sum = |of: fn(&Seconds) -> f64| -> f64 { state.history.iter().map(|e| of(&e.train_seconds)).sum() };
     let (batch, data) = (sum(|s| s.batch.get()), sum(|s| s.data.get()));
     let data_percent = if batch > 0.0 { 100.0 * data / batch } else { 0.0 };
@@ -320,6 +385,9 @@ fn print_end(trainer: &Trainer<'_>, end: End, seconds: f64) -> Result<()> {
             console.say(&line);
         }
         console.say(&format!("time of training steps: {limit}"));
+        if trainer.step_bytes > 0 {
+            console.say(&format!("sent in a step: {} by each rank", megabytes(trainer.step_bytes)));
+        }
     }
     if state.damaged > 0 {
         console.say(&replaced(state.damaged));

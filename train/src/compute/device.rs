@@ -73,6 +73,14 @@ impl Compute {
         Ok(Self { device, precision, dtype: precision.dtype(), name })
     }
 
+    /// Returns whether the device `auto` is a GPU.
+    ///
+    /// # Errors
+    /// There is a GPU that cannot be used.
+    pub fn has_gpu() -> Result<bool> {
+        Ok(backend::first()?.is_some())
+    }
+
     fn cpu(precision: Precision) -> Result<Self> {
         match precision {
             Precision::Tf32 => bail!(Usage(

@@ -19,9 +19,14 @@ pub const MODEL_PREFIX: &str = "model.";
 
 /// Writes tensors and metadata. An older file is replaced only when the new one is complete.
 pub fn write<'a>(path: &Path, tensors: impl Iterator<Item = (String, &'a Tensor)>, metadata: &str) -> Result<()> {
-    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+    let bytes = to_bytes(tensors, metadata).with_context(|| path.display().to_string())?;
     replace_file(path, &bytes)
+}
+
+/// Returns the bytes of a file with tensors and metadata.
+pub fn to_bytes<'a>(tensors: impl Iterator<Item = (String, &'a Tensor)>, metadata: &str) -> Result<Vec<u8>> {
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_owned())]);
+    Ok(safetensors::serialize(tensors, Some(metadata))?)
 }
 
 /// Returns the metadata of ucftrain in a file as JSON; none for files of other programs.
@@ -80,12 +85,18 @@ fn header_of(path: &Path) -> Result<Header> {
 
 /// Reads the metadata of a file and its floating-point tensors, on the CPU.
 pub fn read(path: &Path) -> Result<(String, HashMap<String, Tensor>)> {
-    let name = || path.display().to_string();
-    let bytes = clipshard::read_regular(path, MAX_FILE_BYTES).with_context(|| format!("{}: cannot read it", name()))?;
+    let name = path.display().to_string();
+    parse(&clipshard::read_regular(path, MAX_FILE_BYTES).with_context(|| format!("{name}: cannot read it"))?, &name)
+}
+
+/// Returns the metadata of ucftrain in the bytes of a file, and its floating-point tensors, on the CPU. Errors
+/// call the bytes `name`.
+pub fn parse(bytes: &[u8], name: &str) -> Result<(String, HashMap<String, Tensor>)> {
+    let name = || name.to_owned();
     if bytes.get(8) != Some(&b'{') {
         bail!("{}: {NOT_SAFETENSORS}", name());
     }
-    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
+    let (_, header) = safetensors::SafeTensors::read_metadata(bytes)
         .map_err(|e| anyhow!("{}: the file is incomplete or damaged ({e}); restore it or use another file", name()))?;
     let metadata = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
     let Some(metadata) = metadata else {
@@ -96,7 +107,7 @@ pub fn read(path: &Path) -> Result<(String, HashMap<String, Tensor>)> {
         );
     };
     let metadata = metadata.clone();
-    let file = safetensors::SafeTensors::deserialize(&bytes).map_err(|e| anyhow!("{}: {e}", name()))?;
+    let file = safetensors::SafeTensors::deserialize(bytes).map_err(|e| anyhow!("{}: {e}", name()))?;
     let mut tensors = HashMap::new();
     for (tensor, view) in file.iter() {
         // Skips other types, such as Booleans, which other programs may have added.

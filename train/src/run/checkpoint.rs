@@ -3,6 +3,7 @@
 //! that never stopped.
 
 use super::state::State;
+use crate::base::replace_file::replace_file;
 use crate::formats::safetensors_file::{self, MODEL_PREFIX};
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Tensor};
@@ -14,12 +15,17 @@ const AVERAGE: &str = "average.";
 
 /// Writes a checkpoint. An older one at `path` is replaced only when the new one is complete.
 pub fn save(path: &Path, state: &State, tensors: &Parts<&[(String, Tensor)]>) -> Result<()> {
+    replace_file(path, &to_bytes(state, tensors).with_context(|| path.display().to_string())?)
+}
+
+/// Returns the bytes of a checkpoint.
+pub fn to_bytes(state: &State, tensors: &Parts<&[(String, Tensor)]>) -> Result<Vec<u8>> {
     let Parts { model, momentum, average } = tensors;
     let parts = [(MODEL_PREFIX, model), (MOMENTUM, momentum), (AVERAGE, average)];
     let tensors = parts
         .iter()
         .flat_map(|(prefix, part)| part.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor)));
-    safetensors_file::write(path, tensors, &serde_json::to_string(state)?)
+    safetensors_file::to_bytes(tensors, &serde_json::to_string(state)?)
 }
 
 /// The tensors of a checkpoint, by name.
@@ -51,9 +57,20 @@ impl Parts<&[(String, Tensor)]> {
 /// # Errors
 /// The file cannot be read, or is not a checkpoint of ucftrain.
 pub fn load(path: &Path) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
-    let (metadata, tensors) = safetensors_file::read(path)?;
-    let state = serde_json::from_str(&metadata);
-    let mut state: State = state.with_context(|| format!("{}: invalid training state", path.display()))?;
+    of_file(safetensors_file::read(path)?, &path.display().to_string())
+}
+
+/// Returns the checkpoint that [`to_bytes`] wrote. Errors call it `name`.
+pub fn from_bytes(bytes: &[u8], name: &str) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
+    of_file(safetensors_file::parse(bytes, name)?, name)
+}
+
+fn of_file(
+    (metadata, tensors): (String, HashMap<String, Tensor>),
+    file: &str,
+) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
+    let mut state: State =
+        serde_json::from_str(&metadata).with_context(|| format!("{file}: invalid training state"))?;
     state.network.view = Some(state.network.view());
     let mut parts = Parts::<HashMap<String, Tensor>>::default();
     for (name, tensor) in tensors {
@@ -64,7 +81,7 @@ pub fn load(path: &Path) -> Result<(State, Parts<HashMap<String, Tensor>>)> {
         } else if let Some(name) = name.strip_prefix(AVERAGE) {
             (&mut parts.average, name)
         } else {
-            bail!("{}: unknown tensor {name}; use a checkpoint that ucftrain wrote", path.display());
+            bail!("{file}: unknown tensor {name}; use a checkpoint that ucftrain wrote");
         };
         part.insert(name.to_owned(), tensor);
     }

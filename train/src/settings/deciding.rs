@@ -116,6 +116,7 @@ mod tests {
                 "swa",
                 "stack",
                 "repeat",
+                "accumulate",
             ] {
                 let is_stored =
                     [format!("\n{option} = "), format!("{option:?}")].iter().any(|key| stored.contains(key));

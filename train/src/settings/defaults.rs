@@ -29,6 +29,7 @@ impl Recipe {
             repeat: 1,
             best_by: BestBy::Top1,
             batch_size,
+            accumulate: 1,
             lr,
             schedule: Schedule::Plateau,
             warm_up: 0.0,

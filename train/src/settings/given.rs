@@ -127,6 +127,12 @@ pub struct Given {
     /// Clips per training step [default: 25 spatial, 32 temporal]
     #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
     pub batch_size: Option<usize>,
+    /// Micro-batches per training step [default: 1]
+    ///
+    /// Splits --batch-size into this number of equal parts, computes one after the other, and adds up their
+    /// gradients. Needs less memory. Batch norms see the clips of one part at a time.
+    #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
+    pub accumulate: Option<usize>,
     /// Learning rate after the warm-up [default: 0.0005 spatial, 0.01 temporal; tsn: 0.002 spatial,
     /// 0.005 temporal; strong: 0.005 spatial, 0.01 temporal]
     #[arg(long, value_name = "X", help_heading = OPTIMISATION)]

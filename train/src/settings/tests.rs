@@ -151,7 +151,13 @@ fn values_that_are_not_allowed_are_usage_errors() {
     let frozen = Given { partial_bn: Some(true), weights: Some("w".into()), ..swa(2) };
     assert!(fails(frozen).contains("--partial-bn freezes them"));
     let alone = Given { cutmix: Some(1.0), batch_size: Some(1), ..given() };
-    assert!(fails(alone).contains("but --batch-size is 1"));
+    assert!(fails(alone).contains("each batch has one clip"));
+    let parts = |accumulate| Given { accumulate: Some(accumulate), batch_size: Some(12), ..given() };
+    assert!(fails(parts(5)).contains("--accumulate 5 does not divide --batch-size 12 into equal micro-batches"));
+    assert!(fails(parts(5)).ends_with("use 4 or 6"));
+    assert!(fails(parts(0)).ends_with("use 1") && fails(parts(13)).ends_with("use 12"));
+    assert!(fails(Given { mixup: Some(0.2), ..parts(12) }).contains("each micro-batch has one clip"));
+    assert_eq!(parts(4).complete(Stream::Spatial, false).unwrap().micro_batch(), 3);
     assert!(fails(Given { arch: Some("vgg".into()), ..given() }).contains("resnet152"));
     assert!(fails(Given { stream: Some(Stream::Temporal), ..given() }).contains("ucftrain temporal"));
     assert!(fails(Given { val_share: Some(0.95), ..given() }).contains("--val-share 0.95 is not between 0 and 0.9"));

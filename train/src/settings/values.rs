@@ -46,6 +46,9 @@ pub struct Settings {
     pub best_by: BestBy,
     /// Clips per training step.
     pub batch_size: usize,
+    /// Micro-batches per training step.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub accumulate: usize,
     /// Learning rate after the warm-up.
     pub lr: f64,
     /// Schedule of the learning rate.
@@ -162,6 +165,7 @@ impl Settings {
         within("epochs", self.epochs as f64, 1.0, 1e6)?;
         within("repeat", self.repeat as f64, 1.0, 10_000.0)?;
         within("batch-size", self.batch_size as f64, 1.0, 65_536.0)?;
+        self.check_accumulate()?;
         within("lr", self.lr, 1e-12, 1e3)?;
         within("input-size", self.input_size as f64, *INPUT_SIZES.start() as f64, *INPUT_SIZES.end() as f64)?;
         within("threads", self.threads as f64, 1.0, 1024.0)?;
@@ -186,8 +190,12 @@ impl Settings {
         within("frame-dropout", self.frame_dropout, 0.0, 0.99)?;
         within("mixup", self.mixup, 0.0, 100.0)?;
         within("cutmix", self.cutmix, 0.0, 100.0)?;
-        if self.batch_size == 1 && (self.mixup > 0.0 || self.cutmix > 0.0) {
-            bail!(Usage("--mixup and --cutmix mix the clips of a batch, but --batch-size is 1; use 2 or more".into()));
+        if self.micro_batch() == 1 && (self.mixup > 0.0 || self.cutmix > 0.0) {
+            let batch = if self.accumulate == 1 { "batch" } else { "micro-batch" };
+            bail!(Usage(format!(
+                "--mixup and --cutmix mix the clips of a {batch}, but each {batch} has one clip; use a larger \
+                 --batch-size"
+            )));
         }
         within("ema", self.ema, 0.0, 0.999_999)?;
         self.check_swa()?;
@@ -268,6 +276,26 @@ impl Settings {
             return Ok(());
         };
         bail!(Usage(fault))
+    }
+
+    fn check_accumulate(&self) -> Result<()> {
+        let Self { batch_size, accumulate, .. } = *self;
+        if (1..=batch_size).contains(&accumulate) && batch_size.is_multiple_of(accumulate) {
+            return Ok(());
+        }
+        let divides = |&count: &usize| batch_size.is_multiple_of(count);
+        let below = (1..=accumulate.min(batch_size)).rev().find(divides).unwrap_or(1);
+        let above = (accumulate..=batch_size).find(divides).filter(|_| accumulate > 0);
+        let or = above.map_or_else(String::new, |above| format!(" or {above}"));
+        bail!(Usage(format!(
+            "--accumulate {accumulate} does not divide --batch-size {batch_size} into equal micro-batches; use \
+             {below}{or}"
+        )))
+    }
+
+    /// Returns the number of clips in a micro-batch.
+    pub fn micro_batch(&self) -> usize {
+        self.batch_size / self.accumulate
     }
 
     /// Returns the number of training steps in an epoch over `clips` training clips.

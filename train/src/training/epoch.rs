@@ -5,13 +5,14 @@ use super::trainer::{DIVERGED, End, Trainer};
 use crate::base::console::Figures;
 use crate::base::meters::Scored;
 use crate::compute::batches::{DeviceBatch, Waits};
-use crate::compute::step::{MixRule, StepOutputs, StepPlace, StepResult, StepRule, Stepper};
+use crate::compute::step::{Joint, MixRule, Own, StepOutputs, StepPlace, StepResult, StepRule, Stepper};
 use crate::input;
+use crate::ranks::{OwnSamples, Share};
 use crate::run::state::{Cursor, Seconds, TrainMeters};
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::settings::Settings;
 use anyhow::{Result, bail};
-use clip_loader::TrainSamples;
+use clip_loader::{Samples, TrainSamples};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,12 @@ impl Trainer<'_> {
         let mut progress = self.console.progress(&format!("epoch {epoch}"), self.steps(), step);
         let between_checkpoints = Duration::from_secs_f64(checkpoint_minutes * 60.0);
         let samples = self.training_samples()?;
-        let mut batches = self.training_batches(Arc::clone(&samples), step)?;
+        let share = self.share();
+        let own = share.map(|share| Arc::new(OwnSamples::new(samples.clone(), share)));
+        let mut batches = match &own {
+            None => self.training_batches(samples.clone(), batch_size, step)?,
+            Some(own) => self.training_batches(own.clone(), batch_size / self.ranks.size(), step)?,
+        };
         let mut last_checkpoint = Instant::now();
         let decoding_before = self.state.decode_seconds;
         // Reads results one step late, so that a GPU never waits for the processor.
@@ -42,8 +48,22 @@ impl Trainer<'_> {
                 break End::Stopped;
             }
             let start = Instant::now();
-            let now = batches.next(|batch| self.take_step(&mut stepper, batch, &samples));
-            let Some(now) = now? else { break End::Finished };
+            let now = match &own {
+                None => batches.next(|batch| self.take_step(&mut stepper, batch, &samples))?,
+                Some(own) => {
+                    let of_batch =
+                        |batch: &DeviceBatch<'_>| self.take_shared_step(&mut stepper, Some(batch), (&samples, own));
+                    match batches.next(of_batch)? {
+                        Some(now) => Some(now),
+                        // A rank may have no samples in the last batch.
+                        None if self.state.cursor.step < self.steps() => {
+                            Some(self.take_shared_step(&mut stepper, None, (&samples, own))?)
+                        }
+                        None => None,
+                    }
+                }
+            };
+            let Some(now) = now else { break End::Finished };
             // A GPU is computing now. Meanwhile, copies the next batch to it if that batch is
             // ready.
             batches.look_ahead_if_ready()?;
@@ -70,8 +90,9 @@ impl Trainer<'_> {
     }
 
     fn step_rule(&self) -> StepRule {
-        let Settings { view, label_smoothing, dropout, stochastic_depth, mixup, cutmix, input_size, .. } =
-            *self.settings;
+        let Settings {
+            view, label_smoothing, dropout, stochastic_depth, mixup, cutmix, input_size, accumulate, ..
+        } = *self.settings;
         StepRule {
             consensus: view.consensus,
             label_smoothing,
@@ -81,6 +102,7 @@ impl Trainer<'_> {
             temporal_shift: view.temporal_shift,
             mix: MixRule { mixup, cutmix },
             side: input_size,
+            accumulate,
         }
     }
 
@@ -90,8 +112,45 @@ impl Trainer<'_> {
         let labels = batch.samples().map(|i| input::label(samples.clip(i))).collect::<Result<Vec<u32>>>()?;
         self.state.damaged += batch.samples().filter(|&i| samples.was_damaged(i)).count() as u64;
         self.sgd.set_lr(self.rate(epoch, step))?;
-        let place = StepPlace { seed: self.settings.seed, epoch, step };
+        let place = StepPlace { seed: self.settings.seed, epoch, step, micro_batch: 0 };
         let outputs = stepper.take((&self.model, &mut self.sgd), batch, &labels, place)?;
+        if let Some(average) = &mut self.average {
+            average.take_in(&self.model, Moment::Step)?;
+        }
+        Ok(Pending { step, outputs, labels })
+    }
+
+    /// Returns this rank's share of the samples, if there are several ranks.
+    fn share(&self) -> Option<Share> {
+        let Settings { batch_size, accumulate, .. } = *self.settings;
+        let (rank, size) = (self.ranks.rank(), self.ranks.size());
+        (size > 1).then_some(Share { rank, size, batch_size, micro_batches: accumulate })
+    }
+
+    /// Takes the step at the cursor together with the other ranks. `batch` has this rank's samples.
+    fn take_shared_step(
+        &mut self,
+        stepper: &mut Stepper,
+        batch: Option<&DeviceBatch<'_>>,
+        (samples, own_samples): (&TrainSamples, &OwnSamples),
+    ) -> Result<Pending> {
+        let Cursor { epoch, step, .. } = self.state.cursor;
+        let numbers = batch.map_or(0..0, DeviceBatch::samples).map(|i| own_samples.number(i));
+        let mut own = Own { stop: self.stop.is_asked(), ..Own::default() };
+        for number in numbers {
+            own.labels.push(input::label(samples.clip(number))?);
+            own.damaged += u64::from(samples.was_damaged(number));
+        }
+        self.sgd.set_lr(self.rate(epoch, step))?;
+        let (batch_size, sent) = (self.settings.batch_size, self.ranks.bytes_sent());
+        let n = batch_size.min(samples.len() - step * batch_size);
+        let place = StepPlace { seed: self.settings.seed, epoch, step, micro_batch: 0 };
+        let (outputs, joint) =
+            stepper.take_shared((&self.model, &mut self.sgd), (batch, &own), n, place, self.ranks)?;
+        self.step_bytes = self.ranks.bytes_sent() - sent;
+        let Joint { labels, damaged, stop } = joint;
+        self.state.damaged += damaged;
+        self.stops |= stop;
         if let Some(average) = &mut self.average {
             average.take_in(&self.model, Moment::Step)?;
         }

@@ -10,12 +10,13 @@ use crate::compute::batches::{DeviceBatch, DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
 use crate::compute::groups;
 use crate::input;
+use crate::ranks::Ranks;
 use crate::run::state::Seconds;
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::scores::{SampleScores, Scores};
 use crate::stream::Stream;
 use crate::view::{Consensus, View};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_convnet::Classifier;
 use candle_core::Tensor;
 use clip_loader::{Samples, SplitClip, Work};
@@ -92,11 +93,38 @@ impl Outcome {
 }
 
 impl Evaluation<'_> {
-    /// Runs the pass. Returns none if `stop` ended it.
+    /// Runs the pass, whose clips `ranks` share out. Returns none if `stop` of a rank ended it.
     ///
     /// # Errors
-    /// A sample cannot be read, or the device fails.
-    pub fn run(&self, net: &Classifier, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
+    /// A sample cannot be read, the device fails, or another rank has ended.
+    pub fn run(&self, net: &Classifier, console: Console, stop: &Stop, ranks: &dyn Ranks) -> Result<Option<Outcome>> {
+        let (n, rank, size) = (self.clips.len(), ranks.rank(), ranks.size());
+        if size == 1 {
+            return self.alone(net, console, stop);
+        }
+        let clips = self.clips[n * rank / size..n * (rank + 1) / size].into();
+        let outcome = Evaluation { clips: &clips, ..*self }.alone(net, console, stop)?;
+        let head = [u64::from(outcome.is_none()), outcome.as_ref().map_or(0, |outcome| outcome.damaged)];
+        let logits = outcome.as_ref().map_or(&[][..], |outcome| &outcome.scores.logits);
+        let message = [bytemuck::cast_slice(&head), bytemuck::cast_slice(logits)].concat();
+        let (mut all, mut damaged, mut is_stopped) = (Vec::with_capacity(n * self.classes), 0, false);
+        for bytes in ranks.gather(message)? {
+            let (head, logits) = bytes.split_at_checked(16).context("a rank sent an incomplete message")?;
+            let head: Vec<u64> = bytemuck::pod_collect_to_vec(head);
+            is_stopped |= head[0] == 1;
+            damaged += head[1];
+            all.extend(bytemuck::pod_collect_to_vec::<u8, f32>(logits));
+        }
+        let Some(outcome) = outcome.filter(|_| !is_stopped) else { return Ok(None) };
+        if all.len() != n * self.classes {
+            bail!("the ranks sent {} scores instead of {}", all.len(), n * self.classes);
+        }
+        let scored = self.scored(&all);
+        Ok(Some(Outcome { scored, scores: self.scores(all), damaged, ..outcome }))
+    }
+
+    /// Runs the pass in this process alone.
+    fn alone(&self, net: &Classifier, console: Console, stop: &Stop) -> Result<Option<Outcome>> {
         let options = input::test_options(self.view).damage(input::damage(self.skip_damaged));
         let samples = input::test_samples(self.data, self.clips, (self.stream, self.view, self.side), options)?;
         let most_images = self.batch_size.max(if self.compute.device.is_cpu() {
@@ -149,15 +177,7 @@ impl Evaluation<'_> {
             progress.step(seen.len(), Some(figures));
         }
         let scored = self.scored(&sums);
-        let views = self.view.test_samples * self.view.test_views();
-        let scores = Scores {
-            names: self.clips.iter().map(|clip| clip.id.clone()).collect(),
-            classes: self.classes,
-            logits: sums,
-            samples: Some(vec![views as u32; self.clips.len()]),
-            labels: self.labels(),
-            subset: None,
-        };
+        let scores = self.scores(sums);
         let damaged = samples.damaged();
         let samples = of_samples.map(|logits| SampleScores {
             names: scores.names.clone(),
@@ -185,6 +205,19 @@ impl Evaluation<'_> {
             logits = Some(logits.map_or(Ok(view.clone()), |sum| sum + view)?);
         }
         logits.context("a test sample has no view")
+    }
+
+    /// Returns the scores of all clips from their sums of logits.
+    fn scores(&self, sums: Vec<f32>) -> Scores {
+        let views = self.view.test_samples * self.view.test_views();
+        Scores {
+            names: self.clips.iter().map(|clip| clip.id.clone()).collect(),
+            classes: self.classes,
+            logits: sums,
+            samples: Some(vec![views as u32; self.clips.len()]),
+            labels: self.labels(),
+            subset: None,
+        }
     }
 
     fn pixels(&self) -> SamplePixels {

@@ -17,8 +17,12 @@ pub fn plan_lines(settings: &Settings, split: &Split) -> Vec<String> {
     let epochs = if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
     let times =
         if settings.repeat == 1 { String::new() } else { format!(", each {} times per epoch", settings.repeat) };
+    let parts = match settings.accumulate {
+        1 => String::new(),
+        count => format!(" in {count} micro-batches"),
+    };
     let mut lines = vec![format!(
-        "training: {train} clips{times}, {} steps of {batch} clips per epoch, {epochs}",
+        "training: {train} clips{times}, {} steps of {batch} clips{parts} per epoch, {epochs}",
         settings.steps(train)
     )];
     if split.val.is_empty() {

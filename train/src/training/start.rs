@@ -7,7 +7,7 @@ use crate::compute::algorithms;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
 use crate::formats::{network_file, weights};
-use crate::run::checkpoint;
+use crate::run::checkpoint::{self, Parts};
 use crate::run::folder::{Existing, RunFolder};
 use crate::run::state::{Cursor, Seconds, State, TrainMeters};
 use crate::schedule::plateau::Plateau;
@@ -15,15 +15,19 @@ use crate::scores::Scores;
 use crate::settings::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use candle_convnet::{Classifier, ClassifierConfig, Decay, Model, Sgd, SgdConfig};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use clip_loader::Work;
 use clipshard::{Dataset, MANIFEST_FILE, read_regular};
+use std::collections::HashMap;
 use std::path::Path;
+
+/// The name of a checkpoint that came from the first rank.
+const FIRST_RANK: &str = "the state of rank 0";
 
 /// A run that is ready to take its next step.
 pub struct Start {
-    /// Its folder, which is locked.
-    pub folder: RunFolder,
+    /// Its folder, which is locked; none on a rank that does not write.
+    pub folder: Option<RunFolder>,
     /// The network.
     pub model: Model<Classifier>,
     /// The optimiser.
@@ -83,7 +87,23 @@ impl Start {
         let folder = RunFolder::open(dir, existing)?;
         let sgd = optimiser(settings, &model)?;
         let average = AverageRule::of(settings).map(|rule| Average::new(rule, &model)).transpose()?;
-        Ok(Self { folder, model, sgd, average, state })
+        Ok(Self { folder: Some(folder), model, sgd, average, state })
+    }
+
+    /// Returns the bytes of a checkpoint, with which other ranks [join](Start::joined).
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let average = self.average.as_ref().map_or_else(Vec::new, |average| average.tensors().to_vec());
+        let (model, momentum) = (self.model.tensors(), self.sgd.state());
+        checkpoint::to_bytes(&self.state, &Parts { model: &model[..], momentum: &momentum, average: &average })
+    }
+
+    /// Joins the run of the first rank, which sent `bytes`.
+    ///
+    /// # Errors
+    /// The network of the first rank does not fit the settings of this one.
+    pub fn joined(bytes: &[u8], settings: &Settings, compute: &Compute) -> Result<Self> {
+        let (state, tensors) = checkpoint::from_bytes(bytes, FIRST_RANK)?;
+        Self::of_parts(FIRST_RANK, settings, compute, (state, tensors))
     }
 
     /// Continues a run from its checkpoint. `fresh` is the state of a new run with the same
@@ -119,18 +139,29 @@ impl Start {
                 settings.data.display()
             );
         }
-        let config = config(settings, fresh.network.classes.len())?;
+        let start = Self::of_parts(&path.display().to_string(), settings, compute, (state, tensors))?;
+        algorithms::restore(&folder.algorithms(), compute)?;
+        folder.rebuild_logs(&start.state)?;
+        Ok(Self { folder: Some(folder), ..start })
+    }
+
+    /// Returns the run of a checkpoint. Errors call it `name`.
+    fn of_parts(
+        name: &str,
+        settings: &Settings,
+        compute: &Compute,
+        (state, tensors): (State, Parts<HashMap<String, Tensor>>),
+    ) -> Result<Self> {
+        let config = config(settings, state.network.classes.len())?;
         let model = Model::random(&config, 0, &compute.device)?;
-        model.load_tensors(&tensors.model).with_context(|| path.display().to_string())?;
+        model.load_tensors(&tensors.model).with_context(|| name.to_owned())?;
         let mut sgd = optimiser(settings, &model)?;
-        sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        sgd.load_state(&tensors.momentum).map_err(|e| anyhow!("{name}: {e}"))?;
         let average = AverageRule::of(settings)
             .map(|rule| Average::resumed(rule, &model, &tensors.average, state.cursor))
             .transpose()
-            .with_context(|| path.display().to_string())?;
-        algorithms::restore(&folder.algorithms(), compute)?;
-        folder.rebuild_logs(&state)?;
-        Ok(Self { folder, model, sgd, average, state })
+            .with_context(|| name.to_owned())?;
+        Ok(Self { folder: None, model, sgd, average, state })
     }
 }
 

@@ -11,8 +11,9 @@ use crate::compute::algorithms;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
 use crate::compute::groups;
-use crate::formats::network_file;
+use crate::formats::{network_file, safetensors_file};
 use crate::input::{self, Choices};
+use crate::ranks::Ranks;
 use crate::run::checkpoint::{self, Parts};
 use crate::run::folder::RunFolder;
 use crate::run::log::{epoch_event, test_event};
@@ -36,8 +37,8 @@ pub struct Trainer<'a> {
     pub data: &'a Arc<Dataset>,
     /// The clips of the split.
     pub split: &'a Split,
-    /// The folder of the results.
-    pub folder: &'a RunFolder,
+    /// The folder of the results; none on a rank that does not write.
+    pub folder: Option<&'a RunFolder>,
     /// The device of the network.
     pub compute: &'a Compute,
     /// The output for the user.
@@ -54,6 +55,12 @@ pub struct Trainer<'a> {
     pub limit_steps: Option<u64>,
     /// The request of a signal to stop.
     pub stop: Stop,
+    /// The processes that train together.
+    pub ranks: &'a dyn Ranks,
+    /// Whether all ranks know that they stop.
+    pub stops: bool,
+    /// Bytes that this rank sent in its last step.
+    pub step_bytes: u64,
 }
 
 /// The reason why training ended.
@@ -78,7 +85,7 @@ impl Trainer<'_> {
     /// Returns whether the best network needs no test on the test clips any more. The test of a
     /// network that is still the best after further epochs counts, if its scores exist.
     fn is_best_tested(&self) -> bool {
-        let is_tested = || self.state.test().is_some() && self.folder.scores().is_file();
+        let is_tested = || self.state.test().is_some() && self.folder.is_none_or(|folder| folder.scores().is_file());
         self.split.val.is_empty() || self.split.test.is_empty() || is_tested()
     }
 
@@ -129,29 +136,39 @@ impl Trainer<'_> {
         if self.settings.precise_bn > 0 && !self.take_statistics()? {
             return Ok(None);
         }
-        self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop)
+        self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop, self.ranks)
     }
 
     /// Tests the best network once on the test clips, if val clips chose the best epoch. Returns
     /// false if a signal ended the pass.
     fn test_best(&mut self) -> Result<bool> {
-        if self.is_best_tested() {
+        // Only the first rank knows the files.
+        if self.of_first(vec![u8::from(self.is_best_tested())])? == [1] {
             return Ok(true);
         }
         let epochs = self.state.history.len();
         self.console.say("\nevaluating the best epoch on the test clips");
-        let (_, tensors) = network_file::load(&self.folder.best())?;
+        let best = match self.folder {
+            None => Vec::new(),
+            Some(folder) => {
+                let (_, tensors) = network_file::load(&folder.best())?;
+                safetensors_file::to_bytes(tensors.iter().map(|(name, tensor)| (name.clone(), tensor)), "")?
+            }
+        };
+        let (_, tensors) = safetensors_file::parse(&self.of_first(best)?, "the best network")?;
         let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
         self.model.load_tensors(&tensors)?;
-        let outcome = self.evaluation(&self.split.test).run(&self.model.net, self.console, &self.stop);
+        let outcome = self.evaluation(&self.split.test).run(&self.model.net, self.console, &self.stop, self.ranks);
         self.model.load_tensors(&kept)?;
         let Some(outcome) = outcome? else { return Ok(false) };
         let test = scored(&outcome, "on the test clips")?;
-        outcome.scores.of_subset("test").write_npz(&self.folder.scores())?;
+        if let Some(folder) = self.folder {
+            outcome.scores.of_subset("test").write_npz(&folder.scores())?;
+        }
         self.state.damaged += outcome.damaged;
         self.state.tested = Some((epochs, test));
         self.log(&test_event(epochs, &test))?;
-        self.folder.log_test(epochs, &test)?;
+        self.folder.map_or(Ok(()), |folder| folder.log_test(epochs, &test))?;
         self.save_checkpoint()?;
         Ok(true)
     }
@@ -164,7 +181,7 @@ impl Trainer<'_> {
             side: self.settings.input_size,
             view: self.settings.view,
             classes: self.state.network.classes.len(),
-            batch_size: self.settings.batch_size,
+            batch_size: self.settings.micro_batch(),
             threads: self.settings.threads,
             compute: self.compute,
             skip_damaged: self.settings.skip_damaged,
@@ -172,8 +189,20 @@ impl Trainer<'_> {
         }
     }
 
+    /// Returns the bytes of the first rank.
+    fn of_first(&self, own: Vec<u8>) -> Result<Vec<u8>> {
+        let own = if self.ranks.is_first() { own } else { Vec::new() };
+        Ok(self.ranks.gather(own)?.swap_remove(0))
+    }
+
+    /// Returns whether a rank was asked to stop.
+    fn is_asked(&self) -> Result<bool> {
+        Ok(self.ranks.gather(vec![u8::from(self.stop.is_asked())])?.concat().contains(&1))
+    }
+
     pub(super) fn is_at_limit(&self) -> bool {
-        self.stop.is_asked() || self.limit_steps.is_some_and(|limit| self.state.cursor.steps_done >= limit)
+        let is_asked = if self.ranks.size() == 1 { self.stop.is_asked() } else { self.stops };
+        is_asked || self.limit_steps.is_some_and(|limit| self.state.cursor.steps_done >= limit)
     }
 
     /// Returns the epoch's training samples.
@@ -188,9 +217,13 @@ impl Trainer<'_> {
     }
 
     /// Starts to load the batches of a training pass, from `first_batch` on.
-    pub(super) fn training_batches(&self, samples: Arc<TrainSamples>, first_batch: usize) -> Result<DeviceBatches> {
-        let Settings { batch_size, threads, .. } = *self.settings;
-        let plan = Plan { batch_size, first_sample: first_batch * batch_size, threads };
+    pub(super) fn training_batches(
+        &self,
+        samples: Arc<dyn Samples>,
+        batch_size: usize,
+        first_batch: usize,
+    ) -> Result<DeviceBatches> {
+        let plan = Plan { batch_size, first_sample: first_batch * batch_size, threads: self.settings.threads };
         DeviceBatches::start(self.compute, samples, plan, self.training_pixels())
     }
 
@@ -204,11 +237,12 @@ impl Trainer<'_> {
     /// Computes the statistics of the batch norms from `precise_bn` training samples of the epoch.
     /// Training itself does not use them. Returns false if a signal ended the pass.
     fn take_statistics(&self) -> Result<bool> {
-        let samples = self.training_samples()?;
-        let batches_wanted = self.settings.precise_bn.min(samples.len()).div_ceil(self.settings.batch_size);
+        let samples: Arc<dyn Samples> = self.training_samples()?;
+        let batch_size = self.settings.micro_batch();
+        let batches_wanted = self.settings.precise_bn.min(samples.len()).div_ceil(batch_size);
         let mut progress = self.console.progress("statistics", batches_wanted, 0);
         let mut seen = 0;
-        let mut batches = self.training_batches(samples, 0)?;
+        let mut batches = self.training_batches(samples, batch_size, 0)?;
         for _ in 0..batches_wanted {
             let taken = batches.next(|batch| {
                 if self.stop.is_asked() {
@@ -226,12 +260,11 @@ impl Trainer<'_> {
                 Ok(Some(batch.samples().len()))
             });
             match taken? {
-                None => break,
-                Some(None) => return Ok(false),
+                None | Some(None) => break,
                 Some(Some(images)) => progress.step(images, None),
             }
         }
-        Ok(true)
+        Ok(!self.is_asked()?)
     }
 
     /// Returns the learning rate of a step.
@@ -283,25 +316,39 @@ impl Trainer<'_> {
         self.state.seconds = Seconds::default();
         // Writes the best network and the scores before the checkpoint that ends the epoch: a run
         // that is killed in between repeats the test of the epoch.
-        if is_best {
+        if let Some(folder) = self.folder {
+            self.write_epoch(folder, &result, is_best.then_some(outcome), tested)?;
+        }
+        self.save_checkpoint()?;
+        Ok(self.epoch_table().row(&result, is_best))
+    }
+
+    /// Writes the files of an epoch, and those of the best one if `best` has its outcome.
+    fn write_epoch(
+        &self,
+        folder: &RunFolder,
+        result: &EpochResult,
+        best: Option<Outcome>,
+        tested: &[(String, Tensor)],
+    ) -> Result<()> {
+        let is_best = best.is_some();
+        if let Some(best) = best {
             if self.judges() == "val" {
                 // Those are the scores of an earlier best network. The run tests the new one at its
                 // end.
-                self.folder.forget_scores()?;
+                folder.forget_scores()?;
             }
-            network_file::save(&self.folder.best(), &self.state.network, tested)?;
-            outcome.scores.of_subset(self.judges()).write_npz(&self.folder.scores_of(&result.eval))?;
+            network_file::save(&folder.best(), &self.state.network, tested)?;
+            best.scores.of_subset(self.judges()).write_npz(&folder.scores_of(&result.eval))?;
         }
         let keep = self.settings.keep_epochs;
         if keep > 0 {
-            network_file::save(&self.folder.network_of(result.epoch), &self.state.network, tested)?;
-            self.folder.forget_epochs_before((result.epoch + 1).saturating_sub(keep))?;
+            network_file::save(&folder.network_of(result.epoch), &self.state.network, tested)?;
+            folder.forget_epochs_before((result.epoch + 1).saturating_sub(keep))?;
         }
-        self.folder.write_csv(&self.state.history)?;
-        self.log(&epoch_event(&result, is_best))?;
-        self.folder.log_epoch(&result)?;
-        self.save_checkpoint()?;
-        Ok(self.epoch_table().row(&result, is_best))
+        folder.write_csv(&self.state.history)?;
+        self.log(&epoch_event(result, is_best))?;
+        folder.log_epoch(result)
     }
 
     /// Returns the subset of the clips that choose the best epoch.
@@ -316,11 +363,12 @@ impl Trainer<'_> {
     /// Writes an event to `log.jsonl`, and prints it if events are requested.
     pub fn log(&self, event: &serde_json::Value) -> Result<()> {
         self.console.event(event);
-        self.folder.log(event)
+        self.folder.map_or(Ok(()), |folder| folder.log(event))
     }
 
     pub(super) fn save_checkpoint(&self) -> Result<()> {
-        algorithms::store(&self.folder.algorithms(), self.compute)?;
+        let Some(folder) = self.folder else { return Ok(()) };
+        algorithms::store(&folder.algorithms(), self.compute)?;
         let average = self.average.as_ref().map_or_else(Vec::new, |average| average.tensors().to_vec());
         let (model, momentum) = (self.model.tensors(), self.sgd.state());
         let tensors = Parts { model: model.as_slice(), momentum: &momentum, average: &average };
@@ -331,7 +379,7 @@ impl Trainer<'_> {
                  the last checkpoint is kept"
             );
         }
-        checkpoint::save(&self.folder.checkpoint(), &self.state, &tensors)
+        checkpoint::save(&folder.checkpoint(), &self.state, &tensors)
     }
 }
 

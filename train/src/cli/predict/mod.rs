@@ -15,6 +15,7 @@ use crate::cli::io::IoArgs;
 use crate::compute::device::Compute;
 use crate::formats::network::Network;
 use crate::input::{MIN_FLOW_FRAMES, Unusable, check_geometry};
+use crate::ranks::Alone;
 use crate::run::loaded_network::{LoadedNetwork, best_of};
 use crate::scores::clip_key;
 use crate::stream::Stream;
@@ -99,7 +100,7 @@ pub(super) const EXAMPLES: &str = "Examples:
 
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let console = Console { json: args.json };
+    let console = Console::new(args.json);
     let (compute, threads) = args.compute.start()?;
     let stop = Stop::on_signals()?;
     let mut files = args.run.iter().map(|dir| Ok((best_of(dir)?, dir))).collect::<Result<Vec<_>>>()?;
@@ -226,7 +227,7 @@ fn ask(
         skip_damaged: false,
         keeps_samples: true,
     };
-    let Some(outcome) = evaluation.run(&loaded.model.net, console, stop)? else {
+    let Some(outcome) = evaluation.run(&loaded.model.net, console, stop, &Alone)? else {
         return Err(stop.interrupted(LEFT).context("the test pass stopped without a signal")?.into());
     };
     let samples = outcome.samples.context("the test pass did not keep its samples")?;

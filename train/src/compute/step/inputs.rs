@@ -22,11 +22,13 @@ pub struct StepPlace {
     pub epoch: usize,
     /// Step in the epoch, from 0.
     pub step: usize,
+    /// Micro-batch of the step, from 0.
+    pub micro_batch: usize,
 }
 
 impl StepPlace {
     fn draws(self, purpose: u64) -> Draws {
-        Draws::new(self.seed, self.epoch as u64, purpose | self.step as u64)
+        Draws::new(self.seed, self.epoch as u64, purpose | (self.micro_batch as u64) << 32 | self.step as u64)
     }
 }
 
@@ -129,10 +131,14 @@ mod tests {
     use std::sync::LazyLock;
 
     fn draw(rule: StepRule, step: usize) -> StepInputs {
+        draw_of(rule, step, 0)
+    }
+
+    fn draw_of(rule: StepRule, step: usize, micro_batch: usize) -> StepInputs {
         static NET: LazyLock<Classifier> = LazyLock::new(|| {
             Model::random(&ClassifierConfig::new(Arch::ResNet(Depth::R18), 3, 2), 0, &Device::Cpu).unwrap().net
         });
-        let place = StepPlace { seed: 1, epoch: 2, step };
+        let place = StepPlace { seed: 1, epoch: 2, step, micro_batch };
         StepInputs::draw(&rule, &NET, &[0; 5], place, &Device::Cpu).unwrap()
     }
 
@@ -145,6 +151,7 @@ mod tests {
         temporal_shift: false,
         mix: MixRule { mixup: 0.2, cutmix: 0.0 },
         side: 32,
+        accumulate: 1,
     };
 
     #[test]
@@ -191,6 +198,7 @@ mod tests {
         assert_eq!(values(alone.dropout), expected);
         assert_eq!(values(draw(RULE, 3).dropout), expected);
         assert_ne!(values(draw(RULE, 4).dropout), expected);
+        assert_ne!(values(draw_of(RULE, 3, 1).dropout), expected);
     }
 
     #[test]

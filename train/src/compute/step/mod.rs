@@ -2,26 +2,31 @@
 //! by a GPU.
 //!
 //! [`StepRule`] has the rules of a step, [`StepPlace`] decides its random numbers, and `inputs` draws
-//! them. `mixing` mixes the samples of a batch.
+//! them. `mixing` mixes the samples of a batch, and `accumulate` splits it into micro-batches, and
+//! `shared` shares these out among ranks.
 
+mod accumulate;
+mod backward;
 mod beta;
 mod inputs;
 mod mixing;
 mod recorded;
 mod rule;
+mod shared;
 
 pub use inputs::StepPlace;
 pub use mixing::MixRule;
 pub use rule::StepRule;
+pub use shared::{Joint, Own};
 
 use super::backend::{Download, Downloads};
 use super::batches::DeviceBatch;
 use super::device::Compute;
-use super::groups;
-use crate::view::Consensus;
+use crate::ranks::Ranks;
 use anyhow::{Context, Result};
-use candle_convnet::{Classifier, Model, Sgd, cross_entropy};
-use candle_core::DType;
+use backward::backward;
+use candle_convnet::{Classifier, Model, Sgd};
+use candle_core::Tensor;
 use inputs::StepInputs;
 use recorded::{Recorded, Tensors};
 use std::fmt;
@@ -88,13 +93,36 @@ impl Stepper {
         place: StepPlace,
     ) -> Result<StepOutputs> {
         let rule = self.rule;
+        if rule.accumulate > 1 {
+            let outputs = accumulate::step((model, sgd), &batch.inputs()?, labels, place, &rule)?;
+            let Some(Gpu { downloads, .. }) = &mut self.gpu else { return Ok(StepOutputs(Kept::Host(outputs))) };
+            return Ok(StepOutputs(Kept::OnTheWay(downloads.start(&[&outputs.loss, &outputs.logits])?)));
+        }
         let inputs = StepInputs::draw(&rule, &model.net, labels, place, &self.compute.device)?;
-        let mut work = |inputs: &StepInputs| step((model, sgd), batch, inputs, rule);
+        let mut work = |inputs: &StepInputs| step((model, sgd), batch.inputs()?, inputs, &rule);
         let Some(Gpu { recorded, downloads }) = &mut self.gpu else {
             return Ok(StepOutputs(Kept::Host(work(&inputs)?)));
         };
         let Tensors { logits, loss } = recorded.take(&inputs, batch.slot(), work)?;
         Ok(StepOutputs(Kept::OnTheWay(downloads.start(&[&loss, &logits])?)))
+    }
+
+    /// Takes a step of a batch of `n` samples together with the other ranks. `batch` has this rank's samples,
+    /// which `own` describes; it is none if there are none.
+    ///
+    /// # Errors
+    /// The device fails, or another rank has ended or does not do the same.
+    pub fn take_shared(
+        &mut self,
+        (model, sgd): (&Model<Classifier>, &mut Sgd),
+        (batch, own): (Option<&DeviceBatch<'_>>, &Own),
+        n: usize,
+        place: StepPlace,
+        ranks: &dyn Ranks,
+    ) -> Result<(StepOutputs, Joint)> {
+        let images = batch.map_or_else(|| Ok(Vec::new()), DeviceBatch::inputs)?;
+        let (outputs, joint) = shared::step((model, sgd), &images, own, n, place, &self.rule, ranks)?;
+        Ok((StepOutputs(Kept::Host(outputs)), joint))
     }
 
     /// Waits for a step's results.
@@ -128,39 +156,14 @@ impl fmt::Debug for Stepper {
     }
 }
 
-/// Computes the forward passes of all views or of their groups, the loss of their consensus, one
-/// backward pass and one update.
+/// Computes a backward pass and an update for the images of all views.
 fn step(
     (model, sgd): (&Model<Classifier>, &mut Sgd),
-    batch: &DeviceBatch<'_>,
+    images: Vec<Tensor>,
     inputs: &StepInputs,
-    rule: StepRule,
+    rule: &StepRule,
 ) -> candle_core::Result<Tensors> {
-    let StepInputs { labels, mixing, .. } = inputs;
-    let mut images = batch.inputs()?;
-    if let Some(mixing) = mixing {
-        for images in &mut images {
-            *images = mixing.images(images)?;
-        }
-    }
-    let mut logits = if rule.temporal_shift {
-        let logits = model.net.forward_train(&groups::of_views(&images)?, &inputs.pass(0)?)?;
-        logits.reshape((labels.elem_count(), rule.views, ()))?.sum(1)?
-    } else {
-        let forward = |view: usize| model.net.forward_train(&images[view], &inputs.pass(view)?);
-        let mut logits = forward(0)?;
-        for view in 1..images.len() {
-            logits = (logits + forward(view)?)?;
-        }
-        logits
-    };
-    if rule.consensus == Consensus::Mean {
-        logits = (logits / images.len() as f64)?;
-    }
-    let loss = match mixing {
-        None => cross_entropy(&logits, labels, rule.label_smoothing)?,
-        Some(mixing) => mixing.loss(&logits, labels, rule.label_smoothing)?,
-    };
-    sgd.step(&loss.backward()?)?;
-    Ok(Tensors { logits: logits.detach().to_dtype(DType::F32)?, loss: loss.detach().reshape(1)? })
+    let (outputs, gradients) = backward(&model.net, images, inputs, rule, 1.0)?;
+    sgd.step(&gradients)?;
+    Ok(outputs)
 }

@@ -23,4 +23,6 @@ pub struct StepRule {
     pub mix: MixRule,
     /// Height and width of an image in pixels.
     pub side: usize,
+    /// Number of micro-batches, one after the other, whose gradients are added up.
+    pub accumulate: usize,
 }

@@ -59,7 +59,7 @@ impl Case {
     }
 
     fn obtain(&self) -> anyhow::Result<PathBuf> {
-        self.places(false).obtain(&self.name, Console { json: false }, &Stop::default())
+        self.places(false).obtain(&self.name, Console::new(false), &Stop::default())
     }
 
     fn error(&self) -> String {
@@ -243,7 +243,7 @@ fn a_request_to_stop_does_not_wait_for_the_server() {
         asker.ask();
     });
     let start = Instant::now();
-    let error = places.obtain(&case.name, Console { json: false }, &stop).unwrap_err();
+    let error = places.obtain(&case.name, Console::new(false), &stop).unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(20));
     assert_eq!(error.to_string(), "stopped; the same command continues the download");
 }
