@@ -15,6 +15,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use ucfpack::console::escape;
 
@@ -131,8 +132,23 @@ pub fn document(document: &impl fmt::Display) -> Result<(), LostResult> {
     write_line(&mut io::stdout().lock(), &document.to_string()).map_err(LostResult)
 }
 
-/// Prints a warning, a note or an error on stderr. Drops it if it cannot be written.
+/// Whether notes and warnings are dropped.
+static HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// Drops the notes and warnings of this process from now on, because another rank prints them.
+pub fn hush() {
+    HUSHED.store(true, Ordering::Relaxed);
+}
+
+/// Prints a warning or a note on stderr. Drops it if it cannot be written.
 pub fn note(line: &str) {
+    if !HUSHED.load(Ordering::Relaxed) {
+        error(line);
+    }
+}
+
+/// Prints an error on stderr. Drops it if it cannot be written.
+pub fn error(line: &str) {
     let _ = write_line(&mut io::stderr().lock(), &printable(line));
 }
 

@@ -17,7 +17,7 @@ mod report;
 mod train;
 mod weights;
 
-use crate::base::console::{LostResult, note};
+use crate::base::console::{self, LostResult};
 use crate::base::stop::Interrupted;
 use crate::base::usage::Usage;
 use crate::compute::device::OutOfMemory;
@@ -134,10 +134,10 @@ fn run(command: Command) -> anyhow::Result<()> {
 fn print_error(error: &anyhow::Error) -> ExitCode {
     let text = format!("{error:#}");
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        note(&text);
+        console::error(&text);
         return interrupted.status().into();
     }
-    note(&format!("error: {text}"));
+    console::error(&format!("error: {text}"));
     if let Some(failed) = error.downcast_ref::<launch::RankFailed>() {
         return failed.status.into();
     }
@@ -154,7 +154,7 @@ fn print_help(text: &clap::Error) -> ExitCode {
     match text.print() {
         Err(error) if !text.use_stderr() => {
             let lost = LostResult::from(error);
-            note(&format!("error: {lost}"));
+            console::error(&format!("error: {lost}"));
             lost.status().into()
         }
         _ => status.into(),

@@ -5,7 +5,7 @@ use super::eval::replaced;
 use super::io::IoArgs;
 use super::ranks::{RanksArgs, agree, share_out};
 use super::weights;
-use crate::base::console::{Console, document, megabytes, quoted, result};
+use crate::base::console::{Console, document, hush, megabytes, quoted, result};
 use crate::base::heading::{MODEL, OUTPUT, RUN};
 use crate::base::stop::Stop;
 use crate::base::usage::Usage;
@@ -113,6 +113,9 @@ pub fn run(stream: Stream, args: &TrainArgs) -> Result<()> {
 fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()> {
     let start = Instant::now();
     let is_first = place.is_none_or(|place| place.rank == 0);
+    if !is_first {
+        hush();
+    }
     let console = Console { quiet: !is_first, ..Console::new(args.json) };
     // A dry run writes nothing, not even the lock.
     let resumed_folder = match &args.run {
