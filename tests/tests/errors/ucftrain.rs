@@ -136,6 +136,8 @@ fn usage() -> Vec<Case> {
         dry("A share that is smaller than each group", "--val-share 0.1"),
         Case::new("Colour changes of optical flow", "ucftrain temporal --data packed --dry-run --color-jitter 0.4"),
         Case::new("Changes of images of optical flow", "ucftrain temporal --data packed --dry-run --trivial-augment"),
+        Case::new("Micro-batches of different sizes", "ucftrain spatial --data packed --dry-run --accumulate 4"),
+        Case::new("A command that runs in one process", "ucftrain launch --ranks 2 -- eval --run run"),
         dry("Frame dropout of single frames", "--frame-dropout 0.1"),
         Case::new("Random crops of optical flow", "ucftrain temporal --data packed --dry-run --crop random"),
         dry("A configuration file with an unknown key", "--config my.toml")
