@@ -134,7 +134,7 @@ fn run(command: Command) -> anyhow::Result<()> {
 fn print_error(error: &anyhow::Error) -> ExitCode {
     let text = format!("{error:#}");
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        console::error(&text);
+        console::note(&text);
         return interrupted.status().into();
     }
     console::error(&format!("error: {text}"));

@@ -223,6 +223,11 @@ fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()>
             print_end(&trainer, folder.dir(), end, start.elapsed().as_secs_f64())
         }
     };
+    // A launcher may kill rank 0 when another rank ends, so the others wait until it has written its files.
+    let together = ranks.gather(Vec::new());
+    if !is_first {
+        together?;
+    }
     match trainer.stop.interrupted("the checkpoint was saved").filter(|_| end == End::Stopped) {
         Some(interrupted) => Err(interrupted.into()),
         None => reported,
