@@ -153,7 +153,7 @@ fn the_loss_of_a_rank_ends_the_others_with_one_sentence_and_the_run_continues() 
     let temp = tempfile::tempdir().unwrap();
     for (signal, timeout, sentence) in [
         ("KILL", 60, "error: rank 0: rank 1 has ended; to continue from the last checkpoint, start all ranks again"),
-        ("STOP", 2, "error: rank 0: rank 1 sent or took nothing for 2 s (--timeout); to continue"),
+        ("STOP", 10, "error: rank 0: rank 1 sent or took nothing for 10 s (--timeout); to continue"),
     ] {
         let more = format!("--batch-size 4 --epochs 1000 --timeout {timeout}");
         let training = training(temp.path(), signal, "spatial", &more);

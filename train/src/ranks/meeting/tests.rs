@@ -119,15 +119,14 @@ fn the_loss_of_a_rank_is_an_error_that_names_it() {
     });
     assert!(faults[0].as_ref().unwrap().starts_with("rank 1 has ended; to continue"), "{faults:?}");
     // The other rank is there, but sends nothing.
-    let faults = on_ranks(2, 0.5, |ranks| {
-        let start = Instant::now();
+    let faults = on_ranks(2, 3.0, |ranks| {
         if ranks.is_first() {
             return ranks.gather(vec![1]).unwrap_err().to_string();
         }
-        thread::sleep(Duration::from_secs_f64(1.5));
-        start.elapsed().as_secs().to_string()
+        thread::sleep(Duration::from_secs(6));
+        String::new()
     });
-    assert!(faults[0].as_ref().unwrap().starts_with("rank 1 sent or took nothing for 0.5 s"), "{faults:?}");
+    assert!(faults[0].as_ref().unwrap().starts_with("rank 1 sent or took nothing for 3 s"), "{faults:?}");
     let faults = on_ranks(2, 20.0, |ranks| match ranks.rank() {
         0 => ranks.gather(vec![1]).map(drop),
         _ => sum(ranks, Some(&[1.0]), 1).map(drop),
@@ -175,7 +174,7 @@ fn strangers_and_stale_notices_do_not_disturb_a_meeting() {
         let run = run.clone();
         move || {
             let place = place(0, 3);
-            meet(&Meeting { place: &place, run: &run, interface: None, timeout: Duration::from_secs(2) }).map(drop)
+            meet(&Meeting { place: &place, run: &run, interface: None, timeout: Duration::from_secs(5) }).map(drop)
         }
     });
     let notice: Notice = loop {
