@@ -196,7 +196,14 @@ fn launch_passes_failures_and_signals_on() {
     let text = launched(2, &args(temp.path(), "eval --run x")).error(2);
     assert!(text.contains("launch spatial, temporal or difference"), "{text}");
     let text = launched(2, &training(temp.path(), "odd", "spatial", "--batch-size 5")).error(2);
-    assert!(text.contains("--batch-size 5 of all ranks is not a multiple of 2; use 4 or 6"), "{text}");
+    assert!(
+        text.contains(
+            "--batch-size 5 cannot be split into 2 equal micro-batches (--accumulate, or the number of ranks)"
+        ),
+        "{text}"
+    );
+    let text = launched(2, &training(temp.path(), "mixed", "spatial", "--batch-size 2 --mixup 0.2")).error(2);
+    assert!(text.contains("each micro-batch has one clip"), "{text}");
     let packed = training(temp.path(), "x", "spatial", "--batch-size 4");
     let nowhere: Vec<String> = packed.iter().map(|word| word.replace("/packed", "/nowhere")).collect();
     let text = launched(2, &nowhere).error(1);

@@ -63,26 +63,16 @@ impl RanksArgs {
     }
 }
 
-/// Sets the number of micro-batches, which is that of the ranks without `--accumulate`.
+/// Checks that the ranks can share out the micro-batches.
 ///
 /// # Errors
-/// The ranks do not divide the micro-batches.
-pub fn share_out(settings: &mut Settings, size: usize, is_given: bool) -> Result<()> {
-    if size > 1 && !is_given {
-        settings.accumulate = size;
-    }
-    let Settings { accumulate, batch_size, .. } = *settings;
+/// Their number does not divide that of the micro-batches.
+pub fn check_share(settings: &Settings, size: usize) -> Result<()> {
+    let accumulate = settings.accumulate;
     if !accumulate.is_multiple_of(size) {
         bail!(Usage(format!(
             "{size} ranks cannot share out {accumulate} micro-batches per step (--accumulate); use another number of \
              ranks, or a multiple of {size}"
-        )));
-    }
-    if !batch_size.is_multiple_of(accumulate) {
-        bail!(Usage(format!(
-            "--batch-size {batch_size} of all ranks is not a multiple of {accumulate}; use {} or {}",
-            (batch_size / accumulate).max(1) * accumulate,
-            (batch_size / accumulate + 1) * accumulate
         )));
     }
     Ok(())

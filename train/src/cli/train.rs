@@ -3,7 +3,7 @@
 use super::cure::Uncured;
 use super::eval::replaced;
 use super::io::IoArgs;
-use super::ranks::{RanksArgs, agree, share_out};
+use super::ranks::{RanksArgs, agree, check_share};
 use super::weights;
 use crate::base::console::{Console, document, hush, megabytes, quoted, result};
 use crate::base::heading::{MODEL, OUTPUT, RUN};
@@ -122,9 +122,9 @@ fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()>
         Some(dir) if args.resume && !args.dry_run && is_first => Some(RunFolder::open(dir, Existing::Resume)?),
         _ => None,
     };
-    let (mut settings, has_accumulate) = settings(stream, args)?;
     let size = place.map_or(1, |place| place.size);
-    share_out(&mut settings, size, has_accumulate)?;
+    let mut settings = settings(stream, args, size)?;
+    check_share(&settings, size)?;
     if let Some(local) = place.and_then(|place| place.local_size)
         && args.given.threads.is_none()
     {
@@ -234,8 +234,9 @@ fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()>
     }
 }
 
-/// Returns the settings, and whether the number of micro-batches is given.
-fn settings(stream: Stream, args: &TrainArgs) -> Result<(Settings, bool)> {
+/// Returns the settings. Those of a new run have a micro-batch for each of `size` ranks, unless they name another
+/// number.
+fn settings(stream: Stream, args: &TrainArgs, size: usize) -> Result<Settings> {
     let mut given = args.given.clone();
     if let Some(path) = &args.config {
         let file = Given::from_file(path)?;
@@ -243,11 +244,12 @@ fn settings(stream: Stream, args: &TrainArgs) -> Result<(Settings, bool)> {
         given = given.over(&file)?;
     }
     match &args.run {
-        // A run keeps its number of micro-batches.
-        Some(dir) if args.resume => Ok((resumed_settings(dir, &given, stream, args.dry_run)?, true)),
+        Some(dir) if args.resume => resumed_settings(dir, &given, stream, args.dry_run),
         _ => {
-            let is_given = given.accumulate.is_some();
-            Ok((given.complete(stream, args.dry_run)?, is_given))
+            if size > 1 {
+                given.accumulate.get_or_insert(size);
+            }
+            given.complete(stream, args.dry_run)
         }
     }
 }

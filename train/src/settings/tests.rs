@@ -153,9 +153,9 @@ fn values_that_are_not_allowed_are_usage_errors() {
     let alone = Given { cutmix: Some(1.0), batch_size: Some(1), ..given() };
     assert!(fails(alone).contains("each batch has one clip"));
     let parts = |accumulate| Given { accumulate: Some(accumulate), batch_size: Some(12), ..given() };
-    assert!(fails(parts(5)).contains("--accumulate 5 does not divide --batch-size 12 into equal micro-batches"));
-    assert!(fails(parts(5)).ends_with("use 4 or 6"));
-    assert!(fails(parts(0)).ends_with("use 1") && fails(parts(13)).ends_with("use 12"));
+    assert!(fails(parts(5)).contains("--batch-size 12 cannot be split into 5 equal micro-batches"));
+    assert!(fails(parts(5)).ends_with("use --batch-size 10 or 15"));
+    assert!(fails(parts(0)).ends_with("use 1 or more") && fails(parts(13)).ends_with("use --batch-size 13"));
     assert!(fails(Given { mixup: Some(0.2), ..parts(12) }).contains("each micro-batch has one clip"));
     assert_eq!(parts(4).complete(Stream::Spatial, false).unwrap().micro_batch(), 3);
     assert!(fails(Given { arch: Some("vgg".into()), ..given() }).contains("resnet152"));

@@ -280,16 +280,17 @@ impl Settings {
 
     fn check_accumulate(&self) -> Result<()> {
         let Self { batch_size, accumulate, .. } = *self;
-        if (1..=batch_size).contains(&accumulate) && batch_size.is_multiple_of(accumulate) {
+        if accumulate > 0 && batch_size.is_multiple_of(accumulate) {
             return Ok(());
         }
-        let divides = |&count: &usize| batch_size.is_multiple_of(count);
-        let below = (1..=accumulate.min(batch_size)).rev().find(divides).unwrap_or(1);
-        let above = (accumulate..=batch_size).find(divides).filter(|_| accumulate > 0);
-        let or = above.map_or_else(String::new, |above| format!(" or {above}"));
+        let cure = match (accumulate, batch_size / accumulate.max(1) * accumulate) {
+            (0, _) => "use 1 or more".to_owned(),
+            (_, 0) => format!("use --batch-size {accumulate}"),
+            (_, below) => format!("use --batch-size {below} or {}", below + accumulate),
+        };
         bail!(Usage(format!(
-            "--accumulate {accumulate} does not divide --batch-size {batch_size} into equal micro-batches; use \
-             {below}{or}"
+            "--batch-size {batch_size} cannot be split into {accumulate} equal micro-batches (--accumulate, or the \
+             number of ranks); {cure}"
         )))
     }
 

@@ -1,7 +1,7 @@
 //! Steps that add up the gradients of several micro-batches before they update the network.
 
-use super::backward::backward;
-use super::inputs::{StepInputs, StepPlace};
+use super::backward::MicroBatch;
+use super::inputs::StepPlace;
 use super::recorded::Tensors;
 use super::rule::StepRule;
 use crate::ranks::micro_batches;
@@ -26,11 +26,9 @@ pub(super) fn step(
     let (mut logits, mut losses) = (Vec::new(), Vec::new());
     for (micro_batch, samples) in micro_batches(n, rule.accumulate) {
         let share = samples.len() as f64 / n as f64;
-        let own = images.iter().map(|images| images.narrow(0, samples.start, samples.len())?.contiguous());
-        let own = own.collect::<Result<Vec<_>>>()?;
-        let place = StepPlace { micro_batch, ..place };
-        let inputs = StepInputs::draw(rule, &model.net, &labels[samples], place, own[0].device())?;
-        let (outputs, gradients) = backward(&model.net, own, &inputs, rule, share)?;
+        let (place, labels) = (StepPlace { micro_batch, ..place }, &labels[samples.clone()]);
+        let own = MicroBatch { images, places: samples, labels, place, share };
+        let (outputs, gradients) = own.backward(&model.net, rule)?;
         sums.add(&gradients, share)?;
         logits.push(outputs.logits);
         losses.push(outputs.loss);
@@ -95,6 +93,7 @@ impl Sums {
 mod tests {
     use super::*;
     use crate::compute::step::MixRule;
+    use crate::compute::step::inputs::StepInputs;
     use crate::view::Consensus;
     use candle_convnet::{Arch, ClassifierConfig, Depth, SgdConfig, cross_entropy};
     use candle_core::{DType, Device};

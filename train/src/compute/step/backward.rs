@@ -1,6 +1,6 @@
 //! The gradients of some samples.
 
-use super::inputs::StepInputs;
+use super::inputs::{StepInputs, StepPlace};
 use super::recorded::Tensors;
 use super::rule::StepRule;
 use crate::compute::groups;
@@ -8,6 +8,30 @@ use crate::view::Consensus;
 use candle_convnet::{Classifier, cross_entropy};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor};
+use std::ops::Range;
+
+/// The samples of a micro-batch: their places among `images`, and their labels.
+pub(super) struct MicroBatch<'a> {
+    /// A tensor per view, `[samples, side, side, channels]`.
+    pub images: &'a [Tensor],
+    pub places: Range<usize>,
+    pub labels: &'a [u32],
+    /// Decides the random choices.
+    pub place: StepPlace,
+    /// Its share of the samples of the batch.
+    pub share: f64,
+}
+
+impl MicroBatch<'_> {
+    /// Computes logits, loss and gradients. The loss and the gradients are multiplied by the share.
+    pub(super) fn backward(&self, net: &Classifier, rule: &StepRule) -> anyhow::Result<(Tensors, GradStore)> {
+        let Self { images, places, labels, place, share } = self;
+        let own = images.iter().map(|images| images.narrow(0, places.start, places.len())?.contiguous());
+        let own = own.collect::<Result<Vec<_>>>()?;
+        let inputs = StepInputs::draw(rule, net, labels, *place, own[0].device())?;
+        Ok(backward(net, own, &inputs, rule, *share)?)
+    }
+}
 
 /// Computes the forward passes of all views or of their groups, the loss of their consensus, and the
 /// gradients. The loss and the gradients are multiplied by `share`.

@@ -1,7 +1,7 @@
 //! Steps whose micro-batches are shared out among ranks.
 
-use super::backward::backward;
-use super::inputs::{StepInputs, StepPlace};
+use super::backward::MicroBatch;
+use super::inputs::StepPlace;
 use super::recorded::Tensors;
 use super::rule::StepRule;
 use crate::formats::safetensors_file;
@@ -70,14 +70,11 @@ pub(super) fn step(
         let values = match mine.get(&micro_batch) {
             None => None,
             Some(&samples) => {
-                let fraction = samples as f64 / n as f64;
-                let of_views = images.iter().map(|images| images.narrow(0, first, samples)?.contiguous());
-                let of_views = of_views.collect::<candle_core::Result<Vec<_>>>()?;
-                let labels = &own.labels[first..first + samples];
-                first += samples;
-                let place = StepPlace { micro_batch, ..place };
-                let inputs = StepInputs::draw(rule, &model.net, labels, place, of_views[0].device())?;
-                let (result, gradients) = backward(&model.net, of_views, &inputs, rule, fraction)?;
+                let (fraction, places) = (samples as f64 / n as f64, first..first + samples);
+                let (place, labels) = (StepPlace { micro_batch, ..place }, &own.labels[places.clone()]);
+                first = places.end;
+                let (result, gradients) =
+                    MicroBatch { images, places, labels, place, share: fraction }.backward(&model.net, rule)?;
                 outputs.push(result);
                 let without = parameters.iter().filter(|(_, var)| gradients.get(var).is_none());
                 unchanged = Some(without.map(|(name, _)| name.clone()).collect::<Vec<_>>());
