@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Checks that all launchers give the bits of one process: trains a small network with two and three ranks of
-# `ucftrain launch`, torchrun, Open MPI, MPICH and SLURM, and compares the results with --accumulate.
+# `ucftrain launch`, torchrun, Open MPI, MPICH, SLURM and Ray, and compares the results with --accumulate.
 #
 #   scripts/check_launchers.sh
 #
 # Skips launchers that are not installed, and names them. On Debian, these commands install them:
 #
 #   apt-get install openmpi-bin mpich slurm-wlm munge
-#   python3 -m venv venv && venv/bin/pip install torch
+#   python3 -m venv venv && venv/bin/pip install torch ray
 #
-# TORCHRUN names torchrun (torchrun). UCFPACK and UCFTRAIN name the programs; without them, they are built.
-# Without a SLURM controller, the script starts one for this machine, which needs root. Takes about three minutes.
+# TORCHRUN names torchrun (torchrun), and PYTHON a Python with Ray (python3). UCFPACK and UCFTRAIN name the programs; without them, they are built.
+# Without a SLURM controller, the script starts one for this machine, which needs root. Takes about five minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -z "${UCFPACK:-}" ] || [ -z "${UCFTRAIN:-}" ]; then
@@ -18,7 +18,7 @@ if [ -z "${UCFPACK:-}" ] || [ -z "${UCFTRAIN:-}" ]; then
   target=${CARGO_TARGET_DIR:-target}
   UCFPACK=$(realpath "$target/release/ucfpack") UCFTRAIN=$(realpath "$target/release/ucftrain")
 fi
-torchrun=${TORCHRUN:-torchrun}
+torchrun=${TORCHRUN:-torchrun} python=${PYTHON:-python3} scripts=$PWD/scripts
 dir=$(mktemp -d)
 started=()
 cleanup() {
@@ -79,7 +79,7 @@ check() {
   local name=$1 ranks=$2
   shift 2
   if "$@" "$UCFTRAIN" "${training[@]}" --run "$name-$ranks" >log 2>&1 &&
-    grep -q "^ranks: $ranks, started by" log &&
+    grep -q "ranks: $ranks, started by" log &&
     cmp "$name-$ranks/scores.npz" "alone-$ranks/scores.npz" &&
     cmp "$name-$ranks/best.safetensors" "alone-$ranks/best.safetensors"; then
     echo "$name, $ranks ranks: the bits of one process"
@@ -94,6 +94,8 @@ skip() { echo "$1: skipped, because it is not installed"; }
 for ranks in 2 3; do
   "$UCFTRAIN" "${training[@]}" --run "alone-$ranks" --accumulate "$ranks" >/dev/null 2>&1
   launch() { "$1" launch --ranks "$ranks" -- "${@:2}"; }
+  # The arguments are those of the program, which end with --run NAME.
+  with_ray() { "$python" "$scripts/train_ray.py" --ranks "$ranks" --ucftrain "$1" --run "${*: -1}" -- "${@:2:$#-3}"; }
   check launch "$ranks" launch
   if command -v "$torchrun" >/dev/null; then
     check torchrun "$ranks" "$torchrun" --nproc-per-node "$ranks" --no-python --
@@ -111,6 +113,14 @@ for ranks in 2 3; do
     check slurm "$ranks" srun --overcommit -n "$ranks"
   else
     skip SLURM
+  fi
+  # Ray gives each rank a core of its own.
+  if ! "$python" -c "import ray" 2>/dev/null; then
+    skip Ray
+  elif [ "$ranks" -gt "$(nproc)" ]; then
+    echo "Ray, $ranks ranks: skipped, because this machine has $(nproc) cores"
+  else
+    check ray "$ranks" with_ray
   fi
 done
 exit $status

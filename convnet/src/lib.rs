@@ -140,7 +140,7 @@ pub use network::{
 };
 pub use ops::activation::{hard_sigmoid, hard_swish, silu};
 pub use ops::avg_pool::{adaptive_avg_pool2d, avg_pool2d};
-pub use ops::batch_norm::BatchNorm2d;
+pub use ops::batch_norm::{BatchNorm2d, NormSync};
 pub use ops::conv::{Conv2d, conv2d, conv2d_with_bias};
 pub use ops::conv3d::{Conv3d, conv3d};
 pub use ops::global_avg_pool::global_avg_pool;

@@ -6,6 +6,7 @@ use super::element::Element;
 use super::simd::{Isa, Job, Vector};
 use super::statistics::{F32_PIXELS, add_lanes, part_len};
 use super::unwritten::Unwritten;
+use candle_core::Result;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -111,19 +112,24 @@ impl<T: Element> Apply<'_, T> {
     }
 }
 
+/// Returns the values of all processes, given those of this one.
+pub(crate) type GatherValues<'a> = dyn Fn(&[f64]) -> Result<Vec<Vec<f64>>> + Sync + 'a;
+
 /// The gradients of `y = norm(x)`, or of `y = relu(norm(x))`.
 pub(crate) struct Gradients<'a> {
     pub affine: Affine<'a>,
     pub inv_std: &'a [f32],
     /// Whether the moments are those of the running statistics.
     pub fixed: bool,
+    /// Returns the values of all processes whose images had the moments, if there are several.
+    pub gather: Option<&'a GatherValues<'a>>,
 }
 
 /// Gradients of the input, the weight and the bias.
 pub(crate) type InputWeightBias<T> = (Vec<T>, Vec<f32>, Vec<f32>);
 
 impl Gradients<'_> {
-    pub(crate) fn run<T: Element>(&self, x: &[T], grad: &[T]) -> InputWeightBias<T> {
+    pub(crate) fn run<T: Element>(&self, x: &[T], grad: &[T]) -> Result<InputWeightBias<T>> {
         let c = self.inv_std.len();
         assert!(
             x.len() == grad.len() && x.len().is_multiple_of(c),
@@ -134,7 +140,7 @@ impl Gradients<'_> {
         let len = part_len(c);
         let parts = x.par_chunks(len).zip(grad.par_chunks(len)).map(|(x, grad)| self.part_sums(x, grad)).collect();
         let sums = self.total(parts);
-        let means = self.means(&sums, x.len() / c);
+        let means = self.means(&sums, x.len() / c)?;
         let mut out = Unwritten::new(x.len());
         let parts = out.slots().par_chunks_mut(len).zip(x.par_chunks(len)).zip(grad.par_chunks(len));
         parts.for_each(|((out, x), grad)| self.write(&means, x, grad, out));
@@ -142,7 +148,7 @@ impl Gradients<'_> {
         // pixels were written.
         let out = unsafe { out.into_written() };
         let (weight, bias) = sums.into_weight_and_bias();
-        (out, weight, bias)
+        Ok((out, weight, bias))
     }
 
     /// Returns the sums over whole pixels of g and of `g · (x - mean)`, per channel.
@@ -152,11 +158,24 @@ impl Gradients<'_> {
         sums
     }
 
-    /// Returns the means over a number of pixels that the gradient of the input needs.
-    pub(super) fn means(&self, sums: &Sums, pixels: usize) -> Means {
+    /// Returns the means that the gradient of the input needs, over the pixels of all processes. `pixels` is the
+    /// number of those of `sums`.
+    pub(super) fn means(&self, sums: &Sums, pixels: usize) -> Result<Means> {
+        let Some(gather) = self.gather.filter(|_| !self.fixed) else { return Ok(self.means_of(sums, pixels as f64)) };
+        let own = sums.0.iter().flat_map(|&(one, product)| [one, product]).chain([pixels as f64]);
+        let mut total = vec![0.; 2 * sums.0.len() + 1];
+        for of_process in gather(&own.collect::<Vec<_>>())? {
+            total.iter_mut().zip(of_process).for_each(|(total, value)| *total += value);
+        }
+        let pixels = total.pop().unwrap_or_default();
+        let total = total.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+        Ok(self.means_of(&Sums(total), pixels))
+    }
+
+    fn means_of(&self, sums: &Sums, pixels: f64) -> Means {
         // dx = scale · (g - mean(g) - (x - mean) · inv_std · mean(g · xhat)). With fixed
         // statistics, both means are 0.
-        let batch = if self.fixed { 0. } else { 1. / pixels as f64 };
+        let batch = if self.fixed { 0. } else { 1. / pixels };
         let grad = sums.0.iter().map(|sums| (batch * sums.0) as f32).collect();
         let minus_slope = (sums.0.iter().zip(self.inv_std))
             .map(|(sums, &inv_std)| (-batch * sums.1 * f64::from(inv_std)) as f32)

@@ -9,6 +9,7 @@ use super::norm::{Affine, Gradients, InputWeightBias};
 use super::simd::Isa;
 use super::unwritten::{Unwritten, written};
 use crate::geometry::{Images, MaxPool2dConfig};
+use candle_core::Result;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -64,7 +65,7 @@ impl Pooling {
         x: &[T],
         grad: &[T],
         argmax: &[u8],
-    ) -> InputWeightBias<T> {
+    ) -> Result<InputWeightBias<T>> {
         let Images { n, h, w, c } = self.images;
         assert_eq!(x.len(), self.images.len(), "images of another size");
         let bands_of_image = h.div_ceil(ROWS);
@@ -84,7 +85,7 @@ impl Pooling {
             norm.part_sums(x, unsafe { written(grads) })
         });
         let sums = norm.total(parts.collect());
-        let means = norm.means(&sums, n * h * w);
+        let means = norm.means(&sums, n * h * w)?;
         let mut out = Unwritten::new(x.len());
         let images = out.slots().par_chunks_mut(h * w * c).enumerate();
         let bands = images.flat_map(|(image, out)| {
@@ -99,7 +100,7 @@ impl Pooling {
         // SAFETY: the bands cover all rows, and all channels of their pixels were written.
         let out = unsafe { out.into_written() };
         let (weight, bias) = sums.into_weight_and_bias();
-        (out, weight, bias)
+        Ok((out, weight, bias))
     }
 
     /// Writes the gradients of rows of an image, from row `first` on, from those of the maxima.
@@ -151,9 +152,9 @@ mod tests {
                     let found = pooling.forward(&affine, &x);
                     assert_eq!(found, max_pool::forward(config, &affine.apply(&x, None), images, (rows, cols)));
                     let before = max_pool::gradient(config, (&grad, &found.1), (rows, cols), images);
-                    let norm = Gradients { affine, inv_std: &inv_std, fixed };
-                    let (input, weight, bias) = pooling.gradients(&norm, &x, &grad, &found.1);
-                    let expected = norm.run(&x, &before);
+                    let norm = Gradients { affine, inv_std: &inv_std, fixed, gather: None };
+                    let (input, weight, bias) = pooling.gradients(&norm, &x, &grad, &found.1).unwrap();
+                    let expected = norm.run(&x, &before).unwrap();
                     // The sums of whole numbers are exact in any order.
                     assert_eq!((weight, bias), (expected.1, expected.2), "{isa:?} {images:?}");
                     assert_eq!(input, expected.0, "{isa:?} {images:?} {relu} {fixed}");

@@ -84,28 +84,59 @@ impl Statistics {
         parts
     }
 
-    /// Returns mean and variance of all parts, in the order of their pixels (Chan, Golub and
-    /// `LeVeque` 1979).
-    pub(crate) fn moments(self, eps: f64) -> Moments {
+    /// Returns the distribution of the values of each channel, from its parts in the order of their pixels.
+    pub(crate) fn distributions(self) -> Vec<Distribution> {
         let c = self.c;
         let parts = self.in_order();
-        let pixels: usize = parts.iter().map(|part| part.pixels).sum();
-        let mut moments = Moments { mean: Vec::new(), inv_std: Vec::new(), unbiased_var: Vec::new() };
-        for channel in 0..c {
-            let (mut count, mut mean, mut squares) = (0f64, 0f64, 0f64);
+        let of_channel = |channel: usize| {
+            let mut all = Distribution::default();
             for Part { pixels, around, sums, .. } in &parts {
-                let (pixels, (sum, square)) = (*pixels as f64, sums[channel]);
-                let distance = f64::from(around[channel]) + sum / pixels - mean;
-                let share = pixels / (count + pixels);
-                squares += (square - sum * sum / pixels).max(0.) + distance * distance * count * share;
-                mean += distance * share;
-                count += pixels;
+                let (count, (sum, square)) = (*pixels as f64, sums[channel]);
+                let mean = f64::from(around[channel]) + sum / count;
+                all.add(Distribution { count, mean, squares: (square - sum * sum / count).max(0.) });
             }
-            moments.mean.push(mean as f32);
-            moments.inv_std.push(inv_std(squares / count, eps));
-            moments.unbiased_var.push((squares / (pixels as f64 - 1.).max(1.)) as f32);
+            all
+        };
+        (0..c).map(of_channel).collect()
+    }
+
+    /// Returns mean and variance of all parts.
+    pub(crate) fn moments(self, eps: f64) -> Moments {
+        Moments::of(&self.distributions(), eps)
+    }
+}
+
+/// Number, mean and sum of the squared distances from the mean of some values.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Distribution {
+    pub count: f64,
+    pub mean: f64,
+    pub squares: f64,
+}
+
+impl Distribution {
+    /// Adds further values (Chan, Golub and `LeVeque` 1979).
+    pub(crate) fn add(&mut self, other: Self) {
+        if other.count == 0. {
+            return;
         }
-        moments
+        let distance = other.mean - self.mean;
+        let share = other.count / (self.count + other.count);
+        self.squares += other.squares + distance * distance * self.count * share;
+        self.mean += distance * share;
+        self.count += other.count;
+    }
+}
+
+impl Moments {
+    /// Returns the moments of the distribution of each channel.
+    pub(crate) fn of(channels: &[Distribution], eps: f64) -> Self {
+        let of = |value: fn(&Distribution) -> f64| channels.iter().map(|channel| value(channel) as f32).collect();
+        Self {
+            mean: of(|channel| channel.mean),
+            inv_std: channels.iter().map(|channel| inv_std(channel.squares / channel.count, eps)).collect(),
+            unbiased_var: of(|channel| channel.squares / (channel.count - 1.).max(1.)),
+        }
     }
 }
 

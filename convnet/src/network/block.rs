@@ -53,8 +53,8 @@ impl Stem {
         })
     }
 
-    pub(super) fn keep_kernels(&mut self) {
-        self.0.keep_kernels();
+    pub(super) fn layer_mut(&mut self) -> &mut ConvNorm {
+        &mut self.0
     }
 
     pub(super) fn parameters(&self) -> [&Tensor; 3] {

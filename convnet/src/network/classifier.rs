@@ -6,8 +6,10 @@ use super::mobilenet_v3::{MobileNetV3, MobileNetV3Config};
 use super::network_config::NetworkConfig;
 use super::pass::TrainPass;
 use super::resnet::ResNet;
+use crate::ops::batch_norm::NormSync;
 use candle_core::{ModuleT, Result, Tensor, bail};
 use candle_nn::VarBuilder;
+use std::sync::Arc;
 
 /// Architecture, input channels and classes of a [`Classifier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +143,17 @@ impl Classifier {
         }
     }
 
-    /// Keeps the kernels of the convolutions between evaluations; see [`ResNet::with_kept_kernels`].
+    /// Lets the batch norms use the statistics of several processes in training; see
+    /// [`ResNet::with_synchronised_norms`].
+    #[must_use]
+    pub fn with_synchronised_norms(self, sync: Arc<dyn NormSync>) -> Self {
+        match self {
+            Self::ResNet(net) => Self::ResNet(net.with_synchronised_norms(sync)),
+            Self::MobileNetV3(net) => Self::MobileNetV3(net.with_synchronised_norms(sync)),
+        }
+    }
+
+    /// Keeps the kernels of the convolutions between passes; see [`ResNet::with_kept_kernels`].
     /// MobileNetV3 keeps none.
     #[must_use]
     pub fn with_kept_kernels(self) -> Self {

@@ -3,11 +3,12 @@
 use super::tape::Gradients;
 use crate::cpu::statistics::Statistics;
 use crate::geometry::{BatchNormConfig, Conv2dConfig, MaxPool2dConfig};
-use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy};
+use crate::ops::batch_norm::{BatchNorm2d, Moments, NormBy, NormSync};
 use crate::ops::conv::{self, Conv2d, FixedNorm, Kept, KeptKernels};
 use crate::ops::max_pool::{Argmax, max_pool2d_forward, max_pool2d_grad};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
+use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConvShape {
@@ -24,7 +25,7 @@ pub(super) struct ConvNorm {
     conv: Conv2d,
     norm: BatchNorm2d,
     relu: bool,
-    /// Where the kernels stay between evaluations, if they do.
+    /// Where the kernels stay between passes, if they do.
     kept: Option<KeptKernels>,
 }
 
@@ -55,7 +56,12 @@ impl ConvNorm {
         self.norm = self.norm.clone().with_frozen(true);
     }
 
-    /// Keeps the kernels of the next evaluation for later ones.
+    /// Joins the statistics of the batch norm with those of other processes.
+    pub(super) fn synchronise(&mut self, sync: &Arc<dyn NormSync>) {
+        self.norm = self.norm.clone().with_sync(sync.clone());
+    }
+
+    /// Keeps the kernels of the next passes for later ones.
     pub(super) fn keep_kernels(&mut self) {
         self.kept = Some(KeptKernels::default());
     }
@@ -89,7 +95,8 @@ impl ConvNorm {
     fn convolve(&self, x: &Tensor, by: NormBy) -> Result<(Tensor, Kept, Option<Statistics>)> {
         let takes_statistics = by != NormBy::Running && x.device().is_cpu();
         let statistics = takes_statistics.then(|| self.norm.statistics());
-        let (middle, x) = conv::forward(x, self.conv.weight(), self.conv.config(), statistics.as_ref())?;
+        let (middle, x) =
+            conv::forward(x, self.conv.weight(), self.conv.config(), statistics.as_ref(), self.kept.as_ref())?;
         Ok((middle, x, statistics))
     }
 
@@ -185,6 +192,6 @@ impl ConvNorm {
             gradients.insert(bias, bias_grad);
         }
         gradients.insert(kernel, x.weight_grad(kernel, &grad, self.conv.config())?);
-        wants_input.then(|| x.data_grad(kernel, &grad, self.conv.config())).transpose()
+        wants_input.then(|| x.data_grad(kernel, &grad, self.conv.config(), self.kept.as_ref())).transpose()
     }
 }

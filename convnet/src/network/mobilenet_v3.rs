@@ -6,7 +6,7 @@ use super::pass::TrainPass;
 use crate::geometry::{Activation, BatchNormConfig, Conv2dConfig};
 use crate::ops::activation::hard_swish;
 use crate::ops::add::add;
-use crate::ops::batch_norm::{BatchNorm2d, NormBy};
+use crate::ops::batch_norm::{BatchNorm2d, NormBy, NormSync};
 use crate::ops::conv::Conv2d;
 use crate::ops::global_avg_pool::global_avg_pool;
 use crate::ops::linear::Linear;
@@ -145,6 +145,17 @@ impl MobileNetV3 {
         let Layers { blocks, last, .. } = Arc::make_mut(&mut self.0);
         for unit in blocks.iter_mut().flat_map(InvertedResidual::units_mut).chain([last]) {
             unit.norm = unit.norm.clone().with_frozen(true);
+        }
+        self
+    }
+
+    /// Lets the batch norms normalise with the statistics of the images of all processes of `sync` in training, like
+    /// [`ResNet::with_synchronised_norms`](crate::ResNet::with_synchronised_norms).
+    #[must_use]
+    pub fn with_synchronised_norms(mut self, sync: Arc<dyn NormSync>) -> Self {
+        let Layers { stem, blocks, last, .. } = Arc::make_mut(&mut self.0);
+        for unit in blocks.iter_mut().flat_map(InvertedResidual::units_mut).chain([stem, last]) {
+            unit.norm = unit.norm.clone().with_sync(sync.clone());
         }
         self
     }

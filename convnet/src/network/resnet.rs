@@ -13,7 +13,7 @@ use super::network_config::NetworkConfig;
 use super::pass::TrainPass;
 use super::tape::{self, Gradients};
 use crate::geometry::Clips;
-use crate::ops::batch_norm::NormBy;
+use crate::ops::batch_norm::{NormBy, NormSync};
 use crate::ops::global_avg_pool::{global_avg_pool, global_avg_pool_forward, global_avg_pool_grad};
 use crate::ops::linear::{self, Linear, linear};
 use candle_core::{ModuleT, Result, Tensor};
@@ -116,16 +116,17 @@ impl ResNet {
         self
     }
 
-    /// Keeps the kernels of the convolutions between evaluations, in the layout that the CPU multiplies.
+    /// Keeps the kernels of the convolutions between passes, in the layout that the CPU multiplies.
     ///
-    /// [`ResNet::forward_t`] with `train` false computes them in its first call and uses them in later ones,
-    /// which makes these faster, most of all for small images and batches. The results are the same bits.
-    /// The kernels need up to four times the memory of the weights. Clones share them. On a GPU, nothing
-    /// changes.
+    /// The first pass computes them and later ones use them, which makes these faster, most of all for small
+    /// images and batches. The results are the same bits. Evaluations, forward passes of training and backward
+    /// passes each have kernels of their own, which need up to four times the memory of the weights. Clones
+    /// share them. On a GPU, nothing changes.
     ///
-    /// Call it for an evaluation of weights that do not change any more: after the first call, changes of
-    /// parameters and running statistics may have no effect on an evaluation. Other networks with the same
-    /// parameters see the changes.
+    /// Use the result only for passes with the same weights: an evaluation, or the passes of one training step
+    /// that adds up several gradients. After the first pass, changes of parameters may have no effect on it,
+    /// and changes of running statistics may have none on an evaluation. Other networks with the same parameters
+    /// see the changes.
     ///
     /// ```
     /// # use candle_convnet::{Depth, Model, ResNetConfig};
@@ -144,8 +145,45 @@ impl ResNet {
     #[must_use]
     pub fn with_kept_kernels(mut self) -> Self {
         let Backbone { stem, blocks } = Arc::make_mut(&mut self.backbone);
-        stem.keep_kernels();
-        blocks.iter_mut().flat_map(Block::layers_mut).for_each(ConvNorm::keep_kernels);
+        blocks.iter_mut().flat_map(Block::layers_mut).chain([stem.layer_mut()]).for_each(ConvNorm::keep_kernels);
+        self
+    }
+
+    /// Lets the batch norms normalise with the statistics of the images of all processes of `sync` in training,
+    /// as if one process had all images (Zhang et al. 2018, "Context Encoding for Semantic Segmentation").
+    ///
+    /// Each process computes the gradients of a loss of its own images. If the loss of all images is the sum of
+    /// these losses, its gradients are their sums. The running statistics are the same in all processes. Frozen
+    /// batch norms stay as they are. Works on the CPU.
+    ///
+    /// ```
+    /// # use candle_convnet::{Depth, Model, NormSync, ResNetConfig};
+    /// # use candle_core::{DType, Device, Result, Tensor};
+    /// # use std::sync::Arc;
+    /// /// A single process. A real one sends its values to the others, and receives theirs.
+    /// #[derive(Debug)]
+    /// struct Alone;
+    ///
+    /// impl NormSync for Alone {
+    ///     fn gather(&self, own: &[f64]) -> Result<Vec<Vec<f64>>> {
+    ///         Ok(vec![own.to_vec()])
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// let net = Model::random(&ResNetConfig::new(Depth::R18, 3, 10), 42, &Device::Cpu)?.net;
+    /// let joint = net.clone().with_synchronised_norms(Arc::new(Alone));
+    /// let images = Tensor::randn(0f32, 1., (2, 32, 32, 3), &Device::Cpu)?;
+    /// let (joint, plain) = (joint.forward_t(&images, true)?, net.forward_t(&images, true)?);
+    /// assert_eq!(joint.to_vec2::<f32>()?, plain.to_vec2::<f32>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_synchronised_norms(mut self, sync: Arc<dyn NormSync>) -> Self {
+        let Backbone { stem, blocks } = Arc::make_mut(&mut self.backbone);
+        let layers = blocks.iter_mut().flat_map(Block::layers_mut).chain([stem.layer_mut()]);
+        layers.for_each(|layer| layer.synchronise(&sync));
         self
     }
 

@@ -14,4 +14,5 @@ mod other_networks;
 mod parts;
 mod passes;
 mod sgd;
+mod synchronised;
 mod values;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the ranks of a run come from.
@@ -56,8 +57,8 @@ impl RanksArgs {
     }
 
     /// Connects the processes of the run in the folder `run`.
-    pub fn meet(&self, place: Option<&Place>, run: &Path) -> Result<Box<dyn Ranks>> {
-        let Some(place) = place else { return Ok(Box::new(Alone)) };
+    pub fn meet(&self, place: Option<&Place>, run: &Path) -> Result<Arc<dyn Ranks>> {
+        let Some(place) = place else { return Ok(Arc::new(Alone)) };
         let timeout = Duration::from_secs_f64(self.timeout);
         meet(&Meeting { place, run, interface: self.interface, timeout })
     }
@@ -66,9 +67,16 @@ impl RanksArgs {
 /// Checks that the ranks can share out the micro-batches.
 ///
 /// # Errors
-/// Their number does not divide that of the micro-batches.
+/// Their number does not divide that of the micro-batches, or differs from it and `sync_bn` is set.
 pub fn check_share(settings: &Settings, size: usize) -> Result<()> {
-    let accumulate = settings.accumulate;
+    let Settings { accumulate, sync_bn, .. } = *settings;
+    if sync_bn && accumulate != size {
+        bail!(Usage(format!(
+            "--sync-bn needs one micro-batch per rank, but there are {accumulate} micro-batches (--accumulate) and {} \
+             here; start {accumulate} ranks, or remove --sync-bn",
+            if size == 1 { "1 rank".to_owned() } else { format!("{size} ranks") }
+        )));
+    }
     if !accumulate.is_multiple_of(size) {
         bail!(Usage(format!(
             "{size} ranks cannot share out {accumulate} micro-batches per step (--accumulate); use another number of \

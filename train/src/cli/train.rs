@@ -5,7 +5,7 @@ use super::eval::replaced;
 use super::io::IoArgs;
 use super::ranks::{RanksArgs, agree, check_share};
 use super::weights;
-use crate::base::console::{Console, document, hush, megabytes, quoted, result};
+use crate::base::console::{Console, document, hush, quoted, result};
 use crate::base::heading::{MODEL, OUTPUT, RUN};
 use crate::base::stop::Stop;
 use crate::base::usage::Usage;
@@ -153,12 +153,14 @@ fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()>
     if is_first && resumed_folder.is_none() {
         existing.check(dir)?;
     }
+    if settings.sync_bn && size > 1 && !compute.device.is_cpu() {
+        bail!(Usage("--sync-bn works on the CPU only; add --device cpu, or remove --sync-bn".into()));
+    }
     let ranks = args.ranks.meet(place, dir)?;
-    let ranks = &*ranks;
     if let Some(Place { size, launcher, .. }) = place {
         console.say(&format!("ranks: {size}, started by {launcher}"));
     }
-    agree(ranks, &settings, &fresh, args.limit_steps, &compute)?;
+    agree(&*ranks, &settings, &fresh, args.limit_steps, &compute)?;
     let mut weights = None;
     let start_of_run = if !is_first {
         Start::joined(&ranks.gather(Vec::new())?[0], &settings, &compute)?
@@ -202,9 +204,9 @@ fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()>
         state,
         limit_steps: args.limit_steps,
         stop,
-        ranks,
+        ranks: ranks.clone(),
         stops: false,
-        step_bytes: 0,
+        work: None,
     };
     if trainer.is_finished() {
         say_finished(&trainer);
@@ -376,7 +378,7 @@ fn print_end(trainer: &Trainer<'_>, dir: &Path, end: End, seconds: f64) -> Resul
         let json = json!({
             "run": dir, "finished": end == End::Finished, "steps": state.cursor.steps_done,
             "epochs": state.history.len(), "best": state.best(), "test": state.test(),
-            "history": state.history, "data_wait_percent": data_percent, "limit": limit,
+            "history": state.history, "data_wait_percent": data_percent, "limit": limit, "ranks": trainer.work,
             "damaged_samples": state.damaged, "seconds": seconds,
         });
         return Ok(document(&json)?);
@@ -395,8 +397,8 @@ fn print_end(trainer: &Trainer<'_>, dir: &Path, end: End, seconds: f64) -> Resul
             console.say(&line);
         }
         console.say(&format!("time of training steps: {limit}"));
-        if trainer.step_bytes > 0 {
-            console.say(&format!("sent in a step: {} by each rank", megabytes(trainer.step_bytes)));
+        if let Some(work) = &trainer.work {
+            console.say(&format!("\n{}", work.text()));
         }
     }
     if state.damaged > 0 {

@@ -54,6 +54,11 @@ impl Link {
         stream.write_all(&header).and_then(|()| stream.write_all(bytes)).map_err(|error| self.fault(&error))
     }
 
+    /// Waits for the first byte of a message.
+    pub(super) fn await_message(&self) -> Result<()> {
+        self.stream.peek(&mut [0]).map(drop).map_err(|error| self.fault(&error))
+    }
+
     /// Receives a message of any length.
     pub(super) fn receive(&self, label: Label) -> Result<Vec<u8>> {
         let (_, len) = self.header(label, &[label.kind])?;

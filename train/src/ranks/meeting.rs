@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,14 +69,14 @@ enum Answer {
 ///
 /// # Errors
 /// A rank does not come in time, or does not belong to the run.
-pub fn meet(meeting: &Meeting<'_>) -> Result<Box<dyn Ranks>> {
+pub fn meet(meeting: &Meeting<'_>) -> Result<Arc<dyn Ranks>> {
     let Place { rank, size, .. } = *meeting.place;
     if size == 1 {
-        return Ok(Box::new(Alone));
+        return Ok(Arc::new(Alone));
     }
     let deadline = Instant::now() + meeting.timeout;
     let links = if rank == 0 { meeting.host(deadline) } else { meeting.join(deadline) }?;
-    Ok(Box::new(Mesh::new(rank, links)))
+    Ok(Arc::new(Mesh::new(rank, links)))
 }
 
 impl Meeting<'_> {

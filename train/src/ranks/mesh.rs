@@ -1,11 +1,13 @@
 //! Ranks that are connected by TCP, each with all others.
 
 use super::link::{HEADER, Kind, Label, Link};
-use super::{PartialSum, Ranks};
+use super::{PartialSum, Ranks, Traffic};
 use anyhow::{Result, anyhow, bail};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Ranks that are connected by TCP.
 #[derive(Debug)]
@@ -15,13 +17,13 @@ pub(super) struct Mesh {
     links: Vec<Option<Link>>,
     /// Number of the next message.
     next: AtomicU32,
-    sent: AtomicU64,
+    traffic: Mutex<Traffic>,
 }
 
 impl Mesh {
     /// Wraps connections. `links[rank]` is none, and all others are connections to the rank of their place.
     pub(super) fn new(rank: usize, links: Vec<Option<Link>>) -> Self {
-        Self { rank, links, next: AtomicU32::new(0), sent: AtomicU64::new(0) }
+        Self { rank, links, next: AtomicU32::new(0), traffic: Mutex::default() }
     }
 
     /// Sends to each other rank what `message` returns, and receives from each with `receive`, in the order
@@ -36,29 +38,35 @@ impl Mesh {
     ) -> Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let label = Label { kind, number };
-        thread::scope(|scope| {
+        let (start, mut sent, mut waiting) = (Instant::now(), 0, Duration::ZERO);
+        let done = thread::scope(|scope| {
             let mut senders = Vec::new();
             for (rank, link) in self.links.iter().enumerate() {
                 let Some(link) = link else { continue };
                 let bytes = message(rank);
                 let label = Label { kind: if bytes.is_some() { kind } else { Kind::Nothing }, number };
                 let bytes = bytes.unwrap_or_default();
-                self.sent.fetch_add((HEADER + bytes.len()) as u64, Ordering::Relaxed);
+                sent += (HEADER + bytes.len()) as u64;
                 let sender = thread::Builder::new().spawn_scoped(scope, move || link.send(label, bytes));
                 senders.push(sender.map_err(|error| anyhow!("cannot start a thread: {error}"))?);
             }
-            let received = self
-                .links
-                .iter()
-                .enumerate()
-                .try_for_each(|(rank, link)| receive(rank, link.as_ref().map(|link| (link, label))));
+            let received = self.links.iter().enumerate().try_for_each(|(rank, link)| {
+                let Some(link) = link else { return receive(rank, None) };
+                let asked = Instant::now();
+                link.await_message()?;
+                waiting += asked.elapsed();
+                receive(rank, Some((link, label)))
+            });
             // The rank that was received from first is the one to blame.
             let sent = senders.into_iter().try_for_each(|sender| match sender.join() {
                 Ok(sent) => sent,
                 Err(_) => bail!("a thread that sends to another rank failed"),
             });
             received.and(sent)
-        })
+        });
+        let traffic = Traffic { sent, time: start.elapsed(), waiting };
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner).add(traffic);
+        done
     }
 
     /// Returns the part of the values that `rank` adds up.
@@ -137,7 +145,7 @@ impl Ranks for Mesh {
         Ok(all)
     }
 
-    fn bytes_sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+    fn traffic(&self) -> Traffic {
+        *self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,11 +15,12 @@ pub use share::{OwnSamples, Share, micro_batches};
 
 use anyhow::Result;
 use std::fmt::Debug;
+use std::time::Duration;
 
 /// The ranks of a run, as one of them sees them.
 ///
 /// All ranks must call the same functions in the same order.
-pub trait Ranks: Debug {
+pub trait Ranks: Debug + Send + Sync {
     /// Returns the number of this rank, from 0.
     fn rank(&self) -> usize;
 
@@ -48,12 +49,40 @@ pub trait Ranks: Debug {
     /// Those of [`Ranks::add`].
     fn gather(&self, own: Vec<u8>) -> Result<Vec<Vec<u8>>>;
 
-    /// Returns the number of bytes that this rank has sent.
-    fn bytes_sent(&self) -> u64;
+    /// Returns what this rank has exchanged so far.
+    fn traffic(&self) -> Traffic;
 
     /// Returns whether this rank is the one that writes and prints.
     fn is_first(&self) -> bool {
         self.rank() == 0
+    }
+}
+
+/// What a rank has exchanged so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Number of bytes that it has sent.
+    pub sent: u64,
+    /// Time of all exchanges.
+    pub time: Duration,
+    /// Time in them before another rank began to send. The rest moves and adds values.
+    pub waiting: Duration,
+}
+
+impl Traffic {
+    fn add(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.time += more.time;
+        self.waiting += more.waiting;
+    }
+
+    /// Returns what was exchanged after `earlier`.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            sent: self.sent - earlier.sent,
+            time: self.time.saturating_sub(earlier.time),
+            waiting: self.waiting.saturating_sub(earlier.waiting),
+        }
     }
 }
 
@@ -106,7 +135,7 @@ impl Ranks for Alone {
         Ok(vec![own])
     }
 
-    fn bytes_sent(&self) -> u64 {
-        0
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
     }
 }

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Launcher {
     /// `ucftrain launch`.
     Ucftrain,
+    /// `scripts/train_ray.py`.
+    Ray,
     /// PyTorch's torchrun, and other programs with its variables.
     Torchrun,
     /// mpirun of Open MPI.
@@ -23,6 +25,7 @@ impl fmt::Display for Launcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ucftrain => "ucftrain launch",
+            Self::Ray => "Ray",
             Self::Torchrun => "torchrun",
             Self::OpenMpi => "OpenMPI",
             Self::Mpich => "MPICH",
@@ -33,6 +36,8 @@ impl fmt::Display for Launcher {
 
 /// Variable that `ucftrain launch` sets, with a name that only its processes have.
 pub const LAUNCH: &str = "UCFTRAIN_LAUNCH";
+/// Variable that `scripts/train_ray.py` sets.
+const RAY: &str = "UCFTRAIN_RAY";
 
 /// The variables of a launcher.
 struct Variables {
@@ -54,7 +59,7 @@ enum Local {
 }
 
 /// The first launcher whose marks are set counts. A step of SLURM may run mpirun, which has the ranks then.
-const LAUNCHERS: [Variables; 5] = [
+const LAUNCHERS: [Variables; 6] = [
     Variables {
         launcher: Launcher::Ucftrain,
         marks: &[LAUNCH],
@@ -63,6 +68,15 @@ const LAUNCHERS: [Variables; 5] = [
         local_rank: "LOCAL_RANK",
         local_size: Local::Ranks("LOCAL_WORLD_SIZE"),
         id: &[LAUNCH],
+    },
+    Variables {
+        launcher: Launcher::Ray,
+        marks: &[RAY],
+        rank: "RANK",
+        size: "WORLD_SIZE",
+        local_rank: "LOCAL_RANK",
+        local_size: Local::Ranks("LOCAL_WORLD_SIZE"),
+        id: &[RAY],
     },
     Variables {
         launcher: Launcher::Torchrun,
@@ -184,6 +198,8 @@ mod tests {
         assert_eq!(of(&[("PATH", "/bin"), ("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")]).unwrap(), None);
         let torchrun = [("RANK", "3"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")];
         assert_eq!(place(&torchrun), ("torchrun".into(), 3, 4, 1, false));
+        let ray = [("RANK", "3"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2"), (RAY, "x")];
+        assert_eq!(place(&ray), ("Ray".into(), 3, 4, 1, false));
         let launch =
             [("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2"), (LAUNCH, "x")];
         assert_eq!(place(&launch), ("ucftrain launch".into(), 1, 2, 1, true));

@@ -29,6 +29,14 @@ impl Share {
         micro_batches(n, self.micro_batches).filter(move |(at, _)| at % self.size == self.rank)
     }
 
+    /// Returns the rank's micro-batches of a batch of `n` samples: their numbers, and how many samples each has,
+    /// which may be none. All ranks have the same number of micro-batches, so they can exchange the results of
+    /// one after the other.
+    pub fn rounds(self, n: usize) -> impl Iterator<Item = (usize, usize)> {
+        let Self { rank, size, micro_batches: count, .. } = self;
+        (rank..count).step_by(size).map(move |at| (at, n * (at + 1) / count - n * at / count))
+    }
+
     /// Returns the number of the rank's samples in a whole batch.
     pub fn batch(self) -> usize {
         self.batch_size / self.size
@@ -154,6 +162,10 @@ mod tests {
                     let expected: Vec<usize> =
                         share.of_batch(n).flat_map(|(_, of_batch)| of_batch).map(|i| batch * batch_size + i).collect();
                     assert_eq!(of_rank, expected, "rank {rank} of {size}, batch {batch}");
+                    let rounds: Vec<(usize, usize)> = share.rounds(n).collect();
+                    assert_eq!(rounds.len(), micro_batches / size);
+                    let parts = share.of_batch(n).map(|(at, of_batch)| (at, of_batch.len())).collect::<Vec<_>>();
+                    assert_eq!(rounds.into_iter().filter(|round| round.1 > 0).collect::<Vec<_>>(), parts);
                     batches[batch].extend(of_rank);
                 }
                 for (i, first) in numbers.into_iter().enumerate() {

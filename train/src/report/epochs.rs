@@ -1,6 +1,7 @@
 //! The epochs of a run. They come from `log.jsonl`, and those that it lacks from the CSV files.
 
 use crate::base::meters::Scored;
+use crate::run::rank_work::JointWork;
 use crate::run::state::{EpochResult, Seconds};
 use clip_loader::Work;
 use serde::Deserialize;
@@ -111,6 +112,8 @@ pub struct Log {
     pub epochs: BTreeMap<usize, Epoch>,
     /// Subset of the clips that choose the best epoch, if an epoch is complete.
     pub judges: Option<&'static str>,
+    /// Work of the ranks in the last epoch that had several.
+    pub work: Option<JointWork>,
     /// Number of lines that cannot be read.
     pub unreadable: usize,
 }
@@ -125,6 +128,9 @@ impl Log {
             Epoch {
                 result: Box<EpochResult>,
             },
+            Ranks {
+                work: JointWork,
+            },
             #[serde(other)]
             Other,
         }
@@ -132,6 +138,7 @@ impl Log {
         for line in text.lines() {
             match serde_json::from_str(line) {
                 Ok(Event::Start(start)) => log.starts.push(start),
+                Ok(Event::Ranks { work }) => log.work = Some(work),
                 Ok(Event::Epoch { result }) => {
                     log.judges = Some(result.eval.subset());
                     log.epochs.insert(result.epoch, Epoch::from(*result));
@@ -217,13 +224,15 @@ mod tests {
     fn a_log_has_starts_epochs_and_times() {
         let epoch = EPOCH.replace('\n', "");
         let text = format!(
-            "{}\n{epoch}\n{}\n{}\n{{\"event\":\"epo",
+            "{}\n{epoch}\n{}\n{}\n{}\n{{\"event\":\"epo",
             r#"{"event":"start","version":"0.1.0","device":"cpu","threads":2,"clips":{"val":7},"x":{}}"#,
             r#"{"event":"something new","x":1}"#,
+            r#"{"event":"ranks","cursor":{},"work":{"steps":3,"ranks":[]}}"#,
             epoch.replace("\"top1\":25.0", "\"top1\":26.0"),
         );
         let log = Log::parse(&text);
         assert_eq!((log.starts.len(), log.epochs.len(), log.unreadable), (1, 1, 1));
+        assert_eq!(log.work, Some(JointWork { steps: 3, ranks: Vec::new() }));
         assert_eq!((log.judges, log.starts[0].clips["val"]), (Some("test"), 7));
         assert_eq!((log.starts[0].device.as_str(), log.starts[0].threads), ("cpu", 2));
         let epoch = &log.epochs[&0];

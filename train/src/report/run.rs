@@ -5,6 +5,7 @@ use crate::base::best_by::BestBy;
 use crate::base::meters::Scored;
 use crate::formats::network::Network;
 use crate::formats::safetensors_file::read_metadata;
+use crate::run::rank_work::JointWork;
 use crate::run::state::State;
 use crate::schedule::Schedule;
 use crate::scores::accuracy::accuracy;
@@ -33,6 +34,8 @@ pub struct Run {
     pub starts: Vec<Start>,
     /// Epochs in order.
     pub epochs: Vec<Epoch>,
+    /// Work of the ranks in the last epoch that had several.
+    pub work: Option<JointWork>,
     /// Scores of the best epoch on the clips of `subset`.
     pub scores: Option<Scores>,
     /// Subset of the result: `val` if val clips choose the best epoch and its network has no test on
@@ -107,6 +110,7 @@ impl Run {
             state,
             starts: log.starts,
             epochs: epochs.into_values().collect(),
+            work: log.work,
             scores,
             subset,
             judges,

@@ -3,10 +3,11 @@
 
 use super::chart::{Chart, Mark, PALETTE, colour, label};
 use super::epochs::{Epoch, EpochSeconds, PassSeconds};
-use super::html::{columns, figure, note, panel, section};
+use super::html::{Cell, columns, concat, figure, note, panel, section, table};
 use super::run::Run;
 use crate::base::meters::Scored;
 use crate::input::limit;
+use crate::run::rank_work::JointWork;
 use crate::view::Consensus;
 use plotly::common::{DashType, ExponentFormat, Line, LineShape, Marker, MarkerSymbol, Mode, TickMode};
 use plotly::layout::{Axis, AxisType, BarMode};
@@ -22,7 +23,17 @@ pub fn training(runs: &[&Run]) -> String {
     if runs.iter().all(|run| run.epochs.is_empty()) {
         return section("Training", &note("No epoch is complete yet."));
     }
-    section("Training", &columns(&[times(runs), accuracies(runs), losses(runs), learning_rates(runs)]))
+    let charts = columns(&[times(runs), accuracies(runs), losses(runs), learning_rates(runs)]);
+    section("Training", &format!("{charts}{}", concat(runs.iter().map(|run| ranks(runs, run)))))
+}
+
+/// Returns the table of a run's ranks, if several processes trained it.
+fn ranks(runs: &[&Run], run: &Run) -> String {
+    let Some(work) = &run.work else { return String::new() };
+    let heading = if runs.len() == 1 { "Ranks".to_owned() } else { format!("Ranks of {}", run.name) };
+    let rows: Vec<Vec<Cell>> = work.rows().into_iter().map(|row| row.map(Cell::Number).into()).collect();
+    let text = format!("In the last epoch with several ranks, {}.", work.sentence());
+    panel(&heading, &format!("{}{}", table("Work of each rank", &JointWork::HEAD, &rows), note(&text)))
 }
 
 fn epoch_axis(runs: &[&Run]) -> Axis {

@@ -117,6 +117,7 @@ mod tests {
                 "stack",
                 "repeat",
                 "accumulate",
+                "sync-bn",
             ] {
                 let is_stored =
                     [format!("\n{option} = "), format!("{option:?}")].iter().any(|key| stored.contains(key));

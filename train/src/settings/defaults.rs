@@ -49,6 +49,7 @@ impl Recipe {
             mixup: 0.0,
             cutmix: 0.0,
             partial_bn: false,
+            sync_bn: false,
             input_size: 224,
             precise_bn: 0,
             seed: 0,

@@ -115,6 +115,16 @@ pub struct Given {
         help_heading = MODEL
     )]
     pub partial_bn: Option<bool>,
+    /// Let batch norms see the clips of all ranks in training [default: false]
+    ///
+    /// Several processes then train as one process with the whole batch, up to rounding. Otherwise,
+    /// batch norms see the clips of one process. Use it if each process has few clips. Works on the
+    /// CPU, with one micro-batch per rank.
+    #[arg(
+        long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false",
+        help_heading = MODEL
+    )]
+    pub sync_bn: Option<bool>,
     /// Number of epochs [default: 500; tsn: 40 spatial, 80 temporal]
     #[arg(long, value_name = "N", help_heading = OPTIMISATION)]
     pub epochs: Option<usize>,

@@ -104,6 +104,9 @@ pub struct Settings {
     /// Whether all batch norms except the first are frozen.
     #[serde(default)]
     pub partial_bn: bool,
+    /// Whether batch norms see the clips of all ranks in training.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sync_bn: bool,
     /// Width and height of the network's input in pixels.
     pub input_size: usize,
     /// Training clips that give the statistics of the batch norms before each test pass; 0 uses the

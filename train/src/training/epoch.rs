@@ -7,12 +7,14 @@ use crate::base::meters::Scored;
 use crate::compute::batches::{DeviceBatch, Waits};
 use crate::compute::step::{Joint, MixRule, Own, StepOutputs, StepPlace, StepResult, StepRule, Stepper};
 use crate::input;
-use crate::ranks::{OwnSamples, Share};
+use crate::ranks::{OwnSamples, Share, Traffic};
+use crate::run::rank_work::{JointWork, RankWork};
 use crate::run::state::{Cursor, Seconds, TrainMeters};
 use crate::scores::accuracy::{Accuracy, accuracy};
 use crate::settings::Settings;
 use anyhow::{Result, bail};
 use clip_loader::{Samples, TrainSamples};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,13 +35,13 @@ impl Trainer<'_> {
         let mut progress = self.console.progress(&format!("epoch {epoch}"), self.steps(), step);
         let between_checkpoints = Duration::from_secs_f64(checkpoint_minutes * 60.0);
         let samples = self.training_samples()?;
-        let share = self.share();
-        let own = share.map(|share| Arc::new(OwnSamples::new(samples.clone(), share)));
+        let own = (self.ranks.size() > 1).then(|| Arc::new(OwnSamples::new(samples.clone(), self.share())));
         let mut batches = match &own {
             None => self.training_batches(samples.clone(), batch_size, step)?,
             Some(own) => self.training_batches(own.clone(), batch_size / self.ranks.size(), step)?,
         };
         let mut last_checkpoint = Instant::now();
+        let (seconds_before, traffic_before) = (self.state.seconds, self.ranks.traffic());
         let decoding_before = self.state.decode_seconds;
         // Reads results one step late, so that a GPU never waits for the processor.
         let mut pending: Option<Pending> = None;
@@ -86,12 +88,50 @@ impl Trainer<'_> {
             }
         };
         self.take_in_last(&mut stepper, pending)?;
+        if self.ranks.size() > 1 {
+            let traffic = self.ranks.traffic().since(traffic_before);
+            self.gather_work(step..self.state.cursor.step, seconds_before, traffic)?;
+        }
         Ok(end)
     }
 
-    fn step_rule(&self) -> StepRule {
+    /// Gathers and logs the work of all ranks in `steps` of the epoch. `before` has the times before them.
+    fn gather_work(&mut self, steps: Range<usize>, before: Seconds, traffic: Traffic) -> Result<()> {
+        let (share, samples, batch_size) = (self.share(), self.training_samples()?.len(), self.settings.batch_size);
+        let clips = |step: usize| {
+            let n = batch_size.min(samples - step * batch_size);
+            share.rounds(n).map(|(_, clips)| clips as u64).sum::<u64>()
+        };
+        let Seconds { batch, data, .. } = self.state.seconds;
+        let own = RankWork {
+            clips: steps.clone().map(clips).sum(),
+            seconds: batch.sum() - before.batch.sum(),
+            data: data.sum() - before.data.sum(),
+            waiting: traffic.waiting.as_secs_f64(),
+            moving: (traffic.time.saturating_sub(traffic.waiting)).as_secs_f64(),
+            sent: traffic.sent,
+        };
+        let all = self.ranks.gather(serde_json::to_vec(&own)?)?;
+        let ranks = all.iter().map(|bytes| serde_json::from_slice(bytes)).collect::<Result<_, _>>()?;
+        let work = JointWork { steps: steps.len() as u64, ranks };
+        self.log(&work.event(Cursor { step: steps.start, ..self.state.cursor }))?;
+        self.work = Some(work);
+        Ok(())
+    }
+
+    pub(super) fn step_rule(&self) -> StepRule {
         let Settings {
-            view, label_smoothing, dropout, stochastic_depth, mixup, cutmix, input_size, accumulate, ..
+            view,
+            label_smoothing,
+            dropout,
+            stochastic_depth,
+            mixup,
+            cutmix,
+            input_size,
+            accumulate,
+            sync_bn,
+            stream,
+            ..
         } = *self.settings;
         StepRule {
             consensus: view.consensus,
@@ -102,7 +142,9 @@ impl Trainer<'_> {
             temporal_shift: view.temporal_shift,
             mix: MixRule { mixup, cutmix },
             side: input_size,
+            channels: view.channels(stream),
             accumulate,
+            sync_bn,
         }
     }
 
@@ -120,11 +162,10 @@ impl Trainer<'_> {
         Ok(Pending { step, outputs, labels })
     }
 
-    /// Returns this rank's share of the samples, if there are several ranks.
-    fn share(&self) -> Option<Share> {
+    /// Returns this rank's share of the samples.
+    pub(super) fn share(&self) -> Share {
         let Settings { batch_size, accumulate, .. } = *self.settings;
-        let (rank, size) = (self.ranks.rank(), self.ranks.size());
-        (size > 1).then_some(Share { rank, size, batch_size, micro_batches: accumulate })
+        Share { rank: self.ranks.rank(), size: self.ranks.size(), batch_size, micro_batches: accumulate }
     }
 
     /// Takes the step at the cursor together with the other ranks. `batch` has this rank's samples.
@@ -142,12 +183,11 @@ impl Trainer<'_> {
             own.damaged += u64::from(samples.was_damaged(number));
         }
         self.sgd.set_lr(self.rate(epoch, step))?;
-        let (batch_size, sent) = (self.settings.batch_size, self.ranks.bytes_sent());
+        let batch_size = self.settings.batch_size;
         let n = batch_size.min(samples.len() - step * batch_size);
         let place = StepPlace { seed: self.settings.seed, epoch, step, micro_batch: 0 };
         let (outputs, joint) =
-            stepper.take_shared((&self.model, &mut self.sgd), (batch, &own), n, place, self.ranks)?;
-        self.step_bytes = self.ranks.bytes_sent() - sent;
+            stepper.take_shared((&self.model, &mut self.sgd), (batch, &own), n, place, &self.ranks)?;
         let Joint { labels, damaged, stop } = joint;
         self.state.damaged += damaged;
         self.stops |= stop;

@@ -7,6 +7,7 @@
 pub mod average;
 mod epoch;
 pub mod evaluation;
+mod precise_bn;
 pub mod printed;
 pub mod start;
 pub mod trainer;

@@ -10,13 +10,13 @@ use crate::base::stop::Stop;
 use crate::compute::algorithms;
 use crate::compute::batches::{DeviceBatches, Plan, SamplePixels};
 use crate::compute::device::Compute;
-use crate::compute::groups;
 use crate::formats::{network_file, safetensors_file};
 use crate::input::{self, Choices};
 use crate::ranks::Ranks;
 use crate::run::checkpoint::{self, Parts};
 use crate::run::folder::RunFolder;
 use crate::run::log::{epoch_event, test_event};
+use crate::run::rank_work::JointWork;
 use crate::run::state::{Cursor, EpochResult, Evaluated, Seconds, State, TrainMeters};
 use crate::schedule::{Place, Schedule};
 use crate::settings::Settings;
@@ -56,11 +56,11 @@ pub struct Trainer<'a> {
     /// The request of a signal to stop.
     pub stop: Stop,
     /// The processes that train together.
-    pub ranks: &'a dyn Ranks,
+    pub ranks: Arc<dyn Ranks>,
     /// Whether all ranks know that they stop.
     pub stops: bool,
-    /// Bytes that this rank sent in its last step.
-    pub step_bytes: u64,
+    /// The work of the ranks since the start of the program, in the last epoch, if there are several.
+    pub work: Option<JointWork>,
 }
 
 /// The reason why training ended.
@@ -136,7 +136,7 @@ impl Trainer<'_> {
         if self.settings.precise_bn > 0 && !self.take_statistics()? {
             return Ok(None);
         }
-        self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop, self.ranks)
+        self.evaluation(self.split.validation()).run(&self.model.net, self.console, &self.stop, &*self.ranks)
     }
 
     /// Tests the best network once on the test clips, if val clips chose the best epoch. Returns
@@ -158,7 +158,7 @@ impl Trainer<'_> {
         let (_, tensors) = safetensors_file::parse(&self.of_first(best)?, "the best network")?;
         let kept: HashMap<_, _> = copied(&self.model.tensors())?.into_iter().collect();
         self.model.load_tensors(&tensors)?;
-        let outcome = self.evaluation(&self.split.test).run(&self.model.net, self.console, &self.stop, self.ranks);
+        let outcome = self.evaluation(&self.split.test).run(&self.model.net, self.console, &self.stop, &*self.ranks);
         self.model.load_tensors(&kept)?;
         let Some(outcome) = outcome? else { return Ok(false) };
         let test = scored(&outcome, "on the test clips")?;
@@ -196,7 +196,7 @@ impl Trainer<'_> {
     }
 
     /// Returns whether a rank was asked to stop.
-    fn is_asked(&self) -> Result<bool> {
+    pub(super) fn is_asked(&self) -> Result<bool> {
         Ok(self.ranks.gather(vec![u8::from(self.stop.is_asked())])?.concat().contains(&1))
     }
 
@@ -232,39 +232,6 @@ impl Trainer<'_> {
         let Settings { stream, input_size, view, .. } = *self.settings;
         let (views, stack) = (view.segments, view.stack(stream));
         SamplePixels { stream, stack, side: input_size, views, range: view.range(stream) }
-    }
-
-    /// Computes the statistics of the batch norms from `precise_bn` training samples of the epoch.
-    /// Training itself does not use them. Returns false if a signal ended the pass.
-    fn take_statistics(&self) -> Result<bool> {
-        let samples: Arc<dyn Samples> = self.training_samples()?;
-        let batch_size = self.settings.micro_batch();
-        let batches_wanted = self.settings.precise_bn.min(samples.len()).div_ceil(batch_size);
-        let mut progress = self.console.progress("statistics", batches_wanted, 0);
-        let mut seen = 0;
-        let mut batches = self.training_batches(samples, batch_size, 0)?;
-        for _ in 0..batches_wanted {
-            let taken = batches.next(|batch| {
-                if self.stop.is_asked() {
-                    return Ok(None);
-                }
-                let mut inputs = batch.inputs()?;
-                if self.settings.view.temporal_shift {
-                    inputs = vec![groups::of_views(&inputs)?];
-                }
-                for images in inputs {
-                    let number = images.dim(0)?;
-                    seen += number;
-                    self.model.net.take_statistics(&images, number as f64 / seen as f64)?;
-                }
-                Ok(Some(batch.samples().len()))
-            });
-            match taken? {
-                None | Some(None) => break,
-                Some(Some(images)) => progress.step(images, None),
-            }
-        }
-        Ok(!self.is_asked()?)
     }
 
     /// Returns the learning rate of a step.

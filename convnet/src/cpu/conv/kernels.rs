@@ -1,11 +1,12 @@
-//! The kernels of a forward pass, in the layout that its products need.
+//! The kernels of a convolution, in the layout that its products need.
 
-use super::direct::Kernels;
+use super::direct::{Class, Kernels};
+use super::taps::Taps;
 use super::winograd::{Strided, Winograd};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Hw};
 
 /// How a forward pass is computed.
 pub(super) enum Algorithm {
@@ -44,5 +45,55 @@ impl<T: Element> ForwardKernels<T> {
                 | (Self::Strided(_), Algorithm::Strided(_))
                 | (Self::Direct(_), Algorithm::Direct)
         )
+    }
+}
+
+/// The kernels of the gradient of the images.
+pub(crate) enum GradientKernels<T> {
+    Winograd(Aligned<f32>),
+    /// Those of each class of pixels, whose rows and columns are `offset + i * stride`.
+    Direct(Vec<ClassKernels<T>>),
+}
+
+/// The kernels of a class of pixels, whose place and taps [`Class`] describes.
+pub(crate) struct ClassKernels<T> {
+    offset: Hw,
+    rows: Taps,
+    cols: Taps,
+    kernels: Kernels<T>,
+}
+
+impl<T: Element> GradientKernels<T> {
+    /// Returns the kernels of `weight`, OIHW, for images of `geometry`.
+    pub(crate) fn new(geometry: &Geometry, isa: Isa, weight: &[f32]) -> Self {
+        let weights = geometry.weights(weight, true, None);
+        if let Some(winograd) = geometry.gradient_winograd::<T>(isa) {
+            return Self::Winograd(winograd.kernels(weights));
+        }
+        let (step, (row_axis, col_axis)) = (geometry.config.stride, geometry.axes());
+        let mut classes = Vec::with_capacity(step.product());
+        for row in 0..step.h {
+            for col in 0..step.w {
+                let (rows, taps_y) = row_axis.class_taps(row);
+                let (cols, taps_x) = col_axis.class_taps(col);
+                let positions: Vec<usize> =
+                    taps_y.iter().flat_map(|y| taps_x.iter().map(move |x| y * geometry.kernel.w + x)).collect();
+                let kernels = geometry.direct_kernels(isa, weights, &positions, cols);
+                classes.push(ClassKernels { offset: Hw { h: row, w: col }, rows, cols, kernels });
+            }
+        }
+        Self::Direct(classes)
+    }
+
+    /// Returns whether images of `geometry` need kernels of this layout.
+    pub(crate) fn suit(&self, geometry: &Geometry, isa: Isa) -> bool {
+        matches!(self, Self::Winograd(_)) == geometry.gradient_winograd::<T>(isa).is_some()
+    }
+}
+
+impl<T> ClassKernels<T> {
+    pub(super) fn class(&self) -> Class<'_, T> {
+        let Self { offset, rows, cols, ref kernels } = *self;
+        Class { offset, rows, cols, kernels }
     }
 }

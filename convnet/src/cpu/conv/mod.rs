@@ -26,8 +26,8 @@ use crate::geometry::{Conv2dConfig, Geometry, Hw, Images, MaxPool2dConfig};
 use depthwise::DepthwiseWeightGrad;
 use direct::{Class, Gather, Kernels, joined};
 pub(crate) use finish::{Finish, Shift};
-use kernels::Algorithm;
-pub(crate) use kernels::ForwardKernels;
+use kernels::{Algorithm, ClassKernels};
+pub(crate) use kernels::{ForwardKernels, GradientKernels};
 use pack::Weights;
 use rayon::prelude::*;
 use taps::{Axis, Taps};
@@ -150,26 +150,23 @@ impl Geometry {
         }
     }
 
-    pub(crate) fn data_grad<T: Element>(&self, isa: Isa, weight: &[f32], grad: &[T]) -> Vec<T> {
-        if self.config.padding.h <= 2
-            && let Some(winograd) = self.winograd::<T>(isa, self.output, self.input, 2 - self.config.padding.h)
-        {
-            return winograd.run(grad, &winograd.kernels(self.weights(weight, true, None)), &());
-        }
-        let (step, weights, (row_axis, col_axis)) = (self.config.stride, self.weights(weight, true, None), self.axes());
-        let mut parts = Vec::with_capacity(step.product());
-        for row in 0..step.h {
-            for col in 0..step.w {
-                let (rows, taps_y) = row_axis.class_taps(row);
-                let (cols, taps_x) = col_axis.class_taps(col);
-                let positions: Vec<usize> =
-                    taps_y.iter().flat_map(|y| taps_x.iter().map(move |x| y * self.kernel.w + x)).collect();
-                parts.push((Hw { h: row, w: col }, rows, cols, self.direct_kernels(isa, weights, &positions, cols)));
+    /// Returns the Winograd convolution from the gradient of the output to that of the images, if it is possible
+    /// and faster.
+    fn gradient_winograd<T: Element>(&self, isa: Isa) -> Option<Winograd> {
+        let padding = 2_usize.checked_sub(self.config.padding.h)?;
+        self.winograd::<T>(isa, self.output, self.input, padding)
+    }
+
+    /// Computes the gradient of the images. `kernels` must [suit](GradientKernels::suit) them.
+    pub(crate) fn data_grad<T: Element>(&self, isa: Isa, kernels: &GradientKernels<T>, grad: &[T]) -> Vec<T> {
+        match (self.gradient_winograd::<T>(isa), kernels) {
+            (Some(winograd), GradientKernels::Winograd(kernels)) => winograd.run(grad, kernels, &()),
+            (None, GradientKernels::Direct(classes)) => {
+                let classes = classes.iter().map(ClassKernels::class).collect();
+                Gather { isa, src: self.output, dst: self.input, step: self.config.stride, classes }.run(grad, &())
             }
+            _ => unreachable!("the layout of the kernels does not suit the images"),
         }
-        let class = |&(offset, rows, cols, ref kernels)| Class { offset, rows, cols, kernels };
-        let classes = parts.iter().map(class).collect();
-        Gather { isa, src: self.output, dst: self.input, step, classes }.run(grad, &())
     }
 
     pub(crate) fn weight_grad<T: Element>(&self, isa: Isa, x: &[T], grad: &[T]) -> Vec<f32> {

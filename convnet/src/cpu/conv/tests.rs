@@ -1,6 +1,6 @@
 //! Tests of convolutions against their definition in f64, with all instruction sets of this CPU.
 
-use super::{Finish, ForwardKernels, winograd};
+use super::{Finish, ForwardKernels, GradientKernels, winograd};
 use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
 use crate::geometry::{Conv2dConfig, Geometry, Hw};
@@ -114,7 +114,7 @@ impl Case {
     #[track_caller]
     fn check(&self, isa: Isa, seed: u64, tolerance: f64) {
         let y = self.forward(isa, &self.x, None, &());
-        let dx = self.geometry.data_grad(isa, &self.weight, &self.grad);
+        let dx = self.geometry.data_grad(isa, &GradientKernels::new(&self.geometry, isa, &self.weight), &self.grad);
         let dw = self.geometry.weight_grad(isa, &self.x, &self.grad);
         for (what, found, expected) in [("y", &y, &self.y), ("dx", &dx, &self.dx), ("dw", &dw, &self.dw)] {
             let error = error(found, expected);
@@ -130,7 +130,7 @@ impl Case {
         let images = |values: &[f32]| values.iter().map(|&value| bf16::from_f32(value)).collect::<Vec<_>>();
         let (x, grad) = (images(&self.x), images(&self.grad));
         let y = self.forward(isa, &x, None, &());
-        let dx = self.geometry.data_grad(isa, &self.weight, &grad);
+        let dx = self.geometry.data_grad(isa, &GradientKernels::new(&self.geometry, isa, &self.weight), &grad);
         let dw = self.geometry.weight_grad(isa, &x, &grad);
         let error = error(&dw, &self.dw);
         assert!(error <= tolerance, "{isa:?} {:?} dw of bf16: error {error:.1e}, seed {seed}", self.geometry);

@@ -1,13 +1,14 @@
 //! The layer of a batch normalisation.
 
-use super::op::{BatchNormOp, Moments, NormBy, gradients};
+use super::op::{BatchNormOp, How, Moments, NormBy, gradients};
+use super::sync::NormSync;
 use crate::cpu::simd::Isa;
 use crate::cpu::statistics::Statistics;
 use crate::geometry::{BatchNormConfig, MaxPool2dConfig};
 use crate::ops::max_pool::Argmax;
 use candle_core::{ModuleT, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Batch normalisation of NHWC images, with learned weight and bias, and running statistics. All
 /// four are `[C]`, f32.
@@ -38,6 +39,7 @@ pub struct BatchNorm2d {
     running_var: Tensor,
     config: BatchNormConfig,
     frozen: bool,
+    sync: Option<Arc<dyn NormSync>>,
 }
 
 impl BatchNorm2d {
@@ -56,6 +58,7 @@ impl BatchNorm2d {
             running_var: vb.get_with_hints(channels, "running_var", Init::Const(1.))?,
             config,
             frozen: false,
+            sync: None,
         })
     }
 
@@ -64,6 +67,13 @@ impl BatchNorm2d {
     #[must_use]
     pub fn with_frozen(self, frozen: bool) -> Self {
         Self { frozen, ..self }
+    }
+
+    /// Lets the layer normalise with the statistics of the images of all processes of `sync` in training, and
+    /// sum its gradients accordingly. Works on the CPU.
+    #[must_use]
+    pub fn with_sync(self, sync: Arc<dyn NormSync>) -> Self {
+        Self { sync: Some(sync), ..self }
     }
 
     /// Returns whether the layer is frozen.
@@ -139,7 +149,8 @@ impl BatchNorm2d {
         (relu, fixed): (bool, bool),
         pool: Option<(MaxPool2dConfig, &Argmax)>,
     ) -> Result<[Tensor; 3]> {
-        gradients(x, grad, [&self.weight, &self.bias], moments, (relu, fixed), pool)
+        let how = How { relu, fixed, pool, sync: self.sync.as_deref() };
+        gradients(x, grad, [&self.weight, &self.bias], moments, how)
     }
 
     /// Returns a collector for the statistics of an input. It works while the input is computed.
@@ -178,6 +189,7 @@ impl BatchNorm2d {
             residual,
             running: (self.running_mean.detach(), self.running_var.detach()),
             moments: Moments::default(),
+            sync: self.sync.clone(),
             statistics: Mutex::new(statistics),
             pool: None,
         }

@@ -7,6 +7,8 @@
 
 mod layer;
 mod op;
+mod sync;
 
 pub use layer::BatchNorm2d;
 pub(crate) use op::{Moments, NormBy};
+pub use sync::NormSync;

@@ -1,11 +1,12 @@
 //! Batch normalisation as operations of candle.
 
+use super::sync::{self, NormSync};
 use crate::cpu::dense::{self, with_images};
 use crate::cpu::element::Element;
 use crate::cpu::norm;
 use crate::cpu::norm_pool::Pooling;
 use crate::cpu::simd::Isa;
-use crate::cpu::statistics::{Statistics, inv_std};
+use crate::cpu::statistics::{Distribution, Moments as Values, Statistics, inv_std};
 use crate::geometry::{Images, MaxPool2dConfig};
 use crate::ops::max_pool::{Argmax, read_places};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, InplaceOp1, Layout, Result, Shape, Tensor, bail};
@@ -38,6 +39,8 @@ pub(super) struct BatchNormOp {
     pub residual: Option<Tensor>,
     pub running: (Tensor, Tensor),
     pub moments: Moments,
+    /// The processes whose images share the statistics of a batch, if there are several.
+    pub sync: Option<Arc<dyn NormSync>>,
     /// Statistics of the input, if they are known.
     pub statistics: Mutex<Option<Statistics>>,
     /// Max pooling that follows, on the CPU and without a residual. The forward pass sets the positions of
@@ -73,7 +76,11 @@ impl CustomOp3 for BatchNormOp {
             let (mean, inv_std) = if let NormBy::Batch { share } = self.by {
                 let share = share as f32;
                 let known = self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let moments = known.unwrap_or_else(|| Statistics::of(isa, x, c)).moments(self.eps);
+                let known = known.unwrap_or_else(|| Statistics::of(isa, x, c));
+                let moments = match self.sync.as_deref() {
+                    None => known.moments(self.eps),
+                    Some(sync) => joint_moments(sync, &known.distributions(), self.eps)?,
+                };
                 self.running.0.inplace_op1(&Blend { share, values: &moments.mean })?;
                 self.running.1.inplace_op1(&Blend { share, values: &moments.unbiased_var })?;
                 (moments.mean, moments.inv_std)
@@ -117,6 +124,9 @@ impl CustomOp3 for BatchNormOp {
         use crate::cuda::norm;
         if self.pool.is_some() {
             bail!("batch-norm2d: max pooling in the same pass works on the CPU only");
+        }
+        if self.sync.is_some() {
+            bail!("batch-norm2d: statistics of several processes work on the CPU only");
         }
         let c = check(xl.shape(), wl.shape().elem_count(), bl.shape().elem_count())?;
         let eps = self.eps as f32;
@@ -163,7 +173,8 @@ impl CustomOp3 for BatchNormOp {
         let parameters = [weight, bias];
         let fixed = self.by == NormBy::Running;
         let pool = self.pool.as_ref().map(|(config, argmax)| (*config, argmax));
-        let [x, weight, bias] = gradients(x, &grad.contiguous()?, parameters, &self.moments, (self.relu, fixed), pool)?;
+        let (grad, how) = (grad.contiguous()?, How { relu: self.relu, fixed, pool, sync: self.sync.as_deref() });
+        let [x, weight, bias] = gradients(x, &grad, parameters, &self.moments, how)?;
         Ok((Some(x), Some(weight), Some(bias)))
     }
 }
@@ -180,18 +191,41 @@ fn check(x: &Shape, weights: usize, biases: usize) -> Result<usize> {
     Ok(c)
 }
 
-/// Returns the gradients of input, weight and bias. `fixed` tells whether the moments were those of
-/// the running statistics. `pool` is the max pooling that followed, with the positions of its maxima.
+/// Returns the moments of the values of all processes.
+fn joint_moments(sync: &dyn NormSync, own: &[Distribution], eps: f64) -> Result<Values> {
+    let flat: Vec<f64> = own.iter().flat_map(|of| [of.count, of.mean, of.squares]).collect();
+    let mut joint = vec![Distribution::default(); own.len()];
+    for values in sync::gather(sync, &flat)? {
+        for (joint, of) in joint.iter_mut().zip(values.chunks_exact(3)) {
+            joint.add(Distribution { count: of[0], mean: of[1], squares: of[2] });
+        }
+    }
+    Ok(Values::of(&joint, eps))
+}
+
+/// How an output was computed from the moments.
+#[derive(Clone, Copy)]
+pub(super) struct How<'a> {
+    /// Whether a ReLU followed.
+    pub relu: bool,
+    /// Whether the moments were those of the running statistics.
+    pub fixed: bool,
+    /// The max pooling that followed, with the positions of its maxima.
+    pub pool: Option<(MaxPool2dConfig, &'a Argmax)>,
+    /// The processes whose images had the moments, if there were several.
+    pub sync: Option<&'a dyn NormSync>,
+}
+
+/// Returns the gradients of input, weight and bias.
 pub(super) fn gradients(
     x: &Tensor,
     grad: &Tensor,
     [weight, bias]: [&Tensor; 2],
     moments: &Moments,
-    (relu, fixed): (bool, bool),
-    pool: Option<(MaxPool2dConfig, &Argmax)>,
+    how: How<'_>,
 ) -> Result<[Tensor; 3]> {
     let Some(moments) = moments.get() else { bail!("batch-norm2d: the backward pass ran before the forward pass") };
-    let op = BatchNormGrad { moments, weight, bias, relu, fixed, pool, parameters: OnceLock::new() };
+    let op = BatchNormGrad { moments, weight, bias, how, parameters: OnceLock::new() };
     let data = x.apply_op2_no_bwd(grad, &op)?;
     let Some((weight, bias)) = op.parameters.into_inner() else {
         bail!("batch-norm2d: the backward pass returned no parameter gradients")
@@ -208,9 +242,7 @@ struct BatchNormGrad<'a> {
     moments: &'a (Tensor, Tensor),
     weight: &'a Tensor,
     bias: &'a Tensor,
-    relu: bool,
-    fixed: bool,
-    pool: Option<(MaxPool2dConfig, &'a Argmax)>,
+    how: How<'a>,
     parameters: OnceLock<(Tensor, Tensor)>,
 }
 
@@ -220,20 +252,23 @@ impl CustomOp2 for BatchNormGrad<'_> {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let How { relu, fixed, pool, sync } = self.how;
         let values = [&self.moments.0, &self.moments.1, self.weight, self.bias].map(Tensor::to_vec1);
         let [mean, inv_std, weight, bias]: [Result<Vec<f32>>; 4] = values;
         let (mean, inv_std, bias) = (mean?, inv_std?, bias?);
         let scale = norm::scale(&weight?, &inv_std);
-        let affine = norm::Affine { isa: Isa::best(), mean: &mean, scale: &scale, bias: &bias, relu: self.relu };
-        let gradients = norm::Gradients { affine, inv_std: &inv_std, fixed: self.fixed };
+        let affine = norm::Affine { isa: Isa::best(), mean: &mean, scale: &scale, bias: &bias, relu };
+        let gather = sync.map(|sync| move |own: &[f64]| sync::gather(sync, own));
+        let gather = gather.as_ref().map(|gather| gather as &norm::GatherValues<'_>);
+        let gradients = norm::Gradients { affine, inv_std: &inv_std, fixed, gather };
         let column = |values: Vec<f32>| Tensor::new(values, &Device::Cpu);
         with_images!(x, self.name(), T => {
             let (x, grad) = (dense::slice::<T>(x, xl, self.name())?, dense::slice(grad, gl, self.name())?);
-            let (data, weight, bias) = if let Some((config, argmax)) = self.pool {
+            let (data, weight, bias) = if let Some((config, argmax)) = pool {
                 let (pooling, _) = pooling(config, xl.shape())?;
-                read_places(argmax, |argmax| pooling.gradients(&gradients, x, grad, argmax))?
+                read_places(argmax, |argmax| pooling.gradients(&gradients, x, grad, argmax))??
             } else {
-                gradients.run(x, grad)
+                gradients.run(x, grad)?
             };
             let _ = self.parameters.set((column(weight)?, column(bias)?));
             Ok((T::storage(data), xl.shape().clone()))
@@ -243,7 +278,7 @@ impl CustomOp2 for BatchNormGrad<'_> {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, grad: &CudaStorage, gl: &Layout) -> Result<(CudaStorage, Shape)> {
         use crate::cuda::norm;
-        if self.pool.is_some() {
+        if self.how.pool.is_some() {
             bail!("batch-norm2d: max pooling in the same pass works on the CPU only");
         }
         let guards =
@@ -257,7 +292,7 @@ impl CustomOp2 for BatchNormGrad<'_> {
         let affine =
             norm::Affine { mean: (m, mean.1), inv_std: (s, inv_std.1), weight: (w, weight.1), bias: (b, bias.1) };
         let norm::Gradients { input, weight, bias } =
-            norm::gradients((x, xl), (grad, gl), &affine, self.relu, self.fixed)?;
+            norm::gradients((x, xl), (grad, gl), &affine, self.how.relu, self.how.fixed)?;
         let c = xl.dims()[3];
         let _ = self.parameters.set((crate::cuda::tensor(weight, c), crate::cuda::tensor(bias, c)));
         Ok((input, xl.shape().clone()))

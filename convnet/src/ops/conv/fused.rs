@@ -1,6 +1,6 @@
 //! Convolution inside a network that computes its own backward pass.
 
-use super::kept::{Folded, KeptKernels};
+use super::kept::{Folded, KeptKernels, kept_or_made};
 use super::op::{Conv2dOp, data_grad, weight_grad};
 use crate::cpu::conv::Shift;
 use crate::cpu::dense::{self, with_images};
@@ -11,7 +11,6 @@ use crate::cpu::statistics::Statistics;
 use crate::cuda;
 use crate::geometry::{Conv2dConfig, Geometry, MaxPool2dConfig};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
-use std::sync::Arc;
 
 /// The input of a convolution, kept for the backward pass.
 pub(crate) enum Kept {
@@ -24,25 +23,23 @@ pub(crate) enum Kept {
 
 /// Runs [`conv2d`](super::conv2d) outside the autograd graph. `x` and `weight` must be contiguous.
 ///
-/// On the CPU, `statistics` collects the statistics of the result.
+/// On the CPU, `statistics` collects the statistics of the result, and `kept` has the kernels of earlier passes.
 pub(crate) fn forward(
     x: &Tensor,
     weight: &Tensor,
     config: Conv2dConfig,
     statistics: Option<&Statistics>,
+    kept: Option<&KeptKernels>,
 ) -> Result<(Tensor, Kept)> {
     #[cfg(feature = "cuda")]
     if x.device().is_cuda()
         && let Some(squares) = cuda::SpaceToDepth::of(&Geometry::new(x.shape(), weight.shape(), config)?)
     {
         let images = squares.images(x)?;
-        let y = images.apply_op2_no_bwd(
-            &squares.weights(weight)?,
-            &Conv2dOp { config: Conv2dConfig::default(), statistics: None },
-        )?;
+        let y = images.apply_op2_no_bwd(&squares.weights(weight)?, &Conv2dOp::new(Conv2dConfig::default()))?;
         return Ok((y, Kept::SpaceToDepth(images, squares, x.shape().clone())));
     }
-    Ok((x.apply_op2_no_bwd(weight, &Conv2dOp { config, statistics })?, Kept::Images(x.clone())))
+    Ok((x.apply_op2_no_bwd(weight, &Conv2dOp { config, statistics, kept })?, Kept::Images(x.clone())))
 }
 
 /// A batch norm with fixed statistics after a convolution. Its scale is multiplied into the
@@ -102,8 +99,11 @@ impl CustomOp2 for FixedNormConv2d<'_> {
             let residual = residual.as_ref().map(|(storage, layout)| (&**storage, *layout));
             let residual = dense::optional::<T>(residual, self.name())?;
             let x = dense::slice::<T>(x, xl, self.name())?;
-            let fold = || Folded::<T>::new(&geometry, isa, w, scale, bias);
-            let folded = kept.map_or_else(|| Arc::new(fold()), |kept| kept.get(&geometry, isa, fold));
+            let folded = kept_or_made(
+                kept.map(|kept| &kept.folded),
+                |folded: &Folded<T>| folded.kernels.suit(&geometry, isa),
+                || Folded::new(&geometry, isa, w, scale, bias),
+            );
             let shift = Shift { isa, bias: &folded.bias, residual, relu };
             if let Some(pool) = self.pool {
                 let (n, rows, cols, c) = pool.output(&shape)?;
@@ -116,14 +116,21 @@ impl CustomOp2 for FixedNormConv2d<'_> {
 }
 
 impl Kept {
-    /// Returns the gradient of the input from that of the output.
-    pub(crate) fn data_grad(&self, weight: &Tensor, grad: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+    /// Returns the gradient of the input from that of the output. On the CPU, `kept` has the kernels of earlier
+    /// passes.
+    pub(crate) fn data_grad(
+        &self,
+        weight: &Tensor,
+        grad: &Tensor,
+        config: Conv2dConfig,
+        kept: Option<&KeptKernels>,
+    ) -> Result<Tensor> {
         let shape = match self {
             Self::Images(images) => images.shape(),
             #[cfg(feature = "cuda")]
             Self::SpaceToDepth(_, _, shape) => shape,
         };
-        data_grad(weight, grad, shape, config)
+        data_grad(weight, grad, shape, config, kept)
     }
 
     /// Returns the gradient of `weight`, with its shape, from that of the output.

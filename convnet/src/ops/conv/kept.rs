@@ -1,4 +1,4 @@
-//! Kernels that stay in memory between evaluations.
+//! Kernels that stay in memory between passes with the same weights.
 
 use crate::cpu::conv::ForwardKernels;
 use crate::cpu::element::Element;
@@ -22,33 +22,51 @@ impl<T: Element> Folded<T> {
     }
 }
 
-/// A place for the [`Folded`] convolution of a layer. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct KeptKernels(Arc<Mutex<Option<Arc<dyn Any + Send + Sync>>>>);
+/// Places for the kernels of a layer. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptKernels {
+    /// [`Folded`]
+    pub(super) folded: Place,
+    /// [`ForwardKernels`]
+    pub(super) forward: Place,
+    /// [`GradientKernels`](crate::cpu::conv::GradientKernels)
+    pub(super) gradient: Place,
+}
 
-impl KeptKernels {
-    /// Returns the convolution that was kept, if it has type `T` and suits images of `geometry`. Otherwise,
-    /// returns that of `make` and keeps it.
-    pub(super) fn get<T: Element>(
-        &self,
-        geometry: &Geometry,
-        isa: Isa,
-        make: impl FnOnce() -> Folded<T>,
-    ) -> Arc<Folded<T>> {
+/// A place for kernels of one kind.
+#[derive(Clone, Default)]
+pub(super) struct Place(Arc<Mutex<Option<Arc<dyn Any + Send + Sync>>>>);
+
+impl Place {
+    /// Returns the kernels that were kept, if they have type `K` and `suit`. Otherwise, returns those of `make`
+    /// and keeps them.
+    fn get<K: Send + Sync + 'static>(&self, suit: impl FnOnce(&K) -> bool, make: impl FnOnce() -> K) -> Arc<K> {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = lock().clone().and_then(|kept| kept.downcast::<Folded<T>>().ok());
-        if let Some(kept) = kept.filter(|kept| kept.kernels.suit(geometry, isa)) {
+        let kept = lock().clone().and_then(|kept| kept.downcast::<K>().ok());
+        if let Some(kept) = kept.filter(|kept| suit(kept)) {
             return kept;
         }
-        // Without the lock: the threads that compute the kernels could run another evaluation, which needs it.
-        let folded = Arc::new(make());
-        *lock() = Some(folded.clone());
-        folded
+        // Without the lock: the threads that compute the kernels could run another pass, which needs it.
+        let made = Arc::new(make());
+        *lock() = Some(made.clone());
+        made
     }
 }
 
-impl fmt::Debug for KeptKernels {
+/// Returns the kernels at `place`, if there is one and its kernels `suit`. Otherwise, returns those of `make`.
+pub(super) fn kept_or_made<K: Send + Sync + 'static>(
+    place: Option<&Place>,
+    suit: impl FnOnce(&K) -> bool,
+    make: impl FnOnce() -> K,
+) -> Arc<K> {
+    match place {
+        Some(place) => place.get(suit, make),
+        None => Arc::new(make()),
+    }
+}
+
+impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptKernels").finish_non_exhaustive()
+        f.debug_struct("Place").finish_non_exhaustive()
     }
 }

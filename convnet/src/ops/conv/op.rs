@@ -1,6 +1,7 @@
 //! Convolution of NHWC images with OIHW weights, as operations of candle.
 
-use crate::cpu::conv::{ForwardKernels, Shift};
+use super::kept::{KeptKernels, kept_or_made};
+use crate::cpu::conv::{ForwardKernels, GradientKernels, Shift};
 use crate::cpu::dense::{self, with_images};
 use crate::cpu::element::Element;
 use crate::cpu::simd::Isa;
@@ -47,7 +48,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, S
 /// Returns an error if the numbers of channels do not fit together, if the kernel is larger than
 /// the padded image, if stride, dilation or groups are 0, or if a tensor has another type.
 pub fn conv2d(x: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp { config, statistics: None })
+    x.contiguous()?.apply_op2(&weight.contiguous()?, Conv2dOp::new(config))
 }
 
 /// Convolves the images `x` `[N, H, W, C]` like [`conv2d`], and adds `bias` `[O]`, f32, to each
@@ -74,6 +75,14 @@ pub(super) struct Conv2dOp<'a> {
     pub config: Conv2dConfig,
     /// Collects the statistics of the output, on the CPU.
     pub statistics: Option<&'a Statistics>,
+    /// Where the kernels stay for the next pass, on the CPU.
+    pub kept: Option<&'a KeptKernels>,
+}
+
+impl Conv2dOp<'_> {
+    pub(super) const fn new(config: Conv2dConfig) -> Self {
+        Self { config, statistics: None, kept: None }
+    }
 }
 
 impl CustomOp2 for Conv2dOp<'_> {
@@ -86,8 +95,12 @@ impl CustomOp2 for Conv2dOp<'_> {
         let (images, isa, w) = (geometry.output, Isa::best(), dense::slice(w, wl, self.name())?);
         with_images!(x, self.name(), T => {
             let x = dense::slice::<T>(x, xl, self.name())?;
-            let kernels = ForwardKernels::new(&geometry, isa, w, None);
-            let out = geometry.forward(isa, x, &kernels, &self.statistics);
+            let kernels = kept_or_made(
+                self.kept.map(|kept| &kept.forward),
+                |kernels: &ForwardKernels<T>| kernels.suit(&geometry, isa),
+                || ForwardKernels::new(&geometry, isa, w, None),
+            );
+            let out = geometry.forward(isa, x, &*kernels, &self.statistics);
             Ok((T::storage(out), images.shape()))
         })
     }
@@ -101,7 +114,7 @@ impl CustomOp2 for Conv2dOp<'_> {
 
     fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.config));
+        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.config, None));
         let weights = weight.track_op().then(|| weight_grad(x, &grad, weight.shape(), self.config));
         Ok((data.transpose()?, weights.transpose()?))
     }
@@ -146,7 +159,7 @@ impl CustomOp3 for Conv2dBiasOp {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.config));
+        let data = x.track_op().then(|| data_grad(weight, &grad, x.shape(), self.config, None));
         let weights = weight.track_op().then(|| weight_grad(x, &grad, weight.shape(), self.config));
         let biases = bias.track_op().then(|| grad.apply_op1_no_bwd(&ChannelSums));
         Ok((data.transpose()?, weights.transpose()?, biases.transpose()?))
@@ -171,8 +184,14 @@ impl CustomOp1 for ChannelSums {
 }
 
 /// Returns the gradient of the input, which has shape `input`, from that of the output.
-pub(super) fn data_grad(weight: &Tensor, grad: &Tensor, input: &Shape, config: Conv2dConfig) -> Result<Tensor> {
-    weight.apply_op2_no_bwd(grad, &DataGrad { config, input: input.clone() })
+pub(super) fn data_grad(
+    weight: &Tensor,
+    grad: &Tensor,
+    input: &Shape,
+    config: Conv2dConfig,
+    kept: Option<&KeptKernels>,
+) -> Result<Tensor> {
+    weight.apply_op2_no_bwd(grad, &DataGrad { config, input: input.clone(), kept })
 }
 
 /// Returns the gradient of the weights, which have shape `weight`, in f32, from that of the output.
@@ -181,21 +200,28 @@ pub(super) fn weight_grad(x: &Tensor, grad: &Tensor, weight: &Shape, config: Con
 }
 
 /// (weight, output gradient) -> input gradient.
-struct DataGrad {
+struct DataGrad<'a> {
     config: Conv2dConfig,
     input: Shape,
+    /// Where the kernels stay for the next pass, on the CPU.
+    kept: Option<&'a KeptKernels>,
 }
 
-impl CustomOp2 for DataGrad {
+impl CustomOp2 for DataGrad<'_> {
     fn name(&self) -> &'static str {
         "conv2d-data-gradient"
     }
 
     fn cpu_fwd(&self, w: &CpuStorage, wl: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
         let geometry = Geometry::new(&self.input, wl.shape(), self.config)?;
-        let w = dense::slice(w, wl, self.name())?;
+        let (isa, w) = (Isa::best(), dense::slice(w, wl, self.name())?);
         with_images!(grad, self.name(), T => {
-            let out = geometry.data_grad(Isa::best(), w, dense::slice::<T>(grad, gl, self.name())?);
+            let kernels = kept_or_made(
+                self.kept.map(|kept| &kept.gradient),
+                |kernels: &GradientKernels<T>| kernels.suit(&geometry, isa),
+                || GradientKernels::new(&geometry, isa, w),
+            );
+            let out = geometry.data_grad(isa, &kernels, dense::slice::<T>(grad, gl, self.name())?);
             Ok((T::storage(out), self.input.clone()))
         })
     }

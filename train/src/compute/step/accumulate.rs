@@ -21,14 +21,14 @@ pub(super) fn step(
     place: StepPlace,
     rule: &StepRule,
 ) -> anyhow::Result<Tensors> {
-    let n = labels.len();
+    let (n, net) = (labels.len(), rule.network(&model.net));
     let mut sums = Sums::new(model)?;
     let (mut logits, mut losses) = (Vec::new(), Vec::new());
     for (micro_batch, samples) in micro_batches(n, rule.accumulate) {
         let share = samples.len() as f64 / n as f64;
         let (place, labels) = (StepPlace { micro_batch, ..place }, &labels[samples.clone()]);
         let own = MicroBatch { images, places: samples, labels, place, share };
-        let (outputs, gradients) = own.backward(&model.net, rule)?;
+        let (outputs, gradients) = own.backward(&net, rule)?;
         sums.add(&gradients, share)?;
         logits.push(outputs.logits);
         losses.push(outputs.loss);
@@ -112,7 +112,9 @@ mod tests {
             temporal_shift: false,
             mix: MixRule::default(),
             side: 32,
+            channels: 3,
             accumulate,
+            sync_bn: false,
         }
     }
 

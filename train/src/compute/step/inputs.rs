@@ -150,8 +150,10 @@ mod tests {
         stochastic_depth: 0.4,
         temporal_shift: false,
         mix: MixRule { mixup: 0.2, cutmix: 0.0 },
+        channels: 3,
         side: 32,
         accumulate: 1,
+        sync_bn: false,
     };
 
     #[test]

@@ -13,6 +13,7 @@ mod mixing;
 mod recorded;
 mod rule;
 mod shared;
+mod sync;
 
 pub use inputs::StepPlace;
 pub use mixing::MixRule;
@@ -30,6 +31,7 @@ use candle_core::Tensor;
 use inputs::StepInputs;
 use recorded::{Recorded, Tensors};
 use std::fmt;
+use std::sync::Arc;
 
 /// The results of a step for the meters.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,9 +120,12 @@ impl Stepper {
         (batch, own): (Option<&DeviceBatch<'_>>, &Own),
         n: usize,
         place: StepPlace,
-        ranks: &dyn Ranks,
+        ranks: &Arc<dyn Ranks>,
     ) -> Result<(StepOutputs, Joint)> {
-        let images = batch.map_or_else(|| Ok(Vec::new()), DeviceBatch::inputs)?;
+        let images = match batch {
+            Some(batch) => batch.inputs()?,
+            None => self.rule.images_that_do_not_count(&self.compute)?,
+        };
         let (outputs, joint) = shared::step((model, sgd), &images, own, n, place, &self.rule, ranks)?;
         Ok((StepOutputs(Kept::Host(outputs)), joint))
     }
@@ -163,7 +168,7 @@ fn step(
     inputs: &StepInputs,
     rule: &StepRule,
 ) -> candle_core::Result<Tensors> {
-    let (outputs, gradients) = backward(&model.net, images, inputs, rule, 1.0)?;
+    let (outputs, gradients) = backward(&rule.network(&model.net), images, inputs, rule, 1.0)?;
     sgd.step(&gradients)?;
     Ok(outputs)
 }

@@ -12,6 +12,11 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The share of samples that do not count. In f32, it is 0; but candle omits the backward pass of a loss that is
+/// multiplied by 0, and so the exchanges of batch norms in it.
+const NO_SHARE: f64 = f64::MIN_POSITIVE;
 
 /// The samples that a rank brings to a step, except for their pixels.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +49,8 @@ struct Note {
     unchanged: Option<Vec<String>>,
 }
 
-/// Takes a step of a batch of `n` samples. `images` has the rank's samples, a tensor per view.
+/// Takes a step of a batch of `n` samples. `images` has the rank's samples, a tensor per view. Without samples and
+/// with `sync_bn`, it has a sample that does not count.
 ///
 /// The gradients and the running statistics of the micro-batches are added in the order of their numbers, as
 /// one process adds them up. All ranks take the same step.
@@ -55,40 +61,41 @@ pub(super) fn step(
     n: usize,
     place: StepPlace,
     rule: &StepRule,
-    ranks: &dyn Ranks,
+    ranks: &Arc<dyn Ranks>,
 ) -> Result<(Tensors, Joint)> {
-    let count = rule.accumulate;
+    let (count, net) = (rule.accumulate, rule.network(&model.net));
     let share = Share { rank: ranks.rank(), size: ranks.size(), batch_size: n, micro_batches: count };
-    let mine: HashMap<usize, usize> = share.of_batch(n).map(|(at, samples)| (at, samples.len())).collect();
     let (parameters, statistics) = (model.trainable(), model.running_statistics());
     let before = statistics.iter().map(|(_, var)| var.copy()).collect::<candle_core::Result<Vec<_>>>()?;
     let len = parameters.iter().chain(&statistics).map(|(_, var)| var.elem_count()).sum();
     let mut sum = ranks.start_sum(len);
     let (mut first, mut outputs, mut unchanged) = (0, Vec::new(), None);
-    for round in 0..count / ranks.size() {
-        let micro_batch = round * ranks.size() + ranks.rank();
-        let values = match mine.get(&micro_batch) {
-            None => None,
-            Some(&samples) => {
-                let (fraction, places) = (samples as f64 / n as f64, first..first + samples);
-                let (place, labels) = (StepPlace { micro_batch, ..place }, &own.labels[places.clone()]);
-                first = places.end;
-                let (result, gradients) =
-                    MicroBatch { images, places, labels, place, share: fraction }.backward(&model.net, rule)?;
-                outputs.push(result);
-                let without = parameters.iter().filter(|(_, var)| gradients.get(var).is_none());
-                unchanged = Some(without.map(|(name, _)| name.clone()).collect::<Vec<_>>());
-                let values = flat(&parameters, &statistics, &gradients, fraction)?;
-                for ((_, var), before) in statistics.iter().zip(&before) {
-                    var.set(before)?;
-                }
-                Some(values)
+    for (micro_batch, samples) in share.rounds(n) {
+        let place = StepPlace { micro_batch, ..place };
+        let net = rule.over_ranks(&net, ranks, samples > 0);
+        let values = if samples > 0 {
+            let (fraction, places) = (samples as f64 / n as f64, first..first + samples);
+            let labels = &own.labels[places.clone()];
+            first = places.end;
+            let (result, gradients) =
+                MicroBatch { images, places, labels, place, share: fraction }.backward(&net, rule)?;
+            outputs.push(result);
+            let without = parameters.iter().filter(|(_, var)| gradients.get(var).is_none());
+            unchanged = Some(without.map(|(name, _)| name.clone()).collect::<Vec<_>>());
+            Some(flat(&parameters, &statistics, &gradients, fraction)?)
+        } else {
+            if rule.sync_bn {
+                MicroBatch { images, places: 0..1, labels: &[0], place, share: NO_SHARE }.backward(&net, rule)?;
             }
+            None
         };
+        for ((_, var), before) in statistics.iter().zip(&before) {
+            var.set(before)?;
+        }
         ranks.add(&mut sum, values.as_deref())?;
     }
     let sums = ranks.total(sum)?;
-    let (tensors, joint, unchanged) = exchange(own, outputs, unchanged, n, count, ranks)?;
+    let (tensors, joint, unchanged) = exchange(own, outputs, unchanged, n, count, &**ranks)?;
     take_in(&sums, [&parameters, &statistics], &unchanged, sgd)?;
     Ok((tensors, joint))
 }

@@ -50,7 +50,7 @@ fn sums_are_added_in_the_order_of_ranks_on_all_of_them() {
         }
         let sums = on_ranks(size, 20.0, |ranks| {
             let sum = sum(ranks, Some(&values(ranks.rank(), len)), len).unwrap();
-            let sent = ranks.bytes_sent();
+            let sent = ranks.traffic().sent;
             (sum, sent)
         });
         let mut sent = 0;

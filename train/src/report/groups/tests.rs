@@ -28,6 +28,7 @@ fn run(name: &str, stream: &str, split: &str, seed: u64, top1: &[f64]) -> Run {
         network: None,
         state: None,
         starts: Vec::new(),
+        work: None,
         epochs: top1.iter().enumerate().map(epoch).collect(),
         scores: None,
         subset: "test",
