@@ -40,7 +40,12 @@ const CLASSES: usize = 5;
 const LABELS: [u32; 4] = [3, 0, 4, 1];
 
 fn model(arch: Arch) -> Model<Classifier> {
-    Model::random(&ClassifierConfig::new(arch, 3, CLASSES), 4, &Device::Cpu).unwrap()
+    let model = Model::random(&ClassifierConfig::new(arch, 3, CLASSES), 4, &Device::Cpu).unwrap();
+    // Small branches, because a random ResNet-50 multiplies rounding errors in its gradients by 10^4.
+    for (_, var) in model.trainable().into_iter().filter(|(name, _)| name.ends_with("bn3.weight")) {
+        var.set(&(var.as_tensor() * 0.2).unwrap()).unwrap();
+    }
+    model
 }
 
 /// Values by name.
@@ -94,6 +99,9 @@ fn several_processes_compute_what_one_computes_with_all_images() {
         let of_threads = on_threads(arch, &images, cuts);
         let model = model(arch);
         let whole = step(&model, &model.net, &images, &LABELS, 1.);
+        let size = |values: &[f64]| values.iter().fold(0_f64, |size, value| size.max(value.abs()));
+        let gradients = whole.iter().filter(|(name, _)| name != "logits" && !name.contains("running"));
+        let largest = gradients.map(|(_, values)| size(values)).fold(0., f64::max);
         for (at, (name, expected)) in whole.iter().enumerate() {
             let parts: Vec<&Vec<f64>> = of_threads.iter().map(|named| &named[at].1).collect();
             let context = format!("{arch:?} {cuts:?} {dtype:?}: {name}");
@@ -104,11 +112,20 @@ fn several_processes_compute_what_one_computes_with_all_images() {
                 assert_close(&context, &joined, expected, bound);
             } else if name.contains("running") {
                 for part in parts {
-                    assert_close(&context, part, expected, bound);
+                    // The mean of a linear layer after a batch norm is 0 except for rounding.
+                    if size(expected) > 1e-5 || size(part) > 1e-5 {
+                        assert_close(&context, part, expected, bound);
+                    }
                 }
             } else {
-                let sum: Vec<f64> = (0..expected.len()).map(|i| parts.iter().map(|part| part[i]).sum()).collect();
-                assert_close(&context, &sum, expected, bound);
+                let counting = || parts.iter().zip(cuts.windows(2)).filter(|(_, cut)| cut[0] < cut[1]);
+                let sum: Vec<f64> = (0..expected.len()).map(|i| counting().map(|(part, _)| part[i]).sum()).collect();
+                // A shift before the next batch norm has no effect, so its gradient is 0 except for rounding.
+                let is_zero = size(expected) < 1e-4 * largest;
+                assert!(!is_zero || size(&sum) < 1e-4 * largest, "{context}");
+                if !is_zero {
+                    assert_close(&context, &sum, expected, bound);
+                }
             }
         }
     }

@@ -18,7 +18,8 @@ pub trait NormSync: Debug + Send + Sync {
 
     /// Returns whether the images of this process count. A process without images for a step runs the passes
     /// with any image that does not count, so that the others need not wait for it forever. Multiply its loss by
-    /// `f64::MIN_POSITIVE`: candle omits the backward pass of a loss that is multiplied by 0.
+    /// `f64::MIN_POSITIVE`: candle omits the backward pass of a loss that is multiplied by 0. The
+    /// gradients of this process mean nothing.
     fn counts(&self) -> bool {
         true
     }
