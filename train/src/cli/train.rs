@@ -397,9 +397,9 @@ fn print_end(trainer: &Trainer<'_>, dir: &Path, end: End, seconds: f64) -> Resul
             console.say(&line);
         }
         console.say(&format!("time of training steps: {limit}"));
-        if let Some(work) = &trainer.work {
-            console.say(&format!("\n{}", work.text()));
-        }
+    }
+    if let Some(work) = &trainer.work {
+        console.say(&format!("\n{}", work.text()));
     }
     if state.damaged > 0 {
         console.say(&replaced(state.damaged));
