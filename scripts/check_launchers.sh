@@ -9,7 +9,8 @@
 #   apt-get install openmpi-bin mpich slurm-wlm munge
 #   python3 -m venv venv && venv/bin/pip install torch ray
 #
-# TORCHRUN names torchrun (torchrun), and PYTHON a Python with Ray (python3). UCFPACK and UCFTRAIN name the programs; without them, they are built.
+# TORCHRUN names torchrun (torchrun), and PYTHON a Python with Ray (python3). UCFPACK and UCFTRAIN name the programs;
+# without them, they are built.
 # Without a SLURM controller, the script starts one for this machine, which needs root. Takes about five minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -8,8 +8,9 @@ A rank has batch / ranks clips. Its time of computing lies on the line through t
 
 A step takes the time of its slowest rank, and the exchange of gradients. With R ranks, M micro-batches
 and V values, a rank sends 4 V (R - 1) / R (M / R + 1) bytes in M / R + 1 exchanges: each rank adds up a
-part of the values, and sends its sums to the others. NCCL sends as much. --overlap is the part of the
-exchange that passes during the backward pass; over TCP it is 0.
+part of the values, and sends its sums to the others, so the ranks of a machine share its network. In a
+ring (--ring), as NCCL has, the sums pass each network once. --overlap is the part of the exchange that
+passes during the backward pass; ucftrain has neither.
 
 The slowest rank: for each of 10000 steps, every rank draws a factor of its time, with the mean 1, from a
 gamma distribution with the standard deviation --spread or from the times in --step-times. The random
@@ -47,12 +48,11 @@ def exchange_seconds(options, ranks):
     if ranks == 1:
         return 0.0
     exchanges = max(options.micro_batches, ranks) / ranks + 1
-    # The slowest link decides: within a machine, or between machines whose ranks share it.
-    on_machine = min(ranks, options.per_machine)
+    # The slowest link decides: within a machine, or between machines.
     if ranks <= options.per_machine:
         gigabits = options.local_gigabits or options.gigabits
     else:
-        gigabits = options.gigabits / on_machine
+        gigabits = options.gigabits / (1 if options.ring else options.per_machine)
     bits = 8 * sent_bytes(ranks, max(options.micro_batches, ranks), options.values)
     return bits / (gigabits * 1e9) + exchanges * options.latency * 1e-6
 
@@ -99,6 +99,7 @@ def parsed(argv):
     add("--latency", type=float, default=50, help="microseconds per exchange [default: 50]")
     add("--per-machine", type=int, default=8, help="ranks on one machine [default: 8]")
     add("--devices", type=int, help="devices or cores of one machine [default: one per rank]")
+    add("--ring", action="store_true", help="the sums pass each network once")
     add("--overlap", type=float, default=0.0, help="part of the exchange behind the backward pass [default: 0]")
     add("--spread", type=float, default=0.02, help="standard deviation of a step's time, mean 1 [default: 0.02]")
     add("--step-times", metavar="FILE", help="JSON list of measured step times, instead of --spread")
@@ -139,11 +140,12 @@ def main(argv):
             f"  {options.batch / sum(parts):7.0f}  {speed_up:8.2f}  {100 * speed_up / ranks:8.0f} %"
         )
         speed_ups.append((ranks, speed_up))
-    print(f"up to {last_that_pays(speed_ups)} ranks, at least half of each addition becomes speed")
+    pays = last_that_pays(speed_ups)
+    print(f"up to {pays} rank{'' if pays == 1 else 's'}, at least half of each addition becomes speed")
 
 
 def last_that_pays(speed_ups):
-    """Returns the last number of ranks before an addition of which less than half becomes speed."""
+    """Returns the last number of ranks before an addition that becomes speed by less than half."""
     for (before, slow), (after, fast) in zip(speed_ups, speed_ups[1:]):
         # Not exactly half, because of rounding.
         if fast / slow - 1 < 0.499 * (after / before - 1):

@@ -38,6 +38,8 @@ class Simulation(unittest.TestCase):
         # Between machines, the two ranks of a machine share its network.
         shared = simulation.parsed([*BASE, "--spread", "0", "--values", "1e6", "--per-machine", "2"])
         self.assertAlmostEqual(simulation.simulate(shared, 4)[2], 0.012)
+        ring = simulation.parsed([*BASE, "--spread", "0", "--values", "1e6", "--per-machine", "2", "--ring"])
+        self.assertAlmostEqual(simulation.simulate(ring, 4)[2], 0.006)
         self.assertAlmostEqual(simulation.simulate(shared, 2)[2], 0.004)
 
     def test_the_slowest_of_two_draws_is_the_expected_maximum(self):
@@ -63,7 +65,7 @@ class Simulation(unittest.TestCase):
         self.assertEqual((len(fast), fast[-1]), (9, "up to 16 ranks, at least half of each addition becomes speed"))
         self.assertTrue(fast[1].endswith("1.00       100 %"), fast[1])
         slow = last("--gigabits", "1")
-        self.assertTrue(slow[-1].startswith("up to 1 ranks"), slow)
+        self.assertTrue(slow[-1].startswith("up to 1 rank,"), slow)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ fn a_taken_port_does_not_matter_and_the_log_has_the_work_of_all_ranks() {
     assert_eq!(work.iter().map(|event| &event["cursor"]["epoch"]).collect::<Vec<_>>(), [0, 1]);
     for event in work {
         let clips = |rank: usize| event["work"]["ranks"][rank]["clips"].as_u64().unwrap();
-        // 4 classes of 6 clips, of which 16 are for training: batches of 6, 6 and 4.
+        // 16 of the 24 clips are for training: batches of 6, 6 and 4.
         assert_eq!((event["work"]["steps"].as_u64(), clips(0), clips(1)), (Some(3), 8, 8));
         for rank in event["work"]["ranks"].as_array().unwrap() {
             let [seconds, waiting, moving, data] =

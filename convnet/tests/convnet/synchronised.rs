@@ -1,4 +1,4 @@
-//! Tests of batch norms whose statistics come from several threads, each of which acts as a process.
+//! Tests of batch norms whose statistics come from several processes. Threads act as processes.
 
 use crate::values::{assert_close, flat, scaled};
 use candle_convnet::{Arch, Classifier, ClassifierConfig, Depth, Model, NormSync, cross_entropy};

@@ -58,7 +58,7 @@ pub trait Ranks: Debug + Send + Sync {
     }
 }
 
-/// What a rank has exchanged so far.
+/// The exchanges of a rank so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Number of bytes that it has sent.
