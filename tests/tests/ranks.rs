@@ -148,7 +148,7 @@ fn a_taken_port_does_not_matter_and_the_log_has_the_work_of_all_ranks() {
         }
     }
     let page = fs::read_to_string(temp.path().join("run/report.html")).unwrap();
-    assert!(page.contains("Work of each rank") && page.contains("all ranks together: "), "the report has a table");
+    assert!(page.contains("Work of each rank") && page.contains("All ranks together train "), "the report has a table");
 }
 
 /// Returns the largest distance between two tensors of a checkpoint, relative to the largest value of each.

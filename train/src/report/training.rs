@@ -3,7 +3,7 @@
 
 use super::chart::{Chart, Mark, PALETTE, colour, label};
 use super::epochs::{Epoch, EpochSeconds, PassSeconds};
-use super::html::{Cell, columns, concat, figure, note, panel, section, table};
+use super::html::{Cell, columns, figure, note, panel, section, table};
 use super::run::Run;
 use crate::base::meters::Scored;
 use crate::input::limit;
@@ -23,17 +23,21 @@ pub fn training(runs: &[&Run]) -> String {
     if runs.iter().all(|run| run.epochs.is_empty()) {
         return section("Training", &note("No epoch is complete yet."));
     }
-    let charts = columns(&[times(runs), accuracies(runs), losses(runs), learning_rates(runs)]);
-    section("Training", &format!("{charts}{}", concat(runs.iter().map(|run| ranks(runs, run)))))
+    let mut panels = vec![times(runs), accuracies(runs), losses(runs), learning_rates(runs)];
+    panels.extend(runs.iter().filter_map(|run| ranks(runs, run)));
+    section("Training", &columns(&panels))
 }
 
 /// Returns the table of a run's ranks, if several processes trained it.
-fn ranks(runs: &[&Run], run: &Run) -> String {
-    let Some(work) = &run.work else { return String::new() };
+fn ranks(runs: &[&Run], run: &Run) -> Option<String> {
+    let work = run.work.as_ref()?;
     let heading = if runs.len() == 1 { "Ranks".to_owned() } else { format!("Ranks of {}", run.name) };
     let rows: Vec<Vec<Cell>> = work.rows().into_iter().map(|row| row.map(Cell::Number).into()).collect();
-    let text = format!("In the last epoch with several ranks, {}.", work.sentence());
-    panel(&heading, &format!("{}{}", table("Work of each rank", &JointWork::HEAD, &rows), note(&text)))
+    let text = format!(
+        "The last epoch with several ranks. {} The chart of the time counts waiting for ranks and moving as computing.",
+        work.sentences()
+    );
+    Some(panel(&heading, &format!("{}{}", table("Work of each rank", &JointWork::HEAD, &rows), note(&text))))
 }
 
 fn epoch_axis(runs: &[&Run]) -> Axis {

@@ -61,12 +61,15 @@ impl JointWork {
         self.ranks.iter().enumerate().map(row).collect()
     }
 
-    /// Returns the speed of all ranks and their imbalance as a sentence, without its dot.
-    pub fn sentence(&self) -> String {
+    /// Returns the speed of all ranks and their imbalance as sentences.
+    pub fn sentences(&self) -> String {
         let longest = self.ranks.iter().map(|work| work.seconds).fold(0.0, f64::max);
         let all = rate(self.ranks.iter().map(|work| work.clips).sum(), longest);
         let imbalance = self.imbalance();
-        format!("all ranks together: {all:.1} clips/s; the slowest rank computes for {imbalance:.2} x the mean time")
+        format!(
+            "All ranks together train {all:.1} clips per second. The slowest rank computes for {imbalance:.2} x the \
+             mean time."
+        )
     }
 
     /// Returns the longest time of computing divided by the mean: 1 if all ranks are equal.
@@ -76,10 +79,10 @@ impl JointWork {
         if mean > 0.0 { times().fold(0.0, f64::max) / mean } else { 1.0 }
     }
 
-    /// Returns the table and the sentence for the console.
+    /// Returns the table and the sentences for the console.
     pub fn text(&self) -> String {
         let rows: Vec<Vec<String>> = self.rows().into_iter().map(Vec::from).collect();
-        format!("{}{}", table(&Self::HEAD, &rows), self.sentence())
+        format!("{}{}", table(&Self::HEAD, &rows), self.sentences())
     }
 
     /// Returns the event of the epoch at `cursor`.
@@ -107,7 +110,7 @@ rank  clips/s  % computing  % waiting for data  % waiting for ranks  % moving  M
    0     12.0         40.0                10.0                 45.0       5.0             0.500
    1     12.0         90.0                 0.0                  5.0       5.0             0.500
    2     12.0         60.0                 5.0                 30.0       5.0             0.500
-all ranks together: 36.0 clips/s; the slowest rank computes for 1.42 x the mean time";
+All ranks together train 36.0 clips per second. The slowest rank computes for 1.42 x the mean time.";
         assert_eq!(work.text(), expected);
         assert_eq!(serde_json::from_value::<JointWork>(work.event(Cursor::default())["work"].take()).unwrap(), work);
     }
@@ -115,6 +118,8 @@ all ranks together: 36.0 clips/s; the slowest rank computes for 1.42 x the mean 
     #[test]
     fn ranks_without_time_have_no_speed() {
         let work = JointWork { steps: 0, ranks: vec![RankWork::default(); 2] };
-        assert!(work.text().ends_with("0.0 clips/s; the slowest rank computes for 1.00 x the mean time"));
+        assert!(
+            work.text().ends_with("train 0.0 clips per second. The slowest rank computes for 1.00 x the mean time.")
+        );
     }
 }
