@@ -108,7 +108,8 @@ fn flat(
     gradients: &GradStore,
     fraction: f64,
 ) -> Result<Vec<f32>> {
-    let mut values = Vec::new();
+    let count = parameters.iter().chain(statistics).map(|(_, var)| var.elem_count()).sum();
+    let mut values = Vec::with_capacity(count);
     for (_, var) in parameters {
         match gradients.get(var) {
             Some(gradient) => values.extend(gradient.flatten_all()?.to_vec1::<f32>()?),
