@@ -151,7 +151,8 @@ fn a_taken_port_does_not_matter_and_the_log_has_the_work_of_all_ranks() {
     assert!(page.contains("Work of each rank") && page.contains("All ranks together train "), "the report has a table");
 }
 
-/// Returns the largest distance between two tensors of a checkpoint, relative to the largest value of each.
+/// Returns the largest distance between running statistics of two checkpoints, relative to the largest value of each
+/// tensor.
 fn distance(one: &Path, other: &Path) -> f32 {
     let (tensors, _) = checkpoint(one);
     let (others, _) = checkpoint(other);
@@ -159,7 +160,7 @@ fn distance(one: &Path, other: &Path) -> f32 {
         bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
     };
     let mut largest = 0_f32;
-    for (name, bytes) in &tensors {
+    for (name, bytes) in tensors.iter().filter(|(name, _)| name.contains("running")) {
         let (one, other) = (values(bytes), values(&others[name]));
         let scale = one.iter().fold(1e-3_f32, |scale, value| scale.max(value.abs()));
         let furthest = one.iter().zip(other).fold(0_f32, |furthest, (one, other)| furthest.max((one - other).abs()));
@@ -191,7 +192,8 @@ fn synchronised_batch_norms_train_as_one_process_with_the_whole_batch() {
         run("ucftrain", &slow(&format!("{kind}-whole"), more)).ok();
         run("ucftrain", &slow(&format!("{kind}-apart"), &format!("{more} --accumulate {ranks}"))).ok();
         let far = |name: &str| distance(&temp.path().join(&kind), &temp.path().join(format!("{kind}-{name}")));
-        assert!(far("whole") < 1e-2 && far("apart") > 0.1, "{kind}: {}, {}", far("whole"), far("apart"));
+        let (whole, apart) = (far("whole"), far("apart"));
+        assert!(whole < 1e-2 && apart > 100.0 * whole, "{kind}: {whole}, {apart}");
     }
     let one = training(temp.path(), "one", "spatial", "--batch-size 8 --sync-bn --accumulate 2");
     let text = run("ucftrain", &one).error(2);
