@@ -295,6 +295,24 @@ fn the_loss_of_a_rank_ends_the_others_with_one_sentence_and_the_run_continues() 
 }
 
 #[test]
+fn a_rank_that_waits_for_another_stops_after_the_step_at_a_signal() {
+    let temp = tempfile::tempdir().unwrap();
+    let training = training(temp.path(), "run", "spatial", "--batch-size 4 --epochs 1000");
+    let mut ranks = Ranks::start(&[training.clone(), training]);
+    wait_for(&temp.path().join("run/best.safetensors"));
+    ranks.signal(1, "STOP");
+    // Rank 0 comes to an exchange and waits.
+    std::thread::sleep(Duration::from_secs(3));
+    ranks.signal(0, "TERM");
+    std::thread::sleep(Duration::from_secs(1));
+    ranks.signal(1, "CONT");
+    let (code, text) = ranks.end(0);
+    assert!(code == Some(143) && text.contains("stopped by SIGTERM; the checkpoint was saved"), "{code:?}: {text}");
+    let (code, text) = ranks.end(1);
+    assert!(code == Some(0), "{code:?}: {text}");
+}
+
+#[test]
 fn ranks_with_other_settings_or_data_end_on_all_ranks() {
     let temp = tempfile::tempdir().unwrap();
     let first = training(temp.path(), "run", "spatial", "--batch-size 4 --epochs 1");

@@ -128,7 +128,6 @@ fn usage() -> Vec<Case> {
         dry("Too many segments", "--segments 4"),
         dry("A warm-up that is longer than the training", "--epochs 2 --warm-up 5"),
         dry("Partial batch norm without weights", "--partial-bn"),
-        dry("Batch norms over ranks, and more micro-batches than ranks", "--sync-bn --batch-size 8 --accumulate 2"),
         dry("A split that does not exist", "--split 9"),
         dry("A group that does not exist", "--val-groups g99"),
         dry("All groups are held out", "--val-groups g02,g03,g04"),

@@ -73,7 +73,7 @@ pub fn check_share(settings: &Settings, size: usize) -> Result<()> {
     if sync_bn && accumulate != size {
         bail!(Usage(format!(
             "--sync-bn needs one micro-batch per rank, but there are {accumulate} micro-batches (--accumulate) and {} \
-             here; start {accumulate} ranks, or remove --sync-bn",
+             here; start {accumulate} ranks, or train without --sync-bn",
             if size == 1 { "1 rank".to_owned() } else { format!("{size} ranks") }
         )));
     }

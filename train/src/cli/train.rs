@@ -124,7 +124,9 @@ fn run_at(stream: Stream, args: &TrainArgs, place: Option<&Place>) -> Result<()>
     };
     let size = place.map_or(1, |place| place.size);
     let mut settings = settings(stream, args, size)?;
-    check_share(&settings, size)?;
+    if !args.dry_run {
+        check_share(&settings, size)?;
+    }
     if let Some(local) = place.and_then(|place| place.local_size)
         && args.given.threads.is_none()
     {

@@ -56,7 +56,13 @@ impl Link {
 
     /// Waits for the first byte of a message.
     pub(super) fn await_message(&self) -> Result<()> {
-        self.stream.peek(&mut [0]).map(drop).map_err(|error| self.fault(&error))
+        loop {
+            match self.stream.peek(&mut [0]) {
+                // A signal asks this rank to stop after the step, which needs the message.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                peeked => return peeked.map(drop).map_err(|error| self.fault(&error)),
+            }
+        }
     }
 
     /// Receives a message of any length.

@@ -88,7 +88,7 @@ impl Trainer<'_> {
             }
         };
         self.take_in_last(&mut stepper, pending)?;
-        if self.ranks.size() > 1 {
+        if self.ranks.size() > 1 && self.state.cursor.step > step {
             let traffic = self.ranks.traffic().since(traffic_before);
             self.gather_work(step..self.state.cursor.step, seconds_before, traffic)?;
         }

@@ -50,7 +50,7 @@ impl StepRule {
     /// all ranks if the rule says so.
     pub fn over_ranks(&self, net: &Classifier, ranks: &Arc<dyn Ranks>, counts: bool) -> Classifier {
         let net = net.clone();
-        if self.sync_bn {
+        if self.sync_bn && ranks.size() > 1 {
             return net.with_synchronised_norms(Arc::new(OverRanks { ranks: ranks.clone(), counts }));
         }
         net
