@@ -105,15 +105,25 @@ def parsed(argv):
     add("--step-times", metavar="FILE", help="JSON list of measured step times, instead of --spread")
     add("--ranks", default="1,2,4,8,16,32,64", help="numbers of ranks [default: 1,2,4,8,16,32,64]")
     options = parser.parse_args(argv)
-    options.ranks = [int(ranks) for ranks in options.ranks.split(",")]
+    options.ranks = sorted(int(ranks) for ranks in options.ranks.split(","))
+    if options.per_machine < 1 or options.micro_batches < 1:
+        parser.error("--per-machine and --micro-batches must be 1 or more")
     options.devices = options.devices or options.per_machine
     if not 0 <= options.overlap <= 1 or options.spread < 0 or min(options.ranks) < 1 or options.gigabits <= 0:
         parser.error("--overlap must be from 0 to 1; --spread, --ranks and --gigabits must be positive")
+    # A rank has at least one clip.
+    options.ranks = [ranks for ranks in options.ranks if ranks <= options.batch]
+    if not options.ranks:
+        parser.error("--batch has fewer clips than there are ranks")
+    if options.micro_batches > 1 and any(max(options.micro_batches, ranks) % ranks for ranks in options.ranks):
+        parser.error("each number in --ranks must divide --micro-batches")
     if len({batch for batch, _ in options.time}) < len(options.time):
         parser.error("each --time needs another number of clips")
     if options.step_times:
         with open(options.step_times) as file:
             times = json.load(file)
+        if not times or min(times) <= 0:
+            parser.error(f"{options.step_times}: there are no times above 0")
         mean = sum(times) / len(times)
         options.factors = lambda numbers: numbers.choice(times) / mean
     elif options.spread == 0:
@@ -131,8 +141,6 @@ def main(argv):
     print("ranks  clips per rank  computing s  waiting s  exchange s  clips/s  speed-up  efficiency")
     speed_ups = []
     for ranks in options.ranks:
-        if ranks > options.batch:
-            break
         parts = simulate(options, ranks)
         speed_up = alone / sum(parts)
         print(

@@ -7,12 +7,12 @@ Needs Ray (pip install ray), and ucftrain on each machine. All machines must see
 folder that contains the run folder.
 
 The words after `--` are the command of ucftrain, without --run. If the run folder has a checkpoint,
-the run continues from there. Without --address, the script starts Ray on this machine. If a process
-or its machine is lost, the script starts all processes again, up to --retries times. Ctrl-C and
-SIGTERM stop the run with a checkpoint.
+the run continues from there with its own settings. Without --address, the script starts Ray on this
+machine. If a process or its machine is lost, the script starts all processes again, up to --retries
+times. Ctrl-C and SIGTERM stop the run with a checkpoint.
 """
 
-import argparse, os, pathlib, shutil, signal, subprocess, sys, uuid
+import argparse, os, pathlib, shutil, signal, subprocess, sys, time, uuid
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -26,14 +26,17 @@ class Rank:
         """Returns the name of the machine and its address."""
         return ray.get_runtime_context().get_node_id(), ray.util.get_node_ip_address()
 
-    def train(self, command, variables):
-        """Runs the process and returns its exit status, which is negative if a signal ended it."""
-        self.process = subprocess.Popen(command, env={**os.environ, **variables})
+    def train(self, command, variables, folder):
+        """Runs the process in a folder and returns its exit status, which is negative if a signal ended it."""
+        self.process = subprocess.Popen(command, env={**os.environ, **variables}, cwd=folder)
         return self.process.wait()
 
     def stop(self):
-        """Asks the process to save a checkpoint and to end."""
-        self.process.terminate()
+        """Asks the process to save a checkpoint and to end. Returns whether there is one."""
+        process = getattr(self, "process", None)
+        if process is not None:
+            process.terminate()
+        return process is not None
 
 
 def places(ranks):
@@ -46,10 +49,20 @@ def places(ranks):
     ]
 
 
-def train(args, options):
-    """Trains until all processes have ended. Returns their exit statuses; None for one that was lost."""
+def train(args, options, attempt, asked):
+    """Trains until all processes have ended. Returns their exit statuses; None for one that was lost.
+
+    `asked` has the signals so far."""
     group = placement_group([{"CPU": args.cpus, "GPU": args.gpus}] * args.ranks)
-    ray.get(group.ready())
+    deadline = time.monotonic() + args.wait
+    while not group.wait(timeout_seconds=1):
+        if asked or time.monotonic() > deadline:
+            remove_placement_group(group)
+            sys.exit(
+                "stopped before the start" if asked
+                else f"error: within {args.wait} s (--wait), the cluster has no place for {args.ranks} ranks of "
+                f"{args.cpus} cores and {args.gpus} GPUs; use fewer ranks or cores"
+            )
     strategy = PlacementGroupSchedulingStrategy(placement_group=group)
     of_rank = Rank.options(num_cpus=args.cpus, num_gpus=args.gpus, scheduling_strategy=strategy)
     ranks = [of_rank.remote() for _ in range(args.ranks)]
@@ -58,8 +71,10 @@ def train(args, options):
     # Ray shows each process only its own GPU.
     defaults = {"--threads": str(args.cpus), "--device": "cuda:0" if args.gpus else "cpu"}
     common = [args.ucftrain, stream, "--run", os.path.abspath(args.run)]
-    common += [word for name, value in defaults.items() if name not in settings for word in (name, value)]
-    common += ["--resume"] if resumes else settings
+    given = {word.split("=")[0] for word in settings}
+    common += [word for name, value in defaults.items() if name not in given for word in (name, value)]
+    # A process that was lost before the first checkpoint has left a folder without one.
+    common += ["--resume"] if resumes else settings if attempt == 0 else [*settings, "--overwrite"]
     start, jobs = uuid.uuid4().hex, []
     for number, (address, local_rank, local_size) in enumerate(places(ranks)):
         variables = {
@@ -70,20 +85,19 @@ def train(args, options):
             "LOCAL_WORLD_SIZE": str(local_size),
         }
         interface = [] if local_size == args.ranks else ["--interface", address]
-        jobs.append(ranks[number].train.remote([*common, *interface], variables))
+        jobs.append(ranks[number].train.remote([*common, *interface], variables, os.getcwd()))
 
-    asked = []
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda number, _: asked.append(number))
     try:
-        waiting, told = jobs, False
+        waiting, told = jobs, 0
         while waiting:
             # Not without end: Ray does not let Python's signal handlers run while it waits.
             _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=0.5)
-            if asked and not told:
-                # The others stop together with the first.
-                ranks[0].stop.remote()
-                told = True
+            if told < len(asked):
+                # The others stop together with the first. If that is lost, they end by themselves.
+                try:
+                    told = len(asked) if ray.get(ranks[0].stop.remote(), timeout=10) else told
+                except ray.exceptions.RayError:
+                    told = len(asked)
         if asked:
             sys.exit("stopped; run the command again to continue from the checkpoint")
         return [status_of(job) for job in jobs]
@@ -112,6 +126,7 @@ def main():
     parser.add_argument("--gpus", type=int, default=0, choices=[0, 1], help="GPUs per process [default: 0]")
     parser.add_argument("--run", required=True, help="run folder")
     parser.add_argument("--retries", type=int, default=3, help="most starts after a loss [default: 3]")
+    parser.add_argument("--wait", type=int, default=300, help="most seconds to wait for cores [default: 300]")
     parser.add_argument("--address", help="address of a running cluster, for example auto")
     parser.add_argument(
         "--ucftrain", default=shutil.which("ucftrain") or "ucftrain", help="path of ucftrain on each machine"
@@ -122,8 +137,11 @@ def main():
     for kind, number in need.items():
         if number > have.get(kind, 0):
             sys.exit(f"error: the cluster has {have.get(kind, 0):.0f} {kind}s, but {args.ranks} ranks need {number}")
+    asked = []
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda number, _: asked.append(number))
     for attempt in range(args.retries + 1):
-        statuses = train(args, options)
+        statuses = train(args, options, attempt, asked)
         if all(status == 0 for status in statuses):
             return
         if not any(status is None or status < 0 for status in statuses):
