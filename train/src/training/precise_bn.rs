@@ -25,8 +25,8 @@ impl Trainer<'_> {
         let mut progress = self.console.progress("statistics", batches_wanted, 0);
         let own = Arc::new(OwnSamples::new(samples.clone(), share));
         let mut batches = self.training_batches(own, share.batch(), 0)?;
-        let mut statistics = Statistics::of(self.model.running_statistics())?;
-        let mut sum = self.ranks.start_sum(statistics.len());
+        let statistics: Vec<Var> = self.model.running_statistics().into_iter().map(|(_, var)| var).collect();
+        let mut sum = self.ranks.start_sum(statistics.iter().map(|var| var.elem_count()).sum());
         let (mut seen, rule) = (0, self.step_rule());
         for batch in 0..batches_wanted {
             if self.is_asked()? {
@@ -44,7 +44,7 @@ impl Trainer<'_> {
                     let mut sums = None;
                     if count > 0 || rule.sync_bn {
                         let own = first..first + count.max(1);
-                        sums = Some(self.statistics_of(&net, &inputs, own, &mut statistics)?).filter(|_| count > 0);
+                        sums = Some(self.statistics_of(&net, &inputs, own, &statistics)?).filter(|_| count > 0);
                     }
                     first += count;
                     self.ranks.add(&mut sum, sums.as_deref())?;
@@ -59,10 +59,7 @@ impl Trainer<'_> {
             progress.step(n, None);
         }
         let means: Vec<f32> = self.ranks.total(sum)?.into_iter().map(|sum| sum / seen as f32).collect();
-        for own in self.ranks.gather(statistics.has_changed.clone())? {
-            statistics.has_changed.iter_mut().zip(own).for_each(|(all, own)| *all |= own);
-        }
-        statistics.set(&means)?;
+        set(&statistics, &means)?;
         Ok(true)
     }
 
@@ -72,7 +69,7 @@ impl Trainer<'_> {
         net: &Classifier,
         inputs: &[Tensor],
         own: Range<usize>,
-        statistics: &mut Statistics,
+        statistics: &[Var],
     ) -> Result<Vec<f32>> {
         let mut views = Vec::with_capacity(inputs.len());
         for images in inputs {
@@ -81,57 +78,30 @@ impl Trainer<'_> {
         if self.settings.view.temporal_shift {
             views = vec![groups::of_views(&views)?];
         }
-        let mut sums = vec![0_f32; statistics.len()];
+        let mut sums = Vec::new();
         for images in views {
             net.take_statistics(&images, 1.0)?;
             let number = images.dim(0)? as f32;
-            sums.iter_mut().zip(statistics.values()?).for_each(|(sum, value)| *sum += number * value);
+            let values = values(statistics)?;
+            sums.resize(values.len(), 0.0);
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += number * value);
         }
         Ok(sums)
     }
 }
 
-/// The running statistics of a network.
-struct Statistics {
-    vars: Vec<Var>,
-    before: Vec<Vec<f32>>,
-    /// Whether a batch changed each of them. Those of frozen batch norms stay.
-    has_changed: Vec<u8>,
+/// Returns the values of all statistics.
+fn values(statistics: &[Var]) -> Result<Vec<f32>> {
+    let values = statistics.iter().map(|var| var.to_vec1()).collect::<candle_core::Result<Vec<Vec<f32>>>>()?;
+    Ok(values.concat())
 }
 
-impl Statistics {
-    fn of(named: Vec<(String, Var)>) -> Result<Self> {
-        let vars: Vec<Var> = named.into_iter().map(|(_, var)| var).collect();
-        let before = vars.iter().map(|var| var.to_vec1()).collect::<candle_core::Result<_>>()?;
-        Ok(Self { has_changed: vec![0; vars.len()], vars, before })
+/// Sets the values of all statistics.
+fn set(statistics: &[Var], mut values: &[f32]) -> Result<()> {
+    for var in statistics {
+        let (own, rest) = values.split_at(var.elem_count());
+        values = rest;
+        var.set(&Tensor::new(own, var.device())?)?;
     }
-
-    /// Returns the number of values.
-    fn len(&self) -> usize {
-        self.before.iter().map(Vec::len).sum()
-    }
-
-    /// Returns the values after a batch.
-    fn values(&mut self) -> Result<Vec<f32>> {
-        let mut all = Vec::with_capacity(self.len());
-        for ((var, before), has_changed) in self.vars.iter().zip(&self.before).zip(&mut self.has_changed) {
-            let values: Vec<f32> = var.to_vec1()?;
-            *has_changed |= u8::from(values != *before);
-            all.extend(values);
-        }
-        Ok(all)
-    }
-
-    /// Sets the values that have changed.
-    fn set(&self, values: &[f32]) -> Result<()> {
-        let mut rest = values;
-        for (var, has_changed) in self.vars.iter().zip(&self.has_changed) {
-            let (own, after) = rest.split_at(var.elem_count());
-            rest = after;
-            if *has_changed == 1 {
-                var.set(&Tensor::new(own, var.device())?)?;
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
