@@ -7,6 +7,7 @@ use clipshard::ImageSize;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -68,6 +69,28 @@ impl Done {
 /// Splits a command line at spaces and replaces `{}` by `dir`.
 pub fn args(dir: &Path, line: &str) -> Vec<String> {
     line.split_whitespace().map(|word| word.replace("{}", &dir.display().to_string())).collect()
+}
+
+/// Copies the packed dataset `packed` into `temp`, and changes a byte at every `step`th position of the records of its
+/// RGB shard. Returns the path of the copy.
+///
+/// # Panics
+/// Panics if a file cannot be read or written.
+pub fn damaged_copy(packed: &Path, temp: &Path, step: usize) -> PathBuf {
+    let copy = temp.join("damaged");
+    fs::create_dir(&copy).expect("a new folder");
+    for entry in fs::read_dir(packed).expect("the dataset") {
+        let entry = entry.expect("a file of the dataset");
+        fs::copy(entry.path(), copy.join(entry.file_name())).expect("a copy");
+    }
+    let shard = copy.join("rgb-00000.clipshard");
+    let mut bytes = fs::read(&shard).expect("the RGB shard");
+    let records_end = bytes.len() * 9 / 10;
+    for at in (200..records_end).step_by(step) {
+        bytes[at] ^= 4;
+    }
+    fs::write(&shard, bytes).expect("the damaged shard");
+    copy
 }
 
 /// Resizes images to a square with a triangle filter, as the loader does.

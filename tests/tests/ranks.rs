@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use whole_program_tests::{Done, args, program, run};
+use whole_program_tests::{Done, args, damaged_copy, program, run};
 
 /// Returns a folder with two packed datasets, `packed` and `other`, of 4 classes, which all tests share.
 fn data() -> &'static Path {
@@ -84,28 +84,10 @@ fn ranks_give_the_bits_of_one_process_with_as_many_micro_batches() {
     }
 }
 
-/// Returns a copy of the dataset with a changed byte at every 9001st position of its RGB shard.
-fn damaged(temp: &Path) -> PathBuf {
-    let copy = temp.join("damaged");
-    fs::create_dir(&copy).unwrap();
-    for entry in fs::read_dir(data().join("packed")).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
-    }
-    let shard = copy.join("rgb-00000.clipshard");
-    let mut bytes = fs::read(&shard).unwrap();
-    let records_end = bytes.len() * 9 / 10;
-    for at in (200..records_end).step_by(9001) {
-        bytes[at] ^= 4;
-    }
-    fs::write(&shard, bytes).unwrap();
-    copy
-}
-
 #[test]
 fn damaged_records_are_replaced_as_in_one_process() {
     let temp = tempfile::tempdir().unwrap();
-    let copy = damaged(temp.path());
+    let copy = damaged_copy(&data().join("packed"), temp.path(), 9001);
     let of_copy = |name: &str, more: &str| -> Vec<String> {
         let more = format!("--batch-size 6 --epochs 2 {more}");
         let whole = format!("{}/packed", data().display());

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
-use whole_program_tests::{Done, args, run};
+use whole_program_tests::{Done, args, damaged_copy, run};
 
 /// Returns a folder with a packed dataset of 4 classes, which all tests share.
 fn data() -> &'static Path {
@@ -364,30 +364,11 @@ fn errors_come_before_any_file_changes() {
     assert!(dir.join("other/thesis.tex").exists());
 }
 
-/// Returns a copy of the dataset whose RGB shard has a changed byte at every `step`th position of
-/// its records.
-fn damaged(temp: &Path, step: usize) -> PathBuf {
-    let copy = temp.join("packed");
-    fs::create_dir(&copy).unwrap();
-    for entry in fs::read_dir(packed()).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
-    }
-    let shard = copy.join("rgb-00000.clipshard");
-    let mut bytes = fs::read(&shard).unwrap();
-    let records_end = bytes.len() * 9 / 10;
-    for at in (200..records_end).step_by(step) {
-        bytes[at] ^= 4;
-    }
-    fs::write(&shard, bytes).unwrap();
-    copy
-}
-
 #[test]
 fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
     let temp = tempfile::tempdir().unwrap();
     // Most records are damaged, so the first batch contains one of them.
-    let copy = damaged(temp.path(), 301);
+    let copy = damaged_copy(&packed(), temp.path(), 301);
     let line = format!("spatial --data {} --run {{}}/r {COMMON}", copy.display());
     let error = run("ucftrain", &args(temp.path(), &line)).error(1);
     assert!(error.contains("rgb-00000.clipshard: record ") && error.contains("checksum"), "{error}");
@@ -397,7 +378,7 @@ fn a_damaged_shard_ends_a_run_with_the_name_of_shard_and_record() {
 #[test]
 fn damaged_samples_are_replaced_and_counted_on_request_the_same_with_any_threads() {
     let temp = tempfile::tempdir().unwrap();
-    let copy = damaged(temp.path(), 9001);
+    let copy = damaged_copy(&packed(), temp.path(), 9001);
     let counts = [("one", 1), ("two", 2)].map(|(name, threads)| {
         let common = COMMON.replace("--threads 2", &format!("--threads {threads}")).replace("--epochs 2", "--epochs 1");
         let line = format!("spatial --data {} --run {{}}/{name} {common} --skip-damaged --json", copy.display());

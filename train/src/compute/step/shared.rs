@@ -82,7 +82,7 @@ pub(super) fn step(
             outputs.push(result);
             let without = parameters.iter().filter(|(_, var)| gradients.get(var).is_none());
             unchanged = Some(without.map(|(name, _)| name.clone()).collect::<Vec<_>>());
-            Some(flat(&parameters, &statistics, &gradients, fraction)?)
+            Some(flat(&parameters, (&statistics, &before), &gradients, fraction)?)
         } else {
             if rule.sync_bn {
                 MicroBatch { images, places: 0..1, labels: &[0], place, share: NO_SHARE }.backward(&net, rule)?;
@@ -100,11 +100,11 @@ pub(super) fn step(
     Ok((tensors, joint))
 }
 
-/// Returns the gradients and the running statistics of a micro-batch as one vector. The gradients contain its
-/// share of the samples, `fraction`; the statistics are multiplied by it.
+/// Returns the gradients of a micro-batch and the changes of the running statistics as one vector. The gradients
+/// contain its share of the samples, `fraction`; the changes are multiplied by it.
 fn flat(
     parameters: &[(String, Var)],
-    statistics: &[(String, Var)],
+    (statistics, before): (&[(String, Var)], &[Tensor]),
     gradients: &GradStore,
     fraction: f64,
 ) -> Result<Vec<f32>> {
@@ -116,8 +116,8 @@ fn flat(
             None => values.resize(values.len() + var.elem_count(), 0.0),
         }
     }
-    for (_, var) in statistics {
-        values.extend((var.as_tensor() * fraction)?.flatten_all()?.to_vec1::<f32>()?);
+    for ((_, var), before) in statistics.iter().zip(before) {
+        values.extend(((var.as_tensor() - before)? * fraction)?.flatten_all()?.to_vec1::<f32>()?);
     }
     Ok(values)
 }
@@ -212,7 +212,8 @@ fn take_in(
         }
     }
     for (_, var) in statistics {
-        var.set(&next(var)?)?;
+        let change = next(var)?;
+        var.set(&(var.as_tensor() + change)?)?;
     }
     Ok(sgd.step(&gradients)?)
 }
